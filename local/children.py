@@ -1,0 +1,100 @@
+"""Child processes that never outlive us: ended in order at a stop, and by the kernel if we are killed."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1
+_POLL_S: Final = 0.02
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+class ChildFailed(Exception):
+    """A child did not become healthy; the message ends with the last lines of its log."""
+
+
+def free_port() -> int:
+    """A TCP port of the loopback that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Child:
+    """A started process with its log file. SIGKILL reaches it when we die, even by `kill -9`.
+
+    The kernel sends that signal when the *thread* that started the child ends, so start children from a thread
+    that lives as long as they should.
+    """
+
+    def __init__(self, name: str, command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None) -> None:
+        self.name, self.log = name, log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=dict(env) if env is not None else None,
+                preexec_fn=_die_with(os.getpid()),
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def wait_until(self, healthy: Callable[[], bool], *, timeout_s: float) -> None:
+        """Return once `healthy()` is true. Raises ChildFailed when the child ends or the time is over."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if not self.alive():
+                raise ChildFailed(f"{self.name} ended with {self.process.returncode} at its start:\n{self.tail()}")
+            if healthy():
+                return
+            time.sleep(_POLL_S)
+        raise ChildFailed(f"{self.name} was not healthy within {timeout_s:.0f} s:\n{self.tail()}")
+
+    def stop(self, *, grace_s: float) -> None:
+        """SIGTERM, then SIGKILL once the grace is over. Safe to call twice."""
+        if not self.alive():
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until the process is gone."""
+        if self.alive():
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+    def tail(self, lines: int = 15) -> str:
+        """The last lines of the child's log."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(text.splitlines()[-lines:])
+
+
+def _die_with(parent: int) -> Callable[[], None] | None:
+    if _libc is None:
+        return None
+    libc = _libc
+
+    def ask_the_kernel() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # the parent died before the kernel was asked
+            os._exit(1)
+
+    return ask_the_kernel

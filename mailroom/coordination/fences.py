@@ -1,0 +1,179 @@
+"""Fences in Redis: who crossed a dispatch for which attempt, and what came of it.
+
+A fence is crossed after the claim and before the call. It protects the provider from us: two senders that both
+believe to hold a lane cannot both cross. Every answer comes with Redis' identity, read in the same transaction: if it
+is not the one under which the lane was entered, 'no fence' means *forgotten*, and nothing may be called on it.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib import resources
+from typing import Any, Final
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from mailroom.domain.dispatches import Claimed, Fence, FenceState
+from mailroom.domain.errors import Unavailable
+from mailroom.domain.ids import ClaimId, DispatchId, Lane, Token
+
+# Fences are never deleted, only aged out: later than any backup of MongoDB that one would restore.
+KEPT_FOR: Final = timedelta(days=90)
+_TTL_MS: Final = int(KEPT_FOR.total_seconds() * 1000)
+_CALL_S: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the fence says to one dispatch: exactly one of these is meant.
+
+    `go`: call. `provider_id`: it was accepted before. `stale`: a higher token was seen. Otherwise it is in doubt.
+    """
+
+    go: bool = False
+    stale: bool = False
+    provider_id: str | None = None
+
+
+class Fences:
+    """Thread-safe; each method is one round trip for any number of dispatches. All raise Unavailable."""
+
+    def __init__(self, url: str) -> None:
+        self._redis: Redis = Redis.from_url(
+            url, socket_timeout=_CALL_S, socket_connect_timeout=_CALL_S, decode_responses=True, health_check_interval=15
+        )
+        self._enter, self._cross, self._close, self._release = (
+            self._redis.register_script(_source(name)) for name in ("enter", "cross", "close", "release")
+        )
+
+    def memory(self) -> str:
+        """Redis' identity: it changes when Redis restarts, fails over, or is replaced."""
+        with _answers(), self._redis.pipeline(transaction=True) as pipe:
+            _ask_identity(pipe)
+            return _identity(pipe.execute())
+
+    def enter(self, tokens: Mapping[Lane, Token]) -> tuple[set[Lane], str]:
+        """Bring tokens to their lanes. Returns the lanes that saw no higher one, and Redis' identity."""
+        with _answers(), self._redis.pipeline(transaction=True) as pipe:
+            _ask_identity(pipe)
+            for lane, token in tokens.items():
+                self._enter(keys=[_lane_key(lane)], args=[token, _TTL_MS], client=pipe)
+            answers = pipe.execute()
+        return {lane for lane, ours in zip(tokens, answers[2:], strict=True) if ours}, _identity(answers)
+
+    def cross(self, claims: Mapping[ClaimId, Sequence[Claimed]]) -> tuple[dict[DispatchId, Verdict], str]:
+        """Cross the fences of claimed dispatches. Returns a verdict for each, and Redis' identity."""
+        with _answers(), self._redis.pipeline(transaction=True) as pipe:
+            _ask_identity(pipe)
+            for dispatches in claims.values():
+                claim = dispatches[0].claim
+                args: list[Any] = [claim.token, claim.id, _TTL_MS]
+                for claimed in dispatches:
+                    args += [claimed.attempt, claimed.digest]
+                keys = [_lane_key(claim.lane), *(_fence_key(claim.lane, claimed.id) for claimed in dispatches)]
+                self._cross(keys=keys, args=args, client=pipe)
+            answers = pipe.execute()
+        verdicts: dict[DispatchId, Verdict] = {}
+        for dispatches, words in zip(claims.values(), answers[2:], strict=True):
+            for claimed, word in zip(dispatches, words, strict=True):
+                verdicts[claimed.id] = _verdict(word)
+        return verdicts, _identity(answers)
+
+    def close(self, accepted: Sequence[tuple[Claimed, str]]) -> dict[DispatchId, str]:
+        """Record acceptances: (dispatch, provider's id). Returns those that had been accepted before under another
+        id, with that id: an alarm."""
+        with _answers(), self._redis.pipeline(transaction=False) as pipe:
+            for claimed, provider_id in accepted:
+                self._close(
+                    keys=[_fence_key(claimed.claim.lane, claimed.id)],
+                    args=[provider_id, claimed.attempt, claimed.claim.id, claimed.digest, _TTL_MS],
+                    client=pipe,
+                )
+            answers = pipe.execute()
+        return {
+            claimed.id: word.removeprefix("twice:")
+            for (claimed, _), word in zip(accepted, answers, strict=True)
+            if word.startswith("twice:")
+        }
+
+    def release(self, refused: Sequence[Claimed]) -> None:
+        """Release fences whose calls are known not to have been accepted; each bound to its own claim."""
+        with _answers(), self._redis.pipeline(transaction=False) as pipe:
+            for claimed in refused:
+                self._release(
+                    keys=[_fence_key(claimed.claim.lane, claimed.id)],
+                    args=[claimed.claim.id, claimed.attempt, claimed.digest, _TTL_MS],
+                    client=pipe,
+                )
+            pipe.execute()
+
+    def read(self, dispatches: Sequence[tuple[Lane, DispatchId]]) -> tuple[dict[DispatchId, Fence], str]:
+        """The fences as they stand, and Redis' identity at that very moment."""
+        with _answers(), self._redis.pipeline(transaction=True) as pipe:
+            _ask_identity(pipe)
+            for lane, dispatch in dispatches:
+                pipe.hgetall(_fence_key(lane, dispatch))
+            answers = pipe.execute()
+        fences = {dispatch: _fence(found) for (_, dispatch), found in zip(dispatches, answers[2:], strict=True)}
+        return fences, _identity(answers)
+
+    def seen_token(self, lane: Lane) -> int:
+        """The highest token this lane has seen, 0 if none: for tests and `doctor`."""
+        with _answers():
+            return int(self._redis.get(_lane_key(lane)) or 0)  # type: ignore[arg-type]
+
+    def close_client(self) -> None:
+        self._redis.close()
+
+
+def _lane_key(lane: Lane) -> str:
+    # Braces: in a Redis Cluster all keys of a lane live in one slot, where one script may use them together.
+    return f"{{{lane}}}:token"
+
+
+def _fence_key(lane: Lane, dispatch: DispatchId) -> str:
+    return f"{{{lane}}}:fence:{dispatch}"
+
+
+def _ask_identity(pipe: Any) -> None:
+    pipe.info("server")
+    pipe.info("replication")
+
+
+def _identity(answers: Sequence[Any]) -> str:
+    server, replication = answers[0], answers[1]
+    return f"{server['run_id']}:{replication.get('master_replid', '')}"
+
+
+def _verdict(word: str) -> Verdict:
+    if word.startswith("done:"):
+        return Verdict(provider_id=word.removeprefix("done:"))
+    return Verdict(go=word == "go", stale=word == "stale")
+
+
+def _fence(found: Mapping[str, str]) -> Fence:
+    if not found:
+        return Fence(FenceState.NONE)
+    return Fence(
+        state=FenceState(found["outcome"]),
+        attempt=int(found["attempt"]),
+        claim_id=ClaimId(found["claim"]),
+        digest=found["digest"],
+        provider_id=found.get("provider_id", ""),
+    )
+
+
+def _source(name: str) -> str:
+    return (resources.files("mailroom.coordination") / "lua" / f"{name}.lua").read_text()
+
+
+@contextlib.contextmanager
+def _answers() -> Iterator[None]:
+    try:
+        yield
+    except RedisError as error:
+        raise Unavailable(f"Redis did not answer: {type(error).__name__} {error}") from error
+
+

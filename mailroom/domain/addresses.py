@@ -1,0 +1,77 @@
+"""Mail addresses: what we accept, how two spellings are seen to be one, how a mailbox is written.
+
+The check is email-validator's (syntax only, no DNS). A non-ASCII local part is refused: none of the providers
+delivers one (docs/adr/0006). A non-ASCII domain is taken in its ASCII form.
+"""
+
+import re
+from dataclasses import dataclass
+from email.utils import parseaddr
+from typing import Final
+
+from email_validator import EmailNotValidError, validate_email
+
+MAX_ADDRESS: Final = 254  # RFC 5321 4.5.3.1.3: a path of 256 with its angle brackets
+_HEADER_BREAK = re.compile(r"[\r\n\0]")
+_SPECIALS = re.compile(r'[()<>@,;:\\".\[\]]')
+
+
+class InvalidAddress(ValueError):
+    """The text is no address we can send to; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """A display name (may be empty) and a bare address."""
+
+    address: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        if not self.name:
+            return self.address
+        if _SPECIALS.search(self.name):
+            escaped = self.name.replace("\\", "\\\\").replace('"', '\\"')
+            return f'"{escaped}" <{self.address}>'
+        return f"{self.name} <{self.address}>"
+
+    @property
+    def domain(self) -> str:
+        return self.address.rpartition("@")[2]
+
+
+def breaks_header(text: str) -> bool:
+    """True if the text holds CR, LF or NUL, with which a header could be broken into two."""
+    return _HEADER_BREAK.search(text) is not None
+
+
+def check_address(text: str) -> str:
+    """The address as it will be sent to: trimmed, domain in lower-case ASCII.
+
+    Raises InvalidAddress.
+    """
+    text = text.strip(" \t")
+    if not text:
+        raise InvalidAddress("an address is needed")
+    if len(text) > MAX_ADDRESS:
+        raise InvalidAddress(f"an address has at most {MAX_ADDRESS} characters")
+    try:
+        checked = validate_email(text, check_deliverability=False, allow_smtputf8=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise InvalidAddress(str(error)) from None
+    return f"{checked.ascii_local_part}@{checked.ascii_domain}"
+
+
+def fold(address: str) -> str:
+    """The key under which two spellings of one address are the same: `Bo@X.org` and `bo@x.org` get one mail."""
+    return address.strip().lower()
+
+
+def parse_mailbox(text: str) -> Mailbox:
+    """`Ann <ann@example.com>` or a bare address. Raises InvalidAddress."""
+    if breaks_header(text):
+        raise InvalidAddress("a line break is not allowed here")
+    name, address = parseaddr(text)
+    if not address or "@" not in address:
+        raise InvalidAddress("write it as Name <address@example.com> or as a bare address")
+    return Mailbox(check_address(address), name.strip())

@@ -1,0 +1,211 @@
+"""Mail content: Jinja2 templates, checked when saved, filled in for each recipient, sent a thousand at a time.
+
+A provider's batch call carries one body for all recipients and a few values for each. So a template is cut at its top
+level into fixed text and *parts* (`{{ name }}`, a whole `{% if %}` block): fixed text goes once, and each part is
+rendered by Jinja2 for each recipient. Expressions, filters and conditions have their full meaning; loops,
+assignments and imports are refused: recipients' values are plain, and the cut needs none of them.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from jinja2 import StrictUndefined, TemplateError, nodes
+from jinja2.exceptions import SecurityError, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from mailroom.domain.errors import Fault
+from mailroom.domain.limits import MAX_RENDERED_BYTES
+
+FIELDS: Final = ("subject", "text", "html")
+_FILTERS: Final = frozenset(
+    "abs capitalize d default e escape first float int last length lower round string title trim truncate "
+    "upper urlencode wordcount".split()
+)
+# Mailgun's own substitution; written by hand it would be filled in by the provider, behind our checks.
+_PROVIDERS_OWN: Final = re.compile(r"%recipient[._%]|%recipient_\w+%", re.IGNORECASE)
+_REFUSED_NODES: Final = {
+    nodes.For: "loops are not offered in mail content",
+    nodes.Assign: "{% set %} is not offered in mail content",
+    nodes.AssignBlock: "{% set %} is not offered in mail content",
+    nodes.Include: "{% include %} is not offered in mail content",
+    nodes.Import: "{% import %} is not offered in mail content",
+    nodes.FromImport: "{% import %} is not offered in mail content",
+    nodes.Extends: "{% extends %} is not offered in mail content",
+    nodes.Block: "{% block %} is not offered in mail content",
+    nodes.Macro: "{% macro %} is not offered in mail content",
+    nodes.CallBlock: "{% call %} is not offered in mail content",
+    nodes.FilterBlock: "{% filter %} is not offered in mail content",
+    nodes.With: "{% with %} is not offered in mail content",
+    nodes.Call: "calls are not offered in mail content",
+    nodes.Getattr: "values are plain: they have no attributes",
+    nodes.Mul: "* is not offered in mail content",
+    nodes.Pow: "** is not offered in mail content",
+    nodes.Mod: "% is not offered in mail content",
+}
+
+
+class CannotRender(ValueError):
+    """The content cannot be filled in for this recipient; the message says where and why."""
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """No globals, few filters, strict: whoever writes a template can reach the recipient's values and nothing else."""
+
+    def __init__(self, *, autoescape: bool) -> None:
+        super().__init__(undefined=StrictUndefined, autoescape=autoescape, keep_trailing_newline=True)
+        self.globals.clear()
+        self.filters = {name: function for name, function in self.filters.items() if name in _FILTERS}
+
+
+_PLAIN: Final = _Sandbox(autoescape=False)
+_HTML: Final = _Sandbox(autoescape=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One piece of a template that differs by recipient. `key` names its value in a provider's call."""
+
+    key: str
+    render: Callable[[Mapping[str, Any]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class CutTemplate:
+    """A template cut at its top level: fixed strings and parts, in order."""
+
+    pieces: tuple[str | Part, ...]
+
+    def with_placeholders(self, placeholder: Callable[[str], str]) -> str:
+        """The whole text, each part replaced by what the provider will fill in."""
+        return "".join(piece if isinstance(piece, str) else placeholder(piece.key) for piece in self.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """Subject, text and HTML of one content revision, ready to be rendered many times."""
+
+    subject: CutTemplate
+    text: CutTemplate
+    html: CutTemplate
+
+    def parts_for(self, context: Mapping[str, Any]) -> dict[str, str]:
+        """What differs for this recipient, by part key. Raises CannotRender."""
+        values = {}
+        for field in FIELDS:
+            for piece in getattr(self, field).pieces:
+                if isinstance(piece, Part):
+                    values[piece.key] = _rendered(piece, context, field)
+        size = sum(len(value) for value in values.values())
+        if size > MAX_RENDERED_BYTES:
+            raise CannotRender(f"the personal parts of this mail have {size:,} characters; {MAX_RENDERED_BYTES:,} fit")
+        return values
+
+    def whole_for(self, context: Mapping[str, Any]) -> dict[str, str]:
+        """Subject, text and HTML as this recipient will read them: for previews and single mails."""
+        parts = self.parts_for(context)
+        return {field: getattr(self, field).with_placeholders(parts.__getitem__) for field in FIELDS}
+
+
+@lru_cache(maxsize=256)
+def compile_content(subject: str, text: str, html: str) -> Compiled:
+    """Content that has passed `check_content`, compiled; the same content is compiled once."""
+    return Compiled(_cut("subject", subject), _cut("text", text), _cut("html", html))
+
+
+def check_content(content: Mapping[str, str], variables: frozenset[str], example: Mapping[str, Any]) -> list[Fault]:
+    """What is wrong with subject, text and html: syntax errors, unknown variables, what we do not offer.
+
+    `variables` are those that every recipient has; `example` is one recipient's values, with which the content is
+    rendered once. An empty list means that it can be saved.
+    """
+    faults = [fault for field in FIELDS for fault in _check_field(field, content.get(field) or "", variables)]
+    if not faults:
+        try:
+            compile_content(*(content.get(field) or "" for field in FIELDS)).parts_for(example)
+        except CannotRender as error:
+            field, _, message = str(error).partition(": ")
+            faults.append(Fault(field, message) if field in FIELDS else Fault("text", str(error)))
+    return faults
+
+
+def _check_field(field: str, source: str, variables: frozenset[str]) -> list[Fault]:
+    own = _PROVIDERS_OWN.search(source)
+    if own:
+        message = f"{_place(source, own.start())}: '{own[0]}' is the provider's own substitution; write {{{{ name }}}}"
+        return [Fault(field, message)]
+    try:
+        tree = _environment(field).parse(source)
+        _environment(field).compile(tree)
+    except TemplateSyntaxError as error:
+        return [Fault(field, f"line {error.lineno}: {error.message}")]
+    except TemplateError as error:
+        return [Fault(field, str(error))]
+    return _refused(field, tree, source) or _unknown(field, tree, source, variables)
+
+
+def _refused(field: str, tree: nodes.Template, source: str) -> list[Fault]:
+    faults = []
+    for kind, message in _REFUSED_NODES.items():
+        for node in tree.find_all(kind):
+            faults.append(Fault(field, f"line {node.lineno}: {message}"))
+    for test in tree.find_all(nodes.Filter):
+        if test.name not in _FILTERS:
+            faults.append(Fault(field, f"line {test.lineno}: there is no filter '{test.name}'"))
+    return faults[:1]
+
+
+def _unknown(field: str, tree: nodes.Template, source: str, variables: frozenset[str]) -> list[Fault]:
+    faults, seen = [], set()
+    for node in tree.find_all(nodes.Name):
+        if node.name in variables or node.name in seen:
+            continue
+        seen.add(node.name)
+        place = _place(source, _offset_of(node.name, node.lineno, source))
+        faults.append(Fault(field, f"{place}: '{node.name}' is not known for every recipient"))
+    return faults
+
+
+def _offset_of(name: str, line: int, source: str) -> int:
+    starts = [0, *(match.end() for match in re.finditer("\n", source))]
+    found = re.compile(rf"\b{re.escape(name)}\b").search(source, starts[line - 1])
+    return found.start() if found else starts[line - 1]
+
+
+def _place(source: str, offset: int) -> str:
+    before = source[:offset]
+    return f"line {before.count(chr(10)) + 1}, column {offset - before.rfind(chr(10))}"
+
+
+def _environment(field: str) -> _Sandbox:
+    return _HTML if field == "html" else _PLAIN
+
+
+def _cut(field: str, source: str) -> CutTemplate:
+    environment = _environment(field)
+    pieces: list[str | Part] = []
+    for node in environment.parse(source).body:
+        for child in node.nodes if isinstance(node, nodes.Output) else [node]:
+            if isinstance(child, nodes.TemplateData):
+                pieces.append(child.data)
+            else:
+                pieces.append(Part(f"{field[0]}{len(pieces)}", _renderer(environment, child)))
+    return CutTemplate(tuple(pieces))
+
+
+def _renderer(environment: _Sandbox, node: nodes.Node) -> Callable[[Mapping[str, Any]], str]:
+    body = nodes.Output([node], lineno=node.lineno) if isinstance(node, nodes.Expr) else node
+    tree = nodes.Template([body], lineno=1)
+    tree.set_environment(environment)
+    return environment.from_string(tree).render
+
+
+def _rendered(part: Part, context: Mapping[str, Any], field: str) -> str:
+    try:
+        value = part.render(context)
+    except (TemplateError, SecurityError, ArithmeticError, TypeError, ValueError, LookupError) as error:
+        raise CannotRender(f"{field}: {error}") from None
+    # A header is one line, whatever stands in the values.
+    return " ".join(value.split()) if field == "subject" and re.search(r"[\r\n\0]", value) else value

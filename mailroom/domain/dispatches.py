@@ -1,0 +1,122 @@
+"""A dispatch: one call to a provider, carrying 1 to N messages. The unit that must happen once.
+
+    pending -> sending -> accepted | pending again | in_doubt | failed
+    in_doubt -> accepted | pending | unknown
+    pending, sending -> cancelled (only where it is known not to have been accepted)
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token
+from mailroom.domain.messages import Learnt
+
+
+class DispatchState(StrEnum):
+    PENDING = "pending"
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    IN_DOUBT = "in_doubt"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    SPLIT = "split"
+    CANCELLED = "cancelled"
+
+
+OPEN: Final = frozenset({DispatchState.PENDING, DispatchState.SENDING, DispatchState.IN_DOUBT})
+
+# What a dispatch's state says about its messages.
+TELLS_MESSAGES: Final = {
+    DispatchState.PENDING: Learnt.NOT_SENT,
+    DispatchState.ACCEPTED: Learnt.SENT,
+    DispatchState.IN_DOUBT: Learnt.IN_DOUBT,
+    DispatchState.FAILED: Learnt.REFUSED,
+    DispatchState.CANCELLED: Learnt.CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NewDispatch:
+    """A dispatch as planning writes it."""
+
+    id: DispatchId
+    run_id: RunId
+    schedule_id: ScheduleId
+    lane: Lane
+    chunk: int
+    revision: int
+    messages: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Proof that this sender moved these dispatches to `sending`: it names the lane's token and the store's memory.
+
+    `memory` is the identity of Redis when the claim was made; a take-over under another identity cannot trust a
+    missing fence.
+    """
+
+    id: ClaimId
+    lane: Lane
+    token: Token
+    sender: str
+    memory: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A dispatch in this sender's hands."""
+
+    id: DispatchId
+    run_id: RunId
+    schedule_id: ScheduleId
+    claim: Claim
+    attempt: int
+    tries: int
+    revision: int
+    messages: int
+    digest: str
+    claimed_at: datetime
+
+
+class FenceState(StrEnum):
+    """What Redis remembers of a dispatch."""
+
+    NONE = "none"
+    CROSSED = "crossed"
+    RELEASED = "released"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """The fence of one dispatch as read at take-over."""
+
+    state: FenceState
+    attempt: int = 0
+    claim_id: ClaimId | None = None
+    digest: str = ""
+    provider_id: str = ""
+
+
+class Finding(StrEnum):
+    """What a take-over concludes about a `sending` that is in nobody's hands."""
+
+    ACCEPTED = "accepted"
+    NOT_CALLED = "not_called"
+    IN_DOUBT = "in_doubt"
+
+
+def judge_abandoned(fence: Fence, *, attempt: int, digest: str, memory_unchanged: bool) -> Finding:
+    """Step 6 of the protocol. 'No fence' proves 'never crossed' only while Redis has not lost its memory."""
+    if fence.state is FenceState.DONE:
+        return Finding.ACCEPTED if fence.digest == digest else Finding.IN_DOUBT
+    if fence.attempt > attempt:
+        return Finding.IN_DOUBT
+    if fence.state is FenceState.CROSSED and fence.attempt == attempt:
+        return Finding.IN_DOUBT
+    # No fence, one released, or one of an earlier attempt (known not to have been accepted, or this would not exist).
+    return Finding.NOT_CALLED if memory_unchanged else Finding.IN_DOUBT

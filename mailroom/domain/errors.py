@@ -1,0 +1,114 @@
+"""Everything that Mailroom refuses, and why.
+
+    MailroomError
+    ├── InvalidInput            one or more fields are wrong; carries a Fault for each
+    ├── NotFound                ScheduleNotFound, RunNotFound, MessageNotFound, DispatchNotFound
+    ├── Conflict                the thing is not in a state that allows this
+    │   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleEnded
+    │   ├── RunEnded
+    │   └── IdempotencyMismatch the same key came with another body
+    ├── StaleEdit               the version that the caller saw is no longer the current one
+    ├── AccessRefused           no token, a wrong or expired one, or one without the scope
+    ├── StaleToken              a newer holder has taken the lane: stop work on it
+    └── Unavailable             a server we need is away; the same call may succeed later
+"""
+
+from dataclasses import dataclass
+
+
+class MailroomError(Exception):
+    """Base of all that Mailroom raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One wrong field: where it is (`recurrence.expression`, `recipients[2].address`) and what is wrong."""
+
+    path: str
+    message: str
+
+
+class InvalidInput(MailroomError):
+    """What was handed in is refused as a whole; nothing of it was stored."""
+
+    def __init__(self, *faults: Fault) -> None:
+        self.faults = faults
+        super().__init__("; ".join(f"{fault.path}: {fault.message}" for fault in faults))
+
+
+class NotFound(MailroomError):
+    """There is no such thing, or it is not the caller's to see."""
+
+    noun = "thing"
+
+    def __init__(self, id_: str) -> None:
+        self.id = id_
+        super().__init__(f"there is no {self.noun} {id_}")
+
+
+class ScheduleNotFound(NotFound):
+    noun = "schedule"
+
+
+class RunNotFound(NotFound):
+    noun = "run"
+
+
+class MessageNotFound(NotFound):
+    noun = "message"
+
+
+class DispatchNotFound(NotFound):
+    noun = "dispatch"
+
+
+class Conflict(MailroomError):
+    """The thing exists, but not in a state that allows what was asked."""
+
+
+class ScheduleNotActive(Conflict):
+    """Raised by what only an active schedule can do (pause, skip the next)."""
+
+
+class ScheduleNotPaused(Conflict):
+    """Raised on resuming what is not paused."""
+
+
+class ScheduleEnded(Conflict):
+    """Raised on changing or running a schedule that is finished or archived."""
+
+
+class RunEnded(Conflict):
+    """Raised on cancelling a run that is finished, cancelled or skipped."""
+
+
+class IdempotencyMismatch(MailroomError):
+    """The Idempotency-Key was used before with another body."""
+
+
+class StaleEdit(MailroomError):
+    """The edit names a version that is not the current one; read again, then edit."""
+
+
+class AccessRefused(MailroomError):
+    """No valid token was presented."""
+
+
+class ScopeMissing(AccessRefused):
+    """The token is valid, but does not carry the scope that this call needs."""
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        super().__init__(f"this token does not carry the scope '{scope}'")
+
+
+class StaleToken(MailroomError):
+    """A newer holder has taken the lane; whoever catches this stops work on it."""
+
+    def __init__(self, lane: str, token: int) -> None:
+        self.lane, self.token = lane, token
+        super().__init__(f"token {token} of {lane} is not the highest")
+
+
+class Unavailable(MailroomError):
+    """A server that we need did not answer in its time; nothing was changed that is not said."""

@@ -1,0 +1,46 @@
+"""What a provider tells later, in our words."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from mailroom.domain.ids import DispatchId, RunId
+
+
+class EventKind(StrEnum):
+    ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"
+    BOUNCED = "bounced"
+    OPENED = "opened"
+    CLICKED = "clicked"
+    COMPLAINED = "complained"
+    UNSUBSCRIBED = "unsubscribed"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # a word of the vendor that we do not know; kept raw, changes nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event about one recipient.
+
+    `id` is unique over all providers. `by_machine` marks opens and clicks of mail proxies and scanners.
+    `delayed` marks a bounce that came after the delivery. `raw` is the provider's own document, whole.
+    """
+
+    id: str
+    provider: str
+    kind: EventKind
+    at: datetime
+    recipient: str
+    run_id: RunId | None
+    dispatch_id: DispatchId | None
+    raw: dict[str, Any]
+    by_machine: bool = False
+    delayed: bool = False
+    permanent: bool = False
+    code: int | None = None
+    reason: str = ""
+    replay_key: str | None = None

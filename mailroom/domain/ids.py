@@ -1,0 +1,74 @@
+"""Identity: the same thing asked twice gets the same id, so that it can exist only once.
+
+Ids are made here and nowhere else. They are safe in URLs, headers and log lines.
+"""
+
+import hashlib
+import secrets
+from datetime import datetime
+from typing import NewType
+
+from mailroom.domain.addresses import fold
+from mailroom.domain.instants import compact
+
+ScheduleId = NewType("ScheduleId", str)
+RunId = NewType("RunId", str)
+DispatchId = NewType("DispatchId", str)
+MessageId = NewType("MessageId", str)
+AudienceId = NewType("AudienceId", str)
+ClaimId = NewType("ClaimId", str)
+Lane = NewType("Lane", str)
+Token = NewType("Token", int)
+
+
+def new_schedule_id() -> ScheduleId:
+    return ScheduleId(f"sch_{secrets.token_hex(9)}")
+
+
+def keyed_schedule_id(owner: str, key: str) -> ScheduleId:
+    """The schedule that this token owner asked for under this Idempotency-Key."""
+    return ScheduleId(f"sch_{_digest('schedule', owner, key)[:18]}")
+
+
+def due_run_id(schedule_id: ScheduleId, due_at: datetime) -> RunId:
+    return RunId(f"{schedule_id}-{compact(due_at)}")
+
+
+def asked_run_id(schedule_id: ScheduleId, owner: str, key: str) -> RunId:
+    """A run that somebody asked for now; a namespace of its own, apart from due runs."""
+    return RunId(f"{schedule_id}-now-{_digest('run-now', owner, key)[:16]}")
+
+
+def dispatch_id(run_id: RunId, chunk: int) -> DispatchId:
+    return DispatchId(f"{run_id}-d{chunk:05d}")
+
+
+def message_id(run_id: RunId, address: str) -> MessageId:
+    """One message a run and folded address; it sorts under its run."""
+    return MessageId(f"{run_id}/{_digest('message', fold(address))[:20]}")
+
+
+def rfc_message_id(dispatch: DispatchId, domain: str) -> str:
+    """The Message-Id header's value without brackets: one per dispatch, the same for all its attempts."""
+    return f"{dispatch}.mailroom@{domain}"
+
+
+def new_audience_id() -> AudienceId:
+    return AudienceId(f"aud_{secrets.token_hex(9)}")
+
+
+def new_claim_id() -> ClaimId:
+    return ClaimId(secrets.token_hex(12))
+
+
+def schedule_lane(schedule_id: ScheduleId) -> Lane:
+    return Lane(f"schedule/{schedule_id}")
+
+
+def digest_of_messages(ids: list[MessageId]) -> str:
+    """Names a dispatch's content by whom it goes to: two calls with another digest are not the same dispatch."""
+    return _digest(*sorted(ids))[:24]
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

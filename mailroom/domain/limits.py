@@ -1,0 +1,29 @@
+"""Every limit a user can run into, with its unit. The API's schemas, the pages and the documents quote these."""
+
+from typing import Final
+
+MAX_NAME: Final = 200  # characters
+MAX_SUBJECT: Final = 500  # characters, before variables are filled in
+MAX_TEXT: Final = 1_000_000  # characters; a rendered mail must stay under Mailgun's 25 MB
+MAX_HTML: Final = 1_000_000
+MAX_TAGS: Final = 3  # Mailgun's documentation; its SDKs allow 10, unconfirmed
+MAX_TAG: Final = 128  # characters, ASCII
+MAX_RECIPIENTS: Final = 100_000  # a schedule
+MAX_RECIPIENT_NAME: Final = 200
+MAX_VARIABLES: Final = 50  # a recipient
+MAX_VARIABLE_NAME: Final = 64
+MAX_VARIABLE_VALUE: Final = 2_000  # characters
+MAX_RUNS: Final = 1_000_000
+MAX_GRACE_S: Final = 30 * 86_400
+MAX_INTERVAL_S: Final = 366 * 86_400
+MAX_EXPRESSION: Final = 500
+MAX_IDEMPOTENCY_KEY: Final = 255
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024  # a request: 100,000 recipients with their variables
+MAX_WEBHOOK_BYTES: Final = 1024 * 1024
+MAX_NEXT_RUNS: Final = 100
+MAX_PAGE: Final = 200  # rows of a list
+
+# One call to a provider carries at most this, whatever the provider would take.
+CHUNK_RECIPIENTS: Final = 1_000
+CHUNK_BYTES: Final = 8 * 1024 * 1024  # of rendered, per-recipient parts
+MAX_RENDERED_BYTES: Final = 64 * 1024  # of rendered parts for one recipient

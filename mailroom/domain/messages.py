@@ -1,0 +1,141 @@
+"""A message: one mail to one recipient of a run. Its state, and the facts that stand beside it.
+
+`MOVES` is the whole state machine: for what is learnt about a message, the states it leads away from and the state it
+leads to. Everything else leaves the state alone. Facts (`sent_at`, `delivered_at`, opens...) are kept apart from
+the state, and each can be written in any order: times by their minimum, counts once per event. So a report
+built from facts equals a recount of the events, however late or shuffled they came.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from mailroom.domain.events import Event, EventKind
+from mailroom.domain.ids import DispatchId, MessageId, RunId
+
+
+class MessageState(StrEnum):
+    QUEUED = "queued"
+    SENT = "sent"  # the provider accepted it
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"
+    BOUNCED = "bounced"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    SUPPRESSED = "suppressed"
+    IN_DOUBT = "in_doubt"
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+
+
+class Learnt(StrEnum):
+    """What can be learnt about a message: from our own dispatch, or from a provider's event."""
+
+    SENT = "sent"
+    IN_DOUBT = "in_doubt"
+    NOT_SENT = "not_sent"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+    DEFERRED = "deferred"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    BOUNCED_LATE = "bounced_late"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+S = MessageState
+_BEFORE_SENT: Final = frozenset({S.QUEUED, S.IN_DOUBT, S.UNKNOWN})
+_ON_THE_WAY: Final = _BEFORE_SENT | {S.SENT, S.DEFERRED}
+
+MOVES: Final[dict[Learnt, tuple[frozenset[MessageState], MessageState]]] = {
+    # A cancelled or failed message that a provider accepted after all did go out: facts win.
+    Learnt.SENT: (_BEFORE_SENT | {S.CANCELLED, S.FAILED}, S.SENT),
+    Learnt.IN_DOUBT: (frozenset({S.QUEUED}), S.IN_DOUBT),
+    Learnt.NOT_SENT: (frozenset({S.IN_DOUBT}), S.QUEUED),
+    Learnt.REFUSED: (_BEFORE_SENT, S.FAILED),
+    Learnt.CANCELLED: (frozenset({S.QUEUED}), S.CANCELLED),
+    Learnt.DEFERRED: (_BEFORE_SENT | {S.SENT}, S.DEFERRED),
+    Learnt.DELIVERED: (_ON_THE_WAY | {S.CANCELLED, S.FAILED}, S.DELIVERED),
+    # An ordinary bounce after a delivery is an old event that came late: the delivery stands.
+    Learnt.BOUNCED: (_ON_THE_WAY | {S.CANCELLED, S.FAILED}, S.BOUNCED),
+    # A delayed bounce is told by the receiving side after it took the mail (Mailgun's flags.is-delayed-bounce).
+    Learnt.BOUNCED_LATE: (_ON_THE_WAY | {S.CANCELLED, S.FAILED, S.DELIVERED}, S.BOUNCED),
+    Learnt.REJECTED: (_ON_THE_WAY, S.REJECTED),
+    Learnt.FAILED: (_ON_THE_WAY, S.FAILED),
+}
+
+_LEARNT_FROM_EVENT: Final = {
+    EventKind.ACCEPTED: Learnt.SENT,
+    EventKind.DELIVERED: Learnt.DELIVERED,
+    EventKind.DEFERRED: Learnt.DEFERRED,
+    EventKind.BOUNCED: Learnt.BOUNCED,
+    EventKind.REJECTED: Learnt.REJECTED,
+    EventKind.FAILED: Learnt.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as planning writes it; `parts` are the rendered pieces of the content that differ by recipient."""
+
+    id: MessageId
+    run_id: RunId
+    dispatch_id: DispatchId | None
+    address: str
+    name: str
+    parts: dict[str, str]
+    state: MessageState = MessageState.QUEUED
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What one event does to its message: a move of the state, earliest times, counts."""
+
+    learnt: Learnt | None
+    earliest: dict[str, datetime] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def effect_of(event: Event) -> Effect:
+    """The effect of an event that is seen for the first time. Pure; repeated events must be sorted out before."""
+    learnt = _LEARNT_FROM_EVENT.get(event.kind)
+    if learnt is Learnt.BOUNCED and event.delayed:
+        learnt = Learnt.BOUNCED_LATE
+    notes = {"code": event.code, "reason": event.reason} if learnt in _TELLING and event.reason else {}
+    return Effect(learnt, _earliest(event), _counts(event), notes)
+
+
+_TELLING: Final = {Learnt.DEFERRED, Learnt.BOUNCED, Learnt.BOUNCED_LATE, Learnt.REJECTED, Learnt.FAILED}
+
+_FACT_TIMES: Final = {
+    EventKind.DELIVERED: "delivered_at",
+    EventKind.BOUNCED: "bounced_at",
+    EventKind.COMPLAINED: "complained_at",
+    EventKind.UNSUBSCRIBED: "unsubscribed_at",
+}
+
+
+def _earliest(event: Event) -> dict[str, datetime]:
+    if event.kind is EventKind.UNKNOWN:
+        return {}
+    # Any event about a message proves that the provider had accepted it.
+    times = {"sent_at": event.at}
+    if event.kind in _FACT_TIMES:
+        times[_FACT_TIMES[event.kind]] = event.at
+    if event.kind is EventKind.OPENED and not event.by_machine:
+        times["first_opened_at"] = event.at
+    if event.kind is EventKind.CLICKED and not event.by_machine:
+        times["first_clicked_at"] = event.at
+    return times
+
+
+def _counts(event: Event) -> dict[str, int]:
+    if event.kind is EventKind.OPENED:
+        return {"machine_opens" if event.by_machine else "opens": 1}
+    if event.kind is EventKind.CLICKED:
+        return {"machine_clicks" if event.by_machine else "clicks": 1}
+    return {}

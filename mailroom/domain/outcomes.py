@@ -1,0 +1,37 @@
+"""What came of one call to a provider. Three failures, three names: they are never mixed up.
+
+`Refused` is certain: the provider did not take it. `InDoubt` may have gone out: it is never tried again by accident.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+
+class Refusal(StrEnum):
+    NOT_CALLED = "not_called"  # no byte of the request reached the kernel; no try is used up
+    TEMPORARY = "temporary"
+    PERMANENT = "permanent"
+    ACCOUNT = "account"  # quota, key, domain: the lane waits, a person is told, no try is used up
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    provider_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    kind: Refusal
+    reason: str
+    code: int | None = None
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    reason: str
+    code: int | None = None
+
+
+Outcome = Accepted | Refused | InDoubt

@@ -1,0 +1,100 @@
+"""Which due instants become runs, which become recorded decisions not to run: the misfire rule.
+
+An instant is missed when it is older than the grace at the time of the decision. `run_all` runs the missed ones too.
+`skip` records them. `run_once` records them too, but where no instant is on time the latest missed one runs: whoever
+was away for a day gets one mail, not twenty-four.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import islice
+from typing import Final
+
+from mailroom.domain.recurrence.upcoming import next_after, upcoming
+from mailroom.domain.schedules import MisfirePolicy, Schedule
+
+# Instants decided in one step. What is left over is due at once again, so a year of missed minutes is worked off
+# in bounded steps.
+STEP: Final = 200
+
+
+class SkipReason(StrEnum):
+    MISSED = "missed"
+    PAUSED = "paused"
+    ASKED = "asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Instants in a row that do not run, kept as one record under the first one's id."""
+
+    first: datetime
+    last: datetime
+    instants: int
+    reason: SkipReason
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What one planning step decides for one schedule; stored in one transaction."""
+
+    due: tuple[datetime, ...]
+    skipped: tuple[Skipped, ...]
+    decided_through: datetime
+    decided: int
+    next_run_at: datetime | None
+
+
+def decide(schedule: Schedule, now: datetime, *, step: int = STEP) -> Decisions | None:
+    """Decide the instants in (decided_through, now]; None when none is due."""
+    rule, decided = schedule.recurrence, schedule.decided
+    ahead = list(islice(upcoming(rule, schedule.decided_through, decided=decided), step + 1))
+    instants = [at for at in ahead[:step] if at <= now]
+    if not instants:
+        return None
+    more_are_due = len(ahead) > step and ahead[step] <= now
+    due, skipped = _by_misfire_rule(schedule, instants, now, more_are_due=more_are_due)
+    through, total = instants[-1], decided + len(instants)
+    return Decisions(tuple(due), _ranges(skipped), through, total, next_after(rule, through, decided=total))
+
+
+def skip_through(schedule: Schedule, end: datetime, reason: SkipReason, *, most: int = 10_000) -> Decisions:
+    """Record every instant in (decided_through, end] as skipped, as one range.
+
+    Beyond `most` instants the range is still right at both ends, and its count says `most`.
+    """
+    rule = schedule.recurrence
+    instants = []
+    for at in islice(upcoming(rule, schedule.decided_through, decided=schedule.decided), most):
+        if at > end:
+            break
+        instants.append(at)
+    total = schedule.decided + len(instants)
+    through = max(schedule.decided_through, end)
+    ranges = (Skipped(instants[0], instants[-1], len(instants), reason),) if instants else ()
+    return Decisions((), ranges, through, total, next_after(rule, through, decided=total))
+
+
+def _by_misfire_rule(
+    schedule: Schedule, instants: list[datetime], now: datetime, *, more_are_due: bool
+) -> tuple[list[datetime], list[datetime]]:
+    on_time_since = now - timedelta(seconds=schedule.misfire.grace_s)
+    missed = [at for at in instants if at < on_time_since]
+    on_time = [at for at in instants if at >= on_time_since]
+    match schedule.misfire.policy:
+        case MisfirePolicy.RUN_ALL:
+            return instants, []
+        case MisfirePolicy.SKIP:
+            return on_time, missed
+        case MisfirePolicy.RUN_ONCE:
+            if missed and not on_time and not more_are_due:
+                return missed[-1:], missed[:-1]
+            return on_time, missed
+
+
+def _ranges(skipped: list[datetime]) -> tuple[Skipped, ...]:
+    """Missed instants always come first and in a row, so they make one range."""
+    if not skipped:
+        return ()
+    return (Skipped(skipped[0], skipped[-1], len(skipped), SkipReason.MISSED),)

@@ -1,0 +1,120 @@
+"""From what a user typed to a Recurrence that can be computed, or a Fault for each field that is wrong."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.instants import to_instant
+from mailroom.domain.limits import MAX_EXPRESSION, MAX_INTERVAL_S, MAX_RUNS
+from mailroom.domain.recurrence import cron, rrule, wallclock
+from mailroom.domain.recurrence.model import Kind, Recurrence
+from mailroom.domain.recurrence.upcoming import next_after
+
+
+def check_recurrence(
+    *,
+    kind: str,
+    time_zone: str,
+    now: datetime,
+    expression: str | None = None,
+    at: datetime | None = None,
+    seconds: int | None = None,
+    starts_at: datetime | None = None,
+    ends_at: datetime | None = None,
+    max_runs: int | None = None,
+    path: str = "recurrence",
+) -> Recurrence:
+    """A recurrence that fires at least once after `now`. `at`, `starts_at` and `ends_at` may be naive: then they are
+    local times of the zone. Raises InvalidInput with paths below `path`."""
+    faults: list[Fault] = []
+    try:
+        known = Kind(kind)
+    except ValueError:
+        raise InvalidInput(Fault(f"{path}.kind", f"one of {', '.join(Kind)}")) from None
+    zone = _zone(time_zone)
+    if zone is None:
+        raise InvalidInput(Fault(f"{path}.time_zone", f"'{time_zone}' is no IANA time zone, such as Europe/Berlin"))
+    faults += _faults_of_kind(known, expression, at, seconds, path)
+    faults += _surplus(known, expression, at, seconds, path)
+    start, end = _bound(starts_at, zone), _bound(ends_at, zone)
+    if start and end and end < start:
+        faults.append(Fault(f"{path}.ends_at", "lies before starts_at"))
+    if max_runs is not None and not 1 <= max_runs <= MAX_RUNS:
+        faults.append(Fault(f"{path}.max_runs", f"a whole number from 1 to {MAX_RUNS:,}"))
+    if faults:
+        raise InvalidInput(*faults)
+    rule = Recurrence(
+        kind=known,
+        time_zone=time_zone,
+        anchor=(start or to_instant(now)).replace(microsecond=0),
+        expression=_tidy(known, expression),
+        at=_local(at, zone),
+        seconds=seconds or 0,
+        starts_at=start,
+        ends_at=end,
+        max_runs=max_runs,
+    )
+    where = {"once": "at", "every": "ends_at"}.get(known, "expression")
+    try:
+        first = next_after(rule, now - timedelta(milliseconds=1))
+    except ValueError as error:  # dateutil finds some empty rules only when they are walked
+        raise InvalidInput(Fault(f"{path}.{where}", f"never fires: {error}")) from None
+    if first is None:
+        why = "lies in the past" if known is Kind.ONCE else "never fires between now and its end"
+        raise InvalidInput(Fault(f"{path}.{where}", why))
+    return rule
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def _faults_of_kind(
+    kind: Kind, expression: str | None, at: datetime | None, seconds: int | None, path: str
+) -> list[Fault]:
+    if kind is Kind.ONCE:
+        return [] if at else [Fault(f"{path}.at", "a date and time is needed, such as 2026-12-01T09:00:00")]
+    if kind is Kind.EVERY:
+        fits = seconds is not None and 1 <= seconds <= MAX_INTERVAL_S
+        return [] if fits else [Fault(f"{path}.seconds", f"a whole number of seconds from 1 to {MAX_INTERVAL_S:,}")]
+    if not expression or not expression.strip():
+        example = "0 9 * * 1-5" if kind is Kind.CRON else "FREQ=WEEKLY;BYDAY=MO"
+        return [Fault(f"{path}.expression", f"an expression is needed, such as {example}")]
+    if len(expression) > MAX_EXPRESSION:
+        return [Fault(f"{path}.expression", f"at most {MAX_EXPRESSION} characters")]
+    try:
+        (cron if kind is Kind.CRON else rrule).check(expression)
+    except ValueError as error:
+        return [Fault(f"{path}.expression", str(error))]
+    return []
+
+
+def _surplus(kind: Kind, expression: str | None, at: datetime | None, seconds: int | None, path: str) -> list[Fault]:
+    """A field that another kind needs is a sign of a misunderstanding: say so rather than ignore it."""
+    mine = {Kind.ONCE: "at", Kind.EVERY: "seconds"}.get(kind, "expression")
+    given = {"expression": expression or None, "at": at, "seconds": seconds}
+    return [
+        Fault(f"{path}.{name}", f"does not go with the kind '{kind}'")
+        for name, value in given.items()
+        if value is not None and name != mine
+    ]
+
+
+def _tidy(kind: Kind, expression: str | None) -> str:
+    text = " ".join((expression or "").split())
+    return text.upper().removeprefix("RRULE:").strip(";") if kind is Kind.RRULE else text
+
+
+def _bound(moment: datetime | None, zone: ZoneInfo) -> datetime | None:
+    if moment is None:
+        return None
+    return to_instant(moment if moment.tzinfo else wallclock.to_instant(moment, zone))
+
+
+def _local(moment: datetime | None, zone: ZoneInfo) -> datetime | None:
+    if moment is None or moment.tzinfo is None:
+        return moment
+    return moment.astimezone(zone).replace(tzinfo=None)

@@ -1,0 +1,55 @@
+"""Five-field cron expressions, by cronsim; clock changes as in Debian's cron (docs/adr/0005-recurrence.md).
+
+cronsim is only given naive local times: on aware ones it loses a wildcard's runs where clocks change by half an hour
+(Lord Howe) or at midnight (Cairo). A fixed wall-clock time (neither the minute nor the hour field begins with `*`)
+runs once a day; a wildcard runs whenever clocks show its time.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from cronsim import CronSim, CronSimError
+
+from mailroom.domain.recurrence import wallclock
+from mailroom.domain.recurrence.model import Recurrence
+
+
+def is_fixed(expression: str) -> bool:
+    """True if the expression names wall-clock times rather than 'every so often'."""
+    minute, hour = expression.split()[:2]
+    return not minute.startswith("*") and not hour.startswith("*")
+
+
+def check(expression: str) -> None:
+    """Raise ValueError, with words for a user, unless this is a five-field expression that fires some day."""
+    if len(expression.split()) != 5:
+        raise ValueError("a cron expression has five fields: minute, hour, day of month, month, day of week")
+    try:
+        next(CronSim(expression, datetime(2024, 1, 1)))  # noqa: DTZ001 - naive on purpose: only the pattern is asked
+    except CronSimError as error:
+        raise ValueError(f"{str(error)[0].lower()}{str(error)[1:]} in '{expression}'") from None
+    except (StopIteration, RuntimeError):
+        raise ValueError(f"'{expression}' never fires") from None
+
+
+def explain(expression: str) -> str:
+    """The expression in English words."""
+    return CronSim(expression, datetime(2024, 1, 1)).explain()  # noqa: DTZ001
+
+
+def instants(rule: Recurrence, after: datetime) -> Iterator[datetime]:
+    """The due instants strictly after `after`, in order, without bounds."""
+    start = wallclock.search_start(after, rule.zone) - timedelta(minutes=1)
+    expand = wallclock.once_each if is_fixed(rule.expression) else wallclock.at_every_pass
+    return expand(CronSim(rule.expression, start), rule.zone, after)
+
+
+def skipped_times(rule: Recurrence, gap: tuple[datetime, datetime]) -> list[datetime]:
+    """The local times of the rule that lie in a gap [from, to) of the clocks."""
+    start, end = gap
+    found = []
+    for local in CronSim(rule.expression, start - timedelta(minutes=1)):
+        if local >= end:
+            break
+        found.append(local)
+    return found

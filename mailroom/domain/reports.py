@@ -1,0 +1,46 @@
+"""The counts of a report, and the rates made from them."""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Counts of messages (recipients) unless it says opens. Each comes from facts, so it equals a recount of events.
+
+    `total_opens` and `unique_opens` are people's; `machine_opens` are those of proxies and scanners, kept apart.
+    """
+
+    recipients: int = 0
+    queued: int = 0
+    sent: int = 0
+    delivered: int = 0
+    deferred: int = 0
+    unique_opens: int = 0
+    total_opens: int = 0
+    machine_opens: int = 0
+    unique_clicks: int = 0
+    bounced: int = 0
+    complained: int = 0
+    unsubscribed: int = 0
+    rejected: int = 0
+    failed: int = 0
+    suppressed: int = 0
+    cancelled: int = 0
+    in_doubt: int = 0
+    unknown: int = 0
+
+    @property
+    def open_rate(self) -> float | None:
+        """Unique opens among delivered mails, 0 to 1; None before anything is delivered."""
+        if not self.delivered:
+            return None
+        # An open may be told before its delivery: the rate is never over 1.
+        return min(1.0, self.unique_opens / self.delivered)
+
+    @property
+    def click_rate(self) -> float | None:
+        return min(1.0, self.unique_clicks / self.delivered) if self.delivered else None
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))

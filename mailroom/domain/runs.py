@@ -1,0 +1,50 @@
+"""A run: one schedule at one due instant (or one 'run now'). Its id is made from both, so it can exist once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from mailroom.domain.ids import AudienceId, RunId, ScheduleId
+
+
+class RunState(StrEnum):
+    PLANNING = "planning"  # its messages are still being written
+    PLANNED = "planned"  # all messages and dispatches stand
+    FINISHED = "finished"  # no dispatch is open any more
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"  # the recorded decision not to run
+
+
+OPEN: Final = frozenset({RunState.PLANNING, RunState.PLANNED})
+
+
+class RunKind(StrEnum):
+    DUE = "due"
+    ASKED = "asked"  # run now: does not count for max_runs
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stored run. `planned_through` is the folded address up to which messages exist, '' before the first.
+
+    A skipped run stands for `instants` due instants from `due_at` to `due_through`.
+    """
+
+    id: RunId
+    schedule_id: ScheduleId
+    kind: RunKind
+    state: RunState
+    due_at: datetime
+    revision: int
+    audience: AudienceId | None
+    recipients: int
+    created_at: datetime
+    planned_through: str = ""
+    chunks: int = 0
+    planned_at: datetime | None = None
+    finished_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    reason: str | None = None
+    due_through: datetime | None = None
+    instants: int = 1

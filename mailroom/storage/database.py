@@ -1,0 +1,104 @@
+"""The connection, what every write and read can count on, and the indexes.
+
+Writes are acknowledged by a journaled majority, reads see what a majority has. An answer that does not come within
+its time raises Unavailable (see `guarded`), and the driver repeats a write only under its own once-only numbers.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, ParamSpec, TypeVar
+
+import pymongo
+from bson.codec_options import CodecOptions
+from pymongo import MongoClient
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+from pymongo.errors import ConnectionFailure, ExecutionTimeout, NetworkTimeout, PyMongoError, WTimeoutError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from mailroom.domain.errors import Unavailable
+
+Document = dict[str, Any]
+Db = Database[Document]
+Session = ClientSession
+P = ParamSpec("P")
+R = TypeVar("R")
+
+MAJORITY: Final = WriteConcern(w="majority", j=True)
+CALL_S: Final = 15.0  # the whole of one use of the store, retries of the driver included
+
+
+def connect(url: str, *, app: str) -> Db:
+    """The database named in the URL, else `mailroom`. Opens nothing until it is used."""
+    client: MongoClient[Document] = MongoClient(
+        url,
+        appname=f"mailroom-{app}",
+        tz_aware=True,
+        tzinfo=UTC,
+        w="majority",
+        journal=True,
+        readConcernLevel="majority",
+        retryWrites=True,
+        serverSelectionTimeoutMS=8_000,
+        connectTimeoutMS=5_000,
+        maxPoolSize=100,
+    )
+    options: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
+    return client.get_default_database("mailroom", codec_options=options, write_concern=MAJORITY)
+
+
+def guarded(function: Callable[P, R]) -> Callable[P, R]:
+    """Bound the time of a use of the store, and say Unavailable where the server is away.
+
+    After Unavailable a write may or may not have happened, as after any lost answer.
+    """
+
+    @functools.wraps(function)
+    def bounded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            with pymongo.timeout(CALL_S):
+                return function(*args, **kwargs)
+        except (ConnectionFailure, NetworkTimeout, ExecutionTimeout, WTimeoutError) as error:
+            raise Unavailable(f"MongoDB did not answer: {error}") from error
+        except PyMongoError as error:
+            if error.timeout or error.has_error_label("TransientTransactionError"):
+                raise Unavailable(f"MongoDB did not answer in time: {error}") from error
+            raise
+
+    return bounded
+
+
+@guarded
+def in_transaction(db: Db, work: Callable[[Session], R]) -> R:
+    """Run `work` in one transaction over a snapshot, majority-journaled at its end; again if writers collide.
+
+    `work` may run several times: it must do nothing but use this session.
+    """
+    with db.client.start_session() as session:
+        return session.with_transaction(
+            work, read_concern=ReadConcern("snapshot"), write_concern=MAJORITY, max_commit_time_ms=10_000
+        )
+
+
+@guarded
+def server_now(db: Db) -> datetime:
+    """MongoDB's clock: the one clock by which what is due is decided."""
+    now: datetime = db.command("hello")["localTime"]
+    return now
+
+
+def ensure_indexes(db: Db) -> None:
+    """Every index that a query here needs; building one that stands already costs nothing."""
+    from mailroom.storage import audiences, contents, dispatches, events, lanes, messages, runs, schedules, tokens
+
+    for module in (schedules, contents, audiences, runs, messages, dispatches, lanes, events, tokens):
+        indexes = module.INDEXES
+        if indexes:
+            guarded(db[module.COLLECTION].create_indexes)(list(indexes))
+
+
+def drop_unset(document: Mapping[str, Any]) -> Document:
+    """The document without fields that are None: an absent field is one way to say 'not', and the shorter."""
+    return {name: value for name, value in document.items() if value is not None}

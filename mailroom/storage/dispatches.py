@@ -1,0 +1,354 @@
+"""Collection `dispatches`: one document a call to a provider, carrying 1 to N messages.
+
+    _id           dispatch id: run + chunk number
+    run_id, schedule_id, lane, chunk, revision, messages (how many), digest (of the messages' ids), created_at
+    state         see domain/dispatches.py
+    attempt       calls claimed so far; tries: those that count against the retry limit
+    not_before    no claim before this
+    token, claim_id, sender, provider, account, memory, claimed_at
+                  of the newest claim; `memory` is Redis' identity at that time
+    accepted      list of {provider_id, provider, attempt, at}: facts; more than one is an alarm
+    reason, code  the last refusal, or why it is in doubt
+    told          what its messages were told last; where it lags behind the state, `tell: true` stands
+    run_cancelled set by a cancel while it was in hand: it must not return to `pending`
+    trail         list of {at, step, ...}: the audit trail
+
+Decisions are conditional on the claim, in a transaction that checks the lane's token. Facts are always written.
+
+Indexes: `state, not_before, lane` finds work and what is in doubt; `lane, state, not_before` claims within a lane;
+`run_id, state` asks whether a run is through; `claim_id` reads a claim back; `tell` (partial) finds what messages
+must still be told; `state, _id` pages the list.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from pymongo import IndexModel, UpdateMany, UpdateOne
+
+from mailroom.domain.dispatches import OPEN, Claim, Claimed, DispatchState, NewDispatch
+from mailroom.domain.errors import DispatchNotFound
+from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token
+from mailroom.storage.database import Db, Document, Session, guarded
+
+COLLECTION: Final = "dispatches"
+INDEXES: Final[Sequence[IndexModel]] = (
+    IndexModel([("state", 1), ("not_before", 1), ("lane", 1)]),
+    IndexModel([("lane", 1), ("state", 1), ("not_before", 1)]),
+    IndexModel([("run_id", 1), ("state", 1)]),
+    IndexModel([("claim_id", 1)], partialFilterExpression={"state": "sending"}, name="claims"),
+    IndexModel([("tell", 1)], partialFilterExpression={"tell": True}, name="to_tell"),
+    IndexModel([("state", 1), ("_id", 1)]),
+)
+
+
+def add_many(db: Db, dispatches: Sequence[NewDispatch], *, now: datetime, session: Session) -> None:
+    if dispatches:
+        db.dispatches.insert_many([_document(new, now) for new in dispatches], ordered=False, session=session)
+
+
+@guarded
+def lanes_with_work(db: Db, *, now: datetime, limit: int, leave_out: Sequence[Lane] = ()) -> list[Lane]:
+    """Lanes with a dispatch that may be claimed now, longest waiting first."""
+    query: Document = {"state": DispatchState.PENDING, "not_before": {"$lte": now}}
+    if leave_out:
+        query["lane"] = {"$nin": list(leave_out)}
+    rows = db.dispatches.find(query, {"_id": 0, "lane": 1}).sort("not_before", 1).limit(limit)
+    return list(dict.fromkeys(doc["lane"] for doc in rows))
+
+
+@guarded
+def lanes_in_sending(db: Db, *, limit: int, leave_out: Sequence[Lane] = ()) -> list[Lane]:
+    """Lanes with a dispatch in `sending`, whose holder may be gone."""
+    query: Document = {"state": DispatchState.SENDING}
+    if leave_out:
+        query["lane"] = {"$nin": list(leave_out)}
+    rows = db.dispatches.find(query, {"_id": 0, "lane": 1}).limit(limit)
+    return list(dict.fromkeys(doc["lane"] for doc in rows))
+
+
+@guarded
+def claimable(db: Db, lanes: Sequence[Lane], *, now: datetime, limit: int) -> list[tuple[DispatchId, Lane]]:
+    """Dispatches of these lanes that may be claimed now, longest waiting first."""
+    query = {"lane": {"$in": list(lanes)}, "state": DispatchState.PENDING, "not_before": {"$lte": now}}
+    rows = db.dispatches.find(query, {"lane": 1}).sort("not_before", 1).limit(limit)
+    return [(DispatchId(doc["_id"]), Lane(doc["lane"])) for doc in rows]
+
+
+def claim(
+    db: Db, claims: Mapping[ClaimId, tuple[Claim, Sequence[DispatchId]]], provider: str, *, now: datetime, session: Session
+) -> None:
+    """`pending -> sending` for many dispatches of many lanes, in a transaction that has touched the lanes.
+
+    What somebody else changed meanwhile is left alone; `claimed` tells what was got.
+    """
+    writes = [
+        UpdateMany(
+            {"_id": {"$in": list(ids)}, "lane": claim.lane, "state": DispatchState.PENDING},
+            {
+                "$set": {
+                    "state": DispatchState.SENDING,
+                    "token": claim.token,
+                    "claim_id": claim.id,
+                    "sender": claim.sender,
+                    "memory": claim.memory,
+                    "provider": provider,
+                    "claimed_at": now,
+                },
+                "$inc": {"attempt": 1},
+                "$push": {"trail": _step(now, "claimed", sender=claim.sender, token=claim.token, claim_id=claim.id)},
+            },
+        )
+        for claim, ids in claims.values()
+    ]
+    db.dispatches.bulk_write(writes, ordered=False, session=session)
+
+
+@guarded
+def claimed(db: Db, claims: Mapping[ClaimId, Claim]) -> list[Claimed]:
+    """What these claims got, read back after the commit."""
+    rows = db.dispatches.find({"claim_id": {"$in": list(claims)}, "state": DispatchState.SENDING}, {"trail": 0})
+    return [_claimed(doc, claims[doc["claim_id"]]) for doc in rows]
+
+
+@guarded
+def in_sending(db: Db, lanes: Sequence[Lane], *, limit: int) -> list[Claimed]:
+    """Every dispatch of these lanes in `sending`, with the claim it stands under."""
+    rows = db.dispatches.find({"lane": {"$in": list(lanes)}, "state": DispatchState.SENDING}, {"trail": 0}).limit(limit)
+    return [_claimed(doc, _claim(doc)) for doc in rows]
+
+
+@guarded
+def record_accepted(db: Db, accepted: Sequence[tuple[Claimed, str, str]], *, now: datetime) -> list[DispatchId]:
+    """The fact that a provider took a dispatch: (dispatch, provider, its id). Always written, whoever holds the lane.
+
+    Returns the dispatches that had been accepted before under another id: an alarm, never overwritten.
+    """
+    writes: list[UpdateOne] = []
+    for claimed, provider, provider_id in accepted:
+        entry = {"provider_id": provider_id, "provider": provider, "attempt": claimed.attempt, "at": now}
+        writes.append(
+            UpdateOne(
+                {"_id": claimed.id, "accepted.provider_id": {"$ne": provider_id}},
+                {
+                    "$set": {"state": DispatchState.ACCEPTED, "tell": True},
+                    "$push": {
+                        "accepted": entry,
+                        "trail": _step(now, "accepted", sender=claimed.claim.sender, token=claimed.claim.token, **entry),
+                    },
+                },
+            )
+        )
+    if not writes:
+        return []
+    db.dispatches.bulk_write(writes, ordered=False)
+    ids = [claimed.id for claimed, _, _ in accepted]
+    return [doc["_id"] for doc in db.dispatches.find({"_id": {"$in": ids}, "accepted.1": {"$exists": True}}, {"_id": 1})]
+
+
+@guarded
+def record_in_doubt(db: Db, doubts: Sequence[tuple[Claimed, str, int | None]], *, now: datetime) -> None:
+    """`sending -> in_doubt` by whom the call was in hand: (dispatch, reason, code).
+
+    Nothing but this claim can know more, so its own claim id is the guard; the lane's token is not asked, because
+    what a stale holder does not know is not known by anybody else either.
+    """
+    writes = [
+        UpdateOne(_own(claimed), _to_in_doubt(claimed.claim.sender, reason, code, now)) for claimed, reason, code in doubts
+    ]
+    if writes:
+        db.dispatches.bulk_write(writes, ordered=False)
+
+
+def return_to_pending(
+    db: Db,
+    returns: Sequence[tuple[Claimed, datetime, bool, str, int | None]],
+    *,
+    now: datetime,
+    session: Session,
+) -> None:
+    """`sending -> pending` for (dispatch, not before, uses a try, reason, code), in a transaction that has touched the
+    lanes; `cancelled` instead where the run was cancelled meanwhile."""
+    writes: list[UpdateOne] = []
+    for claimed, not_before, uses_a_try, reason, code in returns:
+        trail = _step(now, "returned", sender=claimed.claim.sender, token=claimed.claim.token, reason=reason, code=code)
+        told = {"reason": reason, "code": code}
+        writes.append(
+            UpdateOne(
+                _own(claimed) | {"run_cancelled": {"$ne": True}},
+                {
+                    "$set": {"state": DispatchState.PENDING, "not_before": not_before, **told},
+                    "$inc": {"tries": 1 if uses_a_try else 0},
+                    "$push": {"trail": trail},
+                },
+            )
+        )
+        writes.append(
+            UpdateOne(
+                _own(claimed) | {"run_cancelled": True},
+                {"$set": {"state": DispatchState.CANCELLED, "tell": True, **told}, "$push": {"trail": trail}},
+            )
+        )
+    if writes:
+        db.dispatches.bulk_write(writes, ordered=True, session=session)
+
+
+def fail(
+    db: Db, failures: Sequence[tuple[Claimed, str, int | None]], *, now: datetime, session: Session
+) -> None:
+    """`sending -> failed` for (dispatch, reason, code), in a transaction that has touched the lanes."""
+    writes = [
+        UpdateOne(
+            _own(claimed),
+            {
+                "$set": {"state": DispatchState.FAILED, "tell": True, "reason": reason, "code": code},
+                "$inc": {"tries": 1},
+                "$push": {"trail": _step(now, "failed", sender=claimed.claim.sender, reason=reason, code=code)},
+            },
+        )
+        for claimed, reason, code in failures
+    ]
+    if writes:
+        db.dispatches.bulk_write(writes, ordered=False, session=session)
+
+
+def doubt_abandoned(db: Db, doubts: Sequence[tuple[Claimed, str]], by: str, *, now: datetime, session: Session) -> None:
+    """`sending -> in_doubt` at a take-over: (dispatch as it stood, reason), in a transaction that has touched the lanes."""
+    writes = [UpdateOne(_own(claimed), _to_in_doubt(by, reason, None, now)) for claimed, reason in doubts]
+    if writes:
+        db.dispatches.bulk_write(writes, ordered=False, session=session)
+
+
+def cancel(db: Db, run_id: RunId, *, now: datetime, session: Session) -> None:
+    """What waits is cancelled; what is in hand or in doubt must not come back to wait."""
+    db.dispatches.update_many(
+        {"run_id": run_id, "state": DispatchState.PENDING},
+        {
+            "$set": {"state": DispatchState.CANCELLED, "tell": True, "run_cancelled": True},
+            "$push": {"trail": _step(now, "cancelled")},
+        },
+        session=session,
+    )
+    db.dispatches.update_many(
+        {"run_id": run_id, "state": {"$in": [DispatchState.SENDING, DispatchState.IN_DOUBT]}},
+        {"$set": {"run_cancelled": True}},
+        session=session,
+    )
+
+
+@guarded
+def to_tell(db: Db, *, limit: int) -> list[Mapping[str, Any]]:
+    """Dispatches whose messages have not been told their state: `_id`, `state`, `accepted`, `reason`."""
+    return list(db.dispatches.find({"tell": True}, {"state": 1, "accepted": 1, "reason": 1, "claimed_at": 1}).limit(limit))
+
+
+@guarded
+def told(db: Db, states: Mapping[DispatchId, DispatchState]) -> None:
+    """Messages were told these states; where a state has moved on since, it is still to be told."""
+    writes = [
+        UpdateOne({"_id": id_, "state": state}, {"$unset": {"tell": ""}, "$set": {"told": state}})
+        for id_, state in states.items()
+    ]
+    if writes:
+        db.dispatches.bulk_write(writes, ordered=False)
+
+
+@guarded
+def runs_with_open(db: Db, runs: Sequence[RunId]) -> set[RunId]:
+    """Those of the runs that have a dispatch which is not through."""
+    rows = db.dispatches.aggregate(
+        [
+            {"$match": {"run_id": {"$in": list(runs)}, "state": {"$in": sorted(OPEN)}}},
+            {"$group": {"_id": "$run_id"}},
+        ]
+    )
+    return {row["_id"] for row in rows}
+
+
+@guarded
+def get(db: Db, dispatch_id: DispatchId) -> Mapping[str, Any]:
+    """The whole document, its trail included. Raises DispatchNotFound."""
+    doc = db.dispatches.find_one({"_id": dispatch_id})
+    if doc is None:
+        raise DispatchNotFound(dispatch_id)
+    return doc
+
+
+@guarded
+def page(
+    db: Db, *, state: DispatchState | None, run_id: RunId | None, after: str, limit: int
+) -> list[Mapping[str, Any]]:
+    """Documents without their trails, in the order of their ids."""
+    query: Document = {"_id": {"$gt": after}} if after else {}
+    if state:
+        query["state"] = state
+    if run_id:
+        query["run_id"] = run_id
+    return list(db.dispatches.find(query, {"trail": 0}).sort("_id", 1).limit(limit))
+
+
+@guarded
+def count_by_state(db: Db, run_id: RunId) -> dict[str, int]:
+    """How many of a run's dispatches are in each state."""
+    rows = db.dispatches.aggregate([{"$match": {"run_id": run_id}}, {"$group": {"_id": "$state", "n": {"$sum": 1}}}])
+    return {row["_id"]: row["n"] for row in rows}
+
+
+def _own(claimed: Claimed) -> Document:
+    """The dispatch as this claim holds it: nobody has claimed or judged it since."""
+    return {
+        "_id": claimed.id,
+        "state": DispatchState.SENDING,
+        "claim_id": claimed.claim.id,
+        "attempt": claimed.attempt,
+        "token": claimed.claim.token,
+    }
+
+
+def _to_in_doubt(sender: str, reason: str, code: int | None, now: datetime) -> Document:
+    return {
+        "$set": {"state": DispatchState.IN_DOUBT, "tell": True, "reason": reason, "code": code, "in_doubt_at": now},
+        "$push": {"trail": _step(now, "in_doubt", sender=sender, reason=reason, code=code)},
+    }
+
+
+def _step(at: datetime, step: str, **facts: Any) -> Document:
+    return {"at": at, "step": step} | {name: value for name, value in facts.items() if value is not None}
+
+
+def _document(new: NewDispatch, now: datetime) -> Document:
+    return {
+        "_id": new.id,
+        "run_id": new.run_id,
+        "schedule_id": new.schedule_id,
+        "lane": new.lane,
+        "chunk": new.chunk,
+        "revision": new.revision,
+        "messages": new.messages,
+        "digest": new.digest,
+        "state": DispatchState.PENDING,
+        "attempt": 0,
+        "tries": 0,
+        "not_before": now,
+        "created_at": now,
+        "trail": [_step(now, "planned")],
+    }
+
+
+def _claim(doc: Document) -> Claim:
+    return Claim(ClaimId(doc["claim_id"]), Lane(doc["lane"]), Token(doc["token"]), doc["sender"], doc["memory"])
+
+
+def _claimed(doc: Document, claim: Claim) -> Claimed:
+    return Claimed(
+        id=DispatchId(doc["_id"]),
+        run_id=RunId(doc["run_id"]),
+        schedule_id=ScheduleId(doc["schedule_id"]),
+        claim=claim,
+        attempt=doc["attempt"],
+        tries=doc["tries"],
+        revision=doc["revision"],
+        messages=doc["messages"],
+        digest=doc["digest"],
+        claimed_at=doc["claimed_at"],
+    )

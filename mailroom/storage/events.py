@@ -1,0 +1,110 @@
+"""Collection `events`: every event a provider told, raw and read, each once. Never changed.
+
+    _id         provider + domain + the provider's id + its time (Mailgun's ids are unique only within a day)
+    provider, kind, at, recipient, run_id, dispatch_id, message_id (absent where it is nobody's we know)
+    by_machine  an open or click by a proxy or scanner
+    replay_key  the webhook's one-time token: it comes once, with one event
+    raw         the provider's own document;  received_at
+
+Inserted by the intake in the transaction that applies them to their messages.
+
+Indexes: `replay_key` (unique, partial); `run_id, kind` to recount a run; `message_id, at` for a mail's history.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from pymongo import IndexModel
+from pymongo.errors import BulkWriteError
+
+from mailroom.domain.events import Event
+from mailroom.domain.ids import MessageId, RunId
+from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
+
+COLLECTION: Final = "events"
+INDEXES: Final[Sequence[IndexModel]] = (
+    IndexModel([("replay_key", 1)], unique=True, partialFilterExpression={"replay_key": {"$exists": True}}),
+    IndexModel([("run_id", 1), ("kind", 1)]),
+    IndexModel([("message_id", 1), ("at", 1)]),
+)
+_DUPLICATE_KEY: Final = 11000
+
+
+class CameTwiceAtOnce(Exception):
+    """Another intake stored one of these events in the same moment: look again, then repeat."""
+
+
+def known(db: Db, ids: Sequence[str], *, session: Session) -> set[str]:
+    """Which of these events are stored already."""
+    return {doc["_id"] for doc in db.events.find({"_id": {"$in": list(ids)}}, {"_id": 1}, session=session)}
+
+
+def used_replay_keys(db: Db, keys: Sequence[str], *, session: Session) -> dict[str, str]:
+    """For each of these one-time tokens that came before: the event it came with."""
+    rows = db.events.find({"replay_key": {"$in": list(keys)}}, {"replay_key": 1}, session=session)
+    return {doc["replay_key"]: doc["_id"] for doc in rows}
+
+
+def add_many(
+    db: Db, events: Sequence[tuple[Event, MessageId | None]], *, now: datetime, session: Session
+) -> None:
+    """Raises CameTwiceAtOnce."""
+    if not events:
+        return
+    try:
+        db.events.insert_many([_document(event, message, now) for event, message in events], session=session)
+    except BulkWriteError as error:
+        if any(failure["code"] == _DUPLICATE_KEY for failure in error.details["writeErrors"]):
+            raise CameTwiceAtOnce from None
+        raise
+
+
+@guarded
+def of_message(db: Db, message_id: MessageId) -> list[Mapping[str, Any]]:
+    """A mail's events in the order of their times."""
+    return list(db.events.find({"message_id": message_id}).sort("at", 1))
+
+
+@guarded
+def recount(db: Db, run_id: RunId) -> dict[str, int]:
+    """A run's counts straight from the raw events, independent of what stands in the messages."""
+    rows = db.events.aggregate(
+        [
+            {"$match": {"run_id": run_id, "message_id": {"$exists": True}}},
+            # Per mail and kind first: 'unique' counts mails, 'total' counts events.
+            {"$group": {"_id": {"m": "$message_id", "k": "$kind", "b": "$by_machine"}, "n": {"$sum": 1}}},
+            {"$group": {"_id": {"k": "$_id.k", "b": "$_id.b"}, "mails": {"$sum": 1}, "events": {"$sum": "$n"}}},
+        ]
+    )
+    by_kind = {(row["_id"]["k"], bool(row["_id"].get("b"))): (row["mails"], row["events"]) for row in rows}
+    nothing = (0, 0)
+    return {
+        "delivered": by_kind.get(("delivered", False), nothing)[0],
+        "bounced": by_kind.get(("bounced", False), nothing)[0],
+        "complained": by_kind.get(("complained", False), nothing)[0],
+        "unsubscribed": by_kind.get(("unsubscribed", False), nothing)[0],
+        "unique_opens": by_kind.get(("opened", False), nothing)[0],
+        "total_opens": by_kind.get(("opened", False), nothing)[1],
+        "machine_opens": by_kind.get(("opened", True), nothing)[1],
+        "unique_clicks": by_kind.get(("clicked", False), nothing)[0],
+    }
+
+
+def _document(event: Event, message_id: MessageId | None, now: datetime) -> Document:
+    return drop_unset(
+        {
+            "_id": event.id,
+            "provider": event.provider,
+            "kind": event.kind,
+            "at": event.at,
+            "recipient": event.recipient,
+            "run_id": event.run_id,
+            "dispatch_id": event.dispatch_id,
+            "message_id": message_id,
+            "by_machine": event.by_machine or None,
+            "replay_key": event.replay_key,
+            "raw": event.raw,
+            "received_at": now,
+        }
+    )

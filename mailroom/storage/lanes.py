@@ -1,0 +1,95 @@
+"""Collection `lanes`: the highest token of each lane, and why a lane waits.
+
+    _id         lane, `schedule/<id>`
+    token       int, the highest token that a holder brought here; only ever grows
+    sender      who brought it
+    taken_at    when
+    touched     int, raised by every decision taken under the token: so that a decision and a take-over of the same
+                lane always collide, and one of them loses
+    waits_until the account's fault (429, quota, key): no claim before this
+    waits_why   the provider's words for a person
+
+Written by the lane's holder. Read by claims and pages.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from pymongo import IndexModel, UpdateOne
+from pymongo.errors import BulkWriteError
+
+from mailroom.domain.errors import StaleToken
+from mailroom.domain.ids import Lane, Token
+from mailroom.storage.database import Db, Session, guarded
+
+COLLECTION: Final = "lanes"
+INDEXES: Final[Sequence[IndexModel]] = ()  # every query names lanes by _id
+_DUPLICATE_KEY: Final = 11000
+
+
+@guarded
+def raise_tokens(db: Db, tokens: Mapping[Lane, Token], sender: str, *, now: datetime) -> set[Lane]:
+    """Bring these tokens to their lanes. Returns the lanes whose stored token is lower now than ours, that is taken;
+    a lane that has seen a token as high as ours is left out."""
+    if not tokens:
+        return set()
+    # With a higher token stored, the filter finds nothing and the upsert meets the existing _id: refused.
+    writes = [
+        UpdateOne(
+            {"_id": lane, "token": {"$lt": token}},
+            {"$set": {"token": token, "sender": sender, "taken_at": now}},
+            upsert=True,
+        )
+        for lane, token in tokens.items()
+    ]
+    refused: set[int] = set()
+    try:
+        db.lanes.bulk_write(writes, ordered=False)
+    except BulkWriteError as error:
+        failures = error.details["writeErrors"]
+        if any(failure["code"] != _DUPLICATE_KEY for failure in failures):
+            raise
+        refused = {failure["index"] for failure in failures}
+    return {lane for index, lane in enumerate(tokens) if index not in refused}
+
+
+def touch(db: Db, tokens: Mapping[Lane, Token], session: Session) -> None:
+    """Inside a transaction: make sure that each token is still its lane's highest, and collide with any take-over.
+
+    Raises StaleToken for the first lane where it is not; the transaction is then to be given up.
+    """
+    writes = [UpdateOne({"_id": lane, "token": token}, {"$inc": {"touched": 1}}) for lane, token in tokens.items()]
+    if db.lanes.bulk_write(writes, ordered=False, session=session).matched_count == len(writes):
+        return
+    stored = {doc["_id"]: doc["token"] for doc in db.lanes.find({"_id": {"$in": list(tokens)}}, session=session)}
+    for lane, token in tokens.items():
+        if stored.get(lane) != token:
+            raise StaleToken(lane, token)
+
+
+@guarded
+def current(db: Db, tokens: Mapping[Lane, Token]) -> set[Lane]:
+    """Which of these lanes still have exactly this token as their highest."""
+    stored = db.lanes.find({"_id": {"$in": list(tokens)}}, {"token": 1})
+    return {doc["_id"] for doc in stored if doc["token"] == tokens[doc["_id"]]}
+
+
+@guarded
+def make_wait(db: Db, waits: Mapping[Lane, tuple[Token, datetime, str]]) -> None:
+    """Let lanes wait until a time, provided that the token is still the highest."""
+    writes = [
+        UpdateOne({"_id": lane, "token": token}, {"$set": {"waits_until": until, "waits_why": why}})
+        for lane, (token, until, why) in waits.items()
+    ]
+    if writes:
+        db.lanes.bulk_write(writes, ordered=False)
+
+
+@guarded
+def waiting(db: Db, lanes: Sequence[Lane], *, now: datetime) -> dict[Lane, tuple[datetime, str]]:
+    """Those of the lanes that wait at `now`: until when, and why."""
+    found: list[dict[str, Any]] = list(
+        db.lanes.find({"_id": {"$in": list(lanes)}, "waits_until": {"$gt": now}}, {"waits_until": 1, "waits_why": 1})
+    )
+    return {doc["_id"]: (doc["waits_until"], doc["waits_why"]) for doc in found}

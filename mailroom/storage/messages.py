@@ -1,0 +1,200 @@
+"""Collection `messages`: one document a mail of a run.
+
+    _id          run id + '/' + digest of the folded address: a run has an address once
+    run_id, dispatch_id (absent where it never gets one), address, name
+    parts        the rendered pieces of the content that differ by recipient
+    state        see domain/messages.py: MOVES is the whole table
+    code, reason the last word of the provider or of our own refusal
+    sent_at, delivered_at, bounced_at, complained_at, unsubscribed_at, first_opened_at, first_clicked_at
+                 facts: the earliest time told
+    opens, machine_opens, clicks, machine_clicks
+                 facts: distinct events
+
+Inserted by planning; state and facts are written by the senders' recorder and by the intake of events, each as a
+conditional update straight from MOVES.
+
+Indexes: `dispatch_id` to read and mark a dispatch's mails; `run_id, state, _id` for lists and reports of a run.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from pymongo import IndexModel, UpdateMany, UpdateOne
+
+from mailroom.domain.ids import DispatchId, MessageId, RunId
+from mailroom.domain.messages import MOVES, Effect, Learnt, Message, MessageState
+from mailroom.domain.reports import Report
+from mailroom.storage.database import Db, Document, Session, guarded
+
+COLLECTION: Final = "messages"
+INDEXES: Final[Sequence[IndexModel]] = (
+    IndexModel([("dispatch_id", 1)]),
+    IndexModel([("run_id", 1), ("state", 1), ("_id", 1)]),
+)
+
+
+def add_many(db: Db, messages: Iterable[Message], *, session: Session) -> None:
+    documents = [_document(message) for message in messages]
+    if documents:
+        db.messages.insert_many(documents, ordered=False, session=session)
+
+
+@guarded
+def of_dispatches(db: Db, dispatches: Sequence[DispatchId]) -> dict[DispatchId, list[Message]]:
+    """The messages of each dispatch, in the order of their ids."""
+    found: dict[DispatchId, list[Message]] = {dispatch: [] for dispatch in dispatches}
+    rows = db.messages.find({"dispatch_id": {"$in": list(dispatches)}}, _AS_MAILED).batch_size(2_000)
+    for doc in rows:
+        found[doc["dispatch_id"]].append(_message(doc))
+    for messages in found.values():
+        messages.sort(key=lambda message: message.id)
+    return found
+
+
+@guarded
+def mark(db: Db, marks: Sequence[tuple[DispatchId, Learnt, datetime, str]]) -> None:
+    """Tell the messages of these dispatches what was learnt: (dispatch, what, when, reason). Repeating it is harmless."""
+    writes: list[UpdateMany] = []
+    for dispatch, learnt, at, reason in marks:
+        leaves, state = MOVES[learnt]
+        change: Document = {"$set": {"state": state} | ({"reason": reason} if reason else {})}
+        writes.append(UpdateMany({"dispatch_id": dispatch, "state": {"$in": sorted(leaves)}}, change))
+        if learnt is Learnt.SENT:
+            writes.append(UpdateMany({"dispatch_id": dispatch}, {"$min": {"sent_at": at}}))
+    if writes:
+        db.messages.bulk_write(writes, ordered=True)
+
+
+def apply_effects(db: Db, effects: Sequence[tuple[MessageId, Effect]], *, session: Session) -> None:
+    """Write what events did to their messages, inside the transaction that stores the events."""
+    writes: list[UpdateOne] = []
+    for message_id, effect in effects:
+        facts: Document = {}
+        if effect.earliest:
+            facts["$min"] = effect.earliest
+        if effect.counts:
+            facts["$inc"] = effect.counts
+        if facts:
+            writes.append(UpdateOne({"_id": message_id}, facts))
+        if effect.learnt is not None:
+            leaves, state = MOVES[effect.learnt]
+            change = {"$set": {"state": state, **effect.notes}}
+            writes.append(UpdateOne({"_id": message_id, "state": {"$in": sorted(leaves)}}, change))
+    if writes:
+        db.messages.bulk_write(writes, ordered=True, session=session)
+
+
+@guarded
+def report(db: Db, runs: Sequence[RunId]) -> dict[RunId, Report]:
+    """The counts of each run, from the facts and states of its messages."""
+    rows = db.messages.aggregate(
+        [
+            {"$match": {"run_id": {"$in": list(runs)}}},
+            # Only what is counted travels on to the group stage.
+            {"$project": {name: 1 for name in ("run_id", "state", *_TIMES.values(), "opens", "machine_opens")}},
+            {
+                "$group": {
+                    "_id": "$run_id",
+                    "recipients": {"$sum": 1},
+                    "total_opens": {"$sum": "$opens"},
+                    "machine_opens": {"$sum": "$machine_opens"},
+                    **{name: {"$sum": _is_set(field)} for name, field in _TIMES.items()},
+                    **{state: {"$sum": {"$cond": [{"$eq": ["$state", state]}, 1, 0]}} for state in _STATES},
+                }
+            },
+        ]
+    )
+    found = {RunId(row.pop("_id")): Report(**row) for row in rows}
+    return {run: found.get(run, Report()) for run in runs}
+
+
+@guarded
+def opens_by_hour(db: Db, runs: Sequence[RunId]) -> list[tuple[datetime, int]]:
+    """First opens of these runs by the hour in which they were made."""
+    rows = db.messages.aggregate(
+        [
+            {"$match": {"run_id": {"$in": list(runs)}, "first_opened_at": {"$exists": True}}},
+            {"$group": {"_id": {"$dateTrunc": {"date": "$first_opened_at", "unit": "hour"}}, "n": {"$sum": 1}}},
+            {"$sort": {"_id": 1}},
+        ]
+    )
+    return [(row["_id"], row["n"]) for row in rows]
+
+
+@guarded
+def page(
+    db: Db, run_id: RunId, *, state: MessageState | None, after: str, limit: int
+) -> list[Mapping[str, Any]]:
+    """A run's messages as documents without their parts, in the order of their ids."""
+    query: Document = {"run_id": run_id, "_id": {"$gt": after}}
+    if state:
+        query["state"] = state
+        return list(db.messages.find(query, {"parts": 0}).sort("_id", 1).limit(limit))
+    # Ids begin with their run, so the primary index alone gives a run's messages in order.
+    by_id = {"_id": {"$gt": after or f"{run_id}/", "$lt": f"{run_id}0"}}
+    return list(db.messages.find(by_id, {"parts": 0}).sort("_id", 1).limit(limit))
+
+
+@guarded
+def cancel_queued(db: Db, run_id: RunId, dispatches: Sequence[DispatchId]) -> None:
+    """The messages of these cancelled dispatches of a run, where they still wait."""
+    db.messages.update_many(
+        {"dispatch_id": {"$in": list(dispatches)}, "run_id": run_id, "state": MessageState.QUEUED},
+        {"$set": {"state": MessageState.CANCELLED}},
+    )
+
+
+_AS_MAILED: Final = {"run_id": 1, "dispatch_id": 1, "address": 1, "name": 1, "parts": 1, "state": 1}
+
+_TIMES: Final = {
+    "sent": "sent_at",
+    "delivered": "delivered_at",
+    "bounced": "bounced_at",
+    "complained": "complained_at",
+    "unsubscribed": "unsubscribed_at",
+    "unique_opens": "first_opened_at",
+    "unique_clicks": "first_clicked_at",
+}
+_STATES: Final = (
+    MessageState.QUEUED,
+    MessageState.DEFERRED,
+    MessageState.REJECTED,
+    MessageState.FAILED,
+    MessageState.SUPPRESSED,
+    MessageState.CANCELLED,
+    MessageState.IN_DOUBT,
+    MessageState.UNKNOWN,
+)
+
+
+def _is_set(field: str) -> Document:
+    return {"$cond": [{"$gt": [f"${field}", None]}, 1, 0]}
+
+
+def _document(message: Message) -> Document:
+    document: Document = {
+        "_id": message.id,
+        "run_id": message.run_id,
+        "address": message.address,
+        "name": message.name,
+        "parts": message.parts,
+        "state": message.state,
+    }
+    if message.dispatch_id is not None:
+        document["dispatch_id"] = message.dispatch_id
+    if message.reason:
+        document["reason"] = message.reason
+    return document
+
+
+def _message(doc: Document) -> Message:
+    return Message(
+        id=MessageId(doc["_id"]),
+        run_id=RunId(doc["run_id"]),
+        dispatch_id=DispatchId(doc["dispatch_id"]),
+        address=doc["address"],
+        name=doc["name"],
+        parts=doc["parts"],
+        state=MessageState(doc["state"]),
+    )

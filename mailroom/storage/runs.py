@@ -1,0 +1,171 @@
+"""Collection `runs`: one document a run, or a recorded decision not to run.
+
+    _id              run id, made from schedule and due instant (or the asker's key): it can exist once
+    schedule_id, kind (`due`, `asked`), state, due_at (UTC), revision, audience, recipients, created_at
+    planned_through  folded address up to which messages stand, '' before the first;  chunks: dispatches so far
+    planned_at, finished_at, cancelled_at
+    reason, due_through, instants   of a skipped run: why, and the range that it stands for
+
+Inserted by planning and 'run now'; moved by the lane's holder in transactions that check the lane's token;
+cancelled by the API.
+
+Indexes: `schedule_id, due_at, _id` for a schedule's runs; `due_at, _id` for all runs; `state` (partial: open ones)
+for what is to be planned or finished.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from pymongo import DESCENDING, IndexModel, UpdateOne
+
+from mailroom.domain.errors import RunNotFound
+from mailroom.domain.ids import AudienceId, RunId, ScheduleId
+from mailroom.domain.runs import OPEN, Run, RunKind, RunState
+from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
+
+COLLECTION: Final = "runs"
+INDEXES: Final[Sequence[IndexModel]] = (
+    IndexModel([("schedule_id", 1), ("due_at", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel([("due_at", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel(
+        [("state", 1), ("due_at", 1), ("schedule_id", 1)],
+        name="open_runs",
+        partialFilterExpression={"state": {"$in": sorted(OPEN)}},
+    ),
+)
+
+
+def add_many(db: Db, runs: Sequence[Run], *, session: Session) -> None:
+    """In the transaction that decides them: a run that stands already makes the whole decision fail."""
+    if runs:
+        db.runs.insert_many([_document(run) for run in runs], ordered=False, session=session)
+
+
+@guarded
+def get(db: Db, run_id: RunId) -> Run:
+    """Raises RunNotFound."""
+    doc = db.runs.find_one({"_id": run_id})
+    if doc is None:
+        raise RunNotFound(run_id)
+    return _run(doc)
+
+
+@guarded
+def find(db: Db, run_id: RunId) -> Run | None:
+    doc = db.runs.find_one({"_id": run_id})
+    return _run(doc) if doc else None
+
+
+@guarded
+def page(
+    db: Db, *, schedule_id: ScheduleId | None, before: tuple[datetime, str] | None, limit: int
+) -> list[Run]:
+    """Latest due instant first. `before` is the last row of the page before."""
+    query: Document = {"schedule_id": schedule_id} if schedule_id else {}
+    if before:
+        due_at, last = before
+        query["$or"] = [{"due_at": {"$lt": due_at}}, {"due_at": due_at, "_id": {"$lt": last}}]
+    rows = db.runs.find(query).sort([("due_at", DESCENDING), ("_id", DESCENDING)]).limit(limit)
+    return [_run(doc) for doc in rows]
+
+
+@guarded
+def schedules_in_planning(db: Db, *, limit: int, leave_out: Sequence[ScheduleId] = ()) -> list[ScheduleId]:
+    """Schedules with a run whose messages do not all stand yet."""
+    query: Document = {"state": RunState.PLANNING}
+    if leave_out:
+        query["schedule_id"] = {"$nin": list(leave_out)}
+    return list(dict.fromkeys(d["schedule_id"] for d in db.runs.find(query, {"schedule_id": 1}).limit(limit)))
+
+
+@guarded
+def in_planning(db: Db, schedules: Sequence[ScheduleId], *, limit: int) -> list[Run]:
+    """Runs of these schedules that are still being planned, earliest due first."""
+    query = {"state": RunState.PLANNING, "schedule_id": {"$in": list(schedules)}}
+    return [_run(doc) for doc in db.runs.find(query).sort("due_at", 1).limit(limit)]
+
+
+def advance(db: Db, steps: Sequence[tuple[Run, str, bool]], *, now: datetime, session: Session) -> bool:
+    """Move `planned_through` to a folded address and count the chunk, `True` for the last one; provided that each run is
+    still `planning` and stands where it was read. False if one does not."""
+    writes = []
+    for run, through, is_last in steps:
+        fields: Document = {"planned_through": through}
+        if is_last:
+            fields |= {"state": RunState.PLANNED, "planned_at": now}
+        expected = {"_id": run.id, "state": RunState.PLANNING, "planned_through": run.planned_through}
+        writes.append(UpdateOne(expected, {"$set": fields, "$inc": {"chunks": 0 if through == run.planned_through else 1}}))
+    return db.runs.bulk_write(writes, ordered=False, session=session).matched_count == len(writes)
+
+
+@guarded
+def finish(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
+    """Mark planned runs as finished; the caller has seen that none of their dispatches is open."""
+    done = db.runs.update_many(
+        {"_id": {"$in": list(run_ids)}, "state": RunState.PLANNED},
+        {"$set": {"state": RunState.FINISHED, "finished_at": now}},
+    )
+    return done.modified_count
+
+
+@guarded
+def planned(db: Db, *, limit: int, schedules: Sequence[ScheduleId]) -> list[RunId]:
+    """Runs of these schedules that are planned and not yet finished."""
+    query = {"state": RunState.PLANNED, "schedule_id": {"$in": list(schedules)}}
+    return [doc["_id"] for doc in db.runs.find(query, {"_id": 1}).limit(limit)]
+
+
+def cancel(db: Db, run_id: RunId, *, now: datetime, session: Session) -> bool:
+    """True if the run was open and is cancelled now."""
+    cancelled = db.runs.update_one(
+        {"_id": run_id, "state": {"$in": sorted(OPEN)}},
+        {"$set": {"state": RunState.CANCELLED, "cancelled_at": now}},
+        session=session,
+    )
+    return cancelled.matched_count == 1
+
+
+def _document(run: Run) -> Document:
+    return drop_unset(
+        {
+            "_id": run.id,
+            "schedule_id": run.schedule_id,
+            "kind": run.kind,
+            "state": run.state,
+            "due_at": run.due_at,
+            "revision": run.revision,
+            "audience": run.audience,
+            "recipients": run.recipients,
+            "created_at": run.created_at,
+            "planned_through": run.planned_through,
+            "chunks": run.chunks,
+            "planned_at": run.planned_at,
+            "finished_at": run.finished_at,
+            "reason": run.reason,
+            "due_through": run.due_through,
+            "instants": run.instants,
+        }
+    )
+
+
+def _run(doc: Document) -> Run:
+    return Run(
+        id=RunId(doc["_id"]),
+        schedule_id=ScheduleId(doc["schedule_id"]),
+        kind=RunKind(doc["kind"]),
+        state=RunState(doc["state"]),
+        due_at=doc["due_at"],
+        revision=doc["revision"],
+        audience=AudienceId(doc["audience"]) if doc.get("audience") else None,
+        recipients=doc["recipients"],
+        created_at=doc["created_at"],
+        planned_through=doc["planned_through"],
+        chunks=doc["chunks"],
+        planned_at=doc.get("planned_at"),
+        finished_at=doc.get("finished_at"),
+        cancelled_at=doc.get("cancelled_at"),
+        reason=doc.get("reason"),
+        due_through=doc.get("due_through"),
+        instants=doc["instants"],
+    )

@@ -1,0 +1,217 @@
+"""Collection `schedules`: one document a schedule.
+
+    _id              schedule id
+    name, state      `active`, `paused`, `finished`, `archived`
+    recurrence       kind, time_zone, anchor, and what the kind needs; starts_at, ends_at, max_runs
+    misfire          policy, grace_s
+    revision         int, the newest content revision (collection `contents`)
+    version          int, raised by every edit and change of state: the ETag
+    decided          int, due instants decided so far
+    decided_through  every due instant up to here has its run or its recorded decision
+    next_run_at      the first due instant after it; absent when there is none
+    request_digest   of the request that made it under an Idempotency-Key
+    created_at, updated_at, paused_at
+
+Edited by the API and pages (guarded by `version`); moved on by planning (guarded by `decided_through` and `version`
+in one transaction with the lane's token).
+
+Indexes: `state, next_run_at` finds what is due; `created_at, _id` pages the list.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from pymongo import DESCENDING, IndexModel, ReturnDocument, UpdateOne
+from pymongo.errors import DuplicateKeyError
+
+from mailroom.domain.errors import ScheduleNotFound, StaleEdit
+from mailroom.domain.ids import ScheduleId
+from mailroom.domain.planning import Decisions
+from mailroom.domain.recurrence.model import Kind, Recurrence
+from mailroom.domain.schedules import Misfire, MisfirePolicy, Schedule, ScheduleState
+from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
+
+COLLECTION: Final = "schedules"
+INDEXES: Final[Sequence[IndexModel]] = (
+    IndexModel([("state", 1), ("next_run_at", 1)]),
+    IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)]),
+    IndexModel([("state", 1), ("created_at", DESCENDING), ("_id", DESCENDING)]),
+)
+
+
+class AlreadyStored(Exception):
+    """A schedule with this id stands already; `request_digest` is of the request that made it."""
+
+    def __init__(self, request_digest: str) -> None:
+        self.request_digest = request_digest
+        super().__init__(request_digest)
+
+
+def add(db: Db, schedule: Schedule, *, request_digest: str, session: Session) -> None:
+    """Raises AlreadyStored."""
+    try:
+        db.schedules.insert_one(_document(schedule) | {"request_digest": request_digest}, session=session)
+    except DuplicateKeyError:
+        stored = db.schedules.find_one({"_id": schedule.id}, {"request_digest": 1}) or {}
+        raise AlreadyStored(stored.get("request_digest", "")) from None
+
+
+@guarded
+def get(db: Db, schedule_id: ScheduleId) -> Schedule:
+    """Raises ScheduleNotFound."""
+    doc = db.schedules.find_one({"_id": schedule_id})
+    if doc is None:
+        raise ScheduleNotFound(schedule_id)
+    return _schedule(doc)
+
+
+@guarded
+def names(db: Db, ids: Sequence[ScheduleId]) -> dict[ScheduleId, str]:
+    """The names of these schedules, for lists of runs."""
+    return {doc["_id"]: doc["name"] for doc in db.schedules.find({"_id": {"$in": list(ids)}}, {"name": 1})}
+
+
+@guarded
+def page(
+    db: Db, *, state: ScheduleState | None, before: tuple[datetime, str] | None, limit: int
+) -> list[Schedule]:
+    """Newest first; archived ones only where asked for. `before` is the last row of the page before."""
+    query: Document = {"state": state} if state else {"state": {"$ne": ScheduleState.ARCHIVED}}
+    if before:
+        created_at, last = before
+        query["$or"] = [{"created_at": {"$lt": created_at}}, {"created_at": created_at, "_id": {"$lt": last}}]
+    rows = db.schedules.find(query).sort([("created_at", DESCENDING), ("_id", DESCENDING)]).limit(limit)
+    return [_schedule(doc) for doc in rows]
+
+
+@guarded
+def due(db: Db, *, now: datetime, limit: int, leave_out: Sequence[ScheduleId] = ()) -> list[ScheduleId]:
+    """Schedules with an undecided instant at `now`, longest waiting first."""
+    query: Document = {"state": ScheduleState.ACTIVE, "next_run_at": {"$lte": now}}
+    if leave_out:
+        query["_id"] = {"$nin": list(leave_out)}
+    return [doc["_id"] for doc in db.schedules.find(query, {"_id": 1}).sort("next_run_at", 1).limit(limit)]
+
+
+@guarded
+def due_among(db: Db, ids: Sequence[ScheduleId], *, now: datetime, limit: int) -> list[Schedule]:
+    """Those of these schedules that are due."""
+    query = {"_id": {"$in": list(ids)}, "state": ScheduleState.ACTIVE, "next_run_at": {"$lte": now}}
+    return [_schedule(doc) for doc in db.schedules.find(query).limit(limit)]
+
+
+def move_on(db: Db, moves: Sequence[tuple[Schedule, Decisions]], *, now: datetime, session: Session) -> bool:
+    """Store that instants are decided, where each schedule still is as it was read. False if one is not: then the
+    transaction is to be given up, nothing of it may stand."""
+    writes = [
+        UpdateOne(
+            {"_id": schedule.id, "version": schedule.version, "decided_through": schedule.decided_through},
+            _moved(schedule, decisions, now),
+        )
+        for schedule, decisions in moves
+    ]
+    return db.schedules.bulk_write(writes, ordered=False, session=session).matched_count == len(writes)
+
+
+def replace(db: Db, schedule: Schedule, *, seen_version: int, session: Session) -> None:
+    """Store an edited schedule, provided that `seen_version` is the stored one. Raises ScheduleNotFound, StaleEdit."""
+    fields = _document(schedule)
+    del fields["_id"], fields["created_at"]
+    unset = {name: "" for name in ("next_run_at", "paused_at") if name not in fields}
+    update: Document = {"$set": fields} | ({"$unset": unset} if unset else {})
+    stored = db.schedules.find_one_and_update(
+        {"_id": schedule.id, "version": seen_version},
+        update,
+        return_document=ReturnDocument.AFTER,
+        session=session,
+    )
+    if stored is None:
+        if db.schedules.find_one({"_id": schedule.id}, {"_id": 1}, session=session) is None:
+            raise ScheduleNotFound(schedule.id)
+        raise StaleEdit(f"schedule {schedule.id} was changed by somebody else")
+
+
+@guarded
+def count_by_state(db: Db) -> Mapping[str, int]:
+    return {row["_id"]: row["n"] for row in db.schedules.aggregate([{"$group": {"_id": "$state", "n": {"$sum": 1}}}])}
+
+
+def _moved(schedule: Schedule, decisions: Decisions, now: datetime) -> Document:
+    fields: Document = {
+        "decided_through": decisions.decided_through,
+        "decided": decisions.decided,
+        "updated_at": now,
+    }
+    if decisions.next_run_at is not None:
+        return {"$set": fields | {"next_run_at": decisions.next_run_at}}
+    fields |= {"state": ScheduleState.FINISHED, "version": schedule.version + 1}
+    return {"$set": fields, "$unset": {"next_run_at": ""}}
+
+
+def _document(schedule: Schedule) -> Document:
+    return drop_unset(
+        {
+            "_id": schedule.id,
+            "name": schedule.name,
+            "state": schedule.state,
+            "recurrence": _recurrence_document(schedule.recurrence),
+            "misfire": {"policy": schedule.misfire.policy, "grace_s": schedule.misfire.grace_s},
+            "revision": schedule.revision,
+            "version": schedule.version,
+            "decided": schedule.decided,
+            "decided_through": schedule.decided_through,
+            "next_run_at": schedule.next_run_at,
+            "created_at": schedule.created_at,
+            "updated_at": schedule.updated_at,
+            "paused_at": schedule.paused_at,
+        }
+    )
+
+
+def _recurrence_document(rule: Recurrence) -> Document:
+    return drop_unset(
+        {
+            "kind": rule.kind,
+            "time_zone": rule.time_zone,
+            "anchor": rule.anchor,
+            "expression": rule.expression or None,
+            "at": rule.at.isoformat() if rule.at else None,  # local time: text, so that nothing takes it for UTC
+            "seconds": rule.seconds or None,
+            "starts_at": rule.starts_at,
+            "ends_at": rule.ends_at,
+            "max_runs": rule.max_runs,
+        }
+    )
+
+
+def _schedule(doc: Document) -> Schedule:
+    return Schedule(
+        id=ScheduleId(doc["_id"]),
+        name=doc["name"],
+        state=ScheduleState(doc["state"]),
+        recurrence=_recurrence(doc["recurrence"]),
+        misfire=Misfire(MisfirePolicy(doc["misfire"]["policy"]), doc["misfire"]["grace_s"]),
+        revision=doc["revision"],
+        version=doc["version"],
+        decided=doc["decided"],
+        decided_through=doc["decided_through"],
+        next_run_at=doc.get("next_run_at"),
+        created_at=doc["created_at"],
+        updated_at=doc["updated_at"],
+        paused_at=doc.get("paused_at"),
+    )
+
+
+def _recurrence(doc: Mapping[str, Any]) -> Recurrence:
+    return Recurrence(
+        kind=Kind(doc["kind"]),
+        time_zone=doc["time_zone"],
+        anchor=doc["anchor"],
+        expression=doc.get("expression", ""),
+        at=datetime.fromisoformat(doc["at"]) if "at" in doc else None,
+        seconds=doc.get("seconds", 0),
+        starts_at=doc.get("starts_at"),
+        ends_at=doc.get("ends_at"),
+        max_runs=doc.get("max_runs"),
+    )
