@@ -122,7 +122,7 @@ class Fences:
     def seen_token(self, lane: Lane) -> int:
         """The highest token this lane has seen, 0 if none: for tests and `doctor`."""
         with _answers():
-            return int(self._redis.get(_lane_key(lane)) or 0)  # type: ignore[arg-type]
+            return int(self._redis.get(_lane_key(lane)) or 0)
 
     def close_client(self) -> None:
         self._redis.close()
@@ -175,5 +175,3 @@ def _answers() -> Iterator[None]:
         yield
     except RedisError as error:
         raise Unavailable(f"Redis did not answer: {type(error).__name__} {error}") from error
-
-

@@ -8,6 +8,7 @@ providers/connection.py).
 """
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ class Taken:
 
 
 class Leases:
-    """One sender's lease. Not thread-safe but for `deadline`, which any thread may read."""
+    """One sender's lease. `keep_alive` may run beside the other methods, which one thread calls; any thread may read
+    `held` and `deadline`."""
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class Leases:
         self._ttl_s = ttl_s
         self._margin_s = max(1.0, ttl_s * 0.2)
         self._monotonic = monotonic
+        self._changing = threading.Lock()
         self._lease_id: int | None = None
         self.deadline = 0.0  # on the monotonic clock: no call begins after it
 
@@ -65,21 +68,25 @@ class Leases:
         with _answers("grant a lease"):
             lease = self._client.lease(self._ttl_s)
             self._client.put(_SENDERS + self._sender, str(lease.id), lease=lease.id)
-        self._lease_id = lease.id
-        self.deadline = sent + self._ttl_s - self._margin_s
+        with self._changing:
+            self._lease_id = lease.id
+            self.deadline = sent + self._ttl_s - self._margin_s
 
     def keep_alive(self) -> bool:
         """Renew. False when etcd knows the lease no more: every lane is lost. Raises Unavailable: ask again."""
-        if self._lease_id is None:
+        lease_id = self._lease_id
+        if lease_id is None:
             return False
         sent = self._monotonic()
         with _answers("renew the lease"):
-            answers = list(self._client.refresh_lease(self._lease_id))
-        if not answers or answers[0].TTL <= 0:
-            self.forget()
-            return False
-        self.deadline = sent + self._ttl_s - self._margin_s
-        return True
+            answers = list(self._client.refresh_lease(lease_id))
+        alive = bool(answers) and answers[0].TTL > 0
+        with self._changing:
+            if self._lease_id != lease_id:  # begun anew while we asked about the old one
+                return self._lease_id is not None
+            self._lease_id = lease_id if alive else None
+            self.deadline = sent + self._ttl_s - self._margin_s if alive else 0.0
+        return alive
 
     def confirm(self) -> bool:
         """Ask etcd, by a linearizable read, whether our lease stands right now. Raises Unavailable."""
@@ -133,7 +140,8 @@ class Leases:
 
     def forget(self) -> None:
         """Trust the lease no longer."""
-        self._lease_id, self.deadline = None, 0.0
+        with self._changing:
+            self._lease_id, self.deadline = None, 0.0
 
     def close(self) -> None:
         self._client.close()

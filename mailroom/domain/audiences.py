@@ -21,6 +21,7 @@ Value = str | int | float | bool | None
 
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 RESERVED: Final = frozenset({"name", "address"})  # every recipient has these
+_MAX_NUMBER: Final = 10**15
 _MAX_FAULTS: Final = 50  # told at once; a wrong column in a long list would drown the answer
 
 
@@ -152,6 +153,8 @@ def _faults_of_variables(variables: dict[str, Any], path: str) -> list[Fault]:
             faults.append(Fault(where, f"'{name}' is taken: it is the recipient's own"))
         elif not isinstance(value, Value):
             faults.append(Fault(where, "a value is a text, a number, true, false or null"))
+        elif isinstance(value, int) and abs(value) > _MAX_NUMBER:
+            faults.append(Fault(where, "a number has at most 15 digits; give longer ones as text"))
         elif len(str(value)) > MAX_VARIABLE_VALUE:
             faults.append(Fault(where, f"at most {MAX_VARIABLE_VALUE:,} characters"))
     return faults

@@ -20,10 +20,10 @@ from mailroom.domain.errors import Fault
 from mailroom.domain.limits import MAX_RENDERED_BYTES
 
 FIELDS: Final = ("subject", "text", "html")
-_FILTERS: Final = frozenset(
-    "abs capitalize d default e escape first float int last length lower round string title trim truncate "
-    "upper urlencode wordcount".split()
-)
+_FILTERS: Final = {
+    "abs", "capitalize", "d", "default", "e", "escape", "first", "float", "int", "last", "length", "lower",
+    "round", "string", "title", "trim", "truncate", "upper", "urlencode", "wordcount",
+}  # fmt: skip
 # Mailgun's own substitution; written by hand it would be filled in by the provider, behind our checks.
 _PROVIDERS_OWN: Final = re.compile(r"%recipient[._%]|%recipient_\w+%", re.IGNORECASE)
 _REFUSED_NODES: Final = {

@@ -1,8 +1,8 @@
 """A dispatch: one call to a provider, carrying 1 to N messages. The unit that must happen once.
 
-    pending -> sending -> accepted | pending again | in_doubt | failed
-    in_doubt -> accepted | pending | unknown
-    pending, sending -> cancelled (only where it is known not to have been accepted)
+pending -> sending -> accepted | pending again | in_doubt | failed
+in_doubt -> accepted | pending | unknown
+pending, sending -> cancelled (only where it is known not to have been accepted)
 """
 
 from dataclasses import dataclass
@@ -118,5 +118,7 @@ def judge_abandoned(fence: Fence, *, attempt: int, digest: str, memory_unchanged
         return Finding.IN_DOUBT
     if fence.state is FenceState.CROSSED and fence.attempt == attempt:
         return Finding.IN_DOUBT
-    # No fence, one released, or one of an earlier attempt (known not to have been accepted, or this would not exist).
+    if fence.state is FenceState.RELEASED and fence.attempt == attempt:
+        return Finding.NOT_CALLED  # said by the claim itself; no loss of memory can make that untrue
+    # No fence, or one of an earlier attempt (known not to have been accepted, or this would not exist).
     return Finding.NOT_CALLED if memory_unchanged else Finding.IN_DOUBT

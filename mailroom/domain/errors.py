@@ -1,16 +1,16 @@
 """Everything that Mailroom refuses, and why.
 
-    MailroomError
-    ├── InvalidInput            one or more fields are wrong; carries a Fault for each
-    ├── NotFound                ScheduleNotFound, RunNotFound, MessageNotFound, DispatchNotFound
-    ├── Conflict                the thing is not in a state that allows this
-    │   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleEnded
-    │   ├── RunEnded
-    │   └── IdempotencyMismatch the same key came with another body
-    ├── StaleEdit               the version that the caller saw is no longer the current one
-    ├── AccessRefused           no token, a wrong or expired one, or one without the scope
-    ├── StaleToken              a newer holder has taken the lane: stop work on it
-    └── Unavailable             a server we need is away; the same call may succeed later
+MailroomError
+├── InvalidInput            one or more fields are wrong; carries a Fault for each
+├── NotFound                ScheduleNotFound, RunNotFound, MessageNotFound, DispatchNotFound
+├── Conflict                the thing is not in a state that allows this
+│   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleEnded
+│   ├── RunEnded
+│   └── IdempotencyMismatch the same key came with another body
+├── StaleEdit               the version that the caller saw is no longer the current one
+├── AccessRefused           no token, a wrong or expired one, or one without the scope
+├── StaleToken              a newer holder has taken the lane: stop work on it
+└── Unavailable             a server we need is away; the same call may succeed later
 """
 
 from dataclasses import dataclass

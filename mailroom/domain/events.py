@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from mailroom.domain.ids import DispatchId, RunId
 
@@ -27,7 +26,8 @@ class Event:
     """One event about one recipient.
 
     `id` is unique over all providers. `by_machine` marks opens and clicks of mail proxies and scanners.
-    `delayed` marks a bounce that came after the delivery. `raw` is the provider's own document, whole.
+    `delayed` marks a bounce that came after the delivery, `hard` one that blames the address itself. `raw` is the
+    provider's own document, whole, as the text it came in.
     """
 
     id: str
@@ -37,10 +37,29 @@ class Event:
     recipient: str
     run_id: RunId | None
     dispatch_id: DispatchId | None
-    raw: dict[str, Any]
+    raw: str  # JSON text
     by_machine: bool = False
     delayed: bool = False
-    permanent: bool = False
+    hard: bool = False
     code: int | None = None
     reason: str = ""
     replay_key: str | None = None
+
+
+class SuppressionReason(StrEnum):
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    UNSUBSCRIBED = "unsubscribed"
+
+
+def suppresses(event: Event) -> SuppressionReason | None:
+    """Why the address of this event must get nothing more; None when it may."""
+    match event.kind:
+        case EventKind.COMPLAINED:
+            return SuppressionReason.COMPLAINED
+        case EventKind.UNSUBSCRIBED:
+            return SuppressionReason.UNSUBSCRIBED
+        case EventKind.BOUNCED if event.hard:
+            return SuppressionReason.BOUNCED
+        case _:
+            return None

@@ -1,5 +1,6 @@
 """A schedule: what to send, to whom, and when."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -45,6 +46,21 @@ class Content:
     recipients: int
     reply_to: str = ""
     tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """Which content is in force from when; due instants from `valid_from` on take it, until a later one's."""
+
+    number: int
+    valid_from: datetime
+    audience: AudienceId
+    recipients: int
+
+
+def in_force(history: Sequence[Revision], due_at: datetime) -> Revision:
+    """The revision for a due instant, of a history that is newest first; the first ever where all are later."""
+    return next((revision for revision in history if revision.valid_from <= due_at), history[-1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,9 +56,19 @@ def keep(db: Db, audience: AudienceId, *, session: Session) -> None:
 @guarded
 def after(db: Db, audience: AudienceId, key: str, limit: int) -> list[Recipient]:
     """The next members after a folded address ('' for the first), in its order."""
-    first = {"a": audience, "k": key}
-    rows = db.recipients.find({"_id": {"$gt": first, "$lt": {"a": audience, "k": MaxKey()}}}).sort("_id", 1)
-    return [_recipient(doc) for doc in rows.limit(limit)]
+    rows = db.recipients.find({"_id": _range(audience, key)}).sort("_id", 1).limit(limit)
+    return [_recipient(doc) for doc in rows]
+
+
+@guarded
+def whole_small_ones(db: Db, audiences: Sequence[AudienceId]) -> dict[AudienceId, list[Recipient]]:
+    """All members of several small lists in one question."""
+    found: dict[AudienceId, list[Recipient]] = {audience: [] for audience in audiences}
+    if found:
+        ranges = [{"_id": _range(audience, "")} for audience in found]
+        for doc in db.recipients.find({"$or": ranges}).sort("_id", 1):
+            found[doc["_id"]["a"]].append(_recipient(doc))
+    return found
 
 
 def everyone(db: Db, audience: AudienceId) -> Iterator[Recipient]:
@@ -74,9 +84,13 @@ def sweep(db: Db, *, now: datetime) -> int:
     """Remove lists that were never finished. Returns how many."""
     left = [doc["_id"] for doc in db.audiences.find({"state": "staged", "created_at": {"$lt": now - _STAGED_FOR}})]
     for audience in left:
-        db.recipients.delete_many({"_id": {"$gt": {"a": audience, "k": ""}, "$lt": {"a": audience, "k": MaxKey()}}})
+        db.recipients.delete_many({"_id": _range(audience, "")})
         db.audiences.delete_one({"_id": audience, "state": "staged"})
     return len(left)
+
+
+def _range(audience: AudienceId, key: str) -> Document:
+    return {"$gt": {"a": audience, "k": key}, "$lt": {"a": audience, "k": MaxKey()}}
 
 
 def _document(audience: AudienceId, recipient: Recipient) -> Document:

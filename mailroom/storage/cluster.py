@@ -39,6 +39,7 @@ def recall(db: Db) -> EtcdMemory:
         upsert=True,
         return_document=ReturnDocument.AFTER,
     )
+    assert doc is not None  # an upsert always leaves one
     return EtcdMemory(doc["cluster_id"], doc["revision"], doc["epoch"])
 
 

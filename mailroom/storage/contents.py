@@ -15,34 +15,45 @@ from typing import Final
 from pymongo import DESCENDING, IndexModel
 
 from mailroom.domain.ids import AudienceId, ScheduleId
-from mailroom.domain.schedules import Content
+from mailroom.domain.schedules import Content, Revision
 from mailroom.storage.database import Db, Document, Session, guarded
 
 COLLECTION: Final = "contents"
 INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("_id.schedule", 1), ("valid_from", DESCENDING)]),)
 
 
-def add(db: Db, schedule: ScheduleId, revision: int, content: Content, *, valid_from: datetime, session: Session) -> None:
+def add(
+    db: Db, schedule: ScheduleId, revision: int, content: Content, *, valid_from: datetime, session: Session
+) -> None:
     db.contents.insert_one(_document(schedule, revision, content, valid_from), session=session)
 
 
 @guarded
-def revision(db: Db, schedule: ScheduleId, number: int) -> Content:
+def get(db: Db, schedule: ScheduleId, revision: int) -> Content:
     """This very revision. It exists: runs and schedules only name stored ones."""
-    doc = db.contents.find_one({"_id": {"schedule": schedule, "revision": number}})
-    if doc is None:
-        raise LookupError(f"revision {number} of {schedule} is not stored")
-    return _content(doc)
+    return get_many(db, [(schedule, revision)])[schedule, revision]
 
 
 @guarded
-def valid_at(db: Db, schedule: ScheduleId, instants: Sequence[datetime]) -> list[tuple[int, Content]]:
-    """For each instant its revision: the last one that was valid from it or earlier (or else the first ever)."""
-    stored = list(db.contents.find({"_id.schedule": schedule}, _FOR_PLANNING).sort("valid_from", DESCENDING))
-    found = []
-    for instant in instants:
-        doc = next((doc for doc in stored if doc["valid_from"] <= instant), stored[-1])
-        found.append((int(doc["_id"]["revision"]), _content(doc)))
+def get_many(db: Db, named: Sequence[tuple[ScheduleId, int]]) -> dict[tuple[ScheduleId, int], Content]:
+    """These revisions, in one question. Raises LookupError if one is not stored."""
+    ids = [{"schedule": schedule, "revision": revision} for schedule, revision in dict.fromkeys(named)]
+    found = {}
+    for doc in db.contents.find({"_id": {"$in": ids}}):
+        found[doc["_id"]["schedule"], doc["_id"]["revision"]] = _content(doc)
+    if missing := set(named) - found.keys():
+        raise LookupError(f"content revisions are not stored: {sorted(missing)}")
+    return found
+
+
+@guarded
+def histories(db: Db, schedules: Sequence[ScheduleId]) -> dict[ScheduleId, list[Revision]]:
+    """For each schedule its revisions, newest first."""
+    rows = db.contents.find({"_id.schedule": {"$in": list(schedules)}}, _FOR_PLANNING)
+    found: dict[ScheduleId, list[Revision]] = {schedule: [] for schedule in schedules}
+    for doc in rows.sort([("_id.schedule", 1), ("valid_from", DESCENDING)]):
+        revision = Revision(doc["_id"]["revision"], doc["valid_from"], AudienceId(doc["audience"]), doc["recipients"])
+        found[doc["_id"]["schedule"]].append(revision)
     return found
 
 

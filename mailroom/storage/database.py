@@ -91,9 +91,20 @@ def server_now(db: Db) -> datetime:
 
 def ensure_indexes(db: Db) -> None:
     """Every index that a query here needs; building one that stands already costs nothing."""
-    from mailroom.storage import audiences, contents, dispatches, events, lanes, messages, runs, schedules, tokens
+    from mailroom.storage import (
+        audiences,
+        contents,
+        dispatches,
+        events,
+        lanes,
+        messages,
+        runs,
+        schedules,
+        suppressions,
+        tokens,
+    )
 
-    for module in (schedules, contents, audiences, runs, messages, dispatches, lanes, events, tokens):
+    for module in (schedules, contents, audiences, runs, messages, dispatches, lanes, events, suppressions, tokens):
         indexes = module.INDEXES
         if indexes:
             guarded(db[module.COLLECTION].create_indexes)(list(indexes))

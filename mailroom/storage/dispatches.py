@@ -48,23 +48,21 @@ def add_many(db: Db, dispatches: Sequence[NewDispatch], *, now: datetime, sessio
 
 
 @guarded
-def lanes_with_work(db: Db, *, now: datetime, limit: int, leave_out: Sequence[Lane] = ()) -> list[Lane]:
-    """Lanes with a dispatch that may be claimed now, longest waiting first."""
-    query: Document = {"state": DispatchState.PENDING, "not_before": {"$lte": now}}
-    if leave_out:
-        query["lane"] = {"$nin": list(leave_out)}
-    rows = db.dispatches.find(query, {"_id": 0, "lane": 1}).sort("not_before", 1).limit(limit)
-    return list(dict.fromkeys(doc["lane"] for doc in rows))
+def lanes_with_work(db: Db, *, now: datetime, limit: int) -> list[Lane]:
+    """Lanes with a dispatch that may be claimed now, or with one in `sending`, whose holder may be gone.
 
-
-@guarded
-def lanes_in_sending(db: Db, *, limit: int, leave_out: Sequence[Lane] = ()) -> list[Lane]:
-    """Lanes with a dispatch in `sending`, whose holder may be gone."""
-    query: Document = {"state": DispatchState.SENDING}
-    if leave_out:
-        query["lane"] = {"$nin": list(leave_out)}
-    rows = db.dispatches.find(query, {"_id": 0, "lane": 1}).limit(limit)
-    return list(dict.fromkeys(doc["lane"] for doc in rows))
+    Each lane once, however many of its dispatches wait: a long campaign does not hide the lanes behind it.
+    """
+    rows = db.dispatches.aggregate(
+        [
+            {"$match": {"state": {"$in": [DispatchState.PENDING, DispatchState.SENDING]}, "not_before": {"$lte": now}}},
+            # The index holds all that is asked for: no document is read.
+            {"$group": {"_id": "$lane", "since": {"$min": "$not_before"}}},
+            {"$sort": {"since": 1}},
+            {"$limit": limit},
+        ]
+    )
+    return [Lane(row["_id"]) for row in rows]
 
 
 @guarded
@@ -76,7 +74,12 @@ def claimable(db: Db, lanes: Sequence[Lane], *, now: datetime, limit: int) -> li
 
 
 def claim(
-    db: Db, claims: Mapping[ClaimId, tuple[Claim, Sequence[DispatchId]]], provider: str, *, now: datetime, session: Session
+    db: Db,
+    claims: Mapping[ClaimId, tuple[Claim, Sequence[DispatchId]]],
+    provider: str,
+    *,
+    now: datetime,
+    session: Session,
 ) -> None:
     """`pending -> sending` for many dispatches of many lanes, in a transaction that has touched the lanes.
 
@@ -134,7 +137,9 @@ def record_accepted(db: Db, accepted: Sequence[tuple[Claimed, str, str]], *, now
                     "$set": {"state": DispatchState.ACCEPTED, "tell": True},
                     "$push": {
                         "accepted": entry,
-                        "trail": _step(now, "accepted", sender=claimed.claim.sender, token=claimed.claim.token, **entry),
+                        "trail": _step(
+                            now, "accepted", sender=claimed.claim.sender, token=claimed.claim.token, **entry
+                        ),
                     },
                 },
             )
@@ -143,7 +148,9 @@ def record_accepted(db: Db, accepted: Sequence[tuple[Claimed, str, str]], *, now
         return []
     db.dispatches.bulk_write(writes, ordered=False)
     ids = [claimed.id for claimed, _, _ in accepted]
-    return [doc["_id"] for doc in db.dispatches.find({"_id": {"$in": ids}, "accepted.1": {"$exists": True}}, {"_id": 1})]
+    return [
+        doc["_id"] for doc in db.dispatches.find({"_id": {"$in": ids}, "accepted.1": {"$exists": True}}, {"_id": 1})
+    ]
 
 
 @guarded
@@ -154,7 +161,8 @@ def record_in_doubt(db: Db, doubts: Sequence[tuple[Claimed, str, int | None]], *
     what a stale holder does not know is not known by anybody else either.
     """
     writes = [
-        UpdateOne(_own(claimed), _to_in_doubt(claimed.claim.sender, reason, code, now)) for claimed, reason, code in doubts
+        UpdateOne(_own(claimed), _to_in_doubt(claimed.claim.sender, reason, code, now))
+        for claimed, reason, code in doubts
     ]
     if writes:
         db.dispatches.bulk_write(writes, ordered=False)
@@ -193,9 +201,7 @@ def return_to_pending(
         db.dispatches.bulk_write(writes, ordered=True, session=session)
 
 
-def fail(
-    db: Db, failures: Sequence[tuple[Claimed, str, int | None]], *, now: datetime, session: Session
-) -> None:
+def fail(db: Db, failures: Sequence[tuple[Claimed, str, int | None]], *, now: datetime, session: Session) -> None:
     """`sending -> failed` for (dispatch, reason, code), in a transaction that has touched the lanes."""
     writes = [
         UpdateOne(
@@ -238,8 +244,17 @@ def cancel(db: Db, run_id: RunId, *, now: datetime, session: Session) -> None:
 
 @guarded
 def to_tell(db: Db, *, limit: int) -> list[Mapping[str, Any]]:
-    """Dispatches whose messages have not been told their state: `_id`, `state`, `accepted`, `reason`."""
-    return list(db.dispatches.find({"tell": True}, {"state": 1, "accepted": 1, "reason": 1, "claimed_at": 1}).limit(limit))
+    """Dispatches whose messages have not been told their state: `_id`, `state`, `accepted`, `reason`, `created_at`."""
+    return list(db.dispatches.find({"tell": True}, _FOR_TELLING).limit(limit))
+
+
+@guarded
+def to_tell_of(db: Db, ids: Sequence[DispatchId]) -> list[Mapping[str, Any]]:
+    """The same, among these dispatches."""
+    return list(db.dispatches.find({"_id": {"$in": list(ids)}, "tell": True}, _FOR_TELLING))
+
+
+_FOR_TELLING: Final = {"state": 1, "accepted": 1, "reason": 1, "created_at": 1}
 
 
 @guarded

@@ -46,9 +46,7 @@ def used_replay_keys(db: Db, keys: Sequence[str], *, session: Session) -> dict[s
     return {doc["replay_key"]: doc["_id"] for doc in rows}
 
 
-def add_many(
-    db: Db, events: Sequence[tuple[Event, MessageId | None]], *, now: datetime, session: Session
-) -> None:
+def add_many(db: Db, events: Sequence[tuple[Event, MessageId | None]], *, now: datetime, session: Session) -> None:
     """Raises CameTwiceAtOnce."""
     if not events:
         return

@@ -66,6 +66,11 @@ def mark(db: Db, marks: Sequence[tuple[DispatchId, Learnt, datetime, str]]) -> N
         db.messages.bulk_write(writes, ordered=True)
 
 
+def existing(db: Db, ids: Sequence[MessageId], *, session: Session) -> set[MessageId]:
+    """Which of these messages are ours."""
+    return {MessageId(doc["_id"]) for doc in db.messages.find({"_id": {"$in": list(ids)}}, {"_id": 1}, session=session)}
+
+
 def apply_effects(db: Db, effects: Sequence[tuple[MessageId, Effect]], *, session: Session) -> None:
     """Write what events did to their messages, inside the transaction that stores the events."""
     writes: list[UpdateOne] = []
@@ -92,7 +97,7 @@ def report(db: Db, runs: Sequence[RunId]) -> dict[RunId, Report]:
         [
             {"$match": {"run_id": {"$in": list(runs)}}},
             # Only what is counted travels on to the group stage.
-            {"$project": {name: 1 for name in ("run_id", "state", *_TIMES.values(), "opens", "machine_opens")}},
+            {"$project": dict.fromkeys(("run_id", "state", *_TIMES.values(), "opens", "machine_opens"), 1)},
             {
                 "$group": {
                     "_id": "$run_id",
@@ -123,9 +128,7 @@ def opens_by_hour(db: Db, runs: Sequence[RunId]) -> list[tuple[datetime, int]]:
 
 
 @guarded
-def page(
-    db: Db, run_id: RunId, *, state: MessageState | None, after: str, limit: int
-) -> list[Mapping[str, Any]]:
+def page(db: Db, run_id: RunId, *, state: MessageState | None, after: str, limit: int) -> list[Mapping[str, Any]]:
     """A run's messages as documents without their parts, in the order of their ids."""
     query: Document = {"run_id": run_id, "_id": {"$gt": after}}
     if state:
@@ -134,15 +137,6 @@ def page(
     # Ids begin with their run, so the primary index alone gives a run's messages in order.
     by_id = {"_id": {"$gt": after or f"{run_id}/", "$lt": f"{run_id}0"}}
     return list(db.messages.find(by_id, {"parts": 0}).sort("_id", 1).limit(limit))
-
-
-@guarded
-def cancel_queued(db: Db, run_id: RunId, dispatches: Sequence[DispatchId]) -> None:
-    """The messages of these cancelled dispatches of a run, where they still wait."""
-    db.messages.update_many(
-        {"dispatch_id": {"$in": list(dispatches)}, "run_id": run_id, "state": MessageState.QUEUED},
-        {"$set": {"state": MessageState.CANCELLED}},
-    )
 
 
 _AS_MAILED: Final = {"run_id": 1, "dispatch_id": 1, "address": 1, "name": 1, "parts": 1, "state": 1}

@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Final
 
 from pymongo import DESCENDING, IndexModel, UpdateOne
+from pymongo.errors import DuplicateKeyError
 
 from mailroom.domain.errors import RunNotFound
 from mailroom.domain.ids import AudienceId, RunId, ScheduleId
@@ -43,6 +44,16 @@ def add_many(db: Db, runs: Sequence[Run], *, session: Session) -> None:
 
 
 @guarded
+def add_once(db: Db, run: Run) -> bool:
+    """True if the run is new; False if it stands already."""
+    try:
+        db.runs.insert_one(_document(run))
+    except DuplicateKeyError:
+        return False
+    return True
+
+
+@guarded
 def get(db: Db, run_id: RunId) -> Run:
     """Raises RunNotFound."""
     doc = db.runs.find_one({"_id": run_id})
@@ -58,9 +69,7 @@ def find(db: Db, run_id: RunId) -> Run | None:
 
 
 @guarded
-def page(
-    db: Db, *, schedule_id: ScheduleId | None, before: tuple[datetime, str] | None, limit: int
-) -> list[Run]:
+def page(db: Db, *, schedule_id: ScheduleId | None, before: tuple[datetime, str] | None, limit: int) -> list[Run]:
     """Latest due instant first. `before` is the last row of the page before."""
     query: Document = {"schedule_id": schedule_id} if schedule_id else {}
     if before:
@@ -71,12 +80,10 @@ def page(
 
 
 @guarded
-def schedules_in_planning(db: Db, *, limit: int, leave_out: Sequence[ScheduleId] = ()) -> list[ScheduleId]:
-    """Schedules with a run whose messages do not all stand yet."""
-    query: Document = {"state": RunState.PLANNING}
-    if leave_out:
-        query["schedule_id"] = {"$nin": list(leave_out)}
-    return list(dict.fromkeys(d["schedule_id"] for d in db.runs.find(query, {"schedule_id": 1}).limit(limit)))
+def schedules_in_planning(db: Db, *, limit: int) -> list[ScheduleId]:
+    """Schedules with a run whose messages do not all stand yet, longest waiting first."""
+    rows = db.runs.find({"state": RunState.PLANNING}, {"schedule_id": 1}).sort("due_at", 1).limit(limit)
+    return list(dict.fromkeys(ScheduleId(doc["schedule_id"]) for doc in rows))
 
 
 @guarded
@@ -95,7 +102,9 @@ def advance(db: Db, steps: Sequence[tuple[Run, str, bool]], *, now: datetime, se
         if is_last:
             fields |= {"state": RunState.PLANNED, "planned_at": now}
         expected = {"_id": run.id, "state": RunState.PLANNING, "planned_through": run.planned_through}
-        writes.append(UpdateOne(expected, {"$set": fields, "$inc": {"chunks": 0 if through == run.planned_through else 1}}))
+        writes.append(
+            UpdateOne(expected, {"$set": fields, "$inc": {"chunks": 0 if through == run.planned_through else 1}})
+        )
     return db.runs.bulk_write(writes, ordered=False, session=session).matched_count == len(writes)
 
 

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from pymongo import DESCENDING, IndexModel, ReturnDocument, UpdateOne
+from pymongo import DESCENDING, IndexModel, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from mailroom.domain.errors import ScheduleNotFound, StaleEdit
@@ -41,11 +41,7 @@ INDEXES: Final[Sequence[IndexModel]] = (
 
 
 class AlreadyStored(Exception):
-    """A schedule with this id stands already; `request_digest` is of the request that made it."""
-
-    def __init__(self, request_digest: str) -> None:
-        self.request_digest = request_digest
-        super().__init__(request_digest)
+    """A schedule with this id stands already."""
 
 
 def add(db: Db, schedule: Schedule, *, request_digest: str, session: Session) -> None:
@@ -53,8 +49,7 @@ def add(db: Db, schedule: Schedule, *, request_digest: str, session: Session) ->
     try:
         db.schedules.insert_one(_document(schedule) | {"request_digest": request_digest}, session=session)
     except DuplicateKeyError:
-        stored = db.schedules.find_one({"_id": schedule.id}, {"request_digest": 1}) or {}
-        raise AlreadyStored(stored.get("request_digest", "")) from None
+        raise AlreadyStored(schedule.id) from None
 
 
 @guarded
@@ -73,9 +68,7 @@ def names(db: Db, ids: Sequence[ScheduleId]) -> dict[ScheduleId, str]:
 
 
 @guarded
-def page(
-    db: Db, *, state: ScheduleState | None, before: tuple[datetime, str] | None, limit: int
-) -> list[Schedule]:
+def page(db: Db, *, state: ScheduleState | None, before: tuple[datetime, str] | None, limit: int) -> list[Schedule]:
     """Newest first; archived ones only where asked for. `before` is the last row of the page before."""
     query: Document = {"state": state} if state else {"state": {"$ne": ScheduleState.ARCHIVED}}
     if before:
@@ -86,12 +79,11 @@ def page(
 
 
 @guarded
-def due(db: Db, *, now: datetime, limit: int, leave_out: Sequence[ScheduleId] = ()) -> list[ScheduleId]:
+def due(db: Db, *, now: datetime, limit: int) -> list[ScheduleId]:
     """Schedules with an undecided instant at `now`, longest waiting first."""
-    query: Document = {"state": ScheduleState.ACTIVE, "next_run_at": {"$lte": now}}
-    if leave_out:
-        query["_id"] = {"$nin": list(leave_out)}
-    return [doc["_id"] for doc in db.schedules.find(query, {"_id": 1}).sort("next_run_at", 1).limit(limit)]
+    query = {"state": ScheduleState.ACTIVE, "next_run_at": {"$lte": now}}
+    rows = db.schedules.find(query, {"_id": 1}).sort("next_run_at", 1).limit(limit)
+    return [ScheduleId(doc["_id"]) for doc in rows]
 
 
 @guarded
@@ -114,22 +106,31 @@ def move_on(db: Db, moves: Sequence[tuple[Schedule, Decisions]], *, now: datetim
     return db.schedules.bulk_write(writes, ordered=False, session=session).matched_count == len(writes)
 
 
-def replace(db: Db, schedule: Schedule, *, seen_version: int, session: Session) -> None:
-    """Store an edited schedule, provided that `seen_version` is the stored one. Raises ScheduleNotFound, StaleEdit."""
+def replace(db: Db, schedule: Schedule, *, seen: Schedule, session: Session) -> None:
+    """Store a changed schedule, provided that it still stands as it was seen: same version, same instants decided.
+
+    Raises ScheduleNotFound, StaleEdit.
+    """
     fields = _document(schedule)
     del fields["_id"], fields["created_at"]
     unset = {name: "" for name in ("next_run_at", "paused_at") if name not in fields}
-    update: Document = {"$set": fields} | ({"$unset": unset} if unset else {})
-    stored = db.schedules.find_one_and_update(
-        {"_id": schedule.id, "version": seen_version},
-        update,
-        return_document=ReturnDocument.AFTER,
+    stored = db.schedules.update_one(
+        {"_id": schedule.id, "version": seen.version, "decided_through": seen.decided_through},
+        {"$set": fields} | ({"$unset": unset} if unset else {}),
         session=session,
     )
-    if stored is None:
-        if db.schedules.find_one({"_id": schedule.id}, {"_id": 1}, session=session) is None:
-            raise ScheduleNotFound(schedule.id)
-        raise StaleEdit(f"schedule {schedule.id} was changed by somebody else")
+    if stored.matched_count == 1:
+        return
+    if db.schedules.find_one({"_id": schedule.id}, {"_id": 1}, session=session) is None:
+        raise ScheduleNotFound(schedule.id)
+    raise StaleEdit(f"schedule {schedule.id} was changed in the same moment; try again")
+
+
+@guarded
+def request_digest(db: Db, schedule_id: ScheduleId) -> str | None:
+    """Of the request that made this schedule; None where there is no such schedule."""
+    doc = db.schedules.find_one({"_id": schedule_id}, {"request_digest": 1})
+    return doc.get("request_digest", "") if doc else None
 
 
 @guarded

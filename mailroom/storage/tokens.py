@@ -1,9 +1,9 @@
 """Collection `tokens`: who may use the API and the pages. The secret itself is never stored.
 
-    _id          token id, the public part
-    hash         SHA-256 of the secret part (32 random bytes: no slow hash is needed)
-    name, scopes, created_at, expires_at, revoked_at
-    last_used_at to the minute
+_id          token id, the public part
+hash         SHA-256 of the secret part (32 random bytes: no slow hash is needed)
+name, scopes, created_at, expires_at, revoked_at
+last_used_at to the minute
 """
 
 from collections.abc import Sequence

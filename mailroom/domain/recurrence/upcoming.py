@@ -16,7 +16,7 @@ def upcoming(rule: Recurrence, after: datetime, *, decided: int = 0) -> Iterator
     """
     if rule.starts_at is not None:
         after = max(after, rule.starts_at - timedelta(milliseconds=1))
-    within = (at for at in _unbounded(rule, after))
+    within = _unbounded(rule, after)
     if rule.max_runs is not None:
         within = islice(within, max(0, rule.max_runs - decided))
     for at in within:

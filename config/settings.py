@@ -1,0 +1,227 @@
+"""The environment (and a `.env` file) as frozen, typed settings, read once at start.
+
+All mistakes are reported together, each with its name and what was expected. A secret may be given as `NAME_FILE`,
+a path to a file that holds it, and never shows in a repr or a log.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+PROVIDERS: Final = ("mailgun",)
+
+
+class BadSettings(Exception):
+    """One or more settings are missing or wrong; `faults` has a line for each."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__("\n".join(faults))
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    mongo_url: str = field(repr=False)  # it may carry a password
+    etcd_urls: tuple[str, ...]
+    redis_url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    api_port: int
+    web_port: int
+    public_url: str  # without a slash at its end
+    secret_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    providers: tuple[str, ...]
+    lease_ttl_s: int
+    retry_delays: tuple[timedelta, ...]
+    call_timeout_s: float
+    idle_limit_s: float
+    settle_s: float
+    log_retention_s: float
+    concurrency: int
+    schedules_per_sender: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mailgun:
+    domain: str
+    base_url: str
+    api_key: str = field(repr=False)
+    signing_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a process needs; each part is handed only its slice."""
+
+    stores: Stores
+    web: Web
+    sending: Sending
+    mailgun: Mailgun
+    retention_days: int
+
+
+# name, default (None: required), what is expected, for documents and messages
+DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
+    "MAILROOM_MONGO_URL": (None, "a mongodb:// URL of a replica set"),
+    "MAILROOM_ETCD_URL": (None, "http:// or https:// URLs of etcd, separated by commas"),
+    "MAILROOM_REDIS_URL": (None, "a redis:// or rediss:// URL"),
+    "MAILROOM_API_PORT": ("5000", "a TCP port"),
+    "MAILROOM_WEB_PORT": ("3000", "a TCP port"),
+    "MAILROOM_PUBLIC_URL": ("http://localhost:5000", "the URL at which the API is reached from outside"),
+    "MAILROOM_SECRET_KEY": (None, "a secret of at least 16 characters; it signs the pages' sessions"),
+    "MAILROOM_PROVIDERS": ("mailgun", f"names in order, separated by commas, of: {', '.join(PROVIDERS)}"),
+    "MAILROOM_LEASE_TTL": ("10", "seconds, 2 to 300: how long a dead sender's lanes stay locked"),
+    "MAILROOM_RETRY_DELAYS": ("600,600", "seconds between tries, separated by commas: two delays are three tries"),
+    "MAILROOM_CALL_TIMEOUT": ("60", "seconds, 1 to 600, for one call to a provider"),
+    "MAILROOM_IDLE_LIMIT": ("600", "seconds after which the provider drops an idle connection"),
+    "MAILROOM_SETTLE": ("1800", "seconds after which the provider's log is complete"),
+    "MAILROOM_LOG_RETENTION": ("86400", "seconds for which the provider keeps its log"),
+    "MAILROOM_SENDER_CONCURRENCY": ("8", "calls in flight in one sender, 1 to 1024"),
+    "MAILROOM_SCHEDULES_PER_SENDER": ("2000", "lanes that one sender holds at once, 1 to 100000"),
+    "MAILROOM_RETENTION_DAYS": ("400", "days, 1 to 3650, for which events are kept"),
+    "MAILGUN_API_KEY": (None, "the sending or account key"),
+    "MAILGUN_DOMAIN": (None, "the sending domain, such as mg.example.com"),
+    "MAILGUN_BASE_URL": (
+        "https://api.mailgun.net",
+        "https://api.mailgun.net, or https://api.eu.mailgun.net for the EU",
+    ),
+    "MAILGUN_SIGNING_KEY": (None, "the webhook signing key (not the API key)"),
+}
+
+
+def read_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = Path(".env")) -> Settings:
+    """The settings, or BadSettings with every fault at once. The environment wins over `.env`."""
+    return _Reader(environ if environ is not None else os.environ, dotenv).settings()
+
+
+class _Reader:
+    def __init__(self, environ: Mapping[str, str], dotenv: Path | None) -> None:
+        self._values = {**_dotenv_values(dotenv), **{k: v for k, v in environ.items() if v != ""}}
+        self._faults: list[str] = []
+
+    def settings(self) -> Settings:
+        stores = Stores(
+            mongo_url=self._url("MAILROOM_MONGO_URL", "mongodb", "mongodb+srv"),
+            etcd_urls=self._urls("MAILROOM_ETCD_URL", "http", "https"),
+            redis_url=self._url("MAILROOM_REDIS_URL", "redis", "rediss", "unix"),
+        )
+        web = Web(
+            api_port=self._number("MAILROOM_API_PORT", int, 1, 65535),
+            web_port=self._number("MAILROOM_WEB_PORT", int, 1, 65535),
+            public_url=self._url("MAILROOM_PUBLIC_URL", "http", "https").rstrip("/"),
+            secret_key=self._text("MAILROOM_SECRET_KEY", at_least=16),
+        )
+        sending = Sending(
+            providers=self._names("MAILROOM_PROVIDERS", PROVIDERS),
+            lease_ttl_s=self._number("MAILROOM_LEASE_TTL", int, 2, 300),
+            retry_delays=self._delays("MAILROOM_RETRY_DELAYS"),
+            call_timeout_s=self._number("MAILROOM_CALL_TIMEOUT", float, 1, 600),
+            idle_limit_s=self._number("MAILROOM_IDLE_LIMIT", float, 1, 86_400),
+            settle_s=self._number("MAILROOM_SETTLE", float, 0, 86_400),
+            log_retention_s=self._number("MAILROOM_LOG_RETENTION", float, 60, 90 * 86_400),
+            concurrency=self._number("MAILROOM_SENDER_CONCURRENCY", int, 1, 1024),
+            schedules_per_sender=self._number("MAILROOM_SCHEDULES_PER_SENDER", int, 1, 100_000),
+        )
+        mailgun = Mailgun(
+            domain=self._text("MAILGUN_DOMAIN"),
+            base_url=self._url("MAILGUN_BASE_URL", "http", "https").rstrip("/"),
+            api_key=self._text("MAILGUN_API_KEY"),
+            signing_key=self._text("MAILGUN_SIGNING_KEY"),
+        )
+        retention_days = self._number("MAILROOM_RETENTION_DAYS", int, 1, 3650)
+        if self._faults:
+            raise BadSettings(self._faults)
+        return Settings(stores, web, sending, mailgun, retention_days)
+
+    def _raw(self, name: str) -> str | None:
+        path = self._values.get(f"{name}_FILE")
+        if path is None:
+            return self._values.get(name) or DESCRIPTIONS[name][0]
+        try:
+            return Path(path).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            self._faults.append(f"{name}_FILE: cannot be read: {error}")
+            return ""
+
+    def _checked(self, name: str, read: Callable[[str], Any], fallback: Any) -> Any:
+        raw = self._raw(name)
+        if raw == "":
+            return fallback
+        if raw is None:
+            self._fault(name, "is missing")
+            return fallback
+        try:
+            return read(raw)
+        except ValueError:
+            self._fault(name, "is wrong")
+            return fallback
+
+    def _fault(self, name: str, what: str) -> None:
+        # The value itself stays out: it may be a secret.
+        self._faults.append(f"{name} {what}: expected {DESCRIPTIONS[name][1]}")
+
+    def _text(self, name: str, *, at_least: int = 1) -> str:
+        def read(raw: str) -> str:
+            if len(raw) < at_least:
+                raise ValueError
+            return raw
+
+        return str(self._checked(name, read, ""))
+
+    def _number(self, name: str, kind: Callable[[str], Any], least: float, most: float) -> Any:
+        def read(raw: str) -> Any:
+            number = kind(raw)
+            if not least <= number <= most:
+                raise ValueError
+            return number
+
+        return self._checked(name, read, 0)
+
+    def _url(self, name: str, *schemes: str) -> str:
+        return str(self._checked(name, lambda raw: _url(raw, schemes), ""))
+
+    def _urls(self, name: str, *schemes: str) -> tuple[str, ...]:
+        return tuple(self._checked(name, lambda raw: [_url(part.strip(), schemes) for part in raw.split(",")], ()))
+
+    def _names(self, name: str, known: tuple[str, ...]) -> tuple[str, ...]:
+        def read(raw: str) -> tuple[str, ...]:
+            names = tuple(part.strip() for part in raw.split(","))
+            if len(set(names)) != len(names) or not set(names) <= set(known):
+                raise ValueError
+            return names
+
+        return tuple(self._checked(name, read, ()))
+
+    def _delays(self, name: str) -> tuple[timedelta, ...]:
+        def read(raw: str) -> tuple[timedelta, ...]:
+            seconds = [float(part) for part in raw.split(",")] if raw.strip() != "none" else []
+            if len(seconds) > 20 or any(not 0 <= s <= 7 * 86_400 for s in seconds):
+                raise ValueError
+            return tuple(timedelta(seconds=s) for s in seconds)
+
+        return tuple(self._checked(name, read, ()))
+
+
+def _url(raw: str, schemes: tuple[str, ...]) -> str:
+    parts = urlsplit(raw)
+    if parts.scheme not in schemes or not (parts.hostname or parts.scheme == "unix"):
+        raise ValueError(raw)
+    return raw
+
+
+def _dotenv_values(path: Path | None) -> dict[str, str]:
+    if path is None or not path.is_file():
+        return {}
+    return {name: value for name, value in dotenv_values(path).items() if value}

@@ -1,0 +1,70 @@
+"""Settings become clients and adapters: the one place that builds things. Nothing here is global."""
+
+from dataclasses import dataclass
+
+from config.settings import Settings
+from mailroom.coordination.fences import Fences
+from mailroom.coordination.leases import Leases
+from mailroom.providers.base import Adapter
+from mailroom.providers.mailgun.sending import MailgunAdapter
+from mailroom.services.event_intake import GroupIntake
+from mailroom.storage.database import Db, connect, ensure_indexes
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What the API and the pages work with."""
+
+    settings: Settings
+    db: Db
+    intake: GroupIntake
+
+
+def build_front(settings: Settings, *, app: str) -> Front:
+    """Connects lazily: the servers may still be on their way up."""
+    db = connect(settings.stores.mongo_url, app=app)
+    return Front(settings, db, GroupIntake(db))
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """What a sender works with."""
+
+    settings: Settings
+    db: Db
+    leases: Leases
+    fences: Fences
+    adapter: Adapter
+
+
+def build_back(settings: Settings, *, sender: str) -> Back:
+    """`sender` is this process's name, unique among all that run."""
+    stores, sending = settings.stores, settings.sending
+    return Back(
+        settings=settings,
+        db=connect(stores.mongo_url, app="sender"),
+        leases=Leases(stores.etcd_urls, sender=sender, ttl_s=sending.lease_ttl_s),
+        fences=Fences(stores.redis_url),
+        adapter=build_adapter(settings, sending.providers[0]),
+    )
+
+
+def build_adapter(settings: Settings, name: str) -> Adapter:
+    """The adapter of a provider that the settings name."""
+    if name != "mailgun":
+        raise LookupError(f"there is no provider {name}")
+    mailgun, sending = settings.mailgun, settings.sending
+    return MailgunAdapter(
+        domain=mailgun.domain,
+        base_url=mailgun.base_url,
+        api_key=mailgun.api_key,
+        call_timeout_s=sending.call_timeout_s,
+        idle_limit_s=sending.idle_limit_s,
+    )
+
+
+def prepare_database(settings: Settings) -> Db:
+    """The database with every index that the queries need. Safe to call by every process at its start."""
+    db = connect(settings.stores.mongo_url, app="prepare")
+    ensure_indexes(db)
+    return db

@@ -1,0 +1,153 @@
+"""What somebody wants a schedule to be, and the check of it as a whole: every fault told at once, or a checked value."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from mailroom.domain.addresses import InvalidAddress, breaks_header, parse_mailbox
+from mailroom.domain.audiences import Recipient, check_recipients, known_variables
+from mailroom.domain.content import check_content
+from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.limits import MAX_GRACE_S, MAX_HTML, MAX_NAME, MAX_SUBJECT, MAX_TAG, MAX_TAGS, MAX_TEXT
+from mailroom.domain.recurrence.checking import check_recurrence
+from mailroom.domain.recurrence.model import Recurrence
+from mailroom.domain.schedules import DEFAULT_GRACE_S, Misfire, MisfirePolicy
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What was asked for, as it was asked for. `recipients` are rows of address, name and variables.
+
+    `recurrence` has the fields of the API's body; times in it may be naive (local to its zone).
+    """
+
+    name: str
+    sender: str
+    subject: str
+    recurrence: Mapping[str, Any]
+    text: str = ""
+    html: str = ""
+    reply_to: str = ""
+    recipients: Sequence[dict[str, Any]] = ()
+    misfire: Mapping[str, Any] = field(default_factory=dict)
+    tags: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A draft that can be stored: parsed, normal, within every limit."""
+
+    name: str
+    sender: str
+    reply_to: str
+    subject: str
+    text: str
+    html: str
+    tags: tuple[str, ...]
+    recurrence: Recurrence
+    misfire: Misfire
+    recipients: tuple[Recipient, ...]
+
+
+_LIMITS: Final = {"name": MAX_NAME, "subject": MAX_SUBJECT, "text": MAX_TEXT, "html": MAX_HTML}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What an edit leaves as it is stored, and so is not checked again; None where it is edited."""
+
+    recurrence: Recurrence | None = None
+    audience: tuple[frozenset[str], Recipient] | None = None  # variables that every recipient has, and one recipient
+
+
+def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Checked:
+    """The draft as it can be stored; `recipients` is empty where they are kept.
+
+    Raises InvalidInput with every fault of every field.
+    """
+    kept = kept or Kept()
+    faults = _faults_of_texts(draft)
+    recurrence = kept.recurrence or _or_none(faults, lambda: check_recurrence(**draft.recurrence, now=now))
+    misfire = _or_none(faults, lambda: _check_misfire(draft.misfire))
+    recipients = [] if kept.audience else _or_none(faults, lambda: check_recipients(draft.recipients))
+    audience = kept.audience or (recipients and (known_variables(recipients), recipients[0]))
+    if audience:
+        faults += _faults_of_content(draft, *audience)
+    if faults or recurrence is None or misfire is None or recipients is None:
+        raise InvalidInput(*faults)
+    return Checked(
+        name=draft.name.strip(),
+        sender=str(parse_mailbox(draft.sender)),
+        reply_to=str(parse_mailbox(draft.reply_to)) if draft.reply_to.strip() else "",
+        subject=draft.subject.strip(),
+        text=draft.text,
+        html=draft.html,
+        tags=tuple(dict.fromkeys(draft.tags)),
+        recurrence=recurrence,
+        misfire=misfire,
+        recipients=tuple(recipients),
+    )
+
+
+def _faults_of_texts(draft: Draft) -> list[Fault]:
+    """What is wrong with names, addresses, tags and lengths."""
+    faults = []
+    for name, limit in _LIMITS.items():
+        if len(getattr(draft, name)) > limit:
+            faults.append(Fault(name, f"at most {limit:,} characters"))
+    for name in ("name", "subject"):
+        if not getattr(draft, name).strip():
+            faults.append(Fault(name, "is needed"))
+        if breaks_header(getattr(draft, name)):
+            faults.append(Fault(name, "a line break is not allowed here"))
+    if not draft.text.strip() and not draft.html.strip():
+        faults.append(Fault("text", "a text or an HTML body is needed"))
+    for name, path in (("sender", "from"), ("reply_to", "reply_to")):
+        value = getattr(draft, name)
+        if name == "reply_to" and not value.strip():
+            continue
+        try:
+            if len(parse_mailbox(value).name) > MAX_NAME:
+                faults.append(Fault(path, f"a name has at most {MAX_NAME} characters"))
+        except InvalidAddress as error:
+            faults.append(Fault(path, str(error)))
+    return faults + _faults_of_tags(draft.tags)
+
+
+def _faults_of_content(draft: Draft, variables: frozenset[str], example: Recipient) -> list[Fault]:
+    """What is wrong with the templates, given the variables that every recipient has."""
+    content = {"subject": draft.subject, "text": draft.text, "html": draft.html}
+    return check_content(content, variables, example.context())
+
+
+def _check_misfire(misfire: Mapping[str, Any]) -> Misfire:
+    """Raises InvalidInput."""
+    grace_s = misfire.get("grace_s", DEFAULT_GRACE_S)
+    try:
+        policy = MisfirePolicy(misfire.get("policy", MisfirePolicy.RUN_ONCE))
+    except ValueError:
+        raise InvalidInput(Fault("misfire.policy", f"one of {', '.join(MisfirePolicy)}")) from None
+    if not 0 <= grace_s <= MAX_GRACE_S:
+        raise InvalidInput(Fault("misfire.grace_s", f"a whole number of seconds from 0 to {MAX_GRACE_S:,}"))
+    return Misfire(policy, grace_s)
+
+
+def _faults_of_tags(tags: Sequence[str]) -> list[Fault]:
+    if len(tags) > MAX_TAGS:
+        return [Fault("tags", f"at most {MAX_TAGS} tags")]
+    return [
+        Fault(f"tags[{index}]", f"a tag has 1 to {MAX_TAG} printable ASCII characters")
+        for index, tag in enumerate(tags)
+        if not (tag.strip() and tag.isascii() and tag.isprintable() and len(tag) <= MAX_TAG)
+    ]
+
+
+def _or_none(faults: list[Fault], check: Callable[[], T]) -> T | None:
+    try:
+        return check()
+    except InvalidInput as error:
+        faults += error.faults
+        return None

@@ -1,0 +1,65 @@
+"""What every provider's adapter is: build, post, read. The base owns the sequence, an adapter what its vendor does
+differently. `build` and `read` are pure; only the connection touches the wire.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailroom.domain.ids import DispatchId, RunId
+from mailroom.domain.messages import Message
+from mailroom.domain.outcomes import InDoubt, Outcome, Refusal, Refused
+from mailroom.domain.schedules import Content
+from mailroom.providers.connection import LiveConnection, LostReply, NotWritten, Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One dispatch as a provider is to send it: one content, many recipients with their own parts."""
+
+    dispatch: DispatchId
+    attempt: int
+    run: RunId
+    content: Content
+    messages: Sequence[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A ready HTTP request; its size is known before a fence is crossed."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Adapter(Protocol):
+    """One account at one vendor."""
+
+    name: str
+    account: str  # where questions about a call are asked later, such as the sending domain
+    max_recipients: int
+
+    def connection(self) -> LiveConnection:
+        """A connection to the vendor, not yet open."""
+        ...
+
+    def build(self, batch: Batch) -> Request:
+        """The request for a batch. Raises ValueError when the vendor cannot express it."""
+        ...
+
+    def read(self, reply: Reply) -> Outcome:
+        """What a whole answer means. Anything that is not surely a refusal or an acceptance is InDoubt."""
+        ...
+
+
+def call(adapter: Adapter, connection: LiveConnection, request: Request) -> Outcome:
+    """Make the call, once, over this open connection, and say what came of it. Never raises for what the wire does."""
+    try:
+        reply = connection.post(request.path, request.headers, request.body)
+    except NotWritten as error:
+        return Refused(Refusal.NOT_CALLED, str(error))
+    except LostReply as error:
+        # The gap that no local store can close: the provider may have said yes to nobody.
+        return InDoubt(f"no answer: {error}")
+    return adapter.read(reply)

@@ -1,0 +1,88 @@
+"""Mailgun's answers to a send, in our words. Only its own well-formed words are believed.
+
+Source: documentation.mailgun.com, "Errors"; for the texts its API's answers as collected in
+shared/reference/providers.md, section 1 (read 2026-11). Users report 5xx for mail that went out: in doubt.
+"""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
+from mailroom.providers.connection import Reply
+
+# 4xx that concern the account, its key or its domain rather than this mail: the lane waits for a person.
+_ACCOUNT: Final = {401, 402, 403, 404, 429}
+# Said by proxies and time-outs on the way, not by Mailgun about the mail.
+_NOT_MAILGUNS: Final = {408, 499}
+_ACCOUNT_TEXT: Final = re.compile(r"is not allowed to send|domain .* (is )?(unverified|disabled)|free accounts", re.I)
+_SECONDS: Final = re.compile(r"try again after (\d+) seconds?", re.I)
+_DATE: Final = re.compile(r"try again after (\w{3}, .+)$", re.I)
+
+
+def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
+    """What a whole answer of Mailgun means."""
+    body = _json(reply.body)
+    if reply.status == 200:
+        return _accepted(body, reply)
+    if 400 <= reply.status < 500 and reply.status not in _NOT_MAILGUNS:
+        message = _message(body, reply)
+        if message is not None:
+            return _refused(reply, message, now or datetime.now(UTC))
+    return InDoubt(f"Mailgun answered {reply.status}: {_excerpt(reply.body)}", reply.status)
+
+
+def _accepted(body: Any, reply: Reply) -> Outcome:
+    """Accepted only if the body is JSON with a string `id`: a wrong path answers 200 with plain text."""
+    if isinstance(body, dict) and isinstance(body.get("id"), str) and body["id"]:
+        return Accepted(body["id"].strip("<>"))
+    return InDoubt(f"Mailgun answered 200 without an id: {_excerpt(reply.body)}", 200)
+
+
+def _message(body: Any, reply: Reply) -> str | None:
+    """Mailgun's own words: `{"message": ...}`, or the bare string Forbidden of a 401. None for anybody else's page."""
+    if isinstance(body, dict) and isinstance(body.get("message"), str):
+        return str(body["message"])
+    if reply.status == 401 and (body == "Forbidden" or reply.body.strip() == b"Forbidden"):
+        return "Forbidden"
+    return None
+
+
+def _refused(reply: Reply, message: str, now: datetime) -> Refused:
+    words = f"Mailgun answered {reply.status}: {message}"
+    if reply.status in _ACCOUNT or _ACCOUNT_TEXT.search(message):
+        return Refused(Refusal.ACCOUNT, words, reply.status, _retry_after(reply, message, now))
+    return Refused(Refusal.PERMANENT, words, reply.status)
+
+
+def _retry_after(reply: Reply, message: str, now: datetime) -> timedelta | None:
+    """The wait that a header or the text names; None where none does. Neither header is documented for sends."""
+    header = reply.headers.get("retry-after", "")
+    if header.isdigit():
+        return timedelta(seconds=int(header))
+    reset = reply.headers.get("x-ratelimit-reset", "")
+    if reset.isdigit():
+        return max(timedelta(), datetime.fromtimestamp(int(reset), UTC) - now)
+    seconds = _SECONDS.search(message)
+    if seconds:
+        return timedelta(seconds=int(seconds[1]))
+    date = _DATE.search(message)
+    if date:
+        try:
+            return max(timedelta(), parsedate_to_datetime(date[1]).astimezone(UTC) - now)
+        except ValueError:
+            return None
+    return None
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def _excerpt(body: bytes) -> str:
+    return body[:200].decode("utf-8", "replace")

@@ -1,0 +1,159 @@
+"""Mailgun's webhooks: verify the signature over the raw words, then parse the event into ours.
+
+Source: documentation.mailgun.com, "Securing webhooks" and "Event structure" (read 2026-11). The signature covers only
+timestamp and token, not the event: whoever captures one request could reuse both with a forged event. So the
+token is kept (it comes once, with one event) and its age is bounded by more than the span of Mailgun's retries.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from mailroom.domain.events import Event, EventKind
+from mailroom.domain.ids import DispatchId, RunId
+
+MAX_AGE: Final = timedelta(hours=12)  # Mailgun retries for about 8 hours
+MAX_AHEAD: Final = timedelta(minutes=5)
+MAX_FIELD: Final = 998
+
+_KINDS: Final = {
+    "accepted": EventKind.ACCEPTED,
+    "delivered": EventKind.DELIVERED,
+    "opened": EventKind.OPENED,
+    "clicked": EventKind.CLICKED,
+    "unsubscribed": EventKind.UNSUBSCRIBED,
+    "complained": EventKind.COMPLAINED,
+    "rejected": EventKind.REJECTED,
+}
+# What `failed` means depends on its severity and reason; the reasons are an open set.
+# Policy, full mailbox, size, content and sender: nothing that the address itself is to blame for.
+_NOT_THE_ADDRESS: Final = ("5.7.", "5.2.2", "5.2.3", "5.3.4", "5.6.", "5.1.7", "5.1.8", "5.4.7")
+_SUPPRESSED: Final = {"suppress-bounce", "suppress-complaint", "suppress-unsubscribe"}
+
+
+class BadSignature(Exception):
+    """The signature does not fit any of our keys."""
+
+
+class Stale(Exception):
+    """The signature fits, but it is older than any retry, or from the future."""
+
+
+class Malformed(Exception):
+    """This is no event of Mailgun's; sending it again would not help."""
+
+
+def verify(document: Any, signing_keys: Sequence[str], *, now: datetime) -> str:
+    """Check the signature and its age. Returns the one-time token.
+
+    Raises Malformed, BadSignature or Stale. Several keys are accepted side by side while one is being rotated.
+    """
+    signature = document.get("signature") if isinstance(document, dict) else None
+    if not isinstance(signature, dict):
+        raise Malformed("there is no signature")
+    timestamp, token, given = (signature.get(name) for name in ("timestamp", "token", "signature"))
+    if not (isinstance(timestamp, str) and isinstance(token, str) and isinstance(given, str)) or len(token) > 200:
+        raise Malformed("timestamp, token and signature are three strings")
+    expected = (
+        hmac.new(key.encode(), (timestamp + token).encode(), hashlib.sha256).hexdigest() for key in signing_keys
+    )
+    # Every key is compared, so that the time taken tells nothing.
+    if not any([hmac.compare_digest(right.encode(), given.encode()) for right in expected]):
+        raise BadSignature("the signature fits none of our keys")
+    age = now - _time(timestamp)
+    if not -MAX_AHEAD <= age <= MAX_AGE:
+        raise Stale(f"signed {age} ago")
+    return token
+
+
+def parse(document: Mapping[str, Any], domain: str, token: str) -> Event:
+    """The event of a verified webhook. Raises Malformed."""
+    raw = document.get("event-data")
+    if not isinstance(raw, dict):
+        raise Malformed("there is no event-data")
+    return parse_event(raw, domain, replay_key=f"mailgun/{token}")
+
+
+def parse_event(raw: dict[str, Any], domain: str, *, replay_key: str | None = None) -> Event:
+    """One item of the events API or of a webhook. Everything but kind, id and time may be absent. Raises Malformed."""
+    name, id_ = raw.get("event"), raw.get("id")
+    if not isinstance(name, str) or not isinstance(id_, str) or not 0 < len(id_) <= MAX_FIELD:
+        raise Malformed("event and id are two strings")
+    at = _time(raw.get("timestamp"))
+    variables = _mapping(raw.get("user-variables"))
+    status = _mapping(raw.get("delivery-status"))
+    code = status.get("code")
+    return Event(
+        # Ids are unique only within one day: domain and time make them unique for good.
+        id=f"mailgun/{domain}/{id_}/{int(at.timestamp() * 1000)}",
+        provider="mailgun",
+        kind=_kind(name, raw),
+        at=at,
+        recipient=_recipient(raw),
+        run_id=_id(RunId, variables.get("run")),
+        dispatch_id=_id(DispatchId, variables.get("dispatch")),
+        raw=json.dumps(raw),
+        by_machine=bool(_mapping(raw.get("client-info")).get("bot")),
+        delayed=bool(_mapping(raw.get("flags")).get("is-delayed-bounce")),
+        hard=_blames_the_address(raw, status),
+        code=code if isinstance(code, int) and not isinstance(code, bool) else None,
+        reason=_reason(raw, status),
+        replay_key=replay_key,
+    )
+
+
+def _kind(name: str, raw: Mapping[str, Any]) -> EventKind:
+    if name != "failed":
+        return _KINDS.get(name, EventKind.UNKNOWN)
+    if raw.get("severity") == "temporary":
+        return EventKind.DEFERRED
+    if raw.get("severity") != "permanent":
+        return EventKind.UNKNOWN
+    return EventKind.REJECTED if raw.get("reason") in _SUPPRESSED else EventKind.BOUNCED
+
+
+def _blames_the_address(raw: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    """A permanent bounce that says something about the address, not about this mail or our reputation (RFC 3463)."""
+    if raw.get("severity") != "permanent" or raw.get("reason") not in ("bounce", "hardfail"):
+        return False
+    enhanced = str(status.get("enhanced-code") or "")
+    return not enhanced.startswith(_NOT_THE_ADDRESS)
+
+
+def _recipient(raw: Mapping[str, Any]) -> str:
+    """`rejected` has no recipient of its own: it stands in the message's To header."""
+    recipient = raw.get("recipient")
+    if not isinstance(recipient, str):
+        headers = _mapping(_mapping(raw.get("message")).get("headers"))
+        recipient = headers.get("to")
+    return recipient[:MAX_FIELD] if isinstance(recipient, str) else ""
+
+
+def _reason(raw: Mapping[str, Any], status: Mapping[str, Any]) -> str:
+    told = [
+        raw.get("reason"),
+        status.get("description") or status.get("message"),
+        _mapping(raw.get("reject")).get("reason"),
+    ]
+    return ": ".join(str(word) for word in told if isinstance(word, str) and word)[:500]
+
+
+def _time(value: Any) -> datetime:
+    try:
+        moment = datetime.fromtimestamp(float(value), UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise Malformed("the timestamp is no time") from None
+    if not 2000 <= moment.year <= 2200:
+        raise Malformed("the timestamp is no time of mail")
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _id(kind: Any, value: Any) -> Any:
+    return kind(value) if isinstance(value, str) and 0 < len(value) <= 200 else None

@@ -1,0 +1,124 @@
+"""Lanes taken and dispatches claimed and fenced: steps 'taking a lane', 2 and 3 of the protocol, in bulk."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from mailroom.coordination.fences import Fences, Verdict
+from mailroom.coordination.leases import Leases
+from mailroom.domain.dispatches import Claim, Claimed
+from mailroom.domain.ids import ClaimId, DispatchId, Lane, Token, new_claim_id, schedule_lane
+from mailroom.storage import cluster, dispatches, lanes, runs, schedules
+from mailroom.storage.database import Db, Session, in_transaction
+
+_EPOCH: Final = 2**40  # a token is epoch * this + create revision
+
+
+def lanes_wanting_work(db: Db, *, now: datetime, limit: int, leave_out: Sequence[Lane]) -> list[Lane]:
+    """Up to `limit` lanes of each kind in which something is to be done now, and which are not in `leave_out`: a due
+    schedule, a run in planning, a dispatch to be sent, or one in `sending` whose holder may be gone."""
+    enough = limit + len(leave_out)
+    due = [schedule_lane(id_) for id_ in schedules.due(db, now=now, limit=enough)]
+    unfinished = [schedule_lane(id_) for id_ in runs.schedules_in_planning(db, limit=enough)]
+    sending = dispatches.lanes_with_work(db, now=now, limit=enough)
+    left_out = set(leave_out)
+    return [lane for lane in dict.fromkeys([*due, *unfinished, *sending]) if lane not in left_out]
+
+
+def take_lanes(
+    db: Db, leases: Leases, fences: Fences, wanted: Sequence[Lane], *, sender: str, now: datetime
+) -> tuple[dict[Lane, Token], str]:
+    """Take those of the lanes that are free: etcd's key first, the token to MongoDB, then to Redis.
+
+    Returns the lanes that are ours in all three, with their tokens, and Redis' identity. What was refused anywhere is
+    given back at once. Raises Unavailable; then none may be used.
+    """
+    recalled = cluster.recall(db)
+    taken = leases.take(wanted)
+    if not taken.revisions:
+        return {}, ""
+    epoch = cluster.settle(db, recalled, cluster_id=taken.cluster_id, revision=taken.revision)
+    tokens = {lane: Token(epoch * _EPOCH + revision) for lane, revision in taken.revisions.items()}
+    stored = lanes.raise_tokens(db, tokens, sender, now=now)
+    entered, memory = fences.enter({lane: token for lane, token in tokens.items() if lane in stored})
+    leases.release([lane for lane in tokens if lane not in entered])
+    return {lane: token for lane, token in tokens.items() if lane in entered}, memory
+
+
+def count_claimable(db: Db, held: Mapping[Lane, Token], *, now: datetime, most: int) -> int:
+    """How many dispatches of the held lanes could be claimed now, up to `most`. Raises Unavailable."""
+    return len(dispatches.claimable(db, list(held), now=now, limit=most))
+
+
+def claim(
+    db: Db,
+    held: Mapping[Lane, Token],
+    *,
+    memory: str,
+    sender: str,
+    provider: str,
+    capacity: int,
+    now: datetime,
+) -> list[Claimed]:
+    """Move up to `capacity` dispatches of the held lanes to `sending`. Raises StaleToken, Unavailable.
+
+    After Unavailable some may be claimed unseen: they are found as abandoned, by us or by others.
+    """
+    ready = dispatches.claimable(db, list(held), now=now, limit=capacity)
+    if not ready:
+        return []
+    waiting = lanes.waiting(db, list({lane for _, lane in ready}), now=now)
+    by_lane: dict[Lane, list[DispatchId]] = {}
+    for dispatch, lane in ready:
+        if lane not in waiting:
+            by_lane.setdefault(lane, []).append(dispatch)
+    if not by_lane:
+        return []
+    claims = {
+        made.id: (made, by_lane[made.lane])
+        for made in (Claim(new_claim_id(), lane, held[lane], sender, memory) for lane in by_lane)
+    }
+
+    def work(session: Session) -> None:
+        lanes.touch(db, {lane: held[lane] for lane in by_lane}, session)
+        dispatches.claim(db, claims, provider, now=now, session=session)
+
+    in_transaction(db, work)
+    return dispatches.claimed(db, {id_: made for id_, (made, _) in claims.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """What the fences said to a group of claimed dispatches."""
+
+    go: list[Claimed]
+    accepted_before: list[tuple[Claimed, str]]
+    in_doubt: list[Claimed]
+    stale: list[Claimed]
+    forgotten: list[Claimed]  # Redis is not the one under which the claim was made: nothing may be called
+
+
+def cross_fences(fences: Fences, claimed: Sequence[Claimed]) -> Crossing:
+    """Cross the fences of claimed dispatches, all in one round trip. Raises Unavailable: none may be called."""
+    by_claim: dict[ClaimId, list[Claimed]] = {}
+    for dispatch in claimed:
+        by_claim.setdefault(dispatch.claim.id, []).append(dispatch)
+    verdicts, memory = fences.cross(by_claim)
+    crossing = Crossing([], [], [], [], [])
+    for dispatch in claimed:
+        _sort_in(crossing, dispatch, verdicts[dispatch.id], remembered=memory == dispatch.claim.memory)
+    return crossing
+
+
+def _sort_in(crossing: Crossing, dispatch: Claimed, verdict: Verdict, *, remembered: bool) -> None:
+    if verdict.provider_id is not None:
+        crossing.accepted_before.append((dispatch, verdict.provider_id))
+    elif verdict.stale:
+        crossing.stale.append(dispatch)
+    elif not remembered:
+        crossing.forgotten.append(dispatch)
+    elif verdict.go:
+        crossing.go.append(dispatch)
+    else:
+        crossing.in_doubt.append(dispatch)

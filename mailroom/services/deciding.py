@@ -1,0 +1,65 @@
+"""From decisions about due instants to the run documents that record them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from mailroom.domain import planning
+from mailroom.domain.ids import due_run_id
+from mailroom.domain.planning import Decisions, Skipped
+from mailroom.domain.runs import Run, RunKind, RunState
+from mailroom.domain.schedules import Revision, Schedule, ScheduleState, in_force
+
+
+def decide_all_due(schedule: Schedule, history: Sequence[Revision], now: datetime) -> tuple[Schedule, list[Run]]:
+    """The schedule with every instant up to `now` decided, and the runs and records for them.
+
+    For edits: nothing that was due under the old rule may be forgotten by the new one.
+    """
+    runs: list[Run] = []
+    if schedule.state is ScheduleState.ACTIVE:
+        while decisions := planning.decide(schedule, now):
+            runs += runs_for(schedule, decisions, history, now)
+            schedule = moved_on(schedule, decisions)
+    return schedule, runs
+
+
+def moved_on(schedule: Schedule, decisions: Decisions) -> Schedule:
+    return replace(
+        schedule,
+        decided=decisions.decided,
+        decided_through=decisions.decided_through,
+        next_run_at=decisions.next_run_at,
+    )
+
+
+def runs_for(schedule: Schedule, decisions: Decisions, history: Sequence[Revision], now: datetime) -> Iterator[Run]:
+    """A run for each due instant, a record for each range that is skipped."""
+    for due_at in decisions.due:
+        yield _run(schedule, in_force(history, due_at), due_at, now)
+    for skipped in decisions.skipped:
+        yield _record(schedule, in_force(history, skipped.first), skipped, now)
+
+
+def _run(schedule: Schedule, revision: Revision, due_at: datetime, now: datetime) -> Run:
+    return Run(
+        id=due_run_id(schedule.id, due_at),
+        schedule_id=schedule.id,
+        kind=RunKind.DUE,
+        state=RunState.PLANNING,
+        due_at=due_at,
+        revision=revision.number,
+        audience=revision.audience,
+        recipients=revision.recipients,
+        created_at=now,
+    )
+
+
+def _record(schedule: Schedule, revision: Revision, skipped: Skipped, now: datetime) -> Run:
+    return replace(
+        _run(schedule, revision, skipped.first, now),
+        state=RunState.SKIPPED,
+        reason=skipped.reason,
+        due_through=skipped.last,
+        instants=skipped.instants,
+    )

@@ -1,0 +1,122 @@
+"""Events taken in from providers: stored raw and applied to their messages in one transaction, each once.
+
+Webhooks come one event a request, hundreds a second. So the requests of one process that wait at the same moment share
+one transaction (a group commit): each is answered only when its own event is on a majority's disks.
+"""
+
+import queue
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from mailroom.domain.errors import Unavailable
+from mailroom.domain.events import Event, suppresses
+from mailroom.domain.ids import MessageId, message_id
+from mailroom.domain.messages import effect_of
+from mailroom.storage import events, messages, suppressions
+from mailroom.storage.database import Db, Session, in_transaction, server_now
+
+_BATCH: Final = 500
+_ANSWER_S: Final = 30.0
+
+
+class Intake(StrEnum):
+    """What became of an event that was handed in."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"  # it is stored already: answer as if it were new
+    REPLAYED = "replayed"  # its one-time token came before with another event: refuse
+
+
+def take_in(db: Db, batch: Sequence[Event], *, now: datetime) -> list[Intake]:
+    """Store and apply these events; one answer for each. Raises Unavailable: then nothing of the batch stands."""
+    while True:
+        try:
+            return in_transaction(db, lambda session: _store(db, batch, now, session))
+        except events.CameTwiceAtOnce:
+            continue  # the other intake has committed it: this time it is found
+
+
+class GroupIntake:
+    """Takes in single events from many threads, many a transaction. Start it after a fork: it has a thread."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+        self._waiting: queue.SimpleQueue[tuple[Event, Future[Intake]]] = queue.SimpleQueue()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, event: Event) -> Intake:
+        """Return once the event is stored for good. Raises Unavailable: the provider is to send it again."""
+        answer: Future[Intake] = Future()
+        self._waiting.put((event, answer))
+        self._ensure_running()
+        try:
+            return answer.result(_ANSWER_S)
+        except TimeoutError:
+            raise Unavailable("the event was not stored in time") from None
+
+    def _ensure_running(self) -> None:
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="event-intake", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            group = [self._waiting.get()]
+            while len(group) < _BATCH and not self._waiting.empty():
+                group.append(self._waiting.get())
+            self._commit(group)
+
+    def _commit(self, group: list[tuple[Event, "Future[Intake]"]]) -> None:
+        try:
+            answers = take_in(self._db, [event for event, _ in group], now=server_now(self._db))
+        except Exception as error:
+            # Whatever it is, each waiting request must hear of it, and the next group must be taken.
+            if len(group) == 1:
+                group[0][1].set_exception(error)
+                return
+            for one in group:  # one bad event must not sink the others
+                self._commit([one])
+            return
+        for (_, answer), verdict in zip(group, answers, strict=True):
+            answer.set_result(verdict)
+
+
+def _store(db: Db, batch: Sequence[Event], now: datetime, session: Session) -> list[Intake]:
+    known = events.known(db, [event.id for event in batch], session=session)
+    keys = [event.replay_key for event in batch if event.replay_key]
+    used = events.used_replay_keys(db, keys, session=session)
+    answers: list[Intake] = []
+    fresh: list[Event] = []
+    for event in batch:
+        verdict = _sort(event, known, used)
+        answers.append(verdict)
+        if verdict is Intake.STORED:
+            fresh.append(event)
+            known.add(event.id)
+            if event.replay_key:
+                used[event.replay_key] = event.id
+    ours = _ours(db, fresh, session)
+    events.add_many(db, [(event, ours.get(event.id)) for event in fresh], now=now, session=session)
+    messages.apply_effects(db, [(ours[e.id], effect_of(e)) for e in fresh if e.id in ours], session=session)
+    told = [(event, reason) for event in fresh if event.recipient and (reason := suppresses(event))]
+    suppressions.add_many(db, told, session=session)
+    return answers
+
+
+def _sort(event: Event, known: set[str], used: dict[str, str]) -> Intake:
+    if event.replay_key and used.get(event.replay_key, event.id) != event.id:
+        return Intake.REPLAYED
+    return Intake.DUPLICATE if event.id in known else Intake.STORED
+
+
+def _ours(db: Db, fresh: Sequence[Event], session: Session) -> dict[str, MessageId]:
+    """For each event about a message of ours, that message's id; it follows from run and recipient."""
+    named = {e.id: message_id(e.run_id, e.recipient) for e in fresh if e.run_id and e.recipient}
+    existing = messages.existing(db, list(named.values()), session=session)
+    return {event: message for event, message in named.items() if message in existing}

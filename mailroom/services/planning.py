@@ -1,0 +1,209 @@
+"""Due instants become runs, runs become messages and dispatches: by the holder of the lanes, in bulk.
+
+Every transaction here touches the lanes' documents with their tokens, so a holder that was overtaken stores nothing.
+A crash between two transactions loses nothing: the next holder goes on at `planned_through`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import takewhile
+from typing import Final
+
+from mailroom.domain import planning
+from mailroom.domain.audiences import Recipient
+from mailroom.domain.content import CannotRender, Compiled, compile_content
+from mailroom.domain.dispatches import NewDispatch
+from mailroom.domain.ids import (
+    AudienceId,
+    DispatchId,
+    RunId,
+    ScheduleId,
+    Token,
+    digest_of_messages,
+    dispatch_id,
+    message_id,
+    schedule_lane,
+)
+from mailroom.domain.limits import CHUNK_BYTES, CHUNK_RECIPIENTS
+from mailroom.domain.messages import Message, MessageState
+from mailroom.domain.planning import Decisions
+from mailroom.domain.runs import Run
+from mailroom.domain.schedules import Content, Schedule
+from mailroom.services.deciding import runs_for
+from mailroom.storage import audiences, contents, dispatches, lanes, messages, runs, schedules, suppressions
+from mailroom.storage.database import Db, Session, in_transaction
+
+SCHEDULES_A_STEP: Final = 100
+
+
+class _MovedMeanwhile(Exception):
+    """A document is not as it was read: give the transaction up and look again."""
+
+
+def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, now: datetime) -> int:
+    """Decide the due instants of some of the held schedules. Returns how many schedules moved on; 0: none was due.
+
+    Raises StaleToken, Unavailable.
+    """
+    due = schedules.due_among(db, list(held), now=now, limit=SCHEDULES_A_STEP)
+    decided = [(schedule, decisions) for schedule in due if (decisions := planning.decide(schedule, now))]
+    if not decided:
+        return 0
+    histories = contents.histories(db, [schedule.id for schedule, _ in decided])
+
+    def store(batch: Sequence[tuple[Schedule, Decisions]]) -> bool:
+        def work(session: Session) -> None:
+            lanes.touch(db, {schedule_lane(s.id): held[s.id] for s, _ in batch}, session)
+            if not schedules.move_on(db, batch, now=now, session=session):
+                raise _MovedMeanwhile
+            runs.add_many(db, [r for s, d in batch for r in runs_for(s, d, histories[s.id], now)], session=session)
+
+        try:
+            in_transaction(db, work)
+        except _MovedMeanwhile:
+            return False
+        return True
+
+    if store(decided):
+        return len(decided)
+    # One of them was edited in this moment: it must not hold up the others.
+    return sum(store([one]) for one in decided)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The next piece of a run: its messages, and the one dispatch for those that are to be sent."""
+
+    run: Run
+    through: str
+    is_last: bool
+    messages: Sequence[Message]
+    dispatch: NewDispatch | None
+
+
+def expand(db: Db, held: Mapping[ScheduleId, Token], *, now: datetime) -> int:
+    """Write the next messages and dispatches of the held schedules' runs, about a thousand messages a transaction.
+
+    One step takes a batch of small runs and one chunk of one large run, so that neither waits for the other.
+    Returns how many runs moved on; 0: none is in planning. Raises StaleToken, Unavailable.
+    """
+    planning_runs = runs.in_planning(db, list(held), limit=SCHEDULES_A_STEP)
+    return sum(_store_chunks(db, _next_chunks(db, batch), held, now) for batch in _batches(planning_runs))
+
+
+def _store_chunks(db: Db, chunks: Sequence[Chunk], held: Mapping[ScheduleId, Token], now: datetime) -> int:
+    def store(batch: Sequence[Chunk]) -> bool:
+        def work(session: Session) -> None:
+            lanes.touch(db, {schedule_lane(c.run.schedule_id): held[c.run.schedule_id] for c in batch}, session)
+            if not runs.advance(db, [(c.run, c.through, c.is_last) for c in batch], now=now, session=session):
+                raise _MovedMeanwhile
+            messages.add_many(db, [m for c in batch for m in c.messages], session=session)
+            dispatches.add_many(db, [c.dispatch for c in batch if c.dispatch], now=now, session=session)
+
+        try:
+            in_transaction(db, work)
+        except _MovedMeanwhile:
+            return False
+        return True
+
+    if store(chunks):
+        return len(chunks)
+    return sum(store([one]) for one in chunks) if len(chunks) > 1 else 0
+
+
+def _batches(planning_runs: Sequence[Run]) -> Iterator[list[Run]]:
+    small: dict[ScheduleId, Run] = {}  # a transaction takes each schedule once: its runs share one audience
+    total = 0
+    for run in planning_runs:
+        if run.schedule_id not in small and total + run.recipients <= CHUNK_RECIPIENTS:
+            small[run.schedule_id] = run
+            total += run.recipients
+    if small:
+        yield list(small.values())
+    large = next((run for run in planning_runs if run.recipients > CHUNK_RECIPIENTS), None)
+    if large:
+        yield [large]
+
+
+def _next_chunks(db: Db, batch: Sequence[Run]) -> list[Chunk]:
+    members = _next_members(db, batch)
+    suppressed = suppressions.among(db, [r.key for page in members.values() for r in page])
+    written = contents.get_many(db, [(run.schedule_id, run.revision) for run in batch])
+    return [_chunk(run, written[run.schedule_id, run.revision], members[run.id], suppressed) for run in batch]
+
+
+def _next_members(db: Db, batch: Sequence[Run]) -> dict[RunId, list[Recipient]]:
+    """For each run the members that come next, one more than a chunk takes: it tells whether there are more."""
+    if len(batch) == 1:
+        run = batch[0]
+        return {run.id: audiences.after(db, _audience(run), run.planned_through, CHUNK_RECIPIENTS + 1)}
+    whole = audiences.whole_small_ones(db, [_audience(run) for run in batch])
+    return {run.id: [r for r in whole[_audience(run)] if r.key > run.planned_through] for run in batch}
+
+
+def _audience(run: Run) -> AudienceId:
+    if run.audience is None:
+        raise LookupError(f"run {run.id} has no audience")
+    return run.audience
+
+
+def _chunk(run: Run, content: Content, members: Sequence[Recipient], suppressed: Mapping[str, str]) -> Chunk:
+    compiled = compile_content(content.subject, content.text, content.html)
+    dispatch = dispatch_id(run.id, run.chunks)
+    made = [_message(run, recipient, compiled, suppressed) for recipient in members[:CHUNK_RECIPIENTS]]
+    made = _fitting(made)
+    is_last = len(made) == len(members)
+    through = members[len(made) - 1].key if made else run.planned_through
+    to_send = [message for message in made if message.state is MessageState.QUEUED]
+    new = None
+    if to_send:
+        new = NewDispatch(
+            id=dispatch,
+            run_id=run.id,
+            schedule_id=run.schedule_id,
+            lane=schedule_lane(run.schedule_id),
+            chunk=run.chunks,
+            revision=run.revision,
+            messages=len(to_send),
+            digest=digest_of_messages([message.id for message in to_send]),
+        )
+    return Chunk(run, through, is_last, [_in_dispatch(m, dispatch) for m in made], new)
+
+
+def _message(run: Run, recipient: Recipient, compiled: Compiled, suppressed: Mapping[str, str]) -> Message:
+    """One recipient's mail. A suppressed or unrenderable one is written with its reason, and never sinks the others."""
+    state, reason, parts = MessageState.QUEUED, "", {}
+    if recipient.key in suppressed:
+        state, reason = MessageState.SUPPRESSED, suppressed[recipient.key]
+    else:
+        try:
+            parts = compiled.parts_for(recipient.context())
+        except CannotRender as error:
+            state, reason = MessageState.FAILED, str(error)
+    return Message(
+        id=message_id(run.id, recipient.address),
+        run_id=run.id,
+        dispatch_id=None,
+        address=recipient.address,
+        name=recipient.name,
+        parts=parts,
+        state=state,
+        reason=reason,
+    )
+
+
+def _fitting(made: Sequence[Message]) -> list[Message]:
+    """As many as fit into one call by size; at least one."""
+    size = 0
+
+    def fits(message: Message) -> bool:
+        nonlocal size
+        size += sum(len(part) for part in message.parts.values())
+        return size <= CHUNK_BYTES
+
+    return list(takewhile(fits, made)) or list(made[:1])
+
+
+def _in_dispatch(message: Message, dispatch: DispatchId) -> Message:
+    return replace(message, dispatch_id=dispatch) if message.state is MessageState.QUEUED else message

@@ -1,0 +1,162 @@
+"""What came of calls is written down: facts always, decisions under the lane's token. Step 5 of the protocol, in bulk.
+
+Every function here may be repeated after a failure: each write is bound to the claim or to the fact itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+
+from mailroom.coordination.fences import Fences
+from mailroom.domain.dispatches import TELLS_MESSAGES, Claimed, DispatchState
+from mailroom.domain.errors import StaleToken, Unavailable
+from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId, Token
+from mailroom.domain.messages import Learnt
+from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
+from mailroom.domain.retries import GiveUp, TryAgain, after_refusal
+from mailroom.storage import dispatches, lanes, messages, runs
+from mailroom.storage.database import Db, Session, in_transaction
+
+log = structlog.get_logger()
+TELL_A_STEP: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One call, or one that was not made, and what came of it."""
+
+    claimed: Claimed
+    outcome: Outcome
+
+
+def record(
+    db: Db, fences: Fences, results: Sequence[Result], *, provider: str, delays: Sequence[timedelta], now: datetime
+) -> set[Lane]:
+    """Write down what came of these calls. Returns lanes that a newer holder has: stop work on them.
+
+    Raises Unavailable: nothing is lost by calling again with the same results.
+    """
+    accepted = [(r.claimed, r.outcome.provider_id) for r in results if isinstance(r.outcome, Accepted)]
+    doubts = [(r.claimed, r.outcome) for r in results if isinstance(r.outcome, InDoubt)]
+    refusals = [(r.claimed, r.outcome) for r in results if isinstance(r.outcome, Refused)]
+    record_accepted(db, fences, accepted, provider=provider, now=now)
+    for claimed, doubt in doubts:
+        log.warning("dispatch_in_doubt", dispatch_id=claimed.id, attempt=claimed.attempt, reason=doubt.reason)
+    dispatches.record_in_doubt(db, [(c, d.reason, d.code) for c, d in doubts], now=now)
+    stale = _record_refusals(db, fences, refusals, delays=delays, now=now)
+    written = [r.claimed.id for r in results]
+    tell_these(db, written)
+    finish_runs(db, [r.claimed.run_id for r in results], now=now)
+    return stale
+
+
+def record_accepted(
+    db: Db, fences: Fences, accepted: Sequence[tuple[Claimed, str]], *, provider: str, now: datetime
+) -> None:
+    """Facts: the fence first, which a take-over reads, then MongoDB. Without Redis, MongoDB alone: always written."""
+    if not accepted:
+        return
+    try:
+        twice = fences.close(accepted)
+    except Unavailable as error:
+        twice = {}
+        log.warning("fence_not_closed", count=len(accepted), error=str(error))
+    again = dispatches.record_accepted(db, [(claimed, provider, id_) for claimed, id_ in accepted], now=now)
+    for dispatch in {*twice, *again}:
+        log.error("accepted_twice", dispatch_id=dispatch, provider=provider)
+
+
+def tell_these(db: Db, ids: Sequence[DispatchId]) -> None:
+    """Let the messages of these dispatches know what became of them, where they do not yet."""
+    _tell(db, dispatches.to_tell_of(db, ids))
+
+
+def tell_left_over(db: Db) -> int:
+    """Tell messages whose dispatch was written by somebody who did not come to tell them. Returns how many dispatches."""
+    left = dispatches.to_tell(db, limit=TELL_A_STEP)
+    _tell(db, left)
+    return len(left)
+
+
+def finish_runs(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
+    """Finish those of the runs that have no open dispatch. Returns how many."""
+    asked = list(dict.fromkeys(run_ids))
+    if not asked:
+        return 0
+    through = [run for run in asked if run not in dispatches.runs_with_open(db, asked)]
+    return runs.finish(db, through, now=now) if through else 0
+
+
+def finish_planned_runs(db: Db, schedules: Sequence[ScheduleId], *, now: datetime) -> int:
+    """Finish the planned runs of these schedules that are through, such as one that had nobody to mail to."""
+    return finish_runs(db, runs.planned(db, schedules=schedules, limit=TELL_A_STEP), now=now)
+
+
+def _record_refusals(
+    db: Db,
+    fences: Fences,
+    refusals: Sequence[tuple[Claimed, Refused]],
+    *,
+    delays: Sequence[timedelta],
+    now: datetime,
+) -> set[Lane]:
+    """Decisions: the fences are released first, so that whoever takes over finds them so."""
+    if not refusals:
+        return set()
+    fences.release([claimed for claimed, _ in refusals])
+    stale: set[Lane] = set()
+    remaining = list(refusals)
+    while remaining:
+        try:
+            _decide(db, remaining, delays=delays, now=now)
+        except StaleToken as error:
+            # Its newer holder reads the released fence and decides; the others are still ours.
+            stale.add(Lane(error.lane))
+            remaining = [pair for pair in remaining if pair[0].claim.lane != error.lane]
+            continue
+        break
+    _make_lanes_wait(db, remaining, now)
+    return stale
+
+
+def _decide(db: Db, refusals: Sequence[tuple[Claimed, Refused]], *, delays: Sequence[timedelta], now: datetime) -> None:
+    tokens: dict[Lane, Token] = {claimed.claim.lane: claimed.claim.token for claimed, _ in refusals}
+    returns, failures = [], []
+    for claimed, refused in refusals:
+        match after_refusal(refused, tries=claimed.tries, delays=delays, now=now):
+            case TryAgain(not_before, uses_a_try):
+                returns.append((claimed, not_before, uses_a_try, refused.reason, refused.code))
+            case GiveUp():
+                failures.append((claimed, refused.reason, refused.code))
+                log.warning("dispatch_failed", dispatch_id=claimed.id, reason=refused.reason, code=refused.code)
+
+    def work(session: Session) -> None:
+        lanes.touch(db, tokens, session)
+        dispatches.return_to_pending(db, returns, now=now, session=session)
+        dispatches.fail(db, failures, now=now, session=session)
+
+    in_transaction(db, work)
+
+
+def _make_lanes_wait(db: Db, refusals: Sequence[tuple[Claimed, Refused]], now: datetime) -> None:
+    waits: dict[Lane, tuple[Token, datetime, str]] = {}
+    for claimed, refused in refusals:
+        decided = after_refusal(refused, tries=0, delays=(), now=now)
+        if refused.kind is Refusal.ACCOUNT and isinstance(decided, TryAgain):
+            waits[claimed.claim.lane] = (claimed.claim.token, decided.not_before, refused.reason)
+            log.error("provider_refuses_the_account", lane=claimed.claim.lane, reason=refused.reason, code=refused.code)
+    lanes.make_wait(db, waits)
+
+
+def _tell(db: Db, documents: Sequence[Mapping[str, Any]]) -> None:
+    marks = []
+    for doc in documents:
+        learnt = TELLS_MESSAGES.get(DispatchState(doc["state"]))
+        if learnt is not None:
+            at = doc["accepted"][0]["at"] if learnt is Learnt.SENT else doc["created_at"]
+            marks.append((DispatchId(doc["_id"]), learnt, at, doc.get("reason") or ""))
+    messages.mark(db, marks)
+    dispatches.told(db, {DispatchId(doc["_id"]): DispatchState(doc["state"]) for doc in documents})

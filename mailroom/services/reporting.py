@@ -1,0 +1,62 @@
+"""Reports: the counts of runs and schedules, and how they went over time."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from mailroom.domain.ids import RunId, ScheduleId
+from mailroom.domain.reports import Report
+from mailroom.domain.runs import Run, RunState
+from mailroom.storage import events, messages, runs, schedules
+from mailroom.storage.database import Db
+
+RUNS_IN_A_REPORT: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleReport:
+    """The newest runs of a schedule, oldest first, each with its counts; their sum; first opens by hour."""
+
+    runs: list[tuple[Run, Report]]
+    total: Report
+    opens_by_hour: list[tuple[datetime, int]]
+
+
+def run_report(db: Db, run_id: RunId) -> tuple[Run, Report]:
+    """A run's counts at this moment. Raises RunNotFound."""
+    run = runs.get(db, run_id)
+    return run, reports_of(db, [run])[run_id]
+
+
+def reports_of(db: Db, some_runs: list[Run]) -> dict[RunId, Report]:
+    """The counts of these runs. While a run is in planning, its recipients are those that it will have."""
+    found = messages.report(db, [run.id for run in some_runs])
+    return {run.id: _with_recipients(run, found[run.id]) for run in some_runs}
+
+
+def schedule_report(db: Db, schedule_id: ScheduleId) -> ScheduleReport:
+    """Raises ScheduleNotFound."""
+    schedules.get(db, schedule_id)
+    newest = runs.page(db, schedule_id=schedule_id, before=None, limit=RUNS_IN_A_REPORT)
+    went = [run for run in reversed(newest) if run.state is not RunState.SKIPPED]
+    counts = reports_of(db, went)
+    total = sum((counts[run.id] for run in went), Report())
+    return ScheduleReport(
+        runs=[(run, counts[run.id]) for run in went],
+        total=total,
+        opens_by_hour=messages.opens_by_hour(db, [run.id for run in went]),
+    )
+
+
+def opens_of_run(db: Db, run_id: RunId) -> list[tuple[datetime, int]]:
+    """First opens of one run by hour."""
+    return messages.opens_by_hour(db, [run_id])
+
+
+def recount(db: Db, run_id: RunId) -> dict[str, int]:
+    """The counts that come from events, counted again from the raw events."""
+    return events.recount(db, run_id)
+
+
+def _with_recipients(run: Run, report: Report) -> Report:
+    return replace(report, recipients=run.recipients) if run.state is RunState.PLANNING else report

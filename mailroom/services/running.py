@@ -1,0 +1,85 @@
+"""Runs looked at and cancelled. Used by the API and the pages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.errors import RunEnded
+from mailroom.domain.ids import DispatchId, RunId, ScheduleId, schedule_lane
+from mailroom.domain.messages import MessageState
+from mailroom.domain.runs import Run
+from mailroom.services.recording import tell_left_over
+from mailroom.storage import dispatches, lanes, messages, runs, schedules
+from mailroom.storage.database import Db, Session, in_transaction, server_now
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run, how its dispatches stand, and why its lane waits, if it does."""
+
+    run: Run
+    dispatches: Mapping[str, int]
+    waits_until: datetime | None
+    waits_why: str
+
+
+def get(db: Db, run_id: RunId) -> Run:
+    """Raises RunNotFound."""
+    return runs.get(db, run_id)
+
+
+def view(db: Db, run_id: RunId) -> RunView:
+    """Raises RunNotFound."""
+    run = runs.get(db, run_id)
+    lane = schedule_lane(run.schedule_id)
+    until, why = lanes.waiting(db, [lane], now=server_now(db)).get(lane, (None, ""))
+    return RunView(run, dispatches.count_by_state(db, run_id), until, why)
+
+
+def page(db: Db, *, schedule_id: ScheduleId | None, before: tuple[datetime, str] | None, limit: int) -> list[Run]:
+    """Latest due instant first. Raises ScheduleNotFound."""
+    if schedule_id is not None:
+        schedules.get(db, schedule_id)
+    return runs.page(db, schedule_id=schedule_id, before=before, limit=limit)
+
+
+def messages_of(
+    db: Db, run_id: RunId, *, state: MessageState | None, after: str, limit: int
+) -> list[Mapping[str, Any]]:
+    """A page of a run's mails. Raises RunNotFound."""
+    runs.get(db, run_id)
+    return messages.page(db, run_id, state=state, after=after, limit=limit)
+
+
+def dispatches_of(
+    db: Db, *, state: DispatchState | None, run_id: RunId | None, after: str, limit: int
+) -> list[Mapping[str, Any]]:
+    """A page of dispatches, of all runs or of one."""
+    return dispatches.page(db, state=state, run_id=run_id, after=after, limit=limit)
+
+
+def dispatch(db: Db, dispatch_id: DispatchId) -> Mapping[str, Any]:
+    """One dispatch with its audit trail. Raises DispatchNotFound."""
+    return dispatches.get(db, dispatch_id)
+
+
+def cancel(db: Db, run_id: RunId) -> Run:
+    """Send nothing more of this run. What is in hand at this moment is finished, and shown as what came of it.
+
+    Raises RunNotFound, RunEnded.
+    """
+    now = server_now(db)
+
+    def work(session: Session) -> bool:
+        cancelled = runs.cancel(db, run_id, now=now, session=session)
+        if cancelled:
+            dispatches.cancel(db, run_id, now=now, session=session)
+        return cancelled
+
+    if not in_transaction(db, work):
+        run = runs.get(db, run_id)
+        raise RunEnded(f"run {run_id} is {run.state} already")
+    tell_left_over(db)
+    return runs.get(db, run_id)

@@ -1,0 +1,40 @@
+"""The one clock: MongoDB's. And whether this host's own clock agrees with it."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from mailroom.storage.database import Db
+from mailroom.storage.database import server_now as _ask
+
+MOST_OFF: Final = timedelta(seconds=2)
+
+
+def server_now(db: Db) -> datetime:
+    """MongoDB's server time. Raises Unavailable."""
+    return _ask(db)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """MongoDB's time, and by how much this host's clock is ahead of it (negative: behind)."""
+
+    now: datetime
+    host_ahead: timedelta
+
+    @property
+    def trustworthy(self) -> bool:
+        """False for a host that is more than two seconds off: it plans nothing."""
+        return abs(self.host_ahead) <= MOST_OFF
+
+
+def read_clocks(db: Db) -> Reading:
+    """Both clocks at one moment; the time the answer took is allowed for. Raises Unavailable."""
+    before, started = datetime.now(UTC), time.monotonic()
+    now = _ask(db)
+    half = timedelta(seconds=(time.monotonic() - started) / 2)
+    ahead = before + half - now
+    # The server's time was read somewhere within the round trip: what that leaves open is not held against the host.
+    slack = min(half, abs(ahead))
+    return Reading(now, ahead - slack if ahead > timedelta() else ahead + slack)

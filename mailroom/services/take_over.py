@@ -1,0 +1,70 @@
+"""Dispatches in `sending` that are in nobody's hands are judged by their fences. Step 6 of the protocol."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from mailroom.coordination.fences import Fences
+from mailroom.domain.dispatches import Claimed, Finding, judge_abandoned
+from mailroom.domain.ids import DispatchId, Lane, Token
+from mailroom.services.recording import finish_runs, record_accepted, tell_these
+from mailroom.storage import dispatches, lanes
+from mailroom.storage.database import Db, Session, in_transaction
+
+log = structlog.get_logger()
+A_STEP: Final = 200
+
+
+def take_over(
+    db: Db,
+    fences: Fences,
+    held: Mapping[Lane, Token],
+    in_hand: Collection[DispatchId],
+    *,
+    sender: str,
+    provider: str,
+    now: datetime,
+) -> int:
+    """Judge what stands in `sending` in the held lanes and is not in this process's hands. Returns how many.
+
+    `held` must have been taken before, so that the lanes' tokens are in Redis: whoever still believes to hold one
+    of these claims cannot cross a fence any more. Raises StaleToken, Unavailable.
+    """
+    abandoned = [d for d in dispatches.in_sending(db, list(held), limit=A_STEP) if d.id not in in_hand]
+    if not abandoned:
+        return 0
+    found, memory = fences.read([(dispatch.claim.lane, dispatch.id) for dispatch in abandoned])
+    accepted: list[tuple[Claimed, str]] = []
+    returns: list[tuple[Claimed, datetime, bool, str, int | None]] = []
+    doubts: list[tuple[Claimed, str]] = []
+    for dispatch in abandoned:
+        fence = found[dispatch.id]
+        unchanged = memory == dispatch.claim.memory
+        finding = judge_abandoned(fence, attempt=dispatch.attempt, digest=dispatch.digest, memory_unchanged=unchanged)
+        log.warning("dispatch_abandoned", dispatch_id=dispatch.id, attempt=dispatch.attempt, finding=finding)
+        match finding:
+            case Finding.ACCEPTED:
+                accepted.append((dispatch, fence.provider_id))
+            case Finding.NOT_CALLED:
+                returns.append((dispatch, now, False, "its sender went away before the call", None))
+            case Finding.IN_DOUBT:
+                doubts.append((dispatch, _why(unchanged)))
+
+    def work(session: Session) -> None:
+        lanes.touch(db, {d.claim.lane: held[d.claim.lane] for d in abandoned}, session)
+        dispatches.return_to_pending(db, returns, now=now, session=session)
+        dispatches.doubt_abandoned(db, doubts, sender, now=now, session=session)
+
+    record_accepted(db, fences, accepted, provider=provider, now=now)
+    in_transaction(db, work)
+    tell_these(db, [dispatch.id for dispatch in abandoned])
+    finish_runs(db, [dispatch.run_id for dispatch in abandoned], now=now)
+    return len(abandoned)
+
+
+def _why(memory_unchanged: bool) -> str:
+    if memory_unchanged:
+        return "its sender went away after it crossed the fence: the call may have been made"
+    return "its sender went away, and Redis has restarted since: whether the call was made is forgotten"

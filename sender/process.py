@@ -1,0 +1,119 @@
+"""A whole sender: put together, run until told to stop, ended in order.
+
+At SIGTERM: claim nothing more, let the calls in hand finish, write down what came of them, release the lanes and the
+lease, close the clients. What is killed instead is found by the next holder of its lanes.
+"""
+
+import os
+import random
+import secrets
+import signal
+import socket
+import threading
+from typing import Final
+
+import structlog
+
+from config.settings import Settings
+from mailroom.assembly import build_back
+from mailroom.domain.errors import Unavailable
+from mailroom.services.recording import Result
+from sender.callers import Callers, Job
+from sender.connections import Connections
+from sender.duties import start_duties
+from sender.hands import Hands
+from sender.pump import Pump
+from sender.recorder import Recorder
+
+log = structlog.get_logger()
+_IDLE_S: Final = 0.1
+_AWAY_S: Final = 1.0
+_WRITE_S: Final = 15.0
+
+
+def run_sender(settings: Settings, stop: threading.Event | None = None) -> None:
+    """Run until `stop` is set or a signal comes. Returns when everything is put away."""
+    stop = stop or threading.Event()
+    name = sender_name()
+    structlog.contextvars.bind_contextvars(sender_id=name)
+    Sender(settings, name).run(stop)
+
+
+def stop_on_signals(stop: threading.Event) -> None:
+    """SIGTERM and SIGINT only set the event."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+
+
+def sender_name() -> str:
+    """Unique among all processes that ever run: a name that comes again could be taken for its predecessor."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+class Sender:
+    def __init__(self, settings: Settings, name: str) -> None:
+        sending = settings.sending
+        self._back = build_back(settings, sender=name)
+        self._hands = Hands()
+        self._progress = threading.Event()  # a call has ended: there is room for another one
+        self._connections = Connections(self._back.adapter.connection, limit=sending.concurrency)
+        self._recorder = Recorder(self._back, self._hands, delays=sending.retry_delays, stale=self._hands.drop_lanes)
+        self._callers = Callers(
+            self._back.adapter,
+            threads=sending.concurrency,
+            may_call=lambda: self._back.leases.held,
+            done=self._call_ended,
+        )
+        self._pump = Pump(self._back, self._hands, self._connections, self._callers, self._recorder, sender=name)
+
+    def run(self, stop: threading.Event) -> None:
+        log.info("sender_started")
+        duties = start_duties(self._back)
+        self._recorder.start()
+        try:
+            while not stop.is_set():
+                self._one_round(stop)
+        finally:
+            self._drain()
+            duties.shutdown(wait=False)
+            self._close()
+            log.info("sender_stopped")
+
+    def _one_round(self, stop: threading.Event) -> None:
+        try:
+            worked = self._pump.step()
+        except Unavailable as error:
+            # Known: a server is away. Wait, with jitter, so that all senders do not come back in the same moment.
+            log.warning("sender_waits", error=str(error))
+            stop.wait(_AWAY_S * random.uniform(0.5, 1.5))  # noqa: S311
+            return
+        except Exception:
+            # Unknown: everything in hand is guarded by its claim and its fence, so going on is sound; say it loudly.
+            log.exception("sender_round_failed")
+            stop.wait(_AWAY_S)
+            return
+        if not worked:
+            self._progress.wait(_IDLE_S)
+        self._progress.clear()
+
+    def _call_ended(self, job: Job, result: Result) -> None:
+        self._recorder.hand_in([result])
+        self._connections.give_back(job.connection)
+        self._progress.set()
+
+    def _drain(self) -> None:
+        log.info("sender_draining", in_hand=len(self._hands.in_hand()))
+        self._callers.finish()
+        if not self._recorder.finish(within_s=_WRITE_S):
+            log.error("outcomes_left_unwritten", in_hand=len(self._hands.in_hand()))
+        try:
+            self._back.leases.release(list(self._hands.tokens()))
+        except Unavailable as error:
+            log.warning("lanes_not_released", error=str(error))
+        self._back.leases.end()
+
+    def _close(self) -> None:
+        self._connections.close()
+        self._back.leases.close()
+        self._back.fences.close_client()
+        self._back.db.client.close()
