@@ -85,7 +85,7 @@ def in_transaction(db: Db, work: Callable[[Session], R]) -> R:
 @guarded
 def server_now(db: Db) -> datetime:
     """MongoDB's clock: the one clock by which what is due is decided."""
-    now: datetime = db.command("hello")["localTime"]
+    now: datetime = db.command("hello", codec_options=db.codec_options)["localTime"]
     return now
 
 

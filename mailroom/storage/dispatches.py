@@ -129,18 +129,14 @@ def record_accepted(db: Db, accepted: Sequence[tuple[Claimed, str, str]], *, now
     """
     writes: list[UpdateOne] = []
     for claimed, provider, provider_id in accepted:
-        entry = {"provider_id": provider_id, "provider": provider, "attempt": claimed.attempt, "at": now}
+        entry = {"provider_id": provider_id, "provider": provider, "attempt": claimed.attempt}
+        trail = _step(now, "accepted", sender=claimed.claim.sender, token=claimed.claim.token, **entry)
         writes.append(
             UpdateOne(
                 {"_id": claimed.id, "accepted.provider_id": {"$ne": provider_id}},
                 {
                     "$set": {"state": DispatchState.ACCEPTED, "tell": True},
-                    "$push": {
-                        "accepted": entry,
-                        "trail": _step(
-                            now, "accepted", sender=claimed.claim.sender, token=claimed.claim.token, **entry
-                        ),
-                    },
+                    "$push": {"accepted": {**entry, "at": now}, "trail": trail},
                 },
             )
         )

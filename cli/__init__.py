@@ -1,0 +1,1 @@
+"""The `mailroom` command: the one place that may start every part."""

@@ -1,0 +1,86 @@
+"""Commands that look and that make tokens: they speak to the stores directly, so they work while the API is away."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from mailroom.assembly import build_front, prepare_database
+from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.errors import InvalidInput, MailroomError
+from mailroom.providers.mailgun.targets import set_targets
+from mailroom.services import access, running, scheduling
+
+
+def _front() -> Any:
+    from cli.main import settings_or_exit
+
+    return build_front(settings_or_exit(), app="cli")
+
+
+@click.group()
+def token() -> None:
+    """Tokens for the API and the pages."""
+
+
+@token.command("create")
+@click.option("--name", required=True, help="Who or what will use it.")
+@click.option("--scope", "scopes", multiple=True, required=True, help=f"One or more of: {', '.join(access.SCOPES)}.")
+def create_token(name: str, scopes: tuple[str, ...]) -> None:
+    """Print a new token, alone, on standard output. It is not shown again."""
+    front = _front()
+    prepare_database(front.settings)
+    try:
+        click.echo(access.create_token(front.db, name=name, scopes=scopes, now=datetime.now(UTC)))
+    except InvalidInput as error:
+        raise click.ClickException(str(error)) from None
+
+
+@click.group()
+def schedules() -> None:
+    """Schedules."""
+
+
+@schedules.command("list")
+def list_schedules() -> None:
+    """The newest schedules and when they run next."""
+    table = Table("id", "name", "state", "next run", box=None)
+    for schedule in scheduling.page(_front().db, state=None, before=None, limit=200):
+        following = schedule.next_run_at
+        shown = following.astimezone(schedule.recurrence.zone).isoformat() if following else "-"
+        table.add_row(schedule.id, schedule.name, schedule.state, shown)
+    Console().print(table)
+
+
+@click.group()
+def dispatches() -> None:
+    """Dispatches: one call to a provider each."""
+
+
+@dispatches.command("list")
+@click.option("--state", type=click.Choice(list(DispatchState)), default=DispatchState.IN_DOUBT, show_default=True)
+def list_dispatches(state: str) -> None:
+    """Dispatches in a state, and why."""
+    table = Table("id", "messages", "attempt", "reason", box=None)
+    for doc in running.dispatches_of(_front().db, state=DispatchState(state), run_id=None, after="", limit=200):
+        table.add_row(doc["_id"], str(doc["messages"]), str(doc["attempt"]), doc.get("reason") or "")
+    Console().print(table)
+
+
+@click.group()
+def webhooks() -> None:
+    """Where the provider sends its webhooks."""
+
+
+@webhooks.command("set")
+def set_webhooks() -> None:
+    """Make MAILROOM_PUBLIC_URL's /webhooks/mailgun a target of Mailgun's webhooks."""
+    settings = _front().settings
+    mailgun, url = settings.mailgun, f"{settings.web.public_url}/webhooks/mailgun"
+    try:
+        set_targets(base_url=mailgun.base_url, domain=mailgun.domain, api_key=mailgun.api_key, url=url)
+    except MailroomError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"Mailgun's webhooks for {mailgun.domain} go to {url}")

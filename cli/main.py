@@ -1,0 +1,101 @@
+"""`mailroom`: start the parts, make tokens, look at what is sent."""
+
+import sys
+import threading
+from pathlib import Path
+
+import click
+
+from cli import looking
+from cli.logs import set_up_logs
+from config.settings import BadSettings, Settings, read_settings
+
+
+def settings_or_exit() -> Settings:
+    """The settings; or every fault on standard error, and exit 2."""
+    try:
+        return read_settings()
+    except BadSettings as error:
+        click.echo("Mailroom cannot start:", err=True)
+        for fault in error.faults:
+            click.echo(f"  {fault}", err=True)
+        sys.exit(2)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Mailroom: scheduled mail campaigns and transactional mail, each message sent once."""
+    set_up_logs()
+
+
+@main.command()
+@click.option("--senders", default=3, show_default=True, type=click.IntRange(0, 64), help="How many sender processes.")
+@click.option("--data", default="data", show_default=True, type=click.Path(path_type=Path), help="Where all data stays.")
+@click.option("--no-simulator", is_flag=True, help="Use the Mailgun account of the settings instead of the simulator.")
+def up(senders: int, data: Path, no_simulator: bool) -> None:
+    """All of it on this machine, on real embedded servers. Ctrl-C ends it; the data stays."""
+    from cli.up import run_all
+
+    sys.exit(run_all(data, senders=senders, simulator=not no_simulator))
+
+
+@main.command()
+def api() -> None:
+    """The JSON API and the webhooks' intake, on MAILROOM_API_PORT."""
+    from cli.serving import serve
+    from mailroom.assembly import build_front, prepare_database
+    from scheduler_api.app import create_app
+
+    settings = settings_or_exit()
+    serve(
+        lambda: create_app(build_front(settings, app="api")),
+        port=settings.web.api_port,
+        before=lambda: prepare_database(settings),
+    )
+
+
+@main.command()
+def web() -> None:
+    """The pages, on MAILROOM_WEB_PORT."""
+    from cli.serving import serve
+    from mailroom.assembly import build_front
+    from web.app import create_app
+
+    settings = settings_or_exit()
+    serve(lambda: create_app(build_front(settings, app="web")), port=settings.web.web_port)
+
+
+@main.command()
+def sender() -> None:
+    """One sender process; start as many as you like, anywhere. SIGTERM drains it."""
+    from mailroom.assembly import prepare_database
+    from sender.process import run_sender, stop_on_signals
+
+    settings = settings_or_exit()
+    stop = threading.Event()
+    stop_on_signals(stop)
+    prepare_database(settings)
+    run_sender(settings, stop)
+
+
+@main.command()
+@click.option("--port", default=8025, show_default=True)
+@click.option("--data", default="data/simulator", show_default=True, type=click.Path(path_type=Path))
+@click.option("--domain", envvar="MAILGUN_DOMAIN", required=True)
+@click.option("--api-key", envvar="MAILGUN_API_KEY", required=True)
+@click.option("--signing-key", envvar="MAILGUN_SIGNING_KEY", required=True)
+@click.option("--host", default="127.0.0.1", show_default=True)
+def simulator(port: int, data: Path, domain: str, api_key: str, signing_key: str, host: str) -> None:
+    """A local Mailgun with an inbox page at /inbox."""
+    from simulator.app import run
+
+    run(host=host, port=port, folder=data, domain=domain, api_key=api_key, signing_key=signing_key)
+
+
+main.add_command(looking.token)
+main.add_command(looking.schedules)
+main.add_command(looking.dispatches)
+main.add_command(looking.webhooks)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Serve a Flask application with gunicorn: one process of threads, ended gracefully by SIGTERM."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+_THREADS: Final = 32
+
+
+class _Server(BaseApplication):
+    def __init__(self, make: Callable[[], Flask], port: int, before: Callable[[], Any] | None) -> None:
+        self._make, self._port, self._before = make, port, before
+        super().__init__()
+
+    def load_config(self) -> None:
+        options = {
+            "bind": f"0.0.0.0:{self._port}",  # noqa: S104 - it is a service
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": _THREADS,
+            "keepalive": 75,
+            "timeout": 120,
+            "graceful_timeout": 20,
+            "loglevel": "warning",
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        # In the worker, after the fork: clients have threads of their own.
+        if self._before:
+            self._before()
+        return self._make()
+
+
+def serve(make: Callable[[], Flask], *, port: int, before: Callable[[], Any] | None = None) -> None:
+    """Until a signal comes. `before` runs once per worker, before the application is made."""
+    _Server(make, port, before).run()

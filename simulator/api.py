@@ -1,0 +1,219 @@
+"""Mailgun's own routes: messages, events, webhooks, suppressions. Shapes and words as in its documentation."""
+
+import base64
+import socket
+import struct
+import time
+from functools import wraps
+from typing import Any, Final
+
+from flask import Blueprint, Response, current_app, jsonify, request
+
+from simulator import accepting, event_log
+from simulator.behaviour import AFTER, Fault
+from simulator.requests import Refused, read_call
+from simulator.world import World
+
+api = Blueprint("mailgun", __name__)
+_LISTS: Final = ("bounces", "unsubscribes", "complaints")
+HOOK_TYPES: Final = (
+    "accepted", "delivered", "opened", "clicked", "unsubscribed", "complained", "temporary_fail", "permanent_fail",
+)  # fmt: skip
+
+
+def world() -> World:
+    found: World = current_app.extensions["world"]
+    return found
+
+
+def guarded(view: Any) -> Any:
+    """Basic auth `api:<key>`, else 401 with the bare word; an unknown domain is a 404."""
+
+    @wraps(view)
+    def checked(domain: str, **rest: Any) -> Any:
+        given = request.headers.get("Authorization", "")
+        wanted = "Basic " + base64.b64encode(f"api:{world().api_key}".encode()).decode()
+        if given != wanted:
+            return Response("Forbidden", 401, mimetype="text/plain")
+        if domain != world().domain:
+            return jsonify(message=f"Domain not found: {domain}"), 404
+        return view(domain, **rest)
+
+    return checked
+
+
+@api.post("/v3/<domain>/messages")
+@guarded
+def send(domain: str) -> Any:
+    behaviour = world().behaviour
+    fault = behaviour.next_fault()
+    time.sleep(behaviour.knobs.latency_s)
+    if fault and fault not in AFTER:
+        return _fail(fault, "")
+    try:
+        call = read_call(request.form, refused_addresses=behaviour.knobs.refused_addresses)
+    except Refused as error:
+        return jsonify(message=str(error)), 400
+    knobs = behaviour.knobs
+    message_id = accepting.accept(
+        world().store, call, domain=domain, at=time.time(), delivery_s=knobs.delivery_s, lag_s=knobs.event_lag_s
+    )
+    if fault:
+        return _fail(fault, message_id)
+    return jsonify(id=f"<{message_id}>", message="Queued. Thank you.")
+
+
+def _fail(fault: Fault, message_id: str) -> Any:
+    match fault:
+        case Fault.TOO_MANY:
+            words = "account-requests-per-sec limit exceeded, try again after 2 seconds"
+            return jsonify(message=words), 429, {"Retry-After": "2"}
+        case Fault.TOO_MANY_BARE:
+            return jsonify(message="account-requests-per-sec limit exceeded, try again after 2 seconds"), 429
+        case Fault.ERROR_BEFORE | Fault.ERROR_AFTER:
+            return jsonify(message="Internal Server Error"), 500
+        case Fault.HANG_BEFORE | Fault.HANG_AFTER:
+            time.sleep(world().behaviour.knobs.hang_s)
+            return _drop()
+        case Fault.DROP_BEFORE | Fault.DROP_AFTER:
+            return _drop()
+        case Fault.PLAIN_200:
+            return Response("Mailgun Magnificent API", 200, mimetype="text/plain")
+        case Fault.CUT_JSON:
+            return Response(f'{{"id": "<{message_id}', 200, mimetype="application/json")
+        case Fault.FORBIDDEN:
+            return Response("Forbidden", 401, mimetype="text/plain")
+        case Fault.WRONG_REGION:
+            return jsonify(message=f"Domain not found: {world().domain}"), 404
+
+
+def _drop() -> Response:
+    """Reset the connection instead of answering."""
+    sock = request.environ.get("gunicorn.socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.shutdown(socket.SHUT_RDWR)
+    return Response("", 500)
+
+
+@api.get("/v3/<domain>/events")
+@api.get("/v3/<domain>/events/<page>")
+@guarded
+def events(domain: str, page: str | None = None) -> Any:
+    query = dict(request.args)
+    if page:
+        query["page"] = page
+    try:
+        items, tokens = event_log.page(world().store, query, now=time.time())
+    except (event_log.BadQuery, ValueError) as error:
+        return jsonify(message=str(error)), 400
+    root = f"{request.url_root}v3/{domain}/events"
+    return jsonify(items=items, paging={name: f"{root}/{token}" for name, token in tokens.items()})
+
+
+@api.get("/v3/domains/<domain>/webhooks")
+@guarded
+def list_targets(domain: str) -> Any:
+    targets = world().store.targets()
+    return jsonify(webhooks={kind: {"urls": targets[kind]} if kind in targets else None for kind in HOOK_TYPES})
+
+
+@api.post("/v3/domains/<domain>/webhooks")
+@guarded
+def add_target(domain: str) -> Any:
+    return _set_targets(request.form.get("id", ""), request.form.getlist("url"), "created", keep=True)
+
+
+@api.route("/v3/domains/<domain>/webhooks/<kind>", methods=["GET", "PUT", "DELETE"])
+@guarded
+def one_target(domain: str, kind: str) -> Any:
+    urls = world().store.targets().get(kind)
+    if request.method == "PUT":
+        return _set_targets(kind, request.form.getlist("url"), "updated", keep=False)
+    if urls is None:
+        return jsonify(message="Webhook not found"), 404
+    if request.method == "GET":
+        return jsonify(webhook={"urls": urls})
+    with world().store.transaction() as db:
+        db.execute("DELETE FROM targets WHERE kind = ?", (kind,))
+    return jsonify(message="Webhook has been deleted", webhook={"urls": urls})
+
+
+@api.route("/v4/domains/<domain>/webhooks", methods=["POST", "PUT", "DELETE"])
+@guarded
+def targets_by_url(domain: str) -> Any:
+    store = world().store
+    with store.transaction() as db:
+        if request.method == "DELETE":
+            for url in request.args.get("url", "").split(","):
+                db.execute("DELETE FROM targets WHERE url = ?", (url,))
+        else:
+            url = request.form.get("url", "")
+            if not _is_url(url):
+                return jsonify(Reason=f"{url} is not a valid url"), 400
+            if request.method == "PUT":
+                db.execute("DELETE FROM targets WHERE url = ?", (url,))
+            for kind in request.form.getlist("event_types"):
+                db.execute("INSERT OR IGNORE INTO targets VALUES (?, ?)", (kind, url))
+    return list_targets(domain=domain)
+
+
+def _set_targets(kind: str, urls: list[str], done: str, *, keep: bool) -> Any:
+    if kind not in HOOK_TYPES:
+        return jsonify(message=f"Invalid webhook id: {kind}"), 400
+    for url in urls:
+        if not _is_url(url):
+            return jsonify(Reason=f"{url} is not a valid url"), 400
+    present = world().store.targets().get(kind, []) if keep else []
+    if keep and present:
+        return jsonify(message="Webhook already exists"), 409
+    if not 1 <= len(set(urls)) <= 3:
+        return jsonify(message="1 to 3 urls are expected"), 400
+    with world().store.transaction() as db:
+        db.execute("DELETE FROM targets WHERE kind = ?", (kind,))
+        db.executemany("INSERT OR IGNORE INTO targets VALUES (?, ?)", [(kind, url) for url in urls])
+    return jsonify(message=f"Webhook has been {done}", webhook={"urls": urls})
+
+
+def _is_url(url: str) -> bool:
+    return url.startswith(("http://", "https://")) and len(url) > 10
+
+
+@api.get("/v3/<domain>/<any(bounces, unsubscribes, complaints):list_>")
+@guarded
+def suppressions(domain: str, list_: str) -> Any:
+    rows = world().store.rows("SELECT * FROM suppressions WHERE list = ? ORDER BY address", (list_,))
+    root = f"{request.url_root}v3/{domain}/{list_}"
+    pages = {name: f"{root}?page={name}" for name in ("previous", "first", "next", "last")}
+    items = [] if request.args.get("page") == "next" else [_suppression(list_, row) for row in rows]
+    return jsonify(items=items, paging=pages)
+
+
+@api.route("/v3/<domain>/<any(bounces, unsubscribes, complaints):list_>/<address>", methods=["GET", "DELETE"])
+@guarded
+def suppression(domain: str, list_: str, address: str) -> Any:
+    row = world().store.row("SELECT * FROM suppressions WHERE list = ? AND address = ?", (list_, address.lower()))
+    if row is None:
+        return jsonify(message=f"Address not found in {list_} table"), 404
+    if request.method == "GET":
+        return jsonify(_suppression(list_, row))
+    with world().store.transaction() as db:
+        db.execute("DELETE FROM suppressions WHERE list = ? AND address = ?", (list_, address.lower()))
+    return jsonify(message="Suppression has been removed", value=address)
+
+
+def _suppression(list_: str, row: Any) -> dict[str, Any]:
+    at = time.strftime("%a, %d %b %Y %H:%M:%S UTC", time.gmtime(row["created_at"]))
+    shown: dict[str, Any] = {"address": row["address"], "created_at": at}
+    if list_ == "bounces":
+        shown |= {"code": row["code"], "error": row["error"]}
+    if list_ == "unsubscribes":
+        shown["tags"] = ["*"]
+    return shown
+
+
+@api.route("/", defaults={"path": ""})
+@api.route("/v3/<path:path>", methods=["GET", "POST", "PUT", "DELETE"])
+def anything_else(path: str) -> Any:
+    """A wrong path answers 200 with plain text: no send may take that for an acceptance."""
+    return Response("Mailgun Magnificent API", 200, mimetype="text/plain")

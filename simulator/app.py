@@ -1,0 +1,66 @@
+"""The simulator as one process: gunicorn with one worker of many threads, because its faults need the real socket."""
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from simulator.api import api
+from simulator.behaviour import Behaviour
+from simulator.control import control
+from simulator.inbox import inbox
+from simulator.store import Store
+from simulator.webhooks import WebhookSender
+from simulator.world import World
+
+_THREADS: Final = 64
+_MAX_REQUEST: Final = 55_000_000  # bytes: Mailgun's 52.4 MiB
+
+
+def create_app(
+    *, folder: Path, domain: str, api_key: str, signing_key: str, set_idle_limit: Any = lambda seconds: None
+) -> Flask:
+    """The WSGI application over a data folder; its webhook threads start with it."""
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = _MAX_REQUEST
+    app.config["MAX_FORM_MEMORY_SIZE"] = _MAX_REQUEST
+    app.config["MAX_FORM_PARTS"] = 5_000
+    store, behaviour = Store(folder / "simulator.sqlite"), Behaviour()
+    sender = WebhookSender(store, behaviour, signing_key)
+    app.extensions["world"] = World(domain, api_key, store, behaviour, sender, set_idle_limit)
+    app.register_blueprint(control)
+    app.register_blueprint(inbox)
+    app.register_blueprint(api)
+    sender.start()
+    return app
+
+
+class _Server(BaseApplication):
+    def __init__(self, host: str, port: int, **world: Any) -> None:
+        self._bind, self._world = f"{host}:{port}", world
+        super().__init__()
+
+    def load_config(self) -> None:
+        options = {
+            "bind": self._bind,
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": _THREADS,
+            "keepalive": 600,
+            "timeout": 0,
+            "graceful_timeout": 2,
+            "loglevel": "warning",
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return create_app(set_idle_limit=lambda s: self.cfg.set("keepalive", max(1, int(s))), **self._world)
+
+
+def run(*, host: str, port: int, folder: Path, domain: str, api_key: str, signing_key: str) -> None:
+    """Serve until a signal comes."""
+    os.environ.pop("GUNICORN_CMD_ARGS", None)
+    _Server(host, port, folder=folder, domain=domain, api_key=api_key, signing_key=signing_key).run()

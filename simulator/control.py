@@ -1,0 +1,75 @@
+"""The simulator's own routes: its knobs and faults, and the record that tests count in."""
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, jsonify, request
+
+from simulator.api import world
+from simulator.behaviour import Fault
+
+control = Blueprint("control", __name__, url_prefix="/simulator")
+
+
+@control.get("/health")
+def health() -> Any:
+    return jsonify(health="ok")
+
+
+@control.route("/behaviour", methods=["GET", "PUT"])
+def behaviour() -> Any:
+    """GET shows the knobs, PUT turns those that are named."""
+    knobs = world().behaviour.knobs
+    if request.method == "PUT":
+        try:
+            knobs = world().behaviour.turn(request.get_json())
+        except (ValueError, AttributeError, TypeError) as error:
+            return jsonify(message=str(error)), 400
+        world().set_idle_limit(knobs.idle_limit_s)
+    return jsonify(asdict(knobs))
+
+
+@control.route("/faults", methods=["GET", "POST", "DELETE"])
+def faults() -> Any:
+    """POST `{"fault": "500_after", "times": 3}` (0: until cleared), DELETE clears."""
+    if request.method == "POST":
+        body = request.get_json()
+        try:
+            world().behaviour.add_fault(Fault(str(body["fault"])), int(body.get("times", 1)))
+        except (KeyError, ValueError) as error:
+            return jsonify(message=f"{error}; one of {', '.join(Fault)}"), 400
+    if request.method == "DELETE":
+        world().behaviour.clear_faults()
+    return jsonify(faults=[{"fault": fault, "times": times} for fault, times in world().behaviour.faults()])
+
+
+@control.get("/record/calls")
+def calls() -> Any:
+    """Every accepted call after `after` (its number): recipients, time, variables."""
+    rows = world().store.rows(
+        "SELECT id, message_id, accepted_at, recipients, subject, variables FROM calls WHERE id > ? ORDER BY id"
+        " LIMIT 10000",
+        (int(request.args.get("after", "0")),),
+    )
+    return jsonify(items=[dict(row) for row in rows])
+
+
+@control.get("/record/mails")
+def mails() -> Any:
+    """Every copy that went out after `after` (its number)."""
+    rows = world().store.rows(
+        "SELECT id, call_id, recipient, subject, user_variables, accepted_at FROM mails WHERE id > ? ORDER BY id"
+        " LIMIT 20000",
+        (int(request.args.get("after", "0")),),
+    )
+    return jsonify(items=[dict(row) for row in rows])
+
+
+@control.get("/record/summary")
+def summary() -> Any:
+    """How many calls and copies there are, and how many webhooks still wait."""
+    row = world().store.row(
+        "SELECT (SELECT COUNT(*) FROM calls) AS calls, (SELECT COUNT(*) FROM mails) AS mails,"
+        " (SELECT COUNT(*) FROM events) AS events, (SELECT COUNT(*) FROM hooks) AS webhooks_waiting"
+    )
+    return jsonify(dict(row) if row else {})
