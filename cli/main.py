@@ -30,7 +30,9 @@ def main() -> None:
 
 @main.command()
 @click.option("--senders", default=3, show_default=True, type=click.IntRange(0, 64), help="How many sender processes.")
-@click.option("--data", default="data", show_default=True, type=click.Path(path_type=Path), help="Where all data stays.")
+@click.option(
+    "--data", default="data", show_default=True, type=click.Path(path_type=Path), help="Where all data stays."
+)
 @click.option("--no-simulator", is_flag=True, help="Use the Mailgun account of the settings instead of the simulator.")
 def up(senders: int, data: Path, no_simulator: bool) -> None:
     """All of it on this machine, on real embedded servers. Ctrl-C ends it; the data stays."""
@@ -57,9 +59,10 @@ def api() -> None:
 @main.command()
 def web() -> None:
     """The pages, on MAILROOM_WEB_PORT."""
+    from web.app import create_app
+
     from cli.serving import serve
     from mailroom.assembly import build_front
-    from web.app import create_app
 
     settings = settings_or_exit()
     serve(lambda: create_app(build_front(settings, app="web")), port=settings.web.web_port)

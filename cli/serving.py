@@ -16,7 +16,7 @@ class _Server(BaseApplication):
 
     def load_config(self) -> None:
         options = {
-            "bind": f"0.0.0.0:{self._port}",  # noqa: S104 - it is a service
+            "bind": f"0.0.0.0:{self._port}",
             "workers": 1,
             "worker_class": "gthread",
             "threads": _THREADS,

@@ -299,6 +299,13 @@ def page(
 
 
 @guarded
+def count_open(db: Db) -> dict[str, int]:
+    """How many dispatches of all runs wait, are in hand, in doubt, or beyond knowing."""
+    watched = [*sorted(OPEN), DispatchState.UNKNOWN]
+    return {state: db.dispatches.count_documents({"state": state}) for state in watched}
+
+
+@guarded
 def count_by_state(db: Db, run_id: RunId) -> dict[str, int]:
     """How many of a run's dispatches are in each state."""
     rows = db.dispatches.aggregate([{"$match": {"run_id": run_id}}, {"$group": {"_id": "$state", "n": {"$sum": 1}}}])

@@ -1,0 +1,44 @@
+"""Bearer tokens: `Authorization: Bearer mr_...`."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from flask import current_app, g, request
+
+from mailroom.assembly import Front
+from mailroom.services import access
+from mailroom.services.access import Principal
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def front() -> Front:
+    """What this application was built with."""
+    found: Front = current_app.extensions["front"]
+    return found
+
+
+def principal() -> Principal:
+    """Who is calling; known inside a view under `requires`."""
+    found: Principal = g.principal
+    return found
+
+
+def requires(scope: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a view be called only with a token that carries the scope. Raises AccessRefused, ScopeMissing."""
+
+    def guard(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            kind, _, token = request.headers.get("Authorization", "").partition(" ")
+            presented = token.strip() if kind.lower() == "bearer" else ""
+            g.principal = access.authenticate(front().db, presented, now=datetime.now(UTC))
+            g.principal.require(scope)
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return guard

@@ -1,0 +1,48 @@
+"""Cursors: an opaque text that names the last row of a page."""
+
+import base64
+import json
+from datetime import datetime
+from typing import Any
+
+from mailroom.domain.errors import Fault, InvalidInput
+
+
+def encode(*parts: Any) -> str:
+    text = json.dumps([part.isoformat() if isinstance(part, datetime) else part for part in parts])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode_time_and_id(cursor: str | None) -> tuple[datetime, str] | None:
+    """Raises InvalidInput."""
+    if not cursor:
+        return None
+    try:
+        at, id_ = _decode(cursor)
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None or not isinstance(id_, str):
+            raise ValueError
+    except (ValueError, TypeError):
+        raise _bad_cursor() from None
+    return moment, id_
+
+
+def decode_id(cursor: str | None) -> str:
+    """'' for no cursor. Raises InvalidInput."""
+    if not cursor:
+        return ""
+    try:
+        (id_,) = _decode(cursor)
+        if not isinstance(id_, str):
+            raise ValueError
+    except (ValueError, TypeError):
+        raise _bad_cursor() from None
+    return id_
+
+
+def _decode(cursor: str) -> Any:
+    return json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+
+
+def _bad_cursor() -> InvalidInput:
+    return InvalidInput(Fault("cursor", "is not one that was given out"))

@@ -1,0 +1,130 @@
+"""One error body everywhere: RFC 9457 problem details, with a path for each wrong field.
+
+`STATUS` is the whole mapping from what Mailroom refuses to what HTTP calls it.
+"""
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+from flask import Flask, Response, g, json, request
+from werkzeug.exceptions import HTTPException
+
+from mailroom.domain.errors import (
+    AccessRefused,
+    Conflict,
+    Fault,
+    IdempotencyMismatch,
+    InvalidInput,
+    MailroomError,
+    NotFound,
+    ScopeMissing,
+    StaleEdit,
+    Unavailable,
+)
+
+log = structlog.get_logger()
+
+# Most special first: the first class that fits decides. Class -> status, stable code, title.
+STATUS: Final[Sequence[tuple[type[MailroomError], int, str, str]]] = (
+    (InvalidInput, 422, "invalid_input", "Some fields are wrong"),
+    (IdempotencyMismatch, 422, "idempotency_mismatch", "This Idempotency-Key was used with another body"),
+    (NotFound, 404, "not_found", "There is no such thing"),
+    (StaleEdit, 412, "stale_edit", "It was changed since you read it"),
+    (Conflict, 409, "conflict", "Its state does not allow this"),
+    (ScopeMissing, 403, "scope_missing", "The token does not allow this"),
+    (AccessRefused, 401, "access_refused", "A valid token is needed"),
+    (Unavailable, 503, "unavailable", "A server that is needed is away; try again"),
+)
+
+
+def problem(
+    status: int, code: str, title: str, detail: str = "", faults: Sequence[Fault] = (), **headers: str
+) -> Response:
+    """A problem details response (RFC 9457)."""
+    body: dict[str, Any] = {
+        "type": f"/docs#problem-{code}",
+        "title": title,
+        "status": status,
+        "code": code,
+        "request_id": g.get("request_id", ""),
+    }
+    if detail:
+        body["detail"] = detail
+    if faults:
+        body["errors"] = [{"path": fault.path, "message": fault.message} for fault in faults]
+    response = Response(json.dumps(body), status, mimetype="application/problem+json")
+    response.headers.update(headers)
+    return response
+
+
+def install(app: Flask) -> None:
+    """Give each request an id, and every error its one shape."""
+
+    @app.before_request
+    def name_the_request() -> None:
+        g.request_id = secrets.token_hex(8)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+    @app.after_request
+    def tell_the_name(response: Response) -> Response:
+        response.headers["X-Request-Id"] = g.get("request_id", "")
+        return response
+
+    app.register_error_handler(MailroomError, _refused)
+    app.register_error_handler(HTTPException, from_http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _refused(error: MailroomError) -> Response:
+    for kind, status, code, title in STATUS:
+        if isinstance(error, kind):
+            headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+            if status == 503:
+                headers["Retry-After"] = "5"
+                log.warning("request_refused", code=code, error=str(error))
+                return problem(status, code, title, "", (), **headers)
+            faults = error.faults if isinstance(error, InvalidInput) else ()
+            return problem(status, code, title, "" if faults else str(error), faults, **headers)
+    return _unexpected(error)
+
+
+def from_http(error: HTTPException) -> Response:
+    """Flask's and webargs' own refusals: a wrong path or method, a body that is too large or is no JSON."""
+    status = error.code or 500
+    messages = getattr(error, "data", {}).get("messages") if hasattr(error, "data") else None
+    faults = list(_flatten(_without_location(messages))) if messages else ()
+    code = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large", 422: "invalid_input"}
+    headers = {name: value for name, value in error.get_headers() if name == "Allow"}
+    return problem(
+        status, code.get(status, "http_error"), error.name, "" if faults else error.description or "", faults, **headers
+    )
+
+
+def _unexpected(error: Exception) -> Response:
+    """A bug: the caller learns the request's id, the log everything."""
+    log.error("request_failed", method=request.method, path=request.path, exc_info=error)
+    return problem(500, "internal", "Something went wrong here", "Tell us the request id.")
+
+
+def _without_location(messages: Any) -> Any:
+    """webargs files its messages under the part of the request that they are about."""
+    if isinstance(messages, Mapping) and len(messages) == 1 and next(iter(messages)) in ("json", "query", "headers"):
+        return next(iter(messages.values()))
+    return messages
+
+
+def _flatten(messages: Any, path: str = "") -> Iterator[Fault]:
+    if isinstance(messages, Mapping):
+        for key, inner in messages.items():
+            step = f"[{key}]" if isinstance(key, int) else f".{key}" if path else str(key)
+            yield from _flatten(
+                inner, "" if key == "_schema" and not path else path + ("" if key == "_schema" else step)
+            )
+    elif isinstance(messages, list):
+        for message in messages:
+            yield from _flatten(message, path)
+    else:
+        yield Fault(path or "body", str(messages))

@@ -1,0 +1,185 @@
+"""`/v1/schedules`: made, changed, paused, resumed, run, skipped, archived, and looked at."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import request, url_for
+from flask_smorest import Blueprint
+from marshmallow import Schema, fields
+
+from mailroom.domain.drafts import Draft
+from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.ids import ScheduleId
+from mailroom.domain.schedules import ScheduleState
+from mailroom.services import running, scheduling
+from scheduler_api import paging
+from scheduler_api.auth import front, principal, requires
+from scheduler_api.schemas import runs as run_schemas
+from scheduler_api.schemas import schedules as schemas
+
+blueprint = Blueprint("schedules", __name__, url_prefix="/v1/schedules", description="What to send, to whom, and when.")
+
+
+class SchedulePage(Schema):
+    items = fields.List(fields.Nested(schemas.ScheduleSummary))
+    next_cursor = fields.String(allow_none=True)
+
+
+class RunPage(Schema):
+    items = fields.List(fields.Nested(run_schemas.RunOut))
+    next_cursor = fields.String(allow_none=True)
+
+
+class Occurrences(Schema):
+    items = fields.List(fields.Nested(schemas.OccurrenceOut))
+
+
+@blueprint.post("")
+@requires("schedules")
+@blueprint.arguments(schemas.ScheduleIn)
+@blueprint.response(201, schemas.ScheduleOut)
+def create(fields_: dict[str, Any]) -> Any:
+    """Make a schedule. With an Idempotency-Key the same request again answers 200 with the same schedule."""
+    key = request.headers.get("Idempotency-Key")
+    stored, new = scheduling.create(front().db, Draft(**fields_), owner=principal().id, key=key)
+    location = url_for("schedules.show", schedule_id=stored.schedule.id)
+    return schemas.whole(stored), 201 if new else 200, {"Location": location, "ETag": _etag(stored.schedule.version)}
+
+
+@blueprint.get("")
+@requires("read")
+@blueprint.arguments(schemas.ScheduleQuery, location="query")
+@blueprint.response(200, SchedulePage)
+def index(query: dict[str, Any]) -> Any:
+    """Schedules, newest first. Archived ones only with `status=archived`."""
+    state = ScheduleState(query["status"]) if "status" in query else None
+    before, limit = paging.decode_time_and_id(query.get("cursor")), query["limit"]
+    found = scheduling.page(front().db, state=state, before=before, limit=limit)
+    more = paging.encode(found[-1].created_at, found[-1].id) if len(found) == limit else None
+    return {"items": [schemas.summary(schedule) for schedule in found], "next_cursor": more}
+
+
+@blueprint.post("/preview")
+@requires("read")
+@blueprint.arguments(schemas.PreviewIn)
+@blueprint.response(200, Occurrences)
+def preview(asked: dict[str, Any]) -> Any:
+    """The next due instants of a recurrence that is not stored."""
+    found = scheduling.preview(front().db, asked["recurrence"], asked["count"])
+    zone = ZoneInfo(asked["recurrence"]["time_zone"])
+    return {"items": [schemas.occurrence(zone, due) for due in found]}
+
+
+@blueprint.get("/<schedule_id>")
+@requires("read")
+@blueprint.response(200, schemas.ScheduleOut)
+def show(schedule_id: str) -> Any:
+    """One schedule with its newest content. The ETag names its version."""
+    stored = scheduling.get(front().db, ScheduleId(schedule_id))
+    return schemas.whole(stored), 200, {"ETag": _etag(stored.schedule.version)}
+
+
+@blueprint.patch("/<schedule_id>")
+@requires("schedules")
+@blueprint.arguments(schemas.ScheduleEdit)
+@blueprint.response(200, schemas.ScheduleOut)
+def edit(changes: dict[str, Any], schedule_id: str) -> Any:
+    """Change the named fields. With `If-Match` only if nobody has changed it since. New content holds from now on."""
+    stored = scheduling.edit(front().db, ScheduleId(schedule_id), changes, seen_version=_seen())
+    return schemas.whole(stored), 200, {"ETag": _etag(stored.schedule.version)}
+
+
+@blueprint.delete("/<schedule_id>")
+@requires("schedules")
+@blueprint.response(204)
+def delete(schedule_id: str) -> None:
+    """Archive it: it plans nothing any more; its runs and reports stay."""
+    scheduling.archive(front().db, ScheduleId(schedule_id), seen_version=_seen())
+
+
+@blueprint.post("/<schedule_id>/archive")
+@requires("schedules")
+@blueprint.response(200, schemas.ScheduleSummary)
+def archive(schedule_id: str) -> Any:
+    """Archive it: it plans nothing any more; its runs and reports stay."""
+    return _changed(scheduling.archive(front().db, ScheduleId(schedule_id), seen_version=_seen()))
+
+
+@blueprint.post("/<schedule_id>/pause")
+@requires("schedules")
+@blueprint.response(200, schemas.ScheduleSummary)
+def pause(schedule_id: str) -> Any:
+    """No instant from now on runs, until it is resumed."""
+    return _changed(scheduling.pause(front().db, ScheduleId(schedule_id), seen_version=_seen()))
+
+
+@blueprint.post("/<schedule_id>/resume")
+@requires("schedules")
+@blueprint.response(200, schemas.ScheduleSummary)
+def resume(schedule_id: str) -> Any:
+    """Go on from now; the instants of the pause are recorded as skipped."""
+    return _changed(scheduling.resume(front().db, ScheduleId(schedule_id), seen_version=_seen()))
+
+
+@blueprint.post("/<schedule_id>/skip-next")
+@requires("schedules")
+@blueprint.response(200, run_schemas.RunOut)
+def skip_next(schedule_id: str) -> Any:
+    """Record that the next due instant does not run; answers with that record."""
+    _, record = scheduling.skip_next(front().db, ScheduleId(schedule_id), seen_version=_seen())
+    return run_schemas.run(record)
+
+
+@blueprint.post("/<schedule_id>/run-now")
+@requires("schedules")
+@blueprint.response(202, run_schemas.RunOut)
+def run_now(schedule_id: str) -> Any:
+    """A run of the newest content, now, beside the recurrence. The `Idempotency-Key` header is needed: with the same key
+    it is the same run."""
+    key = request.headers.get("Idempotency-Key")
+    if not key:
+        raise InvalidInput(Fault("Idempotency-Key", "this header is needed: a run asked for twice must be one run"))
+    run, new = scheduling.run_now(front().db, ScheduleId(schedule_id), owner=principal().id, key=key)
+    return run_schemas.run(run), 202 if new else 200, {"Location": url_for("runs.show", run_id=run.id)}
+
+
+@blueprint.get("/<schedule_id>/next-runs")
+@requires("read")
+@blueprint.arguments(schemas.CountQuery, location="query")
+@blueprint.response(200, Occurrences)
+def next_runs(query: dict[str, Any], schedule_id: str) -> Any:
+    """The next due instants, with a note where a clock change moves or doubles one."""
+    schedule = scheduling.get(front().db, ScheduleId(schedule_id)).schedule
+    found = scheduling.next_runs(front().db, schedule.id, query["count"])
+    return {"items": [schemas.occurrence(schedule.recurrence.zone, due) for due in found]}
+
+
+@blueprint.get("/<schedule_id>/runs")
+@requires("read")
+@blueprint.arguments(schemas.ListQuery, location="query")
+@blueprint.response(200, RunPage)
+def list_runs(query: dict[str, Any], schedule_id: str) -> Any:
+    """Its runs and its recorded decisions not to run, latest first."""
+    before, limit = paging.decode_time_and_id(query.get("cursor")), query["limit"]
+    found = running.page(front().db, schedule_id=ScheduleId(schedule_id), before=before, limit=limit)
+    more = paging.encode(found[-1].due_at, found[-1].id) if len(found) == limit else None
+    return {"items": [run_schemas.run(run) for run in found], "next_cursor": more}
+
+
+def _changed(schedule: Any) -> Any:
+    return schemas.summary(schedule), 200, {"ETag": _etag(schedule.version)}
+
+
+def _etag(version: int) -> str:
+    return f'"v{version}"'
+
+
+def _seen() -> int | None:
+    """The version that the caller saw, from If-Match; None without one. Raises InvalidInput."""
+    given = request.headers.get("If-Match", "").strip()
+    if not given or given == "*":
+        return None
+    digits = given.removeprefix("W/").strip('"').removeprefix("v")
+    if not digits.isdigit():
+        raise InvalidInput(Fault("If-Match", "is not an ETag that was given out"))
+    return int(digits)

@@ -1,0 +1,51 @@
+"""Health, readiness, metrics, and the documents."""
+
+from typing import Any
+
+from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+
+from mailroom.services import watching
+from scheduler_api.auth import front
+
+blueprint = Blueprint("service", __name__)
+
+
+@blueprint.get("/health")
+def health() -> Any:
+    """This process is alive."""
+    return jsonify(health="ok")
+
+
+@blueprint.get("/ready")
+def ready() -> Any:
+    """200 when MongoDB answers; else 503, by Unavailable."""
+    watching.check_store(front().db)
+    return jsonify(ready=True)
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    """For Prometheus: how many schedules and dispatches are in each state. `in_doubt` wants an alarm."""
+    registry = CollectorRegistry()
+    shapes = {"schedules": "Schedules by state", "dispatches": "Open dispatches by state"}
+    for noun, counts in watching.counts(front().db).items():
+        gauge = Gauge(f"mailroom_{noun}", shapes[noun], ["state"], registry=registry)
+        for state, count in counts.items():
+            gauge.labels(state).set(count)
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+@blueprint.get("/docs")
+def docs() -> str:
+    """The API's reference, made from its OpenAPI document; nothing is loaded from outside."""
+    spec = current_app.extensions["openapi"]()
+    return render_template("docs.html", spec=spec)
+
+
+@blueprint.route("/schedules", methods=["GET", "POST", "PATCH", "DELETE"])
+@blueprint.route("/schedules/<path:rest>", methods=["GET", "POST", "PATCH", "DELETE"])
+def to_v1(rest: str = "") -> Any:
+    """The short paths lead to their /v1 twins, method and body kept."""
+    query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
+    return redirect(f"/v1/schedules{'/' + rest if rest else ''}{query}", 308)

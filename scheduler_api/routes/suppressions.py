@@ -1,0 +1,47 @@
+"""`/v1/suppressions`: addresses that get nothing more."""
+
+from typing import Any
+
+from flask_smorest import Blueprint
+from marshmallow import Schema, fields
+
+from mailroom.domain.errors import NotFound
+from mailroom.services import suppressing
+from scheduler_api import paging
+from scheduler_api.auth import front, requires
+from scheduler_api.schemas.schedules import ListQuery
+
+blueprint = Blueprint("suppressions", __name__, url_prefix="/v1/suppressions", description="Who gets nothing more.")
+
+
+class SuppressionOut(Schema):
+    address = fields.String()
+    reason = fields.String()
+    since = fields.String()
+
+
+class SuppressionPage(Schema):
+    items = fields.List(fields.Nested(SuppressionOut))
+    next_cursor = fields.String(allow_none=True)
+
+
+@blueprint.get("")
+@requires("read")
+@blueprint.arguments(ListQuery, location="query")
+@blueprint.response(200, SuppressionPage)
+def index(query: dict[str, Any]) -> Any:
+    """Hard bounces, complaints and unsubscribes, newest first."""
+    limit = query["limit"]
+    found = suppressing.page(front().db, before=paging.decode_time_and_id(query.get("cursor")), limit=limit)
+    more = paging.encode(found[-1].since, found[-1].address) if len(found) == limit else None
+    items = [{"address": s.address, "reason": s.reason, "since": s.since.isoformat()} for s in found]
+    return {"items": items, "next_cursor": more}
+
+
+@blueprint.delete("/<address>")
+@requires("schedules")
+@blueprint.response(204)
+def remove(address: str) -> None:
+    """Let this address be mailed to again."""
+    if not suppressing.remove(front().db, address):
+        raise NotFound(address)

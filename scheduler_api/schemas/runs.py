@@ -1,0 +1,147 @@
+"""Runs, reports, mails and dispatches in JSON."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.messages import MessageState
+from mailroom.domain.reports import Report
+from mailroom.domain.runs import Run
+from scheduler_api.schemas.schedules import ListQuery
+
+
+class RunOut(Schema):
+    id = fields.String()
+    schedule_id = fields.String()
+    kind = fields.String()
+    status = fields.String()
+    due_at = fields.String()
+    recipients = fields.Integer()
+    created_at = fields.String()
+    planned_at = fields.String(allow_none=True)
+    finished_at = fields.String(allow_none=True)
+    cancelled_at = fields.String(allow_none=True)
+    reason = fields.String(allow_none=True)
+    due_through = fields.String(allow_none=True)
+    instants = fields.Integer()
+
+
+class ReportOut(Schema):
+    recipients = fields.Integer()
+    queued = fields.Integer()
+    sent = fields.Integer()
+    delivered = fields.Integer()
+    deferred = fields.Integer()
+    unique_opens = fields.Integer()
+    total_opens = fields.Integer()
+    machine_opens = fields.Integer()
+    open_rate = fields.Float(allow_none=True)
+    unique_clicks = fields.Integer()
+    bounced = fields.Integer()
+    complained = fields.Integer()
+    unsubscribed = fields.Integer()
+    rejected = fields.Integer()
+    failed = fields.Integer()
+    suppressed = fields.Integer()
+    cancelled = fields.Integer()
+    in_doubt = fields.Integer()
+    unknown = fields.Integer()
+
+
+class MessageOut(Schema):
+    id = fields.String()
+    address = fields.String()
+    name = fields.String()
+    status = fields.String()
+    code = fields.Integer(allow_none=True)
+    reason = fields.String(allow_none=True)
+    dispatch_id = fields.String(allow_none=True)
+    sent_at = fields.String(allow_none=True)
+    delivered_at = fields.String(allow_none=True)
+    first_opened_at = fields.String(allow_none=True)
+    opens = fields.Integer()
+    clicks = fields.Integer()
+
+
+class DispatchOut(Schema):
+    id = fields.String()
+    run_id = fields.String()
+    lane = fields.String()
+    state = fields.String()
+    token = fields.Integer(allow_none=True)
+    attempt = fields.Integer()
+    tries = fields.Integer()
+    provider = fields.String(allow_none=True)
+    messages = fields.Integer()
+    sender = fields.String(allow_none=True)
+    reason = fields.String(allow_none=True)
+    code = fields.Integer(allow_none=True)
+    not_before = fields.String(allow_none=True)
+    provider_ids = fields.List(fields.String())
+    trail = fields.List(fields.Dict())
+
+
+class MessageQuery(ListQuery):
+    status = fields.String(validate=validate.OneOf(list(MessageState)))
+
+
+class DispatchQuery(ListQuery):
+    state = fields.String(validate=validate.OneOf(list(DispatchState)))
+    run_id = fields.String(validate=validate.Length(max=200))
+
+
+def run(shown: Run) -> dict[str, Any]:
+    return {
+        "id": shown.id,
+        "schedule_id": shown.schedule_id,
+        "kind": shown.kind,
+        "status": shown.state,
+        "due_at": _iso(shown.due_at),
+        "recipients": shown.recipients,
+        "created_at": _iso(shown.created_at),
+        "planned_at": _iso(shown.planned_at),
+        "finished_at": _iso(shown.finished_at),
+        "cancelled_at": _iso(shown.cancelled_at),
+        "reason": shown.reason,
+        "due_through": _iso(shown.due_through),
+        "instants": shown.instants,
+    }
+
+
+def report(counts: Report) -> dict[str, Any]:
+    return asdict(counts) | {"open_rate": counts.open_rate}
+
+
+def message(doc: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": doc["_id"],
+        "address": doc["address"],
+        "name": doc["name"],
+        "status": doc["state"],
+        "code": doc.get("code"),
+        "reason": doc.get("reason"),
+        "dispatch_id": doc.get("dispatch_id"),
+        "sent_at": _iso(doc.get("sent_at")),
+        "delivered_at": _iso(doc.get("delivered_at")),
+        "first_opened_at": _iso(doc.get("first_opened_at")),
+        "opens": doc.get("opens", 0),
+        "clicks": doc.get("clicks", 0),
+    }
+
+
+def dispatch(doc: Mapping[str, Any]) -> dict[str, Any]:
+    plain = ("run_id", "lane", "state", "token", "attempt", "tries", "provider", "messages", "sender", "reason", "code")
+    shown: dict[str, Any] = {"id": doc["_id"]} | {name: doc.get(name) for name in plain}
+    shown["not_before"] = _iso(doc.get("not_before"))
+    shown["provider_ids"] = [entry["provider_id"] for entry in doc.get("accepted", ())]
+    if "trail" in doc:
+        shown["trail"] = [{k: _iso(v) if isinstance(v, datetime) else v for k, v in s.items()} for s in doc["trail"]]
+    return shown
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

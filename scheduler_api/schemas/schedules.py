@@ -1,0 +1,222 @@
+"""Schedules in JSON: what is asked for (loads into a Draft's fields) and what is shown."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from mailroom.domain.limits import (
+    MAX_EXPRESSION,
+    MAX_HTML,
+    MAX_NAME,
+    MAX_NEXT_RUNS,
+    MAX_PAGE,
+    MAX_RECIPIENTS,
+    MAX_SUBJECT,
+    MAX_TAG,
+    MAX_TAGS,
+    MAX_TEXT,
+)
+from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
+from mailroom.domain.schedules import MisfirePolicy, Schedule, ScheduleState
+from mailroom.services.scheduling import StoredSchedule
+
+_ROW_TYPES: Final = {"address": str, "name": str, "variables": dict}
+
+
+class Recipients(fields.Field[list[dict[str, Any]]]):
+    """Rows of address, name and variables. Checked here only for their shape: 100,000 nested schemas take seconds."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
+        if not isinstance(value, list):
+            raise ValidationError("Not a list.")
+        if len(value) > MAX_RECIPIENTS:
+            raise ValidationError(f"At most {MAX_RECIPIENTS:,} recipients.")
+        faults: dict[int, Any] = {}
+        for index, row in enumerate(value):
+            if wrong := _faults_of_row(row):
+                faults[index] = wrong
+                if len(faults) >= 50:
+                    break
+        if faults:
+            raise ValidationError(faults)
+        return value
+
+
+def _faults_of_row(row: Any) -> dict[str, list[str]] | list[str]:
+    if not isinstance(row, dict):
+        return ["Not an object with address, name and variables."]
+    faults = {}
+    for name, value in row.items():
+        if name not in _ROW_TYPES:
+            faults[str(name)] = ["Unknown field."]
+        elif value is not None and not isinstance(value, _ROW_TYPES[name]):
+            faults[name] = [f"Not a valid {'object' if name == 'variables' else 'string'}."]
+    if "address" not in row:
+        faults["address"] = ["Missing data for required field."]
+    return faults
+
+
+class MomentField(fields.Field[datetime]):
+    """ISO 8601; without an offset it is local to the recurrence's time zone."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:
+        try:
+            moment = datetime.fromisoformat(value)
+            if moment.year < 1970 or moment.year > 2200:
+                raise ValueError
+        except (TypeError, ValueError):
+            raise ValidationError("Not a date and time in ISO 8601, such as 2026-12-01T09:00:00.") from None
+        return moment
+
+
+class RecurrenceIn(Schema):
+    kind = fields.String(required=True, validate=validate.OneOf(list(Kind)))
+    expression = fields.String(allow_none=True, validate=validate.Length(max=MAX_EXPRESSION))
+    at = MomentField(allow_none=True)
+    seconds = fields.Integer(strict=True, allow_none=True)
+    time_zone = fields.String(load_default="UTC", validate=validate.Length(max=64))
+    starts_at = MomentField(allow_none=True)
+    ends_at = MomentField(allow_none=True)
+    max_runs = fields.Integer(strict=True, allow_none=True)
+
+
+class MisfireIn(Schema):
+    policy = fields.String(validate=validate.OneOf(list(MisfirePolicy)))
+    grace_s = fields.Integer(strict=True)
+
+
+class ScheduleIn(Schema):
+    """The fields of a new schedule; in an edit each may be left out."""
+
+    name = fields.String(required=True, validate=validate.Length(min=1, max=MAX_NAME))
+    sender = fields.String(required=True, data_key="from", validate=validate.Length(max=500))
+    reply_to = fields.String(validate=validate.Length(max=500))
+    subject = fields.String(required=True, validate=validate.Length(max=MAX_SUBJECT))
+    text = fields.String(validate=validate.Length(max=MAX_TEXT))
+    html = fields.String(validate=validate.Length(max=MAX_HTML))
+    recipients = Recipients(required=True)
+    recurrence = fields.Nested(RecurrenceIn, required=True)
+    misfire = fields.Nested(MisfireIn)
+    tags = fields.List(
+        fields.String(validate=validate.Length(min=1, max=MAX_TAG)), validate=validate.Length(max=MAX_TAGS)
+    )
+
+
+class ScheduleEdit(ScheduleIn):
+    """The fields that are to change; a recurrence is given whole."""
+
+    name = fields.String(validate=validate.Length(min=1, max=MAX_NAME))
+    sender = fields.String(data_key="from", validate=validate.Length(max=500))
+    subject = fields.String(validate=validate.Length(max=MAX_SUBJECT))
+    recipients = Recipients()
+    recurrence = fields.Nested(RecurrenceIn)
+
+
+class PreviewIn(Schema):
+    recurrence = fields.Nested(RecurrenceIn, required=True)
+    count = fields.Integer(strict=True, load_default=5, validate=validate.Range(1, MAX_NEXT_RUNS))
+
+
+class ListQuery(Schema):
+    cursor = fields.String()
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, MAX_PAGE))
+
+
+class ScheduleQuery(ListQuery):
+    status = fields.String(validate=validate.OneOf(list(ScheduleState)))
+
+
+class CountQuery(Schema):
+    count = fields.Integer(load_default=10, validate=validate.Range(1, MAX_NEXT_RUNS))
+
+
+class ScheduleOut(Schema):
+    id = fields.String()
+    name = fields.String()
+    status = fields.String()
+    next_run_at = fields.String(allow_none=True)
+    from_ = fields.String(data_key="from", attribute="from")
+    reply_to = fields.String()
+    subject = fields.String()
+    text = fields.String()
+    html = fields.String()
+    recipients_count = fields.Integer()
+    recurrence = fields.Dict()
+    misfire = fields.Dict()
+    tags = fields.List(fields.String())
+    revision = fields.Integer()
+    version = fields.Integer()
+    created_at = fields.String()
+    updated_at = fields.String()
+
+
+class ScheduleSummary(Schema):
+    id = fields.String()
+    name = fields.String()
+    status = fields.String()
+    next_run_at = fields.String(allow_none=True)
+    recurrence = fields.Dict()
+    created_at = fields.String()
+    updated_at = fields.String()
+    version = fields.Integer()
+
+
+class OccurrenceOut(Schema):
+    at = fields.String()
+    at_utc = fields.String()
+    note = fields.String(allow_none=True)
+
+
+def summary(schedule: Schedule) -> dict[str, Any]:
+    """A schedule without its content, times in its own zone."""
+    zone = schedule.recurrence.zone
+    return {
+        "id": schedule.id,
+        "name": schedule.name,
+        "status": schedule.state,
+        "next_run_at": schedule.next_run_at.astimezone(zone).isoformat() if schedule.next_run_at else None,
+        "recurrence": recurrence_out(schedule.recurrence),
+        "misfire": {"policy": schedule.misfire.policy, "grace_s": schedule.misfire.grace_s},
+        "revision": schedule.revision,
+        "version": schedule.version,
+        "created_at": schedule.created_at.isoformat(),
+        "updated_at": schedule.updated_at.isoformat(),
+    }
+
+
+def whole(stored: StoredSchedule) -> dict[str, Any]:
+    """A schedule with its newest content; its recipients are counted, not listed."""
+    content = stored.content
+    return summary(stored.schedule) | {
+        "from": content.sender,
+        "reply_to": content.reply_to,
+        "subject": content.subject,
+        "text": content.text,
+        "html": content.html,
+        "tags": list(content.tags),
+        "recipients_count": content.recipients,
+    }
+
+
+def recurrence_out(rule: Recurrence) -> dict[str, Any]:
+    shown: dict[str, Any] = {"kind": rule.kind, "time_zone": rule.time_zone}
+    match rule.kind:
+        case Kind.ONCE:
+            shown["at"] = rule.at.isoformat() if rule.at else None
+        case Kind.EVERY:
+            shown["seconds"] = rule.seconds
+        case Kind.CRON | Kind.RRULE:
+            shown["expression"] = rule.expression
+    for name in ("starts_at", "ends_at"):
+        moment = getattr(rule, name)
+        shown[name] = moment.astimezone(rule.zone).isoformat() if moment else None
+    return shown | {"max_runs": rule.max_runs}
+
+
+def occurrence(rule_zone: Any, due: Occurrence) -> dict[str, Any]:
+    return {
+        "at": due.at.astimezone(rule_zone).isoformat(),
+        "at_utc": due.at.isoformat().replace("+00:00", "Z"),
+        "note": due.note,
+    }
