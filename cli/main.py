@@ -59,10 +59,9 @@ def api() -> None:
 @main.command()
 def web() -> None:
     """The pages, on MAILROOM_WEB_PORT."""
-    from web.app import create_app
-
     from cli.serving import serve
     from mailroom.assembly import build_front
+    from web.app import create_app
 
     settings = settings_or_exit()
     serve(lambda: create_app(build_front(settings, app="web")), port=settings.web.web_port)

@@ -23,8 +23,8 @@ _WAIT_S: Final = 0.5
 
 
 class Recorder:
-    """Results are handed in from any thread; none is dropped while this process lives. `stale` is called with lanes that
-    a newer holder has."""
+    """Results are handed in from any thread; none is dropped while this process lives. `stale` is called with lanes
+    that a newer holder has."""
 
     def __init__(
         self, back: Back, hands: Hands, *, delays: Sequence[timedelta], stale: Callable[[Iterable[Lane]], None]

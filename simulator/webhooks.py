@@ -1,4 +1,4 @@
-"""Signed webhooks, sent by threads of their own, tried again as Mailgun does: 406 stops, anything but 200 comes again."""
+"""Signed webhooks from threads of their own, tried again as Mailgun does: 406 stops, anything but 200 comes again."""
 
 import hashlib
 import hmac

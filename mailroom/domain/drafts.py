@@ -1,4 +1,4 @@
-"""What somebody wants a schedule to be, and the check of it as a whole: every fault told at once, or a checked value."""
+"""What somebody wants a schedule to be, and the check of it as a whole: every fault at once, or a checked value."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -215,7 +215,7 @@ def fail(db: Db, failures: Sequence[tuple[Claimed, str, int | None]], *, now: da
 
 
 def doubt_abandoned(db: Db, doubts: Sequence[tuple[Claimed, str]], by: str, *, now: datetime, session: Session) -> None:
-    """`sending -> in_doubt` at a take-over: (dispatch as it stood, reason), in a transaction that has touched the lanes."""
+    """`sending -> in_doubt` at a take-over, for (dispatch as it stood, reason), where the lanes have been touched."""
     writes = [UpdateOne(_own(claimed), _to_in_doubt(by, reason, None, now)) for claimed, reason in doubts]
     if writes:
         db.dispatches.bulk_write(writes, ordered=False, session=session)

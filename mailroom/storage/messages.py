@@ -54,7 +54,7 @@ def of_dispatches(db: Db, dispatches: Sequence[DispatchId]) -> dict[DispatchId, 
 
 @guarded
 def mark(db: Db, marks: Sequence[tuple[DispatchId, Learnt, datetime, str]]) -> None:
-    """Tell the messages of these dispatches what was learnt: (dispatch, what, when, reason). Repeating it is harmless."""
+    """Tell the messages of these dispatches what was learnt: (dispatch, what, when, reason). May be repeated."""
     writes: list[UpdateMany] = []
     for dispatch, learnt, at, reason in marks:
         leaves, state = MOVES[learnt]

@@ -94,7 +94,7 @@ def in_planning(db: Db, schedules: Sequence[ScheduleId], *, limit: int) -> list[
 
 
 def advance(db: Db, steps: Sequence[tuple[Run, str, bool]], *, now: datetime, session: Session) -> bool:
-    """Move `planned_through` to a folded address and count the chunk, `True` for the last one; provided that each run is
+    """Move `planned_through` to a folded address and count the chunk (`True`: the last one), provided that each run is
     still `planning` and stands where it was read. False if one does not."""
     writes = []
     for run, through, is_last in steps:

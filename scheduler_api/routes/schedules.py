@@ -134,8 +134,8 @@ def skip_next(schedule_id: str) -> Any:
 @requires("schedules")
 @blueprint.response(202, run_schemas.RunOut)
 def run_now(schedule_id: str) -> Any:
-    """A run of the newest content, now, beside the recurrence. The `Idempotency-Key` header is needed: with the same key
-    it is the same run."""
+    """A run of the newest content, now, beside the recurrence. The `Idempotency-Key` header is needed: with the same
+    key it is the same run."""
     key = request.headers.get("Idempotency-Key")
     if not key:
         raise InvalidInput(Fault("Idempotency-Key", "this header is needed: a run asked for twice must be one run"))

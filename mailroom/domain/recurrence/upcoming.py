@@ -42,7 +42,8 @@ def note(rule: Recurrence, at: datetime) -> str | None:
     if skipped:
         times = " and ".join(f"{time:%H:%M}" for time in skipped)
         verb = "do" if len(skipped) > 1 else "does"
-        return f"{times} {verb} not exist on this day: the clocks go forward; it runs right after the jump, at {local:%H:%M}"
+        why = f"{times} {verb} not exist on this day: the clocks go forward"
+        return f"{why}; it runs right after the jump, at {local:%H:%M}"
     if not wallclock.comes_twice(local, rule.zone):
         return None
     if _names_wall_clock_times(rule):

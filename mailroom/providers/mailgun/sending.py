@@ -1,7 +1,7 @@
 """Calls to Mailgun's `POST /v3/{domain}/messages`: one call for up to 1,000 recipients.
 
-Source: documentation.mailgun.com, "Send an email" and "Batch sending" (read 2026-11). The region is a matter of the base
-URL: api.mailgun.net, or api.eu.mailgun.net.
+Source: documentation.mailgun.com, "Send an email" and "Batch sending" (read 2026-11). The region is a matter of the
+base URL: api.mailgun.net, or api.eu.mailgun.net.
 """
 
 import base64

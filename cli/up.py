@@ -1,0 +1,246 @@
+"""`mailroom up`: everything on one machine, on real embedded servers, watched over until Ctrl-C.
+
+A part that ends by itself is started again. When this process dies, even by `kill -9`, the kernel ends all of them;
+started again on the same data folder, everything goes on where it was.
+"""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from rich.console import Console
+
+from config.settings import BadSettings, read_settings
+from local.binaries import BinaryMissing
+from local.children import Child, ChildFailed, free_port
+from local.servers import Servers
+from mailroom.assembly import prepare_database
+from mailroom.domain.errors import AccessRefused, Unavailable
+from mailroom.providers.mailgun.targets import set_targets
+from mailroom.services import access
+
+_HEALTHY_S: Final = 60.0
+_GRACE_S: Final = 30.0
+_AGAIN_S: Final = (0.5, 1, 2, 5, 10)  # pauses before a part that keeps ending is started again
+console = Console(stderr=True, highlight=False)
+
+
+@dataclass(slots=True)
+class Part:
+    """One process of ours: how it is started, and how often it had to be started again."""
+
+    name: str
+    arguments: list[str]
+    log: Path
+    environment: dict[str, str]
+    child: Child | None = None
+    failures: int = 0
+
+    def start(self) -> Child:
+        command = [sys.executable, "-m", "cli.main", *self.arguments]
+        self.child = Child(self.name, command, log=self.log, env=self.environment)
+        return self.child
+
+
+def run_all(data: Path, *, senders: int, simulator: bool) -> int:
+    """Until a signal comes. Returns the exit status."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    data = data.absolute()
+    parts: list[Part] = []
+    servers: Servers | None = None
+    try:
+        _say("starting mongod, etcd and redis-server")
+        servers = Servers.start(data)
+        environment = _environment(data, servers, simulator=simulator)
+        parts = _parts(data, environment, senders=senders, simulator=simulator)
+        _start(parts, environment, simulator=simulator)
+        _greet(data, environment, senders=senders, simulator=simulator)
+        _watch(parts, servers, stop)
+    except (BadSettings, BinaryMissing, ChildFailed, Unavailable) as error:
+        console.print(f"[red]Mailroom did not start:[/red]\n{error}", markup=True)
+        return 1
+    finally:
+        _stop(parts, servers)
+    return 0
+
+
+def _environment(data: Path, servers: Servers, *, simulator: bool) -> dict[str, str]:
+    """The settings of all parts: the user's own, and for the rest what fits this machine. Secrets are made once and
+    kept in the data folder, for nobody else to read."""
+    kept = _kept_secrets(data)
+    environment = {"MAILROOM_SECRET_KEY": kept["secret_key"], **os.environ, **servers.environment}
+    environment.setdefault("MAILROOM_PUBLIC_URL", f"http://localhost:{environment.get('MAILROOM_API_PORT', '5000')}")
+    if simulator:
+        port = os.environ.get("MAILROOM_SIMULATOR_PORT") or str(_port_of_choice(8025))
+        environment |= {
+            "MAILROOM_SIMULATOR_PORT": port,
+            "MAILGUN_BASE_URL": f"http://127.0.0.1:{port}",
+            "MAILGUN_DOMAIN": os.environ.get("MAILGUN_DOMAIN", "mg.example.com"),
+            "MAILGUN_API_KEY": kept["mailgun_api_key"],
+            "MAILGUN_SIGNING_KEY": kept["mailgun_signing_key"],
+        }
+    read_settings(environment)
+    return environment
+
+
+def _kept_secrets(data: Path) -> dict[str, str]:
+    path = data / "secrets.json"
+    if path.exists():
+        return dict(json.loads(path.read_text()))
+    made = {name: secrets.token_urlsafe(32) for name in ("secret_key", "mailgun_api_key", "mailgun_signing_key")}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(made, file)
+    return made
+
+
+def _port_of_choice(wanted: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            return free_port()
+    return wanted
+
+
+def _parts(data: Path, environment: dict[str, str], *, senders: int, simulator: bool) -> list[Part]:
+    def part(name: str, *arguments: str) -> Part:
+        return Part(name, list(arguments), data / "logs" / f"{name}.log", environment)
+
+    parts = []
+    if simulator:
+        port = environment["MAILROOM_SIMULATOR_PORT"]
+        parts.append(part("simulator", "simulator", "--port", port, "--data", str(data / "simulator")))
+    parts += [part("api", "api"), part("web", "web")]
+    return parts + [part(f"sender-{number}", "sender") for number in range(1, senders + 1)]
+
+
+def _start(parts: list[Part], environment: dict[str, str], *, simulator: bool) -> None:
+    settings = read_settings(environment)
+    prepare_database(settings)
+    _say("starting " + ", ".join(part.name for part in parts))
+    for part in parts:
+        part.start()
+    for part in parts:
+        if part.child is not None and (url := _health_url(part.name, environment)):
+            part.child.wait_until(_answers(url), timeout_s=_HEALTHY_S)
+    if simulator:
+        mailgun = settings.mailgun
+        target = f"http://127.0.0.1:{settings.web.api_port}/webhooks/mailgun"
+        set_targets(base_url=mailgun.base_url, domain=mailgun.domain, api_key=mailgun.api_key, url=target)
+
+
+def _health_url(name: str, environment: dict[str, str]) -> str | None:
+    settings = read_settings(environment)
+    ports = {"api": settings.web.api_port, "web": settings.web.web_port}
+    if name == "simulator":
+        return f"http://127.0.0.1:{environment['MAILROOM_SIMULATOR_PORT']}/simulator/health"
+    return f"http://127.0.0.1:{ports[name]}/health" if name in ports else None
+
+
+def _answers(url: str) -> Callable[[], bool]:
+    def healthy() -> bool:
+        try:
+            with urlopen(url, timeout=2) as answer:  # noqa: S310 - our own URL
+                return bool(answer.status == 200)
+        except (URLError, OSError):
+            return False
+
+    return healthy
+
+
+def _greet(data: Path, environment: dict[str, str], *, senders: int, simulator: bool) -> None:
+    settings = read_settings(environment)
+    token = _admin_token(data, environment)
+    rows = [
+        ("Pages", f"http://localhost:{settings.web.web_port}"),
+        ("API", f"http://localhost:{settings.web.api_port}/v1   (reference: /docs)"),
+    ]
+    if simulator:
+        rows.append(("Inbox", f"http://localhost:{environment['MAILROOM_SIMULATOR_PORT']}/inbox"))
+    rows += [
+        ("Senders", str(senders)),
+        ("Data", str(data)),
+        ("Logs", str(data / "logs")),
+        ("Sign in", "with the token"),
+    ]
+    console.print("\nMailroom is up.\n", style="bold green")
+    for name, value in rows:
+        console.print(f"  {name:8} {value}", soft_wrap=True)
+    console.print(f"\n  {token}\n", style="bold", soft_wrap=True)
+    console.print("Ctrl-C ends it; the data stays.\n")
+
+
+def _admin_token(data: Path, environment: dict[str, str]) -> str:
+    """The token that was made at the first start, or a new one where it is gone or revoked."""
+    path = data / "admin-token"
+    db = prepare_database(read_settings(environment))
+    now = datetime.now(UTC)
+    if path.exists():
+        token = path.read_text().strip()
+        try:
+            access.authenticate(db, token, now=now)
+        except AccessRefused:
+            path.unlink()
+        else:
+            return token
+    token = access.create_token(db, name="mailroom up", scopes=["admin"], now=now)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(token + "\n")
+    return token
+
+
+def _watch(parts: list[Part], servers: Servers, stop: threading.Event) -> None:
+    """Start again what has ended, with growing pauses; the servers too, on their old ports and data."""
+    due: dict[str, float] = {}
+    while not stop.wait(0.3):
+        for part in parts:
+            if part.child is None or part.child.alive():
+                continue
+            if part.name not in due:
+                pause = _AGAIN_S[min(part.failures, len(_AGAIN_S) - 1)]
+                due[part.name] = time.monotonic() + pause
+                part.failures += 1
+                console.print(f"[yellow]{part.name} ended; its log: {part.log}; again in {pause} s[/yellow]")
+            elif time.monotonic() >= due[part.name]:
+                del due[part.name]
+                part.start()
+        for child, again in (
+            (servers.mongod, servers.start_mongod),
+            (servers.etcd, servers.start_etcd),
+            (servers.redis, servers.start_redis),
+        ):
+            if child is not None and not child.alive():
+                console.print(f"[yellow]{child.name} ended; starting it again[/yellow]")
+                again()
+
+
+def _stop(parts: list[Part], servers: Servers | None) -> None:
+    """Senders first, so that they drain while everything else still answers; the servers last."""
+    running = [part.child for part in reversed(parts) if part.child is not None]
+    for child in running:
+        if child.alive():
+            child.process.terminate()
+    for child in running:
+        child.stop(grace_s=_GRACE_S)
+    if servers is not None:
+        servers.stop()
+
+
+def _say(words: str) -> None:
+    console.print(f"[dim]{words} …[/dim]")

@@ -1,0 +1,100 @@
+"""The pages as a Flask application."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from flask import Flask, render_template, session
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from werkzeug.exceptions import HTTPException
+
+from mailroom.assembly import Front
+from mailroom.domain.errors import InvalidInput, NotFound, ScopeMissing, Unavailable
+from mailroom.domain.limits import MAX_BODY_BYTES
+from web.pages import reports, runs, schedules, signing
+
+log = structlog.get_logger()
+
+
+def create_app(front: Front) -> Flask:
+    """All pages over what `assembly` built."""
+    app = Flask(__name__)
+    secure = front.settings.web.public_url.startswith("https://")
+    app.config.update(
+        SECRET_KEY=front.settings.web.secret_key,
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES,
+        SESSION_COOKIE_NAME="mailroom",
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=secure,
+        PERMANENT_SESSION_LIFETIME=timedelta(days=14),
+        WTF_CSRF_SSL_STRICT=secure,
+    )
+    app.extensions["front"] = front
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.add_template_filter(_percent, "percent")
+    app.add_template_filter(_number, "number")
+    app.add_template_filter(_moment, "moment")
+    CSRFProtect(app)
+    for blueprint in (signing.blueprint, schedules.blueprint, runs.blueprint, reports.blueprint):
+        app.register_blueprint(blueprint)
+    app.register_error_handler(NotFound, lambda error: _page(404, "Not found", f"{error}".capitalize() + "."))
+    app.register_error_handler(ScopeMissing, lambda error: _page(403, "Not allowed", f"{error}".capitalize() + "."))
+    app.register_error_handler(InvalidInput, lambda error: _page(422, "That cannot be", str(error)))
+    app.register_error_handler(Unavailable, _away)
+    app.register_error_handler(
+        CSRFError, lambda _: _page(400, "This page was open for too long", "Go back and try again.")
+    )
+    app.register_error_handler(
+        HTTPException, lambda error: _page(error.code or 500, error.name, error.description or "")
+    )
+    app.register_error_handler(Exception, _unexpected)
+    app.after_request(_guard_the_browser)
+    app.context_processor(lambda: {"signed_in": "token_id" in session})
+
+    @app.get("/health")
+    def health() -> Any:
+        return {"health": "ok"}
+
+    return app
+
+
+def _page(status: int, title: str, words: str) -> Any:
+    return render_template("message.html", title=title, words=words), status
+
+
+def _away(error: Unavailable) -> Any:
+    log.warning("page_refused", error=str(error))
+    words = "The database did not answer. Nothing is lost; try again in a moment."
+    return _page(503, "Away for a moment", words)
+
+
+def _unexpected(error: Exception) -> Any:
+    log.error("page_failed", exc_info=error)
+    return _page(500, "Something went wrong here", "It is in the log. Nothing that was saved before is lost.")
+
+
+def _guard_the_browser(response: Any) -> Any:
+    response.headers["Content-Security-Policy"] = (
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
+        "frame-ancestors 'none'; base-uri 'none'"
+    )
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _percent(rate: float | None) -> str:
+    return "–" if rate is None else f"{rate * 100:.1f} %"
+
+
+def _number(count: int) -> str:
+    return f"{count:,}"
+
+
+def _moment(moment: datetime | None, zone: Any = None) -> str:
+    if moment is None:
+        return "–"
+    shown = moment.astimezone(zone) if zone is not None else moment
+    return f"{shown:%a %d %b %Y %H:%M:%S %Z}"

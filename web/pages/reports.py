@@ -1,0 +1,31 @@
+"""The report of a schedule: by run, over time, with plots."""
+
+from flask import Blueprint, render_template
+
+from mailroom.domain.ids import ScheduleId
+from mailroom.services import reporting, scheduling
+from web.plots import paired_bars
+from web.session import front, signed_in
+
+blueprint = Blueprint("reports", __name__)
+_PLOTTED = 24
+
+
+@blueprint.get("/schedules/<schedule_id>/report")
+@signed_in()
+def show(schedule_id: str) -> str:
+    db = front().db
+    schedule = scheduling.get(db, ScheduleId(schedule_id)).schedule
+    report = reporting.schedule_report(db, schedule.id)
+    zone = schedule.recurrence.zone
+    newest = report.runs[-_PLOTTED:]
+    labels = [f"{run.due_at.astimezone(zone):%d %b %H:%M}" for run, _ in newest]
+    by_run = paired_bars(
+        labels,
+        [("delivered", [counts.delivered for _, counts in newest]), ("opened", [c.unique_opens for _, c in newest])],
+    )
+    hours = report.opens_by_hour[-_PLOTTED:]
+    over_time = paired_bars(
+        [f"{at.astimezone(zone):%d %b %H:00}" for at, _ in hours], [("first opens", [count for _, count in hours])]
+    )
+    return render_template("report.html", schedule=schedule, report=report, by_run=by_run, over_time=over_time)

@@ -1,0 +1,76 @@
+"""Runs: progress and report of one, and what is in doubt."""
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+
+from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.errors import RunEnded
+from mailroom.domain.ids import DispatchId, RunId
+from mailroom.domain.messages import MessageState
+from mailroom.domain.runs import OPEN
+from mailroom.services import reporting, running, scheduling
+from web.plots import paired_bars
+from web.session import front, signed_in
+
+blueprint = Blueprint("runs", __name__)
+_ROWS = 50
+
+
+@blueprint.get("/runs/<run_id>")
+@signed_in()
+def show(run_id: str) -> str:
+    db = front().db
+    view = running.view(db, RunId(run_id))
+    _, report = reporting.run_report(db, view.run.id)
+    state = request.args.get("status", "")
+    chosen = MessageState(state) if state in list(MessageState) else None
+    found = running.messages_of(db, view.run.id, state=chosen, after=request.args.get("after", ""), limit=_ROWS)
+    hours = reporting.opens_of_run(db, view.run.id)
+    return render_template(
+        "run.html",
+        view=view,
+        run=view.run,
+        report=report,
+        is_open=view.run.state in OPEN,
+        schedule=scheduling.get(db, view.run.schedule_id).schedule,
+        messages=found,
+        message_states=list(MessageState),
+        state=state,
+        after=found[-1]["_id"] if len(found) == _ROWS else None,
+        plot=paired_bars([f"{at:%d %b %H:00}" for at, _ in hours], [("first opens", [n for _, n in hours])]),
+    )
+
+
+@blueprint.post("/runs/<run_id>/cancel")
+@signed_in("schedules")
+def cancel(run_id: str) -> Any:
+    try:
+        running.cancel(front().db, RunId(run_id))
+        flash("Cancelled. What was in hand at that moment is finished and shown below.")
+    except RunEnded as error:
+        flash(f"Not done: {error}.")
+    return redirect(url_for("runs.show", run_id=run_id), 303)
+
+
+@blueprint.get("/dispatches")
+@signed_in()
+def dispatches() -> str:
+    state = request.args.get("state", DispatchState.IN_DOUBT)
+    chosen = DispatchState(state) if state in list(DispatchState) else DispatchState.IN_DOUBT
+    found = running.dispatches_of(
+        front().db, state=chosen, run_id=None, after=request.args.get("after", ""), limit=_ROWS
+    )
+    return render_template(
+        "dispatches.html",
+        dispatches=found,
+        state=chosen,
+        states=list(DispatchState),
+        after=found[-1]["_id"] if len(found) == _ROWS else None,
+    )
+
+
+@blueprint.get("/dispatches/<dispatch_id>")
+@signed_in()
+def dispatch(dispatch_id: str) -> str:
+    return render_template("dispatch.html", dispatch=running.dispatch(front().db, DispatchId(dispatch_id)))

@@ -1,0 +1,187 @@
+"""Schedules: the list, the form, one schedule with its runs, and what can be done with it."""
+
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+
+from mailroom.domain.errors import Conflict, InvalidInput, StaleEdit
+from mailroom.domain.ids import ScheduleId
+from mailroom.domain.recurrence import cron
+from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
+from mailroom.domain.schedules import ScheduleState
+from mailroom.services import reporting, running, scheduling
+from web import cursors
+from web.forms import ScheduleForm
+from web.session import front, principal, signed_in
+
+blueprint = Blueprint("schedules", __name__)
+_ROWS = 50
+_PREVIEWED = 5
+
+
+@blueprint.get("/")
+@signed_in()
+def index() -> str:
+    state = request.args.get("status", "")
+    chosen = ScheduleState(state) if state in list(ScheduleState) else None
+    before = cursors.decode(request.args.get("before"))
+    found = scheduling.page(front().db, state=chosen, before=before, limit=_ROWS)
+    older = cursors.encode(found[-1].created_at, found[-1].id) if len(found) == _ROWS else None
+    return render_template("schedules.html", schedules=found, state=state, older=older, in_words=in_words)
+
+
+@blueprint.route("/schedules/new", methods=["GET", "POST"])
+@signed_in("schedules")
+def new() -> Any:
+    if request.method == "GET":
+        return _form(ScheduleForm.empty())
+    form = ScheduleForm.sent(request.form, request.files.get("recipients_file"))
+    if request.form.get("action") == "preview":
+        return _previewed(form)
+    try:
+        draft = form.draft()
+        if form.errors:
+            return _form(form), 422
+        key = f"form-{form.typed['nonce'][:64]}"
+        stored, made = scheduling.create(front().db, draft, owner=principal().id, key=key)
+    except InvalidInput as error:
+        form.refuse(error)
+        return _form(form), 422
+    if made:
+        flash("The schedule is saved.")
+    return redirect(url_for("schedules.show", schedule_id=stored.schedule.id), 303)
+
+
+@blueprint.route("/schedules/<schedule_id>/edit", methods=["GET", "POST"])
+@signed_in("schedules")
+def edit(schedule_id: str) -> Any:
+    stored = scheduling.get(front().db, ScheduleId(schedule_id))
+    if request.method == "GET":
+        return _form(ScheduleForm.of(stored), stored.schedule.id)
+    form = ScheduleForm.sent(request.form, request.files.get("recipients_file"))
+    if request.form.get("action") == "preview":
+        return _previewed(form, stored.schedule.id)
+    version = form.typed["version"]
+    try:
+        changes = form.changes(stored)
+        if form.errors:
+            return _form(form, stored.schedule.id), 422
+        seen = int(version) if version.isdigit() else 0
+        scheduling.edit(front().db, stored.schedule.id, changes, seen_version=seen)
+    except InvalidInput as error:
+        form.refuse(error)
+        return _form(form, stored.schedule.id), 422
+    except StaleEdit:
+        form.errors["name"] = ["Somebody else has changed this schedule since you opened it. Open it again to see."]
+        return _form(form, stored.schedule.id), 412
+    flash("The changes are saved. They hold for every run that is due from now on.")
+    return redirect(url_for("schedules.show", schedule_id=schedule_id), 303)
+
+
+@blueprint.get("/schedules/<schedule_id>")
+@signed_in()
+def show(schedule_id: str) -> str:
+    stored = scheduling.get(front().db, ScheduleId(schedule_id))
+    before = cursors.decode(request.args.get("before"))
+    runs = running.page(front().db, schedule_id=stored.schedule.id, before=before, limit=_ROWS)
+    return render_template(
+        "schedule.html",
+        stored=stored,
+        schedule=stored.schedule,
+        words=in_words(stored.schedule.recurrence),
+        upcoming=scheduling.next_runs(front().db, stored.schedule.id, _PREVIEWED),
+        runs=runs,
+        reports=reporting.reports_of(front().db, runs),
+        older=cursors.encode(runs[-1].due_at, runs[-1].id) if len(runs) == _ROWS else None,
+        nonce=ScheduleForm.empty().typed["nonce"],
+    )
+
+
+@blueprint.post("/schedules/<schedule_id>/<any(pause, resume, skip, archive):action>")
+@signed_in("schedules")
+def change(schedule_id: str, action: str) -> Any:
+    db, id_ = front().db, ScheduleId(schedule_id)
+    said = {
+        "pause": "Paused. Nothing runs until you resume it.",
+        "resume": "Resumed. What was due meanwhile is recorded as skipped.",
+        "skip": "The next run is skipped.",
+        "archive": "Archived. Its runs and reports stay.",
+    }
+    actions = {
+        "pause": scheduling.pause,
+        "resume": scheduling.resume,
+        "skip": scheduling.skip_next,
+        "archive": scheduling.archive,
+    }
+    try:
+        actions[action](db, id_)  # type: ignore[operator]
+        flash(said[action])
+    except (Conflict, StaleEdit) as error:
+        flash(f"Not done: {error}.")
+    return redirect(url_for("schedules.show", schedule_id=schedule_id), 303)
+
+
+@blueprint.post("/schedules/<schedule_id>/run-now")
+@signed_in("schedules")
+def run_now(schedule_id: str) -> Any:
+    """The form's nonce names the run: pressing twice makes one."""
+    key = f"form-{request.form.get('nonce', '')[:64]}"
+    try:
+        run, _ = scheduling.run_now(front().db, ScheduleId(schedule_id), owner=principal().id, key=key)
+    except Conflict as error:
+        flash(f"Not done: {error}.")
+        return redirect(url_for("schedules.show", schedule_id=schedule_id), 303)
+    return redirect(url_for("runs.show", run_id=run.id), 303)
+
+
+def in_words(rule: Recurrence) -> str:
+    """The recurrence as a sentence."""
+    match rule.kind:
+        case Kind.ONCE:
+            return f"once, on {rule.at:%a %d %b %Y at %H:%M}" if rule.at else "once"
+        case Kind.CRON:
+            return cron.explain(rule.expression)
+        case Kind.RRULE:
+            return rule.expression
+        case Kind.EVERY:
+            return f"every {_duration(rule.seconds)}"
+
+
+def _duration(seconds: int) -> str:
+    for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        if seconds % length == 0:
+            count = seconds // length
+            return unit if count == 1 else f"{count:,} {unit}s"
+    return f"{seconds:,} seconds"
+
+
+def _zone_of(name: str) -> ZoneInfo:
+    """For times beside a form whose zone has been checked."""
+    return ZoneInfo(name.strip())
+
+
+def _previewed(form: ScheduleForm, schedule_id: ScheduleId | None = None) -> Any:
+    """The form as it was typed, with the next runs or what is wrong with the rule."""
+    upcoming: list[Occurrence] = []
+    try:
+        rule = form.recurrence()
+        if not form.errors:
+            upcoming = scheduling.preview(front().db, rule, _PREVIEWED)
+    except InvalidInput as error:
+        form.refuse(error)
+    status = 422 if form.errors else 200
+    return _form(form, schedule_id, upcoming=upcoming), status
+
+
+def _form(
+    form: ScheduleForm, schedule_id: ScheduleId | None = None, *, upcoming: list[Occurrence] | None = None
+) -> str:
+    return render_template(
+        "schedule_form.html",
+        form=form,
+        schedule_id=schedule_id,
+        upcoming=upcoming or [],
+        zone_of=_zone_of,
+        zones=sorted(zone for zone in available_timezones() if "/" in zone or zone == "UTC"),
+    )

@@ -1,0 +1,34 @@
+"""Signing in and out."""
+
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
+
+from mailroom.domain.errors import AccessRefused
+from web import session
+
+blueprint = Blueprint("signing", __name__)
+
+
+@blueprint.get("/sign-in")
+def show() -> str:
+    return render_template("sign_in.html", next=request.args.get("next", "/"), error=None)
+
+
+@blueprint.post("/sign-in")
+def enter() -> Any:
+    goes_to = request.form.get("next", "/")
+    try:
+        session.sign_in(request.form.get("token", ""))
+    except AccessRefused:
+        error = "This token is not known here, or it is expired or revoked."
+        return render_template("sign_in.html", next=goes_to, error=error), 401
+    # Only our own pages: `//elsewhere` and `/\elsewhere` lead off the site.
+    safe = goes_to.startswith("/") and not goes_to.startswith(("//", "/\\"))
+    return redirect(goes_to if safe else url_for("schedules.index"))
+
+
+@blueprint.post("/sign-out")
+def leave() -> Any:
+    session.sign_out()
+    return redirect(url_for("signing.show"))
