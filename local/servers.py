@@ -8,7 +8,7 @@ import json
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
@@ -153,7 +153,8 @@ class Servers:
     def _mongod_is_primary(self) -> bool:
         url = f"mongodb://127.0.0.1:{self.ports.mongo}/?directConnection=true"
         try:
-            with MongoClient(url, serverSelectionTimeoutMS=500) as client:
+            client: MongoClient[dict[str, Any]] = MongoClient(url, serverSelectionTimeoutMS=500)
+            with client:
                 hello = client.admin.command("hello")
                 if hello.get("isWritablePrimary"):
                     return True
@@ -163,7 +164,7 @@ class Servers:
         except PyMongoError:
             return False
 
-    def _form_replica_set(self, client: MongoClient) -> None:
+    def _form_replica_set(self, client: MongoClient[dict[str, Any]]) -> None:
         member = {"_id": 0, "host": f"127.0.0.1:{self.ports.mongo}"}
         try:
             client.admin.command("replSetInitiate", {"_id": _REPLICA_SET, "members": [member]})

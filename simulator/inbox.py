@@ -20,12 +20,15 @@ inbox = Blueprint("inbox", __name__, template_folder="templates")
 _ROWS: Final = 50
 _PIXEL: Final = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
 _BROWSER: Final = {
-    "client-type": "browser", "client-os": "Linux", "device-type": "desktop", "client-name": "Chrome", "bot": "",
-}  # fmt: skip
-_MACHINE: Final = {
-    "client-type": "unknown", "client-os": "unknown", "device-type": "unknown", "client-name": "unknown", "bot": "apple",
-}  # fmt: skip
-_MAIL: Final = "SELECT m.*, c.message_id, c.sender, c.text, c.html, c.headers, c.tags FROM mails m JOIN calls c ON c.id = m.call_id"
+    "client-type": "browser",
+    "client-os": "Linux",
+    "device-type": "desktop",
+    "client-name": "Chrome",
+    "bot": "",
+}
+_MACHINE: Final = dict.fromkeys(_BROWSER, "unknown") | {"bot": "apple"}
+_MAIL: Final = """SELECT m.*, c.message_id, c.sender, c.text, c.html, c.headers, c.tags
+    FROM mails m JOIN calls c ON c.id = m.call_id"""
 _HREF: Final = re.compile(r"""(<a\b[^>]*\bhref=)(["'])(https?://.*?)\2""", re.IGNORECASE)
 
 

@@ -75,7 +75,7 @@ def tell_these(db: Db, ids: Sequence[DispatchId]) -> None:
 
 
 def tell_left_over(db: Db) -> int:
-    """Tell messages whose dispatch was written by somebody who did not come to tell them. Returns how many there were."""
+    """Tell messages whose dispatch was written by somebody who did not come to tell them. Returns how many."""
     left = dispatches.to_tell(db, limit=TELL_A_STEP)
     _tell(db, left)
     return len(left)

@@ -115,7 +115,7 @@ def change(schedule_id: str, action: str) -> Any:
         "archive": scheduling.archive,
     }
     try:
-        actions[action](db, id_)  # type: ignore[operator]
+        actions[action](db, id_)
         flash(said[action])
     except (Conflict, StaleEdit) as error:
         flash(f"Not done: {error}.")

@@ -1,0 +1,45 @@
+# Everything that a newcomer needs: `make run`, `make test`. Each does its own set-up.
+VENV := .venv
+PYTHON := python3
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench-campaign bench-lateness lock clean
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+$(STAMP): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[local,test,dev]'
+	@touch $@
+
+run: $(STAMP)  ## bring everything up on this machine: three senders, the pages, the API, the simulator
+	$(BIN)/mailroom up --senders 3
+
+test: $(STAMP)  ## run all checks and tests, on real servers and a real browser
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(STAMP)  ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy mailroom sender config local
+	$(BIN)/lint-imports
+
+format: $(STAMP)  ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench-campaign: $(STAMP)  ## 20,000 recipients every minute for five minutes, 3 senders, counted by the simulator
+	$(BIN)/python -m benchmarks.campaign
+
+bench-lateness: $(STAMP)  ## 1,000 schedules due in the same second among 100,000
+	$(BIN)/python -m benchmarks.lateness
+
+lock: $(STAMP)  ## write the installed versions into constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+
+clean:  ## remove the virtual environment and caches; data stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
