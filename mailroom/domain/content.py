@@ -138,15 +138,18 @@ def _check_field(field: str, source: str, variables: frozenset[str]) -> list[Fau
         return [Fault(field, message)]
     try:
         tree = _environment(field).parse(source)
-        _environment(field).compile(tree)
+        # First what is refused: compiling computes constants, and 2 ** 1000000000 is one.
+        faults = _refused(field, tree) or _unknown(field, tree, source, variables)
+        if not faults:
+            _environment(field).compile(tree)
     except TemplateSyntaxError as error:
         return [Fault(field, f"line {error.lineno}: {error.message}")]
     except TemplateError as error:
         return [Fault(field, str(error))]
-    return _refused(field, tree, source) or _unknown(field, tree, source, variables)
+    return faults
 
 
-def _refused(field: str, tree: nodes.Template, source: str) -> list[Fault]:
+def _refused(field: str, tree: nodes.Template) -> list[Fault]:
     faults = []
     for kind, message in _REFUSED_NODES.items():
         for node in tree.find_all(kind):

@@ -48,7 +48,7 @@ def note(rule: Recurrence, at: datetime) -> str | None:
         return None
     if _names_wall_clock_times(rule):
         return f"{local:%H:%M} comes twice on this day: the clocks go back; it runs once, the first time"
-    which = "first" if local.replace(tzinfo=rule.zone).astimezone(UTC) == at else "second"
+    which = "first" if local.replace(tzinfo=rule.zone, fold=0).astimezone(UTC) == at else "second"
     return f"{local:%H:%M} comes twice on this day: the clocks go back; this is the {which} time"
 
 

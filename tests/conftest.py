@@ -1,0 +1,46 @@
+"""Fixtures hand over something running, and put it away again.
+
+The embedded servers start once per test process; every test gets a database of its own. Absent servers fail in CI and
+skip on a laptop.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from local.binaries import BinaryMissing
+from local.servers import Servers
+from mailroom.storage.database import Db
+from tests.support.system import System, a_system
+
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Real mongod, etcd and redis-server."""
+    try:
+        started = Servers.start(tmp_path_factory.mktemp("servers"))
+    except BinaryMissing as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    with started:
+        yield started
+
+
+@pytest.fixture
+def system(servers: Servers, tmp_path: Path) -> Iterator[System]:
+    """A whole system with a database of its own; the test starts the processes that it needs."""
+    with a_system(tmp_path, servers, database=f"test_{secrets.token_hex(6)}") as made:
+        yield made
+
+
+@pytest.fixture
+def db(system: System) -> Db:
+    """A fresh database with every index."""
+    return system.db

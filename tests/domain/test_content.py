@@ -1,0 +1,85 @@
+"""Templates: what is refused when saved, and what each recipient gets."""
+
+from itertools import product
+
+import pytest
+
+from mailroom.domain.content import CannotRender, check_content, compile_content
+
+KNOWN = frozenset({"name", "address", "city"})
+BO = {"name": "Bo", "address": "bo@example.org", "city": "Rome"}
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("Hi {{ nam }}", "line 1, column 7: 'nam' is not known for every recipient"),
+        ("one\ntwo {{ x }}", "line 2, column 8: 'x' is not known"),
+        ("{{ name", "line 1: unexpected end of template"),
+        ("{% if name %}", "line 1: Unexpected end of template"),
+        ("{% for c in name %}{{ c }}{% endfor %}", "loops are not offered"),
+        ("{% set a = 1 %}", "{% set %} is not offered"),
+        ("{% include 'x' %}", "{% include %} is not offered"),
+        ("{{ name.__class__ }}", "they have no attributes"),
+        ("{{ name['__class__'] }}", "unsafe"),
+        ("{{ name() }}", "calls are not offered"),
+        ("{{ 'a' * 1000000000 }}", "* is not offered"),
+        ("{{ 2 ** 1000000 }}", "** is not offered"),
+        ("{{ name|center(1000000000) }}", "there is no filter 'center'"),
+        ("{{ 1 / 0 }}", "division by zero"),
+        ("%recipient.name%", "the provider's own substitution"),
+        ("{{ range(10) }}", "calls are not offered"),
+    ],
+)
+def test_content_that_cannot_be_filled_in_is_refused_with_its_place(template: str, words: str) -> None:
+    faults = check_content({"text": template}, KNOWN, BO)
+
+    assert [fault.path for fault in faults] == ["text"]
+    assert words in faults[0].message
+
+
+def test_every_unknown_variable_of_every_field_is_told_at_once() -> None:
+    faults = check_content({"subject": "{{ a }}", "text": "{{ b }} {{ c }}", "html": "{{ name }}"}, KNOWN, BO)
+
+    assert [(fault.path, fault.message.split("'")[1]) for fault in faults] == [
+        ("subject", "a"),
+        ("text", "b"),
+        ("text", "c"),
+    ]
+
+
+def test_each_recipient_gets_its_own_values_and_html_is_escaped() -> None:
+    content = compile_content("Hi {{ name }}", "In {{ city|upper }}", "<p>{{ name }}</p>")
+
+    found = content.whole_for({"name": "<Bo>", "city": "Rome", "address": "bo@example.org"})
+
+    assert found == {"subject": "Hi <Bo>", "text": "In ROME", "html": "<p>&lt;Bo&gt;</p>"}
+
+
+def test_a_batch_carries_fixed_text_once_and_parts_for_each() -> None:
+    content = compile_content("", "Dear {{ name }}, {% if city %}in {{ city }}{% else %}wherever{% endif %}!", "")
+
+    assert content.text.with_placeholders(lambda key: f"<{key}>") == "Dear <t1>, <t3>!"
+    assert content.parts_for({"name": "Bo", "city": ""}) == {"t1": "Bo", "t3": "wherever"}
+
+
+def test_a_subject_stays_one_line_whatever_stands_in_the_values() -> None:
+    content = compile_content("Hi {{ name }}", "x", "")
+
+    assert content.whole_for({"name": "Bo\r\nBcc: all@example.org"})["subject"] == "Hi Bo Bcc: all@example.org"
+
+
+def test_cutting_a_template_gives_what_the_whole_template_gives() -> None:
+    template = "A {{ name }} B{% if city == 'Rome' %} in {{ city }}{% elif city %} elsewhere{% endif %} {{ 1 + 2 }}\n"
+    content = compile_content("", template, "")
+
+    for name, city in product(["Bo", ""], ["Rome", "Oslo", ""]):
+        expected = f"A {name} B{' in Rome' if city == 'Rome' else ' elsewhere' if city else ''} 3\n"
+        assert content.whole_for({"name": name, "city": city})["text"] == expected
+
+
+def test_a_mail_whose_personal_parts_are_too_large_cannot_be_rendered() -> None:
+    content = compile_content("", "{{ city }}", "")
+
+    with pytest.raises(CannotRender, match="fit"):
+        content.parts_for({"city": "x" * 70_000})

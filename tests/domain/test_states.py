@@ -1,0 +1,132 @@
+"""The tables: messages, dispatches that were abandoned, retries."""
+
+from datetime import timedelta
+from itertools import permutations
+
+import pytest
+
+from mailroom.domain.dispatches import Fence, FenceState, Finding, judge_abandoned
+from mailroom.domain.events import EventKind, SuppressionReason, suppresses
+from mailroom.domain.messages import MOVES, Learnt, MessageState, effect_of
+from mailroom.domain.outcomes import Refusal, Refused
+from mailroom.domain.retries import GiveUp, TryAgain, after_refusal
+from tests.support.builders import NOW, an_event
+
+S, L = MessageState, Learnt
+
+
+def end_state(*learnt: Learnt) -> MessageState:
+    state = S.QUEUED
+    for step in learnt:
+        leaves, leads_to = MOVES[step]
+        state = leads_to if state in leaves else state
+    return state
+
+
+@pytest.mark.parametrize(
+    ("story", "state"),
+    [
+        ([L.SENT, L.DELIVERED], S.DELIVERED),
+        ([L.DELIVERED, L.SENT], S.DELIVERED),
+        ([L.SENT, L.DEFERRED, L.DELIVERED], S.DELIVERED),
+        ([L.SENT, L.DELIVERED, L.DEFERRED], S.DELIVERED),
+        ([L.SENT, L.DELIVERED, L.BOUNCED], S.DELIVERED),
+        ([L.SENT, L.DELIVERED, L.BOUNCED_LATE], S.BOUNCED),
+        ([L.SENT, L.BOUNCED_LATE, L.DELIVERED], S.BOUNCED),
+        ([L.IN_DOUBT, L.DELIVERED], S.DELIVERED),
+        ([L.IN_DOUBT, L.NOT_SENT], S.QUEUED),
+        ([L.SENT, L.IN_DOUBT], S.SENT),
+        ([L.CANCELLED, L.SENT], S.SENT),
+        ([L.SENT, L.CANCELLED], S.SENT),
+        ([L.REFUSED, L.DELIVERED], S.DELIVERED),
+    ],
+)
+def test_a_message_ends_where_its_story_leads(story: list[Learnt], state: MessageState) -> None:
+    assert end_state(*story) is state
+
+
+def test_a_delivered_mail_is_delivered_in_whatever_order_its_story_is_told() -> None:
+    for story in permutations([L.SENT, L.DEFERRED, L.DELIVERED]):
+        assert end_state(*story) is S.DELIVERED
+
+
+def test_any_event_about_a_mail_proves_that_it_was_sent() -> None:
+    assert effect_of(an_event(EventKind.OPENED)).earliest["sent_at"] == NOW
+
+
+def test_a_machines_open_is_counted_apart_and_opens_nothing() -> None:
+    effect = effect_of(an_event(EventKind.OPENED, by_machine=True))
+
+    assert effect.counts == {"machine_opens": 1}
+    assert "first_opened_at" not in effect.earliest
+
+
+def test_an_unknown_event_changes_nothing() -> None:
+    effect = effect_of(an_event(EventKind.UNKNOWN))
+
+    assert (effect.learnt, effect.earliest, effect.counts) == (None, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "hard", "reason"),
+    [
+        (EventKind.BOUNCED, True, SuppressionReason.BOUNCED),
+        (EventKind.BOUNCED, False, None),
+        (EventKind.COMPLAINED, False, SuppressionReason.COMPLAINED),
+        (EventKind.UNSUBSCRIBED, False, SuppressionReason.UNSUBSCRIBED),
+        (EventKind.OPENED, False, None),
+    ],
+)
+def test_who_must_get_nothing_more(kind: EventKind, hard: bool, reason: SuppressionReason | None) -> None:
+    assert suppresses(an_event(kind, hard=hard)) is reason
+
+
+def fence(state: FenceState, *, attempt: int = 1, digest: str = "d") -> Fence:
+    return Fence(state, attempt=attempt, digest=digest)
+
+
+@pytest.mark.parametrize(
+    ("found", "attempt", "unchanged", "finding"),
+    [
+        (fence(FenceState.DONE), 1, True, Finding.ACCEPTED),
+        (fence(FenceState.DONE), 1, False, Finding.ACCEPTED),
+        (fence(FenceState.DONE, digest="other"), 1, True, Finding.IN_DOUBT),
+        (fence(FenceState.CROSSED), 1, True, Finding.IN_DOUBT),
+        (fence(FenceState.CROSSED), 1, False, Finding.IN_DOUBT),
+        (fence(FenceState.RELEASED), 1, True, Finding.NOT_CALLED),
+        (fence(FenceState.RELEASED), 1, False, Finding.NOT_CALLED),
+        (Fence(FenceState.NONE), 1, True, Finding.NOT_CALLED),
+        (Fence(FenceState.NONE), 1, False, Finding.IN_DOUBT),
+        (fence(FenceState.CROSSED, attempt=1), 2, True, Finding.NOT_CALLED),
+        (fence(FenceState.CROSSED, attempt=1), 2, False, Finding.IN_DOUBT),
+        (fence(FenceState.CROSSED, attempt=3), 2, True, Finding.IN_DOUBT),
+    ],
+)
+def test_an_abandoned_dispatch_is_judged_by_its_fence(
+    found: Fence, attempt: int, unchanged: bool, finding: Finding
+) -> None:
+    assert judge_abandoned(found, attempt=attempt, digest="d", memory_unchanged=unchanged) is finding
+
+
+DELAYS = [timedelta(minutes=10), timedelta(minutes=20)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "tries", "retry_after", "expected"),
+    [
+        (Refusal.TEMPORARY, 0, None, TryAgain(NOW + DELAYS[0], True)),
+        (Refusal.TEMPORARY, 1, None, TryAgain(NOW + DELAYS[1], True)),
+        (Refusal.TEMPORARY, 2, None, GiveUp()),
+        (Refusal.TEMPORARY, 0, timedelta(hours=1), TryAgain(NOW + timedelta(hours=1), True)),
+        (Refusal.PERMANENT, 0, None, GiveUp()),
+        (Refusal.NOT_CALLED, 9, None, TryAgain(NOW, False)),
+        (Refusal.ACCOUNT, 9, timedelta(seconds=120), TryAgain(NOW + timedelta(seconds=120), False)),
+        (Refusal.ACCOUNT, 9, timedelta(days=9), TryAgain(NOW + timedelta(hours=6), False)),
+    ],
+)
+def test_what_follows_a_refusal(
+    kind: Refusal, tries: int, retry_after: timedelta | None, expected: TryAgain | GiveUp
+) -> None:
+    refused = Refused(kind, "why", retry_after=retry_after)
+
+    assert after_refusal(refused, tries=tries, delays=DELAYS, now=NOW) == expected
