@@ -6,6 +6,8 @@ from typing import Any, Final
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
+from local.children import die_with_parent
+
 _THREADS: Final = 32
 
 
@@ -24,6 +26,8 @@ class _Server(BaseApplication):
             "timeout": 120,
             "graceful_timeout": 20,
             "loglevel": "warning",
+            # gunicorn's worker would notice a killed master only a second later, and hold the port until then.
+            "post_fork": lambda _server, _worker: die_with_parent(),
         }
         for name, value in options.items():
             self.cfg.set(name, value)

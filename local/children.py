@@ -87,6 +87,13 @@ class Child:
         return "\n".join(text.splitlines()[-lines:])
 
 
+def die_with_parent() -> None:
+    """In a process that was just forked: let SIGKILL reach it when its parent dies."""
+    ask = _die_with(os.getppid())
+    if ask is not None:
+        ask()
+
+
 def _die_with(parent: int) -> Callable[[], None] | None:
     if _libc is None:
         return None

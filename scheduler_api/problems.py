@@ -75,6 +75,7 @@ def install(app: Flask) -> None:
 
     app.register_error_handler(MailroomError, _refused)
     app.register_error_handler(HTTPException, from_http)
+    app.register_error_handler(RecursionError, _too_deep)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -101,6 +102,11 @@ def from_http(error: HTTPException) -> Response:
     return problem(
         status, code.get(status, "http_error"), error.name, "" if faults else error.description or "", faults, **headers
     )
+
+
+def _too_deep(_: RecursionError) -> Response:
+    """Python's JSON reader gives up on a body that is nested thousands deep."""
+    return problem(400, "bad_request", "Bad Request", "The body is nested too deep.")
 
 
 def _unexpected(error: Exception) -> Response:

@@ -97,18 +97,14 @@ def _drop() -> Response:
 
 
 @api.get("/v3/<domain>/events")
-@api.get("/v3/<domain>/events/<page>")
 @guarded
-def events(domain: str, page: str | None = None) -> Any:
-    query = dict(request.args)
-    if page:
-        query["page"] = page
+def events(domain: str) -> Any:
     try:
-        items, tokens = event_log.page(world().store, query, now=time.time())
+        items, tokens = event_log.page(world().store, dict(request.args), now=time.time())
     except (event_log.BadQuery, ValueError) as error:
         return jsonify(message=str(error)), 400
     root = f"{request.url_root}v3/{domain}/events"
-    return jsonify(items=items, paging={name: f"{root}/{token}" for name, token in tokens.items()})
+    return jsonify(items=items, paging={name: f"{root}?page={token}" for name, token in tokens.items()})
 
 
 @api.get("/v3/domains/<domain>/webhooks")

@@ -1,6 +1,9 @@
 """The simulator as one process: gunicorn with one worker of many threads, because its faults need the real socket."""
 
+import ctypes
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +19,7 @@ from simulator.webhooks import WebhookSender
 from simulator.world import World
 
 _THREADS: Final = 64
+_PR_SET_PDEATHSIG: Final = 1
 _MAX_REQUEST: Final = 55_000_000  # bytes: Mailgun's 52.4 MiB
 
 
@@ -37,6 +41,12 @@ def create_app(
     return app
 
 
+def _die_with_parent() -> None:
+    """Let the kernel end the worker with its master: it would hold the port for a second, and answer."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class _Server(BaseApplication):
     def __init__(self, host: str, port: int, **world: Any) -> None:
         self._bind, self._world = f"{host}:{port}", world
@@ -52,6 +62,7 @@ class _Server(BaseApplication):
             "timeout": 0,
             "graceful_timeout": 2,
             "loglevel": "warning",
+            "post_fork": lambda _server, _worker: _die_with_parent(),
         }
         for name, value in options.items():
             self.cfg.set(name, value)

@@ -98,7 +98,7 @@ def _first(form: Form, name: str) -> str:
 
 def _addresses(form: Form, name: str) -> list[tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
-    for value in form.getlist(name):
+    for value in filter(str.strip, form.getlist(name)):
         parsed = getaddresses([value])
         if not parsed or any(not address for _, address in parsed):
             raise Refused(f"{name} parameter is not a valid address. please check documentation")

@@ -67,26 +67,41 @@ def of_message(db: Db, message_id: MessageId) -> list[Mapping[str, Any]]:
 @guarded
 def recount(db: Db, run_id: RunId) -> dict[str, int]:
     """A run's counts straight from the raw events, independent of what stands in the messages."""
+    by_machine: Document = {"$cond": ["$by_machine", 1, 0]}
     rows = db.events.aggregate(
         [
             {"$match": {"run_id": run_id, "message_id": {"$exists": True}}},
             # Per mail and kind first: 'unique' counts mails, 'total' counts events.
-            {"$group": {"_id": {"m": "$message_id", "k": "$kind", "b": "$by_machine"}, "n": {"$sum": 1}}},
-            {"$group": {"_id": {"k": "$_id.k", "b": "$_id.b"}, "mails": {"$sum": 1}, "events": {"$sum": "$n"}}},
+            {
+                "$group": {
+                    "_id": {"m": "$message_id", "k": "$kind"},
+                    "machine": {"$sum": by_machine},
+                    "human": {"$sum": {"$subtract": [1, by_machine]}},
+                }
+            },
+            {
+                "$group": {
+                    "_id": "$_id.k",
+                    "mails": {"$sum": 1},
+                    "mails_by_people": {"$sum": {"$cond": [{"$gt": ["$human", 0]}, 1, 0]}},
+                    "by_people": {"$sum": "$human"},
+                    "by_machines": {"$sum": "$machine"},
+                }
+            },
         ]
     )
-    by_kind = {(row["_id"]["k"], bool(row["_id"].get("b"))): (row["mails"], row["events"]) for row in rows}
-    nothing = (0, 0)
-    return {
-        "delivered": by_kind.get(("delivered", False), nothing)[0],
-        "bounced": by_kind.get(("bounced", False), nothing)[0],
-        "complained": by_kind.get(("complained", False), nothing)[0],
-        "unsubscribed": by_kind.get(("unsubscribed", False), nothing)[0],
-        "unique_opens": by_kind.get(("opened", False), nothing)[0],
-        "total_opens": by_kind.get(("opened", False), nothing)[1],
-        "machine_opens": by_kind.get(("opened", True), nothing)[1],
-        "unique_clicks": by_kind.get(("clicked", False), nothing)[0],
+    kinds = {row["_id"]: row for row in rows}
+    counted = {
+        "delivered": ("delivered", "mails"),
+        "bounced": ("bounced", "mails"),
+        "complained": ("complained", "mails"),
+        "unsubscribed": ("unsubscribed", "mails"),
+        "unique_opens": ("opened", "mails_by_people"),
+        "total_opens": ("opened", "by_people"),
+        "machine_opens": ("opened", "by_machines"),
+        "unique_clicks": ("clicked", "mails_by_people"),
     }
+    return {name: kinds.get(kind, {}).get(count, 0) for name, (kind, count) in counted.items()}
 
 
 def _document(event: Event, message_id: MessageId | None, now: datetime) -> Document:

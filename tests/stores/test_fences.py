@@ -1,0 +1,145 @@
+"""Fences in a real Redis: who may call, and what is remembered."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.servers import Servers
+from mailroom.coordination.fences import Fences
+from mailroom.domain.dispatches import FenceState
+from mailroom.domain.ids import Lane, Token
+from tests.support.builders import a_claimed
+
+
+@pytest.fixture
+def fences(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Fences]:
+    made = Fences(servers.redis_url)
+    yield made
+    made.close_client()
+
+
+@pytest.fixture
+def lane(request: pytest.FixtureRequest) -> str:
+    return f"schedule/{request.node.name}"
+
+
+def cross(fences: Fences, *dispatches: object) -> list[object]:
+    verdicts, _ = fences.cross({d.claim.id: [d] for d in dispatches})  # type: ignore[attr-defined]
+    return [verdicts[d.id] for d in dispatches]  # type: ignore[attr-defined]
+
+
+def test_a_first_crossing_may_call(fences: Fences, lane: str) -> None:
+    (verdict,) = cross(fences, a_claimed(lane=lane))
+
+    assert verdict.go
+
+
+def test_the_same_claim_may_cross_again_because_its_answer_can_get_lost(fences: Fences, lane: str) -> None:
+    cross(fences, a_claimed(lane=lane))
+
+    (verdict,) = cross(fences, a_claimed(lane=lane))
+
+    assert verdict.go
+
+
+def test_another_claim_of_the_same_attempt_is_in_doubt(fences: Fences, lane: str) -> None:
+    cross(fences, a_claimed(lane=lane, claim="c1"))
+
+    (verdict,) = cross(fences, a_claimed(lane=lane, claim="c2", token=6))
+
+    assert not verdict.go
+    assert verdict.provider_id is None
+
+
+def test_a_lower_token_than_the_lane_has_seen_is_stale(fences: Fences, lane: str) -> None:
+    fences.enter({Lane(lane): Token(9)})
+
+    (verdict,) = cross(fences, a_claimed(lane=lane, token=8))
+
+    assert verdict.stale
+
+
+def test_a_new_attempt_may_cross_because_the_earlier_one_is_known_not_to_have_been_accepted(
+    fences: Fences, lane: str
+) -> None:
+    cross(fences, a_claimed(lane=lane, claim="c1", attempt=1))
+
+    (verdict,) = cross(fences, a_claimed(lane=lane, claim="c2", attempt=2))
+
+    assert verdict.go
+
+
+def test_an_old_attempt_is_in_doubt_once_a_newer_one_has_crossed(fences: Fences, lane: str) -> None:
+    cross(fences, a_claimed(lane=lane, claim="c2", attempt=2))
+
+    (verdict,) = cross(fences, a_claimed(lane=lane, claim="c1", attempt=1))
+
+    assert not verdict.go
+
+
+def test_what_was_accepted_is_never_called_again_by_any_attempt(fences: Fences, lane: str) -> None:
+    first = a_claimed(lane=lane)
+    cross(fences, first)
+    fences.close([(first, "id-1")])
+
+    (verdict,) = cross(fences, a_claimed(lane=lane, claim="c9", attempt=9, token=99))
+
+    assert verdict.provider_id == "id-1"
+
+
+def test_an_acceptance_under_another_content_is_in_doubt(fences: Fences, lane: str) -> None:
+    first = a_claimed(lane=lane)
+    cross(fences, first)
+    fences.close([(first, "id-1")])
+
+    (verdict,) = cross(fences, a_claimed(lane=lane, claim="c2", attempt=2, digest="other"))
+
+    assert (verdict.go, verdict.provider_id) == (False, None)
+
+
+def test_a_second_different_acceptance_is_told_and_the_first_one_stays(fences: Fences, lane: str) -> None:
+    first = a_claimed(lane=lane)
+    cross(fences, first)
+    fences.close([(first, "id-1")])
+
+    twice = fences.close([(a_claimed(lane=lane, claim="c2", attempt=2), "id-2")])
+
+    assert twice == {first.id: "id-1"}
+    found, _ = fences.read([(Lane(lane), first.id)])
+    assert found[first.id].provider_id == "id-1"
+
+
+def test_a_release_is_bound_to_the_claim_that_crossed(fences: Fences, lane: str) -> None:
+    cross(fences, a_claimed(lane=lane, claim="c1"))
+
+    fences.release([a_claimed(lane=lane, claim="c2")])
+
+    found, _ = fences.read([(Lane(lane), a_claimed().id)])
+    assert found[a_claimed().id].state is FenceState.CROSSED
+
+
+def test_a_released_fence_says_so(fences: Fences, lane: str) -> None:
+    claimed = a_claimed(lane=lane)
+    cross(fences, claimed)
+
+    fences.release([claimed])
+
+    found, _ = fences.read([(Lane(lane), claimed.id)])
+    assert found[claimed.id].state is FenceState.RELEASED
+
+
+def test_a_token_of_a_lane_only_grows(fences: Fences, lane: str) -> None:
+    fences.enter({Lane(lane): Token(7)})
+
+    entered, _ = fences.enter({Lane(lane): Token(6)})
+
+    assert entered == set()
+    assert fences.seen_token(Lane(lane)) == 7
+
+
+def test_a_token_keeps_every_digit_beyond_forty_bits(fences: Fences, lane: str) -> None:
+    token = Token(3 * 2**40 + 123_456_789)
+
+    fences.enter({Lane(lane): token})
+
+    assert fences.seen_token(Lane(lane)) == token

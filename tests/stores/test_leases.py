@@ -1,0 +1,120 @@
+"""Leases in a real etcd."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from local.servers import Servers
+from mailroom.coordination.leases import Leases
+from mailroom.domain.errors import Unavailable
+from mailroom.domain.ids import Lane
+from tests.support.system import wait_for
+
+Make = Callable[..., Leases]
+
+
+@pytest.fixture
+def make(servers: Servers) -> Iterator[Make]:
+    made: list[Leases] = []
+
+    def one(sender: str, **changes: object) -> Leases:
+        leases = Leases([servers.etcd_url], sender=sender, **{"ttl_s": 3, **changes})  # type: ignore[arg-type]
+        made.append(leases)
+        leases.begin()
+        return leases
+
+    yield one
+    for leases in made:
+        leases.end()
+        leases.close()
+
+
+def lanes(request: pytest.FixtureRequest, count: int = 1) -> list[Lane]:
+    return [Lane(f"schedule/{request.node.name}-{number}") for number in range(count)]
+
+
+def test_a_lane_has_one_holder(make: Make, request: pytest.FixtureRequest) -> None:
+    ann, bo = make("ann"), make("bo")
+    (lane,) = lanes(request)
+
+    first, second = ann.take([lane]), bo.take([lane])
+
+    assert list(first.revisions) == [lane]
+    assert second.revisions == {}
+
+
+def test_the_next_holder_of_a_lane_has_a_higher_revision(make: Make, request: pytest.FixtureRequest) -> None:
+    ann, bo = make("ann"), make("bo")
+    (lane,) = lanes(request)
+    first = ann.take([lane]).revisions[lane]
+    ann.release([lane])
+
+    assert bo.take([lane]).revisions[lane] > first
+
+
+def test_hundreds_of_lanes_are_taken_at_once_and_each_by_one(make: Make, request: pytest.FixtureRequest) -> None:
+    ann, bo = make("ann"), make("bo")
+    wanted = lanes(request, 230)
+
+    mine = ann.take(wanted[:120]).revisions
+    rest = bo.take(wanted).revisions
+
+    assert set(mine) == set(wanted[:120])
+    assert set(rest) == set(wanted[120:])
+
+
+def test_a_lane_of_a_holder_that_went_away_is_free_after_its_lease(make: Make, request: pytest.FixtureRequest) -> None:
+    ann, bo = make("ann", ttl_s=2), make("bo")
+    (lane,) = lanes(request)
+    ann.take([lane])
+
+    def taken() -> bool:
+        bo.keep_alive()
+        return bool(bo.take([lane]).revisions)
+
+    wait_for(taken, within_s=8, what="the dead holder's lane is free")
+
+
+def test_a_lease_is_believed_only_until_its_own_deadline(make: Make) -> None:
+    clock = [100.0]
+    ann = make("ann", ttl_s=10, monotonic=lambda: clock[0])
+
+    assert ann.held
+    clock[0] = 100 + 10 - 2
+    assert not ann.held
+
+
+def test_renewing_moves_the_deadline_from_the_moment_it_was_sent(make: Make) -> None:
+    clock = [100.0]
+    ann = make("ann", ttl_s=10, monotonic=lambda: clock[0])
+    clock[0] = 105.0
+
+    assert ann.keep_alive()
+    assert ann.deadline == 105 + 10 - 2
+
+
+def test_a_revoked_lease_is_noticed_by_renewing_and_by_asking(make: Make, servers: Servers) -> None:
+    ann = make("ann")
+    assert ann.confirm()
+    ann._client.revoke_lease(ann._lease_id)
+
+    assert not ann.confirm()
+    assert not ann.keep_alive()
+    assert not ann.held
+
+
+def test_releasing_leaves_another_holders_lane_alone(make: Make, request: pytest.FixtureRequest) -> None:
+    ann, bo = make("ann"), make("bo")
+    (lane,) = lanes(request)
+    ann.take([lane])
+
+    bo.release([lane])
+
+    assert bo.take([lane]).revisions == {}
+
+
+def test_an_etcd_that_is_away_is_unavailable_within_a_bounded_time() -> None:
+    leases = Leases(["http://127.0.0.1:1"], sender="ann", ttl_s=3)
+
+    with pytest.raises(Unavailable):
+        leases.begin()

@@ -1,0 +1,255 @@
+"""Schedules in a real MongoDB: stored whole or not at all, edited by versions, planned under a token."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from mailroom.domain.errors import (
+    IdempotencyMismatch,
+    InvalidInput,
+    ScheduleEnded,
+    ScheduleNotActive,
+    ScheduleNotFound,
+    StaleEdit,
+    StaleToken,
+)
+from mailroom.domain.ids import ScheduleId, Token, schedule_lane
+from mailroom.domain.runs import RunState
+from mailroom.domain.schedules import ScheduleState
+from mailroom.services import planning, running, scheduling
+from mailroom.storage import lanes
+from mailroom.storage.database import Db, server_now
+from tests.support.builders import a_draft, make_due, recipients, stored_schedule
+
+HOUR = timedelta(hours=1)
+
+
+def hold(db: Db, *ids: ScheduleId, token: int = 1) -> dict[ScheduleId, Token]:
+    """The lanes of these schedules, held with a token, as a sender would."""
+    lanes.raise_tokens(db, {schedule_lane(id_): Token(token) for id_ in ids}, "tests", now=server_now(db))
+    return {id_: Token(token) for id_ in ids}
+
+
+def runs_of(db: Db, id_: ScheduleId) -> list[Any]:
+    return list(reversed(running.page(db, schedule_id=id_, before=None, limit=100)))
+
+
+def expand_all(db: Db, held: dict[ScheduleId, Token]) -> None:
+    while planning.expand(db, held, now=server_now(db)):
+        pass
+
+
+def test_a_refused_schedule_leaves_nothing_behind(db: Db) -> None:
+    with pytest.raises(InvalidInput):
+        scheduling.create(db, a_draft(text="{{ unknown }}"), owner="tests")
+
+    assert [db[name].count_documents({}) for name in ("schedules", "contents", "recipients", "audiences")] == [0] * 4
+
+
+def test_the_same_key_makes_one_schedule_even_when_asked_at_once(db: Db) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: scheduling.create(db, a_draft(), owner="ann", key="k"), range(8)))
+
+    assert len({stored.schedule.id for stored, _ in made}) == 1
+    assert sum(new for _, new in made) == 1
+    assert db.schedules.count_documents({}) == 1
+
+
+def test_the_same_key_with_another_body_is_refused(db: Db) -> None:
+    scheduling.create(db, a_draft(), owner="ann", key="k")
+
+    with pytest.raises(IdempotencyMismatch):
+        scheduling.create(db, a_draft(name="Another"), owner="ann", key="k")
+
+
+def test_two_owners_may_use_the_same_key(db: Db) -> None:
+    first, _ = scheduling.create(db, a_draft(), owner="ann", key="k")
+    second, _ = scheduling.create(db, a_draft(), owner="bo", key="k")
+
+    assert first.schedule.id != second.schedule.id
+
+
+def test_an_edit_of_a_version_that_is_not_the_current_one_is_refused(db: Db) -> None:
+    schedule = stored_schedule(db)
+    scheduling.edit(db, schedule.id, {"name": "First"}, seen_version=1)
+
+    with pytest.raises(StaleEdit):
+        scheduling.edit(db, schedule.id, {"name": "Second"}, seen_version=1)
+
+    assert scheduling.get(db, schedule.id).schedule.name == "First"
+
+
+def test_content_is_that_of_the_due_instant_not_of_the_moment_of_planning(db: Db) -> None:
+    schedule = stored_schedule(db, misfire={"policy": "run_all", "grace_s": 60})
+    make_due(db, schedule, since=1.5 * HOUR)
+    held = hold(db, schedule.id)
+
+    scheduling.edit(db, schedule.id, {"subject": "New"}, seen_version=None)
+    planning.plan_due(db, held, now=server_now(db) + HOUR)
+
+    assert [run.revision for run in runs_of(db, schedule.id)] == [1, 2]
+
+
+def test_changing_the_rule_decides_first_what_was_due_under_the_old_one(db: Db) -> None:
+    schedule = stored_schedule(db, misfire={"policy": "run_all", "grace_s": 60})
+    first = make_due(db, schedule, since=2.5 * HOUR)
+
+    scheduling.edit(
+        db, schedule.id, {"recurrence": {"kind": "every", "seconds": 60, "time_zone": "UTC"}}, seen_version=1
+    )
+
+    assert [run.due_at for run in runs_of(db, schedule.id)] == [first, first + HOUR]
+
+
+def test_the_instants_of_a_pause_are_one_record(db: Db) -> None:
+    schedule = stored_schedule(db)
+    scheduling.pause(db, schedule.id)
+    first = make_due(db, schedule, since=3.5 * HOUR)
+
+    scheduling.resume(db, schedule.id)
+
+    (record,) = runs_of(db, schedule.id)
+    assert (record.state, record.reason, record.instants) == (RunState.SKIPPED, "paused", 3)
+    assert (record.due_at, record.due_through) == (first, first + 2 * HOUR)
+    assert scheduling.get(db, schedule.id).schedule.state is ScheduleState.ACTIVE
+
+
+def test_skipping_the_next_run_records_it_and_moves_on(db: Db) -> None:
+    schedule = stored_schedule(db)
+
+    after, record = scheduling.skip_next(db, schedule.id)
+
+    assert (record.due_at, record.reason) == (schedule.next_run_at, "asked")
+    assert after.next_run_at == schedule.next_run_at + HOUR
+
+
+def test_a_run_asked_for_twice_with_one_key_is_one_run_and_does_not_count(db: Db) -> None:
+    schedule = stored_schedule(db)
+
+    first, new = scheduling.run_now(db, schedule.id, owner="ann", key="k")
+    second, again = scheduling.run_now(db, schedule.id, owner="ann", key="k")
+
+    assert (first.id, new, again) == (second.id, True, False)
+    assert scheduling.get(db, schedule.id).schedule.decided == 0
+
+
+def test_what_is_archived_runs_no_more(db: Db) -> None:
+    schedule = stored_schedule(db)
+    scheduling.archive(db, schedule.id)
+    make_due(db, schedule, since=2 * HOUR)
+
+    moved = planning.plan_due(db, hold(db, schedule.id), now=server_now(db))
+
+    assert moved == 0
+    with pytest.raises(ScheduleEnded):
+        scheduling.run_now(db, schedule.id, owner="ann", key="k")
+    with pytest.raises(ScheduleNotActive):
+        scheduling.pause(db, schedule.id)
+
+
+def test_a_paused_schedule_plans_no_run(db: Db) -> None:
+    schedule = stored_schedule(db)
+    scheduling.pause(db, schedule.id)
+    make_due(db, schedule, since=2 * HOUR)
+
+    assert planning.plan_due(db, hold(db, schedule.id), now=server_now(db)) == 0
+
+
+def test_planning_again_after_a_crash_continues_where_it_stopped(db: Db) -> None:
+    schedule = stored_schedule(db, recipients=recipients(2_500))
+    make_due(db, schedule, since=1.01 * HOUR)
+    held = hold(db, schedule.id)
+    planning.plan_due(db, held, now=server_now(db))
+    planning.expand(db, held, now=server_now(db))
+
+    expand_all(db, hold(db, schedule.id, token=2))  # the next holder
+
+    (run,) = runs_of(db, schedule.id)
+    assert (run.state, run.chunks) == (RunState.PLANNED, 3)
+    assert db.messages.count_documents({"run_id": run.id}) == 2_500
+    assert sorted(d["messages"] for d in db.dispatches.find({"run_id": run.id})) == [500, 1000, 1000]
+
+
+def test_a_holder_that_was_overtaken_plans_nothing(db: Db) -> None:
+    schedule = stored_schedule(db)
+    make_due(db, schedule, since=1.01 * HOUR)
+    old = hold(db, schedule.id, token=1)
+    hold(db, schedule.id, token=2)
+
+    with pytest.raises(StaleToken):
+        planning.plan_due(db, old, now=server_now(db))
+
+    assert runs_of(db, schedule.id) == []
+
+
+def test_a_lower_token_cannot_take_a_lane_back(db: Db) -> None:
+    schedule = stored_schedule(db)
+    hold(db, schedule.id, token=5)
+
+    taken = lanes.raise_tokens(db, {schedule_lane(schedule.id): Token(4)}, "late", now=server_now(db))
+
+    assert taken == set()
+
+
+def test_a_cancelled_run_gets_no_further_chunk_and_sends_nothing(db: Db) -> None:
+    schedule = stored_schedule(db, recipients=recipients(2_500))
+    make_due(db, schedule, since=1.01 * HOUR)
+    held = hold(db, schedule.id)
+    planning.plan_due(db, held, now=server_now(db))
+    planning.expand(db, held, now=server_now(db))
+    (run,) = runs_of(db, schedule.id)
+
+    running.cancel(db, run.id)
+    expand_all(db, held)
+
+    assert {d["state"] for d in db.dispatches.find({"run_id": run.id})} == {"cancelled"}
+    assert {m["state"] for m in db.messages.find({"run_id": run.id})} == {"cancelled"}
+    assert db.messages.count_documents({"run_id": run.id}) == 1_000
+
+
+def test_a_recipient_whose_mail_cannot_be_rendered_does_not_sink_the_others(db: Db) -> None:
+    people = recipients(3)
+    people[1]["variables"]["city"] = None
+    schedule = stored_schedule(db, recipients=people, text="{{ city|upper if city else 1 / 0 }}", html="")
+    make_due(db, schedule, since=1.01 * HOUR)
+    held = hold(db, schedule.id)
+
+    planning.plan_due(db, held, now=server_now(db))
+    expand_all(db, held)
+
+    states = {m["address"]: (m["state"], m.get("reason", "")) for m in db.messages.find()}
+    assert states["reader-1@example.org"] == ("failed", "text: division by zero")
+    assert states["reader-0@example.org"][0] == states["reader-2@example.org"][0] == "queued"
+
+
+def test_a_suppressed_address_gets_nothing(db: Db) -> None:
+    schedule = stored_schedule(db, recipients=recipients(2))
+    db.suppressions.insert_one({"_id": "reader-0@example.org", "reason": "complained"})
+    make_due(db, schedule, since=1.01 * HOUR)
+    held = hold(db, schedule.id)
+
+    planning.plan_due(db, held, now=server_now(db))
+    expand_all(db, held)
+
+    states = {m["address"]: m["state"] for m in db.messages.find()}
+    assert states == {"reader-0@example.org": "suppressed", "reader-1@example.org": "queued"}
+    assert db.dispatches.find_one()["messages"] == 1
+
+
+def test_every_due_instant_gives_one_run_however_many_plan_at_once(db: Db) -> None:
+    ids = [stored_schedule(db, name=f"S{n}").id for n in range(20)]
+    for id_ in ids:
+        make_due(db, scheduling.get(db, id_).schedule, since=1.01 * HOUR)
+    held = hold(db, *ids)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: planning.plan_due(db, held, now=server_now(db)), range(8)))
+
+    assert db.runs.count_documents({}) == 20
+
+
+def test_a_schedule_that_does_not_exist_is_not_found(db: Db) -> None:
+    with pytest.raises(ScheduleNotFound):
+        scheduling.pause(db, ScheduleId("sch_none"))
