@@ -114,8 +114,8 @@ def _counted(system: System, options: argparse.Namespace) -> dict[str, object]:
 
 def _equal(system: System, run: RunId) -> bool:
     """The report against a recount of the raw events."""
-    report = _as_dict(reporting.run_report(system.db, run)[1])
-    return all(report[name] == count for name, count in reporting.recount(system.db, run).items())
+    reported, recounted = reporting.audit(system.db, run)
+    return reported == recounted
 
 
 def _as_dict(report: Report) -> dict[str, int]:

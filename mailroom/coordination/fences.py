@@ -6,6 +6,7 @@ is not the one under which the lane was entered, 'no fence' means *forgotten*, a
 """
 
 import contextlib
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +24,8 @@ from mailroom.domain.ids import ClaimId, DispatchId, Lane, Token
 KEPT_FOR: Final = timedelta(days=90)
 _TTL_MS: Final = int(KEPT_FOR.total_seconds() * 1000)
 _CALL_S: Final = 3.0
+_MARK: Final = "mailroom:memory"
+_HEAD: Final = 4  # answers that tell the identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Fences:
         )
 
     def memory(self) -> str:
-        """Redis' identity: it changes when Redis restarts, fails over, or is replaced."""
+        """Redis' identity: it changes when Redis restarts, fails over, is replaced or emptied."""
         with _answers(), self._redis.pipeline(transaction=True) as pipe:
             _ask_identity(pipe)
             return _identity(pipe.execute())
@@ -61,7 +64,7 @@ class Fences:
             for lane, token in tokens.items():
                 self._enter(keys=[_lane_key(lane)], args=[token, _TTL_MS], client=pipe)
             answers = pipe.execute()
-        return {lane for lane, ours in zip(tokens, answers[2:], strict=True) if ours}, _identity(answers)
+        return {lane for lane, ours in zip(tokens, answers[_HEAD:], strict=True) if ours}, _identity(answers)
 
     def cross(self, claims: Mapping[ClaimId, Sequence[Claimed]]) -> tuple[dict[DispatchId, Verdict], str]:
         """Cross the fences of claimed dispatches. Returns a verdict for each, and Redis' identity."""
@@ -76,7 +79,7 @@ class Fences:
                 self._cross(keys=keys, args=args, client=pipe)
             answers = pipe.execute()
         verdicts: dict[DispatchId, Verdict] = {}
-        for dispatches, words in zip(claims.values(), answers[2:], strict=True):
+        for dispatches, words in zip(claims.values(), answers[_HEAD:], strict=True):
             for claimed, word in zip(dispatches, words, strict=True):
                 verdicts[claimed.id] = _verdict(word)
         return verdicts, _identity(answers)
@@ -116,7 +119,7 @@ class Fences:
             for lane, dispatch in dispatches:
                 pipe.hgetall(_fence_key(lane, dispatch))
             answers = pipe.execute()
-        fences = {dispatch: _fence(found) for (_, dispatch), found in zip(dispatches, answers[2:], strict=True)}
+        fences = {dispatch: _fence(found) for (_, dispatch), found in zip(dispatches, answers[_HEAD:], strict=True)}
         return fences, _identity(answers)
 
     def seen_token(self, lane: Lane) -> int:
@@ -138,13 +141,17 @@ def _fence_key(lane: Lane, dispatch: DispatchId) -> str:
 
 
 def _ask_identity(pipe: Any) -> None:
+    """Four answers at the head of a transaction. The mark is ours: a Redis that was emptied while it ran keeps its run
+    id, but has lost the mark, and whoever asks first sets another one."""
+    pipe.set(_MARK, secrets.token_hex(8), nx=True)
+    pipe.get(_MARK)
     pipe.info("server")
     pipe.info("replication")
 
 
 def _identity(answers: Sequence[Any]) -> str:
-    server, replication = answers[0], answers[1]
-    return f"{server['run_id']}:{replication.get('master_replid', '')}"
+    _, mark, server, replication = answers[:_HEAD]
+    return f"{server['run_id']}:{replication.get('master_replid', '')}:{mark}"
 
 
 def _verdict(word: str) -> Verdict:

@@ -1,5 +1,6 @@
 """Reports: the counts of runs and schedules, and how they went over time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -8,7 +9,7 @@ from mailroom.domain.ids import RunId, ScheduleId
 from mailroom.domain.reports import Report
 from mailroom.domain.runs import Run, RunState
 from mailroom.storage import events, messages, runs, schedules
-from mailroom.storage.database import Db
+from mailroom.storage.database import Db, snapshot
 
 RUNS_IN_A_REPORT: Final = 50
 
@@ -28,9 +29,10 @@ def run_report(db: Db, run_id: RunId) -> tuple[Run, Report]:
     return run, reports_of(db, [run])[run_id]
 
 
-def reports_of(db: Db, some_runs: list[Run]) -> dict[RunId, Report]:
+def reports_of(db: Db, some_runs: Sequence[Run]) -> dict[RunId, Report]:
     """The counts of these runs. While a run is in planning, its recipients are those that it will have."""
-    found = messages.report(db, [run.id for run in some_runs])
+    with snapshot(db) as session:
+        found = messages.report(db, [run.id for run in some_runs], session)
     return {run.id: _with_recipients(run, found[run.id]) for run in some_runs}
 
 
@@ -53,9 +55,12 @@ def opens_of_run(db: Db, run_id: RunId) -> list[tuple[datetime, int]]:
     return messages.opens_by_hour(db, [run_id])
 
 
-def recount(db: Db, run_id: RunId) -> dict[str, int]:
-    """The counts that come from events, counted again from the raw events."""
-    return events.recount(db, run_id)
+def audit(db: Db, run_id: RunId) -> tuple[dict[str, int], dict[str, int]]:
+    """The counts that come from events, as the report has them and counted again from the raw events: of one moment."""
+    with snapshot(db) as session:
+        recounted = events.recount(db, run_id, session)
+        report = messages.report(db, [run_id], session)[run_id]
+    return {name: getattr(report, name) for name in recounted}, recounted
 
 
 def _with_recipients(run: Run, report: Report) -> Report:

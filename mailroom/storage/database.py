@@ -4,8 +4,9 @@ Writes are acknowledged by a journaled majority, reads see what a majority has. 
 its time raises Unavailable (see `guarded`), and the driver repeats a write only under its own once-only numbers.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -80,6 +81,16 @@ def in_transaction(db: Db, work: Callable[[Session], R]) -> R:
         return session.with_transaction(
             work, read_concern=ReadConcern("snapshot"), write_concern=MAJORITY, max_commit_time_ms=10_000
         )
+
+
+@contextlib.contextmanager
+def snapshot(db: Db) -> Iterator[Session]:
+    """A session whose reads all see the database at one moment.
+
+    Without it a count that walks an index misses a document that moves within the index meanwhile.
+    """
+    with db.client.start_session(snapshot=True) as session:
+        yield session
 
 
 @guarded

@@ -65,8 +65,9 @@ def of_message(db: Db, message_id: MessageId) -> list[Mapping[str, Any]]:
 
 
 @guarded
-def recount(db: Db, run_id: RunId) -> dict[str, int]:
-    """A run's counts straight from the raw events, independent of what stands in the messages."""
+def recount(db: Db, run_id: RunId, session: Session) -> dict[str, int]:
+    """A run's counts straight from the raw events, independent of what stands in the messages, at the moment of the
+    snapshot."""
     by_machine: Document = {"$cond": ["$by_machine", 1, 0]}
     rows = db.events.aggregate(
         [
@@ -88,7 +89,8 @@ def recount(db: Db, run_id: RunId) -> dict[str, int]:
                     "by_machines": {"$sum": "$machine"},
                 }
             },
-        ]
+        ],
+        session=session,
     )
     kinds = {row["_id"]: row for row in rows}
     counted = {

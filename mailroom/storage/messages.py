@@ -91,8 +91,8 @@ def apply_effects(db: Db, effects: Sequence[tuple[MessageId, Effect]], *, sessio
 
 
 @guarded
-def report(db: Db, runs: Sequence[RunId]) -> dict[RunId, Report]:
-    """The counts of each run, from the facts and states of its messages."""
+def report(db: Db, runs: Sequence[RunId], session: Session) -> dict[RunId, Report]:
+    """The counts of each run, from the facts and states of its messages, at the moment of the snapshot."""
     rows = db.messages.aggregate(
         [
             {"$match": {"run_id": {"$in": list(runs)}}},
@@ -108,7 +108,8 @@ def report(db: Db, runs: Sequence[RunId]) -> dict[RunId, Report]:
                     **{state: {"$sum": {"$cond": [{"$eq": ["$state", state]}, 1, 0]}} for state in _STATES},
                 }
             },
-        ]
+        ],
+        session=session,
     )
     found = {RunId(row.pop("_id")): Report(**row) for row in rows}
     return {run: found.get(run, Report()) for run in runs}
