@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from mailroom.domain.dispatches import Claimed
-from mailroom.domain.outcomes import Outcome, Refusal, Refused
+from mailroom.domain.outcomes import InDoubt, Outcome, Refusal, Refused
 from mailroom.providers.base import Adapter, Request, call
 from mailroom.providers.connection import LiveConnection
 from mailroom.services.recording import Result
@@ -46,7 +46,13 @@ class Callers:
         self._pool.shutdown(wait=True)
 
     def _run(self, job: Job) -> None:
-        outcome = self._call(job)
+        try:
+            outcome = self._call(job)
+        except Exception as error:
+            # A bug of ours, after which nobody can say whether the request left: hold it, and say it loudly.
+            log.exception("call_failed", dispatch_id=job.claimed.id)
+            job.connection.close()
+            outcome = InDoubt(f"{type(error).__name__} during the call")
         self._done(job, Result(job.claimed, outcome))
 
     def _call(self, job: Job) -> Outcome:

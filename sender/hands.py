@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mailroom.domain.dispatches import Claimed
-from mailroom.domain.ids import DispatchId, Lane, ScheduleId, Token
+from mailroom.domain.ids import ClaimId, DispatchId, Lane, ScheduleId, Token
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class Hands:
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _lanes: dict[Lane, _Lane] = field(default_factory=dict)
-    _dispatches: dict[DispatchId, Lane] = field(default_factory=dict)
+    _dispatches: dict[tuple[DispatchId, ClaimId], Lane] = field(default_factory=dict)
 
     def take_lanes(self, tokens: Mapping[Lane, Token], *, at: float) -> None:
         with self._lock:
@@ -31,6 +31,14 @@ class Hands:
         with self._lock:
             for lane in lanes:
                 self._lanes.pop(lane, None)
+
+    def drop_stale(self, stale: Mapping[Lane, Token]) -> None:
+        """Drop lanes whose token is still the stale one; one that was taken anew since is ours."""
+        with self._lock:
+            for lane, token in stale.items():
+                held = self._lanes.get(lane)
+                if held is not None and held.token == token:
+                    del self._lanes[lane]
 
     def drop_all_lanes(self) -> None:
         with self._lock:
@@ -64,13 +72,18 @@ class Hands:
     def take(self, claimed: Iterable[Claimed]) -> None:
         with self._lock:
             for dispatch in claimed:
-                self._dispatches[dispatch.id] = dispatch.claim.lane
+                self._dispatches[dispatch.id, dispatch.claim.id] = dispatch.claim.lane
 
-    def put_down(self, dispatches: Iterable[DispatchId]) -> None:
+    def put_down(self, claimed: Iterable[Claimed]) -> None:
+        """Put down these claims; the same dispatch under a newer claim stays in hand."""
         with self._lock:
-            for dispatch in dispatches:
-                self._dispatches.pop(dispatch, None)
+            for dispatch in claimed:
+                self._dispatches.pop((dispatch.id, dispatch.claim.id), None)
 
-    def in_hand(self) -> frozenset[DispatchId]:
+    def claims_in_hand(self) -> frozenset[ClaimId]:
         with self._lock:
-            return frozenset(self._dispatches)
+            return frozenset(claim for _, claim in self._dispatches)
+
+    def in_hand(self) -> int:
+        with self._lock:
+            return len(self._dispatches)

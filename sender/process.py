@@ -57,7 +57,7 @@ class Sender:
         self._hands = Hands()
         self._progress = threading.Event()  # a call has ended: there is room for another one
         self._connections = Connections(self._back.adapter.connection, limit=sending.concurrency)
-        self._recorder = Recorder(self._back, self._hands, delays=sending.retry_delays, stale=self._hands.drop_lanes)
+        self._recorder = Recorder(self._back, self._hands, delays=sending.retry_delays)
         self._callers = Callers(
             self._back.adapter,
             threads=sending.concurrency,
@@ -67,6 +67,8 @@ class Sender:
         self._pump = Pump(self._back, self._hands, self._connections, self._callers, self._recorder, sender=name)
 
     def run(self, stop: threading.Event) -> None:
+        """Raises MisconfiguredStore before anything is sent."""
+        self._check_stores(stop)
         log.info("sender_started")
         duties = start_duties(self._back)
         self._recorder.start()
@@ -78,6 +80,17 @@ class Sender:
             duties.shutdown(wait=False)
             self._close()
             log.info("sender_stopped")
+
+    def _check_stores(self, stop: threading.Event) -> None:
+        """Wait until Redis answers, and refuse one that may throw fences away."""
+        while not stop.is_set():
+            try:
+                self._back.fences.check_eviction()
+            except Unavailable as error:
+                log.warning("sender_waits", error=str(error))
+                stop.wait(_AWAY_S)
+            else:
+                return
 
     def _one_round(self, stop: threading.Event) -> None:
         try:
@@ -102,10 +115,10 @@ class Sender:
         self._progress.set()
 
     def _drain(self) -> None:
-        log.info("sender_draining", in_hand=len(self._hands.in_hand()))
+        log.info("sender_draining", in_hand=self._hands.in_hand())
         self._callers.finish()
         if not self._recorder.finish(within_s=_WRITE_S):
-            log.error("outcomes_left_unwritten", in_hand=len(self._hands.in_hand()))
+            log.error("outcomes_left_unwritten", in_hand=self._hands.in_hand())
         try:
             self._back.leases.release(list(self._hands.tokens()))
         except Unavailable as error:

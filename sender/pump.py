@@ -5,7 +5,7 @@ All of this is one thread on purpose: what is claimed here is in hand before any
 
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -13,11 +13,11 @@ import structlog
 
 from mailroom.assembly import Back
 from mailroom.domain.dispatches import Claimed
-from mailroom.domain.errors import StaleToken
-from mailroom.domain.ids import Lane
+from mailroom.domain.errors import StaleToken, Unavailable
+from mailroom.domain.ids import DispatchId, Lane, Token, schedule_lane
 from mailroom.domain.outcomes import Accepted, InDoubt, Refusal, Refused
 from mailroom.providers.base import Request
-from mailroom.services import claiming, planning, preparing, recording
+from mailroom.services import claiming, planning, preparing
 from mailroom.services.recording import Result
 from mailroom.services.server_time import read_clocks
 from mailroom.services.take_over import take_over
@@ -30,6 +30,7 @@ log = structlog.get_logger()
 LANES_A_STEP: Final = 200
 LOOK_FOR_LANES_S: Final = 0.1  # lateness is at most about this, and four small questions a look are the price
 TAKE_OVER_S: Final = 1.0
+SET_ASIDE_S: Final = 60.0
 GIVE_BACK_S: Final = 1.5  # a lane with nothing to do is kept this long: its next chunk may be on the way
 
 
@@ -40,7 +41,8 @@ class Pump:
         self._back, self._hands, self._sender = back, hands, sender
         self._connections, self._callers, self._recorder = connections, callers, recorder
         self._memory = ""  # Redis' identity under which every held lane was entered
-        self._looked_at = self._judged_at = 0.0
+        self._look_at = self._judged_at = 0.0
+        self._set_aside: dict[Lane, float] = {}
         self._most_lanes = back.settings.sending.schedules_per_sender
 
     def step(self) -> bool:
@@ -48,20 +50,27 @@ class Pump:
         if not self._back.leases.held:
             self._begin_anew()
         clocks = read_clocks(self._back.db)
+        duties = [self._take_lanes, self._take_over, self._send, self._give_back_idle_lanes]
+        if clocks.trustworthy:
+            duties.insert(1, self._plan)
+        else:
+            log.error("host_clock_is_off", ahead_s=round(clocks.host_ahead.total_seconds(), 2), plans="nothing")
+        return sum([self._do(duty, clocks.now) for duty in duties]) > 0
+
+    def _do(self, duty: Callable[[datetime], int], now: datetime) -> int:
+        """One duty; a lane lost in it, or a bug, must not keep the others from being done. Raises Unavailable."""
         try:
-            worked = self._take_lanes(clocks.now)
-            if clocks.trustworthy:
-                worked += self._plan(clocks.now)
-            else:
-                log.error("host_clock_is_off", ahead_s=round(clocks.host_ahead.total_seconds(), 2), plans="nothing")
-            worked += self._take_over(clocks.now)
-            worked += self._send(clocks.now)
-            self._give_back_idle_lanes()
+            return duty(now)
         except StaleToken as error:
             log.warning("lane_lost", lane=error.lane, token=error.token)
-            self._hands.drop_lanes([Lane(error.lane)])
-            worked = 1
-        return worked > 0
+            self._hands.drop_stale({Lane(error.lane): Token(error.token)})
+            return 1
+        except Unavailable:
+            raise
+        except Exception:
+            # Everything in hand is guarded by its claim and its fence, so going on is sound; say it loudly.
+            log.exception("duty_failed", duty=duty.__name__)
+            return 0
 
     def _begin_anew(self) -> None:
         """A new lease; what was held under the old one is no longer ours to begin anything in."""
@@ -73,11 +82,14 @@ class Pump:
 
     def _take_lanes(self, now: datetime) -> int:
         room = self._most_lanes - len(self._hands.tokens())
-        if room <= 0 or time.monotonic() - self._looked_at < LOOK_FOR_LANES_S:
+        if room <= 0 or time.monotonic() < self._look_at:
             return 0
-        self._looked_at = time.monotonic()
-        held = list(self._hands.tokens())
-        wanted = claiming.lanes_wanting_work(self._back.db, now=now, limit=3 * LANES_A_STEP, leave_out=held)
+        started = time.monotonic()
+        self._set_aside = {lane: until for lane, until in self._set_aside.items() if until > started}
+        left_out = [*self._hands.tokens(), *self._set_aside]
+        wanted = claiming.lanes_wanting_work(self._back.db, now=now, limit=3 * LANES_A_STEP, leave_out=left_out)
+        # A look gets slower with what is waiting in all: it may take a tenth of the time.
+        self._look_at = started + max(LOOK_FOR_LANES_S, 10 * (time.monotonic() - started))
         if not wanted:
             return 0
         # Senders that look at the same moment see the same lanes: each begins somewhere else.
@@ -104,11 +116,15 @@ class Pump:
         held = self._hands.schedules()
         if not held:
             return 0
-        moved = planning.plan_due(self._back.db, held, now=now)
-        moved += planning.expand(self._back.db, held, now=now)
-        if moved:
-            self._hands.note_activity(self._hands.tokens(), at=time.monotonic())
-        return moved
+        done = planning.plan_due(self._back.db, held, now=now) + planning.expand(self._back.db, held, now=now)
+        at = time.monotonic()
+        self._hands.note_activity(map(schedule_lane, done.moved), at=at)
+        for lane in map(schedule_lane, done.broken):
+            # A schedule that cannot be planned waits, and leaves room for the others.
+            self._set_aside[lane] = at + SET_ASIDE_S
+            self._hands.drop_lanes([lane])
+            self._back.leases.release([lane])
+        return len(done.moved)
 
     def _take_over(self, now: datetime) -> int:
         """Judge what stands in `sending` in our lanes and is not in our hands."""
@@ -118,29 +134,21 @@ class Pump:
         held = self._hands.tokens()
         if not held:
             return 0
-        back = self._back
-        recording.finish_planned_runs(back.db, list(self._hands.schedules()), now=now)
-        return take_over(
-            back.db,
-            back.fences,
-            held,
-            self._hands.in_hand(),
-            sender=self._sender,
-            provider=back.adapter.name,
-            now=now,
-        )
+        in_hand = self._hands.claims_in_hand()
+        return take_over(self._back.db, self._back.fences, held, in_hand, sender=self._sender, now=now)
 
     def _send(self, now: datetime) -> int:
         """Connections first, then claim no more than these can carry, load, build, fence, hand over."""
-        held = self._hands.tokens()
-        if not held or not self._connections.room():
+        held, room = self._hands.tokens(), self._connections.room()
+        if not held or not room:
             return 0
-        waiting = claiming.count_claimable(self._back.db, held, now=now, most=self._connections.room())
+        waiting = claiming.claimable(self._back.db, held, now=now, most=room)
         if not waiting:
             return 0
-        connections = self._connections.lend(waiting, self._back.leases.confirm)
+        count = sum(len(ids) for ids in waiting.values())
+        connections = self._connections.lend(count, self._back.leases.confirm)
         try:
-            claimed = self._claim(len(connections), now) if connections else []
+            claimed = self._claim(_first(waiting, len(connections)), held, now) if connections else []
             ready = self._prepare(claimed)
             going = self._cross(ready)
         except BaseException:
@@ -151,17 +159,15 @@ class Pump:
             self._callers.start(Job(dispatch, ready[dispatch], connection))
         for connection in connections[len(going) :]:
             self._connections.give_back(connection)
+        self._hands.note_activity({dispatch.claim.lane for dispatch in going}, at=time.monotonic())
         return len(going)
 
-    def _claim(self, most: int, now: datetime) -> list[Claimed]:
+    def _claim(
+        self, wanted: Mapping[Lane, Sequence[DispatchId]], held: Mapping[Lane, Token], now: datetime
+    ) -> list[Claimed]:
+        back = self._back
         claimed = claiming.claim(
-            self._back.db,
-            self._hands.tokens(),
-            memory=self._memory,
-            sender=self._sender,
-            provider=self._back.adapter.name,
-            capacity=most,
-            now=now,
+            back.db, wanted, held, memory=self._memory, sender=self._sender, provider=back.adapter.name, now=now
         )
         self._hands.take(claimed)
         return claimed
@@ -186,11 +192,11 @@ class Pump:
         except BaseException as error:
             self._hand_back(ready, f"the fence could not be crossed: {error}")
             raise
-        self._recorder.hand_in(Result(c, Accepted(provider_id)) for c, provider_id in crossing.accepted_before)
+        self._recorder.hand_in(Result(c, Accepted(id_, attempt)) for c, attempt, id_ in crossing.accepted_before)
         self._recorder.hand_in(Result(c, InDoubt("its fence was crossed before")) for c in crossing.in_doubt)
         self._hand_back(crossing.forgotten, "Redis changed between claim and call")
-        self._hands.drop_lanes({c.claim.lane for c in crossing.stale})
-        self._hands.put_down(c.id for c in crossing.stale)  # its newer holder has judged it, or will
+        self._hands.drop_stale({c.claim.lane: c.claim.token for c in crossing.stale})
+        self._hands.put_down(crossing.stale)  # its newer holder has judged it, or will
         if crossing.forgotten:
             self._remember(self._back.fences.memory())
         return crossing.go
@@ -198,8 +204,19 @@ class Pump:
     def _hand_back(self, claimed: Iterable[Claimed], why: str) -> None:
         self._recorder.hand_in(Result(c, Refused(Refusal.NOT_CALLED, why)) for c in claimed)
 
-    def _give_back_idle_lanes(self) -> None:
+    def _give_back_idle_lanes(self, _now: datetime) -> int:
         idle = self._hands.idle_lanes(before=time.monotonic() - GIVE_BACK_S)
         if idle:
             self._hands.drop_lanes(idle)
             self._back.leases.release(idle)
+        return 0
+
+
+def _first(waiting: Mapping[Lane, Sequence[DispatchId]], most: int) -> dict[Lane, list[DispatchId]]:
+    """No more than `most` of these dispatches, lanes in turn."""
+    chosen: dict[Lane, list[DispatchId]] = {}
+    for lane, dispatches in waiting.items():
+        if most > 0:
+            chosen[lane] = list(dispatches[:most])
+            most -= len(chosen[lane])
+    return chosen

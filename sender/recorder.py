@@ -4,7 +4,7 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -12,7 +12,6 @@ import structlog
 
 from mailroom.assembly import Back
 from mailroom.domain.errors import Unavailable
-from mailroom.domain.ids import Lane
 from mailroom.services.recording import Result, record
 from mailroom.services.server_time import server_now
 from sender.hands import Hands
@@ -20,16 +19,14 @@ from sender.hands import Hands
 log = structlog.get_logger()
 _AT_ONCE: Final = 500
 _WAIT_S: Final = 0.5
+_MOST_WAIT_S: Final = 10.0
 
 
 class Recorder:
-    """Results are handed in from any thread; none is dropped while this process lives. `stale` is called with lanes
-    that a newer holder has."""
+    """Results are handed in from any thread; none is dropped while this process lives."""
 
-    def __init__(
-        self, back: Back, hands: Hands, *, delays: Sequence[timedelta], stale: Callable[[Iterable[Lane]], None]
-    ) -> None:
-        self._back, self._hands, self._delays, self._stale = back, hands, delays, stale
+    def __init__(self, back: Back, hands: Hands, *, delays: Sequence[timedelta]) -> None:
+        self._back, self._hands, self._delays = back, hands, delays
         self._results: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
@@ -51,8 +48,12 @@ class Recorder:
         ending = False
         while not ending:
             batch, ending = self._next()
-            while batch and not self._record(batch):
-                time.sleep(_WAIT_S * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+            wait_s = _WAIT_S
+            while batch:
+                batch = self._record(batch)
+                if batch:
+                    time.sleep(wait_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+                    wait_s = min(2 * wait_s, _MOST_WAIT_S)
 
     def _next(self) -> tuple[list[Result], bool]:
         results = [self._results.get()]
@@ -60,19 +61,26 @@ class Recorder:
             results.append(self._results.get())
         return [result for result in results if result is not None], None in results
 
-    def _record(self, batch: list[Result]) -> bool:
-        back = self._back
+    def _record(self, batch: list[Result]) -> list[Result]:
+        """Write a batch down. Returns what is still to be written: all of it while a server is away; what cannot be
+        written by itself goes alone, so that it holds up nothing else."""
         try:
-            now = server_now(back.db)
-            stale = record(back.db, back.fences, batch, provider=back.adapter.name, delays=self._delays, now=now)
+            self._write(batch)
         except Unavailable as error:
             log.warning("outcomes_wait", count=len(batch), error=str(error))
-            return False
+            return batch
         except Exception:
-            # Unknown: keep what came of the calls, and keep saying so, rather than lose it.
-            log.exception("outcomes_not_written", count=len(batch))
-            return False
-        self._stale(stale)
+            if len(batch) > 1:
+                return [left for one in batch for left in self._record([one])]
+            # Its fence tells the next holder of the lane; the claim is no longer in hand, so that it can be judged.
+            log.exception("outcome_not_written", dispatch_id=batch[0].claimed.id)
+            self._hands.put_down([batch[0].claimed])
+        return []
+
+    def _write(self, batch: list[Result]) -> None:
+        back = self._back
+        now = server_now(back.db)
+        stale = record(back.db, back.fences, batch, provider=back.adapter.name, delays=self._delays, now=now)
+        self._hands.drop_stale(stale)
         self._hands.note_activity({r.claimed.claim.lane for r in batch}, at=time.monotonic())
-        self._hands.put_down(r.claimed.id for r in batch)
-        return True
+        self._hands.put_down(r.claimed for r in batch)

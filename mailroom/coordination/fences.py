@@ -16,8 +16,8 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import RedisError
 
-from mailroom.domain.dispatches import Claimed, Fence, FenceState
-from mailroom.domain.errors import Unavailable
+from mailroom.domain.dispatches import Acceptance, Claimed, Fence, FenceState
+from mailroom.domain.errors import MisconfiguredStore, Unavailable
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, Token
 
 # Fences are never deleted, only aged out: later than any backup of MongoDB that one would restore.
@@ -32,12 +32,13 @@ _HEAD: Final = 4  # answers that tell the identity
 class Verdict:
     """What the fence says to one dispatch: exactly one of these is meant.
 
-    `go`: call. `provider_id`: it was accepted before. `stale`: a higher token was seen. Otherwise it is in doubt.
+    `go`: call. `accepted`: it was before, (attempt, provider's id). `stale`: a higher token was seen. Otherwise it is
+    in doubt.
     """
 
     go: bool = False
     stale: bool = False
-    provider_id: str | None = None
+    accepted: tuple[int, str] | None = None
 
 
 class Fences:
@@ -56,6 +57,13 @@ class Fences:
         with _answers(), self._redis.pipeline(transaction=True) as pipe:
             _ask_identity(pipe)
             return _identity(pipe.execute())
+
+    def check_eviction(self) -> None:
+        """Raises MisconfiguredStore if Redis may throw fences away when its memory is full."""
+        with _answers():
+            memory: Any = self._redis.info("memory")
+        if memory.get("maxmemory") and memory.get("maxmemory_policy") != "noeviction":
+            raise MisconfiguredStore("Redis has a maxmemory-policy that throws keys away; it must be noeviction")
 
     def enter(self, tokens: Mapping[Lane, Token]) -> tuple[set[Lane], str]:
         """Bring tokens to their lanes. Returns the lanes that saw no higher one, and Redis' identity."""
@@ -84,14 +92,14 @@ class Fences:
                 verdicts[claimed.id] = _verdict(word)
         return verdicts, _identity(answers)
 
-    def close(self, accepted: Sequence[tuple[Claimed, str]]) -> dict[DispatchId, str]:
-        """Record acceptances: (dispatch, provider's id). Returns those that had been accepted before under another
-        id, with that id: an alarm."""
+    def close(self, accepted: Sequence[tuple[Claimed, Acceptance]]) -> dict[DispatchId, str]:
+        """Record acceptances. Returns those that were accepted before, by another attempt or under another id, with
+        that id: an alarm."""
         with _answers(), self._redis.pipeline(transaction=False) as pipe:
-            for claimed, provider_id in accepted:
+            for claimed, yes in accepted:
                 self._close(
                     keys=[_fence_key(claimed.claim.lane, claimed.id)],
-                    args=[provider_id, claimed.attempt, claimed.claim.id, claimed.digest, _TTL_MS],
+                    args=[yes.provider_id, yes.attempt, claimed.claim.id, claimed.digest, _TTL_MS],
                     client=pipe,
                 )
             answers = pipe.execute()
@@ -156,7 +164,8 @@ def _identity(answers: Sequence[Any]) -> str:
 
 def _verdict(word: str) -> Verdict:
     if word.startswith("done:"):
-        return Verdict(provider_id=word.removeprefix("done:"))
+        _, attempt, provider_id = word.split(":", 2)
+        return Verdict(accepted=(int(attempt), provider_id))
     return Verdict(go=word == "go", stale=word == "stale")
 
 

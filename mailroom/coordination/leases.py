@@ -99,17 +99,22 @@ class Leases:
     def take(self, lanes: Sequence[Lane]) -> Taken:
         """Take those of the lanes that nobody holds, many in one round trip. Raises Unavailable; then none may be
         used, and what was taken unseen goes with the lease or is found on the next try."""
+        lease_id = (
+            self._lease_id
+        )  # once: the heartbeat may lose it meanwhile, and a key without a lease never goes away
+        if lease_id is None:
+            raise Unavailable("there is no lease to take lanes with")
         revisions: dict[Lane, int] = {}
         cluster_id, revision = "", 0
         for start in range(0, len(lanes), _LANES_A_TRANSACTION):
             batch = lanes[start : start + _LANES_A_TRANSACTION]
             with _answers("take lanes"):
-                answer = self._transaction([self._take_one(lane) for lane in batch])
+                answer = self._transaction([self._take_one(lane, lease_id) for lane in batch])
             cluster_id, revision = str(answer.header.cluster_id), answer.header.revision
             for lane, response in zip(batch, answer.responses, strict=True):
                 # Taken now, or found with our own lease on it: an earlier answer of etcd got lost.
                 kv = response.response_txn.responses[-1].response_range.kvs
-                if kv and kv[0].lease == self._lease_id:
+                if kv and kv[0].lease == lease_id:
                     revisions[lane] = kv[0].create_revision
         return Taken(revisions, cluster_id, revision)
 
@@ -122,7 +127,7 @@ class Leases:
                 self._transaction(
                     [
                         etcd3.transactions.Txn(
-                            compare=[transactions.value(_PREFIX + lane) == self._value()],
+                            compare=[transactions.value(_PREFIX + lane) == self._sender],
                             success=[transactions.delete(_PREFIX + lane)],
                             failure=[],
                         )
@@ -146,14 +151,11 @@ class Leases:
     def close(self) -> None:
         self._client.close()
 
-    def _value(self) -> str:
-        return f"{self._sender} {self._lease_id}"
-
-    def _take_one(self, lane: Lane) -> Any:
+    def _take_one(self, lane: Lane, lease_id: int) -> Any:
         transactions, key = self._client.transactions, _PREFIX + lane
         return etcd3.transactions.Txn(
             compare=[transactions.create(key) == 0],
-            success=[transactions.put(key, self._value(), lease=self._lease_id), transactions.get(key)],
+            success=[transactions.put(key, self._sender, lease=lease_id), transactions.get(key)],
             failure=[transactions.get(key)],
         )
 

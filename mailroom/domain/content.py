@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from jinja2 import StrictUndefined, TemplateError, nodes
-from jinja2.exceptions import SecurityError, TemplateSyntaxError
+from jinja2.exceptions import TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mailroom.domain.errors import Fault
@@ -208,7 +208,9 @@ def _renderer(environment: _Sandbox, node: nodes.Node) -> Callable[[Mapping[str,
 def _rendered(part: Part, context: Mapping[str, Any], field: str) -> str:
     try:
         value = part.render(context)
-    except (TemplateError, SecurityError, ArithmeticError, TypeError, ValueError, LookupError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # Jinja2's filters raise what they like; none of it may stop a run
         raise CannotRender(f"{field}: {error}") from None
     # A header is one line, whatever stands in the values.
     return " ".join(value.split()) if field == "subject" and re.search(r"[\r\n\0]", value) else value

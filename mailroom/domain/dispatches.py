@@ -79,7 +79,17 @@ class Claimed:
     revision: int
     messages: int
     digest: str
+    provider: str
     claimed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A provider's yes: which attempt it was given to, and the provider's id."""
+
+    provider: str
+    provider_id: str
+    attempt: int
 
 
 class FenceState(StrEnum):

@@ -10,6 +10,7 @@ MailroomError
 ├── StaleEdit               the version that the caller saw is no longer the current one
 ├── AccessRefused           no token, a wrong or expired one, or one without the scope
 ├── StaleToken              a newer holder has taken the lane: stop work on it
+├── MisconfiguredStore      a server's own settings would break a promise: a sender does not start
 └── Unavailable             a server we need is away; the same call may succeed later
 """
 
@@ -108,6 +109,10 @@ class StaleToken(MailroomError):
     def __init__(self, lane: str, token: int) -> None:
         self.lane, self.token = lane, token
         super().__init__(f"token {token} of {lane} is not the highest")
+
+
+class MisconfiguredStore(MailroomError):
+    """A server is set up in a way that would break a promise."""
 
 
 class Unavailable(MailroomError):

@@ -17,7 +17,10 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
+    """`attempt` is given where it is another one than the call at hand: an earlier one's acceptance was found."""
+
     provider_id: str
+    attempt: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

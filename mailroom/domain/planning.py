@@ -49,14 +49,19 @@ class Decisions:
 def decide(schedule: Schedule, now: datetime, *, step: int = STEP) -> Decisions | None:
     """Decide the instants in (decided_through, now]; None when none is due."""
     rule, decided = schedule.recurrence, schedule.decided
-    ahead = list(islice(upcoming(rule, schedule.decided_through, decided=decided), step + 1))
-    instants = [at for at in ahead[:step] if at <= now]
+    coming = upcoming(rule, schedule.decided_through, decided=decided)
+    instants: list[datetime] = []
+    following: datetime | None = None
+    for following in islice(coming, step + 1):
+        if following > now or len(instants) == step:
+            break
+        instants.append(following)
+        following = None
     if not instants:
         return None
-    more_are_due = len(ahead) > step and ahead[step] <= now
+    more_are_due = following is not None and following <= now
     due, skipped = _by_misfire_rule(schedule, instants, now, more_are_due=more_are_due)
-    through, total = instants[-1], decided + len(instants)
-    return Decisions(tuple(due), _ranges(skipped), through, total, next_after(rule, through, decided=total))
+    return Decisions(tuple(due), _ranges(skipped), instants[-1], decided + len(instants), following)
 
 
 def skip_through(schedule: Schedule, end: datetime, reason: SkipReason, *, most: int = 10_000) -> Decisions:

@@ -9,6 +9,8 @@ from mailroom.domain.outcomes import Refusal, Refused
 
 # Where the account is at fault and the provider names no time.
 ACCOUNT_WAIT: Final = timedelta(seconds=60)
+# After a call that was not even begun: at once the first time, then ever later, whatever keeps it from beginning.
+NOT_CALLED_PAUSES: Final = tuple(timedelta(seconds=s) for s in (0, 1, 5, 30))
 MAX_ACCOUNT_WAIT: Final = timedelta(hours=6)
 
 
@@ -23,12 +25,15 @@ class GiveUp:
     pass
 
 
-def after_refusal(refused: Refused, *, tries: int, delays: Sequence[timedelta], now: datetime) -> TryAgain | GiveUp:
+def after_refusal(
+    refused: Refused, *, attempt: int, tries: int, delays: Sequence[timedelta], now: datetime
+) -> TryAgain | GiveUp:
     """`tries` counts the tries used up before this one; `delays[n]` is the pause after the (n+1)th. With two delays
-    there are three tries."""
+    there are three tries. `attempt` counts every claim, from 1."""
     match refused.kind:
         case Refusal.NOT_CALLED:
-            return TryAgain(now, uses_a_try=False)
+            pause = NOT_CALLED_PAUSES[min(max(attempt, 1), len(NOT_CALLED_PAUSES)) - 1]
+            return TryAgain(now + pause, uses_a_try=False)
         case Refusal.ACCOUNT:
             wait = min(refused.retry_after or ACCOUNT_WAIT, MAX_ACCOUNT_WAIT)
             return TryAgain(now + wait, uses_a_try=False)
@@ -37,4 +42,5 @@ def after_refusal(refused: Refused, *, tries: int, delays: Sequence[timedelta], 
         case Refusal.TEMPORARY:
             if tries >= len(delays):
                 return GiveUp()
-            return TryAgain(now + max(delays[tries], refused.retry_after or timedelta()), uses_a_try=True)
+            wait = max(delays[tries], min(refused.retry_after or timedelta(), MAX_ACCOUNT_WAIT))
+            return TryAgain(now + wait, uses_a_try=True)

@@ -12,6 +12,7 @@ its connections are dead.
 
 import contextlib
 import http.client
+import io
 import select
 import socket
 import ssl
@@ -19,7 +20,7 @@ import struct
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 MAX_REPLY: Final = 1024 * 1024  # bytes; a provider's answer to a send is a few hundred
@@ -85,9 +86,25 @@ class LiveConnection:
         """True if the connection is open, young enough, and the other side has neither closed it nor spoken."""
         if self._socket is None or self._monotonic() - self._used_at > self._retire_after_s:
             return False
-        with contextlib.suppress(OSError, ValueError):
-            readable, _, _ = select.select([self._socket], [], [], 0)
-            return not readable
+        try:
+            return self._is_silent(self._socket)
+        except (OSError, ValueError):
+            return False
+
+    @staticmethod
+    def _is_silent(sock: socket.socket) -> bool:
+        """Nothing has come in, neither an end nor an answer to nothing. A TLS server sends session tickets unasked."""
+        waiting = select.poll()
+        waiting.register(sock, select.POLLIN)
+        if not waiting.poll(0) and not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
+            return True
+        if not isinstance(sock, ssl.SSLSocket):
+            return False
+        sock.setblocking(False)
+        try:
+            sock.recv(1)
+        except ssl.SSLWantReadError:
+            return True  # only tickets, which are read now
         return False
 
     def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
@@ -180,34 +197,19 @@ class LiveConnection:
         return left
 
 
-class _Deadlined:
-    """What http.client reads from: each read gets only the time that is left of the whole call."""
+class _Deadlined(io.RawIOBase):
+    """What http.client reads from: every single receive gets only the time that is left of the whole call, so that an
+    answer that drips in is given up as well."""
 
     def __init__(self, sock: socket.socket, left: Callable[[], float]) -> None:
         self._socket, self._left = sock, left
 
-    def makefile(self, _mode: str) -> "_Deadlined":
-        self._file = self._socket.makefile("rb")
-        return self
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
 
-    def read(self, *args: int) -> bytes:
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
         self._socket.settimeout(self._left())
-        return bytes(self._file.read(*args))
-
-    def read1(self, *args: int) -> bytes:
-        self._socket.settimeout(self._left())
-        return bytes(self._file.read1(*args))
-
-    def readline(self, *args: int) -> bytes:
-        self._socket.settimeout(self._left())
-        return bytes(self._file.readline(*args))
-
-    def readinto(self, buffer: bytearray) -> int:
-        self._socket.settimeout(self._left())
-        return int(self._file.readinto(buffer))
-
-    def flush(self) -> None:
-        pass
-
-    def close(self) -> None:
-        self._file.close()
+        return self._socket.recv_into(buffer)

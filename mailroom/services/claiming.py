@@ -18,11 +18,11 @@ _EPOCH: Final = 2**40  # a token is epoch * this + create revision
 def lanes_wanting_work(db: Db, *, now: datetime, limit: int, leave_out: Sequence[Lane]) -> list[Lane]:
     """Up to `limit` lanes of each kind in which something is to be done now, and which are not in `leave_out`: a due
     schedule, a run in planning, a dispatch to be sent, or one in `sending` whose holder may be gone."""
-    enough = limit + len(leave_out)
+    left_out = {*leave_out, *lanes.waiting(db, now=now)}
+    enough = limit + len(left_out)
     due = [schedule_lane(id_) for id_ in schedules.due(db, now=now, limit=enough)]
     unfinished = [schedule_lane(id_) for id_ in runs.schedules_in_planning(db, limit=enough)]
     sending = dispatches.lanes_with_work(db, now=now, limit=enough)
-    left_out = set(leave_out)
     return [lane for lane in dict.fromkeys([*due, *unfinished, *sending]) if lane not in left_out]
 
 
@@ -46,42 +46,37 @@ def take_lanes(
     return {lane: token for lane, token in tokens.items() if lane in entered}, memory
 
 
-def count_claimable(db: Db, held: Mapping[Lane, Token], *, now: datetime, most: int) -> int:
-    """How many dispatches of the held lanes could be claimed now, up to `most`. Raises Unavailable."""
-    return len(dispatches.claimable(db, list(held), now=now, limit=most))
+def claimable(db: Db, held: Mapping[Lane, Token], *, now: datetime, most: int) -> dict[Lane, list[DispatchId]]:
+    """Up to `most` dispatches of the held lanes that could be claimed now; none of a lane that waits. Raises
+    Unavailable."""
+    ready = set(held) - lanes.waiting(db, now=now).keys()
+    by_lane: dict[Lane, list[DispatchId]] = {}
+    for dispatch, lane in dispatches.claimable(db, sorted(ready), now=now, limit=most):
+        by_lane.setdefault(lane, []).append(dispatch)
+    return by_lane
 
 
 def claim(
     db: Db,
+    wanted: Mapping[Lane, Sequence[DispatchId]],
     held: Mapping[Lane, Token],
     *,
     memory: str,
     sender: str,
     provider: str,
-    capacity: int,
     now: datetime,
 ) -> list[Claimed]:
-    """Move up to `capacity` dispatches of the held lanes to `sending`. Raises StaleToken, Unavailable.
+    """Move these dispatches of held lanes to `sending`. Raises StaleToken, Unavailable.
 
     After Unavailable some may be claimed unseen: they are found as abandoned, by us or by others.
     """
-    ready = dispatches.claimable(db, list(held), now=now, limit=capacity)
-    if not ready:
-        return []
-    waiting = lanes.waiting(db, list({lane for _, lane in ready}), now=now)
-    by_lane: dict[Lane, list[DispatchId]] = {}
-    for dispatch, lane in ready:
-        if lane not in waiting:
-            by_lane.setdefault(lane, []).append(dispatch)
-    if not by_lane:
-        return []
     claims = {
-        made.id: (made, by_lane[made.lane])
-        for made in (Claim(new_claim_id(), lane, held[lane], sender, memory) for lane in by_lane)
+        made.id: (made, wanted[made.lane])
+        for made in (Claim(new_claim_id(), lane, held[lane], sender, memory) for lane in wanted)
     }
 
     def work(session: Session) -> None:
-        lanes.touch(db, {lane: held[lane] for lane in by_lane}, session)
+        lanes.touch(db, {lane: held[lane] for lane in wanted}, session)
         dispatches.claim(db, claims, provider, now=now, session=session)
 
     in_transaction(db, work)
@@ -93,7 +88,7 @@ class Crossing:
     """What the fences said to a group of claimed dispatches."""
 
     go: list[Claimed]
-    accepted_before: list[tuple[Claimed, str]]
+    accepted_before: list[tuple[Claimed, int, str]]  # with the attempt that was accepted, and the provider's id
     in_doubt: list[Claimed]
     stale: list[Claimed]
     forgotten: list[Claimed]  # Redis is not the one under which the claim was made: nothing may be called
@@ -112,8 +107,8 @@ def cross_fences(fences: Fences, claimed: Sequence[Claimed]) -> Crossing:
 
 
 def _sort_in(crossing: Crossing, dispatch: Claimed, verdict: Verdict, *, remembered: bool) -> None:
-    if verdict.provider_id is not None:
-        crossing.accepted_before.append((dispatch, verdict.provider_id))
+    if verdict.accepted is not None:
+        crossing.accepted_before.append((dispatch, *verdict.accepted))
     elif verdict.stale:
         crossing.stale.append(dispatch)
     elif not remembered:

@@ -4,16 +4,20 @@ Every transaction here touches the lanes' documents with their tokens, so a hold
 A crash between two transactions loses nothing: the next holder goes on at `planned_through`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import reduce
 from itertools import takewhile
-from typing import Final
+from typing import Final, TypeVar
+
+import structlog
 
 from mailroom.domain import planning
 from mailroom.domain.audiences import Recipient
 from mailroom.domain.content import CannotRender, Compiled, compile_content
 from mailroom.domain.dispatches import NewDispatch
+from mailroom.domain.errors import StaleToken, Unavailable
 from mailroom.domain.ids import (
     AudienceId,
     DispatchId,
@@ -27,13 +31,13 @@ from mailroom.domain.ids import (
 )
 from mailroom.domain.limits import CHUNK_BYTES, CHUNK_RECIPIENTS
 from mailroom.domain.messages import Message, MessageState
-from mailroom.domain.planning import Decisions
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Content, Schedule
 from mailroom.services.deciding import runs_for
 from mailroom.storage import audiences, contents, dispatches, lanes, messages, runs, schedules, suppressions
 from mailroom.storage.database import Db, Session, in_transaction
 
+log = structlog.get_logger()
 SCHEDULES_A_STEP: Final = 100
 
 
@@ -41,34 +45,61 @@ class _MovedMeanwhile(Exception):
     """A document is not as it was read: give the transaction up and look again."""
 
 
-def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, now: datetime) -> int:
-    """Decide the due instants of some of the held schedules. Returns how many schedules moved on; 0: none was due.
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What one step did: schedules that moved on, and those that could not, by a fault of their own."""
+
+    moved: frozenset[ScheduleId] = frozenset()
+    broken: frozenset[ScheduleId] = frozenset()
+
+    def __add__(self, other: "Progress") -> "Progress":
+        return Progress(self.moved | other.moved, self.broken | other.broken)
+
+
+T = TypeVar("T")
+
+
+def _all_or_each(items: Sequence[tuple[ScheduleId, T]], store: Callable[[Sequence[T]], None]) -> Progress:
+    """Store all in one transaction; if that cannot be, each in its own, so that one schedule holds up no other.
 
     Raises StaleToken, Unavailable.
     """
+    if not items:
+        return Progress()
+    try:
+        store([item for _, item in items])
+    except (StaleToken, Unavailable):
+        raise
+    except _MovedMeanwhile:
+        if len(items) == 1:
+            return Progress()  # edited or cancelled in this moment: look again
+    except Exception:
+        if len(items) == 1:
+            log.exception("schedule_cannot_be_planned", schedule_id=items[0][0])
+            return Progress(broken=frozenset({items[0][0]}))
+    else:
+        return Progress(moved=frozenset(id_ for id_, _ in items))
+    return reduce(Progress.__add__, (_all_or_each([one], store) for one in items))
+
+
+def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, now: datetime) -> Progress:
+    """Decide the due instants of some of the held schedules. Raises StaleToken, Unavailable."""
     due = schedules.due_among(db, list(held), now=now, limit=SCHEDULES_A_STEP)
-    decided = [(schedule, decisions) for schedule in due if (decisions := planning.decide(schedule, now))]
-    if not decided:
-        return 0
-    histories = contents.histories(db, [schedule.id for schedule, _ in decided])
+    histories = contents.histories(db, [schedule.id for schedule in due])
 
-    def store(batch: Sequence[tuple[Schedule, Decisions]]) -> bool:
+    def store(batch: Sequence[Schedule]) -> None:
+        decided = [(schedule, decisions) for schedule in batch if (decisions := planning.decide(schedule, now))]
+
         def work(session: Session) -> None:
-            lanes.touch(db, {schedule_lane(s.id): held[s.id] for s, _ in batch}, session)
-            if not schedules.move_on(db, batch, now=now, session=session):
+            lanes.touch(db, {schedule_lane(s.id): held[s.id] for s, _ in decided}, session)
+            if not schedules.move_on(db, decided, now=now, session=session):
                 raise _MovedMeanwhile
-            runs.add_many(db, [r for s, d in batch for r in runs_for(s, d, histories[s.id], now)], session=session)
+            runs.add_many(db, [r for s, d in decided for r in runs_for(s, d, histories[s.id], now)], session=session)
 
-        try:
+        if decided:
             in_transaction(db, work)
-        except _MovedMeanwhile:
-            return False
-        return True
 
-    if store(decided):
-        return len(decided)
-    # One of them was edited in this moment: it must not hold up the others.
-    return sum(store([one]) for one in decided)
+    return _all_or_each([(schedule.id, schedule) for schedule in due], store)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,45 +113,40 @@ class Chunk:
     dispatch: NewDispatch | None
 
 
-def expand(db: Db, held: Mapping[ScheduleId, Token], *, now: datetime) -> int:
+def expand(db: Db, held: Mapping[ScheduleId, Token], *, now: datetime) -> Progress:
     """Write the next messages and dispatches of the held schedules' runs, about a thousand messages a transaction.
 
     One step takes a batch of small runs and one chunk of one large run, so that neither waits for the other.
-    Returns how many runs moved on; 0: none is in planning. Raises StaleToken, Unavailable.
+    Raises StaleToken, Unavailable.
     """
-    planning_runs = runs.in_planning(db, list(held), limit=SCHEDULES_A_STEP)
-    return sum(_store_chunks(db, _next_chunks(db, batch), held, now) for batch in _batches(planning_runs))
 
+    def store(batch: Sequence[Run]) -> None:
+        chunks = _next_chunks(db, batch)
 
-def _store_chunks(db: Db, chunks: Sequence[Chunk], held: Mapping[ScheduleId, Token], now: datetime) -> int:
-    def store(batch: Sequence[Chunk]) -> bool:
         def work(session: Session) -> None:
-            lanes.touch(db, {schedule_lane(c.run.schedule_id): held[c.run.schedule_id] for c in batch}, session)
-            if not runs.advance(db, [(c.run, c.through, c.is_last) for c in batch], now=now, session=session):
+            lanes.touch(db, {schedule_lane(c.run.schedule_id): held[c.run.schedule_id] for c in chunks}, session)
+            if not runs.advance(db, [(c.run, c.through, c.is_last) for c in chunks], now=now, session=session):
                 raise _MovedMeanwhile
-            messages.add_many(db, [m for c in batch for m in c.messages], session=session)
-            dispatches.add_many(db, [c.dispatch for c in batch if c.dispatch], now=now, session=session)
+            messages.add_many(db, [m for c in chunks for m in c.messages], session=session)
+            dispatches.add_many(db, [c.dispatch for c in chunks if c.dispatch], now=now, session=session)
 
-        try:
-            in_transaction(db, work)
-        except _MovedMeanwhile:
-            return False
-        return True
+        in_transaction(db, work)
 
-    if store(chunks):
-        return len(chunks)
-    return sum(store([one]) for one in chunks) if len(chunks) > 1 else 0
+    planning_runs = runs.in_planning(db, list(held), limit=SCHEDULES_A_STEP)
+    steps = (_all_or_each([(run.schedule_id, run) for run in batch], store) for batch in _batches(planning_runs))
+    return reduce(Progress.__add__, steps, Progress())
 
 
 def _batches(planning_runs: Sequence[Run]) -> Iterator[list[Run]]:
-    small: dict[ScheduleId, Run] = {}  # a transaction takes each schedule once: its runs share one audience
+    """`planning_runs` has one run a schedule."""
+    small: list[Run] = []
     total = 0
     for run in planning_runs:
-        if run.schedule_id not in small and total + run.recipients <= CHUNK_RECIPIENTS:
-            small[run.schedule_id] = run
+        if total + run.recipients <= CHUNK_RECIPIENTS:
+            small.append(run)
             total += run.recipients
     if small:
-        yield list(small.values())
+        yield small
     large = next((run for run in planning_runs if run.recipients > CHUNK_RECIPIENTS), None)
     if large:
         yield [large]

@@ -11,9 +11,9 @@ from typing import Any, Final
 import structlog
 
 from mailroom.coordination.fences import Fences
-from mailroom.domain.dispatches import TELLS_MESSAGES, Claimed, DispatchState
+from mailroom.domain.dispatches import TELLS_MESSAGES, Acceptance, Claimed, DispatchState
 from mailroom.domain.errors import StaleToken, Unavailable
-from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId, Token
+from mailroom.domain.ids import DispatchId, Lane, RunId, Token
 from mailroom.domain.messages import Learnt
 from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
 from mailroom.domain.retries import GiveUp, TryAgain, after_refusal
@@ -22,6 +22,7 @@ from mailroom.storage.database import Db, Session, in_transaction
 
 log = structlog.get_logger()
 TELL_A_STEP: Final = 200
+FINISH_A_STEP: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +35,31 @@ class Result:
 
 def record(
     db: Db, fences: Fences, results: Sequence[Result], *, provider: str, delays: Sequence[timedelta], now: datetime
-) -> set[Lane]:
-    """Write down what came of these calls. Returns lanes that a newer holder has: stop work on them.
+) -> dict[Lane, Token]:
+    """Write down what came of these calls. Returns lanes that a newer holder has, with our stale tokens.
 
-    Raises Unavailable: nothing is lost by calling again with the same results.
+    Facts come first, so that no refusal's trouble holds them up. Raises Unavailable: nothing is lost by calling again
+    with the same results.
     """
-    accepted = [(r.claimed, r.outcome.provider_id) for r in results if isinstance(r.outcome, Accepted)]
+    accepted = [
+        (r.claimed, Acceptance(provider, r.outcome.provider_id, r.outcome.attempt or r.claimed.attempt))
+        for r in results
+        if isinstance(r.outcome, Accepted)
+    ]
     doubts = [(r.claimed, r.outcome) for r in results if isinstance(r.outcome, InDoubt)]
     refusals = [(r.claimed, r.outcome) for r in results if isinstance(r.outcome, Refused)]
-    record_accepted(db, fences, accepted, provider=provider, now=now)
+    record_accepted(db, fences, accepted, now=now)
     for claimed, doubt in doubts:
         log.warning("dispatch_in_doubt", dispatch_id=claimed.id, attempt=claimed.attempt, reason=doubt.reason)
     dispatches.record_in_doubt(db, [(c, d.reason, d.code) for c, d in doubts], now=now)
+    tell_these(db, [r.claimed.id for r in results if not isinstance(r.outcome, Refused)])
     stale = _record_refusals(db, fences, refusals, delays=delays, now=now)
-    written = [r.claimed.id for r in results]
-    tell_these(db, written)
+    tell_these(db, [claimed.id for claimed, _ in refusals])
     finish_runs(db, [r.claimed.run_id for r in results], now=now)
     return stale
 
 
-def record_accepted(
-    db: Db, fences: Fences, accepted: Sequence[tuple[Claimed, str]], *, provider: str, now: datetime
-) -> None:
+def record_accepted(db: Db, fences: Fences, accepted: Sequence[tuple[Claimed, Acceptance]], *, now: datetime) -> None:
     """Facts: the fence first, which a take-over reads, then MongoDB. Without Redis, MongoDB alone: always written."""
     if not accepted:
         return
@@ -64,9 +68,9 @@ def record_accepted(
     except Unavailable as error:
         twice = {}
         log.warning("fence_not_closed", count=len(accepted), error=str(error))
-    again = dispatches.record_accepted(db, [(claimed, provider, id_) for claimed, id_ in accepted], now=now)
+    again = dispatches.record_accepted(db, accepted, now=now)
     for dispatch in {*twice, *again}:
-        log.error("accepted_twice", dispatch_id=dispatch, provider=provider)
+        log.error("accepted_twice", dispatch_id=dispatch)
 
 
 def tell_these(db: Db, ids: Sequence[DispatchId]) -> None:
@@ -86,13 +90,19 @@ def finish_runs(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
     asked = list(dict.fromkeys(run_ids))
     if not asked:
         return 0
-    through = [run for run in asked if run not in dispatches.runs_with_open(db, asked)]
+    still_open = dispatches.runs_with_open(db, asked)
+    through = [run for run in asked if run not in still_open]
     return runs.finish(db, through, now=now) if through else 0
 
 
-def finish_planned_runs(db: Db, schedules: Sequence[ScheduleId], *, now: datetime) -> int:
-    """Finish the planned runs of these schedules that are through, such as one that had nobody to mail to."""
-    return finish_runs(db, runs.planned(db, schedules=schedules, limit=TELL_A_STEP), now=now)
+def finish_left_over(db: Db, *, now: datetime) -> int:
+    """Finish every planned run that is through but was not finished: one that had nobody to mail to, or whose last
+    outcome was written just before a crash. Returns how many."""
+    finished, after = 0, RunId("")
+    while page := runs.planned_after(db, after, limit=FINISH_A_STEP):
+        finished += finish_runs(db, page, now=now)
+        after = page[-1]
+    return finished
 
 
 def _record_refusals(
@@ -102,19 +112,19 @@ def _record_refusals(
     *,
     delays: Sequence[timedelta],
     now: datetime,
-) -> set[Lane]:
+) -> dict[Lane, Token]:
     """Decisions: the fences are released first, so that whoever takes over finds them so."""
     if not refusals:
-        return set()
+        return {}
     fences.release([claimed for claimed, _ in refusals])
-    stale: set[Lane] = set()
+    stale: dict[Lane, Token] = {}
     remaining = list(refusals)
     while remaining:
         try:
             _decide(db, remaining, delays=delays, now=now)
         except StaleToken as error:
             # Its newer holder reads the released fence and decides; the others are still ours.
-            stale.add(Lane(error.lane))
+            stale[Lane(error.lane)] = Token(error.token)
             remaining = [pair for pair in remaining if pair[0].claim.lane != error.lane]
             continue
         break
@@ -126,7 +136,7 @@ def _decide(db: Db, refusals: Sequence[tuple[Claimed, Refused]], *, delays: Sequ
     tokens: dict[Lane, Token] = {claimed.claim.lane: claimed.claim.token for claimed, _ in refusals}
     returns, failures = [], []
     for claimed, refused in refusals:
-        match after_refusal(refused, tries=claimed.tries, delays=delays, now=now):
+        match after_refusal(refused, attempt=claimed.attempt, tries=claimed.tries, delays=delays, now=now):
             case TryAgain(not_before, uses_a_try):
                 returns.append((claimed, not_before, uses_a_try, refused.reason, refused.code))
             case GiveUp():
@@ -144,7 +154,7 @@ def _decide(db: Db, refusals: Sequence[tuple[Claimed, Refused]], *, delays: Sequ
 def _make_lanes_wait(db: Db, refusals: Sequence[tuple[Claimed, Refused]], now: datetime) -> None:
     waits: dict[Lane, tuple[Token, datetime, str]] = {}
     for claimed, refused in refusals:
-        decided = after_refusal(refused, tries=0, delays=(), now=now)
+        decided = after_refusal(refused, attempt=1, tries=0, delays=(), now=now)
         if refused.kind is Refusal.ACCOUNT and isinstance(decided, TryAgain):
             waits[claimed.claim.lane] = (claimed.claim.token, decided.not_before, refused.reason)
             log.error("provider_refuses_the_account", lane=claimed.claim.lane, reason=refused.reason, code=refused.code)

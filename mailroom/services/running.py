@@ -34,7 +34,7 @@ def view(db: Db, run_id: RunId) -> RunView:
     """Raises RunNotFound."""
     run = runs.get(db, run_id)
     lane = schedule_lane(run.schedule_id)
-    until, why = lanes.waiting(db, [lane], now=server_now(db)).get(lane, (None, ""))
+    until, why = lanes.why_waiting(db, lane, now=server_now(db)) or (None, "")
     return RunView(run, dispatches.count_by_state(db, run_id), until, why)
 
 

@@ -304,8 +304,8 @@ def _with_rule(schedule: Schedule, rule: Recurrence, now: datetime) -> Schedule:
     """The schedule under a new rule: max_runs counts anew, and a finished one comes to life again."""
     upcoming = next_after(rule, now)
     state = schedule.state if schedule.state is ScheduleState.PAUSED else ScheduleState.ACTIVE
-    through = max(schedule.decided_through, now)
-    return replace(schedule, recurrence=rule, state=state, decided=0, decided_through=through, next_run_at=upcoming)
+    # From now, even where a skipped instant of the old rule lies ahead: its record keeps it from running.
+    return replace(schedule, recurrence=rule, state=state, decided=0, decided_through=now, next_run_at=upcoming)
 
 
 def _change(
@@ -318,8 +318,14 @@ def _change(
 ) -> Schedule:
     """Decide what is due until now by the old rule, then change the schedule, in one transaction."""
     history = contents.histories(db, [before.id])[before.id]
-    settled, due = decide_all_due(before, history, now)
-    return _store_change(db, before, change(settled), due, now, also=also)
+    settled, decided = decide_all_due(before, history, now)
+    if before.state is ScheduleState.PAUSED:
+        decisions = planning.skip_through(before, now, SkipReason.PAUSED)
+        settled, decided = moved_on(before, decisions), list(runs_for(before, decisions, history, now))
+    after = change(settled)
+    if after.state is ScheduleState.ACTIVE and after.next_run_at is None:
+        after = replace(after, state=ScheduleState.FINISHED)
+    return _store_change(db, before, after, decided, now, also=also)
 
 
 def _store_change(

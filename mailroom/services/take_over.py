@@ -7,8 +7,8 @@ from typing import Final
 import structlog
 
 from mailroom.coordination.fences import Fences
-from mailroom.domain.dispatches import Claimed, Finding, judge_abandoned
-from mailroom.domain.ids import DispatchId, Lane, Token
+from mailroom.domain.dispatches import Acceptance, Claimed, Finding, judge_abandoned
+from mailroom.domain.ids import ClaimId, Lane, Token
 from mailroom.services.recording import finish_runs, record_accepted, tell_these
 from mailroom.storage import dispatches, lanes
 from mailroom.storage.database import Db, Session, in_transaction
@@ -21,22 +21,22 @@ def take_over(
     db: Db,
     fences: Fences,
     held: Mapping[Lane, Token],
-    in_hand: Collection[DispatchId],
+    in_hand: Collection[ClaimId],
     *,
     sender: str,
-    provider: str,
     now: datetime,
 ) -> int:
-    """Judge what stands in `sending` in the held lanes and is not in this process's hands. Returns how many.
+    """Judge what stands in `sending` in the held lanes under claims that this process does not have in hand. Returns
+    how many.
 
     `held` must have been taken before, so that the lanes' tokens are in Redis: whoever still believes to hold one
     of these claims cannot cross a fence any more. Raises StaleToken, Unavailable.
     """
-    abandoned = [d for d in dispatches.in_sending(db, list(held), limit=A_STEP) if d.id not in in_hand]
+    abandoned = dispatches.in_sending(db, list(held), leave_out=list(in_hand), limit=A_STEP)
     if not abandoned:
         return 0
     found, memory = fences.read([(dispatch.claim.lane, dispatch.id) for dispatch in abandoned])
-    accepted: list[tuple[Claimed, str]] = []
+    accepted: list[tuple[Claimed, Acceptance]] = []
     returns: list[tuple[Claimed, datetime, bool, str, int | None]] = []
     doubts: list[tuple[Claimed, str]] = []
     for dispatch in abandoned:
@@ -46,7 +46,7 @@ def take_over(
         log.warning("dispatch_abandoned", dispatch_id=dispatch.id, attempt=dispatch.attempt, finding=finding)
         match finding:
             case Finding.ACCEPTED:
-                accepted.append((dispatch, fence.provider_id))
+                accepted.append((dispatch, Acceptance(dispatch.provider, fence.provider_id, fence.attempt)))
             case Finding.NOT_CALLED:
                 returns.append((dispatch, now, False, "its sender went away before the call", None))
             case Finding.IN_DOUBT:
@@ -57,7 +57,7 @@ def take_over(
         dispatches.return_to_pending(db, returns, now=now, session=session)
         dispatches.doubt_abandoned(db, doubts, sender, now=now, session=session)
 
-    record_accepted(db, fences, accepted, provider=provider, now=now)
+    record_accepted(db, fences, accepted, now=now)
     in_transaction(db, work)
     tell_these(db, [dispatch.id for dispatch in abandoned])
     finish_runs(db, [dispatch.run_id for dispatch in abandoned], now=now)

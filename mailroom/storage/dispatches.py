@@ -26,12 +26,13 @@ from typing import Any, Final
 
 from pymongo import IndexModel, UpdateMany, UpdateOne
 
-from mailroom.domain.dispatches import OPEN, Claim, Claimed, DispatchState, NewDispatch
+from mailroom.domain.dispatches import OPEN, Acceptance, Claim, Claimed, DispatchState, NewDispatch
 from mailroom.domain.errors import DispatchNotFound
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token
 from mailroom.storage.database import Db, Document, Session, guarded
 
 COLLECTION: Final = "dispatches"
+_MOST_STEPS: Final = 200
 INDEXES: Final[Sequence[IndexModel]] = (
     IndexModel([("state", 1), ("not_before", 1), ("lane", 1)]),
     IndexModel([("lane", 1), ("state", 1), ("not_before", 1)]),
@@ -99,7 +100,9 @@ def claim(
                     "claimed_at": now,
                 },
                 "$inc": {"attempt": 1},
-                "$push": {"trail": _step(now, "claimed", sender=claim.sender, token=claim.token, claim_id=claim.id)},
+                "$push": {
+                    "trail": _onto_trail(now, "claimed", sender=claim.sender, token=claim.token, claim_id=claim.id)
+                },
             },
         )
         for claim, ids in claims.values()
@@ -115,25 +118,31 @@ def claimed(db: Db, claims: Mapping[ClaimId, Claim]) -> list[Claimed]:
 
 
 @guarded
-def in_sending(db: Db, lanes: Sequence[Lane], *, limit: int) -> list[Claimed]:
-    """Every dispatch of these lanes in `sending`, with the claim it stands under."""
-    rows = db.dispatches.find({"lane": {"$in": list(lanes)}, "state": DispatchState.SENDING}, {"trail": 0}).limit(limit)
+def in_sending(db: Db, lanes: Sequence[Lane], *, leave_out: Sequence[ClaimId], limit: int) -> list[Claimed]:
+    """Dispatches of these lanes in `sending` under other claims than these, with the claim each stands under."""
+    query = {"lane": {"$in": list(lanes)}, "state": DispatchState.SENDING, "claim_id": {"$nin": list(leave_out)}}
+    rows = db.dispatches.find(query, {"trail": 0}).limit(limit)
     return [_claimed(doc, _claim(doc)) for doc in rows]
 
 
 @guarded
-def record_accepted(db: Db, accepted: Sequence[tuple[Claimed, str, str]], *, now: datetime) -> list[DispatchId]:
-    """The fact that a provider took a dispatch: (dispatch, provider, its id). Always written, whoever holds the lane.
+def record_accepted(db: Db, accepted: Sequence[tuple[Claimed, Acceptance]], *, now: datetime) -> list[DispatchId]:
+    """The fact that a provider took a dispatch. Always written, whoever holds the lane.
 
-    Returns the dispatches that had been accepted before under another id: an alarm, never overwritten.
+    Returns the dispatches that were accepted more than once, by another attempt or under another id: an alarm, never
+    overwritten. The id alone does not tell: all attempts carry the same Message-Id, and a provider may echo it.
     """
     writes: list[UpdateOne] = []
-    for claimed, provider, provider_id in accepted:
-        entry = {"provider_id": provider_id, "provider": provider, "attempt": claimed.attempt}
-        trail = _step(now, "accepted", sender=claimed.claim.sender, token=claimed.claim.token, **entry)
+    for claimed, acceptance in accepted:
+        entry = {
+            "provider_id": acceptance.provider_id,
+            "provider": acceptance.provider,
+            "attempt": acceptance.attempt,
+        }
+        trail = _onto_trail(now, "accepted", sender=claimed.claim.sender, token=claimed.claim.token, **entry)
         writes.append(
             UpdateOne(
-                {"_id": claimed.id, "accepted.provider_id": {"$ne": provider_id}},
+                {"_id": claimed.id, "accepted": {"$not": {"$elemMatch": entry}}},
                 {
                     "$set": {"state": DispatchState.ACCEPTED, "tell": True},
                     "$push": {"accepted": {**entry, "at": now}, "trail": trail},
@@ -143,7 +152,7 @@ def record_accepted(db: Db, accepted: Sequence[tuple[Claimed, str, str]], *, now
     if not writes:
         return []
     db.dispatches.bulk_write(writes, ordered=False)
-    ids = [claimed.id for claimed, _, _ in accepted]
+    ids = [claimed.id for claimed, _ in accepted]
     return [
         doc["_id"] for doc in db.dispatches.find({"_id": {"$in": ids}, "accepted.1": {"$exists": True}}, {"_id": 1})
     ]
@@ -175,7 +184,9 @@ def return_to_pending(
     lanes; `cancelled` instead where the run was cancelled meanwhile."""
     writes: list[UpdateOne] = []
     for claimed, not_before, uses_a_try, reason, code in returns:
-        trail = _step(now, "returned", sender=claimed.claim.sender, token=claimed.claim.token, reason=reason, code=code)
+        trail = _onto_trail(
+            now, "returned", sender=claimed.claim.sender, token=claimed.claim.token, reason=reason, code=code
+        )
         told = {"reason": reason, "code": code}
         writes.append(
             UpdateOne(
@@ -205,7 +216,7 @@ def fail(db: Db, failures: Sequence[tuple[Claimed, str, int | None]], *, now: da
             {
                 "$set": {"state": DispatchState.FAILED, "tell": True, "reason": reason, "code": code},
                 "$inc": {"tries": 1},
-                "$push": {"trail": _step(now, "failed", sender=claimed.claim.sender, reason=reason, code=code)},
+                "$push": {"trail": _onto_trail(now, "failed", sender=claimed.claim.sender, reason=reason, code=code)},
             },
         )
         for claimed, reason, code in failures
@@ -227,7 +238,7 @@ def cancel(db: Db, run_id: RunId, *, now: datetime, session: Session) -> None:
         {"run_id": run_id, "state": DispatchState.PENDING},
         {
             "$set": {"state": DispatchState.CANCELLED, "tell": True, "run_cancelled": True},
-            "$push": {"trail": _step(now, "cancelled")},
+            "$push": {"trail": _onto_trail(now, "cancelled")},
         },
         session=session,
     )
@@ -293,8 +304,8 @@ def page(
     query: Document = {"_id": {"$gt": after}} if after else {}
     if state:
         query["state"] = state
-    if run_id:
-        query["run_id"] = run_id
+    if run_id:  # ids begin with their run's, so the primary index gives a run's dispatches in order
+        query["_id"] = {"$gt": after or f"{run_id}-d", "$lt": f"{run_id}-e"}
     return list(db.dispatches.find(query, {"trail": 0}).sort("_id", 1).limit(limit))
 
 
@@ -326,12 +337,17 @@ def _own(claimed: Claimed) -> Document:
 def _to_in_doubt(sender: str, reason: str, code: int | None, now: datetime) -> Document:
     return {
         "$set": {"state": DispatchState.IN_DOUBT, "tell": True, "reason": reason, "code": code, "in_doubt_at": now},
-        "$push": {"trail": _step(now, "in_doubt", sender=sender, reason=reason, code=code)},
+        "$push": {"trail": _onto_trail(now, "in_doubt", sender=sender, reason=reason, code=code)},
     }
 
 
 def _step(at: datetime, step: str, **facts: Any) -> Document:
     return {"at": at, "step": step} | {name: value for name, value in facts.items() if value is not None}
+
+
+def _onto_trail(at: datetime, step: str, **facts: Any) -> Document:
+    """For `$push`: the newest steps are kept, so that no story can outgrow its document."""
+    return {"$each": [_step(at, step, **facts)], "$slice": -_MOST_STEPS}
 
 
 def _document(new: NewDispatch, now: datetime) -> Document:
@@ -368,5 +384,6 @@ def _claimed(doc: Document, claim: Claim) -> Claimed:
         revision=doc["revision"],
         messages=doc["messages"],
         digest=doc["digest"],
+        provider=doc["provider"],
         claimed_at=doc["claimed_at"],
     )

@@ -9,12 +9,12 @@
     waits_until the account's fault (429, quota, key): no claim before this
     waits_why   the provider's words for a person
 
-Written by the lane's holder. Read by claims and pages.
+Written by the lane's holder. Read by claims and pages, by _id, or by `waits_until` (sparse index).
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from pymongo import IndexModel, UpdateOne
 from pymongo.errors import BulkWriteError
@@ -24,7 +24,7 @@ from mailroom.domain.ids import Lane, Token
 from mailroom.storage.database import Db, Session, guarded
 
 COLLECTION: Final = "lanes"
-INDEXES: Final[Sequence[IndexModel]] = ()  # every query names lanes by _id
+INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("waits_until", 1)], sparse=True),)
 _DUPLICATE_KEY: Final = 11000
 
 
@@ -69,13 +69,6 @@ def touch(db: Db, tokens: Mapping[Lane, Token], session: Session) -> None:
 
 
 @guarded
-def current(db: Db, tokens: Mapping[Lane, Token]) -> set[Lane]:
-    """Which of these lanes still have exactly this token as their highest."""
-    stored = db.lanes.find({"_id": {"$in": list(tokens)}}, {"token": 1})
-    return {doc["_id"] for doc in stored if doc["token"] == tokens[doc["_id"]]}
-
-
-@guarded
 def make_wait(db: Db, waits: Mapping[Lane, tuple[Token, datetime, str]]) -> None:
     """Let lanes wait until a time, provided that the token is still the highest."""
     writes = [
@@ -87,9 +80,14 @@ def make_wait(db: Db, waits: Mapping[Lane, tuple[Token, datetime, str]]) -> None
 
 
 @guarded
-def waiting(db: Db, lanes: Sequence[Lane], *, now: datetime) -> dict[Lane, tuple[datetime, str]]:
-    """Those of the lanes that wait at `now`: until when, and why."""
-    found: list[dict[str, Any]] = list(
-        db.lanes.find({"_id": {"$in": list(lanes)}, "waits_until": {"$gt": now}}, {"waits_until": 1, "waits_why": 1})
-    )
-    return {doc["_id"]: (doc["waits_until"], doc["waits_why"]) for doc in found}
+def waiting(db: Db, *, now: datetime) -> dict[Lane, tuple[datetime, str]]:
+    """Every lane that waits at `now`: until when, and why."""
+    found = db.lanes.find({"waits_until": {"$gt": now}}, {"waits_until": 1, "waits_why": 1})
+    return {Lane(doc["_id"]): (doc["waits_until"], doc["waits_why"]) for doc in found}
+
+
+@guarded
+def why_waiting(db: Db, lane: Lane, *, now: datetime) -> tuple[datetime, str] | None:
+    """Until when and why this lane waits; None when it does not."""
+    doc = db.lanes.find_one({"_id": lane, "waits_until": {"$gt": now}}, {"waits_until": 1, "waits_why": 1})
+    return (doc["waits_until"], doc["waits_why"]) if doc else None

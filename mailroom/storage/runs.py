@@ -34,13 +34,15 @@ INDEXES: Final[Sequence[IndexModel]] = (
         name="open_runs",
         partialFilterExpression={"state": {"$in": sorted(OPEN)}},
     ),
+    IndexModel([("state", 1), ("_id", 1)], name="planned", partialFilterExpression={"state": RunState.PLANNED}),
 )
 
 
 def add_many(db: Db, runs: Sequence[Run], *, session: Session) -> None:
-    """In the transaction that decides them: a run that stands already makes the whole decision fail."""
-    if runs:
-        db.runs.insert_many([_document(run) for run in runs], ordered=False, session=session)
+    """In the transaction that decides them. An instant that has its run or its record already keeps it."""
+    writes = [UpdateOne({"_id": run.id}, {"$setOnInsert": _document(run)}, upsert=True) for run in runs]
+    if writes:
+        db.runs.bulk_write(writes, ordered=False, session=session)
 
 
 @guarded
@@ -88,9 +90,19 @@ def schedules_in_planning(db: Db, *, limit: int) -> list[ScheduleId]:
 
 @guarded
 def in_planning(db: Db, schedules: Sequence[ScheduleId], *, limit: int) -> list[Run]:
-    """Runs of these schedules that are still being planned, earliest due first."""
-    query = {"state": RunState.PLANNING, "schedule_id": {"$in": list(schedules)}}
-    return [_run(doc) for doc in db.runs.find(query).sort("due_at", 1).limit(limit)]
+    """For each of these schedules its earliest run that is still being planned; longest due first."""
+    rows = db.runs.aggregate(
+        [
+            {"$match": {"state": RunState.PLANNING, "schedule_id": {"$in": list(schedules)}}},
+            {"$sort": {"due_at": 1}},
+            # One a schedule: a backlog of one does not hide the others.
+            {"$group": {"_id": "$schedule_id", "run": {"$first": "$$ROOT"}}},
+            {"$replaceRoot": {"newRoot": "$run"}},
+            {"$sort": {"due_at": 1}},
+            {"$limit": limit},
+        ]
+    )
+    return [_run(doc) for doc in rows]
 
 
 def advance(db: Db, steps: Sequence[tuple[Run, str, bool]], *, now: datetime, session: Session) -> bool:
@@ -119,10 +131,10 @@ def finish(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
 
 
 @guarded
-def planned(db: Db, *, limit: int, schedules: Sequence[ScheduleId]) -> list[RunId]:
-    """Runs of these schedules that are planned and not yet finished."""
-    query = {"state": RunState.PLANNED, "schedule_id": {"$in": list(schedules)}}
-    return [doc["_id"] for doc in db.runs.find(query, {"_id": 1}).limit(limit)]
+def planned_after(db: Db, run_id: RunId, *, limit: int) -> list[RunId]:
+    """Runs that are planned and not yet finished, a page in the order of their ids."""
+    query = {"state": RunState.PLANNED, "_id": {"$gt": run_id}}
+    return [RunId(doc["_id"]) for doc in db.runs.find(query, {"_id": 1}).sort("_id", 1).limit(limit)]
 
 
 def cancel(db: Db, run_id: RunId, *, now: datetime, session: Session) -> bool:

@@ -129,4 +129,4 @@ def test_what_follows_a_refusal(
 ) -> None:
     refused = Refused(kind, "why", retry_after=retry_after)
 
-    assert after_refusal(refused, tries=tries, delays=DELAYS, now=NOW) == expected
+    assert after_refusal(refused, attempt=1, tries=tries, delays=DELAYS, now=NOW) == expected

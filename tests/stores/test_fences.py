@@ -1,12 +1,15 @@
 """Fences in a real Redis: who may call, and what is remembered."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from local.servers import Servers
 from mailroom.coordination.fences import Fences
-from mailroom.domain.dispatches import FenceState
+from mailroom.domain.dispatches import Acceptance, FenceState
+from mailroom.domain.errors import MisconfiguredStore
 from mailroom.domain.ids import Lane, Token
 from tests.support.builders import a_claimed
 
@@ -21,6 +24,10 @@ def fences(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Fences]
 @pytest.fixture
 def lane(request: pytest.FixtureRequest) -> str:
     return f"schedule/{request.node.name}"
+
+
+def accepted(provider_id: str) -> Acceptance:
+    return Acceptance("mailgun", provider_id, 1)
 
 
 def cross(fences: Fences, *dispatches: object) -> list[object]:
@@ -48,7 +55,7 @@ def test_another_claim_of_the_same_attempt_is_in_doubt(fences: Fences, lane: str
     (verdict,) = cross(fences, a_claimed(lane=lane, claim="c2", token=6))
 
     assert not verdict.go
-    assert verdict.provider_id is None
+    assert verdict.accepted is None
 
 
 def test_a_lower_token_than_the_lane_has_seen_is_stale(fences: Fences, lane: str) -> None:
@@ -80,29 +87,31 @@ def test_an_old_attempt_is_in_doubt_once_a_newer_one_has_crossed(fences: Fences,
 def test_what_was_accepted_is_never_called_again_by_any_attempt(fences: Fences, lane: str) -> None:
     first = a_claimed(lane=lane)
     cross(fences, first)
-    fences.close([(first, "id-1")])
+    fences.close([(first, accepted("id-1"))])
 
     (verdict,) = cross(fences, a_claimed(lane=lane, claim="c9", attempt=9, token=99))
 
-    assert verdict.provider_id == "id-1"
+    assert verdict.accepted == (1, "id-1")
 
 
 def test_an_acceptance_under_another_content_is_in_doubt(fences: Fences, lane: str) -> None:
     first = a_claimed(lane=lane)
     cross(fences, first)
-    fences.close([(first, "id-1")])
+    fences.close([(first, accepted("id-1"))])
 
     (verdict,) = cross(fences, a_claimed(lane=lane, claim="c2", attempt=2, digest="other"))
 
-    assert (verdict.go, verdict.provider_id) == (False, None)
+    assert (verdict.go, verdict.accepted) == (False, None)
 
 
-def test_a_second_different_acceptance_is_told_and_the_first_one_stays(fences: Fences, lane: str) -> None:
+@pytest.mark.parametrize("second", [Acceptance("mailgun", "id-2", 1), Acceptance("mailgun", "id-1", 2)])
+def test_a_second_acceptance_is_told_and_the_first_one_stays(fences: Fences, lane: str, second: Acceptance) -> None:
+    lane = f"{lane}-{second.provider_id}"
     first = a_claimed(lane=lane)
     cross(fences, first)
-    fences.close([(first, "id-1")])
+    fences.close([(first, accepted("id-1"))])
 
-    twice = fences.close([(a_claimed(lane=lane, claim="c2", attempt=2), "id-2")])
+    twice = fences.close([(a_claimed(lane=lane, claim="c2", attempt=second.attempt), second)])
 
     assert twice == {first.id: "id-1"}
     found, _ = fences.read([(Lane(lane), first.id)])
@@ -143,3 +152,26 @@ def test_a_token_keeps_every_digit_beyond_forty_bits(fences: Fences, lane: str) 
     fences.enter({Lane(lane): token})
 
     assert fences.seen_token(Lane(lane)) == token
+
+
+def test_a_redis_that_was_emptied_while_it_ran_has_another_identity(tmp_path: Path) -> None:
+    with Servers.start(tmp_path) as own:
+        fences = Fences(own.redis_url)
+        before = fences.memory()
+        assert fences.memory() == before
+
+        Redis.from_url(own.redis_url).flushall()
+
+        assert fences.memory() != before
+
+
+def test_a_redis_that_may_throw_fences_away_is_refused(tmp_path: Path) -> None:
+    with Servers.start(tmp_path) as own:
+        fences = Fences(own.redis_url)
+        fences.check_eviction()
+        redis = Redis.from_url(own.redis_url)
+        redis.config_set("maxmemory", "100mb")
+        redis.config_set("maxmemory-policy", "volatile-lru")
+
+        with pytest.raises(MisconfiguredStore, match="noeviction"):
+            fences.check_eviction()

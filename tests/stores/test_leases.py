@@ -103,6 +103,18 @@ def test_a_revoked_lease_is_noticed_by_renewing_and_by_asking(make: Make, server
     assert not ann.held
 
 
+def test_without_a_lease_no_lane_is_taken_because_a_key_without_one_never_goes_away(
+    make: Make, request: pytest.FixtureRequest
+) -> None:
+    ann, bo = make("ann"), make("bo")
+    ann.forget()
+
+    with pytest.raises(Unavailable):
+        ann.take(lanes(request))
+
+    assert bo.take(lanes(request)).revisions
+
+
 def test_releasing_leaves_another_holders_lane_alone(make: Make, request: pytest.FixtureRequest) -> None:
     ann, bo = make("ann"), make("bo")
     (lane,) = lanes(request)

@@ -18,7 +18,7 @@ from mailroom.domain.errors import (
 from mailroom.domain.ids import ScheduleId, Token, schedule_lane
 from mailroom.domain.runs import RunState
 from mailroom.domain.schedules import ScheduleState
-from mailroom.services import planning, running, scheduling
+from mailroom.services import housekeeping, planning, running, scheduling
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
 from tests.support.builders import a_draft, make_due, recipients, stored_schedule
@@ -37,7 +37,7 @@ def runs_of(db: Db, id_: ScheduleId) -> list[Any]:
 
 
 def expand_all(db: Db, held: dict[ScheduleId, Token]) -> None:
-    while planning.expand(db, held, now=server_now(db)):
+    while planning.expand(db, held, now=server_now(db)).moved:
         pass
 
 
@@ -140,9 +140,9 @@ def test_what_is_archived_runs_no_more(db: Db) -> None:
     scheduling.archive(db, schedule.id)
     make_due(db, schedule, since=2 * HOUR)
 
-    moved = planning.plan_due(db, hold(db, schedule.id), now=server_now(db))
+    done = planning.plan_due(db, hold(db, schedule.id), now=server_now(db))
 
-    assert moved == 0
+    assert not done.moved
     with pytest.raises(ScheduleEnded):
         scheduling.run_now(db, schedule.id, owner="ann", key="k")
     with pytest.raises(ScheduleNotActive):
@@ -154,7 +154,7 @@ def test_a_paused_schedule_plans_no_run(db: Db) -> None:
     scheduling.pause(db, schedule.id)
     make_due(db, schedule, since=2 * HOUR)
 
-    assert planning.plan_due(db, hold(db, schedule.id), now=server_now(db)) == 0
+    assert not planning.plan_due(db, hold(db, schedule.id), now=server_now(db)).moved
 
 
 def test_planning_again_after_a_crash_continues_where_it_stopped(db: Db) -> None:
@@ -253,3 +253,65 @@ def test_every_due_instant_gives_one_run_however_many_plan_at_once(db: Db) -> No
 def test_a_schedule_that_does_not_exist_is_not_found(db: Db) -> None:
     with pytest.raises(ScheduleNotFound):
         scheduling.pause(db, ScheduleId("sch_none"))
+
+
+def test_a_schedule_that_cannot_be_planned_holds_up_no_other(db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+    good, bad = stored_schedule(db, name="good"), stored_schedule(db, name="bad")
+    for schedule in (good, bad):
+        make_due(db, schedule, since=1.01 * HOUR)
+    held = hold(db, good.id, bad.id)
+    planning.plan_due(db, held, now=server_now(db))
+    db.contents.update_one({"_id.schedule": bad.id}, {"$set": {"text": "{{ not valid"}})
+
+    done = planning.expand(db, held, now=server_now(db))
+
+    assert (done.moved, done.broken) == ({good.id}, {bad.id})
+    assert [doc["schedule_id"] for doc in db.dispatches.find()] == [good.id]
+
+
+def test_a_new_rule_after_a_skipped_run_forgets_no_instant(db: Db) -> None:
+    schedule = stored_schedule(db, recurrence={"kind": "every", "seconds": 7 * 86_400, "time_zone": "UTC"})
+    scheduling.skip_next(db, schedule.id)
+
+    hourly = {"kind": "every", "seconds": 3600, "time_zone": "UTC"}
+    after = scheduling.edit(db, schedule.id, {"recurrence": hourly}, seen_version=None).schedule
+
+    assert after.next_run_at is not None
+    assert after.next_run_at - after.decided_through <= HOUR
+    assert planning.plan_due(db, hold(db, schedule.id), now=after.next_run_at).moved == {schedule.id}
+
+
+def test_changing_the_rule_of_a_paused_schedule_records_the_instants_of_the_pause(db: Db) -> None:
+    schedule = stored_schedule(db)
+    scheduling.pause(db, schedule.id)
+    make_due(db, schedule, since=3.5 * HOUR)
+
+    rule = {"kind": "every", "seconds": 60, "time_zone": "UTC"}
+    scheduling.edit(db, schedule.id, {"recurrence": rule}, seen_version=None)
+
+    assert [(run.reason, run.instants) for run in runs_of(db, schedule.id)] == [("paused", 3)]
+
+
+def test_editing_a_single_run_that_has_just_come_due_runs_it_and_finishes(db: Db) -> None:
+    at = (server_now(db) + timedelta(seconds=2)).replace(microsecond=0, tzinfo=None)
+    schedule = stored_schedule(db, recurrence={"kind": "once", "at": at, "time_zone": "UTC"})
+    earlier = {"recurrence.at": (at - HOUR).isoformat(), "decided_through": server_now(db) - 2 * HOUR}
+    db.schedules.update_one({"_id": schedule.id}, {"$set": earlier})
+
+    after = scheduling.edit(db, schedule.id, {"name": "New"}, seen_version=None).schedule
+
+    assert after.state is ScheduleState.FINISHED
+    assert len(runs_of(db, schedule.id)) == 1
+
+
+def test_a_run_that_is_through_is_finished_by_the_janitor_when_nobody_else_came_to_it(db: Db) -> None:
+    schedule = stored_schedule(db)
+    db.suppressions.insert_one({"_id": "bo@example.org", "reason": "complained"})
+    make_due(db, schedule, since=1.01 * HOUR)
+    held = hold(db, schedule.id)
+    planning.plan_due(db, held, now=server_now(db))
+    expand_all(db, held)
+
+    housekeeping.tidy(db)
+
+    assert [run.state for run in runs_of(db, schedule.id)] == [RunState.FINISHED]

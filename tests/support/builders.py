@@ -84,6 +84,7 @@ def a_claimed(*, dispatch: str = "d1", claim: str = "c1", token: int = 5, attemp
         "revision": 1,
         "messages": 1,
         "digest": "digest-1",
+        "provider": "mailgun",
         "claimed_at": NOW,
     }
     return Claimed(**fields | changes)

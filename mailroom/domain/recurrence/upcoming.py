@@ -19,10 +19,13 @@ def upcoming(rule: Recurrence, after: datetime, *, decided: int = 0) -> Iterator
     within = _unbounded(rule, after)
     if rule.max_runs is not None:
         within = islice(within, max(0, rule.max_runs - decided))
-    for at in within:
-        if rule.ends_at is not None and at > rule.ends_at:
-            return
-        yield to_instant(at)
+    try:
+        for at in within:
+            if rule.ends_at is not None and at > rule.ends_at:
+                return
+            yield to_instant(at)
+    except OverflowError:
+        return  # beyond the year 9999 nothing is due
 
 
 def next_after(rule: Recurrence, after: datetime, *, decided: int = 0) -> datetime | None:

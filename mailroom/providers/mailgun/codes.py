@@ -18,6 +18,7 @@ _ACCOUNT: Final = {401, 402, 403, 404, 429}
 # Said by proxies and time-outs on the way, not by Mailgun about the mail.
 _NOT_MAILGUNS: Final = {408, 499}
 _ACCOUNT_TEXT: Final = re.compile(r"is not allowed to send|domain .* (is )?(unverified|disabled)|free accounts", re.I)
+_MOST_WORDS: Final = 500
 _SECONDS: Final = re.compile(r"try again after (\d+) seconds?", re.I)
 _DATE: Final = re.compile(r"try again after (\w{3}, .+)$", re.I)
 
@@ -37,14 +38,14 @@ def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
 def _accepted(body: Any, reply: Reply) -> Outcome:
     """Accepted only if the body is JSON with a string `id`: a wrong path answers 200 with plain text."""
     if isinstance(body, dict) and isinstance(body.get("id"), str) and body["id"]:
-        return Accepted(body["id"].strip("<>"))
+        return Accepted(_storable(body["id"].strip("<>")))
     return InDoubt(f"Mailgun answered 200 without an id: {_excerpt(reply.body)}", 200)
 
 
 def _message(body: Any, reply: Reply) -> str | None:
     """Mailgun's own words: `{"message": ...}`, or the bare string Forbidden of a 401. None for anybody else's page."""
     if isinstance(body, dict) and isinstance(body.get("message"), str):
-        return str(body["message"])
+        return _storable(body["message"])
     if reply.status == 401 and (body == "Forbidden" or reply.body.strip() == b"Forbidden"):
         return "Forbidden"
     return None
@@ -59,6 +60,13 @@ def _refused(reply: Reply, message: str, now: datetime) -> Refused:
 
 def _retry_after(reply: Reply, message: str, now: datetime) -> timedelta | None:
     """The wait that a header or the text names; None where none does. Neither header is documented for sends."""
+    try:
+        return _told_wait(reply, message, now)
+    except (ValueError, OverflowError, OSError):
+        return None  # a number or a date that is none
+
+
+def _told_wait(reply: Reply, message: str, now: datetime) -> timedelta | None:
     header = reply.headers.get("retry-after", "")
     if header.isdigit():
         return timedelta(seconds=int(header))
@@ -70,18 +78,20 @@ def _retry_after(reply: Reply, message: str, now: datetime) -> timedelta | None:
         return timedelta(seconds=int(seconds[1]))
     date = _DATE.search(message)
     if date:
-        try:
-            return max(timedelta(), parsedate_to_datetime(date[1]).astimezone(UTC) - now)
-        except ValueError:
-            return None
+        return max(timedelta(), parsedate_to_datetime(date[1]).astimezone(UTC) - now)
     return None
 
 
 def _json(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
+
+
+def _storable(text: str) -> str:
+    """Words of somebody else's, cut and made storable: JSON can hold half of a surrogate pair, BSON cannot."""
+    return text[:_MOST_WORDS].encode("utf-8", "replace").decode()
 
 
 def _excerpt(body: bytes) -> str:

@@ -10,6 +10,7 @@ import hmac
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from email.utils import parseaddr
 from typing import Any, Final
 
 from mailroom.domain.events import Event, EventKind
@@ -99,7 +100,7 @@ def parse_event(raw: dict[str, Any], domain: str, *, replay_key: str | None = No
         by_machine=bool(_mapping(raw.get("client-info")).get("bot")),
         delayed=bool(_mapping(raw.get("flags")).get("is-delayed-bounce")),
         hard=_blames_the_address(raw, status),
-        code=code if isinstance(code, int) and not isinstance(code, bool) else None,
+        code=code if isinstance(code, int) and 0 <= code <= 9_999 else None,
         reason=_reason(raw, status),
         replay_key=replay_key,
     )
@@ -127,9 +128,9 @@ def _recipient(raw: Mapping[str, Any]) -> str:
     """`rejected` has no recipient of its own: it stands in the message's To header."""
     recipient = raw.get("recipient")
     if not isinstance(recipient, str):
-        headers = _mapping(_mapping(raw.get("message")).get("headers"))
-        recipient = headers.get("to")
-    return recipient[:MAX_FIELD] if isinstance(recipient, str) else ""
+        header = _mapping(_mapping(raw.get("message")).get("headers")).get("to")
+        recipient = parseaddr(header[:MAX_FIELD])[1] if isinstance(header, str) else ""
+    return recipient[:MAX_FIELD]
 
 
 def _reason(raw: Mapping[str, Any], status: Mapping[str, Any]) -> str:

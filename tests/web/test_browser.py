@@ -1,0 +1,193 @@
+"""Real Chromium, as a user would: sign in, make a schedule, see its mails, open two, see the report.
+
+Scripts are off in the browser: everything works without them. Screenshots go to MAILROOM_SCREENSHOTS, if that is set.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.support.system import System, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+CHROMIUM = os.environ.get("CHROMIUM_BIN", "/usr/bin/chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists() and not os.environ.get("CI"):
+        pytest.skip("no Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, "--disable-component-update"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Browser, system: System) -> Iterator[Page]:
+    system.start_simulator()
+    system.start_api()
+    system.start_web()
+    context = browser.new_context(java_script_enabled=False, viewport=DESKTOP)
+    context.set_default_timeout(15_000)
+    yield context.new_page()
+    context.close()
+
+
+def sign_in(page: Page, system: System) -> None:
+    page.goto(system.web_url)
+    page.get_by_label("Token").fill(system.token)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def look(page: Page, name: str) -> None:
+    """The page at phone and desktop width: nothing sticks out sideways; a picture of each where one is wanted."""
+    folder = os.environ.get("MAILROOM_SCREENSHOTS")
+    for device, size in (("phone", PHONE), ("desktop", DESKTOP)):
+        page.set_viewport_size(size)
+        if folder:
+            page.screenshot(path=Path(folder) / f"{name}-{device}.png", full_page=True)
+        box = page.locator("main").bounding_box()
+        assert box is not None
+        assert box["width"] <= size["width"], f"{name} is wider than a {device}"
+
+
+def fill_in(page: Page, **fields: str) -> None:
+    for label, value in fields.items():
+        page.get_by_label(label.replace("_", " "), exact=True).fill(value)
+
+
+def test_from_the_form_to_two_of_three_opens_on_the_report(page: Page, system: System) -> None:
+    system.start_senders(1)
+    page.goto(system.web_url)
+    look(page, "sign-in")
+    sign_in(page, system)
+    look(page, "schedules-empty")
+
+    page.get_by_role("link", name="Make the first one").click()
+    due = datetime.now(UTC) + timedelta(seconds=12)
+    fill_in(page, Name="Spring news", From="Ann <ann@mg.example.com>", Subject="Hello {{ name }} from {{ city }}")
+    fill_in(
+        page, Text="Hello {{ name }}", HTML="<h1>Hello {{ name }}</h1><p><a href='https://example.org'>Read</a></p>"
+    )
+    page.get_by_label("Paste addresses or CSV").fill(
+        "address,name,city\nann@example.org,Ann,Rome\nbo@example.org,Bo,Oslo\ncy@example.org,Cy,Bern"
+    )
+    page.get_by_label("Date and time").fill(due.strftime("%Y-%m-%dT%H:%M:%S"))
+    page.get_by_role("button", name="Show the next five runs").click()
+    expect(page.get_by_text(due.strftime("%H:%M:%S UTC"))).to_be_visible()
+    look(page, "schedule-form")
+    page.get_by_role("button", name="Save schedule").click()
+    expect(page.get_by_text("The schedule is saved.")).to_be_visible()
+    look(page, "schedule")
+    schedule = page.url
+
+    wait_for(lambda: system.simulator.record()["mails"] == 3, within_s=30, what="three mails went out")
+    page.goto(f"{system.simulator.url}/inbox")
+    expect(page.locator(".mail")).to_have_count(3)
+    look(page, "inbox")
+    for subject in ("Hello Ann from Rome", "Hello Bo from Oslo"):
+        page.goto(f"{system.simulator.url}/inbox")
+        with page.expect_response(re.compile("pixel.gif")):
+            page.get_by_role("link", name=subject).click()
+    look(page, "mail")
+
+    def opened_twice() -> bool:
+        page.goto(schedule)
+        return page.get_by_role("cell", name="66.7 %").count() == 1
+
+    wait_for(opened_twice, within_s=20, what="two of three unique opens are on the schedule's page")
+    look(page, "schedule-with-runs")
+    page.get_by_role("link", name="Report", exact=True).click()
+    opens = page.locator(".figures div").filter(has_text="Unique opens")
+    expect(opens).to_contain_text(re.compile(r"2\s*66\.7 % open rate"))
+    expect(page.locator(".figures div").filter(has_text="Delivered")).to_contain_text("3")
+    assert page.locator("svg rect").count() >= 2
+    look(page, "report")
+    page.locator("table a").first.click()
+    expect(page.get_by_text("3 of 3 sent")).to_be_visible()
+    look(page, "run")
+    page.goto(f"{system.web_url}/dispatches?state=accepted")
+    look(page, "dispatches")
+    page.locator("table a").first.click()
+    expect(page.get_by_text("planned", exact=True).first).to_be_visible()
+    look(page, "dispatch")
+
+
+def test_a_refused_form_comes_back_with_what_was_typed_and_the_message_beside_the_field(
+    page: Page, system: System
+) -> None:
+    sign_in(page, system)
+    page.goto(f"{system.web_url}/schedules/new")
+    fill_in(page, Name="<b>Name</b>", From="nobody", Subject="Hi {{ nam }}", Text="Hello")
+    page.get_by_label("Paste addresses or CSV").fill("good@example.org\nbad address")
+    page.get_by_text("Cron", exact=True).click()
+    page.get_by_label("Cron expression").fill("61 9 * * *")
+
+    page.get_by_role("button", name="Save schedule").click()
+
+    assert page.get_by_label("Name", exact=True).input_value() == "<b>Name</b>"
+    assert page.get_by_label("Paste addresses or CSV").input_value() == "good@example.org\nbad address"
+    expect(page.locator(".field:has(#from) .message")).to_contain_text("write it as Name")
+    expect(page.locator(".field:has(#recipients) .message")).to_contain_text("row 2 (address)")
+    expect(page.locator(".field:has(#cron) .message")).to_contain_text("bad minute")
+    look(page, "schedule-form-refused")
+    assert system.db.schedules.count_documents({}) == 0
+
+
+def test_an_edit_keeps_the_recipients_and_a_stale_one_is_refused(page: Page, system: System) -> None:
+    from tests.support.builders import stored_schedule
+
+    schedule = stored_schedule(system.db)
+    sign_in(page, system)
+    page.goto(f"{system.web_url}/schedules/{schedule.id}/edit")
+    system.db.schedules.update_one({"_id": schedule.id}, {"$inc": {"version": 1}})
+    fill_in(page, Name="Renamed")
+    page.get_by_role("button", name="Save schedule").click()
+    expect(page.get_by_text("Somebody else has changed this schedule")).to_be_visible()
+
+    page.goto(f"{system.web_url}/schedules/{schedule.id}/edit")
+    fill_in(page, Name="Renamed")
+    page.get_by_role("button", name="Save schedule").click()
+
+    expect(page.get_by_role("heading", name="Renamed")).to_be_visible()
+    expect(page.locator(".facts")).to_contain_text("Recipients 1")
+
+
+def test_pausing_resuming_skipping_and_archiving_from_the_page(page: Page, system: System) -> None:
+    from tests.support.builders import stored_schedule
+
+    schedule = stored_schedule(system.db)
+    sign_in(page, system)
+    page.goto(f"{system.web_url}/schedules/{schedule.id}")
+
+    for button, said in [
+        ("Pause", "Paused."),
+        ("Resume", "Resumed."),
+        ("Skip the next run", "The next run is skipped"),
+    ]:
+        page.get_by_role("button", name=button).click()
+        expect(page.get_by_role("status")).to_contain_text(said)
+    page.get_by_role("button", name="Archive").click()
+
+    expect(page.get_by_text("Archived.")).to_be_visible()
+    look(page, "schedule-archived")
+    page.goto(system.web_url)
+    expect(page.get_by_text("No schedules yet.")).to_be_visible()
+
+
+def test_pages_are_only_for_those_who_are_signed_in(page: Page, system: System) -> None:
+    page.goto(f"{system.web_url}/schedules/new")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+    page.get_by_label("Token").fill("mr_wrong")
+    page.get_by_role("button", name="Sign in").click()
+
+    expect(page.get_by_text("This token is not known here")).to_be_visible()
