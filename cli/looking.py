@@ -5,11 +5,12 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mailroom.assembly import build_front, prepare_database
 from mailroom.domain.dispatches import DispatchState
-from mailroom.domain.errors import InvalidInput, MailroomError
+from mailroom.domain.errors import MailroomError
 from mailroom.providers.mailgun.targets import set_targets
 from mailroom.services import access, running, scheduling
 
@@ -31,10 +32,10 @@ def token() -> None:
 def create_token(name: str, scopes: tuple[str, ...]) -> None:
     """Print a new token, alone, on standard output. It is not shown again."""
     front = _front()
-    prepare_database(front.settings)
     try:
+        prepare_database(front.settings)
         click.echo(access.create_token(front.db, name=name, scopes=scopes, now=datetime.now(UTC)))
-    except InvalidInput as error:
+    except MailroomError as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -50,7 +51,7 @@ def list_schedules() -> None:
     for schedule in scheduling.page(_front().db, state=None, before=None, limit=200):
         following = schedule.next_run_at
         shown = following.astimezone(schedule.recurrence.zone).isoformat() if following else "-"
-        table.add_row(schedule.id, schedule.name, schedule.state, shown)
+        table.add_row(schedule.id, escape(schedule.name), schedule.state, shown)
     Console().print(table)
 
 
@@ -60,12 +61,14 @@ def dispatches() -> None:
 
 
 @dispatches.command("list")
-@click.option("--state", type=click.Choice(list(DispatchState)), default=DispatchState.IN_DOUBT, show_default=True)
+@click.option(
+    "--state", type=click.Choice([state.value for state in DispatchState]), default="in_doubt", show_default=True
+)
 def list_dispatches(state: str) -> None:
     """Dispatches in a state, and why."""
     table = Table("id", "messages", "attempt", "reason", box=None)
     for doc in running.dispatches_of(_front().db, state=DispatchState(state), run_id=None, after="", limit=200):
-        table.add_row(doc["_id"], str(doc["messages"]), str(doc["attempt"]), doc.get("reason") or "")
+        table.add_row(doc["_id"], str(doc["messages"]), str(doc["attempt"]), escape(doc.get("reason") or ""))
     Console().print(table)
 
 

@@ -5,6 +5,7 @@ a path to a file that holds it, and never shows in a repr or a log.
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -106,6 +107,10 @@ def read_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
     return _Reader(environ if environ is not None else os.environ, dotenv).settings()
 
 
+class _Unreadable(Exception):
+    """A file that a `NAME_FILE` points to cannot be read."""
+
+
 class _Reader:
     def __init__(self, environ: Mapping[str, str], dotenv: Path | None) -> None:
         self._values = {**_dotenv_values(dotenv), **{k: v for k, v in environ.items() if v != ""}}
@@ -135,7 +140,7 @@ class _Reader:
             schedules_per_sender=self._number("MAILROOM_SCHEDULES_PER_SENDER", int, 1, 100_000),
         )
         mailgun = Mailgun(
-            domain=self._text("MAILGUN_DOMAIN"),
+            domain=self._checked("MAILGUN_DOMAIN", _domain, ""),
             base_url=self._url("MAILGUN_BASE_URL", "http", "https").rstrip("/"),
             api_key=self._text("MAILGUN_API_KEY"),
             signing_key=self._text("MAILGUN_SIGNING_KEY"),
@@ -153,13 +158,14 @@ class _Reader:
             return Path(path).read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
             self._faults.append(f"{name}_FILE: cannot be read: {error}")
-            return ""
+            raise _Unreadable from None
 
     def _checked(self, name: str, read: Callable[[str], Any], fallback: Any) -> Any:
-        raw = self._raw(name)
-        if raw == "":
-            return fallback
-        if raw is None:
+        try:
+            raw = self._raw(name)
+        except _Unreadable:
+            return fallback  # said already
+        if not raw or not raw.strip():
             self._fault(name, "is missing")
             return fallback
         try:
@@ -214,8 +220,16 @@ class _Reader:
         return tuple(self._checked(name, read, ()))
 
 
+def _domain(raw: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", raw):
+        raise ValueError(raw)
+    return raw.lower()
+
+
 def _url(raw: str, schemes: tuple[str, ...]) -> str:
     parts = urlsplit(raw)
+    if "," not in parts.netloc:  # MongoDB's URLs may name several hosts
+        _ = parts.port  # raises ValueError for one that cannot be
     if parts.scheme not in schemes or not (parts.hostname or parts.scheme == "unix"):
         raise ValueError(raw)
     return raw

@@ -1,18 +1,14 @@
 """The API as a Flask application."""
 
-import json
-import re
-from typing import Any, Final
+from typing import Any
 
-from flask import Flask, abort, request
+from flask import Flask
 from flask_smorest import Api
 
 from mailroom.assembly import Front
 from mailroom.domain.limits import MAX_BODY_BYTES
 from scheduler_api import problems
 from scheduler_api.routes import runs, schedules, service, suppressions, webhooks
-
-_HALF_A_PAIR: Final = re.compile(rb"\\u[dD][89abABcdefCDEF]")
 
 
 class _Api(Api):
@@ -39,7 +35,6 @@ def create_app(front: Front) -> Flask:
     )
     app.extensions["front"] = front
     problems.install(app)
-    app.before_request(_refuse_what_is_no_json)
     api = _Api(app)
     for blueprint in (schedules.blueprint, runs.blueprint, runs.dispatches, suppressions.blueprint):
         api.register_blueprint(blueprint)
@@ -47,16 +42,3 @@ def create_app(front: Front) -> Flask:
         app.register_blueprint(plain)
     app.extensions["openapi"] = api.spec.to_dict
     return app
-
-
-def _refuse_what_is_no_json() -> None:
-    """NaN, and half of a surrogate pair, pass Python's JSON reader but are no JSON and cannot be stored."""
-    if not request.path.startswith("/v1/") or not request.is_json:
-        return
-    raw = request.get_data()
-    if b"NaN" not in raw and b"Infinity" not in raw and not _HALF_A_PAIR.search(raw):
-        return
-    try:
-        json.dumps(json.loads(raw), ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError):
-        abort(400, description="The body is not JSON: it holds NaN, Infinity, or half of a surrogate pair.")

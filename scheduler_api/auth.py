@@ -10,6 +10,7 @@ from flask import current_app, g, request
 from mailroom.assembly import Front
 from mailroom.services import access
 from mailroom.services.access import Principal
+from scheduler_api.bodies import check_body
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,6 +38,7 @@ def requires(scope: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             presented = token.strip() if kind.lower() == "bearer" else ""
             g.principal = access.authenticate(front().db, presented, now=datetime.now(UTC))
             g.principal.require(scope)
+            check_body()
             return view(*args, **kwargs)
 
         return guarded

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from mailroom.domain.errors import Fault, InvalidInput
@@ -22,9 +22,10 @@ def decode_time_and_id(cursor: str | None) -> tuple[datetime, str] | None:
         moment = datetime.fromisoformat(at)
         if moment.tzinfo is None or not isinstance(id_, str):
             raise ValueError
-    except (ValueError, TypeError):
+        id_.encode()
+        return moment.astimezone(UTC), id_
+    except (ValueError, TypeError, OverflowError, RecursionError):
         raise _bad_cursor() from None
-    return moment, id_
 
 
 def decode_id(cursor: str | None) -> str:
@@ -35,7 +36,8 @@ def decode_id(cursor: str | None) -> str:
         (id_,) = _decode(cursor)
         if not isinstance(id_, str):
             raise ValueError
-    except (ValueError, TypeError):
+        id_.encode()
+    except (ValueError, TypeError, RecursionError):
         raise _bad_cursor() from None
     return id_
 

@@ -97,7 +97,14 @@ def from_http(error: HTTPException) -> Response:
     status = error.code or 500
     messages = getattr(error, "data", {}).get("messages") if hasattr(error, "data") else None
     faults = list(_flatten(_without_location(messages))) if messages else ()
-    code = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large", 422: "invalid_input"}
+    code = {
+        400: "bad_request",
+        404: "not_found",
+        405: "method_not_allowed",
+        413: "too_large",
+        415: "not_json",
+        422: "invalid_input",
+    }
     headers = {name: value for name, value in error.get_headers() if name == "Allow"}
     return problem(
         status, code.get(status, "http_error"), error.name, "" if faults else error.description or "", faults, **headers

@@ -44,8 +44,8 @@ def accept(store: Store, call: Call, *, domain: str, at: float, delivery_s: floa
         for mail_id, address in mails:
             events.append(_row(mail_id, "accepted", None, at, lag_s, address, message_id, {"method": "http"}))
             list_ = suppressed.get(address.lower())
-            if not call.test_mode or not list_:
-                events += _fate(mail_id, address, message_id, at, delivery_s, lag_s, list_, test=call.test_mode)
+            begins = max(at, call.deliver_at or at)
+            events += _fate(mail_id, address, message_id, begins, delivery_s, lag_s, list_, test=call.test_mode)
         add_events(db, events)
         for _, address in mails:
             if address.split("@")[0].startswith(_BOUNCES) and not call.test_mode:
@@ -103,8 +103,6 @@ def _insert_call(db: sqlite3.Connection, call: Call, message_id: str, at: float)
 
 def _insert_mails(db: sqlite3.Connection, call: Call, call_id: int, at: float) -> list[tuple[int, str]]:
     """One copy per recipient. Without recipient variables everyone sees the whole To list."""
-    if call.test_mode:
-        return [(0, address) for _, address in call.to]  # evented, not sent
     first = (db.execute("SELECT MAX(id) FROM mails").fetchone()[0] or 0) + 1
     everyone = ", ".join(f"{name} <{address}>" if name else address for name, address in call.to)
     rows, made = [], []
@@ -115,9 +113,21 @@ def _insert_mails(db: sqlite3.Connection, call: Call, call_id: int, at: float) -
         to_header = (f"{name} <{address}>" if name else address) if batch else everyone
         user = {key: fill_in(value, name, address, variables) for key, value in call.variables.items()}
         subject = fill_in(call.subject, name, address, variables) if batch else call.subject
-        rows.append((first + index, call_id, address, to_header, subject, json.dumps(variables), json.dumps(user), at))
+        rows.append(
+            (
+                first + index,
+                call_id,
+                address,
+                to_header,
+                subject,
+                json.dumps(variables),
+                json.dumps(user),
+                at,
+                int(call.test_mode),
+            )
+        )
         made.append((first + index, address))
-    db.executemany("INSERT INTO mails VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    db.executemany("INSERT INTO mails VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     return made
 
 

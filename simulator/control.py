@@ -47,8 +47,8 @@ def faults() -> Any:
 def calls() -> Any:
     """Every accepted call after `after` (its number): recipients, time, variables."""
     rows = world().store.rows(
-        "SELECT id, message_id, accepted_at, recipients, subject, variables FROM calls WHERE id > ? ORDER BY id"
-        " LIMIT 10000",
+        "SELECT id, message_id, accepted_at, recipients, subject, variables FROM calls"
+        " WHERE id > ? AND test_mode = 0 ORDER BY id LIMIT 10000",
         (int(request.args.get("after", "0")),),
     )
     return jsonify(items=[dict(row) for row in rows])
@@ -58,8 +58,8 @@ def calls() -> Any:
 def mails() -> Any:
     """Every copy that went out after `after` (its number)."""
     rows = world().store.rows(
-        "SELECT id, call_id, recipient, subject, user_variables, accepted_at FROM mails WHERE id > ? ORDER BY id"
-        " LIMIT 20000",
+        "SELECT id, call_id, recipient, subject, user_variables, accepted_at FROM mails"
+        " WHERE id > ? AND test = 0 ORDER BY id LIMIT 20000",
         (int(request.args.get("after", "0")),),
     )
     return jsonify(items=[dict(row) for row in rows])
@@ -69,7 +69,8 @@ def mails() -> Any:
 def summary() -> Any:
     """How many calls and copies there are, and how many webhooks still wait."""
     row = world().store.row(
-        "SELECT (SELECT COUNT(*) FROM calls) AS calls, (SELECT COUNT(*) FROM mails) AS mails,"
+        "SELECT (SELECT COUNT(*) FROM calls WHERE test_mode = 0) AS calls,"
+        " (SELECT COUNT(*) FROM mails WHERE test = 0) AS mails,"
         " (SELECT COUNT(*) FROM events) AS events, (SELECT COUNT(*) FROM hooks) AS webhooks_waiting"
     )
     return jsonify(dict(row) if row else {})

@@ -24,6 +24,7 @@ _COLUMNS: Final = {
     "message-id": "e.message_id",
     "severity": "e.severity",
 }
+_PAGING: Final = {"begin", "end", "ascending", "limit", "page", "after", "pretty"}
 _SELECT: Final = (
     "SELECT e.*, m.user_variables, m.subject, m.to_header, c.sender, c.tags FROM events e"
     " LEFT JOIN mails m ON m.id = e.mail_id LEFT JOIN calls c ON c.id = m.call_id"
@@ -34,6 +35,9 @@ def page(store: Store, query: Mapping[str, str], *, now: float) -> tuple[list[di
     """The items of one page, and the cursor tokens of the next and the previous one. Raises BadQuery."""
     if "page" in query:
         query = json.loads(base64.urlsafe_b64decode(query["page"]))
+    unknown = query.keys() - _COLUMNS.keys() - _PAGING
+    if unknown:  # a filter that was ignored would find what was not asked for
+        raise BadQuery(f"the simulator does not know the filter '{min(unknown)}'")
     ascending, begin, end = _bounds(query, now)
     limit = min(_number(query.get("limit", "100"), "limit"), MAX_LIMIT)
     where, arguments = _filters(query)

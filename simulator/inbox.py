@@ -35,12 +35,13 @@ _HREF: Final = re.compile(r"""(<a\b[^>]*\bhref=)(["'])(https?://.*?)\2""", re.IG
 @inbox.get("/inbox")
 def list_mails() -> Any:
     search = request.args.get("q", "").strip()
-    before = request.args.get("before", type=int) or 2**62
+    before = min(request.args.get("before", type=int) or 2**62, 2**62)
     rows = world().store.rows(
-        f"{_MAIL} WHERE m.id < ? AND (m.recipient LIKE ? OR m.subject LIKE ?) ORDER BY m.id DESC LIMIT ?",
+        f"{_MAIL} WHERE m.test = 0 AND m.id < ? AND (m.recipient LIKE ? OR m.subject LIKE ?)"
+        " ORDER BY m.id DESC LIMIT ?",
         (before, f"%{search}%", f"%{search}%", _ROWS),
     )
-    total = world().store.row("SELECT COUNT(*) AS n FROM mails")
+    total = world().store.row("SELECT COUNT(*) AS n FROM mails WHERE test = 0")
     happened = event_log.recent(world().store, [row["id"] for row in rows])
     return render_template(
         "inbox.html",
@@ -60,10 +61,19 @@ def open_mail(mail_id: int) -> Any:
         "mail.html",
         mail=mail,
         text=_filled(mail, mail["text"]),
-        body=_tracked(mail),
+        has_html=bool(mail["html"]),
         variables=loads(mail["user_variables"]),
         happened=happened,
     )
+
+
+@inbox.get("/inbox/<int:mail_id>/body")
+def body(mail_id: int) -> Any:
+    """The HTML part as a mail program shows it: its own page, with no rights, and without scripts."""
+    shown = Response(_tracked(_mail(mail_id)), mimetype="text/html")
+    shown.headers["Content-Security-Policy"] = "sandbox allow-popups allow-top-navigation-by-user-activation"
+    shown.headers["Cache-Control"] = "no-store"
+    return shown
 
 
 @inbox.get("/inbox/<int:mail_id>/pixel.gif")
@@ -115,13 +125,12 @@ def _filled(mail: Any, text: str) -> str:
 
 
 def _tracked(mail: Any) -> str:
-    """The HTML part with its links and its pixel as the tracking would have them; '' for a text-only mail."""
-    if not mail["html"]:
-        return ""
+    """The HTML part with its links and its pixel as the tracking would have them."""
     root = f"/inbox/{mail['id']}"
 
     def through_us(match: re.Match[str]) -> str:
         return f"{match[1]}{match[2]}{root}/click?url={quote(html.unescape(match[3]), safe='')}{match[2]}"
 
-    body = _HREF.sub(through_us, _filled(mail, mail["html"]))
-    return f'{body}<img src="{root}/pixel.gif" alt="" width="1" height="1">'
+    filled = _HREF.sub(through_us, _filled(mail, mail["html"]))
+    head = '<!doctype html><meta charset="utf-8"><base target="_top">'
+    return f'{head}{filled}<img src="{root}/pixel.gif" alt="" width="1" height="1">'

@@ -3,8 +3,8 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from email.utils import getaddresses
+from dataclasses import dataclass
+from email.utils import getaddresses, parsedate_to_datetime
 from typing import Any, Final, Protocol
 
 MAX_RECIPIENTS: Final = 1000
@@ -37,7 +37,7 @@ class Call:
     tags: Sequence[str]
     recipient_variables: Mapping[str, Mapping[str, Any]] | None
     test_mode: bool
-    options: Mapping[str, str] = field(default_factory=dict)
+    deliver_at: float | None = None
 
 
 def read_call(form: Form, *, refused_addresses: Sequence[str] = ()) -> Call:
@@ -70,7 +70,7 @@ def read_call(form: Form, *, refused_addresses: Sequence[str] = ()) -> Call:
         tags=list(dict.fromkeys(tag.lower() for tag in form.getlist("o:tag")))[:3],
         recipient_variables=_recipient_variables(form),
         test_mode=_first(form, "o:testmode") in ("yes", "true", "True"),
-        options=_prefixed(form, "o:"),
+        deliver_at=_deliver_at(_first(form, "o:deliverytime")),
     )
 
 
@@ -107,6 +107,15 @@ def _addresses(form: Form, name: str) -> list[tuple[str, str]]:
     return list(found.values())
 
 
+def _deliver_at(text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        return float(text) if text.isdigit() else parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        raise Refused("deliverytime parameter is not a valid RFC 2822 date") from None
+
+
 def _prefixed(form: Form, prefix: str) -> dict[str, str]:
     found = {key[len(prefix) :]: _first(form, key) for key in form.keys() if key.startswith(prefix)}  # noqa: SIM118
     if prefix == "h:" and any(not name.isascii() for name in found):
@@ -132,5 +141,5 @@ def _recipient_variables(form: Form) -> dict[str, dict[str, Any]] | None:
     try:
         parsed = json.loads(text)
         return {address.lower(): dict(values) for address, values in parsed.items()}
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         raise Refused("'recipient-variables' parameter is not a valid JSON") from None

@@ -1,7 +1,7 @@
 """The witness's record: one SQLite file, written before any answer is given.
 
 calls   one row per accepted call: its body, once
-mails   one row per copy that went out: recipient, rendered subject, variables
+mails   one row per copy that went out: recipient, rendered subject, variables (`test`: evented, not sent)
 events  the event log; visible from `visible_at` on
 hooks   webhooks still to be sent
 targets the URLs that webhooks go to
@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS calls (
 CREATE INDEX IF NOT EXISTS calls_message_id ON calls (message_id);
 CREATE TABLE IF NOT EXISTS mails (
     id INTEGER PRIMARY KEY, call_id INTEGER, recipient TEXT, to_header TEXT, subject TEXT, recipient_variables TEXT,
-    user_variables TEXT, accepted_at REAL);
+    user_variables TEXT, accepted_at REAL, test INTEGER DEFAULT 0);
 CREATE INDEX IF NOT EXISTS mails_recipient ON mails (recipient);
 CREATE INDEX IF NOT EXISTS mails_call ON mails (call_id);
 CREATE TABLE IF NOT EXISTS events (

@@ -1,6 +1,6 @@
 """The place in a list, as it stands in a page's address: the last row of the page before."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 
 def encode(at: datetime, id_: str) -> str:
@@ -12,6 +12,7 @@ def decode(text: str | None) -> tuple[datetime, str] | None:
     at, tilde, id_ = (text or "").partition("~")
     try:
         moment = datetime.fromisoformat(at)
-    except ValueError:
+        id_.encode()
+        return (moment.astimezone(UTC), id_) if tilde and moment.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return (moment, id_) if tilde and moment.tzinfo else None

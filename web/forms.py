@@ -1,5 +1,6 @@
 """The schedule form: from typed fields to a Draft, and back from what was refused to the fields beside it."""
 
+import re
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -57,6 +58,8 @@ class ScheduleForm:
                 made.typed["recipients"] = upload.read().decode("utf-8-sig").replace("\r\n", "\n")
             except UnicodeDecodeError:
                 made.errors["recipients"] = ["the file is not text in UTF-8"]
+            if not made.typed["recipients"].strip():
+                made.errors["recipients"] = ["the file is empty"]
         return made
 
     @classmethod
@@ -100,7 +103,7 @@ class ScheduleForm:
             rule["expression"] = self.typed[kind]
         rule |= {"starts_at": self._moment("starts_at"), "ends_at": self._moment("ends_at")}
         if self.typed["max_runs"].strip():
-            rule["max_runs"] = int(self._number("max_runs") or 0)
+            rule["max_runs"] = self._whole("max_runs")
         return rule
 
     def draft(self) -> Draft:
@@ -122,7 +125,9 @@ class ScheduleForm:
     def refuse(self, error: InvalidInput) -> None:
         """Put each fault beside its field."""
         for fault in error.faults:
-            self.errors.setdefault(self._beside(fault), []).append(_words(fault))
+            beside = self.errors.setdefault(self._beside(fault), [])
+            if _words(fault) not in beside:
+                beside.append(_words(fault))
 
     def changes(self, stored: StoredSchedule) -> dict[str, Any]:
         """What an edit changes; recipients only if new ones were given, the rule only if it is another one."""
@@ -161,6 +166,12 @@ class ScheduleForm:
             self.errors.setdefault(name, []).append("a number is needed")
             return None
         return number
+
+    def _whole(self, name: str) -> int | None:
+        if re.fullmatch("[0-9]{1,9}", self.typed[name].strip()):
+            return int(self.typed[name])
+        self.errors.setdefault(name, []).append("a whole number is needed")
+        return None
 
     def _seconds(self, name: str, unit_s: int) -> int | None:
         number = self._number(name)

@@ -6,12 +6,14 @@ delivers one (docs/adr/0006). A non-ASCII domain is taken in its ASCII form.
 
 import re
 from dataclasses import dataclass
-from email.utils import parseaddr
+from email.utils import getaddresses
 from typing import Final
 
 from email_validator import EmailNotValidError, validate_email
 
 MAX_ADDRESS: Final = 254  # RFC 5321 4.5.3.1.3: a path of 256 with its angle brackets
+MAX_MAILBOX: Final = 500
+_PROVIDERS_OWN = re.compile(r"%recipient", re.IGNORECASE)
 _HEADER_BREAK = re.compile(r"[\r\n\0]")
 _SPECIALS = re.compile(r'[()<>@,;:\\".\[\]]')
 
@@ -59,6 +61,8 @@ def check_address(text: str) -> str:
         checked = validate_email(text, check_deliverability=False, allow_smtputf8=False, test_environment=True)
     except EmailNotValidError as error:
         raise InvalidAddress(str(error)) from None
+    if "." not in (checked.ascii_domain or ""):
+        raise InvalidAddress("the part after the @-sign needs a dot")
     return f"{checked.ascii_local_part}@{checked.ascii_domain}"
 
 
@@ -71,7 +75,15 @@ def parse_mailbox(text: str) -> Mailbox:
     """`Ann <ann@example.com>` or a bare address. Raises InvalidAddress."""
     if breaks_header(text):
         raise InvalidAddress("a line break is not allowed here")
-    name, address = parseaddr(text)
-    if not address or "@" not in address:
-        raise InvalidAddress("write it as Name <address@example.com> or as a bare address")
+    if len(text) > MAX_MAILBOX:
+        raise InvalidAddress(f"at most {MAX_MAILBOX} characters")
+    if _PROVIDERS_OWN.search(text):
+        raise InvalidAddress("%recipient is the provider's own substitution; it is not allowed here")
+    try:
+        found = getaddresses([text])
+    except RecursionError:
+        found = []
+    if len(found) != 1 or "@" not in found[0][1]:
+        raise InvalidAddress("write one address, as Name <address@example.com> or bare")
+    name, address = found[0]
     return Mailbox(check_address(address), name.strip())

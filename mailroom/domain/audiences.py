@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ Value = str | int | float | bool | None
 
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 RESERVED: Final = frozenset({"name", "address"})  # every recipient has these
+_JINJAS: Final = frozenset({"self", "true", "false", "none", "True", "False", "None", "loop"})
 _MAX_NUMBER: Final = 10**15
 _MAX_FAULTS: Final = 50  # told at once; a wrong column in a long list would drown the answer
 
@@ -80,17 +82,18 @@ def parse_pasted(text: str, *, path: str = "recipients") -> list[dict[str, Any]]
     """
     text = text.strip("\ufeff \t\r\n")
     first = text.split("\n", 1)[0].lower()
-    columns = [column.strip().strip('"') for column in re.split(r"[,;\t]", first)]
-    if "@" not in first and ("address" in columns or "email" in columns):
+    names_columns = "@" not in first and (re.search(r"[,;\t]", first) or first.strip(' "') in ("address", "email"))
+    if names_columns:
         return _parse_csv(text, path)
     return [_parse_line(line.strip()) for line in re.split(r"[\n;]", text) if line.strip()]
 
 
 def _parse_line(line: str) -> dict[str, Any]:
-    match = re.fullmatch(r'"?([^"<]*?)"?\s*<([^<>]*)>,?', line)
-    if match:
-        return {"name": match[1].strip(), "address": match[2]}
-    return {"address": line.rstrip(",")}
+    line = line.rstrip(", ")
+    name, bracket, address = line.rpartition("<")
+    if bracket and address.endswith(">"):
+        return {"name": name.strip(' "'), "address": address[:-1]}
+    return {"address": line}
 
 
 def _parse_csv(text: str, path: str) -> list[dict[str, Any]]:
@@ -99,6 +102,7 @@ def _parse_csv(text: str, path: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     try:
         header = [column.strip() for column in next(reader)]
+        _check_header(header, path)
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
@@ -109,6 +113,15 @@ def _parse_csv(text: str, path: str) -> list[dict[str, Any]]:
     except csv.Error as error:
         raise InvalidInput(Fault(path, f"line {reader.line_num}: {error}")) from None
     return rows
+
+
+def _check_header(header: Sequence[str], path: str) -> None:
+    folded = [column.lower() for column in header]
+    if not {"address", "email"} & set(folded):
+        raise InvalidInput(Fault(path, "the first line names no column 'address' or 'email'"))
+    twice = sorted({column for column in folded if folded.count(column) > 1})
+    if twice:
+        raise InvalidInput(Fault(path, f"the first line names the column '{twice[0]}' twice"))
 
 
 def _row_of(cells: dict[str, str]) -> dict[str, Any]:
@@ -149,10 +162,14 @@ def _faults_of_variables(variables: dict[str, Any], path: str) -> list[Fault]:
         where = f"{path}.{name}"
         if not _VARIABLE_NAME.fullmatch(name) or len(name) > MAX_VARIABLE_NAME:
             faults.append(Fault(where, f"a name has letters, digits and _, at most {MAX_VARIABLE_NAME} of them"))
+        elif name in _JINJAS:
+            faults.append(Fault(where, f"'{name}' is a word of the template language"))
         elif name in RESERVED:
             faults.append(Fault(where, f"'{name}' is taken: it is the recipient's own"))
         elif not isinstance(value, Value):
             faults.append(Fault(where, "a value is a text, a number, true, false or null"))
+        elif isinstance(value, float) and not math.isfinite(value):
+            faults.append(Fault(where, "a number is neither infinite nor NaN"))
         elif isinstance(value, int) and abs(value) > _MAX_NUMBER:
             faults.append(Fault(where, "a number has at most 15 digits; give longer ones as text"))
         elif len(str(value)) > MAX_VARIABLE_VALUE:

@@ -6,13 +6,15 @@ rendered by Jinja2 for each recipient. Expressions, filters and conditions have 
 assignments and imports are refused: recipients' values are plain, and the cut needs none of them.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
-from jinja2 import StrictUndefined, TemplateError, nodes
+from jinja2 import StrictUndefined, TemplateError, Undefined, nodes
 from jinja2.exceptions import TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -20,6 +22,7 @@ from mailroom.domain.errors import Fault
 from mailroom.domain.limits import MAX_RENDERED_BYTES
 
 FIELDS: Final = ("subject", "text", "html")
+_MOST_FAULTS: Final = 50  # told at once
 _FILTERS: Final = {
     "abs", "capitalize", "d", "default", "e", "escape", "first", "float", "int", "last", "length", "lower",
     "round", "string", "title", "trim", "truncate", "upper", "urlencode", "wordcount",
@@ -41,6 +44,7 @@ _REFUSED_NODES: Final = {
     nodes.With: "{% with %} is not offered in mail content",
     nodes.Call: "calls are not offered in mail content",
     nodes.Getattr: "values are plain: they have no attributes",
+    nodes.Getitem: "values are plain: they have no parts",
     nodes.Mul: "* is not offered in mail content",
     nodes.Pow: "** is not offered in mail content",
     nodes.Mod: "% is not offered in mail content",
@@ -51,13 +55,32 @@ class CannotRender(ValueError):
     """The content cannot be filled in for this recipient; the message says where and why."""
 
 
+def _round(value: float, precision: int = 0, method: str = "common") -> float:
+    """Jinja2's own computes 10 ** precision, whatever that is."""
+    if not 0 <= precision <= 15 or method not in ("common", "ceil", "floor"):
+        raise ValueError("round takes 0 to 15 digits, and common, ceil or floor")
+    scale: int = 10**precision
+    functions: dict[str, Callable[[float], float]] = {"common": round, "ceil": math.ceil, "floor": math.floor}
+    return functions[method](value * scale) / scale
+
+
+def _plain(value: object) -> object:
+    """What may stand in a mail: text and numbers; null is nothing; anything else is a mistake in the template."""
+    if value is None:
+        return ""
+    if isinstance(value, str | int | float | Undefined):
+        return value
+    raise TypeError("this is neither text nor number")
+
+
 class _Sandbox(ImmutableSandboxedEnvironment):
     """No globals, few filters, strict: whoever writes a template can reach the recipient's values and nothing else."""
 
     def __init__(self, *, autoescape: bool) -> None:
-        super().__init__(undefined=StrictUndefined, autoescape=autoescape, keep_trailing_newline=True)
+        super().__init__(undefined=StrictUndefined, autoescape=autoescape, keep_trailing_newline=True, finalize=_plain)
         self.globals.clear()
         self.filters = {name: function for name, function in self.filters.items() if name in _FILTERS}
+        self.filters["round"] = _round
 
 
 _PLAIN: Final = _Sandbox(autoescape=False)
@@ -132,21 +155,31 @@ def check_content(content: Mapping[str, str], variables: frozenset[str], example
 
 
 def _check_field(field: str, source: str, variables: frozenset[str]) -> list[Fault]:
-    own = _PROVIDERS_OWN.search(source)
-    if own:
-        message = f"{_place(source, own.start())}: '{own[0]}' is the provider's own substitution; write {{{{ name }}}}"
-        return [Fault(field, message)]
+    if faults := _providers_own(field, source):
+        return faults
     try:
         tree = _environment(field).parse(source)
         # First what is refused: compiling computes constants, and 2 ** 1000000000 is one.
         faults = _refused(field, tree) or _unknown(field, tree, source, variables)
         if not faults:
             _environment(field).compile(tree)
+            # Once more on what will really be sent as fixed text: a comment or a raw block could have hidden it.
+            faults = _providers_own(field, _cut(field, source).with_placeholders(lambda _: "\0"))
     except TemplateSyntaxError as error:
         return [Fault(field, f"line {error.lineno}: {error.message}")]
     except TemplateError as error:
         return [Fault(field, str(error))]
+    except (RecursionError, ValueError, OverflowError):
+        return [Fault(field, "this template is nested too deep, or holds a number that is too long")]
     return faults
+
+
+def _providers_own(field: str, text: str) -> list[Fault]:
+    own = _PROVIDERS_OWN.search(text)
+    if own is None:
+        return []
+    message = f"{_place(text, own.start())}: '{own[0]}' is the provider's own substitution; write {{{{ name }}}}"
+    return [Fault(field, message)]
 
 
 def _refused(field: str, tree: nodes.Template) -> list[Fault]:
@@ -161,20 +194,17 @@ def _refused(field: str, tree: nodes.Template) -> list[Fault]:
 
 
 def _unknown(field: str, tree: nodes.Template, source: str, variables: frozenset[str]) -> list[Fault]:
-    faults, seen = [], set()
+    first: dict[str, int] = {}
     for node in tree.find_all(nodes.Name):
-        if node.name in variables or node.name in seen:
-            continue
-        seen.add(node.name)
-        place = _place(source, _offset_of(node.name, node.lineno, source))
-        faults.append(Fault(field, f"{place}: '{node.name}' is not known for every recipient"))
+        if node.name not in variables:
+            first.setdefault(node.name, node.lineno)
+    lines = source.split("\n")
+    faults = []
+    for name, line in islice(first.items(), _MOST_FAULTS):
+        found = re.search(rf"\b{re.escape(name)}\b", lines[line - 1])
+        place = f"line {line}, column {found.start() + 1}" if found else f"line {line}"
+        faults.append(Fault(field, f"{place}: '{name}' is not known for every recipient"))
     return faults
-
-
-def _offset_of(name: str, line: int, source: str) -> int:
-    starts = [0, *(match.end() for match in re.finditer("\n", source))]
-    found = re.compile(rf"\b{re.escape(name)}\b").search(source, starts[line - 1])
-    return found.start() if found else starts[line - 1]
 
 
 def _place(source: str, offset: int) -> str:

@@ -16,7 +16,7 @@ from mailroom.domain.errors import Unavailable
 from mailroom.domain.events import Event, suppresses
 from mailroom.domain.ids import MessageId, message_id
 from mailroom.domain.messages import effect_of
-from mailroom.storage import events, messages, suppressions
+from mailroom.storage import events, messages, suppressions, webhook_tokens
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 
 _BATCH: Final = 500
@@ -90,7 +90,8 @@ class GroupIntake:
 def _store(db: Db, batch: Sequence[Event], now: datetime, session: Session) -> list[Intake]:
     known = events.known(db, [event.id for event in batch], session=session)
     keys = [event.replay_key for event in batch if event.replay_key]
-    used = events.used_replay_keys(db, keys, session=session)
+    used = webhook_tokens.used(db, keys, session=session)
+    before = set(used)
     answers: list[Intake] = []
     fresh: list[Event] = []
     for event in batch:
@@ -99,11 +100,13 @@ def _store(db: Db, batch: Sequence[Event], now: datetime, session: Session) -> l
         if verdict is Intake.STORED:
             fresh.append(event)
             known.add(event.id)
-            if event.replay_key:
-                used[event.replay_key] = event.id
+        if event.replay_key and verdict is not Intake.REPLAYED:
+            used.setdefault(event.replay_key, event.id)  # a redelivery's own token as well
     ours = _ours(db, fresh, session)
     events.add_many(db, [(event, ours.get(event.id)) for event in fresh], now=now, session=session)
     messages.apply_effects(db, [(ours[e.id], effect_of(e)) for e in fresh if e.id in ours], session=session)
+    fresh_tokens = {key: event_id for key, event_id in used.items() if key not in before}
+    webhook_tokens.add_many(db, fresh_tokens, now=now, session=session)
     told = [(event, reason) for event in fresh if event.recipient and (reason := suppresses(event))]
     suppressions.add_many(db, told, session=session)
     return answers

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from mailroom.domain import planning
 from mailroom.domain.audiences import known_variables
@@ -35,6 +35,8 @@ from mailroom.domain.schedules import Content, Schedule, ScheduleState
 from mailroom.services.deciding import decide_all_due, moved_on, runs_for
 from mailroom.storage import audiences, contents, runs, schedules
 from mailroom.storage.database import Db, Session, in_transaction, server_now
+
+_TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,15 @@ def create(db: Db, draft: Draft, *, owner: str, key: str | None = None) -> tuple
     return StoredSchedule(schedule, content), True
 
 
+def faults_of(db: Db, draft: Draft) -> tuple[Fault, ...]:
+    """Everything that is wrong with a draft, for a form that is refused anyway."""
+    try:
+        check_draft(draft, now=server_now(db))
+    except InvalidInput as error:
+        return error.faults
+    return ()
+
+
 def check_key(key: str | None) -> None:
     """Raises InvalidInput for an Idempotency-Key that cannot be one."""
     if key is not None and not (0 < len(key) <= MAX_IDEMPOTENCY_KEY and key.isascii() and key.isprintable()):
@@ -94,14 +105,29 @@ def page(db: Db, *, state: ScheduleState | None, before: tuple[datetime, str] | 
 
 def edit(db: Db, schedule_id: ScheduleId, changes: Mapping[str, Any], *, seen_version: int | None) -> StoredSchedule:
     """Change the named fields of a Draft. New content holds for due instants from now on; instants due before are
-    decided by the old rule first. Raises ScheduleNotFound, ScheduleEnded, StaleEdit, InvalidInput."""
+    decided by the old rule first. Without `seen_version`, planning that moves the schedule on meanwhile is no conflict.
+
+    Raises ScheduleNotFound, ScheduleEnded, StaleEdit, InvalidInput.
+    """
+    for _ in range(_TRIES if seen_version is None else 1):
+        try:
+            return _edit(db, schedule_id, changes, seen_version=seen_version)
+        except StaleEdit as error:
+            refused = error
+    raise refused
+
+
+def _edit(db: Db, schedule_id: ScheduleId, changes: Mapping[str, Any], *, seen_version: int | None) -> StoredSchedule:
     stored = get(db, schedule_id)
     before = stored.schedule
     if before.state is ScheduleState.ARCHIVED:
         raise ScheduleEnded("an archived schedule is not changed any more")
     _check_version(before, seen_version)
     now = server_now(db)
-    checked = check_draft(replace(_as_draft(stored), **changes), now=now, kept=_kept(db, stored, changes))
+    as_stored = _as_draft(stored)
+    if "misfire" in changes:
+        changes = {**changes, "misfire": {**as_stored.misfire, **changes["misfire"]}}
+    checked = check_draft(replace(as_stored, **changes), now=now, kept=_kept(db, stored, changes))
     audience, count = stored.content.audience, stored.content.recipients
     if checked.recipients:
         audience, count = audiences.stage(db, checked.recipients, now=now), len(checked.recipients)

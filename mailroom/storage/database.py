@@ -113,9 +113,22 @@ def ensure_indexes(db: Db) -> None:
         schedules,
         suppressions,
         tokens,
+        webhook_tokens,
     )
 
-    for module in (schedules, contents, audiences, runs, messages, dispatches, lanes, events, suppressions, tokens):
+    for module in (
+        schedules,
+        contents,
+        audiences,
+        runs,
+        messages,
+        dispatches,
+        lanes,
+        events,
+        suppressions,
+        tokens,
+        webhook_tokens,
+    ):
         indexes = module.INDEXES
         if indexes:
             guarded(db[module.COLLECTION].create_indexes)(list(indexes))

@@ -3,12 +3,11 @@
     _id         provider + domain + the provider's id + its time (Mailgun's ids are unique only within a day)
     provider, kind, at, recipient, run_id, dispatch_id, message_id (absent where it is nobody's we know)
     by_machine  an open or click by a proxy or scanner
-    replay_key  the webhook's one-time token: it comes once, with one event
     raw         the provider's own document;  received_at
 
 Inserted by the intake in the transaction that applies them to their messages.
 
-Indexes: `replay_key` (unique, partial); `run_id, kind` to recount a run; `message_id, at` for a mail's history.
+Indexes: `run_id, kind` to recount a run; `message_id, at` for a mail's history.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,6 @@ from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
 
 COLLECTION: Final = "events"
 INDEXES: Final[Sequence[IndexModel]] = (
-    IndexModel([("replay_key", 1)], unique=True, partialFilterExpression={"replay_key": {"$exists": True}}),
     IndexModel([("run_id", 1), ("kind", 1)]),
     IndexModel([("message_id", 1), ("at", 1)]),
 )
@@ -38,12 +36,6 @@ class CameTwiceAtOnce(Exception):
 def known(db: Db, ids: Sequence[str], *, session: Session) -> set[str]:
     """Which of these events are stored already."""
     return {doc["_id"] for doc in db.events.find({"_id": {"$in": list(ids)}}, {"_id": 1}, session=session)}
-
-
-def used_replay_keys(db: Db, keys: Sequence[str], *, session: Session) -> dict[str, str]:
-    """For each of these one-time tokens that came before: the event it came with."""
-    rows = db.events.find({"replay_key": {"$in": list(keys)}}, {"replay_key": 1}, session=session)
-    return {doc["replay_key"]: doc["_id"] for doc in rows}
 
 
 def add_many(db: Db, events: Sequence[tuple[Event, MessageId | None]], *, now: datetime, session: Session) -> None:
@@ -118,7 +110,6 @@ def _document(event: Event, message_id: MessageId | None, now: datetime) -> Docu
             "dispatch_id": event.dispatch_id,
             "message_id": message_id,
             "by_machine": event.by_machine or None,
-            "replay_key": event.replay_key,
             "raw": event.raw,
             "received_at": now,
         }

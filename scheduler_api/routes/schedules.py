@@ -180,6 +180,6 @@ def _seen() -> int | None:
     if not given or given == "*":
         return None
     digits = given.removeprefix("W/").strip('"').removeprefix("v")
-    if not digits.isdigit():
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 15):
         raise InvalidInput(Fault("If-Match", "is not an ETag that was given out"))
     return int(digits)

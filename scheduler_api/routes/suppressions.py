@@ -38,7 +38,7 @@ def index(query: dict[str, Any]) -> Any:
     return {"items": items, "next_cursor": more}
 
 
-@blueprint.delete("/<address>")
+@blueprint.delete("/<path:address>")
 @requires("schedules")
 @blueprint.response(204)
 def remove(address: str) -> None:

@@ -21,7 +21,12 @@ BO = {"name": "Bo", "address": "bo@example.org", "city": "Rome"}
         ("{% set a = 1 %}", "{% set %} is not offered"),
         ("{% include 'x' %}", "{% include %} is not offered"),
         ("{{ name.__class__ }}", "they have no attributes"),
-        ("{{ name['__class__'] }}", "unsafe"),
+        ("{{ name['__class__'] }}", "they have no parts"),
+        ("{{ 1|round(3000000, 'ceil') }}", "round takes 0 to 15 digits"),
+        ("{{ name|truncate(2) }}", "expected length"),
+        ("{{ " + "(" * 500 + "name" + ")" * 500 + " }}", "nested too deep"),
+        ("{{ " + "9" * 5_000 + " }}", "too long"),
+        ("%recip{# #}ient.s0%", "the provider's own substitution"),
         ("{{ name() }}", "calls are not offered"),
         ("{{ 'a' * 1000000000 }}", "* is not offered"),
         ("{{ 2 ** 1000000 }}", "** is not offered"),
@@ -83,3 +88,13 @@ def test_a_mail_whose_personal_parts_are_too_large_cannot_be_rendered() -> None:
 
     with pytest.raises(CannotRender, match="fit"):
         content.parts_for({"city": "x" * 70_000})
+
+
+def test_a_null_is_nothing_rather_than_the_word_none() -> None:
+    assert compile_content("", "Hi {{ name }}!", "").whole_for({"name": None})["text"] == "Hi !"
+
+
+def test_many_unknown_variables_are_told_in_bounded_number() -> None:
+    template = "\n".join(f"{{{{ a{n} }}}}" for n in range(5_000))
+
+    assert len(check_content({"text": template}, KNOWN, BO)) == 50

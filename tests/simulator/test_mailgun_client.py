@@ -157,10 +157,12 @@ def test_a_wrong_key_an_unknown_domain_and_a_wrong_path_answer_as_mailgun_does(c
 
 
 def test_test_mode_is_evented_but_not_sent(client: Client, system: System) -> None:
-    client.messages.create(data=a_mail(**{"o:testmode": "yes"}), domain=DOMAIN)
+    client.messages.create(data=a_mail(**{"o:testmode": "yes", "v:mark": "x"}), domain=DOMAIN)
 
+    (accepted,) = client.events.get(domain=DOMAIN, filters={"event": "accepted"}).json()["items"]
+    assert accepted["user-variables"] == {"mark": "x"}
     assert system.simulator.record() | {"webhooks_waiting": 0} == {
-        "calls": 1,
+        "calls": 0,
         "mails": 0,
         "events": 2,
         "webhooks_waiting": 0,
@@ -199,3 +201,18 @@ def test_the_record_stands_after_the_simulator_is_killed(system: System) -> None
     system.start_simulator()
 
     assert system.simulator.record()["mails"] == 1
+
+
+def test_a_filter_that_is_not_simulated_is_refused_rather_than_ignored(client: Client) -> None:
+    assert client.events.get(domain=DOMAIN, filters={"subject": "x"}).status_code == 400
+
+
+def test_a_mail_for_later_is_delivered_later(client: Client) -> None:
+    client.messages.create(data=a_mail(**{"o:deliverytime": "Fri, 25 Dec 2099 10:00:00 GMT"}), domain=DOMAIN)
+    refused = client.messages.create(data=a_mail(**{"o:deliverytime": "soon"}), domain=DOMAIN)
+    time.sleep(0.4)
+
+    kinds = [item["event"] for item in client.events.get(domain=DOMAIN).json()["items"]]
+
+    assert kinds == ["accepted"]
+    assert refused.status_code == 400

@@ -1,11 +1,12 @@
 """Schedules: the list, the form, one schedule with its runs, and what can be done with it."""
 
+import re
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
-from mailroom.domain.errors import Conflict, InvalidInput, StaleEdit
+from mailroom.domain.errors import Conflict, IdempotencyMismatch, InvalidInput, StaleEdit
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.recurrence import cron
 from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
@@ -42,12 +43,17 @@ def new() -> Any:
     try:
         draft = form.draft()
         if form.errors:
+            form.refuse(InvalidInput(*scheduling.faults_of(front().db, draft)))
             return _form(form), 422
         key = f"form-{form.typed['nonce'][:64]}"
         stored, made = scheduling.create(front().db, draft, owner=principal().id, key=key)
     except InvalidInput as error:
         form.refuse(error)
         return _form(form), 422
+    except IdempotencyMismatch:
+        form.typed["nonce"] = ScheduleForm.empty().typed["nonce"]
+        form.errors["name"] = ["This form was saved before with other values. Save again to make a second schedule."]
+        return _form(form), 409
     if made:
         flash("The schedule is saved.")
     return redirect(url_for("schedules.show", schedule_id=stored.schedule.id), 303)
@@ -67,7 +73,7 @@ def edit(schedule_id: str) -> Any:
         changes = form.changes(stored)
         if form.errors:
             return _form(form, stored.schedule.id), 422
-        seen = int(version) if version.isdigit() else 0
+        seen = int(version) if re.fullmatch("[0-9]{1,15}", version) else 0
         scheduling.edit(front().db, stored.schedule.id, changes, seen_version=seen)
     except InvalidInput as error:
         form.refuse(error)
@@ -75,6 +81,9 @@ def edit(schedule_id: str) -> Any:
     except StaleEdit:
         form.errors["name"] = ["Somebody else has changed this schedule since you opened it. Open it again to see."]
         return _form(form, stored.schedule.id), 412
+    except Conflict as error:
+        flash(f"Not saved: {error}.")
+        return redirect(url_for("schedules.show", schedule_id=schedule_id), 303)
     flash("The changes are saved. They hold for every run that is due from now on.")
     return redirect(url_for("schedules.show", schedule_id=schedule_id), 303)
 

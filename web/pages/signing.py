@@ -1,5 +1,6 @@
 """Signing in and out."""
 
+import re
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -23,8 +24,8 @@ def enter() -> Any:
     except AccessRefused:
         error = "This token is not known here, or it is expired or revoked."
         return render_template("sign_in.html", next=goes_to, error=error), 401
-    # Only our own pages: `//elsewhere` and `/\elsewhere` lead off the site.
-    safe = goes_to.startswith("/") and not goes_to.startswith(("//", "/\\"))
+    # Only our own pages: `//elsewhere`, `/\elsewhere` and `/<tab>/elsewhere` lead off the site.
+    safe = re.fullmatch(r"/(?![/\\])[!-\[\]-~]*", goes_to) is not None
     return redirect(goes_to if safe else url_for("schedules.index"))
 
 

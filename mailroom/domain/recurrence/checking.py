@@ -10,6 +10,8 @@ from mailroom.domain.recurrence import cron, rrule, wallclock
 from mailroom.domain.recurrence.model import Kind, Recurrence
 from mailroom.domain.recurrence.upcoming import next_after
 
+_FIRST_YEAR, _LAST_YEAR = 1970, 2200
+
 
 def check_recurrence(
     *,
@@ -36,6 +38,9 @@ def check_recurrence(
         raise InvalidInput(Fault(f"{path}.time_zone", f"'{time_zone}' is no IANA time zone, such as Europe/Berlin"))
     faults += _faults_of_kind(known, expression, at, seconds, path)
     faults += _surplus(known, expression, at, seconds, path)
+    for name, moment in (("at", at), ("starts_at", starts_at), ("ends_at", ends_at)):
+        if moment is not None and not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+            raise InvalidInput(Fault(f"{path}.{name}", f"a year from {_FIRST_YEAR} to {_LAST_YEAR}"))
     start, end = _bound(starts_at, zone), _bound(ends_at, zone)
     if start and end and end < start:
         faults.append(Fault(f"{path}.ends_at", "lies before starts_at"))
@@ -57,15 +62,19 @@ def check_recurrence(
     where = {"once": "at", "every": "ends_at"}.get(known, "expression")
     try:
         first = next_after(rule, now - timedelta(milliseconds=1))
-    except ValueError as error:  # dateutil finds some empty rules only when they are walked
+    except (ValueError, OverflowError) as error:  # dateutil finds some empty rules only when they are walked
         raise InvalidInput(Fault(f"{path}.{where}", f"never fires: {error}")) from None
     if first is None:
-        why = "lies in the past" if known is Kind.ONCE else "never fires between now and its end"
+        why = "never fires between now and its end"
+        if known is Kind.ONCE:
+            why = "lies outside starts_at and ends_at" if start or end else "lies in the past"
         raise InvalidInput(Fault(f"{path}.{where}", why))
     return rule
 
 
 def _zone(name: str) -> ZoneInfo | None:
+    if ("/" not in name and name != "UTC") or name.startswith(("posix", "right")):
+        return None  # such as 'localtime', which is another one on every machine
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -19,6 +19,7 @@ from mailroom.domain.recurrence import wallclock
 from mailroom.domain.recurrence.model import Recurrence
 
 _SUB_DAILY: Final = {"HOURLY": timedelta(hours=1), "MINUTELY": timedelta(minutes=1)}
+_BY_DAYS: Final = {"DAILY": timedelta(days=1), "WEEKLY": timedelta(weeks=1)}
 _SUB_DAILY_BY: Final = {"BYDAY", "BYHOUR", "BYMINUTE"}
 _PARTS: Final = {
     "FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYSETPOS",
@@ -56,8 +57,12 @@ def check(expression: str) -> None:
     if "COUNT" in parts and "UNTIL" in parts:
         raise ValueError("COUNT and UNTIL exclude each other (RFC 5545 3.3.10)")
     for name in ("COUNT", "INTERVAL"):
-        if name in parts and not (parts[name].isdigit() and 1 <= int(parts[name]) <= MAX_COUNT):
+        if name in parts and not (
+            parts[name].isdecimal() and parts[name].isascii() and 1 <= int(parts[name]) <= MAX_COUNT
+        ):
             raise ValueError(f"{name} is a whole number from 1 to {MAX_COUNT}")
+    if frequency == "DAILY" and "BYSETPOS" in parts:
+        raise ValueError("BYSETPOS goes with FREQ=WEEKLY, MONTHLY or YEARLY")
     if frequency in _SUB_DAILY:
         surplus = {name for name in parts if name.startswith("BY")} - _SUB_DAILY_BY
         if surplus:
@@ -93,8 +98,11 @@ def skipped_times(recurrence: Recurrence, gap: tuple[datetime, datetime]) -> lis
 
 
 def _by_wall_clock(recurrence: Recurrence, parts: dict[str, str], after: datetime) -> Iterator[datetime]:
-    rule = _rule(parts, _local(recurrence.anchor, recurrence), recurrence)
     start = wallclock.search_start(after, recurrence.zone) - timedelta(seconds=1)
+    dtstart = _local(recurrence.anchor, recurrence)
+    if parts["FREQ"] in _BY_DAYS:
+        dtstart = _nearer(dtstart, start, _BY_DAYS[parts["FREQ"]], parts)
+    rule = _rule(parts, dtstart, recurrence)
     return wallclock.once_each(rule.xafter(start), recurrence.zone, after)
 
 
@@ -120,11 +128,12 @@ def _local(instant: datetime, recurrence: Recurrence) -> datetime:
 
 
 def _nearer(anchor: datetime, start: datetime, step: timedelta, parts: dict[str, str]) -> datetime:
-    """The anchor put forward by whole intervals to just before `start`: a year of minutes is not walked through."""
+    """The anchor put forward by whole intervals to shortly before `start`: years are not walked through."""
     stride = step * int(parts.get("INTERVAL", "1"))
-    if "COUNT" in parts or start <= anchor:
+    passed = (start - anchor) // stride - 1
+    if "COUNT" in parts or passed <= 0:
         return anchor
-    return anchor + (start - anchor) // stride * stride
+    return anchor + passed * stride
 
 
 def _rule(parts: dict[str, str], dtstart: datetime, recurrence: Recurrence | None, *, utc: bool = False) -> rrule:
@@ -145,6 +154,8 @@ def _until(text: str | None, recurrence: Recurrence | None, *, utc: bool) -> dat
     if layout is None:
         raise ValueError("UNTIL is written 20261231, 20261231T090000 or 20261231T080000Z")
     until = datetime.strptime(text, layout)  # noqa: DTZ007 - given its zone below
+    if not 1970 <= until.year <= 2200:
+        raise ValueError("UNTIL is a year from 1970 to 2200")
     if len(text) == 8:
         until += timedelta(days=1, seconds=-1)  # a date names its whole day
     if recurrence is None:
