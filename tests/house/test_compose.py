@@ -1,0 +1,107 @@
+"""docker-compose.yml and Dockerfile against the Compose schema and against the code: no Docker engine is at hand."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from cli.main import main
+from config.settings import DESCRIPTIONS, read_settings
+
+ROOT = Path(__file__).parents[2]
+OURS = ("api", "web", "sender", "simulator", "webhooks")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return dict(yaml.safe_load((ROOT / "docker-compose.yml").read_text()))
+
+
+def test_the_file_fits_the_compose_schema() -> None:
+    """The Compose specification's own schema, as check-jsonschema carries it."""
+    command = [Path(sys.executable).parent / "check-jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    done = subprocess.run([*command, ROOT / "docker-compose.yml"], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_part_of_the_design_is_a_service(compose: dict[str, Any]) -> None:
+    assert {"mongo", "etcd", "redis", "api", "web", "sender", "simulator"} <= compose["services"].keys()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_command_exists_with_its_options(compose: dict[str, Any], name: str) -> None:
+    words = compose["services"][name]["command"]
+    command: click.Command = main
+    while isinstance(command, click.Group):
+        command = command.commands[words[0]]
+        words = words[1:]
+    options = {option for parameter in command.params for option in parameter.opts}
+
+    assert {word for word in words if word.startswith("--")} <= options
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_variable_is_one_that_the_code_reads_and_the_settings_are_whole(
+    compose: dict[str, Any], name: str
+) -> None:
+    environment = {key: _filled_in(str(value)) for key, value in compose["services"][name]["environment"].items()}
+
+    assert environment.keys() <= DESCRIPTIONS.keys()
+    settings = read_settings(environment, dotenv=None)
+    assert settings.stores.etcd_urls == ("http://etcd:2379",)
+    assert settings.mailgun.base_url == "http://simulator:8025"
+
+
+def test_the_stores_keep_what_they_must_keep(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+
+    assert "--appendonly yes" in shlex.join(services["redis"]["command"])
+    assert "noeviction" in services["redis"]["command"]
+    assert "--replSet" in services["mongo"]["command"]
+    assert all(services[name]["volumes"] for name in ("mongo", "etcd", "redis"))
+
+
+def test_every_service_says_when_it_is_healthy_and_nobody_starts_before_the_stores(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+
+    for name in ("mongo", "etcd", "redis", "api", "web", "simulator"):
+        assert services[name]["healthcheck"]["test"], name
+    for name in ("api", "web", "sender"):
+        assert {service: wait["condition"] for service, wait in services[name]["depends_on"].items()} == dict.fromkeys(
+            ("mongo", "etcd", "redis"), "service_healthy"
+        )
+
+
+def test_senders_can_be_scaled(compose: dict[str, Any]) -> None:
+    sender = compose["services"]["sender"]
+
+    assert not {"container_name", "ports", "hostname"} & sender.keys()
+
+
+def test_published_ports_are_those_that_the_parts_listen_on(compose: dict[str, Any]) -> None:
+    defaults = {"api": DESCRIPTIONS["MAILROOM_API_PORT"][0], "web": DESCRIPTIONS["MAILROOM_WEB_PORT"][0]}
+
+    for name, port in defaults.items():
+        assert compose["services"][name]["ports"] == [f"{port}:{port}"]
+
+
+def test_the_image_holds_every_package_and_runs_the_command() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    copied = set(re.findall(r"^COPY (\w+) \1$", dockerfile, re.MULTILINE))
+    packages = set(re.findall(r"^    (\w+)\*$", (ROOT / "setup.cfg").read_text(), re.MULTILINE))
+
+    assert copied == packages
+    assert 'ENTRYPOINT ["mailroom"]' in dockerfile
+
+
+def _filled_in(value: str) -> str:
+    """Compose's `${NAME:-default}` and `${NAME:?why}`, as with an empty .env but for the one secret."""
+    value = re.sub(r"\$\{(\w+):-([^}]*)\}", r"\2", value)
+    return re.sub(r"\$\{(\w+):\?[^}]*\}", "0123456789abcdef", value)

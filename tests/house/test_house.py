@@ -1,0 +1,55 @@
+"""The house's own rules: style, types, arrows, and documents that say what is so."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config.settings import DESCRIPTIONS
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["mypy", "mailroom", "sender", "config", "local"],
+        ["lint-imports"],
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_the_checks_of_make_lint_pass(command: list[str]) -> None:
+    done = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_readme_names_every_setting_with_its_default() -> None:
+    readme = (ROOT / "README.md").read_text()
+
+    for name, (default, _) in DESCRIPTIONS.items():
+        assert f"`{name}`" in readme, name
+        if default is not None:
+            assert re.search(rf"`{name}`.*`{re.escape(default)}`", readme), f"{name} has the default {default}"
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    assert "make test" in (ROOT / "README.md").read_text()
+    assert (ROOT / ".ci" / "run").read_text().strip().endswith("make test")
+
+
+def test_no_secret_and_no_address_of_a_machine_is_committed() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        text = path.read_text(errors="ignore") if path.is_file() else ""
+        assert not re.search(r"key-[0-9a-f]{32}|BEGIN (RSA |EC )?PRIVATE KEY|mr_[0-9a-f]{16}_[\w-]{43}", text), name
+        assert not re.search(r"https?://[^\s]*(pypi\.org|registry\.npmjs|deb\.debian)", text), name

@@ -1,0 +1,73 @@
+"""Settings: all mistakes at once, by name; secrets that never show."""
+
+from pathlib import Path
+
+import pytest
+
+from config.settings import BadSettings, read_settings
+
+WHOLE = {
+    "MAILROOM_MONGO_URL": "mongodb://u:secret-in-url@h1,h2/mailroom?replicaSet=x",
+    "MAILROOM_ETCD_URL": "http://a:2379, http://b:2379",
+    "MAILROOM_REDIS_URL": "redis://h/0",
+    "MAILROOM_SECRET_KEY": "0123456789abcdef-secret",
+    "MAILGUN_API_KEY": "api-secret",
+    "MAILGUN_DOMAIN": "mg.example.com",
+    "MAILGUN_SIGNING_KEY": "signing-secret",
+}
+
+
+def test_a_whole_environment_is_read_with_defaults() -> None:
+    settings = read_settings(WHOLE, dotenv=None)
+
+    assert settings.stores.etcd_urls == ("http://a:2379", "http://b:2379")
+    assert settings.web.api_port == 5000
+    assert settings.sending.providers == ("mailgun",)
+    assert [delay.total_seconds() for delay in settings.sending.retry_delays] == [600, 600]
+
+
+def test_every_missing_and_wrong_setting_is_told_at_once_with_what_was_expected() -> None:
+    wrong = {"MAILROOM_API_PORT": "http", "MAILROOM_PROVIDERS": "mailgun,pigeon", "MAILGUN_BASE_URL": "http://h:99999"}
+
+    with pytest.raises(BadSettings) as refused:
+        read_settings(wrong, dotenv=None)
+
+    told = "\n".join(refused.value.faults)
+    for name in (*WHOLE, *wrong):
+        assert name in told
+    assert "MAILROOM_API_PORT is wrong: expected a TCP port" in told
+
+
+@pytest.mark.parametrize("value", ["", "   ", "short"])
+def test_a_secret_key_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(BadSettings, match="MAILROOM_SECRET_KEY"):
+        read_settings(WHOLE | {"MAILROOM_SECRET_KEY": value}, dotenv=None)
+
+
+def test_a_secret_can_stand_in_a_file_and_an_empty_file_is_none(tmp_path: Path) -> None:
+    secret = tmp_path / "signing"
+    secret.write_text("from-a-file\n")
+    environment = {name: value for name, value in WHOLE.items() if name != "MAILGUN_SIGNING_KEY"}
+    environment["MAILGUN_SIGNING_KEY_FILE"] = str(secret)
+    assert read_settings(environment, dotenv=None).mailgun.signing_key == "from-a-file"
+
+    secret.write_text("\n")
+    with pytest.raises(BadSettings, match="MAILGUN_SIGNING_KEY"):
+        read_settings(environment, dotenv=None)
+
+    secret.unlink()
+    with pytest.raises(BadSettings, match="MAILGUN_SIGNING_KEY_FILE: cannot be read"):
+        read_settings(environment, dotenv=None)
+
+
+def test_no_secret_shows_in_a_repr() -> None:
+    assert "secret" not in repr(read_settings(WHOLE, dotenv=None)).replace("secret_key", "")
+
+
+def test_a_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("MAILROOM_API_PORT=5001\nMAILROOM_WEB_PORT=3001\n")
+
+    settings = read_settings(WHOLE | {"MAILROOM_WEB_PORT": "3002"}, dotenv=dotenv)
+
+    assert (settings.web.api_port, settings.web.web_port) == (5001, 3002)
