@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench-campaign bench-lateness lock clean
+.PHONY: help run chromium test lint format bench-campaign bench-lateness lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -19,7 +19,12 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 run: $(STAMP)  ## bring everything up on this machine: three senders, the pages, the API, the simulator
 	$(BIN)/mailroom up --senders 3
 
-test: $(STAMP)  ## run all checks and tests, on real servers and a real browser
+chromium:
+	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
+	  { echo "Chromium is needed for the browser tests: apt-get install chromium (as root)"; exit 1; }
+
+test: $(STAMP) chromium  ## run all checks and tests, on real servers and a real browser
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(STAMP)  ## ruff, mypy, import-linter

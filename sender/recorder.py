@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from contextvars import copy_context
 from datetime import timedelta
 from typing import Final
 
@@ -28,7 +29,8 @@ class Recorder:
     def __init__(self, back: Back, hands: Hands, *, delays: Sequence[timedelta]) -> None:
         self._back, self._hands, self._delays = back, hands, delays
         self._results: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        # In a copy of our context, so that its log lines carry the sender's id.
+        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="recorder", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
