@@ -17,7 +17,7 @@ from mailroom.domain.ids import DispatchId, Lane, RunId, Token
 from mailroom.domain.messages import Learnt
 from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
 from mailroom.domain.retries import GiveUp, TryAgain, after_refusal
-from mailroom.storage import dispatches, lanes, messages, runs
+from mailroom.storage import dispatch_outcomes, dispatches, lanes, messages, runs
 from mailroom.storage.database import Db, Session, in_transaction
 
 log = structlog.get_logger()
@@ -51,7 +51,7 @@ def record(
     record_accepted(db, fences, accepted, now=now)
     for claimed, doubt in doubts:
         log.warning("dispatch_in_doubt", dispatch_id=claimed.id, attempt=claimed.attempt, reason=doubt.reason)
-    dispatches.record_in_doubt(db, [(c, d.reason, d.code) for c, d in doubts], now=now)
+    dispatch_outcomes.record_in_doubt(db, [(c, d.reason, d.code) for c, d in doubts], now=now)
     tell_these(db, [r.claimed.id for r in results if not isinstance(r.outcome, Refused)])
     stale = _record_refusals(db, fences, refusals, delays=delays, now=now)
     tell_these(db, [claimed.id for claimed, _ in refusals])
@@ -68,19 +68,19 @@ def record_accepted(db: Db, fences: Fences, accepted: Sequence[tuple[Claimed, Ac
     except Unavailable as error:
         twice = {}
         log.warning("fence_not_closed", count=len(accepted), error=str(error))
-    again = dispatches.record_accepted(db, accepted, now=now)
+    again = dispatch_outcomes.record_accepted(db, accepted, now=now)
     for dispatch in {*twice, *again}:
         log.error("accepted_twice", dispatch_id=dispatch)
 
 
 def tell_these(db: Db, ids: Sequence[DispatchId]) -> None:
     """Let the messages of these dispatches know what became of them, where they do not yet."""
-    _tell(db, dispatches.to_tell_of(db, ids))
+    _tell(db, dispatch_outcomes.to_tell_of(db, ids))
 
 
 def tell_left_over(db: Db) -> int:
     """Tell messages whose dispatch was written by somebody who did not come to tell them. Returns how many."""
-    left = dispatches.to_tell(db, limit=TELL_A_STEP)
+    left = dispatch_outcomes.to_tell(db, limit=TELL_A_STEP)
     _tell(db, left)
     return len(left)
 
@@ -145,8 +145,8 @@ def _decide(db: Db, refusals: Sequence[tuple[Claimed, Refused]], *, delays: Sequ
 
     def work(session: Session) -> None:
         lanes.touch(db, tokens, session)
-        dispatches.return_to_pending(db, returns, now=now, session=session)
-        dispatches.fail(db, failures, now=now, session=session)
+        dispatch_outcomes.return_to_pending(db, returns, now=now, session=session)
+        dispatch_outcomes.fail(db, failures, now=now, session=session)
 
     in_transaction(db, work)
 
@@ -169,4 +169,4 @@ def _tell(db: Db, documents: Sequence[Mapping[str, Any]]) -> None:
             at = doc["accepted"][0]["at"] if learnt is Learnt.SENT else doc["created_at"]
             marks.append((DispatchId(doc["_id"]), learnt, at, doc.get("reason") or ""))
     messages.mark(db, marks)
-    dispatches.told(db, {DispatchId(doc["_id"]): DispatchState(doc["state"]) for doc in documents})
+    dispatch_outcomes.told(db, {DispatchId(doc["_id"]): DispatchState(doc["state"]) for doc in documents})

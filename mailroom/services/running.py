@@ -11,7 +11,7 @@ from mailroom.domain.ids import DispatchId, RunId, ScheduleId, schedule_lane
 from mailroom.domain.messages import MessageState
 from mailroom.domain.runs import Run
 from mailroom.services.recording import tell_left_over
-from mailroom.storage import dispatches, lanes, messages, runs, schedules
+from mailroom.storage import dispatch_outcomes, dispatches, lanes, messages, runs, schedules
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 
 
@@ -75,7 +75,7 @@ def cancel(db: Db, run_id: RunId) -> Run:
     def work(session: Session) -> bool:
         cancelled = runs.cancel(db, run_id, now=now, session=session)
         if cancelled:
-            dispatches.cancel(db, run_id, now=now, session=session)
+            dispatch_outcomes.cancel(db, run_id, now=now, session=session)
         return cancelled
 
     if not in_transaction(db, work):

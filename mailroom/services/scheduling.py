@@ -1,42 +1,26 @@
-"""Schedules: made, edited, paused, resumed, run now, skipped once, archived. Used by the API and the pages.
-
-An edit and the planning of the same schedule exclude each other: both are conditional on the version and on
-`decided_through` that they read, in one transaction with what they insert.
-"""
+"""Schedules made and looked at. Used by the API and the pages; what changes them is in changing.py."""
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
-from typing import Any, Final
+from typing import Any
 
-from mailroom.domain import planning
-from mailroom.domain.audiences import known_variables
-from mailroom.domain.drafts import Checked, Draft, Kept, check_draft
+from mailroom.domain.drafts import Checked, Draft, check_draft
 from mailroom.domain.errors import (
     Fault,
     IdempotencyMismatch,
     InvalidInput,
-    ScheduleEnded,
-    ScheduleNotActive,
-    ScheduleNotPaused,
-    StaleEdit,
 )
-from mailroom.domain.ids import AudienceId, RunId, ScheduleId, asked_run_id, keyed_schedule_id, new_schedule_id
+from mailroom.domain.ids import AudienceId, ScheduleId, keyed_schedule_id, new_schedule_id
 from mailroom.domain.limits import MAX_IDEMPOTENCY_KEY
-from mailroom.domain.planning import SkipReason
 from mailroom.domain.recurrence.checking import check_recurrence
-from mailroom.domain.recurrence.model import Occurrence, Recurrence
+from mailroom.domain.recurrence.model import Occurrence
 from mailroom.domain.recurrence.upcoming import next_after, next_occurrences
-from mailroom.domain.runs import Run, RunKind, RunState
 from mailroom.domain.schedules import Content, Schedule, ScheduleState
-from mailroom.services.deciding import decide_all_due, moved_on, runs_for
-from mailroom.storage import audiences, contents, runs, schedules
+from mailroom.storage import audiences, contents, schedules
 from mailroom.storage.database import Db, Session, in_transaction, server_now
-
-_TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +44,7 @@ def create(db: Db, draft: Draft, *, owner: str, key: str | None = None) -> tuple
     now = server_now(db)
     checked = check_draft(draft, now=now)
     audience = audiences.stage(db, checked.recipients, now=now)
-    schedule, content = _first(schedule_id, checked, now), _content(checked, audience, len(checked.recipients))
+    schedule, content = _first(schedule_id, checked, now), content_of(checked, audience, len(checked.recipients))
 
     def store(session: Session) -> None:
         audiences.keep(db, audience, session=session)
@@ -103,127 +87,6 @@ def page(db: Db, *, state: ScheduleState | None, before: tuple[datetime, str] | 
     return schedules.page(db, state=state, before=before, limit=limit)
 
 
-def edit(db: Db, schedule_id: ScheduleId, changes: Mapping[str, Any], *, seen_version: int | None) -> StoredSchedule:
-    """Change the named fields of a Draft. New content holds for due instants from now on; instants due before are
-    decided by the old rule first. Without `seen_version`, planning that moves the schedule on meanwhile is no conflict.
-
-    Raises ScheduleNotFound, ScheduleEnded, StaleEdit, InvalidInput.
-    """
-    for _ in range(_TRIES if seen_version is None else 1):
-        try:
-            return _edit(db, schedule_id, changes, seen_version=seen_version)
-        except StaleEdit as error:
-            refused = error
-    raise refused
-
-
-def _edit(db: Db, schedule_id: ScheduleId, changes: Mapping[str, Any], *, seen_version: int | None) -> StoredSchedule:
-    stored = get(db, schedule_id)
-    before = stored.schedule
-    if before.state is ScheduleState.ARCHIVED:
-        raise ScheduleEnded("an archived schedule is not changed any more")
-    _check_version(before, seen_version)
-    now = server_now(db)
-    as_stored = _as_draft(stored)
-    if "misfire" in changes:
-        changes = {**changes, "misfire": {**as_stored.misfire, **changes["misfire"]}}
-    checked = check_draft(replace(as_stored, **changes), now=now, kept=_kept(db, stored, changes))
-    audience, count = stored.content.audience, stored.content.recipients
-    if checked.recipients:
-        audience, count = audiences.stage(db, checked.recipients, now=now), len(checked.recipients)
-    content = _content(checked, audience, count)
-
-    def change(schedule: Schedule) -> Schedule:
-        revision = schedule.revision + (content != stored.content)
-        schedule = replace(schedule, name=checked.name, misfire=checked.misfire, revision=revision)
-        return _with_rule(schedule, checked.recurrence, now) if "recurrence" in changes else schedule
-
-    def also(session: Session, after: Schedule) -> None:
-        if checked.recipients:
-            audiences.keep(db, audience, session=session)
-        if after.revision != before.revision:
-            contents.add(db, schedule_id, after.revision, content, valid_from=now, session=session)
-
-    return StoredSchedule(_change(db, before, change, now, also=also), content)
-
-
-def pause(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = None) -> Schedule:
-    """No instant from now on runs, until `resume`. Raises ScheduleNotFound, ScheduleNotActive, StaleEdit."""
-    schedule = schedules.get(db, schedule_id)
-    _check_version(schedule, seen_version)
-    if schedule.state is not ScheduleState.ACTIVE:
-        raise ScheduleNotActive(f"only an active schedule can be paused; this one is {schedule.state}")
-    now = server_now(db)
-    return _change(db, schedule, lambda s: replace(s, state=ScheduleState.PAUSED, paused_at=now), now)
-
-
-def resume(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = None) -> Schedule:
-    """Go on from now; the instants of the pause are recorded as skipped, in one record.
-
-    Raises ScheduleNotFound, ScheduleNotPaused, StaleEdit.
-    """
-    schedule = schedules.get(db, schedule_id)
-    _check_version(schedule, seen_version)
-    if schedule.state is not ScheduleState.PAUSED:
-        raise ScheduleNotPaused(f"only a paused schedule can be resumed; this one is {schedule.state}")
-    now = server_now(db)
-    decisions = planning.skip_through(schedule, now, SkipReason.PAUSED)
-    history = contents.histories(db, [schedule_id])[schedule_id]
-    records = list(runs_for(schedule, decisions, history, now))
-    state = ScheduleState.ACTIVE if decisions.next_run_at else ScheduleState.FINISHED
-    after = replace(moved_on(schedule, decisions), state=state, paused_at=None)
-    return _store_change(db, schedule, after, records, now)
-
-
-def skip_next(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = None) -> tuple[Schedule, Run]:
-    """Record that the next due instant does not run. Raises ScheduleNotFound, ScheduleNotActive, StaleEdit."""
-    schedule = schedules.get(db, schedule_id)
-    _check_version(schedule, seen_version)
-    now = server_now(db)
-    history = contents.histories(db, [schedule_id])[schedule_id]
-    settled, due = decide_all_due(schedule, history, now)
-    if settled.state is not ScheduleState.ACTIVE or settled.next_run_at is None:
-        raise ScheduleNotActive(f"only an active schedule has a next run; this one is {schedule.state}")
-    decisions = planning.skip_through(settled, settled.next_run_at, SkipReason.ASKED)
-    records = list(runs_for(settled, decisions, history, now))
-    after = moved_on(settled, decisions)
-    if after.next_run_at is None:
-        after = replace(after, state=ScheduleState.FINISHED)
-    return _store_change(db, schedule, after, [*due, *records], now), records[0]
-
-
-def archive(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = None) -> Schedule:
-    """Put a schedule away: it plans nothing any more and leaves the list; its runs and reports stay.
-
-    Archiving again changes nothing. Raises ScheduleNotFound, StaleEdit.
-    """
-    schedule = schedules.get(db, schedule_id)
-    if schedule.state is ScheduleState.ARCHIVED:
-        return schedule
-    _check_version(schedule, seen_version)
-    gone = {"state": ScheduleState.ARCHIVED, "next_run_at": None}
-    return _change(db, schedule, lambda s: replace(s, **gone), server_now(db))  # type: ignore[arg-type]
-
-
-def run_now(db: Db, schedule_id: ScheduleId, *, owner: str, key: str) -> tuple[Run, bool]:
-    """A run of the newest content, beside the recurrence. The same key again finds the same run.
-
-    Returns it, and whether it is new. Raises ScheduleNotFound, ScheduleEnded, InvalidInput.
-    """
-    check_key(key)
-    schedule = schedules.get(db, schedule_id)
-    run_id = asked_run_id(schedule_id, owner, key)
-    if earlier := runs.find(db, run_id):
-        return earlier, False
-    if schedule.state is ScheduleState.ARCHIVED:
-        raise ScheduleEnded("an archived schedule is not run any more")
-    now = server_now(db)
-    run = _asked_run(run_id, schedule, contents.get(db, schedule_id, schedule.revision), now)
-    if not runs.add_once(db, run):
-        return runs.get(db, run_id), False
-    return run, True
-
-
 def next_runs(db: Db, schedule_id: ScheduleId, count: int) -> list[Occurrence]:
     """The next due instants with their notes; none for a schedule that is not active. Raises ScheduleNotFound."""
     schedule = schedules.get(db, schedule_id)
@@ -255,7 +118,7 @@ def _first(schedule_id: ScheduleId, checked: Checked, now: datetime) -> Schedule
     )
 
 
-def _content(checked: Checked, audience: AudienceId, recipients: int) -> Content:
+def content_of(checked: Checked, audience: AudienceId, recipients: int) -> Content:
     return Content(
         sender=checked.sender,
         reply_to=checked.reply_to,
@@ -265,20 +128,6 @@ def _content(checked: Checked, audience: AudienceId, recipients: int) -> Content
         tags=checked.tags,
         audience=audience,
         recipients=recipients,
-    )
-
-
-def _asked_run(run_id: RunId, schedule: Schedule, content: Content, now: datetime) -> Run:
-    return Run(
-        id=run_id,
-        schedule_id=schedule.id,
-        kind=RunKind.ASKED,
-        state=RunState.PLANNING,
-        due_at=now,
-        revision=schedule.revision,
-        audience=content.audience,
-        recipients=content.recipients,
-        created_at=now,
     )
 
 
@@ -294,82 +143,3 @@ def _repeated(db: Db, schedule_id: ScheduleId, digest: str) -> StoredSchedule | 
 def _digest(draft: Draft) -> str:
     fields = {name: getattr(draft, name) for name in draft.__dataclass_fields__}
     return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _check_version(schedule: Schedule, seen: int | None) -> None:
-    if seen is not None and seen != schedule.version:
-        raise StaleEdit(f"schedule {schedule.id} is at version {schedule.version}, not {seen}")
-
-
-def _as_draft(stored: StoredSchedule) -> Draft:
-    """The stored texts as a draft; rule and recipients stay out: they are kept or replaced as a whole."""
-    schedule, content = stored.schedule, stored.content
-    return Draft(
-        name=schedule.name,
-        sender=content.sender,
-        reply_to=content.reply_to,
-        subject=content.subject,
-        text=content.text,
-        html=content.html,
-        tags=content.tags,
-        recurrence={},
-        misfire={"policy": schedule.misfire.policy, "grace_s": schedule.misfire.grace_s},
-    )
-
-
-def _kept(db: Db, stored: StoredSchedule, changes: Mapping[str, Any]) -> Kept:
-    audience = None
-    if "recipients" not in changes:
-        members = audiences.everyone(db, stored.content.audience)
-        first = next(members)
-        audience = (known_variables(chain([first], members)), first)
-    return Kept(None if "recurrence" in changes else stored.schedule.recurrence, audience)
-
-
-def _with_rule(schedule: Schedule, rule: Recurrence, now: datetime) -> Schedule:
-    """The schedule under a new rule: max_runs counts anew, and a finished one comes to life again."""
-    upcoming = next_after(rule, now)
-    state = schedule.state if schedule.state is ScheduleState.PAUSED else ScheduleState.ACTIVE
-    # From now, even where a skipped instant of the old rule lies ahead: its record keeps it from running.
-    return replace(schedule, recurrence=rule, state=state, decided=0, decided_through=now, next_run_at=upcoming)
-
-
-def _change(
-    db: Db,
-    before: Schedule,
-    change: Callable[[Schedule], Schedule],
-    now: datetime,
-    *,
-    also: Callable[[Session, Schedule], None] | None = None,
-) -> Schedule:
-    """Decide what is due until now by the old rule, then change the schedule, in one transaction."""
-    history = contents.histories(db, [before.id])[before.id]
-    settled, decided = decide_all_due(before, history, now)
-    if before.state is ScheduleState.PAUSED:
-        decisions = planning.skip_through(before, now, SkipReason.PAUSED)
-        settled, decided = moved_on(before, decisions), list(runs_for(before, decisions, history, now))
-    after = change(settled)
-    if after.state is ScheduleState.ACTIVE and after.next_run_at is None:
-        after = replace(after, state=ScheduleState.FINISHED)
-    return _store_change(db, before, after, decided, now, also=also)
-
-
-def _store_change(
-    db: Db,
-    before: Schedule,
-    after: Schedule,
-    decided: Sequence[Run],
-    now: datetime,
-    *,
-    also: Callable[[Session, Schedule], None] | None = None,
-) -> Schedule:
-    after = replace(after, version=before.version + 1, updated_at=now)
-
-    def store(session: Session) -> None:
-        schedules.replace(db, after, seen=before, session=session)
-        runs.add_many(db, decided, session=session)
-        if also:
-            also(session, after)
-
-    in_transaction(db, store)
-    return after

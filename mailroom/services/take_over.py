@@ -10,7 +10,7 @@ from mailroom.coordination.fences import Fences
 from mailroom.domain.dispatches import Acceptance, Claimed, Finding, judge_abandoned
 from mailroom.domain.ids import ClaimId, Lane, Token
 from mailroom.services.recording import finish_runs, record_accepted, tell_these
-from mailroom.storage import dispatches, lanes
+from mailroom.storage import dispatch_outcomes, dispatches, lanes
 from mailroom.storage.database import Db, Session, in_transaction
 
 log = structlog.get_logger()
@@ -54,8 +54,8 @@ def take_over(
 
     def work(session: Session) -> None:
         lanes.touch(db, {d.claim.lane: held[d.claim.lane] for d in abandoned}, session)
-        dispatches.return_to_pending(db, returns, now=now, session=session)
-        dispatches.doubt_abandoned(db, doubts, sender, now=now, session=session)
+        dispatch_outcomes.return_to_pending(db, returns, now=now, session=session)
+        dispatch_outcomes.doubt_abandoned(db, doubts, sender, now=now, session=session)
 
     record_accepted(db, fences, accepted, now=now)
     in_transaction(db, work)

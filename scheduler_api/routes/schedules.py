@@ -11,7 +11,7 @@ from mailroom.domain.drafts import Draft
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.schedules import ScheduleState
-from mailroom.services import running, scheduling
+from mailroom.services import changing, running, scheduling
 from scheduler_api import paging
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.schemas import runs as run_schemas
@@ -85,7 +85,7 @@ def show(schedule_id: str) -> Any:
 @blueprint.response(200, schemas.ScheduleOut)
 def edit(changes: dict[str, Any], schedule_id: str) -> Any:
     """Change the named fields. With `If-Match` only if nobody has changed it since. New content holds from now on."""
-    stored = scheduling.edit(front().db, ScheduleId(schedule_id), changes, seen_version=_seen())
+    stored = changing.edit(front().db, ScheduleId(schedule_id), changes, seen_version=_seen())
     return schemas.whole(stored), 200, {"ETag": _etag(stored.schedule.version)}
 
 
@@ -94,7 +94,7 @@ def edit(changes: dict[str, Any], schedule_id: str) -> Any:
 @blueprint.response(204)
 def delete(schedule_id: str) -> None:
     """Archive it: it plans nothing any more; its runs and reports stay."""
-    scheduling.archive(front().db, ScheduleId(schedule_id), seen_version=_seen())
+    changing.archive(front().db, ScheduleId(schedule_id), seen_version=_seen())
 
 
 @blueprint.post("/<schedule_id>/archive")
@@ -102,7 +102,7 @@ def delete(schedule_id: str) -> None:
 @blueprint.response(200, schemas.ScheduleSummary)
 def archive(schedule_id: str) -> Any:
     """Archive it: it plans nothing any more; its runs and reports stay."""
-    return _changed(scheduling.archive(front().db, ScheduleId(schedule_id), seen_version=_seen()))
+    return _changed(changing.archive(front().db, ScheduleId(schedule_id), seen_version=_seen()))
 
 
 @blueprint.post("/<schedule_id>/pause")
@@ -110,7 +110,7 @@ def archive(schedule_id: str) -> Any:
 @blueprint.response(200, schemas.ScheduleSummary)
 def pause(schedule_id: str) -> Any:
     """No instant from now on runs, until it is resumed."""
-    return _changed(scheduling.pause(front().db, ScheduleId(schedule_id), seen_version=_seen()))
+    return _changed(changing.pause(front().db, ScheduleId(schedule_id), seen_version=_seen()))
 
 
 @blueprint.post("/<schedule_id>/resume")
@@ -118,7 +118,7 @@ def pause(schedule_id: str) -> Any:
 @blueprint.response(200, schemas.ScheduleSummary)
 def resume(schedule_id: str) -> Any:
     """Go on from now; the instants of the pause are recorded as skipped."""
-    return _changed(scheduling.resume(front().db, ScheduleId(schedule_id), seen_version=_seen()))
+    return _changed(changing.resume(front().db, ScheduleId(schedule_id), seen_version=_seen()))
 
 
 @blueprint.post("/<schedule_id>/skip-next")
@@ -126,7 +126,7 @@ def resume(schedule_id: str) -> Any:
 @blueprint.response(200, run_schemas.RunOut)
 def skip_next(schedule_id: str) -> Any:
     """Record that the next due instant does not run; answers with that record."""
-    _, record = scheduling.skip_next(front().db, ScheduleId(schedule_id), seen_version=_seen())
+    _, record = changing.skip_next(front().db, ScheduleId(schedule_id), seen_version=_seen())
     return run_schemas.run(record)
 
 
@@ -139,7 +139,7 @@ def run_now(schedule_id: str) -> Any:
     key = request.headers.get("Idempotency-Key")
     if not key:
         raise InvalidInput(Fault("Idempotency-Key", "this header is needed: a run asked for twice must be one run"))
-    run, new = scheduling.run_now(front().db, ScheduleId(schedule_id), owner=principal().id, key=key)
+    run, new = changing.run_now(front().db, ScheduleId(schedule_id), owner=principal().id, key=key)
     return run_schemas.run(run), 202 if new else 200, {"Location": url_for("runs.show", run_id=run.id)}
 
 

@@ -9,7 +9,7 @@ from pymongo.monitoring import CommandListener
 from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.ids import ClaimId, Lane, RunId, ScheduleId
 from mailroom.services import planning
-from mailroom.storage import dispatches, lanes, messages, runs, schedules
+from mailroom.storage import dispatch_outcomes, dispatches, lanes, messages, runs, schedules
 from mailroom.storage.database import Db, server_now, snapshot
 from tests.stores.test_scheduling import expand_all, hold
 from tests.support.builders import make_due, recipients, stored_schedule
@@ -29,7 +29,7 @@ ASKED = {
     ),
     "a run's dispatches": lambda db, now: dispatches.page(db, state=None, run_id=RunId("r"), after="", limit=10),
     "runs with open dispatches": lambda db, now: dispatches.runs_with_open(db, [RunId("r")]),
-    "what is to be told": lambda db, now: dispatches.to_tell(db, limit=10),
+    "what is to be told": lambda db, now: dispatch_outcomes.to_tell(db, limit=10),
     "waiting lanes": lambda db, now: lanes.waiting(db, now=now),
     "a dispatch's mails": lambda db, now: messages.of_dispatches(db, []),
     "a report": lambda db, now: _report(db),

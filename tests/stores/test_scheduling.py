@@ -18,7 +18,7 @@ from mailroom.domain.errors import (
 from mailroom.domain.ids import ScheduleId, Token, schedule_lane
 from mailroom.domain.runs import RunState
 from mailroom.domain.schedules import ScheduleState
-from mailroom.services import housekeeping, planning, running, scheduling
+from mailroom.services import changing, housekeeping, planning, running, scheduling
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
 from tests.support.builders import a_draft, make_due, recipients, stored_schedule
@@ -73,10 +73,10 @@ def test_two_owners_may_use_the_same_key(db: Db) -> None:
 
 def test_an_edit_of_a_version_that_is_not_the_current_one_is_refused(db: Db) -> None:
     schedule = stored_schedule(db)
-    scheduling.edit(db, schedule.id, {"name": "First"}, seen_version=1)
+    changing.edit(db, schedule.id, {"name": "First"}, seen_version=1)
 
     with pytest.raises(StaleEdit):
-        scheduling.edit(db, schedule.id, {"name": "Second"}, seen_version=1)
+        changing.edit(db, schedule.id, {"name": "Second"}, seen_version=1)
 
     assert scheduling.get(db, schedule.id).schedule.name == "First"
 
@@ -86,7 +86,7 @@ def test_content_is_that_of_the_due_instant_not_of_the_moment_of_planning(db: Db
     make_due(db, schedule, since=1.5 * HOUR)
     held = hold(db, schedule.id)
 
-    scheduling.edit(db, schedule.id, {"subject": "New"}, seen_version=None)
+    changing.edit(db, schedule.id, {"subject": "New"}, seen_version=None)
     planning.plan_due(db, held, now=server_now(db) + HOUR)
 
     assert [run.revision for run in runs_of(db, schedule.id)] == [1, 2]
@@ -96,19 +96,17 @@ def test_changing_the_rule_decides_first_what_was_due_under_the_old_one(db: Db) 
     schedule = stored_schedule(db, misfire={"policy": "run_all", "grace_s": 60})
     first = make_due(db, schedule, since=2.5 * HOUR)
 
-    scheduling.edit(
-        db, schedule.id, {"recurrence": {"kind": "every", "seconds": 60, "time_zone": "UTC"}}, seen_version=1
-    )
+    changing.edit(db, schedule.id, {"recurrence": {"kind": "every", "seconds": 60, "time_zone": "UTC"}}, seen_version=1)
 
     assert [run.due_at for run in runs_of(db, schedule.id)] == [first, first + HOUR]
 
 
 def test_the_instants_of_a_pause_are_one_record(db: Db) -> None:
     schedule = stored_schedule(db)
-    scheduling.pause(db, schedule.id)
+    changing.pause(db, schedule.id)
     first = make_due(db, schedule, since=3.5 * HOUR)
 
-    scheduling.resume(db, schedule.id)
+    changing.resume(db, schedule.id)
 
     (record,) = runs_of(db, schedule.id)
     assert (record.state, record.reason, record.instants) == (RunState.SKIPPED, "paused", 3)
@@ -119,7 +117,7 @@ def test_the_instants_of_a_pause_are_one_record(db: Db) -> None:
 def test_skipping_the_next_run_records_it_and_moves_on(db: Db) -> None:
     schedule = stored_schedule(db)
 
-    after, record = scheduling.skip_next(db, schedule.id)
+    after, record = changing.skip_next(db, schedule.id)
 
     assert (record.due_at, record.reason) == (schedule.next_run_at, "asked")
     assert after.next_run_at == schedule.next_run_at + HOUR
@@ -128,8 +126,8 @@ def test_skipping_the_next_run_records_it_and_moves_on(db: Db) -> None:
 def test_a_run_asked_for_twice_with_one_key_is_one_run_and_does_not_count(db: Db) -> None:
     schedule = stored_schedule(db)
 
-    first, new = scheduling.run_now(db, schedule.id, owner="ann", key="k")
-    second, again = scheduling.run_now(db, schedule.id, owner="ann", key="k")
+    first, new = changing.run_now(db, schedule.id, owner="ann", key="k")
+    second, again = changing.run_now(db, schedule.id, owner="ann", key="k")
 
     assert (first.id, new, again) == (second.id, True, False)
     assert scheduling.get(db, schedule.id).schedule.decided == 0
@@ -137,21 +135,21 @@ def test_a_run_asked_for_twice_with_one_key_is_one_run_and_does_not_count(db: Db
 
 def test_what_is_archived_runs_no_more(db: Db) -> None:
     schedule = stored_schedule(db)
-    scheduling.archive(db, schedule.id)
+    changing.archive(db, schedule.id)
     make_due(db, schedule, since=2 * HOUR)
 
     done = planning.plan_due(db, hold(db, schedule.id), now=server_now(db))
 
     assert not done.moved
     with pytest.raises(ScheduleEnded):
-        scheduling.run_now(db, schedule.id, owner="ann", key="k")
+        changing.run_now(db, schedule.id, owner="ann", key="k")
     with pytest.raises(ScheduleNotActive):
-        scheduling.pause(db, schedule.id)
+        changing.pause(db, schedule.id)
 
 
 def test_a_paused_schedule_plans_no_run(db: Db) -> None:
     schedule = stored_schedule(db)
-    scheduling.pause(db, schedule.id)
+    changing.pause(db, schedule.id)
     make_due(db, schedule, since=2 * HOUR)
 
     assert not planning.plan_due(db, hold(db, schedule.id), now=server_now(db)).moved
@@ -252,7 +250,7 @@ def test_every_due_instant_gives_one_run_however_many_plan_at_once(db: Db) -> No
 
 def test_a_schedule_that_does_not_exist_is_not_found(db: Db) -> None:
     with pytest.raises(ScheduleNotFound):
-        scheduling.pause(db, ScheduleId("sch_none"))
+        changing.pause(db, ScheduleId("sch_none"))
 
 
 def test_a_schedule_that_cannot_be_planned_holds_up_no_other(db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,10 +269,10 @@ def test_a_schedule_that_cannot_be_planned_holds_up_no_other(db: Db, monkeypatch
 
 def test_a_new_rule_after_a_skipped_run_forgets_no_instant(db: Db) -> None:
     schedule = stored_schedule(db, recurrence={"kind": "every", "seconds": 7 * 86_400, "time_zone": "UTC"})
-    scheduling.skip_next(db, schedule.id)
+    changing.skip_next(db, schedule.id)
 
     hourly = {"kind": "every", "seconds": 3600, "time_zone": "UTC"}
-    after = scheduling.edit(db, schedule.id, {"recurrence": hourly}, seen_version=None).schedule
+    after = changing.edit(db, schedule.id, {"recurrence": hourly}, seen_version=None).schedule
 
     assert after.next_run_at is not None
     assert after.next_run_at - after.decided_through <= HOUR
@@ -283,11 +281,11 @@ def test_a_new_rule_after_a_skipped_run_forgets_no_instant(db: Db) -> None:
 
 def test_changing_the_rule_of_a_paused_schedule_records_the_instants_of_the_pause(db: Db) -> None:
     schedule = stored_schedule(db)
-    scheduling.pause(db, schedule.id)
+    changing.pause(db, schedule.id)
     make_due(db, schedule, since=3.5 * HOUR)
 
     rule = {"kind": "every", "seconds": 60, "time_zone": "UTC"}
-    scheduling.edit(db, schedule.id, {"recurrence": rule}, seen_version=None)
+    changing.edit(db, schedule.id, {"recurrence": rule}, seen_version=None)
 
     assert [(run.reason, run.instants) for run in runs_of(db, schedule.id)] == [("paused", 3)]
 
@@ -298,7 +296,7 @@ def test_editing_a_single_run_that_has_just_come_due_runs_it_and_finishes(db: Db
     earlier = {"recurrence.at": (at - HOUR).isoformat(), "decided_through": server_now(db) - 2 * HOUR}
     db.schedules.update_one({"_id": schedule.id}, {"$set": earlier})
 
-    after = scheduling.edit(db, schedule.id, {"name": "New"}, seen_version=None).schedule
+    after = changing.edit(db, schedule.id, {"name": "New"}, seen_version=None).schedule
 
     assert after.state is ScheduleState.FINISHED
     assert len(runs_of(db, schedule.id)) == 1

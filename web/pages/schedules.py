@@ -11,7 +11,7 @@ from mailroom.domain.ids import ScheduleId
 from mailroom.domain.recurrence import cron
 from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
 from mailroom.domain.schedules import ScheduleState
-from mailroom.services import reporting, running, scheduling
+from mailroom.services import changing, reporting, running, scheduling
 from web import cursors
 from web.forms import ScheduleForm
 from web.session import front, principal, signed_in
@@ -74,7 +74,7 @@ def edit(schedule_id: str) -> Any:
         if form.errors:
             return _form(form, stored.schedule.id), 422
         seen = int(version) if re.fullmatch("[0-9]{1,15}", version) else 0
-        scheduling.edit(front().db, stored.schedule.id, changes, seen_version=seen)
+        changing.edit(front().db, stored.schedule.id, changes, seen_version=seen)
     except InvalidInput as error:
         form.refuse(error)
         return _form(form, stored.schedule.id), 422
@@ -118,10 +118,10 @@ def change(schedule_id: str, action: str) -> Any:
         "archive": "Archived. Its runs and reports stay.",
     }
     actions = {
-        "pause": scheduling.pause,
-        "resume": scheduling.resume,
-        "skip": scheduling.skip_next,
-        "archive": scheduling.archive,
+        "pause": changing.pause,
+        "resume": changing.resume,
+        "skip": changing.skip_next,
+        "archive": changing.archive,
     }
     try:
         actions[action](db, id_)
@@ -137,7 +137,7 @@ def run_now(schedule_id: str) -> Any:
     """The form's nonce names the run: pressing twice makes one."""
     key = f"form-{request.form.get('nonce', '')[:64]}"
     try:
-        run, _ = scheduling.run_now(front().db, ScheduleId(schedule_id), owner=principal().id, key=key)
+        run, _ = changing.run_now(front().db, ScheduleId(schedule_id), owner=principal().id, key=key)
     except Conflict as error:
         flash(f"Not done: {error}.")
         return redirect(url_for("schedules.show", schedule_id=schedule_id), 303)
