@@ -24,7 +24,7 @@ def settings_or_exit() -> Settings:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Mailroom: scheduled mail campaigns and transactional mail, each message sent once."""
+    """Mailroom: scheduled mail campaigns, each message sent once."""
     set_up_logs()
 
 
@@ -51,6 +51,7 @@ def api() -> None:
     settings = settings_or_exit()
     serve(
         lambda: create_app(build_front(settings, app="api")),
+        settings.web,
         port=settings.web.api_port,
         before=lambda: prepare_database(settings),
     )
@@ -64,7 +65,7 @@ def web() -> None:
     from web.app import create_app
 
     settings = settings_or_exit()
-    serve(lambda: create_app(build_front(settings, app="web")), port=settings.web.web_port)
+    serve(lambda: create_app(build_front(settings, app="web")), settings.web, port=settings.web.web_port)
 
 
 @main.command()

@@ -6,19 +6,20 @@ from typing import Any, Final
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
+from config.settings import Web
 from local.children import die_with_parent
 
 _THREADS: Final = 32
 
 
 class _Server(BaseApplication):
-    def __init__(self, make: Callable[[], Flask], port: int, before: Callable[[], Any] | None) -> None:
-        self._make, self._port, self._before = make, port, before
+    def __init__(self, make: Callable[[], Flask], web: Web, port: int, before: Callable[[], Any] | None) -> None:
+        self._make, self._host, self._port, self._before = make, web.bind, port, before
         super().__init__()
 
     def load_config(self) -> None:
         options = {
-            "bind": f"0.0.0.0:{self._port}",
+            "bind": f"{self._host}:{self._port}",
             "workers": 1,
             "worker_class": "gthread",
             "threads": _THREADS,
@@ -39,6 +40,6 @@ class _Server(BaseApplication):
         return self._make()
 
 
-def serve(make: Callable[[], Flask], *, port: int, before: Callable[[], Any] | None = None) -> None:
+def serve(make: Callable[[], Flask], web: Web, *, port: int, before: Callable[[], Any] | None = None) -> None:
     """Until a signal comes. `before` runs once per worker, before the application is made."""
-    _Server(make, port, before).run()
+    _Server(make, web, port, before).run()

@@ -7,6 +7,7 @@ started again on the same data folder, everything goes on where it was.
 import json
 import os
 import secrets
+import shlex
 import signal
 import socket
 import sys
@@ -66,6 +67,7 @@ def run_all(data: Path, *, senders: int, simulator: bool) -> int:
         _say("starting mongod, etcd and redis-server")
         servers = Servers.start(data)
         environment = _environment(data, servers, simulator=simulator)
+        _keep_environment(data, environment)
         parts = _parts(data, environment, senders=senders, simulator=simulator)
         _start(parts, environment, simulator=simulator)
         _greet(data, environment, senders=senders, simulator=simulator)
@@ -82,7 +84,9 @@ def _environment(data: Path, servers: Servers, *, simulator: bool) -> dict[str, 
     """The settings of all parts: the user's own, and for the rest what fits this machine. Secrets are made once and
     kept in the data folder, for nobody else to read."""
     kept = _kept_secrets(data)
-    environment = {"MAILROOM_SECRET_KEY": kept["secret_key"], **os.environ, **servers.environment}
+    # Only for this machine: who runs it for others runs the parts.
+    ours = {"MAILROOM_SECRET_KEY": kept["secret_key"], "MAILROOM_BIND": "127.0.0.1"}
+    environment = {**ours, **os.environ, **servers.environment}
     environment.setdefault("MAILROOM_PUBLIC_URL", f"http://localhost:{environment.get('MAILROOM_API_PORT', '5000')}")
     if simulator:
         port = os.environ.get("MAILROOM_SIMULATOR_PORT") or str(_port_of_choice(8025))
@@ -93,7 +97,9 @@ def _environment(data: Path, servers: Servers, *, simulator: bool) -> dict[str, 
             "MAILGUN_API_KEY": kept["mailgun_api_key"],
             "MAILGUN_SIGNING_KEY": kept["mailgun_signing_key"],
         }
-    read_settings(environment)
+    web = read_settings(environment).web
+    _check_port("MAILROOM_API_PORT", web.api_port)
+    _check_port("MAILROOM_WEB_PORT", web.web_port)
     return environment
 
 
@@ -106,6 +112,23 @@ def _kept_secrets(data: Path) -> dict[str, str]:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(made, file)
     return made
+
+
+def _keep_environment(data: Path, environment: dict[str, str]) -> None:
+    """Our settings as a file for the shell, so that other commands find this system."""
+    ours = {name: value for name, value in environment.items() if name.startswith(("MAILROOM_", "MAILGUN_"))}
+    with os.fdopen(os.open(data / "env", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(ours.items()))
+
+
+def _check_port(setting: str, port: int) -> None:
+    """Raises ChildFailed while somebody else listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise ChildFailed(f"port {port} is taken: set {setting} to another one") from None
 
 
 def _port_of_choice(wanted: int) -> int:
@@ -183,6 +206,7 @@ def _greet(data: Path, environment: dict[str, str], *, senders: int, simulator: 
     for name, value in rows:
         console.print(f"  {name:8} {value}", soft_wrap=True)
     console.print(f"\n  {token}\n", style="bold", soft_wrap=True)
+    console.print(f"Other commands find this system with:  . {data / 'env'}", soft_wrap=True)
     console.print("Ctrl-C ends it; the data stays.\n")
 
 
@@ -231,13 +255,15 @@ def _watch(parts: list[Part], servers: Servers, stop: threading.Event) -> None:
 
 
 def _stop(parts: list[Part], servers: Servers | None) -> None:
-    """Senders first, so that they drain while everything else still answers; the servers last."""
-    running = [part.child for part in reversed(parts) if part.child is not None]
-    for child in running:
-        if child.alive():
-            child.process.terminate()
-    for child in running:
-        child.stop(grace_s=_GRACE_S)
+    """Senders first, all at once, until they have drained; then what they talked to; the servers last."""
+    senders = [part for part in parts if part.name.startswith("sender")]
+    for group in (senders, [part for part in parts if part not in senders]):
+        running = [part.child for part in group if part.child is not None]
+        for child in running:
+            if child.alive():
+                child.process.terminate()
+        for child in running:
+            child.stop(grace_s=_GRACE_S)
     if servers is not None:
         servers.stop()
 

@@ -35,6 +35,7 @@ class Stores:
 
 @dataclass(frozen=True, slots=True)
 class Web:
+    bind: str  # the address on which API and pages listen
     api_port: int
     web_port: int
     public_url: str  # without a slash at its end
@@ -78,6 +79,7 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
     "MAILROOM_MONGO_URL": (None, "a mongodb:// URL of a replica set"),
     "MAILROOM_ETCD_URL": (None, "http:// or https:// URLs of etcd, separated by commas"),
     "MAILROOM_REDIS_URL": (None, "a redis:// or rediss:// URL"),
+    "MAILROOM_BIND": ("0.0.0.0", "an address of this host; API and pages listen there"),  # noqa: S104
     "MAILROOM_API_PORT": ("5000", "a TCP port"),
     "MAILROOM_WEB_PORT": ("3000", "a TCP port"),
     "MAILROOM_PUBLIC_URL": ("http://localhost:5000", "the URL at which the API is reached from outside"),
@@ -123,6 +125,7 @@ class _Reader:
             redis_url=self._url("MAILROOM_REDIS_URL", "redis", "rediss", "unix"),
         )
         web = Web(
+            bind=self._text("MAILROOM_BIND"),
             api_port=self._number("MAILROOM_API_PORT", int, 1, 65535),
             web_port=self._number("MAILROOM_WEB_PORT", int, 1, 65535),
             public_url=self._url("MAILROOM_PUBLIC_URL", "http", "https").rstrip("/"),

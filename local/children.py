@@ -44,6 +44,8 @@ class Child:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 env=dict(env) if env is not None else None,
+                # A terminal's Ctrl-C reaches only us: the children are ended by us, in order.
+                start_new_session=True,
                 preexec_fn=_die_with(os.getpid()),
             )
 

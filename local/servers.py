@@ -21,6 +21,7 @@ from local.children import Child, free_port
 START_S: Final = 60.0
 STOP_S: Final = 10.0
 _REPLICA_SET: Final = "mailroom"
+TRANSACTION_S: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,9 @@ class Servers:
             "mongod",
             [str(binaries.find(binaries.MONGOD)), "--dbpath", str(data), "--port", str(self.ports.mongo)]
             + ["--bind_ip", "127.0.0.1", "--replSet", _REPLICA_SET, "--wiredTigerCacheSizeGB", "1"]
-            + ["--setParameter", "diagnosticDataCollectionEnabled=false", "--nounixsocket", "--quiet"],
+            + ["--setParameter", "diagnosticDataCollectionEnabled=false", "--nounixsocket", "--quiet"]
+            # A killed process leaves its open transaction behind, with locks on its lanes, for this long.
+            + ["--setParameter", f"transactionLifetimeLimitSeconds={TRANSACTION_S}"],
         )
         return self.mongod
 

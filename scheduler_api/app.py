@@ -14,6 +14,8 @@ from scheduler_api.routes import runs, schedules, service, suppressions, webhook
 class _Api(Api):
     """flask-smorest's API, with our one shape for errors."""
 
+    ERROR_SCHEMA = problems.Problem
+
     def handle_http_exception(self, error: Any) -> Any:
         return problems.from_http(error)
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import structlog
 from flask import Flask, Response, g, json, request
+from marshmallow import Schema, fields
 from werkzeug.exceptions import HTTPException
 
 from mailroom.domain.errors import (
@@ -37,6 +38,23 @@ STATUS: Final[Sequence[tuple[type[MailroomError], int, str, str]]] = (
     (AccessRefused, 401, "access_refused", "A valid token is needed"),
     (Unavailable, 503, "unavailable", "A server that is needed is away; try again"),
 )
+
+
+class FaultOut(Schema):
+    path = fields.String()
+    message = fields.String()
+
+
+class Problem(Schema):
+    """RFC 9457 problem details, served as application/problem+json."""
+
+    type = fields.String()
+    title = fields.String()
+    status = fields.Integer()
+    code = fields.String()
+    detail = fields.String()
+    request_id = fields.String()
+    errors = fields.List(fields.Nested(FaultOut))
 
 
 def problem(

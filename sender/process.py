@@ -18,6 +18,7 @@ from config.settings import Settings
 from mailroom.assembly import build_back
 from mailroom.domain.errors import Unavailable
 from mailroom.services.recording import Result
+from mailroom.services.watching import transaction_lifetime_s
 from sender.callers import Callers, Job
 from sender.connections import Connections
 from sender.duties import start_duties
@@ -82,15 +83,18 @@ class Sender:
             log.info("sender_stopped")
 
     def _check_stores(self, stop: threading.Event) -> None:
-        """Wait until Redis answers, and refuse one that may throw fences away."""
+        """Wait until the stores answer. Refuse a Redis that may throw fences away; warn of long-lived transactions."""
         while not stop.is_set():
             try:
                 self._back.fences.check_eviction()
+                lifetime_s = transaction_lifetime_s(self._back.db)
             except Unavailable as error:
                 log.warning("sender_waits", error=str(error))
                 stop.wait(_AWAY_S)
-            else:
-                return
+                continue
+            if lifetime_s is not None and lifetime_s > self._back.settings.sending.lease_ttl_s:
+                log.warning("mongodb_transactions_outlive_leases", lifetime_s=lifetime_s)
+            return
 
     def _one_round(self, stop: threading.Event) -> None:
         try:

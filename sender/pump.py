@@ -167,7 +167,14 @@ class Pump:
     ) -> list[Claimed]:
         back = self._back
         claimed = claiming.claim(
-            back.db, wanted, held, memory=self._memory, sender=self._sender, provider=back.adapter.name, now=now
+            back.db,
+            wanted,
+            held,
+            memory=self._memory,
+            sender=self._sender,
+            provider=back.adapter.name,
+            account=back.adapter.account,
+            now=now,
         )
         self._hands.take(claimed)
         return claimed

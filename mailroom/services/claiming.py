@@ -64,6 +64,7 @@ def claim(
     memory: str,
     sender: str,
     provider: str,
+    account: str,
     now: datetime,
 ) -> list[Claimed]:
     """Move these dispatches of held lanes to `sending`. Raises StaleToken, Unavailable.
@@ -77,7 +78,7 @@ def claim(
 
     def work(session: Session) -> None:
         lanes.touch(db, {lane: held[lane] for lane in wanted}, session)
-        dispatches.claim(db, claims, provider, now=now, session=session)
+        dispatches.claim(db, claims, provider, account, now=now, session=session)
 
     in_transaction(db, work)
     return dispatches.claimed(db, {id_: made for id_, (made, _) in claims.items()})

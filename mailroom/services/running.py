@@ -7,7 +7,7 @@ from typing import Any
 
 from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.errors import RunEnded
-from mailroom.domain.ids import DispatchId, RunId, ScheduleId, schedule_lane
+from mailroom.domain.ids import DispatchId, RunId, ScheduleId, rfc_message_id, schedule_lane
 from mailroom.domain.messages import MessageState
 from mailroom.domain.runs import Run
 from mailroom.services.recording import tell_left_over
@@ -61,8 +61,13 @@ def dispatches_of(
 
 
 def dispatch(db: Db, dispatch_id: DispatchId) -> Mapping[str, Any]:
-    """One dispatch with its audit trail. Raises DispatchNotFound."""
-    return dispatches.get(db, dispatch_id)
+    """One dispatch with its audit trail, and the Message-Id by which its provider knows it.
+
+    Raises DispatchNotFound.
+    """
+    found = dispatches.get(db, dispatch_id)
+    account = found.get("account")
+    return {**found, "message_id": rfc_message_id(dispatch_id, account) if account else None}
 
 
 def cancel(db: Db, run_id: RunId) -> Run:

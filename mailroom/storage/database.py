@@ -15,7 +15,14 @@ from bson.codec_options import CodecOptions
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
-from pymongo.errors import ConnectionFailure, ExecutionTimeout, NetworkTimeout, PyMongoError, WTimeoutError
+from pymongo.errors import (
+    ConnectionFailure,
+    ExecutionTimeout,
+    NetworkTimeout,
+    OperationFailure,
+    PyMongoError,
+    WTimeoutError,
+)
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -28,6 +35,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MAJORITY: Final = WriteConcern(w="majority", j=True)
+_LIFETIME: Final = "transactionLifetimeLimitSeconds"
 CALL_S: Final = 15.0  # the whole of one use of the store, retries of the driver included
 
 
@@ -98,6 +106,15 @@ def server_now(db: Db) -> datetime:
     """MongoDB's clock: the one clock by which what is due is decided."""
     now: datetime = db.command("hello", codec_options=db.codec_options)["localTime"]
     return now
+
+
+@guarded
+def transaction_lifetime_s(db: Db) -> int | None:
+    """For how long a transaction whose process was killed keeps its locks; None where we may not ask."""
+    try:
+        return int(db.client.admin.command("getParameter", transactionLifetimeLimitSeconds=1)[_LIFETIME])
+    except OperationFailure:
+        return None
 
 
 def ensure_indexes(db: Db) -> None:

@@ -81,6 +81,7 @@ class DispatchOut(Schema):
     reason = fields.String(allow_none=True)
     code = fields.Integer(allow_none=True)
     not_before = fields.String(allow_none=True)
+    message_id = fields.String(allow_none=True)
     provider_ids = fields.List(fields.String())
     trail = fields.List(fields.Dict())
 
@@ -138,6 +139,8 @@ def dispatch(doc: Mapping[str, Any]) -> dict[str, Any]:
     shown: dict[str, Any] = {"id": doc["_id"]} | {name: doc.get(name) for name in plain}
     shown["not_before"] = _iso(doc.get("not_before"))
     shown["provider_ids"] = [entry["provider_id"] for entry in doc.get("accepted", ())]
+    if "message_id" in doc:
+        shown["message_id"] = doc["message_id"]
     if "trail" in doc:
         shown["trail"] = [{k: _iso(v) if isinstance(v, datetime) else v for k, v in s.items()} for s in doc["trail"]]
     return shown

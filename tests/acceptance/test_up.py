@@ -29,7 +29,7 @@ class Up:
     def api(self) -> str:
         return f"http://127.0.0.1:{self.ports['API']}"
 
-    def start(self) -> None:
+    def start(self, *, within_s: float = 60) -> None:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("MAILROOM_", "MAILGUN_"))}
         environment = kept | {f"MAILROOM_{name}_PORT": port for name, port in self.ports.items()}
         environment |= {"MAILROOM_LEASE_TTL": "4"}
@@ -40,9 +40,10 @@ class Up:
                 env=environment,
                 stderr=log,
                 stdout=log,
+                start_new_session=True,  # a process group of its own, as at a terminal
             )
         before = self.greetings()
-        wait_for(lambda: self.greetings() > before, within_s=60, what="it says that it is up")
+        wait_for(lambda: self.greetings() > before, within_s=within_s, what="it says that it is up")
 
     def greetings(self) -> int:
         log = self.data / "up.log"
@@ -50,7 +51,7 @@ class Up:
 
     def call(self, method: str, path: str, **rest: Any) -> requests.Response:
         token = (self.data / "admin-token").read_text().strip()
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {token}", **rest.pop("headers", {})}
         return requests.request(method, f"{self.api}{path}", headers=headers, timeout=30, **rest)
 
     def family(self) -> list[psutil.Process]:
@@ -85,27 +86,44 @@ def test_it_prints_the_addresses_and_how_to_sign_in_and_ends_all_of_it_on_ctrl_c
     assert not [process for process in family if process.is_running() and process.status() != "zombie"]
 
 
+def a_campaign(up: Up, count: int) -> str:
+    """A run of `count` mails, asked for now; each mail has a mark of this test's own. Returns the run's id."""
+    people = [{"address": f"reader-{n}@example.org", "variables": {"mark": f"mark-{n}"}} for n in range(count)]
+    rule = {"kind": "every", "seconds": 86_400, "time_zone": "UTC"}
+    body = a_schedule_body(subject="{{ mark }}", text="Hello", html="", recipients=people, recurrence=rule)
+    made = up.call("POST", "/v1/schedules", json=body).json()
+    run = up.call("POST", f"/v1/schedules/{made['id']}/run-now", headers={"Idempotency-Key": "k"}).json()
+    return str(run["id"])
+
+
+def balanced(up: Up, run: str, count: int) -> dict[str, int] | None:
+    """The report, once every mail is shown as sent or as in doubt."""
+    report = dict(up.call("GET", f"/v1/runs/{run}/report").json())
+    return report if report["sent"] + report["in_doubt"] == count else None
+
+
+def test_a_ctrl_c_at_the_terminal_in_mid_run_drains_and_leaves_nothing_in_doubt(up: Up) -> None:
+    simulator = Simulator(int(up.ports["SIMULATOR"]))
+    simulator.turn(latency_s=0.5)
+    run = a_campaign(up, 12_000)
+    wait_for(lambda: len(simulator.calls()) >= 3, within_s=30, what="some calls were made")
+
+    assert up.process is not None
+    os.killpg(up.process.pid, signal.SIGINT)  # a terminal signals the whole foreground group
+    up.process.wait(60)
+    up.start()
+
+    report = wait_for(lambda: balanced(up, run, 12_000), within_s=60, what="every mail is shown")
+    copies = Counter(mail["subject"] for mail in simulator.mails())
+    assert report["in_doubt"] == 0
+    assert copies == {f"mark-{n}": 1 for n in range(12_000)}
+
+
 def test_killed_as_a_whole_in_mid_run_it_goes_on_where_it_was_and_doubles_nothing(up: Up) -> None:
     simulator = Simulator(int(up.ports["SIMULATOR"]))
     simulator.turn(latency_s=0.25)
     count = 15_000
-    people = [{"address": f"reader-{n}@example.org", "variables": {"mark": f"mark-{n}"}} for n in range(count)]
-    made = up.call(
-        "POST",
-        "/v1/schedules",
-        json=a_schedule_body(
-            subject="{{ mark }}",
-            text="Hello",
-            html="",
-            recipients=people,
-            recurrence={"kind": "every", "seconds": 86_400, "time_zone": "UTC"},
-        ),
-    ).json()
-    run = requests.post(
-        f"{up.api}/v1/schedules/{made['id']}/run-now",
-        headers={"Authorization": f"Bearer {(up.data / 'admin-token').read_text().strip()}", "Idempotency-Key": "k"},
-        timeout=10,
-    ).json()
+    run = a_campaign(up, count)
     wait_for(lambda: len(simulator.calls()) >= 3, within_s=30, what="some calls were made")
 
     family = up.family()
@@ -115,24 +133,28 @@ def test_killed_as_a_whole_in_mid_run_it_goes_on_where_it_was_and_doubles_nothin
     wait_for(lambda: not any(p.is_running() for p in family), within_s=10, what="the kernel has ended all of it")
     up.start()
 
-    def nothing_is_open() -> bool:
-        states = Counter(d["state"] for d in up.call("GET", f"/v1/dispatches?run_id={run['id']}").json()["items"])
-        return sum(states.values()) >= 1 and not states.keys() & {"pending", "sending"}
-
-    wait_for(
-        lambda: (
-            up.call("GET", f"/v1/runs/{run['id']}").json()["status"] in ("planned", "finished") and nothing_is_open()
-        ),
-        within_s=60,
-        what="the run is judged to its end",
-    )
-
-    def balanced() -> dict[str, int] | None:
-        report = dict(up.call("GET", f"/v1/runs/{run['id']}/report").json())
-        return report if report["sent"] + report["in_doubt"] == count else None
-
-    report = wait_for(balanced, within_s=15, what="every mail is shown as sent or as in doubt")
+    report = wait_for(lambda: balanced(up, run, count), within_s=60, what="every mail is shown as sent or in doubt")
     copies = Counter(mail["subject"] for mail in simulator.mails())
     assert max(copies.values()) == 1
     assert report["recipients"] == count
     assert report["sent"] <= len(copies) <= report["sent"] + report["in_doubt"]
+
+
+def test_its_settings_are_kept_for_other_commands(up: Up) -> None:
+    command = f". {up.data / 'env'} && {sys.executable} -m cli.main token create --name x --scope read"
+
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+
+    assert re.fullmatch(r"mr_[0-9a-f]{16}_[\w-]{43}\n", done.stdout)
+
+
+def test_a_port_that_is_taken_is_named_with_its_setting(up: Up, tmp_path: Path) -> None:
+    second = Up(tmp_path / "second")
+    second.ports["API"] = up.ports["API"]
+
+    with pytest.raises(AssertionError):
+        second.start(within_s=8)
+
+    assert f"port {up.ports['API']} is taken: set MAILROOM_API_PORT" in (second.data / "up.log").read_text()
+    assert second.process is not None
+    assert second.process.wait(20) == 1

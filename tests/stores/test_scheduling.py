@@ -1,5 +1,6 @@
 """Schedules in a real MongoDB: stored whole or not at all, edited by versions, planned under a token."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -313,3 +314,17 @@ def test_a_run_that_is_through_is_finished_by_the_janitor_when_nobody_else_came_
     housekeeping.tidy(db)
 
     assert [run.state for run in runs_of(db, schedule.id)] == [RunState.FINISHED]
+
+
+def test_a_killed_holders_open_transaction_does_not_keep_its_lane_locked_for_long(db: Db) -> None:
+    lane = schedule_lane(stored_schedule(db).id)
+    lanes.raise_tokens(db, {lane: Token(1)}, "killed", now=server_now(db))
+    left_open = db.client.start_session()
+    left_open.start_transaction()
+    lanes.touch(db, {lane: Token(1)}, left_open)
+
+    began = time.monotonic()
+    taken = lanes.raise_tokens(db, {lane: Token(2)}, "next", now=server_now(db))
+
+    assert taken == {lane}
+    assert time.monotonic() - began < 10
