@@ -96,8 +96,9 @@ def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, now: datetime) -> Prog
                 raise _MovedMeanwhile
             runs.add_many(db, [r for s, d in decided for r in runs_for(s, d, histories[s.id], now)], session=session)
 
-        if decided:
-            in_transaction(db, work)
+        if not decided:
+            raise _MovedMeanwhile  # nothing is due after all: no progress that one could wait for
+        in_transaction(db, work)
 
     return _all_or_each([(schedule.id, schedule) for schedule in due], store)
 
