@@ -119,6 +119,11 @@ def test_from_the_form_to_two_of_three_opens_on_the_report(page: Page, system: S
     page.locator("table a").first.click()
     expect(page.get_by_text("planned", exact=True).first).to_be_visible()
     look(page, "dispatch")
+    page.goto(f"{system.api_url}/docs")
+    page.get_by_text("/v1/schedules", exact=True).first.click()
+    look(page, "api-docs")
+    page.goto(system.web_url)
+    look(page, "schedules")
 
 
 def test_a_refused_form_comes_back_with_what_was_typed_and_the_message_beside_the_field(
