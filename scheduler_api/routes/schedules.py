@@ -17,6 +17,8 @@ from scheduler_api.auth import front, principal, requires
 from scheduler_api.schemas import runs as run_schemas
 from scheduler_api.schemas import schedules as schemas
 
+_KEY = {"in": "header", "name": "Idempotency-Key", "schema": {"type": "string", "maxLength": 255}}
+_SEEN = {"in": "header", "name": "If-Match", "schema": {"type": "string"}}
 blueprint = Blueprint("schedules", __name__, url_prefix="/v1/schedules", description="What to send, to whom, and when.")
 
 
@@ -35,6 +37,7 @@ class Occurrences(Schema):
 
 
 @blueprint.post("")
+@blueprint.doc(parameters=[_KEY])
 @requires("schedules")
 @blueprint.arguments(schemas.ScheduleIn)
 @blueprint.response(201, schemas.ScheduleOut)
@@ -80,6 +83,7 @@ def show(schedule_id: str) -> Any:
 
 
 @blueprint.patch("/<schedule_id>")
+@blueprint.doc(parameters=[_SEEN])
 @requires("schedules")
 @blueprint.arguments(schemas.ScheduleEdit)
 @blueprint.response(200, schemas.ScheduleOut)
@@ -131,6 +135,7 @@ def skip_next(schedule_id: str) -> Any:
 
 
 @blueprint.post("/<schedule_id>/run-now")
+@blueprint.doc(parameters=[{**_KEY, "required": True}])
 @requires("schedules")
 @blueprint.response(202, run_schemas.RunOut)
 def run_now(schedule_id: str) -> Any:

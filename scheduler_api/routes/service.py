@@ -40,7 +40,13 @@ def metrics() -> Response:
 def docs() -> str:
     """The API's reference, made from its OpenAPI document; nothing is loaded from outside."""
     spec = current_app.extensions["openapi"]()
-    return render_template("docs.html", spec=spec)
+    return render_template("docs.html", spec=spec, named=lambda schema: _named(spec, schema))
+
+
+def _named(spec: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] | None:
+    """The component that a schema refers to; None for a plain one."""
+    reference = schema.get("$ref") or next((part.get("$ref") for part in schema.get("allOf", ())), None)
+    return spec["components"]["schemas"][reference.rpartition("/")[2]] if reference else None
 
 
 @blueprint.route("/schedules", methods=["GET", "POST", "PATCH", "DELETE"])

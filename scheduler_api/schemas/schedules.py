@@ -57,6 +57,18 @@ def _faults_of_row(row: Any) -> dict[str, list[str]] | list[str]:
     return faults
 
 
+_ROWS_DOC: Final = {
+    "type": "array",
+    "description": 'list of {"address": "bo@example.org", "name": "Bo", "variables": {"city": "Rome"}}',
+    "items": {
+        "type": "object",
+        "required": ["address"],
+        "properties": {"address": {"type": "string"}, "name": {"type": "string"}, "variables": {"type": "object"}},
+    },
+}
+_MOMENT_DOC: Final = {"type": "string", "description": "ISO 8601; without an offset local to the time zone"}
+
+
 class MomentField(fields.Field[datetime]):
     """ISO 8601; without an offset it is local to the recurrence's time zone."""
 
@@ -73,11 +85,11 @@ class MomentField(fields.Field[datetime]):
 class RecurrenceIn(Schema):
     kind = fields.String(required=True, validate=validate.OneOf(list(Kind)))
     expression = fields.String(allow_none=True, validate=validate.Length(max=MAX_EXPRESSION))
-    at = MomentField(allow_none=True)
+    at = MomentField(allow_none=True, metadata=_MOMENT_DOC)
     seconds = fields.Integer(strict=True, allow_none=True)
     time_zone = fields.String(load_default="UTC", validate=validate.Length(max=64))
-    starts_at = MomentField(allow_none=True)
-    ends_at = MomentField(allow_none=True)
+    starts_at = MomentField(allow_none=True, metadata=_MOMENT_DOC)
+    ends_at = MomentField(allow_none=True, metadata=_MOMENT_DOC)
     max_runs = fields.Integer(strict=True, allow_none=True)
 
 
@@ -95,7 +107,7 @@ class ScheduleIn(Schema):
     subject = fields.String(required=True, validate=validate.Length(max=MAX_SUBJECT))
     text = fields.String(validate=validate.Length(max=MAX_TEXT))
     html = fields.String(validate=validate.Length(max=MAX_HTML))
-    recipients = Recipients(required=True)
+    recipients = Recipients(required=True, metadata=_ROWS_DOC)
     recurrence = fields.Nested(RecurrenceIn, required=True)
     misfire = fields.Nested(MisfireIn)
     tags = fields.List(
@@ -109,7 +121,7 @@ class ScheduleEdit(ScheduleIn):
     name = fields.String(validate=validate.Length(min=1, max=MAX_NAME))
     sender = fields.String(data_key="from", validate=validate.Length(max=500))
     subject = fields.String(validate=validate.Length(max=MAX_SUBJECT))
-    recipients = Recipients()
+    recipients = Recipients(metadata=_ROWS_DOC)
     recurrence = fields.Nested(RecurrenceIn)
 
 

@@ -252,6 +252,9 @@ def test_the_documents_load_nothing_from_outside(call: Caller) -> None:
     assert b"http://" not in page.data
     assert b"https://" not in page.data
     assert "/v1/schedules" in spec.json["paths"]
+    assert b"recurrence.expression" in page.data
+    assert b"$ref" not in page.data
+    assert b"#/components" not in page.data
 
 
 def test_health_readiness_and_metrics(call: Caller) -> None:

@@ -148,7 +148,9 @@ def in_words(rule: Recurrence) -> str:
     """The recurrence as a sentence."""
     match rule.kind:
         case Kind.ONCE:
-            return f"once, on {rule.at:%a %d %b %Y at %H:%M}" if rule.at else "once"
+            if rule.at is None:
+                return "once"
+            return f"once, on {rule.at:%a %d %b %Y} at {rule.at:{'%H:%M:%S' if rule.at.second else '%H:%M'}}"
         case Kind.CRON:
             return cron.explain(rule.expression)
         case Kind.RRULE:
