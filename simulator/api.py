@@ -15,10 +15,7 @@ from simulator.requests import Refused, read_call
 from simulator.world import World
 
 api = Blueprint("mailgun", __name__)
-_LISTS: Final = ("bounces", "unsubscribes", "complaints")
-HOOK_TYPES: Final = (
-    "accepted", "delivered", "opened", "clicked", "unsubscribed", "complained", "temporary_fail", "permanent_fail",
-)  # fmt: skip
+HOOK_TYPES: Final = tuple(accepting.HOOK_TYPES.values())
 
 
 def world() -> World:

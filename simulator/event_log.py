@@ -82,10 +82,6 @@ def item(row: Any) -> dict[str, Any]:
     return {**shown, **extra, **({"flags": flags} if flags else {})}
 
 
-def row_of(store: Store, event: int) -> Any:
-    return store.row(f"{_SELECT} WHERE e.id = ?", [event])
-
-
 def _bounds(query: Mapping[str, str], now: float) -> tuple[bool, float, float]:
     begin = _moment(query["begin"]) if "begin" in query else None
     end = _moment(query["end"]) if "end" in query else None

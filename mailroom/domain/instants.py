@@ -1,9 +1,6 @@
 """Instants: aware UTC datetimes, cut to whole milliseconds because that is what BSON keeps."""
 
 from datetime import UTC, datetime
-from typing import Final
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_instant(moment: datetime) -> datetime:

@@ -14,13 +14,13 @@ from mailroom.domain import planning
 from mailroom.domain.audiences import known_variables
 from mailroom.domain.drafts import Draft, Kept, check_draft
 from mailroom.domain.errors import ScheduleEnded, ScheduleNotActive, ScheduleNotPaused, StaleEdit
-from mailroom.domain.ids import RunId, ScheduleId, asked_run_id
+from mailroom.domain.ids import ScheduleId, asked_run_id
 from mailroom.domain.planning import SkipReason
 from mailroom.domain.recurrence.model import Recurrence
 from mailroom.domain.recurrence.upcoming import next_after
-from mailroom.domain.runs import Run, RunKind, RunState
-from mailroom.domain.schedules import Content, Schedule, ScheduleState
-from mailroom.services.deciding import decide_all_due, moved_on, runs_for
+from mailroom.domain.runs import Run, RunKind
+from mailroom.domain.schedules import Revision, Schedule, ScheduleState
+from mailroom.services.deciding import decide_all_due, moved_on, planned_run, runs_for
 from mailroom.services.scheduling import StoredSchedule, check_key, content_of, get
 from mailroom.storage import audiences, contents, runs, schedules
 from mailroom.storage.database import Db, Session, in_transaction, server_now
@@ -143,24 +143,12 @@ def run_now(db: Db, schedule_id: ScheduleId, *, owner: str, key: str) -> tuple[R
     if schedule.state is ScheduleState.ARCHIVED:
         raise ScheduleEnded("an archived schedule is not run any more")
     now = server_now(db)
-    run = _asked_run(run_id, schedule, contents.get(db, schedule_id, schedule.revision), now)
+    content = contents.get(db, schedule_id, schedule.revision)
+    newest = Revision(schedule.revision, now, content.audience, content.recipients)
+    run = planned_run(run_id, schedule_id, RunKind.ASKED, newest, due_at=now, now=now)
     if not runs.add_once(db, run):
         return runs.get(db, run_id), False
     return run, True
-
-
-def _asked_run(run_id: RunId, schedule: Schedule, content: Content, now: datetime) -> Run:
-    return Run(
-        id=run_id,
-        schedule_id=schedule.id,
-        kind=RunKind.ASKED,
-        state=RunState.PLANNING,
-        due_at=now,
-        revision=schedule.revision,
-        audience=content.audience,
-        recipients=content.recipients,
-        created_at=now,
-    )
 
 
 def _as_draft(stored: StoredSchedule) -> Draft:

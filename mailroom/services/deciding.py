@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from mailroom.domain import planning
-from mailroom.domain.ids import due_run_id
+from mailroom.domain.ids import RunId, ScheduleId, due_run_id
 from mailroom.domain.planning import Decisions, Skipped
 from mailroom.domain.runs import Run, RunKind, RunState
 from mailroom.domain.schedules import Revision, Schedule, ScheduleState, in_force
@@ -41,11 +41,14 @@ def runs_for(schedule: Schedule, decisions: Decisions, history: Sequence[Revisio
         yield _record(schedule, in_force(history, skipped.first), skipped, now)
 
 
-def _run(schedule: Schedule, revision: Revision, due_at: datetime, now: datetime) -> Run:
+def planned_run(
+    run_id: RunId, schedule_id: ScheduleId, kind: RunKind, revision: Revision, *, due_at: datetime, now: datetime
+) -> Run:
+    """A run whose messages are still to be written, of this revision of the content."""
     return Run(
-        id=due_run_id(schedule.id, due_at),
-        schedule_id=schedule.id,
-        kind=RunKind.DUE,
+        id=run_id,
+        schedule_id=schedule_id,
+        kind=kind,
         state=RunState.PLANNING,
         due_at=due_at,
         revision=revision.number,
@@ -53,6 +56,11 @@ def _run(schedule: Schedule, revision: Revision, due_at: datetime, now: datetime
         recipients=revision.recipients,
         created_at=now,
     )
+
+
+def _run(schedule: Schedule, revision: Revision, due_at: datetime, now: datetime) -> Run:
+    run_id = due_run_id(schedule.id, due_at)
+    return planned_run(run_id, schedule.id, RunKind.DUE, revision, due_at=due_at, now=now)
 
 
 def _record(schedule: Schedule, revision: Revision, skipped: Skipped, now: datetime) -> Run:

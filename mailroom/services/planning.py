@@ -85,6 +85,8 @@ def _all_or_each(items: Sequence[tuple[ScheduleId, T]], store: Callable[[Sequenc
 def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, now: datetime) -> Progress:
     """Decide the due instants of some of the held schedules. Raises StaleToken, Unavailable."""
     due = schedules.due_among(db, list(held), now=now, limit=SCHEDULES_A_STEP)
+    if not due:
+        return Progress()
     histories = contents.histories(db, [schedule.id for schedule in due])
 
     def store(batch: Sequence[Schedule]) -> None:

@@ -7,12 +7,12 @@
 
 Inserted by the intake in the transaction that applies them to their messages.
 
-Indexes: `run_id, kind` to recount a run; `message_id, at` for a mail's history.
+Index `run_id, kind` to recount a run.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from pymongo import IndexModel
 from pymongo.errors import BulkWriteError
@@ -22,10 +22,7 @@ from mailroom.domain.ids import MessageId, RunId
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
 
 COLLECTION: Final = "events"
-INDEXES: Final[Sequence[IndexModel]] = (
-    IndexModel([("run_id", 1), ("kind", 1)]),
-    IndexModel([("message_id", 1), ("at", 1)]),
-)
+INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("run_id", 1), ("kind", 1)]),)
 _DUPLICATE_KEY: Final = 11000
 
 
@@ -48,12 +45,6 @@ def add_many(db: Db, events: Sequence[tuple[Event, MessageId | None]], *, now: d
         if any(failure["code"] == _DUPLICATE_KEY for failure in error.details["writeErrors"]):
             raise CameTwiceAtOnce from None
         raise
-
-
-@guarded
-def of_message(db: Db, message_id: MessageId) -> list[Mapping[str, Any]]:
-    """A mail's events in the order of their times."""
-    return list(db.events.find({"message_id": message_id}).sort("at", 1))
 
 
 @guarded
