@@ -1,5 +1,6 @@
 """Commands that look and that make tokens: they speak to the stores directly, so they work while the API is away."""
 
+import getpass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +12,10 @@ from rich.table import Table
 from mailroom.assembly import build_front, prepare_database
 from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.errors import MailroomError
+from mailroom.domain.ids import DispatchId
 from mailroom.providers.mailgun.targets import set_targets
-from mailroom.services import access, running, scheduling
+from mailroom.services import access, resolving, running, scheduling
+from mailroom.services.resolving import Word
 
 
 def _front() -> Any:
@@ -70,6 +73,21 @@ def list_dispatches(state: str) -> None:
     for doc in running.dispatches_of(_front().db, state=DispatchState(state), run_id=None, after="", limit=200):
         table.add_row(doc["_id"], str(doc["messages"]), str(doc["attempt"]), escape(doc.get("reason") or ""))
     Console().print(table)
+
+
+@dispatches.command("resolve")
+@click.argument("dispatch_id")
+@click.option("--went-out", "word", flag_value=Word.WENT_OUT.value, help="It went out: count it as sent.")
+@click.option("--send-again", "word", flag_value=Word.SEND_AGAIN.value, help="It did not: make a new attempt.")
+def resolve_dispatch(dispatch_id: str, word: str | None) -> None:
+    """Say what became of a dispatch that is unknown."""
+    if word is None:
+        raise click.UsageError("say --went-out or --send-again")
+    try:
+        resolving.resolve(_front().db, DispatchId(dispatch_id), Word(word), by=f"cli:{getpass.getuser()}")
+    except MailroomError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{dispatch_id}: {word.replace('_', ' ')}")
 
 
 @click.group()

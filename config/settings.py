@@ -138,7 +138,7 @@ class _Reader:
             call_timeout_s=self._number("MAILROOM_CALL_TIMEOUT", float, 1, 600),
             idle_limit_s=self._number("MAILROOM_IDLE_LIMIT", float, 1, 86_400),
             settle_s=self._number("MAILROOM_SETTLE", float, 0, 86_400),
-            log_retention_s=self._number("MAILROOM_LOG_RETENTION", float, 60, 90 * 86_400),
+            log_retention_s=self._number("MAILROOM_LOG_RETENTION", float, 1, 90 * 86_400),
             concurrency=self._number("MAILROOM_SENDER_CONCURRENCY", int, 1, 1024),
             schedules_per_sender=self._number("MAILROOM_SCHEDULES_PER_SENDER", int, 1, 100_000),
         )

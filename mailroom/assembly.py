@@ -1,13 +1,16 @@
 """Settings become clients and adapters: the one place that builds things. Nothing here is global."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
-from config.settings import Settings
+from config.settings import Sending, Settings
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.leases import Leases
+from mailroom.domain.doubts import Timing
 from mailroom.providers.base import Adapter
 from mailroom.providers.mailgun.sending import MailgunAdapter
 from mailroom.services.event_intake import GroupIntake
+from mailroom.services.settling import Policy
 from mailroom.storage.database import Db, connect, ensure_indexes
 
 
@@ -35,6 +38,7 @@ class Back:
     leases: Leases
     fences: Fences
     adapter: Adapter
+    policy: Policy
 
 
 def build_back(settings: Settings, *, sender: str) -> Back:
@@ -46,7 +50,19 @@ def build_back(settings: Settings, *, sender: str) -> Back:
         leases=Leases(stores.etcd_urls, sender=sender, ttl_s=sending.lease_ttl_s),
         fences=Fences(stores.redis_url),
         adapter=build_adapter(settings, sending.providers[0]),
+        policy=build_policy(sending),
     )
+
+
+def build_policy(sending: Sending) -> Policy:
+    """How doubts are settled."""
+    timing = Timing(
+        call_timeout=timedelta(seconds=sending.call_timeout_s),
+        idle_limit=timedelta(seconds=sending.idle_limit_s),
+        settle=timedelta(seconds=sending.settle_s),
+        log_retention=timedelta(seconds=sending.log_retention_s),
+    )
+    return Policy(timing, sending.retry_delays)
 
 
 def build_adapter(settings: Settings, name: str) -> Adapter:

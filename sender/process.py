@@ -25,11 +25,13 @@ from sender.duties import start_duties
 from sender.hands import Hands
 from sender.pump import Pump
 from sender.recorder import Recorder
+from sender.settler import Settler
 
 log = structlog.get_logger()
 _IDLE_S: Final = 0.1
 _AWAY_S: Final = 1.0
 _WRITE_S: Final = 15.0
+_ASK_S: Final = 0.5
 
 
 def run_sender(settings: Settings, stop: threading.Event | None = None) -> None:
@@ -65,6 +67,7 @@ class Sender:
             may_call=lambda: self._back.leases.held,
             done=self._call_ended,
         )
+        self._settler = Settler(self._back, self._hands, sender=name)
         self._pump = Pump(self._back, self._hands, self._connections, self._callers, self._recorder, sender=name)
 
     def run(self, stop: threading.Event) -> None:
@@ -73,6 +76,7 @@ class Sender:
         log.info("sender_started")
         duties = start_duties(self._back)
         self._recorder.start()
+        self._settler.start()
         try:
             while not stop.is_set():
                 self._one_round(stop)
@@ -121,6 +125,7 @@ class Sender:
     def _drain(self) -> None:
         log.info("sender_draining", in_hand=self._hands.in_hand())
         self._callers.finish()
+        self._settler.finish(within_s=_ASK_S)
         if not self._recorder.finish(within_s=_WRITE_S):
             log.error("outcomes_left_unwritten", in_hand=self._hands.in_hand())
         try:

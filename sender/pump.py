@@ -14,10 +14,11 @@ import structlog
 from mailroom.assembly import Back
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.errors import StaleToken, Unavailable
-from mailroom.domain.ids import DispatchId, Lane, Token, schedule_lane
+from mailroom.domain.ids import Lane, Token, schedule_lane
 from mailroom.domain.outcomes import Accepted, InDoubt, Refusal, Refused
 from mailroom.providers.base import Request
 from mailroom.services import claiming, planning, preparing
+from mailroom.services.claiming import Waiting
 from mailroom.services.recording import Result
 from mailroom.services.server_time import read_clocks
 from mailroom.services.take_over import take_over
@@ -30,6 +31,7 @@ log = structlog.get_logger()
 LANES_A_STEP: Final = 200
 LOOK_FOR_LANES_S: Final = 0.1  # lateness is at most about this, and four small questions a look are the price
 TAKE_OVER_S: Final = 1.0
+LOOK_FOR_ALONE_S: Final = 1.0
 SET_ASIDE_S: Final = 60.0
 GIVE_BACK_S: Final = 1.5  # a lane with nothing to do is kept this long: its next chunk may be on the way
 
@@ -41,7 +43,7 @@ class Pump:
         self._back, self._hands, self._sender = back, hands, sender
         self._connections, self._callers, self._recorder = connections, callers, recorder
         self._memory = ""  # Redis' identity under which every held lane was entered
-        self._look_at = self._judged_at = 0.0
+        self._look_at = self._judged_at = self._look_for_alone_at = 0.0
         self._set_aside: dict[Lane, float] = {}
         self._most_lanes = back.settings.sending.schedules_per_sender
 
@@ -142,13 +144,12 @@ class Pump:
         held, room = self._hands.tokens(), self._connections.room()
         if not held or not room:
             return 0
-        waiting = claiming.claimable(self._back.db, held, now=now, most=room)
-        if not waiting:
+        waiting = self._what_waits(held, now, room)
+        if not len(waiting):
             return 0
-        count = sum(len(ids) for ids in waiting.values())
-        connections = self._connections.lend(count, self._back.leases.confirm)
+        connections = self._connections.lend(len(waiting), self._back.leases.confirm)
         try:
-            claimed = self._claim(_first(waiting, len(connections)), held, now) if connections else []
+            claimed = self._claim(waiting.first(len(connections)), held, now) if connections else []
             ready = self._prepare(claimed)
             going = self._cross(ready)
         except BaseException:
@@ -162,13 +163,20 @@ class Pump:
         self._hands.note_activity({dispatch.claim.lane for dispatch in going}, at=time.monotonic())
         return len(going)
 
-    def _claim(
-        self, wanted: Mapping[Lane, Sequence[DispatchId]], held: Mapping[Lane, Token], now: datetime
-    ) -> list[Claimed]:
+    def _what_waits(self, held: Mapping[Lane, Token], now: datetime, room: int) -> Waiting:
+        """What may be claimed now. While something waits that goes alone, nothing else is begun beside it."""
+        if time.monotonic() >= self._look_for_alone_at:
+            alone = claiming.claimable_alone(self._back.db, held, now=now)
+            if len(alone):
+                return alone if not self._hands.in_hand() else Waiting({})
+            self._look_for_alone_at = time.monotonic() + LOOK_FOR_ALONE_S
+        return claiming.claimable(self._back.db, held, now=now, most=room)
+
+    def _claim(self, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> list[Claimed]:
         back = self._back
         claimed = claiming.claim(
             back.db,
-            wanted,
+            waiting,
             held,
             memory=self._memory,
             sender=self._sender,
@@ -200,6 +208,7 @@ class Pump:
             self._hand_back(ready, f"the fence could not be crossed: {error}")
             raise
         self._recorder.hand_in(Result(c, Accepted(id_, attempt)) for c, attempt, id_ in crossing.accepted_before)
+        self._hand_back(crossing.split_before, "it was refused before", Refusal.RECIPIENT)
         self._recorder.hand_in(Result(c, InDoubt("its fence was crossed before")) for c in crossing.in_doubt)
         self._hand_back(crossing.forgotten, "Redis changed between claim and call")
         self._hands.drop_stale({c.claim.lane: c.claim.token for c in crossing.stale})
@@ -208,8 +217,8 @@ class Pump:
             self._remember(self._back.fences.memory())
         return crossing.go
 
-    def _hand_back(self, claimed: Iterable[Claimed], why: str) -> None:
-        self._recorder.hand_in(Result(c, Refused(Refusal.NOT_CALLED, why)) for c in claimed)
+    def _hand_back(self, claimed: Iterable[Claimed], why: str, kind: Refusal = Refusal.NOT_CALLED) -> None:
+        self._recorder.hand_in(Result(c, Refused(kind, why)) for c in claimed)
 
     def _give_back_idle_lanes(self, _now: datetime) -> int:
         idle = self._hands.idle_lanes(before=time.monotonic() - GIVE_BACK_S)
@@ -217,13 +226,3 @@ class Pump:
             self._hands.drop_lanes(idle)
             self._back.leases.release(idle)
         return 0
-
-
-def _first(waiting: Mapping[Lane, Sequence[DispatchId]], most: int) -> dict[Lane, list[DispatchId]]:
-    """No more than `most` of these dispatches, lanes in turn."""
-    chosen: dict[Lane, list[DispatchId]] = {}
-    for lane, dispatches in waiting.items():
-        if most > 0:
-            chosen[lane] = list(dispatches[:most])
-            most -= len(chosen[lane])
-    return chosen

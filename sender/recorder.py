@@ -12,9 +12,12 @@ from typing import Final
 import structlog
 
 from mailroom.assembly import Back
+from mailroom.domain.dispatches import Claimed
 from mailroom.domain.errors import Unavailable
+from mailroom.domain.outcomes import Accepted
 from mailroom.services.recording import Result, record
 from mailroom.services.server_time import server_now
+from mailroom.services.settling import note_control
 from sender.hands import Hands
 
 log = structlog.get_logger()
@@ -28,6 +31,7 @@ class Recorder:
 
     def __init__(self, back: Back, hands: Hands, *, delays: Sequence[timedelta]) -> None:
         self._back, self._hands, self._delays = back, hands, delays
+        self._control_at = 0.0
         self._results: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
         # In a copy of our context, so that its log lines carry the sender's id.
         self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="recorder", daemon=True)
@@ -86,3 +90,13 @@ class Recorder:
         self._hands.drop_stale(stale)
         self._hands.note_activity({r.claimed.claim.lane for r in batch}, at=time.monotonic())
         self._hands.put_down(r.claimed for r in batch)
+        self._note_control([r.claimed for r in batch if isinstance(r.outcome, Accepted) and r.outcome.attempt is None])
+
+    def _note_control(self, accepted: Sequence[Claimed]) -> None:
+        """Now and then an acceptance is remembered as a control for questions about doubts."""
+        if not accepted or time.monotonic() < self._control_at:
+            return
+        back = self._back
+        latest = max(accepted, key=lambda claimed: claimed.claimed_at)
+        self._control_at = time.monotonic() + back.policy.slot.total_seconds()
+        note_control(back.db, latest, back.adapter.log_name(latest.id, latest.account), back.policy)

@@ -4,6 +4,7 @@ import base64
 import socket
 import struct
 import time
+from dataclasses import replace
 from functools import wraps
 from typing import Any, Final
 
@@ -52,6 +53,8 @@ def send(domain: str) -> Any:
     except Refused as error:
         return jsonify(message=str(error)), 400
     knobs = behaviour.knobs
+    if fault is Fault.PART:
+        call = replace(call, to=call.to[: len(call.to) // 2])
     message_id = accepting.accept(
         world().store, call, domain=domain, at=time.time(), delivery_s=knobs.delivery_s, lag_s=knobs.event_lag_s
     )
@@ -67,7 +70,7 @@ def _fail(fault: Fault, message_id: str) -> Any:
             return jsonify(message=words), 429, {"Retry-After": "2"}
         case Fault.TOO_MANY_BARE:
             return jsonify(message="account-requests-per-sec limit exceeded, try again after 2 seconds"), 429
-        case Fault.ERROR_BEFORE | Fault.ERROR_AFTER:
+        case Fault.ERROR_BEFORE | Fault.ERROR_AFTER | Fault.PART:
             return jsonify(message="Internal Server Error"), 500
         case Fault.HANG_BEFORE | Fault.HANG_AFTER:
             time.sleep(world().behaviour.knobs.hang_s)
@@ -96,6 +99,11 @@ def _drop() -> Response:
 @api.get("/v3/<domain>/events")
 @guarded
 def events(domain: str) -> Any:
+    knobs = world().behaviour.knobs
+    if knobs.log_status != 200:
+        return jsonify(message="Internal Server Error"), knobs.log_status
+    if knobs.log_lies_empty:
+        return jsonify(items=[], paging=dict.fromkeys(("next", "previous", "first", "last"), request.url))
     try:
         items, tokens = event_log.page(world().store, dict(request.args), now=time.time())
     except (event_log.BadQuery, ValueError) as error:

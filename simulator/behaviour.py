@@ -22,11 +22,12 @@ class Fault(StrEnum):
     HANG_AFTER = "hang_after"
     PLAIN_200 = "plain_200"
     CUT_JSON = "cut_json_after"
+    PART = "500_part_after"  # half of the recipients were taken, then it failed
     FORBIDDEN = "401"
     WRONG_REGION = "404"
 
 
-AFTER = frozenset({Fault.ERROR_AFTER, Fault.DROP_AFTER, Fault.HANG_AFTER, Fault.CUT_JSON})
+AFTER = frozenset({Fault.ERROR_AFTER, Fault.DROP_AFTER, Fault.HANG_AFTER, Fault.CUT_JSON, Fault.PART})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Knobs:
     latency_s: float = 0.0  # before each answer to a send
     delivery_s: float = 0.2  # from acceptance to `delivered`
     event_lag_s: float = 0.0  # from an event to its being visible in the log
+    log_status: int = 200  # any other: the log answers with this error
+    log_lies_empty: bool = False
     hang_s: float = 30.0
     idle_limit_s: float = 600.0  # an idle connection is closed after this
     duplicate_webhooks: bool = False
@@ -50,6 +53,7 @@ class Behaviour:
         self._lock = threading.Lock()
         self._knobs = Knobs()
         self._faults: list[tuple[Fault, int]] = []
+        self.received = 0  # calls to send, refused ones included
 
     @property
     def knobs(self) -> Knobs:
@@ -81,8 +85,9 @@ class Behaviour:
             return list(self._faults)
 
     def next_fault(self) -> Fault | None:
-        """The fault of the call at hand, counted down."""
+        """The fault of the call at hand, counted down; the call is counted."""
         with self._lock:
+            self.received += 1
             if not self._faults:
                 return None
             fault, times = self._faults[0]

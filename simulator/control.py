@@ -67,10 +67,11 @@ def mails() -> Any:
 
 @control.get("/record/summary")
 def summary() -> Any:
-    """How many calls and copies there are, and how many webhooks still wait."""
+    """How many calls and copies there are, how many webhooks still wait, and how many calls were received, refused ones
+    included, since the start."""
     row = world().store.row(
         "SELECT (SELECT COUNT(*) FROM calls WHERE test_mode = 0) AS calls,"
         " (SELECT COUNT(*) FROM mails WHERE test = 0) AS mails,"
         " (SELECT COUNT(*) FROM events) AS events, (SELECT COUNT(*) FROM hooks) AS webhooks_waiting"
     )
-    return jsonify(dict(row) if row else {})
+    return jsonify({**(dict(row) if row else {}), "received": world().behaviour.received})

@@ -32,12 +32,13 @@ _HEAD: Final = 4  # answers that tell the identity
 class Verdict:
     """What the fence says to one dispatch: exactly one of these is meant.
 
-    `go`: call. `accepted`: it was before, (attempt, provider's id). `stale`: a higher token was seen. Otherwise it is
-    in doubt.
+    `go`: call. `accepted`: it was before, (attempt, provider's id). `stale`: a higher token was seen. `split`: it was
+    refused before, and is to be halved. Otherwise it is in doubt.
     """
 
     go: bool = False
     stale: bool = False
+    split: bool = False
     accepted: tuple[int, str] | None = None
 
 
@@ -92,33 +93,20 @@ class Fences:
                 verdicts[claimed.id] = _verdict(word)
         return verdicts, _identity(answers)
 
-    def close(self, accepted: Sequence[tuple[Claimed, Acceptance]]) -> dict[DispatchId, str]:
-        """Record acceptances. Returns those that were accepted before, by another attempt or under another id, with
-        that id: an alarm."""
-        with _answers(), self._redis.pipeline(transaction=False) as pipe:
-            for claimed, yes in accepted:
-                self._close(
-                    keys=[_fence_key(claimed.claim.lane, claimed.id)],
-                    args=[yes.provider_id, yes.attempt, claimed.claim.id, claimed.digest, _TTL_MS],
-                    client=pipe,
-                )
-            answers = pipe.execute()
-        return {
-            claimed.id: word.removeprefix("twice:")
-            for (claimed, _), word in zip(accepted, answers, strict=True)
-            if word.startswith("twice:")
-        }
+    def close(self, accepted: Sequence[tuple[Claimed, Acceptance]]) -> list[DispatchId]:
+        """Record acceptances. Returns those that were accepted before, by another attempt or under another id, or
+        refused and split: an alarm."""
+        facts = [(c, [yes.provider_id, yes.attempt, c.claim.id, c.digest]) for c, yes in accepted]
+        words = self._for_each_lane(self._close, facts)
+        return [claimed.id for (claimed, _), word in zip(accepted, words, strict=True) if word != "closed"]
 
     def release(self, refused: Sequence[Claimed]) -> None:
         """Release fences whose calls are known not to have been accepted; each bound to its own claim."""
-        with _answers(), self._redis.pipeline(transaction=False) as pipe:
-            for claimed in refused:
-                self._release(
-                    keys=[_fence_key(claimed.claim.lane, claimed.id)],
-                    args=[claimed.claim.id, claimed.attempt, claimed.digest, _TTL_MS],
-                    client=pipe,
-                )
-            pipe.execute()
+        self._for_each_lane(self._release, [(c, [FenceState.RELEASED, *_bound_to(c)]) for c in refused])
+
+    def split(self, refused: Sequence[Claimed]) -> None:
+        """These were refused for sure and are never called again: their halves are. Each bound to its own claim."""
+        self._for_each_lane(self._release, [(c, [FenceState.SPLIT, *_bound_to(c)]) for c in refused])
 
     def read(self, dispatches: Sequence[tuple[Lane, DispatchId]]) -> tuple[dict[DispatchId, Fence], str]:
         """The fences as they stand, and Redis' identity at that very moment."""
@@ -135,6 +123,23 @@ class Fences:
         with _answers():
             return int(self._redis.get(_lane_key(lane)) or 0)
 
+    def _for_each_lane(self, script: Any, said: Sequence[tuple[Claimed, list[Any]]]) -> list[Any]:
+        """One call of the script a lane, all in one round trip. Returns an answer for each, in their order."""
+        by_lane: dict[Lane, list[int]] = {}
+        for place, (claimed, _) in enumerate(said):
+            by_lane.setdefault(claimed.claim.lane, []).append(place)
+        with _answers(), self._redis.pipeline(transaction=False) as pipe:
+            for lane, places in by_lane.items():
+                keys = [_fence_key(lane, said[place][0].id) for place in places]
+                words = [_TTL_MS, *(word for place in places for word in said[place][1])]
+                script(keys=keys, args=words, client=pipe)
+            answers = pipe.execute()
+        told: list[Any] = [None] * len(said)
+        for places, words in zip(by_lane.values(), answers, strict=True):
+            for place, word in zip(places, words, strict=True):
+                told[place] = word
+        return told
+
     def close_client(self) -> None:
         self._redis.close()
 
@@ -146,6 +151,10 @@ def _lane_key(lane: Lane) -> str:
 
 def _fence_key(lane: Lane, dispatch: DispatchId) -> str:
     return f"{{{lane}}}:fence:{dispatch}"
+
+
+def _bound_to(claimed: Claimed) -> list[Any]:
+    return [claimed.claim.id, claimed.attempt, claimed.digest]
 
 
 def _ask_identity(pipe: Any) -> None:
@@ -166,7 +175,7 @@ def _verdict(word: str) -> Verdict:
     if word.startswith("done:"):
         _, attempt, provider_id = word.split(":", 2)
         return Verdict(accepted=(int(attempt), provider_id))
-    return Verdict(go=word == "go", stale=word == "stale")
+    return Verdict(go=word == "go", stale=word == "stale", split=word == "split")
 
 
 def _fence(found: Mapping[str, str]) -> Fence:

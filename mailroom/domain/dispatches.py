@@ -1,8 +1,9 @@
 """A dispatch: one call to a provider, carrying 1 to N messages. The unit that must happen once.
 
-pending -> sending -> accepted | pending again | in_doubt | failed
-in_doubt -> accepted | pending | unknown
-pending, sending -> cancelled (only where it is known not to have been accepted)
+pending -> sending -> accepted | pending again | in_doubt | failed | split
+in_doubt -> accepted | pending | unknown | split
+unknown -> accepted | pending (a person's word)
+pending, sending, in_doubt -> cancelled (only where it is known not to have been accepted)
 """
 
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ TELLS_MESSAGES: Final = {
     DispatchState.PENDING: Learnt.NOT_SENT,
     DispatchState.ACCEPTED: Learnt.SENT,
     DispatchState.IN_DOUBT: Learnt.IN_DOUBT,
+    DispatchState.UNKNOWN: Learnt.UNKNOWN,
     DispatchState.FAILED: Learnt.REFUSED,
     DispatchState.CANCELLED: Learnt.CANCELLED,
 }
@@ -80,7 +82,14 @@ class Claimed:
     messages: int
     digest: str
     provider: str
+    account: str
     claimed_at: datetime
+    crashes: int = 0
+
+
+# A dispatch that was in hand at so many crashes may be what crashes us: it goes alone, and later not at all.
+ALONE_AFTER_CRASHES: Final = 2
+FAILS_AFTER_CRASHES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,7 @@ class FenceState(StrEnum):
     NONE = "none"
     CROSSED = "crossed"
     RELEASED = "released"
+    SPLIT = "split"
     DONE = "done"
 
 
@@ -117,6 +127,7 @@ class Finding(StrEnum):
 
     ACCEPTED = "accepted"
     NOT_CALLED = "not_called"
+    SPLIT = "split"  # it was refused and is to be halved: that was decided, and perhaps not written down
     IN_DOUBT = "in_doubt"
 
 
@@ -124,6 +135,8 @@ def judge_abandoned(fence: Fence, *, attempt: int, digest: str, memory_unchanged
     """Step 6 of the protocol. 'No fence' proves 'never crossed' only while Redis has not lost its memory."""
     if fence.state is FenceState.DONE:
         return Finding.ACCEPTED if fence.digest == digest else Finding.IN_DOUBT
+    if fence.state is FenceState.SPLIT:
+        return Finding.SPLIT if fence.digest == digest else Finding.IN_DOUBT
     if fence.attempt > attempt:
         return Finding.IN_DOUBT
     if fence.state is FenceState.CROSSED and fence.attempt == attempt:

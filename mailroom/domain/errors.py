@@ -6,6 +6,7 @@ MailroomError
 ├── Conflict                the thing is not in a state that allows this
 │   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleEnded
 │   ├── RunEnded
+│   ├── DispatchNotUnknown
 │   └── IdempotencyMismatch the same key came with another body
 ├── StaleEdit               the version that the caller saw is no longer the current one
 ├── AccessRefused           no token, a wrong or expired one, or one without the scope
@@ -81,6 +82,14 @@ class ScheduleEnded(Conflict):
 
 class RunEnded(Conflict):
     """Raised on cancelling a run that is finished, cancelled or skipped."""
+
+
+class DispatchNotUnknown(Conflict):
+    """Raised on saying what became of a dispatch that is known, or can still be found out."""
+
+    def __init__(self, dispatch: str, why: str) -> None:
+        self.dispatch = dispatch
+        super().__init__(f"dispatch {dispatch} cannot be resolved: {why}")
 
 
 class IdempotencyMismatch(MailroomError):

@@ -5,6 +5,7 @@ Ids are made here and nowhere else. They are safe in URLs, headers and log lines
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NewType
 
@@ -43,6 +44,12 @@ def dispatch_id(run_id: RunId, chunk: int) -> DispatchId:
     return DispatchId(f"{run_id}-d{chunk:05d}")
 
 
+def child_dispatch_id(parent: DispatchId, messages: Sequence[MessageId]) -> DispatchId:
+    """A part of a dispatch that was split, named by whom it goes to: splitting it so again gives the same children."""
+    root = parent.partition(".")[0]
+    return DispatchId(f"{root}.{digest_of_messages(messages)[:12]}")
+
+
 def message_id(run_id: RunId, address: str) -> MessageId:
     """One message a run and folded address; it sorts under its run."""
     return MessageId(f"{run_id}/{_digest('message', fold(address))[:20]}")
@@ -65,7 +72,7 @@ def schedule_lane(schedule_id: ScheduleId) -> Lane:
     return Lane(f"schedule/{schedule_id}")
 
 
-def digest_of_messages(ids: list[MessageId]) -> str:
+def digest_of_messages(ids: Sequence[MessageId]) -> str:
     """Names a dispatch's content by whom it goes to: two calls with another digest are not the same dispatch."""
     return _digest(*sorted(ids))[:24]
 

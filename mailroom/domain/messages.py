@@ -34,6 +34,7 @@ class Learnt(StrEnum):
 
     SENT = "sent"
     IN_DOUBT = "in_doubt"
+    UNKNOWN = "unknown"
     NOT_SENT = "not_sent"
     REFUSED = "refused"
     CANCELLED = "cancelled"
@@ -53,9 +54,10 @@ MOVES: Final[dict[Learnt, tuple[frozenset[MessageState], MessageState]]] = {
     # A cancelled or failed message that a provider accepted after all did go out: facts win.
     Learnt.SENT: (_BEFORE_SENT | {S.CANCELLED, S.FAILED}, S.SENT),
     Learnt.IN_DOUBT: (frozenset({S.QUEUED}), S.IN_DOUBT),
-    Learnt.NOT_SENT: (frozenset({S.IN_DOUBT}), S.QUEUED),
+    Learnt.UNKNOWN: (frozenset({S.QUEUED, S.IN_DOUBT}), S.UNKNOWN),
+    Learnt.NOT_SENT: (frozenset({S.IN_DOUBT, S.UNKNOWN}), S.QUEUED),
     Learnt.REFUSED: (_BEFORE_SENT, S.FAILED),
-    Learnt.CANCELLED: (frozenset({S.QUEUED}), S.CANCELLED),
+    Learnt.CANCELLED: (_BEFORE_SENT, S.CANCELLED),
     Learnt.DEFERRED: (_BEFORE_SENT | {S.SENT}, S.DEFERRED),
     Learnt.DELIVERED: (_ON_THE_WAY | {S.CANCELLED, S.FAILED}, S.DELIVERED),
     # An ordinary bounce after a delivery is an old event that came late: the delivery stands.

@@ -12,6 +12,7 @@ class Refusal(StrEnum):
     NOT_CALLED = "not_called"  # no byte of the request reached the kernel; no try is used up
     TEMPORARY = "temporary"
     PERMANENT = "permanent"
+    RECIPIENT = "recipient"  # one of its recipients is refused: halves of it may do better
     ACCOUNT = "account"  # quota, key, domain: the lane waits, a person is told, no try is used up
 
 

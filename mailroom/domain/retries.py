@@ -21,13 +21,18 @@ class TryAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class Halve:
+    """Send it as two halves: all but the refused recipient can still go out."""
+
+
+@dataclass(frozen=True, slots=True)
 class GiveUp:
     pass
 
 
 def after_refusal(
-    refused: Refused, *, attempt: int, tries: int, delays: Sequence[timedelta], now: datetime
-) -> TryAgain | GiveUp:
+    refused: Refused, *, attempt: int, tries: int, messages: int, delays: Sequence[timedelta], now: datetime
+) -> TryAgain | Halve | GiveUp:
     """`tries` counts the tries used up before this one; `delays[n]` is the pause after the (n+1)th. With two delays
     there are three tries. `attempt` counts every claim, from 1."""
     match refused.kind:
@@ -37,7 +42,9 @@ def after_refusal(
         case Refusal.ACCOUNT:
             wait = min(refused.retry_after or ACCOUNT_WAIT, MAX_ACCOUNT_WAIT)
             return TryAgain(now + wait, uses_a_try=False)
-        case Refusal.PERMANENT:
+        case Refusal.RECIPIENT if messages > 1:
+            return Halve()
+        case Refusal.PERMANENT | Refusal.RECIPIENT:
             return GiveUp()
         case Refusal.TEMPORARY:
             if tries >= len(delays):

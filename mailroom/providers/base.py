@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mailroom.domain.doubts import Traces
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.messages import Message
 from mailroom.domain.outcomes import InDoubt, Outcome, Refusal, Refused
@@ -33,6 +34,14 @@ class Request:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a provider's log shows: traces of each dispatch that was asked about, and whether the control is there."""
+
+    traces: Mapping[DispatchId, Traces]
+    control_seen: bool
+
+
 class Adapter(Protocol):
     """One account at one vendor."""
 
@@ -50,6 +59,21 @@ class Adapter(Protocol):
 
     def read(self, reply: Reply) -> Outcome:
         """What a whole answer means. Anything that is not surely a refusal or an acceptance is InDoubt."""
+        ...
+
+    def log_name(self, dispatch: DispatchId, account: str) -> str:
+        """The name under which the vendor's log shows a dispatch of this account, such as its Message-Id."""
+        ...
+
+    def ask(self, account: str, dispatches: Sequence[DispatchId], control: str | None) -> Answer:
+        """Look these dispatches, and the log name of a control, up in the vendor's log, in one question.
+
+        Raises Unavailable for anything but a whole and well-formed answer.
+        """
+        ...
+
+    def make_control(self, account: str) -> str:
+        """Have a mail accepted that is not sent, for the log to show. Returns its log name. Raises Unavailable."""
         ...
 
 

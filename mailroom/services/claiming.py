@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from mailroom.coordination.fences import Fences, Verdict
 from mailroom.coordination.leases import Leases
 from mailroom.domain.dispatches import Claim, Claimed
-from mailroom.domain.ids import ClaimId, DispatchId, Lane, Token, new_claim_id, schedule_lane
+from mailroom.domain.ids import ClaimId, Lane, Token, new_claim_id, schedule_lane
 from mailroom.storage import cluster, dispatches, lanes, runs, schedules
 from mailroom.storage.database import Db, Session, in_transaction
 
@@ -46,19 +46,53 @@ def take_lanes(
     return {lane: token for lane, token in tokens.items() if lane in entered}, memory
 
 
-def claimable(db: Db, held: Mapping[Lane, Token], *, now: datetime, most: int) -> dict[Lane, list[DispatchId]]:
-    """Up to `most` dispatches of the held lanes that could be claimed now; none of a lane that waits. Raises
-    Unavailable."""
-    ready = set(held) - lanes.waiting(db, now=now).keys()
-    by_lane: dict[Lane, list[DispatchId]] = {}
-    for dispatch, lane in dispatches.claimable(db, sorted(ready), now=now, limit=most):
-        by_lane.setdefault(lane, []).append(dispatch)
-    return by_lane
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Dispatches of held lanes that could be claimed now, by lane, as the store shows them."""
+
+    by_lane: Mapping[Lane, Sequence[Mapping[str, Any]]]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.by_lane.values()))
+
+    def first(self, most: int) -> "Waiting":
+        """No more than `most` of them, lanes in turn."""
+        chosen: dict[Lane, Sequence[Mapping[str, Any]]] = {}
+        for lane, dispatches_ in self.by_lane.items():
+            if most > 0:
+                chosen[lane] = dispatches_[:most]
+                most -= len(chosen[lane])
+        return Waiting(chosen)
+
+
+def claimable(db: Db, held: Mapping[Lane, Token], *, now: datetime, most: int) -> Waiting:
+    """Up to `most` dispatches of the held lanes that could be claimed now; none of a lane that waits, and none that
+    goes alone. Raises Unavailable."""
+    return _by_lane(dispatches.claimable(db, _ready(db, held, now), now=now, limit=most))
+
+
+def claimable_alone(db: Db, held: Mapping[Lane, Token], *, now: datetime) -> Waiting:
+    """At most one dispatch, one that was in hand at several crashes: to be claimed only while nothing else is in hand.
+
+    Raises Unavailable.
+    """
+    return _by_lane(dispatches.claimable_alone(db, _ready(db, held, now), now=now))
+
+
+def _ready(db: Db, held: Mapping[Lane, Token], now: datetime) -> list[Lane]:
+    return sorted(set(held) - lanes.waiting(db, now=now).keys())
+
+
+def _by_lane(found: Sequence[Mapping[str, Any]]) -> Waiting:
+    by_lane: dict[Lane, list[Mapping[str, Any]]] = {}
+    for doc in found:
+        by_lane.setdefault(Lane(doc["lane"]), []).append(doc)
+    return Waiting(by_lane)
 
 
 def claim(
     db: Db,
-    wanted: Mapping[Lane, Sequence[DispatchId]],
+    waiting: Waiting,
     held: Mapping[Lane, Token],
     *,
     memory: str,
@@ -71,17 +105,20 @@ def claim(
 
     After Unavailable some may be claimed unseen: they are found as abandoned, by us or by others.
     """
-    claims = {
-        made.id: (made, wanted[made.lane])
-        for made in (Claim(new_claim_id(), lane, held[lane], sender, memory) for lane in wanted)
-    }
+    made = {lane: Claim(new_claim_id(), lane, held[lane], sender, memory) for lane in waiting.by_lane}
+    claims = {made[lane].id: (made[lane], docs) for lane, docs in waiting.by_lane.items()}
 
-    def work(session: Session) -> None:
-        lanes.touch(db, {lane: held[lane] for lane in wanted}, session)
-        dispatches.claim(db, claims, provider, account, now=now, session=session)
+    def work(session: Session) -> int:
+        lanes.touch(db, {lane: held[lane] for lane in waiting.by_lane}, session)
+        return dispatches.claim(db, claims, provider, account, now=now, session=session)
 
-    in_transaction(db, work)
-    return dispatches.claimed(db, {id_: made for id_, (made, _) in claims.items()})
+    if in_transaction(db, work) == len(waiting):
+        return [
+            dispatches.as_claimed(doc, made[lane], provider, account, now)
+            for lane, docs in waiting.by_lane.items()
+            for doc in docs
+        ]
+    return dispatches.claimed(db, {claim.id: claim for claim in made.values()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +127,7 @@ class Crossing:
 
     go: list[Claimed]
     accepted_before: list[tuple[Claimed, int, str]]  # with the attempt that was accepted, and the provider's id
+    split_before: list[Claimed]  # refused, and to be halved
     in_doubt: list[Claimed]
     stale: list[Claimed]
     forgotten: list[Claimed]  # Redis is not the one under which the claim was made: nothing may be called
@@ -101,7 +139,7 @@ def cross_fences(fences: Fences, claimed: Sequence[Claimed]) -> Crossing:
     for dispatch in claimed:
         by_claim.setdefault(dispatch.claim.id, []).append(dispatch)
     verdicts, memory = fences.cross(by_claim)
-    crossing = Crossing([], [], [], [], [])
+    crossing = Crossing([], [], [], [], [], [])
     for dispatch in claimed:
         _sort_in(crossing, dispatch, verdicts[dispatch.id], remembered=memory == dispatch.claim.memory)
     return crossing
@@ -110,6 +148,8 @@ def cross_fences(fences: Fences, claimed: Sequence[Claimed]) -> Crossing:
 def _sort_in(crossing: Crossing, dispatch: Claimed, verdict: Verdict, *, remembered: bool) -> None:
     if verdict.accepted is not None:
         crossing.accepted_before.append((dispatch, *verdict.accepted))
+    elif verdict.split:
+        crossing.split_before.append(dispatch)
     elif verdict.stale:
         crossing.stale.append(dispatch)
     elif not remembered:

@@ -16,7 +16,7 @@ from mailroom.domain.errors import Unavailable
 from mailroom.domain.events import Event, suppresses
 from mailroom.domain.ids import MessageId, message_id
 from mailroom.domain.messages import effect_of
-from mailroom.storage import events, messages, suppressions, webhook_tokens
+from mailroom.storage import dispatch_doubts, events, messages, suppressions, webhook_tokens
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 
 _BATCH: Final = 500
@@ -109,6 +109,8 @@ def _store(db: Db, batch: Sequence[Event], now: datetime, session: Session) -> l
     webhook_tokens.add_many(db, fresh_tokens, now=now, session=session)
     told = [(event, reason) for event in fresh if event.recipient and (reason := suppresses(event))]
     suppressions.add_many(db, told, session=session)
+    # Not believed for what became of the call (a webhook's signature does not cover its body): it makes us ask.
+    dispatch_doubts.hurry(db, [event.dispatch_id for event in fresh if event.dispatch_id], now=now, session=session)
     return answers
 
 

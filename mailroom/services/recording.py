@@ -3,10 +3,10 @@
 Every function here may be repeated after a failure: each write is bound to the claim or to the fact itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -16,9 +16,11 @@ from mailroom.domain.errors import StaleToken, Unavailable
 from mailroom.domain.ids import DispatchId, Lane, RunId, Token
 from mailroom.domain.messages import Learnt
 from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
-from mailroom.domain.retries import GiveUp, TryAgain, after_refusal
+from mailroom.domain.retries import GiveUp, Halve, TryAgain, after_refusal
+from mailroom.services.splitting import halve
 from mailroom.storage import dispatch_outcomes, dispatches, lanes, messages, runs
 from mailroom.storage.database import Db, Session, in_transaction
+from mailroom.storage.dispatch_outcomes import Return
 
 log = structlog.get_logger()
 TELL_A_STEP: Final = 200
@@ -52,7 +54,7 @@ def record(
     for claimed, doubt in doubts:
         log.warning("dispatch_in_doubt", dispatch_id=claimed.id, attempt=claimed.attempt, reason=doubt.reason)
     dispatch_outcomes.record_in_doubt(db, [(c, d.reason, d.code) for c, d in doubts], now=now)
-    tell_these(db, [r.claimed.id for r in results if not isinstance(r.outcome, Refused)])
+    tell_these(db, [claimed.id for claimed, _ in doubts])
     stale = _record_refusals(db, fences, refusals, delays=delays, now=now)
     tell_these(db, [claimed.id for claimed, _ in refusals])
     finish_runs(db, [r.claimed.run_id for r in results], now=now)
@@ -60,14 +62,16 @@ def record(
 
 
 def record_accepted(db: Db, fences: Fences, accepted: Sequence[tuple[Claimed, Acceptance]], *, now: datetime) -> None:
-    """Facts: the fence first, which a take-over reads, then MongoDB. Without Redis, MongoDB alone: always written."""
+    """Facts: the fence first, which a take-over reads, then the messages, then the dispatch, which ends it. Without
+    Redis, MongoDB alone: always written. May be repeated."""
     if not accepted:
         return
     try:
         twice = fences.close(accepted)
     except Unavailable as error:
-        twice = {}
+        twice = []
         log.warning("fence_not_closed", count=len(accepted), error=str(error))
+    messages.mark_sent(db, [claimed.id for claimed, _ in accepted], at=now)
     again = dispatch_outcomes.record_accepted(db, accepted, now=now)
     for dispatch in {*twice, *again}:
         log.error("accepted_twice", dispatch_id=dispatch)
@@ -113,35 +117,59 @@ def _record_refusals(
     delays: Sequence[timedelta],
     now: datetime,
 ) -> dict[Lane, Token]:
-    """Decisions: the fences are released first, so that whoever takes over finds them so."""
-    if not refusals:
-        return {}
-    fences.release([claimed for claimed, _ in refusals])
+    """Decisions: the fences go first, so that whoever takes over finds them so."""
+    decided = [(c, refused, _after(c, refused, delays, now)) for c, refused in refusals]
+    halves = [(c, refused.reason) for c, refused, next_ in decided if isinstance(next_, Halve)]
+    rest = [each for each in decided if not isinstance(each[2], Halve)]
     stale: dict[Lane, Token] = {}
-    remaining = list(refusals)
-    while remaining:
-        try:
-            _decide(db, remaining, delays=delays, now=now)
-        except StaleToken as error:
-            # Its newer holder reads the released fence and decides; the others are still ours.
-            stale[Lane(error.lane)] = Token(error.token)
-            remaining = [pair for pair in remaining if pair[0].claim.lane != error.lane]
-            continue
-        break
-    _make_lanes_wait(db, remaining, now)
+    _without_stale(halves, stale, lambda group: _halve(db, fences, group))
+    fences.release([c for c, _, _ in rest])
+    left = _without_stale(rest, stale, lambda group: _decide(db, group, now=now))
+    _make_lanes_wait(db, left)
     return stale
 
 
-def _decide(db: Db, refusals: Sequence[tuple[Claimed, Refused]], *, delays: Sequence[timedelta], now: datetime) -> None:
-    tokens: dict[Lane, Token] = {claimed.claim.lane: claimed.claim.token for claimed, _ in refusals}
+Each = TypeVar("Each", bound=tuple[Any, ...])
+
+
+def _without_stale(
+    group: Sequence[Each], stale: dict[Lane, Token], decide: Callable[[Sequence[Each]], None]
+) -> Sequence[Each]:
+    """Decide about all whose lanes are still ours: a lane's newer holder reads the fence and decides. Returns those."""
+    while group:
+        try:
+            decide(group)
+        except StaleToken as error:
+            stale[Lane(error.lane)] = Token(error.token)
+            group = [each for each in group if each[0].claim.lane != error.lane]
+            continue
+        break
+    return group
+
+
+def _halve(db: Db, fences: Fences, group: Sequence[tuple[Claimed, str]]) -> None:
+    tokens = {c.claim.lane: c.claim.token for c, _ in group}
+    halve(db, fences, group, tokens, by=group[0][0].claim.sender)
+
+
+Decided = tuple[Claimed, Refused, TryAgain | Halve | GiveUp]
+
+
+def _after(claimed: Claimed, refused: Refused, delays: Sequence[timedelta], now: datetime) -> TryAgain | Halve | GiveUp:
+    return after_refusal(
+        refused, attempt=claimed.attempt, tries=claimed.tries, messages=claimed.messages, delays=delays, now=now
+    )
+
+
+def _decide(db: Db, group: Sequence[Decided], *, now: datetime) -> None:
+    tokens: dict[Lane, Token] = {claimed.claim.lane: claimed.claim.token for claimed, _, _ in group}
     returns, failures = [], []
-    for claimed, refused in refusals:
-        match after_refusal(refused, attempt=claimed.attempt, tries=claimed.tries, delays=delays, now=now):
-            case TryAgain(not_before, uses_a_try):
-                returns.append((claimed, not_before, uses_a_try, refused.reason, refused.code))
-            case GiveUp():
-                failures.append((claimed, refused.reason, refused.code))
-                log.warning("dispatch_failed", dispatch_id=claimed.id, reason=refused.reason, code=refused.code)
+    for claimed, refused, next_ in group:
+        if isinstance(next_, TryAgain):
+            returns.append(Return(claimed, next_.not_before, refused.reason, refused.code, next_.uses_a_try))
+        else:
+            failures.append((claimed, refused.reason, refused.code))
+            log.warning("dispatch_failed", dispatch_id=claimed.id, reason=refused.reason, code=refused.code)
 
     def work(session: Session) -> None:
         lanes.touch(db, tokens, session)
@@ -151,12 +179,11 @@ def _decide(db: Db, refusals: Sequence[tuple[Claimed, Refused]], *, delays: Sequ
     in_transaction(db, work)
 
 
-def _make_lanes_wait(db: Db, refusals: Sequence[tuple[Claimed, Refused]], now: datetime) -> None:
+def _make_lanes_wait(db: Db, group: Sequence[Decided]) -> None:
     waits: dict[Lane, tuple[Token, datetime, str]] = {}
-    for claimed, refused in refusals:
-        decided = after_refusal(refused, attempt=1, tries=0, delays=(), now=now)
-        if refused.kind is Refusal.ACCOUNT and isinstance(decided, TryAgain):
-            waits[claimed.claim.lane] = (claimed.claim.token, decided.not_before, refused.reason)
+    for claimed, refused, next_ in group:
+        if refused.kind is Refusal.ACCOUNT and isinstance(next_, TryAgain):
+            waits[claimed.claim.lane] = (claimed.claim.token, next_.not_before, refused.reason)
             log.error("provider_refuses_the_account", lane=claimed.claim.lane, reason=refused.reason, code=refused.code)
     lanes.make_wait(db, waits)
 
@@ -165,8 +192,9 @@ def _tell(db: Db, documents: Sequence[Mapping[str, Any]]) -> None:
     marks = []
     for doc in documents:
         learnt = TELLS_MESSAGES.get(DispatchState(doc["state"]))
-        if learnt is not None:
-            at = doc["accepted"][0]["at"] if learnt is Learnt.SENT else doc["created_at"]
-            marks.append((DispatchId(doc["_id"]), learnt, at, doc.get("reason") or ""))
+        if learnt is Learnt.SENT:
+            messages.mark_sent(db, [DispatchId(doc["_id"])], at=doc["accepted"][0]["at"])
+        elif learnt is not None:
+            marks.append((DispatchId(doc["_id"]), learnt, doc.get("reason") or ""))
     messages.mark(db, marks)
     dispatch_outcomes.told(db, {DispatchId(doc["_id"]): DispatchState(doc["state"]) for doc in documents})

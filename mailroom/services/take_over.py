@@ -7,11 +7,14 @@ from typing import Final
 import structlog
 
 from mailroom.coordination.fences import Fences
-from mailroom.domain.dispatches import Acceptance, Claimed, Finding, judge_abandoned
+from mailroom.domain.dispatches import FAILS_AFTER_CRASHES, Acceptance, Claimed, Finding, judge_abandoned
 from mailroom.domain.ids import ClaimId, Lane, Token
 from mailroom.services.recording import finish_runs, record_accepted, tell_these
+from mailroom.services.splitting import halve
 from mailroom.storage import dispatch_outcomes, dispatches, lanes
 from mailroom.storage.database import Db, Session, in_transaction
+from mailroom.storage.dispatch_doubts import GIVES_UP
+from mailroom.storage.dispatch_outcomes import Return
 
 log = structlog.get_logger()
 A_STEP: Final = 200
@@ -37,7 +40,9 @@ def take_over(
         return 0
     found, memory = fences.read([(dispatch.claim.lane, dispatch.id) for dispatch in abandoned])
     accepted: list[tuple[Claimed, Acceptance]] = []
-    returns: list[tuple[Claimed, datetime, bool, str, int | None]] = []
+    returns: list[Return] = []
+    failures: list[tuple[Claimed, str, int | None]] = []
+    halves: list[tuple[Claimed, str]] = []
     doubts: list[tuple[Claimed, str]] = []
     for dispatch in abandoned:
         fence = found[dispatch.id]
@@ -47,18 +52,24 @@ def take_over(
         match finding:
             case Finding.ACCEPTED:
                 accepted.append((dispatch, Acceptance(dispatch.provider, fence.provider_id, fence.attempt)))
+            case Finding.NOT_CALLED if dispatch.crashes + 1 >= FAILS_AFTER_CRASHES:
+                failures.append((dispatch, GIVES_UP, None))
             case Finding.NOT_CALLED:
-                returns.append((dispatch, now, False, "its sender went away before the call", None))
+                returns.append(Return(dispatch, now, "its sender went away before the call", crashed=True))
+            case Finding.SPLIT:
+                halves.append((dispatch, "one of its recipients was refused"))
             case Finding.IN_DOUBT:
                 doubts.append((dispatch, _why(unchanged)))
 
     def work(session: Session) -> None:
         lanes.touch(db, {d.claim.lane: held[d.claim.lane] for d in abandoned}, session)
         dispatch_outcomes.return_to_pending(db, returns, now=now, session=session)
+        dispatch_outcomes.fail(db, failures, now=now, session=session)
         dispatch_outcomes.doubt_abandoned(db, doubts, sender, now=now, session=session)
 
     record_accepted(db, fences, accepted, now=now)
     in_transaction(db, work)
+    halve(db, fences, halves, held, by=sender)
     tell_these(db, [dispatch.id for dispatch in abandoned])
     finish_runs(db, [dispatch.run_id for dispatch in abandoned], now=now)
     return len(abandoned)

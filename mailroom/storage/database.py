@@ -122,6 +122,7 @@ def ensure_indexes(db: Db) -> None:
     from mailroom.storage import (
         audiences,
         contents,
+        controls,
         dispatches,
         events,
         lanes,
@@ -136,6 +137,7 @@ def ensure_indexes(db: Db) -> None:
     for module in (
         schedules,
         contents,
+        controls,
         audiences,
         runs,
         messages,

@@ -1,10 +1,11 @@
 """What came of dispatches, written into the collection `dispatches` (see dispatches.py for the document).
 
 Facts are always written, whoever holds the lane. Decisions are bound to the claim, and run inside a transaction that
-has touched the lane under its token. Whatever its messages must be told is marked with `tell`.
+has touched the lane under its token. Whatever its messages must still be told is marked with `tell`.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,35 +19,53 @@ from mailroom.storage.dispatches import onto_trail
 
 @guarded
 def record_accepted(db: Db, accepted: Sequence[tuple[Claimed, Acceptance]], *, now: datetime) -> list[DispatchId]:
-    """The fact that a provider took a dispatch. Always written, whoever holds the lane.
+    """The fact that a provider took a dispatch. Always written, whoever holds the lane; its messages were told before.
 
     Returns the dispatches that were accepted more than once, by another attempt or under another id: an alarm, never
     overwritten. The id alone does not tell: all attempts carry the same Message-Id, and a provider may echo it.
     """
-    writes: list[UpdateOne] = []
-    for claimed, acceptance in accepted:
-        entry = {
-            "provider_id": acceptance.provider_id,
-            "provider": acceptance.provider,
-            "attempt": acceptance.attempt,
-        }
-        trail = onto_trail(now, "accepted", sender=claimed.claim.sender, token=claimed.claim.token, **entry)
-        writes.append(
-            UpdateOne(
-                {"_id": claimed.id, "accepted": {"$not": {"$elemMatch": entry}}},
-                {
-                    "$set": {"state": DispatchState.ACCEPTED, "tell": True},
-                    "$push": {"accepted": {**entry, "at": now}, "trail": trail},
-                },
-            )
-        )
-    if not writes:
+    if not accepted:
         return []
-    db.dispatches.bulk_write(writes, ordered=False)
-    ids = [claimed.id for claimed, _ in accepted]
-    return [
-        doc["_id"] for doc in db.dispatches.find({"_id": {"$in": ids}, "accepted.1": {"$exists": True}}, {"_id": 1})
+    facts = [(claimed, _facts(claimed, yes, now)) for claimed, yes in accepted]
+    # Nearly always the claim still stands, and this is its first acceptance.
+    first = [
+        UpdateOne(_own(claimed) | {"accepted": {"$exists": False}}, _to_accepted(entry, step))
+        for claimed, (entry, step) in facts
     ]
+    if db.dispatches.bulk_write(first, ordered=False).matched_count == len(first):
+        return []
+    return _record_oddly_accepted(db, facts)
+
+
+def _record_oddly_accepted(db: Db, facts: Sequence[tuple[Claimed, tuple[Document, Document]]]) -> list[DispatchId]:
+    """Acceptances of which some were told before, come late, or come a second time."""
+    writes: list[UpdateOne] = []
+    for claimed, (entry, step) in facts:
+        same = {name: entry[name] for name in ("provider_id", "provider", "attempt")}
+        new = {"_id": claimed.id, "accepted": {"$not": {"$elemMatch": same}}}
+        # What was split for a refusal stays split: its parts go on, and this is an alarm.
+        kept = {"$push": {"accepted": entry, "trail": step}}
+        writes.append(UpdateOne(new | {"state": DispatchState.SPLIT}, kept))
+        writes.append(UpdateOne(new, _to_accepted(entry, step)))
+    db.dispatches.bulk_write(writes, ordered=True)
+    query = {
+        "_id": {"$in": [claimed.id for claimed, _ in facts]},
+        "$or": [{"accepted.1": {"$exists": True}}, {"accepted": {"$exists": True}, "state": DispatchState.SPLIT}],
+    }
+    return [DispatchId(doc["_id"]) for doc in db.dispatches.find(query, {"_id": 1})]
+
+
+def _facts(claimed: Claimed, yes: Acceptance, now: datetime) -> tuple[Document, Document]:
+    entry = {"provider_id": yes.provider_id, "provider": yes.provider, "attempt": yes.attempt}
+    step = onto_trail(now, "accepted", sender=claimed.claim.sender, token=claimed.claim.token, **entry)
+    return {**entry, "at": now}, step
+
+
+def _to_accepted(entry: Document, step: Document) -> Document:
+    return {
+        "$set": {"state": DispatchState.ACCEPTED},
+        "$push": {"accepted": entry, "trail": step},
+    }
 
 
 @guarded
@@ -57,41 +76,45 @@ def record_in_doubt(db: Db, doubts: Sequence[tuple[Claimed, str, int | None]], *
     what a stale holder does not know is not known by anybody else either.
     """
     writes = [
-        UpdateOne(_own(claimed), _to_in_doubt(claimed.claim.sender, reason, code, now))
+        UpdateOne(_own(claimed), _to_in_doubt(claimed, claimed.claim.sender, reason, code, now, crashed=False))
         for claimed, reason, code in doubts
     ]
     if writes:
         db.dispatches.bulk_write(writes, ordered=False)
 
 
-def return_to_pending(
-    db: Db,
-    returns: Sequence[tuple[Claimed, datetime, bool, str, int | None]],
-    *,
-    now: datetime,
-    session: Session,
-) -> None:
-    """`sending -> pending` for (dispatch, not before, uses a try, reason, code), in a transaction that has touched the
-    lanes; `cancelled` instead where the run was cancelled meanwhile."""
+@dataclass(frozen=True, slots=True)
+class Return:
+    """A dispatch that goes back to wait: until when, and whether it cost a try or a crash."""
+
+    claimed: Claimed
+    not_before: datetime
+    reason: str
+    code: int | None = None
+    used_a_try: bool = False
+    crashed: bool = False
+
+
+def return_to_pending(db: Db, returns: Sequence[Return], *, now: datetime, session: Session) -> None:
+    """`sending -> pending`, in a transaction that has touched the lanes; `cancelled` instead where the run was
+    cancelled meanwhile."""
     writes: list[UpdateOne] = []
-    for claimed, not_before, uses_a_try, reason, code in returns:
-        trail = onto_trail(
-            now, "returned", sender=claimed.claim.sender, token=claimed.claim.token, reason=reason, code=code
-        )
-        told = {"reason": reason, "code": code}
+    for back in returns:
+        trail = _answer_step(back.claimed, "returned", back.reason, back.code, now)
+        told = {"reason": back.reason, "code": back.code}
         writes.append(
             UpdateOne(
-                _own(claimed) | {"run_cancelled": {"$ne": True}},
+                _own(back.claimed) | {"run_cancelled": {"$ne": True}},
                 {
-                    "$set": {"state": DispatchState.PENDING, "not_before": not_before, **told},
-                    "$inc": {"tries": 1 if uses_a_try else 0},
+                    "$set": {"state": DispatchState.PENDING, "not_before": back.not_before, **told},
+                    "$inc": {"tries": int(back.used_a_try), "crashes": int(back.crashed)},
                     "$push": {"trail": trail},
                 },
             )
         )
         writes.append(
             UpdateOne(
-                _own(claimed) | {"run_cancelled": True},
+                _own(back.claimed) | {"run_cancelled": True},
                 {"$set": {"state": DispatchState.CANCELLED, "tell": True, **told}, "$push": {"trail": trail}},
             )
         )
@@ -107,7 +130,7 @@ def fail(db: Db, failures: Sequence[tuple[Claimed, str, int | None]], *, now: da
             {
                 "$set": {"state": DispatchState.FAILED, "tell": True, "reason": reason, "code": code},
                 "$inc": {"tries": 1},
-                "$push": {"trail": onto_trail(now, "failed", sender=claimed.claim.sender, reason=reason, code=code)},
+                "$push": {"trail": _answer_step(claimed, "failed", reason, code, now)},
             },
         )
         for claimed, reason, code in failures
@@ -118,7 +141,10 @@ def fail(db: Db, failures: Sequence[tuple[Claimed, str, int | None]], *, now: da
 
 def doubt_abandoned(db: Db, doubts: Sequence[tuple[Claimed, str]], by: str, *, now: datetime, session: Session) -> None:
     """`sending -> in_doubt` at a take-over, for (dispatch as it stood, reason), where the lanes have been touched."""
-    writes = [UpdateOne(_own(claimed), _to_in_doubt(by, reason, None, now)) for claimed, reason in doubts]
+    writes = [
+        UpdateOne(_own(claimed), _to_in_doubt(claimed, by, reason, None, now, crashed=True))
+        for claimed, reason in doubts
+    ]
     if writes:
         db.dispatches.bulk_write(writes, ordered=False, session=session)
 
@@ -142,7 +168,7 @@ def cancel(db: Db, run_id: RunId, *, now: datetime, session: Session) -> None:
 
 @guarded
 def to_tell(db: Db, *, limit: int) -> list[Mapping[str, Any]]:
-    """Dispatches whose messages have not been told their state: `_id`, `state`, `accepted`, `reason`, `created_at`."""
+    """Dispatches whose messages have not been told their state: `_id`, `state`, `accepted`, `reason`."""
     return list(db.dispatches.find({"tell": True}, _FOR_TELLING).limit(limit))
 
 
@@ -152,16 +178,13 @@ def to_tell_of(db: Db, ids: Sequence[DispatchId]) -> list[Mapping[str, Any]]:
     return list(db.dispatches.find({"_id": {"$in": list(ids)}, "tell": True}, _FOR_TELLING))
 
 
-_FOR_TELLING: Final = {"state": 1, "accepted": 1, "reason": 1, "created_at": 1}
+_FOR_TELLING: Final = {"state": 1, "accepted": 1, "reason": 1}
 
 
 @guarded
 def told(db: Db, states: Mapping[DispatchId, DispatchState]) -> None:
     """Messages were told these states; where a state has moved on since, it is still to be told."""
-    writes = [
-        UpdateOne({"_id": id_, "state": state}, {"$unset": {"tell": ""}, "$set": {"told": state}})
-        for id_, state in states.items()
-    ]
+    writes = [UpdateOne({"_id": id_, "state": state}, {"$unset": {"tell": ""}}) for id_, state in states.items()]
     if writes:
         db.dispatches.bulk_write(writes, ordered=False)
 
@@ -177,8 +200,18 @@ def _own(claimed: Claimed) -> Document:
     }
 
 
-def _to_in_doubt(sender: str, reason: str, code: int | None, now: datetime) -> Document:
+def _to_in_doubt(claimed: Claimed, by: str, reason: str, code: int | None, now: datetime, *, crashed: bool) -> Document:
+    step = onto_trail(
+        now, "in_doubt", sender=by, attempt=claimed.attempt, provider=claimed.provider, reason=reason, code=code
+    )
+    marked = {"in_doubt_at": now, "not_before": now, "asked": 0, "used_a_try": not crashed}
     return {
-        "$set": {"state": DispatchState.IN_DOUBT, "tell": True, "reason": reason, "code": code, "in_doubt_at": now},
-        "$push": {"trail": onto_trail(now, "in_doubt", sender=sender, reason=reason, code=code)},
+        "$set": {"state": DispatchState.IN_DOUBT, "tell": True, "reason": reason, "code": code, **marked},
+        "$inc": {"crashes": int(crashed)},
+        "$push": {"trail": step},
     }
+
+
+def _answer_step(claimed: Claimed, step: str, reason: str, code: int | None, now: datetime) -> Document:
+    made = {"sender": claimed.claim.sender, "token": claimed.claim.token, "attempt": claimed.attempt}
+    return onto_trail(now, step, **made, provider=claimed.provider, reason=reason, code=code)

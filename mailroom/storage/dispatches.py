@@ -1,15 +1,20 @@
 """Collection `dispatches`: one document a call to a provider, carrying 1 to N messages.
 
-    _id           dispatch id: run + chunk number
+    _id           dispatch id: run + chunk number; of a part of a split one: + '.' + a digest of its messages
     run_id, schedule_id, lane, chunk, revision, messages (how many), digest (of the messages' ids), created_at
+    parent, children
+                  of and by a split (see dispatch_splits.py)
     state         see domain/dispatches.py
     attempt       calls claimed so far; tries: those that count against the retry limit
-    not_before    no claim before this
+    crashes       how often its sender went away with it in hand
+    not_before    no claim before this; in doubt: when the provider is asked next
     token, claim_id, sender, provider, account, memory, claimed_at
                   of the newest claim; `memory` is Redis' identity at that time
+    in_doubt_at, asked, used_a_try, resolved_by
+                  see dispatch_doubts.py
     accepted      list of {provider_id, provider, attempt, at}: facts; more than one is an alarm
     reason, code  the last refusal, or why it is in doubt
-    told          what its messages were told last; where it lags behind the state, `tell: true` stands
+    tell          true while its messages must still be told what became of it
     run_cancelled set by a cancel while it was in hand: it must not return to `pending`
     trail         list of {at, step, ...}: the audit trail
 
@@ -17,7 +22,7 @@ Decisions are conditional on the claim, in a transaction that checks the lane's 
 
 Indexes: `state, not_before, lane` finds work and what is in doubt; `lane, state, not_before` claims within a lane;
 `run_id, state` asks whether a run is through; `claim_id` reads a claim back; `tell` (partial) finds what messages
-must still be told; `state, _id` pages the list.
+must still be told; `crashes` (partial) finds what goes alone; `state, _id` pages the list.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +31,7 @@ from typing import Any, Final
 
 from pymongo import IndexModel, UpdateMany
 
-from mailroom.domain.dispatches import OPEN, Claim, Claimed, DispatchState, NewDispatch
+from mailroom.domain.dispatches import ALONE_AFTER_CRASHES, OPEN, Claim, Claimed, DispatchState, NewDispatch
 from mailroom.domain.errors import DispatchNotFound
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token
 from mailroom.storage.database import Db, Document, Session, guarded
@@ -39,8 +44,11 @@ INDEXES: Final[Sequence[IndexModel]] = (
     IndexModel([("run_id", 1), ("state", 1)]),
     IndexModel([("claim_id", 1)], partialFilterExpression={"state": "sending"}, name="claims"),
     IndexModel([("tell", 1)], partialFilterExpression={"tell": True}, name="to_tell"),
+    IndexModel([("crashes", 1)], partialFilterExpression={"crashes": {"$gte": ALONE_AFTER_CRASHES}}, name="goes_alone"),
     IndexModel([("state", 1), ("_id", 1)]),
 )
+# A state that its lane's holder does something about, once `not_before` is over.
+_WANTED: Final = [DispatchState.PENDING, DispatchState.SENDING, DispatchState.IN_DOUBT]
 
 
 def add_many(db: Db, dispatches: Sequence[NewDispatch], *, now: datetime, session: Session) -> None:
@@ -50,13 +58,14 @@ def add_many(db: Db, dispatches: Sequence[NewDispatch], *, now: datetime, sessio
 
 @guarded
 def lanes_with_work(db: Db, *, now: datetime, limit: int) -> list[Lane]:
-    """Lanes with a dispatch that may be claimed now, or with one in `sending`, whose holder may be gone.
+    """Lanes with a dispatch that may be claimed now, with a doubt to ask about, or with one in `sending`, whose
+    holder may be gone.
 
     Each lane once, however many of its dispatches wait: a long campaign does not hide the lanes behind it.
     """
     rows = db.dispatches.aggregate(
         [
-            {"$match": {"state": {"$in": [DispatchState.PENDING, DispatchState.SENDING]}, "not_before": {"$lte": now}}},
+            {"$match": {"state": {"$in": _WANTED}, "not_before": {"$lte": now}}},
             # The index holds all that is asked for: no document is read.
             {"$group": {"_id": "$lane", "since": {"$min": "$not_before"}}},
             {"$sort": {"since": 1}},
@@ -67,56 +76,72 @@ def lanes_with_work(db: Db, *, now: datetime, limit: int) -> list[Lane]:
 
 
 @guarded
-def claimable(db: Db, lanes: Sequence[Lane], *, now: datetime, limit: int) -> list[tuple[DispatchId, Lane]]:
-    """Dispatches of these lanes that may be claimed now, longest waiting first."""
-    query = {"lane": {"$in": list(lanes)}, "state": DispatchState.PENDING, "not_before": {"$lte": now}}
-    rows = db.dispatches.find(query, {"lane": 1}).sort("not_before", 1).limit(limit)
-    return [(DispatchId(doc["_id"]), Lane(doc["lane"])) for doc in rows]
+def claimable(db: Db, lanes: Sequence[Lane], *, now: datetime, limit: int) -> list[Mapping[str, Any]]:
+    """Dispatches of these lanes that may be claimed now, longest waiting first; without those that go alone."""
+    query = _waiting(lanes, now) | {"crashes": {"$not": {"$gte": ALONE_AFTER_CRASHES}}}
+    return list(db.dispatches.find(query, _FOR_CLAIM).sort("not_before", 1).limit(limit))
+
+
+@guarded
+def claimable_alone(db: Db, lanes: Sequence[Lane], *, now: datetime) -> list[Mapping[str, Any]]:
+    """At most one dispatch that may be claimed now, but only while nothing else is in hand."""
+    query = _waiting(lanes, now) | {"crashes": {"$gte": ALONE_AFTER_CRASHES}}
+    return list(db.dispatches.find(query, _FOR_CLAIM).hint("goes_alone").limit(1))
 
 
 def claim(
     db: Db,
-    claims: Mapping[ClaimId, tuple[Claim, Sequence[DispatchId]]],
+    wanted: Mapping[ClaimId, tuple[Claim, Sequence[Mapping[str, Any]]]],
     provider: str,
     account: str,
     *,
     now: datetime,
     session: Session,
-) -> None:
-    """`pending -> sending` for many dispatches of many lanes, in a transaction that has touched the lanes.
+) -> int:
+    """`pending -> sending` for many dispatches of many lanes, in a transaction that has touched the lanes. Returns how
+    many were claimed.
 
     What somebody else changed meanwhile is left alone; `claimed` tells what was got.
     """
-    writes = [
-        UpdateMany(
-            {"_id": {"$in": list(ids)}, "lane": claim.lane, "state": DispatchState.PENDING},
-            {
-                "$set": {
-                    "state": DispatchState.SENDING,
-                    "token": claim.token,
-                    "claim_id": claim.id,
-                    "sender": claim.sender,
-                    "memory": claim.memory,
-                    "provider": provider,
-                    "account": account,
-                    "claimed_at": now,
-                },
-                "$inc": {"attempt": 1},
-                "$push": {
-                    "trail": onto_trail(now, "claimed", sender=claim.sender, token=claim.token, claim_id=claim.id)
-                },
-            },
-        )
-        for claim, ids in claims.values()
-    ]
-    db.dispatches.bulk_write(writes, ordered=False, session=session)
+    writes: list[UpdateMany] = []
+    for claim, waiting in wanted.values():
+        newest = {"token": claim.token, "claim_id": claim.id, "sender": claim.sender, "memory": claim.memory}
+        by_attempt: dict[int, list[str]] = {}
+        for doc in waiting:
+            by_attempt.setdefault(doc["attempt"], []).append(doc["_id"])
+        for attempt, ids in by_attempt.items():
+            step = {
+                "sender": claim.sender,
+                "lane": claim.lane,
+                "token": claim.token,
+                "claim_id": claim.id,
+                "attempt": attempt + 1,
+                "provider": provider,
+            }
+            made = {"provider": provider, "account": account, "claimed_at": now, "attempt": attempt + 1}
+            writes.append(
+                UpdateMany(
+                    {"_id": {"$in": ids}, "lane": claim.lane, "state": DispatchState.PENDING, "attempt": attempt},
+                    {
+                        "$set": {"state": DispatchState.SENDING, **newest, **made},
+                        "$push": {"trail": onto_trail(now, "claimed", **step)},
+                    },
+                )
+            )
+    return db.dispatches.bulk_write(writes, ordered=False, session=session).matched_count
+
+
+def as_claimed(doc: Mapping[str, Any], claim: Claim, provider: str, account: str, now: datetime) -> Claimed:
+    """A waiting dispatch as its claim left it."""
+    newest = {"attempt": doc["attempt"] + 1, "provider": provider, "account": account, "claimed_at": now}
+    return claimed_of({**doc, **newest}, claim)
 
 
 @guarded
 def claimed(db: Db, claims: Mapping[ClaimId, Claim]) -> list[Claimed]:
     """What these claims got, read back after the commit."""
     rows = db.dispatches.find({"claim_id": {"$in": list(claims)}, "state": DispatchState.SENDING}, {"trail": 0})
-    return [_claimed(doc, claims[doc["claim_id"]]) for doc in rows]
+    return [claimed_of(doc, claims[doc["claim_id"]]) for doc in rows]
 
 
 @guarded
@@ -124,7 +149,7 @@ def in_sending(db: Db, lanes: Sequence[Lane], *, leave_out: Sequence[ClaimId], l
     """Dispatches of these lanes in `sending` under other claims than these, with the claim each stands under."""
     query = {"lane": {"$in": list(lanes)}, "state": DispatchState.SENDING, "claim_id": {"$nin": list(leave_out)}}
     rows = db.dispatches.find(query, {"trail": 0}).limit(limit)
-    return [_claimed(doc, _claim(doc)) for doc in rows]
+    return [claimed_of(doc, claim_of(doc)) for doc in rows]
 
 
 @guarded
@@ -203,11 +228,13 @@ def _document(new: NewDispatch, now: datetime) -> Document:
     }
 
 
-def _claim(doc: Document) -> Claim:
+def claim_of(doc: Mapping[str, Any]) -> Claim:
+    """The claim under which a document stands."""
     return Claim(ClaimId(doc["claim_id"]), Lane(doc["lane"]), Token(doc["token"]), doc["sender"], doc["memory"])
 
 
-def _claimed(doc: Document, claim: Claim) -> Claimed:
+def claimed_of(doc: Mapping[str, Any], claim: Claim) -> Claimed:
+    """A document as the dispatch that this claim holds."""
     return Claimed(
         id=DispatchId(doc["_id"]),
         run_id=RunId(doc["run_id"]),
@@ -219,5 +246,16 @@ def _claimed(doc: Document, claim: Claim) -> Claimed:
         messages=doc["messages"],
         digest=doc["digest"],
         provider=doc["provider"],
+        account=doc["account"],
         claimed_at=doc["claimed_at"],
+        crashes=doc.get("crashes", 0),
     )
+
+
+def _waiting(lanes: Sequence[Lane], now: datetime) -> Document:
+    return {"lane": {"$in": list(lanes)}, "state": DispatchState.PENDING, "not_before": {"$lte": now}}
+
+
+_FOR_CLAIM: Final = dict.fromkeys(
+    ("run_id", "schedule_id", "lane", "attempt", "tries", "revision", "messages", "digest", "crashes"), 1
+)

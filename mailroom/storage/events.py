@@ -3,11 +3,12 @@
     _id         provider + domain + the provider's id + its time (Mailgun's ids are unique only within a day)
     provider, kind, at, recipient, run_id, dispatch_id, message_id (absent where it is nobody's we know)
     by_machine  an open or click by a proxy or scanner
+    code, reason  the provider's words for a failure
     raw         the provider's own document;  received_at
 
 Inserted by the intake in the transaction that applies them to their messages.
 
-Index `run_id, kind` to recount a run.
+Indexes: `run_id, kind` to recount a run; `message_id` (partial) for the story of one message.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,10 @@ from mailroom.domain.ids import MessageId, RunId
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
 
 COLLECTION: Final = "events"
-INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("run_id", 1), ("kind", 1)]),)
+INDEXES: Final[Sequence[IndexModel]] = (
+    IndexModel([("run_id", 1), ("kind", 1)]),
+    IndexModel([("message_id", 1)], partialFilterExpression={"message_id": {"$exists": True}}),
+)
 _DUPLICATE_KEY: Final = 11000
 
 
@@ -45,6 +49,12 @@ def add_many(db: Db, events: Sequence[tuple[Event, MessageId | None]], *, now: d
         if any(failure["code"] == _DUPLICATE_KEY for failure in error.details["writeErrors"]):
             raise CameTwiceAtOnce from None
         raise
+
+
+@guarded
+def of_message(db: Db, message_id: MessageId) -> list[Document]:
+    """Every event about a message, without the providers' own documents."""
+    return list(db.events.find({"message_id": message_id}, {"raw": 0}))
 
 
 @guarded
@@ -101,6 +111,8 @@ def _document(event: Event, message_id: MessageId | None, now: datetime) -> Docu
             "dispatch_id": event.dispatch_id,
             "message_id": message_id,
             "by_machine": event.by_machine or None,
+            "code": event.code,
+            "reason": event.reason or None,
             "raw": event.raw,
             "received_at": now,
         }

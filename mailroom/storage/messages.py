@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from pymongo import IndexModel, UpdateMany, UpdateOne
 
+from mailroom.domain.errors import MessageNotFound
 from mailroom.domain.ids import DispatchId, MessageId, RunId
 from mailroom.domain.messages import MOVES, Effect, Learnt, Message, MessageState
 from mailroom.domain.reports import Report
@@ -41,6 +42,15 @@ def add_many(db: Db, messages: Iterable[Message], *, session: Session) -> None:
 
 
 @guarded
+def get(db: Db, message_id: MessageId) -> Mapping[str, Any]:
+    """The whole document. Raises MessageNotFound."""
+    doc = db.messages.find_one({"_id": message_id})
+    if doc is None:
+        raise MessageNotFound(message_id)
+    return doc
+
+
+@guarded
 def of_dispatches(db: Db, dispatches: Sequence[DispatchId]) -> dict[DispatchId, list[Message]]:
     """The messages of each dispatch, in the order of their ids."""
     found: dict[DispatchId, list[Message]] = {dispatch: [] for dispatch in dispatches}
@@ -53,17 +63,45 @@ def of_dispatches(db: Db, dispatches: Sequence[DispatchId]) -> dict[DispatchId, 
 
 
 @guarded
-def mark(db: Db, marks: Sequence[tuple[DispatchId, Learnt, datetime, str]]) -> None:
-    """Tell the messages of these dispatches what was learnt: (dispatch, what, when, reason). May be repeated."""
+def mark(db: Db, marks: Sequence[tuple[DispatchId, Learnt, str]]) -> None:
+    """Tell the messages of these dispatches what was learnt: (dispatch, what, reason). May be repeated."""
     writes: list[UpdateMany] = []
-    for dispatch, learnt, at, reason in marks:
+    for dispatch, learnt, reason in marks:
         leaves, state = MOVES[learnt]
         change: Document = {"$set": {"state": state} | ({"reason": reason} if reason else {})}
         writes.append(UpdateMany({"dispatch_id": dispatch, "state": {"$in": sorted(leaves)}}, change))
-        if learnt is Learnt.SENT:
-            writes.append(UpdateMany({"dispatch_id": dispatch}, {"$min": {"sent_at": at}}))
     if writes:
         db.messages.bulk_write(writes, ordered=True)
+
+
+@guarded
+def mark_sent(db: Db, dispatches: Sequence[DispatchId], *, at: datetime) -> None:
+    """Tell all messages of these dispatches that they were sent. May be repeated."""
+    if dispatches:
+        db.messages.update_many({"dispatch_id": {"$in": list(dispatches)}}, _to_sent(at))
+
+
+@guarded
+def mark_some_sent(db: Db, ids: Sequence[MessageId], *, at: datetime) -> None:
+    """Tell these messages that they were sent, whatever became of the rest of their dispatch. May be repeated."""
+    if ids:
+        db.messages.update_many({"_id": {"$in": list(ids)}}, _to_sent(at))
+
+
+def _to_sent(at: datetime) -> list[Document]:
+    """State and fact in one pass: the state moves as MOVES says, the earliest time told stays."""
+    leaves, state = MOVES[Learnt.SENT]
+    moved = {"$cond": [{"$in": ["$state", sorted(leaves)]}, state, "$state"]}
+    return [{"$set": {"state": moved, "sent_at": {"$min": ["$sent_at", at]}}}]
+
+
+@guarded
+def addresses_of(db: Db, dispatches: Sequence[DispatchId]) -> dict[DispatchId, dict[MessageId, str]]:
+    """To whom the messages of each dispatch go."""
+    found: dict[DispatchId, dict[MessageId, str]] = {dispatch: {} for dispatch in dispatches}
+    for doc in db.messages.find({"dispatch_id": {"$in": list(dispatches)}}, {"dispatch_id": 1, "address": 1}):
+        found[doc["dispatch_id"]][doc["_id"]] = doc["address"]
+    return found
 
 
 def existing(db: Db, ids: Sequence[MessageId], *, session: Session) -> set[MessageId]:

@@ -130,6 +130,15 @@ def finish(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
     return done.modified_count
 
 
+def reopen(db: Db, run_id: RunId, *, session: Session) -> None:
+    """A finished run has something to send again."""
+    db.runs.update_one(
+        {"_id": run_id, "state": RunState.FINISHED},
+        {"$set": {"state": RunState.PLANNED}, "$unset": {"finished_at": ""}},
+        session=session,
+    )
+
+
 @guarded
 def planned_after(db: Db, run_id: RunId, *, limit: int) -> list[RunId]:
     """Runs that are planned and not yet finished, a page in the order of their ids."""

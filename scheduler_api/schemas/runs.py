@@ -11,6 +11,7 @@ from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.messages import MessageState
 from mailroom.domain.reports import Report
 from mailroom.domain.runs import Run
+from mailroom.services.stories import Story
 from scheduler_api.schemas.schedules import ListQuery
 
 
@@ -67,6 +68,17 @@ class MessageOut(Schema):
     clicks = fields.Integer()
 
 
+class StepOut(Schema):
+    at = fields.String()
+    what = fields.String()
+    dispatch_id = fields.String(allow_none=True)
+    details = fields.Dict()
+
+
+class StoryOut(MessageOut):
+    steps = fields.List(fields.Nested(StepOut))
+
+
 class DispatchOut(Schema):
     id = fields.String()
     run_id = fields.String()
@@ -81,6 +93,8 @@ class DispatchOut(Schema):
     reason = fields.String(allow_none=True)
     code = fields.Integer(allow_none=True)
     not_before = fields.String(allow_none=True)
+    parent = fields.String(allow_none=True)
+    children = fields.List(fields.String())
     message_id = fields.String(allow_none=True)
     provider_ids = fields.List(fields.String())
     trail = fields.List(fields.Dict())
@@ -134,10 +148,22 @@ def message(doc: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def story(told: Story) -> dict[str, Any]:
+    steps = [
+        {"at": _iso(step.at), "what": step.what, "dispatch_id": step.dispatch, "details": dict(step.details)}
+        for step in told.steps
+    ]
+    return message(told.message) | {"steps": steps}
+
+
 def dispatch(doc: Mapping[str, Any]) -> dict[str, Any]:
-    plain = ("run_id", "lane", "state", "token", "attempt", "tries", "provider", "messages", "sender", "reason", "code")
+    plain = (
+        *("run_id", "lane", "state", "token", "attempt", "tries", "provider", "messages", "sender", "reason", "code"),
+        "parent",
+    )
     shown: dict[str, Any] = {"id": doc["_id"]} | {name: doc.get(name) for name in plain}
     shown["not_before"] = _iso(doc.get("not_before"))
+    shown["children"] = doc.get("children", [])
     shown["provider_ids"] = [entry["provider_id"] for entry in doc.get("accepted", ())]
     if "message_id" in doc:
         shown["message_id"] = doc["message_id"]

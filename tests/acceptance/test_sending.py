@@ -5,59 +5,29 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from redis import Redis
 
-from local.children import Child
 from local.servers import Servers
-from mailroom.domain.ids import RunId, ScheduleId
-from mailroom.services import reporting, running, scheduling
-from tests.support.builders import a_draft, recipients
+from mailroom.domain.ids import ScheduleId
+from mailroom.services import reporting, running
+from tests.support.builders import recipients
+from tests.support.campaigns import (
+    a_campaign,
+    assert_nothing_is_lost,
+    counts,
+    dispatch_states,
+    finished,
+    holder_name,
+    marks,
+    only_run,
+    the_holder,
+    the_holder_name,
+)
 from tests.support.system import System, a_schedule_body, a_system, wait_for
-
-
-def soon(seconds: float = 2) -> dict[str, Any]:
-    """A recurrence that is due once, in a moment."""
-    at = (datetime.now(UTC) + timedelta(seconds=seconds)).replace(microsecond=0, tzinfo=None)
-    return {"kind": "once", "at": at, "time_zone": "UTC"}
-
-
-def a_campaign(system: System, count: int, **changes: Any) -> ScheduleId:
-    """A schedule that is due in a moment, each mail carrying a mark of this test's own."""
-    people = recipients(count)
-    for number, person in enumerate(people):
-        person["variables"]["mark"] = f"mark-{number}"
-    draft = a_draft(**{"recipients": people, "subject": "{{ mark }}", "recurrence": soon()} | changes)
-    return scheduling.create(system.db, draft, owner="tests")[0].schedule.id
-
-
-def marks(system: System) -> Counter[str]:
-    """By the simulator's record alone: how often each mark really went out."""
-    return Counter(mail["subject"] for mail in system.simulator.mails())
-
-
-def only_run(system: System, schedule: ScheduleId) -> running.Run | None:
-    found = running.page(system.db, schedule_id=schedule, before=None, limit=2)
-    return found[0] if found else None
-
-
-def finished(system: System, schedule: ScheduleId) -> running.Run | None:
-    run = only_run(system, schedule)
-    return run if run and run.state == "finished" else None
-
-
-def dispatch_states(system: System) -> Counter[str]:
-    return Counter(doc["state"] for doc in system.db.dispatches.find({}, {"state": 1}))
-
-
-def counts(system: System, run_id: RunId) -> Mapping[str, int]:
-    report = reporting.run_report(system.db, run_id)[1]
-    return {name: getattr(report, name) for name in ("recipients", "sent", "in_doubt", "failed", "queued")}
 
 
 def test_three_senders_send_each_mail_of_a_campaign_once_in_as_few_calls_as_there_can_be(system: System) -> None:
@@ -151,24 +121,6 @@ def test_a_sender_told_to_stop_finishes_its_calls_and_leaves_nothing_in_doubt(sy
     assert took < 5
     assert marks(system) == {f"mark-{n}": 1 for n in range(8_000)}
     assert set(dispatch_states(system)) == {"accepted"}
-
-
-@pytest.mark.parametrize("fault", ["500_after", "drop_after", "cut_json_after", "hang_after"])
-def test_a_call_that_may_have_gone_out_is_held_in_doubt_and_never_repeated(system: System, fault: str) -> None:
-    system.start_simulator()
-    system.simulator.turn(hang_s=3)
-    system.simulator.fail_next(fault)
-    system.start_senders(2, MAILROOM_CALL_TIMEOUT="1")
-    schedule = a_campaign(system, 3)
-
-    wait_for(lambda: dispatch_states(system)["in_doubt"], within_s=20, what="the call is in doubt")
-    time.sleep(2)  # time in which a careless sender would try again
-
-    assert set(marks(system).values()) == {1}
-    run = only_run(system, schedule)
-    assert run is not None
-    assert run.state == "planned"
-    assert counts(system, run.id)["in_doubt"] == 3
 
 
 @pytest.mark.parametrize("fault", ["500_before", "drop_before", "200_without_id"])
@@ -286,29 +238,3 @@ def test_an_emptied_redis_sends_nothing_twice(tmp_path: Path) -> None:
         wait_for(lambda: not dispatch_states(system).keys() & {"pending", "sending"}, within_s=60, what="all is judged")
         assert max(marks(system).values()) == 1
         assert_nothing_is_lost(system, schedule, 8_000)
-
-
-def the_holder_name(system: System) -> str | None:
-    lane = system.db.lanes.find_one({}, sort=[("taken_at", -1)])
-    return lane["sender"] if lane else None
-
-
-def holder_name(child: Child) -> str:
-    started = next(line for line in child.log.read_text().splitlines() if "sender_started" in line)
-    return str(json.loads(started)["sender_id"])
-
-
-def the_holder(system: System, senders: list[Child]) -> Child:
-    name = the_holder_name(system)
-    return next(sender for sender in senders if holder_name(sender) == name)
-
-
-def assert_nothing_is_lost(system: System, schedule: ScheduleId, count: int) -> None:
-    """Every recipient is sent or shown as in doubt; what is shown as sent really went out."""
-    run = only_run(system, schedule)
-    assert run is not None
-    sent = {m["address"] for m in system.db.messages.find({"run_id": run.id, "sent_at": {"$exists": True}})}
-    doubted = {m["address"] for m in system.db.messages.find({"run_id": run.id, "state": "in_doubt"})}
-    went_out = {mail["recipient"] for mail in system.simulator.mails()}
-    assert len(sent | doubted) == count
-    assert sent <= went_out <= sent | doubted

@@ -9,7 +9,7 @@ from mailroom.domain.dispatches import Fence, FenceState, Finding, judge_abandon
 from mailroom.domain.events import EventKind, SuppressionReason, suppresses
 from mailroom.domain.messages import MOVES, Learnt, MessageState, effect_of
 from mailroom.domain.outcomes import Refusal, Refused
-from mailroom.domain.retries import GiveUp, TryAgain, after_refusal
+from mailroom.domain.retries import GiveUp, Halve, TryAgain, after_refusal
 from tests.support.builders import NOW, an_event
 
 S, L = MessageState, Learnt
@@ -35,6 +35,10 @@ def end_state(*learnt: Learnt) -> MessageState:
         ([L.SENT, L.BOUNCED_LATE, L.DELIVERED], S.BOUNCED),
         ([L.IN_DOUBT, L.DELIVERED], S.DELIVERED),
         ([L.IN_DOUBT, L.NOT_SENT], S.QUEUED),
+        ([L.IN_DOUBT, L.UNKNOWN, L.SENT], S.SENT),
+        ([L.IN_DOUBT, L.UNKNOWN, L.NOT_SENT], S.QUEUED),
+        ([L.IN_DOUBT, L.CANCELLED], S.CANCELLED),
+        ([L.SENT, L.UNKNOWN], S.SENT),
         ([L.SENT, L.IN_DOUBT], S.SENT),
         ([L.CANCELLED, L.SENT], S.SENT),
         ([L.SENT, L.CANCELLED], S.SENT),
@@ -100,6 +104,9 @@ def fence(state: FenceState, *, attempt: int = 1, digest: str = "d") -> Fence:
         (fence(FenceState.CROSSED, attempt=1), 2, True, Finding.NOT_CALLED),
         (fence(FenceState.CROSSED, attempt=1), 2, False, Finding.IN_DOUBT),
         (fence(FenceState.CROSSED, attempt=3), 2, True, Finding.IN_DOUBT),
+        (fence(FenceState.SPLIT, attempt=1), 2, True, Finding.SPLIT),
+        (fence(FenceState.SPLIT), 1, False, Finding.SPLIT),
+        (fence(FenceState.SPLIT, digest="other"), 1, True, Finding.IN_DOUBT),
     ],
 )
 def test_an_abandoned_dispatch_is_judged_by_its_fence(
@@ -129,4 +136,11 @@ def test_what_follows_a_refusal(
 ) -> None:
     refused = Refused(kind, "why", retry_after=retry_after)
 
-    assert after_refusal(refused, attempt=1, tries=tries, delays=DELAYS, now=NOW) == expected
+    assert after_refusal(refused, attempt=1, tries=tries, messages=9, delays=DELAYS, now=NOW) == expected
+
+
+def test_a_batch_refused_for_a_recipient_is_halved_until_the_refused_one_stands_alone() -> None:
+    refused = Refused(Refusal.RECIPIENT, "to parameter is not a valid address")
+
+    assert after_refusal(refused, attempt=1, tries=0, messages=2, delays=DELAYS, now=NOW) == Halve()
+    assert after_refusal(refused, attempt=1, tries=0, messages=1, delays=DELAYS, now=NOW) == GiveUp()

@@ -166,6 +166,7 @@ def test_test_mode_is_evented_but_not_sent(client: Client, system: System) -> No
         "mails": 0,
         "events": 2,
         "webhooks_waiting": 0,
+        "received": 1,
     }
 
 

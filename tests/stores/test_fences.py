@@ -113,7 +113,7 @@ def test_a_second_acceptance_is_told_and_the_first_one_stays(fences: Fences, lan
 
     twice = fences.close([(a_claimed(lane=lane, claim="c2", attempt=second.attempt), second)])
 
-    assert twice == {first.id: "id-1"}
+    assert twice == [first.id]
     found, _ = fences.read([(Lane(lane), first.id)])
     assert found[first.id].provider_id == "id-1"
 
@@ -125,6 +125,33 @@ def test_a_release_is_bound_to_the_claim_that_crossed(fences: Fences, lane: str)
 
     found, _ = fences.read([(Lane(lane), a_claimed().id)])
     assert found[a_claimed().id].state is FenceState.CROSSED
+
+
+def test_what_was_split_is_never_called_again_and_says_so(fences: Fences, lane: str) -> None:
+    cross(fences, a_claimed(lane=lane))
+    fences.split([a_claimed(lane=lane)])
+
+    (again,) = cross(fences, a_claimed(lane=lane, claim="c2", attempt=2, token=6))
+    (other,) = cross(fences, a_claimed(lane=lane, claim="c3", attempt=3, token=7, digest="other"))
+
+    assert (again.split, again.go) == (True, False)
+    assert (other.split, other.go) == (False, False)
+
+
+def test_a_split_is_bound_to_the_claim_that_crossed(fences: Fences, lane: str) -> None:
+    cross(fences, a_claimed(lane=lane, claim="c1"))
+
+    fences.split([a_claimed(lane=lane, claim="c2")])
+
+    found, _ = fences.read([(Lane(lane), a_claimed().id)])
+    assert found[a_claimed().id].state is FenceState.CROSSED
+
+
+def test_an_acceptance_of_what_was_refused_and_split_is_told(fences: Fences, lane: str) -> None:
+    cross(fences, a_claimed(lane=lane))
+    fences.split([a_claimed(lane=lane)])
+
+    assert fences.close([(a_claimed(lane=lane), accepted("id-1"))]) == [a_claimed().id]
 
 
 def test_a_released_fence_says_so(fences: Fences, lane: str) -> None:

@@ -85,6 +85,7 @@ def a_claimed(*, dispatch: str = "d1", claim: str = "c1", token: int = 5, attemp
         "messages": 1,
         "digest": "digest-1",
         "provider": "mailgun",
+        "account": "mg.example.com",
         "claimed_at": NOW,
     }
     return Claimed(**fields | changes)

@@ -1,15 +1,14 @@
-"""Runs: progress and report of one, and what is in doubt."""
+"""Runs: progress and report of one, and the story of each of its mails."""
 
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
-from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.errors import RunEnded
-from mailroom.domain.ids import DispatchId, RunId
+from mailroom.domain.ids import MessageId, RunId
 from mailroom.domain.messages import MessageState
 from mailroom.domain.runs import OPEN
-from mailroom.services import reporting, running, scheduling
+from mailroom.services import reporting, running, scheduling, stories
 from web.plots import paired_bars
 from web.session import front, signed_in
 
@@ -53,24 +52,14 @@ def cancel(run_id: str) -> Any:
     return redirect(url_for("runs.show", run_id=run_id), 303)
 
 
-@blueprint.get("/dispatches")
+@blueprint.get("/runs/<run_id>/mails/<digest>")
 @signed_in()
-def dispatches() -> str:
-    state = request.args.get("state", DispatchState.IN_DOUBT)
-    chosen = DispatchState(state) if state in list(DispatchState) else DispatchState.IN_DOUBT
-    found = running.dispatches_of(
-        front().db, state=chosen, run_id=None, after=request.args.get("after", ""), limit=_ROWS
-    )
+def message(run_id: str, digest: str) -> str:
+    db = front().db
+    run = running.get(db, RunId(run_id))
     return render_template(
-        "dispatches.html",
-        dispatches=found,
-        state=chosen,
-        states=list(DispatchState),
-        after=found[-1]["_id"] if len(found) == _ROWS else None,
+        "mail.html",
+        story=stories.story_of(db, MessageId(f"{run_id}/{digest}")),
+        run=run,
+        schedule=scheduling.get(db, run.schedule_id).schedule,
     )
-
-
-@blueprint.get("/dispatches/<dispatch_id>")
-@signed_in()
-def dispatch(dispatch_id: str) -> str:
-    return render_template("dispatch.html", dispatch=running.dispatch(front().db, DispatchId(dispatch_id)))

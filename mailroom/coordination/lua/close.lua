@@ -1,13 +1,21 @@
--- Close a fence with the fact that the provider accepted the call. Always written, whoever holds the lane.
--- KEYS[1]  fence: hash, see cross.lua
--- ARGV[1]  provider id   ARGV[2] attempt   ARGV[3] claim id   ARGV[4] digest   ARGV[5] milliseconds
--- Returns  'closed', or 'twice:' .. the provider id of an earlier acceptance (which stays): another attempt's, or under
---          another id
-local f = redis.call('HMGET', KEYS[1], 'outcome', 'provider_id', 'attempt')
-if f[1] == 'done' then
-  if f[2] == ARGV[1] and f[3] == ARGV[2] then return 'closed' end
-  return 'twice:' .. f[2]
+-- Close fences of one lane with the fact that the provider accepted the calls. Always written, whoever holds the lane.
+-- KEYS[..] fences: hashes, see cross.lua
+-- ARGV[1]  milliseconds until the keys are aged out
+-- ARGV[2..] provider id, attempt, claim id, digest for each fence in turn
+-- Returns  for each 'closed', or 'twice:' .. the provider id of an earlier acceptance (which stays): another attempt's,
+--          or under another id; or 'split' where it was refused, and its parts go on by themselves
+local words = {}
+for i = 1, #KEYS do
+  local id, attempt, claim, digest = ARGV[4 * i - 2], ARGV[4 * i - 1], ARGV[4 * i], ARGV[4 * i + 1]
+  local f = redis.call('HMGET', KEYS[i], 'outcome', 'provider_id', 'attempt')
+  if f[1] == 'done' then
+    words[i] = (f[2] == id and f[3] == attempt) and 'closed' or ('twice:' .. f[2])
+  elseif f[1] == 'split' then
+    words[i] = 'split'
+  else
+    redis.call('HSET', KEYS[i], 'outcome', 'done', 'provider_id', id, 'attempt', attempt, 'claim', claim, 'digest', digest)
+    redis.call('PEXPIRE', KEYS[i], ARGV[1])
+    words[i] = 'closed'
+  end
 end
-redis.call('HSET', KEYS[1], 'outcome', 'done', 'provider_id', ARGV[1], 'attempt', ARGV[2], 'claim', ARGV[3], 'digest', ARGV[4])
-redis.call('PEXPIRE', KEYS[1], ARGV[5])
-return 'closed'
+return words

@@ -1,9 +1,10 @@
 -- Cross the fences of many dispatches of one lane, just before their calls. Repeating it with the same claim is harmless.
 -- KEYS[1]   lane token: string
--- KEYS[2..] fence of each dispatch: hash {attempt, token, claim, digest, outcome = crossed|released|done, provider_id}
+-- KEYS[2..] fence of each dispatch: hash {attempt, token, claim, digest, outcome = crossed|released|split|done, provider_id}
 -- ARGV[1]   token   ARGV[2] claim id   ARGV[3] milliseconds until the keys are aged out
 -- ARGV[4..] attempt, digest for each fence in turn
--- Returns   for each fence 'go', 'stale' (the lane has seen a higher token), 'doubt', or 'done:' .. attempt .. ':' .. provider id
+-- Returns   for each fence 'go', 'stale' (the lane has seen a higher token), 'doubt', 'split', or
+--           'done:' .. attempt .. ':' .. provider id
 local seen = tonumber(redis.call('GET', KEYS[1]) or '0')
 local token, claim, ttl = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local verdicts = {}
@@ -19,6 +20,8 @@ for i = 2, #KEYS do
   if outcome == 'done' then
     -- What was accepted is never called again; under another digest it is not the same dispatch.
     verdicts[i - 1] = (f[3] == digest) and ('done:' .. f[1] .. ':' .. f[5]) or 'doubt'
+  elseif outcome == 'split' then
+    verdicts[i - 1] = (f[3] == digest) and 'split' or 'doubt'
   elseif known < attempt or (known == attempt and (outcome == 'released' or f[2] == claim)) then
     redis.call('HSET', key, 'attempt', attempt, 'token', ARGV[1], 'claim', claim, 'digest', digest, 'outcome', 'crossed')
     redis.call('PEXPIRE', key, ttl)

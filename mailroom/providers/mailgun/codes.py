@@ -18,6 +18,8 @@ _ACCOUNT: Final = {401, 402, 403, 404, 429}
 # Said by proxies and time-outs on the way, not by Mailgun about the mail.
 _NOT_MAILGUNS: Final = {408, 499}
 _ACCOUNT_TEXT: Final = re.compile(r"is not allowed to send|domain .* (is )?(unverified|disabled)|free accounts", re.I)
+# A 400 about whom it goes to: one bad recipient fails the whole call. Other 400s are about the mail, for all alike.
+_RECIPIENT_TEXT: Final = re.compile(r"\b(to|cc|bcc) parameter is not a valid|recipient.*(invalid|not valid)", re.I)
 _MOST_WORDS: Final = 500
 _SECONDS: Final = re.compile(r"try again after (\d+) seconds?", re.I)
 _DATE: Final = re.compile(r"try again after (\w{3}, .+)$", re.I)
@@ -55,7 +57,8 @@ def _refused(reply: Reply, message: str, now: datetime) -> Refused:
     words = f"Mailgun answered {reply.status}: {message}"
     if reply.status in _ACCOUNT or _ACCOUNT_TEXT.search(message):
         return Refused(Refusal.ACCOUNT, words, reply.status, _retry_after(reply, message, now))
-    return Refused(Refusal.PERMANENT, words, reply.status)
+    kind = Refusal.RECIPIENT if _RECIPIENT_TEXT.search(message) else Refusal.PERMANENT
+    return Refused(kind, words, reply.status)
 
 
 def _retry_after(reply: Reply, message: str, now: datetime) -> timedelta | None:

@@ -6,16 +6,18 @@ base URL: api.mailgun.net, or api.eu.mailgun.net.
 
 import base64
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from urllib3.filepost import encode_multipart_formdata
 
 from mailroom.domain.addresses import Mailbox
 from mailroom.domain.content import compile_content
-from mailroom.domain.ids import rfc_message_id
+from mailroom.domain.ids import DispatchId, rfc_message_id
 from mailroom.domain.outcomes import Outcome
-from mailroom.providers.base import Batch, Request
+from mailroom.providers.base import Answer, Batch, Request
 from mailroom.providers.connection import LiveConnection, Reply
+from mailroom.providers.mailgun.asking import ask, make_control
 from mailroom.providers.mailgun.codes import read_reply
 
 MAX_RECIPIENTS: Final = 1_000
@@ -29,7 +31,7 @@ class MailgunAdapter:
 
     def __init__(self, *, domain: str, base_url: str, api_key: str, call_timeout_s: float, idle_limit_s: float) -> None:
         self.account = domain
-        self._base_url = base_url
+        self._base_url, self._api_key = base_url, api_key
         self._call_timeout_s, self._idle_limit_s = call_timeout_s, idle_limit_s
         credentials = base64.b64encode(f"api:{api_key}".encode()).decode()
         self._headers = {
@@ -49,6 +51,15 @@ class MailgunAdapter:
 
     def read(self, reply: Reply) -> Outcome:
         return read_reply(reply)
+
+    def log_name(self, dispatch: DispatchId, account: str) -> str:
+        return rfc_message_id(dispatch, account)
+
+    def ask(self, account: str, dispatches: Sequence[DispatchId], control: str | None) -> Answer:
+        return ask(self._base_url, self._api_key, account, dispatches, control)
+
+    def make_control(self, account: str) -> str:
+        return make_control(self._base_url, self._api_key, account)
 
     def _fields(self, batch: Batch) -> list[tuple[str, str | bytes]]:
         content = batch.content

@@ -1,0 +1,113 @@
+"""Questions to Mailgun's log about calls in doubt, by Message-Id.
+
+Source: documentation.mailgun.com, "Events" (read 2026-11): filters take `OR`; `next` is always there, so a page
+without items is the end; entries become visible late and out of order; the log goes back at least a day.
+"""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import requests
+
+from mailroom.domain.addresses import fold
+from mailroom.domain.doubts import Traces
+from mailroom.domain.errors import Unavailable
+from mailroom.domain.ids import DispatchId, rfc_message_id
+from mailroom.providers.base import Answer
+
+_TIMEOUT_S: Final = 15
+_PAGE: Final = 300
+_MOST_PAGES: Final = 200
+
+
+def ask(base_url: str, api_key: str, account: str, dispatches: Sequence[DispatchId], control: str | None) -> Answer:
+    """Everything that the log shows of these dispatches, and whether it shows the control. Raises Unavailable."""
+    named = {rfc_message_id(dispatch, account): dispatch for dispatch in dispatches}
+    wanted = [*named, *([control] if control else [])]
+    seen: dict[DispatchId, set[str]] = {dispatch: set() for dispatch in dispatches}
+    accepted: dict[DispatchId, dict[int, str]] = {dispatch: {} for dispatch in dispatches}
+    control_seen = False
+    for event in _events(base_url, api_key, account, wanted):
+        message_id = _message_id(event)
+        control_seen = control_seen or (control is not None and message_id == control)
+        dispatch = named.get(message_id)
+        if dispatch is None:
+            continue
+        if isinstance(event.get("recipient"), str):
+            seen[dispatch].add(fold(event["recipient"]))
+        accepted[dispatch][_attempt(event)] = message_id
+    traces = {dispatch: Traces(frozenset(seen[dispatch]), accepted[dispatch]) for dispatch in dispatches}
+    return Answer(traces, control_seen)
+
+
+def make_control(base_url: str, api_key: str, account: str) -> str:
+    """A mail in Mailgun's test mode: accepted and logged, not sent. Returns its Message-Id. Raises Unavailable."""
+    message_id = f"control-{secrets.token_hex(8)}.mailroom@{account}"
+    form = {
+        "from": f"mailroom@{account}",
+        "to": f"mailroom@{account}",
+        "subject": "Is the log complete?",
+        "text": "A control of Mailroom's, in test mode: it is not sent.",
+        "o:testmode": "yes",
+        "h:Message-Id": f"<{message_id}>",
+    }
+    try:
+        answer = requests.post(
+            f"{base_url}/v3/{account}/messages",
+            data=form,
+            auth=("api", api_key),
+            timeout=_TIMEOUT_S,
+            allow_redirects=False,
+        )
+        answer.raise_for_status()
+        if not isinstance(answer.json().get("id"), str):
+            raise ValueError("an answer without an id")
+    except (requests.RequestException, ValueError, AttributeError) as error:
+        raise Unavailable(f"Mailgun did not take a control: {error}") from error
+    return message_id
+
+
+def _events(base_url: str, api_key: str, account: str, message_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+    url = f"{base_url}/v3/{account}/events"
+    query: dict[str, str] | None = {
+        "message-id": " OR ".join(f'"{message_id}"' for message_id in message_ids),
+        "limit": str(_PAGE),
+    }
+    for _ in range(_MOST_PAGES):
+        items, following = _page(url, query, api_key)
+        if not items:
+            return
+        yield from items
+        # Our key goes along: only to where it belongs.
+        if not following.startswith(f"{base_url}/"):
+            raise Unavailable("Mailgun's next page leads elsewhere")
+        url, query = following, None
+    raise Unavailable(f"Mailgun's log has no end after {_MOST_PAGES} pages")
+
+
+def _page(url: str, query: dict[str, str] | None, api_key: str) -> tuple[list[dict[str, Any]], str]:
+    try:
+        answer = requests.get(url, params=query, auth=("api", api_key), timeout=_TIMEOUT_S, allow_redirects=False)
+        answer.raise_for_status()
+        body = answer.json()
+        items, following = body["items"], body["paging"]["next"]
+    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+        raise Unavailable(f"Mailgun's log did not answer: {error}") from error
+    if not isinstance(items, list) or not isinstance(following, str) or not all(isinstance(i, dict) for i in items):
+        raise Unavailable("Mailgun's log answered in another shape")
+    return items, following
+
+
+def _message_id(event: dict[str, Any]) -> str:
+    message = event.get("message")
+    headers = message.get("headers") if isinstance(message, dict) else None
+    found = headers.get("message-id") if isinstance(headers, dict) else None
+    return found.strip("<>") if isinstance(found, str) else ""
+
+
+def _attempt(event: dict[str, Any]) -> int:
+    """The attempt that travelled along; 0 where the log does not show it."""
+    variables = event.get("user-variables")
+    told = variables.get("attempt") if isinstance(variables, dict) else None
+    return int(told) if isinstance(told, str) and told.isdigit() and len(told) < 10 else 0

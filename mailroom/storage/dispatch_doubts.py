@@ -1,0 +1,140 @@
+"""Dispatches in doubt, in the collection `dispatches` (see dispatches.py for the document).
+
+    in_doubt_at   MongoDB's time when the doubt was marked
+    used_a_try    the doubt came of a call that the provider had in its hands, not of our own crash
+    asked         questions put to the provider since
+    not_before    in doubt: when the next question is due
+    resolved_by   the person who said what became of it
+
+Settling is a decision: bound to the claim and the attempt that are in doubt, in a transaction that has touched the
+lane. Finding out that it was accepted is a fact (dispatch_outcomes.record_accepted).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from pymongo import UpdateOne
+
+from mailroom.domain.dispatches import FAILS_AFTER_CRASHES, DispatchState
+from mailroom.domain.doubts import Doubt
+from mailroom.domain.ids import DispatchId, Lane
+from mailroom.storage.database import Db, Document, Session, guarded
+from mailroom.storage.dispatches import claim_of, claimed_of, onto_trail
+
+GIVES_UP: Final = f"it was in hand at {FAILS_AFTER_CRASHES} crashes of its sender"
+
+
+@guarded
+def to_ask(db: Db, lanes: Sequence[Lane], *, now: datetime, limit: int) -> list[Doubt]:
+    """Doubts of these lanes about which a question is due, longest waiting first."""
+    query = {"lane": {"$in": list(lanes)}, "state": DispatchState.IN_DOUBT, "not_before": {"$lte": now}}
+    rows = db.dispatches.find(query, {"trail": 0}).sort("not_before", 1).limit(limit)
+    return [_doubt(doc) for doc in rows]
+
+
+@guarded
+def put_off(db: Db, questions: Sequence[tuple[Doubt, datetime]]) -> None:
+    """The next question about each is due then; written before one is put, so that no bad answer can spin."""
+    writes = [
+        UpdateOne(_own(doubt), {"$set": {"not_before": next_at}, "$inc": {"asked": 1}}) for doubt, next_at in questions
+    ]
+    if writes:
+        db.dispatches.bulk_write(writes, ordered=False)
+
+
+def hurry(db: Db, ids: Sequence[DispatchId], *, now: datetime, session: Session) -> None:
+    """Something was heard of these: those in doubt are asked about at once."""
+    query = {"_id": {"$in": list(ids)}, "state": DispatchState.IN_DOUBT, "not_before": {"$gt": now}}
+    db.dispatches.update_many(query, {"$set": {"not_before": now}}, session=session)
+
+
+def settle_not_accepted(
+    db: Db, settled: Sequence[tuple[Doubt, datetime | None]], *, by: str, now: datetime, session: Session
+) -> None:
+    """`in_doubt -> pending` from the given time on; None where no try is left: `failed`. `cancelled` instead where the
+    run was cancelled meanwhile, `failed` where crashes of ours were too many."""
+    writes: list[UpdateOne] = []
+    for doubt, not_before in settled:
+        reason = "the provider's log is complete and shows nothing of it"
+        trail = onto_trail(now, "not_accepted", sender=by, attempt=doubt.dispatch.attempt, reason=reason)
+        tries: Document = {"$inc": {"tries": 1 if doubt.used_a_try else 0}}
+        end: Document = {"state": DispatchState.FAILED, "reason": f"not accepted, and no try is left ({reason})"}
+        if doubt.dispatch.crashes >= FAILS_AFTER_CRASHES:
+            end = {"state": DispatchState.FAILED, "reason": GIVES_UP}
+        elif not_before is not None:
+            end = {"state": DispatchState.PENDING, "not_before": not_before, "reason": reason}
+        change = {"$set": {**end, "tell": True}, "$push": {"trail": trail}, **tries}
+        writes.append(UpdateOne(_own(doubt) | {"run_cancelled": {"$ne": True}}, change))
+        cancelled = {"state": DispatchState.CANCELLED, "tell": True, "reason": reason}
+        writes.append(
+            UpdateOne(_own(doubt) | {"run_cancelled": True}, {"$set": cancelled, "$push": {"trail": trail}, **tries})
+        )
+    if writes:
+        db.dispatches.bulk_write(writes, ordered=True, session=session)
+
+
+def settle_unknown(db: Db, doubts: Sequence[Doubt], reason: str, *, by: str, now: datetime, session: Session) -> None:
+    """`in_doubt -> unknown`: held for a person."""
+    writes = [
+        UpdateOne(
+            _own(doubt),
+            {
+                "$set": {"state": DispatchState.UNKNOWN, "tell": True, "reason": reason},
+                "$push": {
+                    "trail": onto_trail(now, "unknown", sender=by, attempt=doubt.dispatch.attempt, reason=reason)
+                },
+            },
+        )
+        for doubt in doubts
+    ]
+    if writes:
+        db.dispatches.bulk_write(writes, ordered=False, session=session)
+
+
+def resolve(
+    db: Db, dispatch: DispatchId, attempt: int, *, went_out: bool, by: str, now: datetime, session: Session
+) -> bool:
+    """A person's word about an `unknown` of this attempt; that it went out may be said of a doubt too. False if the
+    dispatch stands otherwise."""
+    if went_out:
+        held = [DispatchState.UNKNOWN, DispatchState.IN_DOUBT]
+        accepted = {"provider_id": "", "provider": "", "attempt": attempt, "at": now, "by": by}
+        change: Document = {
+            "$set": {"state": DispatchState.ACCEPTED, "tell": True, "resolved_by": by},
+            "$push": {
+                "accepted": accepted,
+                "trail": onto_trail(now, "resolved", by=by, attempt=attempt, verdict="it went out"),
+            },
+        }
+        return bool(
+            db.dispatches.update_one(
+                {"_id": dispatch, "state": {"$in": held}, "attempt": attempt}, change, session=session
+            ).matched_count
+        )
+    trail = onto_trail(now, "resolved", by=by, attempt=attempt, verdict="send again")
+    unknown = {"_id": dispatch, "state": DispatchState.UNKNOWN, "attempt": attempt}
+    to_pending: Document = {"state": DispatchState.PENDING, "not_before": now, "tell": True, "resolved_by": by}
+    again = db.dispatches.update_one(
+        unknown | {"run_cancelled": {"$ne": True}}, {"$set": to_pending, "$push": {"trail": trail}}, session=session
+    )
+    return bool(again.matched_count)
+
+
+def _own(doubt: Doubt) -> Document:
+    """The dispatch as it was doubted: nobody has settled or resolved it since."""
+    return {
+        "_id": doubt.dispatch.id,
+        "state": DispatchState.IN_DOUBT,
+        "claim_id": doubt.dispatch.claim.id,
+        "attempt": doubt.dispatch.attempt,
+    }
+
+
+def _doubt(doc: Document) -> Doubt:
+    return Doubt(
+        dispatch=claimed_of(doc, claim_of(doc)),
+        marked_at=doc["in_doubt_at"],
+        asked=doc.get("asked", 0),
+        used_a_try=doc.get("used_a_try", False),
+    )

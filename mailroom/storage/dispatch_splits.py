@@ -1,0 +1,86 @@
+"""A dispatch becomes several, in the collection `dispatches` (see dispatches.py): the one mechanism of splitting.
+
+    children    of a `split` dispatch: the ids of its parts
+    parent      of a part: the dispatch that it was part of
+
+One transaction ends the parent, makes its children and moves its messages to them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState
+from mailroom.domain.ids import DispatchId, MessageId, child_dispatch_id, digest_of_messages
+from mailroom.storage.database import Db, Document, Session
+from mailroom.storage.dispatches import onto_trail
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of a dispatch's messages, and what is known of them: `pending`, `unknown`, or `accepted` with the facts."""
+
+    messages: Sequence[MessageId]
+    state: DispatchState
+    accepted: Sequence[Acceptance] = ()
+
+
+def split(
+    db: Db,
+    parent: Claimed,
+    leaves: DispatchState,
+    parts: Sequence[Part],
+    *,
+    by: str,
+    why: str,
+    now: datetime,
+    session: Session,
+) -> list[DispatchId]:
+    """End this claim of the parent, which stands in `leaves`, and begin its parts. Returns the children's ids; none if
+    the parent stands otherwise.
+
+    A part that would wait is cancelled instead where the run was cancelled meanwhile.
+    """
+    own = {"_id": parent.id, "state": leaves, "claim_id": parent.claim.id, "attempt": parent.attempt}
+    children = [child_dispatch_id(parent.id, part.messages) for part in parts]
+    before = db.dispatches.find_one_and_update(
+        own,
+        {
+            "$set": {"state": DispatchState.SPLIT, "children": children, "reason": why},
+            "$push": {"trail": onto_trail(now, "split", sender=by, into=list(children), reason=why)},
+        },
+        session=session,
+    )
+    if before is None:
+        return []
+    for child, part in zip(children, parts, strict=True):
+        db.dispatches.insert_one(_child(before, child, part, why, now), session=session)
+        db.messages.update_many(
+            {"_id": {"$in": list(part.messages)}}, {"$set": {"dispatch_id": child}}, session=session
+        )
+    return children
+
+
+def _child(parent: Mapping[str, object], child: DispatchId, part: Part, why: str, now: datetime) -> Document:
+    inherited = ("run_id", "schedule_id", "lane", "chunk", "revision", "run_cancelled")
+    cancelled = part.state is DispatchState.PENDING and parent.get("run_cancelled")
+    facts = [
+        {"provider": yes.provider, "provider_id": yes.provider_id, "attempt": yes.attempt, "at": now}
+        for yes in part.accepted
+    ]
+    return {
+        "_id": child,
+        **{name: parent[name] for name in inherited if name in parent},
+        "parent": parent["_id"],
+        "messages": len(part.messages),
+        "digest": digest_of_messages(part.messages),
+        "state": DispatchState.CANCELLED if cancelled else part.state,
+        "attempt": 0,
+        "tries": 0,
+        "not_before": now,
+        "created_at": now,
+        "tell": True,
+        "trail": [{"at": now, "step": "split_off", "parent": parent["_id"], "reason": why}],
+        **({"accepted": facts} if facts else {}),
+        **({"provider": parent["provider"], "account": parent["account"]} if part.state != "pending" else {}),
+    }

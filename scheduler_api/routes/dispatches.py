@@ -1,0 +1,57 @@
+"""`/v1/dispatches`: calls to a provider, what is in doubt, and a person's word where nobody else can know."""
+
+from typing import Any
+
+from flask_smorest import Blueprint
+from marshmallow import Schema, fields, validate
+
+from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.ids import DispatchId, RunId
+from mailroom.services import resolving, running
+from mailroom.services.resolving import Word
+from scheduler_api import paging
+from scheduler_api.auth import front, principal, requires
+from scheduler_api.schemas import runs as schemas
+
+blueprint = Blueprint("dispatches", __name__, url_prefix="/v1/dispatches", description="One call to a provider each.")
+
+
+class DispatchPage(Schema):
+    items = fields.List(fields.Nested(schemas.DispatchOut))
+    next_cursor = fields.String(allow_none=True)
+
+
+class ResolveIn(Schema):
+    verdict = fields.String(required=True, validate=validate.OneOf(list(Word)))
+
+
+@blueprint.get("")
+@requires("read")
+@blueprint.arguments(schemas.DispatchQuery, location="query")
+@blueprint.response(200, DispatchPage)
+def list_dispatches(query: dict[str, Any]) -> Any:
+    """Dispatches in a state, such as `state=in_doubt`."""
+    state = DispatchState(query["state"]) if "state" in query else None
+    run_id = RunId(query["run_id"]) if "run_id" in query else None
+    after, limit = paging.decode_id(query.get("cursor")), query["limit"]
+    found = running.dispatches_of(front().db, state=state, run_id=run_id, after=after, limit=limit)
+    more = paging.encode(found[-1]["_id"]) if len(found) == limit else None
+    return {"items": [schemas.dispatch(doc) for doc in found], "next_cursor": more}
+
+
+@blueprint.get("/<dispatch_id>")
+@requires("read")
+@blueprint.response(200, schemas.DispatchOut)
+def show_dispatch(dispatch_id: str) -> Any:
+    """One dispatch with its audit trail."""
+    return schemas.dispatch(running.dispatch(front().db, DispatchId(dispatch_id)))
+
+
+@blueprint.post("/<dispatch_id>/resolve")
+@requires("schedules")
+@blueprint.arguments(ResolveIn)
+@blueprint.response(200, schemas.DispatchOut)
+def resolve(body: dict[str, Any], dispatch_id: str) -> Any:
+    """Say of an `unknown` dispatch that it went out, or have it sent again."""
+    resolving.resolve(front().db, DispatchId(dispatch_id), Word(body["verdict"]), by=principal().name)
+    return schemas.dispatch(running.dispatch(front().db, DispatchId(dispatch_id)))

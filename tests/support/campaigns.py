@@ -1,0 +1,78 @@
+"""Campaigns as tests see them from outside: made, waited for, and counted by marks of the test's own."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from local.children import Child
+from mailroom.domain.ids import RunId, ScheduleId
+from mailroom.services import reporting, running, scheduling
+from tests.support.builders import a_draft, recipients
+from tests.support.system import System
+
+
+def soon(seconds: float = 2) -> dict[str, Any]:
+    """A recurrence that is due once, in a moment."""
+    at = (datetime.now(UTC) + timedelta(seconds=seconds)).replace(microsecond=0, tzinfo=None)
+    return {"kind": "once", "at": at, "time_zone": "UTC"}
+
+
+def a_campaign(system: System, count: int, **changes: Any) -> ScheduleId:
+    """A schedule that is due in a moment, each mail carrying a mark of this test's own."""
+    people = recipients(count)
+    for number, person in enumerate(people):
+        person["variables"]["mark"] = f"mark-{number}"
+    draft = a_draft(**{"recipients": people, "subject": "{{ mark }}", "recurrence": soon()} | changes)
+    return scheduling.create(system.db, draft, owner="tests")[0].schedule.id
+
+
+def marks(system: System) -> Counter[str]:
+    """By the simulator's record alone: how often each mark really went out."""
+    return Counter(mail["subject"] for mail in system.simulator.mails())
+
+
+def only_run(system: System, schedule: ScheduleId) -> running.Run | None:
+    found = running.page(system.db, schedule_id=schedule, before=None, limit=2)
+    return found[0] if found else None
+
+
+def finished(system: System, schedule: ScheduleId) -> running.Run | None:
+    run = only_run(system, schedule)
+    return run if run and run.state == "finished" else None
+
+
+def dispatch_states(system: System) -> Counter[str]:
+    return Counter(doc["state"] for doc in system.db.dispatches.find({}, {"state": 1}))
+
+
+def counts(system: System, run_id: RunId) -> Mapping[str, int]:
+    report = reporting.run_report(system.db, run_id)[1]
+    return {name: getattr(report, name) for name in ("recipients", "sent", "in_doubt", "failed", "queued")}
+
+
+def the_holder_name(system: System) -> str | None:
+    lane = system.db.lanes.find_one({}, sort=[("taken_at", -1)])
+    return lane["sender"] if lane else None
+
+
+def holder_name(child: Child) -> str:
+    started = next(line for line in child.log.read_text().splitlines() if "sender_started" in line)
+    return str(json.loads(started)["sender_id"])
+
+
+def the_holder(system: System, senders: list[Child]) -> Child:
+    name = the_holder_name(system)
+    return next(sender for sender in senders if holder_name(sender) == name)
+
+
+def assert_nothing_is_lost(system: System, schedule: ScheduleId, count: int) -> None:
+    """Every recipient is sent or shown as in doubt; what is shown as sent really went out."""
+    run = only_run(system, schedule)
+    assert run is not None
+    sent = {m["address"] for m in system.db.messages.find({"run_id": run.id, "sent_at": {"$exists": True}})}
+    doubted = {m["address"] for m in system.db.messages.find({"run_id": run.id, "state": "in_doubt"})}
+    went_out = {mail["recipient"] for mail in system.simulator.mails()}
+    assert len(sent | doubted) == count
+    assert sent <= went_out <= sent | doubted

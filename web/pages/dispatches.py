@@ -1,0 +1,52 @@
+"""Calls to the provider: what is in doubt, what became of each, and a person's word where nobody else can know."""
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+
+from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.errors import DispatchNotUnknown, Fault, InvalidInput
+from mailroom.domain.ids import DispatchId
+from mailroom.services import resolving, running
+from mailroom.services.resolving import Word
+from web.session import front, principal, signed_in
+
+blueprint = Blueprint("dispatches", __name__)
+_ROWS = 50
+
+
+@blueprint.get("/dispatches")
+@signed_in()
+def index() -> str:
+    state = request.args.get("state", DispatchState.IN_DOUBT)
+    chosen = DispatchState(state) if state in list(DispatchState) else DispatchState.IN_DOUBT
+    found = running.dispatches_of(
+        front().db, state=chosen, run_id=None, after=request.args.get("after", ""), limit=_ROWS
+    )
+    return render_template(
+        "dispatches.html",
+        dispatches=found,
+        state=chosen,
+        states=list(DispatchState),
+        after=found[-1]["_id"] if len(found) == _ROWS else None,
+    )
+
+
+@blueprint.get("/dispatches/<dispatch_id>")
+@signed_in()
+def show(dispatch_id: str) -> str:
+    return render_template("dispatch.html", dispatch=running.dispatch(front().db, DispatchId(dispatch_id)))
+
+
+@blueprint.post("/dispatches/<dispatch_id>/resolve")
+@signed_in("schedules")
+def resolve(dispatch_id: str) -> Any:
+    said = request.form.get("verdict", "")
+    if said not in list(Word):
+        raise InvalidInput(Fault("verdict", f"one of {', '.join(Word)}"))
+    try:
+        resolving.resolve(front().db, DispatchId(dispatch_id), Word(said), by=principal().name)
+        flash("Noted as sent." if said == Word.WENT_OUT else "It is sent again, as a new attempt.")
+    except DispatchNotUnknown as error:
+        flash(f"Not done: {error}.")
+    return redirect(url_for("dispatches.show", dispatch_id=dispatch_id), 303)
