@@ -51,6 +51,7 @@ class Sending:
     idle_limit_s: float
     settle_s: float
     log_retention_s: float
+    batch_size: int  # mails in one call
     concurrency: int
     schedules_per_sender: int
 
@@ -91,6 +92,7 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
     "MAILROOM_IDLE_LIMIT": ("600", "seconds after which the provider drops an idle connection"),
     "MAILROOM_SETTLE": ("1800", "seconds after which the provider's log is complete"),
     "MAILROOM_LOG_RETENTION": ("86400", "seconds for which the provider keeps its log"),
+    "MAILROOM_BATCH_SIZE": ("1000", "mails in one call to a provider, 1 to 1000"),
     "MAILROOM_SENDER_CONCURRENCY": ("8", "calls in flight in one sender, 1 to 1024"),
     "MAILROOM_SCHEDULES_PER_SENDER": ("2000", "lanes that one sender holds at once, 1 to 100000"),
     "MAILROOM_RETENTION_DAYS": ("400", "days, 1 to 3650, for which events are kept"),
@@ -139,6 +141,7 @@ class _Reader:
             idle_limit_s=self._number("MAILROOM_IDLE_LIMIT", float, 1, 86_400),
             settle_s=self._number("MAILROOM_SETTLE", float, 0, 86_400),
             log_retention_s=self._number("MAILROOM_LOG_RETENTION", float, 1, 90 * 86_400),
+            batch_size=self._number("MAILROOM_BATCH_SIZE", int, 1, 1000),
             concurrency=self._number("MAILROOM_SENDER_CONCURRENCY", int, 1, 1024),
             schedules_per_sender=self._number("MAILROOM_SCHEDULES_PER_SENDER", int, 1, 100_000),
         )

@@ -1,9 +1,10 @@
 """A sender process: plan due runs, lease lanes, claim, fence, call, record, drain. One duty a file.
 
-pump        the one thread that takes lanes, plans, claims and fences
-callers     threads that make the calls, each over a connection that was open before its fence was crossed
+pump        the one thread that takes lanes, plans and claims, and makes requests ready
+gate        the thread that crosses fences, no sooner than there is room to call
+callers     the thread that makes the calls, each over a connection that was open before its dispatch was claimed
 recorder    the thread that writes down what came of the calls
-heartbeat   keeps the lease alive
-janitor     what nobody waits for: messages left untold, lists left staged
+settler     the thread that asks the provider about doubts
+duties      what ticks: the lease's heartbeat, and what nobody waits for
 process     puts them together, and ends them in order
 """

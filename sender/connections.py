@@ -5,7 +5,7 @@ whose fence is already crossed.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -19,7 +19,7 @@ class Connections:
     """At most `limit` connections; those that are not lent out wait here."""
 
     def __init__(self, make: Callable[[], LiveConnection], *, limit: int) -> None:
-        self._make, self._limit = make, limit
+        self._make, self.limit = make, limit
         self._idle: list[LiveConnection] = []
         self._lent = 0
         self._lock = threading.Lock()
@@ -28,7 +28,7 @@ class Connections:
     def room(self) -> int:
         """How many more calls may be made at once."""
         with self._lock:
-            return self._limit - self._lent
+            return self.limit - self._lent
 
     def lend(self, count: int, confirm_lease: Callable[[], bool]) -> list[LiveConnection]:
         """Up to `count` open connections; fewer where the provider cannot be reached, none where the lease is gone.
@@ -42,10 +42,10 @@ class Connections:
             self._lent += len(ready)
         return ready
 
-    def give_back(self, connection: LiveConnection) -> None:
+    def give_back(self, connections: Sequence[LiveConnection]) -> None:
         with self._lock:
-            self._lent -= 1
-            self._idle.append(connection)
+            self._lent -= len(connections)
+            self._idle += connections
 
     def close(self) -> None:
         self._openers.shutdown(wait=False, cancel_futures=True)

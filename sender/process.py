@@ -10,6 +10,7 @@ import secrets
 import signal
 import socket
 import threading
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -17,11 +18,11 @@ import structlog
 from config.settings import Settings
 from mailroom.assembly import build_back
 from mailroom.domain.errors import Unavailable
-from mailroom.services.recording import Result
 from mailroom.services.watching import transaction_lifetime_s
-from sender.callers import Callers, Job
+from sender.callers import Callers, Ended, Job
 from sender.connections import Connections
 from sender.duties import start_duties
+from sender.gate import Gate
 from sender.hands import Hands
 from sender.pump import Pump
 from sender.recorder import Recorder
@@ -30,6 +31,8 @@ from sender.settler import Settler
 log = structlog.get_logger()
 _IDLE_S: Final = 0.1
 _AWAY_S: Final = 1.0
+# Connections beyond the calls in flight: their dispatches are claimed while others are called, so that none waits.
+_MOST_SPARE: Final = 128
 _WRITE_S: Final = 15.0
 _ASK_S: Final = 0.5
 
@@ -59,16 +62,25 @@ class Sender:
         self._back = build_back(settings, sender=name)
         self._hands = Hands()
         self._progress = threading.Event()  # a call has ended: there is room for another one
-        self._connections = Connections(self._back.adapter.connection, limit=sending.concurrency)
+        spare = min(2 * sending.concurrency, _MOST_SPARE)
+        self._connections = Connections(self._back.adapter.connection, limit=sending.concurrency + spare)
         self._recorder = Recorder(self._back, self._hands, delays=sending.retry_delays)
         self._callers = Callers(
             self._back.adapter,
-            threads=sending.concurrency,
+            in_flight=sending.concurrency,
             may_call=lambda: self._back.leases.held,
-            done=self._call_ended,
+            done=self._calls_ended,
+        )
+        self._gate = Gate(
+            self._back.fences,
+            self._callers,
+            in_flight=sending.concurrency,
+            done=self._jobs_ended,
+            dropped=self._lanes_lost,
+            forgotten=lambda: self._pump.redis_forgot(),
         )
         self._settler = Settler(self._back, self._hands, sender=name)
-        self._pump = Pump(self._back, self._hands, self._connections, self._callers, self._recorder, sender=name)
+        self._pump = Pump(self._back, self._hands, self._connections, self._gate, self._recorder, sender=name)
 
     def run(self, stop: threading.Event) -> None:
         """Raises MisconfiguredStore before anything is sent."""
@@ -101,6 +113,10 @@ class Sender:
             return
 
     def _one_round(self, stop: threading.Event) -> None:
+        if not (self._callers.alive and self._gate.alive):
+            log.error("thread_died", in_hand=self._hands.in_hand())
+            stop.set()
+            return
         try:
             worked = self._pump.step()
         except Unavailable as error:
@@ -117,13 +133,24 @@ class Sender:
             self._progress.wait(_IDLE_S)
         self._progress.clear()
 
-    def _call_ended(self, job: Job, result: Result) -> None:
-        self._recorder.hand_in([result])
-        self._connections.give_back(job.connection)
+    def _calls_ended(self, ended: Sequence[Ended]) -> None:
+        self._gate.ended(len(ended))
+        self._jobs_ended(ended)
+
+    def _lanes_lost(self, jobs: Sequence[Job]) -> None:
+        """The fences have seen higher tokens: the newer holders have judged these dispatches, or will."""
+        self._hands.drop_stale({job.claimed.claim.lane: job.claimed.claim.token for job in jobs})
+        self._hands.put_down(job.claimed for job in jobs)
+        self._connections.give_back([job.connection for job in jobs])
+
+    def _jobs_ended(self, ended: Sequence[Ended]) -> None:
+        self._recorder.hand_in(result for _, result in ended)
+        self._connections.give_back([job.connection for job, _ in ended])
         self._progress.set()
 
     def _drain(self) -> None:
         log.info("sender_draining", in_hand=self._hands.in_hand())
+        self._gate.finish()
         self._callers.finish()
         self._settler.finish(within_s=_ASK_S)
         if not self._recorder.finish(within_s=_WRITE_S):

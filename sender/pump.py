@@ -1,11 +1,12 @@
-"""The one thread that takes lanes, plans, claims and fences. `step` does one round and says whether there may be more.
+"""The one thread that takes lanes, plans and claims. `step` does one round and says whether there may be more.
 
 All of this is one thread on purpose: what is claimed here is in hand before anything here can call it abandoned.
 """
 
 import random
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -15,21 +16,24 @@ from mailroom.assembly import Back
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.errors import StaleToken, Unavailable
 from mailroom.domain.ids import Lane, Token, schedule_lane
-from mailroom.domain.outcomes import Accepted, InDoubt, Refusal, Refused
+from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.providers.base import Request
-from mailroom.services import claiming, planning, preparing
+from mailroom.services import claiming, planning
 from mailroom.services.claiming import Waiting
+from mailroom.services.preparing import Preparing
 from mailroom.services.recording import Result
-from mailroom.services.server_time import read_clocks
+from mailroom.services.server_time import Clocks
 from mailroom.services.take_over import take_over
-from sender.callers import Callers, Job
+from sender.callers import Job
 from sender.connections import Connections
+from sender.gate import Gate
 from sender.hands import Hands
 from sender.recorder import Recorder
 
 log = structlog.get_logger()
 LANES_A_STEP: Final = 200
 LOOK_FOR_LANES_S: Final = 0.1  # lateness is at most about this, and four small questions a look are the price
+LOOK_FOR_RUNS_S: Final = 0.05
 TAKE_OVER_S: Final = 1.0
 LOOK_FOR_ALONE_S: Final = 1.0
 SET_ASIDE_S: Final = 60.0
@@ -38,20 +42,29 @@ GIVE_BACK_S: Final = 1.5  # a lane with nothing to do is kept this long: its nex
 
 class Pump:
     def __init__(
-        self, back: Back, hands: Hands, connections: Connections, callers: Callers, recorder: Recorder, *, sender: str
+        self, back: Back, hands: Hands, connections: Connections, gate: Gate, recorder: Recorder, *, sender: str
     ) -> None:
         self._back, self._hands, self._sender = back, hands, sender
-        self._connections, self._callers, self._recorder = connections, callers, recorder
+        self._connections, self._gate, self._recorder = connections, gate, recorder
+        self._preparing = Preparing(back.db, back.adapter)
+        self._clocks = Clocks(back.db)
+        self._forgotten = threading.Event()
         self._memory = ""  # Redis' identity under which every held lane was entered
-        self._look_at = self._judged_at = self._look_for_alone_at = 0.0
+        self._look_at = self._plan_at = self._judged_at = self._look_for_alone_at = 0.0
         self._set_aside: dict[Lane, float] = {}
+        # With calls that take no time, claims one by one would cost more than the calls: some room must be.
+        self._least_room = max(1, connections.limit // 4)
         self._most_lanes = back.settings.sending.schedules_per_sender
+        self._batch_size = min(back.settings.sending.batch_size, back.adapter.max_recipients)
 
     def step(self) -> bool:
         """One round. True if there may be more to do at once. Raises Unavailable."""
         if not self._back.leases.held:
             self._begin_anew()
-        clocks = read_clocks(self._back.db)
+        if self._forgotten.is_set():
+            self._forgotten.clear()
+            self._remember(self._back.fences.memory())
+        clocks = self._clocks.read()
         duties = [self._take_lanes, self._take_over, self._send, self._give_back_idle_lanes]
         if clocks.trustworthy:
             duties.insert(1, self._plan)
@@ -105,6 +118,10 @@ class Pump:
             log.debug("lanes_taken", count=len(tokens))
         return len(tokens)
 
+    def redis_forgot(self) -> None:
+        """The gate has seen that Redis is another one: enter the lanes anew. Any thread may say so."""
+        self._forgotten.set()
+
     def _remember(self, memory: str) -> None:
         """After a change of Redis' identity every held lane is brought there again, under the new one."""
         if self._memory and memory != self._memory:
@@ -116,10 +133,12 @@ class Pump:
 
     def _plan(self, now: datetime) -> int:
         held = self._hands.schedules()
-        if not held:
+        if not held or time.monotonic() < self._plan_at:
             return 0
-        done = planning.plan_due(self._back.db, held, now=now) + planning.expand(self._back.db, held, now=now)
+        done = planning.plan_due(self._back.db, held, now=now)
+        done += planning.expand(self._back.db, held, batch_size=self._batch_size, now=now)
         at = time.monotonic()
+        self._plan_at = at if done.moved else at + LOOK_FOR_RUNS_S
         self._hands.note_activity(map(schedule_lane, done.moved), at=at)
         for lane in map(schedule_lane, done.broken):
             # A schedule that cannot be planned waits, and leaves room for the others.
@@ -140,9 +159,9 @@ class Pump:
         return take_over(self._back.db, self._back.fences, held, in_hand, sender=self._sender, now=now)
 
     def _send(self, now: datetime) -> int:
-        """Connections first, then claim no more than these can carry, load, build, fence, hand over."""
+        """Connections first, then claim no more than these can carry, load, build, and hand over to the gate."""
         held, room = self._hands.tokens(), self._connections.room()
-        if not held or not room:
+        if not held or room < self._least_room:
             return 0
         waiting = self._what_waits(held, now, room)
         if not len(waiting):
@@ -151,17 +170,15 @@ class Pump:
         try:
             claimed = self._claim(waiting.first(len(connections)), held, now) if connections else []
             ready = self._prepare(claimed)
-            going = self._cross(ready)
         except BaseException:
-            for connection in connections:
-                self._connections.give_back(connection)
+            self._connections.give_back(connections)
             raise
-        for dispatch, connection in zip(going, connections, strict=False):
-            self._callers.start(Job(dispatch, ready[dispatch], connection))
-        for connection in connections[len(going) :]:
-            self._connections.give_back(connection)
-        self._hands.note_activity({dispatch.claim.lane for dispatch in going}, at=time.monotonic())
-        return len(going)
+        self._gate.hand_in(
+            Job(c, request, line) for (c, request), line in zip(ready.items(), connections, strict=False)
+        )
+        self._connections.give_back(connections[len(ready) :])
+        self._hands.note_activity({dispatch.claim.lane for dispatch in ready}, at=time.monotonic())
+        return len(ready)
 
     def _what_waits(self, held: Mapping[Lane, Token], now: datetime, room: int) -> Waiting:
         """What may be claimed now. While something waits that goes alone, nothing else is begun beside it."""
@@ -192,33 +209,13 @@ class Pump:
         if not claimed:
             return {}
         try:
-            requests, refused = preparing.build_requests(self._back.db, self._back.adapter, claimed)
+            requests, refused = self._preparing.build(claimed)
         except BaseException as error:
-            self._hand_back(claimed, f"not prepared: {type(error).__name__}: {error}")
+            why = Refused(Refusal.NOT_CALLED, f"not prepared: {type(error).__name__}: {error}")
+            self._recorder.hand_in(Result(c, why) for c in claimed)
             raise
         self._recorder.hand_in(refused)
         return requests
-
-    def _cross(self, ready: dict[Claimed, Request]) -> list[Claimed]:
-        if not ready:
-            return []
-        try:
-            crossing = claiming.cross_fences(self._back.fences, list(ready))
-        except BaseException as error:
-            self._hand_back(ready, f"the fence could not be crossed: {error}")
-            raise
-        self._recorder.hand_in(Result(c, Accepted(id_, attempt)) for c, attempt, id_ in crossing.accepted_before)
-        self._hand_back(crossing.split_before, "it was refused before", Refusal.RECIPIENT)
-        self._recorder.hand_in(Result(c, InDoubt("its fence was crossed before")) for c in crossing.in_doubt)
-        self._hand_back(crossing.forgotten, "Redis changed between claim and call")
-        self._hands.drop_stale({c.claim.lane: c.claim.token for c in crossing.stale})
-        self._hands.put_down(crossing.stale)  # its newer holder has judged it, or will
-        if crossing.forgotten:
-            self._remember(self._back.fences.memory())
-        return crossing.go
-
-    def _hand_back(self, claimed: Iterable[Claimed], why: str, kind: Refusal = Refusal.NOT_CALLED) -> None:
-        self._recorder.hand_in(Result(c, Refused(kind, why)) for c in claimed)
 
     def _give_back_idle_lanes(self, _now: datetime) -> int:
         idle = self._hands.idle_lanes(before=time.monotonic() - GIVE_BACK_S)

@@ -14,9 +14,10 @@ import structlog
 from mailroom.assembly import Back
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.errors import Unavailable
+from mailroom.domain.ids import RunId
 from mailroom.domain.outcomes import Accepted
-from mailroom.services.recording import Result, record
-from mailroom.services.server_time import server_now
+from mailroom.services.recording import Result, finish_runs, record
+from mailroom.services.server_time import Clocks, server_now
 from mailroom.services.settling import note_control
 from sender.hands import Hands
 
@@ -24,6 +25,8 @@ log = structlog.get_logger()
 _AT_ONCE: Final = 500
 _WAIT_S: Final = 0.5
 _MOST_WAIT_S: Final = 10.0
+_LINGER_S: Final = 0.02
+_FINISH_S: Final = 0.2
 
 
 class Recorder:
@@ -31,7 +34,9 @@ class Recorder:
 
     def __init__(self, back: Back, hands: Hands, *, delays: Sequence[timedelta]) -> None:
         self._back, self._hands, self._delays = back, hands, delays
-        self._control_at = 0.0
+        self._clocks = Clocks(back.db)
+        self._control_at = self._finish_at = 0.0
+        self._touched_runs: set[RunId] = set()
         self._results: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
         # In a copy of our context, so that its log lines carry the sender's id.
         self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="recorder", daemon=True)
@@ -60,12 +65,32 @@ class Recorder:
                 if batch:
                     time.sleep(wait_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
                     wait_s = min(2 * wait_s, _MOST_WAIT_S)
+            if self._touched_runs and (ending or time.monotonic() >= self._finish_at):
+                self._finish_runs()
 
     def _next(self) -> tuple[list[Result], bool]:
-        results = [self._results.get()]
-        while len(results) < _AT_ONCE and not self._results.empty():
-            results.append(self._results.get())
+        """What was handed in; nothing, after a while, if a run may be through."""
+        try:
+            results = [self._results.get(timeout=_FINISH_S if self._touched_runs else None)]
+        except queue.Empty:
+            return [], False
+        # Nobody waits for this but a few claims: writing many at once costs the stores far less.
+        deadline = time.monotonic() + _LINGER_S
+        while len(results) < _AT_ONCE and None not in results[-1:]:
+            try:
+                results.append(self._results.get(timeout=max(0.0, deadline - time.monotonic())))
+            except queue.Empty:
+                break
         return [result for result in results if result is not None], None in results
+
+    def _finish_runs(self) -> None:
+        """Now and then, not with every batch. What is left undone here the janitor does."""
+        runs, self._touched_runs = self._touched_runs, set()
+        self._finish_at = time.monotonic() + _FINISH_S
+        try:
+            finish_runs(self._back.db, list(runs), now=server_now(self._back.db))
+        except Exception as error:
+            log.warning("runs_not_finished", count=len(runs), error=str(error))
 
     def _record(self, batch: list[Result]) -> list[Result]:
         """Write a batch down. Returns what is still to be written: all of it while a server is away; what cannot be
@@ -85,11 +110,14 @@ class Recorder:
 
     def _write(self, batch: list[Result]) -> None:
         back = self._back
-        now = server_now(back.db)
+        # A doubt's time must not be early by anything; for the rest a reading of a moment ago will do.
+        certain = all(isinstance(r.outcome, Accepted) for r in batch)
+        now = self._clocks.read().now if certain else server_now(back.db)
         stale = record(back.db, back.fences, batch, provider=back.adapter.name, delays=self._delays, now=now)
         self._hands.drop_stale(stale)
         self._hands.note_activity({r.claimed.claim.lane for r in batch}, at=time.monotonic())
         self._hands.put_down(r.claimed for r in batch)
+        self._touched_runs.update(r.claimed.run_id for r in batch)
         self._note_control([r.claimed for r in batch if isinstance(r.outcome, Accepted) and r.outcome.attempt is None])
 
     def _note_control(self, accepted: Sequence[Claimed]) -> None:

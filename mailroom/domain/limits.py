@@ -8,7 +8,7 @@ MAX_TEXT: Final = 1_000_000  # characters; a rendered mail must stay under Mailg
 MAX_HTML: Final = 1_000_000
 MAX_TAGS: Final = 3  # Mailgun's documentation; its SDKs allow 10, unconfirmed
 MAX_TAG: Final = 128  # characters, ASCII
-MAX_RECIPIENTS: Final = 100_000  # a schedule
+MAX_RECIPIENTS: Final = 1_000_000  # a schedule
 MAX_RECIPIENT_NAME: Final = 200
 MAX_VARIABLES: Final = 50  # a recipient
 MAX_VARIABLE_NAME: Final = 64
@@ -23,7 +23,7 @@ MAX_WEBHOOK_BYTES: Final = 1024 * 1024
 MAX_NEXT_RUNS: Final = 100
 MAX_PAGE: Final = 200  # rows of a list
 
-# One call to a provider carries at most this, whatever the provider would take.
+# One transaction of planning, and so one call to a provider, carries at most this.
 CHUNK_RECIPIENTS: Final = 1_000
 CHUNK_BYTES: Final = 8 * 1024 * 1024  # of rendered, per-recipient parts
 MAX_RENDERED_BYTES: Final = 64 * 1024  # of rendered parts for one recipient

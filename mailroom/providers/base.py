@@ -77,13 +77,22 @@ class Adapter(Protocol):
         ...
 
 
-def call(adapter: Adapter, connection: LiveConnection, request: Request) -> Outcome:
-    """Make the call, once, over this open connection, and say what came of it. Never raises for what the wire does."""
+def begin(connection: LiveConnection, request: Request) -> Refused | None:
+    """Begin the call, once, over this open connection; None where it is under way."""
     try:
-        reply = connection.post(request.path, request.headers, request.body)
+        connection.begin(request.path, request.headers, request.body)
+    except NotWritten as error:
+        return Refused(Refusal.NOT_CALLED, str(error))
+    return None
+
+
+def advance(adapter: Adapter, connection: LiveConnection) -> Outcome | None:
+    """What came of the call, or None while it is under way. Never raises for what the wire does."""
+    try:
+        reply = connection.advance()
     except NotWritten as error:
         return Refused(Refusal.NOT_CALLED, str(error))
     except LostReply as error:
         # The gap that no local store can close: the provider may have said yes to nobody.
         return InDoubt(f"no answer: {error}")
-    return adapter.read(reply)
+    return adapter.read(reply) if reply is not None else None

@@ -1,8 +1,12 @@
 """One live connection to a provider, over which a request is written at most once.
 
 No HTTP client's convenience here is harmless: reconnecting, retrying and following redirects all send a mail again.
-So this is http.client with everything automatic taken out. Inside `post` nothing connects. What may be said after a
-failure is exact: `NotWritten` when no byte of the request reached the kernel, `LostReply` in every other case.
+So this is a socket and a parser (httptools), and nothing that is automatic. Once a request has begun nothing connects.
+What may be said after a failure is exact: `NotWritten` when no byte of the request reached the kernel, `LostReply` in
+every other case.
+
+A request does not wait: `begin` takes it, `advance` writes and reads as far as that goes without waiting, so that one
+thread can carry hundreds of calls.
 
 After a time-out the socket is reset (linger 0), and TCP_USER_TIMEOUT bounds how long the kernel may go on trying: it
 sends nothing after we gave up. A connection that waited for longer than half of the provider's idle limit is never
@@ -11,20 +15,22 @@ its connections are dead.
 """
 
 import contextlib
-import http.client
-import io
 import select
 import socket
 import ssl
 import struct
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import urlsplit
+
+import httptools
 
 MAX_REPLY: Final = 1024 * 1024  # bytes; a provider's answer to a send is a few hundred
 _CONNECT_S: Final = 10.0
+_WRITE_BYTES: Final = 256 * 1024
+_READ_BYTES: Final = 64 * 1024
 
 
 class NotWritten(Exception):
@@ -42,6 +48,45 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class _Answer:
+    """What the parser has seen of an answer so far; its method names are httptools'."""
+
+    def __init__(self) -> None:
+        self.parser = httptools.HttpResponseParser(self)
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.body: list[bytes] = []
+        self.size = 0
+        self.keep = False
+        self.whole = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_body(self, part: bytes) -> None:
+        self.size += len(part)
+        if self.size > MAX_REPLY:
+            raise ValueError("the answer is too long to be one")
+        self.body.append(part)
+
+    def on_message_complete(self) -> None:
+        status = self.parser.get_status_code()
+        if status < 200:  # 100 Continue and its like come before the answer
+            self.headers.clear()
+            return
+        self.status, self.keep, self.whole = status, self.parser.should_keep_alive(), True
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """A request that was begun: what is still to be written, and what has come in."""
+
+    request: memoryview
+    deadline: float
+    written: int = 0
+    answer: _Answer = field(default_factory=_Answer)
 
 
 class LiveConnection:
@@ -64,6 +109,7 @@ class LiveConnection:
         self._retire_after_s = idle_limit_s / 2
         self._monotonic = monotonic
         self._socket: socket.socket | None = None
+        self._exchange: _Exchange | None = None
         self._used_at = 0.0
 
     def open(self) -> None:
@@ -77,6 +123,7 @@ class LiveConnection:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self._call_timeout_s * 1000))
             self._socket = self._in_tls(raw) if self._secure else raw
+            self._socket.setblocking(False)
         except OSError as error:
             raw.close()
             raise NotWritten(f"cannot connect to {self._host}:{self._port}: {error}") from error
@@ -100,39 +147,67 @@ class LiveConnection:
             return True
         if not isinstance(sock, ssl.SSLSocket):
             return False
-        sock.setblocking(False)
         try:
             sock.recv(1)
         except ssl.SSLWantReadError:
             return True  # only tickets, which are read now
         return False
 
-    def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Write one request and read its answer, within the call's time. Raises NotWritten or LostReply.
+    def begin(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Take a request, from now on within the call's time; `advance` writes it. Raises NotWritten."""
+        if self._socket is None or self._exchange is not None:
+            raise NotWritten("the connection is closed" if self._socket is None else "the connection is in use")
+        request = self._head(path, headers, len(body)) + body
+        self._exchange = _Exchange(memoryview(request), self._monotonic() + self._call_timeout_s)
 
-        After LostReply, or an answer that ends the connection, it is closed.
+    def fileno(self) -> int:
+        """For polling while a request is under way. Raises NotWritten on a closed connection."""
+        return self._open_socket().fileno()
+
+    @property
+    def writing(self) -> bool:
+        """True while some of the request is still to be written."""
+        return self._exchange is not None and self._exchange.written < len(self._exchange.request)
+
+    @property
+    def deadline(self) -> float:
+        """When the request under way is given up, on the monotonic clock."""
+        return self._exchange.deadline if self._exchange else 0.0
+
+    def advance(self) -> Reply | None:
+        """Write and read as far as that goes without waiting. Returns the whole answer, or None where more is to come.
+
+        Raises NotWritten or LostReply; then, and after an answer that ends the connection, it is closed.
         """
-        if self._socket is None:
-            raise NotWritten("the connection is closed")
-        deadline = self._monotonic() + self._call_timeout_s
+        exchange = self._exchange
+        if exchange is None:
+            raise NotWritten("no request was begun")
         try:
-            self._write(self._request(path, headers, len(body)) + body, deadline)
-            reply, keep = self._read(deadline)
+            if self._monotonic() >= exchange.deadline:
+                raise TimeoutError("the call's time is over")
+            if exchange.written < len(exchange.request):
+                self._write(exchange)
+            if exchange.written == len(exchange.request):
+                self._read(exchange)
         except NotWritten:
             self._reset()
             raise
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, httptools.HttpParserError, ValueError) as error:
             self._reset()
             raise LostReply(f"{type(error).__name__}: {error}") from error
         except BaseException:
             self._reset()
             raise
-        self._used_at = self._monotonic()
-        if not keep:
+        answer = exchange.answer
+        if not answer.whole:
+            return None
+        self._exchange, self._used_at = None, self._monotonic()
+        if not answer.keep:
             self.close()
-        return reply
+        return Reply(answer.status, answer.headers, b"".join(answer.body))
 
     def close(self) -> None:
+        self._exchange = None
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.close()
@@ -150,66 +225,41 @@ class LiveConnection:
         context.set_alpn_protocols(["http/1.1"])
         return context.wrap_socket(raw, server_hostname=self._host)
 
-    def _request(self, path: str, headers: Mapping[str, str], length: int) -> bytes:
+    def _head(self, path: str, headers: Mapping[str, str], length: int) -> bytes:
         default_port = 443 if self._secure else 80
         host = self._host if self._port == default_port else f"{self._host}:{self._port}"
         lines = [f"POST {self._prefix}{path} HTTP/1.1", f"Host: {host}", f"Content-Length: {length}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
-        if any("\r" in line or "\n" in line for line in lines):
+        head = "\r\n".join(lines)
+        if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
             raise NotWritten("a line break in the request's head")
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+        return head.encode("latin-1") + b"\r\n\r\n"
 
-    def _write(self, request: bytes, deadline: float) -> None:
-        sock, view = self._open_socket(), memoryview(request)
-        written = 0
-        while written < len(view):
-            sock.settimeout(self._left(deadline))
-            try:
-                written += sock.send(view[written : written + 256 * 1024])
-            except OSError as error:
-                # TLS may have flushed a record before it failed; only a plain socket's word is exact.
-                if written == 0 and not self._secure:
-                    raise NotWritten(f"the connection broke before the request: {error}") from error
-                raise
-
-    def _read(self, deadline: float) -> tuple[Reply, bool]:
+    def _write(self, exchange: _Exchange) -> None:
         sock = self._open_socket()
-        sock.settimeout(self._left(deadline))
-        answer = http.client.HTTPResponse(_Deadlined(sock, lambda: self._left(deadline)), method="POST")  # type: ignore[arg-type]
-        answer.begin()
-        body = answer.read(MAX_REPLY + 1)
-        if len(body) > MAX_REPLY:
-            raise ValueError("the answer is too long to be one")
-        if answer.length not in (None, 0):
-            raise http.client.IncompleteRead(body, answer.length)
-        headers = {name.lower(): value for name, value in answer.getheaders()}
-        return Reply(answer.status, headers, body), not answer.will_close
+        try:
+            while exchange.written < len(exchange.request):
+                exchange.written += sock.send(exchange.request[exchange.written : exchange.written + _WRITE_BYTES])
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            return  # the kernel's buffer is full
+        except OSError as error:
+            # TLS may have flushed a record before it failed; only a plain socket's word is exact.
+            if exchange.written == 0 and not self._secure:
+                raise NotWritten(f"the connection broke before the request: {error}") from error
+            raise
+
+    def _read(self, exchange: _Exchange) -> None:
+        sock = self._open_socket()
+        try:
+            while not exchange.answer.whole:
+                received = sock.recv(_READ_BYTES)
+                if not received:
+                    raise ConnectionError("the connection ended before a whole answer")
+                exchange.answer.parser.feed_data(received)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
 
     def _open_socket(self) -> socket.socket:
         if self._socket is None:
             raise NotWritten("the connection is closed")
         return self._socket
-
-    def _left(self, deadline: float) -> float:
-        left = deadline - self._monotonic()
-        if left <= 0:
-            raise TimeoutError("the call's time is over")
-        return left
-
-
-class _Deadlined(io.RawIOBase):
-    """What http.client reads from: every single receive gets only the time that is left of the whole call, so that an
-    answer that drips in is given up as well."""
-
-    def __init__(self, sock: socket.socket, left: Callable[[], float]) -> None:
-        self._socket, self._left = sock, left
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        self._socket.settimeout(self._left())
-        return self._socket.recv_into(buffer)

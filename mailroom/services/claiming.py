@@ -22,7 +22,7 @@ def lanes_wanting_work(db: Db, *, now: datetime, limit: int, leave_out: Sequence
     enough = limit + len(left_out)
     due = [schedule_lane(id_) for id_ in schedules.due(db, now=now, limit=enough)]
     unfinished = [schedule_lane(id_) for id_ in runs.schedules_in_planning(db, limit=enough)]
-    sending = dispatches.lanes_with_work(db, now=now, limit=enough)
+    sending = dispatches.lanes_with_work(db, now=now, limit=enough, leave_out=sorted(left_out))
     return [lane for lane in dict.fromkeys([*due, *unfinished, *sending]) if lane not in left_out]
 
 

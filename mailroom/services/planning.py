@@ -21,6 +21,7 @@ from mailroom.domain.errors import StaleToken, Unavailable
 from mailroom.domain.ids import (
     AudienceId,
     DispatchId,
+    MessageId,
     RunId,
     ScheduleId,
     Token,
@@ -107,37 +108,40 @@ def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, now: datetime) -> Prog
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The next piece of a run: its messages, and the one dispatch for those that are to be sent."""
+    """The next piece of a run: its messages, and the dispatches for those that are to be sent."""
 
     run: Run
     through: str
     is_last: bool
     messages: Sequence[Message]
-    dispatch: NewDispatch | None
+    dispatches: Sequence[NewDispatch]
 
 
-def expand(db: Db, held: Mapping[ScheduleId, Token], *, now: datetime) -> Progress:
-    """Write the next messages and dispatches of the held schedules' runs, about a thousand messages a transaction.
+def expand(db: Db, held: Mapping[ScheduleId, Token], *, batch_size: int, now: datetime) -> Progress:
+    """Write the next messages of the held schedules' runs, about a thousand a transaction, and dispatches of up to
+    `batch_size` of them.
 
     One step takes a batch of small runs and one chunk of one large run, so that neither waits for the other.
     Raises StaleToken, Unavailable.
     """
 
     def store(batch: Sequence[Run]) -> None:
-        chunks = _next_chunks(db, batch)
+        chunks = _next_chunks(db, batch, batch_size)
 
         def work(session: Session) -> None:
             lanes.touch(db, {schedule_lane(c.run.schedule_id): held[c.run.schedule_id] for c in chunks}, session)
-            if not runs.advance(db, [(c.run, c.through, c.is_last) for c in chunks], now=now, session=session):
+            if not runs.advance(
+                db, [(c.run, c.through, len(c.dispatches), c.is_last) for c in chunks], now=now, session=session
+            ):
                 raise _MovedMeanwhile
             messages.add_many(db, [m for c in chunks for m in c.messages], session=session)
-            dispatches.add_many(db, [c.dispatch for c in chunks if c.dispatch], now=now, session=session)
+            dispatches.add_many(db, [d for c in chunks for d in c.dispatches], now=now, session=session)
 
         in_transaction(db, work)
 
     planning_runs = runs.in_planning(db, list(held), limit=SCHEDULES_A_STEP)
-    steps = (_all_or_each([(run.schedule_id, run) for run in batch], store) for batch in _batches(planning_runs))
-    return reduce(Progress.__add__, steps, Progress())
+    stored = (_all_or_each([(run.schedule_id, run) for run in batch], store) for batch in _batches(planning_runs))
+    return reduce(Progress.__add__, stored, Progress())
 
 
 def _batches(planning_runs: Sequence[Run]) -> Iterator[list[Run]]:
@@ -155,11 +159,13 @@ def _batches(planning_runs: Sequence[Run]) -> Iterator[list[Run]]:
         yield [large]
 
 
-def _next_chunks(db: Db, batch: Sequence[Run]) -> list[Chunk]:
+def _next_chunks(db: Db, batch: Sequence[Run], batch_size: int) -> list[Chunk]:
     members = _next_members(db, batch)
     suppressed = suppressions.among(db, [r.key for page in members.values() for r in page])
     written = contents.get_many(db, [(run.schedule_id, run.revision) for run in batch])
-    return [_chunk(run, written[run.schedule_id, run.revision], members[run.id], suppressed) for run in batch]
+    return [
+        _chunk(run, written[run.schedule_id, run.revision], members[run.id], suppressed, batch_size) for run in batch
+    ]
 
 
 def _next_members(db: Db, batch: Sequence[Run]) -> dict[RunId, list[Recipient]]:
@@ -177,27 +183,35 @@ def _audience(run: Run) -> AudienceId:
     return run.audience
 
 
-def _chunk(run: Run, content: Content, members: Sequence[Recipient], suppressed: Mapping[str, str]) -> Chunk:
+def _chunk(
+    run: Run, content: Content, members: Sequence[Recipient], suppressed: Mapping[str, str], batch_size: int
+) -> Chunk:
     compiled = compile_content(content.subject, content.text, content.html)
-    dispatch = dispatch_id(run.id, run.chunks)
     made = [_message(run, recipient, compiled, suppressed) for recipient in members[:CHUNK_RECIPIENTS]]
     made = _fitting(made)
     is_last = len(made) == len(members)
     through = members[len(made) - 1].key if made else run.planned_through
-    to_send = [message for message in made if message.state is MessageState.QUEUED]
-    new = None
-    if to_send:
-        new = NewDispatch(
-            id=dispatch,
-            run_id=run.id,
-            schedule_id=run.schedule_id,
-            lane=schedule_lane(run.schedule_id),
-            chunk=run.chunks,
-            revision=run.revision,
-            messages=len(to_send),
-            digest=digest_of_messages([message.id for message in to_send]),
-        )
-    return Chunk(run, through, is_last, [_in_dispatch(m, dispatch) for m in made], new)
+    to_send = [message.id for message in made if message.state is MessageState.QUEUED]
+    carried = {
+        dispatch_id(run.id, run.chunks + number): to_send[start : start + batch_size]
+        for number, start in enumerate(range(0, len(to_send), batch_size))
+    }
+    carrier = {message: dispatch for dispatch, ids in carried.items() for message in ids}
+    news = [_dispatch(run, dispatch, run.chunks + n, ids) for n, (dispatch, ids) in enumerate(carried.items())]
+    return Chunk(run, through, is_last, [replace(m, dispatch_id=carrier.get(m.id)) for m in made], news)
+
+
+def _dispatch(run: Run, id_: DispatchId, number: int, messages_: Sequence[MessageId]) -> NewDispatch:
+    return NewDispatch(
+        id=id_,
+        run_id=run.id,
+        schedule_id=run.schedule_id,
+        lane=schedule_lane(run.schedule_id),
+        chunk=number,
+        revision=run.revision,
+        messages=len(messages_),
+        digest=digest_of_messages(messages_),
+    )
 
 
 def _message(run: Run, recipient: Recipient, compiled: Compiled, suppressed: Mapping[str, str]) -> Message:
@@ -232,7 +246,3 @@ def _fitting(made: Sequence[Message]) -> list[Message]:
         return size <= CHUNK_BYTES
 
     return list(takewhile(fits, made)) or list(made[:1])
-
-
-def _in_dispatch(message: Message, dispatch: DispatchId) -> Message:
-    return replace(message, dispatch_id=dispatch) if message.state is MessageState.QUEUED else message

@@ -57,7 +57,6 @@ def record(
     tell_these(db, [claimed.id for claimed, _ in doubts])
     stale = _record_refusals(db, fences, refusals, delays=delays, now=now)
     tell_these(db, [claimed.id for claimed, _ in refusals])
-    finish_runs(db, [r.claimed.run_id for r in results], now=now)
     return stale
 
 
@@ -79,7 +78,8 @@ def record_accepted(db: Db, fences: Fences, accepted: Sequence[tuple[Claimed, Ac
 
 def tell_these(db: Db, ids: Sequence[DispatchId]) -> None:
     """Let the messages of these dispatches know what became of them, where they do not yet."""
-    _tell(db, dispatch_outcomes.to_tell_of(db, ids))
+    if ids:
+        _tell(db, dispatch_outcomes.to_tell_of(db, ids))
 
 
 def tell_left_over(db: Db) -> int:

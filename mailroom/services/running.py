@@ -67,7 +67,11 @@ def dispatch(db: Db, dispatch_id: DispatchId) -> Mapping[str, Any]:
     """
     found = dispatches.get(db, dispatch_id)
     account = found.get("account")
-    return {**found, "message_id": rfc_message_id(dispatch_id, account) if account else None}
+    return {
+        **found,
+        "trail": dispatches.steps_of(found),
+        "message_id": rfc_message_id(dispatch_id, account) if account else None,
+    }
 
 
 def cancel(db: Db, run_id: RunId) -> Run:

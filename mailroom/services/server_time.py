@@ -1,13 +1,14 @@
 """The one clock: MongoDB's. And whether this host's own clock agrees with it."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from mailroom.storage.database import Db
 from mailroom.storage.database import server_now as _ask
 
+_ASK_EVERY_S: Final = 0.25
 MOST_OFF: Final = timedelta(seconds=2)
 
 
@@ -27,6 +28,28 @@ class Reading:
     def trustworthy(self) -> bool:
         """False for a host that is more than two seconds off: it plans nothing."""
         return abs(self.host_ahead) <= MOST_OFF
+
+
+class Clocks:
+    """Both clocks, asked for a few times a second; between that, what has passed since on the monotonic clock is added.
+
+    That clock may stand still (a frozen machine) but never runs ahead: what is told is late at most, never early.
+    """
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+        self._reading: Reading | None = None
+        self._read_at = 0.0
+
+    def read(self) -> Reading:
+        """Raises Unavailable."""
+        passed_s = time.monotonic() - self._read_at
+        if self._reading is None or passed_s > _ASK_EVERY_S:
+            self._read_at = time.monotonic()
+            self._reading = read_clocks(self._db)
+            return self._reading
+        now = self._reading.now + timedelta(seconds=passed_s)
+        return replace(self._reading, now=now.replace(microsecond=now.microsecond // 1000 * 1000))
 
 
 def read_clocks(db: Db) -> Reading:

@@ -36,7 +36,7 @@ def story_of(db: Db, message_id: MessageId) -> Story:
     carrier = message.get("dispatch_id")
     while carrier is not None:
         dispatch = dispatches.get(db, DispatchId(carrier))
-        for step in dispatch["trail"]:
+        for step in dispatches.steps_of(dispatch):
             details = {name: value for name, value in step.items() if name not in ("at", "step")}
             steps.append(Step(step["at"], step["step"], DispatchId(carrier), details))
         carrier = dispatch.get("parent")

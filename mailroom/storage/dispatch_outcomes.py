@@ -26,27 +26,43 @@ def record_accepted(db: Db, accepted: Sequence[tuple[Claimed, Acceptance]], *, n
     """
     if not accepted:
         return []
-    facts = [(claimed, _facts(claimed, yes, now)) for claimed, yes in accepted]
-    # Nearly always the claim still stands, and this is its first acceptance.
-    first = [
-        UpdateOne(_own(claimed) | {"accepted": {"$exists": False}}, _to_accepted(entry, step))
-        for claimed, (entry, step) in facts
-    ]
-    if db.dispatches.bulk_write(first, ordered=False).matched_count == len(first):
+    entries = {claimed.id: _entry(claimed, yes, now) for claimed, yes in accepted}
+    if len(entries) == len(accepted) and _record_first(db, accepted, entries) == len(accepted):
         return []
-    return _record_oddly_accepted(db, facts)
+    return _record_oddly_accepted(db, [(claimed, _entry(claimed, yes, now)) for claimed, yes in accepted])
 
 
-def _record_oddly_accepted(db: Db, facts: Sequence[tuple[Claimed, tuple[Document, Document]]]) -> list[DispatchId]:
+def _record_first(
+    db: Db, accepted: Sequence[tuple[Claimed, Acceptance]], entries: Mapping[DispatchId, Document]
+) -> int:
+    """Nearly always the claim still stands, and this is its first acceptance: one statement for all of them.
+
+    Returns for how many it was so; the others are untouched.
+    """
+    ids = list(entries)
+    standing = {
+        "_id": {"$in": ids},
+        "state": DispatchState.SENDING,
+        "claim_id": {"$in": sorted({claimed.claim.id for claimed, _ in accepted})},
+        "accepted": {"$exists": False},
+    }
+    # Literals: what a provider says may look like an expression.
+    mine = {"$indexOfArray": [{"$literal": ids}, "$_id"]}
+    entry = {"$arrayElemAt": [{"$literal": list(entries.values())}, mine]}
+    to_accepted = [{"$set": {"state": DispatchState.ACCEPTED, "accepted": [entry]}}]
+    return db.dispatches.update_many(standing, to_accepted).matched_count
+
+
+def _record_oddly_accepted(db: Db, facts: Sequence[tuple[Claimed, Document]]) -> list[DispatchId]:
     """Acceptances of which some were told before, come late, or come a second time."""
     writes: list[UpdateOne] = []
-    for claimed, (entry, step) in facts:
+    for claimed, entry in facts:
         same = {name: entry[name] for name in ("provider_id", "provider", "attempt")}
         new = {"_id": claimed.id, "accepted": {"$not": {"$elemMatch": same}}}
         # What was split for a refusal stays split: its parts go on, and this is an alarm.
-        kept = {"$push": {"accepted": entry, "trail": step}}
-        writes.append(UpdateOne(new | {"state": DispatchState.SPLIT}, kept))
-        writes.append(UpdateOne(new, _to_accepted(entry, step)))
+        writes.append(UpdateOne(new | {"state": DispatchState.SPLIT}, {"$push": {"accepted": entry}}))
+        to_accepted = {"$set": {"state": DispatchState.ACCEPTED}, "$push": {"accepted": entry}}
+        writes.append(UpdateOne(new, to_accepted))
     db.dispatches.bulk_write(writes, ordered=True)
     query = {
         "_id": {"$in": [claimed.id for claimed, _ in facts]},
@@ -55,17 +71,9 @@ def _record_oddly_accepted(db: Db, facts: Sequence[tuple[Claimed, tuple[Document
     return [DispatchId(doc["_id"]) for doc in db.dispatches.find(query, {"_id": 1})]
 
 
-def _facts(claimed: Claimed, yes: Acceptance, now: datetime) -> tuple[Document, Document]:
-    entry = {"provider_id": yes.provider_id, "provider": yes.provider, "attempt": yes.attempt}
-    step = onto_trail(now, "accepted", sender=claimed.claim.sender, token=claimed.claim.token, **entry)
-    return {**entry, "at": now}, step
-
-
-def _to_accepted(entry: Document, step: Document) -> Document:
-    return {
-        "$set": {"state": DispatchState.ACCEPTED},
-        "$push": {"accepted": entry, "trail": step},
-    }
+def _entry(claimed: Claimed, yes: Acceptance, now: datetime) -> Document:
+    told = {"provider_id": yes.provider_id, "provider": yes.provider, "attempt": yes.attempt}
+    return {**told, "at": now, "sender": claimed.claim.sender, "token": claimed.claim.token}
 
 
 @guarded

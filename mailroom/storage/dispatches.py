@@ -12,17 +12,17 @@
                   of the newest claim; `memory` is Redis' identity at that time
     in_doubt_at, asked, used_a_try, resolved_by
                   see dispatch_doubts.py
-    accepted      list of {provider_id, provider, attempt, at}: facts; more than one is an alarm
+    accepted      list of {provider_id, provider, attempt, at, sender, token}: facts; more than one is an alarm
     reason, code  the last refusal, or why it is in doubt
     tell          true while its messages must still be told what became of it
     run_cancelled set by a cancel while it was in hand: it must not return to `pending`
-    trail         list of {at, step, ...}: the audit trail
+    trail         list of {at, step, ...}: the audit trail but for acceptances, which are facts of their own (steps_of)
 
 Decisions are conditional on the claim, in a transaction that checks the lane's token. Facts are always written.
 
-Indexes: `state, not_before, lane` finds work and what is in doubt; `lane, state, not_before` claims within a lane;
-`run_id, state` asks whether a run is through; `claim_id` reads a claim back; `tell` (partial) finds what messages
-must still be told; `crashes` (partial) finds what goes alone; `state, _id` pages the list.
+Indexes: `work` finds lanes with work, and what can be claimed, judged or asked about in one; `open_of_run` tells
+whether a run is through; `to_tell` finds what messages must still be told; `goes_alone` what was in hand at crashes;
+`listed` pages by state.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,17 +38,17 @@ from mailroom.storage.database import Db, Document, Session, guarded
 
 COLLECTION: Final = "dispatches"
 _MOST_STEPS: Final = 200
+# States of a dispatch that is not through. Most are, so the indexes of the daily work hold only these: an acceptance
+# then takes entries out and puts none in.
+_OPEN: Final[Document] = {"state": {"$in": sorted(OPEN)}}
+_LISTED: Final = sorted(set(DispatchState) - {DispatchState.PENDING, DispatchState.SENDING, DispatchState.ACCEPTED})
 INDEXES: Final[Sequence[IndexModel]] = (
-    IndexModel([("state", 1), ("not_before", 1), ("lane", 1)]),
-    IndexModel([("lane", 1), ("state", 1), ("not_before", 1)]),
-    IndexModel([("run_id", 1), ("state", 1)]),
-    IndexModel([("claim_id", 1)], partialFilterExpression={"state": "sending"}, name="claims"),
+    IndexModel([("lane", 1), ("state", 1), ("not_before", 1)], partialFilterExpression=_OPEN, name="work"),
+    IndexModel([("run_id", 1), ("state", 1)], partialFilterExpression=_OPEN, name="open_of_run"),
     IndexModel([("tell", 1)], partialFilterExpression={"tell": True}, name="to_tell"),
     IndexModel([("crashes", 1)], partialFilterExpression={"crashes": {"$gte": ALONE_AFTER_CRASHES}}, name="goes_alone"),
-    IndexModel([("state", 1), ("_id", 1)]),
+    IndexModel([("state", 1), ("_id", 1)], partialFilterExpression={"state": {"$in": _LISTED}}, name="listed"),
 )
-# A state that its lane's holder does something about, once `not_before` is over.
-_WANTED: Final = [DispatchState.PENDING, DispatchState.SENDING, DispatchState.IN_DOUBT]
 
 
 def add_many(db: Db, dispatches: Sequence[NewDispatch], *, now: datetime, session: Session) -> None:
@@ -57,21 +57,14 @@ def add_many(db: Db, dispatches: Sequence[NewDispatch], *, now: datetime, sessio
 
 
 @guarded
-def lanes_with_work(db: Db, *, now: datetime, limit: int) -> list[Lane]:
+def lanes_with_work(db: Db, *, now: datetime, limit: int, leave_out: Sequence[Lane]) -> list[Lane]:
     """Lanes with a dispatch that may be claimed now, with a doubt to ask about, or with one in `sending`, whose
     holder may be gone.
 
-    Each lane once, however many of its dispatches wait: a long campaign does not hide the lanes behind it.
+    Each lane once, however many of its dispatches wait: the index is walked from lane to lane.
     """
-    rows = db.dispatches.aggregate(
-        [
-            {"$match": {"state": {"$in": _WANTED}, "not_before": {"$lte": now}}},
-            # The index holds all that is asked for: no document is read.
-            {"$group": {"_id": "$lane", "since": {"$min": "$not_before"}}},
-            {"$sort": {"since": 1}},
-            {"$limit": limit},
-        ]
-    )
+    due = {"lane": {"$nin": list(leave_out)}, **_OPEN, "not_before": {"$lte": now}}
+    rows = db.dispatches.aggregate([{"$match": due}, {"$group": {"_id": "$lane"}}, {"$limit": limit}], hint="work")
     return [Lane(row["_id"]) for row in rows]
 
 
@@ -140,7 +133,9 @@ def as_claimed(doc: Mapping[str, Any], claim: Claim, provider: str, account: str
 @guarded
 def claimed(db: Db, claims: Mapping[ClaimId, Claim]) -> list[Claimed]:
     """What these claims got, read back after the commit."""
-    rows = db.dispatches.find({"claim_id": {"$in": list(claims)}, "state": DispatchState.SENDING}, {"trail": 0})
+    lanes = sorted({claim.lane for claim in claims.values()})
+    query = {"lane": {"$in": lanes}, "state": DispatchState.SENDING, "claim_id": {"$in": list(claims)}}
+    rows = db.dispatches.find(query, {"trail": 0})
     return [claimed_of(doc, claims[doc["claim_id"]]) for doc in rows]
 
 
@@ -154,14 +149,13 @@ def in_sending(db: Db, lanes: Sequence[Lane], *, leave_out: Sequence[ClaimId], l
 
 @guarded
 def runs_with_open(db: Db, runs: Sequence[RunId]) -> set[RunId]:
-    """Those of the runs that have a dispatch which is not through."""
-    rows = db.dispatches.aggregate(
-        [
-            {"$match": {"run_id": {"$in": list(runs)}, "state": {"$in": sorted(OPEN)}}},
-            {"$group": {"_id": "$run_id"}},
-        ]
+    """Those of the runs that have a dispatch which is not through. One is looked at for each run, however many wait."""
+    an_open_one: list[Document] = [{"$match": _OPEN}, {"$limit": 1}, {"$project": {"_id": 1}}]
+    found = {"from": COLLECTION, "localField": "_id", "foreignField": "run_id", "pipeline": an_open_one, "as": "open"}
+    rows = db.runs.aggregate(
+        [{"$match": {"_id": {"$in": list(runs)}}}, {"$project": {"_id": 1}}, {"$lookup": found}],
     )
-    return {row["_id"] for row in rows}
+    return {row["_id"] for row in rows if row["open"]}
 
 
 @guarded
@@ -179,6 +173,8 @@ def page(
 ) -> list[Mapping[str, Any]]:
     """Documents without their trails, in the order of their ids."""
     query: Document = {"_id": {"$gt": after}} if after else {}
+    if state in OPEN:
+        query["lane"] = {"$gt": ""}  # any: it leads to the index of what is open, which is sorted then
     if state:
         query["state"] = state
     if run_id:  # ids begin with their run's, so the primary index gives a run's dispatches in order
@@ -190,7 +186,8 @@ def page(
 def count_open(db: Db) -> dict[str, int]:
     """How many dispatches of all runs wait, are in hand, in doubt, or beyond knowing."""
     watched = [*sorted(OPEN), DispatchState.UNKNOWN]
-    return {state: db.dispatches.count_documents({"state": state}) for state in watched}
+    by_index: dict[str, Document] = {state: {"lane": {"$gt": ""}} if state in OPEN else {} for state in watched}
+    return {state: db.dispatches.count_documents({"state": state, **rest}) for state, rest in by_index.items()}
 
 
 @guarded
@@ -198,6 +195,12 @@ def count_by_state(db: Db, run_id: RunId) -> dict[str, int]:
     """How many of a run's dispatches are in each state."""
     rows = db.dispatches.aggregate([{"$match": {"run_id": run_id}}, {"$group": {"_id": "$state", "n": {"$sum": 1}}}])
     return {row["_id"]: row["n"] for row in rows}
+
+
+def steps_of(doc: Mapping[str, Any]) -> list[Document]:
+    """The whole audit trail in order: every step with its time and facts, acceptances among them."""
+    accepted = [{"step": "accepted", **entry} for entry in doc.get("accepted", ()) if not entry.get("by")]
+    return sorted([*doc["trail"], *accepted], key=lambda step: step["at"])
 
 
 def _step(at: datetime, step: str, **facts: Any) -> Document:

@@ -13,7 +13,7 @@
 Inserted by planning; state and facts are written by the senders' recorder and by the intake of events, each as a
 conditional update straight from MOVES.
 
-Indexes: `dispatch_id` to read and mark a dispatch's mails; `run_id, state, _id` for lists and reports of a run.
+Indexes: `dispatch_id` to read and mark a dispatch's mails; `run_id` for reports; `listed` for a run's mails in a state.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,9 +29,14 @@ from mailroom.domain.reports import Report
 from mailroom.storage.database import Db, Document, Session, guarded
 
 COLLECTION: Final = "messages"
+# States that few messages are in, and that people look for. The way of most, queued, sent, delivered, touches no index.
+_LISTED: Final = sorted(set(MessageState) - {MessageState.QUEUED, MessageState.SENT, MessageState.DELIVERED})
 INDEXES: Final[Sequence[IndexModel]] = (
     IndexModel([("dispatch_id", 1)]),
-    IndexModel([("run_id", 1), ("state", 1), ("_id", 1)]),
+    IndexModel([("run_id", 1)]),
+    IndexModel(
+        [("run_id", 1), ("state", 1), ("_id", 1)], partialFilterExpression={"state": {"$in": _LISTED}}, name="listed"
+    ),
 )
 
 
@@ -169,12 +174,11 @@ def opens_by_hour(db: Db, runs: Sequence[RunId]) -> list[tuple[datetime, int]]:
 @guarded
 def page(db: Db, run_id: RunId, *, state: MessageState | None, after: str, limit: int) -> list[Mapping[str, Any]]:
     """A run's messages as documents without their parts, in the order of their ids."""
-    query: Document = {"run_id": run_id, "_id": {"$gt": after}}
-    if state:
-        query["state"] = state
+    if state in _LISTED:
+        query: Document = {"run_id": run_id, "state": state, "_id": {"$gt": after}}
         return list(db.messages.find(query, {"parts": 0}).sort("_id", 1).limit(limit))
     # Ids begin with their run, so the primary index alone gives a run's messages in order.
-    by_id = {"_id": {"$gt": after or f"{run_id}/", "$lt": f"{run_id}0"}}
+    by_id: Document = {"_id": {"$gt": after or f"{run_id}/", "$lt": f"{run_id}0"}} | ({"state": state} if state else {})
     return list(db.messages.find(by_id, {"parts": 0}).sort("_id", 1).limit(limit))
 
 

@@ -105,18 +105,16 @@ def in_planning(db: Db, schedules: Sequence[ScheduleId], *, limit: int) -> list[
     return [_run(doc) for doc in rows]
 
 
-def advance(db: Db, steps: Sequence[tuple[Run, str, bool]], *, now: datetime, session: Session) -> bool:
-    """Move `planned_through` to a folded address and count the chunk (`True`: the last one), provided that each run is
-    still `planning` and stands where it was read. False if one does not."""
+def advance(db: Db, steps: Sequence[tuple[Run, str, int, bool]], *, now: datetime, session: Session) -> bool:
+    """Move `planned_through` to a folded address and count the new dispatches (`True`: these are the last), provided
+    that each run is still `planning` and stands where it was read. False if one does not."""
     writes = []
-    for run, through, is_last in steps:
+    for run, through, dispatches, is_last in steps:
         fields: Document = {"planned_through": through}
         if is_last:
             fields |= {"state": RunState.PLANNED, "planned_at": now}
         expected = {"_id": run.id, "state": RunState.PLANNING, "planned_through": run.planned_through}
-        writes.append(
-            UpdateOne(expected, {"$set": fields, "$inc": {"chunks": 0 if through == run.planned_through else 1}})
-        )
+        writes.append(UpdateOne(expected, {"$set": fields, "$inc": {"chunks": dispatches}}))
     return db.runs.bulk_write(writes, ordered=False, session=session).matched_count == len(writes)
 
 

@@ -36,7 +36,8 @@ def test_a_call_that_went_out_after_all_is_found_at_once_and_never_repeated(syst
 
     assert set(marks(system).values()) == {1}
     assert counts(system, run.id)["sent"] == 3
-    steps = [step["step"] for step in only_dispatch(system)["trail"]]
+    shown = running.dispatch(system.db, DispatchId(only_dispatch(system)["_id"]))
+    steps = [step["step"] for step in shown["trail"]]
     assert steps == ["planned", "claimed", "in_doubt", "accepted"]
 
 

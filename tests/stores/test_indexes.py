@@ -7,12 +7,22 @@ import pytest
 from pymongo.monitoring import CommandListener
 
 from mailroom.domain.dispatches import DispatchState
-from mailroom.domain.ids import ClaimId, Lane, RunId, ScheduleId
+from mailroom.domain.ids import ClaimId, Lane, MessageId, RunId, ScheduleId
 from mailroom.services import planning
-from mailroom.storage import dispatch_outcomes, dispatches, lanes, messages, runs, schedules
+from mailroom.storage import (
+    controls,
+    dispatch_doubts,
+    dispatch_outcomes,
+    dispatches,
+    events,
+    lanes,
+    messages,
+    runs,
+    schedules,
+)
 from mailroom.storage.database import Db, server_now, snapshot
 from tests.stores.test_scheduling import expand_all, hold
-from tests.support.builders import make_due, recipients, stored_schedule
+from tests.support.builders import a_claimed, make_due, recipients, stored_schedule
 
 ASKED = {
     "due schedules": lambda db, now: schedules.due(db, now=now, limit=10),
@@ -20,13 +30,20 @@ ASKED = {
     "runs in planning": lambda db, now: runs.schedules_in_planning(db, limit=10),
     "planned runs": lambda db, now: runs.planned_after(db, RunId(""), limit=10),
     "a schedule's runs": lambda db, now: runs.page(db, schedule_id=ScheduleId("s"), before=None, limit=10),
-    "lanes with work": lambda db, now: dispatches.lanes_with_work(db, now=now, limit=10),
+    "lanes with work": lambda db, now: dispatches.lanes_with_work(db, now=now, limit=10, leave_out=[]),
     "what can be claimed": lambda db, now: dispatches.claimable(db, [Lane("schedule/s")], now=now, limit=10),
-    "what a claim got": lambda db, now: dispatches.claimed(db, {ClaimId("c"): None}),
+    "what a claim got": lambda db, now: dispatches.claimed(db, {ClaimId("c"): a_claimed().claim}),
     "what is in sending": lambda db, now: dispatches.in_sending(db, [Lane("schedule/s")], leave_out=[], limit=10),
     "what is in doubt": lambda db, now: dispatches.page(
         db, state=DispatchState.IN_DOUBT, run_id=None, after="", limit=10
     ),
+    "what is unknown": lambda db, now: dispatches.page(
+        db, state=DispatchState.UNKNOWN, run_id=None, after="", limit=10
+    ),
+    "what is to be asked about": lambda db, now: dispatch_doubts.to_ask(db, [Lane("l")], now=now, limit=10),
+    "what goes alone": lambda db, now: dispatches.claimable_alone(db, [Lane("l")], now=now),
+    "a control": lambda db, now: controls.first_since(db, "mg.example.com", now),
+    "a mail's events": lambda db, now: events.of_message(db, MessageId("r/m")),
     "a run's dispatches": lambda db, now: dispatches.page(db, state=None, run_id=RunId("r"), after="", limit=10),
     "runs with open dispatches": lambda db, now: dispatches.runs_with_open(db, [RunId("r")]),
     "what is to be told": lambda db, now: dispatch_outcomes.to_tell(db, limit=10),

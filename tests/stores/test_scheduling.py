@@ -38,7 +38,7 @@ def runs_of(db: Db, id_: ScheduleId) -> list[Any]:
 
 
 def expand_all(db: Db, held: dict[ScheduleId, Token]) -> None:
-    while planning.expand(db, held, now=server_now(db)).moved:
+    while planning.expand(db, held, batch_size=1_000, now=server_now(db)).moved:
         pass
 
 
@@ -161,7 +161,7 @@ def test_planning_again_after_a_crash_continues_where_it_stopped(db: Db) -> None
     make_due(db, schedule, since=1.01 * HOUR)
     held = hold(db, schedule.id)
     planning.plan_due(db, held, now=server_now(db))
-    planning.expand(db, held, now=server_now(db))
+    planning.expand(db, held, batch_size=1_000, now=server_now(db))
 
     expand_all(db, hold(db, schedule.id, token=2))  # the next holder
 
@@ -197,7 +197,7 @@ def test_a_cancelled_run_gets_no_further_chunk_and_sends_nothing(db: Db) -> None
     make_due(db, schedule, since=1.01 * HOUR)
     held = hold(db, schedule.id)
     planning.plan_due(db, held, now=server_now(db))
-    planning.expand(db, held, now=server_now(db))
+    planning.expand(db, held, batch_size=1_000, now=server_now(db))
     (run,) = runs_of(db, schedule.id)
 
     running.cancel(db, run.id)
@@ -262,7 +262,7 @@ def test_a_schedule_that_cannot_be_planned_holds_up_no_other(db: Db, monkeypatch
     planning.plan_due(db, held, now=server_now(db))
     db.contents.update_one({"_id.schedule": bad.id}, {"$set": {"text": "{{ not valid"}})
 
-    done = planning.expand(db, held, now=server_now(db))
+    done = planning.expand(db, held, batch_size=1_000, now=server_now(db))
 
     assert (done.moved, done.broken) == ({good.id}, {bad.id})
     assert [doc["schedule_id"] for doc in db.dispatches.find()] == [good.id]

@@ -1,0 +1,115 @@
+"""The thread between claim and call: it crosses fences for what is ready, no sooner than there is room to call it.
+
+A dispatch that was claimed and not fenced goes back at once when its sender dies; one that was fenced is in doubt. So
+much may be claimed and made ready ahead, but little is fenced ahead. Step 3 of the protocol.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import copy_context
+from typing import Final
+
+import structlog
+
+from mailroom.coordination.fences import Fences
+from mailroom.domain.dispatches import Claimed
+from mailroom.domain.errors import Unavailable
+from mailroom.domain.outcomes import Accepted, InDoubt, Refusal, Refused
+from mailroom.services.claiming import cross_fences
+from mailroom.services.recording import Result
+from sender.callers import Callers, Ended, Job
+
+log = structlog.get_logger()
+# Fenced ahead of the calls, as a part of those in flight: what is called while a question to Redis is on its way.
+_AHEAD: Final = 4
+
+
+class Gate:
+    """Jobs are handed in ready; each ends as a call, or as a result without one."""
+
+    def __init__(
+        self,
+        fences: Fences,
+        callers: Callers,
+        *,
+        in_flight: int,
+        done: Callable[[Sequence[Ended]], None],
+        dropped: Callable[[Sequence[Job]], None],
+        forgotten: Callable[[], None],
+    ) -> None:
+        self._fences, self._callers = fences, callers
+        self._done, self._dropped, self._forgotten = done, dropped, forgotten
+        self._most = in_flight + max(1, in_flight // _AHEAD)
+        self._ready: deque[Job] = deque()
+        self._beyond = 0  # fenced and not yet ended
+        self._changed = threading.Condition()
+        self._ending = False
+        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="gate", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """False if the thread has died of a bug; this process must end."""
+        return self._thread.is_alive()
+
+    def hand_in(self, jobs: Iterable[Job]) -> None:
+        """Fence and call these as soon as there is room. Any thread may say so."""
+        with self._changed:
+            self._ready.extend(jobs)
+            self._changed.notify()
+
+    def ended(self, count: int) -> None:
+        """So many calls have ended: there is room for others."""
+        with self._changed:
+            self._beyond -= count
+            self._changed.notify()
+
+    def finish(self) -> None:
+        """Fence nothing more, and hand back what was not."""
+        with self._changed:
+            self._ending = True
+            self._changed.notify()
+        self._thread.join()
+        self._hand_back(list(self._ready), "its sender was told to stop")
+
+    def _run(self) -> None:
+        while jobs := self._next():
+            try:
+                self._cross({job.claimed: job for job in jobs})
+            except Exception as error:
+                if not isinstance(error, Unavailable):
+                    log.exception("gate_failed", count=len(jobs))
+                self.ended(len(jobs))
+                self._hand_back(jobs, f"the fence could not be crossed: {error}")
+
+    def _next(self) -> list[Job]:
+        """What there is room for, waited for; nothing at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ending or (self._ready and self._beyond < self._most))
+            if self._ending:
+                return []
+            jobs = [self._ready.popleft() for _ in range(min(len(self._ready), self._most - self._beyond))]
+            self._beyond += len(jobs)
+        return jobs
+
+    def _cross(self, jobs: dict[Claimed, Job]) -> None:
+        crossing = cross_fences(self._fences, list(jobs))
+        self._callers.start([jobs[claimed] for claimed in crossing.go])
+        self.ended(len(jobs) - len(crossing.go))
+        ended = [Result(c, Accepted(id_, attempt)) for c, attempt, id_ in crossing.accepted_before]
+        ended += [Result(c, InDoubt("its fence was crossed before")) for c in crossing.in_doubt]
+        ended += [Result(c, Refused(Refusal.RECIPIENT, "it was refused before")) for c in crossing.split_before]
+        ended += [
+            Result(c, Refused(Refusal.NOT_CALLED, "Redis changed between claim and call")) for c in crossing.forgotten
+        ]
+        if ended:
+            self._done([(jobs[result.claimed], result) for result in ended])
+        if crossing.stale:
+            self._dropped([jobs[claimed] for claimed in crossing.stale])
+        if crossing.forgotten:
+            self._forgotten()
+
+    def _hand_back(self, jobs: Sequence[Job], why: str) -> None:
+        if jobs:
+            self._done([(job, Result(job.claimed, Refused(Refusal.NOT_CALLED, why))) for job in jobs])
