@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cli import looking
+from cli.doctor import doctor
 from cli.logs import set_up_logs
 from config.settings import BadSettings, Settings, read_settings
 
@@ -99,6 +100,7 @@ main.add_command(looking.token)
 main.add_command(looking.schedules)
 main.add_command(looking.dispatches)
 main.add_command(looking.webhooks)
+main.add_command(doctor)
 
 if __name__ == "__main__":
     main()

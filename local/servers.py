@@ -169,8 +169,10 @@ class Servers:
 
     def _form_replica_set(self, client: MongoClient[dict[str, Any]]) -> None:
         member = {"_id": 0, "host": f"127.0.0.1:{self.ports.mongo}"}
+        # The only member waits for as long before it elects itself after a restart; by default that is ten seconds.
+        settings = {"electionTimeoutMillis": 1_000}
         try:
-            client.admin.command("replSetInitiate", {"_id": _REPLICA_SET, "members": [member]})
+            client.admin.command("replSetInitiate", {"_id": _REPLICA_SET, "members": [member], "settings": settings})
         except OperationFailure:
             # Data from an earlier start under another port: the set knows its one member by its old address.
             config = client.admin.command("replSetGetConfig")["config"]

@@ -6,6 +6,7 @@ from datetime import timedelta
 from config.settings import Sending, Settings
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.leases import Leases
+from mailroom.coordination.mirror import Mirror
 from mailroom.domain.doubts import Timing
 from mailroom.providers.base import Adapter
 from mailroom.providers.mailgun.sending import MailgunAdapter
@@ -37,6 +38,7 @@ class Back:
     db: Db
     leases: Leases
     fences: Fences
+    mirror: Mirror
     adapter: Adapter
     policy: Policy
 
@@ -44,11 +46,13 @@ class Back:
 def build_back(settings: Settings, *, sender: str) -> Back:
     """`sender` is this process's name, unique among all that run."""
     stores, sending = settings.stores, settings.sending
+    db = connect(stores.mongo_url, app="sender")
     return Back(
         settings=settings,
-        db=connect(stores.mongo_url, app="sender"),
+        db=db,
         leases=Leases(stores.etcd_urls, sender=sender, ttl_s=sending.lease_ttl_s),
         fences=Fences(stores.redis_url),
+        mirror=Mirror(stores.redis_url, of=db.name),
         adapter=build_adapter(settings, sending.providers[0]),
         policy=build_policy(sending),
     )

@@ -1,5 +1,6 @@
-"""The ticking duties of a sender, run by APScheduler: the lease's heartbeat, and the janitor's rounds."""
+"""The ticking duties of a sender, run by APScheduler: the lease's heartbeat, the janitor's rounds, the ledger."""
 
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -7,17 +8,22 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from mailroom.assembly import Back
 from mailroom.domain.errors import Unavailable
-from mailroom.services import housekeeping
+from mailroom.services import housekeeping, ledger
+from mailroom.services.server_time import server_now
 
 log = structlog.get_logger()
 _JANITOR_S: Final = 5.0
+_LEDGER_LOOK_S: Final = 60.0
+_LEDGER_EVERY: Final = timedelta(hours=1)
+_LEDGER_SPAN: Final = timedelta(hours=3)
 
 
 def start_duties(back: Back) -> BackgroundScheduler:
-    """Both duties, ticking; `shutdown()` ends them."""
+    """All duties, ticking; `shutdown()` ends them."""
     ticking = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
     ticking.add_job(keep_alive, "interval", [back], seconds=max(0.3, back.settings.sending.lease_ttl_s / 4))
     ticking.add_job(tidy, "interval", [back], seconds=_JANITOR_S, jitter=2)
+    ticking.add_job(balance, "interval", [back], seconds=_LEDGER_LOOK_S, jitter=20)
     ticking.start()
     return ticking
 
@@ -29,6 +35,20 @@ def keep_alive(back: Back) -> None:
             log.warning("lease_not_renewed")
     except Unavailable as error:
         log.warning("heartbeat_missed", error=str(error))
+
+
+def balance(back: Back) -> None:
+    """One sender an hour makes the ledger of the last hours, across MongoDB and Redis; the gauge shows it."""
+    try:
+        if not ledger.is_due(back.db, every=_LEDGER_EVERY):
+            return
+        made = ledger.check(back.db, since=server_now(back.db) - _LEDGER_SPAN, fences=back.fences)
+        ledger.keep(back.db, made)
+    except Unavailable as error:
+        log.warning("ledger_waits", error=str(error))
+        return
+    for wrong in made.imbalances[:20]:
+        log.error("ledger_does_not_balance", kind=wrong.kind, id=wrong.id, words=wrong.words)
 
 
 def tidy(back: Back) -> None:

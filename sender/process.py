@@ -165,4 +165,5 @@ class Sender:
         self._connections.close()
         self._back.leases.close()
         self._back.fences.close_client()
+        self._back.mirror.close()
         self._back.db.client.close()

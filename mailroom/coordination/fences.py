@@ -55,20 +55,20 @@ class Fences:
 
     def memory(self) -> str:
         """Redis' identity: it changes when Redis restarts, fails over, is replaced or emptied."""
-        with _answers(), self._redis.pipeline(transaction=True) as pipe:
+        with redis_answers(), self._redis.pipeline(transaction=True) as pipe:
             _ask_identity(pipe)
             return _identity(pipe.execute())
 
     def check_eviction(self) -> None:
         """Raises MisconfiguredStore if Redis may throw fences away when its memory is full."""
-        with _answers():
+        with redis_answers():
             memory: Any = self._redis.info("memory")
         if memory.get("maxmemory") and memory.get("maxmemory_policy") != "noeviction":
             raise MisconfiguredStore("Redis has a maxmemory-policy that throws keys away; it must be noeviction")
 
     def enter(self, tokens: Mapping[Lane, Token]) -> tuple[set[Lane], str]:
         """Bring tokens to their lanes. Returns the lanes that saw no higher one, and Redis' identity."""
-        with _answers(), self._redis.pipeline(transaction=True) as pipe:
+        with redis_answers(), self._redis.pipeline(transaction=True) as pipe:
             _ask_identity(pipe)
             for lane, token in tokens.items():
                 self._enter(keys=[_lane_key(lane)], args=[token, _TTL_MS], client=pipe)
@@ -77,7 +77,7 @@ class Fences:
 
     def cross(self, claims: Mapping[ClaimId, Sequence[Claimed]]) -> tuple[dict[DispatchId, Verdict], str]:
         """Cross the fences of claimed dispatches. Returns a verdict for each, and Redis' identity."""
-        with _answers(), self._redis.pipeline(transaction=True) as pipe:
+        with redis_answers(), self._redis.pipeline(transaction=True) as pipe:
             _ask_identity(pipe)
             for dispatches in claims.values():
                 claim = dispatches[0].claim
@@ -110,17 +110,17 @@ class Fences:
 
     def read(self, dispatches: Sequence[tuple[Lane, DispatchId]]) -> tuple[dict[DispatchId, Fence], str]:
         """The fences as they stand, and Redis' identity at that very moment."""
-        with _answers(), self._redis.pipeline(transaction=True) as pipe:
+        with redis_answers(), self._redis.pipeline(transaction=True) as pipe:
             _ask_identity(pipe)
             for lane, dispatch in dispatches:
                 pipe.hgetall(_fence_key(lane, dispatch))
             answers = pipe.execute()
-        fences = {dispatch: _fence(found) for (_, dispatch), found in zip(dispatches, answers[_HEAD:], strict=True)}
+        fences = {dispatch: fence_of(found) for (_, dispatch), found in zip(dispatches, answers[_HEAD:], strict=True)}
         return fences, _identity(answers)
 
     def seen_token(self, lane: Lane) -> int:
         """The highest token this lane has seen, 0 if none: for tests and `doctor`."""
-        with _answers():
+        with redis_answers():
             return int(self._redis.get(_lane_key(lane)) or 0)
 
     def _for_each_lane(self, script: Any, said: Sequence[tuple[Claimed, list[Any]]]) -> list[Any]:
@@ -128,7 +128,7 @@ class Fences:
         by_lane: dict[Lane, list[int]] = {}
         for place, (claimed, _) in enumerate(said):
             by_lane.setdefault(claimed.claim.lane, []).append(place)
-        with _answers(), self._redis.pipeline(transaction=False) as pipe:
+        with redis_answers(), self._redis.pipeline(transaction=False) as pipe:
             for lane, places in by_lane.items():
                 keys = [_fence_key(lane, said[place][0].id) for place in places]
                 words = [_TTL_MS, *(word for place in places for word in said[place][1])]
@@ -178,7 +178,8 @@ def _verdict(word: str) -> Verdict:
     return Verdict(go=word == "go", stale=word == "stale", split=word == "split")
 
 
-def _fence(found: Mapping[str, str]) -> Fence:
+def fence_of(found: Mapping[str, str]) -> Fence:
+    """A fence as its hash shows it."""
     if not found:
         return Fence(FenceState.NONE)
     return Fence(
@@ -195,7 +196,8 @@ def _source(name: str) -> str:
 
 
 @contextlib.contextmanager
-def _answers() -> Iterator[None]:
+def redis_answers() -> Iterator[None]:
+    """Says Unavailable where Redis does not answer."""
     try:
         yield
     except RedisError as error:

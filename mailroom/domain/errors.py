@@ -11,6 +11,7 @@ MailroomError
 ├── StaleEdit               the version that the caller saw is no longer the current one
 ├── AccessRefused           no token, a wrong or expired one, or one without the scope
 ├── StaleToken              a newer holder has taken the lane: stop work on it
+├── StoreRestored           a store was put back to an older copy: nothing is decided until it is put right
 ├── MisconfiguredStore      a server's own settings would break a promise: a sender does not start
 └── Unavailable             a server we need is away; the same call may succeed later
 """
@@ -118,6 +119,10 @@ class StaleToken(MailroomError):
     def __init__(self, lane: str, token: int) -> None:
         self.lane, self.token = lane, token
         super().__init__(f"token {token} of {lane} is not the highest")
+
+
+class StoreRestored(MailroomError):
+    """MongoDB was put back to an older copy; senders hold until `mailroom doctor --after-restore`."""
 
 
 class MisconfiguredStore(MailroomError):

@@ -8,7 +8,7 @@ was away for a day gets one mail, not twenty-four.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import islice
+from itertools import groupby, islice
 from typing import Final
 
 from mailroom.domain.recurrence.upcoming import next_after, upcoming
@@ -46,8 +46,13 @@ class Decisions:
     next_run_at: datetime | None
 
 
-def decide(schedule: Schedule, now: datetime, *, step: int = STEP) -> Decisions | None:
-    """Decide the instants in (decided_through, now]; None when none is due."""
+def decide(
+    schedule: Schedule, now: datetime, *, step: int = STEP, replay: tuple[datetime, datetime] | None = None
+) -> Decisions | None:
+    """Decide the instants in (decided_through, now]; None when none is due.
+
+    Instants within `replay` count as on time: they had their runs, which an older copy of the store forgot.
+    """
     rule, decided = schedule.recurrence, schedule.decided
     coming = upcoming(rule, schedule.decided_through, decided=decided)
     instants: list[datetime] = []
@@ -60,8 +65,8 @@ def decide(schedule: Schedule, now: datetime, *, step: int = STEP) -> Decisions 
     if not instants:
         return None
     more_are_due = following is not None and following <= now
-    due, skipped = _by_misfire_rule(schedule, instants, now, more_are_due=more_are_due)
-    return Decisions(tuple(due), _ranges(skipped), instants[-1], decided + len(instants), following)
+    due, skipped = _by_misfire_rule(schedule, instants, now, replay, more_are_due=more_are_due)
+    return Decisions(tuple(due), _ranges(instants, skipped), instants[-1], decided + len(instants), following)
 
 
 def skip_through(schedule: Schedule, end: datetime, reason: SkipReason, *, most: int = 10_000) -> Decisions:
@@ -82,11 +87,17 @@ def skip_through(schedule: Schedule, end: datetime, reason: SkipReason, *, most:
 
 
 def _by_misfire_rule(
-    schedule: Schedule, instants: list[datetime], now: datetime, *, more_are_due: bool
+    schedule: Schedule,
+    instants: list[datetime],
+    now: datetime,
+    replay: tuple[datetime, datetime] | None,
+    *,
+    more_are_due: bool,
 ) -> tuple[list[datetime], list[datetime]]:
     on_time_since = now - timedelta(seconds=schedule.misfire.grace_s)
-    missed = [at for at in instants if at < on_time_since]
-    on_time = [at for at in instants if at >= on_time_since]
+    since, through = replay or (now, now)
+    on_time = [at for at in instants if at >= on_time_since or since <= at <= through]
+    missed = [at for at in instants if at not in on_time]
     match schedule.misfire.policy:
         case MisfirePolicy.RUN_ALL:
             return instants, []
@@ -98,8 +109,7 @@ def _by_misfire_rule(
             return on_time, missed
 
 
-def _ranges(skipped: list[datetime]) -> tuple[Skipped, ...]:
-    """Missed instants always come first and in a row, so they make one range."""
-    if not skipped:
-        return ()
-    return (Skipped(skipped[0], skipped[-1], len(skipped), SkipReason.MISSED),)
+def _ranges(instants: list[datetime], skipped: list[datetime]) -> tuple[Skipped, ...]:
+    """Skipped instants in a row make one range."""
+    runs = [list(group) for is_skipped, group in groupby(instants, key=set(skipped).__contains__) if is_skipped]
+    return tuple(Skipped(run[0], run[-1], len(run), SkipReason.MISSED) for run in runs)

@@ -2,8 +2,9 @@
 differently. `build` and `read` are pure; only the connection touches the wire.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from mailroom.domain.doubts import Traces
@@ -70,6 +71,10 @@ class Adapter(Protocol):
 
         Raises Unavailable for anything but a whole and well-formed answer.
         """
+        ...
+
+    def accepted_since(self, account: str, since: datetime) -> Iterator[tuple[DispatchId, str]]:
+        """All that the vendor's log shows as accepted of ours: each dispatch with a recipient. Raises Unavailable."""
         ...
 
     def make_control(self, account: str) -> str:

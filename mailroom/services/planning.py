@@ -17,7 +17,7 @@ from mailroom.domain import planning
 from mailroom.domain.audiences import Recipient
 from mailroom.domain.content import CannotRender, Compiled, compile_content
 from mailroom.domain.dispatches import NewDispatch
-from mailroom.domain.errors import StaleToken, Unavailable
+from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
 from mailroom.domain.ids import (
     AudienceId,
     DispatchId,
@@ -35,7 +35,7 @@ from mailroom.domain.messages import Message, MessageState
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Content, Schedule
 from mailroom.services.deciding import runs_for
-from mailroom.storage import audiences, contents, dispatches, lanes, messages, runs, schedules, suppressions
+from mailroom.storage import audiences, cluster, contents, dispatches, lanes, messages, runs, schedules, suppressions
 from mailroom.storage.database import Db, Session, in_transaction
 
 log = structlog.get_logger()
@@ -69,7 +69,7 @@ def _all_or_each(items: Sequence[tuple[ScheduleId, T]], store: Callable[[Sequenc
         return Progress()
     try:
         store([item for _, item in items])
-    except (StaleToken, Unavailable):
+    except (StaleToken, StoreRestored, Unavailable):
         raise
     except _MovedMeanwhile:
         if len(items) == 1:
@@ -83,17 +83,22 @@ def _all_or_each(items: Sequence[tuple[ScheduleId, T]], store: Callable[[Sequenc
     return reduce(Progress.__add__, (_all_or_each([one], store) for one in items))
 
 
-def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, now: datetime) -> Progress:
-    """Decide the due instants of some of the held schedules. Raises StaleToken, Unavailable."""
+def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: datetime) -> Progress:
+    """Decide the due instants of some of the held schedules, provided that MongoDB is not an older copy than one that
+    had reached this mark. Raises StaleToken, StoreRestored, Unavailable."""
     due = schedules.due_among(db, list(held), now=now, limit=SCHEDULES_A_STEP)
     if not due:
         return Progress()
+    replay = cluster.replay(db)
     histories = contents.histories(db, [schedule.id for schedule in due])
 
     def store(batch: Sequence[Schedule]) -> None:
-        decided = [(schedule, decisions) for schedule in batch if (decisions := planning.decide(schedule, now))]
+        decided = [
+            (schedule, decisions) for schedule in batch if (decisions := planning.decide(schedule, now, replay=replay))
+        ]
 
         def work(session: Session) -> None:
+            cluster.require_mark(db, mark, session)
             lanes.touch(db, {schedule_lane(s.id): held[s.id] for s, _ in decided}, session)
             if not schedules.move_on(db, decided, now=now, session=session):
                 raise _MovedMeanwhile

@@ -1,8 +1,10 @@
 """What operators watch: is the store there, and how many things are in which state."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
-from mailroom.storage import database, dispatches, schedules
+from mailroom.storage import cluster, database, dispatches, schedules
 from mailroom.storage.database import Db, server_now
 
 
@@ -14,6 +16,21 @@ def check_store(db: Db) -> None:
 def transaction_lifetime_s(db: Db) -> int | None:
     """For how long a killed sender's open transaction keeps its lanes locked; None where MongoDB does not tell us."""
     return database.transaction_lifetime_s(db)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether senders hold because MongoDB is an older copy, and how the newest ledger came out."""
+
+    held: bool
+    ledger_at: datetime | None
+    ledger_wrong: int
+
+
+def standing(db: Db) -> Standing:
+    """Raises Unavailable."""
+    newest = cluster.newest_ledger(db)
+    return Standing(cluster.is_held(db), newest[0] if newest else None, newest[1] if newest else 0)
 
 
 def counts(db: Db) -> dict[str, Mapping[str, int]]:

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from pymongo import UpdateOne
 
-from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState
+from mailroom.domain.dispatches import OPEN, Acceptance, Claimed, DispatchState, Fence
 from mailroom.domain.ids import DispatchId, RunId
-from mailroom.storage.database import Db, Document, Session, guarded
+from mailroom.storage.database import Db, Document, Session, guarded, server_now
 from mailroom.storage.dispatches import onto_trail
 
 
@@ -74,6 +74,31 @@ def _record_oddly_accepted(db: Db, facts: Sequence[tuple[Claimed, Document]]) ->
 def _entry(claimed: Claimed, yes: Acceptance, now: datetime) -> Document:
     told = {"provider_id": yes.provider_id, "provider": yes.provider, "attempt": yes.attempt}
     return {**told, "at": now, "sender": claimed.claim.sender, "token": claimed.claim.token}
+
+
+@guarded
+def replay_accepted(db: Db, fences: Sequence[tuple[DispatchId, Fence]]) -> tuple[int, int]:
+    """Acceptances that fences remember and this database may have forgotten. Returns how many were written, and how
+    many of the dispatches there are."""
+    if not fences:
+        return 0, 0
+    now = server_now(db)
+    writes = []
+    for id_, fence in fences:
+        entry = {"provider_id": fence.provider_id, "provider": "", "attempt": fence.attempt, "at": now}
+        step = onto_trail(now, "replayed", attempt=fence.attempt, reason="its fence says that it was accepted")
+        writes.append(
+            UpdateOne(
+                {"_id": id_, "digest": fence.digest, "accepted": {"$exists": False}, "state": {"$in": sorted(OPEN)}},
+                {
+                    "$set": {"state": DispatchState.ACCEPTED, "tell": True},
+                    "$max": {"attempt": fence.attempt},
+                    "$push": {"accepted": entry, "trail": step},
+                },
+            )
+        )
+    changed = db.dispatches.bulk_write(writes, ordered=False).modified_count
+    return changed, db.dispatches.count_documents({"_id": {"$in": [id_ for id_, _ in fences]}})
 
 
 @guarded

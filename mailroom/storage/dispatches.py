@@ -25,7 +25,7 @@ whether a run is through; `to_tell` finds what messages must still be told; `goe
 `listed` pages by state.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -180,6 +180,24 @@ def page(
     if run_id:  # ids begin with their run's, so the primary index gives a run's dispatches in order
         query["_id"] = {"$gt": after or f"{run_id}-d", "$lt": f"{run_id}-e"}
     return list(db.dispatches.find(query, {"trail": 0}).sort("_id", 1).limit(limit))
+
+
+def of_run(db: Db, run_id: RunId) -> Iterator[list[Mapping[str, Any]]]:
+    """All dispatches of a run without their trails, some at a time."""
+    after = ""
+    while some := page(db, state=None, run_id=run_id, after=after, limit=1_000):
+        yield some
+        after = some[-1]["_id"]
+
+
+@guarded
+def existing(db: Db, ids: Sequence[DispatchId]) -> set[DispatchId]:
+    """Which of these dispatches are ours."""
+    found: set[DispatchId] = set()
+    for start in range(0, len(ids), 10_000):
+        some = {"_id": {"$in": list(ids[start : start + 10_000])}}
+        found |= {DispatchId(doc["_id"]) for doc in db.dispatches.find(some, {"_id": 1})}
+    return found
 
 
 @guarded

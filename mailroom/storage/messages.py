@@ -17,6 +17,7 @@ Indexes: `dispatch_id` to read and mark a dispatch's mails; `run_id` for reports
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -107,6 +108,23 @@ def addresses_of(db: Db, dispatches: Sequence[DispatchId]) -> dict[DispatchId, d
     for doc in db.messages.find({"dispatch_id": {"$in": list(dispatches)}}, {"dispatch_id": 1, "address": 1}):
         found[doc["dispatch_id"]][doc["_id"]] = doc["address"]
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """How many mails name a dispatch, and how many of them wait for what becomes of it."""
+
+    mails: int
+    waiting: int
+
+
+@guarded
+def carried_by(db: Db, run_id: RunId) -> dict[DispatchId | None, Carried]:
+    """A run's mails, counted by the dispatch that each names; None for those that never get one."""
+    waiting = {"$in": ["$state", [MessageState.QUEUED, MessageState.IN_DOUBT]]}
+    counts = {"mails": {"$sum": 1}, "waiting": {"$sum": {"$cond": [waiting, 1, 0]}}}
+    rows = db.messages.aggregate([{"$match": {"run_id": run_id}}, {"$group": {"_id": "$dispatch_id", **counts}}])
+    return {row["_id"]: Carried(row["mails"], row["waiting"]) for row in rows}
 
 
 def existing(db: Db, ids: Sequence[MessageId], *, session: Session) -> set[MessageId]:

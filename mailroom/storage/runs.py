@@ -13,7 +13,7 @@ Indexes: `schedule_id, due_at, _id` for a schedule's runs; `due_at, _id` for all
 for what is to be planned or finished.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -34,6 +34,7 @@ INDEXES: Final[Sequence[IndexModel]] = (
         name="open_runs",
         partialFilterExpression={"state": {"$in": sorted(OPEN)}},
     ),
+    IndexModel([("created_at", 1)]),
     IndexModel([("state", 1), ("_id", 1)], name="planned", partialFilterExpression={"state": RunState.PLANNED}),
 )
 
@@ -126,6 +127,27 @@ def finish(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
         {"$set": {"state": RunState.FINISHED, "finished_at": now}},
     )
     return done.modified_count
+
+
+def created_between(db: Db, since: datetime, until: datetime) -> Iterator[Run]:
+    """Runs and recorded decisions not to run that were made in this time, oldest first."""
+    for doc in db.runs.find({"created_at": {"$gte": since, "$lt": until}}).sort("created_at", 1):
+        yield _run(doc)
+
+
+@guarded
+def decided_instants(
+    db: Db, schedule_id: ScheduleId, first: datetime, last: datetime
+) -> list[tuple[datetime, datetime]]:
+    """Ranges of due instants, most of one instant, for which there is a run or a recorded decision."""
+    query = {"schedule_id": schedule_id, "due_at": {"$lte": last}, "kind": RunKind.DUE}
+    found: list[tuple[datetime, datetime]] = []
+    for doc in db.runs.find(query, {"due_at": 1, "due_through": 1}).sort([("due_at", -1), ("_id", -1)]):
+        through: datetime = doc.get("due_through") or doc["due_at"]
+        if through < first:
+            break
+        found.append((doc["due_at"], through))
+    return found
 
 
 def reopen(db: Db, run_id: RunId, *, session: Session) -> None:

@@ -18,7 +18,7 @@ in one transaction with the lane's token).
 Indexes: `state, next_run_at` finds what is due; `created_at, _id` pages the list.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -76,6 +76,12 @@ def page(db: Db, *, state: ScheduleState | None, before: tuple[datetime, str] | 
         query["$or"] = [{"created_at": {"$lt": created_at}}, {"created_at": created_at, "_id": {"$lt": last}}]
     rows = db.schedules.find(query).sort([("created_at", DESCENDING), ("_id", DESCENDING)]).limit(limit)
     return [_schedule(doc) for doc in rows]
+
+
+def everyone(db: Db) -> Iterator[Schedule]:
+    """Every schedule, whatever its state."""
+    for doc in db.schedules.find():
+        yield _schedule(doc)
 
 
 @guarded

@@ -1,5 +1,6 @@
 """Health, readiness, metrics, and the documents."""
 
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, request
@@ -33,7 +34,18 @@ def metrics() -> Response:
         gauge = Gauge(f"mailroom_{noun}", shapes[noun], ["state"], registry=registry)
         for state, count in counts.items():
             gauge.labels(state).set(count)
+    standing = watching.standing(front().db)
+    for name, words, value in (
+        ("held", "1 while senders hold because MongoDB is an older copy", float(standing.held)),
+        ("ledger_imbalances", "Things that did not balance in the newest ledger", float(standing.ledger_wrong)),
+        ("ledger_time_seconds", "When the newest ledger was made", _epoch(standing.ledger_at)),
+    ):
+        Gauge(f"mailroom_{name}", words, registry=registry).set(value)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _epoch(moment: datetime | None) -> float:
+    return moment.timestamp() if moment else 0.0
 
 
 @blueprint.get("/docs")

@@ -22,7 +22,7 @@ def run(db: Db) -> RunId:
     schedule = stored_schedule(db, recipients=recipients(5))
     make_due(db, schedule, since=timedelta(minutes=61))
     held = hold(db, schedule.id)
-    planning.plan_due(db, held, now=server_now(db))
+    planning.plan_due(db, held, mark=0, now=server_now(db))
     expand_all(db, held)
     return running.page(db, schedule_id=schedule.id, before=None, limit=1)[0].id
 

@@ -80,7 +80,7 @@ def test_the_query_for(asked: str, db: Db) -> None:
     schedule = stored_schedule(db, recipients=recipients(50))
     make_due(db, schedule, since=timedelta(minutes=61))
     held = hold(db, schedule.id)
-    planning.plan_due(db, held, now=server_now(db))
+    planning.plan_due(db, held, mark=0, now=server_now(db))
     expand_all(db, held)
     listener = Listener()
     heard = db.client.__class__(

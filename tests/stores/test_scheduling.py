@@ -88,7 +88,7 @@ def test_content_is_that_of_the_due_instant_not_of_the_moment_of_planning(db: Db
     held = hold(db, schedule.id)
 
     changing.edit(db, schedule.id, {"subject": "New"}, seen_version=None)
-    planning.plan_due(db, held, now=server_now(db) + HOUR)
+    planning.plan_due(db, held, mark=0, now=server_now(db) + HOUR)
 
     assert [run.revision for run in runs_of(db, schedule.id)] == [1, 2]
 
@@ -139,7 +139,7 @@ def test_what_is_archived_runs_no_more(db: Db) -> None:
     changing.archive(db, schedule.id)
     make_due(db, schedule, since=2 * HOUR)
 
-    done = planning.plan_due(db, hold(db, schedule.id), now=server_now(db))
+    done = planning.plan_due(db, hold(db, schedule.id), mark=0, now=server_now(db))
 
     assert not done.moved
     with pytest.raises(ScheduleEnded):
@@ -153,14 +153,14 @@ def test_a_paused_schedule_plans_no_run(db: Db) -> None:
     changing.pause(db, schedule.id)
     make_due(db, schedule, since=2 * HOUR)
 
-    assert not planning.plan_due(db, hold(db, schedule.id), now=server_now(db)).moved
+    assert not planning.plan_due(db, hold(db, schedule.id), mark=0, now=server_now(db)).moved
 
 
 def test_planning_again_after_a_crash_continues_where_it_stopped(db: Db) -> None:
     schedule = stored_schedule(db, recipients=recipients(2_500))
     make_due(db, schedule, since=1.01 * HOUR)
     held = hold(db, schedule.id)
-    planning.plan_due(db, held, now=server_now(db))
+    planning.plan_due(db, held, mark=0, now=server_now(db))
     planning.expand(db, held, batch_size=1_000, now=server_now(db))
 
     expand_all(db, hold(db, schedule.id, token=2))  # the next holder
@@ -178,7 +178,7 @@ def test_a_holder_that_was_overtaken_plans_nothing(db: Db) -> None:
     hold(db, schedule.id, token=2)
 
     with pytest.raises(StaleToken):
-        planning.plan_due(db, old, now=server_now(db))
+        planning.plan_due(db, old, mark=0, now=server_now(db))
 
     assert runs_of(db, schedule.id) == []
 
@@ -196,7 +196,7 @@ def test_a_cancelled_run_gets_no_further_chunk_and_sends_nothing(db: Db) -> None
     schedule = stored_schedule(db, recipients=recipients(2_500))
     make_due(db, schedule, since=1.01 * HOUR)
     held = hold(db, schedule.id)
-    planning.plan_due(db, held, now=server_now(db))
+    planning.plan_due(db, held, mark=0, now=server_now(db))
     planning.expand(db, held, batch_size=1_000, now=server_now(db))
     (run,) = runs_of(db, schedule.id)
 
@@ -215,7 +215,7 @@ def test_a_recipient_whose_mail_cannot_be_rendered_does_not_sink_the_others(db: 
     make_due(db, schedule, since=1.01 * HOUR)
     held = hold(db, schedule.id)
 
-    planning.plan_due(db, held, now=server_now(db))
+    planning.plan_due(db, held, mark=0, now=server_now(db))
     expand_all(db, held)
 
     states = {m["address"]: (m["state"], m.get("reason", "")) for m in db.messages.find()}
@@ -229,7 +229,7 @@ def test_a_suppressed_address_gets_nothing(db: Db) -> None:
     make_due(db, schedule, since=1.01 * HOUR)
     held = hold(db, schedule.id)
 
-    planning.plan_due(db, held, now=server_now(db))
+    planning.plan_due(db, held, mark=0, now=server_now(db))
     expand_all(db, held)
 
     states = {m["address"]: m["state"] for m in db.messages.find()}
@@ -244,7 +244,7 @@ def test_every_due_instant_gives_one_run_however_many_plan_at_once(db: Db) -> No
     held = hold(db, *ids)
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: planning.plan_due(db, held, now=server_now(db)), range(8)))
+        list(pool.map(lambda _: planning.plan_due(db, held, mark=0, now=server_now(db)), range(8)))
 
     assert db.runs.count_documents({}) == 20
 
@@ -259,7 +259,7 @@ def test_a_schedule_that_cannot_be_planned_holds_up_no_other(db: Db, monkeypatch
     for schedule in (good, bad):
         make_due(db, schedule, since=1.01 * HOUR)
     held = hold(db, good.id, bad.id)
-    planning.plan_due(db, held, now=server_now(db))
+    planning.plan_due(db, held, mark=0, now=server_now(db))
     db.contents.update_one({"_id.schedule": bad.id}, {"$set": {"text": "{{ not valid"}})
 
     done = planning.expand(db, held, batch_size=1_000, now=server_now(db))
@@ -277,7 +277,7 @@ def test_a_new_rule_after_a_skipped_run_forgets_no_instant(db: Db) -> None:
 
     assert after.next_run_at is not None
     assert after.next_run_at - after.decided_through <= HOUR
-    assert planning.plan_due(db, hold(db, schedule.id), now=after.next_run_at).moved == {schedule.id}
+    assert planning.plan_due(db, hold(db, schedule.id), mark=0, now=after.next_run_at).moved == {schedule.id}
 
 
 def test_changing_the_rule_of_a_paused_schedule_records_the_instants_of_the_pause(db: Db) -> None:
@@ -308,7 +308,7 @@ def test_a_run_that_is_through_is_finished_by_the_janitor_when_nobody_else_came_
     db.suppressions.insert_one({"_id": "bo@example.org", "reason": "complained"})
     make_due(db, schedule, since=1.01 * HOUR)
     held = hold(db, schedule.id)
-    planning.plan_due(db, held, now=server_now(db))
+    planning.plan_due(db, held, mark=0, now=server_now(db))
     expand_all(db, held)
 
     housekeeping.tidy(db)

@@ -6,6 +6,7 @@ without items is the end; entries become visible late and out of order; the log 
 
 import secrets
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import requests
@@ -19,6 +20,7 @@ from mailroom.providers.base import Answer
 _TIMEOUT_S: Final = 15
 _PAGE: Final = 300
 _MOST_PAGES: Final = 200
+_MOST_PAGES_OF_ALL: Final = 100_000
 
 
 def ask(base_url: str, api_key: str, account: str, dispatches: Sequence[DispatchId], control: str | None) -> Answer:
@@ -28,7 +30,8 @@ def ask(base_url: str, api_key: str, account: str, dispatches: Sequence[Dispatch
     seen: dict[DispatchId, set[str]] = {dispatch: set() for dispatch in dispatches}
     accepted: dict[DispatchId, dict[int, str]] = {dispatch: {} for dispatch in dispatches}
     control_seen = False
-    for event in _events(base_url, api_key, account, wanted):
+    query = {"message-id": " OR ".join(f'"{message_id}"' for message_id in wanted), "limit": str(_PAGE)}
+    for event in _events(base_url, api_key, account, query, most_pages=_MOST_PAGES):
         message_id = _message_id(event)
         control_seen = control_seen or (control is not None and message_id == control)
         dispatch = named.get(message_id)
@@ -39,6 +42,16 @@ def ask(base_url: str, api_key: str, account: str, dispatches: Sequence[Dispatch
         accepted[dispatch][_attempt(event)] = message_id
     traces = {dispatch: Traces(frozenset(seen[dispatch]), accepted[dispatch]) for dispatch in dispatches}
     return Answer(traces, control_seen)
+
+
+def accepted_since(base_url: str, api_key: str, account: str, since: datetime) -> Iterator[tuple[DispatchId, str]]:
+    """Each dispatch of ours with a recipient, as the log shows it as accepted. Raises Unavailable."""
+    query = {"event": "accepted", "begin": f"{since.timestamp():.0f}", "ascending": "yes", "limit": str(_PAGE)}
+    for event in _events(base_url, api_key, account, query, most_pages=_MOST_PAGES_OF_ALL):
+        variables, recipient = event.get("user-variables"), event.get("recipient")
+        dispatch = variables.get("dispatch") if isinstance(variables, dict) else None
+        if isinstance(dispatch, str) and isinstance(recipient, str):
+            yield DispatchId(dispatch), recipient
 
 
 def make_control(base_url: str, api_key: str, account: str) -> str:
@@ -68,25 +81,23 @@ def make_control(base_url: str, api_key: str, account: str) -> str:
     return message_id
 
 
-def _events(base_url: str, api_key: str, account: str, message_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
-    url = f"{base_url}/v3/{account}/events"
-    query: dict[str, str] | None = {
-        "message-id": " OR ".join(f'"{message_id}"' for message_id in message_ids),
-        "limit": str(_PAGE),
-    }
-    for _ in range(_MOST_PAGES):
-        items, following = _page(url, query, api_key)
+def _events(
+    base_url: str, api_key: str, account: str, query: dict[str, str], *, most_pages: int
+) -> Iterator[dict[str, Any]]:
+    url, asked = f"{base_url}/v3/{account}/events", query
+    for _ in range(most_pages):
+        items, following = _page(url, asked, api_key)
         if not items:
             return
         yield from items
         # Our key goes along: only to where it belongs.
         if not following.startswith(f"{base_url}/"):
             raise Unavailable("Mailgun's next page leads elsewhere")
-        url, query = following, None
-    raise Unavailable(f"Mailgun's log has no end after {_MOST_PAGES} pages")
+        url, asked = following, {}
+    raise Unavailable(f"Mailgun's log has no end after {most_pages} pages")
 
 
-def _page(url: str, query: dict[str, str] | None, api_key: str) -> tuple[list[dict[str, Any]], str]:
+def _page(url: str, query: dict[str, str], api_key: str) -> tuple[list[dict[str, Any]], str]:
     try:
         answer = requests.get(url, params=query, auth=("api", api_key), timeout=_TIMEOUT_S, allow_redirects=False)
         answer.raise_for_status()

@@ -8,6 +8,7 @@ import base64
 import json
 import secrets
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
@@ -18,7 +19,7 @@ from mailroom.domain.outcomes import Outcome
 from mailroom.domain.schedules import Content
 from mailroom.providers.base import Answer, Batch, Request
 from mailroom.providers.connection import LiveConnection, Reply
-from mailroom.providers.mailgun.asking import ask, make_control
+from mailroom.providers.mailgun.asking import accepted_since, ask, make_control
 from mailroom.providers.mailgun.codes import read_reply
 
 MAX_RECIPIENTS: Final = 1_000
@@ -60,6 +61,9 @@ class MailgunAdapter:
 
     def ask(self, account: str, dispatches: Sequence[DispatchId], control: str | None) -> Answer:
         return ask(self._base_url, self._api_key, account, dispatches, control)
+
+    def accepted_since(self, account: str, since: datetime) -> Iterator[tuple[DispatchId, str]]:
+        return accepted_since(self._base_url, self._api_key, account, since)
 
     def make_control(self, account: str) -> str:
         return make_control(self._base_url, self._api_key, account)

@@ -1,0 +1,150 @@
+"""`mailroom doctor`: is everything there and set up as it must be; does it balance; what to do after a restore."""
+
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mailroom.assembly import Back, build_back
+from mailroom.domain.errors import MailroomError, Unavailable
+from mailroom.services import ledger, memory, watching
+from mailroom.services.memory import Hold
+from mailroom.services.server_time import read_clocks
+
+console = Console()
+
+
+@click.command()
+@click.option("--ledger", "balance", is_flag=True, help="Hold every instant, mail and acceptance to account.")
+@click.option("--after-restore", "restored", is_flag=True, help="Put a MongoDB right that was put back to a copy.")
+@click.option("--hours", default=24, show_default=True, type=click.IntRange(1, 24 * 90), help="How far back to look.")
+@click.option("--without-provider", is_flag=True, help="Leave the provider's log out of the ledger.")
+def doctor(balance: bool, restored: bool, hours: int, without_provider: bool) -> None:
+    """Look whether all is well; exit 1 if it is not."""
+    from cli.main import settings_or_exit
+
+    back = build_back(settings_or_exit(), sender="doctor")
+    try:
+        if restored:
+            _after_restore(back)
+        elif balance:
+            _balance(back, hours, without_provider=without_provider)
+        else:
+            _check_up(back)
+    except MailroomError as error:
+        raise click.ClickException(str(error)) from None
+    finally:
+        back.leases.close()
+
+
+def _check_up(back: Back) -> None:
+    rows = [_checked(name, look, back) for name, look in _CHECKS.items()]
+    table = Table("", "part", "what was found", box=None)
+    for well, name, words in rows:
+        table.add_row("[green]ok[/]" if well else "[red]no[/]", name, escape(words))
+    console.print(table)
+    sys.exit(0 if all(well for well, _, _ in rows) else 1)
+
+
+def _checked(name: str, look: Callable[[Back], tuple[bool, str]], back: Back) -> tuple[bool, str, str]:
+    try:
+        well, words = look(back)
+    except MailroomError as error:
+        return False, name, str(error)
+    return well, name, words
+
+
+def _mongodb(back: Back) -> tuple[bool, str]:
+    lifetime_s = watching.transaction_lifetime_s(back.db)
+    if lifetime_s is not None and lifetime_s > back.settings.sending.lease_ttl_s:
+        return False, f"transactionLifetimeLimitSeconds is {lifetime_s}: a killed sender's lanes stay locked so long"
+    return True, "it answers, as a replica set"
+
+
+def _memory(back: Back) -> tuple[bool, str]:
+    found = memory.look(back.db, back.mirror)
+    if isinstance(found, Hold):
+        return False, f"it was put back to a copy of {found.copied_at}; senders hold: run doctor --after-restore"
+    return True, "it is not an older copy"
+
+
+def _redis(back: Back) -> tuple[bool, str]:
+    back.fences.check_eviction()
+    return True, "it answers, and throws nothing away"
+
+
+def _etcd(back: Back) -> tuple[bool, str]:
+    back.leases.begin()
+    back.leases.end()
+    return True, "it grants leases"
+
+
+def _clock(back: Back) -> tuple[bool, str]:
+    clocks = read_clocks(back.db)
+    return clocks.trustworthy, f"this host is {clocks.host_ahead.total_seconds():+.3f} s from MongoDB"
+
+
+def _provider(back: Back) -> tuple[bool, str]:
+    back.adapter.ask(back.adapter.account, [], "nothing")
+    return True, f"{back.adapter.name} answers questions about {back.adapter.account}"
+
+
+def _doubts(back: Back) -> tuple[bool, str]:
+    counts = watching.counts(back.db)["dispatches"]
+    return not counts["unknown"], f"{counts['in_doubt']} in doubt, {counts['unknown']} unknown"
+
+
+_CHECKS = {
+    "MongoDB": _mongodb,
+    "its memory": _memory,
+    "Redis": _redis,
+    "etcd": _etcd,
+    "clock": _clock,
+    "provider": _provider,
+    "dispatches": _doubts,
+}
+
+
+def _after_restore(back: Back) -> None:
+    with console.status("replaying the fences"):
+        done = memory.after_restore(back.db, back.mirror)
+    if done is None:
+        console.print("MongoDB is not an older copy: there is nothing to put right.")
+        return
+    console.print(f"MongoDB was a copy of {done.hold.copied_at}, lost at {done.hold.lost_at}.")
+    console.print(f"{done.fences:,} fences replayed: {done.accepted:,} dispatches had been accepted since,")
+    console.print(f"{done.unknown_to_copy:,} are not in the copy; their runs are planned again and recognised.")
+    console.print("Senders go on now.")
+
+
+def _balance(back: Back, hours: int, *, without_provider: bool) -> None:
+    since = read_clocks(back.db).now - timedelta(hours=hours)
+    with console.status("holding everything to account"):
+        made = ledger.check(
+            back.db,
+            since=since,
+            fences=back.fences,
+            adapter=None if without_provider else back.adapter,
+            settle=back.policy.timing.settle,
+        )
+    try:
+        ledger.keep(back.db, made)
+    except Unavailable as error:
+        console.print(f"[yellow]not kept: {escape(str(error))}[/]")
+    counted = Table("counted", "", box=None)
+    for name, count in made.counted.items():
+        counted.add_row(name, f"{count:,}")
+    console.print(counted)
+    if not made.wrong:
+        console.print(f"[green]It balances[/], {hours} hours back, but for what is younger than {ledger.YOUNG}.")
+        return
+    wrong = Table("kind", "id", "what does not balance", box=None)
+    for one in made.imbalances:
+        wrong.add_row(one.kind, one.id, escape(one.words))
+    console.print(wrong)
+    console.print(f"[red]{made.wrong:,} things do not balance.[/]")
+    sys.exit(1)

@@ -1,0 +1,96 @@
+"""What Redis keeps about MongoDB: how far it had come. A MongoDB that is behind that was put back to an older copy.
+
+Also a walk through all that the fences know, for putting a restored MongoDB right.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from redis import Redis
+
+from mailroom.coordination.fences import KEPT_FOR, fence_of, redis_answers
+from mailroom.domain.dispatches import Fence
+from mailroom.domain.ids import DispatchId
+
+_CALL_S: Final = 3.0
+_A_STEP: Final = 1_000
+# Returns 1 if the mark was raised, 0 if a higher one stands.
+_RAISE: Final = """
+local seen = tonumber(redis.call('HGET', KEYS[1], 'number') or '0')
+if seen >= tonumber(ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[1], 'number', ARGV[1], 'at_ms', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far MongoDB had come: a number that only grows, and its own time when it was reached."""
+
+    number: int
+    at: datetime
+
+
+class Mirror:
+    """The mirror of one database, by its name. Thread-safe. All methods raise Unavailable."""
+
+    def __init__(self, url: str, *, of: str) -> None:
+        self._key = f"mailroom:mongodb:{of}"
+        self._redis: Redis = Redis.from_url(
+            url, socket_timeout=_CALL_S, socket_connect_timeout=_CALL_S, decode_responses=True
+        )
+        self._raise = self._redis.register_script(_RAISE)
+
+    def read(self) -> Mark | None:
+        """The highest mark that was mirrored; None if there is none, or Redis has forgotten it."""
+        with redis_answers():
+            found: Any = self._redis.hgetall(self._key)
+        return Mark(int(found["number"]), _time(found["at_ms"])) if found else None
+
+    def raise_to(self, mark: Mark) -> None:
+        """Mirror a mark, unless a higher one stands."""
+        kept_ms = int(KEPT_FOR.total_seconds() * 1000)
+        with redis_answers():
+            self._raise(keys=[self._key], args=[mark.number, int(mark.at.timestamp() * 1000), kept_ms])
+
+    def fences(self) -> Iterator[list[tuple[DispatchId, Fence]]]:
+        """All fences, some at a time."""
+        for keys in self._keys("{*}:fence:*"):
+            with redis_answers(), self._redis.pipeline(transaction=False) as pipe:
+                for key in keys:
+                    pipe.hgetall(key)
+                found = pipe.execute()
+            yield [
+                (DispatchId(key.partition(":fence:")[2]), fence_of(fields))
+                for key, fields in zip(keys, found, strict=True)
+            ]
+
+    def highest_token(self) -> int:
+        """The highest token that any lane has seen; 0 if none has."""
+        highest = 0
+        for keys in self._keys("{*}:token"):
+            with redis_answers():
+                tokens: Any = self._redis.mget(keys)
+            highest = max([highest, *(int(token) for token in tokens if token)])
+        return highest
+
+    def close(self) -> None:
+        self._redis.close()
+
+    def _keys(self, pattern: str) -> Iterator[list[str]]:
+        cursor: Any = 0
+        keys: Any
+        while True:
+            with redis_answers():
+                cursor, keys = self._redis.scan(cursor, match=pattern, count=_A_STEP)
+            if keys:
+                yield keys
+            if cursor == 0:
+                return
+
+
+def _time(at_ms: str) -> datetime:
+    return datetime.fromtimestamp(int(at_ms) / 1000, UTC)

@@ -1,0 +1,182 @@
+"""Does it all balance? Every due instant, every mail and every acceptance, across MongoDB, Redis, the provider's log.
+
+It only looks. What is said is what does not balance, each with the ids to follow it up; an empty answer is the proof.
+Young things are still on their way, so only what is older than a few minutes is held to account.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, Final
+
+from mailroom.coordination.fences import Fences
+from mailroom.domain.addresses import fold
+from mailroom.domain.dispatches import DispatchState, FenceState
+from mailroom.domain.ids import DispatchId, Lane
+from mailroom.domain.recurrence.upcoming import upcoming
+from mailroom.domain.runs import RunState
+from mailroom.domain.schedules import Schedule, ScheduleState
+from mailroom.providers.base import Adapter
+from mailroom.storage import cluster, dispatches, messages, runs, schedules
+from mailroom.storage.database import Db, server_now
+
+YOUNG: Final = timedelta(minutes=2)
+_MOST_INSTANTS: Final = 10_000  # a schedule; what is older was in an earlier ledger
+_MOST_SAID: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Imbalance:
+    """One thing that does not balance: of what kind, whose, and how."""
+
+    kind: str
+    id: str
+    words: str
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What was counted, and what does not balance (the first thousand; `more` counts the rest)."""
+
+    since: datetime
+    at: datetime
+    counted: Counter[str] = field(default_factory=Counter)
+    imbalances: list[Imbalance] = field(default_factory=list)
+    more: int = 0
+
+    def say(self, kind: str, id_: str, words: str) -> None:
+        if len(self.imbalances) < _MOST_SAID:
+            self.imbalances.append(Imbalance(kind, id_, words))
+        else:
+            self.more += 1
+
+    @property
+    def wrong(self) -> int:
+        return len(self.imbalances) + self.more
+
+
+def check(
+    db: Db,
+    *,
+    since: datetime,
+    fences: Fences | None = None,
+    adapter: Adapter | None = None,
+    settle: timedelta = timedelta(),
+    young: timedelta = YOUNG,
+) -> Ledger:
+    """Hold everything since a moment to account; with `fences` and an `adapter`, across Redis and the provider too.
+
+    `settle` is how long the provider's log takes to be complete. Raises Unavailable.
+    """
+    ledger = Ledger(since, server_now(db))
+    until = ledger.at - young
+    _due_instants(db, ledger, until)
+    _runs(db, ledger, until, fences)
+    if adapter is not None:
+        _providers_log(db, ledger, adapter, min(until, ledger.at - settle))
+    return ledger
+
+
+def is_due(db: Db, *, every: timedelta) -> bool:
+    """True for one caller in each span of time: it is to make the next ledger. Raises Unavailable."""
+    return cluster.claim_ledger(db, every_s=every.total_seconds())
+
+
+def keep(db: Db, ledger: Ledger) -> None:
+    """Store how it came out, for the gauge. Raises Unavailable."""
+    cluster.note_ledger(db, at=ledger.at, wrong=ledger.wrong)
+
+
+def _due_instants(db: Db, ledger: Ledger, until: datetime) -> None:
+    """Each due instant has its run, or lies in a recorded decision not to run."""
+    for schedule in schedules.everyone(db):
+        ledger.counted["schedules"] += 1
+        if schedule.state is ScheduleState.ACTIVE and schedule.next_run_at and schedule.next_run_at < until:
+            ledger.say("instant", schedule.id, f"due at {schedule.next_run_at.isoformat()}, and not decided")
+        # An edit changes the rule; what was due before it was decided with it.
+        begins = max(ledger.since, schedule.updated_at if schedule.version > 1 else schedule.created_at)
+        instants = list(_instants(schedule, begins))
+        if not instants:
+            continue
+        decided = runs.decided_instants(db, schedule.id, instants[0], instants[-1])
+        for at in instants:
+            ledger.counted["due instants"] += 1
+            if not any(first <= at <= last for first, last in decided):
+                ledger.say("instant", schedule.id, f"due at {at.isoformat()}, and neither run nor recorded as skipped")
+
+
+def _instants(schedule: Schedule, begins: datetime) -> Iterator[datetime]:
+    for at in islice(upcoming(schedule.recurrence, begins, decided=0), _MOST_INSTANTS):
+        if at > schedule.decided_through:
+            return
+        yield at
+
+
+def _runs(db: Db, ledger: Ledger, until: datetime, fences: Fences | None) -> None:
+    """Each run's mails are all there, each in a dispatch that is there; a finished run has nothing open."""
+    for run in runs.created_between(db, ledger.since, until):
+        ledger.counted["runs"] += 1
+        if run.state is RunState.SKIPPED:
+            continue
+        if run.state is RunState.PLANNING:
+            ledger.say("run", run.id, "it is still being planned")
+            continue
+        carried = messages.carried_by(db, run.id)
+        mails, waiting = sum(c.mails for c in carried.values()), sum(c.waiting for c in carried.values())
+        ledger.counted["mails"] += mails
+        if run.state is not RunState.CANCELLED and mails != run.recipients:
+            ledger.say("run", run.id, f"{run.recipients} recipients, {mails} mails")
+        if run.state is RunState.FINISHED and waiting:
+            ledger.say("run", run.id, f"finished, and {waiting} mails still wait")
+        for some in dispatches.of_run(db, run.id):
+            _dispatches(ledger, some, {id_: c.mails for id_, c in carried.items() if id_}, until, fences)
+
+
+def _dispatches(
+    ledger: Ledger,
+    some: Sequence[Mapping[str, Any]],
+    carried: Mapping[DispatchId, int],
+    until: datetime,
+    fences: Fences | None,
+) -> None:
+    """Each dispatch carries what it says, is where its fence says, and was accepted once; none stands still."""
+    found = fences.read([(Lane(doc["lane"]), DispatchId(doc["_id"])) for doc in some])[0] if fences else {}
+    for doc in some:
+        id_, state = DispatchId(doc["_id"]), DispatchState(doc["state"])
+        ledger.counted["dispatches"] += 1
+        ledger.counted[f"dispatches {state.replace('_', ' ')}"] += 1
+        if state is not DispatchState.SPLIT and carried.get(id_, 0) != doc["messages"]:
+            ledger.say("dispatch", id_, f"it says {doc['messages']} mails, and {carried.get(id_, 0)} name it")
+        if len(doc.get("accepted", ())) > 1:
+            ledger.say("doubled", id_, f"accepted {len(doc['accepted'])} times")
+        if state is DispatchState.SENDING and doc["claimed_at"] < until:
+            ledger.say("dispatch", id_, f"in sending since {doc['claimed_at'].isoformat()}")
+        fence = found.get(id_)
+        if fence and fence.state is FenceState.DONE and state is not DispatchState.ACCEPTED:
+            ledger.say("dispatch", id_, f"its fence says accepted, and it is {state.replace('_', ' ')}")
+
+
+def _providers_log(db: Db, ledger: Ledger, adapter: Adapter, until: datetime) -> None:
+    """What the provider accepted is what we say was accepted: each mail once, none more, none less."""
+    logged = Counter(
+        (dispatch, fold(recipient)) for dispatch, recipient in adapter.accepted_since(adapter.account, ledger.since)
+    )
+    ledger.counted["mails in the provider's log"] = logged.total()
+    for (dispatch, recipient), times in logged.items():
+        if times > 1:
+            ledger.say("doubled", dispatch, f"the provider accepted it {times} times for {recipient}")
+    for run in runs.created_between(db, ledger.since, until):
+        for some in dispatches.of_run(db, run.id):
+            # What a person says went out, nobody else knows of; what is younger may not be in the log yet.
+            told = [d for d in some if any(not a.get("by") and a["at"] < until for a in d.get("accepted", ()))]
+            addresses = messages.addresses_of(db, [DispatchId(doc["_id"]) for doc in told])
+            for doc in told:
+                called_as = doc["_id"] if doc["attempt"] else doc["parent"]
+                for address in addresses[DispatchId(doc["_id"])].values():
+                    if (called_as, fold(address)) not in logged:
+                        ledger.say("missing", doc["_id"], f"sent to {address}, and not in the provider's log")
+    ids = {dispatch for dispatch, _ in logged}
+    for stranger in ids - dispatches.existing(db, sorted(ids)):
+        ledger.say("stranger", stranger, "the provider accepted it, and it is not here")

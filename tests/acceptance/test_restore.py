@@ -1,0 +1,123 @@
+"""A store that is put back to an older copy, or emptied, sends nothing twice; and all of it balances in the end."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from local.servers import Servers
+from mailroom.assembly import build_back
+from mailroom.services.ledger import check
+from mailroom.services.server_time import server_now
+from tests.support.campaigns import a_campaign, dispatch_states, finished, marks, soon
+from tests.support.system import System, a_system, wait_for
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[System]:
+    """A system on servers of its own, which a test may kill and put back."""
+    with (
+        Servers.start(tmp_path / "servers") as servers,
+        a_system(tmp_path / "system", servers, database="own") as made,
+    ):
+        made.start_simulator()
+        yield made
+
+
+def put_mongodb_aside(servers: Servers, copy: Path) -> None:
+    assert servers.mongod is not None
+    servers.mongod.kill()
+    shutil.copytree(servers.folder / "mongo", copy)
+    servers.start_mongod()
+    servers.wait_until_healthy()
+
+
+def put_mongodb_back(servers: Servers, copy: Path) -> None:
+    assert servers.mongod is not None
+    servers.mongod.kill()
+    shutil.rmtree(servers.folder / "mongo")
+    shutil.copytree(copy, servers.folder / "mongo")
+    servers.start_mongod()
+    servers.wait_until_healthy()
+
+
+def doctor(system: System, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", "doctor", *arguments],
+        env=system.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_mongodb_put_back_to_an_older_copy_is_held_put_right_and_sends_nothing_twice(
+    own: System, tmp_path: Path
+) -> None:
+    own.simulator.turn(latency_s=0.1)
+    own.start_senders(2)
+    schedule = a_campaign(own, 6_000)
+    wait_for(lambda: len(own.simulator.calls()) >= 1, within_s=30, what="some calls were made")
+    put_mongodb_aside(own.servers, tmp_path / "copy")
+    wait_for(lambda: finished(own, schedule), within_s=60, what="the run is finished")
+    went_out = marks(own)
+
+    put_mongodb_back(own.servers, tmp_path / "copy")
+
+    wait_for(lambda: "mongodb_was_restored" in own.children[-1].tail(500), within_s=30, what="senders hold and say so")
+    assert doctor(own).returncode == 1
+    put_right = doctor(own, "--after-restore")
+    assert put_right.returncode == 0, put_right.stderr
+    wait_for(lambda: finished(own, schedule), within_s=60, what="the run is finished once more")
+    assert marks(own) == went_out == {f"mark-{n}": 1 for n in range(6_000)}
+    assert dispatch_states(own) == {"accepted": 6}
+    assert doctor(own, "--after-restore").stdout.startswith("MongoDB is not an older copy")
+
+
+def test_a_run_that_the_copy_knows_nothing_of_is_planned_again_and_recognised_whatever_the_misfire_rule(
+    own: System, tmp_path: Path
+) -> None:
+    own.start_senders(1)
+    schedule = a_campaign(own, 50, recurrence=soon(20), misfire={"policy": "skip", "grace_s": 5})
+    put_mongodb_aside(own.servers, tmp_path / "copy")
+    wait_for(lambda: finished(own, schedule), within_s=60, what="the run is finished")
+
+    put_mongodb_back(own.servers, tmp_path / "copy")
+
+    wait_for(lambda: "mongodb_was_restored" in own.children[-1].tail(500), within_s=30, what="senders hold and say so")
+    doctor(own, "--after-restore")
+    wait_for(lambda: finished(own, schedule), within_s=60, what="the run is there again")
+    assert marks(own) == {f"mark-{n}": 1 for n in range(50)}
+    assert dispatch_states(own) == {"accepted": 1}
+
+
+def test_the_ledger_balances_after_a_campaign_and_says_what_does_not(system: System) -> None:
+    system.start_simulator()
+    system.simulator.turn(refused_addresses=["reader-7@example.org"])
+    system.start_senders(2, MAILROOM_SETTLE="0")
+    schedule = a_campaign(system, 1_500)
+    wait_for(lambda: finished(system, schedule), within_s=60, what="the run is finished")
+
+    well = ledger(system)
+    system.db.messages.delete_one({"state": "sent"})
+    system.db.dispatches.update_one({"state": "accepted"}, {"$set": {"state": "pending"}})
+    unwell = ledger(system)
+
+    assert well == []
+    assert {"run", "dispatch"} <= {kind for kind, _ in unwell}
+
+
+def ledger(system: System) -> list[tuple[str, str]]:
+    """What does not balance, the provider's log included: (kind, words)."""
+    back = build_back(system.settings, sender="tests")
+    try:
+        since = server_now(back.db) - timedelta(hours=1)
+        made = check(back.db, since=since, fences=back.fences, adapter=back.adapter, young=timedelta())
+        return [(one.kind, one.words) for one in made.imbalances]
+    finally:
+        back.leases.close()
