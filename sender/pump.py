@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -33,14 +33,18 @@ from sender.recorder import Recorder
 
 log = structlog.get_logger()
 LANES_A_STEP: Final = 200
-LOOK_FOR_LANES_S: Final = 0.1  # lateness is at most about this, and four small questions a look are the price
+# What is due is known ahead, and its lane is taken ahead; anything else waits for a look. So looks can be few.
+AHEAD: Final = timedelta(seconds=3)
+LOOK_FOR_LANES_S: Final = 0.5
+LOOK_AGAIN_S: Final = 0.1
 LOOK_FOR_RUNS_S: Final = 0.05
 TAKE_OVER_S: Final = 1.0
 CHECK_MEMORY_S: Final = 1.0
 SAY_AGAIN_S: Final = 30.0
 LOOK_FOR_ALONE_S: Final = 1.0
 SET_ASIDE_S: Final = 60.0
-GIVE_BACK_S: Final = 1.5  # a lane with nothing to do is kept this long: its next chunk may be on the way
+# A lane with nothing to do is kept this long: it was taken ahead, or its next chunk is on the way.
+GIVE_BACK_S: Final = 4.0
 
 
 class Pump:
@@ -140,9 +144,12 @@ class Pump:
         started = time.monotonic()
         self._set_aside = {lane: until for lane, until in self._set_aside.items() if until > started}
         left_out = [*self._hands.tokens(), *self._set_aside]
-        wanted = claiming.lanes_wanting_work(self._back.db, now=now, limit=3 * LANES_A_STEP, leave_out=left_out)
+        wanted = claiming.lanes_wanting_work(
+            self._back.db, now=now, ahead=AHEAD, limit=3 * LANES_A_STEP, leave_out=left_out
+        )
         # A look gets slower with what is waiting in all: it may take a tenth of the time.
-        self._look_at = started + max(LOOK_FOR_LANES_S, 10 * (time.monotonic() - started))
+        pause_s = LOOK_AGAIN_S if wanted else LOOK_FOR_LANES_S
+        self._look_at = started + max(pause_s, 10 * (time.monotonic() - started))
         if not wanted:
             return 0
         # Senders that look at the same moment see the same lanes: each begins somewhere else.

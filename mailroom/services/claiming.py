@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from mailroom.coordination.fences import Fences, Verdict
@@ -15,12 +15,12 @@ from mailroom.storage.database import Db, Session, in_transaction
 _EPOCH: Final = 2**40  # a token is epoch * this + create revision
 
 
-def lanes_wanting_work(db: Db, *, now: datetime, limit: int, leave_out: Sequence[Lane]) -> list[Lane]:
-    """Up to `limit` lanes of each kind in which something is to be done now, and which are not in `leave_out`: a due
-    schedule, a run in planning, a dispatch to be sent, or one in `sending` whose holder may be gone."""
+def lanes_wanting_work(db: Db, *, now: datetime, ahead: timedelta, limit: int, leave_out: Sequence[Lane]) -> list[Lane]:
+    """Up to `limit` lanes of each kind in which something is to be done, and which are not in `leave_out`: a schedule
+    that is due within `ahead`, a run in planning, a dispatch to be sent, asked about, or judged."""
     left_out = {*leave_out, *lanes.waiting(db, now=now)}
     enough = limit + len(left_out)
-    due = [schedule_lane(id_) for id_ in schedules.due(db, now=now, limit=enough)]
+    due = [schedule_lane(id_) for id_ in schedules.due(db, now=now + ahead, limit=enough)]
     unfinished = [schedule_lane(id_) for id_ in runs.schedules_in_planning(db, limit=enough)]
     sending = dispatches.lanes_with_work(db, now=now, limit=enough, leave_out=sorted(left_out))
     return [lane for lane in dict.fromkeys([*due, *unfinished, *sending]) if lane not in left_out]

@@ -39,7 +39,7 @@ from mailroom.storage import audiences, cluster, contents, dispatches, lanes, me
 from mailroom.storage.database import Db, Session, in_transaction
 
 log = structlog.get_logger()
-SCHEDULES_A_STEP: Final = 100
+SCHEDULES_A_STEP: Final = 500
 
 
 class _MovedMeanwhile(Exception):
