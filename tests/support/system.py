@@ -161,7 +161,11 @@ class System:
         self.db.client.close()
 
     def _start(self, name: str, *arguments: str, **settings: str) -> Child:
-        command = [sys.executable, "-m", "cli.main", *arguments]
+        return self.start(name, "cli.main", *arguments, **settings)
+
+    def start(self, name: str, module: str, *arguments: str, **settings: str) -> Child:
+        """Run a module as a child of this system, with its settings."""
+        command = [sys.executable, "-m", module, *arguments]
         log = self.folder / "logs" / f"{name}.log"
         child = Child(name, command, log=log, env={**self.environment, **settings})
         self.children.append(child)

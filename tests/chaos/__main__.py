@@ -1,0 +1,141 @@
+"""`python -m tests.chaos`: break it for minutes, then count. Exit 1 if anything is doubled, lost or unknown.
+
+--seed N        the order of faults; a failing run can be repeated with its seed
+--schedules, --recipients   what is asked: schedules x recipients mails, two a dispatch
+--faults N      how many faults at least
+--json FILE     where the verdict goes
+--only WORDS    only faults whose name holds these words
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from local.servers import Servers
+from tests.chaos import faults, verdict
+from tests.chaos.verdict import Injected, Verdict
+from tests.chaos.world import LATENCY_S, SETTINGS, SETTLE_S, Asking, World
+from tests.support.system import a_system
+
+console = Console(stderr=True)
+_QUIET_S = 300.0
+_MIXED = 0.3
+
+
+def run(
+    folder: Path,
+    *,
+    seed: int,
+    schedules: int,
+    recipients: int,
+    least_faults: int,
+    senders: int = 4,
+    only: str = "",
+    most_s: float = 3_600.0,
+) -> Verdict:
+    """One run: ask, break, heal, wait until all is quiet, count."""
+    rng = random.Random(seed)
+    with (
+        Servers.start(folder / "servers") as servers,
+        a_system(folder / "system", servers, database="chaos", **SETTINGS) as system,
+    ):
+        system.start_simulator()
+        system.start_api(webhooks=False)
+        system.simulator.turn(event_lag_s=SETTLE_S / 2, idle_limit_s=3.0, hang_s=3.0, latency_s=LATENCY_S)
+        world = World(folder, servers, system, senders=senders, rng=rng)
+        try:
+            world.prepare(schedules=schedules, recipients=recipients)
+            world.start_senders()
+            world.begin_beat(every_s=4, beats=12)
+            asking = Asking(world)
+            asking.start()
+            injected = _break(world, asking, least_faults=least_faults, only=only, most_s=most_s)
+            asking.progress = 1.0
+            asking.join(120)
+            _heal(world)
+            return verdict.judge(world, injected, seed=seed)
+        finally:
+            world.close()
+
+
+def _break(world: World, asking: Asking, *, least_faults: int, only: str, most_s: float) -> list[Injected]:
+    """Faults, one after the other, while there is work; work goes on meanwhile."""
+    chosen = {name: parts for name, (_, parts) in faults.ALL.items() if only in name}
+    injected: list[Injected] = []
+    until = time.monotonic() + most_s
+    with console.status("breaking") as status:
+        while time.monotonic() < until:
+            done = sum(one.count for one in injected)
+            asking.progress = done / least_faults
+            if done >= least_faults and asking.through:
+                break
+            name = world.rng.choices(list(chosen), weights=list(chosen.values()))[0]
+            status.update(f"{done} faults, {len(world.asked.answered)} runs asked: {name}")
+            if not only and world.rng.random() < _MIXED:  # faults come together
+                injected.append(_inject(world, next(iter(faults.ALL))))
+            injected.append(_inject(world, name))
+            world.keep_senders()
+    return injected
+
+
+def _inject(world: World, name: str) -> Injected:
+    began = time.time()
+    count = faults.ALL[name][0](world)
+    return Injected(name, began, time.time(), count)
+
+
+def _heal(world: World) -> None:
+    """No more faults, healthy senders, and time for doubts to settle."""
+    world.keeping = False
+    world.system.simulator.heal()
+    world.system.simulator.turn(latency_s=0.0)
+    for sender in world.senders:
+        sender.child.stop(grace_s=10)
+    fresh = [world.start_sender() for _ in range(2)]
+    world.senders += fresh
+    deadline = time.monotonic() + _QUIET_S
+    with console.status("until all is quiet"):
+        while time.monotonic() < deadline:
+            open_runs = world.system.db.runs.count_documents({"state": {"$in": ["planning", "planned"]}})
+            due = world.system.db.schedules.count_documents({"state": "active", "name": "beat"})
+            if not world.open_dispatches() and not open_runs and not due:
+                return
+            time.sleep(0.5)
+    console.print("[red]it did not become quiet[/]")
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("--seed", type=int, default=int(time.time()))
+    arguments.add_argument("--schedules", type=int, default=110)
+    arguments.add_argument("--recipients", type=int, default=400)
+    arguments.add_argument("--faults", type=int, default=500)
+    arguments.add_argument("--only", default="")
+    arguments.add_argument("--json", type=Path, default=Path("data/chaos.json"))
+    options = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = run(
+            Path(folder),
+            seed=options.seed,
+            schedules=options.schedules,
+            recipients=options.recipients,
+            least_faults=options.faults,
+            only=options.only,
+        )
+    for table in verdict.tables(found):
+        console.print(table)
+    for word, ids in (("doubled", found.doubled), ("lost", found.lost), ("unknown", found.unknown)):
+        for id_ in ids[:20]:
+            console.print(f"[red]{word}[/] {id_}")
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(verdict.as_json(found))
+    return 0 if found.holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""The promises switched off, one at a time, in a process that is to show what they are for."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+
+def no_fence() -> None:
+    """Every fence says 'go'."""
+    from mailroom.coordination.fences import Fences, Verdict
+
+    cross = Fences.cross
+
+    def says_go(self: Fences, claims: Any) -> Any:
+        verdicts, memory = cross(self, claims)
+        return {dispatch: Verdict(go=True) for dispatch in verdicts}, memory
+
+    Fences.cross = says_go  # type: ignore[method-assign]
+
+
+def no_wait() -> None:
+    """What the provider's log does not show at once counts as not accepted; no control is asked for."""
+    from mailroom.domain.doubts import Timing
+    from mailroom.services import settling
+
+    judge = settling.judge_absent
+    Timing.decisive_from = lambda _self, marked_at: marked_at  # type: ignore[method-assign]
+
+    def without_control(doubt: Any, *, asked_at: datetime, control_seen: bool, timing: Timing) -> Any:
+        return judge(doubt, asked_at=asked_at, control_seen=True, timing=timing)
+
+    settling.judge_absent = without_control  # type: ignore[assignment]
+
+
+def reconnect() -> None:
+    """A connection that breaks within a call is opened anew and the request sent again, as HTTP clients do."""
+    from mailroom.providers.connection import LiveConnection, LostReply
+
+    begin, advance = LiveConnection.begin, LiveConnection.advance
+    begun: dict[int, tuple[Any, ...]] = {}
+
+    def remembering(self: LiveConnection, *request: Any) -> None:
+        begun[id(self)] = request
+        begin(self, *request)
+
+    def again(self: LiveConnection) -> Any:
+        try:
+            return advance(self)
+        except LostReply:
+            self.open()
+            begin(self, *begun[id(self)])
+            while (reply := advance(self)) is None:
+                pass
+            return reply
+
+    LiveConnection.begin, LiveConnection.advance = remembering, again  # type: ignore[method-assign]
+
+
+def no_token() -> None:
+    """Nobody looks at a lane's token: not the decisions in MongoDB, not the fences in Redis."""
+    from mailroom.coordination.fences import Fences
+    from mailroom.storage import lanes
+
+    lanes.touch = lambda db, tokens, session: None  # type: ignore[assignment]
+    cross, enter = Fences.cross, Fences.enter
+
+    def any_token(self: Fences, claims: Any) -> Any:
+        high = {
+            id_: [replace(c, claim=replace(c.claim, token=2**52)) for c in dispatches]
+            for id_, dispatches in claims.items()
+        }
+        return cross(self, high)
+
+    def enters(self: Fences, tokens: Any) -> Any:
+        _, memory = enter(self, {})
+        return set(tokens), memory
+
+    Fences.cross, Fences.enter = any_token, enters  # type: ignore[method-assign]
+
+
+BREAKS: Final[dict[str, Callable[[], None]]] = {
+    "fence": no_fence,
+    "wait": no_wait,
+    "reconnect": reconnect,
+    "token": no_token,
+}

@@ -1,0 +1,70 @@
+"""The named steps of the protocol, as places in the code: before or after a function, and only with work in hand.
+
+A sender under test wraps the function of the point that is armed; nothing in the product knows of this.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+def _anything(_args: tuple[Any, ...], _result: Any) -> bool:
+    return True
+
+
+def _a_result(_args: tuple[Any, ...], result: Any) -> bool:
+    return bool(result)
+
+
+def _moved(_args: tuple[Any, ...], result: Any) -> bool:
+    return bool(result.moved)
+
+
+def _second(args: tuple[Any, ...], _result: Any) -> bool:
+    return bool(args[1])
+
+
+def _under_way(_args: tuple[Any, ...], result: Any) -> bool:
+    return result is None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """`owner` is a module, or a class in one (`module:Class`); `with_work` looks at arguments and result."""
+
+    name: str
+    owner: str
+    function: str
+    after: bool
+    with_work: Callable[[tuple[Any, ...], Any], bool] = _anything
+
+
+POINTS: Final = (
+    Point("lanes taken", "mailroom.services.claiming", "take_lanes", True, lambda _, result: bool(result[0])),
+    Point("instants decided", "mailroom.services.planning", "plan_due", True, _moved),
+    Point("chunk planned", "mailroom.services.planning", "expand", True, _moved),
+    Point("before the claim", "mailroom.services.claiming", "claim", False),
+    Point("within the claim", "mailroom.storage.dispatches", "claim", True),
+    Point("claimed", "mailroom.services.claiming", "claim", True, _a_result),
+    Point("made ready", "mailroom.services.preparing:Preparing", "build", True, lambda _, result: bool(result[0])),
+    Point("before the fence", "sender.gate", "cross_fences", False, _second),
+    Point("fence crossed", "sender.gate", "cross_fences", True, lambda _, result: bool(result.go)),
+    Point("before the call", "sender.callers", "begin", False),
+    Point("request written", "sender.callers", "advance", True, _under_way),
+    Point("answer read", "sender.callers", "advance", True, _a_result),
+    Point("before the fence is closed", "mailroom.coordination.fences:Fences", "close", False, _second),
+    Point("fence closed", "mailroom.coordination.fences:Fences", "close", True, _second),
+    Point("mails told", "mailroom.storage.messages", "mark_sent", True, _second),
+    Point("acceptance written", "mailroom.storage.dispatch_outcomes", "record_accepted", True, _second),
+    Point("doubt written", "mailroom.storage.dispatch_outcomes", "record_in_doubt", True, _second),
+    Point("fence released", "mailroom.coordination.fences:Fences", "release", True, _second),
+    Point("within a return", "mailroom.storage.dispatch_outcomes", "return_to_pending", True, _second),
+    Point("fence split", "mailroom.coordination.fences:Fences", "split", True, _second),
+    Point("within a split", "mailroom.storage.dispatch_splits", "split", True, _a_result),
+    Point("fences read", "mailroom.coordination.fences:Fences", "read", True, _second),
+    Point("taken over", "sender.pump", "take_over", True, _a_result),
+    Point("question put off", "mailroom.storage.dispatch_doubts", "put_off", True, _second),
+    Point("provider asked", "mailroom.providers.mailgun.sending:MailgunAdapter", "ask", True),
+    Point("doubt settled", "mailroom.services.settling", "_decide", True, _a_result),
+)
+BY_NAME: Final = {point.name: point for point in POINTS}

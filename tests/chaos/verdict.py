@@ -1,0 +1,162 @@
+"""What came of a run: asked, accepted once, doubled, lost, unknown; and what each fault made.
+
+The marks are the driver's own; the simulator's record says how often each went out. The trails and logs of the product
+only tell the stories behind the figures.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from rich.table import Table
+
+from tests.chaos.world import BEAT, World, log_events
+
+
+@dataclass(slots=True)
+class Injected:
+    """One fault that was done: when it began and ended, and how many it counts for."""
+
+    fault: str
+    began: float
+    ended: float
+    count: int
+
+
+@dataclass(slots=True)
+class Verdict:
+    seed: int
+    asked: int = 0
+    accepted_once: int = 0
+    refused: int = 0  # addresses that the provider refuses: not sent, and shown as failed
+    doubled: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)  # shown as failed, with a reason, though not refused
+    dispatches: int = 0
+    faults: int = 0
+    by_fault: dict[str, dict[str, int]] = field(default_factory=dict)
+    points: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        return not (self.doubled or self.lost or self.unknown)
+
+
+def judge(world: World, injected: Sequence[Injected], *, seed: int) -> Verdict:
+    """Count it. Everything must be quiet."""
+    found = Verdict(seed=seed)
+    went_out = Counter(mail["subject"] for mail in world.system.simulator.mails())
+    shown = _shown(world)
+    for schedule, marks in world.asked.marks.items():
+        if schedule not in world.asked.answered:
+            continue
+        for mark in marks:
+            found.asked += 1
+            _one(found, mark, went_out[mark], shown.get(mark, ""), refused=_address(mark) in world.asked.refused)
+    _beats(found, world)
+    found.dispatches = world.system.db.dispatches.count_documents({"attempt": {"$gt": 0}})
+    found.faults = sum(one.count for one in injected)
+    found.by_fault = _by_fault(world, injected)
+    found.points = dict(sorted(world.hits().items()))
+    return found
+
+
+def _one(found: Verdict, mark: str, times: int, state: str, *, refused: bool) -> None:
+    if times > 1:
+        found.doubled.append(f"{mark}: {times} times")
+    elif times == 1:
+        found.accepted_once += 1
+    elif refused:
+        found.refused += 1
+    elif state == "unknown":
+        found.unknown.append(mark)
+    elif state == "failed":
+        found.failed.append(mark)
+        found.lost.append(f"{mark}: failed")
+    else:
+        found.lost.append(f"{mark}: {state or 'not known'}")
+
+
+def _beats(found: Verdict, world: World) -> None:
+    """The recurring schedule: each recipient once for each due instant."""
+    if world.asked.first_beat is None:
+        return
+    mails = [mail for mail in world.system.simulator.mails() if mail["subject"] == BEAT]
+    copies = Counter((json.loads(mail["user_variables"])["run"], mail["recipient"]) for mail in mails)
+    found.asked += 5 * world.asked.beats
+    found.accepted_once += sum(times == 1 for times in copies.values())
+    found.doubled += [f"{run} {address}: {times} times" for (run, address), times in copies.items() if times > 1]
+    missing = 5 * world.asked.beats - len(copies)
+    found.lost += [f"{missing} mails of the recurring schedule"] if missing > 0 else []
+    found.doubled += [f"{-missing} mails of the recurring schedule too many"] if missing < 0 else []
+
+
+def _address(mark: str) -> str:
+    return f"p{mark[1:]}@example.org"
+
+
+def _shown(world: World) -> dict[str, str]:
+    """What the product says of each mark."""
+    rows = world.system.db.messages.find({}, {"address": 1, "state": 1})
+    return {f"m{doc['address'].partition('@')[0][1:]}": doc["state"] for doc in rows}
+
+
+_MADE = ("doubts", "second attempts", "settled: accepted", "settled: not accepted", "settled by fence", "late wake-ups")
+
+
+def _by_fault(world: World, injected: Sequence[Injected]) -> dict[str, dict[str, int]]:
+    """What happened from each fault's beginning to the next one's: doubts, second attempts, and so on."""
+    found: dict[str, Counter[str]] = {}
+    for one in injected:
+        found.setdefault(one.fault, Counter())["injected"] += one.count
+
+    def at(moment: float) -> Counter[str] | None:
+        last = next((one for one in reversed(injected) if one.began <= moment), None)
+        return found[last.fault] if last else None
+
+    for dispatch in world.system.db.dispatches.find({}, {"trail": 1}):
+        for step in dispatch["trail"]:
+            here = at(step["at"].timestamp())
+            if here is None:
+                continue
+            here["doubts"] += step["step"] == "in_doubt"
+            here["second attempts"] += step["step"] == "claimed" and step.get("attempt", 0) > 1
+            here["settled: not accepted"] += step["step"] == "not_accepted"
+    for line in log_events(world.system.folder):
+        here = at(_moment(line))
+        if here is None:
+            continue
+        event = line.get("event")
+        here["settled by fence"] += event == "dispatch_abandoned" and line.get("finding") in ("accepted", "not_called")
+        here["settled: accepted"] += event == "doubt_settled" and line.get("verdict") == "accepted"
+        here["late wake-ups"] += event in ("lane_lost", "lease_lost")
+    return {fault: {name: counts[name] for name in ("injected", *_MADE)} for fault, counts in found.items()}
+
+
+def _moment(line: Mapping[str, Any]) -> float:
+    try:
+        return datetime.fromisoformat(str(line["timestamp"])).timestamp()
+    except (KeyError, ValueError):
+        return 0.0
+
+
+def tables(found: Verdict) -> list[Table]:
+    """For a person."""
+    faults = Table("fault", "injected", *_MADE, title=f"seed {found.seed}: what each fault made")
+    for fault, counts in sorted(found.by_fault.items()):
+        faults.add_row(fault, *(str(counts[name]) for name in ("injected", *_MADE)))
+    points = Table("step at which a sender was killed or frozen", "times")
+    for name, times in found.points.items():
+        points.add_row(name, str(times))
+    verdict = Table("asked", "accepted once", "refused", "doubled", "lost", "unknown", "dispatches", "faults")
+    shown = (found.asked, found.accepted_once, found.refused, len(found.doubled), len(found.lost), len(found.unknown))
+    verdict.add_row(*(f"{count:,}" for count in (*shown, found.dispatches, found.faults)))
+    return [faults, points, verdict]
+
+
+def as_json(found: Verdict) -> str:
+    return json.dumps(asdict(found) | {"holds": found.holds}, indent=1)

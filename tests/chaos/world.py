@@ -1,0 +1,233 @@
+"""The system under test: servers, simulator, senders with a proxy to each store, and what the driver asks of them.
+
+The driver counts by its own marks: each recipient of each schedule has one, and each schedule is run once, by a
+run-now that the API answered with 2xx. Beside these a schedule that is due every few seconds has marks of its own.
+"""
+
+import json
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+
+from local.children import Child
+from local.servers import Servers
+from tests.chaos.points import POINTS
+from tests.chaos.proxy import Proxy
+from tests.support.system import DOMAIN, System
+
+# The provider's log lags by half of the settling time, and its idle limit is three quarters of ours.
+IDLE_LIMIT_S: Final = 4
+SETTLE_S: Final = 2
+# So slow is the provider that senders always have work in their hands.
+LATENCY_S: Final = 0.25
+SETTINGS: Final = {
+    "MAILROOM_LEASE_TTL": "2",
+    "MAILROOM_CALL_TIMEOUT": "1.5",
+    "MAILROOM_IDLE_LIMIT": str(IDLE_LIMIT_S),
+    "MAILROOM_SETTLE": str(SETTLE_S),
+    "MAILROOM_RETRY_DELAYS": ",".join(["0.2"] * 20),
+    "MAILROOM_SENDER_CONCURRENCY": "6",
+    "MAILROOM_BATCH_SIZE": "2",
+}
+_AHEAD: Final = 0.1
+BEAT: Final = "beat"  # the subject of the recurring schedule's mails
+
+
+@dataclass(slots=True)
+class Asked:
+    """What the driver asked for and was promised: the marks of each schedule whose run was answered with 2xx."""
+
+    marks: dict[str, list[str]] = field(default_factory=dict)  # by schedule
+    answered: dict[str, float] = field(default_factory=dict)  # schedule -> when its run was promised
+    refused: set[str] = field(default_factory=set)  # addresses that the provider refuses
+    first_beat: datetime | None = None
+    beats: int = 0
+
+
+class Sender:
+    """A sender process, its proxies, and the point that is armed in it."""
+
+    def __init__(self, child: Child, proxies: dict[str, Proxy], point: str | None) -> None:
+        self.child, self.proxies, self.point = child, proxies, point
+        self.frozen = False
+
+    def signal(self, number: signal.Signals) -> None:
+        if self.child.alive():
+            self.child.process.send_signal(number)
+
+
+class World:
+    """Everything that runs. Faults are done to it; `verdict` counts in it afterwards."""
+
+    def __init__(self, folder: Path, servers: Servers, system: System, *, senders: int, rng: random.Random) -> None:
+        self.folder, self.servers, self.system, self.rng = folder, servers, system, rng
+        self.asked = Asked()
+        self.hits_file = folder / "hits"
+        self.hits_file.touch()
+        self.senders: list[Sender] = []
+        self._count, self._started = senders, 0
+        self.breaks = ""
+        self._armed: Counter[str] = Counter()
+        self.keeping = True  # dead senders are started again
+
+    def hits(self) -> Counter[str]:
+        """How often each point was hit with work in hand."""
+        return Counter(self.hits_file.read_text().splitlines())
+
+    def start_senders(self) -> None:
+        while len(self.senders) < self._count:
+            self.senders.append(self.start_sender())
+
+    def start_sender(self, *, point: str | None = None, **settings: str) -> Sender:
+        """A sender behind proxies of its own; with a point, it kills itself there."""
+        ports = {"mongo": self.servers.ports.mongo, "etcd": self.servers.ports.etcd, "redis": self.servers.ports.redis}
+        proxies = {name: Proxy(port) for name, port in ports.items()}
+        base = self.system.environment
+        # `directConnection`: else the driver asks the set for its members and goes around the proxy.
+        mongo = base["MAILROOM_MONGO_URL"].replace(str(ports["mongo"]), str(proxies["mongo"].port))
+        mongo = mongo.partition("?")[0] + "?directConnection=true"
+        through = {
+            "MAILROOM_MONGO_URL": mongo,
+            "MAILROOM_ETCD_URL": f"http://127.0.0.1:{proxies['etcd'].port}",
+            "MAILROOM_REDIS_URL": f"redis://127.0.0.1:{proxies['redis'].port}/0",
+        }
+        if point:
+            passings = str(self.rng.choice((1, 1, 2, 3, 8)))
+            settings |= {"CHAOS_POINT": point, "CHAOS_AFTER": passings, "CHAOS_HITS": str(self.hits_file)}
+        if self.breaks:
+            settings["CHAOS_BREAK"] = self.breaks
+        self._started += 1
+        child = self.system.start(f"sender-{self._started}", "tests.chaos.sender", **through, **settings)
+        return Sender(child, proxies, point)
+
+    def keep_senders(self) -> int:
+        """Start a new sender for each that is dead, armed with the point that was hit least. Returns how many."""
+        dead = [sender for sender in self.senders if not sender.child.alive()]
+        if not self.keeping:
+            return 0
+        for sender in dead:
+            self.senders.remove(sender)
+            for proxy in sender.proxies.values():
+                proxy.close()
+        for _ in dead:
+            self.senders.append(self.start_sender(point=self._next_point()))
+        return len(dead)
+
+    def _next_point(self) -> str:
+        """The point that was hit and armed least: points that are seldom passed are armed more often."""
+        hits = self.hits()
+        least = min(POINTS, key=lambda point: (hits[point.name] * 3 + self._armed[point.name], self.rng.random()))
+        self._armed[least.name] += 1
+        return least.name
+
+    def any_sender(self) -> Sender:
+        living = [sender for sender in self.senders if sender.child.alive() and not sender.frozen]
+        return self.rng.choice(living or self.senders)
+
+    def prepare(self, *, schedules: int, recipients: int) -> None:
+        """Schedules with their marks, and one address in some of them that the provider refuses."""
+        far = (datetime.now(UTC) + timedelta(days=300)).replace(microsecond=0, tzinfo=None).isoformat()
+        for number in range(schedules):
+            people = [
+                {"address": f"p{number}-{n}@example.org", "variables": {"mark": f"m{number}-{n}"}}
+                for n in range(recipients)
+            ]
+            self.asked.refused |= {f"p{number}-{n}@example.org" for n in range(0, recipients, 50)}
+            body = self._body(f"s{number}", people, {"kind": "once", "at": far, "time_zone": "UTC"})
+            made = self.system.call("POST", "/v1/schedules", json=body, headers={"Idempotency-Key": f"s{number}"})
+            made.raise_for_status()
+            self.asked.marks[made.json()["id"]] = [person["variables"]["mark"] for person in people]
+        self.system.simulator.turn(refused_addresses=sorted(self.asked.refused))
+
+    def begin_beat(self, *, every_s: int, beats: int) -> None:
+        """The recurring schedule: so many due instants, five recipients each."""
+        self.asked.first_beat = (datetime.now(UTC) + timedelta(seconds=5)).replace(microsecond=0)
+        self.asked.beats = beats
+        people = [{"address": f"beat-{n}@example.org", "variables": {"mark": BEAT}} for n in range(5)]
+        rule = {
+            "kind": "every",
+            "seconds": every_s,
+            "time_zone": "UTC",
+            "starts_at": self.asked.first_beat.isoformat(),
+            "max_runs": beats,
+        }
+        body = self._body("beat", people, rule) | {"misfire": {"policy": "run_all", "grace_s": 3600}}
+        self.system.call("POST", "/v1/schedules", json=body, headers={"Idempotency-Key": "beat"}).raise_for_status()
+
+    @staticmethod
+    def _body(name: str, people: list[dict[str, Any]], rule: dict[str, Any]) -> dict[str, Any]:
+        sender, subject = f"Ann <ann@{DOMAIN}>", "{{ mark }}"
+        return {
+            "name": name,
+            "from": sender,
+            "subject": subject,
+            "text": "Hello",
+            "recipients": people,
+            "recurrence": rule,
+        }
+
+    def ask(self, schedule: str) -> bool:
+        """Have a schedule run, under its own key; repeated until it is promised. False if it was not, this time."""
+        try:
+            answer = self.system.call(
+                "POST", f"/v1/schedules/{schedule}/run-now", headers={"Idempotency-Key": f"run-{schedule}"}
+            )
+        except requests.RequestException:
+            return False
+        if answer.status_code not in (200, 202):
+            return False
+        self.asked.answered[schedule] = time.time()
+        return True
+
+    def open_dispatches(self) -> int:
+        return self.system.db.dispatches.count_documents(
+            {"lane": {"$gt": ""}, "state": {"$in": ["pending", "sending", "in_doubt"]}}
+        )
+
+    def close(self) -> None:
+        for sender in self.senders:
+            for proxy in sender.proxies.values():
+                proxy.close()
+
+
+class Asking(threading.Thread):
+    """Asks for one schedule after the other, somewhat ahead of the faults: there is always work to break."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(daemon=True, name="asking")
+        self._world = world
+        self.progress = 0.0  # of the faults, from 0 to 1
+
+    def run(self) -> None:
+        waiting = list(self._world.asked.marks)
+        whole = len(waiting)
+        while waiting:
+            ahead = 1 - len(waiting) / whole - self.progress
+            if ahead > _AHEAD or not self._world.ask(waiting[0]):
+                time.sleep(0.2)
+            else:
+                waiting.pop(0)
+
+    @property
+    def through(self) -> bool:
+        return not self.is_alive()
+
+
+def log_events(folder: Path) -> list[dict[str, Any]]:
+    """Every log line of every sender, as its fields."""
+    found = []
+    for path in sorted((folder / "logs").glob("sender-*.log")):
+        for line in path.read_text(errors="replace").splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+    return found
