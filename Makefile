@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run chromium test lint format bench-campaign bench-lateness lock clean
+.PHONY: help run chromium test lint format bench chaos bench-campaign bench-million bench-lateness lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -36,6 +36,17 @@ lint: $(STAMP)  ## ruff, mypy, import-linter
 format: $(STAMP)  ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+$(VENV)/.benching: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[local,test,bench]'
+	@touch $@
+
+bench: $(VENV)/.benching  ## one mail a call, beside bare requests, Celery and dramatiq; writes docs/figures
+	$(BIN)/python -m benchmarks
+
+chaos: $(STAMP)  ## break the whole system for minutes, and count: doubled, lost, unknown; then the negative controls
+	$(BIN)/python -m tests.chaos
+	$(BIN)/python -m tests.chaos.controls
 
 bench-campaign: $(STAMP)  ## 20,000 recipients every minute for five minutes, 3 senders, counted by the simulator
 	$(BIN)/python -m benchmarks.campaign

@@ -90,6 +90,17 @@ def resolve_dispatch(dispatch_id: str, word: str | None) -> None:
     click.echo(f"{dispatch_id}: {word.replace('_', ' ')}")
 
 
+@dispatches.command("requeue")
+@click.argument("dispatch_id")
+def requeue_dispatch(dispatch_id: str) -> None:
+    """Send a dispatch again that failed: a new attempt, with all its tries."""
+    try:
+        resolving.resolve(_front().db, DispatchId(dispatch_id), Word.SEND_AGAIN, by=f"cli:{getpass.getuser()}")
+    except MailroomError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{dispatch_id}: sent again")
+
+
 @click.group()
 def webhooks() -> None:
     """Where the provider sends its webhooks."""

@@ -3,6 +3,7 @@
 pending -> sending -> accepted | pending again | in_doubt | failed | split
 in_doubt -> accepted | pending | unknown | split
 unknown -> accepted | pending (a person's word)
+failed -> pending (a person has it sent again)
 pending, sending, in_doubt -> cancelled (only where it is known not to have been accepted)
 """
 

@@ -55,7 +55,8 @@ MOVES: Final[dict[Learnt, tuple[frozenset[MessageState], MessageState]]] = {
     Learnt.SENT: (_BEFORE_SENT | {S.CANCELLED, S.FAILED}, S.SENT),
     Learnt.IN_DOUBT: (frozenset({S.QUEUED}), S.IN_DOUBT),
     Learnt.UNKNOWN: (frozenset({S.QUEUED, S.IN_DOUBT}), S.UNKNOWN),
-    Learnt.NOT_SENT: (frozenset({S.IN_DOUBT, S.UNKNOWN}), S.QUEUED),
+    # A failed one too: a person has its call sent again.
+    Learnt.NOT_SENT: (frozenset({S.IN_DOUBT, S.UNKNOWN, S.FAILED}), S.QUEUED),
     Learnt.REFUSED: (_BEFORE_SENT, S.FAILED),
     Learnt.CANCELLED: (_BEFORE_SENT, S.CANCELLED),
     Learnt.DEFERRED: (_BEFORE_SENT | {S.SENT}, S.DEFERRED),

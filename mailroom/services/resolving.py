@@ -25,7 +25,8 @@ def resolve(db: Db, dispatch: DispatchId, word: Word, *, by: str) -> None:
     """Settle an `unknown` dispatch by a person's word: it went out, or it is to be sent again as a new attempt.
 
     That it went out may be said of one in doubt as well; to send that again is refused as long as the provider can
-    still be asked. Raises DispatchNotFound, DispatchNotUnknown.
+    still be asked. What failed may be sent again: it is known not to have gone out. Raises DispatchNotFound,
+    DispatchNotUnknown.
     """
     found = dispatches.get(db, dispatch)
     now = server_now(db)

@@ -95,8 +95,8 @@ def settle_unknown(db: Db, doubts: Sequence[Doubt], reason: str, *, by: str, now
 def resolve(
     db: Db, dispatch: DispatchId, attempt: int, *, went_out: bool, by: str, now: datetime, session: Session
 ) -> bool:
-    """A person's word about an `unknown` of this attempt; that it went out may be said of a doubt too. False if the
-    dispatch stands otherwise."""
+    """A person's word about an `unknown` of this attempt. That it went out may be said of a doubt too; to send again,
+    of what failed. False if the dispatch stands otherwise."""
     if went_out:
         held = [DispatchState.UNKNOWN, DispatchState.IN_DOUBT]
         accepted = {"provider_id": "", "provider": "", "attempt": attempt, "at": now, "by": by}
@@ -113,8 +113,10 @@ def resolve(
             ).matched_count
         )
     trail = onto_trail(now, "resolved", by=by, attempt=attempt, verdict="send again")
-    unknown = {"_id": dispatch, "state": DispatchState.UNKNOWN, "attempt": attempt}
+    known = [DispatchState.UNKNOWN, DispatchState.FAILED]
+    unknown = {"_id": dispatch, "state": {"$in": known}, "attempt": attempt}
     to_pending: Document = {"state": DispatchState.PENDING, "not_before": now, "tell": True, "resolved_by": by}
+    to_pending |= {"tries": 0, "crashes": 0}
     again = db.dispatches.update_one(
         unknown | {"run_cancelled": {"$ne": True}}, {"$set": to_pending, "$push": {"trail": trail}}, session=session
     )

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from local.servers import Servers
 from tests.chaos import faults, verdict
+from tests.chaos.points import POINTS
 from tests.chaos.verdict import Injected, Verdict
 from tests.chaos.world import LATENCY_S, SETTINGS, SETTLE_S, Asking, World
 from tests.support.system import a_system
@@ -37,6 +38,7 @@ def run(
     senders: int = 4,
     only: str = "",
     most_s: float = 3_600.0,
+    least_hits: int = 0,
 ) -> Verdict:
     """One run: ask, break, heal, wait until all is quiet, count."""
     rng = random.Random(seed)
@@ -51,10 +53,9 @@ def run(
         try:
             world.prepare(schedules=schedules, recipients=recipients)
             world.start_senders()
-            world.begin_beat(every_s=4, beats=12)
             asking = Asking(world)
             asking.start()
-            injected = _break(world, asking, least_faults=least_faults, only=only, most_s=most_s)
+            injected = _break(world, asking, least_faults=least_faults, least_hits=least_hits, only=only, most_s=most_s)
             asking.progress = 1.0
             asking.join(120)
             _heal(world)
@@ -63,7 +64,9 @@ def run(
             world.close()
 
 
-def _break(world: World, asking: Asking, *, least_faults: int, only: str, most_s: float) -> list[Injected]:
+def _break(
+    world: World, asking: Asking, *, least_faults: int, least_hits: int, only: str, most_s: float
+) -> list[Injected]:
     """Faults, one after the other, while there is work; work goes on meanwhile."""
     chosen = {name: parts for name, (_, parts) in faults.ALL.items() if only in name}
     injected: list[Injected] = []
@@ -71,11 +74,14 @@ def _break(world: World, asking: Asking, *, least_faults: int, only: str, most_s
     with console.status("breaking") as status:
         while time.monotonic() < until:
             done = sum(one.count for one in injected)
-            asking.progress = done / least_faults
-            if done >= least_faults and asking.through:
+            hits = world.hits()
+            hit = sum(min(hits[point.name], least_hits) for point in POINTS) / max(1, least_hits * len(POINTS))
+            asking.progress = min(done / least_faults, hit) if least_hits else done / least_faults
+            if asking.progress >= 1 and asking.through:
                 break
+            world.beat()
             name = world.rng.choices(list(chosen), weights=list(chosen.values()))[0]
-            status.update(f"{done} faults, {len(world.asked.answered)} runs asked: {name}")
+            status.update(f"{done} faults, {len(world.asked.answered)} runs asked, {hit:.0%} of the steps hit: {name}")
             if not only and world.rng.random() < _MIXED:  # faults come together
                 injected.append(_inject(world, next(iter(faults.ALL))))
             injected.append(_inject(world, name))
@@ -102,8 +108,8 @@ def _heal(world: World) -> None:
     with console.status("until all is quiet"):
         while time.monotonic() < deadline:
             open_runs = world.system.db.runs.count_documents({"state": {"$in": ["planning", "planned"]}})
-            due = world.system.db.schedules.count_documents({"state": "active", "name": "beat"})
-            if not world.open_dispatches() and not open_runs and not due:
+            due = world.system.db.schedules.count_documents({"state": "active", "name": {"$regex": "^beat"}})
+            if not world.open_dispatches() and not open_runs and not due and not world.send_failed_again():
                 return
             time.sleep(0.5)
     console.print("[red]it did not become quiet[/]")
@@ -115,6 +121,7 @@ def main() -> int:
     arguments.add_argument("--schedules", type=int, default=110)
     arguments.add_argument("--recipients", type=int, default=400)
     arguments.add_argument("--faults", type=int, default=500)
+    arguments.add_argument("--hits", type=int, default=10)
     arguments.add_argument("--only", default="")
     arguments.add_argument("--json", type=Path, default=Path("data/chaos.json"))
     options = arguments.parse_args()
@@ -125,6 +132,7 @@ def main() -> int:
             schedules=options.schedules,
             recipients=options.recipients,
             least_faults=options.faults,
+            least_hits=options.hits,
             only=options.only,
         )
     for table in verdict.tables(found):

@@ -42,7 +42,7 @@ def point(world: World) -> int:
     if armed is not None:
         armed.child.kill()
         return 1
-    wait_until = time.monotonic() + 3
+    wait_until = time.monotonic() + 2
     while time.monotonic() < wait_until:
         if died := world.keep_senders():
             return died
@@ -85,7 +85,7 @@ def freeze_at_point(world: World) -> int:
     sender = world.start_sender(point=name, CHAOS_SIGNAL="SIGSTOP")
     world.senders.append(sender)
     deadline = time.monotonic() + 4
-    while time.monotonic() < deadline and not _is_stopped(sender.child):
+    while time.monotonic() < deadline and not is_stopped(sender.child):
         time.sleep(0.05)
     time.sleep(float(SETTINGS["MAILROOM_LEASE_TTL"]) + 0.7)
     sender.signal(signal.SIGCONT)
@@ -228,7 +228,8 @@ def _freeze(world: World, seconds: float) -> int:
     return 1
 
 
-def _is_stopped(child: Child) -> bool:
+def is_stopped(child: Child) -> bool:
+    """True while SIGSTOP holds it."""
     try:
         return Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
     except OSError:

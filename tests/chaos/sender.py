@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import wraps
@@ -39,6 +40,7 @@ def arm(point: Point, *, passings: int, number: signal.Signals, hits: str) -> No
             with Path(hits).open("a") as out:
                 out.write(f"{point.name}\n")
         os.kill(os.getpid(), number)
+        time.sleep(0.1)  # the signal may reach another thread first; this one must not go on
 
     @wraps(whole)
     def wrapped(*args: Any, **kwargs: Any) -> Any:

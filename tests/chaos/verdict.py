@@ -35,7 +35,7 @@ class Verdict:
     doubled: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)  # shown as failed, with a reason, though not refused
+    requeued: int = 0  # dispatches in hand at three crashes, which a person has sent again
     dispatches: int = 0
     faults: int = 0
     by_fault: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -59,6 +59,7 @@ def judge(world: World, injected: Sequence[Injected], *, seed: int) -> Verdict:
             _one(found, mark, went_out[mark], shown.get(mark, ""), refused=_address(mark) in world.asked.refused)
     _beats(found, world)
     found.dispatches = world.system.db.dispatches.count_documents({"attempt": {"$gt": 0}})
+    found.requeued = world.asked.requeued
     found.faults = sum(one.count for one in injected)
     found.by_fault = _by_fault(world, injected)
     found.points = dict(sorted(world.hits().items()))
@@ -75,16 +76,13 @@ def _one(found: Verdict, mark: str, times: int, state: str, *, refused: bool) ->
     elif state == "unknown":
         found.unknown.append(mark)
     elif state == "failed":
-        found.failed.append(mark)
         found.lost.append(f"{mark}: failed")
     else:
         found.lost.append(f"{mark}: {state or 'not known'}")
 
 
 def _beats(found: Verdict, world: World) -> None:
-    """The recurring schedule: each recipient once for each due instant."""
-    if world.asked.first_beat is None:
-        return
+    """The recurring schedules: each recipient once for each due instant."""
     mails = [mail for mail in world.system.simulator.mails() if mail["subject"] == BEAT]
     copies = Counter((json.loads(mail["user_variables"])["run"], mail["recipient"]) for mail in mails)
     found.asked += 5 * world.asked.beats
@@ -152,9 +150,11 @@ def tables(found: Verdict) -> list[Table]:
     points = Table("step at which a sender was killed or frozen", "times")
     for name, times in found.points.items():
         points.add_row(name, str(times))
-    verdict = Table("asked", "accepted once", "refused", "doubled", "lost", "unknown", "dispatches", "faults")
+    verdict = Table(
+        "asked", "accepted once", "refused", "doubled", "lost", "unknown", "sent again", "dispatches", "faults"
+    )
     shown = (found.asked, found.accepted_once, found.refused, len(found.doubled), len(found.lost), len(found.unknown))
-    verdict.add_row(*(f"{count:,}" for count in (*shown, found.dispatches, found.faults)))
+    verdict.add_row(*(f"{count:,}" for count in (*shown, found.requeued, found.dispatches, found.faults)))
     return [faults, points, verdict]
 
 

@@ -19,9 +19,10 @@ import requests
 
 from local.children import Child
 from local.servers import Servers
+from mailroom.storage.dispatch_doubts import GIVES_UP
 from tests.chaos.points import POINTS
 from tests.chaos.proxy import Proxy
-from tests.support.system import DOMAIN, System
+from tests.support.system import DOMAIN, System, wait_for
 
 # The provider's log lags by half of the settling time, and its idle limit is three quarters of ours.
 IDLE_LIMIT_S: Final = 4
@@ -38,6 +39,8 @@ SETTINGS: Final = {
     "MAILROOM_BATCH_SIZE": "2",
 }
 _AHEAD: Final = 0.1
+BEAT_S: Final = 2
+BEATS: Final = 10
 BEAT: Final = "beat"  # the subject of the recurring schedule's mails
 
 
@@ -48,8 +51,8 @@ class Asked:
     marks: dict[str, list[str]] = field(default_factory=dict)  # by schedule
     answered: dict[str, float] = field(default_factory=dict)  # schedule -> when its run was promised
     refused: set[str] = field(default_factory=set)  # addresses that the provider refuses
-    first_beat: datetime | None = None
-    beats: int = 0
+    beats: int = 0  # due instants of the recurring schedules
+    requeued: int = 0  # dispatches that failed after three crashes, and that a person has sent again
 
 
 class Sender:
@@ -75,6 +78,7 @@ class World:
         self.senders: list[Sender] = []
         self._count, self._started = senders, 0
         self.breaks = ""
+        self._beat_until = datetime.min.replace(tzinfo=UTC)
         self._armed: Counter[str] = Counter()
         self.keeping = True  # dead senders are started again
 
@@ -101,7 +105,8 @@ class World:
         }
         if point:
             passings = str(self.rng.choice((1, 1, 2, 3, 8)))
-            settings |= {"CHAOS_POINT": point, "CHAOS_AFTER": passings, "CHAOS_HITS": str(self.hits_file)}
+            armed = {"CHAOS_POINT": point, "CHAOS_AFTER": passings, "CHAOS_HITS": str(self.hits_file)}
+            settings = armed | settings
         if self.breaks:
             settings["CHAOS_BREAK"] = self.breaks
         self._started += 1
@@ -147,20 +152,40 @@ class World:
             self.asked.marks[made.json()["id"]] = [person["variables"]["mark"] for person in people]
         self.system.simulator.turn(refused_addresses=sorted(self.asked.refused))
 
-    def begin_beat(self, *, every_s: int, beats: int) -> None:
-        """The recurring schedule: so many due instants, five recipients each."""
-        self.asked.first_beat = (datetime.now(UTC) + timedelta(seconds=5)).replace(microsecond=0)
-        self.asked.beats = beats
+    def beat(self) -> None:
+        """While the last recurring schedule is over: begin another one, of five recipients and so many instants."""
+        if datetime.now(UTC) < self._beat_until:
+            return
+        first = (datetime.now(UTC) + timedelta(seconds=4)).replace(microsecond=0)
+        name = f"beat-{first:%H%M%S}"
         people = [{"address": f"beat-{n}@example.org", "variables": {"mark": BEAT}} for n in range(5)]
         rule = {
             "kind": "every",
-            "seconds": every_s,
+            "seconds": BEAT_S,
             "time_zone": "UTC",
-            "starts_at": self.asked.first_beat.isoformat(),
-            "max_runs": beats,
+            "starts_at": first.isoformat(),
+            "max_runs": BEATS,
         }
-        body = self._body("beat", people, rule) | {"misfire": {"policy": "run_all", "grace_s": 3600}}
-        self.system.call("POST", "/v1/schedules", json=body, headers={"Idempotency-Key": "beat"}).raise_for_status()
+        body = self._body(name, people, rule) | {"misfire": {"policy": "run_all", "grace_s": 3600}}
+        wait_for(lambda: self._promised(name, body), within_s=60, what="the recurring schedule is promised")
+        self.asked.beats += BEATS
+        self._beat_until = first + timedelta(seconds=BEAT_S * (BEATS - 1))
+
+    def _promised(self, name: str, body: dict[str, Any]) -> bool:
+        try:
+            answer = self.system.call("POST", "/v1/schedules", json=body, headers={"Idempotency-Key": name})
+        except requests.RequestException:
+            return False
+        return answer.status_code in (200, 201)
+
+    def send_failed_again(self) -> int:
+        """What a person does about calls whose senders were killed three times. Returns how many."""
+        failed = list(self.system.db.dispatches.find({"state": "failed", "reason": GIVES_UP}, {"_id": 1}))
+        for dispatch in failed:
+            path = f"/v1/dispatches/{dispatch['_id']}/resolve"
+            self.system.call("POST", path, json={"verdict": "send_again"}).raise_for_status()
+        self.asked.requeued += len(failed)
+        return len(failed)
 
     @staticmethod
     def _body(name: str, people: list[dict[str, Any]], rule: dict[str, Any]) -> dict[str, Any]:

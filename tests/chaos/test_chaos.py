@@ -1,0 +1,25 @@
+"""The short form of `make chaos`, and its negative controls."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.__main__ import run
+from tests.chaos.controls import CONTROLS, doubles
+
+
+@pytest.mark.timeout(170)
+def test_nothing_is_doubled_lost_or_unknown_while_everything_is_broken(tmp_path: Path) -> None:
+    found = run(tmp_path, seed=4, schedules=8, recipients=100, least_faults=40, senders=3, most_s=60.0)
+
+    assert found.asked > 500
+    assert (found.doubled, found.lost, found.unknown) == ([], [], [])
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_a_promise_that_is_switched_off_makes_doubles(control: str, tmp_path: Path) -> None:
+    assert doubles(control, tmp_path, broken=True) > 0
+
+
+def test_a_sender_that_was_overtaken_sends_nothing(tmp_path: Path) -> None:
+    assert doubles("fence", tmp_path, broken=False) == 0
