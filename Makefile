@@ -51,6 +51,9 @@ chaos: $(STAMP)  ## break the whole system for minutes, and count: doubled, lost
 bench-campaign: $(STAMP)  ## 20,000 recipients every minute for five minutes, 3 senders, counted by the simulator
 	$(BIN)/python -m benchmarks.campaign
 
+bench-million: $(STAMP)  ## a campaign of a million recipients: pace, and a sender's peak memory
+	$(BIN)/python -m benchmarks.million
+
 bench-lateness: $(STAMP)  ## 1,000 schedules due in the same second among 100,000
 	$(BIN)/python -m benchmarks.lateness
 

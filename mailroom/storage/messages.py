@@ -74,10 +74,18 @@ def mark(db: Db, marks: Sequence[tuple[DispatchId, Learnt, str]]) -> None:
     writes: list[UpdateMany] = []
     for dispatch, learnt, reason in marks:
         leaves, state = MOVES[learnt]
-        change: Document = {"$set": {"state": state} | ({"reason": reason} if reason else {})}
+        change: Document = {"$set": {"state": state}}
+        if learnt is Learnt.NOT_SENT:
+            change["$unset"] = _NO_REASON
+        elif reason:
+            change["$set"]["reason"] = reason
         writes.append(UpdateMany({"dispatch_id": dispatch, "state": {"$in": sorted(leaves)}}, change))
     if writes:
         db.messages.bulk_write(writes, ordered=True)
+
+
+# What was said of an earlier state is not true of the new one; the story of the mail keeps it.
+_NO_REASON: Final = {"reason": "", "code": ""}
 
 
 @guarded
@@ -97,8 +105,10 @@ def mark_some_sent(db: Db, ids: Sequence[MessageId], *, at: datetime) -> None:
 def _to_sent(at: datetime) -> list[Document]:
     """State and fact in one pass: the state moves as MOVES says, the earliest time told stays."""
     leaves, state = MOVES[Learnt.SENT]
-    moved = {"$cond": [{"$in": ["$state", sorted(leaves)]}, state, "$state"]}
-    return [{"$set": {"state": moved, "sent_at": {"$min": ["$sent_at", at]}}}]
+    moves = {"$in": ["$state", sorted(leaves)]}
+    kept = {name: {"$cond": [moves, "$$REMOVE", f"${name}"]} for name in _NO_REASON}
+    moved = {"$cond": [moves, state, "$state"]}
+    return [{"$set": {"state": moved, "sent_at": {"$min": ["$sent_at", at]}, **kept}}]
 
 
 @guarded
@@ -145,7 +155,9 @@ def apply_effects(db: Db, effects: Sequence[tuple[MessageId, Effect]], *, sessio
             writes.append(UpdateOne({"_id": message_id}, facts))
         if effect.learnt is not None:
             leaves, state = MOVES[effect.learnt]
-            change = {"$set": {"state": state, **effect.notes}}
+            change: Document = {"$set": {"state": state, **effect.notes}}
+            if not effect.notes:
+                change["$unset"] = _NO_REASON
             writes.append(UpdateOne({"_id": message_id, "state": {"$in": sorted(leaves)}}, change))
     if writes:
         db.messages.bulk_write(writes, ordered=True, session=session)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.support.campaigns import a_campaign, dispatch_states, finished, marks
 from tests.support.system import System, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -98,6 +99,7 @@ def test_from_the_form_to_two_of_three_opens_on_the_report(page: Page, system: S
         with page.expect_response(re.compile("pixel.gif")):
             page.get_by_role("link", name=subject).click()
     look(page, "mail")
+    assert page.locator(".note").count() == 0  # what was said while it was unknown is part of its story only
 
     def opened_twice() -> bool:
         page.goto(schedule)
@@ -196,3 +198,28 @@ def test_pages_are_only_for_those_who_are_signed_in(page: Page, system: System) 
     page.get_by_role("button", name="Sign in").click()
 
     expect(page.get_by_text("This token is not known here")).to_be_visible()
+
+
+def test_a_person_says_what_became_of_a_call_that_nobody_else_can_know_of(page: Page, system: System) -> None:
+    system.simulator.turn(log_lies_empty=True)
+    system.simulator.fail_next("500_before")
+    quick = {"MAILROOM_CALL_TIMEOUT": "1", "MAILROOM_IDLE_LIMIT": "1", "MAILROOM_SETTLE": "1"}
+    system.start_senders(1, **quick, MAILROOM_LOG_RETENTION="3")
+    schedule = a_campaign(system, 3)
+    wait_for(lambda: dispatch_states(system)["unknown"], within_s=40, what="the dispatch is unknown")
+    sign_in(page, system)
+
+    page.goto(f"{system.web_url}/dispatches?state=unknown")
+    look(page, "dispatches-unknown")
+    page.get_by_role("link", name=re.compile("-d00000")).click()
+    look(page, "dispatch-unknown")
+    page.get_by_role("button", name="Send it again").click()
+
+    expect(page.get_by_text("It is sent again")).to_be_visible()
+    run = wait_for(lambda: finished(system, schedule), within_s=20, what="it went out")
+    page.goto(f"{system.web_url}/runs/{run.id}")
+    look(page, "run-after-doubt")
+    page.get_by_role("link", name="reader-1@example.org").click()
+    expect(page.get_by_text("resolved")).to_be_visible()
+    look(page, "mail")
+    assert set(marks(system).values()) == {1}
