@@ -6,7 +6,7 @@ much may be claimed and made ready ahead, but little is fenced ahead. Step 3 of 
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import copy_context
 from typing import Final
 
@@ -16,7 +16,7 @@ from mailroom.coordination.fences import Fences
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.outcomes import Accepted, InDoubt, Refusal, Refused
-from mailroom.services.claiming import cross_fences
+from mailroom.services.claiming import Crossing, cross_fences
 from mailroom.services.recording import Result
 from sender.callers import Callers, Ended, Job
 
@@ -75,13 +75,16 @@ class Gate:
 
     def _run(self) -> None:
         while jobs := self._next():
+            by_claim = {job.claimed: job for job in jobs}
             try:
-                self._cross({job.claimed: job for job in jobs})
+                crossing = cross_fences(self._fences, list(by_claim))
             except Exception as error:
                 if not isinstance(error, Unavailable):
                     log.exception("gate_failed", count=len(jobs))
                 self.ended(len(jobs))
                 self._hand_back(jobs, f"the fence could not be crossed: {error}")
+                continue
+            self._sort(crossing, by_claim)
 
     def _next(self) -> list[Job]:
         """What there is room for, waited for; nothing at the end."""
@@ -93,8 +96,7 @@ class Gate:
             self._beyond += len(jobs)
         return jobs
 
-    def _cross(self, jobs: dict[Claimed, Job]) -> None:
-        crossing = cross_fences(self._fences, list(jobs))
+    def _sort(self, crossing: Crossing, jobs: Mapping[Claimed, Job]) -> None:
         self._callers.start([jobs[claimed] for claimed in crossing.go])
         self.ended(len(jobs) - len(crossing.go))
         ended = [Result(c, Accepted(id_, attempt)) for c, attempt, id_ in crossing.accepted_before]

@@ -192,7 +192,7 @@ class Pump:
             self._back.leases.release([lane])
         return len(done.moved)
 
-    def _take_over(self, now: datetime) -> int:
+    def _take_over(self, _now: datetime) -> int:
         """Judge what stands in `sending` in our lanes and is not in our hands."""
         if time.monotonic() - self._judged_at < TAKE_OVER_S:
             return 0
@@ -201,7 +201,7 @@ class Pump:
         if not held:
             return 0
         in_hand = self._hands.claims_in_hand()
-        return take_over(self._back.db, self._back.fences, held, in_hand, sender=self._sender, now=now)
+        return take_over(self._back.db, self._back.fences, held, in_hand, sender=self._sender)
 
     def _send(self, now: datetime) -> int:
         """Connections first, then claim no more than these can carry, load, build, and hand over to the gate."""

@@ -45,8 +45,8 @@ class Clocks:
         """Raises Unavailable."""
         passed_s = time.monotonic() - self._read_at
         if self._reading is None or passed_s > _ASK_EVERY_S:
-            self._read_at = time.monotonic()
             self._reading = read_clocks(self._db)
+            self._read_at = time.monotonic()  # after the answer: what is added later is never too much
             return self._reading
         now = self._reading.now + timedelta(seconds=passed_s)
         return replace(self._reading, now=now.replace(microsecond=now.microsecond // 1000 * 1000))

@@ -1,7 +1,6 @@
 """Dispatches in `sending` that are in nobody's hands are judged by their fences. Step 6 of the protocol."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
 from typing import Final
 
 import structlog
@@ -12,7 +11,7 @@ from mailroom.domain.ids import ClaimId, Lane, Token
 from mailroom.services.recording import finish_runs, record_accepted, tell_these
 from mailroom.services.splitting import halve
 from mailroom.storage import dispatch_outcomes, dispatches, lanes
-from mailroom.storage.database import Db, Session, in_transaction
+from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatch_doubts import GIVES_UP
 from mailroom.storage.dispatch_outcomes import Return
 
@@ -27,7 +26,6 @@ def take_over(
     in_hand: Collection[ClaimId],
     *,
     sender: str,
-    now: datetime,
 ) -> int:
     """Judge what stands in `sending` in the held lanes under claims that this process does not have in hand. Returns
     how many.
@@ -39,6 +37,8 @@ def take_over(
     if not abandoned:
         return 0
     found, memory = fences.read([(dispatch.claim.lane, dispatch.id) for dispatch in abandoned])
+    # After the fences were read: whatever was crossed was crossed before, so the doubt is not marked too early.
+    now = server_now(db)
     accepted: list[tuple[Claimed, Acceptance]] = []
     returns: list[Return] = []
     failures: list[tuple[Claimed, str, int | None]] = []

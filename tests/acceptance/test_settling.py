@@ -6,6 +6,7 @@ import pytest
 
 from mailroom.domain.ids import DispatchId
 from mailroom.services import running
+from mailroom.storage.dispatch_doubts import GIVES_UP
 from tests.support.campaigns import a_campaign, assert_nothing_is_lost, counts, dispatch_states, finished, marks
 from tests.support.system import System, wait_for
 
@@ -171,3 +172,35 @@ def test_a_webhook_about_a_doubt_makes_us_ask_sooner(system: System) -> None:
 
     wait_for(lambda: finished(system, schedule), within_s=20, what="the webhook made us ask, and it is settled")
     assert set(marks(system).values()) == {1}
+
+
+def test_what_the_log_shows_on_its_later_pages_is_found_too(system: System) -> None:
+    system.start_simulator()
+    system.simulator.fail_next("500_after")
+    system.start_senders(1)
+    schedule = a_campaign(system, 1_000)
+
+    run = wait_for(lambda: finished(system, schedule), within_s=30, what="the doubt is settled")
+
+    assert counts(system, run.id)["sent"] == 1_000
+    assert system.simulator.record()["calls"] == 1
+
+
+def test_a_dispatch_in_hand_at_three_crashes_fails_and_can_be_sent_again_by_a_person(system: System) -> None:
+    system.start_simulator()
+    system.start_api()
+    system.start_senders(1)
+    schedule = a_campaign(system, 3)
+    run = wait_for(lambda: finished(system, schedule), within_s=20, what="it went out")
+    crashed = {"state": "failed", "reason": GIVES_UP, "crashes": 3}
+    system.db.dispatches.update_one({}, {"$set": crashed, "$unset": {"accepted": ""}})
+    system.db.messages.update_many({}, {"$set": {"state": "failed"}})
+
+    path = f"/v1/dispatches/{only_dispatch(system)['_id']}/resolve"
+    answer = system.call("POST", path, json={"verdict": "send_again"})
+
+    assert answer.status_code == 200
+    # Its fence still knows that it went out.
+    wait_for(lambda: dispatch_states(system)["accepted"], within_s=20, what="it is settled")
+    assert set(marks(system).values()) == {1}
+    assert counts(system, run.id)["failed"] == 0

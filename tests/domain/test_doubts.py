@@ -1,0 +1,75 @@
+"""What an answer of the provider's log means, and when it is asked."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailroom.domain.doubts import Doubt, Timing, Verdict, controls_needed, judge_absent, next_question
+from mailroom.domain.ids import MessageId, child_dispatch_id
+from tests.support.builders import NOW, a_claimed
+
+S = timedelta(seconds=1)
+TIMING = Timing(call_timeout=60 * S, idle_limit=600 * S, settle=1800 * S, log_retention=86_400 * S)
+OVER, DECISIVE = 660 * S, 2460 * S
+
+
+def a_doubt(*, asked: int = 0, marked: timedelta = timedelta()) -> Doubt:
+    return Doubt(a_claimed(claimed_at=NOW), marked_at=NOW + marked, asked=asked, used_a_try=True)
+
+
+@pytest.mark.parametrize(
+    ("after", "control_seen", "verdict"),
+    [
+        (DECISIVE, True, Verdict.NOT_ACCEPTED),
+        (DECISIVE, False, Verdict.ASK_AGAIN),
+        (DECISIVE - S, True, Verdict.ASK_AGAIN),
+        (timedelta(), True, Verdict.ASK_AGAIN),
+        (86_399 * S, False, Verdict.ASK_AGAIN),
+        (86_400 * S, True, Verdict.UNKNOWN),
+        (86_400 * S, False, Verdict.UNKNOWN),
+    ],
+)
+def test_absent_is_believed_only_when_nothing_can_hide_it(
+    after: timedelta, control_seen: bool, verdict: Verdict
+) -> None:
+    found = judge_absent(a_doubt(), asked_at=NOW + after, control_seen=control_seen, timing=TIMING)
+
+    assert found is verdict
+
+
+@given(asked=st.integers(0, 10_000), after=st.integers(0, 90_000))
+def test_a_question_always_follows_soon_and_never_passes_a_moment_that_changes_its_meaning(
+    asked: int, after: int
+) -> None:
+    now = NOW + after * S
+
+    next_at = next_question(a_doubt(asked=asked), timing=TIMING, now=now)
+
+    assert now < next_at <= now + 300 * S
+    for moment in (NOW + OVER, NOW + DECISIVE):
+        assert not now < moment < next_at
+
+
+def test_a_control_is_needed_once_a_call_is_over_and_decides_for_those_whose_log_is_complete() -> None:
+    old, young = a_doubt(), a_doubt(marked=1000 * S)
+
+    def needed(after: timedelta) -> tuple[object, object]:
+        return controls_needed([old, young], timing=TIMING, now=NOW + after)
+
+    assert needed(OVER - S) == (None, None)
+    assert needed(OVER) == (None, NOW + OVER)
+    assert needed(DECISIVE) == (NOW + OVER, NOW + 1000 * S + OVER)
+    assert needed(DECISIVE + 1000 * S) == (NOW + 1000 * S + OVER, NOW + 1000 * S + OVER)
+
+
+def test_splitting_the_same_again_gives_the_same_children_at_any_depth() -> None:
+    dispatch, ids = a_claimed(dispatch="run-d00001").id, [MessageId(f"run/{n}") for n in range(4)]
+
+    half = child_dispatch_id(dispatch, ids[:2])
+    quarter = child_dispatch_id(half, ids[:1])
+
+    assert half == child_dispatch_id(dispatch, list(reversed(ids[:2])))
+    assert quarter == child_dispatch_id(dispatch, ids[:1])
+    assert len({dispatch, half, quarter, child_dispatch_id(dispatch, ids[2:])}) == 4
