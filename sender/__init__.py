@@ -1,6 +1,7 @@
 """A sender process: plan due runs, lease lanes, claim, fence, call, record, drain. One duty a file.
 
 pump        the one thread that takes lanes, plans and claims, and makes requests ready
+holding     notices a MongoDB that is an older copy; nothing is begun then
 gate        the thread that crosses fences, no sooner than there is room to call
 callers     the thread that makes the calls, each over a connection that was open before its dispatch was claimed
 recorder    the thread that writes down what came of the calls

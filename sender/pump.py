@@ -18,9 +18,8 @@ from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
 from mailroom.domain.ids import Lane, Token, schedule_lane
 from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.providers.base import Request
-from mailroom.services import claiming, memory, planning
+from mailroom.services import claiming, planning
 from mailroom.services.claiming import Waiting
-from mailroom.services.memory import Hold
 from mailroom.services.preparing import Preparing
 from mailroom.services.recording import Result
 from mailroom.services.server_time import Clocks
@@ -29,6 +28,7 @@ from sender.callers import Job
 from sender.connections import Connections
 from sender.gate import Gate
 from sender.hands import Hands
+from sender.holding import Holding
 from sender.recorder import Recorder
 
 log = structlog.get_logger()
@@ -39,8 +39,6 @@ LOOK_FOR_LANES_S: Final = 0.5
 LOOK_AGAIN_S: Final = 0.1
 LOOK_FOR_RUNS_S: Final = 0.05
 TAKE_OVER_S: Final = 1.0
-CHECK_MEMORY_S: Final = 1.0
-SAY_AGAIN_S: Final = 30.0
 LOOK_FOR_ALONE_S: Final = 1.0
 SET_ASIDE_S: Final = 60.0
 # A lane with nothing to do is kept this long: it was taken ahead, or its next chunk is on the way.
@@ -53,9 +51,7 @@ class Pump:
     ) -> None:
         self._back, self._hands, self._sender = back, hands, sender
         self._connections, self._gate, self._recorder = connections, gate, recorder
-        self._mark = 0  # how far MongoDB had come when it was last looked at
-        self._held_since: float | None = None
-        self._check_at = 0.0
+        self._holding = Holding(back)
         self._preparing = Preparing(back.db, back.adapter)
         self._clocks = Clocks(back.db)
         self._forgotten = threading.Event()
@@ -71,7 +67,8 @@ class Pump:
         """One round. True if there may be more to do at once. Raises Unavailable."""
         if not self._back.leases.held:
             self._begin_anew()
-        if self._is_held():
+        if self._holding.is_held():
+            self._give_back_all_lanes()
             return False
         if self._forgotten.is_set():
             self._forgotten.clear()
@@ -84,28 +81,10 @@ class Pump:
             log.error("host_clock_is_off", ahead_s=round(clocks.host_ahead.total_seconds(), 2), plans="nothing")
         return sum([self._do(duty, clocks.now) for duty in duties]) > 0
 
-    def _is_held(self) -> bool:
-        """True while MongoDB is an older copy: nothing is begun, and it is said, until a person has put it right."""
-        if time.monotonic() < self._check_at:
-            return self._held_since is not None
-        found = memory.check(self._back.db, self._back.mirror)
-        self._check_at = time.monotonic() + CHECK_MEMORY_S
-        if not isinstance(found, Hold):
-            if self._held_since is not None:
-                log.info("mongodb_is_put_right")
-            self._mark, self._held_since = found, None
-            return False
-        if self._held_since is None or time.monotonic() - self._held_since > SAY_AGAIN_S:
-            log.error(
-                "mongodb_was_restored", copied_at=found.copied_at, lost_at=found.lost_at, do="doctor --after-restore"
-            )
-            self._held_since = time.monotonic()
-            memory.say_held(self._back.db)
-        self._give_back_all_lanes()
-        return True
-
     def _give_back_all_lanes(self) -> None:
         lanes = list(self._hands.tokens())
+        if not lanes:
+            return
         self._hands.drop_all_lanes()
         self._back.leases.release(lanes)
 
@@ -119,10 +98,10 @@ class Pump:
             return 1
         except StoreRestored as error:
             log.warning("nothing_decided", why=str(error))
-            self._check_at = 0.0
+            self._holding.look_anew()
             return 1
         except Unavailable:
-            self._check_at = 0.0  # what comes back may be an older copy
+            self._holding.look_anew()  # what comes back may be an older copy
             raise
         except Exception:
             # Everything in hand is guarded by its claim and its fence, so going on is sound; say it loudly.
@@ -180,7 +159,7 @@ class Pump:
         held = self._hands.schedules()
         if not held or time.monotonic() < self._plan_at:
             return 0
-        done = planning.plan_due(self._back.db, held, mark=self._mark, now=now)
+        done = planning.plan_due(self._back.db, held, mark=self._holding.mark, now=now)
         done += planning.expand(self._back.db, held, batch_size=self._batch_size, now=now)
         at = time.monotonic()
         self._plan_at = at if done.moved else at + LOOK_FOR_RUNS_S
