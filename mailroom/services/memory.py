@@ -6,7 +6,7 @@ instants in between must be planned again, not decided by the misfire rule, and 
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -19,6 +19,8 @@ from mailroom.storage.database import Db
 
 log = structlog.get_logger()
 _EPOCH_BITS: Final = 40
+# What was due after the last mark may have been decided still: it is planned as on time rather than dropped.
+_AFTER_THE_LAST_MARK: Final = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ def after_restore(db: Db, mirror: Mirror) -> Restored | None:
     while tell_left_over(db):
         pass
     cluster.raise_epoch(db, mirror.highest_token() >> _EPOCH_BITS)
-    cluster.set_replay(db, hold.copied_at or datetime.min.replace(tzinfo=hold.lost_at.tzinfo), hold.lost_at)
+    since = hold.copied_at or datetime.min.replace(tzinfo=hold.lost_at.tzinfo)
+    cluster.set_replay(db, since, hold.lost_at + _AFTER_THE_LAST_MARK)
     cluster.raise_mark(db, mirrored.number)
     cluster.note_held(db, False)
     log.info("mongodb_put_right", fences=fences, accepted=accepted, unknown_to_copy=missing)
