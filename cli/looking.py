@@ -24,6 +24,16 @@ def _front() -> Any:
     return build_front(settings_or_exit(), app="cli")
 
 
+def _show(table: Table) -> None:
+    """Ids are to be copied: they are folded on a terminal, and whole lines go into a pipe."""
+    for column in table.columns:
+        column.overflow = "fold"
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=10_000)
+    console.print(table)
+
+
 @click.group()
 def token() -> None:
     """Tokens for the API and the pages."""
@@ -55,7 +65,7 @@ def list_schedules() -> None:
         following = schedule.next_run_at
         shown = following.astimezone(schedule.recurrence.zone).isoformat() if following else "-"
         table.add_row(schedule.id, escape(schedule.name), schedule.state, shown)
-    Console().print(table)
+    _show(table)
 
 
 @click.group()
@@ -72,7 +82,7 @@ def list_dispatches(state: str) -> None:
     table = Table("id", "messages", "attempt", "reason", box=None)
     for doc in running.dispatches_of(_front().db, state=DispatchState(state), run_id=None, after="", limit=200):
         table.add_row(doc["_id"], str(doc["messages"]), str(doc["attempt"]), escape(doc.get("reason") or ""))
-    Console().print(table)
+    _show(table)
 
 
 @dispatches.command("resolve")

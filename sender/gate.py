@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import copy_context
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -100,7 +101,7 @@ class Gate:
         self._callers.start([jobs[claimed] for claimed in crossing.go])
         self.ended(len(jobs) - len(crossing.go))
         ended = [Result(c, Accepted(id_, attempt)) for c, attempt, id_ in crossing.accepted_before]
-        ended += [Result(c, InDoubt("its fence was crossed before")) for c in crossing.in_doubt]
+        ended += [Result(c, _crossed_before(since)) for c, since in crossing.in_doubt]
         ended += [Result(c, Refused(Refusal.RECIPIENT, "it was refused before")) for c in crossing.split_before]
         ended += [
             Result(c, Refused(Refusal.NOT_CALLED, "Redis changed between claim and call")) for c in crossing.forgotten
@@ -115,3 +116,8 @@ class Gate:
     def _hand_back(self, jobs: Sequence[Job], why: str) -> None:
         if jobs:
             self._done([(job, Result(job.claimed, Refused(Refusal.NOT_CALLED, why))) for job in jobs])
+
+
+def _crossed_before(since: datetime | None) -> InDoubt:
+    """Somebody crossed this fence whom the database knows nothing of: it may have been called ever since."""
+    return InDoubt("its fence was crossed before", called_since=since or datetime.min.replace(tzinfo=UTC))

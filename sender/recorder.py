@@ -15,7 +15,7 @@ from mailroom.assembly import Back
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import RunId
-from mailroom.domain.outcomes import Accepted
+from mailroom.domain.outcomes import Accepted, Refused
 from mailroom.services.recording import Result, finish_runs, record
 from mailroom.services.server_time import Clocks, server_now
 from mailroom.services.settling import note_control
@@ -56,22 +56,25 @@ class Recorder:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        ending = False
-        while not ending:
-            batch, ending = self._next()
-            wait_s = _WAIT_S
-            while batch:
-                batch = self._record(batch)
-                if batch:
-                    time.sleep(wait_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
-                    wait_s = min(2 * wait_s, _MOST_WAIT_S)
+        ending, wait_s = False, _WAIT_S
+        left: list[Result] = []
+        while left or not ending:
+            new, ended = self._next(wait_s if left else None)
+            ending = ending or ended
+            left = self._record(left + new)
+            wait_s = min(2 * wait_s, _MOST_WAIT_S) if left else _WAIT_S
+            if left and ending:
+                time.sleep(_WAIT_S)
             if self._touched_runs and (ending or time.monotonic() >= self._finish_at):
                 self._finish_runs()
 
-    def _next(self) -> tuple[list[Result], bool]:
-        """What was handed in; nothing, after a while, if a run may be through."""
+    def _next(self, wait_s: float | None) -> tuple[list[Result], bool]:
+        """What was handed in; nothing, after a while, if something is left to be written or a run may be through."""
         try:
-            results = [self._results.get(timeout=_FINISH_S if self._touched_runs else None)]
+            if wait_s is None:
+                wait_s = _FINISH_S if self._touched_runs else None
+            jitter = random.uniform(0.5, 1.5)  # noqa: S311
+            results = [self._results.get(timeout=wait_s * jitter if wait_s else None)]
         except queue.Empty:
             return [], False
         # Nobody waits for this but a few claims: writing many at once costs the stores far less.
@@ -93,19 +96,25 @@ class Recorder:
             log.warning("runs_not_finished", count=len(runs), error=str(error))
 
     def _record(self, batch: list[Result]) -> list[Result]:
-        """Write a batch down. Returns what is still to be written: all of it while a server is away; what cannot be
-        written by itself goes alone, so that it holds up nothing else."""
+        """Write results down. Returns what is still to be written. Facts go by themselves: a refusal that cannot be
+        written while Redis is away holds up no acceptance."""
+        facts = [result for result in batch if not isinstance(result.outcome, Refused)]
+        refusals = [result for result in batch if isinstance(result.outcome, Refused)]
+        return [left for group in (facts, refusals) if group for left in self._record_group(group)]
+
+    def _record_group(self, group: list[Result]) -> list[Result]:
+        """All of it is left while a server is away; what cannot be written goes alone, and holds up nothing."""
         try:
-            self._write(batch)
+            self._write(group)
         except Unavailable as error:
-            log.warning("outcomes_wait", count=len(batch), error=str(error))
-            return batch
+            log.warning("outcomes_wait", count=len(group), error=str(error))
+            return group
         except Exception:
-            if len(batch) > 1:
-                return [left for one in batch for left in self._record([one])]
+            if len(group) > 1:
+                return [left for one in group for left in self._record_group([one])]
             # Its fence tells the next holder of the lane; the claim is no longer in hand, so that it can be judged.
-            log.exception("outcome_not_written", dispatch_id=batch[0].claimed.id)
-            self._hands.put_down([batch[0].claimed])
+            log.exception("outcome_not_written", dispatch_id=group[0].claimed.id)
+            self._hands.put_down([group[0].claimed])
         return []
 
     def _write(self, batch: list[Result]) -> None:

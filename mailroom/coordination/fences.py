@@ -9,7 +9,7 @@ import contextlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ _HEAD: Final = 4  # answers that tell the identity
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the fence says to one dispatch: exactly one of these is meant.
+    """What the fence says to one claimed dispatch: exactly one of these is meant.
 
     `go`: call. `accepted`: it was before, (attempt, provider's id). `stale`: a higher token was seen. `split`: it was
     refused before, and is to be halved. Otherwise it is in doubt.
@@ -39,6 +39,7 @@ class Verdict:
     go: bool = False
     stale: bool = False
     split: bool = False
+    crossed_at: datetime | None = None  # in doubt: when the crossing that stands was claimed, if that is known
     accepted: tuple[int, str] | None = None
 
 
@@ -75,22 +76,22 @@ class Fences:
             answers = pipe.execute()
         return {lane for lane, ours in zip(tokens, answers[_HEAD:], strict=True) if ours}, _identity(answers)
 
-    def cross(self, claims: Mapping[ClaimId, Sequence[Claimed]]) -> tuple[dict[DispatchId, Verdict], str]:
-        """Cross the fences of claimed dispatches. Returns a verdict for each, and Redis' identity."""
+    def cross(self, claims: Mapping[ClaimId, Sequence[Claimed]]) -> tuple[dict[Claimed, Verdict], str]:
+        """Cross the fences of claimed dispatches. Returns a verdict for each claim of each, and Redis' identity."""
         with redis_answers(), self._redis.pipeline(transaction=True) as pipe:
             _ask_identity(pipe)
             for dispatches in claims.values():
                 claim = dispatches[0].claim
                 args: list[Any] = [claim.token, claim.id, _TTL_MS]
                 for claimed in dispatches:
-                    args += [claimed.attempt, claimed.digest]
+                    args += [claimed.attempt, claimed.digest, int(claimed.claimed_at.timestamp() * 1000)]
                 keys = [_lane_key(claim.lane), *(_fence_key(claim.lane, claimed.id) for claimed in dispatches)]
                 self._cross(keys=keys, args=args, client=pipe)
             answers = pipe.execute()
-        verdicts: dict[DispatchId, Verdict] = {}
+        verdicts: dict[Claimed, Verdict] = {}
         for dispatches, words in zip(claims.values(), answers[_HEAD:], strict=True):
             for claimed, word in zip(dispatches, words, strict=True):
-                verdicts[claimed.id] = _verdict(word)
+                verdicts[claimed] = _verdict(word)
         return verdicts, _identity(answers)
 
     def close(self, accepted: Sequence[tuple[Claimed, Acceptance]]) -> list[DispatchId]:
@@ -175,6 +176,9 @@ def _verdict(word: str) -> Verdict:
     if word.startswith("done:"):
         _, attempt, provider_id = word.split(":", 2)
         return Verdict(accepted=(int(attempt), provider_id))
+    if word.startswith("doubt:"):
+        at_ms = word.removeprefix("doubt:")
+        return Verdict(crossed_at=datetime.fromtimestamp(int(at_ms) / 1000, UTC) if at_ms else None)
     return Verdict(go=word == "go", stale=word == "stale", split=word == "split")
 
 

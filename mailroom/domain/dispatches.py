@@ -95,11 +95,12 @@ FAILS_AFTER_CRASHES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """A provider's yes: which attempt it was given to, and the provider's id."""
+    """A provider's yes: which attempt it was given to, and the provider's id. `found`: in its log, not in an answer."""
 
     provider: str
     provider_id: str
     attempt: int
+    found: bool = False
 
 
 class FenceState(StrEnum):

@@ -38,10 +38,12 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A dispatch in doubt. `marked_at` is MongoDB's time; `asked` counts the questions so far."""
+    """A dispatch in doubt. `marked_at` is MongoDB's time; `called_since` is the earliest at which it may have been
+    called; `asked` counts the questions so far."""
 
     dispatch: Claimed
     marked_at: datetime
+    called_since: datetime
     asked: int
     used_a_try: bool  # the provider had the call in its hands; otherwise our crash made the doubt
 
@@ -65,7 +67,7 @@ class Verdict(StrEnum):
 
 def judge_absent(doubt: Doubt, *, asked_at: datetime, control_seen: bool, timing: Timing) -> Verdict:
     """What follows from an answer without a trace. `asked_at` is MongoDB's time before the question was put."""
-    if asked_at >= doubt.dispatch.claimed_at + timing.log_retention:
+    if asked_at - doubt.called_since >= timing.log_retention:
         return Verdict.UNKNOWN
     if control_seen and asked_at >= timing.decisive_from(doubt.marked_at):
         return Verdict.NOT_ACCEPTED

@@ -4,7 +4,7 @@
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -34,8 +34,11 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class InDoubt:
+    """`called_since` is given where an earlier call than the one at hand is what may have been accepted."""
+
     reason: str
     code: int | None = None
+    called_since: datetime | None = None
 
 
 Outcome = Accepted | Refused | InDoubt

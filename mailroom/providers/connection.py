@@ -187,8 +187,7 @@ class LiveConnection:
                 raise TimeoutError("the call's time is over")
             if exchange.written < len(exchange.request):
                 self._write(exchange)
-            if exchange.written == len(exchange.request):
-                self._read(exchange)
+            self._read(exchange)  # an answer may come before all is written: a refusal, mostly
         except NotWritten:
             self._reset()
             raise
@@ -202,7 +201,9 @@ class LiveConnection:
         if not answer.whole:
             return None
         self._exchange, self._used_at = None, self._monotonic()
-        if not answer.keep:
+        if exchange.written < len(exchange.request):
+            self._reset()  # the other side does not want the rest
+        elif not answer.keep:
             self.close()
         return Reply(answer.status, answer.headers, b"".join(answer.body))
 

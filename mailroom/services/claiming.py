@@ -128,7 +128,7 @@ class Crossing:
     go: list[Claimed]
     accepted_before: list[tuple[Claimed, int, str]]  # with the attempt that was accepted, and the provider's id
     split_before: list[Claimed]  # refused, and to be halved
-    in_doubt: list[Claimed]
+    in_doubt: list[tuple[Claimed, datetime | None]]  # with the time since when it may have been called
     stale: list[Claimed]
     forgotten: list[Claimed]  # Redis is not the one under which the claim was made: nothing may be called
 
@@ -141,7 +141,7 @@ def cross_fences(fences: Fences, claimed: Sequence[Claimed]) -> Crossing:
     verdicts, memory = fences.cross(by_claim)
     crossing = Crossing([], [], [], [], [], [])
     for dispatch in claimed:
-        _sort_in(crossing, dispatch, verdicts[dispatch.id], remembered=memory == dispatch.claim.memory)
+        _sort_in(crossing, dispatch, verdicts[dispatch], remembered=memory == dispatch.claim.memory)
     return crossing
 
 
@@ -157,4 +157,4 @@ def _sort_in(crossing: Crossing, dispatch: Claimed, verdict: Verdict, *, remembe
     elif verdict.go:
         crossing.go.append(dispatch)
     else:
-        crossing.in_doubt.append(dispatch)
+        crossing.in_doubt.append((dispatch, verdict.crossed_at))

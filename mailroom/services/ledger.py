@@ -149,8 +149,9 @@ def _dispatches(
         ledger.counted[f"dispatches {state.replace('_', ' ')}"] += 1
         if state is not DispatchState.SPLIT and carried.get(id_, 0) != doc["messages"]:
             ledger.say("dispatch", id_, f"it says {doc['messages']} mails, and {carried.get(id_, 0)} name it")
-        if len(doc.get("accepted", ())) > 1:
-            ledger.say("doubled", id_, f"accepted {len(doc['accepted'])} times")
+        told = [entry for entry in doc.get("accepted", ()) if not entry.get("by")]
+        if len(told) > 1:
+            ledger.say("doubled", id_, f"accepted {len(told)} times")
         if state is DispatchState.SENDING and doc["claimed_at"] < until:
             ledger.say("dispatch", id_, f"in sending since {doc['claimed_at'].isoformat()}")
         fence = found.get(id_)

@@ -120,6 +120,7 @@ class Chunk:
     is_last: bool
     messages: Sequence[Message]
     dispatches: Sequence[NewDispatch]
+    numbers: int  # of dispatches that are used up, those with nobody to send to included
 
 
 def expand(db: Db, held: Mapping[ScheduleId, Token], *, batch_size: int, now: datetime) -> Progress:
@@ -136,7 +137,7 @@ def expand(db: Db, held: Mapping[ScheduleId, Token], *, batch_size: int, now: da
         def work(session: Session) -> None:
             lanes.touch(db, {schedule_lane(c.run.schedule_id): held[c.run.schedule_id] for c in chunks}, session)
             if not runs.advance(
-                db, [(c.run, c.through, len(c.dispatches), c.is_last) for c in chunks], now=now, session=session
+                db, [(c.run, c.through, c.numbers, c.is_last) for c in chunks], now=now, session=session
             ):
                 raise _MovedMeanwhile
             messages.add_many(db, [m for c in chunks for m in c.messages], session=session)
@@ -196,14 +197,17 @@ def _chunk(
     made = _fitting(made)
     is_last = len(made) == len(members)
     through = members[len(made) - 1].key if made else run.planned_through
-    to_send = [message.id for message in made if message.state is MessageState.QUEUED]
-    carried = {
-        dispatch_id(run.id, run.chunks + number): to_send[start : start + batch_size]
-        for number, start in enumerate(range(0, len(to_send), batch_size))
-    }
-    carrier = {message: dispatch for dispatch, ids in carried.items() for message in ids}
-    news = [_dispatch(run, dispatch, run.chunks + n, ids) for n, (dispatch, ids) in enumerate(carried.items())]
-    return Chunk(run, through, is_last, [replace(m, dispatch_id=carrier.get(m.id)) for m in made], news)
+    # By places in the list, suppressed or not: planned again after a restore, everybody is in the same dispatch.
+    cut = [made[start : start + batch_size] for start in range(0, len(made), batch_size)]
+    news: list[NewDispatch] = []
+    carrier: dict[MessageId, DispatchId] = {}
+    for number, some in enumerate(cut, run.chunks):
+        to_send = [message.id for message in some if message.state is MessageState.QUEUED]
+        if to_send:
+            news.append(_dispatch(run, dispatch_id(run.id, number), number, to_send))
+            carrier |= dict.fromkeys(to_send, news[-1].id)
+    messages_ = [replace(message, dispatch_id=carrier.get(message.id)) for message in made]
+    return Chunk(run, through, is_last, messages_, news, len(cut))
 
 
 def _dispatch(run: Run, id_: DispatchId, number: int, messages_: Sequence[MessageId]) -> NewDispatch:

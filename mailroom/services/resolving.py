@@ -8,7 +8,7 @@ from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.errors import DispatchNotUnknown
 from mailroom.domain.ids import DispatchId, Lane, RunId
 from mailroom.services.recording import finish_runs, tell_these
-from mailroom.storage import dispatch_doubts, dispatches, lanes, runs
+from mailroom.storage import dispatch_doubts, dispatches, lanes, messages, runs
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 
 log = structlog.get_logger()
@@ -33,6 +33,8 @@ def resolve(db: Db, dispatch: DispatchId, word: Word, *, by: str) -> None:
 
     def work(session: Session) -> bool:
         lanes.collide(db, Lane(found["lane"]), session)
+        if word is Word.SEND_AGAIN and messages.any_sent(db, dispatch, session=session):
+            return False
         resolved = dispatch_doubts.resolve(
             db, dispatch, found["attempt"], went_out=word is Word.WENT_OUT, by=by, now=now, session=session
         )
@@ -49,8 +51,11 @@ def resolve(db: Db, dispatch: DispatchId, word: Word, *, by: str) -> None:
 
 def _why_not(db: Db, dispatch: DispatchId) -> str:
     now_found = dispatches.get(db, dispatch)
+    any_sent = messages.any_sent(db, dispatch)
     if now_found["state"] == DispatchState.IN_DOUBT:
         return "it is in doubt, and the provider is still being asked; it can be sent again once it is unknown"
+    if any_sent:
+        return "the provider has told of mails of it that they went out"
     if now_found.get("run_cancelled"):
         return "its run was cancelled"
     return f"it is {now_found['state']}"

@@ -4,7 +4,7 @@ Facts are written whatever the lane's token is; decisions only under it. A quest
 neither a bad answer nor a crash can make it spin.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -26,6 +26,8 @@ from mailroom.storage.dispatch_splits import Part
 log = structlog.get_logger()
 DOUBTS_A_STEP: Final = 200
 _IN_A_QUESTION: Final = 20  # dispatches; the query must stay a URL of sane length
+_MAILS_IN_A_QUESTION: Final = 2_000  # the log has an entry or two for each
+UNKNOWN: Final = Verdict.UNKNOWN
 _SLOTS: Final = 30  # controls kept for each settling time
 
 
@@ -69,13 +71,25 @@ def settle(db: Db, fences: Fences, adapter: Adapter, held: Mapping[Lane, Token],
         else:
             log.error("doubt_of_another_provider", dispatch_id=doubt.dispatch.id, provider=doubt.dispatch.provider)
     for account, doubts in by_account.items():
-        for start in range(0, len(doubts), _IN_A_QUESTION):
-            group = doubts[start : start + _IN_A_QUESTION]
+        for group in _questions(doubts):
             try:
                 _ask_about(db, fences, adapter, account, group, held, policy, sender=sender)
             except StaleToken as error:
                 log.warning("lane_lost", lane=error.lane, token=error.token)
     return len(due)
+
+
+def _questions(doubts: Sequence[Doubt]) -> Iterator[list[Doubt]]:
+    """Doubts of one account, some at a time."""
+    group: list[Doubt] = []
+    for doubt in doubts:
+        mails = sum(one.dispatch.messages for one in group) + doubt.dispatch.messages
+        if group and (len(group) == _IN_A_QUESTION or mails > _MAILS_IN_A_QUESTION):
+            yield group
+            group = []
+        group.append(doubt)
+    if group:
+        yield group
 
 
 def _ask_about(
@@ -96,6 +110,7 @@ def _ask_about(
         answer = adapter.ask(account, [doubt.dispatch.id for doubt in doubts], control)
     except Unavailable as error:
         log.warning("provider_not_asked", account=account, doubts=len(doubts), error=str(error))
+        _write(db, fences, _beyond_asking(doubts, policy, asked_at), held, policy, sender=sender)
         return
     findings = _Findings()
     for doubt in doubts:
@@ -103,6 +118,12 @@ def _ask_about(
         verdict = judge_absent(doubt, asked_at=asked_at, control_seen=answer.control_seen, timing=policy.timing)
         _sort_in(findings, doubt, expected[id_], answer.traces[id_], verdict, adapter.log_name(id_, account))
     _write(db, fences, findings, held, policy, sender=sender)
+
+
+def _beyond_asking(doubts: Sequence[Doubt], policy: Policy, asked_at: datetime) -> _Findings:
+    """Without an answer: what is older than the provider's log is beyond knowing; the rest is asked about again."""
+    old = [d for d in doubts if judge_absent(d, asked_at=asked_at, control_seen=False, timing=policy.timing) is UNKNOWN]
+    return _Findings(unknown=old)
 
 
 def _control(
@@ -144,11 +165,15 @@ def _sort_in(
     seen = [id_ for id_, address in expected.items() if fold(address) in traces.seen]
     rest = [id_ for id_, address in expected.items() if fold(address) not in traces.seen]
     attempts = {attempt or dispatch.attempt: log_name for attempt in traces.accepted}
-    yes = [Acceptance(dispatch.provider, id_, attempt) for attempt, id_ in attempts.items()]
+    yes = [Acceptance(dispatch.provider, id_, attempt, found=True) for attempt, id_ in attempts.items()]
     if seen and not rest:
         findings.accepted += [(dispatch, each) for each in yes]
         return
     findings.seen += seen
+    foreign = traces.seen - {fold(address) for address in expected.values()}
+    if verdict is Verdict.NOT_ACCEPTED and (foreign or (traces.accepted and not seen)):
+        # The log shows this call, to somebody else than we say, or to nobody: it is not for us to repeat it.
+        verdict = Verdict.UNKNOWN
     if verdict is Verdict.ASK_AGAIN:
         return
     if seen:

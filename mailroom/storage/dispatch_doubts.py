@@ -1,6 +1,7 @@
 """Dispatches in doubt, in the collection `dispatches` (see dispatches.py for the document).
 
     in_doubt_at   MongoDB's time when the doubt was marked
+    called_since  since when it may have been called: before the newest claim where an earlier crossing is in question
     used_a_try    the doubt came of a call that the provider had in its hands, not of our own crash
     asked         questions put to the provider since
     not_before    in doubt: when the next question is due
@@ -44,9 +45,13 @@ def put_off(db: Db, questions: Sequence[tuple[Doubt, datetime]]) -> None:
 
 
 def hurry(db: Db, ids: Sequence[DispatchId], *, now: datetime, session: Session) -> None:
-    """Something was heard of these: those in doubt are asked about at once."""
+    """Something was heard of these: those in doubt, or unknown, are asked about at once."""
     query = {"_id": {"$in": list(ids)}, "state": DispatchState.IN_DOUBT, "not_before": {"$gt": now}}
     db.dispatches.update_many(query, {"$set": {"not_before": now}}, session=session)
+    # What was beyond knowing is asked about once more: the log may show it after all.
+    unknown = {"_id": {"$in": list(ids)}, "state": DispatchState.UNKNOWN, "in_doubt_at": {"$exists": True}}
+    again = {"state": DispatchState.IN_DOUBT, "not_before": now, "tell": True}
+    db.dispatches.update_many(unknown, {"$set": again}, session=session)
 
 
 def settle_not_accepted(
@@ -137,6 +142,7 @@ def _doubt(doc: Document) -> Doubt:
     return Doubt(
         dispatch=claimed_of(doc, claim_of(doc)),
         marked_at=doc["in_doubt_at"],
+        called_since=doc["called_since"],
         asked=doc.get("asked", 0),
         used_a_try=doc.get("used_a_try", False),
     )

@@ -13,6 +13,7 @@ from pymongo import UpdateOne
 
 from mailroom.domain.dispatches import OPEN, Acceptance, Claimed, DispatchState, Fence
 from mailroom.domain.ids import DispatchId, RunId
+from mailroom.domain.outcomes import InDoubt
 from mailroom.storage.database import Db, Document, Session, guarded, server_now
 from mailroom.storage.dispatches import onto_trail
 
@@ -49,7 +50,8 @@ def _record_first(
     # Literals: what a provider says may look like an expression.
     mine = {"$indexOfArray": [{"$literal": ids}, "$_id"]}
     entry = {"$arrayElemAt": [{"$literal": list(entries.values())}, mine]}
-    to_accepted = [{"$set": {"state": DispatchState.ACCEPTED, "accepted": [entry]}}]
+    gone = {"reason": "$$REMOVE", "code": "$$REMOVE"}
+    to_accepted = [{"$set": {"state": DispatchState.ACCEPTED, "accepted": [entry], **gone}}]
     return db.dispatches.update_many(standing, to_accepted).matched_count
 
 
@@ -60,19 +62,29 @@ def _record_oddly_accepted(db: Db, facts: Sequence[tuple[Claimed, Document]]) ->
         same = {name: entry[name] for name in ("provider_id", "provider", "attempt")}
         new = {"_id": claimed.id, "accepted": {"$not": {"$elemMatch": same}}}
         # What was split for a refusal stays split: its parts go on, and this is an alarm.
-        writes.append(UpdateOne(new | {"state": DispatchState.SPLIT}, {"$push": {"accepted": entry}}))
-        to_accepted = {"$set": {"state": DispatchState.ACCEPTED}, "$push": {"accepted": entry}}
-        writes.append(UpdateOne(new, to_accepted))
+        kept = UpdateOne(new | {"state": DispatchState.SPLIT}, {"$push": {"accepted": entry}})
+        to_accepted = {
+            "$set": {"state": DispatchState.ACCEPTED},
+            "$push": {"accepted": entry},
+            "$unset": {"reason": "", "code": ""},
+        }
+        moved = UpdateOne(new | {"state": {"$ne": DispatchState.SPLIT}}, to_accepted)
+        writes += [kept, moved, kept]  # it may be split between the first and the second
     db.dispatches.bulk_write(writes, ordered=True)
-    query = {
-        "_id": {"$in": [claimed.id for claimed, _ in facts]},
-        "$or": [{"accepted.1": {"$exists": True}}, {"accepted": {"$exists": True}, "state": DispatchState.SPLIT}],
-    }
-    return [DispatchId(doc["_id"]) for doc in db.dispatches.find(query, {"_id": 1})]
+    found = db.dispatches.find({"_id": {"$in": [claimed.id for claimed, _ in facts]}}, {"accepted": 1, "state": 1})
+    return [DispatchId(doc["_id"]) for doc in found if _is_alarming(doc)]
+
+
+def _is_alarming(doc: Document) -> bool:
+    """Accepted twice, or refused, split and accepted. What a person said went out, a provider may confirm."""
+    told = [entry for entry in doc.get("accepted", ()) if not entry.get("by")]
+    return len(told) > 1 or (bool(told) and doc["state"] == DispatchState.SPLIT)
 
 
 def _entry(claimed: Claimed, yes: Acceptance, now: datetime) -> Document:
-    told = {"provider_id": yes.provider_id, "provider": yes.provider, "attempt": yes.attempt}
+    told: Document = {"provider_id": yes.provider_id, "provider": yes.provider, "attempt": yes.attempt}
+    if yes.found:
+        told["found"] = True
     return {**told, "at": now, "sender": claimed.claim.sender, "token": claimed.claim.token}
 
 
@@ -102,15 +114,15 @@ def replay_accepted(db: Db, fences: Sequence[tuple[DispatchId, Fence]]) -> tuple
 
 
 @guarded
-def record_in_doubt(db: Db, doubts: Sequence[tuple[Claimed, str, int | None]], *, now: datetime) -> None:
-    """`sending -> in_doubt` by whom the call was in hand: (dispatch, reason, code).
+def record_in_doubt(db: Db, doubts: Sequence[tuple[Claimed, InDoubt]], *, now: datetime) -> None:
+    """`sending -> in_doubt` by whom the call was in hand.
 
     Nothing but this claim can know more, so its own claim id is the guard; the lane's token is not asked, because
     what a stale holder does not know is not known by anybody else either.
     """
     writes = [
-        UpdateOne(_own(claimed), _to_in_doubt(claimed, claimed.claim.sender, reason, code, now, crashed=False))
-        for claimed, reason, code in doubts
+        UpdateOne(_own(claimed), _to_in_doubt(claimed, claimed.claim.sender, doubt, now, crashed=False))
+        for claimed, doubt in doubts
     ]
     if writes:
         db.dispatches.bulk_write(writes, ordered=False)
@@ -175,7 +187,7 @@ def fail(db: Db, failures: Sequence[tuple[Claimed, str, int | None]], *, now: da
 def doubt_abandoned(db: Db, doubts: Sequence[tuple[Claimed, str]], by: str, *, now: datetime, session: Session) -> None:
     """`sending -> in_doubt` at a take-over, for (dispatch as it stood, reason), where the lanes have been touched."""
     writes = [
-        UpdateOne(_own(claimed), _to_in_doubt(claimed, by, reason, None, now, crashed=True))
+        UpdateOne(_own(claimed), _to_in_doubt(claimed, by, InDoubt(reason), now, crashed=True))
         for claimed, reason in doubts
     ]
     if writes:
@@ -193,10 +205,18 @@ def cancel(db: Db, run_id: RunId, *, now: datetime, session: Session) -> None:
         session=session,
     )
     db.dispatches.update_many(
-        {"run_id": run_id, "state": {"$in": [DispatchState.SENDING, DispatchState.IN_DOUBT]}},
+        {"run_id": run_id, "state": {"$in": _MAY_COME_BACK}},
         {"$set": {"run_cancelled": True}},
         session=session,
     )
+
+
+_MAY_COME_BACK: Final = [
+    DispatchState.SENDING,
+    DispatchState.IN_DOUBT,
+    DispatchState.UNKNOWN,
+    DispatchState.FAILED,
+]
 
 
 @guarded
@@ -233,13 +253,13 @@ def _own(claimed: Claimed) -> Document:
     }
 
 
-def _to_in_doubt(claimed: Claimed, by: str, reason: str, code: int | None, now: datetime, *, crashed: bool) -> Document:
-    step = onto_trail(
-        now, "in_doubt", sender=by, attempt=claimed.attempt, provider=claimed.provider, reason=reason, code=code
-    )
+def _to_in_doubt(claimed: Claimed, by: str, doubt: InDoubt, now: datetime, *, crashed: bool) -> Document:
+    why = {"reason": doubt.reason, "code": doubt.code}
+    step = onto_trail(now, "in_doubt", sender=by, attempt=claimed.attempt, provider=claimed.provider, **why)
     marked = {"in_doubt_at": now, "not_before": now, "asked": 0, "used_a_try": not crashed}
+    marked["called_since"] = doubt.called_since or claimed.claimed_at
     return {
-        "$set": {"state": DispatchState.IN_DOUBT, "tell": True, "reason": reason, "code": code, **marked},
+        "$set": {"state": DispatchState.IN_DOUBT, "tell": True, **why, **marked},
         "$inc": {"crashes": int(crashed)},
         "$push": {"trail": step},
     }

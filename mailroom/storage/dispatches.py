@@ -10,7 +10,7 @@
     not_before    no claim before this; in doubt: when the provider is asked next
     token, claim_id, sender, provider, account, memory, claimed_at
                   of the newest claim; `memory` is Redis' identity at that time
-    in_doubt_at, asked, used_a_try, resolved_by
+    in_doubt_at, called_since, asked, used_a_try, resolved_by
                   see dispatch_doubts.py
     accepted      list of {provider_id, provider, attempt, at, sender, token}: facts; more than one is an alarm
     reason, code  the last refusal, or why it is in doubt
@@ -217,7 +217,12 @@ def count_by_state(db: Db, run_id: RunId) -> dict[str, int]:
 
 def steps_of(doc: Mapping[str, Any]) -> list[Document]:
     """The whole audit trail in order: every step with its time and facts, acceptances among them."""
-    accepted = [{"step": "accepted", **entry} for entry in doc.get("accepted", ()) if not entry.get("by")]
+    accepted = [
+        {"step": "found in the provider's log" if entry.get("found") else "accepted"}
+        | {name: value for name, value in entry.items() if name != "found"}
+        for entry in doc.get("accepted", ())
+        if not entry.get("by")
+    ]
     return sorted([*doc["trail"], *accepted], key=lambda step: step["at"])
 
 

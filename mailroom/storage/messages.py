@@ -112,6 +112,13 @@ def _to_sent(at: datetime) -> list[Document]:
 
 
 @guarded
+def any_sent(db: Db, dispatch: DispatchId, *, session: Session | None = None) -> bool:
+    """True if any message of this dispatch is known to have gone out."""
+    query = {"dispatch_id": dispatch, "sent_at": {"$exists": True}}
+    return db.messages.find_one(query, {"_id": 1}, session=session) is not None
+
+
+@guarded
 def addresses_of(db: Db, dispatches: Sequence[DispatchId]) -> dict[DispatchId, dict[MessageId, str]]:
     """To whom the messages of each dispatch go."""
     found: dict[DispatchId, dict[MessageId, str]] = {dispatch: {} for dispatch in dispatches}

@@ -164,7 +164,7 @@ def dispatch(doc: Mapping[str, Any]) -> dict[str, Any]:
     shown: dict[str, Any] = {"id": doc["_id"]} | {name: doc.get(name) for name in plain}
     shown["not_before"] = _iso(doc.get("not_before"))
     shown["children"] = doc.get("children", [])
-    shown["provider_ids"] = [entry["provider_id"] for entry in doc.get("accepted", ())]
+    shown["provider_ids"] = [entry["provider_id"] for entry in doc.get("accepted", ()) if entry["provider_id"]]
     if "message_id" in doc:
         shown["message_id"] = doc["message_id"]
     if "trail" in doc:

@@ -1,5 +1,6 @@
 """Doubts settled with the provider: found is believed, absent only when nothing can hide it any more."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ def test_a_call_that_went_out_after_all_is_found_at_once_and_never_repeated(syst
     assert counts(system, run.id)["sent"] == 3
     shown = running.dispatch(system.db, DispatchId(only_dispatch(system)["_id"]))
     steps = [step["step"] for step in shown["trail"]]
-    assert steps == ["planned", "claimed", "in_doubt", "accepted"]
+    assert steps == ["planned", "claimed", "in_doubt", "found in the provider's log"]
 
 
 @pytest.mark.parametrize("fault", ["500_before", "drop_before", "hang_before", "plain_200"])
@@ -188,13 +189,13 @@ def test_what_the_log_shows_on_its_later_pages_is_found_too(system: System) -> N
 
 def test_a_dispatch_in_hand_at_three_crashes_fails_and_can_be_sent_again_by_a_person(system: System) -> None:
     system.start_simulator()
-    system.start_api()
+    system.start_api(webhooks=False)
     system.start_senders(1)
     schedule = a_campaign(system, 3)
     run = wait_for(lambda: finished(system, schedule), within_s=20, what="it went out")
     crashed = {"state": "failed", "reason": GIVES_UP, "crashes": 3}
     system.db.dispatches.update_one({}, {"$set": crashed, "$unset": {"accepted": ""}})
-    system.db.messages.update_many({}, {"$set": {"state": "failed"}})
+    system.db.messages.update_many({}, {"$set": {"state": "failed"}, "$unset": {"sent_at": ""}})
 
     path = f"/v1/dispatches/{only_dispatch(system)['_id']}/resolve"
     answer = system.call("POST", path, json={"verdict": "send_again"})
@@ -204,3 +205,14 @@ def test_a_dispatch_in_hand_at_three_crashes_fails_and_can_be_sent_again_by_a_pe
     wait_for(lambda: dispatch_states(system)["accepted"], within_s=20, what="it is settled")
     assert set(marks(system).values()) == {1}
     assert counts(system, run.id)["failed"] == 0
+
+
+def test_nobody_can_have_a_mail_sent_again_of_which_the_provider_has_told(system: System) -> None:
+    dispatch = a_dispatch_that_nobody_can_know_of(system)
+    system.db.messages.update_one({}, {"$set": {"sent_at": datetime.now(UTC)}})
+
+    answer = system.call("POST", f"/v1/dispatches/{dispatch}/resolve", json={"verdict": "send_again"})
+
+    assert answer.status_code == 409
+    assert "went out" in answer.json()["detail"]
+    assert dispatch_states(system) == {"unknown": 1}

@@ -70,7 +70,9 @@ def no_token() -> None:
             id_: [replace(c, claim=replace(c.claim, token=2**52)) for c in dispatches]
             for id_, dispatches in claims.items()
         }
-        return cross(self, high)
+        verdicts, memory = cross(self, high)
+        by_claim = {(claimed.id, claimed.claim.id): verdict for claimed, verdict in verdicts.items()}
+        return {c: by_claim[c.id, c.claim.id] for dispatches in claims.values() for c in dispatches}, memory
 
     def enters(self: Fences, tokens: Any) -> Any:
         _, memory = enter(self, {})

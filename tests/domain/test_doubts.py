@@ -1,13 +1,15 @@
 """What an answer of the provider's log means, and when it is asked."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailroom.domain.doubts import Doubt, Timing, Verdict, controls_needed, judge_absent, next_question
+from mailroom.domain.doubts import Doubt, Timing, Traces, Verdict, controls_needed, judge_absent, next_question
 from mailroom.domain.ids import MessageId, child_dispatch_id
+from mailroom.services import settling
 from tests.support.builders import NOW, a_claimed
 
 S = timedelta(seconds=1)
@@ -16,7 +18,9 @@ OVER, DECISIVE = 660 * S, 2460 * S
 
 
 def a_doubt(*, asked: int = 0, marked: timedelta = timedelta()) -> Doubt:
-    return Doubt(a_claimed(claimed_at=NOW), marked_at=NOW + marked, asked=asked, used_a_try=True)
+    return Doubt(
+        a_claimed(claimed_at=NOW), marked_at=NOW + marked, called_since=NOW + marked, asked=asked, used_a_try=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,3 +77,23 @@ def test_splitting_the_same_again_gives_the_same_children_at_any_depth() -> None
     assert half == child_dispatch_id(dispatch, list(reversed(ids[:2])))
     assert quarter == child_dispatch_id(dispatch, ids[:1])
     assert len({dispatch, half, quarter, child_dispatch_id(dispatch, ids[2:])}) == 4
+
+
+@pytest.mark.parametrize(
+    "traces", [Traces(frozenset(), {1: "id"}), Traces(frozenset({"somebody@example.org"}), {1: "id"})]
+)
+def test_a_call_that_the_log_shows_to_somebody_else_or_to_nobody_is_not_repeated(traces: Traces) -> None:
+    findings = settling._Findings()
+
+    settling._sort_in(findings, a_doubt(), {MessageId("m1"): "bo@example.org"}, traces, Verdict.NOT_ACCEPTED, "id")
+
+    assert not findings.not_accepted
+    assert len(findings.unknown) + len(findings.in_parts) == 1
+
+
+def test_the_age_of_a_doubt_is_counted_from_the_first_time_it_may_have_been_called() -> None:
+    doubt = replace(a_doubt(), called_since=NOW - timedelta(days=2))
+
+    verdict = judge_absent(doubt, asked_at=NOW + DECISIVE, control_seen=True, timing=TIMING)
+
+    assert verdict is Verdict.UNKNOWN

@@ -246,3 +246,18 @@ def test_over_tls_a_connection_that_the_other_side_closed_is_not_usable(tls: ssl
         time.sleep(0.5)
 
         assert not connection.usable()
+
+
+def test_an_answer_that_comes_before_all_is_written_is_taken_and_the_rest_is_not_sent() -> None:
+    def refuse_early(client: socket.socket) -> None:
+        client.recv(1000)
+        client.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 9\r\n\r\nForbidden")
+        time.sleep(3)
+
+    with serving(refuse_early) as server:
+        connection = connect(server)
+
+        reply = post(connection, body=b"x" * 20_000_000)
+
+        assert (reply.status, reply.body) == (401, b"Forbidden")
+        assert not connection.usable()

@@ -37,6 +37,10 @@ def reply(status: int, body: Any, **headers: str) -> Reply:
         (reply(200, b"[" * 100_000), InDoubt),
         (reply(202, {"id": "<a@mg>"}), InDoubt),
         (reply(400, {"message": "to parameter is not a valid address. please check documentation"}), Refusal.RECIPIENT),
+        (
+            reply(400, {"message": "'to' parameter is not a valid address. please check documentation"}),
+            Refusal.RECIPIENT,
+        ),
         (reply(400, {"message": "from parameter is not a valid address"}), Refusal.PERMANENT),
         (reply(400, {"message": "'recipient-variables' parameter is not a valid JSON"}), Refusal.PERMANENT),
         (reply(400, {"message": "Domain mg is not allowed to send: not verified"}), Refusal.ACCOUNT),

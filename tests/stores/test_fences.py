@@ -1,6 +1,7 @@
 """Fences in a real Redis: who may call, and what is remembered."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from mailroom.coordination.fences import Fences
 from mailroom.domain.dispatches import Acceptance, FenceState
 from mailroom.domain.errors import MisconfiguredStore
 from mailroom.domain.ids import Lane, Token
-from tests.support.builders import a_claimed
+from mailroom.services.claiming import cross_fences
+from tests.support.builders import NOW, a_claimed
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def accepted(provider_id: str) -> Acceptance:
 
 def cross(fences: Fences, *dispatches: object) -> list[object]:
     verdicts, _ = fences.cross({d.claim.id: [d] for d in dispatches})  # type: ignore[attr-defined]
-    return [verdicts[d.id] for d in dispatches]  # type: ignore[attr-defined]
+    return [verdicts[d] for d in dispatches]  # type: ignore[attr-defined]
 
 
 def test_a_first_crossing_may_call(fences: Fences, lane: str) -> None:
@@ -202,3 +204,23 @@ def test_a_redis_that_may_throw_fences_away_is_refused(tmp_path: Path) -> None:
 
         with pytest.raises(MisconfiguredStore, match="noeviction"):
             fences.check_eviction()
+
+
+def test_two_claims_of_one_dispatch_in_the_same_bulk_get_a_verdict_each(fences: Fences, lane: str) -> None:
+    _, memory = fences.enter({Lane(lane): Token(5)})
+    old = a_claimed(claim="old", token=5, attempt=1, lane=lane, memory=memory)
+    fences.enter({Lane(lane): Token(6)})
+    new = a_claimed(claim="new", token=6, attempt=2, lane=lane, memory=memory)
+
+    crossing = cross_fences(fences, [old, new])
+
+    assert (crossing.go, crossing.stale) == ([new], [old])
+
+
+def test_a_doubt_says_since_when_it_may_have_been_called(fences: Fences, lane: str) -> None:
+    earlier = NOW - timedelta(days=3)
+    cross(fences, a_claimed(lane=lane, claim="c1", claimed_at=earlier))
+
+    (verdict,) = cross(fences, a_claimed(lane=lane, claim="c2", token=6))
+
+    assert (verdict.go, verdict.crossed_at) == (False, earlier)

@@ -328,3 +328,23 @@ def test_a_killed_holders_open_transaction_does_not_keep_its_lane_locked_for_lon
 
     assert taken == {lane}
     assert time.monotonic() - began < 10
+
+
+def test_planned_again_with_somebody_suppressed_meanwhile_everybody_else_is_in_the_same_dispatch(db: Db) -> None:
+    def carriers() -> dict[str, str]:
+        schedule = stored_schedule(db, recipients=recipients(6))
+        make_due(db, schedule, since=timedelta(minutes=61))
+        held = hold(db, schedule.id)
+        planning.plan_due(db, held, mark=0, now=server_now(db))
+        while planning.expand(db, held, batch_size=2, now=server_now(db)).moved:
+            pass
+        rows = db.messages.find({"run_id": {"$regex": f"^{schedule.id}"}})
+        return {m["address"]: m["dispatch_id"].rpartition("-")[2] for m in rows if "dispatch_id" in m}
+
+    before = carriers()
+    gone = "reader-1@example.org"
+    db.suppressions.insert_one({"_id": gone, "reason": "unsubscribed", "at": server_now(db)})
+    after = carriers()
+
+    assert gone not in after
+    assert after == {address: dispatch for address, dispatch in before.items() if address != gone}

@@ -19,7 +19,9 @@ _ACCOUNT: Final = {401, 402, 403, 404, 429}
 _NOT_MAILGUNS: Final = {408, 499}
 _ACCOUNT_TEXT: Final = re.compile(r"is not allowed to send|domain .* (is )?(unverified|disabled)|free accounts", re.I)
 # A 400 about whom it goes to: one bad recipient fails the whole call. Other 400s are about the mail, for all alike.
-_RECIPIENT_TEXT: Final = re.compile(r"\b(to|cc|bcc) parameter is not a valid|recipient.*(invalid|not valid)", re.I)
+_RECIPIENT_TEXT: Final = re.compile(
+    r"\b(to|cc|bcc)['\"]? parameter is not a valid|recipient.*(invalid|not valid)", re.I
+)
 _MOST_WORDS: Final = 500
 _SECONDS: Final = re.compile(r"try again after (\d+) seconds?", re.I)
 _DATE: Final = re.compile(r"try again after (\w{3}, .+)$", re.I)
