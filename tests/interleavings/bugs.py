@@ -1,0 +1,91 @@
+"""Faults planted on purpose, each by a small patch: what the exploration must find. None of them is in the project."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from unittest.mock import patch
+
+from mailroom.coordination.fences import Verdict
+from mailroom.domain import doubts
+from mailroom.domain.dispatches import Claimed, FenceState
+from mailroom.domain.doubts import Timing
+from mailroom.domain.outcomes import Outcome
+from mailroom.storage import lanes, runs
+from tests.interleavings.fences import MemoryFences
+from tests.interleavings.provider import Connection
+from tests.interleavings.sender import Job, Sender
+
+
+class EveryCrossingGoes(MemoryFences):
+    """The fence is not asked."""
+
+    def crossed(self, c: Claimed) -> Verdict:
+        super().crossed(c)
+        return Verdict(go=True)
+
+
+class AnyoneReleases(MemoryFences):
+    """A release is not bound to the claim that crossed."""
+
+    def released(self, c: Claimed, outcome: FenceState) -> bool:
+        known = self.records.get((c.claim.lane, c.id))
+        if known is None or known.outcome is not FenceState.CROSSED:
+            return super().released(c, outcome)
+        self.records[c.claim.lane, c.id] = replace(known, outcome=outcome)
+        return True
+
+
+class NoTokenAsked(MemoryFences):
+    """Redis lets lower tokens pass, as lanes.touch does."""
+
+    def entered(self, lane: object, token: int) -> bool:
+        return True
+
+
+@contextmanager
+def doubts_are_judged_at_once() -> Iterator[None]:
+    """No waiting time, and no control."""
+    judge = doubts.judge_absent
+    no_wait = patch.object(Timing, "over_from", lambda _self, marked_at: marked_at)
+    at_once = patch.object(Timing, "decisive_from", lambda _self, marked_at: marked_at)
+    no_control = patch(
+        "mailroom.services.settling.judge_absent", lambda *args, **rest: judge(*args, **rest | {"control_seen": True})
+    )
+    with no_wait, at_once, no_control:
+        yield
+
+
+@contextmanager
+def no_control_is_asked_for() -> Iterator[None]:
+    judge = doubts.judge_absent
+    with patch(
+        "mailroom.services.settling.judge_absent", lambda *args, **rest: judge(*args, **rest | {"control_seen": True})
+    ):
+        yield
+
+
+@contextmanager
+def tokens_are_not_checked() -> Iterator[None]:
+    with patch.object(lanes, "touch", lambda _db, _tokens, _session: None):
+        yield
+
+
+@contextmanager
+def chunks_are_written_whatever_the_run_is() -> Iterator[None]:
+    """The insert of a chunk is not bound to the state of its run."""
+
+    def advance(db: object, steps: object, **rest: object) -> bool:
+        real(db, steps, **rest)  # type: ignore[arg-type]
+        return True
+
+    real = runs.advance
+    with patch.object(runs, "advance", advance):
+        yield
+
+
+class Reconnecting(Sender):
+    """Opens another connection inside an attempt, as HTTP clients like to."""
+
+    def _without_connection(self, job: Job) -> Outcome:
+        now = self._director.now
+        return self._provider.call(Connection(self._machine, now, self._machine.clock(now)), job.mail)

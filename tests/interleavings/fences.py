@@ -1,0 +1,138 @@
+"""The fences of a Redis of this process: the same scripts as in mailroom/coordination/lua, line for line in Python.
+
+`tests/stores/test_fence_machine.py` compares them with the real ones in a real Redis.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from mailroom.coordination.fences import Verdict
+from mailroom.domain.dispatches import Acceptance, Claimed, Fence, FenceState
+from mailroom.domain.ids import ClaimId, DispatchId, Lane, Token
+from tests.interleavings.mongo import Step, at_once
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What Redis keeps of one dispatch."""
+
+    outcome: FenceState
+    claim: ClaimId
+    attempt: int
+    digest: str
+    provider_id: str = ""
+    at: datetime | None = None  # the time of the claim that crossed last
+
+
+class MemoryFences:
+    """Stands in for mailroom.coordination.fences.Fences. Each method is one step."""
+
+    def __init__(self, step: Step = at_once) -> None:
+        self._step = step
+        self._lives = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Redis restarts without its memory: another identity, no token, no fence."""
+        self._lives += 1
+        self.identity = f"redis-{self._lives}"
+        self.tokens: dict[Lane, int] = {}
+        self.records: dict[tuple[Lane, DispatchId], Record] = {}
+
+    def memory(self) -> str:
+        return self._use("memory", lambda: self.identity, writes=False)
+
+    def seen_token(self, lane: Lane) -> int:
+        return self.tokens.get(lane, 0)
+
+    def enter(self, tokens: Mapping[Lane, Token]) -> tuple[set[Lane], str]:
+        def use() -> tuple[set[Lane], str]:
+            return {lane for lane, token in tokens.items() if self.entered(lane, token)}, self.identity
+
+        return self._use("enter", use)
+
+    def cross(self, claims: Mapping[ClaimId, Sequence[Claimed]]) -> tuple[dict[Claimed, Verdict], str]:
+        def use() -> tuple[dict[Claimed, Verdict], str]:
+            crossed = {c: self.crossed(c) for group in claims.values() for c in group}
+            return crossed, self.identity
+
+        return self._use("cross", use)
+
+    def close(self, accepted: Sequence[tuple[Claimed, Acceptance]]) -> list[DispatchId]:
+        return self._use("close", lambda: [c.id for c, yes in accepted if not self.closed(c, yes)])
+
+    def release(self, refused: Sequence[Claimed]) -> None:
+        if refused:
+            self._use("release", lambda: [self.released(c, FenceState.RELEASED) for c in refused])
+
+    def split(self, refused: Sequence[Claimed]) -> None:
+        if refused:
+            self._use("split", lambda: [self.released(c, FenceState.SPLIT) for c in refused])
+
+    def read(self, dispatches: Sequence[tuple[Lane, DispatchId]]) -> tuple[dict[DispatchId, Fence], str]:
+        def use() -> tuple[dict[DispatchId, Fence], str]:
+            return {id_: _shown(self.records.get((lane, id_))) for lane, id_ in dispatches}, self.identity
+
+        return self._use("read", use, writes=False)
+
+    def entered(self, lane: Lane, token: int) -> bool:
+        """enter.lua"""
+        if self.tokens.get(lane, 0) > token:
+            return False
+        self.tokens[lane] = token
+        return True
+
+    def crossed(self, c: Claimed) -> Verdict:
+        """cross.lua, for one dispatch"""
+        if not self.entered(c.claim.lane, c.claim.token):
+            return Verdict(stale=True)
+        key = c.claim.lane, c.id
+        known = self.records.get(key)
+        if known is not None and known.outcome in (FenceState.DONE, FenceState.SPLIT):
+            if known.digest != c.digest:
+                return Verdict(crossed_at=known.at)
+            if known.outcome is FenceState.SPLIT:
+                return Verdict(split=True)
+            return Verdict(accepted=(known.attempt, known.provider_id))
+        same = known is not None and (known.outcome is FenceState.RELEASED or known.claim == c.claim.id)
+        if known is None or known.attempt < c.attempt or (known.attempt == c.attempt and same):
+            self.records[key] = Record(FenceState.CROSSED, c.claim.id, c.attempt, c.digest, at=c.claimed_at)
+            return Verdict(go=True)
+        return Verdict(crossed_at=known.at if known else None)
+
+    def closed(self, c: Claimed, yes: Acceptance) -> bool:
+        """close.lua, for one dispatch"""
+        known = self.records.get((c.claim.lane, c.id))
+        if known is not None and known.outcome is FenceState.DONE:
+            return (known.provider_id, known.attempt) == (yes.provider_id, yes.attempt)
+        if known is not None and known.outcome is FenceState.SPLIT:
+            return False
+        at = known.at if known else None
+        self.records[c.claim.lane, c.id] = Record(
+            FenceState.DONE, c.claim.id, yes.attempt, c.digest, yes.provider_id, at
+        )
+        return True
+
+    def released(self, c: Claimed, outcome: FenceState) -> bool:
+        """release.lua, for one dispatch"""
+        known = self.records.get((c.claim.lane, c.id))
+        if known is not None:
+            others = known.claim != c.claim.id and known.attempt >= c.attempt
+            if others or known.outcome in (FenceState.DONE, FenceState.SPLIT):
+                return False
+        at = known.at if known else None
+        self.records[c.claim.lane, c.id] = Record(outcome, c.claim.id, c.attempt, c.digest, at=at)
+        return True
+
+    def _use(self, words: str, use: Callable[[], T], *, writes: bool = True) -> T:
+        return self._step("redis", words, use, writes=writes)
+
+
+def _shown(record: Record | None) -> Fence:
+    if record is None:
+        return Fence(FenceState.NONE)
+    return Fence(record.outcome, record.attempt, record.claim, record.digest, record.provider_id)

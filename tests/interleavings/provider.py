@@ -1,0 +1,154 @@
+"""A provider with a memory of its own: what it accepted, and the log in which that can be seen a while later."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mailroom.domain.addresses import fold
+from mailroom.domain.doubts import Traces
+from mailroom.domain.ids import DispatchId
+from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
+from mailroom.providers.base import Answer
+from tests.interleavings.director import Director, Machine, Menu, Violation
+
+CALL_TIMEOUT_S: Final = 5
+IDLE_LIMIT_S: Final = 60
+SETTLE_S: Final = 120
+LOG_RETENTION_S: Final = 7200
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the log."""
+
+    name: str  # a dispatch's, or a control's
+    address: str
+    attempt: int
+    shown_from: int
+
+
+@dataclass(eq=False)
+class Connection:
+    """Open until it was idle for longer than the limit. The provider's side knows the true time, ours the machine's."""
+
+    machine: Machine
+    used_at: int
+    used_at_ours: int
+    closed: bool = False
+
+    def looks_usable(self, now: int) -> bool:
+        """As providers/connection.py: young enough by our own clock, and not closed by the other side."""
+        return self.machine.clock(now) - self.used_at_ours <= IDLE_LIMIT_S / 2 and self.is_open(now)
+
+    def is_open(self, now: int) -> bool:
+        return not self.closed and now - self.used_at <= IDLE_LIMIT_S
+
+    def used(self, now: int) -> None:
+        self.used_at, self.used_at_ours = now, self.machine.clock(now)
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A request: a dispatch's attempt, and to whom it goes."""
+
+    dispatch: DispatchId
+    attempt: int
+    addresses: tuple[str, ...]
+
+
+class Provider:
+    """Accepts what it is asked to, and shows it in its log after `lag_s`, which is no longer than the settling time."""
+
+    def __init__(self, director: Director, *, lag_s: int = SETTLE_S) -> None:
+        self._director, self._lag_s = director, lag_s
+        self.accepted: list[Mail] = []
+        self.log: list[Entry] = []
+        self._controls = 0
+
+    def call(self, connection: Connection, mail: Mail) -> Outcome:
+        """One request over this connection, and what its caller learns of it."""
+        words = f"provider: call for {mail.dispatch}, attempt {mail.attempt}"
+        menu = self._director.menu
+        ways: list[tuple[str, Callable[[], Outcome]]] = [("", lambda: self._accept(connection, mail))]
+        if Menu.CALLS in menu:
+            ways += [
+                ("accepted, the answer is lost", lambda: self._lost(connection, lambda: self._take(mail))),
+                ("lost on the way", lambda: self._lost(connection, lambda: None)),
+                ("on its way for long", lambda: self._lost(connection, lambda: self._take_late(mail))),
+            ]
+        if Menu.REFUSE in menu:
+            ways += [(f"refused: {kind}", lambda k=kind: Refused(k, "no")) for kind in _REFUSALS]  # type: ignore[misc]
+        return self._director.step_in_ways(words, ways, changes_something=True)
+
+    def _accept(self, connection: Connection, mail: Mail) -> Outcome:
+        if not connection.is_open(self._director.now):  # the machine may have stood still just before it wrote
+            return self._lost(connection, lambda: None)
+        self._take(mail)
+        connection.used(self._director.now)
+        return Accepted(_provider_id(mail))
+
+    def _lost(self, connection: Connection, happens: Callable[[], None]) -> Outcome:
+        if connection.is_open(self._director.now):
+            happens()
+        connection.closed = True
+        return InDoubt("no answer")
+
+    def _take_late(self, mail: Mail) -> None:
+        words = f"provider: {mail.dispatch}, attempt {mail.attempt}"
+        self._director.later(words, CALL_TIMEOUT_S, lambda: self._take(mail))
+
+    def _take(self, mail: Mail) -> None:
+        for address in mail.addresses:
+            if any(address in earlier.addresses for earlier in self.accepted):
+                raise Violation(f"{address} got it twice: {[*self.accepted, mail]}")
+        self.accepted.append(mail)
+        shown_from = self._director.now + self._lag_s
+        self.log += [Entry(mail.dispatch, address, mail.attempt, shown_from) for address in mail.addresses]
+
+
+_REFUSALS: Final = (Refusal.TEMPORARY, Refusal.PERMANENT, Refusal.RECIPIENT, Refusal.ACCOUNT)
+
+
+def _provider_id(mail: Mail) -> str:
+    return f"id-of-{mail.dispatch}"
+
+
+class MemoryAdapter:
+    """The provider's adapter, as settling uses it."""
+
+    name: Final = "mailgun"
+    account: Final = "mg.example.com"
+
+    def __init__(self, provider: Provider, director: Director) -> None:
+        self._provider, self._director = provider, director
+
+    def log_name(self, dispatch: DispatchId, _account: str) -> str:
+        return dispatch
+
+    def ask(self, _account: str, dispatches: Sequence[DispatchId], control: str | None) -> Answer:
+        def use() -> Answer:
+            shown = [entry for entry in self._provider.log if entry.shown_from <= self._director.now]
+            traces = {id_: _traces([entry for entry in shown if entry.name == id_]) for id_ in dispatches}
+            return Answer(traces, control is not None and any(entry.name == control for entry in shown))
+
+        ways = [("", use)]
+        if Menu.EMPTY in self._director.menu:
+            ways.append(("its log is empty", lambda: Answer({id_: Traces() for id_ in dispatches}, False)))
+        words = f"provider: question about {', '.join(dispatches)}"
+        return self._director.step_in_ways(words, ways, changes_something=False)
+
+    def make_control(self, _account: str) -> str:
+        def use() -> str:
+            self._provider._controls += 1
+            name = f"control-{self._provider._controls}"
+            self._provider.log.append(Entry(name, "", 0, self._director.now + self._provider._lag_s))
+            return name
+
+        return self._director.step("provider", "control", use, writes=True)
+
+
+def _traces(entries: Sequence[Entry]) -> Traces:
+    return Traces(
+        frozenset(fold(entry.address) for entry in entries),
+        {entry.attempt: f"id-of-{entry.name}" for entry in entries},
+    )

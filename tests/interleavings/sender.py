@@ -1,0 +1,282 @@
+"""One sender process: its threads use the services in the order, and with the times, of `sender/`.
+
+Where a function here has a namesake in sender/pump.py, gate.py, callers.py, recorder.py or settler.py, it is to do the
+same with the same services; only threads, sockets and pauses are gone.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from mailroom.domain.dispatches import Claimed
+from mailroom.domain.errors import StaleToken, Unavailable
+from mailroom.domain.ids import Lane, Token
+from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
+from mailroom.services import claiming
+from mailroom.services.claiming import Waiting, cross_fences
+from mailroom.services.recording import Result, finish_runs, record
+from mailroom.services.settling import Policy, note_control, settle
+from mailroom.services.take_over import take_over
+from mailroom.storage import messages
+from mailroom.storage.database import server_now
+from sender.hands import Hands
+from tests.interleavings.director import Director, Machine
+from tests.interleavings.etcd import MemoryLeases
+from tests.interleavings.provider import Connection, Mail, MemoryAdapter, Provider
+
+GIVE_BACK_S: Final = 40  # longer than the senders', so that the lanes of doubts are handed over less often
+_ROOM: Final = 4
+
+
+@dataclass(frozen=True)
+class Job:
+    claimed: Claimed
+    mail: Mail
+    connection: Connection
+
+
+class Sender:
+    """Four threads that share their hands: the pump, the line (gate and callers), the recorder, the settler."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        director: Director,
+        db: Any,
+        fences: Any,
+        leases: MemoryLeases,
+        provider: Provider,
+        adapter: MemoryAdapter,
+        policy: Policy,
+    ) -> None:
+        self._machine, self._director = machine, director
+        self._db, self._fences, self.leases, self._provider = db, fences, leases, provider
+        self._adapter, self._policy = adapter, policy
+        self.hands = Hands()
+        self._memory, self._forgotten = "", False
+        self._idle: list[Connection] = []
+        self.lent: list[Connection] = []
+        self._jobs: list[Job] = []
+        self._results: list[Result] = []
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._jobs or self._results or self.hands.in_hand())
+
+    def threads(self) -> dict[str, Callable[[], None]]:
+        return {
+            "pump": lambda: self._for_ever(self._round),
+            "line": lambda: self._for_ever(self._line),
+            "recorder": lambda: self._for_ever(self._record),
+            "settler": lambda: self._for_ever(self._settle),
+        }
+
+    def _for_ever(self, step: Callable[[], bool]) -> None:
+        while True:
+            try:
+                worked = step()
+            except Unavailable:
+                worked = False
+            if not worked:
+                self._director.wait_for_change()
+
+    def _clock(self) -> float:
+        return self._machine.clock(self._director.now)
+
+    # The pump
+
+    def _round(self) -> bool:
+        if self._machine.missed_a_beat:
+            self._machine.missed_a_beat = False
+            self.leases.keep_alive()
+        if not self.leases.held:
+            self.hands.drop_all_lanes()
+            self.leases.begin()
+        if self._forgotten:
+            self._forgotten = False
+            self._remember(self._fences.memory())
+        now = server_now(self._db)
+        duties = [self._take_lanes, self._take_over, self._send, self._give_back_idle_lanes]
+        return sum([self._do(duty, now) for duty in duties]) > 0
+
+    def _do(self, duty: Callable[[datetime], int], now: datetime) -> int:
+        try:
+            return duty(now)
+        except StaleToken as error:
+            self.hands.drop_stale({Lane(error.lane): Token(error.token)})
+            return 1
+
+    def _take_lanes(self, now: datetime) -> int:
+        held = self.hands.tokens()
+        wanted = claiming.lanes_wanting_work(
+            self._db, now=now, ahead=timedelta(seconds=3), limit=10, leave_out=list(held)
+        )
+        if not wanted:
+            return 0
+        tokens, memory = claiming.take_lanes(
+            self._db,
+            self.leases,  # type: ignore[arg-type]
+            self._fences,
+            wanted,
+            sender=self._machine.name,
+            now=now,
+        )
+        if tokens:
+            self.hands.take_lanes(tokens, at=self._clock())
+            self._remember(memory)
+        return len(tokens)
+
+    def _remember(self, memory: str) -> None:
+        if self._memory and memory != self._memory:
+            tokens = self.hands.tokens()
+            entered, memory = self._fences.enter(tokens)
+            self.hands.drop_lanes(lane for lane in tokens if lane not in entered)
+        self._memory = memory
+
+    def _take_over(self, _now: datetime) -> int:
+        held = self.hands.tokens()
+        if not held:
+            return 0
+        in_hand = self.hands.claims_in_hand()
+        return take_over(self._db, self._fences, held, in_hand, sender=self._machine.name)
+
+    def _send(self, now: datetime) -> int:
+        held = self.hands.tokens()
+        if not held:
+            return 0
+        waiting = self._what_waits(held, now)
+        if not len(waiting):
+            return 0
+        connections = self._lend(len(waiting))
+        try:
+            claimed = self._claim(waiting.first(len(connections)), held, now) if connections else []
+        except BaseException:
+            self._give_back(connections)
+            raise
+        found = messages.addresses_of(self._db, [c.id for c in claimed])
+        for c, connection in zip(claimed, connections, strict=False):
+            self._jobs.append(Job(c, Mail(c.id, c.attempt, tuple(sorted(found[c.id].values()))), connection))
+        self._give_back(connections[len(claimed) :])
+        self.hands.note_activity({c.claim.lane for c in claimed}, at=self._clock())
+        return len(claimed)
+
+    def _what_waits(self, held: Mapping[Lane, Token], now: datetime) -> Waiting:
+        alone = claiming.claimable_alone(self._db, held, now=now)
+        if len(alone):
+            return alone if not self.hands.in_hand() else Waiting({})
+        return claiming.claimable(self._db, held, now=now, most=_ROOM - len(self.lent))
+
+    def _lend(self, count: int) -> list[Connection]:
+        ready = [connection for connection in self._idle if connection.looks_usable(self._director.now)][:count]
+        self._idle = [connection for connection in self._idle if connection not in ready]
+        missing = count - len(ready)
+        if missing and self.leases.confirm():
+            now = self._director.now
+            ready += [Connection(self._machine, now, self._machine.clock(now)) for _ in range(missing)]
+        self.lent += ready
+        return ready
+
+    def _give_back(self, connections: Sequence[Connection]) -> None:
+        for connection in connections:
+            self.lent.remove(connection)
+            self._idle.append(connection)
+
+    def _claim(self, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> list[Claimed]:
+        claimed = claiming.claim(
+            self._db,
+            waiting,
+            held,
+            memory=self._memory,
+            sender=self._machine.name,
+            provider=self._adapter.name,
+            account=self._adapter.account,
+            now=now,
+        )
+        self.hands.take(claimed)
+        return claimed
+
+    def _give_back_idle_lanes(self, _now: datetime) -> int:
+        idle = self.hands.idle_lanes(before=self._clock() - GIVE_BACK_S)
+        if idle:
+            self.hands.drop_lanes(idle)
+            self.leases.release(idle)
+        return 0
+
+    # Gate and callers
+
+    def _line(self) -> bool:
+        self._director.wait_for(lambda: bool(self._jobs))
+        jobs, self._jobs = {job.claimed: job for job in self._jobs}, []
+        try:
+            crossing = cross_fences(self._fences, list(jobs))
+        except Unavailable as error:
+            why = Refused(Refusal.NOT_CALLED, f"the fence could not be crossed: {error}")
+            self._ended(jobs, [Result(c, why) for c in jobs])
+            return True
+        ended = [Result(c, Accepted(id_, attempt)) for c, attempt, id_ in crossing.accepted_before]
+        ended += [
+            Result(c, InDoubt("its fence was crossed before", called_since=since)) for c, since in crossing.in_doubt
+        ]
+        ended += [Result(c, Refused(Refusal.RECIPIENT, "it was refused before")) for c in crossing.split_before]
+        ended += [Result(c, Refused(Refusal.NOT_CALLED, "Redis changed")) for c in crossing.forgotten]
+        self._ended(jobs, ended)
+        self._lanes_lost([jobs[c] for c in crossing.stale])
+        self._forgotten = self._forgotten or bool(crossing.forgotten)
+        for claimed in crossing.go:
+            self._ended(jobs, [Result(claimed, self._call(jobs[claimed]))])
+        return True
+
+    def _call(self, job: Job) -> Outcome:
+        look = [("", lambda: None)]
+        self._director.step_in_ways("looks at its lease and its connection", look, changes_something=True)
+        if not self.leases.held:
+            return Refused(Refusal.NOT_CALLED, "the lease's time was over before the call")
+        if not job.connection.looks_usable(self._director.now):
+            return self._without_connection(job)
+        return self._provider.call(job.connection, job.mail)
+
+    def _without_connection(self, job: Job) -> Outcome:
+        return Refused(Refusal.NOT_CALLED, "the connection had died before the call")
+
+    def _ended(self, jobs: Mapping[Claimed, Job], results: Sequence[Result]) -> None:
+        self._results += results
+        self._give_back([jobs[result.claimed].connection for result in results])
+
+    def _lanes_lost(self, jobs: Sequence[Job]) -> None:
+        self.hands.drop_stale({job.claimed.claim.lane: job.claimed.claim.token for job in jobs})
+        self.hands.put_down(job.claimed for job in jobs)
+        self._give_back([job.connection for job in jobs])
+
+    # The recorder
+
+    def _record(self) -> bool:
+        self._director.wait_for(lambda: bool(self._results))
+        batch = list(self._results)
+        now = server_now(self._db)
+        stale = record(self._db, self._fences, batch, provider=self._adapter.name, delays=self._policy.delays, now=now)
+        self._results = self._results[len(batch) :]
+        self.hands.drop_stale(stale)
+        self.hands.note_activity({r.claimed.claim.lane for r in batch}, at=self._clock())
+        self.hands.put_down(r.claimed for r in batch)
+        for r in batch:
+            if isinstance(r.outcome, Accepted) and r.outcome.attempt is None:
+                note_control(self._db, r.claimed, self._adapter.log_name(r.claimed.id, r.claimed.account), self._policy)
+        finish_runs(self._db, [r.claimed.run_id for r in batch], now=now)
+        return True
+
+    # The settler
+
+    def _settle(self) -> bool:
+        held = self.hands.tokens()
+        if not held:
+            return False
+        asked = settle(
+            self._db,
+            self._fences,
+            self._adapter,  # type: ignore[arg-type]
+            held,
+            self._policy,
+            sender=self._machine.name,
+        )
+        return asked > 0
