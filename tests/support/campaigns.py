@@ -10,7 +10,7 @@ from local.children import Child
 from mailroom.domain.ids import RunId, ScheduleId
 from mailroom.services import reporting, running, scheduling
 from tests.support.builders import a_draft, recipients
-from tests.support.system import System
+from tests.support.system import System, wait_for
 
 
 def soon(seconds: float = 2) -> dict[str, Any]:
@@ -71,8 +71,16 @@ def assert_nothing_is_lost(system: System, schedule: ScheduleId, count: int) -> 
     """Every recipient is sent or shown as in doubt; what is shown as sent really went out."""
     run = only_run(system, schedule)
     assert run is not None
-    sent = {m["address"] for m in system.db.messages.find({"run_id": run.id, "sent_at": {"$exists": True}})}
-    doubted = {m["address"] for m in system.db.messages.find({"run_id": run.id, "state": "in_doubt"})}
+
+    def addresses(**query: Any) -> set[str]:
+        return {m["address"] for m in system.db.messages.find({"run_id": run.id, **query}, {"address": 1})}
+
+    # Mails are told a moment after their dispatch was doubted.
+    wait_for(
+        lambda: len(addresses(sent_at={"$exists": True}) | addresses(state="in_doubt")) == count,
+        within_s=10,
+        what="each mail is sent or in doubt",
+    )
+    doubted, sent = addresses(state="in_doubt"), addresses(sent_at={"$exists": True})
     went_out = {mail["recipient"] for mail in system.simulator.mails()}
-    assert len(sent | doubted) == count
     assert sent <= went_out <= sent | doubted
