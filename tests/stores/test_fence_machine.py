@@ -1,0 +1,184 @@
+"""Any sequence of uses of the fences: the scripts in a real Redis answer as their model, and keep what they promise.
+
+The model is the one that the interleavings are explored with (tests/interleavings/fences.py).
+"""
+
+import secrets
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from local.servers import Servers
+from mailroom.coordination.fences import Fences, Verdict
+from mailroom.domain.dispatches import Acceptance, Claimed, FenceState
+from mailroom.domain.ids import DispatchId, Lane, Token
+from tests.interleavings.fences import MemoryFences
+from tests.support.builders import a_claimed
+
+LANES = {"a": ("a1", "a2"), "b": ("b1",)}
+BIG = 3 * 2**40  # tokens as they are: an epoch above forty bits
+
+ALL = ("a1", "a2", "b1")
+
+lanes = st.sampled_from(sorted(LANES))
+ids = st.sampled_from(ALL)
+digests = st.sampled_from([*["digest-1"] * 9, "other"])
+provider_ids = st.sampled_from(["id-1", "id-1", "id:2"])
+places = st.sampled_from([0, 0, 1, 1, 2, 4])  # counted from the newest
+rarely = st.sampled_from([False, False, False, True])
+
+
+class FenceMachine(RuleBasedStateMachine):
+    """Senders take lanes with growing tokens, claim with growing attempts, now and then again with the same one, and
+    use their claims in any order, however late."""
+
+    redis: ClassVar[Fences]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = MemoryFences()
+        self.prefix = f"schedule/machine-{secrets.token_hex(6)}"
+        self.next_token = BIG
+        self.tokens: dict[str, list[int]] = {lane: [] for lane in LANES}
+        self.claims: dict[str, list[Claimed]] = {id_: [] for id_ in ALL}
+        self.went: dict[tuple[Lane, DispatchId, int], set[str]] = {}
+        self.released: set[tuple[Lane, DispatchId, int]] = set()
+        self.entered: dict[Lane, int] = {}
+        self.done: set[tuple[Lane, DispatchId]] = set()
+
+    @rule(lane=lanes, older=places, fresh=st.booleans())
+    def enter(self, lane: str, older: int, fresh: bool) -> None:
+        """Mostly a new, higher token; or one of the old ones again, late."""
+        if fresh or not self.tokens[lane]:
+            self.next_token += 1
+            self.tokens[lane].append(self.next_token)
+            token = self.next_token
+        else:
+            token = self.tokens[lane][older % len(self.tokens[lane])]
+        wanted = {self.name(lane): Token(token)}
+
+        entered = self.redis.enter(wanted)[0]
+
+        assert entered == self.model.enter(wanted)[0]
+        if entered:
+            self.entered[self.name(lane)] = max(self.entered.get(self.name(lane), 0), token)
+
+    @rule(id_=ids, overtaken=rarely, digest=digests, again=st.booleans(), at_once=st.booleans())
+    def claim(self, id_: str, overtaken: bool, digest: str, again: bool, at_once: bool) -> None:
+        """`overtaken`: under the lane's last token but one; `again`: of the attempt that was claimed before."""
+        tokens, earlier = self.tokens[id_[0]] or [BIG], self.claims[id_]
+        attempt = earlier[-1].attempt if earlier else 0
+        made = a_claimed(
+            dispatch=id_,
+            claim=f"c{len(earlier)}-of-{id_}",
+            token=tokens[-2:][0 if overtaken else -1],
+            attempt=attempt if again and earlier else attempt + 1,
+            lane=self.name(id_[0]),
+            digest=digest,
+        )
+        earlier.append(made)
+        if at_once:
+            self.cross([made])
+
+    @rule(older=st.fixed_dictionaries(dict.fromkeys(ALL, places)))
+    def cross_several(self, older: dict[str, int]) -> None:
+        """In one round trip, a claim of each dispatch that has one."""
+        self.cross([self.pick(id_, place) for id_, place in older.items() if self.claims[id_]])
+
+    def cross(self, claims: list[Claimed]) -> None:
+        by_id = {claimed.id: claimed for claimed in claims}
+        groups = {c.claim.id: [c] for c in by_id.values()}
+
+        verdicts = self.redis.cross(groups)[0]
+
+        for claimed in by_id.values():
+            self.judge(claimed, verdicts[claimed])
+        assert verdicts == self.model.cross(groups)[0]
+
+    @rule(id_=ids, older=places, provider_id=provider_ids, earlier=rarely, now=rarely)
+    def close(self, id_: str, older: int, provider_id: str, earlier: bool, now: bool) -> None:
+        """A fact, whoever tells it; sometimes about an earlier attempt than its own. Not too often: it ends much."""
+        if not self.claims[id_] or not (now or self.shown(self.claims[id_][-1]).state is FenceState.DONE):
+            return
+        claimed = self.pick(id_, older)
+        yes = Acceptance("mailgun", provider_id, max(1, claimed.attempt - earlier))
+
+        twice = self.redis.close([(claimed, yes)])
+
+        assert twice == self.model.close([(claimed, yes)])
+        if self.shown(claimed).state is FenceState.DONE:
+            self.done.add((claimed.claim.lane, claimed.id))
+
+    @rule(id_=ids, older=places, split=rarely)
+    def release_or_split(self, id_: str, older: int, split: bool) -> None:
+        if not self.claims[id_]:
+            return
+        claimed = self.pick(id_, older)
+        before = self.shown(claimed)
+        for fences in (self.redis, self.model):
+            (fences.split if split else fences.release)([claimed])  # type: ignore[attr-defined]
+
+        after = self.shown(claimed)
+
+        if before.state is FenceState.CROSSED and after.state is not FenceState.CROSSED:
+            assert before.claim_id == claimed.claim.id or before.attempt < claimed.attempt
+        if after.state is FenceState.RELEASED:
+            self.released.add((claimed.claim.lane, claimed.id, after.attempt))
+
+    @invariant()
+    def redis_shows_what_the_model_shows(self) -> None:
+        every = [(self.name(lane), DispatchId(id_)) for lane, dispatches in LANES.items() for id_ in dispatches]
+        assert self.redis.read(every)[0] == self.model.read(every)[0]
+        for lane in LANES:
+            assert self.redis.seen_token(self.name(lane)) == self.model.seen_token(self.name(lane))
+
+    def judge(self, claimed: Claimed, verdict: Verdict) -> None:
+        """What must hold whatever the model says."""
+        lane, attempt = claimed.claim.lane, (claimed.claim.lane, claimed.id, claimed.attempt)
+        if claimed.claim.token < self.entered.get(lane, 0):
+            assert verdict == Verdict(stale=True), "a higher token was entered"
+            return
+        self.entered[lane] = claimed.claim.token  # a crossing brings its token too
+        if (lane, claimed.id) in self.done:
+            assert not verdict.go, "what was accepted goes again"
+        if verdict.go:
+            others = self.went.setdefault(attempt, set()) - {claimed.claim.id}
+            assert not others or attempt in self.released, "two claims go for one attempt"
+            self.went[attempt].add(claimed.claim.id)
+            self.released.discard(attempt)
+
+    def pick(self, id_: str, older: int) -> Claimed:
+        return self.claims[id_][-1 - older % len(self.claims[id_])]
+
+    def shown(self, claimed: Claimed) -> Any:
+        return self.redis.read([(claimed.claim.lane, claimed.id)])[0][claimed.id]
+
+    def name(self, lane: str) -> Lane:
+        return Lane(f"{self.prefix}-{lane}")
+
+
+@pytest.fixture
+def redis(servers: Servers) -> Iterator[Fences]:
+    made = Fences(servers.redis_url)
+    yield made
+    made.close_client()
+
+
+def test_the_scripts_answer_as_their_model_and_let_nobody_go_twice(redis: Fences) -> None:
+    machine = type("Machine", (FenceMachine,), {"redis": redis})
+
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=160,
+            stateful_step_count=30,
+            deadline=None,
+            derandomize=True,
+            phases=[Phase.generate],  # a story is short as it is; making it shorter takes minutes with a real Redis
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
