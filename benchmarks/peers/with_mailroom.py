@@ -52,7 +52,7 @@ def _planned(
 
 def plan(db: Db, mails: int, batch_size: int) -> float:
     """One schedule's run, planned as a sender plans it, its token then given back. Returns the seconds that it took."""
-    soon = (datetime.now(UTC) + timedelta(seconds=1)).replace(microsecond=0, tzinfo=None)
+    soon = (datetime.now(UTC) + timedelta(seconds=3)).replace(microsecond=0, tzinfo=None)
     rule = {"kind": "once", "at": soon, "time_zone": "UTC"}
     schedule = scheduling.create(db, a_draft(recipients=recipients(mails), recurrence=rule), owner="bench")[0].schedule
     held = {ScheduleId(schedule.id): Token(1)}
