@@ -9,9 +9,7 @@ so imports do not count.
 import argparse
 import importlib
 import json
-import os
 import resource
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -19,8 +17,9 @@ from typing import Final
 
 from rich.console import Console
 
+from benchmarks import child
 from benchmarks.clients import Target
-from benchmarks.rounds import Contender, Round, interleaved, summary, table
+from benchmarks.rounds import Contender, interleaved, summary, table
 from benchmarks.stage import Stub, a_stub
 
 CLIENTS: Final = {
@@ -37,7 +36,6 @@ CLIENTS: Final = {
     "aiohttp": "loops:with_aiohttp",
     "httpx": "loops:with_httpx",
 }
-_LONGEST_S: Final = 120.0
 
 
 def main() -> int:
@@ -65,24 +63,9 @@ def main() -> int:
 
 
 def _contender(client: str, stub: Stub, in_flight: int) -> Contender:
-    def run(mails: int) -> Round:
-        stub.forget()
-        before = stub.count()
-        command = [sys.executable, "-m", "benchmarks.clients", "--one", client, "--port", str(stub.port)]
-        command += ["--mails", str(mails), "--in-flight", str(in_flight)]
-        spent = subprocess.run(command, env=dict(os.environ), timeout=_LONGEST_S, check=True, stdout=subprocess.PIPE)
-        count = stub.wait_for(mails, timeout_s=1)
-        return Round(
-            mails=mails,
-            rate=count.rate(),
-            doubled=count.calls - count.distinct,
-            cpu_us={
-                "client": 1e6 * float(spent.stdout) / mails,
-                "stub": 1e6 * (count.cpu_s - before.cpu_s) / mails,
-            },
-        )
-
-    return run
+    command = [sys.executable, "-m", "benchmarks.clients", "--one", client, "--port", str(stub.port)]
+    command += ["--in-flight", str(in_flight)]
+    return child.contender(stub, lambda mails: [*command, "--mails", str(mails)], who="client")
 
 
 def _be_one(options: argparse.Namespace) -> None:

@@ -9,7 +9,6 @@ Redis of its own, with an append-only file. Other programs' shares of the CPU ar
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Final
 
 from rich.console import Console
 
+from benchmarks import child
 from benchmarks.peers import on_celery, on_dramatiq, with_mailroom
 from benchmarks.rounds import Contender, Round, interleaved, summary, table
 from benchmarks.stage import Stub, a_redis, a_stub, cpu_s
@@ -83,24 +83,8 @@ def contenders_of(stub: Stub, folder: Path, in_flight: int) -> dict[str, Contend
 
 
 def _bare(stub: Stub, in_flight: int) -> Contender:
-    def run(mails: int) -> Round:
-        stub.forget()
-        before = stub.count()
-        command = [sys.executable, "-m", "benchmarks.peers.bare", "--stub", stub.url]
-        command += ["--mails", str(mails), "--in-flight", str(in_flight)]
-        spent = subprocess.run(command, check=True, timeout=_LONGEST_S, stdout=subprocess.PIPE)
-        count = stub.wait_for(mails, timeout_s=1)
-        return Round(
-            mails=mails,
-            rate=count.rate(),
-            doubled=count.calls - count.distinct,
-            cpu_us={
-                "worker": 1e6 * float(spent.stdout) / mails,
-                "stub": 1e6 * (count.cpu_s - before.cpu_s) / mails,
-            },
-        )
-
-    return run
+    command = [sys.executable, "-m", "benchmarks.peers.bare", "--stub", stub.url, "--in-flight", str(in_flight)]
+    return child.contender(stub, lambda mails: [*command, "--mails", str(mails)], who="worker")
 
 
 def _queued(

@@ -53,7 +53,7 @@ def record(
     record_accepted(db, fences, accepted, now=now)
     for claimed, doubt in doubts:
         log.warning("dispatch_in_doubt", dispatch_id=claimed.id, attempt=claimed.attempt, reason=doubt.reason)
-    dispatch_outcomes.record_in_doubt(db, [(c, d) for c, d in doubts], now=now)
+    dispatch_outcomes.record_in_doubt(db, doubts, now=now)
     tell_these(db, [claimed.id for claimed, _ in doubts])
     stale = _record_refusals(db, fences, refusals, delays=delays, now=now)
     tell_these(db, [claimed.id for claimed, _ in refusals])

@@ -27,7 +27,6 @@ log = structlog.get_logger()
 DOUBTS_A_STEP: Final = 200
 _IN_A_QUESTION: Final = 20  # dispatches; the query must stay a URL of sane length
 _MAILS_IN_A_QUESTION: Final = 2_000  # the log has an entry or two for each
-UNKNOWN: Final = Verdict.UNKNOWN
 _SLOTS: Final = 30  # controls kept for each settling time
 
 
@@ -122,8 +121,8 @@ def _ask_about(
 
 def _beyond_asking(doubts: Sequence[Doubt], policy: Policy, asked_at: datetime) -> _Findings:
     """Without an answer: what is older than the provider's log is beyond knowing; the rest is asked about again."""
-    old = [d for d in doubts if judge_absent(d, asked_at=asked_at, control_seen=False, timing=policy.timing) is UNKNOWN]
-    return _Findings(unknown=old)
+    verdicts = [(d, judge_absent(d, asked_at=asked_at, control_seen=False, timing=policy.timing)) for d in doubts]
+    return _Findings(unknown=[doubt for doubt, verdict in verdicts if verdict is Verdict.UNKNOWN])
 
 
 def _control(
