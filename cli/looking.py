@@ -90,7 +90,10 @@ def list_dispatches(state: str) -> None:
 @click.option("--went-out", "word", flag_value=Word.WENT_OUT.value, help="It went out: count it as sent.")
 @click.option("--send-again", "word", flag_value=Word.SEND_AGAIN.value, help="It did not: make a new attempt.")
 def resolve_dispatch(dispatch_id: str, word: str | None) -> None:
-    """Say what became of a dispatch that is unknown."""
+    """Say what became of a dispatch that is unknown.
+
+    --went-out may be said of one in doubt too, --send-again of one that failed.
+    """
     if word is None:
         raise click.UsageError("say --went-out or --send-again")
     try:
@@ -105,10 +108,10 @@ def resolve_dispatch(dispatch_id: str, word: str | None) -> None:
 def requeue_dispatch(dispatch_id: str) -> None:
     """Send a dispatch again that failed: a new attempt, with all its tries."""
     try:
-        resolving.resolve(_front().db, DispatchId(dispatch_id), Word.SEND_AGAIN, by=f"cli:{getpass.getuser()}")
+        resolving.requeue(_front().db, DispatchId(dispatch_id), by=f"cli:{getpass.getuser()}")
     except MailroomError as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"{dispatch_id}: sent again")
+    click.echo(f"{dispatch_id}: to be sent again")
 
 
 @click.group()

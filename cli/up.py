@@ -23,7 +23,7 @@ from urllib.request import urlopen
 
 from rich.console import Console
 
-from config.settings import BadSettings, read_settings
+from config.settings import BadSettings, dotenv_of, read_settings
 from local.binaries import BinaryMissing
 from local.children import Child, ChildFailed, free_port
 from local.servers import Servers
@@ -33,7 +33,7 @@ from mailroom.providers.mailgun.targets import set_targets
 from mailroom.services import access
 
 _HEALTHY_S: Final = 60.0
-_GRACE_S: Final = 30.0
+_BEYOND_A_CALL_S: Final = 20.0  # a sender that drains lets its calls end, and writes down what came of them
 _AGAIN_S: Final = (0.5, 1, 2, 5, 10)  # pauses before a part that keeps ending is started again
 console = Console(stderr=True, highlight=False)
 
@@ -63,11 +63,13 @@ def run_all(data: Path, *, senders: int, simulator: bool) -> int:
     data = data.absolute()
     parts: list[Part] = []
     servers: Servers | None = None
+    grace_s = _BEYOND_A_CALL_S
     try:
         _say("starting mongod, etcd and redis-server")
         servers = Servers.start(data)
         environment = _environment(data, servers, simulator=simulator)
         _keep_environment(data, environment)
+        grace_s += read_settings(environment).sending.call_timeout_s
         parts = _parts(data, environment, senders=senders, simulator=simulator)
         _start(parts, environment, simulator=simulator)
         _greet(data, environment, senders=senders, simulator=simulator)
@@ -76,7 +78,7 @@ def run_all(data: Path, *, senders: int, simulator: bool) -> int:
         console.print(f"[red]Mailroom did not start:[/red]\n{error}", markup=True)
         return 1
     finally:
-        _stop(parts, servers)
+        _stop(parts, servers, grace_s=grace_s)
     return 0
 
 
@@ -86,14 +88,15 @@ def _environment(data: Path, servers: Servers, *, simulator: bool) -> dict[str, 
     kept = _kept_secrets(data)
     # Only for this machine: who runs it for others runs the parts.
     ours = {"MAILROOM_SECRET_KEY": kept["secret_key"], "MAILROOM_BIND": "127.0.0.1"}
-    environment = {**ours, **os.environ, **servers.environment}
+    theirs = {**dotenv_of(Path(".env")), **os.environ}
+    environment = {**ours, **theirs, **servers.environment}
     environment.setdefault("MAILROOM_PUBLIC_URL", f"http://localhost:{environment.get('MAILROOM_API_PORT', '5000')}")
     if simulator:
-        port = os.environ.get("MAILROOM_SIMULATOR_PORT") or str(_port_of_choice(8025))
+        port = theirs.get("MAILROOM_SIMULATOR_PORT") or str(_port_of_choice(8025))
         environment |= {
             "MAILROOM_SIMULATOR_PORT": port,
             "MAILGUN_BASE_URL": f"http://127.0.0.1:{port}",
-            "MAILGUN_DOMAIN": os.environ.get("MAILGUN_DOMAIN", "mg.example.com"),
+            "MAILGUN_DOMAIN": theirs.get("MAILGUN_DOMAIN", "mg.example.com"),
             "MAILGUN_API_KEY": kept["mailgun_api_key"],
             "MAILGUN_SIGNING_KEY": kept["mailgun_signing_key"],
         }
@@ -254,16 +257,18 @@ def _watch(parts: list[Part], servers: Servers, stop: threading.Event) -> None:
                 again()
 
 
-def _stop(parts: list[Part], servers: Servers | None) -> None:
+def _stop(parts: list[Part], servers: Servers | None, *, grace_s: float) -> None:
     """Senders first, all at once, until they have drained; then what they talked to; the servers last."""
     senders = [part for part in parts if part.name.startswith("sender")]
+    if any(part.child is not None and part.child.alive() for part in senders):
+        _say(f"ending; calls in hand may take up to {grace_s:.0f} s")
     for group in (senders, [part for part in parts if part not in senders]):
         running = [part.child for part in group if part.child is not None]
         for child in running:
             if child.alive():
                 child.process.terminate()
         for child in running:
-            child.stop(grace_s=_GRACE_S)
+            child.stop(grace_s=grace_s)
     if servers is not None:
         servers.stop()
 

@@ -117,7 +117,7 @@ class _Unreadable(Exception):
 
 class _Reader:
     def __init__(self, environ: Mapping[str, str], dotenv: Path | None) -> None:
-        self._values = {**_dotenv_values(dotenv), **{k: v for k, v in environ.items() if v != ""}}
+        self._values = {**dotenv_of(dotenv), **{k: v for k, v in environ.items() if v != ""}}
         self._faults: list[str] = []
 
     def settings(self) -> Settings:
@@ -241,7 +241,8 @@ def _url(raw: str, schemes: tuple[str, ...]) -> str:
     return raw
 
 
-def _dotenv_values(path: Path | None) -> dict[str, str]:
+def dotenv_of(path: Path | None) -> dict[str, str]:
+    """What a `.env` file sets; nothing where there is none."""
     if path is None or not path.is_file():
         return {}
     return {name: value for name, value in dotenv_values(path).items() if value}

@@ -31,13 +31,23 @@ log = structlog.get_logger()
 STATUS: Final[Sequence[tuple[type[MailroomError], int, str, str]]] = (
     (InvalidInput, 422, "invalid_input", "Some fields are wrong"),
     (IdempotencyMismatch, 422, "idempotency_mismatch", "This Idempotency-Key was used with another body"),
-    (NotFound, 404, "not_found", "There is no such thing"),
+    (NotFound, 404, "not_found", "Nothing has this id"),
     (StaleEdit, 412, "stale_edit", "It was changed since you read it"),
     (Conflict, 409, "conflict", "Its state does not allow this"),
     (ScopeMissing, 403, "scope_missing", "The token does not allow this"),
     (AccessRefused, 401, "access_refused", "A valid token is needed"),
     (Unavailable, 503, "unavailable", "A server that is needed is away; try again"),
 )
+
+
+# What Flask and webargs refuse by themselves: stable code, status, title.
+FROM_HTTP: Final = (
+    ("bad_request", 400, "The body cannot be read"),
+    ("method_not_allowed", 405, "This path does not take this method"),
+    ("too_large", 413, "The body is too large"),
+    ("not_json", 415, "A JSON body is needed"),
+)
+_CODES: Final = {status: code for code, status, _ in FROM_HTTP}
 
 
 class FaultOut(Schema):
@@ -115,14 +125,7 @@ def from_http(error: HTTPException) -> Response:
     status = error.code or 500
     messages = getattr(error, "data", {}).get("messages") if hasattr(error, "data") else None
     faults = list(_flatten(_without_location(messages))) if messages else ()
-    code = {
-        400: "bad_request",
-        404: "not_found",
-        405: "method_not_allowed",
-        413: "too_large",
-        415: "not_json",
-        422: "invalid_input",
-    }
+    code = _CODES | {404: "not_found", 422: "invalid_input"}
     headers = {name: value for name, value in error.get_headers() if name == "Allow"}
     return problem(
         status, code.get(status, "http_error"), error.name, "" if faults else error.description or "", faults, **headers

@@ -233,13 +233,14 @@ class Pump:
         if not claimed:
             return {}
         try:
-            requests, refused = self._preparing.build(claimed)
+            prepared = self._preparing.build(claimed)
         except BaseException as error:
             why = Refused(Refusal.NOT_CALLED, f"not prepared: {type(error).__name__}: {error}")
             self._recorder.hand_in(Result(c, why) for c in claimed)
             raise
-        self._recorder.hand_in(refused)
-        return requests
+        self._recorder.hand_in(prepared.refused)
+        self._hands.put_down(prepared.cancelled)
+        return prepared.ready
 
     def _give_back_idle_lanes(self, _now: datetime) -> int:
         idle = self._hands.idle_lanes(before=time.monotonic() - GIVE_BACK_S)

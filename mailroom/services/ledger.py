@@ -150,6 +150,8 @@ def _dispatches(
         if state is not DispatchState.SPLIT and carried.get(id_, 0) != doc["messages"]:
             ledger.say("dispatch", id_, f"it says {doc['messages']} mails, and {carried.get(id_, 0)} name it")
         told = [entry for entry in doc.get("accepted", ()) if not entry.get("by")]
+        if len(told) < len(doc.get("accepted", ())):
+            ledger.counted["dispatches accepted by a person's word"] += 1
         if len(told) > 1:
             ledger.say("doubled", id_, f"accepted {len(told)} times")
         if state is DispatchState.SENDING and doc["claimed_at"] < until:

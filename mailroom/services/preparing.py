@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.ids import ScheduleId
@@ -10,11 +10,20 @@ from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.domain.schedules import Content
 from mailroom.providers.base import Adapter, Batch, Request
 from mailroom.services.recording import Result
+from mailroom.services.suppressing import leave_out_suppressed
 from mailroom.storage import contents, messages
 from mailroom.storage.database import Db
 
 _Written = tuple[ScheduleId, int]  # a revision of a schedule's content never changes
 _MOST_BYTES: Final = 32 * 1024 * 1024
+
+
+class Prepared(NamedTuple):
+    """A request for each dispatch; refusals of what the provider cannot be asked to send; what has nobody left."""
+
+    ready: dict[Claimed, Request]
+    refused: list[Result]
+    cancelled: list[Claimed]
 
 
 class Preparing:
@@ -25,12 +34,13 @@ class Preparing:
         self._kept: OrderedDict[_Written, Content] = OrderedDict()
         self._kept_bytes = 0
 
-    def build(self, claimed: Sequence[Claimed]) -> tuple[dict[Claimed, Request], list[Result]]:
-        """A request for each dispatch, and a refusal for each that the provider cannot be asked to send.
+    def build(self, claimed: Sequence[Claimed]) -> Prepared:
+        """Build the requests, without those whom to mail has been forbidden meanwhile.
 
-        Raises Unavailable.
+        Raises StaleToken, Unavailable.
         """
         mails = messages.of_dispatches(self._db, [dispatch.id for dispatch in claimed])
+        claimed, cancelled = leave_out_suppressed(self._db, claimed, mails)
         written = self._contents([(dispatch.schedule_id, dispatch.revision) for dispatch in claimed])
         ready: dict[Claimed, Request] = {}
         refused: list[Result] = []
@@ -47,7 +57,7 @@ class Preparing:
             except ValueError as error:
                 words = f"{self._adapter.name} cannot send this: {error}"
                 refused.append(Result(dispatch, Refused(Refusal.PERMANENT, words)))
-        return ready, refused
+        return Prepared(ready, refused, cancelled)
 
     def _contents(self, wanted: Sequence[_Written]) -> dict[_Written, Content]:
         distinct = dict.fromkeys(wanted)

@@ -96,7 +96,14 @@ def finish_runs(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
         return 0
     still_open = dispatches.runs_with_open(db, asked)
     through = [run for run in asked if run not in still_open]
-    return runs.finish(db, through, now=now) if through else 0
+    if not through:
+        return 0
+    finished = runs.finish(db, through, now=now)
+    if finished:
+        # A person may have had something sent again between the look and the write.
+        for run in dispatches.runs_with_open(db, through):
+            runs.reopen(db, run)
+    return finished
 
 
 def finish_left_over(db: Db, *, now: datetime) -> int:

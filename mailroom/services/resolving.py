@@ -49,6 +49,15 @@ def resolve(db: Db, dispatch: DispatchId, word: Word, *, by: str) -> None:
     finish_runs(db, [RunId(found["run_id"])], now=now)
 
 
+def requeue(db: Db, dispatch: DispatchId, *, by: str) -> None:
+    """Have a `failed` dispatch sent again, as a new attempt with all its tries. Raises DispatchNotFound,
+    DispatchNotUnknown."""
+    state = dispatches.get(db, dispatch)["state"]
+    if state != DispatchState.FAILED:
+        raise DispatchNotUnknown(dispatch, f"it is {state.replace('_', ' ')}; only what failed can be requeued")
+    resolve(db, dispatch, Word.SEND_AGAIN, by=by)
+
+
 def _why_not(db: Db, dispatch: DispatchId) -> str:
     now_found = dispatches.get(db, dispatch)
     any_sent = messages.any_sent(db, dispatch)
@@ -58,4 +67,4 @@ def _why_not(db: Db, dispatch: DispatchId) -> str:
         return "the provider has told of mails of it that they went out"
     if now_found.get("run_cancelled"):
         return "its run was cancelled"
-    return f"it is {now_found['state']}"
+    return f"it is {now_found['state'].replace('_', ' ')}"

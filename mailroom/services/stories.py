@@ -33,7 +33,7 @@ def story_of(db: Db, message_id: MessageId) -> Story:
         Step(event["at"], event["kind"], None, {name: event[name] for name in ("code", "reason") if event.get(name)})
         for event in events.of_message(db, message_id)
     ]
-    carrier = message.get("dispatch_id")
+    carrier = message.get("dispatch_id") or message.get("left_dispatch")
     while carrier is not None:
         dispatch = dispatches.get(db, DispatchId(carrier))
         for step in dispatches.steps_of(dispatch):

@@ -52,6 +52,8 @@ def take_over(
         match finding:
             case Finding.ACCEPTED:
                 accepted.append((dispatch, Acceptance(dispatch.provider, fence.provider_id, fence.attempt)))
+            case Finding.NOT_CALLED if dispatch.claim.sender == sender:
+                returns.append(Return(dispatch, now, "its claim was not known to have been made"))
             case Finding.NOT_CALLED if dispatch.crashes + 1 >= FAILS_AFTER_CRASHES:
                 failures.append((dispatch, GIVES_UP, None))
             case Finding.NOT_CALLED:

@@ -187,7 +187,7 @@ def fail(db: Db, failures: Sequence[tuple[Claimed, str, int | None]], *, now: da
 def doubt_abandoned(db: Db, doubts: Sequence[tuple[Claimed, str]], by: str, *, now: datetime, session: Session) -> None:
     """`sending -> in_doubt` at a take-over, for (dispatch as it stood, reason), where the lanes have been touched."""
     writes = [
-        UpdateOne(_own(claimed), _to_in_doubt(claimed, by, InDoubt(reason), now, crashed=True))
+        UpdateOne(_own(claimed), _to_in_doubt(claimed, by, InDoubt(reason), now, crashed=claimed.claim.sender != by))
         for claimed, reason in doubts
     ]
     if writes:
@@ -236,8 +236,12 @@ _FOR_TELLING: Final = {"state": 1, "accepted": 1, "reason": 1}
 
 @guarded
 def told(db: Db, states: Mapping[DispatchId, DispatchState]) -> None:
-    """Messages were told these states; where a state has moved on since, it is still to be told."""
-    writes = [UpdateOne({"_id": id_, "state": state}, {"$unset": {"tell": ""}}) for id_, state in states.items()]
+    """Messages were told these states; where a state has moved on since, it is to be told, even if it was: what they
+    were told now may have come after it."""
+    writes: list[UpdateOne] = []
+    for id_, state in states.items():
+        writes.append(UpdateOne({"_id": id_, "state": state}, {"$unset": {"tell": ""}}))
+        writes.append(UpdateOne({"_id": id_, "state": {"$ne": state}}, {"$set": {"tell": True}}))
     if writes:
         db.dispatches.bulk_write(writes, ordered=False)
 

@@ -3,7 +3,7 @@
     _id           dispatch id: run + chunk number; of a part of a split one: + '.' + a digest of its messages
     run_id, schedule_id, lane, chunk, revision, messages (how many), digest (of the messages' ids), created_at
     parent, children
-                  of and by a split (see dispatch_splits.py)
+                  of and by a split (see dispatch_splits.py); of one that some left: dispatch_trims.py
     state         see domain/dispatches.py
     attempt       calls claimed so far; tries: those that count against the retry limit
     crashes       how often its sender went away with it in hand
@@ -202,8 +202,8 @@ def existing(db: Db, ids: Sequence[DispatchId]) -> set[DispatchId]:
 
 @guarded
 def count_open(db: Db) -> dict[str, int]:
-    """How many dispatches of all runs wait, are in hand, in doubt, or beyond knowing."""
-    watched = [*sorted(OPEN), DispatchState.UNKNOWN]
+    """How many dispatches of all runs wait, are in hand, in doubt, beyond knowing, or failed."""
+    watched = [*sorted(OPEN), DispatchState.UNKNOWN, DispatchState.FAILED]
     by_index: dict[str, Document] = {state: {"lane": {"$gt": ""}} if state in OPEN else {} for state in watched}
     return {state: db.dispatches.count_documents({"state": state, **rest}) for state, rest in by_index.items()}
 

@@ -2,6 +2,7 @@
 
     _id          run id + '/' + digest of the folded address: a run has an address once
     run_id, dispatch_id (absent where it never gets one), address, name
+    left_dispatch   see dispatch_trims.py
     parts        the rendered pieces of the content that differ by recipient
     state        see domain/messages.py: MOVES is the whole table
     code, reason the last word of the provider or of our own refusal

@@ -150,7 +150,7 @@ def decided_instants(
     return found
 
 
-def reopen(db: Db, run_id: RunId, *, session: Session) -> None:
+def reopen(db: Db, run_id: RunId, *, session: Session | None = None) -> None:
     """A finished run has something to send again."""
     db.runs.update_one(
         {"_id": run_id, "state": RunState.FINISHED},

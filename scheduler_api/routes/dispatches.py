@@ -52,6 +52,9 @@ def show_dispatch(dispatch_id: str) -> Any:
 @blueprint.arguments(ResolveIn)
 @blueprint.response(200, schemas.DispatchOut)
 def resolve(body: dict[str, Any], dispatch_id: str) -> Any:
-    """Say of an `unknown` dispatch that it went out, or have it sent again."""
+    """Say of an `unknown` dispatch that it went out, or have it sent again.
+
+    `went_out` may be said of one `in_doubt` too, `send_again` of one that `failed`.
+    """
     resolving.resolve(front().db, DispatchId(dispatch_id), Word(body["verdict"]), by=principal().name)
     return schemas.dispatch(running.dispatch(front().db, DispatchId(dispatch_id)))

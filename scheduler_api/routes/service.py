@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 
 from mailroom.services import watching
 from scheduler_api.auth import front
+from scheduler_api.problems import FROM_HTTP, STATUS
 
 blueprint = Blueprint("service", __name__)
 
@@ -29,7 +30,7 @@ def ready() -> Any:
 def metrics() -> Response:
     """For Prometheus: how many schedules and dispatches are in each state. `in_doubt` wants an alarm."""
     registry = CollectorRegistry()
-    shapes = {"schedules": "Schedules by state", "dispatches": "Open dispatches by state"}
+    shapes = {"schedules": "Schedules by state", "dispatches": "Dispatches that are not through, or failed, by state"}
     for noun, counts in watching.counts(front().db).items():
         gauge = Gauge(f"mailroom_{noun}", shapes[noun], ["state"], registry=registry)
         for state, count in counts.items():
@@ -52,7 +53,8 @@ def _epoch(moment: datetime | None) -> float:
 def docs() -> str:
     """The API's reference, made from its OpenAPI document; nothing is loaded from outside."""
     spec = current_app.extensions["openapi"]()
-    return render_template("docs.html", spec=spec, named=lambda schema: _named(spec, schema))
+    codes = [(code, status, title) for _, status, code, title in STATUS] + list(FROM_HTTP)
+    return render_template("docs.html", spec=spec, problems=codes, named=lambda schema: _named(spec, schema))
 
 
 def _named(spec: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,12 +1,13 @@
 """Doubts settled with the provider: found is believed, absent only when nothing can hide it any more."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from mailroom.domain.ids import DispatchId
-from mailroom.services import running
+from mailroom.services import ledger, running
+from mailroom.services.stories import story_of
 from mailroom.storage.dispatch_doubts import GIVES_UP
 from tests.support.campaigns import a_campaign, assert_nothing_is_lost, counts, dispatch_states, finished, marks
 from tests.support.system import System, wait_for
@@ -216,3 +217,44 @@ def test_nobody_can_have_a_mail_sent_again_of_which_the_provider_has_told(system
     assert answer.status_code == 409
     assert "went out" in answer.json()["detail"]
     assert dispatch_states(system) == {"unknown": 1}
+
+
+def suppress(system: System, *addresses: str) -> None:
+    system.db.suppressions.insert_many(
+        {"_id": address, "reason": "unsubscribed", "since": datetime.now(UTC), "event_id": "e"} for address in addresses
+    )
+
+
+def test_who_unsubscribed_while_a_call_was_in_doubt_is_left_out_of_its_next_attempt(system: System) -> None:
+    system.start_simulator()
+    system.simulator.fail_next("500_before")
+    system.start_senders(1, **QUICK)
+    schedule = a_campaign(system, 3)
+    wait_for(lambda: dispatch_states(system)["in_doubt"], within_s=20, what="the call is in doubt")
+    suppress(system, "reader-1@example.org")
+
+    run = wait_for(lambda: finished(system, schedule), within_s=40, what="it was sent by a second attempt")
+
+    assert marks(system) == {"mark-0": 1, "mark-2": 1}
+    assert counts(system, run.id) == {"recipients": 3, "sent": 2, "in_doubt": 0, "failed": 0, "queued": 0}
+    (left_out,) = system.db.messages.find({"state": "suppressed"})
+    told = [step.what for step in story_of(system.db, left_out["_id"]).steps]
+    assert left_out["reason"] == "unsubscribed"
+    assert "in_doubt" in told
+    assert "left_out" in told
+    assert not ledger.check(system.db, since=run.created_at, young=timedelta()).imbalances
+
+
+def test_a_dispatch_that_everybody_left_is_cancelled_without_a_call(system: System) -> None:
+    system.start_simulator()
+    system.simulator.fail_next("500_before")
+    system.start_senders(1, **QUICK)
+    schedule = a_campaign(system, 2)
+    wait_for(lambda: dispatch_states(system)["in_doubt"], within_s=20, what="the call is in doubt")
+    suppress(system, "reader-0@example.org", "reader-1@example.org")
+
+    wait_for(lambda: finished(system, schedule), within_s=40, what="the run is through")
+
+    assert marks(system) == {}
+    assert dispatch_states(system) == {"cancelled": 1}
+    assert {mail["state"] for mail in system.db.messages.find()} == {"suppressed"}

@@ -1,0 +1,48 @@
+"""Messages leave a dispatch that is in hand and not called, in the collection `dispatches` (see dispatches.py).
+
+    left_dispatch   of such a message, in the collection `messages`: where its story began
+
+The dispatch's digest is another one afterwards, so nothing that knew it whole can take it for the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from mailroom.domain.dispatches import Claimed, DispatchState
+from mailroom.domain.ids import MessageId, digest_of_messages
+from mailroom.domain.messages import MessageState
+from mailroom.storage.database import Db, Document, Session
+from mailroom.storage.dispatches import onto_trail
+
+
+def leave_out(
+    db: Db,
+    claimed: Claimed,
+    suppressed: Mapping[MessageId, str],
+    rest: Sequence[MessageId],
+    *,
+    now: datetime,
+    session: Session,
+) -> None:
+    """Take the suppressed messages, each with its reason, off this claim's dispatch; where nobody is left, it is
+    cancelled. In a transaction that has touched the lane. A claim that does not stand is left alone."""
+    step = {"sender": claimed.claim.sender, "token": claimed.claim.token, "attempt": claimed.attempt}
+    change: Document = {
+        "$set": {"messages": len(rest), "digest": digest_of_messages(rest)},
+        "$push": {"trail": onto_trail(now, "left_out", **step, suppressed=len(suppressed))},
+    }
+    if not rest:
+        change["$set"] |= {"state": DispatchState.CANCELLED, "reason": "everybody on it is suppressed"}
+    own = {"_id": claimed.id, "state": DispatchState.SENDING, "claim_id": claimed.claim.id, "attempt": claimed.attempt}
+    if not db.dispatches.update_one(own, change, session=session).matched_count:
+        return
+    for reason in sorted(set(suppressed.values())):
+        ids = [id_ for id_, why in suppressed.items() if why == reason]
+        db.messages.update_many(
+            {"_id": {"$in": ids}, "dispatch_id": claimed.id},
+            {
+                "$set": {"state": MessageState.SUPPRESSED, "reason": reason, "left_dispatch": claimed.id},
+                "$unset": {"dispatch_id": "", "code": ""},
+            },
+            session=session,
+        )

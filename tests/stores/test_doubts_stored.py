@@ -1,0 +1,128 @@
+"""Doubts in the store: asked about again, held, and settled, without a provider that answers."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from local.children import free_port
+from mailroom.coordination.fences import Fences
+from mailroom.domain.doubts import Timing
+from mailroom.domain.errors import DispatchNotUnknown
+from mailroom.domain.events import EventKind
+from mailroom.domain.ids import DispatchId, Lane, RunId, Token
+from mailroom.providers.mailgun.sending import MailgunAdapter
+from mailroom.services import running
+from mailroom.services.event_intake import take_in
+from mailroom.services.resolving import Word, resolve
+from mailroom.services.settling import Policy, settle
+from mailroom.storage.database import Db, server_now
+from tests.support.builders import NOW, an_event
+from tests.support.system import System
+
+DISPATCH, RUN, LANE, TOKEN = DispatchId("run-1-d000000"), RunId("run-1"), Lane("schedule/s"), Token(5)
+RETENTION = timedelta(hours=1)
+
+
+def a_doubt(db: Db, *, state: str = "in_doubt", called_ago: timedelta = timedelta(), **fields: Any) -> None:
+    now = server_now(db)
+    doc = {
+        "_id": DISPATCH,
+        "run_id": RUN,
+        "schedule_id": "s",
+        "lane": LANE,
+        "state": state,
+        "attempt": 1,
+        "tries": 0,
+        "revision": 1,
+        "messages": 1,
+        "digest": "d",
+        "token": TOKEN,
+        "claim_id": "c",
+        "sender": "gone",
+        "memory": "m",
+        "provider": "mailgun",
+        "account": "mg.example.com",
+        "claimed_at": now - called_ago,
+        "called_since": now - called_ago,
+        "in_doubt_at": now - called_ago,
+        "not_before": now,
+        "trail": [],
+    }
+    db.dispatches.insert_one(doc | fields)
+    db.runs.insert_one({"_id": RUN, "schedule_id": "s", "state": "planned", "due_at": NOW, **A_RUN})
+    db.lanes.insert_one({"_id": LANE, "token": TOKEN})
+
+
+A_RUN = {
+    "kind": "due",
+    "revision": 1,
+    "recipients": 1,
+    "instants": 1,
+    "created_at": NOW,
+    "planned_through": "",
+    "chunks": 1,
+}
+
+
+def the_state(db: Db) -> str:
+    doc = db.dispatches.find_one({"_id": DISPATCH})
+    assert doc
+    return str(doc["state"])
+
+
+def ask_nobody(system: System) -> int:
+    """Settle with a provider at whose address nobody listens."""
+    minute = timedelta(minutes=1)
+    policy = Policy(Timing(call_timeout=minute, idle_limit=minute, settle=minute, log_retention=RETENTION), [])
+    adapter = MailgunAdapter(
+        domain="mg.example.com",
+        base_url=f"http://127.0.0.1:{free_port()}",
+        api_key="key",
+        call_timeout_s=1,
+        idle_limit_s=60,
+    )
+    fences = Fences(system.settings.stores.redis_url)
+    try:
+        return settle(system.db, fences, adapter, {LANE: TOKEN}, policy, sender="tests")
+    finally:
+        fences.close_client()
+
+
+def test_a_doubt_older_than_the_providers_log_is_unknown_even_if_the_provider_is_away(system: System) -> None:
+    a_doubt(system.db, called_ago=RETENTION + timedelta(minutes=1))
+
+    assert ask_nobody(system) == 1
+
+    assert the_state(system.db) == "unknown"
+
+
+def test_a_doubt_that_the_log_still_reaches_waits_for_a_provider_that_is_away(system: System) -> None:
+    a_doubt(system.db, called_ago=RETENTION - timedelta(minutes=5))
+
+    assert ask_nobody(system) == 1
+
+    assert the_state(system.db) == "in_doubt"
+    assert ask_nobody(system) == 0  # put off, so that it does not spin
+
+
+@pytest.mark.parametrize("state", ["in_doubt", "unknown"])
+def test_what_a_webhook_speaks_of_is_asked_about_at_once(system: System, state: str) -> None:
+    later = server_now(system.db) + timedelta(hours=1)
+    a_doubt(system.db, state=state, not_before=later)
+
+    take_in(system.db, [an_event(EventKind.DELIVERED, dispatch_id=DISPATCH)], now=server_now(system.db))
+
+    assert the_state(system.db) == "in_doubt"
+    assert ask_nobody(system) == 1
+
+
+def test_a_cancelled_runs_unknown_can_be_said_to_have_gone_out_but_not_be_sent_again(db: Db) -> None:
+    a_doubt(db, state="unknown")
+    running.cancel(db, RUN)
+
+    with pytest.raises(DispatchNotUnknown, match="cancelled"):
+        resolve(db, DISPATCH, Word.SEND_AGAIN, by="tests")
+
+    resolve(db, DISPATCH, Word.WENT_OUT, by="tests")
+    assert the_state(db) == "accepted"
