@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 PROVIDERS: Final = ("mailgun",)
+PRIORITIES: Final = ("high", "normal", "low")
 
 
 class BadSettings(Exception):
@@ -47,6 +48,7 @@ class Sending:
     providers: tuple[str, ...]
     lease_ttl_s: int
     retry_delays: tuple[timedelta, ...]
+    retry_delays_by_priority: Mapping[str, tuple[timedelta, ...]]  # of those that have their own
     call_timeout_s: float
     idle_limit_s: float
     settle_s: float
@@ -54,6 +56,7 @@ class Sending:
     batch_size: int  # mails in one call
     concurrency: int
     schedules_per_sender: int
+    mail_lanes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,13 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
     "MAILROOM_PROVIDERS": ("mailgun", f"names in order, separated by commas, of: {', '.join(PROVIDERS)}"),
     "MAILROOM_LEASE_TTL": ("10", "seconds, 2 to 300: how long a dead sender's lanes stay locked"),
     "MAILROOM_RETRY_DELAYS": ("600,600", "seconds between tries, separated by commas: two delays are three tries"),
+    **{
+        f"MAILROOM_RETRY_DELAYS_{priority.upper()}": (
+            "same",
+            f"the same for single mails of {priority} priority, or `same` as all others",
+        )
+        for priority in PRIORITIES
+    },
     "MAILROOM_CALL_TIMEOUT": ("60", "seconds, 1 to 600, for one call to a provider"),
     "MAILROOM_IDLE_LIMIT": ("600", "seconds after which the provider drops an idle connection"),
     "MAILROOM_SETTLE": ("1800", "seconds after which the provider's log is complete"),
@@ -95,6 +105,7 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
     "MAILROOM_BATCH_SIZE": ("1000", "mails in one call to a provider, 1 to 1000"),
     "MAILROOM_SENDER_CONCURRENCY": ("8", "calls in flight in one sender, 1 to 1024"),
     "MAILROOM_SCHEDULES_PER_SENDER": ("2000", "lanes that one sender holds at once, 1 to 100000"),
+    "MAILROOM_MAIL_LANES": ("16", "lanes that single mails are spread over, 1 to 256"),
     "MAILROOM_RETENTION_DAYS": ("400", "days, 1 to 3650, for which events are kept"),
     "MAILGUN_API_KEY": (None, "the sending or account key"),
     "MAILGUN_DOMAIN": (None, "the sending domain, such as mg.example.com"),
@@ -137,6 +148,11 @@ class _Reader:
             providers=self._names("MAILROOM_PROVIDERS", PROVIDERS),
             lease_ttl_s=self._number("MAILROOM_LEASE_TTL", int, 2, 300),
             retry_delays=self._delays("MAILROOM_RETRY_DELAYS"),
+            retry_delays_by_priority={
+                priority: self._delays(name)
+                for priority in PRIORITIES
+                if self._is_set(name := f"MAILROOM_RETRY_DELAYS_{priority.upper()}")
+            },
             call_timeout_s=self._number("MAILROOM_CALL_TIMEOUT", float, 1, 600),
             idle_limit_s=self._number("MAILROOM_IDLE_LIMIT", float, 1, 86_400),
             settle_s=self._number("MAILROOM_SETTLE", float, 0, 86_400),
@@ -144,6 +160,7 @@ class _Reader:
             batch_size=self._number("MAILROOM_BATCH_SIZE", int, 1, 1000),
             concurrency=self._number("MAILROOM_SENDER_CONCURRENCY", int, 1, 1024),
             schedules_per_sender=self._number("MAILROOM_SCHEDULES_PER_SENDER", int, 1, 100_000),
+            mail_lanes=self._number("MAILROOM_MAIL_LANES", int, 1, 256),
         )
         mailgun = Mailgun(
             domain=self._checked("MAILGUN_DOMAIN", _domain, ""),
@@ -215,6 +232,9 @@ class _Reader:
             return names
 
         return tuple(self._checked(name, read, ()))
+
+    def _is_set(self, name: str) -> bool:
+        return self._values.get(name, "same") != "same"
 
     def _delays(self, name: str) -> tuple[timedelta, ...]:
         def read(raw: str) -> tuple[timedelta, ...]:

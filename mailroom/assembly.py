@@ -8,9 +8,14 @@ from mailroom.coordination.fences import Fences
 from mailroom.coordination.leases import Leases
 from mailroom.coordination.mirror import Mirror
 from mailroom.domain.doubts import Timing
+from mailroom.domain.emails.model import RANK_OF, Priority
+from mailroom.domain.events import Event
+from mailroom.domain.retries import Delays
 from mailroom.providers.base import Adapter
 from mailroom.providers.mailgun.sending import MailgunAdapter
-from mailroom.services.event_intake import GroupIntake
+from mailroom.services.emailing import Outbox
+from mailroom.services.event_intake import Intake, group_intake
+from mailroom.services.group_commit import GroupCommit
 from mailroom.services.settling import Policy
 from mailroom.storage.database import Db, connect, ensure_indexes
 
@@ -21,13 +26,14 @@ class Front:
 
     settings: Settings
     db: Db
-    intake: GroupIntake
+    intake: GroupCommit[Event, Intake]
+    outbox: Outbox
 
 
 def build_front(settings: Settings, *, app: str) -> Front:
     """Connects lazily: the servers may still be on their way up."""
     db = connect(settings.stores.mongo_url, app=app)
-    return Front(settings, db, GroupIntake(db))
+    return Front(settings, db, group_intake(db), Outbox(db, lanes=settings.sending.mail_lanes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,8 @@ def build_policy(sending: Sending) -> Policy:
         settle=timedelta(seconds=sending.settle_s),
         log_retention=timedelta(seconds=sending.log_retention_s),
     )
-    return Policy(timing, sending.retry_delays)
+    by_rank = {RANK_OF[Priority(name)]: delays for name, delays in sending.retry_delays_by_priority.items()}
+    return Policy(timing, Delays(sending.retry_delays, by_rank))
 
 
 def build_adapter(settings: Settings, name: str) -> Adapter:

@@ -8,7 +8,7 @@ from flask_smorest import Api
 from mailroom.assembly import Front
 from mailroom.domain.limits import MAX_BODY_BYTES
 from scheduler_api import problems
-from scheduler_api.routes import dispatches, runs, schedules, service, suppressions, webhooks
+from scheduler_api.routes import dispatches, emails, runs, schedules, service, suppressions, webhooks
 
 
 class _Api(Api):
@@ -38,7 +38,13 @@ def create_app(front: Front) -> Flask:
     app.extensions["front"] = front
     problems.install(app)
     api = _Api(app)
-    for blueprint in (schedules.blueprint, runs.blueprint, dispatches.blueprint, suppressions.blueprint):
+    for blueprint in (
+        schedules.blueprint,
+        runs.blueprint,
+        emails.blueprint,
+        dispatches.blueprint,
+        suppressions.blueprint,
+    ):
         api.register_blueprint(blueprint)
     for plain in (webhooks.blueprint, service.blueprint):
         app.register_blueprint(plain)

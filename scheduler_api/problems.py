@@ -47,6 +47,7 @@ FROM_HTTP: Final = (
     ("too_large", 413, "The body is too large"),
     ("not_json", 415, "A JSON body is needed"),
 )
+_PROBLEM: Final = "application/problem+json"
 _CODES: Final = {status: code for code, status, _ in FROM_HTTP}
 
 
@@ -71,6 +72,26 @@ def problem(
     status: int, code: str, title: str, detail: str = "", faults: Sequence[Fault] = (), **headers: str
 ) -> Response:
     """A problem details response (RFC 9457)."""
+    response = Response(json.dumps(_body(status, code, title, detail, faults)), status, mimetype=_PROBLEM)
+    response.headers.update(headers)
+    return response
+
+
+def problem_body(error: MailroomError) -> dict[str, Any]:
+    """The problem details of a refusal that is one answer among several. Raises the error where there are none."""
+    for kind, status, code, title in STATUS:
+        if isinstance(error, kind):
+            faults = error.faults if isinstance(error, InvalidInput) else ()
+            return _body(status, code, title, "" if faults else str(error), faults)
+    raise error
+
+
+def faults_of(messages: Any) -> list[Fault]:
+    """What marshmallow says of a body, with a path for each wrong field."""
+    return list(_flatten(messages))
+
+
+def _body(status: int, code: str, title: str, detail: str, faults: Sequence[Fault]) -> dict[str, Any]:
     body: dict[str, Any] = {
         "type": f"/docs#problem-{code}",
         "title": title,
@@ -82,9 +103,7 @@ def problem(
         body["detail"] = detail
     if faults:
         body["errors"] = [{"path": fault.path, "message": fault.message} for fault in faults]
-    response = Response(json.dumps(body), status, mimetype="application/problem+json")
-    response.headers.update(headers)
-    return response
+    return body
 
 
 def install(app: Flask) -> None:

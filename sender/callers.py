@@ -18,6 +18,7 @@ from typing import Final
 import structlog
 
 from mailroom.domain.dispatches import Claimed
+from mailroom.domain.emails.model import Rank
 from mailroom.domain.outcomes import InDoubt, Outcome, Refusal, Refused
 from mailroom.providers.base import Adapter, Request, advance, begin
 from mailroom.providers.connection import LiveConnection
@@ -35,24 +36,34 @@ class Job:
     request: Request
     connection: LiveConnection
 
+    @property
+    def urgent(self) -> bool:
+        """True for what somebody waits for, such as a password reset: nothing may stand in its way."""
+        return self.claimed.rank is Rank.HIGH
+
 
 Ended = tuple[Job, Result]
 
 
 class Callers:
-    """At most `in_flight` calls at a time; each job has a connection of its own and waits only for its turn."""
+    """At most `in_flight` calls at a time, and as many as `reserved` beside them that are for nothing but what is
+    urgent; each job has a connection of its own and waits only for its turn."""
 
     def __init__(
         self,
         adapter: Adapter,
         *,
         in_flight: int,
+        reserved: int,
         may_call: Callable[[], bool],
         done: Callable[[Sequence[Ended]], None],
     ) -> None:
-        self._adapter, self._most, self._may_call, self._done = adapter, in_flight, may_call, done
+        self._adapter, self._may_call, self._done = adapter, may_call, done
+        self._most, self._reserved = in_flight, reserved
+        self._urgent: deque[Job] = deque()
         self._waiting: deque[Job] = deque()
         self._under_way: dict[int, Job] = {}  # by descriptor, in the order in which they began
+        self._ordinary = 0  # of those under way
         self._poll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll.register(self._wake, select.EPOLLIN)
@@ -62,7 +73,8 @@ class Callers:
 
     def start(self, jobs: Iterable[Job]) -> None:
         """Begin these calls as soon as there is room. Any thread may say so."""
-        self._waiting.extend(jobs)
+        for job in jobs:
+            (self._urgent if job.urgent else self._waiting).append(job)
         os.eventfd_write(self._wake, 1)
 
     @property
@@ -77,7 +89,7 @@ class Callers:
         self._thread.join()
 
     def _run(self) -> None:
-        while not (self._ending and not self._waiting and not self._under_way):
+        while not (self._ending and not self._urgent and not self._waiting and not self._under_way):
             ended = self._begin_waiting()
             for descriptor, _ in self._poll.poll(0 if ended else self._wait_s()):
                 if descriptor == self._wake:
@@ -91,17 +103,24 @@ class Callers:
     def _begin_waiting(self) -> list[Ended]:
         """Begin as many calls as there is room for. Returns those that ended with that, mostly none."""
         ended: list[Ended] = []
-        while self._waiting and len(self._under_way) < self._most:
-            job = self._waiting.popleft()
+        while job := self._next():
             refused = self._refusal(job) or begin(job.connection, job.request)
             if refused:
                 ended.append((job, Result(job.claimed, refused)))
                 continue
             descriptor = job.connection.fileno()
             self._under_way[descriptor] = job
+            self._ordinary += not job.urgent
             self._poll.register(descriptor, select.EPOLLIN)
             ended += self._advance(descriptor)
         return ended
+
+    def _next(self) -> Job | None:
+        if self._urgent and len(self._under_way) < self._most + self._reserved:
+            return self._urgent.popleft()
+        if self._waiting and self._ordinary < self._most and len(self._under_way) < self._most + self._reserved:
+            return self._waiting.popleft()
+        return None
 
     def _refusal(self, job: Job) -> Refused | None:
         # Looked at per call, not per bulk: the process may have stood still since the fence was crossed.
@@ -134,6 +153,7 @@ class Callers:
 
     def _end(self, descriptor: int, outcome: Outcome) -> Ended:
         job = self._under_way.pop(descriptor)
+        self._ordinary -= not job.urgent
         with contextlib.suppress(OSError):  # where it is closed, closing has done it
             self._poll.unregister(descriptor)
         return job, Result(job.claimed, outcome)

@@ -16,26 +16,26 @@ log = structlog.get_logger()
 
 
 class Connections:
-    """At most `limit` connections; those that are not lent out wait here."""
+    """At most `limit` connections; those that are not lent out wait here. `reserved` of them are for what is urgent."""
 
-    def __init__(self, make: Callable[[], LiveConnection], *, limit: int) -> None:
-        self._make, self.limit = make, limit
+    def __init__(self, make: Callable[[], LiveConnection], *, limit: int, reserved: int) -> None:
+        self._make, self.limit, self._reserved = make, limit, reserved
         self._idle: list[LiveConnection] = []
         self._lent = 0
         self._lock = threading.Lock()
         self._openers = ThreadPoolExecutor(max_workers=min(limit, 16), thread_name_prefix="open")
 
-    def room(self) -> int:
+    def room(self, *, urgent: bool = False) -> int:
         """How many more calls may be made at once."""
         with self._lock:
-            return self.limit - self._lent
+            return max(0, self.limit - self._lent - (0 if urgent else self._reserved))
 
     def lend(self, count: int, confirm_lease: Callable[[], bool]) -> list[LiveConnection]:
         """Up to `count` open connections; fewer where the provider cannot be reached, none where the lease is gone.
 
         `confirm_lease` is asked, once, only if one must be opened.
         """
-        ready, missing = self._take_idle(min(count, self.room()))
+        ready, missing = self._take_idle(min(count, self.room(urgent=True)))
         if missing and confirm_lease():
             ready += [opened for opened in self._openers.map(self._open, range(missing)) if opened]
         with self._lock:

@@ -15,6 +15,7 @@ import structlog
 
 from mailroom.coordination.fences import Fences
 from mailroom.domain.dispatches import Claimed
+from mailroom.domain.emails.model import Rank
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.outcomes import Accepted, InDoubt, Refusal, Refused
 from mailroom.services.claiming import Crossing, cross_fences
@@ -35,15 +36,16 @@ class Gate:
         callers: Callers,
         *,
         in_flight: int,
+        reserved: int,
         done: Callable[[Sequence[Ended]], None],
         dropped: Callable[[Sequence[Job]], None],
         forgotten: Callable[[], None],
     ) -> None:
         self._fences, self._callers = fences, callers
         self._done, self._dropped, self._forgotten = done, dropped, forgotten
-        self._most = in_flight + max(1, in_flight // _AHEAD)
-        self._ready: deque[Job] = deque()
-        self._beyond = 0  # fenced and not yet ended
+        self._most, self._reserved = in_flight + max(1, in_flight // _AHEAD), reserved
+        self._ready: dict[Rank, deque[Job]] = {rank: deque() for rank in Rank}
+        self._beyond = {True: 0, False: 0}  # fenced and not yet ended: the urgent ones, and the others
         self._changed = threading.Condition()
         self._ending = False
         self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="gate", daemon=True)
@@ -57,13 +59,15 @@ class Gate:
     def hand_in(self, jobs: Iterable[Job]) -> None:
         """Fence and call these as soon as there is room. Any thread may say so."""
         with self._changed:
-            self._ready.extend(jobs)
+            for job in jobs:
+                self._ready[job.claimed.rank].append(job)
             self._changed.notify()
 
-    def ended(self, count: int) -> None:
-        """So many calls have ended: there is room for others."""
+    def ended(self, jobs: Iterable[Job]) -> None:
+        """These calls have ended: there is room for others."""
         with self._changed:
-            self._beyond -= count
+            for job in jobs:
+                self._beyond[job.urgent] -= 1
             self._changed.notify()
 
     def finish(self) -> None:
@@ -72,7 +76,7 @@ class Gate:
             self._ending = True
             self._changed.notify()
         self._thread.join()
-        self._hand_back(list(self._ready), "its sender was told to stop")
+        self._hand_back([job for ready in self._ready.values() for job in ready], "its sender was told to stop")
 
     def _run(self) -> None:
         while jobs := self._next():
@@ -82,7 +86,7 @@ class Gate:
             except Exception as error:
                 if not isinstance(error, Unavailable):
                     log.exception("gate_failed", count=len(jobs))
-                self.ended(len(jobs))
+                self.ended(jobs)
                 self._hand_back(jobs, f"the fence could not be crossed: {error}")
                 continue
             self._sort(crossing, by_claim)
@@ -90,16 +94,29 @@ class Gate:
     def _next(self) -> list[Job]:
         """What there is room for, waited for; nothing at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._ending or (self._ready and self._beyond < self._most))
+            self._changed.wait_for(lambda: self._ending or self._startable())
             if self._ending:
                 return []
-            jobs = [self._ready.popleft() for _ in range(min(len(self._ready), self._most - self._beyond))]
-            self._beyond += len(jobs)
+            jobs = []
+            while ready := self._startable():
+                jobs.append(ready.popleft())
+                self._beyond[jobs[-1].urgent] += 1
         return jobs
 
+    def _startable(self) -> deque[Job] | None:
+        """The most urgent jobs for which there is room; None where there are none, or no room."""
+        for rank, ready in self._ready.items():
+            room = self._most - self._beyond[False]
+            if rank is Rank.HIGH:
+                room += self._reserved - self._beyond[True]
+            if ready and room > 0:
+                return ready
+        return None
+
     def _sort(self, crossing: Crossing, jobs: Mapping[Claimed, Job]) -> None:
+        going = set(crossing.go)
         self._callers.start([jobs[claimed] for claimed in crossing.go])
-        self.ended(len(jobs) - len(crossing.go))
+        self.ended(job for claimed, job in jobs.items() if claimed not in going)
         ended = [Result(c, Accepted(id_, attempt)) for c, attempt, id_ in crossing.accepted_before]
         ended += [Result(c, _crossed_before(since)) for c, since in crossing.in_doubt]
         ended += [Result(c, Refused(Refusal.RECIPIENT, "it was refused before")) for c in crossing.split_before]

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mailroom.domain.dispatches import Claimed
-from mailroom.domain.ids import ClaimId, DispatchId, Lane, ScheduleId, Token
+from mailroom.domain.ids import MAIL_LANES, ClaimId, DispatchId, Lane, ScheduleId, Token
 
 
 @dataclass(slots=True)
 class _Lane:
     token: Token
     active_at: float  # monotonic
+    leaving: bool = False  # nothing more is claimed in it; it is given back once nothing of it is in hand
 
 
 @dataclass(slots=True)
@@ -20,7 +21,7 @@ class Hands:
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _lanes: dict[Lane, _Lane] = field(default_factory=dict)
-    _dispatches: dict[tuple[DispatchId, ClaimId], Lane] = field(default_factory=dict)
+    _dispatches: dict[tuple[DispatchId, ClaimId], Claimed] = field(default_factory=dict)
 
     def take_lanes(self, tokens: Mapping[Lane, Token], *, at: float) -> None:
         with self._lock:
@@ -64,15 +65,45 @@ class Hands:
                     self._lanes[lane].active_at = at
 
     def idle_lanes(self, *, before: float) -> list[Lane]:
-        """Lanes in which nothing was done since `before` and of which no dispatch is in hand."""
+        """Lanes of schedules in which nothing was done since `before` and of which no dispatch is in hand."""
         with self._lock:
-            busy = set(self._dispatches.values())
-            return [lane for lane, held in self._lanes.items() if held.active_at < before and lane not in busy]
+            busy = self._busy()
+            return [
+                lane
+                for lane, held in self._lanes.items()
+                if held.active_at < before and lane not in busy and not lane.startswith(MAIL_LANES)
+            ]
+
+    def mail_lanes(self) -> list[Lane]:
+        """The lanes of single mails that are held and to be kept, idle or not: somebody waits for a single mail."""
+        with self._lock:
+            return [lane for lane, held in self._lanes.items() if lane.startswith(MAIL_LANES) and not held.leaving]
+
+    def leave(self, lanes: Iterable[Lane]) -> None:
+        """Claim nothing more in these lanes."""
+        with self._lock:
+            for lane in lanes:
+                if lane in self._lanes:
+                    self._lanes[lane].leaving = True
+
+    def left_lanes(self) -> list[Lane]:
+        """Those of the lanes being left of which nothing is in hand any more."""
+        with self._lock:
+            busy = self._busy()
+            return [lane for lane, held in self._lanes.items() if held.leaving and lane not in busy]
+
+    def claimable_tokens(self) -> dict[Lane, Token]:
+        """The tokens of the lanes in which something may be claimed."""
+        with self._lock:
+            return {lane: held.token for lane, held in self._lanes.items() if not held.leaving}
+
+    def _busy(self) -> set[Lane]:
+        return {dispatch.claim.lane for dispatch in self._dispatches.values()}
 
     def take(self, claimed: Iterable[Claimed]) -> None:
         with self._lock:
             for dispatch in claimed:
-                self._dispatches[dispatch.id, dispatch.claim.id] = dispatch.claim.lane
+                self._dispatches[dispatch.id, dispatch.claim.id] = dispatch
 
     def put_down(self, claimed: Iterable[Claimed]) -> None:
         """Put down these claims; the same dispatch under a newer claim stays in hand."""
@@ -83,6 +114,11 @@ class Hands:
     def claims_in_hand(self) -> frozenset[ClaimId]:
         with self._lock:
             return frozenset(claim for _, claim in self._dispatches)
+
+    def bytes_in_hand(self) -> int:
+        """Of the bodies of single mails."""
+        with self._lock:
+            return sum(dispatch.size for dispatch in self._dispatches.values())
 
     def in_hand(self) -> int:
         with self._lock:

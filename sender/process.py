@@ -33,6 +33,8 @@ _IDLE_S: Final = 0.1
 _AWAY_S: Final = 1.0
 # Connections beyond the calls in flight: their dispatches are claimed while others are called, so that none waits.
 _MOST_SPARE: Final = 128
+# Of the calls in flight, as many again as one for each of these may be made of what is urgent.
+_RESERVED: Final = 8
 _WRITE_S: Final = 15.0
 _ASK_S: Final = 0.5
 
@@ -62,12 +64,15 @@ class Sender:
         self._back = build_back(settings, sender=name)
         self._hands = Hands()
         self._progress = threading.Event()  # a call has ended: there is room for another one
-        spare = min(2 * sending.concurrency, _MOST_SPARE)
-        self._connections = Connections(self._back.adapter.connection, limit=sending.concurrency + spare)
-        self._recorder = Recorder(self._back, self._hands, delays=sending.retry_delays)
+        spare, reserved = min(2 * sending.concurrency, _MOST_SPARE), max(1, sending.concurrency // _RESERVED)
+        self._connections = Connections(
+            self._back.adapter.connection, limit=sending.concurrency + spare + reserved, reserved=reserved
+        )
+        self._recorder = Recorder(self._back, self._hands)
         self._callers = Callers(
             self._back.adapter,
             in_flight=sending.concurrency,
+            reserved=reserved,
             may_call=lambda: self._back.leases.held,
             done=self._calls_ended,
         )
@@ -75,6 +80,7 @@ class Sender:
             self._back.fences,
             self._callers,
             in_flight=sending.concurrency,
+            reserved=reserved,
             done=self._jobs_ended,
             dropped=self._lanes_lost,
             forgotten=lambda: self._pump.redis_forgot(),
@@ -134,7 +140,7 @@ class Sender:
         self._progress.clear()
 
     def _calls_ended(self, ended: Sequence[Ended]) -> None:
-        self._gate.ended(len(ended))
+        self._gate.ended(job for job, _ in ended)
         self._jobs_ended(ended)
 
     def _lanes_lost(self, jobs: Sequence[Job]) -> None:

@@ -14,8 +14,9 @@ import structlog
 
 from mailroom.assembly import Back
 from mailroom.domain.dispatches import Claimed
+from mailroom.domain.emails.model import Rank
 from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
-from mailroom.domain.ids import Lane, Token, schedule_lane
+from mailroom.domain.ids import MAIL_LANES, Lane, Token, mail_lanes, schedule_lane
 from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.providers.base import Request
 from mailroom.services import claiming, planning
@@ -33,13 +34,17 @@ from sender.recorder import Recorder
 
 log = structlog.get_logger()
 LANES_A_STEP: Final = 200
+FEWEST_LANES: Final = 20
 # What is due is known ahead, and its lane is taken ahead; anything else waits for a look. So looks can be few.
 AHEAD: Final = timedelta(seconds=3)
-LOOK_FOR_LANES_S: Final = 0.5
+LOOK_FOR_LANES_S: Final = 0.3
 LOOK_AGAIN_S: Final = 0.1
 LOOK_FOR_RUNS_S: Final = 0.05
 TAKE_OVER_S: Final = 1.0
 LOOK_FOR_ALONE_S: Final = 1.0
+LOOK_FOR_URGENT_S: Final = 0.02
+LOOK_FOR_SHARE_S: Final = 1.0
+MOST_BYTES: Final = 64 * 1024 * 1024  # of single mails' bodies, in memory at once
 SET_ASIDE_S: Final = 60.0
 # A lane with nothing to do is kept this long: it was taken ahead, or its next chunk is on the way.
 GIVE_BACK_S: Final = 4.0
@@ -57,9 +62,12 @@ class Pump:
         self._forgotten = threading.Event()
         self._memory = ""  # Redis' identity under which every held lane was entered
         self._look_at = self._plan_at = self._judged_at = self._look_for_alone_at = 0.0
+        self._look_for_urgent_at = self._share_at = 0.0
+        self._senders = 1  # all that there are, as far as was seen
         self._set_aside: dict[Lane, float] = {}
         # With calls that take no time, claims one by one would cost more than the calls: some room must be.
         self._least_room = max(1, connections.limit // 4)
+        self._of_mail = back.settings.sending.mail_lanes
         self._most_lanes = back.settings.sending.schedules_per_sender
         self._batch_size = min(back.settings.sending.batch_size, back.adapter.max_recipients)
 
@@ -74,19 +82,20 @@ class Pump:
             self._forgotten.clear()
             self._remember(self._back.fences.memory())
         clocks = self._clocks.read()
-        duties = [self._take_lanes, self._take_over, self._send, self._give_back_idle_lanes]
+        duties = [self._take_share, self._take_lanes, self._take_over, self._send, self._give_back_idle_lanes]
         if clocks.trustworthy:
-            duties.insert(1, self._plan)
+            duties.insert(2, self._plan)
         else:
             log.error("host_clock_is_off", ahead_s=round(clocks.host_ahead.total_seconds(), 2), plans="nothing")
         return sum([self._do(duty, clocks.now) for duty in duties]) > 0
 
     def _give_back_all_lanes(self) -> None:
-        lanes = list(self._hands.tokens())
-        if not lanes:
-            return
-        self._hands.drop_all_lanes()
-        self._back.leases.release(lanes)
+        self._give_back(list(self._hands.tokens()))
+
+    def _give_back(self, lanes: Sequence[Lane]) -> None:
+        if lanes:
+            self._hands.drop_lanes(lanes)
+            self._back.leases.release(lanes)
 
     def _do(self, duty: Callable[[datetime], int], now: datetime) -> int:
         """One duty; a lane lost in it, or a bug, must not keep the others from being done. Raises Unavailable."""
@@ -122,7 +131,7 @@ class Pump:
             return 0
         started = time.monotonic()
         self._set_aside = {lane: until for lane, until in self._set_aside.items() if until > started}
-        left_out = [*self._hands.tokens(), *self._set_aside]
+        left_out = [*self._hands.tokens(), *self._set_aside, *mail_lanes(self._of_mail)]
         wanted = claiming.lanes_wanting_work(
             self._back.db, now=now, ahead=AHEAD, limit=3 * LANES_A_STEP, leave_out=left_out
         )
@@ -131,10 +140,30 @@ class Pump:
         self._look_at = started + max(pause_s, 10 * (time.monotonic() - started))
         if not wanted:
             return 0
-        # Senders that look at the same moment see the same lanes: each begins somewhere else.
-        chosen = random.sample(wanted, min(len(wanted), LANES_A_STEP, room))
+        # Senders that look at the same moment see the same lanes: each begins somewhere else. And it leaves some for
+        # those who have not looked yet: what is due at one moment is done soonest by all.
+        some = min(max(-(-len(wanted) // (2 * self._senders)), FEWEST_LANES), LANES_A_STEP)
+        chosen = random.sample(wanted, min(len(wanted), some, room))
         back = self._back
         tokens, memory = claiming.take_lanes(back.db, back.leases, back.fences, chosen, sender=self._sender, now=now)
+        return self._hold(tokens, memory)
+
+    def _take_share(self, now: datetime) -> int:
+        """Single mails' lanes are all held, always, by all senders alike, as they come and go."""
+        if time.monotonic() < self._share_at:
+            return 0
+        self._share_at = time.monotonic() + LOOK_FOR_SHARE_S * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+        back, held = self._back, self._hands.mail_lanes()
+        self._give_back(self._hands.left_lanes())
+        self._senders = back.leases.senders()
+        share = -(-self._of_mail // max(1, self._senders))
+        self._hands.leave(held[share:])
+        others = [lane for lane in mail_lanes(self._of_mail) if lane not in held]
+        wanted = random.sample(others, max(0, min(share - len(held), len(others))))
+        tokens, memory = claiming.take_lanes(back.db, back.leases, back.fences, wanted, sender=self._sender, now=now)
+        return self._hold(tokens, memory)
+
+    def _hold(self, tokens: Mapping[Lane, Token], memory: str) -> int:
         if tokens:
             self._hands.take_lanes(tokens, at=time.monotonic())
             self._remember(memory)
@@ -184,8 +213,8 @@ class Pump:
 
     def _send(self, now: datetime) -> int:
         """Connections first, then claim no more than these can carry, load, build, and hand over to the gate."""
-        held, room = self._hands.tokens(), self._connections.room()
-        if not held or room < self._least_room:
+        held, room = self._hands.claimable_tokens(), self._connections.room()
+        if not held:
             return 0
         waiting = self._what_waits(held, now, room)
         if not len(waiting):
@@ -211,7 +240,19 @@ class Pump:
             if len(alone):
                 return alone if not self._hands.in_hand() else Waiting({})
             self._look_for_alone_at = time.monotonic() + LOOK_FOR_ALONE_S
-        return claiming.claimable(self._back.db, held, now=now, most=room)
+        most_bytes = MOST_BYTES - self._hands.bytes_in_hand()
+        if room >= self._least_room:
+            return claiming.claimable(self._back.db, held, now=now, most=room, most_bytes=most_bytes)
+        return self._what_is_urgent(now, most_bytes)
+
+    def _what_is_urgent(self, now: datetime, most_bytes: int) -> Waiting:
+        """While there is no room for anything else, there is some for this."""
+        held = {lane: token for lane, token in self._hands.claimable_tokens().items() if lane.startswith(MAIL_LANES)}
+        room = self._connections.room(urgent=True)
+        if not held or room <= 0 or time.monotonic() < self._look_for_urgent_at:
+            return Waiting({})
+        self._look_for_urgent_at = time.monotonic() + LOOK_FOR_URGENT_S
+        return claiming.claimable(self._back.db, held, now=now, most=room, most_bytes=most_bytes, down_to=Rank.HIGH)
 
     def _claim(self, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> list[Claimed]:
         back = self._back
@@ -243,8 +284,5 @@ class Pump:
         return prepared.ready
 
     def _give_back_idle_lanes(self, _now: datetime) -> int:
-        idle = self._hands.idle_lanes(before=time.monotonic() - GIVE_BACK_S)
-        if idle:
-            self._hands.drop_lanes(idle)
-            self._back.leases.release(idle)
+        self._give_back(self._hands.idle_lanes(before=time.monotonic() - GIVE_BACK_S))
         return 0

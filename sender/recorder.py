@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextvars import copy_context
-from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -32,8 +31,8 @@ _FINISH_S: Final = 0.2
 class Recorder:
     """Results are handed in from any thread; none is dropped while this process lives."""
 
-    def __init__(self, back: Back, hands: Hands, *, delays: Sequence[timedelta]) -> None:
-        self._back, self._hands, self._delays = back, hands, delays
+    def __init__(self, back: Back, hands: Hands) -> None:
+        self._back, self._hands = back, hands
         self._clocks = Clocks(back.db)
         self._control_at = self._finish_at = 0.0
         self._touched_runs: set[RunId] = set()
@@ -122,7 +121,7 @@ class Recorder:
         # A doubt's time must not be early by anything; for the rest a reading of a moment ago will do.
         certain = all(isinstance(r.outcome, Accepted) for r in batch)
         now = self._clocks.read().now if certain else server_now(back.db)
-        stale = record(back.db, back.fences, batch, provider=back.adapter.name, delays=self._delays, now=now)
+        stale = record(back.db, back.fences, batch, provider=back.adapter.name, delays=back.policy.delays, now=now)
         self._hands.drop_stale(stale)
         self._hands.note_activity({r.claimed.claim.lane for r in batch}, at=time.monotonic())
         self._hands.put_down(r.claimed for r in batch)

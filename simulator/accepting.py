@@ -83,7 +83,7 @@ def add_events(db: sqlite3.Connection, rows: Sequence[EventRow]) -> None:
 def _insert_call(db: sqlite3.Connection, call: Call, message_id: str, at: float) -> int:
     cursor = db.execute(
         "INSERT INTO calls (message_id, accepted_at, recipients, sender, subject, text, html, headers, variables, tags,"
-        " test_mode) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " test_mode, shown, files) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             message_id,
             at,
@@ -96,6 +96,8 @@ def _insert_call(db: sqlite3.Connection, call: Call, message_id: str, at: float)
             json.dumps(dict(call.variables)),
             json.dumps(list(call.tags)),
             int(call.test_mode),
+            json.dumps(dict(call.shown)),
+            json.dumps([dict(one) for one in call.files]),
         ),
     )
     return int(cursor.lastrowid or 0)
@@ -104,13 +106,12 @@ def _insert_call(db: sqlite3.Connection, call: Call, message_id: str, at: float)
 def _insert_mails(db: sqlite3.Connection, call: Call, call_id: int, at: float) -> list[tuple[int, str]]:
     """One copy per recipient. Without recipient variables everyone sees the whole To list."""
     first = (db.execute("SELECT MAX(id) FROM mails").fetchone()[0] or 0) + 1
-    everyone = ", ".join(f"{name} <{address}>" if name else address for name, address in call.to)
     rows, made = [], []
     everybody = [*call.to, *(("", address) for address in call.copies)]
     for index, (name, address) in enumerate(everybody):
         variables = (call.recipient_variables or {}).get(address.lower(), {})
         batch = call.recipient_variables is not None
-        to_header = (f"{name} <{address}>" if name else address) if batch else everyone
+        to_header = (f"{name} <{address}>" if name else address) if batch else call.shown["to"]
         user = {key: fill_in(value, name, address, variables) for key, value in call.variables.items()}
         subject = fill_in(call.subject, name, address, variables) if batch else call.subject
         rows.append(

@@ -9,8 +9,9 @@ from functools import wraps
 from typing import Any, Final
 
 from flask import Blueprint, Response, current_app, jsonify, request
+from werkzeug.datastructures import MultiDict
 
-from simulator import accepting, event_log
+from simulator import accepting, event_log, mime
 from simulator.behaviour import AFTER, Fault
 from simulator.requests import Refused, read_call
 from simulator.world import World
@@ -43,13 +44,40 @@ def guarded(view: Any) -> Any:
 @api.post("/v3/<domain>/messages")
 @guarded
 def send(domain: str) -> Any:
+    return _send(domain, request.form, _attached())
+
+
+@api.post("/v3/<domain>/messages.mime")
+@guarded
+def send_mime(domain: str) -> Any:
+    """The message comes whole; the form's `to` is the envelope."""
+    message = request.files.get("message")
+    raw = message.read() if message else request.form.get("message", "").encode()
+    try:
+        form = MultiDict({**request.form.to_dict(flat=False), **mime.fields_of(raw)})
+    except Refused as error:
+        return jsonify(message=str(error)), 400
+    return _send(domain, form, mime.files_of(raw))
+
+
+def _attached() -> list[dict[str, Any]]:
+    """The form's files; a part without a filename is dropped, as Mailgun does."""
+    return [
+        mime.told(kind, file.filename, file.mimetype, file.read())
+        for kind in ("attachment", "inline")
+        for file in request.files.getlist(kind)
+        if file.filename
+    ]
+
+
+def _send(domain: str, form: MultiDict[str, str], files: list[dict[str, Any]]) -> Any:
     behaviour = world().behaviour
     fault = behaviour.next_fault()
     time.sleep(behaviour.knobs.latency_s)
     if fault and fault not in AFTER:
         return _fail(fault, "")
     try:
-        call = read_call(request.form, refused_addresses=behaviour.knobs.refused_addresses)
+        call = read_call(form, refused_addresses=behaviour.knobs.refused_addresses, files=files)
     except Refused as error:
         return jsonify(message=str(error)), 400
     knobs = behaviour.knobs

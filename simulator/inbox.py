@@ -27,7 +27,7 @@ _BROWSER: Final = {
     "bot": "",
 }
 _MACHINE: Final = dict.fromkeys(_BROWSER, "unknown") | {"bot": "apple"}
-_MAIL: Final = """SELECT m.*, c.message_id, c.sender, c.text, c.html, c.headers, c.tags
+_MAIL: Final = """SELECT m.*, c.message_id, c.sender, c.text, c.html, c.headers, c.tags, c.shown, c.files
     FROM mails m JOIN calls c ON c.id = m.call_id"""
 _HREF: Final = re.compile(r"""(<a\b[^>]*\bhref=)(["'])(https?://.*?)\2""", re.IGNORECASE)
 
@@ -63,6 +63,8 @@ def open_mail(mail_id: int) -> Any:
         text=_filled(mail, mail["text"]),
         has_html=bool(mail["html"]),
         variables=loads(mail["user_variables"]),
+        cc=(loads(mail["shown"]) or {}).get("cc", ""),
+        files=loads(mail["files"]) or [],
         happened=happened,
     )
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import getaddresses, parsedate_to_datetime
 from typing import Any, Final, Protocol
 
@@ -38,9 +38,11 @@ class Call:
     recipient_variables: Mapping[str, Mapping[str, Any]] | None
     test_mode: bool
     deliver_at: float | None = None
+    shown: Mapping[str, str] = field(default_factory=dict)  # the To and Cc headers that everybody sees
+    files: Sequence[Mapping[str, Any]] = ()
 
 
-def read_call(form: Form, *, refused_addresses: Sequence[str] = ()) -> Call:
+def read_call(form: Form, *, refused_addresses: Sequence[str] = (), files: Sequence[Mapping[str, Any]] = ()) -> Call:
     """Raises Refused with the words that Mailgun answers."""
     if not _first(form, "from") and not _first(form, "template"):
         raise Refused("from parameter is missing")
@@ -71,7 +73,16 @@ def read_call(form: Form, *, refused_addresses: Sequence[str] = ()) -> Call:
         recipient_variables=_recipient_variables(form),
         test_mode=_first(form, "o:testmode") in ("yes", "true", "True"),
         deliver_at=_deliver_at(_first(form, "o:deliverytime")),
+        shown={
+            "to": _first(form, "shown-to") or _as_header(to),
+            "cc": _first(form, "shown-cc") or _as_header(_addresses(form, "cc")),
+        },
+        files=files,
     )
+
+
+def _as_header(mailboxes: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"{name} <{address}>" if name else address for name, address in mailboxes)
 
 
 def fill_in(text: str, name: str, address: str, variables: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """The witness's record: one SQLite file, written before any answer is given.
 
-calls   one row per accepted call: its body, once
+calls   one row per accepted call: its body, once; the To and Cc that everybody sees; its files by digest
 mails   one row per copy that went out: recipient, rendered subject, variables (`test`: evented, not sent)
 events  the event log; visible from `visible_at` on
 hooks   webhooks still to be sent
@@ -19,7 +19,7 @@ from typing import Any, Final
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS calls (
     id INTEGER PRIMARY KEY, message_id TEXT, accepted_at REAL, recipients INTEGER, sender TEXT, subject TEXT,
-    text TEXT, html TEXT, headers TEXT, variables TEXT, tags TEXT, test_mode INTEGER);
+    text TEXT, html TEXT, headers TEXT, variables TEXT, tags TEXT, test_mode INTEGER, shown TEXT, files TEXT);
 CREATE INDEX IF NOT EXISTS calls_message_id ON calls (message_id);
 CREATE TABLE IF NOT EXISTS mails (
     id INTEGER PRIMARY KEY, call_id INTEGER, recipient TEXT, to_header TEXT, subject TEXT, recipient_variables TEXT,
@@ -49,6 +49,9 @@ class Store:
         self._db.row_factory = sqlite3.Row
         self._lock = threading.RLock()
         self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _SCHEMA)
+        present = {row["name"] for row in self._db.execute("PRAGMA table_info(calls)")}
+        for name in {"shown", "files"} - present:  # a file of an earlier version
+            self._db.execute(f"ALTER TABLE calls ADD COLUMN {name} TEXT")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -96,6 +96,14 @@ class Leases:
             value, _ = self._client.get(_SENDERS + self._sender)
         return value is not None and value.decode() == str(self._lease_id)
 
+    def senders(self) -> int:
+        """How many senders there are, ourselves included. Raises Unavailable."""
+        request = etcd3.etcdrpc.RangeRequest(
+            key=_SENDERS.encode(), range_end=etcd3.utils.prefix_range_end(_SENDERS.encode()), count_only=True
+        )
+        with _answers("count the senders"):
+            return int(self._client.kvstub.Range(request, _CALL_S).count)
+
     def take(self, lanes: Sequence[Lane]) -> Taken:
         """Take those of the lanes that nobody holds, many in one round trip. Raises Unavailable; then none may be
         used, and what was taken unseen goes with the lease or is found on the next try."""

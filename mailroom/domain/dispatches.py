@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token
 from mailroom.domain.messages import Learnt
 
@@ -46,12 +47,15 @@ class NewDispatch:
 
     id: DispatchId
     run_id: RunId
-    schedule_id: ScheduleId
+    schedule_id: ScheduleId | None  # None: it carries a single mail
     lane: Lane
     chunk: int
     revision: int
     messages: int
     digest: str
+    rank: Rank = Rank.CAMPAIGN
+    size: int = 0  # bytes of a single mail's body
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class Claimed:
 
     id: DispatchId
     run_id: RunId
-    schedule_id: ScheduleId
+    schedule_id: ScheduleId | None
     claim: Claim
     attempt: int
     tries: int
@@ -86,6 +90,8 @@ class Claimed:
     account: str
     claimed_at: datetime
     crashes: int = 0
+    rank: Rank = Rank.CAMPAIGN
+    size: int = 0
 
 
 # A dispatch that was in hand at so many crashes may be what crashes us: it goes alone, and later not at all.

@@ -114,7 +114,7 @@ def _faults_of_texts(draft: Draft) -> list[Fault]:
                 faults.append(Fault(path, f"a name has at most {MAX_NAME} characters"))
         except InvalidAddress as error:
             faults.append(Fault(path, str(error)))
-    return faults + _faults_of_tags(draft.tags)
+    return faults + faults_of_tags(draft.tags)
 
 
 def _faults_of_content(draft: Draft, variables: frozenset[str], example: Recipient) -> list[Fault]:
@@ -135,7 +135,7 @@ def _check_misfire(misfire: Mapping[str, Any]) -> Misfire:
     return Misfire(policy, grace_s)
 
 
-def _faults_of_tags(tags: Sequence[str]) -> list[Fault]:
+def faults_of_tags(tags: Sequence[str]) -> list[Fault]:
     if len(tags) > MAX_TAGS:
         return [Fault("tags", f"at most {MAX_TAGS} tags")]
     return [

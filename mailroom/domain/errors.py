@@ -2,11 +2,11 @@
 
 MailroomError
 ├── InvalidInput            one or more fields are wrong; carries a Fault for each
-├── NotFound                ScheduleNotFound, RunNotFound, MessageNotFound, DispatchNotFound
+├── NotFound                ScheduleNotFound, RunNotFound, MessageNotFound, DispatchNotFound, EmailNotFound
 ├── Conflict                the thing is not in a state that allows this
 │   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleEnded
 │   ├── RunEnded
-│   ├── DispatchNotUnknown
+│   ├── DispatchNotUnknown, EmailUnderWay
 │   └── IdempotencyMismatch the same key came with another body
 ├── StaleEdit               the version that the caller saw is no longer the current one
 ├── AccessRefused           no token, a wrong or expired one, or one without the scope
@@ -65,6 +65,10 @@ class DispatchNotFound(NotFound):
     noun = "dispatch"
 
 
+class EmailNotFound(NotFound):
+    noun = "mail"
+
+
 class Conflict(MailroomError):
     """The thing exists, but not in a state that allows what was asked."""
 
@@ -91,6 +95,10 @@ class DispatchNotUnknown(Conflict):
     def __init__(self, dispatch: str, why: str) -> None:
         self.dispatch = dispatch
         super().__init__(f"dispatch {dispatch} cannot be resolved: {why}")
+
+
+class EmailUnderWay(Conflict):
+    """Raised on cancelling a single mail that is sent, or whose call is under way."""
 
 
 class IdempotencyMismatch(MailroomError):

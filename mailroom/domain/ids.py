@@ -5,13 +5,15 @@ Ids are made here and nowhere else. They are safe in URLs, headers and log lines
 
 import hashlib
 import secrets
+import zlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NewType
+from typing import Final, NewType
 
 from mailroom.domain.addresses import fold
 from mailroom.domain.instants import compact
 
+EmailId = NewType("EmailId", str)
 ScheduleId = NewType("ScheduleId", str)
 RunId = NewType("RunId", str)
 DispatchId = NewType("DispatchId", str)
@@ -20,6 +22,9 @@ AudienceId = NewType("AudienceId", str)
 ClaimId = NewType("ClaimId", str)
 Lane = NewType("Lane", str)
 Token = NewType("Token", int)
+
+MAIL_LANES: Final = "mail/"
+_EMAIL: Final = "em_"
 
 
 def new_schedule_id() -> ScheduleId:
@@ -38,6 +43,35 @@ def due_run_id(schedule_id: ScheduleId, due_at: datetime) -> RunId:
 def asked_run_id(schedule_id: ScheduleId, owner: str, key: str) -> RunId:
     """A run that somebody asked for now; a namespace of its own, apart from due runs."""
     return RunId(f"{schedule_id}-now-{_digest('run-now', owner, key)[:16]}")
+
+
+def new_email_id(now: datetime) -> EmailId:
+    """Sorts by the time of its making, so that indexes grow at their end."""
+    return EmailId(f"{_EMAIL}{int(now.timestamp() * 1000):011x}{secrets.token_hex(7)}")
+
+
+def keyed_email_id(owner: str, key: str) -> EmailId:
+    """The mail that this token owner handed over under this Idempotency-Key."""
+    return EmailId(f"{_EMAIL}k{_digest('email', owner, key)[:24]}")
+
+
+def run_of_email(email_id: EmailId) -> RunId:
+    """A single mail stands in the place of a run: its messages and its dispatch are named by it."""
+    return RunId(email_id)
+
+
+def is_email(run_id: RunId) -> bool:
+    """True for what is no run, but a single mail."""
+    return run_id.startswith(_EMAIL)
+
+
+def mail_lane(email_id: EmailId, lanes: int) -> Lane:
+    """One of the lanes `mail/0` to `mail/<lanes - 1>`, always the same for the same mail."""
+    return Lane(f"{MAIL_LANES}{zlib.crc32(email_id.encode()) % lanes}")
+
+
+def mail_lanes(lanes: int) -> list[Lane]:
+    return [Lane(f"{MAIL_LANES}{number}") for number in range(lanes)]
 
 
 def dispatch_id(run_id: RunId, chunk: int) -> DispatchId:

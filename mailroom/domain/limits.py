@@ -23,6 +23,18 @@ MAX_WEBHOOK_BYTES: Final = 1024 * 1024
 MAX_NEXT_RUNS: Final = 100
 MAX_PAGE: Final = 200  # rows of a list
 
+MAX_MAIL_RECIPIENTS: Final = 50  # of one single mail, to, cc and bcc together: Amazon SES takes no more
+MAX_MAIL_BYTES: Final = 25 * 1024 * 1024  # of a single mail: bodies and attachments, before they are encoded
+MAX_MAILS: Final = 1_000  # in one request
+MAX_ATTACHMENTS: Final = 50
+MAX_FILENAME: Final = 255
+MAX_HEADERS: Final = 15  # of the caller's own: Amazon SES takes no more
+MAX_HEADER_NAME: Final = 126
+MAX_HEADER_VALUE: Final = 995
+MAX_METADATA: Final = 50  # entries
+MAX_METADATA_VALUE: Final = 500
+MAX_SEND_AHEAD_S: Final = 366 * 86_400
+
 # One transaction of planning, and so one call to a provider, carries at most this.
 CHUNK_RECIPIENTS: Final = 1_000
 CHUNK_BYTES: Final = 8 * 1024 * 1024  # of rendered, per-recipient parts

@@ -91,6 +91,7 @@ class Message:
     parts: dict[str, str]
     state: MessageState = MessageState.QUEUED
     reason: str = ""
+    place: str = ""  # of a single mail's recipient: to, cc or bcc
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """What follows a refused call: another try, a wait, or the end. Pure: refusal, tries so far, now."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from mailroom.domain.emails.model import Rank
 from mailroom.domain.outcomes import Refusal, Refused
 
 # Where the account is at fault and the provider names no time.
@@ -12,6 +13,18 @@ ACCOUNT_WAIT: Final = timedelta(seconds=60)
 # After a call that was not even begun: at once the first time, then ever later, whatever keeps it from beginning.
 NOT_CALLED_PAUSES: Final = tuple(timedelta(seconds=s) for s in (0, 1, 5, 30))
 MAX_ACCOUNT_WAIT: Final = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """The pauses between tries: those of a rank where it has its own, else the same for all. Two pauses are three
+    tries."""
+
+    of_all: Sequence[timedelta]
+    by_rank: Mapping[Rank, Sequence[timedelta]] = field(default_factory=dict)
+
+    def of(self, rank: Rank) -> Sequence[timedelta]:
+        return self.by_rank.get(rank, self.of_all)
 
 
 @dataclass(frozen=True, slots=True)

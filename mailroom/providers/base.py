@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from mailroom.domain.doubts import Traces
+from mailroom.domain.emails.model import Email
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.messages import Message
 from mailroom.domain.outcomes import InDoubt, Outcome, Refusal, Refused
@@ -24,6 +25,23 @@ class Batch:
     run: RunId
     content: Content
     messages: Sequence[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dispatch of a single mail: to all of its recipients, or to those that are left of them."""
+
+    dispatch: DispatchId
+    attempt: int
+    run: RunId  # the mail's id, which stands in the place of a run's
+    email: Email
+    recipients: Sequence[str]  # the addresses of this call
+    date: datetime
+
+    @property
+    def whole(self) -> bool:
+        """True if it goes to everybody whom its headers name."""
+        return len(self.recipients) == len(self.email.addressees)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +74,10 @@ class Adapter(Protocol):
 
     def build(self, batch: Batch) -> Request:
         """The request for a batch. Raises ValueError when the vendor cannot express it."""
+        ...
+
+    def build_letter(self, letter: Letter) -> Request:
+        """The request for a single mail. Raises ValueError when the vendor cannot express it."""
         ...
 
     def read(self, reply: Reply) -> Outcome:

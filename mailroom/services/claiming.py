@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any, Final
 
 from mailroom.coordination.fences import Fences, Verdict
 from mailroom.coordination.leases import Leases
 from mailroom.domain.dispatches import Claim, Claimed
+from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import ClaimId, Lane, Token, new_claim_id, schedule_lane
 from mailroom.storage import cluster, dispatches, lanes, runs, schedules
 from mailroom.storage.database import Db, Session, in_transaction
@@ -34,6 +36,8 @@ def take_lanes(
     Returns the lanes that are ours in all three, with their tokens, and Redis' identity. What was refused anywhere is
     given back at once. Raises Unavailable; then none may be used.
     """
+    if not wanted:
+        return {}, ""
     recalled = cluster.recall(db)
     taken = leases.take(wanted)
     if not taken.revisions:
@@ -65,10 +69,18 @@ class Waiting:
         return Waiting(chosen)
 
 
-def claimable(db: Db, held: Mapping[Lane, Token], *, now: datetime, most: int) -> Waiting:
-    """Up to `most` dispatches of the held lanes that could be claimed now; none of a lane that waits, and none that
-    goes alone. Raises Unavailable."""
-    return _by_lane(dispatches.claimable(db, _ready(db, held, now), now=now, limit=most))
+def claimable(
+    db: Db, held: Mapping[Lane, Token], *, now: datetime, most: int, most_bytes: int, down_to: Rank = Rank.CAMPAIGN
+) -> Waiting:
+    """Up to `most` dispatches of the held lanes that could be claimed now, by rank, none of a lower one than `down_to`;
+    none of a lane that waits, and none that goes alone. The bodies of single mails among them have `most_bytes`
+    before the last of them. Raises Unavailable."""
+    found = dispatches.claimable(db, list(held), now=now, limit=most, down_to=down_to)
+    if found and (waiting := lanes.waiting(db, now=now)):
+        ready = [lane for lane in held if lane not in waiting]
+        found = dispatches.claimable(db, ready, now=now, limit=most, down_to=down_to)
+    before = accumulate((doc.get("size", 0) for doc in found), initial=0)
+    return _by_lane([doc for doc, size in zip(found, before, strict=False) if size < most_bytes])
 
 
 def claimable_alone(db: Db, held: Mapping[Lane, Token], *, now: datetime) -> Waiting:

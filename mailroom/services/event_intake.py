@@ -1,26 +1,21 @@
 """Events taken in from providers: stored raw and applied to their messages in one transaction, each once.
 
-Webhooks come one event a request, hundreds a second. So the requests of one process that wait at the same moment share
-one transaction (a group commit): each is answered only when its own event is on a majority's disks.
+Webhooks come one event a request, hundreds a second; `group_intake` lets them share transactions.
 """
 
-import queue
-import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from mailroom.domain.errors import Unavailable
 from mailroom.domain.events import Event, suppresses
 from mailroom.domain.ids import MessageId, message_id
 from mailroom.domain.messages import effect_of
+from mailroom.services.group_commit import GroupCommit
 from mailroom.storage import dispatch_doubts, events, messages, suppressions, webhook_tokens
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 
 _BATCH: Final = 500
-_ANSWER_S: Final = 30.0
 
 
 class Intake(StrEnum):
@@ -40,51 +35,9 @@ def take_in(db: Db, batch: Sequence[Event], *, now: datetime) -> list[Intake]:
             continue  # the other intake has committed it: this time it is found
 
 
-class GroupIntake:
-    """Takes in single events from many threads, many a transaction. Start it after a fork: it has a thread."""
-
-    def __init__(self, db: Db) -> None:
-        self._db = db
-        self._waiting: queue.SimpleQueue[tuple[Event, Future[Intake]]] = queue.SimpleQueue()
-        self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
-
-    def submit(self, event: Event) -> Intake:
-        """Return once the event is stored for good. Raises Unavailable: the provider is to send it again."""
-        answer: Future[Intake] = Future()
-        self._waiting.put((event, answer))
-        self._ensure_running()
-        try:
-            return answer.result(_ANSWER_S)
-        except TimeoutError:
-            raise Unavailable("the event was not stored in time") from None
-
-    def _ensure_running(self) -> None:
-        with self._starting:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="event-intake", daemon=True)
-                self._thread.start()
-
-    def _run(self) -> None:
-        while True:
-            group = [self._waiting.get()]
-            while len(group) < _BATCH and not self._waiting.empty():
-                group.append(self._waiting.get())
-            self._commit(group)
-
-    def _commit(self, group: list[tuple[Event, "Future[Intake]"]]) -> None:
-        try:
-            answers = take_in(self._db, [event for event, _ in group], now=server_now(self._db))
-        except Exception as error:
-            # Whatever it is, each waiting request must hear of it, and the next group must be taken.
-            if len(group) == 1:
-                group[0][1].set_exception(error)
-                return
-            for one in group:  # one bad event must not sink the others
-                self._commit([one])
-            return
-        for (_, answer), verdict in zip(group, answers, strict=True):
-            answer.set_result(verdict)
+def group_intake(db: Db) -> GroupCommit[Event, Intake]:
+    """Takes in single events from many threads, many a transaction."""
+    return GroupCommit(lambda batch: take_in(db, batch, now=server_now(db)), most=_BATCH, name="event-intake")
 
 
 def _store(db: Db, batch: Sequence[Event], now: datetime, session: Session) -> list[Intake]:

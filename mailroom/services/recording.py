@@ -5,7 +5,7 @@ Every function here may be repeated after a failure: each write is bound to the 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -13,10 +13,10 @@ import structlog
 from mailroom.coordination.fences import Fences
 from mailroom.domain.dispatches import TELLS_MESSAGES, Acceptance, Claimed, DispatchState
 from mailroom.domain.errors import StaleToken, Unavailable
-from mailroom.domain.ids import DispatchId, Lane, RunId, Token
+from mailroom.domain.ids import DispatchId, Lane, RunId, Token, is_email
 from mailroom.domain.messages import Learnt
 from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
-from mailroom.domain.retries import GiveUp, Halve, TryAgain, after_refusal
+from mailroom.domain.retries import Delays, GiveUp, Halve, TryAgain, after_refusal
 from mailroom.services.splitting import halve
 from mailroom.storage import dispatch_outcomes, dispatches, lanes, messages, runs
 from mailroom.storage.database import Db, Session, in_transaction
@@ -36,7 +36,7 @@ class Result:
 
 
 def record(
-    db: Db, fences: Fences, results: Sequence[Result], *, provider: str, delays: Sequence[timedelta], now: datetime
+    db: Db, fences: Fences, results: Sequence[Result], *, provider: str, delays: Delays, now: datetime
 ) -> dict[Lane, Token]:
     """Write down what came of these calls. Returns lanes that a newer holder has, with our stale tokens.
 
@@ -91,7 +91,7 @@ def tell_left_over(db: Db) -> int:
 
 def finish_runs(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
     """Finish those of the runs that have no open dispatch. Returns how many."""
-    asked = list(dict.fromkeys(run_ids))
+    asked = [run for run in dict.fromkeys(run_ids) if not is_email(run)]
     if not asked:
         return 0
     still_open = dispatches.runs_with_open(db, asked)
@@ -121,7 +121,7 @@ def _record_refusals(
     fences: Fences,
     refusals: Sequence[tuple[Claimed, Refused]],
     *,
-    delays: Sequence[timedelta],
+    delays: Delays,
     now: datetime,
 ) -> dict[Lane, Token]:
     """Decisions: the fences go first, so that whoever takes over finds them so."""
@@ -162,9 +162,14 @@ def _halve(db: Db, fences: Fences, group: Sequence[tuple[Claimed, str]]) -> None
 Decided = tuple[Claimed, Refused, TryAgain | Halve | GiveUp]
 
 
-def _after(claimed: Claimed, refused: Refused, delays: Sequence[timedelta], now: datetime) -> TryAgain | Halve | GiveUp:
+def _after(claimed: Claimed, refused: Refused, delays: Delays, now: datetime) -> TryAgain | Halve | GiveUp:
     return after_refusal(
-        refused, attempt=claimed.attempt, tries=claimed.tries, messages=claimed.messages, delays=delays, now=now
+        refused,
+        attempt=claimed.attempt,
+        tries=claimed.tries,
+        messages=claimed.messages,
+        delays=delays.of(claimed.rank),
+        now=now,
     )
 
 

@@ -33,23 +33,24 @@ class Reading:
 class Clocks:
     """Both clocks, asked for a few times a second; between that, what has passed since on the monotonic clock is added.
 
-    That clock may stand still (a frozen machine) but never runs ahead: what is told is late at most, never early.
+    That clock may stand still (a frozen machine) but never runs ahead: what is told is late at most, never early. Any
+    thread may read.
     """
 
     def __init__(self, db: Db) -> None:
         self._db = db
-        self._reading: Reading | None = None
-        self._read_at = 0.0
+        self._last: tuple[Reading, float] | None = None  # with the monotonic time of its answer; replaced as one
 
     def read(self) -> Reading:
         """Raises Unavailable."""
-        passed_s = time.monotonic() - self._read_at
-        if self._reading is None or passed_s > _ASK_EVERY_S:
-            self._reading = read_clocks(self._db)
-            self._read_at = time.monotonic()  # after the answer: what is added later is never too much
-            return self._reading
-        now = self._reading.now + timedelta(seconds=passed_s)
-        return replace(self._reading, now=now.replace(microsecond=now.microsecond // 1000 * 1000))
+        last = self._last
+        if last is None or time.monotonic() - last[1] > _ASK_EVERY_S:
+            reading = read_clocks(self._db)
+            self._last = (reading, time.monotonic())  # after the answer: what is added later is never too much
+            return reading
+        reading, read_at = last
+        now = reading.now + timedelta(seconds=time.monotonic() - read_at)
+        return replace(reading, now=now.replace(microsecond=now.microsecond // 1000 * 1000))
 
 
 def read_clocks(db: Db) -> Reading:

@@ -17,6 +17,7 @@ from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState
 from mailroom.domain.doubts import Doubt, Timing, Traces, Verdict, controls_needed, judge_absent, next_question
 from mailroom.domain.errors import StaleToken, Unavailable
 from mailroom.domain.ids import DispatchId, Lane, MessageId, Token
+from mailroom.domain.retries import Delays
 from mailroom.providers.base import Adapter
 from mailroom.services.recording import finish_runs, record_accepted, tell_these
 from mailroom.storage import controls, dispatch_doubts, dispatch_splits, lanes, messages
@@ -35,7 +36,7 @@ class Policy:
     """How the provider's log behaves, and how often a call is tried."""
 
     timing: Timing
-    delays: Sequence[timedelta]
+    delays: Delays
 
     @property
     def slot(self) -> timedelta:
@@ -235,7 +236,7 @@ def _decide(
 
 def _try_again_at(doubt: Doubt, policy: Policy, now: datetime) -> datetime | None:
     """At once: the doubt took longer than any pause between tries. None where the provider had it too often."""
-    if doubt.used_a_try and doubt.dispatch.tries >= len(policy.delays):
+    if doubt.used_a_try and doubt.dispatch.tries >= len(policy.delays.of(doubt.dispatch.rank)):
         return None
     return now
 

@@ -1,6 +1,6 @@
 """What happened to one message: every step of the dispatches that carried it, and every event about it, in order."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,15 +29,31 @@ class Story:
 def story_of(db: Db, message_id: MessageId) -> Story:
     """Raises MessageNotFound."""
     message = messages.get(db, message_id)
-    steps = [
-        Step(event["at"], event["kind"], None, {name: event[name] for name in ("code", "reason") if event.get(name)})
-        for event in events.of_message(db, message_id)
-    ]
-    carrier = message.get("dispatch_id") or message.get("left_dispatch")
-    while carrier is not None:
-        dispatch = dispatches.get(db, DispatchId(carrier))
-        for step in dispatches.steps_of(dispatch):
-            details = {name: value for name, value in step.items() if name not in ("at", "step")}
-            steps.append(Step(step["at"], step["step"], DispatchId(carrier), details))
-        carrier = dispatch.get("parent")
-    return Story(message, sorted(steps, key=lambda step: step.at))
+    return Story(message, steps_of_messages(db, [message]))
+
+
+def steps_of_messages(db: Db, some: Sequence[Mapping[str, Any]]) -> list[Step]:
+    """The steps of these messages together; a call that carried several of them is told once."""
+    steps: list[Step] = []
+    carriers: set[str] = set()
+    for message in some:
+        steps += _events(db, message)
+        carrier = message.get("dispatch_id") or message.get("left_dispatch")
+        while carrier is not None and carrier not in carriers:
+            carriers.add(carrier)
+            dispatch = dispatches.get(db, DispatchId(carrier))
+            steps += _calls(dispatch)
+            carrier = dispatch.get("parent")
+    return sorted(steps, key=lambda step: step.at)
+
+
+def _events(db: Db, message: Mapping[str, Any]) -> Iterator[Step]:
+    for event in events.of_message(db, message["_id"]):
+        details = {name: event[name] for name in ("code", "reason") if event.get(name)}
+        yield Step(event["at"], event["kind"], None, {"address": message["address"]} | details)
+
+
+def _calls(dispatch: Mapping[str, Any]) -> Iterator[Step]:
+    for step in dispatches.steps_of(dispatch):
+        details = {name: value for name, value in step.items() if name not in ("at", "step")}
+        yield Step(step["at"], step["step"], DispatchId(dispatch["_id"]), details)

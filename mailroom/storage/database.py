@@ -39,6 +39,10 @@ _LIFETIME: Final = "transactionLifetimeLimitSeconds"
 CALL_S: Final = 15.0  # the whole of one use of the store, retries of the driver included
 
 
+class AlreadyThere(Exception):
+    """Something was stored under the same id in the same moment: look again."""
+
+
 def connect(url: str, *, app: str) -> Db:
     """The database named in the URL, else `mailroom`. Opens nothing until it is used."""
     client: MongoClient[Document] = MongoClient(
@@ -121,9 +125,11 @@ def ensure_indexes(db: Db) -> None:
     """Every index that a query here needs; building one that stands already costs nothing."""
     from mailroom.storage import (
         audiences,
+        bodies,
         contents,
         controls,
         dispatches,
+        emails,
         events,
         lanes,
         messages,
@@ -141,6 +147,8 @@ def ensure_indexes(db: Db) -> None:
         audiences,
         runs,
         messages,
+        emails,
+        bodies,
         dispatches,
         lanes,
         events,

@@ -194,9 +194,9 @@ def doubt_abandoned(db: Db, doubts: Sequence[tuple[Claimed, str]], by: str, *, n
         db.dispatches.bulk_write(writes, ordered=False, session=session)
 
 
-def cancel(db: Db, run_id: RunId, *, now: datetime, session: Session) -> None:
-    """What waits is cancelled; what is in hand or in doubt must not come back to wait."""
-    db.dispatches.update_many(
+def cancel(db: Db, run_id: RunId, *, now: datetime, session: Session) -> int:
+    """What waits is cancelled; what is in hand or in doubt must not come back to wait. Returns how many waited."""
+    cancelled = db.dispatches.update_many(
         {"run_id": run_id, "state": DispatchState.PENDING},
         {
             "$set": {"state": DispatchState.CANCELLED, "tell": True, "run_cancelled": True},
@@ -209,6 +209,7 @@ def cancel(db: Db, run_id: RunId, *, now: datetime, session: Session) -> None:
         {"$set": {"run_cancelled": True}},
         session=session,
     )
+    return cancelled.modified_count
 
 
 _MAY_COME_BACK: Final = [

@@ -2,6 +2,8 @@
 
     _id           dispatch id: run + chunk number; of a part of a split one: + '.' + a digest of its messages
     run_id, schedule_id, lane, chunk, revision, messages (how many), digest (of the messages' ids), created_at
+                  of a single mail: run_id is the mail's id, and there is no schedule_id
+    rank, size    in what order it goes (see domain/emails/model.py); bytes of a single mail's body
     parent, children
                   of and by a split (see dispatch_splits.py); of one that some left: dispatch_trims.py
     state         see domain/dispatches.py
@@ -20,7 +22,7 @@
 
 Decisions are conditional on the claim, in a transaction that checks the lane's token. Facts are always written.
 
-Indexes: `work` finds lanes with work, and what can be claimed, judged or asked about in one; `open_of_run` tells
+Indexes: `by_rank` finds lanes with work, and what can be claimed, judged or asked about in one; `open_of_run` tells
 whether a run is through; `to_tell` finds what messages must still be told; `goes_alone` what was in hand at crashes;
 `listed` pages by state.
 """
@@ -32,6 +34,7 @@ from typing import Any, Final
 from pymongo import IndexModel, UpdateMany
 
 from mailroom.domain.dispatches import ALONE_AFTER_CRASHES, OPEN, Claim, Claimed, DispatchState, NewDispatch
+from mailroom.domain.emails.model import Rank
 from mailroom.domain.errors import DispatchNotFound
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token
 from mailroom.storage.database import Db, Document, Session, guarded
@@ -43,7 +46,9 @@ _MOST_STEPS: Final = 200
 _OPEN: Final[Document] = {"state": {"$in": sorted(OPEN)}}
 _LISTED: Final = sorted(set(DispatchState) - {DispatchState.PENDING, DispatchState.SENDING, DispatchState.ACCEPTED})
 INDEXES: Final[Sequence[IndexModel]] = (
-    IndexModel([("lane", 1), ("state", 1), ("not_before", 1)], partialFilterExpression=_OPEN, name="work"),
+    IndexModel(
+        [("lane", 1), ("state", 1), ("rank", 1), ("not_before", 1)], partialFilterExpression=_OPEN, name="by_rank"
+    ),
     IndexModel([("run_id", 1), ("state", 1)], partialFilterExpression=_OPEN, name="open_of_run"),
     IndexModel([("tell", 1)], partialFilterExpression={"tell": True}, name="to_tell"),
     IndexModel([("crashes", 1)], partialFilterExpression={"crashes": {"$gte": ALONE_AFTER_CRASHES}}, name="goes_alone"),
@@ -64,15 +69,20 @@ def lanes_with_work(db: Db, *, now: datetime, limit: int, leave_out: Sequence[La
     Each lane once, however many of its dispatches wait: the index is walked from lane to lane.
     """
     due = {"lane": {"$nin": list(leave_out)}, **_OPEN, "not_before": {"$lte": now}}
-    rows = db.dispatches.aggregate([{"$match": due}, {"$group": {"_id": "$lane"}}, {"$limit": limit}], hint="work")
+    rows = db.dispatches.aggregate([{"$match": due}, {"$group": {"_id": "$lane"}}, {"$limit": limit}], hint="by_rank")
     return [Lane(row["_id"]) for row in rows]
 
 
 @guarded
-def claimable(db: Db, lanes: Sequence[Lane], *, now: datetime, limit: int) -> list[Mapping[str, Any]]:
-    """Dispatches of these lanes that may be claimed now, longest waiting first; without those that go alone."""
+def claimable(
+    db: Db, lanes: Sequence[Lane], *, now: datetime, limit: int, down_to: Rank = Rank.CAMPAIGN
+) -> list[Mapping[str, Any]]:
+    """Dispatches of these lanes that may be claimed now, by rank, then longest waiting first; without those that go
+    alone, and of no lower rank than `down_to`."""
     query = _waiting(lanes, now) | {"crashes": {"$not": {"$gte": ALONE_AFTER_CRASHES}}}
-    return list(db.dispatches.find(query, _FOR_CLAIM).sort("not_before", 1).limit(limit))
+    if down_to < Rank.CAMPAIGN:
+        query["rank"] = {"$lte": down_to}
+    return list(db.dispatches.find(query, _FOR_CLAIM).sort([("rank", 1), ("not_before", 1)]).limit(limit))
 
 
 @guarded
@@ -236,19 +246,21 @@ def onto_trail(at: datetime, step: str, **facts: Any) -> Document:
 
 
 def _document(new: NewDispatch, now: datetime) -> Document:
+    of_schedule = {"schedule_id": new.schedule_id} if new.schedule_id else {"size": new.size}
     return {
         "_id": new.id,
         "run_id": new.run_id,
-        "schedule_id": new.schedule_id,
+        **of_schedule,
         "lane": new.lane,
         "chunk": new.chunk,
         "revision": new.revision,
         "messages": new.messages,
         "digest": new.digest,
+        "rank": new.rank,
         "state": DispatchState.PENDING,
         "attempt": 0,
         "tries": 0,
-        "not_before": now,
+        "not_before": new.not_before or now,
         "created_at": now,
         "trail": [_step(now, "planned")],
     }
@@ -264,7 +276,7 @@ def claimed_of(doc: Mapping[str, Any], claim: Claim) -> Claimed:
     return Claimed(
         id=DispatchId(doc["_id"]),
         run_id=RunId(doc["run_id"]),
-        schedule_id=ScheduleId(doc["schedule_id"]),
+        schedule_id=ScheduleId(doc["schedule_id"]) if "schedule_id" in doc else None,
         claim=claim,
         attempt=doc["attempt"],
         tries=doc["tries"],
@@ -275,6 +287,8 @@ def claimed_of(doc: Mapping[str, Any], claim: Claim) -> Claimed:
         account=doc["account"],
         claimed_at=doc["claimed_at"],
         crashes=doc.get("crashes", 0),
+        rank=Rank(doc.get("rank", Rank.CAMPAIGN)),
+        size=doc.get("size", 0),
     )
 
 
@@ -283,5 +297,9 @@ def _waiting(lanes: Sequence[Lane], now: datetime) -> Document:
 
 
 _FOR_CLAIM: Final = dict.fromkeys(
-    ("run_id", "schedule_id", "lane", "attempt", "tries", "revision", "messages", "digest", "crashes"), 1
+    (
+        *("run_id", "schedule_id", "lane", "attempt", "tries", "revision", "messages", "digest", "crashes"),
+        *("rank", "size"),
+    ),
+    1,
 )

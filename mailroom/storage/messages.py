@@ -1,9 +1,11 @@
-"""Collection `messages`: one document a mail of a run.
+"""Collection `messages`: one document a mail of a run, or a recipient of a single mail.
 
     _id          run id + '/' + digest of the folded address: a run has an address once
     run_id, dispatch_id (absent where it never gets one), address, name
     left_dispatch   see dispatch_trims.py
     parts        the rendered pieces of the content that differ by recipient
+    place, created_at
+                 of a recipient of a single mail: to, cc or bcc, and when it was accepted; run_id is the mail's id
     state        see domain/messages.py: MOVES is the whole table
     code, reason the last word of the provider or of our own refusal
     sent_at, delivered_at, bounced_at, complained_at, unsubscribed_at, first_opened_at, first_clicked_at
@@ -14,7 +16,8 @@
 Inserted by planning; state and facts are written by the senders' recorder and by the intake of events, each as a
 conditional update straight from MOVES.
 
-Indexes: `dispatch_id` to read and mark a dispatch's mails; `run_id` for reports; `listed` for a run's mails in a state.
+Indexes: `dispatch_id` to read and mark a dispatch's mails; `run_id` for reports; `listed` for a run's mails in a state;
+`single` for single mails by the state of a recipient.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,10 +25,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from pymongo import IndexModel, UpdateMany, UpdateOne
+from pymongo import DESCENDING, IndexModel, UpdateMany, UpdateOne
 
 from mailroom.domain.errors import MessageNotFound
-from mailroom.domain.ids import DispatchId, MessageId, RunId
+from mailroom.domain.ids import DispatchId, EmailId, MessageId, RunId
 from mailroom.domain.messages import MOVES, Effect, Learnt, Message, MessageState
 from mailroom.domain.reports import Report
 from mailroom.storage.database import Db, Document, Session, guarded
@@ -39,11 +42,17 @@ INDEXES: Final[Sequence[IndexModel]] = (
     IndexModel(
         [("run_id", 1), ("state", 1), ("_id", 1)], partialFilterExpression={"state": {"$in": _LISTED}}, name="listed"
     ),
+    IndexModel(
+        [("state", 1), ("created_at", DESCENDING), ("_id", DESCENDING)],
+        partialFilterExpression={"created_at": {"$exists": True}},
+        name="single",
+    ),
 )
 
 
-def add_many(db: Db, messages: Iterable[Message], *, session: Session) -> None:
-    documents = [_document(message) for message in messages]
+def add_many(db: Db, messages: Iterable[Message], *, session: Session, **more: Any) -> None:
+    """`more` are further fields of all of them."""
+    documents = [_document(message) | more for message in messages]
     if documents:
         db.messages.insert_many(documents, ordered=False, session=session)
 
@@ -220,7 +229,29 @@ def page(db: Db, run_id: RunId, *, state: MessageState | None, after: str, limit
     return list(db.messages.find(by_id, {"parts": 0}).sort("_id", 1).limit(limit))
 
 
-_AS_MAILED: Final = {"run_id": 1, "dispatch_id": 1, "address": 1, "name": 1, "parts": 1, "state": 1}
+@guarded
+def of_emails(db: Db, emails: Sequence[EmailId]) -> dict[EmailId, list[Mapping[str, Any]]]:
+    """The messages of each single mail, as documents."""
+    found: dict[EmailId, list[Mapping[str, Any]]] = {email: [] for email in emails}
+    for doc in db.messages.find({"run_id": {"$in": list(emails)}}, {"parts": 0}):
+        found[doc["run_id"]].append(doc)
+    return found
+
+
+@guarded
+def of_single_mails(
+    db: Db, state: MessageState, *, before: tuple[datetime, str] | None, limit: int
+) -> list[Mapping[str, Any]]:
+    """Recipients of single mails in a state, newest mail first: `_id`, `run_id`, `created_at`."""
+    query: Document = {"state": state, "created_at": {"$exists": True}}
+    if before:
+        at, id_ = before
+        query["$or"] = [{"created_at": {"$lt": at}}, {"created_at": at, "_id": {"$lt": id_}}]
+    newest = [("created_at", DESCENDING), ("_id", DESCENDING)]
+    return list(db.messages.find(query, {"run_id": 1, "created_at": 1}).sort(newest).limit(limit))
+
+
+_AS_MAILED: Final = {"place": 1, "run_id": 1, "dispatch_id": 1, "address": 1, "name": 1, "parts": 1, "state": 1}
 
 _TIMES: Final = {
     "sent": "sent_at",
@@ -260,6 +291,8 @@ def _document(message: Message) -> Document:
         document["dispatch_id"] = message.dispatch_id
     if message.reason:
         document["reason"] = message.reason
+    if message.place:
+        document["place"] = message.place
     return document
 
 
@@ -272,4 +305,5 @@ def _message(doc: Document) -> Message:
         name=doc["name"],
         parts=doc["parts"],
         state=MessageState(doc["state"]),
+        place=doc.get("place", ""),
     )

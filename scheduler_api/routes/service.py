@@ -63,9 +63,9 @@ def _named(spec: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] | Non
     return spec["components"]["schemas"][reference.rpartition("/")[2]] if reference else None
 
 
-@blueprint.route("/schedules", methods=["GET", "POST", "PATCH", "DELETE"])
-@blueprint.route("/schedules/<path:rest>", methods=["GET", "POST", "PATCH", "DELETE"])
-def to_v1(rest: str = "") -> Any:
+@blueprint.route("/<any(schedules, emails, tokens):noun>", methods=["GET", "POST", "PATCH", "DELETE"])
+@blueprint.route("/<any(schedules, emails, tokens):noun>/<path:rest>", methods=["GET", "POST", "PATCH", "DELETE"])
+def to_v1(noun: str, rest: str = "") -> Any:
     """The short paths lead to their /v1 twins, method and body kept."""
     query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
-    return redirect(f"/v1/schedules{'/' + rest if rest else ''}{query}", 308)
+    return redirect(f"/v1/{noun}{'/' + rest if rest else ''}{query}", 308)

@@ -165,7 +165,7 @@ class Sender:
         alone = claiming.claimable_alone(self._db, held, now=now)
         if len(alone):
             return alone if not self.hands.in_hand() else Waiting({})
-        return claiming.claimable(self._db, held, now=now, most=_ROOM - len(self.lent))
+        return claiming.claimable(self._db, held, now=now, most=_ROOM - len(self.lent), most_bytes=1)
 
     def _lend(self, count: int) -> list[Connection]:
         ready = [connection for connection in self._idle if connection.looks_usable(self._director.now)][:count]

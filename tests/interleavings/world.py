@@ -8,6 +8,7 @@ from mailroom.domain.dispatches import OPEN, DispatchState, FenceState, NewDispa
 from mailroom.domain.doubts import Timing
 from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId, digest_of_messages, dispatch_id, message_id
 from mailroom.domain.messages import Message, MessageState
+from mailroom.domain.retries import Delays
 from mailroom.domain.runs import Run, RunKind, RunState
 from mailroom.services import recording
 from mailroom.services.settling import Policy
@@ -36,7 +37,7 @@ POLICY: Final = Policy(
         settle=timedelta(seconds=SETTLE_S),
         log_retention=timedelta(seconds=LOG_RETENTION_S),
     ),
-    delays=(timedelta(seconds=30), timedelta(seconds=30)),
+    delays=Delays((timedelta(seconds=30), timedelta(seconds=30))),
 )
 # Nothing hangs on the moment at which these are done: they are no steps of a schedule.
 _QUIETLY_READ: Final = (

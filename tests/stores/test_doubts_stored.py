@@ -11,6 +11,7 @@ from mailroom.domain.doubts import Timing
 from mailroom.domain.errors import DispatchNotUnknown
 from mailroom.domain.events import EventKind
 from mailroom.domain.ids import DispatchId, Lane, RunId, Token
+from mailroom.domain.retries import Delays
 from mailroom.providers.mailgun.sending import MailgunAdapter
 from mailroom.services import running
 from mailroom.services.event_intake import take_in
@@ -74,7 +75,7 @@ def the_state(db: Db) -> str:
 def ask_nobody(system: System) -> int:
     """Settle with a provider at whose address nobody listens."""
     minute = timedelta(minutes=1)
-    policy = Policy(Timing(call_timeout=minute, idle_limit=minute, settle=minute, log_retention=RETENTION), [])
+    policy = Policy(Timing(call_timeout=minute, idle_limit=minute, settle=minute, log_retention=RETENTION), Delays([]))
     adapter = MailgunAdapter(
         domain="mg.example.com",
         base_url=f"http://127.0.0.1:{free_port()}",

@@ -10,7 +10,7 @@ from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import RunId, message_id
 from mailroom.domain.messages import MOVES
 from mailroom.services import planning, reporting, running
-from mailroom.services.event_intake import GroupIntake, Intake, take_in
+from mailroom.services.event_intake import Intake, group_intake, take_in
 from mailroom.storage.database import Db, server_now
 from tests.stores.test_scheduling import expand_all, hold
 from tests.support.builders import NOW, an_event, make_due, recipients, stored_schedule
@@ -109,7 +109,7 @@ def test_reports_equal_a_recount_whatever_the_order_and_however_often_events_com
 def test_many_threads_share_transactions_and_each_learns_its_own_verdict(db: Db, run: RunId) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    intake = GroupIntake(db)
+    intake = group_intake(db)
     events = [told(run, EventKind.OPENED, n % 5, f"o{n % 60}") for n in range(120)]
 
     with ThreadPoolExecutor(24) as pool:

@@ -7,13 +7,16 @@ import pytest
 from pymongo.monitoring import CommandListener
 
 from mailroom.domain.dispatches import DispatchState
-from mailroom.domain.ids import ClaimId, Lane, MessageId, RunId, ScheduleId
+from mailroom.domain.emails.model import Rank
+from mailroom.domain.ids import ClaimId, EmailId, Lane, MessageId, RunId, ScheduleId
+from mailroom.domain.messages import MessageState
 from mailroom.services import planning
 from mailroom.storage import (
     controls,
     dispatch_doubts,
     dispatch_outcomes,
     dispatches,
+    emails,
     events,
     lanes,
     messages,
@@ -21,6 +24,7 @@ from mailroom.storage import (
     schedules,
 )
 from mailroom.storage.database import Db, server_now, snapshot
+from mailroom.storage.emails import Search
 from tests.stores.test_scheduling import expand_all, hold
 from tests.support.builders import a_claimed, make_due, recipients, stored_schedule
 
@@ -32,6 +36,16 @@ ASKED = {
     "a schedule's runs": lambda db, now: runs.page(db, schedule_id=ScheduleId("s"), before=None, limit=10),
     "lanes with work": lambda db, now: dispatches.lanes_with_work(db, now=now, limit=10, leave_out=[]),
     "what can be claimed": lambda db, now: dispatches.claimable(db, [Lane("schedule/s")], now=now, limit=10),
+    "what is urgent": lambda db, now: dispatches.claimable(db, [Lane("mail/1")], now=now, limit=10, down_to=Rank.HIGH),
+    "single mails": lambda db, now: emails.page(db, Search(), before=None, limit=10),
+    "single mails to somebody": lambda db, now: emails.page(
+        db, Search(recipient="bo@example.org", since=now), before=(now, "em_1"), limit=10
+    ),
+    "single mails with a tag": lambda db, now: emails.page(db, Search(tag="reset"), before=None, limit=10),
+    "single mails with a recipient in a state": lambda db, now: messages.of_single_mails(
+        db, MessageState.FAILED, before=(now, "em_1/m"), limit=10
+    ),
+    "a single mail's recipients": lambda db, now: messages.of_emails(db, [EmailId("em_1")]),
     "what a claim got": lambda db, now: dispatches.claimed(db, {ClaimId("c"): a_claimed().claim}),
     "what is in sending": lambda db, now: dispatches.in_sending(db, [Lane("schedule/s")], leave_out=[], limit=10),
     "what is in doubt": lambda db, now: dispatches.page(

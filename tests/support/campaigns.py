@@ -53,7 +53,7 @@ def counts(system: System, run_id: RunId) -> Mapping[str, int]:
 
 
 def the_holder_name(system: System) -> str | None:
-    lane = system.db.lanes.find_one({}, sort=[("taken_at", -1)])
+    lane = system.db.lanes.find_one({"_id": {"$regex": "^schedule/"}}, sort=[("taken_at", -1)])
     return lane["sender"] if lane else None
 
 

@@ -6,7 +6,6 @@ base URL: api.mailgun.net, or api.eu.mailgun.net.
 
 import base64
 import json
-import secrets
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -17,8 +16,9 @@ from mailroom.domain.content import compile_content
 from mailroom.domain.ids import DispatchId, rfc_message_id
 from mailroom.domain.outcomes import Outcome
 from mailroom.domain.schedules import Content
-from mailroom.providers.base import Answer, Batch, Request
+from mailroom.providers.base import Answer, Batch, Letter, Request
 from mailroom.providers.connection import LiveConnection, Reply
+from mailroom.providers.mailgun import forms, letters
 from mailroom.providers.mailgun.asking import accepted_since, ask, make_control
 from mailroom.providers.mailgun.codes import read_reply
 
@@ -40,7 +40,7 @@ class MailgunAdapter:
             "Authorization": f"Basic {credentials}",
             "Accept": "application/json",
             "User-Agent": "mailroom",
-            "Content-Type": f"multipart/form-data; boundary={_BOUNDARY}",
+            "Content-Type": forms.CONTENT_TYPE,
         }
         self._path = f"/v3/{domain}/messages"
 
@@ -50,8 +50,13 @@ class MailgunAdapter:
     def build(self, batch: Batch) -> Request:
         """The multipart request. Our ids travel as `v:` variables; they also reach the recipient's headers, so they
         hold nothing secret."""
-        own = b"".join(_part(name, value) for name, value in self._own_fields(batch))
-        return Request(self._path, self._headers, _same_parts(batch.content) + own + _END)
+        own = b"".join(forms.field(name, value) for name, value in self._own_fields(batch))
+        return Request(self._path, self._headers, _same_parts(batch.content) + own + forms.END)
+
+    def build_letter(self, letter: Letter) -> Request:
+        if letter.whole:
+            return Request(self._path, self._headers, letters.whole(letter, self.account))
+        return Request(f"{self._path}.mime", self._headers, letters.in_part(letter, self.account))
 
     def read(self, reply: Reply) -> Outcome:
         return read_reply(reply)
@@ -81,11 +86,6 @@ class MailgunAdapter:
         yield "recipient-variables", json.dumps(variables, ensure_ascii=False)
 
 
-# Random, so that no mail's text can hold it; one for all calls of a process, so that equal parts are encoded once.
-_BOUNDARY: Final = secrets.token_hex(16)
-_END: Final = f"--{_BOUNDARY}--\r\n".encode()
-
-
 @lru_cache(maxsize=32)
 def _same_parts(content: Content) -> bytes:
     """The parts of the form that are the same in every call of one content."""
@@ -99,12 +99,7 @@ def _same_parts(content: Content) -> bytes:
         fields.append(("h:Reply-To", content.reply_to))
     fields += [("o:tag", tag) for tag in content.tags]
     fields.append(("o:tracking-opens", "yes"))
-    return b"".join(_part(name, value) for name, value in fields)
-
-
-def _part(name: str, value: str) -> bytes:
-    """One plain field of a multipart form (RFC 7578). The names are ours and need no quoting."""
-    return f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+    return b"".join(forms.field(name, value) for name, value in fields)
 
 
 def _placeholder(key: str) -> str:

@@ -1,0 +1,232 @@
+"""What somebody wants sent, and the check of it as a whole: every fault at once, or a mail that can be stored."""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from mailroom.domain.addresses import InvalidAddress, breaks_header, fold, parse_mailbox
+from mailroom.domain.content import CannotRender, check_content, compile_content
+from mailroom.domain.drafts import faults_of_tags
+from mailroom.domain.emails.model import Addressee, Attachment, Body, Email, Place, Priority
+from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.limits import (
+    MAX_ATTACHMENTS,
+    MAX_FILENAME,
+    MAX_HEADER_NAME,
+    MAX_HEADER_VALUE,
+    MAX_HEADERS,
+    MAX_MAIL_BYTES,
+    MAX_MAIL_RECIPIENTS,
+    MAX_METADATA,
+    MAX_METADATA_VALUE,
+    MAX_SEND_AHEAD_S,
+    MAX_SUBJECT,
+    MAX_VARIABLE_NAME,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EmailDraft:
+    """What was asked for, as it was asked for. With `variables`, subject, text and html are templates."""
+
+    sender: str
+    to: Sequence[str]
+    subject: str = ""
+    text: str = ""
+    html: str = ""
+    reply_to: str = ""
+    cc: Sequence[str] = ()
+    bcc: Sequence[str] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    attachments: Sequence[Mapping[str, str]] = ()
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    tags: Sequence[str] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    priority: str = Priority.NORMAL
+    send_at: datetime | None = None
+
+
+_HEADER: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTENT_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
+_CONTENT_ID: Final = re.compile(r"[A-Za-z0-9._@+-]{1,128}")
+_NAME: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_VARIABLE_NAME - 1}}}")
+# Ours, the provider's, or what another field says.
+_RESERVED: Final = frozenset(
+    [
+        "from",
+        "to",
+        "cc",
+        "bcc",
+        "subject",
+        "reply-to",
+        "sender",
+        "message-id",
+        "date",
+        "mime-version",
+        "content-type",
+        "content-transfer-encoding",
+        "content-disposition",
+        "content-id",
+        "return-path",
+        "received",
+        "dkim-signature",
+        "resent-to",
+        "resent-cc",
+        "resent-bcc",
+    ]
+)
+_RESERVED_BEGINNINGS: Final = ("x-sg-", "x-mailgun-", "x-ses-", "content-")
+
+
+def check_email(draft: EmailDraft, *, now: datetime) -> Email:
+    """The mail as it can be stored. An address that stands twice is kept where it stands first.
+
+    Raises InvalidInput with every fault of every field.
+    """
+    faults: list[Fault] = []
+    sender = _mailbox(draft.sender, "from", faults)
+    reply_to = _mailbox(draft.reply_to, "reply_to", faults) if draft.reply_to.strip() else ""
+    addressees = _addressees(draft, faults)
+    written = _written(draft, faults)
+    attachments = [_attachment(raw, f"attachments[{n}]", faults) for n, raw in enumerate(draft.attachments)]
+    faults += _faults_of_headers(draft.headers) + faults_of_tags(draft.tags) + _faults_of_metadata(draft.metadata)
+    if len(attachments) > MAX_ATTACHMENTS:
+        faults.append(Fault("attachments", f"at most {MAX_ATTACHMENTS}"))
+    if draft.priority not in list(Priority):
+        faults.append(Fault("priority", f"one of {', '.join(Priority)}"))
+    send_at = _send_at(draft.send_at, now, faults)
+    if faults:
+        raise InvalidInput(*faults)
+    body = Body(written["text"], written["html"], dict(draft.headers), [a for a in attachments if a is not None])
+    if body.size > MAX_MAIL_BYTES:
+        words = f"bodies and attachments have {body.size:,} bytes together; {MAX_MAIL_BYTES:,} fit"
+        raise InvalidInput(Fault("attachments" if attachments else "text", words))
+    return Email(
+        sender=sender,
+        reply_to=reply_to,
+        addressees=addressees,
+        subject=written["subject"],
+        body=body,
+        tags=tuple(dict.fromkeys(draft.tags)),
+        metadata=dict(draft.metadata),
+        priority=Priority(draft.priority),
+        send_at=send_at,
+    )
+
+
+def _mailbox(text: str, path: str, faults: list[Fault]) -> str:
+    try:
+        return str(parse_mailbox(text))
+    except InvalidAddress as error:
+        faults.append(Fault(path, str(error)))
+        return ""
+
+
+def _addressees(draft: EmailDraft, faults: list[Fault]) -> list[Addressee]:
+    found: dict[str, Addressee] = {}
+    for place in Place:
+        for index, text in enumerate(getattr(draft, place)):
+            try:
+                mailbox = parse_mailbox(text)
+            except InvalidAddress as error:
+                faults.append(Fault(f"{place}[{index}]", str(error)))
+                continue
+            found.setdefault(fold(mailbox.address), Addressee(mailbox, place))
+    if not draft.to:
+        faults.append(Fault("to", "at least one address is needed"))
+    if len(found) > MAX_MAIL_RECIPIENTS:
+        faults.append(Fault("to", f"at most {MAX_MAIL_RECIPIENTS} addresses in to, cc and bcc together"))
+    return list(found.values())
+
+
+def _written(draft: EmailDraft, faults: list[Fault]) -> dict[str, str]:
+    """Subject, text and html as they will be read."""
+    written = {"subject": draft.subject, "text": draft.text, "html": draft.html}
+    if draft.variables:
+        written = _rendered(written, draft.variables, faults)
+    if not written["subject"].strip():
+        faults.append(Fault("subject", "is needed"))
+    if len(written["subject"]) > MAX_SUBJECT:
+        faults.append(Fault("subject", f"at most {MAX_SUBJECT} characters"))
+    if breaks_header(written["subject"]):
+        faults.append(Fault("subject", "a line break is not allowed here"))
+    if not written["text"].strip() and not written["html"].strip():
+        faults.append(Fault("text", "a text or an HTML body is needed"))
+    return written | {"subject": written["subject"].strip()}
+
+
+def _rendered(templates: dict[str, str], variables: Mapping[str, Any], faults: list[Fault]) -> dict[str, str]:
+    wrong = [name for name in variables if not _NAME.fullmatch(name)]
+    if wrong:
+        words = f"a name has letters, digits and _, and at most {MAX_VARIABLE_NAME} characters"
+        faults += [Fault(f"variables.{name}", words) for name in wrong]
+        return templates
+    found = check_content(templates, frozenset(variables), variables)
+    if found:
+        faults += found
+        return templates
+    try:
+        return compile_content(**templates).whole_for(variables)
+    except CannotRender as error:
+        faults.append(Fault("variables", str(error)))
+        return templates
+
+
+def _attachment(raw: Mapping[str, str], path: str, faults: list[Fault]) -> Attachment | None:
+    filename, kind = raw["filename"], raw.get("content_type") or "application/octet-stream"
+    content_id = raw.get("content_id") or ""
+    before = len(faults)
+    if not filename.strip() or len(filename) > MAX_FILENAME or re.search(r"[\x00-\x1f\x7f/\\]", filename):
+        faults.append(Fault(f"{path}.filename", f"1 to {MAX_FILENAME} characters, no slash, no control character"))
+    if not _CONTENT_TYPE.fullmatch(kind):
+        faults.append(Fault(f"{path}.content_type", "a MIME type such as application/pdf"))
+    if content_id and not _CONTENT_ID.fullmatch(content_id):
+        faults.append(Fault(f"{path}.content_id", "1 to 128 letters, digits and . _ @ + -"))
+    try:
+        content = base64.b64decode(raw["content"], validate=True)
+    except (binascii.Error, ValueError):
+        faults.append(Fault(f"{path}.content", "is not base64"))
+        return None
+    return Attachment(filename, kind, content, content_id) if len(faults) == before else None
+
+
+def _faults_of_headers(headers: Mapping[str, str]) -> list[Fault]:
+    faults = []
+    if len(headers) > MAX_HEADERS:
+        faults.append(Fault("headers", f"at most {MAX_HEADERS}"))
+    for name, value in headers.items():
+        path = f"headers.{name}"
+        if not _HEADER.fullmatch(name) or len(name) > MAX_HEADER_NAME:
+            faults.append(Fault(path, "is not a header's name"))
+        elif name.lower() in _RESERVED or name.lower().startswith(_RESERVED_BEGINNINGS):
+            faults.append(Fault(path, "this header is not yours to set"))
+        if not value.isascii() or not value.isprintable() or len(value) > MAX_HEADER_VALUE:
+            faults.append(Fault(path, f"1 line of at most {MAX_HEADER_VALUE} printable ASCII characters"))
+    return faults
+
+
+def _faults_of_metadata(metadata: Mapping[str, str]) -> list[Fault]:
+    if len(metadata) > MAX_METADATA:
+        return [Fault("metadata", f"at most {MAX_METADATA} entries")]
+    return [
+        Fault(
+            f"metadata.{name}", f"a name of at most {MAX_VARIABLE_NAME} and a value of {MAX_METADATA_VALUE} characters"
+        )
+        for name, value in metadata.items()
+        if not 0 < len(name) <= MAX_VARIABLE_NAME or len(value) > MAX_METADATA_VALUE
+    ]
+
+
+def _send_at(asked: datetime | None, now: datetime, faults: list[Fault]) -> datetime | None:
+    if asked is None:
+        return None
+    if asked.tzinfo is None:
+        faults.append(Fault("send_at", "needs an offset, such as 2026-12-01T09:00:00+01:00"))
+        return None
+    if asked - now > timedelta(seconds=MAX_SEND_AHEAD_S):
+        faults.append(Fault("send_at", "at most a year ahead"))
+    return asked.astimezone(UTC) if asked > now else None

@@ -1,0 +1,57 @@
+"""Single mails for Mailgun: `POST /v3/{domain}/messages`, and `/messages.mime` for a part of a mail's recipients.
+
+Without recipient variables everybody sees the To and Cc lists, and each address gets one copy. Once a mail was split,
+its headers still name everybody, and the envelope only those who have not got it: that takes the MIME form.
+Source: documentation.mailgun.com, "Send an email", "Send an email in MIME format" (read 2026-11).
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from mailroom.domain.emails.model import Place
+from mailroom.domain.ids import rfc_message_id
+from mailroom.providers.base import Letter
+from mailroom.providers.mailgun.forms import END, field, file
+from mailroom.providers.mime import as_mime
+
+MAX_OPTIONS_BYTES: Final = 16 * 1024  # of all o:, h: and v: fields together
+_FREE_BYTES: Final = 1024  # for our own
+
+
+def options_fit(headers: dict[str, str]) -> bool:
+    """True if these headers of the caller's leave room for our own fields."""
+    return sum(len(name) + len(value) for name, value in headers.items()) <= MAX_OPTIONS_BYTES - _FREE_BYTES
+
+
+def whole(letter: Letter, domain: str) -> bytes:
+    """The form for a mail to all of its recipients."""
+    email, body = letter.email, letter.email.body
+    parts = [field("from", email.sender)]
+    parts += [field(place, str(mailbox)) for place in Place for mailbox in email.at(place)]
+    parts.append(field("subject", email.subject))
+    parts += [field(name, text) for name, text in (("text", body.text), ("html", body.html)) if text]
+    if email.reply_to:
+        parts.append(field("h:Reply-To", email.reply_to))
+    parts += [field(f"h:{name}", value) for name, value in body.headers.items()]
+    parts.append(field("h:Message-Id", f"<{rfc_message_id(letter.dispatch, domain)}>"))
+    for one in body.attachments:
+        # Mailgun takes an inline file's name for its content id.
+        name, filename = ("inline", one.content_id) if one.content_id else ("attachment", one.filename)
+        parts.append(file(name, filename, one.content_type, one.content))
+    return b"".join([*parts, *_ours(letter), END])
+
+
+def in_part(letter: Letter, domain: str) -> bytes:
+    """The MIME form for a mail to some of its recipients."""
+    message = as_mime(letter.email, message_id=rfc_message_id(letter.dispatch, domain), date=letter.date)
+    parts = [field("to", address) for address in letter.recipients]
+    parts.append(file("message", "message.eml", "message/rfc822", message))
+    return b"".join([*parts, *_ours(letter), END])
+
+
+def _ours(letter: Letter) -> Iterator[bytes]:
+    for tag in letter.email.tags:
+        yield field("o:tag", tag)
+    yield field("v:run", letter.run)
+    yield field("v:dispatch", letter.dispatch)
+    yield field("v:attempt", str(letter.attempt))

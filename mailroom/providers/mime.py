@@ -1,0 +1,70 @@
+"""A single mail as a MIME message, for vendors that take one whole. Whom it goes to is a matter of the envelope: `bcc`
+stands in no header.
+
+Built by the standard library's email package (RFC 5322, 2045 to 2049, 2387).
+"""
+
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+
+from mailroom.domain.addresses import Mailbox, parse_mailbox
+from mailroom.domain.emails.model import Attachment, Email, Place
+
+
+def as_mime(email: Email, *, message_id: str, date: datetime) -> bytes:
+    """The message with CRLF line ends. `message_id` is the header's value without brackets."""
+    message = EmailMessage(policy=SMTP)
+    message["From"] = _address(parse_mailbox(email.sender))
+    for place, header in ((Place.TO, "To"), (Place.CC, "Cc")):
+        if mailboxes := email.at(place):
+            message[header] = [_address(mailbox) for mailbox in mailboxes]
+    if email.reply_to:
+        message["Reply-To"] = _address(parse_mailbox(email.reply_to))
+    message["Subject"] = email.subject
+    message["Date"] = format_datetime(date)
+    message["Message-ID"] = f"<{message_id}>"
+    for name, value in email.body.headers.items():
+        message[name] = value
+    _write_body(message, email)
+    return message.as_bytes()
+
+
+def _write_body(message: EmailMessage, email: Email) -> None:
+    body = email.body
+    if body.text or not body.html:
+        message.set_content(body.text)
+    if body.html:
+        if body.text:
+            message.add_alternative(body.html, subtype="html")
+        else:
+            message.set_content(body.html, subtype="html")
+    for attachment in body.attachments:
+        if attachment.content_id and body.html:
+            _add_inline(message, attachment)
+    for attachment in body.attachments:
+        if not (attachment.content_id and body.html):
+            main, sub = attachment.content_type.split("/", 1)
+            message.add_attachment(attachment.content, maintype=main, subtype=sub, filename=attachment.filename)
+
+
+def _add_inline(message: EmailMessage, attachment: Attachment) -> None:
+    """Beside the HTML that shows it: RFC 2387."""
+    html = message.get_body(preferencelist=("related", "html"))
+    if not isinstance(html, EmailMessage):
+        raise ValueError("an inline attachment needs an HTML body")
+    main, sub = attachment.content_type.split("/", 1)
+    html.add_related(
+        attachment.content,
+        maintype=main,
+        subtype=sub,
+        cid=f"<{attachment.content_id}>",
+        filename=attachment.filename,
+        disposition="inline",
+    )
+
+
+def _address(mailbox: Mailbox) -> Address:
+    return Address(display_name=mailbox.name, addr_spec=mailbox.address)

@@ -1,0 +1,276 @@
+"""Single mails handed in, looked at and cancelled. Used by the API and the command line."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from mailroom.domain.addresses import fold
+from mailroom.domain.dispatches import NewDispatch
+from mailroom.domain.emails.checking import EmailDraft, check_email
+from mailroom.domain.emails.model import RANK_OF, Email
+from mailroom.domain.emails.status import overall
+from mailroom.domain.errors import EmailUnderWay, IdempotencyMismatch, InvalidInput
+from mailroom.domain.ids import (
+    EmailId,
+    MessageId,
+    digest_of_messages,
+    dispatch_id,
+    keyed_email_id,
+    mail_lane,
+    message_id,
+    new_email_id,
+    run_of_email,
+)
+from mailroom.domain.messages import Message, MessageState
+from mailroom.services.group_commit import GroupCommit
+from mailroom.services.recording import tell_left_over
+from mailroom.services.scheduling import check_key
+from mailroom.services.server_time import Clocks
+from mailroom.services.stories import Step, steps_of_messages
+from mailroom.storage import bodies, dispatch_outcomes, dispatches, emails, messages
+from mailroom.storage.database import AlreadyThere, Db, Document, Session, in_transaction, server_now
+from mailroom.storage.emails import NewEmail, Search
+
+_BATCH: Final = 200
+
+
+class _Fate(StrEnum):
+    NEW = "new"
+    REPEATED = "repeated"
+    MISMATCH = "mismatch"
+
+
+@dataclass(frozen=True, slots=True)
+class _HandedIn:
+    new: NewEmail
+    body: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A mail that is stored: it will be sent, or its state will say why not. `new` is False for a repeated request."""
+
+    id: EmailId
+    new: bool
+
+
+class Outbox:
+    """Where single mails are handed in, from many threads. Make it after a fork: it has a thread."""
+
+    def __init__(self, db: Db, *, lanes: int) -> None:
+        self._db, self._lanes = db, lanes
+        self._clocks = Clocks(db)
+        self._group = GroupCommit[_HandedIn, _Fate](self._commit, most=_BATCH, name="outbox")
+
+    def hand_in(self, draft: EmailDraft, *, owner: str, key: str | None = None) -> Taken:
+        """Store a mail, whole or not at all: on a majority's disks when this returns. With an Idempotency-Key the same
+        request again finds the same mail.
+
+        Raises InvalidInput, IdempotencyMismatch; Unavailable: it may be stored or not, and with the same key it can be
+        handed in again.
+        """
+        handed_in = self._checked(draft, owner, key)
+        return _taken(handed_in.new.id, self._group.submit(handed_in))
+
+    def hand_in_many(self, asked: Sequence[tuple[EmailDraft, str | None]], *, owner: str) -> list[Taken | Exception]:
+        """Several mails, each with its key or None; what is refused of one concerns no other.
+
+        Returns for each what `hand_in` would return or raise. Raises Unavailable.
+        """
+        answers: list[Taken | Exception] = []
+        handed_in: dict[int, _HandedIn] = {}
+        for index, (draft, key) in enumerate(asked):
+            try:
+                handed_in[index] = self._checked(draft, owner, key)
+            except (InvalidInput, IdempotencyMismatch) as error:
+                answers.append(error)
+            else:
+                answers.append(Taken(handed_in[index].new.id, new=True))
+        fates = self._group.submit_many(list(handed_in.values()))
+        for (index, one), fate in zip(handed_in.items(), fates, strict=True):
+            try:
+                answers[index] = _taken(one.new.id, fate)
+            except IdempotencyMismatch as error:
+                answers[index] = error
+        return answers
+
+    def _checked(self, draft: EmailDraft, owner: str, key: str | None) -> _HandedIn:
+        check_key(key)
+        now = self._clocks.read().now
+        email = check_email(draft, now=now)
+        email_id = keyed_email_id(owner, key) if key else new_email_id(now)
+        body = bodies.put_aside(self._db, email_id, email.body)
+        return _HandedIn(NewEmail(email_id, owner, _digest(draft) if key else "", email), body)
+
+    def _commit(self, batch: Sequence[_HandedIn]) -> list[_Fate]:
+        now = server_now(self._db)
+        while True:
+            try:
+                return in_transaction(self._db, lambda session: self._store(batch, now, session))
+            except AlreadyThere:
+                continue  # another process has committed one of them: this time it is found
+
+    def _store(self, batch: Sequence[_HandedIn], now: datetime, session: Session) -> list[_Fate]:
+        keyed = [one.new.id for one in batch if one.new.digest]
+        known = emails.digests(self._db, keyed, session=session) if keyed else {}
+        fates: list[_Fate] = []
+        fresh: list[_HandedIn] = []
+        for one in batch:
+            stored = known.setdefault(one.new.id, "")
+            if not one.new.digest or not stored:
+                fates.append(_Fate.NEW)
+                fresh.append(one)
+                known[one.new.id] = one.new.digest
+            else:
+                fates.append(_Fate.REPEATED if stored == one.new.digest else _Fate.MISMATCH)
+        self._insert(fresh, now, session)
+        return fates
+
+    def _insert(self, fresh: Sequence[_HandedIn], now: datetime, session: Session) -> None:
+        if not fresh:
+            return
+        emails.add_many(self._db, [one.new for one in fresh], now=now, session=session)
+        bodies.add_many(self._db, [one.body for one in fresh], now=now, session=session)
+        made = [message for one in fresh for message in _messages(one.new.id, one.new.email)]
+        messages.add_many(self._db, made, session=session, created_at=now)
+        sent = [_dispatch(one.new.id, one.new.email, self._lanes) for one in fresh]
+        dispatches.add_many(self._db, sent, now=now, session=session)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A mail as it stands: its document, its state, and its recipients' messages, each with the calls made for it."""
+
+    email: Mapping[str, Any]
+    state: MessageState
+    recipients: Sequence[Mapping[str, Any]]
+    tries: Mapping[MessageId, int]
+
+
+def get(db: Db, email_id: EmailId) -> Shown:
+    """Raises EmailNotFound."""
+    doc = emails.get(db, email_id)
+    return _shown(doc, messages.of_emails(db, [email_id])[email_id], _calls(db, email_id))
+
+
+def events_of(db: Db, email_id: EmailId) -> list[Step]:
+    """Everything that happened to a mail, in order. Raises EmailNotFound."""
+    emails.get(db, email_id)
+    return steps_of_messages(db, messages.of_emails(db, [email_id])[email_id])
+
+
+def page(db: Db, search: Search, *, before: tuple[datetime, str] | None, limit: int) -> list[Shown]:
+    """Newest first, without the numbers of calls."""
+    docs = emails.page(db, search, before=before, limit=limit)
+    found = messages.of_emails(db, [EmailId(doc["_id"]) for doc in docs])
+    return [_shown(doc, found[doc["_id"]], {}) for doc in docs]
+
+
+def page_in_state(
+    db: Db, state: MessageState, *, before: tuple[datetime, str] | None, limit: int
+) -> tuple[list[Shown], tuple[datetime, str] | None]:
+    """Mails of which a recipient is in this state, newest first, and where the next page begins."""
+    rows = messages.of_single_mails(db, state, before=before, limit=limit)
+    ids = [EmailId(id_) for id_ in dict.fromkeys(row["run_id"] for row in rows)]
+    docs, found = emails.get_many(db, ids), messages.of_emails(db, ids)
+    shown = [_shown(docs[id_], found[id_], {}) for id_ in ids if id_ in docs]
+    last = (rows[-1]["created_at"], rows[-1]["_id"]) if len(rows) == limit else None
+    return shown, last
+
+
+def cancel(db: Db, email_id: EmailId) -> Shown:
+    """Do not send it. Raises EmailNotFound; EmailUnderWay where it was sent or its call is under way: then it is at
+    least not tried again."""
+    emails.get(db, email_id)
+    now = server_now(db)
+
+    def work(session: Session) -> int:
+        return dispatch_outcomes.cancel(db, run_of_email(email_id), now=now, session=session)
+
+    cancelled = in_transaction(db, work)
+    tell_left_over(db)
+    shown = get(db, email_id)
+    if not cancelled and shown.state is not MessageState.CANCELLED:
+        raise EmailUnderWay(f"mail {email_id} is {shown.state.replace('_', ' ')}: it cannot be cancelled any more")
+    return shown
+
+
+def _taken(id_: EmailId, fate: _Fate) -> Taken:
+    if fate is _Fate.MISMATCH:
+        raise IdempotencyMismatch("this Idempotency-Key was used with another body")
+    return Taken(id_, new=fate is _Fate.NEW)
+
+
+def _shown(doc: Mapping[str, Any], found: Sequence[Mapping[str, Any]], tries: Mapping[MessageId, int]) -> Shown:
+    places = {key: number for number, key in enumerate(doc["recipients"])}
+    in_order = sorted(found, key=lambda message: places.get(fold(message["address"]), 0))
+    return Shown(doc, overall({MessageState(message["state"]) for message in found}), in_order, tries)
+
+
+def _calls(db: Db, email_id: EmailId) -> dict[MessageId, int]:
+    """How many calls were made for each recipient: those that used up a try, and the one that is not decided or was
+    accepted."""
+    made: dict[str, int] = {}
+    parents: dict[str, str] = {}
+    for some in dispatches.of_run(db, run_of_email(email_id)):
+        for doc in some:
+            undecided = doc["state"] in ("sending", "in_doubt", "unknown") or bool(doc.get("accepted"))
+            made[doc["_id"]] = doc["tries"] + undecided
+            parents[doc["_id"]] = doc.get("parent", "")
+    return {
+        MessageId(message["_id"]): _with_parents(
+            message.get("dispatch_id") or message.get("left_dispatch"), made, parents
+        )
+        for message in messages.of_emails(db, [email_id])[email_id]
+    }
+
+
+def _with_parents(dispatch: str | None, made: Mapping[str, int], parents: Mapping[str, str]) -> int:
+    calls = 0
+    while dispatch:
+        calls += made.get(dispatch, 0)
+        dispatch = parents.get(dispatch)
+    return calls
+
+
+def _messages(email_id: EmailId, email: Email) -> list[Message]:
+    run = run_of_email(email_id)
+    return [
+        Message(
+            id=message_id(run, one.mailbox.address),
+            run_id=run,
+            dispatch_id=dispatch_id(run, 0),
+            address=one.mailbox.address,
+            name=one.mailbox.name,
+            parts={},
+            place=one.place,
+        )
+        for one in email.addressees
+    ]
+
+
+def _dispatch(email_id: EmailId, email: Email, lanes: int) -> NewDispatch:
+    run = run_of_email(email_id)
+    ids = [message_id(run, one.mailbox.address) for one in email.addressees]
+    return NewDispatch(
+        id=dispatch_id(run, 0),
+        run_id=run,
+        schedule_id=None,
+        lane=mail_lane(email_id, lanes),
+        chunk=0,
+        revision=1,
+        messages=len(ids),
+        digest=digest_of_messages(ids),
+        rank=RANK_OF[email.priority],
+        size=email.body.size,
+        not_before=email.send_at,
+    )
+
+
+def _digest(draft: EmailDraft) -> str:
+    fields = {name: getattr(draft, name) for name in draft.__dataclass_fields__}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,110 @@
+"""Collection `bodies`: what a single mail says; what is too large for a document lies in GridFS beside it.
+
+    _id          email id
+    text, html   strings; absent where they lie in GridFS
+    headers      list of [name, value]: a header's name may hold what a field's name may not
+    attachments  list of {filename, content_type, content_id, content | file}
+    files        ids in the GridFS bucket `bodies` of text and html, where they lie there: {text, html}
+    created_at   for the retention
+
+GridFS is written before the document that names its files; files that no document names are swept away by the janitor.
+
+Indexes: none but its own; GridFS' are made with its first file.
+"""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from bson import ObjectId
+from gridfs import GridFSBucket
+from gridfs.errors import NoFile
+from pymongo import IndexModel
+
+from mailroom.domain.emails.model import Attachment, Body
+from mailroom.domain.ids import EmailId
+from mailroom.storage.database import Db, Document, Session, guarded
+
+COLLECTION: Final = "bodies"
+INDEXES: Final[Sequence[IndexModel]] = ()
+# MongoDB takes 16 MB a document and 16 MB a transaction's entry; a group of mails shares one.
+INLINE_BYTES: Final = 256 * 1024
+_YOUNG: Final = timedelta(hours=1)
+
+
+@guarded
+def put_aside(db: Db, email_id: EmailId, body: Body) -> Document:
+    """Write what is too large for a document into GridFS. Returns the document for `add_many`."""
+    document: Document = {"_id": email_id, "headers": [list(header) for header in body.headers.items()], "files": {}}
+    large = body.size > INLINE_BYTES
+    for name in ("text", "html"):
+        text = getattr(body, name)
+        if large and len(text) > INLINE_BYTES // 4:
+            document["files"][name] = _put(db, email_id, text.encode())
+        else:
+            document[name] = text
+    document["attachments"] = [_attachment(db, email_id, one, large=large) for one in body.attachments]
+    return document
+
+
+def add_many(db: Db, documents: Sequence[Document], *, now: datetime, session: Session) -> None:
+    db.bodies.insert_many([{**doc, "created_at": now} for doc in documents], ordered=False, session=session)
+
+
+@guarded
+def get_many(db: Db, ids: Sequence[EmailId]) -> dict[EmailId, Body]:
+    """The bodies that are still kept whole."""
+    found = {}
+    for doc in db.bodies.find({"_id": {"$in": list(ids)}}):
+        with contextlib.suppress(NoFile):
+            found[EmailId(doc["_id"])] = _body(db, doc)
+    return found
+
+
+@guarded
+def sweep(db: Db, *, now: datetime, limit: int) -> int:
+    """Remove files that no body names: of a request that failed half-way, or of a body whose time is over."""
+    files = db["bodies.files"].find({"uploadDate": {"$lt": now - _YOUNG}}, {"metadata": 1}).sort("uploadDate", 1)
+    by_email: dict[str, list[ObjectId]] = {}
+    for doc in files.limit(limit):
+        by_email.setdefault(doc["metadata"]["email"], []).append(doc["_id"])
+    kept = {doc["_id"] for doc in db.bodies.find({"_id": {"$in": list(by_email)}}, {"_id": 1})}
+    unnamed = [file for email, ids in by_email.items() if email not in kept for file in ids]
+    for file in unnamed:
+        _bucket(db).delete(file)
+    return len(unnamed)
+
+
+def _attachment(db: Db, email_id: EmailId, one: Attachment, *, large: bool) -> Document:
+    told: Document = {"filename": one.filename, "content_type": one.content_type, "content_id": one.content_id}
+    if large:
+        return {**told, "file": _put(db, email_id, one.content)}
+    return {**told, "content": one.content}
+
+
+def _put(db: Db, email_id: EmailId, content: bytes) -> ObjectId:
+    return _bucket(db).upload_from_stream(email_id, content, metadata={"email": email_id})
+
+
+def _body(db: Db, doc: Mapping[str, Any]) -> Body:
+    written = {name: doc[name] if name in doc else _read(db, doc["files"][name]).decode() for name in ("text", "html")}
+    attachments = [
+        Attachment(
+            one["filename"],
+            one["content_type"],
+            bytes(one["content"]) if "content" in one else _read(db, one["file"]),
+            one["content_id"],
+        )
+        for one in doc["attachments"]
+    ]
+    return Body(written["text"], written["html"], dict(map(tuple, doc["headers"])), attachments)
+
+
+def _read(db: Db, file: ObjectId) -> bytes:
+    content: bytes = _bucket(db).open_download_stream(file).read()
+    return content
+
+
+def _bucket(db: Db) -> GridFSBucket:
+    return GridFSBucket(db, bucket_name=COLLECTION)

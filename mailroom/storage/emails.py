@@ -1,0 +1,143 @@
+"""Collection `emails`: one document a single mail, without what it says (collection `bodies`).
+
+    _id             email id; made from owner and key where an Idempotency-Key was given
+    owner           id of the token that handed it over
+    request_digest  of the request, where a key was given
+    sender, reply_to, subject, tags, metadata, priority
+    to, cc, bcc     mailboxes as they are written
+    recipients      their folded addresses, for searching
+    size            bytes of its body
+    send_at         not before; absent for at once
+    created_at      when it was accepted; it is kept for the retention time from then on
+
+Inserted by the API in the transaction that also inserts the body, the messages and the dispatch; never changed.
+
+Indexes: `created_at` for the list, and for the retention; `recipients` and `tags` with it, to search.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from pymongo import DESCENDING, IndexModel
+from pymongo.errors import BulkWriteError
+
+from mailroom.domain.addresses import fold, parse_mailbox
+from mailroom.domain.emails.model import Addressee, Body, Email, Place, Priority
+from mailroom.domain.errors import EmailNotFound
+from mailroom.domain.ids import EmailId
+from mailroom.storage.database import AlreadyThere, Db, Document, Session, drop_unset, guarded
+
+COLLECTION: Final = "emails"
+_DUPLICATE_KEY: Final = 11000
+_NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
+INDEXES: Final[Sequence[IndexModel]] = (
+    IndexModel(_NEWEST),
+    IndexModel([("recipients", 1), *_NEWEST]),
+    IndexModel([("tags", 1), *_NEWEST]),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewEmail:
+    """A mail as it is handed in. `digest` is of the request; '' where it has no Idempotency-Key."""
+
+    id: EmailId
+    owner: str
+    digest: str
+    email: Email
+
+
+def digests(db: Db, ids: Sequence[EmailId], *, session: Session) -> dict[EmailId, str]:
+    """The request digests of those of the mails that are stored."""
+    found = db.emails.find({"_id": {"$in": list(ids)}}, {"request_digest": 1}, session=session)
+    return {EmailId(doc["_id"]): doc.get("request_digest", "") for doc in found}
+
+
+def add_many(db: Db, new: Sequence[NewEmail], *, now: datetime, session: Session) -> None:
+    """Raises AlreadyThere."""
+    try:
+        db.emails.insert_many([_document(one, now) for one in new], ordered=False, session=session)
+    except BulkWriteError as error:
+        if any(failure["code"] != _DUPLICATE_KEY for failure in error.details["writeErrors"]):
+            raise
+        raise AlreadyThere from None
+
+
+@guarded
+def get(db: Db, email_id: EmailId) -> Mapping[str, Any]:
+    """The whole document. Raises EmailNotFound."""
+    doc = db.emails.find_one({"_id": email_id})
+    if doc is None:
+        raise EmailNotFound(email_id)
+    return doc
+
+
+@guarded
+def get_many(db: Db, ids: Sequence[EmailId]) -> dict[EmailId, Mapping[str, Any]]:
+    return {EmailId(doc["_id"]): doc for doc in db.emails.find({"_id": {"$in": list(ids)}})}
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is looked for; None is anything. `since` is included, `until` is not."""
+
+    recipient: str | None = None
+    tag: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@guarded
+def page(db: Db, search: Search, *, before: tuple[datetime, str] | None, limit: int) -> list[Mapping[str, Any]]:
+    """Newest first. `before` is the last row of the page before."""
+    query: Document = {}
+    if search.recipient:
+        query["recipients"] = fold(search.recipient)
+    if search.tag:
+        query["tags"] = search.tag
+    times = drop_unset({"$gte": search.since, "$lt": search.until})
+    if times:
+        query["created_at"] = times
+    if before:
+        at, id_ = before
+        query["$or"] = [{"created_at": {"$lt": at}}, {"created_at": at, "_id": {"$lt": id_}}]
+    return list(db.emails.find(query).sort(_NEWEST).limit(limit))
+
+
+def as_email(doc: Mapping[str, Any], body: Body) -> Email:
+    """A stored mail as it is to be sent."""
+    return Email(
+        sender=doc["sender"],
+        reply_to=doc["reply_to"],
+        addressees=[Addressee(parse_mailbox(text), place) for place in Place for text in doc[place]],
+        subject=doc["subject"],
+        body=body,
+        tags=tuple(doc["tags"]),
+        metadata=doc["metadata"],
+        priority=Priority(doc["priority"]),
+        send_at=doc.get("send_at"),
+    )
+
+
+def _document(new: NewEmail, now: datetime) -> Document:
+    email = new.email
+    return drop_unset(
+        {
+            "_id": new.id,
+            "owner": new.owner,
+            "request_digest": new.digest or None,
+            "sender": email.sender,
+            "reply_to": email.reply_to,
+            "subject": email.subject,
+            **{place: [str(mailbox) for mailbox in email.at(place)] for place in Place},
+            "recipients": [fold(one.mailbox.address) for one in email.addressees],
+            "tags": list(email.tags),
+            "metadata": dict(email.metadata),
+            "priority": email.priority,
+            "size": email.body.size,
+            "send_at": email.send_at,
+            "created_at": now,
+        }
+    )

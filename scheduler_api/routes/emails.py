@@ -1,0 +1,110 @@
+"""`/v1/emails`: single mails handed in, one or many at once, looked at, searched and cancelled."""
+
+from typing import Any
+
+from flask import request, url_for
+from flask_smorest import Blueprint
+from marshmallow import ValidationError
+
+from mailroom.domain.emails.checking import EmailDraft
+from mailroom.domain.errors import Fault, InvalidInput, MailroomError
+from mailroom.domain.ids import EmailId
+from mailroom.domain.messages import MessageState
+from mailroom.services import emailing
+from mailroom.services.emailing import Search
+from scheduler_api import paging
+from scheduler_api.auth import front, principal, requires
+from scheduler_api.problems import faults_of, problem_body
+from scheduler_api.schemas import emails as schemas
+
+_KEY = {"in": "header", "name": "Idempotency-Key", "schema": {"type": "string", "maxLength": 255}}
+blueprint = Blueprint("emails", __name__, url_prefix="/v1/emails", description="Single mails, each sent once.")
+
+
+@blueprint.post("")
+@blueprint.doc(parameters=[_KEY])
+@requires("mail")
+@blueprint.arguments(schemas.EmailIn)
+@blueprint.response(202, schemas.TakenOut)
+def create(fields: dict[str, Any]) -> Any:
+    """Hand in a mail. It is stored for good when this answers; with an Idempotency-Key the same request again answers
+    with the same mail."""
+    key = request.headers.get("Idempotency-Key")
+    taken = front().outbox.hand_in(schemas.draft(fields), owner=principal().id, key=key)
+    location = url_for("emails.show", email_id=taken.id)
+    return {"id": taken.id, "status": MessageState.QUEUED}, 202, {"Location": location}
+
+
+@blueprint.post("/batch")
+@blueprint.doc(parameters=[_KEY])
+@requires("mail")
+@blueprint.arguments(schemas.BatchIn)
+@blueprint.response(200, schemas.BatchOut)
+def create_many(fields: dict[str, Any]) -> Any:
+    """Hand in up to 1,000 mails, answered one by one and in turn. An Idempotency-Key of the whole request holds for
+    each of them by its place; one of its own goes before that."""
+    whole = request.headers.get("Idempotency-Key")
+    read: list[tuple[EmailDraft, str | None] | InvalidInput] = []
+    for index, raw in enumerate(fields["emails"]):
+        try:
+            loaded = schemas.KeyedEmailIn().load(raw)
+        except ValidationError as error:
+            read.append(InvalidInput(*faults_of(error.messages)))
+            continue
+        key = loaded.pop("idempotency_key", f"{whole}#{index}" if whole else None)
+        read.append((schemas.draft(loaded), key))
+    taken = iter(
+        front().outbox.hand_in_many([one for one in read if not isinstance(one, InvalidInput)], owner=principal().id)
+    )
+    return {"items": [_answer(one if isinstance(one, InvalidInput) else next(taken)) for one in read]}
+
+
+def _answer(of: "emailing.Taken | Exception") -> dict[str, Any]:
+    if isinstance(of, MailroomError):
+        body = problem_body(of)
+        return {"code": body["status"], "problem": body}
+    if isinstance(of, Exception):
+        raise of
+    return {"code": 202, "id": of.id, "status": MessageState.QUEUED}
+
+
+@blueprint.get("")
+@requires("read")
+@blueprint.arguments(schemas.EmailQuery, location="query")
+@blueprint.response(200, schemas.EmailPage)
+def index(query: dict[str, Any]) -> Any:
+    """Mails, newest first: all, or those to a recipient, with a tag, of a time, or with a recipient in a state."""
+    before, limit = paging.decode_time_and_id(query.get("cursor")), query["limit"]
+    search = Search(**{name: query.get(name) for name in ("recipient", "tag", "since", "until")})
+    if "status" in query:
+        if search != Search():
+            raise InvalidInput(Fault("status", "cannot be asked for together with something else"))
+        shown, last = emailing.page_in_state(front().db, MessageState(query["status"]), before=before, limit=limit)
+    else:
+        shown = emailing.page(front().db, search, before=before, limit=limit)
+        last = (shown[-1].email["created_at"], shown[-1].email["_id"]) if len(shown) == limit else None
+    return {"items": [schemas.email(one) for one in shown], "next_cursor": paging.encode(*last) if last else None}
+
+
+@blueprint.get("/<email_id>")
+@requires("read")
+@blueprint.response(200, schemas.EmailOut)
+def show(email_id: str) -> Any:
+    """One mail: its state, and that of each recipient."""
+    return schemas.email(emailing.get(front().db, EmailId(email_id)))
+
+
+@blueprint.get("/<email_id>/events")
+@requires("read")
+@blueprint.response(200, schemas.Events)
+def events(email_id: str) -> Any:
+    """Everything that happened to a mail, in order: each step of its calls, each event that the provider told."""
+    return {"items": [schemas.step(told) for told in emailing.events_of(front().db, EmailId(email_id))]}
+
+
+@blueprint.post("/<email_id>/cancel")
+@requires("mail")
+@blueprint.response(200, schemas.EmailOut)
+def cancel(email_id: str) -> Any:
+    """Do not send it. 409 where it was sent, or its call is under way: then it is at least not tried again."""
+    return schemas.email(emailing.cancel(front().db, EmailId(email_id)))

@@ -1,0 +1,201 @@
+"""Single mails in JSON: what is asked for (loads into a draft's fields) and what is shown."""
+
+from datetime import datetime
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from mailroom.domain.emails.checking import EmailDraft
+from mailroom.domain.emails.model import Priority
+from mailroom.domain.limits import (
+    MAX_ATTACHMENTS,
+    MAX_IDEMPOTENCY_KEY,
+    MAX_MAIL_RECIPIENTS,
+    MAX_MAILS,
+    MAX_METADATA,
+    MAX_TAG,
+    MAX_TAGS,
+)
+from mailroom.domain.messages import MessageState
+from mailroom.services.emailing import Shown
+from mailroom.services.stories import Step
+from scheduler_api.schemas.runs import StepOut
+from scheduler_api.schemas.schedules import ListQuery, MomentField
+
+_MAILBOXES = {"description": 'list of "Bo <bo@example.org>" or bare addresses'}
+_INSTANT = {"type": "string", "description": "ISO 8601 with an offset; at once where it is past or left out"}
+
+
+class Texts(fields.Field[dict[str, str]]):
+    """An object whose values are all strings."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> dict[str, str]:
+        if not isinstance(value, dict):
+            raise ValidationError("Not an object.")
+        wrong = {name: ["Not a valid string."] for name, text in value.items() if not isinstance(text, str)}
+        if wrong:
+            raise ValidationError(wrong)
+        return value
+
+
+class Values(fields.Field[dict[str, Any]]):
+    """An object whose values are text, numbers or null."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValidationError("Not an object.")
+        plain = str | int | float | None
+        wrong = {name: ["Neither text nor number."] for name, one in value.items() if not isinstance(one, plain)}
+        if wrong:
+            raise ValidationError(wrong)
+        return value
+
+
+class AttachmentIn(Schema):
+    filename = fields.String(required=True)
+    content_type = fields.String()
+    content = fields.String(required=True, metadata={"description": "base64"})
+    content_id = fields.String(metadata={"description": "shown in the HTML as cid:..., not beside it"})
+
+
+def _mailboxes(**more: Any) -> fields.List[str]:
+    few = validate.Length(max=MAX_MAIL_RECIPIENTS)
+    return fields.List(fields.String(validate=validate.Length(max=500)), validate=few, metadata=_MAILBOXES, **more)
+
+
+class EmailIn(Schema):
+    sender = fields.String(required=True, data_key="from", validate=validate.Length(max=500))
+    reply_to = fields.String(validate=validate.Length(max=500))
+    to = _mailboxes(required=True)
+    cc = _mailboxes()
+    bcc = _mailboxes()
+    subject = fields.String()
+    text = fields.String()
+    html = fields.String()
+    headers = Texts(metadata={"type": "object", "description": "further headers, name to value"})
+    attachments = fields.List(fields.Nested(AttachmentIn), validate=validate.Length(max=MAX_ATTACHMENTS))
+    variables = Values(
+        metadata={"type": "object", "description": "with it, subject, text and html are templates: {{ name }}"}
+    )
+    tags = fields.List(
+        fields.String(validate=validate.Length(min=1, max=MAX_TAG)), validate=validate.Length(max=MAX_TAGS)
+    )
+    metadata = Texts(metadata={"type": "object", "description": f"your own, at most {MAX_METADATA} entries; not sent"})
+    priority = fields.String(validate=validate.OneOf(list(Priority)))
+    send_at = MomentField(allow_none=True, metadata=_INSTANT)
+
+
+class KeyedEmailIn(EmailIn):
+    idempotency_key = fields.String(validate=validate.Length(min=1, max=MAX_IDEMPOTENCY_KEY))
+
+
+class BatchIn(Schema):
+    """Each mail is looked at by itself, so that a wrong one concerns no other."""
+
+    emails = fields.List(
+        fields.Raw(metadata={"type": "object", "description": "as for POST /v1/emails, with an idempotency_key"}),
+        required=True,
+        validate=validate.Length(min=1, max=MAX_MAILS),
+    )
+
+
+class TakenOut(Schema):
+    id = fields.String()
+    status = fields.String()
+
+
+class BatchOut(Schema):
+    items = fields.List(fields.Dict(), metadata={"description": "for each mail in turn: code, and id or a problem"})
+
+
+class RecipientOut(Schema):
+    address = fields.String()
+    name = fields.String()
+    place = fields.String()
+    status = fields.String()
+    code = fields.Integer(allow_none=True)
+    reason = fields.String(allow_none=True)
+    tries = fields.Integer(allow_none=True)
+    message_id = fields.String()
+    sent_at = fields.String(allow_none=True)
+    delivered_at = fields.String(allow_none=True)
+    bounced_at = fields.String(allow_none=True)
+    first_opened_at = fields.String(allow_none=True)
+    opens = fields.Integer()
+    clicks = fields.Integer()
+
+
+class EmailOut(TakenOut):
+    sender = fields.String(data_key="from")
+    reply_to = fields.String()
+    to = fields.List(fields.String())
+    cc = fields.List(fields.String())
+    bcc = fields.List(fields.String())
+    subject = fields.String()
+    tags = fields.List(fields.String())
+    metadata = fields.Dict()
+    priority = fields.String()
+    size = fields.Integer()
+    send_at = fields.String(allow_none=True)
+    created_at = fields.String()
+    recipients = fields.List(fields.Nested(RecipientOut))
+
+
+class EmailPage(Schema):
+    items = fields.List(fields.Nested(EmailOut))
+    next_cursor = fields.String(allow_none=True)
+
+
+class Events(Schema):
+    items = fields.List(fields.Nested(StepOut))
+
+
+class EmailQuery(ListQuery):
+    recipient = fields.String(validate=validate.Length(max=320))
+    tag = fields.String(validate=validate.Length(max=MAX_TAG))
+    status = fields.String(validate=validate.OneOf(list(MessageState)))
+    since = MomentField(metadata=_INSTANT)
+    until = MomentField(metadata=_INSTANT)
+
+
+def draft(loaded: dict[str, Any]) -> EmailDraft:
+    return EmailDraft(**{name: value for name, value in loaded.items() if value is not None})
+
+
+def email(shown: Shown) -> dict[str, Any]:
+    doc = shown.email
+    plain = ("sender", "reply_to", "to", "cc", "bcc", "subject", "tags", "metadata", "priority", "size")
+    return {
+        "id": doc["_id"],
+        "status": shown.state,
+        **{name: doc[name] for name in plain},
+        "send_at": _iso(doc.get("send_at")),
+        "created_at": _iso(doc["created_at"]),
+        "recipients": [
+            _recipient(message) | {"tries": shown.tries.get(message["_id"])} for message in shown.recipients
+        ],
+    }
+
+
+def step(told: Step) -> dict[str, Any]:
+    return {"at": _iso(told.at), "what": told.what, "dispatch_id": told.dispatch, "details": dict(told.details)}
+
+
+def _recipient(message: Any) -> dict[str, Any]:
+    times = ("sent_at", "delivered_at", "bounced_at", "first_opened_at")
+    return {
+        "address": message["address"],
+        "name": message["name"],
+        "place": message["place"],
+        "status": message["state"],
+        "code": message.get("code"),
+        "reason": message.get("reason"),
+        "message_id": message["_id"],
+        **{name: _iso(message.get(name)) for name in times},
+        "opens": message.get("opens", 0),
+        "clicks": message.get("clicks", 0),
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
