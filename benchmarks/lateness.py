@@ -122,7 +122,7 @@ def _cpu_s(pid: int) -> float:
 
 def _stages(system: System, due_at: datetime) -> dict[str, list[float]]:
     """When each stage was through for half, for 99 of 100 and for all of what was due, from the due instant on."""
-    lanes = system.db.lanes.find({}, {"taken_at": 1})
+    lanes = system.db.lanes.find({"_id": {"$regex": "^schedule/"}}, {"taken_at": 1})
     runs = list(system.db.runs.find({}, {"created_at": 1, "planned_at": 1}))
     calls = list(system.db.dispatches.find({}, {"claimed_at": 1, "accepted.at": 1}))
     stages = {

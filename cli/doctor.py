@@ -111,7 +111,7 @@ _CHECKS = {
 
 def _after_restore(back: Back) -> None:
     with console.status("replaying the fences"):
-        done = memory.after_restore(back.db, back.mirror)
+        done = memory.after_restore(back.db, back.mirror, back.adapter)
     if done is None:
         console.print("MongoDB is not an older copy: there is nothing to put right.")
         return

@@ -7,7 +7,7 @@ import structlog
 
 from mailroom.assembly import Back
 from mailroom.services import memory
-from mailroom.services.memory import Hold
+from mailroom.services.memory import Hold, Sound
 
 log = structlog.get_logger()
 _CHECK_S: Final = 1.0
@@ -20,6 +20,7 @@ class Holding:
         self._check_at = self._said_at = 0.0
         self._held = False
         self.mark = 0  # how far MongoDB had come when it was last looked at
+        self.remembers = False  # whether it keeps what fences knew when it was put right
 
     def look_anew(self) -> None:
         """Something was away, or contradicts itself: the next look is not put off."""
@@ -36,7 +37,8 @@ class Holding:
         elif self._held:
             log.info("mongodb_is_put_right")
         self._held = isinstance(found, Hold)
-        self.mark = found if isinstance(found, int) else self.mark
+        if isinstance(found, Sound):
+            self.mark, self.remembers = found.mark, found.remembers
         return self._held
 
     def _say(self, found: Hold) -> None:

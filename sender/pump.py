@@ -19,7 +19,7 @@ from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
 from mailroom.domain.ids import MAIL_LANES, Lane, Token, mail_lanes, schedule_lane
 from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.providers.base import Request
-from mailroom.services import claiming, planning
+from mailroom.services import claiming, memory, planning
 from mailroom.services.claiming import Waiting
 from mailroom.services.preparing import Preparing
 from mailroom.services.recording import Result
@@ -274,6 +274,8 @@ class Pump:
         if not claimed:
             return {}
         try:
+            if self._holding.remembers:
+                memory.remind(self._back.db, self._back.fences, claimed)
             prepared = self._preparing.build(claimed)
         except BaseException as error:
             why = Refused(Refusal.NOT_CALLED, f"not prepared: {type(error).__name__}: {error}")

@@ -7,6 +7,7 @@ is not the one under which the lane was entered, 'no fence' means *forgotten*, a
 
 import contextlib
 import secrets
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,8 @@ KEPT_FOR: Final = timedelta(days=90)
 _TTL_MS: Final = int(KEPT_FOR.total_seconds() * 1000)
 _CALL_S: Final = 3.0
 _MARK: Final = "mailroom:memory"
-_HEAD: Final = 4  # answers that tell the identity
+MARKED_AT: Final = "mailroom:memory:at"
+_HEAD: Final = 5  # answers that tell the identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Verdict:
     """What the fence says to one claimed dispatch: exactly one of these is meant.
 
     `go`: call. `accepted`: it was before, (attempt, provider's id). `stale`: a higher token was seen. `split`: it was
-    refused before, and is to be halved. Otherwise it is in doubt.
+    refused before, and goes on in parts. Otherwise it is in doubt.
     """
 
     go: bool = False
@@ -50,8 +52,8 @@ class Fences:
         self._redis: Redis = Redis.from_url(
             url, socket_timeout=_CALL_S, socket_connect_timeout=_CALL_S, decode_responses=True, health_check_interval=15
         )
-        self._enter, self._cross, self._close, self._release = (
-            self._redis.register_script(_source(name)) for name in ("enter", "cross", "close", "release")
+        self._enter, self._cross, self._close, self._release, self._remind = (
+            self._redis.register_script(_source(name)) for name in ("enter", "cross", "close", "release", "remind")
         )
 
     def memory(self) -> str:
@@ -103,11 +105,23 @@ class Fences:
 
     def release(self, refused: Sequence[Claimed]) -> None:
         """Release fences whose calls are known not to have been accepted; each bound to its own claim."""
-        self._for_each_lane(self._release, [(c, [FenceState.RELEASED, *_bound_to(c)]) for c in refused])
+        self._for_each_lane(self._release, [(c, [FenceState.RELEASED, *_bound_to(c), ""]) for c in refused])
 
-    def split(self, refused: Sequence[Claimed]) -> None:
-        """These were refused for sure and are never called again: their halves are. Each bound to its own claim."""
-        self._for_each_lane(self._release, [(c, [FenceState.SPLIT, *_bound_to(c)]) for c in refused])
+    def split(self, refused: Sequence[tuple[Claimed, int]]) -> list[int]:
+        """These were refused for sure and are never called again: their parts are, of at most so many messages. Each
+        bound to its own claim. Returns for each how many that is: where it was split before, what was said then."""
+        said = [(c, [FenceState.SPLIT, *_bound_to(c), most]) for c, most in refused]
+        words = self._for_each_lane(self._release, said)
+        earlier = [word.partition(":")[2] for word in words]
+        return [int(size) if size else most for size, (_, most) in zip(earlier, refused, strict=True)]
+
+    def remind(self, known: Sequence[tuple[Claimed, Fence]]) -> None:
+        """Tell Redis what it knew of these before it lost its memory; what it knows now stays."""
+        said: list[tuple[Claimed, list[Any]]] = []
+        for claimed, fence in known:
+            at = int(fence.crossed_at.timestamp() * 1000) if fence.crossed_at else ""
+            said.append((claimed, [fence.state, fence.claim_id, fence.attempt, fence.digest, fence.provider_id, at]))
+        self._for_each_lane(self._remind, said)
 
     def read(self, dispatches: Sequence[tuple[Lane, DispatchId]]) -> tuple[dict[DispatchId, Fence], str]:
         """The fences as they stand, and Redis' identity at that very moment."""
@@ -159,16 +173,17 @@ def _bound_to(claimed: Claimed) -> list[Any]:
 
 
 def _ask_identity(pipe: Any) -> None:
-    """Four answers at the head of a transaction. The mark is ours: a Redis that was emptied while it ran keeps its run
+    """Five answers at the head of a transaction. The mark is ours: a Redis that was emptied while it ran keeps its run
     id, but has lost the mark, and whoever asks first sets another one."""
     pipe.set(_MARK, secrets.token_hex(8), nx=True)
+    pipe.set(MARKED_AT, int(time.time() * 1000), nx=True)
     pipe.get(_MARK)
     pipe.info("server")
     pipe.info("replication")
 
 
 def _identity(answers: Sequence[Any]) -> str:
-    _, mark, server, replication = answers[:_HEAD]
+    _, _, mark, server, replication = answers[:_HEAD]
     return f"{server['run_id']}:{replication.get('master_replid', '')}:{mark}"
 
 
@@ -192,6 +207,7 @@ def fence_of(found: Mapping[str, str]) -> Fence:
         claim_id=ClaimId(found["claim"]),
         digest=found["digest"],
         provider_id=found.get("provider_id", ""),
+        crossed_at=datetime.fromtimestamp(int(found["at"]) / 1000, UTC) if found.get("at") else None,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from redis import Redis
 
-from mailroom.coordination.fences import KEPT_FOR, fence_of, redis_answers
+from mailroom.coordination.fences import KEPT_FOR, MARKED_AT, fence_of, redis_answers
 from mailroom.domain.dispatches import Fence
 from mailroom.domain.ids import DispatchId
 
@@ -67,6 +67,12 @@ class Mirror:
                 (DispatchId(key.partition(":fence:")[2]), fence_of(fields))
                 for key, fields in zip(keys, found, strict=True)
             ]
+
+    def memory_since(self) -> datetime | None:
+        """Since when Redis has forgotten nothing, by a sender's clock; None where nobody has told yet."""
+        with redis_answers():
+            at_ms: Any = self._redis.get(MARKED_AT)
+        return _time(at_ms) if at_ms else None
 
     def highest_token(self) -> int:
         """The highest token that any lane has seen; 0 if none has."""

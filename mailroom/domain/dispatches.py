@@ -128,6 +128,7 @@ class Fence:
     claim_id: ClaimId | None = None
     digest: str = ""
     provider_id: str = ""
+    crossed_at: datetime | None = None  # the time of the claim that crossed it, where that is known
 
 
 class Finding(StrEnum):

@@ -13,6 +13,7 @@ class Refusal(StrEnum):
     TEMPORARY = "temporary"
     PERMANENT = "permanent"
     RECIPIENT = "recipient"  # one of its recipients is refused: halves of it may do better
+    TOO_MANY = "too_many"  # more recipients than this provider takes in a call: it goes on in parts, no try is used up
     ACCOUNT = "account"  # quota, key, domain: the lane waits, a person is told, no try is used up
 
 
@@ -30,6 +31,7 @@ class Refused:
     reason: str
     code: int | None = None
     retry_after: timedelta | None = None
+    at_most: int | None = None  # with TOO_MANY: recipients that the provider takes in a call
 
 
 @dataclass(frozen=True, slots=True)

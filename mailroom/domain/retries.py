@@ -34,8 +34,10 @@ class TryAgain:
 
 
 @dataclass(frozen=True, slots=True)
-class Halve:
-    """Send it as two halves: all but the refused recipient can still go out."""
+class Divide:
+    """Send it in parts of at most so many messages: all but a refused recipient can still go out."""
+
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class GiveUp:
 
 def after_refusal(
     refused: Refused, *, attempt: int, tries: int, messages: int, delays: Sequence[timedelta], now: datetime
-) -> TryAgain | Halve | GiveUp:
+) -> TryAgain | Divide | GiveUp:
     """`tries` counts the tries used up before this one; `delays[n]` is the pause after the (n+1)th. With two delays
     there are three tries. `attempt` counts every claim, from 1."""
     match refused.kind:
@@ -56,8 +58,10 @@ def after_refusal(
             wait = min(refused.retry_after or ACCOUNT_WAIT, MAX_ACCOUNT_WAIT)
             return TryAgain(now + wait, uses_a_try=False)
         case Refusal.RECIPIENT if messages > 1:
-            return Halve()
-        case Refusal.PERMANENT | Refusal.RECIPIENT:
+            return Divide(-(-messages // 2))
+        case Refusal.TOO_MANY if refused.at_most and messages > refused.at_most:
+            return Divide(refused.at_most)
+        case Refusal.PERMANENT | Refusal.RECIPIENT | Refusal.TOO_MANY:
             return GiveUp()
         case Refusal.TEMPORARY:
             if tries >= len(delays):

@@ -5,21 +5,28 @@ what was written since is forgotten: dispatches that went out stand as waiting. 
 instants in between must be planned again, not decided by the misfire rule, and tokens must go on growing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 
+from mailroom.coordination.fences import KEPT_FOR, Fences
 from mailroom.coordination.mirror import Mark, Mirror
-from mailroom.domain.dispatches import FenceState
+from mailroom.domain.dispatches import Claimed, Fence, FenceState
+from mailroom.domain.ids import ClaimId, DispatchId
+from mailroom.providers.base import Adapter
 from mailroom.services.recording import tell_left_over
-from mailroom.storage import cluster, dispatch_outcomes
-from mailroom.storage.database import Db
+from mailroom.storage import cluster, dispatch_outcomes, dispatches, remembered
+from mailroom.storage.database import Db, server_now
 
 log = structlog.get_logger()
 _EPOCH_BITS: Final = 40
 # What was due after the last mark may have been decided still: it is planned as on time rather than dropped.
+_A_STEP: Final = 1_000
+_AROUND: Final = timedelta(minutes=5)  # marks are MongoDB's time, the log's are the provider's
+_NO_MARK: Final = timedelta(days=1)  # back from the loss, where the copy is older than any mark
 _AFTER_THE_LAST_MARK: Final = timedelta(seconds=30)
 
 
@@ -44,14 +51,49 @@ def look(db: Db, mirror: Mirror) -> Hold | int:
     return number
 
 
-def check(db: Db, mirror: Mirror) -> Hold | int:
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """MongoDB is no older copy, and has come to this mark. `remembers`: it was one once, and keeps what fences knew."""
+
+    mark: int
+    remembers: bool
+
+
+def check(db: Db, mirror: Mirror) -> Hold | Sound:
     """A Hold if MongoDB is an older copy; else its mark, raised and mirrored. Raises Unavailable."""
     found = look(db, mirror)
     if isinstance(found, Hold):
         return found
-    raised, now = cluster.raise_mark(db)
+    raised, now, remembers = cluster.raise_mark(db)
     mirror.raise_to(Mark(raised, now))
-    return raised
+    return Sound(raised, remembers)
+
+
+def remind(db: Db, fences: Fences, claimed: Sequence[Claimed]) -> None:
+    """Before the fences of these are crossed: let Redis know what it knew of them when MongoDB was put right, should it
+    have lost its memory since. Raises Unavailable: none may be called."""
+    known = remembered.among(db, [one.id for one in claimed])
+    if known:
+        fences.remind([(one, known[one.id]) for one in claimed if one.id in known])
+
+
+def _remember_from_log(db: Db, adapter: Adapter, since: datetime) -> None:
+    """Keep what the provider's log shows as accepted, and this database does not: each is in doubt before it is called
+    again, and then looked up for good."""
+    found = sorted({id_ for id_, _ in adapter.accepted_since(adapter.account, since)})
+    log.warning("redis_had_forgotten_too", since=since, accepted_since=len(found))
+    for start in range(0, len(found), _A_STEP):
+        some = found[start : start + _A_STEP]
+        known = dispatches.accepted_among(db, some)
+        made = [(id_, Fence(FenceState.DONE, claim_id=ClaimId(""))) for id_ in some if id_ not in known]
+        remembered.keep(db, made, now=server_now(db), kept_for=KEPT_FOR)
+
+
+def _remember(db: Db, some: Sequence[tuple[DispatchId, Fence]]) -> None:
+    """Keep what fences know of attempts that this database does not."""
+    attempts = dispatches.attempts_of(db, [id_ for id_, _ in some])
+    newer = [(id_, fence) for id_, fence in some if fence.attempt > attempts.get(id_, 0)]
+    remembered.keep(db, newer, now=server_now(db), kept_for=KEPT_FOR)
 
 
 def say_held(db: Db) -> None:
@@ -71,26 +113,31 @@ class Restored:
     )
 
 
-def after_restore(db: Db, mirror: Mirror) -> Restored | None:
+def after_restore(db: Db, mirror: Mirror, adapter: Adapter) -> Restored | None:
     """Put a restored MongoDB right and end the hold; None if it is not an older copy. May be repeated.
 
-    Replays the fences, raises the tokens' epoch above all that was ever seen, and has the forgotten instants planned.
-    Raises Unavailable; then the hold stands.
+    Replays the fences, keeps what they know beyond that, raises the tokens' epoch above all that was ever seen, and has
+    the forgotten instants planned. Where Redis lost its memory after the copy was made, the provider's log says what it
+    accepted since. Raises Unavailable; then the hold stands.
     """
     hold, mirrored = look(db, mirror), mirror.read()
     if not isinstance(hold, Hold) or mirrored is None:
         return None
+    began = mirror.memory_since()
+    if hold.copied_at is None or began is None or began >= hold.copied_at:
+        _remember_from_log(db, adapter, (hold.copied_at or hold.lost_at - _NO_MARK) - _AROUND)
     fences = accepted = missing = 0
     for some in mirror.fences():
         done = [(id_, fence) for id_, fence in some if fence.state is FenceState.DONE]
         changed, known = dispatch_outcomes.replay_accepted(db, done)
         fences, accepted, missing = fences + len(some), accepted + changed, missing + len(done) - known
+        _remember(db, some)
     while tell_left_over(db):
         pass
     cluster.raise_epoch(db, mirror.highest_token() >> _EPOCH_BITS)
     since = hold.copied_at or datetime.min.replace(tzinfo=hold.lost_at.tzinfo)
     cluster.set_replay(db, since, hold.lost_at + _AFTER_THE_LAST_MARK)
-    cluster.raise_mark(db, mirrored.number)
+    cluster.raise_mark(db, mirrored.number, remembers=True)
     cluster.note_held(db, False)
     log.info("mongodb_put_right", fences=fences, accepted=accepted, unknown_to_copy=missing)
     return Restored(hold, fences, accepted, missing)

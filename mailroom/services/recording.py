@@ -16,8 +16,8 @@ from mailroom.domain.errors import StaleToken, Unavailable
 from mailroom.domain.ids import DispatchId, Lane, RunId, Token, is_email
 from mailroom.domain.messages import Learnt
 from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
-from mailroom.domain.retries import Delays, GiveUp, Halve, TryAgain, after_refusal
-from mailroom.services.splitting import halve
+from mailroom.domain.retries import Delays, Divide, GiveUp, TryAgain, after_refusal
+from mailroom.services.splitting import Division, divide
 from mailroom.storage import dispatch_outcomes, dispatches, lanes, messages, runs
 from mailroom.storage.database import Db, Session, in_transaction
 from mailroom.storage.dispatch_outcomes import Return
@@ -126,10 +126,10 @@ def _record_refusals(
 ) -> dict[Lane, Token]:
     """Decisions: the fences go first, so that whoever takes over finds them so."""
     decided = [(c, refused, _after(c, refused, delays, now)) for c, refused in refusals]
-    halves = [(c, refused.reason) for c, refused, next_ in decided if isinstance(next_, Halve)]
-    rest = [each for each in decided if not isinstance(each[2], Halve)]
+    divisions = [(c, Division(c, refused.reason, n.most)) for c, refused, n in decided if isinstance(n, Divide)]
+    rest = [each for each in decided if not isinstance(each[2], Divide)]
     stale: dict[Lane, Token] = {}
-    _without_stale(halves, stale, lambda group: _halve(db, fences, group))
+    _without_stale(divisions, stale, lambda group: _divide(db, fences, [division for _, division in group]))
     fences.release([c for c, _, _ in rest])
     left = _without_stale(rest, stale, lambda group: _decide(db, group, now=now))
     _make_lanes_wait(db, left)
@@ -154,15 +154,15 @@ def _without_stale(
     return group
 
 
-def _halve(db: Db, fences: Fences, group: Sequence[tuple[Claimed, str]]) -> None:
-    tokens = {c.claim.lane: c.claim.token for c, _ in group}
-    halve(db, fences, group, tokens, by=group[0][0].claim.sender)
+def _divide(db: Db, fences: Fences, group: Sequence[Division]) -> None:
+    claims = [division.claimed.claim for division in group]
+    divide(db, fences, group, {claim.lane: claim.token for claim in claims}, by=claims[0].sender)
 
 
-Decided = tuple[Claimed, Refused, TryAgain | Halve | GiveUp]
+Decided = tuple[Claimed, Refused, TryAgain | Divide | GiveUp]
 
 
-def _after(claimed: Claimed, refused: Refused, delays: Delays, now: datetime) -> TryAgain | Halve | GiveUp:
+def _after(claimed: Claimed, refused: Refused, delays: Delays, now: datetime) -> TryAgain | Divide | GiveUp:
     return after_refusal(
         refused,
         attempt=claimed.attempt,

@@ -1,6 +1,7 @@
 """A dispatch becomes several: one mechanism for a refused address, a part accepted, a provider with smaller batches."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
 
@@ -14,27 +15,42 @@ from mailroom.storage.dispatch_splits import Part
 log = structlog.get_logger()
 
 
-def halve(
-    db: Db, fences: Fences, refused: Sequence[tuple[Claimed, str]], tokens: Mapping[Lane, Token], *, by: str
-) -> None:
-    """Replace each of these dispatches, refused for the sake of one of its recipients, by two halves.
+@dataclass(frozen=True, slots=True)
+class Division:
+    """A dispatch that is to go on in parts of at most so many messages, and why."""
 
-    The fence goes first: whoever finds the dispatch in `sending` afterwards, or in an older copy of MongoDB, halves it
-    in the same way, into the same children. Raises StaleToken, Unavailable.
+    claimed: Claimed
+    why: str
+    most: int
+
+
+def in_halves(claimed: Claimed, why: str) -> Division:
+    return Division(claimed, why, -(-claimed.messages // 2))
+
+
+def divide(db: Db, fences: Fences, divisions: Sequence[Division], tokens: Mapping[Lane, Token], *, by: str) -> None:
+    """Replace each of these dispatches, refused for the sake of one of its recipients or too large for the provider, by
+    its parts.
+
+    The fence goes first, and remembers how: whoever finds the dispatch in `sending` afterwards, or in an older copy of
+    MongoDB, divides it in the same way, into the same children. Raises StaleToken, Unavailable.
     """
-    if not refused:
+    if not divisions:
         return
-    fences.split([claimed for claimed, _ in refused])
+    sizes = fences.split([(one.claimed, one.most) for one in divisions])
     now = server_now(db)
-    addresses = messages.addresses_of(db, [claimed.id for claimed, _ in refused])
-    for claimed, why in refused:
-        ids = sorted(addresses[claimed.id])
-        middle = len(ids) // 2
-        parts = [Part(half, DispatchState.PENDING) for half in (ids[:middle], ids[middle:]) if half]
-        log.warning("dispatch_halved", dispatch_id=claimed.id, messages=len(ids), reason=why)
+    addresses = messages.addresses_of(db, [one.claimed.id for one in divisions])
+    for one, most in zip(divisions, sizes, strict=True):
+        claimed, ids = one.claimed, sorted(addresses[one.claimed.id])
+        pieces = [ids[start : start + most] for start in range(0, len(ids), most)]
+        parts = [Part(piece, DispatchState.PENDING) for piece in pieces]
+        log.warning("dispatch_divided", dispatch_id=claimed.id, messages=len(ids), parts=len(parts), reason=one.why)
 
-        def work(session: Session, claimed: Claimed = claimed, parts: Sequence[Part] = parts, why: str = why) -> None:
-            lanes.touch(db, {claimed.claim.lane: tokens[claimed.claim.lane]}, session)
-            dispatch_splits.split(db, claimed, DispatchState.SENDING, parts, by=by, why=why, now=now, session=session)
+        def work(session: Session, one: Division = one, parts: Sequence[Part] = parts) -> None:
+            lane = one.claimed.claim.lane
+            lanes.touch(db, {lane: tokens[lane]}, session)
+            dispatch_splits.split(
+                db, one.claimed, DispatchState.SENDING, parts, by=by, why=one.why, now=now, session=session
+            )
 
         in_transaction(db, work)

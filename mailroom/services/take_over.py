@@ -9,7 +9,7 @@ from mailroom.coordination.fences import Fences
 from mailroom.domain.dispatches import FAILS_AFTER_CRASHES, Acceptance, Claimed, Finding, judge_abandoned
 from mailroom.domain.ids import ClaimId, Lane, Token
 from mailroom.services.recording import finish_runs, record_accepted, tell_these
-from mailroom.services.splitting import halve
+from mailroom.services.splitting import Division, divide, in_halves
 from mailroom.storage import dispatch_outcomes, dispatches, lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatch_doubts import GIVES_UP
@@ -42,7 +42,7 @@ def take_over(
     accepted: list[tuple[Claimed, Acceptance]] = []
     returns: list[Return] = []
     failures: list[tuple[Claimed, str, int | None]] = []
-    halves: list[tuple[Claimed, str]] = []
+    divisions: list[Division] = []
     doubts: list[tuple[Claimed, str]] = []
     for dispatch in abandoned:
         fence = found[dispatch.id]
@@ -59,7 +59,7 @@ def take_over(
             case Finding.NOT_CALLED:
                 returns.append(Return(dispatch, now, "its sender went away before the call", crashed=True))
             case Finding.SPLIT:
-                halves.append((dispatch, "one of its recipients was refused"))
+                divisions.append(in_halves(dispatch, "one of its recipients was refused"))
             case Finding.IN_DOUBT:
                 doubts.append((dispatch, _why(unchanged)))
 
@@ -71,7 +71,7 @@ def take_over(
 
     record_accepted(db, fences, accepted, now=now)
     in_transaction(db, work)
-    halve(db, fences, halves, held, by=sender)
+    divide(db, fences, divisions, held, by=sender)
     tell_these(db, [dispatch.id for dispatch in abandoned])
     finish_runs(db, [dispatch.run_id for dispatch in abandoned], now=now)
     return len(abandoned)

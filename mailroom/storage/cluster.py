@@ -8,6 +8,7 @@
     _id         'mark': how far this database has come
     number      int, raised every moment by senders; mirrored in Redis, where a higher one tells of an older copy
     at          when
+    remembers   true once there was something to keep in the collection `remembered`
 
     _id         'replay': instants of a time that an older copy knows nothing of
     since, through
@@ -71,17 +72,20 @@ def mark(db: Db) -> tuple[int, datetime | None]:
 
 
 @guarded
-def raise_mark(db: Db, least: int = 0) -> tuple[int, datetime]:
-    """Raise the mark by one, and above `least`. Returns it, with the server's time."""
+def raise_mark(db: Db, least: int = 0, *, remembers: bool = False) -> tuple[int, datetime, bool]:
+    """Raise the mark by one, and above `least`; `remembers` says from now on that there is something in `remembered`.
+
+    Returns the mark, the server's time, and whether there is something in `remembered`.
+    """
     higher = {"$add": [{"$max": [{"$ifNull": ["$number", 0]}, least]}, 1]}
     doc = db.cluster.find_one_and_update(
         {"_id": "mark"},
-        [{"$set": {"number": higher, "at": "$$NOW"}}],
+        [{"$set": {"number": higher, "at": "$$NOW"} | ({"remembers": True} if remembers else {})}],
         upsert=True,
         return_document=ReturnDocument.AFTER,
     )
     assert doc is not None  # an upsert always leaves one
-    return doc["number"], doc["at"]
+    return doc["number"], doc["at"], doc.get("remembers", False)
 
 
 def require_mark(db: Db, number: int, session: Session) -> None:

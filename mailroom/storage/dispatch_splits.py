@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pymongo import UpdateMany
+
 from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState
 from mailroom.domain.ids import DispatchId, MessageId, child_dispatch_id, digest_of_messages
 from mailroom.storage.database import Db, Document, Session
@@ -53,11 +55,13 @@ def split(
     )
     if before is None:
         return []
-    for child, part in zip(children, parts, strict=True):
-        db.dispatches.insert_one(_child(before, child, part, why, now), session=session)
-        db.messages.update_many(
-            {"_id": {"$in": list(part.messages)}}, {"$set": {"dispatch_id": child}}, session=session
-        )
+    made = [_child(before, child, part, why, now) for child, part in zip(children, parts, strict=True)]
+    db.dispatches.insert_many(made, session=session)
+    moves = [
+        UpdateMany({"_id": {"$in": list(part.messages)}}, {"$set": {"dispatch_id": child}})
+        for child, part in zip(children, parts, strict=True)
+    ]
+    db.messages.bulk_write(moves, ordered=False, session=session)
     return children
 
 

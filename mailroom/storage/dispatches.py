@@ -201,6 +201,22 @@ def of_run(db: Db, run_id: RunId) -> Iterator[list[Mapping[str, Any]]]:
 
 
 @guarded
+def attempts_of(db: Db, ids: Sequence[DispatchId]) -> dict[DispatchId, int]:
+    """The newest attempt of each of these dispatches that are stored."""
+    return {
+        DispatchId(doc["_id"]): doc["attempt"]
+        for doc in db.dispatches.find({"_id": {"$in": list(ids)}}, {"attempt": 1})
+    }
+
+
+@guarded
+def accepted_among(db: Db, ids: Sequence[DispatchId]) -> set[DispatchId]:
+    """Those of these dispatches that are known to have been accepted."""
+    known = {"_id": {"$in": list(ids)}, "accepted": {"$exists": True}}
+    return {DispatchId(doc["_id"]) for doc in db.dispatches.find(known, {"_id": 1})}
+
+
+@guarded
 def existing(db: Db, ids: Sequence[DispatchId]) -> set[DispatchId]:
     """Which of these dispatches are ours."""
     found: set[DispatchId] = set()

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from local.servers import Servers
 from mailroom.assembly import build_back
@@ -94,6 +95,57 @@ def test_a_run_that_the_copy_knows_nothing_of_is_planned_again_and_recognised_wh
     wait_for(lambda: finished(own, schedule), within_s=60, what="the run is there again")
     assert marks(own) == {f"mark-{n}": 1 for n in range(50)}
     assert dispatch_states(own) == {"accepted": 1}
+
+
+@pytest.mark.parametrize("when", ["before the copy's dispatches were made", "after they were made"])
+def test_what_was_put_right_is_not_forgotten_when_redis_is_emptied_next(own: System, tmp_path: Path, when: str) -> None:
+    """One store after the other loses its memory, and a person has put the first one right in between."""
+    if when == "after they were made":
+        own.simulator.turn(latency_s=0.3)
+    senders = own.start_senders(1, MAILROOM_SENDER_CONCURRENCY="1")
+    schedule = a_campaign(own, 6_000 if when == "after they were made" else 50, recurrence=soon(6))
+    if when == "after they were made":
+        wait_for(lambda: len(own.simulator.calls()) >= 1, within_s=30, what="some calls were made")
+    put_mongodb_aside(own.servers, tmp_path / "copy")
+    wait_for(lambda: finished(own, schedule), within_s=60, what="the run is finished")
+    went_out = marks(own)
+    senders[0].stop(grace_s=20)
+    put_mongodb_back(own.servers, tmp_path / "copy")
+    assert doctor(own, "--after-restore").returncode == 0
+
+    with Redis.from_url(own.servers.redis_url) as redis:
+        redis.flushall()
+    own.start_senders(2)
+
+    wait_for(lambda: finished(own, schedule), within_s=90, what="the run is finished once more")
+    assert marks(own) == went_out
+    assert set(dispatch_states(own)) == {"accepted"}
+
+
+def test_what_redis_forgot_before_and_mongodb_forgets_now_the_providers_log_knows(own: System, tmp_path: Path) -> None:
+    quick = {"MAILROOM_CALL_TIMEOUT": "1", "MAILROOM_IDLE_LIMIT": "1", "MAILROOM_SETTLE": "2"}
+    senders = own.start_senders(1, **quick)
+    schedule = a_campaign(own, 50, recurrence=soon(6))
+    put_mongodb_aside(own.servers, tmp_path / "copy")
+    wait_for(lambda: finished(own, schedule), within_s=60, what="the run is finished")
+    went_out = marks(own)
+    with Redis.from_url(own.servers.redis_url) as redis:
+        redis.flushall()
+    wait_for(lambda: redis_is_marked(own), within_s=10, what="the sender has mirrored MongoDB's mark anew")
+    senders[0].stop(grace_s=20)
+    put_mongodb_back(own.servers, tmp_path / "copy")
+
+    assert doctor(own, "--after-restore").returncode == 0
+    own.start_senders(2, **quick)
+
+    wait_for(lambda: finished(own, schedule), within_s=60, what="the run is finished once more")
+    assert marks(own) == went_out
+    assert set(dispatch_states(own)) == {"accepted"}
+
+
+def redis_is_marked(system: System) -> bool:
+    with Redis.from_url(system.servers.redis_url) as redis:
+        return bool(redis.keys("mailroom:mongodb:*"))
 
 
 def test_the_ledger_balances_after_a_campaign_and_says_what_does_not(system: System) -> None:

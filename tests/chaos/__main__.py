@@ -9,6 +9,7 @@
 
 import argparse
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -125,16 +126,16 @@ def main() -> int:
     arguments.add_argument("--only", default="")
     arguments.add_argument("--json", type=Path, default=Path("data/chaos.json"))
     options = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        found = run(
-            Path(folder),
-            seed=options.seed,
-            schedules=options.schedules,
-            recipients=options.recipients,
-            least_faults=options.faults,
-            least_hits=options.hits,
-            only=options.only,
-        )
+    folder = Path(tempfile.mkdtemp(prefix="mailroom-chaos-"))
+    found = run(
+        folder,
+        seed=options.seed,
+        schedules=options.schedules,
+        recipients=options.recipients,
+        least_faults=options.faults,
+        least_hits=options.hits,
+        only=options.only,
+    )
     for table in verdict.tables(found):
         console.print(table)
     for word, ids in (("doubled", found.doubled), ("lost", found.lost), ("unknown", found.unknown)):
@@ -142,6 +143,10 @@ def main() -> int:
             console.print(f"[red]{word}[/] {id_}")
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(verdict.as_json(found))
+    if found.holds:
+        shutil.rmtree(folder)
+    else:
+        console.print(f"logs and stores are kept in {folder}")
     return 0 if found.holds else 1
 
 

@@ -40,6 +40,7 @@ class Verdict:
     faults: int = 0
     by_fault: dict[str, dict[str, int]] = field(default_factory=dict)
     points: dict[str, int] = field(default_factory=dict)
+    timeline: list[tuple[str, float, float]] = field(default_factory=list)  # each fault, when it began and ended
 
     @property
     def holds(self) -> bool:
@@ -63,6 +64,7 @@ def judge(world: World, injected: Sequence[Injected], *, seed: int) -> Verdict:
     found.faults = sum(one.count for one in injected)
     found.by_fault = _by_fault(world, injected)
     found.points = dict(sorted(world.hits().items()))
+    found.timeline = [(one.fault, one.began, one.ended) for one in injected]
     return found
 
 

@@ -9,7 +9,7 @@ from mailroom.domain.dispatches import Fence, FenceState, Finding, judge_abandon
 from mailroom.domain.events import EventKind, SuppressionReason, suppresses
 from mailroom.domain.messages import MOVES, Learnt, MessageState, effect_of
 from mailroom.domain.outcomes import Refusal, Refused
-from mailroom.domain.retries import GiveUp, Halve, TryAgain, after_refusal
+from mailroom.domain.retries import Divide, GiveUp, TryAgain, after_refusal
 from tests.support.builders import NOW, an_event
 
 S, L = MessageState, Learnt
@@ -142,5 +142,5 @@ def test_what_follows_a_refusal(
 def test_a_batch_refused_for_a_recipient_is_halved_until_the_refused_one_stands_alone() -> None:
     refused = Refused(Refusal.RECIPIENT, "to parameter is not a valid address")
 
-    assert after_refusal(refused, attempt=1, tries=0, messages=2, delays=DELAYS, now=NOW) == Halve()
+    assert after_refusal(refused, attempt=1, tries=0, messages=2, delays=DELAYS, now=NOW) == Divide(1)
     assert after_refusal(refused, attempt=1, tries=0, messages=1, delays=DELAYS, now=NOW) == GiveUp()

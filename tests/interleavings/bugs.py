@@ -27,11 +27,11 @@ class EveryCrossingGoes(MemoryFences):
 class AnyoneReleases(MemoryFences):
     """A release is not bound to the claim that crossed."""
 
-    def released(self, c: Claimed, outcome: FenceState) -> bool:
+    def released(self, c: Claimed, outcome: FenceState, note: str | None = None) -> bool:
         known = self.records.get((c.claim.lane, c.id))
         if known is None or known.outcome is not FenceState.CROSSED:
-            return super().released(c, outcome)
-        self.records[c.claim.lane, c.id] = replace(known, outcome=outcome)
+            return super().released(c, outcome, note)
+        self.records[c.claim.lane, c.id] = replace(known, outcome=outcome, provider_id=note or known.provider_id)
         return True
 
 

@@ -69,9 +69,11 @@ class MemoryFences:
         if refused:
             self._use("release", lambda: [self.released(c, FenceState.RELEASED) for c in refused])
 
-    def split(self, refused: Sequence[Claimed]) -> None:
-        if refused:
-            self._use("split", lambda: [self.released(c, FenceState.SPLIT) for c in refused])
+    def split(self, refused: Sequence[tuple[Claimed, int]]) -> list[int]:
+        def use() -> list[int]:
+            return [self.split_up(c, most) for c, most in refused]
+
+        return self._use("split", use) if refused else []
 
     def read(self, dispatches: Sequence[tuple[Lane, DispatchId]]) -> tuple[dict[DispatchId, Fence], str]:
         def use() -> tuple[dict[DispatchId, Fence], str]:
@@ -117,7 +119,15 @@ class MemoryFences:
         )
         return True
 
-    def released(self, c: Claimed, outcome: FenceState) -> bool:
+    def split_up(self, c: Claimed, most: int) -> int:
+        """release.lua, for one dispatch that is to be split"""
+        known = self.records.get((c.claim.lane, c.id))
+        if known is not None and known.outcome is FenceState.SPLIT:
+            return int(known.provider_id)
+        self.released(c, FenceState.SPLIT, str(most))
+        return most
+
+    def released(self, c: Claimed, outcome: FenceState, note: str | None = None) -> bool:
         """release.lua, for one dispatch"""
         known = self.records.get((c.claim.lane, c.id))
         if known is not None:
@@ -125,7 +135,8 @@ class MemoryFences:
             if others or known.outcome in (FenceState.DONE, FenceState.SPLIT):
                 return False
         at = known.at if known else None
-        self.records[c.claim.lane, c.id] = Record(outcome, c.claim.id, c.attempt, c.digest, at=at)
+        note = note if note is not None else known.provider_id if known else ""
+        self.records[c.claim.lane, c.id] = Record(outcome, c.claim.id, c.attempt, c.digest, note, at=at)
         return True
 
     def _use(self, words: str, use: Callable[[], T], *, writes: bool = True) -> T:
@@ -135,4 +146,4 @@ class MemoryFences:
 def _shown(record: Record | None) -> Fence:
     if record is None:
         return Fence(FenceState.NONE)
-    return Fence(record.outcome, record.attempt, record.claim, record.digest, record.provider_id)
+    return Fence(record.outcome, record.attempt, record.claim, record.digest, record.provider_id, record.at)

@@ -113,14 +113,17 @@ class FenceMachine(RuleBasedStateMachine):
         if self.shown(claimed).state is FenceState.DONE:
             self.done.add((claimed.claim.lane, claimed.id))
 
-    @rule(id_=ids, older=places, split=rarely)
-    def release_or_split(self, id_: str, older: int, split: bool) -> None:
+    @rule(id_=ids, older=places, split=rarely, most=places)
+    def release_or_split(self, id_: str, older: int, split: bool, most: int) -> None:
         if not self.claims[id_]:
             return
         claimed = self.pick(id_, older)
         before = self.shown(claimed)
-        for fences in (self.redis, self.model):
-            (fences.split if split else fences.release)([claimed])  # type: ignore[attr-defined]
+        if split:
+            assert self.redis.split([(claimed, most + 1)]) == self.model.split([(claimed, most + 1)])
+        else:
+            self.redis.release([claimed])
+            self.model.release([claimed])
 
         after = self.shown(claimed)
 

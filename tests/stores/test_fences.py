@@ -9,9 +9,9 @@ from redis import Redis
 
 from local.servers import Servers
 from mailroom.coordination.fences import Fences
-from mailroom.domain.dispatches import Acceptance, FenceState
+from mailroom.domain.dispatches import Acceptance, Fence, FenceState
 from mailroom.domain.errors import MisconfiguredStore
-from mailroom.domain.ids import Lane, Token
+from mailroom.domain.ids import ClaimId, Lane, Token
 from mailroom.services.claiming import cross_fences
 from tests.support.builders import NOW, a_claimed
 
@@ -131,7 +131,7 @@ def test_a_release_is_bound_to_the_claim_that_crossed(fences: Fences, lane: str)
 
 def test_what_was_split_is_never_called_again_and_says_so(fences: Fences, lane: str) -> None:
     cross(fences, a_claimed(lane=lane))
-    fences.split([a_claimed(lane=lane)])
+    fences.split([(a_claimed(lane=lane), 1)])
 
     (again,) = cross(fences, a_claimed(lane=lane, claim="c2", attempt=2, token=6))
     (other,) = cross(fences, a_claimed(lane=lane, claim="c3", attempt=3, token=7, digest="other"))
@@ -143,7 +143,7 @@ def test_what_was_split_is_never_called_again_and_says_so(fences: Fences, lane: 
 def test_a_split_is_bound_to_the_claim_that_crossed(fences: Fences, lane: str) -> None:
     cross(fences, a_claimed(lane=lane, claim="c1"))
 
-    fences.split([a_claimed(lane=lane, claim="c2")])
+    fences.split([(a_claimed(lane=lane, claim="c2"), 1)])
 
     found, _ = fences.read([(Lane(lane), a_claimed().id)])
     assert found[a_claimed().id].state is FenceState.CROSSED
@@ -151,7 +151,7 @@ def test_a_split_is_bound_to_the_claim_that_crossed(fences: Fences, lane: str) -
 
 def test_an_acceptance_of_what_was_refused_and_split_is_told(fences: Fences, lane: str) -> None:
     cross(fences, a_claimed(lane=lane))
-    fences.split([a_claimed(lane=lane)])
+    fences.split([(a_claimed(lane=lane), 1)])
 
     assert fences.close([(a_claimed(lane=lane), accepted("id-1"))]) == [a_claimed().id]
 
@@ -224,3 +224,19 @@ def test_a_doubt_says_since_when_it_may_have_been_called(fences: Fences, lane: s
     (verdict,) = cross(fences, a_claimed(lane=lane, claim="c2", token=6))
 
     assert (verdict.go, verdict.crossed_at) == (False, earlier)
+
+
+def test_what_redis_is_reminded_of_counts_only_where_it_knows_nothing_itself(fences: Fences, lane: Lane) -> None:
+    done = Fence(FenceState.DONE, 1, ClaimId("c1"), "digest-1", "id-1", NOW)
+    split = Fence(FenceState.SPLIT, 1, ClaimId("c1"), "digest-1", "3")
+    crossed_itself = a_claimed(lane=lane, dispatch="d3", claim="c9")
+    fences.cross({crossed_itself.claim.id: [crossed_itself]})
+    known = [a_claimed(lane=lane, dispatch=f"d{n}", claim="c2", attempt=2) for n in (1, 2, 3)]
+
+    fences.remind([(known[0], done), (known[1], split), (known[2], done)])
+
+    verdicts = fences.cross({known[0].claim.id: known})[0]
+    assert verdicts[known[0]].accepted == (1, "id-1")
+    assert verdicts[known[1]].split
+    assert fences.split([(known[1], 8)]) == [3]
+    assert verdicts[known[2]].go

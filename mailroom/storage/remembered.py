@@ -1,0 +1,60 @@
+"""Collection `remembered`: what fences knew of dispatches that a restored database knows too little of.
+
+    _id          dispatch id
+    outcome, attempt, claim_id, digest, provider_id, crossed_at
+                 the fence, see coordination/lua/cross.lua
+    kept_until   as long as a fence is kept (TTL index)
+
+Written when a restored MongoDB is put right; read before a fence is crossed. Without it, a Redis that is emptied later
+would take the only memory of these calls along.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pymongo import IndexModel, ReplaceOne
+
+from mailroom.domain.dispatches import Fence, FenceState
+from mailroom.domain.ids import ClaimId, DispatchId
+from mailroom.storage.database import Db, Document, drop_unset, guarded
+
+COLLECTION: Final = "remembered"
+INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("kept_until", 1)], expireAfterSeconds=0),)
+
+
+@guarded
+def keep(db: Db, fences: Sequence[tuple[DispatchId, Fence]], *, now: datetime, kept_for: timedelta) -> None:
+    writes = [ReplaceOne({"_id": id_}, _document(fence, now + kept_for), upsert=True) for id_, fence in fences]
+    if writes:
+        db.remembered.bulk_write(writes, ordered=False)
+
+
+@guarded
+def among(db: Db, ids: Sequence[DispatchId]) -> dict[DispatchId, Fence]:
+    return {DispatchId(doc["_id"]): _fence(doc) for doc in db.remembered.find({"_id": {"$in": list(ids)}})}
+
+
+def _document(fence: Fence, until: datetime) -> Document:
+    return drop_unset(
+        {
+            "outcome": fence.state,
+            "attempt": fence.attempt,
+            "claim_id": fence.claim_id,
+            "digest": fence.digest,
+            "provider_id": fence.provider_id,
+            "crossed_at": fence.crossed_at,
+            "kept_until": until,
+        }
+    )
+
+
+def _fence(doc: Any) -> Fence:
+    return Fence(
+        state=FenceState(doc["outcome"]),
+        attempt=doc["attempt"],
+        claim_id=ClaimId(doc["claim_id"]),
+        digest=doc["digest"],
+        provider_id=doc["provider_id"],
+        crossed_at=doc.get("crossed_at"),
+    )
