@@ -89,8 +89,14 @@ def _clock(back: Back) -> tuple[bool, str]:
 
 
 def _provider(back: Back) -> tuple[bool, str]:
-    back.adapter.ask(back.adapter.account, [], "nothing")
-    return True, f"{back.adapter.name} answers questions about {back.adapter.account}"
+    said = []
+    for name, adapter in back.adapters.items():
+        if not adapter.askable:
+            said.append(f"{name} cannot be asked")
+            continue
+        adapter.ask(adapter.account, [], "nothing")
+        said.append(f"{name} answers questions about {adapter.account}")
+    return True, "; ".join(said)
 
 
 def _doubts(back: Back) -> tuple[bool, str]:
@@ -111,7 +117,7 @@ _CHECKS = {
 
 def _after_restore(back: Back) -> None:
     with console.status("replaying the fences"):
-        done = memory.after_restore(back.db, back.mirror, back.adapter)
+        done = memory.after_restore(back.db, back.mirror, list(back.adapters.values()))
     if done is None:
         console.print("MongoDB is not an older copy: there is nothing to put right.")
         return
@@ -128,7 +134,7 @@ def _balance(back: Back, hours: int, *, without_provider: bool) -> None:
             back.db,
             since=since,
             fences=back.fences,
-            adapter=None if without_provider else back.adapter,
+            adapters=() if without_provider else [one for one in back.adapters.values() if one.askable],
             settle=back.policy.timing.settle,
         )
     try:

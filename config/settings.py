@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-PROVIDERS: Final = ("mailgun",)
+PROVIDERS: Final = ("mailgun", "smtp")
+UNASKABLE: Final = ("hold", "went_out", "send_again")
 PRIORITIES: Final = ("high", "normal", "low")
 
 
@@ -53,7 +54,11 @@ class Sending:
     idle_limit_s: float
     settle_s: float
     log_retention_s: float
+    unaskable: str  # hold, went_out or send_again
     batch_size: int  # mails in one call
+    circuit_failures: int
+    circuit_window_s: float
+    circuit_cooldown_s: float
     concurrency: int
     schedules_per_sender: int
     mail_lanes: int
@@ -68,13 +73,19 @@ class Mailgun:
 
 
 @dataclass(frozen=True, slots=True)
+class Smtp:
+    url: str = field(repr=False)  # it may carry a password
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything a process needs; each part is handed only its slice."""
 
     stores: Stores
     web: Web
     sending: Sending
-    mailgun: Mailgun
+    mailgun: Mailgun  # with empty texts where it is not among the providers
+    smtp: Smtp
     retention_days: int
 
 
@@ -102,6 +113,13 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
     "MAILROOM_IDLE_LIMIT": ("600", "seconds after which the provider drops an idle connection"),
     "MAILROOM_SETTLE": ("1800", "seconds after which the provider's log is complete"),
     "MAILROOM_LOG_RETENTION": ("86400", "seconds for which the provider keeps its log"),
+    "MAILROOM_UNASKABLE": (
+        "hold",
+        f"what becomes of a doubt of a provider that cannot be asked: {', '.join(UNASKABLE)}",
+    ),
+    "MAILROOM_CIRCUIT_FAILURES": ("10", "failed calls within the window, 1 to 10000, that turn new work away"),
+    "MAILROOM_CIRCUIT_WINDOW": ("60", "seconds, 1 to 3600, in which failed calls are counted"),
+    "MAILROOM_CIRCUIT_COOLDOWN": ("30", "seconds, 1 to 600, until a provider that failed is tried again"),
     "MAILROOM_BATCH_SIZE": ("1000", "mails in one call to a provider, 1 to 1000"),
     "MAILROOM_SENDER_CONCURRENCY": ("8", "calls in flight in one sender, 1 to 1024"),
     "MAILROOM_SCHEDULES_PER_SENDER": ("2000", "lanes that one sender holds at once, 1 to 100000"),
@@ -114,6 +132,7 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
         "https://api.mailgun.net, or https://api.eu.mailgun.net for the EU",
     ),
     "MAILGUN_SIGNING_KEY": (None, "the webhook signing key (not the API key)"),
+    "SMTP_URL": (None, "smtp://user:password@host:587 (STARTTLS), or smtps://; ?tls=none for a trusted network"),
 }
 
 
@@ -157,21 +176,29 @@ class _Reader:
             idle_limit_s=self._number("MAILROOM_IDLE_LIMIT", float, 1, 86_400),
             settle_s=self._number("MAILROOM_SETTLE", float, 0, 86_400),
             log_retention_s=self._number("MAILROOM_LOG_RETENTION", float, 1, 90 * 86_400),
+            unaskable=self._one_of("MAILROOM_UNASKABLE", UNASKABLE),
+            circuit_failures=self._number("MAILROOM_CIRCUIT_FAILURES", int, 1, 10_000),
+            circuit_window_s=self._number("MAILROOM_CIRCUIT_WINDOW", float, 1, 3600),
+            circuit_cooldown_s=self._number("MAILROOM_CIRCUIT_COOLDOWN", float, 1, 600),
             batch_size=self._number("MAILROOM_BATCH_SIZE", int, 1, 1000),
             concurrency=self._number("MAILROOM_SENDER_CONCURRENCY", int, 1, 1024),
             schedules_per_sender=self._number("MAILROOM_SCHEDULES_PER_SENDER", int, 1, 100_000),
             mail_lanes=self._number("MAILROOM_MAIL_LANES", int, 1, 256),
         )
-        mailgun = Mailgun(
+        mailgun = self._mailgun() if "mailgun" in (sending.providers or PROVIDERS) else Mailgun("", "", "", "")
+        smtp = Smtp(self._url("SMTP_URL", "smtp", "smtps") if "smtp" in sending.providers else "")
+        retention_days = self._number("MAILROOM_RETENTION_DAYS", int, 1, 3650)
+        if self._faults:
+            raise BadSettings(self._faults)
+        return Settings(stores, web, sending, mailgun, smtp, retention_days)
+
+    def _mailgun(self) -> Mailgun:
+        return Mailgun(
             domain=self._checked("MAILGUN_DOMAIN", _domain, ""),
             base_url=self._url("MAILGUN_BASE_URL", "http", "https").rstrip("/"),
             api_key=self._text("MAILGUN_API_KEY"),
             signing_key=self._text("MAILGUN_SIGNING_KEY"),
         )
-        retention_days = self._number("MAILROOM_RETENTION_DAYS", int, 1, 3650)
-        if self._faults:
-            raise BadSettings(self._faults)
-        return Settings(stores, web, sending, mailgun, retention_days)
 
     def _raw(self, name: str) -> str | None:
         path = self._values.get(f"{name}_FILE")
@@ -232,6 +259,14 @@ class _Reader:
             return names
 
         return tuple(self._checked(name, read, ()))
+
+    def _one_of(self, name: str, known: tuple[str, ...]) -> str:
+        def read(raw: str) -> str:
+            if raw not in known:
+                raise ValueError
+            return raw
+
+        return str(self._checked(name, read, known[0]))
 
     def _is_set(self, name: str) -> bool:
         return self._values.get(name, "same") != "same"

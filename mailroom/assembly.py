@@ -1,18 +1,22 @@
 """Settings become clients and adapters: the one place that builds things. Nothing here is global."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from config.settings import Sending, Settings
+from mailroom.coordination.circuits import Circuits
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.leases import Leases
 from mailroom.coordination.mirror import Mirror
-from mailroom.domain.doubts import Timing
+from mailroom.domain.circuits import Rule
+from mailroom.domain.doubts import Timing, Unaskable
 from mailroom.domain.emails.model import RANK_OF, Priority
 from mailroom.domain.events import Event
 from mailroom.domain.retries import Delays
 from mailroom.providers.base import Adapter
 from mailroom.providers.mailgun.sending import MailgunAdapter
+from mailroom.providers.smtp.sending import SmtpAdapter
 from mailroom.services.emailing import Outbox
 from mailroom.services.event_intake import Intake, group_intake
 from mailroom.services.group_commit import GroupCommit
@@ -28,12 +32,19 @@ class Front:
     db: Db
     intake: GroupCommit[Event, Intake]
     outbox: Outbox
+    circuits: Circuits
 
 
 def build_front(settings: Settings, *, app: str) -> Front:
     """Connects lazily: the servers may still be on their way up."""
     db = connect(settings.stores.mongo_url, app=app)
-    return Front(settings, db, group_intake(db), Outbox(db, lanes=settings.sending.mail_lanes))
+    return Front(
+        settings,
+        db,
+        group_intake(db),
+        Outbox(db, lanes=settings.sending.mail_lanes),
+        build_circuits(settings, of=db.name),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,8 @@ class Back:
     leases: Leases
     fences: Fences
     mirror: Mirror
-    adapter: Adapter
+    circuits: Circuits
+    adapters: Mapping[str, Adapter]  # in the settings' order
     policy: Policy
 
 
@@ -59,9 +71,21 @@ def build_back(settings: Settings, *, sender: str) -> Back:
         leases=Leases(stores.etcd_urls, sender=sender, ttl_s=sending.lease_ttl_s),
         fences=Fences(stores.redis_url),
         mirror=Mirror(stores.redis_url, of=db.name),
-        adapter=build_adapter(settings, sending.providers[0]),
+        circuits=build_circuits(settings, of=db.name),
+        adapters={name: build_adapter(settings, name) for name in sending.providers},
         policy=build_policy(sending),
     )
+
+
+def build_circuits(settings: Settings, *, of: str) -> Circuits:
+    """The providers' circuits, of the database of this name."""
+    sending = settings.sending
+    rule = Rule(
+        window=timedelta(seconds=sending.circuit_window_s),
+        failures=sending.circuit_failures,
+        cooldown=timedelta(seconds=sending.circuit_cooldown_s),
+    )
+    return Circuits(settings.stores.redis_url, rule, of=of)
 
 
 def build_policy(sending: Sending) -> Policy:
@@ -73,14 +97,18 @@ def build_policy(sending: Sending) -> Policy:
         log_retention=timedelta(seconds=sending.log_retention_s),
     )
     by_rank = {RANK_OF[Priority(name)]: delays for name, delays in sending.retry_delays_by_priority.items()}
-    return Policy(timing, Delays(sending.retry_delays, by_rank))
+    return Policy(timing, Delays(sending.retry_delays, by_rank), Unaskable(sending.unaskable))
 
 
 def build_adapter(settings: Settings, name: str) -> Adapter:
     """The adapter of a provider that the settings name."""
+    mailgun, sending = settings.mailgun, settings.sending
+    if name == "smtp":
+        return SmtpAdapter(
+            url=settings.smtp.url, call_timeout_s=sending.call_timeout_s, idle_limit_s=sending.idle_limit_s
+        )
     if name != "mailgun":
         raise LookupError(f"there is no provider {name}")
-    mailgun, sending = settings.mailgun, settings.sending
     return MailgunAdapter(
         domain=mailgun.domain,
         base_url=mailgun.base_url,

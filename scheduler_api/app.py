@@ -8,7 +8,7 @@ from flask_smorest import Api
 from mailroom.assembly import Front
 from mailroom.domain.limits import MAX_BODY_BYTES
 from scheduler_api import problems
-from scheduler_api.routes import dispatches, emails, runs, schedules, service, suppressions, webhooks
+from scheduler_api.routes import dispatches, emails, providers, runs, schedules, service, suppressions, webhooks
 
 
 class _Api(Api):
@@ -43,6 +43,7 @@ def create_app(front: Front) -> Flask:
         runs.blueprint,
         emails.blueprint,
         dispatches.blueprint,
+        providers.blueprint,
         suppressions.blueprint,
     ):
         api.register_blueprint(blueprint)

@@ -13,15 +13,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.outcomes import InDoubt, Outcome, Refusal, Refused
-from mailroom.providers.base import Adapter, Request, advance, begin
-from mailroom.providers.connection import LiveConnection
+from mailroom.providers.base import Adapter, Connection, advance, begin
 from mailroom.services.recording import Result
 
 log = structlog.get_logger()
@@ -33,8 +32,9 @@ class Job:
     """A dispatch whose fence is crossed, its request, and the connection that was open before."""
 
     claimed: Claimed
-    request: Request
-    connection: LiveConnection
+    adapter: Adapter
+    request: Any
+    connection: Connection
 
     @property
     def urgent(self) -> bool:
@@ -51,14 +51,13 @@ class Callers:
 
     def __init__(
         self,
-        adapter: Adapter,
         *,
         in_flight: int,
         reserved: int,
         may_call: Callable[[], bool],
         done: Callable[[Sequence[Ended]], None],
     ) -> None:
-        self._adapter, self._may_call, self._done = adapter, may_call, done
+        self._may_call, self._done = may_call, done
         self._most, self._reserved = in_flight, reserved
         self._urgent: deque[Job] = deque()
         self._waiting: deque[Job] = deque()
@@ -144,7 +143,7 @@ class Callers:
 
     def _outcome(self, job: Job) -> Outcome | None:
         try:
-            return advance(self._adapter, job.connection)
+            return advance(job.adapter, job.connection)
         except Exception as error:
             # A bug of ours, after which nobody can say whether the request left: hold it, and say it loudly.
             log.exception("call_failed", dispatch_id=job.claimed.id)

@@ -1,63 +1,76 @@
-"""Live connections to the provider: made ready before anything is claimed, lent for one call each.
+"""Live connections to the providers: made ready before anything is claimed, lent for one call each.
 
 Step 1 of the protocol: a connection is opened only after a fresh linearizable read of the lease, never for a dispatch
 whose fence is already crossed.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
-from mailroom.providers.connection import LiveConnection, NotWritten
+from mailroom.providers.base import Connection
+from mailroom.providers.connection import NotWritten
 
 log = structlog.get_logger()
 
 
 class Connections:
-    """At most `limit` connections; those that are not lent out wait here. `reserved` of them are for what is urgent."""
+    """At most `limit` connections are lent out at a time; the others wait here. `reserved` of them are for what is
+    urgent. `not_reached` is told how often a provider could not be reached."""
 
-    def __init__(self, make: Callable[[], LiveConnection], *, limit: int, reserved: int) -> None:
-        self._make, self.limit, self._reserved = make, limit, reserved
-        self._idle: list[LiveConnection] = []
-        self._lent = 0
+    def __init__(
+        self,
+        make: Mapping[str, Callable[[], Connection]],
+        *,
+        limit: int,
+        reserved: int,
+        not_reached: Callable[[str, int], None],
+    ) -> None:
+        self._make, self.limit, self._reserved, self._not_reached = make, limit, reserved, not_reached
+        self._idle: dict[str, list[Connection]] = {provider: [] for provider in make}
+        self._lent: dict[Connection, str] = {}
         self._lock = threading.Lock()
         self._openers = ThreadPoolExecutor(max_workers=min(limit, 16), thread_name_prefix="open")
 
     def room(self, *, urgent: bool = False) -> int:
         """How many more calls may be made at once."""
         with self._lock:
-            return max(0, self.limit - self._lent - (0 if urgent else self._reserved))
+            return max(0, self.limit - len(self._lent) - (0 if urgent else self._reserved))
 
-    def lend(self, count: int, confirm_lease: Callable[[], bool]) -> list[LiveConnection]:
+    def lend(self, provider: str, count: int, confirm_lease: Callable[[], bool]) -> list[Connection]:
         """Up to `count` open connections; fewer where the provider cannot be reached, none where the lease is gone.
 
         `confirm_lease` is asked, once, only if one must be opened.
         """
-        ready, missing = self._take_idle(min(count, self.room(urgent=True)))
+        ready, missing = self._take_idle(provider, min(count, self.room(urgent=True)))
         if missing and confirm_lease():
-            ready += [opened for opened in self._openers.map(self._open, range(missing)) if opened]
+            opened = [one for one in self._openers.map(self._open, [provider] * missing) if one]
+            ready += opened
+            if len(opened) < missing:
+                self._not_reached(provider, missing - len(opened))
         with self._lock:
-            self._lent += len(ready)
+            self._lent |= dict.fromkeys(ready, provider)
         return ready
 
-    def give_back(self, connections: Sequence[LiveConnection]) -> None:
+    def give_back(self, connections: Sequence[Connection]) -> None:
         with self._lock:
-            self._lent -= len(connections)
-            self._idle += connections
+            for connection in connections:
+                self._idle[self._lent.pop(connection)].append(connection)
 
     def close(self) -> None:
         self._openers.shutdown(wait=False, cancel_futures=True)
         with self._lock:
-            for connection in self._idle:
-                connection.close()
-            self._idle.clear()
+            for idle in self._idle.values():
+                for connection in idle:
+                    connection.close()
+                idle.clear()
 
-    def _take_idle(self, count: int) -> tuple[list[LiveConnection], int]:
+    def _take_idle(self, provider: str, count: int) -> tuple[list[Connection], int]:
         with self._lock:
-            waiting, self._idle = self._idle, []
-        ready: list[LiveConnection] = []
+            waiting, self._idle[provider] = self._idle[provider], []
+        ready: list[Connection] = []
         for connection in waiting:
             if not connection.usable():
                 connection.close()
@@ -65,14 +78,14 @@ class Connections:
                 ready.append(connection)
             else:
                 with self._lock:
-                    self._idle.append(connection)
+                    self._idle[provider].append(connection)
         return ready, count - len(ready)
 
-    def _open(self, _: int) -> LiveConnection | None:
-        connection = self._make()
+    def _open(self, provider: str) -> Connection | None:
+        connection = self._make[provider]()
         try:
             connection.open()
         except NotWritten as error:
-            log.warning("provider_not_reached", error=str(error))
+            log.warning("provider_not_reached", provider=provider, error=str(error))
             return None
         return connection

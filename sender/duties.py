@@ -1,5 +1,6 @@
 """The ticking duties of a sender, run by APScheduler: the lease's heartbeat, the janitor's rounds, the ledger."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -13,23 +14,31 @@ from mailroom.services.server_time import server_now
 
 log = structlog.get_logger()
 _JANITOR_S: Final = 5.0
+_STUCK_TTLS: Final = 3  # leases' times without a completed round, before a sender lets its lanes go
 _LEDGER_LOOK_S: Final = 60.0
 _LEDGER_EVERY: Final = timedelta(hours=1)
 _LEDGER_SPAN: Final = timedelta(hours=3)
 
 
-def start_duties(back: Back) -> BackgroundScheduler:
-    """All duties, ticking; `shutdown()` ends them."""
+def start_duties(back: Back, *, idle_s: Callable[[], float]) -> BackgroundScheduler:
+    """All duties, ticking; `shutdown()` ends them. `idle_s` tells for how long no round of the pump was completed."""
     ticking = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
-    ticking.add_job(keep_alive, "interval", [back], seconds=max(0.3, back.settings.sending.lease_ttl_s / 4))
+    ticking.add_job(keep_alive, "interval", [back, idle_s], seconds=max(0.3, back.settings.sending.lease_ttl_s / 4))
     ticking.add_job(tidy, "interval", [back], seconds=_JANITOR_S, jitter=2)
     ticking.add_job(balance, "interval", [back], seconds=_LEDGER_LOOK_S, jitter=20)
     ticking.start()
     return ticking
 
 
-def keep_alive(back: Back) -> None:
-    """Renew the lease. When etcd is away, the deadline alone decides what may still be called."""
+def keep_alive(back: Back, idle_s: Callable[[], float]) -> None:
+    """Renew the lease. When etcd is away, the deadline alone decides what may still be called.
+
+    A sender that gets nothing done, cut off from MongoDB perhaps, lets its lanes go: others may be able to.
+    """
+    if idle_s() > _STUCK_TTLS * back.settings.sending.lease_ttl_s:
+        if back.leases.held:
+            log.error("lease_let_go", idle_s=round(idle_s(), 1))
+        return
     try:
         if not back.leases.keep_alive():
             log.warning("lease_not_renewed")
@@ -54,7 +63,7 @@ def balance(back: Back) -> None:
 def tidy(back: Back) -> None:
     """One round of what nobody waits for."""
     try:
-        done = housekeeping.tidy(back.db)
+        done = housekeeping.tidy(back.db, bodies_kept_for=timedelta(days=back.settings.retention_days))
     except Unavailable as error:
         log.warning("janitor_waits", error=str(error))
         return

@@ -1,11 +1,12 @@
 """What this process holds at this moment: its lanes with their tokens, and the dispatches in its hands."""
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mailroom.domain.dispatches import Claimed
-from mailroom.domain.ids import MAIL_LANES, ClaimId, DispatchId, Lane, ScheduleId, Token
+from mailroom.domain.emails.model import Rank
+from mailroom.domain.ids import ClaimId, DispatchId, Lane, ScheduleId, Token
 
 
 @dataclass(slots=True)
@@ -17,8 +18,12 @@ class _Lane:
 
 @dataclass(slots=True)
 class Hands:
-    """Thread-safe. A dispatch is in hand from before its fence is crossed until its outcome is written down."""
+    """Thread-safe. A dispatch is in hand from before its fence is crossed until its outcome is written down.
 
+    `always` are lanes that are kept, idle or not: somebody waits for a single mail.
+    """
+
+    always: Collection[Lane] = ()
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _lanes: dict[Lane, _Lane] = field(default_factory=dict)
     _dispatches: dict[tuple[DispatchId, ClaimId], Claimed] = field(default_factory=dict)
@@ -65,19 +70,19 @@ class Hands:
                     self._lanes[lane].active_at = at
 
     def idle_lanes(self, *, before: float) -> list[Lane]:
-        """Lanes of schedules in which nothing was done since `before` and of which no dispatch is in hand."""
+        """Lanes in which nothing was done since `before` and of which no dispatch is in hand."""
         with self._lock:
             busy = self._busy()
             return [
                 lane
                 for lane, held in self._lanes.items()
-                if held.active_at < before and lane not in busy and not lane.startswith(MAIL_LANES)
+                if held.active_at < before and lane not in busy and lane not in self.always
             ]
 
     def mail_lanes(self) -> list[Lane]:
-        """The lanes of single mails that are held and to be kept, idle or not: somebody waits for a single mail."""
+        """Those of the lanes to be always kept that are held."""
         with self._lock:
-            return [lane for lane, held in self._lanes.items() if lane.startswith(MAIL_LANES) and not held.leaving]
+            return [lane for lane, held in self._lanes.items() if lane in self.always and not held.leaving]
 
     def leave(self, lanes: Iterable[Lane]) -> None:
         """Claim nothing more in these lanes."""
@@ -115,10 +120,10 @@ class Hands:
         with self._lock:
             return frozenset(claim for _, claim in self._dispatches)
 
-    def bytes_in_hand(self) -> int:
-        """Of the bodies of single mails."""
+    def bytes_in_hand(self, *, urgent: bool) -> int:
+        """Of the bodies of single mails, those of high priority or the others."""
         with self._lock:
-            return sum(dispatch.size for dispatch in self._dispatches.values())
+            return sum(one.size for one in self._dispatches.values() if (one.rank is Rank.HIGH) is urgent)
 
     def in_hand(self) -> int:
         with self._lock:

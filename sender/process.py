@@ -18,6 +18,7 @@ import structlog
 from config.settings import Settings
 from mailroom.assembly import build_back
 from mailroom.domain.errors import Unavailable
+from mailroom.domain.ids import mail_lanes
 from mailroom.services.watching import transaction_lifetime_s
 from sender.callers import Callers, Ended, Job
 from sender.connections import Connections
@@ -26,6 +27,7 @@ from sender.gate import Gate
 from sender.hands import Hands
 from sender.pump import Pump
 from sender.recorder import Recorder
+from sender.routes import Routes
 from sender.settler import Settler
 
 log = structlog.get_logger()
@@ -62,15 +64,18 @@ class Sender:
     def __init__(self, settings: Settings, name: str) -> None:
         sending = settings.sending
         self._back = build_back(settings, sender=name)
-        self._hands = Hands()
+        self._hands = Hands(always=frozenset(mail_lanes(sending.mail_lanes)))
         self._progress = threading.Event()  # a call has ended: there is room for another one
         spare, reserved = min(2 * sending.concurrency, _MOST_SPARE), max(1, sending.concurrency // _RESERVED)
+        self._routes = Routes(self._back)
         self._connections = Connections(
-            self._back.adapter.connection, limit=sending.concurrency + spare + reserved, reserved=reserved
+            {name: adapter.connection for name, adapter in self._back.adapters.items()},
+            limit=sending.concurrency + spare + reserved,
+            reserved=reserved,
+            not_reached=self._routes.not_reached,
         )
-        self._recorder = Recorder(self._back, self._hands)
+        self._recorder = Recorder(self._back, self._hands, self._routes)
         self._callers = Callers(
-            self._back.adapter,
             in_flight=sending.concurrency,
             reserved=reserved,
             may_call=lambda: self._back.leases.held,
@@ -86,13 +91,15 @@ class Sender:
             forgotten=lambda: self._pump.redis_forgot(),
         )
         self._settler = Settler(self._back, self._hands, sender=name)
-        self._pump = Pump(self._back, self._hands, self._connections, self._gate, self._recorder, sender=name)
+        self._pump = Pump(
+            self._back, self._hands, self._routes, self._connections, self._gate, self._recorder, sender=name
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Raises MisconfiguredStore before anything is sent."""
         self._check_stores(stop)
         log.info("sender_started")
-        duties = start_duties(self._back)
+        duties = start_duties(self._back, idle_s=self._pump.idle_s)
         self._recorder.start()
         self._settler.start()
         try:
@@ -172,4 +179,5 @@ class Sender:
         self._back.leases.close()
         self._back.fences.close_client()
         self._back.mirror.close()
+        self._back.circuits.close()
         self._back.db.client.close()

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -16,14 +16,14 @@ from mailroom.assembly import Back
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
-from mailroom.domain.ids import MAIL_LANES, Lane, Token, mail_lanes, schedule_lane
+from mailroom.domain.ids import MAIL_LANES, Lane, Token, schedule_lane
 from mailroom.domain.outcomes import Refusal, Refused
-from mailroom.providers.base import Request
+from mailroom.providers.base import Adapter
 from mailroom.services import claiming, memory, planning
-from mailroom.services.claiming import Waiting
+from mailroom.services.claiming import Room, Waiting
 from mailroom.services.preparing import Preparing
 from mailroom.services.recording import Result
-from mailroom.services.server_time import Clocks
+from mailroom.services.server_time import Clocks, server_now
 from mailroom.services.take_over import take_over
 from sender.callers import Job
 from sender.connections import Connections
@@ -31,6 +31,7 @@ from sender.gate import Gate
 from sender.hands import Hands
 from sender.holding import Holding
 from sender.recorder import Recorder
+from sender.routes import Routes
 
 log = structlog.get_logger()
 LANES_A_STEP: Final = 200
@@ -52,24 +53,34 @@ GIVE_BACK_S: Final = 4.0
 
 class Pump:
     def __init__(
-        self, back: Back, hands: Hands, connections: Connections, gate: Gate, recorder: Recorder, *, sender: str
+        self,
+        back: Back,
+        hands: Hands,
+        routes: Routes,
+        connections: Connections,
+        gate: Gate,
+        recorder: Recorder,
+        *,
+        sender: str,
     ) -> None:
         self._back, self._hands, self._sender = back, hands, sender
-        self._connections, self._gate, self._recorder = connections, gate, recorder
+        self._routes, self._connections, self._gate, self._recorder = routes, connections, gate, recorder
         self._holding = Holding(back)
-        self._preparing = Preparing(back.db, back.adapter)
+        self._preparing = Preparing(back.db, back.adapters)
         self._clocks = Clocks(back.db)
         self._forgotten = threading.Event()
         self._memory = ""  # Redis' identity under which every held lane was entered
         self._look_at = self._plan_at = self._judged_at = self._look_for_alone_at = 0.0
         self._look_for_urgent_at = self._share_at = 0.0
+        self._completed_at = time.monotonic()
         self._senders = 1  # all that there are, as far as was seen
         self._set_aside: dict[Lane, float] = {}
+        self._unsure: set[Lane] = set()  # lanes that may be ours in etcd, and are not in our hands
         # With calls that take no time, claims one by one would cost more than the calls: some room must be.
         self._least_room = max(1, connections.limit // 4)
-        self._of_mail = back.settings.sending.mail_lanes
         self._most_lanes = back.settings.sending.schedules_per_sender
-        self._batch_size = min(back.settings.sending.batch_size, back.adapter.max_recipients)
+        first = next(iter(back.adapters.values()))
+        self._batch_size = min(back.settings.sending.batch_size, first.max_recipients)
 
     def step(self) -> bool:
         """One round. True if there may be more to do at once. Raises Unavailable."""
@@ -77,6 +88,7 @@ class Pump:
             self._begin_anew()
         if self._holding.is_held():
             self._give_back_all_lanes()
+            self._completed_at = time.monotonic()
             return False
         if self._forgotten.is_set():
             self._forgotten.clear()
@@ -87,15 +99,24 @@ class Pump:
             duties.insert(2, self._plan)
         else:
             log.error("host_clock_is_off", ahead_s=round(clocks.host_ahead.total_seconds(), 2), plans="nothing")
-        return sum([self._do(duty, clocks.now) for duty in duties]) > 0
+        worked = sum([self._do(duty, clocks.now) for duty in duties])
+        self._completed_at = time.monotonic()
+        return worked > 0
+
+    def idle_s(self) -> float:
+        """For how long no round was completed. Any thread may ask."""
+        return time.monotonic() - self._completed_at
 
     def _give_back_all_lanes(self) -> None:
         self._give_back(list(self._hands.tokens()))
 
     def _give_back(self, lanes: Sequence[Lane]) -> None:
-        if lanes:
-            self._hands.drop_lanes(lanes)
-            self._back.leases.release(lanes)
+        """And those of which it is not sure whether etcd has let them go: else nobody else could take them."""
+        self._hands.drop_lanes(lanes)
+        self._unsure |= set(lanes)
+        if self._unsure:
+            self._back.leases.release(sorted(self._unsure))
+            self._unsure.clear()
 
     def _do(self, duty: Callable[[datetime], int], now: datetime) -> int:
         """One duty; a lane lost in it, or a bug, must not keep the others from being done. Raises Unavailable."""
@@ -123,15 +144,17 @@ class Pump:
         if lost:
             log.warning("lease_lost", lanes=len(lost))
         self._hands.drop_all_lanes()
+        self._unsure.clear()
+        server_now(self._back.db)  # without MongoDB we could do nothing with them, and others could
         self._back.leases.begin()
 
     def _take_lanes(self, now: datetime) -> int:
-        room = self._most_lanes - len(self._hands.tokens())
+        room = self._most_lanes - (len(self._hands.tokens()) - len(self._hands.mail_lanes()))
         if room <= 0 or time.monotonic() < self._look_at:
             return 0
         started = time.monotonic()
         self._set_aside = {lane: until for lane, until in self._set_aside.items() if until > started}
-        left_out = [*self._hands.tokens(), *self._set_aside, *mail_lanes(self._of_mail)]
+        left_out = [*self._hands.tokens(), *self._set_aside, *self._hands.always]
         wanted = claiming.lanes_wanting_work(
             self._back.db, now=now, ahead=AHEAD, limit=3 * LANES_A_STEP, leave_out=left_out
         )
@@ -144,26 +167,31 @@ class Pump:
         # those who have not looked yet: what is due at one moment is done soonest by all.
         some = min(max(-(-len(wanted) // (2 * self._senders)), FEWEST_LANES), LANES_A_STEP)
         chosen = random.sample(wanted, min(len(wanted), some, room))
-        back = self._back
-        tokens, memory = claiming.take_lanes(back.db, back.leases, back.fences, chosen, sender=self._sender, now=now)
-        return self._hold(tokens, memory)
+        return self._take(chosen, now)
 
     def _take_share(self, now: datetime) -> int:
         """Single mails' lanes are all held, always, by all senders alike, as they come and go."""
         if time.monotonic() < self._share_at:
             return 0
         self._share_at = time.monotonic() + LOOK_FOR_SHARE_S * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
-        back, held = self._back, self._hands.mail_lanes()
+        held, every = self._hands.mail_lanes(), self._hands.always
         self._give_back(self._hands.left_lanes())
-        self._senders = back.leases.senders()
-        share = -(-self._of_mail // max(1, self._senders))
+        self._senders = self._back.leases.senders()
+        share = -(-len(every) // max(1, self._senders))
         self._hands.leave(held[share:])
-        others = [lane for lane in mail_lanes(self._of_mail) if lane not in held]
-        wanted = random.sample(others, max(0, min(share - len(held), len(others))))
-        tokens, memory = claiming.take_lanes(back.db, back.leases, back.fences, wanted, sender=self._sender, now=now)
-        return self._hold(tokens, memory)
+        missing = share - len(held)
+        if missing <= 0:
+            return 0
+        free = sorted(set(every) - self._back.leases.held_by_anybody(MAIL_LANES))
+        return self._take(random.sample(free, min(missing, len(free))), now)
 
-    def _hold(self, tokens: Mapping[Lane, Token], memory: str) -> int:
+    def _take(self, lanes: Sequence[Lane], now: datetime) -> int:
+        """Take these lanes, as far as they are free. Where that ends half-way, none of them stays ours unseen."""
+        self._give_back([])
+        self._unsure |= set(lanes)
+        back = self._back
+        tokens, memory = claiming.take_lanes(back.db, back.leases, back.fences, lanes, sender=self._sender, now=now)
+        self._unsure -= set(lanes)
         if tokens:
             self._hands.take_lanes(tokens, at=time.monotonic())
             self._remember(memory)
@@ -196,8 +224,7 @@ class Pump:
         for lane in map(schedule_lane, done.broken):
             # A schedule that cannot be planned waits, and leaves room for the others.
             self._set_aside[lane] = at + SET_ASIDE_S
-            self._hands.drop_lanes([lane])
-            self._back.leases.release([lane])
+            self._give_back([lane])
         return len(done.moved)
 
     def _take_over(self, _now: datetime) -> int:
@@ -219,15 +246,20 @@ class Pump:
         waiting = self._what_waits(held, now, room)
         if not len(waiting):
             return 0
-        connections = self._connections.lend(len(waiting), self._back.leases.confirm)
+        return sum(
+            self._send_by(self._back.adapters[name], part, held, now) for name, part in self._routes.choose(waiting)
+        )
+
+    def _send_by(self, adapter: Adapter, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> int:
+        connections = self._connections.lend(adapter.name, len(waiting), self._back.leases.confirm)
         try:
-            claimed = self._claim(waiting.first(len(connections)), held, now) if connections else []
+            claimed = self._claim(adapter, waiting.first(len(connections)), held, now) if connections else []
             ready = self._prepare(claimed)
         except BaseException:
             self._connections.give_back(connections)
             raise
         self._gate.hand_in(
-            Job(c, request, line) for (c, request), line in zip(ready.items(), connections, strict=False)
+            Job(c, adapter, request, line) for (c, request), line in zip(ready.items(), connections, strict=False)
         )
         self._connections.give_back(connections[len(ready) :])
         self._hands.note_activity({dispatch.claim.lane for dispatch in ready}, at=time.monotonic())
@@ -238,23 +270,29 @@ class Pump:
         if time.monotonic() >= self._look_for_alone_at:
             alone = claiming.claimable_alone(self._back.db, held, now=now)
             if len(alone):
-                return alone if not self._hands.in_hand() else Waiting({})
+                return alone if not self._hands.in_hand() else Waiting()
             self._look_for_alone_at = time.monotonic() + LOOK_FOR_ALONE_S
-        most_bytes = MOST_BYTES - self._hands.bytes_in_hand()
         if room >= self._least_room:
-            return claiming.claimable(self._back.db, held, now=now, most=room, most_bytes=most_bytes)
-        return self._what_is_urgent(now, most_bytes)
+            return claiming.claimable(self._back.db, held, now=now, room=self._room(room))
+        return self._what_is_urgent(now)
 
-    def _what_is_urgent(self, now: datetime, most_bytes: int) -> Waiting:
+    def _room(self, dispatches: int) -> Room:
+        return Room(
+            dispatches,
+            MOST_BYTES - self._hands.bytes_in_hand(urgent=False),
+            MOST_BYTES // 2 - self._hands.bytes_in_hand(urgent=True),
+        )
+
+    def _what_is_urgent(self, now: datetime) -> Waiting:
         """While there is no room for anything else, there is some for this."""
         held = {lane: token for lane, token in self._hands.claimable_tokens().items() if lane.startswith(MAIL_LANES)}
         room = self._connections.room(urgent=True)
         if not held or room <= 0 or time.monotonic() < self._look_for_urgent_at:
-            return Waiting({})
+            return Waiting()
         self._look_for_urgent_at = time.monotonic() + LOOK_FOR_URGENT_S
-        return claiming.claimable(self._back.db, held, now=now, most=room, most_bytes=most_bytes, down_to=Rank.HIGH)
+        return claiming.claimable(self._back.db, held, now=now, room=self._room(room), down_to=Rank.HIGH)
 
-    def _claim(self, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> list[Claimed]:
+    def _claim(self, adapter: Adapter, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> list[Claimed]:
         back = self._back
         claimed = claiming.claim(
             back.db,
@@ -262,14 +300,14 @@ class Pump:
             held,
             memory=self._memory,
             sender=self._sender,
-            provider=back.adapter.name,
-            account=back.adapter.account,
+            provider=adapter.name,
+            account=adapter.account,
             now=now,
         )
         self._hands.take(claimed)
         return claimed
 
-    def _prepare(self, claimed: Sequence[Claimed]) -> dict[Claimed, Request]:
+    def _prepare(self, claimed: Sequence[Claimed]) -> dict[Claimed, Any]:
         """Everything that can fail here fails before the fence is crossed."""
         if not claimed:
             return {}

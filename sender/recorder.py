@@ -14,11 +14,13 @@ from mailroom.assembly import Back
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import RunId
-from mailroom.domain.outcomes import Accepted, Refused
+from mailroom.domain.outcomes import Accepted, Refusal, Refused, health_of
+from mailroom.domain.retries import ACCOUNT_WAIT, MAX_ACCOUNT_WAIT
 from mailroom.services.recording import Result, finish_runs, record
 from mailroom.services.server_time import Clocks, server_now
 from mailroom.services.settling import note_control
 from sender.hands import Hands
+from sender.routes import Routes
 
 log = structlog.get_logger()
 _AT_ONCE: Final = 500
@@ -31,8 +33,8 @@ _FINISH_S: Final = 0.2
 class Recorder:
     """Results are handed in from any thread; none is dropped while this process lives."""
 
-    def __init__(self, back: Back, hands: Hands) -> None:
-        self._back, self._hands = back, hands
+    def __init__(self, back: Back, hands: Hands, routes: Routes) -> None:
+        self._back, self._hands, self._routes = back, hands, routes
         self._clocks = Clocks(back.db)
         self._control_at = self._finish_at = 0.0
         self._touched_runs: set[RunId] = set()
@@ -59,6 +61,7 @@ class Recorder:
         left: list[Result] = []
         while left or not ending:
             new, ended = self._next(wait_s if left else None)
+            self._tell_routes(new)
             ending = ending or ended
             left = self._record(left + new)
             wait_s = min(2 * wait_s, _MOST_WAIT_S) if left else _WAIT_S
@@ -121,18 +124,39 @@ class Recorder:
         # A doubt's time must not be early by anything; for the rest a reading of a moment ago will do.
         certain = all(isinstance(r.outcome, Accepted) for r in batch)
         now = self._clocks.read().now if certain else server_now(back.db)
-        stale = record(back.db, back.fences, batch, provider=back.adapter.name, delays=back.policy.delays, now=now)
+        stale = record(
+            back.db,
+            back.fences,
+            batch,
+            delays=back.policy.delays,
+            now=now,
+            elsewhere=self._routes.has_other_than,
+        )
         self._hands.drop_stale(stale)
         self._hands.note_activity({r.claimed.claim.lane for r in batch}, at=time.monotonic())
         self._hands.put_down(r.claimed for r in batch)
         self._touched_runs.update(r.claimed.run_id for r in batch)
         self._note_control([r.claimed for r in batch if isinstance(r.outcome, Accepted) and r.outcome.attempt is None])
 
+    def _tell_routes(self, batch: Sequence[Result]) -> None:
+        """How each provider does. Before it is written down: what is refused now may go elsewhere at once."""
+        counts: dict[str, tuple[int, int]] = {}
+        for result in batch:
+            provider, kind = result.claimed.provider, health_of(result.outcome)
+            if kind is not None:
+                good, bad = counts.get(provider, (0, 0))
+                counts[provider] = (good + kind, bad + (not kind))
+            if isinstance(result.outcome, Refused) and result.outcome.kind is Refusal.ACCOUNT:
+                span = min(result.outcome.retry_after or ACCOUNT_WAIT, MAX_ACCOUNT_WAIT)
+                self._routes.rest(provider, span, result.outcome.reason)
+        self._routes.tell(counts)
+
     def _note_control(self, accepted: Sequence[Claimed]) -> None:
         """Now and then an acceptance is remembered as a control for questions about doubts."""
+        accepted = [one for one in accepted if self._back.adapters[one.provider].askable]
         if not accepted or time.monotonic() < self._control_at:
             return
         back = self._back
         latest = max(accepted, key=lambda claimed: claimed.claimed_at)
         self._control_at = time.monotonic() + back.policy.slot.total_seconds()
-        note_control(back.db, latest, back.adapter.log_name(latest.id, latest.account), back.policy)
+        note_control(back.db, latest, back.adapters[latest.provider].log_name(latest.id, latest.account), back.policy)

@@ -40,7 +40,7 @@ class Settler:
         if not held:
             return False
         back = self._back
-        asked = settle(back.db, back.fences, back.adapter, held, back.policy, sender=self._sender)
+        asked = settle(back.db, back.fences, back.adapters, held, back.policy, sender=self._sender)
         return asked > 0
 
     def _run(self) -> None:

@@ -4,7 +4,7 @@ import select
 
 from benchmarks import form
 from benchmarks.clients import Target, check
-from mailroom.providers.connection import LiveConnection
+from mailroom.providers.connection import LiveConnection, Request
 
 
 def send(target: Target, mails: int, in_flight: int) -> None:
@@ -21,7 +21,7 @@ def send(target: Target, mails: int, in_flight: int) -> None:
         number = next(numbers, None)
         if number is not None:
             assert connection.usable()
-            connection.begin(form.PATH, headers, form.body(number))
+            connection.begin(Request(form.PATH, headers, form.body(number)))
         return number is not None
 
     def advance(connection: LiveConnection) -> int:

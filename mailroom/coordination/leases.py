@@ -98,11 +98,19 @@ class Leases:
 
     def senders(self) -> int:
         """How many senders there are, ourselves included. Raises Unavailable."""
-        request = etcd3.etcdrpc.RangeRequest(
-            key=_SENDERS.encode(), range_end=etcd3.utils.prefix_range_end(_SENDERS.encode()), count_only=True
-        )
         with _answers("count the senders"):
-            return int(self._client.kvstub.Range(request, _CALL_S).count)
+            return int(self._range(_SENDERS, count_only=True).count)
+
+    def held_by_anybody(self, beginning: str) -> set[Lane]:
+        """The lanes whose names begin so, and that somebody holds. Raises Unavailable."""
+        with _answers("list the lanes"):
+            found = self._range(_PREFIX + beginning, keys_only=True).kvs
+        return {Lane(kv.key.decode().removeprefix(_PREFIX)) for kv in found}
+
+    def _range(self, prefix: str, **options: bool) -> Any:
+        end = etcd3.utils.prefix_range_end(prefix.encode())
+        request = etcd3.etcdrpc.RangeRequest(key=prefix.encode(), range_end=end, **options)
+        return self._client.kvstub.Range(request, _CALL_S)
 
     def take(self, lanes: Sequence[Lane]) -> Taken:
         """Take those of the lanes that nobody holds, many in one round trip. Raises Unavailable; then none may be

@@ -14,7 +14,8 @@ from email_validator import EmailNotValidError, validate_email
 MAX_ADDRESS: Final = 254  # RFC 5321 4.5.3.1.3: a path of 256 with its angle brackets
 MAX_MAILBOX: Final = 500
 _PROVIDERS_OWN = re.compile(r"%recipient", re.IGNORECASE)
-_HEADER_BREAK = re.compile(r"[\r\n\0]")
+# All that ends a line for anybody: str.splitlines() knows more than CR and LF.
+_HEADER_BREAK = re.compile("[\r\n\0\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]")
 _SPECIALS = re.compile(r'[()<>@,;:\\".\[\]]')
 
 
@@ -43,7 +44,7 @@ class Mailbox:
 
 
 def breaks_header(text: str) -> bool:
-    """True if the text holds CR, LF or NUL, with which a header could be broken into two."""
+    """True if the text holds what ends a line, with which a header could be broken into two."""
     return _HEADER_BREAK.search(text) is not None
 
 
@@ -86,4 +87,17 @@ def parse_mailbox(text: str) -> Mailbox:
     if len(found) != 1 or "@" not in found[0][1]:
         raise InvalidAddress("write one address, as Name <address@example.com> or bare")
     name, address = found[0]
-    return Mailbox(check_address(address), name.strip())
+    mailbox = Mailbox(check_address(address), name.strip())
+    _check_written(mailbox)
+    return mailbox
+
+
+def _check_written(mailbox: Mailbox) -> None:
+    """As we write it, it must read as the same again: quoting can hide what may not be in it."""
+    text = str(mailbox)
+    if len(text) > MAX_MAILBOX:
+        raise InvalidAddress(f"at most {MAX_MAILBOX} characters")
+    if breaks_header(text) or _PROVIDERS_OWN.search(text):
+        raise InvalidAddress("the name holds what is not allowed in it")
+    if getaddresses([text]) != [(mailbox.name, mailbox.address)]:
+        raise InvalidAddress("this name cannot be written before an address")

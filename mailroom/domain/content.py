@@ -18,8 +18,8 @@ from jinja2 import StrictUndefined, TemplateError, Undefined, nodes
 from jinja2.exceptions import TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from mailroom.domain.errors import Fault
-from mailroom.domain.limits import MAX_RENDERED_BYTES
+from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.limits import MAX_PARTS, MAX_RENDERED_BYTES, MAX_TEMPLATE
 
 FIELDS: Final = ("subject", "text", "html")
 _MOST_FAULTS: Final = 50  # told at once
@@ -132,7 +132,7 @@ class Compiled:
         return {field: getattr(self, field).with_placeholders(parts.__getitem__) for field in FIELDS}
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def compile_content(subject: str, text: str, html: str) -> Compiled:
     """Content that has passed `check_content`, compiled; the same content is compiled once."""
     return Compiled(_cut("subject", subject), _cut("text", text), _cut("html", html))
@@ -154,14 +154,39 @@ def check_content(content: Mapping[str, str], variables: frozenset[str], example
     return faults
 
 
-def _check_field(field: str, source: str, variables: frozenset[str]) -> list[Fault]:
+def render_once(content: Mapping[str, str], variables: Mapping[str, Any]) -> dict[str, str]:
+    """Subject, text and html of a single mail, filled in; nothing is kept of the templates.
+
+    Raises InvalidInput with every fault, as check_content tells them.
+    """
+    faults: list[Fault] = []
+    written = {}
+    for field in FIELDS:
+        source = content.get(field) or ""
+        if len(source) > MAX_TEMPLATE:
+            faults.append(Fault(field, f"with variables it has at most {MAX_TEMPLATE:,} characters"))
+            continue
+        faults += _check_field(field, source, frozenset(variables), whole=False)
+        if not faults:
+            try:
+                part = Part(field, _environment(field).from_string(source).render)
+                written[field] = _rendered(part, variables, field)
+            except CannotRender as error:
+                faults.append(Fault(field, str(error).partition(": ")[2]))
+    if faults:
+        raise InvalidInput(*faults)
+    return written
+
+
+def _check_field(field: str, source: str, variables: frozenset[str], *, whole: bool = True) -> list[Fault]:
+    """`whole`: the template is also cut, for many recipients; else it is rendered in one."""
     if faults := _providers_own(field, source):
         return faults
     try:
         tree = _environment(field).parse(source)
         # First what is refused: compiling computes constants, and 2 ** 1000000000 is one.
-        faults = _refused(field, tree) or _unknown(field, tree, source, variables)
-        if not faults:
+        faults = _refused(field, tree) or _unknown(field, tree, source, variables) or _too_many_parts(field, tree)
+        if not faults and whole:
             _environment(field).compile(tree)
             # Once more on what will really be sent as fixed text: a comment or a raw block could have hidden it.
             faults = _providers_own(field, _cut(field, source).with_placeholders(lambda _: "\0"))
@@ -191,6 +216,12 @@ def _refused(field: str, tree: nodes.Template) -> list[Fault]:
         if test.name not in _FILTERS:
             faults.append(Fault(field, f"line {test.lineno}: there is no filter '{test.name}'"))
     return faults[:1]
+
+
+def _too_many_parts(field: str, tree: nodes.Template) -> list[Fault]:
+    """Each is compiled by itself; thousands would keep a processor busy for long."""
+    parts = sum(1 for node in tree.find_all((nodes.Output, nodes.If)) for _ in node.iter_child_nodes())
+    return [Fault(field, f"at most {MAX_PARTS:,} expressions")] if parts > 2 * MAX_PARTS else []
 
 
 def _unknown(field: str, tree: nodes.Template, source: str, variables: frozenset[str]) -> list[Fault]:

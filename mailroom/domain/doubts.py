@@ -57,6 +57,14 @@ class Traces:
     accepted: Mapping[int, str] = field(default_factory=dict)
 
 
+class Unaskable(StrEnum):
+    """What becomes of a doubt of a provider that cannot be asked."""
+
+    HOLD = "hold"  # for a person
+    WENT_OUT = "went_out"
+    SEND_AGAIN = "send_again"
+
+
 class Verdict(StrEnum):
     """About those recipients of which the log shows nothing."""
 

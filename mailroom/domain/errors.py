@@ -2,7 +2,8 @@
 
 MailroomError
 ├── InvalidInput            one or more fields are wrong; carries a Fault for each
-├── NotFound                ScheduleNotFound, RunNotFound, MessageNotFound, DispatchNotFound, EmailNotFound
+├── NotFound                ScheduleNotFound, RunNotFound, MessageNotFound, DispatchNotFound, EmailNotFound,
+│                           ProviderNotFound
 ├── Conflict                the thing is not in a state that allows this
 │   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleEnded
 │   ├── RunEnded
@@ -67,6 +68,10 @@ class DispatchNotFound(NotFound):
 
 class EmailNotFound(NotFound):
     noun = "mail"
+
+
+class ProviderNotFound(NotFound):
+    noun = "provider"
 
 
 class Conflict(MailroomError):

@@ -3,6 +3,7 @@
 `Refused` is certain: the provider did not take it. `InDoubt` may have gone out: it is never tried again by accident.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -32,6 +33,15 @@ class Refused:
     code: int | None = None
     retry_after: timedelta | None = None
     at_most: int | None = None  # with TOO_MANY: recipients that the provider takes in a call
+    hard: bool = False  # the address itself takes no mail: it gets nothing more
+
+
+@dataclass(frozen=True, slots=True)
+class InPart:
+    """The provider judged each recipient by itself: those in `refused` as it says, all others are accepted."""
+
+    provider_id: str
+    refused: Mapping[str, Refused]  # by address
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +53,17 @@ class InDoubt:
     called_since: datetime | None = None
 
 
-Outcome = Accepted | Refused | InDoubt
+Outcome = Accepted | InPart | Refused | InDoubt
+
+
+def health_of(outcome: Outcome) -> bool | None:
+    """What an outcome says about its provider: True, it works; False, it does not; None, nothing."""
+    if isinstance(outcome, Accepted):
+        return True if outcome.attempt is None else None
+    if isinstance(outcome, InPart):
+        return True
+    if isinstance(outcome, InDoubt):
+        return False if outcome.called_since is None else None
+    if outcome.kind in (Refusal.PERMANENT, Refusal.RECIPIENT):
+        return True if outcome.code is not None else None  # without a code it was not the provider who refused
+    return False if outcome.kind is Refusal.TEMPORARY else None

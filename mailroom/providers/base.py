@@ -5,7 +5,7 @@ differently. `build` and `read` are pure; only the connection touches the wire.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from mailroom.domain.doubts import Traces
 from mailroom.domain.emails.model import Email
@@ -13,7 +13,7 @@ from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.messages import Message
 from mailroom.domain.outcomes import InDoubt, Outcome, Refusal, Refused
 from mailroom.domain.schedules import Content
-from mailroom.providers.connection import LiveConnection, LostReply, NotWritten, Reply
+from mailroom.providers.connection import LostReply, NotWritten, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Batch:
     run: RunId
     content: Content
     messages: Sequence[Message]
+    date: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,19 @@ class Letter:
         return len(self.recipients) == len(self.email.addressees)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A ready HTTP request; its size is known before a fence is crossed."""
+class Connection(Protocol):
+    """A live connection for one request at a time: see connection.py for what each promises."""
 
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
+    def open(self) -> None: ...
+    def usable(self) -> bool: ...
+    def begin(self, request: Any) -> None: ...
+    def advance(self) -> Reply | None: ...
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
+    @property
+    def writing(self) -> bool: ...
+    @property
+    def deadline(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +73,18 @@ class Adapter(Protocol):
 
     name: str
     account: str  # where questions about a call are asked later, such as the sending domain
-    max_recipients: int
+    max_recipients: int  # of a batch
+    askable: bool  # whether its log can be asked; where it cannot, what it tells by itself is all that is known
 
-    def connection(self) -> LiveConnection:
+    def connection(self) -> Connection:
         """A connection to the vendor, not yet open."""
         ...
 
-    def build(self, batch: Batch) -> Request:
+    def build(self, batch: Batch) -> Any:
         """The request for a batch. Raises ValueError when the vendor cannot express it."""
         ...
 
-    def build_letter(self, letter: Letter) -> Request:
+    def build_letter(self, letter: Letter) -> Any:
         """The request for a single mail. Raises ValueError when the vendor cannot express it."""
         ...
 
@@ -104,16 +112,16 @@ class Adapter(Protocol):
         ...
 
 
-def begin(connection: LiveConnection, request: Request) -> Refused | None:
+def begin(connection: Connection, request: Any) -> Refused | None:
     """Begin the call, once, over this open connection; None where it is under way."""
     try:
-        connection.begin(request.path, request.headers, request.body)
+        connection.begin(request)
     except NotWritten as error:
         return Refused(Refusal.NOT_CALLED, str(error))
     return None
 
 
-def advance(adapter: Adapter, connection: LiveConnection) -> Outcome | None:
+def advance(adapter: Adapter, connection: Connection) -> Outcome | None:
     """What came of the call, or None while it is under way. Never raises for what the wire does."""
     try:
         reply = connection.advance()

@@ -42,6 +42,15 @@ class LostReply(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """A ready request; its size is known before a fence is crossed."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """A whole answer. Header names are in lower case."""
 
@@ -153,12 +162,12 @@ class LiveConnection:
             return True  # only tickets, which are read now
         return False
 
-    def begin(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
+    def begin(self, request: Request) -> None:
         """Take a request, from now on within the call's time; `advance` writes it. Raises NotWritten."""
         if self._socket is None or self._exchange is not None:
             raise NotWritten("the connection is closed" if self._socket is None else "the connection is in use")
-        request = self._head(path, headers, len(body)) + body
-        self._exchange = _Exchange(memoryview(request), self._monotonic() + self._call_timeout_s)
+        whole = self._head(request.path, request.headers, len(request.body)) + request.body
+        self._exchange = _Exchange(memoryview(whole), self._monotonic() + self._call_timeout_s)
 
     def fileno(self) -> int:
         """For polling while a request is under way. Raises NotWritten on a closed connection."""

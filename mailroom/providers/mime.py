@@ -26,10 +26,10 @@ def as_mime(email: Email, *, message_id: str, date: datetime) -> bytes:
     message["Subject"] = email.subject
     message["Date"] = format_datetime(date)
     message["Message-ID"] = f"<{message_id}>"
-    for name, value in email.body.headers.items():
-        message[name] = value
     _write_body(message, email)
-    return message.as_bytes()
+    # As they were given: the library would fold a long one into encoded words, which breaks List-Unsubscribe.
+    theirs = "".join(f"{name}: {value}\r\n" for name, value in email.body.headers.items())
+    return theirs.encode("ascii") + message.as_bytes()
 
 
 def _write_body(message: EmailMessage, email: Email) -> None:
@@ -46,7 +46,7 @@ def _write_body(message: EmailMessage, email: Email) -> None:
             _add_inline(message, attachment)
     for attachment in body.attachments:
         if not (attachment.content_id and body.html):
-            main, sub = attachment.content_type.split("/", 1)
+            main, sub = _type_of(attachment)
             message.add_attachment(attachment.content, maintype=main, subtype=sub, filename=attachment.filename)
 
 
@@ -55,7 +55,7 @@ def _add_inline(message: EmailMessage, attachment: Attachment) -> None:
     html = message.get_body(preferencelist=("related", "html"))
     if not isinstance(html, EmailMessage):
         raise ValueError("an inline attachment needs an HTML body")
-    main, sub = attachment.content_type.split("/", 1)
+    main, sub = _type_of(attachment)
     html.add_related(
         attachment.content,
         maintype=main,
@@ -64,6 +64,12 @@ def _add_inline(message: EmailMessage, attachment: Attachment) -> None:
         filename=attachment.filename,
         disposition="inline",
     )
+
+
+def _type_of(attachment: Attachment) -> tuple[str, str]:
+    """Messages and multiparts have parts of their own, and could not be carried as the bytes that they are."""
+    main, sub = attachment.content_type.lower().split("/", 1)
+    return ("application", "octet-stream") if main in ("message", "multipart") else (main, sub)
 
 
 def _address(mailbox: Mailbox) -> Address:

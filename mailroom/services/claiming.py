@@ -1,9 +1,8 @@
 """Lanes taken and dispatches claimed and fenced: steps 'taking a lane', 2 and 3 of the protocol, in bulk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import accumulate
 from typing import Any, Final
 
 from mailroom.coordination.fences import Fences, Verdict
@@ -52,35 +51,56 @@ def take_lanes(
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Dispatches of held lanes that could be claimed now, by lane, as the store shows them."""
+    """Dispatches of held lanes that could be claimed now, as the store shows them, the most urgent first."""
 
-    by_lane: Mapping[Lane, Sequence[Mapping[str, Any]]]
+    dispatches: Sequence[Mapping[str, Any]] = ()
 
     def __len__(self) -> int:
-        return sum(map(len, self.by_lane.values()))
+        return len(self.dispatches)
+
+    @property
+    def by_lane(self) -> dict[Lane, list[Mapping[str, Any]]]:
+        found: dict[Lane, list[Mapping[str, Any]]] = {}
+        for doc in self.dispatches:
+            found.setdefault(Lane(doc["lane"]), []).append(doc)
+        return found
 
     def first(self, most: int) -> "Waiting":
-        """No more than `most` of them, lanes in turn."""
-        chosen: dict[Lane, Sequence[Mapping[str, Any]]] = {}
-        for lane, dispatches_ in self.by_lane.items():
-            if most > 0:
-                chosen[lane] = dispatches_[:most]
-                most -= len(chosen[lane])
-        return Waiting(chosen)
+        return Waiting(self.dispatches[:most])
+
+    def after(self, count: int) -> "Waiting":
+        return Waiting(self.dispatches[count:])
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """For how much there is room: dispatches, and bytes of single mails' bodies, those of high priority apart."""
+
+    dispatches: int
+    bytes: int
+    urgent_bytes: int
 
 
 def claimable(
-    db: Db, held: Mapping[Lane, Token], *, now: datetime, most: int, most_bytes: int, down_to: Rank = Rank.CAMPAIGN
+    db: Db, held: Mapping[Lane, Token], *, now: datetime, room: Room, down_to: Rank = Rank.CAMPAIGN
 ) -> Waiting:
-    """Up to `most` dispatches of the held lanes that could be claimed now, by rank, none of a lower one than `down_to`;
-    none of a lane that waits, and none that goes alone. The bodies of single mails among them have `most_bytes`
-    before the last of them. Raises Unavailable."""
-    found = dispatches.claimable(db, list(held), now=now, limit=most, down_to=down_to)
+    """Dispatches of the held lanes that could be claimed now, by rank, none of a lower one than `down_to`; none of a
+    lane that waits, and none that goes alone. Raises Unavailable."""
+    found = dispatches.claimable(db, list(held), now=now, limit=room.dispatches, down_to=down_to)
     if found and (waiting := lanes.waiting(db, now=now)):
         ready = [lane for lane in held if lane not in waiting]
-        found = dispatches.claimable(db, ready, now=now, limit=most, down_to=down_to)
-    before = accumulate((doc.get("size", 0) for doc in found), initial=0)
-    return _by_lane([doc for doc, size in zip(found, before, strict=False) if size < most_bytes])
+        found = dispatches.claimable(db, ready, now=now, limit=room.dispatches, down_to=down_to)
+    return Waiting(list(_that_fit(found, room)))
+
+
+def _that_fit(found: Sequence[Mapping[str, Any]], room: Room) -> Iterator[Mapping[str, Any]]:
+    """Each as long as there is any room left before it, so that none is too large for ever."""
+    left = {True: room.urgent_bytes, False: room.bytes}
+    for doc in found:
+        size, urgent = doc.get("size", 0), doc.get("rank") == Rank.HIGH
+        if not size or left[urgent] > 0:
+            left[urgent] -= size
+            yield doc
 
 
 def claimable_alone(db: Db, held: Mapping[Lane, Token], *, now: datetime) -> Waiting:
@@ -88,18 +108,8 @@ def claimable_alone(db: Db, held: Mapping[Lane, Token], *, now: datetime) -> Wai
 
     Raises Unavailable.
     """
-    return _by_lane(dispatches.claimable_alone(db, _ready(db, held, now), now=now))
-
-
-def _ready(db: Db, held: Mapping[Lane, Token], now: datetime) -> list[Lane]:
-    return sorted(set(held) - lanes.waiting(db, now=now).keys())
-
-
-def _by_lane(found: Sequence[Mapping[str, Any]]) -> Waiting:
-    by_lane: dict[Lane, list[Mapping[str, Any]]] = {}
-    for doc in found:
-        by_lane.setdefault(Lane(doc["lane"]), []).append(doc)
-    return Waiting(by_lane)
+    ready = sorted(set(held) - lanes.waiting(db, now=now).keys())
+    return Waiting(dispatches.claimable_alone(db, ready, now=now))
 
 
 def claim(
@@ -117,18 +127,17 @@ def claim(
 
     After Unavailable some may be claimed unseen: they are found as abandoned, by us or by others.
     """
-    made = {lane: Claim(new_claim_id(), lane, held[lane], sender, memory) for lane in waiting.by_lane}
-    claims = {made[lane].id: (made[lane], docs) for lane, docs in waiting.by_lane.items()}
+    by_lane = waiting.by_lane
+    made = {lane: Claim(new_claim_id(), lane, held[lane], sender, memory) for lane in by_lane}
+    claims = {made[lane].id: (made[lane], docs) for lane, docs in by_lane.items()}
 
     def work(session: Session) -> int:
-        lanes.touch(db, {lane: held[lane] for lane in waiting.by_lane}, session)
+        lanes.touch(db, {lane: held[lane] for lane in by_lane}, session)
         return dispatches.claim(db, claims, provider, account, now=now, session=session)
 
     if in_transaction(db, work) == len(waiting):
         return [
-            dispatches.as_claimed(doc, made[lane], provider, account, now)
-            for lane, docs in waiting.by_lane.items()
-            for doc in docs
+            dispatches.as_claimed(doc, made[Lane(doc["lane"])], provider, account, now) for doc in waiting.dispatches
         ]
     return dispatches.claimed(db, {claim.id: claim for claim in made.values()})
 

@@ -13,8 +13,9 @@ from mailroom.domain.dispatches import NewDispatch
 from mailroom.domain.emails.checking import EmailDraft, check_email
 from mailroom.domain.emails.model import RANK_OF, Email
 from mailroom.domain.emails.status import overall
-from mailroom.domain.errors import EmailUnderWay, IdempotencyMismatch, InvalidInput
+from mailroom.domain.errors import EmailUnderWay, IdempotencyMismatch, InvalidInput, Unavailable
 from mailroom.domain.ids import (
+    DispatchId,
     EmailId,
     MessageId,
     digest_of_messages,
@@ -27,7 +28,7 @@ from mailroom.domain.ids import (
 )
 from mailroom.domain.messages import Message, MessageState
 from mailroom.services.group_commit import GroupCommit
-from mailroom.services.recording import tell_left_over
+from mailroom.services.recording import tell_these
 from mailroom.services.scheduling import check_key
 from mailroom.services.server_time import Clocks
 from mailroom.services.stories import Step, steps_of_messages
@@ -73,38 +74,59 @@ class Outbox:
         Raises InvalidInput, IdempotencyMismatch; Unavailable: it may be stored or not, and with the same key it can be
         handed in again.
         """
-        handed_in = self._checked(draft, owner, key)
-        return _taken(handed_in.new.id, self._group.submit(handed_in))
+        (answer,) = self.hand_in_many([(draft, key)], owner=owner)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def hand_in_many(self, asked: Sequence[tuple[EmailDraft, str | None]], *, owner: str) -> list[Taken | Exception]:
         """Several mails, each with its key or None; what is refused of one concerns no other.
 
-        Returns for each what `hand_in` would return or raise. Raises Unavailable.
+        Returns for each what `hand_in` would return or raise.
         """
-        answers: list[Taken | Exception] = []
-        handed_in: dict[int, _HandedIn] = {}
+        answers: dict[int, Taken | Exception] = {}
+        checked: dict[int, NewEmail] = {}
         for index, (draft, key) in enumerate(asked):
             try:
-                handed_in[index] = self._checked(draft, owner, key)
-            except (InvalidInput, IdempotencyMismatch) as error:
-                answers.append(error)
-            else:
-                answers.append(Taken(handed_in[index].new.id, new=True))
-        fates = self._group.submit_many(list(handed_in.values()))
-        for (index, one), fate in zip(handed_in.items(), fates, strict=True):
-            try:
-                answers[index] = _taken(one.new.id, fate)
-            except IdempotencyMismatch as error:
+                checked[index] = self._checked(draft, owner, key)
+            except (InvalidInput, Unavailable) as error:
                 answers[index] = error
-        return answers
+        answers |= self._handed_in_before(checked)
+        fresh = {index: new for index, new in checked.items() if index not in answers}
+        answers |= dict(zip(fresh, self._hand_in_fresh(list(fresh.values())), strict=True))
+        return [answers[index] for index in range(len(asked))]
 
-    def _checked(self, draft: EmailDraft, owner: str, key: str | None) -> _HandedIn:
+    def _checked(self, draft: EmailDraft, owner: str, key: str | None) -> NewEmail:
         check_key(key)
         now = self._clocks.read().now
         email = check_email(draft, now=now)
         email_id = keyed_email_id(owner, key) if key else new_email_id(now)
-        body = bodies.put_aside(self._db, email_id, email.body)
-        return _HandedIn(NewEmail(email_id, owner, _digest(draft) if key else "", email), body)
+        return NewEmail(email_id, owner, _digest(draft) if key else "", email)
+
+    def _handed_in_before(self, checked: Mapping[int, NewEmail]) -> dict[int, Taken | Exception]:
+        """Repeated requests are answered before anything of them is written."""
+        keyed = {index: new for index, new in checked.items() if new.digest}
+        if not keyed:
+            return {}
+        known = emails.digests(self._db, [new.id for new in keyed.values()])
+        return {
+            index: _answer(new.id, _Fate.REPEATED if known[new.id] == new.digest else _Fate.MISMATCH)
+            for index, new in keyed.items()
+            if new.id in known
+        }
+
+    def _hand_in_fresh(self, fresh: Sequence[NewEmail]) -> list[Taken | Exception]:
+        handed_in = [_HandedIn(new, bodies.put_aside(self._db, new.id, new.email.body)) for new in fresh]
+        fates = self._group.submit_many(handed_in)
+        answers = [
+            fate if isinstance(fate, Exception) else _answer(one.new.id, fate)
+            for one, fate in zip(handed_in, fates, strict=True)
+        ]
+        # Somebody else was faster with the same key: the files of this one are nobody's.
+        for one, fate in zip(handed_in, fates, strict=True):
+            if fate in (_Fate.REPEATED, _Fate.MISMATCH):
+                bodies.throw_away(self._db, one.body)
+        return answers
 
     def _commit(self, batch: Sequence[_HandedIn]) -> list[_Fate]:
         now = server_now(self._db)
@@ -192,16 +214,16 @@ def cancel(db: Db, email_id: EmailId) -> Shown:
         return dispatch_outcomes.cancel(db, run_of_email(email_id), now=now, session=session)
 
     cancelled = in_transaction(db, work)
-    tell_left_over(db)
+    tell_these(db, [DispatchId(doc["_id"]) for some in dispatches.of_run(db, run_of_email(email_id)) for doc in some])
     shown = get(db, email_id)
     if not cancelled and shown.state is not MessageState.CANCELLED:
         raise EmailUnderWay(f"mail {email_id} is {shown.state.replace('_', ' ')}: it cannot be cancelled any more")
     return shown
 
 
-def _taken(id_: EmailId, fate: _Fate) -> Taken:
+def _answer(id_: EmailId, fate: _Fate) -> Taken | Exception:
     if fate is _Fate.MISMATCH:
-        raise IdempotencyMismatch("this Idempotency-Key was used with another body")
+        return IdempotencyMismatch("this Idempotency-Key was used with another body")
     return Taken(id_, new=fate is _Fate.NEW)
 
 
@@ -214,26 +236,21 @@ def _shown(doc: Mapping[str, Any], found: Sequence[Mapping[str, Any]], tries: Ma
 def _calls(db: Db, email_id: EmailId) -> dict[MessageId, int]:
     """How many calls were made for each recipient: those that used up a try, and the one that is not decided or was
     accepted."""
-    made: dict[str, int] = {}
-    parents: dict[str, str] = {}
-    for some in dispatches.of_run(db, run_of_email(email_id)):
-        for doc in some:
-            undecided = doc["state"] in ("sending", "in_doubt", "unknown") or bool(doc.get("accepted"))
-            made[doc["_id"]] = doc["tries"] + undecided
-            parents[doc["_id"]] = doc.get("parent", "")
+    made: dict[str, Mapping[str, Any]] = {
+        doc["_id"]: doc for some in dispatches.of_run(db, run_of_email(email_id)) for doc in some
+    }
     return {
-        MessageId(message["_id"]): _with_parents(
-            message.get("dispatch_id") or message.get("left_dispatch"), made, parents
-        )
-        for message in messages.of_emails(db, [email_id])[email_id]
+        MessageId(message["_id"]): _calls_for(message, made) for message in messages.of_emails(db, [email_id])[email_id]
     }
 
 
-def _with_parents(dispatch: str | None, made: Mapping[str, int], parents: Mapping[str, str]) -> int:
-    calls = 0
-    while dispatch:
-        calls += made.get(dispatch, 0)
-        dispatch = parents.get(dispatch)
+def _calls_for(message: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]) -> int:
+    left = message.get("left_dispatch")  # before the newest call, which was not for this one
+    calls, doc = 0, made.get(message.get("dispatch_id") or left or "")
+    while doc is not None:
+        undecided = doc["state"] in ("sending", "in_doubt", "unknown") or bool(doc.get("accepted"))
+        calls += doc["tries"] + (undecided and doc["_id"] != left)
+        doc = made.get(doc.get("parent", ""))
     return calls
 
 

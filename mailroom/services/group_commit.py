@@ -6,9 +6,10 @@ its own is on a majority's disks, and still it costs a fraction of a transaction
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from mailroom.domain.errors import Unavailable
 
@@ -32,18 +33,19 @@ class GroupCommit(Generic[T, R]):
     def submit(self, item: T) -> R:
         """Return once it is stored for good. Raises what `commit` raises, or Unavailable where it takes too long: it
         may then be stored or not."""
-        return self.submit_many([item])[0]
+        (answer,) = self.submit_many([item])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
-    def submit_many(self, items: Sequence[T]) -> list[R]:
-        """The same for several, which need not fall into one transaction."""
+    def submit_many(self, items: Sequence[T]) -> list[R | Exception]:
+        """The same for several, which need not fall into one transaction: what `submit` would return or raise."""
         answers: list[Future[R]] = [Future() for _ in items]
         for waiting in zip(items, answers, strict=True):
             self._waiting.put(waiting)
         self._ensure_running()
-        try:
-            return [answer.result(_ANSWER_S) for answer in answers]
-        except TimeoutError:
-            raise Unavailable("it was not stored in time") from None
+        deadline = time.monotonic() + _ANSWER_S
+        return [_result(answer, deadline) for answer in answers]
 
     def _ensure_running(self) -> None:
         with self._starting:
@@ -72,3 +74,12 @@ class GroupCommit(Generic[T, R]):
             return
         for (_, answer), verdict in zip(group, answers, strict=True):
             answer.set_result(verdict)
+
+
+def _result(answer: Any, deadline: float) -> Any:
+    try:
+        return answer.result(max(0.0, deadline - time.monotonic()))
+    except TimeoutError:
+        return Unavailable("it was not stored in time")
+    except Exception as error:
+        return error

@@ -1,13 +1,15 @@
 """What nobody waits for, done by any sender at any time: safe to repeat, safe to do twice at once."""
 
+from datetime import timedelta
+
 from mailroom.services.recording import finish_left_over, tell_left_over
-from mailroom.storage import audiences
+from mailroom.storage import audiences, bodies
 from mailroom.storage.database import Db, server_now
 
 
-def tidy(db: Db) -> dict[str, int]:
+def tidy(db: Db, *, bodies_kept_for: timedelta) -> dict[str, int]:
     """Tell messages what their dispatches became, and finish runs, where a crash came between; remove lists that were
-    never finished.
+    never finished, and files that no mail names.
 
     Returns what was done, by name; empty when there was nothing. Raises Unavailable.
     """
@@ -16,5 +18,6 @@ def tidy(db: Db) -> dict[str, int]:
         "dispatches_told": tell_left_over(db),
         "runs_finished": finish_left_over(db, now=now),
         "lists_removed": audiences.sweep(db, now=now),
+        "files_removed": bodies.sweep(db, now=now, kept_for=bodies_kept_for),
     }
     return {name: count for name, count in done.items() if count}

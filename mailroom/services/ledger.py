@@ -62,11 +62,12 @@ def check(
     *,
     since: datetime,
     fences: Fences | None = None,
-    adapter: Adapter | None = None,
+    adapters: Sequence[Adapter] = (),
     settle: timedelta = timedelta(),
     young: timedelta = YOUNG,
 ) -> Ledger:
-    """Hold everything since a moment to account; with `fences` and an `adapter`, across Redis and the provider too.
+    """Hold everything since a moment to account; with `fences` and `adapters`, which can be asked, across Redis and the
+    providers too.
 
     `settle` is how long the provider's log takes to be complete. Raises Unavailable.
     """
@@ -74,7 +75,7 @@ def check(
     until = ledger.at - young
     _due_instants(db, ledger, until)
     _runs(db, ledger, until, fences)
-    if adapter is not None:
+    for adapter in adapters:
         _providers_log(db, ledger, adapter, min(until, ledger.at - settle))
     return ledger
 
@@ -173,7 +174,14 @@ def _providers_log(db: Db, ledger: Ledger, adapter: Adapter, until: datetime) ->
     for run in runs.created_between(db, ledger.since, until):
         for some in dispatches.of_run(db, run.id):
             # What a person says went out, nobody else knows of; what is younger may not be in the log yet.
-            told = [d for d in some if any(not a.get("by") and a["at"] < until for a in d.get("accepted", ()))]
+            told = [
+                doc
+                for doc in some
+                if any(
+                    not fact.get("by") and fact["at"] < until and fact["provider"] in ("", adapter.name)
+                    for fact in doc.get("accepted", ())
+                )
+            ]
             addresses = messages.addresses_of(db, [DispatchId(doc["_id"]) for doc in told])
             for doc in told:
                 called_as = doc["_id"] if doc["attempt"] else doc["parent"]

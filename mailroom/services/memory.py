@@ -77,10 +77,11 @@ def remind(db: Db, fences: Fences, claimed: Sequence[Claimed]) -> None:
         fences.remind([(one, known[one.id]) for one in claimed if one.id in known])
 
 
-def _remember_from_log(db: Db, adapter: Adapter, since: datetime) -> None:
-    """Keep what the provider's log shows as accepted, and this database does not: each is in doubt before it is called
+def _remember_from_logs(db: Db, adapters: Sequence[Adapter], since: datetime) -> None:
+    """Keep what the providers' logs show as accepted, and this database does not: each is in doubt before it is called
     again, and then looked up for good."""
-    found = sorted({id_ for id_, _ in adapter.accepted_since(adapter.account, since)})
+    asked = [one for one in adapters if one.askable]
+    found = sorted({id_ for one in asked for id_, _ in one.accepted_since(one.account, since)})
     log.warning("redis_had_forgotten_too", since=since, accepted_since=len(found))
     for start in range(0, len(found), _A_STEP):
         some = found[start : start + _A_STEP]
@@ -113,7 +114,7 @@ class Restored:
     )
 
 
-def after_restore(db: Db, mirror: Mirror, adapter: Adapter) -> Restored | None:
+def after_restore(db: Db, mirror: Mirror, adapters: Sequence[Adapter]) -> Restored | None:
     """Put a restored MongoDB right and end the hold; None if it is not an older copy. May be repeated.
 
     Replays the fences, keeps what they know beyond that, raises the tokens' epoch above all that was ever seen, and has
@@ -125,7 +126,7 @@ def after_restore(db: Db, mirror: Mirror, adapter: Adapter) -> Restored | None:
         return None
     began = mirror.memory_since()
     if hold.copied_at is None or began is None or began >= hold.copied_at:
-        _remember_from_log(db, adapter, (hold.copied_at or hold.lost_at - _NO_MARK) - _AROUND)
+        _remember_from_logs(db, adapters, (hold.copied_at or hold.lost_at - _NO_MARK) - _AROUND)
     fences = accepted = missing = 0
     for some in mirror.fences():
         done = [(id_, fence) for id_, fence in some if fence.state is FenceState.DONE]

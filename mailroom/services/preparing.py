@@ -2,36 +2,42 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import structlog
 
 from mailroom.domain.dispatches import Claimed
-from mailroom.domain.ids import DispatchId, EmailId, ScheduleId
+from mailroom.domain.emails.model import Body
+from mailroom.domain.ids import EmailId, ScheduleId
 from mailroom.domain.messages import Message
 from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.domain.schedules import Content
-from mailroom.providers.base import Adapter, Batch, Letter, Request
+from mailroom.providers.base import Adapter, Batch, Letter
 from mailroom.services.recording import Result
 from mailroom.services.suppressing import leave_out_suppressed
 from mailroom.storage import bodies, contents, emails, messages
 from mailroom.storage.database import Db
 
 _Written = tuple[ScheduleId, int]  # a revision of a schedule's content never changes
+Stored = tuple[Mapping[str, Any], Body]  # a single mail as it is kept
+log = structlog.get_logger()
 _MOST_BYTES: Final = 32 * 1024 * 1024
 
 
 class Prepared(NamedTuple):
     """A request for each dispatch; refusals of what the provider cannot be asked to send; what has nobody left."""
 
-    ready: dict[Claimed, Request]
+    ready: dict[Claimed, Any]
     refused: list[Result]
     cancelled: list[Claimed]
 
 
 class Preparing:
-    """Builds requests; keeps the contents that were used last, up to a bounded size. For one thread."""
+    """Builds requests, each for the provider that its dispatch was claimed for. Keeps the contents that were used last,
+    up to a bounded size. For one thread."""
 
-    def __init__(self, db: Db, adapter: Adapter) -> None:
-        self._db, self._adapter = db, adapter
+    def __init__(self, db: Db, adapters: Mapping[str, Adapter]) -> None:
+        self._db, self._adapters = db, adapters
         self._kept: OrderedDict[_Written, Content] = OrderedDict()
         self._kept_bytes = 0
 
@@ -43,40 +49,49 @@ class Preparing:
         mails = messages.of_dispatches(self._db, [dispatch.id for dispatch in claimed])
         claimed, cancelled = leave_out_suppressed(self._db, claimed, mails)
         written = self._contents([(c.schedule_id, c.revision) for c in claimed if c.schedule_id])
-        letters = self._letters([c for c in claimed if not c.schedule_id], mails)
-        ready: dict[Claimed, Request] = {}
+        letters = self._letters([c for c in claimed if not c.schedule_id])
+        ready: dict[Claimed, Any] = {}
         refused: list[Result] = []
         for dispatch in claimed:
-            try:
-                if dispatch.schedule_id:
-                    content = written[dispatch.schedule_id, dispatch.revision]
-                    ready[dispatch] = self._adapter.build(_batch(dispatch, content, mails[dispatch.id]))
-                elif letter := letters.get(dispatch):
-                    ready[dispatch] = self._adapter.build_letter(letter)
-                else:
-                    refused.append(Result(dispatch, Refused(Refusal.PERMANENT, "what it says is not kept any more")))
-            except ValueError as error:
-                words = f"{self._adapter.name} cannot send this: {error}"
-                refused.append(Result(dispatch, Refused(Refusal.PERMANENT, words)))
+            built = self._build(dispatch, mails[dispatch.id], written, letters)
+            if isinstance(built, Refused):
+                refused.append(Result(dispatch, built))
+            else:
+                ready[dispatch] = built
         return Prepared(ready, refused, cancelled)
 
-    def _letters(
-        self, claimed: Sequence[Claimed], mails: Mapping[DispatchId, Sequence[Message]]
-    ) -> dict[Claimed, Letter]:
+    def _build(
+        self,
+        dispatch: Claimed,
+        mails: Sequence[Message],
+        written: Mapping[_Written, Content],
+        letters: Mapping[Claimed, Stored],
+    ) -> Any:
+        """A request, or a refusal. What cannot be built concerns no other dispatch, and is not tried for ever."""
+        adapter = self._adapters[dispatch.provider]
+        try:
+            if dispatch.schedule_id is None:
+                stored = letters.get(dispatch)
+                if stored is None:
+                    return Refused(Refusal.PERMANENT, "what it says is not kept any more")
+                return adapter.build_letter(_letter(dispatch, stored, mails))
+            if dispatch.messages > adapter.max_recipients:
+                return _too_many(adapter)
+            return adapter.build(_batch(dispatch, written[dispatch.schedule_id, dispatch.revision], mails))
+        except ValueError as error:
+            return Refused(Refusal.PERMANENT, f"{adapter.name} cannot send this: {error}")
+        except Exception as error:
+            log.exception("request_not_built", dispatch_id=dispatch.id, provider=adapter.name)
+            return Refused(Refusal.PERMANENT, f"it could not be made ready: {type(error).__name__}")
+
+    def _letters(self, claimed: Sequence[Claimed]) -> dict[Claimed, Stored]:
         """Single mails, as far as what they say is still kept."""
         if not claimed:
             return {}
         ids = [EmailId(dispatch.run_id) for dispatch in claimed]
         envelopes, said = emails.get_many(self._db, ids), bodies.get_many(self._db, ids)
         return {
-            dispatch: Letter(
-                dispatch=dispatch.id,
-                attempt=dispatch.attempt,
-                run=dispatch.run_id,
-                email=emails.as_email(envelopes[id_], said[id_]),
-                recipients=[mail.address for mail in mails[dispatch.id]],
-                date=dispatch.claimed_at,
-            )
+            dispatch: (envelopes[id_], said[id_])
             for id_, dispatch in zip(ids, claimed, strict=True)
             if id_ in said and id_ in envelopes
         }
@@ -97,8 +112,24 @@ class Preparing:
         return needed
 
 
+def _too_many(adapter: Adapter) -> Refused:
+    words = f"{adapter.name} takes {adapter.max_recipients} recipients in a call"
+    return Refused(Refusal.TOO_MANY, words, at_most=adapter.max_recipients)
+
+
+def _letter(dispatch: Claimed, stored: Stored, mails: Sequence[Message]) -> Letter:
+    return Letter(
+        dispatch=dispatch.id,
+        attempt=dispatch.attempt,
+        run=dispatch.run_id,
+        email=emails.as_email(*stored),
+        recipients=[mail.address for mail in mails],
+        date=dispatch.claimed_at,
+    )
+
+
 def _batch(dispatch: Claimed, content: Content, mails: Sequence[Message]) -> Batch:
-    return Batch(dispatch.id, dispatch.attempt, dispatch.run_id, content, mails)
+    return Batch(dispatch.id, dispatch.attempt, dispatch.run_id, content, mails, dispatch.claimed_at)
 
 
 def _size(content: Content) -> int:

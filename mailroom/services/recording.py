@@ -11,16 +11,18 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from mailroom.coordination.fences import Fences
+from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches import TELLS_MESSAGES, Acceptance, Claimed, DispatchState
 from mailroom.domain.errors import StaleToken, Unavailable
-from mailroom.domain.ids import DispatchId, Lane, RunId, Token, is_email
+from mailroom.domain.ids import DispatchId, Lane, MessageId, RunId, Token, is_email
 from mailroom.domain.messages import Learnt
-from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
+from mailroom.domain.outcomes import Accepted, InDoubt, InPart, Outcome, Refusal, Refused
 from mailroom.domain.retries import Delays, Divide, GiveUp, TryAgain, after_refusal
 from mailroom.services.splitting import Division, divide
-from mailroom.storage import dispatch_outcomes, dispatches, lanes, messages, runs
+from mailroom.storage import dispatch_outcomes, dispatch_splits, dispatches, lanes, messages, runs, suppressions
 from mailroom.storage.database import Db, Session, in_transaction
 from mailroom.storage.dispatch_outcomes import Return
+from mailroom.storage.dispatch_splits import Part
 
 log = structlog.get_logger()
 TELL_A_STEP: Final = 200
@@ -36,15 +38,23 @@ class Result:
 
 
 def record(
-    db: Db, fences: Fences, results: Sequence[Result], *, provider: str, delays: Delays, now: datetime
+    db: Db,
+    fences: Fences,
+    results: Sequence[Result],
+    *,
+    delays: Delays,
+    now: datetime,
+    elsewhere: Callable[[str], bool] = lambda _: False,
 ) -> dict[Lane, Token]:
     """Write down what came of these calls. Returns lanes that a newer holder has, with our stale tokens.
+
+    `elsewhere` says whether what a provider refuses for its account's sake can go by another one: then no lane waits.
 
     Facts come first, so that no refusal's trouble holds them up. Raises Unavailable: nothing is lost by calling again
     with the same results.
     """
     accepted = [
-        (r.claimed, Acceptance(provider, r.outcome.provider_id, r.outcome.attempt or r.claimed.attempt))
+        (r.claimed, Acceptance(r.claimed.provider, r.outcome.provider_id, r.outcome.attempt or r.claimed.attempt))
         for r in results
         if isinstance(r.outcome, Accepted)
     ]
@@ -55,7 +65,10 @@ def record(
         log.warning("dispatch_in_doubt", dispatch_id=claimed.id, attempt=claimed.attempt, reason=doubt.reason)
     dispatch_outcomes.record_in_doubt(db, doubts, now=now)
     tell_these(db, [claimed.id for claimed, _ in doubts])
-    stale = _record_refusals(db, fences, refusals, delays=delays, now=now)
+    for r in results:
+        if isinstance(r.outcome, InPart):
+            _record_in_part(db, r.claimed, r.outcome, delays=delays, now=now)
+    stale = _record_refusals(db, fences, refusals, delays=delays, now=now, elsewhere=elsewhere)
     tell_these(db, [claimed.id for claimed, _ in refusals])
     return stale
 
@@ -116,6 +129,46 @@ def finish_left_over(db: Db, *, now: datetime) -> int:
     return finished
 
 
+def _record_in_part(db: Db, claimed: Claimed, outcome: InPart, *, delays: Delays, now: datetime) -> None:
+    """The provider judged each recipient by itself. Its yes is a fact; each no goes on, or ends, by itself.
+
+    Bound to this very claim, whoever holds the lane by now: nobody else can know this, not even its fence, which stays
+    crossed. Who finds it so, in an older copy of MongoDB, is in doubt.
+    """
+    addresses = messages.addresses_of(db, [claimed.id])[claimed.id]
+    refused = {fold(address): why for address, why in outcome.refused.items()}
+    accepted = sorted(id_ for id_, address in addresses.items() if fold(address) not in refused)
+    messages.mark_some_sent(db, accepted, at=now)
+    yes = Acceptance(claimed.provider, outcome.provider_id, claimed.attempt)
+    parts = [Part(accepted, DispatchState.ACCEPTED, [yes])] if accepted else []
+    for id_, address in sorted(addresses.items()):
+        if why := refused.get(fold(address)):
+            parts.append(_part_refused(id_, why, claimed, delays, now))
+    suppressions.add_bounced(
+        db, [fold(a) for a in addresses.values() if (w := refused.get(fold(a))) and w.hard], at=now
+    )
+
+    def work(session: Session) -> list[DispatchId]:
+        for stands in (DispatchState.SENDING, DispatchState.IN_DOUBT):  # in doubt: somebody took it over meanwhile
+            by, why = claimed.claim.sender, "some of its recipients were refused"
+            made = dispatch_splits.split(db, claimed, stands, parts, by=by, why=why, now=now, session=session)
+            if made:
+                return made
+        return []
+
+    tell_these(db, in_transaction(db, work))
+
+
+def _part_refused(id_: MessageId, why: Refused, claimed: Claimed, delays: Delays, now: datetime) -> Part:
+    next_ = after_refusal(
+        why, attempt=claimed.attempt, tries=claimed.tries, messages=1, delays=delays.of(claimed.rank), now=now
+    )
+    if isinstance(next_, TryAgain):
+        tries = claimed.tries + next_.uses_a_try
+        return Part([id_], DispatchState.PENDING, (), next_.not_before, tries, why.reason, why.code)
+    return Part([id_], DispatchState.FAILED, (), None, claimed.tries + 1, why.reason, why.code)
+
+
 def _record_refusals(
     db: Db,
     fences: Fences,
@@ -123,16 +176,23 @@ def _record_refusals(
     *,
     delays: Delays,
     now: datetime,
+    elsewhere: Callable[[str], bool],
 ) -> dict[Lane, Token]:
     """Decisions: the fences go first, so that whoever takes over finds them so."""
-    decided = [(c, refused, _after(c, refused, delays, now)) for c, refused in refusals]
-    divisions = [(c, Division(c, refused.reason, n.most)) for c, refused, n in decided if isinstance(n, Divide)]
+    free = {provider for provider in {c.provider for c, _ in refusals} if elsewhere(provider)}
+    decided = [(c, refused, _after(c, refused, delays, now, elsewhere=c.provider in free)) for c, refused in refusals]
+    divisions = [
+        (c, Division(c, refused.reason, n.most, refused.kind is not Refusal.TOO_MANY))
+        for c, refused, n in decided
+        if isinstance(n, Divide)
+    ]
     rest = [each for each in decided if not isinstance(each[2], Divide)]
     stale: dict[Lane, Token] = {}
     _without_stale(divisions, stale, lambda group: _divide(db, fences, [division for _, division in group]))
     fences.release([c for c, _, _ in rest])
     left = _without_stale(rest, stale, lambda group: _decide(db, group, now=now))
-    _make_lanes_wait(db, left)
+    _suppress_hard(db, left, now=now)
+    _make_lanes_wait(db, [each for each in left if each[0].provider not in free])
     return stale
 
 
@@ -162,7 +222,11 @@ def _divide(db: Db, fences: Fences, group: Sequence[Division]) -> None:
 Decided = tuple[Claimed, Refused, TryAgain | Divide | GiveUp]
 
 
-def _after(claimed: Claimed, refused: Refused, delays: Delays, now: datetime) -> TryAgain | Divide | GiveUp:
+def _after(
+    claimed: Claimed, refused: Refused, delays: Delays, now: datetime, *, elsewhere: bool
+) -> TryAgain | Divide | GiveUp:
+    if elsewhere and refused.kind is Refusal.ACCOUNT:
+        return TryAgain(now, uses_a_try=False)
     return after_refusal(
         refused,
         attempt=claimed.attempt,
@@ -191,6 +255,13 @@ def _decide(db: Db, group: Sequence[Decided], *, now: datetime) -> None:
     in_transaction(db, work)
 
 
+def _suppress_hard(db: Db, group: Sequence[Decided], *, now: datetime) -> None:
+    """A single address that the provider says takes no mail gets nothing more."""
+    hard = [claimed.id for claimed, refused, _ in group if refused.hard and claimed.messages == 1]
+    found = messages.addresses_of(db, hard) if hard else {}
+    suppressions.add_bounced(db, [fold(a) for each in found.values() for a in each.values()], at=now)
+
+
 def _make_lanes_wait(db: Db, group: Sequence[Decided]) -> None:
     waits: dict[Lane, tuple[Token, datetime, str]] = {}
     for claimed, refused, next_ in group:
@@ -207,6 +278,6 @@ def _tell(db: Db, documents: Sequence[Mapping[str, Any]]) -> None:
         if learnt is Learnt.SENT:
             messages.mark_sent(db, [DispatchId(doc["_id"])], at=doc["accepted"][0]["at"])
         elif learnt is not None:
-            marks.append((DispatchId(doc["_id"]), learnt, doc.get("reason") or ""))
+            marks.append((DispatchId(doc["_id"]), learnt, doc.get("reason") or "", doc.get("code")))
     messages.mark(db, marks)
     dispatch_outcomes.told(db, {DispatchId(doc["_id"]): DispatchState(doc["state"]) for doc in documents})

@@ -14,7 +14,16 @@ import structlog
 from mailroom.coordination.fences import Fences
 from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState
-from mailroom.domain.doubts import Doubt, Timing, Traces, Verdict, controls_needed, judge_absent, next_question
+from mailroom.domain.doubts import (
+    Doubt,
+    Timing,
+    Traces,
+    Unaskable,
+    Verdict,
+    controls_needed,
+    judge_absent,
+    next_question,
+)
 from mailroom.domain.errors import StaleToken, Unavailable
 from mailroom.domain.ids import DispatchId, Lane, MessageId, Token
 from mailroom.domain.retries import Delays
@@ -37,6 +46,7 @@ class Policy:
 
     timing: Timing
     delays: Delays
+    unaskable: Unaskable = Unaskable.HOLD
 
     @property
     def slot(self) -> timedelta:
@@ -52,10 +62,19 @@ class _Findings:
     seen: list[MessageId] = field(default_factory=list)
     not_accepted: list[Doubt] = field(default_factory=list)
     unknown: list[Doubt] = field(default_factory=list)
+    why_unknown: str = "the provider's log does not go back to this call any more"
     in_parts: list[tuple[Doubt, list[Part]]] = field(default_factory=list)
 
 
-def settle(db: Db, fences: Fences, adapter: Adapter, held: Mapping[Lane, Token], policy: Policy, *, sender: str) -> int:
+def settle(
+    db: Db,
+    fences: Fences,
+    adapters: Mapping[str, Adapter],
+    held: Mapping[Lane, Token],
+    policy: Policy,
+    *,
+    sender: str,
+) -> int:
     """Ask about the doubts of the held lanes whose question is due. Returns how many were asked about.
 
     Raises Unavailable where a store is away; a provider that is away is waited for.
@@ -64,19 +83,48 @@ def settle(db: Db, fences: Fences, adapter: Adapter, held: Mapping[Lane, Token],
     due = dispatch_doubts.to_ask(db, list(held), now=now, limit=DOUBTS_A_STEP)
     timing = policy.timing
     dispatch_doubts.put_off(db, [(doubt, next_question(doubt, timing=timing, now=now)) for doubt in due])
-    by_account: dict[str, list[Doubt]] = {}
+    by_account: dict[tuple[str, str], list[Doubt]] = {}
     for doubt in due:
-        if doubt.dispatch.provider == adapter.name:
-            by_account.setdefault(doubt.dispatch.account, []).append(doubt)
-        else:
-            log.error("doubt_of_another_provider", dispatch_id=doubt.dispatch.id, provider=doubt.dispatch.provider)
-    for account, doubts in by_account.items():
+        by_account.setdefault((doubt.dispatch.provider, doubt.dispatch.account), []).append(doubt)
+    for (provider, account), doubts in by_account.items():
+        adapter = adapters.get(provider)
         for group in _questions(doubts):
             try:
-                _ask_about(db, fences, adapter, account, group, held, policy, sender=sender)
+                if adapter is not None and adapter.askable:
+                    _ask_about(db, fences, adapter, account, group, held, policy, sender=sender)
+                else:
+                    _judge_unasked(db, fences, group, held, policy, sender=sender)
             except StaleToken as error:
                 log.warning("lane_lost", lane=error.lane, token=error.token)
     return len(due)
+
+
+def _judge_unasked(
+    db: Db,
+    fences: Fences,
+    doubts: Sequence[Doubt],
+    held: Mapping[Lane, Token],
+    policy: Policy,
+    *,
+    sender: str,
+) -> None:
+    """A provider that has no log to ask, or that is no longer set up: what its events have told by now is all that
+    can be known. The rest is what the setting says of it; unless it says something, it is held for a person."""
+    ids = [doubt.dispatch.id for doubt in doubts]
+    expected, told = messages.addresses_of(db, ids), messages.sent_among(db, ids)
+    now = server_now(db)
+    findings = _Findings(why_unknown="its provider cannot be asked")
+    for doubt in doubts:
+        id_ = doubt.dispatch.id
+        traces = Traces(frozenset(map(fold, told[id_])), {doubt.dispatch.attempt: ""} if told[id_] else {})
+        verdict = Verdict.UNKNOWN
+        if policy.unaskable is Unaskable.SEND_AGAIN:
+            over = now >= policy.timing.over_from(doubt.marked_at)
+            verdict = Verdict.NOT_ACCEPTED if over else Verdict.ASK_AGAIN
+        if policy.unaskable is Unaskable.WENT_OUT:
+            traces = Traces(frozenset(map(fold, expected[id_].values())), {doubt.dispatch.attempt: ""})
+        _sort_in(findings, doubt, expected[id_], traces, verdict, "")
+    _write(db, fences, findings, held, policy, sender=sender)
 
 
 def _questions(doubts: Sequence[Doubt]) -> Iterator[list[Doubt]]:
@@ -215,8 +263,7 @@ def _decide(
         lanes.touch(db, tokens, session)
         again = [(doubt, _try_again_at(doubt, policy, now)) for doubt in findings.not_accepted]
         dispatch_doubts.settle_not_accepted(db, again, by=sender, now=now, session=session)
-        old = "the provider's log does not go back to this call any more"
-        dispatch_doubts.settle_unknown(db, findings.unknown, old, by=sender, now=now, session=session)
+        dispatch_doubts.settle_unknown(db, findings.unknown, findings.why_unknown, by=sender, now=now, session=session)
         made = [doubt.dispatch.id for doubt in [*findings.not_accepted, *findings.unknown]]
         for doubt, parts in findings.in_parts:
             made += dispatch_splits.split(

@@ -22,6 +22,7 @@ class Division:
     claimed: Claimed
     why: str
     most: int
+    was_called: bool = True
 
 
 def in_halves(claimed: Claimed, why: str) -> Division:
@@ -50,7 +51,15 @@ def divide(db: Db, fences: Fences, divisions: Sequence[Division], tokens: Mappin
             lane = one.claimed.claim.lane
             lanes.touch(db, {lane: tokens[lane]}, session)
             dispatch_splits.split(
-                db, one.claimed, DispatchState.SENDING, parts, by=by, why=one.why, now=now, session=session
+                db,
+                one.claimed,
+                DispatchState.SENDING,
+                parts,
+                by=by,
+                why=one.why,
+                now=now,
+                session=session,
+                was_called=one.was_called,
             )
 
         in_transaction(db, work)

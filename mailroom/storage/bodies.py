@@ -9,7 +9,7 @@
 
 GridFS is written before the document that names its files; files that no document names are swept away by the janitor.
 
-Indexes: none but its own; GridFS' are made with its first file.
+Indexes: `created_at` for the retention; of GridFS' files, `named` with the time, for the janitor.
 """
 
 import contextlib
@@ -17,17 +17,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import pymongo
 from bson import ObjectId
 from gridfs import GridFSBucket
 from gridfs.errors import NoFile
 from pymongo import IndexModel
+from pymongo.errors import PyMongoError
 
 from mailroom.domain.emails.model import Attachment, Body
 from mailroom.domain.ids import EmailId
-from mailroom.storage.database import Db, Document, Session, guarded
+from mailroom.storage.database import CALL_S, Db, Document, Session, guarded
 
 COLLECTION: Final = "bodies"
-INDEXES: Final[Sequence[IndexModel]] = ()
+INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("created_at", 1)]),)
+FILES_INDEX: Final = IndexModel([("metadata.named", 1), ("uploadDate", 1)])
 # MongoDB takes 16 MB a document and 16 MB a transaction's entry; a group of mails shares one.
 INLINE_BYTES: Final = 256 * 1024
 _YOUNG: Final = timedelta(hours=1)
@@ -62,18 +65,38 @@ def get_many(db: Db, ids: Sequence[EmailId]) -> dict[EmailId, Body]:
     return found
 
 
+def throw_away(db: Db, document: Document) -> None:
+    """Remove the files of a document that was not stored. What fails here the janitor does."""
+    with contextlib.suppress(PyMongoError, NoFile), pymongo.timeout(CALL_S):
+        for file in _files_of(document):
+            _bucket(db).delete(file)
+
+
 @guarded
-def sweep(db: Db, *, now: datetime, limit: int) -> int:
-    """Remove files that no body names: of a request that failed half-way, or of a body whose time is over."""
-    files = db["bodies.files"].find({"uploadDate": {"$lt": now - _YOUNG}}, {"metadata": 1}).sort("uploadDate", 1)
-    by_email: dict[str, list[ObjectId]] = {}
-    for doc in files.limit(limit):
-        by_email.setdefault(doc["metadata"]["email"], []).append(doc["_id"])
-    kept = {doc["_id"] for doc in db.bodies.find({"_id": {"$in": list(by_email)}}, {"_id": 1})}
-    unnamed = [file for email, ids in by_email.items() if email not in kept for file in ids]
+def sweep(db: Db, *, now: datetime, kept_for: timedelta, limit: int = 200) -> int:
+    """Remove files that no body names: of a request that failed half-way, or of a body whose time is over.
+
+    Each file is looked at when it is an hour old, and once more when its body's time is over.
+    """
+    files = db["bodies.files"]
+    unsure = {"metadata.named": False, "uploadDate": {"$lt": now - _YOUNG}}
+    over = {"metadata.named": True, "uploadDate": {"$lt": now - kept_for - _YOUNG}}
+    found = [*files.find(unsure, {"metadata": 1}).limit(limit), *files.find(over, {"metadata": 1}).limit(limit)]
+    emails = list({doc["metadata"]["email"] for doc in found})
+    named = {file for body in db.bodies.find({"_id": {"$in": emails}}) for file in _files_of(body)}
+    files.update_many({"_id": {"$in": [doc["_id"] for doc in found if doc["_id"] in named]}}, _NAMED)
+    unnamed = [doc["_id"] for doc in found if doc["_id"] not in named]
     for file in unnamed:
         _bucket(db).delete(file)
     return len(unnamed)
+
+
+_NAMED: Final[Document] = {"$set": {"metadata.named": True}}
+
+
+def _files_of(document: Mapping[str, Any]) -> list[ObjectId]:
+    attached = [one["file"] for one in document["attachments"] if "file" in one]
+    return [*document["files"].values(), *attached]
 
 
 def _attachment(db: Db, email_id: EmailId, one: Attachment, *, large: bool) -> Document:
@@ -84,7 +107,7 @@ def _attachment(db: Db, email_id: EmailId, one: Attachment, *, large: bool) -> D
 
 
 def _put(db: Db, email_id: EmailId, content: bytes) -> ObjectId:
-    return _bucket(db).upload_from_stream(email_id, content, metadata={"email": email_id})
+    return _bucket(db).upload_from_stream(email_id, content, metadata={"email": email_id, "named": False})
 
 
 def _body(db: Db, doc: Mapping[str, Any]) -> Body:

@@ -161,6 +161,7 @@ def ensure_indexes(db: Db) -> None:
         indexes = module.INDEXES
         if indexes:
             guarded(db[module.COLLECTION].create_indexes)(list(indexes))
+    guarded(db["bodies.files"].create_indexes)([bodies.FILES_INDEX])
 
 
 def drop_unset(document: Mapping[str, Any]) -> Document:

@@ -222,7 +222,7 @@ _MAY_COME_BACK: Final = [
 
 @guarded
 def to_tell(db: Db, *, limit: int) -> list[Mapping[str, Any]]:
-    """Dispatches whose messages have not been told their state: `_id`, `state`, `accepted`, `reason`."""
+    """Dispatches whose messages have not been told their state: `_id`, `state`, `accepted`, `reason`, `code`."""
     return list(db.dispatches.find({"tell": True}, _FOR_TELLING).limit(limit))
 
 
@@ -232,7 +232,7 @@ def to_tell_of(db: Db, ids: Sequence[DispatchId]) -> list[Mapping[str, Any]]:
     return list(db.dispatches.find({"_id": {"$in": list(ids)}, "tell": True}, _FOR_TELLING))
 
 
-_FOR_TELLING: Final = {"state": 1, "accepted": 1, "reason": 1}
+_FOR_TELLING: Final = {"state": 1, "accepted": 1, "reason": 1, "code": 1}
 
 
 @guarded

@@ -20,11 +20,16 @@ from mailroom.storage.dispatches import onto_trail
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some of a dispatch's messages, and what is known of them: `pending`, `unknown`, or `accepted` with the facts."""
+    """Some of a dispatch's messages, and what is known of them: `pending` from a time on, `unknown`, `failed`, or
+    `accepted` with the facts."""
 
     messages: Sequence[MessageId]
     state: DispatchState
     accepted: Sequence[Acceptance] = ()
+    not_before: datetime | None = None
+    tries: int = 0
+    reason: str = ""
+    code: int | None = None
 
 
 def split(
@@ -37,9 +42,10 @@ def split(
     why: str,
     now: datetime,
     session: Session,
+    was_called: bool = True,
 ) -> list[DispatchId]:
     """End this claim of the parent, which stands in `leaves`, and begin its parts. Returns the children's ids; none if
-    the parent stands otherwise.
+    the parent stands otherwise. `was_called` is False where no call was made for this attempt.
 
     A part that would wait is cancelled instead where the run was cancelled meanwhile.
     """
@@ -49,6 +55,7 @@ def split(
         own,
         {
             "$set": {"state": DispatchState.SPLIT, "children": children, "reason": why},
+            "$inc": {"tries": int(was_called)},
             "$push": {"trail": onto_trail(now, "split", sender=by, into=list(children), reason=why)},
         },
         session=session,
@@ -80,10 +87,11 @@ def _child(parent: Mapping[str, object], child: DispatchId, part: Part, why: str
         "digest": digest_of_messages(part.messages),
         "state": DispatchState.CANCELLED if cancelled else part.state,
         "attempt": 0,
-        "tries": 0,
-        "not_before": now,
+        "tries": part.tries,
+        "not_before": part.not_before or now,
         "created_at": now,
         "tell": True,
+        **({"reason": part.reason, "code": part.code} if part.reason else {}),
         "trail": [{"at": now, "step": "split_off", "parent": parent["_id"], "reason": why}],
         **({"accepted": facts} if facts else {}),
         **({"provider": parent["provider"], "account": parent["account"]} if part.state != "pending" else {}),

@@ -39,7 +39,7 @@ def leave_out(
     for reason in sorted(set(suppressed.values())):
         ids = [id_ for id_, why in suppressed.items() if why == reason]
         db.messages.update_many(
-            {"_id": {"$in": ids}, "dispatch_id": claimed.id},
+            {"_id": {"$in": ids}, "dispatch_id": claimed.id, "sent_at": {"$exists": False}},
             {
                 "$set": {"state": MessageState.SUPPRESSED, "reason": reason, "left_dispatch": claimed.id},
                 "$unset": {"dispatch_id": "", "code": ""},

@@ -41,6 +41,7 @@ from mailroom.storage.database import Db, Document, Session, guarded
 
 COLLECTION: Final = "dispatches"
 _MOST_STEPS: Final = 200
+_LANES_A_LOOK: Final = 190  # MongoDB merges so many walks along an index in order; more it sorts in memory
 # States of a dispatch that is not through. Most are, so the indexes of the daily work hold only these: an acceptance
 # then takes entries out and puts none in.
 _OPEN: Final[Document] = {"state": {"$in": sorted(OPEN)}}
@@ -79,10 +80,15 @@ def claimable(
 ) -> list[Mapping[str, Any]]:
     """Dispatches of these lanes that may be claimed now, by rank, then longest waiting first; without those that go
     alone, and of no lower rank than `down_to`."""
-    query = _waiting(lanes, now) | {"crashes": {"$not": {"$gte": ALONE_AFTER_CRASHES}}}
-    if down_to < Rank.CAMPAIGN:
-        query["rank"] = {"$lte": down_to}
-    return list(db.dispatches.find(query, _FOR_CLAIM).sort([("rank", 1), ("not_before", 1)]).limit(limit))
+    by_order = [("rank", 1), ("not_before", 1)]
+    found: list[Mapping[str, Any]] = []
+    for start in range(0, len(lanes), _LANES_A_LOOK):
+        query = _waiting(lanes[start : start + _LANES_A_LOOK], now)
+        query["crashes"] = {"$not": {"$gte": ALONE_AFTER_CRASHES}}
+        if down_to < Rank.CAMPAIGN:
+            query["rank"] = {"$lte": down_to}
+        found += db.dispatches.find(query, _FOR_CLAIM).sort(by_order).limit(limit)
+    return sorted(found, key=lambda doc: (doc.get("rank", Rank.CAMPAIGN), doc["not_before"]))[:limit]
 
 
 @guarded
@@ -315,7 +321,7 @@ def _waiting(lanes: Sequence[Lane], now: datetime) -> Document:
 _FOR_CLAIM: Final = dict.fromkeys(
     (
         *("run_id", "schedule_id", "lane", "attempt", "tries", "revision", "messages", "digest", "crashes"),
-        *("rank", "size"),
+        *("rank", "size", "not_before"),
     ),
     1,
 )

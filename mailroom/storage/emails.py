@@ -4,7 +4,7 @@
     owner           id of the token that handed it over
     request_digest  of the request, where a key was given
     sender, reply_to, subject, tags, metadata, priority
-    to, cc, bcc     mailboxes as they are written
+    addressees      list of {address, name, place}; place is to, cc or bcc
     recipients      their folded addresses, for searching
     size            bytes of its body
     send_at         not before; absent for at once
@@ -23,7 +23,7 @@ from typing import Any, Final
 from pymongo import DESCENDING, IndexModel
 from pymongo.errors import BulkWriteError
 
-from mailroom.domain.addresses import fold, parse_mailbox
+from mailroom.domain.addresses import Mailbox, fold
 from mailroom.domain.emails.model import Addressee, Body, Email, Place, Priority
 from mailroom.domain.errors import EmailNotFound
 from mailroom.domain.ids import EmailId
@@ -49,7 +49,7 @@ class NewEmail:
     email: Email
 
 
-def digests(db: Db, ids: Sequence[EmailId], *, session: Session) -> dict[EmailId, str]:
+def digests(db: Db, ids: Sequence[EmailId], *, session: Session | None = None) -> dict[EmailId, str]:
     """The request digests of those of the mails that are stored."""
     found = db.emails.find({"_id": {"$in": list(ids)}}, {"request_digest": 1}, session=session)
     return {EmailId(doc["_id"]): doc.get("request_digest", "") for doc in found}
@@ -111,7 +111,7 @@ def as_email(doc: Mapping[str, Any], body: Body) -> Email:
     return Email(
         sender=doc["sender"],
         reply_to=doc["reply_to"],
-        addressees=[Addressee(parse_mailbox(text), place) for place in Place for text in doc[place]],
+        addressees=addressees_of(doc),
         subject=doc["subject"],
         body=body,
         tags=tuple(doc["tags"]),
@@ -119,6 +119,10 @@ def as_email(doc: Mapping[str, Any], body: Body) -> Email:
         priority=Priority(doc["priority"]),
         send_at=doc.get("send_at"),
     )
+
+
+def addressees_of(doc: Mapping[str, Any]) -> list[Addressee]:
+    return [Addressee(Mailbox(one["address"], one["name"]), Place(one["place"])) for one in doc["addressees"]]
 
 
 def _document(new: NewEmail, now: datetime) -> Document:
@@ -131,7 +135,10 @@ def _document(new: NewEmail, now: datetime) -> Document:
             "sender": email.sender,
             "reply_to": email.reply_to,
             "subject": email.subject,
-            **{place: [str(mailbox) for mailbox in email.at(place)] for place in Place},
+            "addressees": [
+                {"address": one.mailbox.address, "name": one.mailbox.name, "place": one.place}
+                for one in email.addressees
+            ],
             "recipients": [fold(one.mailbox.address) for one in email.addressees],
             "tags": list(email.tags),
             "metadata": dict(email.metadata),

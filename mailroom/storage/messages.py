@@ -79,16 +79,16 @@ def of_dispatches(db: Db, dispatches: Sequence[DispatchId]) -> dict[DispatchId, 
 
 
 @guarded
-def mark(db: Db, marks: Sequence[tuple[DispatchId, Learnt, str]]) -> None:
-    """Tell the messages of these dispatches what was learnt: (dispatch, what, reason). May be repeated."""
+def mark(db: Db, marks: Sequence[tuple[DispatchId, Learnt, str, int | None]]) -> None:
+    """Tell the messages of these dispatches what was learnt: (dispatch, what, reason, code). May be repeated."""
     writes: list[UpdateMany] = []
-    for dispatch, learnt, reason in marks:
+    for dispatch, learnt, reason, code in marks:
         leaves, state = MOVES[learnt]
         change: Document = {"$set": {"state": state}}
         if learnt is Learnt.NOT_SENT:
             change["$unset"] = _NO_REASON
         elif reason:
-            change["$set"]["reason"] = reason
+            change["$set"] |= {"reason": reason} | ({"code": code} if code is not None else {})
         writes.append(UpdateMany({"dispatch_id": dispatch, "state": {"$in": sorted(leaves)}}, change))
     if writes:
         db.messages.bulk_write(writes, ordered=True)
@@ -134,6 +134,16 @@ def addresses_of(db: Db, dispatches: Sequence[DispatchId]) -> dict[DispatchId, d
     found: dict[DispatchId, dict[MessageId, str]] = {dispatch: {} for dispatch in dispatches}
     for doc in db.messages.find({"dispatch_id": {"$in": list(dispatches)}}, {"dispatch_id": 1, "address": 1}):
         found[doc["dispatch_id"]][doc["_id"]] = doc["address"]
+    return found
+
+
+@guarded
+def sent_among(db: Db, dispatches: Sequence[DispatchId]) -> dict[DispatchId, list[str]]:
+    """Those of the addresses of each dispatch of which a provider has told that it took the mail."""
+    found: dict[DispatchId, list[str]] = {dispatch: [] for dispatch in dispatches}
+    known = {"dispatch_id": {"$in": list(dispatches)}, "sent_at": {"$exists": True}}
+    for doc in db.messages.find(known, {"dispatch_id": 1, "address": 1}):
+        found[doc["dispatch_id"]].append(doc["address"])
     return found
 
 

@@ -2,9 +2,9 @@
 
     _id      folded address
     reason   `bounced`, `complained`, `unsubscribed`: the first one told
-    since    the time of that event;  event_id: which event told it
+    since    the time of that event;  event_id: which event told it, absent where a provider's answer did
 
-Inserted by the intake of events in its transaction; asked for by planning.
+Inserted by the intake of events in its transaction, and by what records answers; asked for by planning.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,6 +32,15 @@ def add_many(db: Db, suppressed: Sequence[tuple[Event, SuppressionReason]], *, s
     ]
     if writes:
         db.suppressions.bulk_write(writes, ordered=False, session=session)
+
+
+@guarded
+def add_bounced(db: Db, keys: Sequence[str], *, at: datetime) -> None:
+    """A provider said in its answer that these folded addresses take no mail."""
+    told = {"reason": SuppressionReason.BOUNCED, "since": at}
+    writes = [UpdateOne({"_id": key}, {"$setOnInsert": told}, upsert=True) for key in keys]
+    if writes:
+        db.suppressions.bulk_write(writes, ordered=False)
 
 
 @guarded

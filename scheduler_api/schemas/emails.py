@@ -5,8 +5,9 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
+from mailroom.domain.addresses import Mailbox
 from mailroom.domain.emails.checking import EmailDraft
-from mailroom.domain.emails.model import Priority
+from mailroom.domain.emails.model import Place, Priority
 from mailroom.domain.limits import (
     MAX_ATTACHMENTS,
     MAX_IDEMPOTENCY_KEY,
@@ -93,7 +94,10 @@ class BatchIn(Schema):
     """Each mail is looked at by itself, so that a wrong one concerns no other."""
 
     emails = fields.List(
-        fields.Raw(metadata={"type": "object", "description": "as for POST /v1/emails, with an idempotency_key"}),
+        fields.Raw(
+            allow_none=True,
+            metadata={"type": "object", "description": "as for POST /v1/emails, with an idempotency_key"},
+        ),
         required=True,
         validate=validate.Length(min=1, max=MAX_MAILS),
     )
@@ -164,11 +168,15 @@ def draft(loaded: dict[str, Any]) -> EmailDraft:
 
 def email(shown: Shown) -> dict[str, Any]:
     doc = shown.email
-    plain = ("sender", "reply_to", "to", "cc", "bcc", "subject", "tags", "metadata", "priority", "size")
+    plain = ("sender", "reply_to", "subject", "tags", "metadata", "priority", "size")
+    places: dict[str, list[str]] = {place: [] for place in Place}
+    for one in shown.email["addressees"]:
+        places[one["place"]].append(str(Mailbox(one["address"], one["name"])))
     return {
         "id": doc["_id"],
         "status": shown.state,
         **{name: doc[name] for name in plain},
+        **places,
         "send_at": _iso(doc.get("send_at")),
         "created_at": _iso(doc["created_at"]),
         "recipients": [

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 import requests
+from gridfs import GridFSBucket
 
 from local.children import free_port
-from tests.support.campaigns import a_campaign, marks
+from mailroom.storage import bodies
+from tests.chaos.proxy import Proxy, Way
+from tests.support.campaigns import a_campaign, finished, marks
 from tests.support.emails import an_email, hand_in, shown, status
 from tests.support.system import System, peak_memory_mb, wait_for
 
@@ -287,3 +290,125 @@ def test_mails_are_found_by_recipient_tag_status_and_time(running: System) -> No
     page = running.call("GET", "/v1/emails", params={"limit": 2}).json()
     rest = running.call("GET", "/v1/emails", params={"limit": 2, "cursor": page["next_cursor"]}).json()
     assert [item["id"] for item in [*page["items"], *rest["items"]]] == [third, second, first]
+
+
+@pytest.mark.parametrize(
+    "attachment", [[], [{"filename": "a.eml", "content_type": "message/delivery-status", "content": "YQ=="}]]
+)
+def test_what_is_left_of_a_mail_arrives_with_its_headers_as_they_were_given(
+    running: System, attachment: list[dict[str, str]]
+) -> None:
+    unsubscribe = "<https://example.org/u/" + "x" * 200 + ">, <mailto:u@example.org>"
+    running.simulator.turn(refused_addresses=["cy@example.org"])
+    email = hand_in(
+        running,
+        to=["bo@example.org"],
+        cc=["cy@example.org"],
+        headers={"List-Unsubscribe": unsubscribe},
+        attachments=attachment,
+    )
+
+    wait_for(lambda: envelope(running) == ["bo@example.org"], within_s=20, what="the other one has it")
+
+    (call,) = running.simulator.calls()
+    assert json.loads(call["headers"])["List-Unsubscribe"] == unsubscribe
+    tries = {one["address"]: one["tries"] for one in shown(running, email)["recipients"]}
+    assert tries["bo@example.org"] == 2
+
+
+def test_a_large_mail_of_low_priority_does_not_hold_up_a_password_reset(system: System) -> None:
+    system.start_simulator()
+    system.simulator.turn(latency_s=4)
+    system.start_api(webhooks=False)
+    attachment = {"filename": "a.bin", "content": _base64(os.urandom(23_000_000))}
+    for _ in range(3):
+        hand_in(system, priority="low", attachments=[attachment])
+    system.start_senders(1)
+    wait_for(lambda: system.simulator.record()["received"] >= 3, within_s=30, what="the large ones are called")
+
+    urgent = hand_in(system, priority="high")
+
+    wait_for(
+        lambda: system.db.dispatches.find_one({"run_id": urgent, "state": "sending"}), within_s=1.5, what="it is called"
+    )
+
+
+def test_campaigns_are_sent_however_few_lanes_a_sender_may_hold(system: System) -> None:
+    system.start_simulator()
+    system.start_senders(1, MAILROOM_SCHEDULES_PER_SENDER="1")
+    schedule = a_campaign(system, 3)
+
+    wait_for(lambda: finished(system, schedule), within_s=20, what="the run is finished")
+
+
+def test_a_sender_cut_off_from_mongodb_lets_the_others_have_its_lanes(system: System) -> None:
+    proxy = Proxy(system.servers.ports.mongo)
+    url = system.environment["MAILROOM_MONGO_URL"].replace(str(system.servers.ports.mongo), str(proxy.port))
+    system.start_simulator()
+    system.start_api(webhooks=False)
+    system.start_senders(1, MAILROOM_LEASE_TTL="2")
+    system.start_senders(1, MAILROOM_LEASE_TTL="2", MAILROOM_MONGO_URL=url.partition("?")[0] + "?directConnection=true")
+    wait_for(lambda: lanes_by_sender(system) == [8, 8], within_s=20, what="the lanes are shared")
+
+    proxy.way = Way.CUT
+    ids = [hand_in(system, to=[f"reader-{n}@example.org"]) for n in range(40)]
+
+    wait_for(lambda: {status(system, id_) for id_ in ids} == {"sent"}, within_s=40, what="all are sent")
+    proxy.close()
+
+
+def test_a_repeated_request_leaves_no_files_behind(system: System) -> None:
+    system.start_api(webhooks=False)
+    large = {"attachments": [{"filename": "a.bin", "content": _base64(os.urandom(500_000))}]}
+    hand_in(system, key="k", **large)
+
+    hand_in(system, key="k", **large)
+    system.call("POST", "/v1/emails", json=an_email(subject="Another", **large), headers={"Idempotency-Key": "k"})
+
+    assert system.db["bodies.files"].count_documents({}) == 1
+
+
+def test_files_that_no_mail_names_are_swept_away_and_no_others(system: System) -> None:
+    system.start_api(webhooks=False)
+    email = hand_in(system, attachments=[{"filename": "a.bin", "content": _base64(os.urandom(500_000))}])
+    (kept,) = system.db["bodies.files"].find()
+    orphan = GridFSBucket(system.db, bucket_name="bodies").upload_from_stream(
+        "x", b"x" * 300_000, metadata={"email": email, "named": False}
+    )
+    later = datetime.now(UTC) + timedelta(hours=2)
+
+    removed = [bodies.sweep(system.db, now=later, kept_for=timedelta(days=9)) for _ in range(2)]
+
+    assert removed == [1, 0]
+    assert [doc["_id"] for doc in system.db["bodies.files"].find()] == [kept["_id"]]
+    assert system.db["bodies.chunks"].count_documents({"files_id": orphan}) == 0
+    system.db.bodies.delete_one({"_id": email})
+    assert bodies.sweep(system.db, now=later + timedelta(days=9), kept_for=timedelta(days=9)) == 1
+
+
+def test_a_mail_that_cannot_be_made_ready_fails_alone_and_says_so(system: System) -> None:
+    system.start_simulator()
+    system.start_api()
+    later = (datetime.now(UTC) + timedelta(seconds=5)).isoformat()
+    ids = [hand_in(system, to=[f"reader-{n}@example.org"], send_at=later) for n in range(10)]
+    system.db.emails.update_one({"_id": ids[3]}, {"$unset": {"addressees": ""}})  # as a bug of ours would leave it
+
+    system.start_senders(1)
+
+    wait_for(
+        lambda: {status(system, id_) for id_ in ids[:3] + ids[4:]} == {"delivered"}, within_s=30, what="the others"
+    )
+    broken = system.db.messages.find_one({"run_id": ids[3]})
+    assert broken
+    assert broken["state"] == "failed"
+    assert "KeyError" in broken["reason"]
+
+
+def test_a_wrong_mail_in_a_batch_is_answered_by_itself_whatever_it_is(running: System) -> None:
+    wrong = [None, 7, an_email(metadata={"a\0b": "x"}), an_email(to="bo@example.org"), an_email(text="\0")]
+
+    answer = running.call("POST", "/v1/emails/batch", json={"emails": [*wrong, an_email()]})
+
+    codes = [item["code"] for item in answer.json()["items"]]
+    assert codes[:4] == [422, 422, 422, 422]
+    assert codes[5] == 202

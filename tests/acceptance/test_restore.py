@@ -169,7 +169,7 @@ def ledger(system: System) -> list[tuple[str, str]]:
     back = build_back(system.settings, sender="tests")
     try:
         since = server_now(back.db) - timedelta(hours=1)
-        made = check(back.db, since=since, fences=back.fences, adapter=back.adapter, young=timedelta())
+        made = check(back.db, since=since, fences=back.fences, adapters=list(back.adapters.values()), young=timedelta())
         return [(one.kind, one.words) for one in made.imbalances]
     finally:
         back.leases.close()

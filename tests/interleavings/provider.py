@@ -118,6 +118,7 @@ class MemoryAdapter:
 
     name: Final = "mailgun"
     account: Final = "mg.example.com"
+    askable: Final = True
 
     def __init__(self, provider: Provider, director: Director) -> None:
         self._provider, self._director = provider, director

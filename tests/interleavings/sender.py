@@ -14,7 +14,7 @@ from mailroom.domain.errors import StaleToken, Unavailable
 from mailroom.domain.ids import Lane, Token
 from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
 from mailroom.services import claiming
-from mailroom.services.claiming import Waiting, cross_fences
+from mailroom.services.claiming import Room, Waiting, cross_fences
 from mailroom.services.recording import Result, finish_runs, record
 from mailroom.services.settling import Policy, note_control, settle
 from mailroom.services.take_over import take_over
@@ -164,8 +164,8 @@ class Sender:
     def _what_waits(self, held: Mapping[Lane, Token], now: datetime) -> Waiting:
         alone = claiming.claimable_alone(self._db, held, now=now)
         if len(alone):
-            return alone if not self.hands.in_hand() else Waiting({})
-        return claiming.claimable(self._db, held, now=now, most=_ROOM - len(self.lent), most_bytes=1)
+            return alone if not self.hands.in_hand() else Waiting()
+        return claiming.claimable(self._db, held, now=now, room=Room(_ROOM - len(self.lent), 1, 1))
 
     def _lend(self, count: int) -> list[Connection]:
         ready = [connection for connection in self._idle if connection.looks_usable(self._director.now)][:count]
@@ -254,7 +254,7 @@ class Sender:
         self._director.wait_for(lambda: bool(self._results))
         batch = list(self._results)
         now = server_now(self._db)
-        stale = record(self._db, self._fences, batch, provider=self._adapter.name, delays=self._policy.delays, now=now)
+        stale = record(self._db, self._fences, batch, delays=self._policy.delays, now=now)
         self._results = self._results[len(batch) :]
         self.hands.drop_stale(stale)
         self.hands.note_activity({r.claimed.claim.lane for r in batch}, at=self._clock())
@@ -274,7 +274,7 @@ class Sender:
         asked = settle(
             self._db,
             self._fences,
-            self._adapter,  # type: ignore[arg-type]
+            {self._adapter.name: self._adapter},  # type: ignore[dict-item]
             held,
             self._policy,
             sender=self._machine.name,

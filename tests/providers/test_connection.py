@@ -1,6 +1,5 @@
 """The wire: a request is written at most once, and what may be said after a failure is exact."""
 
-import datetime
 import select
 import socket
 import ssl
@@ -8,15 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from mailroom.providers.connection import LiveConnection, LostReply, NotWritten, Reply
+from mailroom.providers.connection import LiveConnection, LostReply, NotWritten, Reply, Request
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
@@ -65,7 +59,7 @@ def connect(server: Server, *, timeout_s: float = 2, idle_limit_s: float = 600, 
 
 def post(connection: LiveConnection, headers: Mapping[str, str] | None = None, body: bytes = b"body") -> Reply:
     """A whole exchange, as the callers' thread drives it."""
-    connection.begin("/", headers or {}, body)
+    connection.begin(Request("/", headers or {}, body))
     while (reply := connection.advance()) is None:
         wanted = select.POLLIN | (select.POLLOUT if connection.writing else 0)
         waiting = select.poll()
@@ -193,36 +187,6 @@ def test_a_redirect_is_not_followed() -> None:
 def test_a_line_break_in_a_header_never_leaves() -> None:
     with serving(answering) as server, pytest.raises(NotWritten):
         post(connect(server), {"X": "a\r\nY: b"})
-
-
-@pytest.fixture
-def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """A server's TLS context for localhost, trusted by clients of this test."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = tmp_path / "both.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    pem.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_cert_chain(pem)
-    return context
 
 
 def test_over_tls_1_3_session_tickets_that_come_unasked_do_not_make_a_connection_unusable(tls: ssl.SSLContext) -> None:

@@ -112,7 +112,7 @@ def a_batch(**changes: Any) -> Batch:
         Message(MessageId(f"m{n}"), RunId("run-1"), DispatchId("run-1-d0"), address, name, parts)
         for n, (address, name, parts) in enumerate(people)
     ]
-    return Batch(DispatchId("run-1-d0"), 2, RunId("run-1"), content, messages)
+    return Batch(DispatchId("run-1-d0"), 2, RunId("run-1"), content, messages, NOW)
 
 
 def fields(body: bytes, content_type: str) -> dict[str, list[str]]:

@@ -85,7 +85,7 @@ def ask_nobody(system: System) -> int:
     )
     fences = Fences(system.settings.stores.redis_url)
     try:
-        return settle(system.db, fences, adapter, {LANE: TOKEN}, policy, sender="tests")
+        return settle(system.db, fences, {adapter.name: adapter}, {LANE: TOKEN}, policy, sender="tests")
     finally:
         fences.close_client()
 

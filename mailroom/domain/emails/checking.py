@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from mailroom.domain.addresses import InvalidAddress, breaks_header, fold, parse_mailbox
-from mailroom.domain.content import CannotRender, check_content, compile_content
+from mailroom.domain.content import render_once
 from mailroom.domain.drafts import faults_of_tags
 from mailroom.domain.emails.model import Addressee, Attachment, Body, Email, Place, Priority
 from mailroom.domain.errors import Fault, InvalidInput
@@ -19,6 +19,7 @@ from mailroom.domain.limits import (
     MAX_HEADER_NAME,
     MAX_HEADER_VALUE,
     MAX_HEADERS,
+    MAX_HEADERS_BYTES,
     MAX_MAIL_BYTES,
     MAX_MAIL_RECIPIENTS,
     MAX_METADATA,
@@ -79,7 +80,12 @@ _RESERVED: Final = frozenset(
         "resent-bcc",
     ]
 )
-_RESERVED_BEGINNINGS: Final = ("x-sg-", "x-mailgun-", "x-ses-", "content-")
+_RESERVED_BEGINNINGS: Final = ("x-sg-", "x-mailgun-", "x-ses-", "content-", "resent-")
+
+
+_METADATA_WORDS: Final = (
+    f"a printable name of at most {MAX_VARIABLE_NAME}, and a value of at most {MAX_METADATA_VALUE} characters"
+)
 
 
 def check_email(draft: EmailDraft, *, now: datetime) -> Email:
@@ -165,14 +171,10 @@ def _rendered(templates: dict[str, str], variables: Mapping[str, Any], faults: l
         words = f"a name has letters, digits and _, and at most {MAX_VARIABLE_NAME} characters"
         faults += [Fault(f"variables.{name}", words) for name in wrong]
         return templates
-    found = check_content(templates, frozenset(variables), variables)
-    if found:
-        faults += found
-        return templates
     try:
-        return compile_content(**templates).whole_for(variables)
-    except CannotRender as error:
-        faults.append(Fault("variables", str(error)))
+        return render_once(templates, variables)
+    except InvalidInput as error:
+        faults += error.faults
         return templates
 
 
@@ -198,6 +200,8 @@ def _faults_of_headers(headers: Mapping[str, str]) -> list[Fault]:
     faults = []
     if len(headers) > MAX_HEADERS:
         faults.append(Fault("headers", f"at most {MAX_HEADERS}"))
+    if sum(len(name) + len(value) for name, value in headers.items()) > MAX_HEADERS_BYTES:
+        faults.append(Fault("headers", f"at most {MAX_HEADERS_BYTES:,} characters together"))
     for name, value in headers.items():
         path = f"headers.{name}"
         if not _HEADER.fullmatch(name) or len(name) > MAX_HEADER_NAME:
@@ -213,11 +217,9 @@ def _faults_of_metadata(metadata: Mapping[str, str]) -> list[Fault]:
     if len(metadata) > MAX_METADATA:
         return [Fault("metadata", f"at most {MAX_METADATA} entries")]
     return [
-        Fault(
-            f"metadata.{name}", f"a name of at most {MAX_VARIABLE_NAME} and a value of {MAX_METADATA_VALUE} characters"
-        )
+        Fault(f"metadata.{name}", _METADATA_WORDS)
         for name, value in metadata.items()
-        if not 0 < len(name) <= MAX_VARIABLE_NAME or len(value) > MAX_METADATA_VALUE
+        if not 0 < len(name) <= MAX_VARIABLE_NAME or not name.isprintable() or len(value) > MAX_METADATA_VALUE
     ]
 
 

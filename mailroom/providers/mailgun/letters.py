@@ -6,21 +6,12 @@ Source: documentation.mailgun.com, "Send an email", "Send an email in MIME forma
 """
 
 from collections.abc import Iterator
-from typing import Final
 
 from mailroom.domain.emails.model import Place
 from mailroom.domain.ids import rfc_message_id
 from mailroom.providers.base import Letter
 from mailroom.providers.mailgun.forms import END, field, file
 from mailroom.providers.mime import as_mime
-
-MAX_OPTIONS_BYTES: Final = 16 * 1024  # of all o:, h: and v: fields together
-_FREE_BYTES: Final = 1024  # for our own
-
-
-def options_fit(headers: dict[str, str]) -> bool:
-    """True if these headers of the caller's leave room for our own fields."""
-    return sum(len(name) + len(value) for name, value in headers.items()) <= MAX_OPTIONS_BYTES - _FREE_BYTES
 
 
 def whole(letter: Letter, domain: str) -> bytes:

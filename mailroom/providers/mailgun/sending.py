@@ -16,8 +16,8 @@ from mailroom.domain.content import compile_content
 from mailroom.domain.ids import DispatchId, rfc_message_id
 from mailroom.domain.outcomes import Outcome
 from mailroom.domain.schedules import Content
-from mailroom.providers.base import Answer, Batch, Letter, Request
-from mailroom.providers.connection import LiveConnection, Reply
+from mailroom.providers.base import Answer, Batch, Letter
+from mailroom.providers.connection import LiveConnection, Reply, Request
 from mailroom.providers.mailgun import forms, letters
 from mailroom.providers.mailgun.asking import accepted_since, ask, make_control
 from mailroom.providers.mailgun.codes import read_reply
@@ -30,6 +30,7 @@ class MailgunAdapter:
 
     name = "mailgun"
     max_recipients = MAX_RECIPIENTS
+    askable = True
 
     def __init__(self, *, domain: str, base_url: str, api_key: str, call_timeout_s: float, idle_limit_s: float) -> None:
         self.account = domain

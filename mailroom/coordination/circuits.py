@@ -1,0 +1,83 @@
+"""The providers' circuits in Redis: one for all senders. A Redis that forgets them closes them all."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from typing import Any, Final
+
+from redis import Redis
+
+from mailroom.coordination.fences import redis_answers
+from mailroom.domain.circuits import BETWEEN_PROBES, LONGEST_COOLDOWN, Circuit, CircuitState, Rule
+
+_CALL_S: Final = 3.0
+
+
+class Circuits:
+    """Of the providers of one database, by its name. Thread-safe. All methods raise Unavailable."""
+
+    def __init__(self, url: str, rule: Rule, *, of: str) -> None:
+        self._prefix, self._rule = f"mailroom:circuit:{of}:", rule
+        self._redis: Redis = Redis.from_url(
+            url, socket_timeout=_CALL_S, socket_connect_timeout=_CALL_S, decode_responses=True
+        )
+        self._report, self._look, self._probe = (
+            self._redis.register_script(_source(f"circuit_{name}")) for name in ("report", "look", "probe")
+        )
+
+    def look(self, providers: Sequence[str]) -> dict[str, Circuit]:
+        """Every provider's circuit as it stands."""
+        with redis_answers(), self._redis.pipeline(transaction=False) as pipe:
+            for provider in providers:
+                self._look(keys=[self._prefix + provider], client=pipe)
+            answers = pipe.execute()
+        return {provider: _circuit(answer) for provider, answer in zip(providers, answers, strict=True)}
+
+    def report(self, counts: Mapping[str, tuple[int, int]]) -> dict[str, str]:
+        """Count calls, (good, bad) by provider. Returns the providers whose circuit that has `opened` or `closed`."""
+        rule = self._rule
+        fixed: list[Any] = [_ms(rule.window), rule.failures, _ms(rule.cooldown), _ms(LONGEST_COOLDOWN), rule.healthy]
+        with redis_answers(), self._redis.pipeline(transaction=False) as pipe:
+            for provider, (good, bad) in counts.items():
+                self._report(keys=[self._prefix + provider], args=[*fixed, good, bad], client=pipe)
+            answers = pipe.execute()
+        return {provider: answer for provider, answer in zip(counts, answers, strict=True) if answer}
+
+    def probe(self, provider: str) -> bool:
+        """True if one call may be made now to a provider whose circuit is half open."""
+        with redis_answers():
+            return bool(self._probe(keys=[self._prefix + provider], args=[_ms(BETWEEN_PROBES)]))
+
+    def rest(self, provider: str, span: timedelta, why: str) -> None:
+        """Open a provider's circuit for this long: it refuses the account, not a mail."""
+        until = int((datetime.now(UTC) + span).timestamp() * 1000)
+        told: dict[Any, Any] = {
+            "state": CircuitState.OPEN.value,
+            "until": until,
+            "cooldown": _ms(self._rule.cooldown),
+            "why": why,
+        }
+        with redis_answers():
+            self._redis.hset(self._prefix + provider, mapping=told)
+
+    def close_circuit(self, provider: str) -> None:
+        """A person says that all is well again."""
+        with redis_answers():
+            self._redis.delete(self._prefix + provider)
+
+    def close(self) -> None:
+        self._redis.close()
+
+
+def _circuit(answer: Sequence[Any]) -> Circuit:
+    state, until, good, bad, why = answer
+    opened = datetime.fromtimestamp(float(until) / 1000, UTC) if until else None
+    return Circuit(CircuitState(state), opened, int(good), int(bad), why)
+
+
+def _ms(span: timedelta) -> int:
+    return int(span.total_seconds() * 1000)
+
+
+def _source(name: str) -> str:
+    return (resources.files("mailroom.coordination") / "lua" / f"{name}.lua").read_text()

@@ -1,0 +1,10 @@
+-- May one call be made to a provider whose circuit is half open? One at a time for all senders, so often at most.
+-- KEYS[1] circuit, see circuit_report.lua
+-- ARGV[1] milliseconds between two of them
+-- Returns 1 or 0
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if redis.call('HGET', KEYS[1], 'state') ~= 'half' then return 0 end
+if now < tonumber(redis.call('HGET', KEYS[1], 'probed') or '0') + tonumber(ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[1], 'probed', now)
+return 1

@@ -1,0 +1,95 @@
+"""An SMTP server as a provider: one message a call, to all recipients of a single mail, or to one of a campaign.
+
+It has no log to ask: a lost answer to the final dot is in doubt for good.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from email.utils import parseaddr
+from typing import Final, NoReturn
+from urllib.parse import parse_qs, urlsplit
+
+from mailroom.domain.addresses import Mailbox
+from mailroom.domain.content import compile_content
+from mailroom.domain.emails.model import Addressee, Body, Email, Place, Priority
+from mailroom.domain.errors import Unavailable
+from mailroom.domain.ids import DispatchId, rfc_message_id
+from mailroom.domain.outcomes import Outcome
+from mailroom.providers.base import Answer, Batch, Letter
+from mailroom.providers.connection import Reply
+from mailroom.providers.mime import as_mime
+from mailroom.providers.smtp.codes import read_reply
+from mailroom.providers.smtp.connection import Envelope, SmtpConnection
+
+TLS: Final = ("starttls", "implicit", "none")
+
+
+class SmtpAdapter:
+    """One submission server. `url`: smtp://user:password@host:587, smtps://...; `?tls=none` for a trusted network."""
+
+    name = "smtp"
+    max_recipients = 1
+    askable = False
+
+    def __init__(self, *, url: str, call_timeout_s: float, idle_limit_s: float) -> None:
+        self._url = urlsplit(url)
+        self.account = self._url.hostname or ""
+        self._tls = "implicit" if self._url.scheme == "smtps" else parse_qs(self._url.query).get("tls", ["starttls"])[0]
+        self._call_timeout_s, self._idle_limit_s = call_timeout_s, idle_limit_s
+
+    def connection(self) -> SmtpConnection:
+        return SmtpConnection(
+            self._url,
+            tls=self._tls,
+            local_name="mailroom.localdomain",
+            call_timeout_s=self._call_timeout_s,
+            idle_limit_s=self._idle_limit_s,
+        )
+
+    def build(self, batch: Batch) -> Envelope:
+        (message,) = batch.messages
+        content = compile_content(batch.content.subject, batch.content.text, batch.content.html)
+        written = {
+            name: getattr(content, name).with_placeholders(message.parts.__getitem__)
+            for name in ("subject", "text", "html")
+        }
+        email = Email(
+            sender=batch.content.sender,
+            reply_to=batch.content.reply_to,
+            addressees=[Addressee(Mailbox(message.address, message.name), Place.TO)],
+            subject=written["subject"],
+            body=Body(written["text"], written["html"], {}, ()),
+            tags=batch.content.tags,
+            metadata={},
+            priority=Priority.NORMAL,
+            send_at=None,
+        )
+        return self._envelope(email, [message.address], batch.dispatch, batch.date)
+
+    def build_letter(self, letter: Letter) -> Envelope:
+        return self._envelope(letter.email, letter.recipients, letter.dispatch, letter.date)
+
+    def read(self, reply: Reply) -> Outcome:
+        return read_reply(reply)
+
+    def log_name(self, dispatch: DispatchId, account: str) -> str:
+        return rfc_message_id(dispatch, account)
+
+    def ask(self, account: str, dispatches: Sequence[DispatchId], control: str | None) -> Answer:
+        self._cannot()
+
+    def accepted_since(self, account: str, since: datetime) -> Iterator[tuple[DispatchId, str]]:
+        self._cannot()
+
+    def make_control(self, account: str) -> str:
+        self._cannot()
+
+    @staticmethod
+    def _cannot() -> NoReturn:
+        raise Unavailable("an SMTP server has no log to ask")
+
+    @staticmethod
+    def _envelope(email: Email, recipients: Sequence[str], dispatch: DispatchId, date: datetime) -> Envelope:
+        sender = parseaddr(email.sender)[1]
+        domain = sender.rpartition("@")[2]
+        return Envelope(sender, recipients, as_mime(email, message_id=rfc_message_id(dispatch, domain), date=date))

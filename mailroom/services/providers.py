@@ -1,0 +1,50 @@
+"""Providers looked at and changed at run time: their order, whether they get new work, how their circuits stand."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from mailroom.coordination.circuits import Circuits
+from mailroom.domain.circuits import Circuit
+from mailroom.domain.errors import Fault, InvalidInput, ProviderNotFound, Unavailable
+from mailroom.storage import providers
+from mailroom.storage.database import Db, server_now
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ShownProvider:
+    """A provider in its place. `circuit` is None where Redis does not answer."""
+
+    name: str
+    enabled: bool
+    circuit: Circuit | None
+
+
+def listing(db: Db, circuits: Circuits, configured: Sequence[str]) -> list[ShownProvider]:
+    """The configured providers in the order in force."""
+    try:
+        found: Mapping[str, Circuit] = circuits.look(configured)
+    except Unavailable:
+        found = {}
+    return [ShownProvider(one.name, one.enabled, found.get(one.name)) for one in providers.standings(db, configured)]
+
+
+def enable(db: Db, circuits: Circuits, configured: Sequence[str], name: str, enabled: bool, *, by: str) -> None:
+    """Give a provider new work, or none; what it has in doubt is still asked about. Raises ProviderNotFound."""
+    if name not in configured:
+        raise ProviderNotFound(name)
+    providers.enable(db, name, enabled, by=by, now=server_now(db))
+    if enabled:
+        circuits.close_circuit(name)
+    log.info("provider_changed", provider=name, enabled=enabled, by=by)
+
+
+def reorder(db: Db, configured: Sequence[str], names: Sequence[str], *, by: str) -> None:
+    """Set the order in which providers are asked. Raises InvalidInput unless each is named once."""
+    if sorted(names) != sorted(configured):
+        raise InvalidInput(Fault("order", f"names each of {', '.join(sorted(configured))} once"))
+    providers.reorder(db, names, by=by, now=server_now(db))
+    log.info("providers_reordered", order=list(names), by=by)

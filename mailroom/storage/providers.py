@@ -1,0 +1,55 @@
+"""Collection `providers`: what a person has set at run time; a provider without a document is as the settings have it.
+
+    _id        name
+    enabled    false: it gets no new work; what it has in doubt is still asked about
+    position   int, its place in the order; the settings' order where it is absent
+    changed_by, changed_at
+
+Written by API, pages and commands; read by senders every moment.
+
+Indexes: none; there are a handful.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from pymongo import IndexModel, UpdateOne
+
+from mailroom.storage.database import Db, guarded
+
+COLLECTION: Final = "providers"
+INDEXES: Final[Sequence[IndexModel]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A provider's place in the order, and whether it gets new work."""
+
+    name: str
+    enabled: bool
+
+
+@guarded
+def standings(db: Db, configured: Sequence[str]) -> list[Standing]:
+    """The configured providers in the order in force."""
+    stored: Mapping[str, Any] = {doc["_id"]: doc for doc in db.providers.find()}
+    placed = [(stored.get(name, {}).get("position", place), place, name) for place, name in enumerate(configured)]
+    return [Standing(name, stored.get(name, {}).get("enabled", True)) for _, _, name in sorted(placed)]
+
+
+@guarded
+def enable(db: Db, name: str, enabled: bool, *, by: str, now: datetime) -> None:
+    change = {"$set": {"enabled": enabled, "changed_by": by, "changed_at": now}}
+    db.providers.update_one({"_id": name}, change, upsert=True)
+
+
+@guarded
+def reorder(db: Db, names: Sequence[str], *, by: str, now: datetime) -> None:
+    """The whole order, in one ordered write."""
+    writes = [
+        UpdateOne({"_id": name}, {"$set": {"position": place, "changed_by": by, "changed_at": now}}, upsert=True)
+        for place, name in enumerate(names)
+    ]
+    db.providers.bulk_write(writes)

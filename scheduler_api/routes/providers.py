@@ -1,0 +1,91 @@
+"""`/v1/providers`: in what order they get new work, and how they do."""
+
+from typing import Any
+
+from flask_smorest import Blueprint
+from marshmallow import Schema, fields, validate
+
+from mailroom.services import providers
+from mailroom.services.providers import ShownProvider
+from scheduler_api.auth import front, principal, requires
+
+blueprint = Blueprint("providers", __name__, url_prefix="/v1/providers", description="Who carries the mail.")
+
+
+class CircuitOut(Schema):
+    state = fields.String()
+    until = fields.String(allow_none=True)
+    good = fields.Integer()
+    bad = fields.Integer()
+    why = fields.String()
+
+
+class ProviderOut(Schema):
+    name = fields.String()
+    enabled = fields.Boolean()
+    circuit = fields.Nested(CircuitOut, allow_none=True)
+
+
+class Providers(Schema):
+    items = fields.List(fields.Nested(ProviderOut))
+
+
+class ProviderEdit(Schema):
+    enabled = fields.Boolean(required=True)
+
+
+class Order(Schema):
+    order = fields.List(fields.String(validate=validate.Length(max=50)), required=True)
+
+
+@blueprint.get("")
+@requires("read")
+@blueprint.response(200, Providers)
+def index() -> Any:
+    """Providers in the order in force, with their circuits: `open` gets no new work, `half` a probe now and then."""
+    return _listing()
+
+
+@blueprint.put("")
+@requires("admin")
+@blueprint.arguments(Order)
+@blueprint.response(200, Providers)
+def reorder(body: dict[str, Any]) -> Any:
+    """Set the order: the first that works gets new work. Senders follow within a second."""
+    providers.reorder(front().db, _configured(), body["order"], by=principal().name)
+    return _listing()
+
+
+@blueprint.patch("/<name>")
+@requires("admin")
+@blueprint.arguments(ProviderEdit)
+@blueprint.response(200, Providers)
+def edit(body: dict[str, Any], name: str) -> Any:
+    """Enable it, which closes its circuit too, or disable it: it gets no new work."""
+    providers.enable(front().db, front().circuits, _configured(), name, body["enabled"], by=principal().name)
+    return _listing()
+
+
+def _configured() -> tuple[str, ...]:
+    return front().settings.sending.providers
+
+
+def _listing() -> dict[str, Any]:
+    found = providers.listing(front().db, front().circuits, _configured())
+    return {"items": [_shown(one) for one in found]}
+
+
+def _shown(one: ShownProvider) -> dict[str, Any]:
+    circuit = one.circuit
+    return {
+        "name": one.name,
+        "enabled": one.enabled,
+        "circuit": circuit
+        and {
+            "state": circuit.state,
+            "until": circuit.until.isoformat() if circuit.until else None,
+            "good": circuit.good,
+            "bad": circuit.bad,
+            "why": circuit.why,
+        },
+    }

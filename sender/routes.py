@@ -1,0 +1,93 @@
+"""Which provider gets the next work: the first in order whose circuit is closed, and now and then an earlier one.
+
+What is in doubt never comes here: it stays with its provider until it is settled.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from mailroom.assembly import Back
+from mailroom.domain.circuits import Circuit, CircuitState
+from mailroom.domain.errors import Unavailable
+from mailroom.services.claiming import Waiting
+from mailroom.storage.providers import Standing, standings
+
+log = structlog.get_logger()
+_LOOK_S: Final = 0.25
+
+
+class Routes:
+    """One thread asks for routes; any thread may tell what came of calls."""
+
+    def __init__(self, back: Back) -> None:
+        self._back = back
+        self._names = list(back.adapters)
+        self._order: Sequence[Standing] = [Standing(name, True) for name in self._names]
+        self._circuits: Mapping[str, Circuit] = {name: Circuit() for name in self._names}
+        self._look_at = 0.0
+
+    def choose(self, waiting: Waiting) -> list[tuple[str, Waiting]]:
+        """A provider for each of these dispatches; none for those that must wait for one. Raises Unavailable."""
+        self._look()
+        order = [one.name for one in self._order if one.enabled]
+        if len(order) < 2:
+            return [(name, waiting) for name in order]  # where there is no other, waiting would help nobody
+        chosen: list[tuple[str, Waiting]] = []
+        for name in order:
+            state = self._circuits[name].state
+            if not len(waiting):
+                break
+            if state is CircuitState.CLOSED:
+                return [*chosen, (name, waiting)]
+            if state is CircuitState.HALF and self._back.circuits.probe(name):
+                chosen.append((name, waiting.first(1)))
+                waiting = waiting.after(1)
+        return chosen
+
+    def has_other_than(self, provider: str) -> bool:
+        """True if new work could go elsewhere at this moment."""
+        return any(
+            one.enabled and one.name != provider and self._circuits[one.name].state is not CircuitState.OPEN
+            for one in self._order
+        )
+
+    def not_reached(self, provider: str, times: int) -> None:
+        """No connection could be opened, so many times."""
+        self.tell({provider: (0, times)})
+
+    def rest(self, provider: str, span: timedelta, why: str) -> None:
+        """The provider refuses the account: let it rest where there are others. Redis being away changes nothing."""
+        if not self.has_other_than(provider):
+            return
+        try:
+            self._back.circuits.rest(provider, span, why)
+        except Unavailable as error:
+            log.warning("circuit_not_told", provider=provider, error=str(error))
+        self._look_at = 0.0
+
+    def tell(self, counts: Mapping[str, tuple[int, int]]) -> None:
+        """Count calls, (good, bad) by provider. Redis being away changes nothing."""
+        if len(self._names) < 2 or not counts:
+            return
+        try:
+            changed = self._back.circuits.report(counts)
+        except Unavailable as error:
+            log.warning("circuit_not_told", error=str(error))
+            return
+        for provider, change in changed.items():
+            log.error("circuit_opened", provider=provider) if change == "opened" else log.info(
+                "circuit_closed", provider=provider
+            )
+            self._look_at = 0.0
+
+    def _look(self) -> None:
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + _LOOK_S
+        self._order = standings(self._back.db, self._names)
+        if len(self._names) > 1:
+            self._circuits = self._back.circuits.look(self._names)
