@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.emails.model import Rank
-from mailroom.domain.ids import ClaimId, DispatchId, Lane, ScheduleId, Token
+from mailroom.domain.ids import SCHEDULE_LANES, ClaimId, DispatchId, Lane, ScheduleId, Token
 
 
 @dataclass(slots=True)
@@ -56,11 +56,10 @@ class Hands:
 
     def schedules(self) -> dict[ScheduleId, Token]:
         """The tokens of the held lanes of schedules, by schedule."""
-        prefix = "schedule/"
         return {
-            ScheduleId(lane.removeprefix(prefix)): token
+            ScheduleId(lane.removeprefix(SCHEDULE_LANES)): token
             for lane, token in self.tokens().items()
-            if lane.startswith(prefix)
+            if lane.startswith(SCHEDULE_LANES)
         }
 
     def note_activity(self, lanes: Iterable[Lane], *, at: float) -> None:

@@ -31,7 +31,8 @@ from sender.routes import Routes
 from sender.settler import Settler
 
 log = structlog.get_logger()
-_IDLE_S: Final = 0.1
+_IDLE_S: Final = 0.05
+_RESTING_S: Final = 0.25  # where nothing is due soon, and nothing was done for a while
 _AWAY_S: Final = 1.0
 # Connections beyond the calls in flight: their dispatches are claimed while others are called, so that none waits.
 _MOST_SPARE: Final = 128
@@ -143,7 +144,7 @@ class Sender:
             stop.wait(_AWAY_S)
             return
         if not worked:
-            self._progress.wait(_IDLE_S)
+            self._progress.wait(_RESTING_S if self._pump.resting else _IDLE_S)
         self._progress.clear()
 
     def _calls_ended(self, ended: Sequence[Ended]) -> None:

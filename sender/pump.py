@@ -16,7 +16,7 @@ from mailroom.assembly import Back
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
-from mailroom.domain.ids import MAIL_LANES, Lane, Token, schedule_lane
+from mailroom.domain.ids import MAIL_LANES, SCHEDULE_LANES, Lane, Token, schedule_lane
 from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.providers.base import Adapter
 from mailroom.services import claiming, memory, planning
@@ -36,17 +36,19 @@ from sender.routes import Routes
 log = structlog.get_logger()
 LANES_A_STEP: Final = 200
 FEWEST_LANES: Final = 20
+LOOKED_AT: Final = 2_000  # lanes in a look; those that others hold are among them
 # What is due is known ahead, and its lane is taken ahead; anything else waits for a look. So looks can be few.
 AHEAD: Final = timedelta(seconds=3)
-LOOK_FOR_LANES_S: Final = 0.3
+LOOK_FOR_LANES_S: Final = 0.5
 LOOK_AGAIN_S: Final = 0.1
 LOOK_FOR_RUNS_S: Final = 0.05
 TAKE_OVER_S: Final = 1.0
 LOOK_FOR_ALONE_S: Final = 1.0
 LOOK_FOR_URGENT_S: Final = 0.02
-LOOK_FOR_SHARE_S: Final = 1.0
+LOOK_FOR_SHARE_S: Final = 1.2
 MOST_BYTES: Final = 64 * 1024 * 1024  # of single mails' bodies, in memory at once
 SET_ASIDE_S: Final = 60.0
+RESTS_AFTER_S: Final = 2.0
 # A lane with nothing to do is kept this long: it was taken ahead, or its next chunk is on the way.
 GIVE_BACK_S: Final = 4.0
 
@@ -72,7 +74,7 @@ class Pump:
         self._memory = ""  # Redis' identity under which every held lane was entered
         self._look_at = self._plan_at = self._judged_at = self._look_for_alone_at = 0.0
         self._look_for_urgent_at = self._share_at = 0.0
-        self._completed_at = time.monotonic()
+        self._completed_at = self._worked_at = time.monotonic()
         self._senders = 1  # all that there are, as far as was seen
         self._set_aside: dict[Lane, float] = {}
         self._unsure: set[Lane] = set()  # lanes that may be ours in etcd, and are not in our hands
@@ -101,7 +103,14 @@ class Pump:
             log.error("host_clock_is_off", ahead_s=round(clocks.host_ahead.total_seconds(), 2), plans="nothing")
         worked = sum([self._do(duty, clocks.now) for duty in duties])
         self._completed_at = time.monotonic()
+        if worked:
+            self._worked_at = self._completed_at
         return worked > 0
+
+    @property
+    def resting(self) -> bool:
+        """True if no schedule's lane is held, none of which was taken ahead, and nothing was done for a while."""
+        return not self._hands.schedules() and time.monotonic() - self._worked_at > RESTS_AFTER_S
 
     def idle_s(self) -> float:
         """For how long no round was completed. Any thread may ask."""
@@ -155,9 +164,10 @@ class Pump:
         started = time.monotonic()
         self._set_aside = {lane: until for lane, until in self._set_aside.items() if until > started}
         left_out = [*self._hands.tokens(), *self._set_aside, *self._hands.always]
-        wanted = claiming.lanes_wanting_work(
-            self._back.db, now=now, ahead=AHEAD, limit=3 * LANES_A_STEP, leave_out=left_out
-        )
+        wanted = claiming.lanes_wanting_work(self._back.db, now=now, ahead=AHEAD, limit=LOOKED_AT, leave_out=left_out)
+        if wanted:
+            taken = self._back.leases.held_by_anybody(SCHEDULE_LANES)
+            wanted = [lane for lane in wanted if lane not in taken]
         # A look gets slower with what is waiting in all: it may take a tenth of the time.
         pause_s = LOOK_AGAIN_S if wanted else LOOK_FOR_LANES_S
         self._look_at = started + max(pause_s, 10 * (time.monotonic() - started))
@@ -165,7 +175,7 @@ class Pump:
             return 0
         # Senders that look at the same moment see the same lanes: each begins somewhere else. And it leaves some for
         # those who have not looked yet: what is due at one moment is done soonest by all.
-        some = min(max(-(-len(wanted) // (2 * self._senders)), FEWEST_LANES), LANES_A_STEP)
+        some = min(max(-(-len(wanted) // (6 * self._senders)), FEWEST_LANES), LANES_A_STEP)
         chosen = random.sample(wanted, min(len(wanted), some, room))
         return self._take(chosen, now)
 

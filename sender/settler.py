@@ -16,7 +16,7 @@ from mailroom.services.settling import settle
 from sender.hands import Hands
 
 log = structlog.get_logger()
-_LOOK_S: Final = 0.5
+_LOOK_S: Final = 1.0
 _AWAY_S: Final = 2.0
 
 

@@ -24,6 +24,7 @@ Lane = NewType("Lane", str)
 Token = NewType("Token", int)
 
 MAIL_LANES: Final = "mail/"
+SCHEDULE_LANES: Final = "schedule/"
 _EMAIL: Final = "em_"
 
 
@@ -103,7 +104,7 @@ def new_claim_id() -> ClaimId:
 
 
 def schedule_lane(schedule_id: ScheduleId) -> Lane:
-    return Lane(f"schedule/{schedule_id}")
+    return Lane(f"{SCHEDULE_LANES}{schedule_id}")
 
 
 def digest_of_messages(ids: Sequence[MessageId]) -> str:
