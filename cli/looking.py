@@ -2,14 +2,13 @@
 
 import getpass
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mailroom.assembly import build_front, prepare_database
+from mailroom.assembly import Front, build_front, prepare_database
 from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.errors import MailroomError
 from mailroom.domain.ids import DispatchId
@@ -18,14 +17,15 @@ from mailroom.services import access, resolving, running, scheduling
 from mailroom.services.resolving import Word
 
 
-def _front() -> Any:
+def front() -> Front:
+    """What the commands work with, by the settings; or every fault of them, and exit 2."""
     from cli.main import settings_or_exit
 
     return build_front(settings_or_exit(), app="cli")
 
 
-def _show(table: Table) -> None:
-    """Ids are to be copied: they are folded on a terminal, and whole lines go into a pipe."""
+def show(table: Table) -> None:
+    """Print a table. Ids are to be copied: they are folded on a terminal, and whole lines go into a pipe."""
     for column in table.columns:
         column.overflow = "fold"
     console = Console()
@@ -44,10 +44,10 @@ def token() -> None:
 @click.option("--scope", "scopes", multiple=True, required=True, help=f"One or more of: {', '.join(access.SCOPES)}.")
 def create_token(name: str, scopes: tuple[str, ...]) -> None:
     """Print a new token, alone, on standard output. It is not shown again."""
-    front = _front()
+    made = front()
     try:
-        prepare_database(front.settings)
-        click.echo(access.create_token(front.db, name=name, scopes=scopes, now=datetime.now(UTC)))
+        prepare_database(made.settings)
+        click.echo(access.create_token(made.db, name=name, scopes=scopes, now=datetime.now(UTC)))
     except MailroomError as error:
         raise click.ClickException(str(error)) from None
 
@@ -61,11 +61,11 @@ def schedules() -> None:
 def list_schedules() -> None:
     """The newest schedules and when they run next."""
     table = Table("id", "name", "state", "next run", box=None)
-    for schedule in scheduling.page(_front().db, state=None, before=None, limit=200):
+    for schedule in scheduling.page(front().db, state=None, before=None, limit=200):
         following = schedule.next_run_at
         shown = following.astimezone(schedule.recurrence.zone).isoformat() if following else "-"
         table.add_row(schedule.id, escape(schedule.name), schedule.state, shown)
-    _show(table)
+    show(table)
 
 
 @click.group()
@@ -80,9 +80,9 @@ def dispatches() -> None:
 def list_dispatches(state: str) -> None:
     """Dispatches in a state, and why."""
     table = Table("id", "messages", "attempt", "reason", box=None)
-    for doc in running.dispatches_of(_front().db, state=DispatchState(state), run_id=None, after="", limit=200):
+    for doc in running.dispatches_of(front().db, state=DispatchState(state), run_id=None, after="", limit=200):
         table.add_row(doc["_id"], str(doc["messages"]), str(doc["attempt"]), escape(doc.get("reason") or ""))
-    _show(table)
+    show(table)
 
 
 @dispatches.command("resolve")
@@ -97,7 +97,7 @@ def resolve_dispatch(dispatch_id: str, word: str | None) -> None:
     if word is None:
         raise click.UsageError("say --went-out or --send-again")
     try:
-        resolving.resolve(_front().db, DispatchId(dispatch_id), Word(word), by=f"cli:{getpass.getuser()}")
+        resolving.resolve(front().db, DispatchId(dispatch_id), Word(word), by=f"cli:{getpass.getuser()}")
     except MailroomError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{dispatch_id}: {word.replace('_', ' ')}")
@@ -108,7 +108,7 @@ def resolve_dispatch(dispatch_id: str, word: str | None) -> None:
 def requeue_dispatch(dispatch_id: str) -> None:
     """Send a dispatch again that failed: a new attempt, with all its tries."""
     try:
-        resolving.requeue(_front().db, DispatchId(dispatch_id), by=f"cli:{getpass.getuser()}")
+        resolving.requeue(front().db, DispatchId(dispatch_id), by=f"cli:{getpass.getuser()}")
     except MailroomError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{dispatch_id}: to be sent again")
@@ -122,7 +122,7 @@ def webhooks() -> None:
 @webhooks.command("set")
 def set_webhooks() -> None:
     """Make MAILROOM_PUBLIC_URL's /webhooks/mailgun a target of Mailgun's webhooks."""
-    settings = _front().settings
+    settings = front().settings
     mailgun, url = settings.mailgun, f"{settings.web.public_url}/webhooks/mailgun"
     try:
         set_targets(base_url=mailgun.base_url, domain=mailgun.domain, api_key=mailgun.api_key, url=url)

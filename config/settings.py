@@ -4,6 +4,7 @@ All mistakes are reported together, each with its name and what was expected. A 
 a path to a file that holds it, and never shows in a repr or a log.
 """
 
+import base64
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-PROVIDERS: Final = ("mailgun", "smtp")
+PROVIDERS: Final = ("mailgun", "sendgrid", "smtp")
 UNASKABLE: Final = ("hold", "went_out", "send_again")
 PRIORITIES: Final = ("high", "normal", "low")
 
@@ -73,6 +74,13 @@ class Mailgun:
 
 
 @dataclass(frozen=True, slots=True)
+class SendGrid:
+    base_url: str
+    api_key: str = field(repr=False)
+    verification_key: str  # of its signed event webhook
+
+
+@dataclass(frozen=True, slots=True)
 class Smtp:
     url: str = field(repr=False)  # it may carry a password
 
@@ -85,6 +93,7 @@ class Settings:
     web: Web
     sending: Sending
     mailgun: Mailgun  # with empty texts where it is not among the providers
+    sendgrid: SendGrid
     smtp: Smtp
     retention_days: int
 
@@ -132,6 +141,9 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
         "https://api.mailgun.net, or https://api.eu.mailgun.net for the EU",
     ),
     "MAILGUN_SIGNING_KEY": (None, "the webhook signing key (not the API key)"),
+    "SENDGRID_API_KEY": (None, "a key that may send mail"),
+    "SENDGRID_BASE_URL": ("https://api.sendgrid.com", "https://api.sendgrid.com, or https://api.eu.sendgrid.com"),
+    "SENDGRID_VERIFICATION_KEY": (None, "the public key of its signed event webhook, in base64"),
     "SMTP_URL": (None, "smtp://user:password@host:587 (STARTTLS), or smtps://; ?tls=none for a trusted network"),
 }
 
@@ -186,11 +198,12 @@ class _Reader:
             mail_lanes=self._number("MAILROOM_MAIL_LANES", int, 1, 256),
         )
         mailgun = self._mailgun() if "mailgun" in (sending.providers or PROVIDERS) else Mailgun("", "", "", "")
+        sendgrid = self._sendgrid() if "sendgrid" in sending.providers else SendGrid("", "", "")
         smtp = Smtp(self._url("SMTP_URL", "smtp", "smtps") if "smtp" in sending.providers else "")
         retention_days = self._number("MAILROOM_RETENTION_DAYS", int, 1, 3650)
         if self._faults:
             raise BadSettings(self._faults)
-        return Settings(stores, web, sending, mailgun, smtp, retention_days)
+        return Settings(stores, web, sending, mailgun, sendgrid, smtp, retention_days)
 
     def _mailgun(self) -> Mailgun:
         return Mailgun(
@@ -198,6 +211,13 @@ class _Reader:
             base_url=self._url("MAILGUN_BASE_URL", "http", "https").rstrip("/"),
             api_key=self._text("MAILGUN_API_KEY"),
             signing_key=self._text("MAILGUN_SIGNING_KEY"),
+        )
+
+    def _sendgrid(self) -> SendGrid:
+        return SendGrid(
+            base_url=self._url("SENDGRID_BASE_URL", "http", "https").rstrip("/"),
+            api_key=self._text("SENDGRID_API_KEY"),
+            verification_key=str(self._checked("SENDGRID_VERIFICATION_KEY", _base64, "")),
         )
 
     def _raw(self, name: str) -> str | None:
@@ -285,6 +305,11 @@ def _domain(raw: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", raw):
         raise ValueError(raw)
     return raw.lower()
+
+
+def _base64(raw: str) -> str:
+    base64.b64decode(raw, validate=True)
+    return raw
 
 
 def _url(raw: str, schemes: tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ from mailroom.domain.events import Event
 from mailroom.domain.retries import Delays
 from mailroom.providers.base import Adapter
 from mailroom.providers.mailgun.sending import MailgunAdapter
+from mailroom.providers.sendgrid.sending import SendGridAdapter
 from mailroom.providers.smtp.sending import SmtpAdapter
 from mailroom.services.emailing import Outbox
 from mailroom.services.event_intake import Intake, group_intake
@@ -106,6 +107,13 @@ def build_adapter(settings: Settings, name: str) -> Adapter:
     if name == "smtp":
         return SmtpAdapter(
             url=settings.smtp.url, call_timeout_s=sending.call_timeout_s, idle_limit_s=sending.idle_limit_s
+        )
+    if name == "sendgrid":
+        return SendGridAdapter(
+            base_url=settings.sendgrid.base_url,
+            api_key=settings.sendgrid.api_key,
+            call_timeout_s=sending.call_timeout_s,
+            idle_limit_s=sending.idle_limit_s,
         )
     if name != "mailgun":
         raise LookupError(f"there is no provider {name}")

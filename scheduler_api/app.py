@@ -8,7 +8,19 @@ from flask_smorest import Api
 from mailroom.assembly import Front
 from mailroom.domain.limits import MAX_BODY_BYTES
 from scheduler_api import problems
-from scheduler_api.routes import dispatches, emails, providers, runs, schedules, service, suppressions, webhooks
+from scheduler_api.routes import (
+    dead_letters,
+    dispatches,
+    emails,
+    providers,
+    runs,
+    schedules,
+    service,
+    short,
+    suppressions,
+    tokens,
+    webhooks,
+)
 
 
 class _Api(Api):
@@ -43,11 +55,13 @@ def create_app(front: Front) -> Flask:
         runs.blueprint,
         emails.blueprint,
         dispatches.blueprint,
+        dead_letters.blueprint,
         providers.blueprint,
         suppressions.blueprint,
+        tokens.blueprint,
     ):
         api.register_blueprint(blueprint)
-    for plain in (webhooks.blueprint, service.blueprint):
+    for plain in (webhooks.blueprint, service.blueprint, short.blueprint):
         app.register_blueprint(plain)
     app.extensions["openapi"] = api.spec.to_dict
     return app

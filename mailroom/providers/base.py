@@ -16,6 +16,14 @@ from mailroom.domain.schedules import Content
 from mailroom.providers.connection import LostReply, NotWritten, Reply
 
 
+class SendInParts(Exception):
+    """The vendor cannot express this batch in one call, but could in several of at most so many recipients."""
+
+    def __init__(self, at_most: int) -> None:
+        self.at_most = at_most
+        super().__init__(f"at most {at_most} recipients a call")
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One dispatch as a provider is to send it: one content, many recipients with their own parts."""
@@ -81,7 +89,7 @@ class Adapter(Protocol):
         ...
 
     def build(self, batch: Batch) -> Any:
-        """The request for a batch. Raises ValueError when the vendor cannot express it."""
+        """The request for a batch. Raises ValueError when the vendor cannot express it, or SendInParts."""
         ...
 
     def build_letter(self, letter: Letter) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from mailroom.domain.errors import AccessRefused, Fault, InvalidInput, ScopeMissing
+from mailroom.domain.errors import AccessRefused, Fault, InvalidInput, ScopeMissing, TokenNotFound
 from mailroom.domain.limits import MAX_NAME
 from mailroom.storage import tokens
 from mailroom.storage.database import Db
@@ -70,6 +70,56 @@ def still_valid(db: Db, token_id: str, *, now: datetime) -> Principal:
     if stored is None or not _valid(stored, now):
         raise AccessRefused("the session's token is expired or revoked")
     return Principal(stored.id, stored.name, stored.scopes)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownToken:
+    """A token as it may be shown: all but its secret."""
+
+    id: str
+    name: str
+    scopes: frozenset[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+def id_of(text: str) -> str:
+    """The public part of a token's text."""
+    form = _FORM.fullmatch(text)
+    return form[1] if form else ""
+
+
+def known(db: Db, token_id: str) -> KnownToken:
+    """Raises TokenNotFound."""
+    stored = tokens.find(db, token_id)
+    if stored is None:
+        raise TokenNotFound(token_id)
+    return _known(stored)
+
+
+def everyone(db: Db) -> list[KnownToken]:
+    """All tokens, newest first, the revoked ones too."""
+    return [_known(stored) for stored in tokens.everyone(db)]
+
+
+def revoke(db: Db, token_id: str, *, now: datetime) -> None:
+    """Refuse this token from now on. Raises TokenNotFound for one that is not valid."""
+    if not tokens.revoke(db, token_id, now=now):
+        raise TokenNotFound(token_id)
+
+
+def _known(stored: StoredToken) -> KnownToken:
+    return KnownToken(
+        stored.id,
+        stored.name,
+        stored.scopes,
+        stored.created_at,
+        stored.expires_at,
+        stored.revoked_at,
+        stored.last_used_at,
+    )
 
 
 def _valid(token: StoredToken, now: datetime) -> bool:

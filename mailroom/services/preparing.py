@@ -12,7 +12,7 @@ from mailroom.domain.ids import EmailId, ScheduleId
 from mailroom.domain.messages import Message
 from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.domain.schedules import Content
-from mailroom.providers.base import Adapter, Batch, Letter
+from mailroom.providers.base import Adapter, Batch, Letter, SendInParts
 from mailroom.services.recording import Result
 from mailroom.services.suppressing import leave_out_suppressed
 from mailroom.storage import bodies, contents, emails, messages
@@ -76,8 +76,10 @@ class Preparing:
                     return Refused(Refusal.PERMANENT, "what it says is not kept any more")
                 return adapter.build_letter(_letter(dispatch, stored, mails))
             if dispatch.messages > adapter.max_recipients:
-                return _too_many(adapter)
+                raise SendInParts(adapter.max_recipients)
             return adapter.build(_batch(dispatch, written[dispatch.schedule_id, dispatch.revision], mails))
+        except SendInParts as error:
+            return Refused(Refusal.TOO_MANY, f"{adapter.name}: {error}", at_most=error.at_most)
         except ValueError as error:
             return Refused(Refusal.PERMANENT, f"{adapter.name} cannot send this: {error}")
         except Exception as error:
@@ -110,11 +112,6 @@ class Preparing:
             _, dropped = self._kept.popitem(last=False)
             self._kept_bytes -= _size(dropped)
         return needed
-
-
-def _too_many(adapter: Adapter) -> Refused:
-    words = f"{adapter.name} takes {adapter.max_recipients} recipients in a call"
-    return Refused(Refusal.TOO_MANY, words, at_most=adapter.max_recipients)
 
 
 def _letter(dispatch: Claimed, stored: Stored, mails: Sequence[Message]) -> Letter:

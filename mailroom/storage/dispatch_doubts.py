@@ -123,7 +123,9 @@ def resolve(
     to_pending: Document = {"state": DispatchState.PENDING, "not_before": now, "tell": True, "resolved_by": by}
     to_pending |= {"tries": 0, "crashes": 0}
     again = db.dispatches.update_one(
-        unknown | {"run_cancelled": {"$ne": True}}, {"$set": to_pending, "$push": {"trail": trail}}, session=session
+        unknown | {"run_cancelled": {"$ne": True}},
+        {"$set": to_pending, "$unset": {"dropped": ""}, "$push": {"trail": trail}},
+        session=session,
     )
     return bool(again.matched_count)
 

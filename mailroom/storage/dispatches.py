@@ -17,6 +17,7 @@
     accepted      list of {provider_id, provider, attempt, at, sender, token}: facts; more than one is an alarm
     reason, code  the last refusal, or why it is in doubt
     tell          true while its messages must still be told what became of it
+    dropped       see dead_letters.py
     run_cancelled set by a cancel while it was in hand: it must not return to `pending`
     trail         list of {at, step, ...}: the audit trail but for acceptances, which are facts of their own (steps_of)
 

@@ -55,6 +55,12 @@ def find(db: Db, token_id: str) -> StoredToken | None:
 
 
 @guarded
+def everyone(db: Db) -> list[StoredToken]:
+    """Newest first. There are a few of them."""
+    return [_token(doc) for doc in db.tokens.find().sort("created_at", -1)]
+
+
+@guarded
 def revoke(db: Db, token_id: str, *, now: datetime) -> bool:
     """True if the token was valid until now."""
     revoked = db.tokens.update_one({"_id": token_id, "revoked_at": {"$exists": False}}, {"$set": {"revoked_at": now}})

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from mailroom.domain.limits import MAX_WEBHOOK_BYTES
 from mailroom.providers.mailgun import webhooks as mailgun
+from mailroom.providers.sendgrid import webhooks as sendgrid
 from mailroom.services.event_intake import Intake
 from scheduler_api.auth import front
 from scheduler_api.problems import problem
@@ -39,6 +40,28 @@ def from_mailgun() -> Response:
     return jsonify(status=verdict)
 
 
+@blueprint.post("/sendgrid")
+def from_sendgrid() -> Response:
+    """200: all of its events are stored, or known already. 401: the signature does not fit. 400: this is no event.
+    503: try again; what was stored is known the next time."""
+    request.max_content_length = MAX_WEBHOOK_BYTES
+    key, raw = front().settings.sendgrid.verification_key, request.get_data()
+    if not key:
+        return _refused(404, "not_set_up", "SendGrid is not among the providers", provider="sendgrid")
+    try:
+        signature, timestamp = (request.headers.get(name, "") for name in (sendgrid.SIGNATURE, sendgrid.TIMESTAMP))
+        sendgrid.verify(raw, signature, timestamp, public_key=key)
+        found = sendgrid.parse(raw)
+    except sendgrid.BadSignature as error:
+        return _refused(401, "bad_signature", str(error), provider="sendgrid")
+    except sendgrid.Malformed as error:
+        return _refused(400, "malformed", str(error), provider="sendgrid")
+    for answer in front().intake.submit_many(found):
+        if isinstance(answer, Exception):
+            raise answer
+    return jsonify(status="stored", events=len(found))
+
+
 def _json(raw: bytes) -> Any:
     try:
         document = json.loads(raw, parse_constant=_no_constants)
@@ -52,6 +75,6 @@ def _no_constants(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _refused(status: int, code: str, detail: str) -> Response:
-    log.warning("webhook_refused", provider="mailgun", code=code, detail=detail)
+def _refused(status: int, code: str, detail: str, *, provider: str = "mailgun") -> Response:
+    log.warning("webhook_refused", provider=provider, code=code, detail=detail)
     return problem(status, code, "The webhook was refused", detail)

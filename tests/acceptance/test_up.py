@@ -110,7 +110,7 @@ def test_a_ctrl_c_at_the_terminal_in_mid_run_drains_and_leaves_nothing_in_doubt(
 
     assert up.process is not None
     os.killpg(up.process.pid, signal.SIGINT)  # a terminal signals the whole foreground group
-    up.process.wait(60)
+    up.process.wait(120)
     up.start()
 
     report = wait_for(lambda: balanced(up, run, 12_000), within_s=60, what="every mail is shown")

@@ -1,0 +1,1 @@
+"""SendGrid's v3 API: sending, its codes, its event webhook."""

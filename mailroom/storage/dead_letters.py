@@ -1,0 +1,60 @@
+"""Dispatches that failed for good, in the collection `dispatches` (see dispatches.py for the document).
+
+    dropped    {by, at}: a person has taken it off the list; unset when it is sent again
+
+Indexes: `listed` of dispatches.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.ids import DispatchId, RunId
+from mailroom.storage.database import Db, Document, guarded
+from mailroom.storage.dispatches import onto_trail
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which dead letters; None is any. `single`: of single mails, or of campaigns."""
+
+    run_id: RunId | None = None
+    single: bool | None = None
+    code: int | None = None
+
+
+@guarded
+def page(db: Db, wanted: Filter, *, after: str, limit: int) -> list[Mapping[str, Any]]:
+    """Documents without their trails, in the order of their ids."""
+    query = _query(wanted)
+    if wanted.run_id is None:
+        query["_id"] = {"$gt": after}
+    else:  # ids begin with their run's
+        query["_id"] = {"$gt": after or f"{wanted.run_id}-d", "$lt": f"{wanted.run_id}-e"}
+    return list(db.dispatches.find(query, {"trail": 0}).sort("_id", 1).limit(limit))
+
+
+@guarded
+def count(db: Db, wanted: Filter) -> int:
+    return db.dispatches.count_documents(_query(wanted))
+
+
+@guarded
+def drop(db: Db, ids: Sequence[DispatchId], *, by: str, now: datetime) -> int:
+    """Returns how many of them were on the list."""
+    listed = {**_query(Filter()), "_id": {"$in": list(ids)}}
+    change = {"$set": {"dropped": {"by": by, "at": now}}, "$push": {"trail": onto_trail(now, "dropped", by=by)}}
+    return db.dispatches.update_many(listed, change).modified_count
+
+
+def _query(wanted: Filter) -> Document:
+    query: Document = {"state": DispatchState.FAILED, "dropped": {"$exists": False}}
+    if wanted.run_id is not None:
+        query["run_id"] = wanted.run_id
+    if wanted.single is not None:
+        query["schedule_id"] = {"$exists": not wanted.single}
+    if wanted.code is not None:
+        query["code"] = wanted.code
+    return query

@@ -1,0 +1,100 @@
+"""`/v1/dead-letters`: what failed for good; sent again or dropped, one, many, or all of a filter."""
+
+from typing import Any
+
+from flask_smorest import Blueprint
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from mailroom.domain.ids import DispatchId
+from mailroom.domain.limits import MAX_MAILS
+from mailroom.services import dead_letters
+from scheduler_api import paging
+from scheduler_api.auth import front, principal, requires
+from scheduler_api.schemas import runs as schemas
+from scheduler_api.schemas.schedules import ListQuery
+
+blueprint = Blueprint(
+    "dead_letters", __name__, url_prefix="/v1/dead-letters", description="What failed for good, and why."
+)
+_KINDS = {"mail": True, "campaign": False}
+
+
+class FilterIn(Schema):
+    run_id = fields.String(
+        validate=validate.Length(max=200), metadata={"description": "of a run, or the id of a single mail"}
+    )
+    kind = fields.String(validate=validate.OneOf(list(_KINDS)))
+    code = fields.Integer(metadata={"description": "the provider's, such as 550"})
+
+
+class DeadLetterQuery(FilterIn, ListQuery):
+    pass
+
+
+class Chosen(FilterIn):
+    """Either `ids`, or `all: true` with or without a filter."""
+
+    ids = fields.List(fields.String(validate=validate.Length(max=200)), validate=validate.Length(min=1, max=MAX_MAILS))
+    all = fields.Boolean()
+
+    @validates_schema
+    def either(self, data: dict[str, Any], **_: Any) -> None:
+        if ("ids" in data) == bool(data.get("all")):
+            raise ValidationError("either ids, or all: true", "ids")
+        if "ids" in data and set(data) - {"ids", "all"}:
+            raise ValidationError("a filter goes with all: true", "ids")
+
+
+class DeadLetterPage(Schema):
+    items = fields.List(fields.Nested(schemas.DispatchOut))
+    next_cursor = fields.String(allow_none=True)
+
+
+class DoneOut(Schema):
+    done = fields.Integer()
+    refused = fields.Dict(metadata={"description": "by id, why it was not done"})
+
+
+@blueprint.get("")
+@requires("read")
+@blueprint.arguments(DeadLetterQuery, location="query")
+@blueprint.response(200, DeadLetterPage)
+def index(query: dict[str, Any]) -> Any:
+    """Dead letters, each with its reason and code."""
+    limit = query["limit"]
+    found = dead_letters.page(front().db, _filter(query), after=paging.decode_id(query.get("cursor")), limit=limit)
+    more = paging.encode(found[-1]["_id"]) if len(found) == limit else None
+    return {"items": [schemas.dispatch(doc) for doc in found], "next_cursor": more}
+
+
+@blueprint.post("/requeue")
+@requires("mail")
+@blueprint.arguments(Chosen)
+@blueprint.response(200, DoneOut)
+def requeue(body: dict[str, Any]) -> Any:
+    """Send them again, each as a new attempt with all its tries."""
+    by = principal().name
+    if "ids" in body:
+        done = dead_letters.requeue(front().db, [DispatchId(id_) for id_ in body["ids"]], by=by)
+    else:
+        done = dead_letters.requeue_all(front().db, _filter(body), by=by)
+    return {"done": done.done, "refused": dict(done.refused)}
+
+
+@blueprint.post("/drop")
+@requires("mail")
+@blueprint.arguments(Chosen)
+@blueprint.response(200, DoneOut)
+def drop(body: dict[str, Any]) -> Any:
+    """Take them off the list: they stay failed."""
+    by = principal().name
+    if "ids" in body:
+        done = dead_letters.drop(front().db, [DispatchId(id_) for id_ in body["ids"]], by=by)
+    else:
+        done = dead_letters.drop_all(front().db, _filter(body), by=by)
+    return {"done": done, "refused": {}}
+
+
+def _filter(asked: dict[str, Any]) -> dead_letters.Filter:
+    single = _KINDS[asked["kind"]] if "kind" in asked else None
+    return dead_letters.filter_of(run_id=asked.get("run_id"), single=single, code=asked.get("code"))

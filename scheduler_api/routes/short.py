@@ -1,0 +1,65 @@
+"""The short contract, thin, over the same services: `POST /v1/mail`, and `GET /`."""
+
+from typing import Any
+
+from flask import Blueprint, jsonify, request
+
+from mailroom.domain.emails.checking import EmailDraft
+from mailroom.domain.errors import Fault, InvalidInput
+from scheduler_api.auth import front, principal, requires
+
+blueprint = Blueprint("short", __name__)
+_KEYS = ("from", "to", "cc", "bcc", "subject", "message")
+
+
+@blueprint.get("/")
+def hello() -> Any:
+    return jsonify(hello="world")
+
+
+@blueprint.post("/v1/mail")
+@requires("mail")
+def submit() -> Any:
+    """A mail of text: `from`, `to`, `cc`, `bcc`, `subject`, `message`; addresses as a list or as one text."""
+    try:
+        taken = front().outbox.hand_in(
+            _draft(request.get_json()), owner=principal().id, key=request.headers.get("Idempotency-Key")
+        )
+    except InvalidInput as error:
+        problem = "; ".join(f"{_KEY_OF.get(fault.path, fault.path)}: {fault.message}" for fault in error.faults)
+        return jsonify(Message="not submitted", Problem=problem), 400
+    return jsonify(Message="submitted", id=taken.id)
+
+
+_KEY_OF = {"text": "message"}
+
+
+def _draft(body: Any) -> EmailDraft:
+    if not isinstance(body, dict):
+        raise InvalidInput(Fault("body", "is not an object"))
+    faults = [Fault(str(name), "is not known") for name in body if name not in _KEYS]
+    for name in ("from", "subject", "message"):
+        if not isinstance(body.get(name, ""), str):
+            faults.append(Fault(name, "is not a text"))
+    for name in ("to", "cc", "bcc"):
+        if not _is_addresses(body.get(name) or []):
+            faults.append(Fault(name, "is neither a text nor a list of texts"))
+    if faults:
+        raise InvalidInput(*faults)
+    to, cc, bcc = (_as_list(body.get(name) or []) for name in ("to", "cc", "bcc"))
+    return EmailDraft(
+        sender=body.get("from", ""),
+        to=to,
+        cc=cc,
+        bcc=bcc,
+        subject=body.get("subject", ""),
+        text=body.get("message", ""),
+    )
+
+
+def _is_addresses(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(one, str) for one in value))
+
+
+def _as_list(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else value

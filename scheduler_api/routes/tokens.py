@@ -1,0 +1,85 @@
+"""`/v1/tokens`: made, looked at, revoked. A token's text is shown once, in the answer that makes it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_smorest import Blueprint
+from marshmallow import Schema, fields, validate
+
+from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.limits import MAX_NAME
+from mailroom.services import access
+from mailroom.services.access import SCOPES, KnownToken
+from scheduler_api.auth import front, principal, requires
+from scheduler_api.schemas.schedules import MomentField
+
+blueprint = Blueprint("tokens", __name__, url_prefix="/v1/tokens", description="Who may use the API and the pages.")
+
+
+class TokenIn(Schema):
+    name = fields.String(required=True, validate=validate.Length(min=1, max=MAX_NAME))
+    scopes = fields.List(
+        fields.String(validate=validate.OneOf(list(SCOPES))), required=True, validate=validate.Length(min=1)
+    )
+    expires_at = MomentField(
+        allow_none=True, metadata={"type": "string", "description": "ISO 8601 with an offset; never where left out"}
+    )
+
+
+class TokenOut(Schema):
+    id = fields.String()
+    name = fields.String()
+    scopes = fields.List(fields.String())
+    created_at = fields.String()
+    expires_at = fields.String(allow_none=True)
+    revoked_at = fields.String(allow_none=True)
+    last_used_at = fields.String(allow_none=True)
+
+
+class NewToken(TokenOut):
+    token = fields.String(metadata={"description": "shown now and never again"})
+
+
+class Presented(TokenOut):
+    valid = fields.Boolean()
+    tokens = fields.List(fields.Nested(TokenOut), metadata={"description": "all of them, for scope admin"})
+
+
+@blueprint.post("")
+@requires("admin")
+@blueprint.arguments(TokenIn)
+@blueprint.response(201, NewToken)
+def create(body: dict[str, Any]) -> Any:
+    """Make a token. Its text is shown in this answer and never again."""
+    expires_at = body.get("expires_at")
+    if expires_at is not None and expires_at.tzinfo is None:
+        raise InvalidInput(Fault("expires_at", "needs an offset, such as 2026-12-01T09:00:00+01:00"))
+    text = access.create_token(
+        front().db, name=body["name"], scopes=body["scopes"], now=datetime.now(UTC), expires_at=expires_at
+    )
+    return _shown(access.known(front().db, access.id_of(text))) | {"token": text}
+
+
+@blueprint.get("")
+@requires("read")
+@blueprint.response(200, Presented)
+def presented() -> Any:
+    """Whether the token presented is valid, and what it may do; 401 where it is not. For `admin` all others too."""
+    shown = _shown(access.known(front().db, principal().id)) | {"valid": True}
+    if "admin" in principal().scopes:
+        shown["tokens"] = [_shown(token) for token in access.everyone(front().db)]
+    return shown
+
+
+@blueprint.delete("/<token_id>")
+@requires("admin")
+@blueprint.response(204)
+def revoke(token_id: str) -> None:
+    """Revoke a token: it is refused from now on."""
+    access.revoke(front().db, token_id, now=datetime.now(UTC))
+
+
+def _shown(token: KnownToken) -> dict[str, Any]:
+    times = ("created_at", "expires_at", "revoked_at", "last_used_at")
+    told = {name: moment.isoformat() if (moment := getattr(token, name)) else None for name in times}
+    return {"id": token.id, "name": token.name, "scopes": sorted(token.scopes), **told}

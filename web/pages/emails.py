@@ -1,0 +1,56 @@
+"""Single mails: found by recipient, tag or state, and the story of one."""
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+
+from mailroom.domain.errors import EmailUnderWay
+from mailroom.domain.ids import EmailId
+from mailroom.domain.messages import MessageState
+from mailroom.services import emailing
+from mailroom.services.emailing import Search
+from web import cursors
+from web.session import front, signed_in
+
+blueprint = Blueprint("emails", __name__)
+_ROWS = 50
+
+
+@blueprint.get("/emails")
+@signed_in()
+def index() -> str:
+    db, before = front().db, cursors.decode(request.args.get("before"))
+    recipient, tag = (request.args.get(name, "").strip() for name in ("recipient", "tag"))
+    state = request.args.get("status", "")
+    if state in list(MessageState):
+        shown, last = emailing.page_in_state(db, MessageState(state), before=before, limit=_ROWS)
+    else:
+        shown = emailing.page(db, Search(recipient or None, tag or None), before=before, limit=_ROWS)
+        last = (shown[-1].email["created_at"], shown[-1].email["_id"]) if len(shown) == _ROWS else None
+    return render_template(
+        "emails.html",
+        emails=shown,
+        recipient=recipient,
+        tag=tag,
+        state=state,
+        states=list(MessageState),
+        older=cursors.encode(*last) if last else None,
+    )
+
+
+@blueprint.get("/emails/<email_id>")
+@signed_in()
+def show(email_id: str) -> str:
+    shown = emailing.get(front().db, EmailId(email_id))
+    return render_template("email.html", shown=shown, steps=emailing.events_of(front().db, EmailId(email_id)))
+
+
+@blueprint.post("/emails/<email_id>/cancel")
+@signed_in("mail")
+def cancel(email_id: str) -> Any:
+    try:
+        emailing.cancel(front().db, EmailId(email_id))
+        flash("Cancelled: it is not sent.")
+    except EmailUnderWay as error:
+        flash(f"Not done: {error}.")
+    return redirect(url_for("emails.show", email_id=email_id), 303)
