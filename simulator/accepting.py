@@ -35,7 +35,7 @@ EventRow = tuple[Any, ...]
 
 def accept(store: Store, call: Call, *, domain: str, at: float, delivery_s: float, lag_s: float) -> str:
     """Record the call and what follows from it. Returns the message id, without brackets."""
-    message_id = call.headers.get("Message-Id", "").strip("<>") or _new_message_id(domain, at)
+    message_id = call.headers.get("Message-Id", "").strip().strip("<>") or _new_message_id(domain, at)
     suppressed = store.suppressed([address for _, address in call.to])
     with store.transaction() as db:
         call_id = _insert_call(db, call, message_id, at)

@@ -25,11 +25,12 @@ def as_mime(email: Email, *, message_id: str, date: datetime) -> bytes:
         message["Reply-To"] = _address(parse_mailbox(email.reply_to))
     message["Subject"] = email.subject
     message["Date"] = format_datetime(date)
-    message["Message-ID"] = f"<{message_id}>"
     _write_body(message, email)
-    # As they were given: the library would fold a long one into encoded words, which breaks List-Unsubscribe.
-    theirs = "".join(f"{name}: {value}\r\n" for name, value in email.body.headers.items())
-    return theirs.encode("ascii") + message.as_bytes()
+    # In one line each, as they are: the library would fold a long one, even into encoded words, which breaks
+    # List-Unsubscribe and its like, and hides the id from who looks for it.
+    plain = {"Message-ID": f"<{message_id}>", **email.body.headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in plain.items())
+    return head.encode("ascii") + message.as_bytes()
 
 
 def _write_body(message: EmailMessage, email: Email) -> None:

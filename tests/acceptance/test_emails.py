@@ -412,3 +412,20 @@ def test_a_wrong_mail_in_a_batch_is_answered_by_itself_whatever_it_is(running: S
     codes = [item["code"] for item in answer.json()["items"]]
     assert codes[:4] == [422, 422, 422, 422]
     assert codes[5] == 202
+
+
+def test_a_part_of_a_mail_that_is_in_doubt_is_found_by_its_id_too(running: System) -> None:
+    running.simulator.turn(refused_addresses=["cy@example.org"])
+    later = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    email = hand_in(running, to=["bo@example.org"], cc=["cy@example.org"], send_at=later)
+    running.db.suppressions.insert_one({"_id": "cy@example.org", "reason": "bounced", "since": datetime.now(UTC)})
+    running.simulator.fail_next("500_after")
+
+    wait_for(lambda: "delivered" in status_of_all(running, email), within_s=30, what="the doubt is settled")
+
+    assert envelope(running) == ["bo@example.org"]
+    assert len(running.simulator.calls()) == 1
+
+
+def status_of_all(system: System, email: str) -> set[str]:
+    return {one["status"] for one in shown(system, email)["recipients"]}
