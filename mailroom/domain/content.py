@@ -126,11 +126,6 @@ class Compiled:
             raise CannotRender(f"the personal parts of this mail have {size:,} characters; {MAX_RENDERED_BYTES:,} fit")
         return values
 
-    def whole_for(self, context: Mapping[str, Any]) -> dict[str, str]:
-        """Subject, text and HTML as this recipient will read them: for previews and single mails."""
-        parts = self.parts_for(context)
-        return {field: getattr(self, field).with_placeholders(parts.__getitem__) for field in FIELDS}
-
 
 @lru_cache(maxsize=32)
 def compile_content(subject: str, text: str, html: str) -> Compiled:

@@ -8,7 +8,7 @@ from typing import Final
 from mailroom.storage.database import Db
 from mailroom.storage.database import server_now as _ask
 
-_ASK_EVERY_S: Final = 0.25
+_ASK_EVERY_S: Final = 0.5
 MOST_OFF: Final = timedelta(seconds=2)
 
 
@@ -31,7 +31,7 @@ class Reading:
 
 
 class Clocks:
-    """Both clocks, asked for a few times a second; between that, what has passed since on the monotonic clock is added.
+    """Both clocks, asked for twice a second; between that, what has passed since on the monotonic clock is added.
 
     That clock may stand still (a frozen machine) but never runs ahead: what is told is late at most, never early. Any
     thread may read.
