@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from dotenv import dotenv_values
 
@@ -144,7 +144,7 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
     "SENDGRID_API_KEY": (None, "a key that may send mail"),
     "SENDGRID_BASE_URL": ("https://api.sendgrid.com", "https://api.sendgrid.com, or https://api.eu.sendgrid.com"),
     "SENDGRID_VERIFICATION_KEY": (None, "the public key of its signed event webhook, in base64"),
-    "SMTP_URL": (None, "smtp://user:password@host:587 (STARTTLS), or smtps://; ?tls=none for a trusted network"),
+    "SMTP_URL": (None, "smtp://user:password@host:587 (STARTTLS), or smtps://; ?tls=none, ?connections=1 to 1024"),
 }
 
 
@@ -199,7 +199,7 @@ class _Reader:
         )
         mailgun = self._mailgun() if "mailgun" in (sending.providers or PROVIDERS) else Mailgun("", "", "", "")
         sendgrid = self._sendgrid() if "sendgrid" in sending.providers else SendGrid("", "", "")
-        smtp = Smtp(self._url("SMTP_URL", "smtp", "smtps") if "smtp" in sending.providers else "")
+        smtp = Smtp(str(self._checked("SMTP_URL", _smtp_url, "")) if "smtp" in sending.providers else "")
         retention_days = self._number("MAILROOM_RETENTION_DAYS", int, 1, 3650)
         if self._faults:
             raise BadSettings(self._faults)
@@ -305,6 +305,15 @@ def _domain(raw: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", raw):
         raise ValueError(raw)
     return raw.lower()
+
+
+def _smtp_url(raw: str) -> str:
+    options = parse_qs(urlsplit(_url(raw, ("smtp", "smtps"))).query, strict_parsing="?" in raw)
+    if set(options) - {"tls", "connections"} or options.get("tls", ["none"]) not in (["none"], ["starttls"]):
+        raise ValueError(raw)
+    if not 1 <= int(options.get("connections", ["8"])[0]) <= 1024:
+        raise ValueError(raw)
+    return raw
 
 
 def _base64(raw: str) -> str:

@@ -17,18 +17,20 @@ log = structlog.get_logger()
 
 
 class Connections:
-    """At most `limit` connections are lent out at a time; the others wait here. `reserved` of them are for what is
-    urgent. `not_reached` is told how often a provider could not be reached."""
+    """At most `limit` connections are lent out at a time, and no more than `most` of a provider; the others wait here.
+    `reserved` of them are for what is urgent. `not_reached` is told how often a provider could not be reached."""
 
     def __init__(
         self,
         make: Mapping[str, Callable[[], Connection]],
         *,
+        most: Mapping[str, int],
         limit: int,
         reserved: int,
         not_reached: Callable[[str, int], None],
     ) -> None:
-        self._make, self.limit, self._reserved, self._not_reached = make, limit, reserved, not_reached
+        self._make, self._most, self._not_reached = make, most, not_reached
+        self.limit, self._reserved = limit, reserved
         self._idle: dict[str, list[Connection]] = {provider: [] for provider in make}
         self._lent: dict[Connection, str] = {}
         self._lock = threading.Lock()
@@ -39,12 +41,16 @@ class Connections:
         with self._lock:
             return max(0, self.limit - len(self._lent) - (0 if urgent else self._reserved))
 
+    def _room_of(self, provider: str) -> int:
+        with self._lock:
+            return max(0, self._most[provider] - sum(lent == provider for lent in self._lent.values()))
+
     def lend(self, provider: str, count: int, confirm_lease: Callable[[], bool]) -> list[Connection]:
         """Up to `count` open connections; fewer where the provider cannot be reached, none where the lease is gone.
 
         `confirm_lease` is asked, once, only if one must be opened.
         """
-        ready, missing = self._take_idle(provider, min(count, self.room(urgent=True)))
+        ready, missing = self._take_idle(provider, min(count, self.room(urgent=True), self._room_of(provider)))
         if missing and confirm_lease():
             opened = [one for one in self._openers.map(self._open, [provider] * missing) if one]
             ready += opened

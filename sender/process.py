@@ -71,6 +71,7 @@ class Sender:
         self._routes = Routes(self._back)
         self._connections = Connections(
             {name: adapter.connection for name, adapter in self._back.adapters.items()},
+            most={name: adapter.max_connections for name, adapter in self._back.adapters.items()},
             limit=sending.concurrency + spare + reserved,
             reserved=reserved,
             not_reached=self._routes.not_reached,

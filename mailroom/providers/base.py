@@ -82,6 +82,7 @@ class Adapter(Protocol):
     name: str
     account: str  # where questions about a call are asked later, such as the sending domain
     max_recipients: int  # of a batch
+    max_connections: int  # of one sender at a time
     askable: bool  # whether its log can be asked; where it cannot, what it tells by itself is all that is known
 
     def connection(self) -> Connection:

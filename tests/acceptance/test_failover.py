@@ -192,3 +192,13 @@ def test_recipients_that_the_server_refuses_end_by_themselves_and_the_others_hav
     assert [got.recipients for got in post.post.got] == [["a@example.org"], ["c@example.org"]]
     again = hand_in(system, to=["b@example.org"])
     wait_for(lambda: status(system, again) == "suppressed", within_s=20, what="it gets nothing more")
+
+
+def test_a_server_sees_no_more_sessions_at_a_time_than_it_is_said_to_bear(system: System, post: SmtpServer) -> None:
+    start(system, post, senders=1, MAILROOM_PROVIDERS="smtp", SMTP_URL=post.url() + "&connections=2")
+
+    ids = hand_in_some(system, "reader", 40)
+
+    wait_for(lambda: all_sent(system, ids), within_s=30, what="all are sent")
+    assert set(went_out(system, post).values()) == {1}
+    assert post.post.most_sessions <= 2

@@ -71,3 +71,22 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
     settings = read_settings(WHOLE | {"MAILROOM_WEB_PORT": "3002"}, dotenv=dotenv)
 
     assert (settings.web.api_port, settings.web.web_port) == (5001, 3002)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://h", "smtp://", "smtp://h?tls=perhaps", "smtp://h?connections=0", "smtp://h?connections=x", "smtp://h?x=1"],
+)
+def test_a_wrong_smtp_url_stops_the_start_and_is_named(url: str) -> None:
+    with pytest.raises(BadSettings, match="SMTP_URL is wrong"):
+        read_settings({**WHOLE, "MAILROOM_PROVIDERS": "smtp", "SMTP_URL": url}, dotenv=None)
+
+
+def test_only_the_settings_of_the_providers_named_are_needed() -> None:
+    without = {name: value for name, value in WHOLE.items() if not name.startswith("MAILGUN_")}
+    url = "smtp://ann:p%40w@mail.example.com:587?connections=4"
+
+    found = read_settings({**without, "MAILROOM_PROVIDERS": "smtp", "SMTP_URL": url}, dotenv=None)
+
+    assert found.sending.providers == ("smtp",)
+    assert "p%40w" not in repr(found)

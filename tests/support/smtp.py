@@ -36,6 +36,11 @@ class Post:
     got: list[Got] = field(default_factory=list)
     at_rcpt: dict[str, str] = field(default_factory=dict)
     at_data: list[str] = field(default_factory=list)
+    sessions: set[Any] = field(default_factory=set)  # by the other side's address, of those that have sent a message
+
+    @property
+    def most_sessions(self) -> int:
+        return len(self.sessions)
 
     async def handle_RCPT(
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
@@ -46,9 +51,10 @@ class Post:
         envelope.rcpt_options.extend(options)
         return "250 OK"
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:
         if self.at_data:
             return self.at_data.pop(0)
+        self.sessions.add(session.peer)
         assert isinstance(envelope.content, bytes)
         self.got.append(Got(envelope.mail_from or "", list(envelope.rcpt_tos), envelope.content))
         return f"250 OK {len(self.got)}"

@@ -30,6 +30,7 @@ class MailgunAdapter:
 
     name = "mailgun"
     max_recipients = MAX_RECIPIENTS
+    max_connections = 4_096
     askable = True
 
     def __init__(self, *, domain: str, base_url: str, api_key: str, call_timeout_s: float, idle_limit_s: float) -> None:

@@ -35,6 +35,7 @@ class SendGridAdapter:
     name = "sendgrid"
     account = "sendgrid"
     max_recipients = MAX_RECIPIENTS
+    max_connections = 4_096
     askable = False
 
     def __init__(self, *, base_url: str, api_key: str, call_timeout_s: float, idle_limit_s: float) -> None:

@@ -25,7 +25,8 @@ TLS: Final = ("starttls", "implicit", "none")
 
 
 class SmtpAdapter:
-    """One submission server. `url`: smtp://user:password@host:587, smtps://...; `?tls=none` for a trusted network."""
+    """One submission server. `url`: smtp://user:password@host:587, smtps://...; `?tls=none` for a trusted network,
+    `connections=8` sessions of one sender at a time: servers bear few from one address."""
 
     name = "smtp"
     max_recipients = 1
@@ -34,7 +35,9 @@ class SmtpAdapter:
     def __init__(self, *, url: str, call_timeout_s: float, idle_limit_s: float) -> None:
         self._url = urlsplit(url)
         self.account = self._url.hostname or ""
-        self._tls = "implicit" if self._url.scheme == "smtps" else parse_qs(self._url.query).get("tls", ["starttls"])[0]
+        options = parse_qs(self._url.query)
+        self._tls = "implicit" if self._url.scheme == "smtps" else options.get("tls", ["starttls"])[0]
+        self.max_connections = int(options.get("connections", ["8"])[0])
         self._call_timeout_s, self._idle_limit_s = call_timeout_s, idle_limit_s
 
     def connection(self) -> SmtpConnection:
