@@ -37,7 +37,7 @@ def _lost_reply(world: World) -> None:
 
 def _lagging_log(world: World) -> None:
     """Calls that failed after they were accepted, and a log that shows nothing of them for a while."""
-    world.system.simulator.turn(event_lag_s=4.0)
+    world.system.simulator.turn(event_lag_s=8.0)
     world.system.simulator.fail_next("500_after", 5)
     world.start_senders()
     _ask(world)
@@ -94,10 +94,19 @@ def doubles(control: str, folder: Path, *, broken: bool) -> int:
             world.system.simulator.turn(refused_addresses=[])
             situation(world)
             wait_for(lambda: _all_out(world), within_s=60, what="all mails went out")
-            time.sleep(1)
+            _wait_until_decided(world)
         finally:
             world.close()
         return sum(times > 1 for times in _marks(world).values())
+
+
+def _wait_until_decided(world: World) -> None:
+    """A mail that went out may still be in doubt, and go out again: until nothing is open, or something is doubled."""
+
+    def decided() -> bool:
+        return not world.open_dispatches() or max(_marks(world).values()) > 1
+
+    wait_for(decided, within_s=60, what="nothing is open any more")
 
 
 def _all_out(world: World) -> bool:
