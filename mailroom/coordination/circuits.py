@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from importlib import resources
 from typing import Any, Final
 
 from redis import Redis
 
-from mailroom.coordination.fences import redis_answers
+from mailroom.coordination.fences import redis_answers, script_source
 from mailroom.domain.circuits import BETWEEN_PROBES, LONGEST_COOLDOWN, Circuit, CircuitState, Rule
 
 _CALL_S: Final = 3.0
@@ -22,7 +21,7 @@ class Circuits:
             url, socket_timeout=_CALL_S, socket_connect_timeout=_CALL_S, decode_responses=True
         )
         self._report, self._look, self._probe = (
-            self._redis.register_script(_source(f"circuit_{name}")) for name in ("report", "look", "probe")
+            self._redis.register_script(script_source(f"circuit_{name}")) for name in ("report", "look", "probe")
         )
 
     def look(self, providers: Sequence[str]) -> dict[str, Circuit]:
@@ -77,7 +76,3 @@ def _circuit(answer: Sequence[Any]) -> Circuit:
 
 def _ms(span: timedelta) -> int:
     return int(span.total_seconds() * 1000)
-
-
-def _source(name: str) -> str:
-    return (resources.files("mailroom.coordination") / "lua" / f"{name}.lua").read_text()

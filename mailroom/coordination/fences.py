@@ -53,7 +53,8 @@ class Fences:
             url, socket_timeout=_CALL_S, socket_connect_timeout=_CALL_S, decode_responses=True, health_check_interval=15
         )
         self._enter, self._cross, self._close, self._release, self._remind = (
-            self._redis.register_script(_source(name)) for name in ("enter", "cross", "close", "release", "remind")
+            self._redis.register_script(script_source(name))
+            for name in ("enter", "cross", "close", "release", "remind")
         )
 
     def memory(self) -> str:
@@ -211,7 +212,8 @@ def fence_of(found: Mapping[str, str]) -> Fence:
     )
 
 
-def _source(name: str) -> str:
+def script_source(name: str) -> str:
+    """The text of a Lua script of this package."""
     return (resources.files("mailroom.coordination") / "lua" / f"{name}.lua").read_text()
 
 

@@ -21,7 +21,8 @@ from mailroom.domain.recurrence.upcoming import next_after
 from mailroom.domain.runs import Run, RunKind
 from mailroom.domain.schedules import Revision, Schedule, ScheduleState
 from mailroom.services.deciding import decide_all_due, moved_on, planned_run, runs_for
-from mailroom.services.scheduling import StoredSchedule, check_key, content_of, get
+from mailroom.services.idempotency import check_key
+from mailroom.services.scheduling import StoredSchedule, content_of, get
 from mailroom.storage import audiences, contents, runs, schedules
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 

@@ -30,10 +30,6 @@ def page(db: Db, wanted: Filter, *, after: str, limit: int) -> list[Mapping[str,
     return dead_letters.page(db, wanted, after=after, limit=limit)
 
 
-def count(db: Db, wanted: Filter) -> int:
-    return dead_letters.count(db, wanted)
-
-
 def requeue(db: Db, ids: Sequence[DispatchId], *, by: str) -> Done:
     """Send these again, each as a new attempt with all its tries; what one is refused concerns no other."""
     refused: dict[DispatchId, str] = {}

@@ -1,7 +1,5 @@
 """Single mails handed in, looked at and cancelled. Used by the API and the command line."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,8 +26,8 @@ from mailroom.domain.ids import (
 )
 from mailroom.domain.messages import Message, MessageState
 from mailroom.services.group_commit import GroupCommit
+from mailroom.services.idempotency import check_key, digest_of_request
 from mailroom.services.recording import tell_these
-from mailroom.services.scheduling import check_key
 from mailroom.services.server_time import Clocks
 from mailroom.services.stories import Step, steps_of_messages
 from mailroom.storage import bodies, dispatch_outcomes, dispatches, emails, messages
@@ -101,7 +99,7 @@ class Outbox:
         now = self._clocks.read().now
         email = check_email(draft, now=now)
         email_id = keyed_email_id(owner, key) if key else new_email_id(now)
-        return NewEmail(email_id, owner, _digest(draft) if key else "", email)
+        return NewEmail(email_id, owner, digest_of_request(draft) if key else "", email)
 
     def _handed_in_before(self, checked: Mapping[int, NewEmail]) -> dict[int, Taken | Exception]:
         """Repeated requests are answered before anything of them is written."""
@@ -176,7 +174,8 @@ class Shown:
 def get(db: Db, email_id: EmailId) -> Shown:
     """Raises EmailNotFound."""
     doc = emails.get(db, email_id)
-    return _shown(doc, messages.of_emails(db, [email_id])[email_id], _calls(db, email_id))
+    found = messages.of_emails(db, [email_id])[email_id]
+    return _shown(doc, found, _calls(db, email_id, found))
 
 
 def events_of(db: Db, email_id: EmailId) -> list[Step]:
@@ -233,15 +232,13 @@ def _shown(doc: Mapping[str, Any], found: Sequence[Mapping[str, Any]], tries: Ma
     return Shown(doc, overall({MessageState(message["state"]) for message in found}), in_order, tries)
 
 
-def _calls(db: Db, email_id: EmailId) -> dict[MessageId, int]:
+def _calls(db: Db, email_id: EmailId, found: Sequence[Mapping[str, Any]]) -> dict[MessageId, int]:
     """How many calls were made for each recipient: those that used up a try, and the one that is not decided or was
     accepted."""
     made: dict[str, Mapping[str, Any]] = {
         doc["_id"]: doc for some in dispatches.of_run(db, run_of_email(email_id)) for doc in some
     }
-    return {
-        MessageId(message["_id"]): _calls_for(message, made) for message in messages.of_emails(db, [email_id])[email_id]
-    }
+    return {MessageId(message["_id"]): _calls_for(message, made) for message in found}
 
 
 def _calls_for(message: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]) -> int:
@@ -286,8 +283,3 @@ def _dispatch(email_id: EmailId, email: Email, lanes: int) -> NewDispatch:
         size=email.body.size,
         not_before=email.send_at,
     )
-
-
-def _digest(draft: EmailDraft) -> str:
-    fields = {name: getattr(draft, name) for name in draft.__dataclass_fields__}
-    return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()

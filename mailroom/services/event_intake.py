@@ -13,7 +13,7 @@ from mailroom.domain.ids import MessageId, message_id
 from mailroom.domain.messages import effect_of
 from mailroom.services.group_commit import GroupCommit
 from mailroom.storage import dispatch_doubts, events, messages, suppressions, webhook_tokens
-from mailroom.storage.database import Db, Session, in_transaction, server_now
+from mailroom.storage.database import AlreadyThere, Db, Session, in_transaction, server_now
 
 _BATCH: Final = 500
 
@@ -31,7 +31,7 @@ def take_in(db: Db, batch: Sequence[Event], *, now: datetime) -> list[Intake]:
     while True:
         try:
             return in_transaction(db, lambda session: _store(db, batch, now, session))
-        except events.CameTwiceAtOnce:
+        except AlreadyThere:
             continue  # the other intake has committed it: this time it is found
 
 

@@ -1,7 +1,5 @@
 """Schedules made and looked at. Used by the API and the pages; what changes them is in changing.py."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,11 +12,11 @@ from mailroom.domain.errors import (
     InvalidInput,
 )
 from mailroom.domain.ids import AudienceId, ScheduleId, keyed_schedule_id, new_schedule_id
-from mailroom.domain.limits import MAX_IDEMPOTENCY_KEY
 from mailroom.domain.recurrence.checking import check_recurrence
 from mailroom.domain.recurrence.model import Occurrence
 from mailroom.domain.recurrence.upcoming import next_after, next_occurrences
 from mailroom.domain.schedules import Content, Schedule, ScheduleState
+from mailroom.services.idempotency import check_key, digest_of_request
 from mailroom.storage import audiences, contents, schedules
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 
@@ -37,7 +35,7 @@ def create(db: Db, draft: Draft, *, owner: str, key: str | None = None) -> tuple
     Returns it, and whether it is new. Raises InvalidInput, IdempotencyMismatch, Unavailable.
     """
     check_key(key)
-    digest = _digest(draft)
+    digest = digest_of_request(draft)
     schedule_id = keyed_schedule_id(owner, key) if key else new_schedule_id()
     if key and (repeated := _repeated(db, schedule_id, digest)):
         return repeated, False
@@ -68,12 +66,6 @@ def faults_of(db: Db, draft: Draft) -> tuple[Fault, ...]:
     except InvalidInput as error:
         return error.faults
     return ()
-
-
-def check_key(key: str | None) -> None:
-    """Raises InvalidInput for an Idempotency-Key that cannot be one."""
-    if key is not None and not (0 < len(key) <= MAX_IDEMPOTENCY_KEY and key.isascii() and key.isprintable()):
-        raise InvalidInput(Fault("Idempotency-Key", f"1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters"))
 
 
 def get(db: Db, schedule_id: ScheduleId) -> StoredSchedule:
@@ -138,8 +130,3 @@ def _repeated(db: Db, schedule_id: ScheduleId, digest: str) -> StoredSchedule | 
     if earlier != digest:
         raise IdempotencyMismatch("this Idempotency-Key was used with another body")
     return get(db, schedule_id)
-
-
-def _digest(draft: Draft) -> str:
-    fields = {name: getattr(draft, name) for name in draft.__dataclass_fields__}
-    return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()

@@ -6,7 +6,7 @@ its time raises Unavailable (see `guarded`), and the driver repeats a write only
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -14,8 +14,10 @@ import pymongo
 from bson.codec_options import CodecOptions
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import (
+    BulkWriteError,
     ConnectionFailure,
     ExecutionTimeout,
     NetworkTimeout,
@@ -35,12 +37,23 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MAJORITY: Final = WriteConcern(w="majority", j=True)
+_DUPLICATE_KEY: Final = 11000
 _LIFETIME: Final = "transactionLifetimeLimitSeconds"
 CALL_S: Final = 15.0  # the whole of one use of the store, retries of the driver included
 
 
 class AlreadyThere(Exception):
     """Something was stored under the same id in the same moment: look again."""
+
+
+def insert_new(collection: Collection[Document], documents: Sequence[Document], session: Session) -> None:
+    """Inside a transaction. Raises AlreadyThere where an id is taken."""
+    try:
+        collection.insert_many(documents, ordered=False, session=session)
+    except BulkWriteError as error:
+        if any(failure["code"] == _DUPLICATE_KEY for failure in error.details["writeErrors"]):
+            raise AlreadyThere from None
+        raise
 
 
 def connect(url: str, *, app: str) -> Db:

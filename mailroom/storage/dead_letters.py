@@ -37,11 +37,6 @@ def page(db: Db, wanted: Filter, *, after: str, limit: int) -> list[Mapping[str,
 
 
 @guarded
-def count(db: Db, wanted: Filter) -> int:
-    return db.dispatches.count_documents(_query(wanted))
-
-
-@guarded
 def drop(db: Db, ids: Sequence[DispatchId], *, by: str, now: datetime) -> int:
     """Returns how many of them were on the list."""
     listed = {**_query(Filter()), "_id": {"$in": list(ids)}}

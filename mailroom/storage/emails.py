@@ -21,16 +21,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from pymongo import DESCENDING, IndexModel
-from pymongo.errors import BulkWriteError
 
 from mailroom.domain.addresses import Mailbox, fold
 from mailroom.domain.emails.model import Addressee, Body, Email, Place, Priority
 from mailroom.domain.errors import EmailNotFound
 from mailroom.domain.ids import EmailId
-from mailroom.storage.database import AlreadyThere, Db, Document, Session, drop_unset, guarded
+from mailroom.storage.database import Db, Document, Session, drop_unset, guarded, insert_new
 
 COLLECTION: Final = "emails"
-_DUPLICATE_KEY: Final = 11000
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
 INDEXES: Final[Sequence[IndexModel]] = (
     IndexModel(_NEWEST),
@@ -57,12 +55,7 @@ def digests(db: Db, ids: Sequence[EmailId], *, session: Session | None = None) -
 
 def add_many(db: Db, new: Sequence[NewEmail], *, now: datetime, session: Session) -> None:
     """Raises AlreadyThere."""
-    try:
-        db.emails.insert_many([_document(one, now) for one in new], ordered=False, session=session)
-    except BulkWriteError as error:
-        if any(failure["code"] != _DUPLICATE_KEY for failure in error.details["writeErrors"]):
-            raise
-        raise AlreadyThere from None
+    insert_new(db.emails, [_document(one, now) for one in new], session)
 
 
 @guarded

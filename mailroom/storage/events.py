@@ -16,22 +16,16 @@ from datetime import datetime
 from typing import Final
 
 from pymongo import IndexModel
-from pymongo.errors import BulkWriteError
 
 from mailroom.domain.events import Event
 from mailroom.domain.ids import MessageId, RunId
-from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
+from mailroom.storage.database import Db, Document, Session, drop_unset, guarded, insert_new
 
 COLLECTION: Final = "events"
 INDEXES: Final[Sequence[IndexModel]] = (
     IndexModel([("run_id", 1), ("kind", 1)]),
     IndexModel([("message_id", 1)], partialFilterExpression={"message_id": {"$exists": True}}),
 )
-_DUPLICATE_KEY: Final = 11000
-
-
-class CameTwiceAtOnce(Exception):
-    """Another intake stored one of these events in the same moment: look again, then repeat."""
 
 
 def known(db: Db, ids: Sequence[str], *, session: Session) -> set[str]:
@@ -40,15 +34,10 @@ def known(db: Db, ids: Sequence[str], *, session: Session) -> set[str]:
 
 
 def add_many(db: Db, events: Sequence[tuple[Event, MessageId | None]], *, now: datetime, session: Session) -> None:
-    """Raises CameTwiceAtOnce."""
+    """Raises AlreadyThere."""
     if not events:
         return
-    try:
-        db.events.insert_many([_document(event, message, now) for event, message in events], session=session)
-    except BulkWriteError as error:
-        if any(failure["code"] == _DUPLICATE_KEY for failure in error.details["writeErrors"]):
-            raise CameTwiceAtOnce from None
-        raise
+    insert_new(db.events, [_document(event, message, now) for event, message in events], session)
 
 
 @guarded

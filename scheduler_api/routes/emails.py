@@ -16,6 +16,7 @@ from scheduler_api import paging
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.problems import faults_of, problem_body
 from scheduler_api.schemas import emails as schemas
+from scheduler_api.schemas.runs import step
 
 _KEY = {"in": "header", "name": "Idempotency-Key", "schema": {"type": "string", "maxLength": 255}}
 blueprint = Blueprint("emails", __name__, url_prefix="/v1/emails", description="Single mails, each sent once.")
@@ -99,7 +100,7 @@ def show(email_id: str) -> Any:
 @blueprint.response(200, schemas.Events)
 def events(email_id: str) -> Any:
     """Everything that happened to a mail, in order: each step of its calls, each event that the provider told."""
-    return {"items": [schemas.step(told) for told in emailing.events_of(front().db, EmailId(email_id))]}
+    return {"items": [step(told) for told in emailing.events_of(front().db, EmailId(email_id))]}
 
 
 @blueprint.post("/<email_id>/cancel")

@@ -1,6 +1,5 @@
 """Single mails in JSON: what is asked for (loads into a draft's fields) and what is shown."""
 
-from datetime import datetime
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
@@ -19,8 +18,7 @@ from mailroom.domain.limits import (
 )
 from mailroom.domain.messages import MessageState
 from mailroom.services.emailing import Shown
-from mailroom.services.stories import Step
-from scheduler_api.schemas.runs import StepOut
+from scheduler_api.schemas.runs import StepOut, iso
 from scheduler_api.schemas.schedules import ListQuery, MomentField
 
 _MAILBOXES = {"description": 'list of "Bo <bo@example.org>" or bare addresses'}
@@ -177,16 +175,12 @@ def email(shown: Shown) -> dict[str, Any]:
         "status": shown.state,
         **{name: doc[name] for name in plain},
         **places,
-        "send_at": _iso(doc.get("send_at")),
-        "created_at": _iso(doc["created_at"]),
+        "send_at": iso(doc.get("send_at")),
+        "created_at": iso(doc["created_at"]),
         "recipients": [
             _recipient(message) | {"tries": shown.tries.get(message["_id"])} for message in shown.recipients
         ],
     }
-
-
-def step(told: Step) -> dict[str, Any]:
-    return {"at": _iso(told.at), "what": told.what, "dispatch_id": told.dispatch, "details": dict(told.details)}
 
 
 def _recipient(message: Any) -> dict[str, Any]:
@@ -199,11 +193,7 @@ def _recipient(message: Any) -> dict[str, Any]:
         "code": message.get("code"),
         "reason": message.get("reason"),
         "message_id": message["_id"],
-        **{name: _iso(message.get(name)) for name in times},
+        **{name: iso(message.get(name)) for name in times},
         "opens": message.get("opens", 0),
         "clicks": message.get("clicks", 0),
     }
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None

@@ -11,7 +11,7 @@ from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.messages import MessageState
 from mailroom.domain.reports import Report
 from mailroom.domain.runs import Run
-from mailroom.services.stories import Story
+from mailroom.services.stories import Step, Story
 from scheduler_api.schemas.schedules import ListQuery
 
 
@@ -115,14 +115,14 @@ def run(shown: Run) -> dict[str, Any]:
         "schedule_id": shown.schedule_id,
         "kind": shown.kind,
         "status": shown.state,
-        "due_at": _iso(shown.due_at),
+        "due_at": iso(shown.due_at),
         "recipients": shown.recipients,
-        "created_at": _iso(shown.created_at),
-        "planned_at": _iso(shown.planned_at),
-        "finished_at": _iso(shown.finished_at),
-        "cancelled_at": _iso(shown.cancelled_at),
+        "created_at": iso(shown.created_at),
+        "planned_at": iso(shown.planned_at),
+        "finished_at": iso(shown.finished_at),
+        "cancelled_at": iso(shown.cancelled_at),
         "reason": shown.reason,
-        "due_through": _iso(shown.due_through),
+        "due_through": iso(shown.due_through),
         "instants": shown.instants,
     }
 
@@ -140,20 +140,20 @@ def message(doc: Mapping[str, Any]) -> dict[str, Any]:
         "code": doc.get("code"),
         "reason": doc.get("reason"),
         "dispatch_id": doc.get("dispatch_id"),
-        "sent_at": _iso(doc.get("sent_at")),
-        "delivered_at": _iso(doc.get("delivered_at")),
-        "first_opened_at": _iso(doc.get("first_opened_at")),
+        "sent_at": iso(doc.get("sent_at")),
+        "delivered_at": iso(doc.get("delivered_at")),
+        "first_opened_at": iso(doc.get("first_opened_at")),
         "opens": doc.get("opens", 0),
         "clicks": doc.get("clicks", 0),
     }
 
 
 def story(told: Story) -> dict[str, Any]:
-    steps = [
-        {"at": _iso(step.at), "what": step.what, "dispatch_id": step.dispatch, "details": dict(step.details)}
-        for step in told.steps
-    ]
-    return message(told.message) | {"steps": steps}
+    return message(told.message) | {"steps": [step(one) for one in told.steps]}
+
+
+def step(told: Step) -> dict[str, Any]:
+    return {"at": iso(told.at), "what": told.what, "dispatch_id": told.dispatch, "details": dict(told.details)}
 
 
 def dispatch(doc: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,15 +162,15 @@ def dispatch(doc: Mapping[str, Any]) -> dict[str, Any]:
         "parent",
     )
     shown: dict[str, Any] = {"id": doc["_id"]} | {name: doc.get(name) for name in plain}
-    shown["not_before"] = _iso(doc.get("not_before"))
+    shown["not_before"] = iso(doc.get("not_before"))
     shown["children"] = doc.get("children", [])
     shown["provider_ids"] = [entry["provider_id"] for entry in doc.get("accepted", ()) if entry["provider_id"]]
     if "message_id" in doc:
         shown["message_id"] = doc["message_id"]
     if "trail" in doc:
-        shown["trail"] = [{k: _iso(v) if isinstance(v, datetime) else v for k, v in s.items()} for s in doc["trail"]]
+        shown["trail"] = [{k: iso(v) if isinstance(v, datetime) else v for k, v in s.items()} for s in doc["trail"]]
     return shown
 
 
-def _iso(moment: datetime | None) -> str | None:
+def iso(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None

@@ -68,16 +68,9 @@ _RESERVED: Final = frozenset(
         "message-id",
         "date",
         "mime-version",
-        "content-type",
-        "content-transfer-encoding",
-        "content-disposition",
-        "content-id",
         "return-path",
         "received",
         "dkim-signature",
-        "resent-to",
-        "resent-cc",
-        "resent-bcc",
     ]
 )
 _RESERVED_BEGINNINGS: Final = ("x-sg-", "x-mailgun-", "x-ses-", "content-", "resent-")
