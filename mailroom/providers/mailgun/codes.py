@@ -4,7 +4,6 @@ Source: documentation.mailgun.com, "Errors"; for the texts its API's answers as 
 shared/reference/providers.md, section 1 (read 2026-11). Users report 5xx for mail that went out: in doubt.
 """
 
-import json
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
 from mailroom.providers.connection import Reply
+from mailroom.providers.reading import excerpt, json_of, storable, told_wait
 
 # 4xx that concern the account, its key or its domain rather than this mail: the lane waits for a person.
 _ACCOUNT: Final = {401, 402, 403, 404, 429}
@@ -22,34 +22,33 @@ _ACCOUNT_TEXT: Final = re.compile(r"is not allowed to send|domain .* (is )?(unve
 _RECIPIENT_TEXT: Final = re.compile(
     r"\b(to|cc|bcc)['\"]? parameter is not a valid|recipient.*(invalid|not valid)", re.I
 )
-_MOST_WORDS: Final = 500
 _SECONDS: Final = re.compile(r"try again after (\d+) seconds?", re.I)
 _DATE: Final = re.compile(r"try again after (\w{3}, .+)$", re.I)
 
 
 def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
     """What a whole answer of Mailgun means."""
-    body = _json(reply.body)
+    body = json_of(reply.body)
     if reply.status == 200:
         return _accepted(body, reply)
     if 400 <= reply.status < 500 and reply.status not in _NOT_MAILGUNS:
         message = _message(body, reply)
         if message is not None:
             return _refused(reply, message, now or datetime.now(UTC))
-    return InDoubt(f"Mailgun answered {reply.status}: {_excerpt(reply.body)}", reply.status)
+    return InDoubt(f"Mailgun answered {reply.status}: {excerpt(reply.body)}", reply.status)
 
 
 def _accepted(body: Any, reply: Reply) -> Outcome:
     """Accepted only if the body is JSON with a string `id`: a wrong path answers 200 with plain text."""
     if isinstance(body, dict) and isinstance(body.get("id"), str) and body["id"]:
-        return Accepted(_storable(body["id"].strip("<>")))
-    return InDoubt(f"Mailgun answered 200 without an id: {_excerpt(reply.body)}", 200)
+        return Accepted(storable(body["id"].strip("<>")))
+    return InDoubt(f"Mailgun answered 200 without an id: {excerpt(reply.body)}", 200)
 
 
 def _message(body: Any, reply: Reply) -> str | None:
     """Mailgun's own words: `{"message": ...}`, or the bare string Forbidden of a 401. None for anybody else's page."""
     if isinstance(body, dict) and isinstance(body.get("message"), str):
-        return _storable(body["message"])
+        return storable(body["message"])
     if reply.status == 401 and (body == "Forbidden" or reply.body.strip() == b"Forbidden"):
         return "Forbidden"
     return None
@@ -66,18 +65,12 @@ def _refused(reply: Reply, message: str, now: datetime) -> Refused:
 def _retry_after(reply: Reply, message: str, now: datetime) -> timedelta | None:
     """The wait that a header or the text names; None where none does. Neither header is documented for sends."""
     try:
-        return _told_wait(reply, message, now)
+        return told_wait(reply, now) or _wait_in_words(message, now)
     except (ValueError, OverflowError, OSError):
         return None  # a number or a date that is none
 
 
-def _told_wait(reply: Reply, message: str, now: datetime) -> timedelta | None:
-    header = reply.headers.get("retry-after", "")
-    if header.isdigit():
-        return timedelta(seconds=int(header))
-    reset = reply.headers.get("x-ratelimit-reset", "")
-    if reset.isdigit():
-        return max(timedelta(), datetime.fromtimestamp(int(reset), UTC) - now)
+def _wait_in_words(message: str, now: datetime) -> timedelta | None:
     seconds = _SECONDS.search(message)
     if seconds:
         return timedelta(seconds=int(seconds[1]))
@@ -85,19 +78,3 @@ def _told_wait(reply: Reply, message: str, now: datetime) -> timedelta | None:
     if date:
         return max(timedelta(), parsedate_to_datetime(date[1]).astimezone(UTC) - now)
     return None
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _storable(text: str) -> str:
-    """Words of somebody else's, cut and made storable: JSON can hold half of a surrogate pair, BSON cannot."""
-    return text[:_MOST_WORDS].encode("utf-8", "replace").decode()
-
-
-def _excerpt(body: bytes) -> str:
-    return body[:200].decode("utf-8", "replace")

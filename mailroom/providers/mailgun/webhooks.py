@@ -9,16 +9,16 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import parseaddr
 from typing import Any, Final
 
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import DispatchId, RunId
+from mailroom.providers.reading import MAX_FIELD, NOT_THE_ADDRESS, id_of, mapping, moment
 
 MAX_AGE: Final = timedelta(hours=12)  # Mailgun retries for about 8 hours
 MAX_AHEAD: Final = timedelta(minutes=5)
-MAX_FIELD: Final = 998
 
 _KINDS: Final = {
     "accepted": EventKind.ACCEPTED,
@@ -30,8 +30,6 @@ _KINDS: Final = {
     "rejected": EventKind.REJECTED,
 }
 # What `failed` means depends on its severity and reason; the reasons are an open set.
-# Policy, full mailbox, size, content and sender: nothing that the address itself is to blame for.
-_NOT_THE_ADDRESS: Final = ("5.7.", "5.2.2", "5.2.3", "5.3.4", "5.6.", "5.1.7", "5.1.8", "5.4.7")
 _SUPPRESSED: Final = {"suppress-bounce", "suppress-complaint", "suppress-unsubscribe"}
 
 
@@ -84,8 +82,8 @@ def parse_event(raw: dict[str, Any], domain: str, *, replay_key: str | None = No
     if not isinstance(name, str) or not isinstance(id_, str) or not 0 < len(id_) <= MAX_FIELD:
         raise Malformed("event and id are two strings")
     at = _time(raw.get("timestamp"))
-    variables = _mapping(raw.get("user-variables"))
-    status = _mapping(raw.get("delivery-status"))
+    variables = mapping(raw.get("user-variables"))
+    status = mapping(raw.get("delivery-status"))
     code = status.get("code")
     return Event(
         # Ids are unique only within one day: domain and time make them unique for good.
@@ -94,11 +92,11 @@ def parse_event(raw: dict[str, Any], domain: str, *, replay_key: str | None = No
         kind=_kind(name, raw),
         at=at,
         recipient=_recipient(raw),
-        run_id=_id(RunId, variables.get("run")),
-        dispatch_id=_id(DispatchId, variables.get("dispatch")),
+        run_id=id_of(RunId, variables.get("run")),
+        dispatch_id=id_of(DispatchId, variables.get("dispatch")),
         raw=json.dumps(raw),
-        by_machine=bool(_mapping(raw.get("client-info")).get("bot")),
-        delayed=bool(_mapping(raw.get("flags")).get("is-delayed-bounce")),
+        by_machine=bool(mapping(raw.get("client-info")).get("bot")),
+        delayed=bool(mapping(raw.get("flags")).get("is-delayed-bounce")),
         hard=_blames_the_address(raw, status),
         code=code if isinstance(code, int) and 0 <= code <= 9_999 else None,
         reason=_reason(raw, status),
@@ -121,14 +119,14 @@ def _blames_the_address(raw: Mapping[str, Any], status: Mapping[str, Any]) -> bo
     if raw.get("severity") != "permanent" or raw.get("reason") not in ("bounce", "hardfail"):
         return False
     enhanced = str(status.get("enhanced-code") or "")
-    return not enhanced.startswith(_NOT_THE_ADDRESS)
+    return not enhanced.startswith(NOT_THE_ADDRESS)
 
 
 def _recipient(raw: Mapping[str, Any]) -> str:
     """`rejected` has no recipient of its own: it stands in the message's To header."""
     recipient = raw.get("recipient")
     if not isinstance(recipient, str):
-        header = _mapping(_mapping(raw.get("message")).get("headers")).get("to")
+        header = mapping(mapping(raw.get("message")).get("headers")).get("to")
         recipient = parseaddr(header[:MAX_FIELD])[1] if isinstance(header, str) else ""
     return recipient[:MAX_FIELD]
 
@@ -137,24 +135,13 @@ def _reason(raw: Mapping[str, Any], status: Mapping[str, Any]) -> str:
     told = [
         raw.get("reason"),
         status.get("description") or status.get("message"),
-        _mapping(raw.get("reject")).get("reason"),
+        mapping(raw.get("reject")).get("reason"),
     ]
     return ": ".join(str(word) for word in told if isinstance(word, str) and word)[:500]
 
 
 def _time(value: Any) -> datetime:
-    try:
-        moment = datetime.fromtimestamp(float(value), UTC)
-    except (TypeError, ValueError, OverflowError, OSError):
-        raise Malformed("the timestamp is no time") from None
-    if not 2000 <= moment.year <= 2200:
+    found = moment(value)
+    if found is None:
         raise Malformed("the timestamp is no time of mail")
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _id(kind: Any, value: Any) -> Any:
-    return kind(value) if isinstance(value, str) and 0 < len(value) <= 200 else None
+    return found

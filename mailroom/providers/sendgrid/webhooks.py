@@ -9,7 +9,6 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -19,11 +18,11 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import DispatchId, RunId
+from mailroom.providers.reading import MAX_FIELD, NOT_THE_ADDRESS, id_of, json_of, moment
 from mailroom.providers.sendgrid.sending import DISPATCH, RUN
 
 SIGNATURE: Final = "X-Twilio-Email-Event-Webhook-Signature"
 TIMESTAMP: Final = "X-Twilio-Email-Event-Webhook-Timestamp"
-MAX_FIELD: Final = 998
 
 _KINDS: Final = {
     "processed": EventKind.ACCEPTED,
@@ -37,8 +36,6 @@ _KINDS: Final = {
     "unsubscribe": EventKind.UNSUBSCRIBED,
     "group_unsubscribe": EventKind.UNSUBSCRIBED,
 }
-# Policy, full mailbox, size, content and sender: nothing that the address itself is to blame for.
-_NOT_THE_ADDRESS: Final = ("5.7.", "5.2.2", "5.2.3", "5.3.4", "5.6.", "5.1.7", "5.1.8", "5.4.7", "4.")
 
 
 class BadSignature(Exception):
@@ -62,10 +59,7 @@ def verify(raw: bytes, signature: str, timestamp: str, *, public_key: str) -> No
 
 def parse(raw: bytes) -> list[Event]:
     """The events of a verified webhook; what cannot be one is left out. Raises Malformed for what is no array."""
-    try:
-        found = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise Malformed("the body is not JSON") from None
+    found = json_of(raw)
     if not isinstance(found, list):
         raise Malformed("the body is no array")
     events = []
@@ -76,7 +70,7 @@ def parse(raw: bytes) -> list[Event]:
 
 
 def _event(raw: Mapping[str, Any]) -> Event | None:
-    id_, name, at = raw.get("sg_event_id"), raw.get("event"), _time(raw.get("timestamp"))
+    id_, name, at = raw.get("sg_event_id"), raw.get("event"), moment(raw.get("timestamp"))
     if not isinstance(id_, str) or not 0 < len(id_) <= MAX_FIELD or not isinstance(name, str) or at is None:
         return None
     status, recipient = str(raw.get("status") or ""), raw.get("email")
@@ -91,23 +85,11 @@ def _event(raw: Mapping[str, Any]) -> Event | None:
         kind=_KINDS.get(name, EventKind.UNKNOWN),
         at=at,
         recipient=recipient[:MAX_FIELD] if isinstance(recipient, str) else "",
-        run_id=_id(RunId, raw.get(RUN)),
-        dispatch_id=_id(DispatchId, raw.get(DISPATCH)),
+        run_id=id_of(RunId, raw.get(RUN)),
+        dispatch_id=id_of(DispatchId, raw.get(DISPATCH)),
         raw=text,
         by_machine=raw.get("sg_machine_open") is True,
         # `blocked` is soft: a policy of the receiving side, not the address.
-        hard=name == "bounce" and raw.get("type") == "bounce" and not status.startswith(_NOT_THE_ADDRESS),
+        hard=name == "bounce" and raw.get("type") == "bounce" and not status.startswith(NOT_THE_ADDRESS),
         reason=str(raw.get("reason") or raw.get("response") or "")[:500],
     )
-
-
-def _time(value: Any) -> datetime | None:
-    try:
-        moment = datetime.fromtimestamp(int(value), UTC)
-    except (TypeError, ValueError, OverflowError, OSError):
-        return None
-    return moment if 2000 <= moment.year <= 2200 else None
-
-
-def _id(kind: Any, value: Any) -> Any:
-    return kind(value) if isinstance(value, str) and 0 < len(value) <= 200 else None
