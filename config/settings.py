@@ -7,18 +7,14 @@ a path to a file that holds it, and never shows in a repr or a log.
 import base64
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-from dotenv import dotenv_values
-
-PROVIDERS: Final = ("mailgun", "sendgrid", "smtp")
-UNASKABLE: Final = ("hold", "went_out", "send_again")
-PRIORITIES: Final = ("high", "normal", "low")
+from config.descriptions import PRIORITIES, PROVIDERS, UNASKABLE
+from config.reading import Reader, url_of
 
 
 class BadSettings(Exception):
@@ -81,6 +77,17 @@ class SendGrid:
 
 
 @dataclass(frozen=True, slots=True)
+class Ses:
+    region: str
+    base_url: str
+    configuration_set: str
+    topics: tuple[str, ...]  # ARNs of those whose messages are believed
+    access_key: str = ""  # none: whatever boto3 finds
+    secret_key: str = field(default="", repr=False)
+    session_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Smtp:
     url: str = field(repr=False)  # it may carry a password
 
@@ -94,221 +101,119 @@ class Settings:
     sending: Sending
     mailgun: Mailgun  # with empty texts where it is not among the providers
     sendgrid: SendGrid
+    ses: Ses
     smtp: Smtp
     retention_days: int
 
 
-# name, default (None: required), what is expected, for documents and messages
-DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
-    "MAILROOM_MONGO_URL": (None, "a mongodb:// URL of a replica set"),
-    "MAILROOM_ETCD_URL": (None, "http:// or https:// URLs of etcd, separated by commas"),
-    "MAILROOM_REDIS_URL": (None, "a redis:// or rediss:// URL"),
-    "MAILROOM_BIND": ("0.0.0.0", "an address of this host; API and pages listen there"),  # noqa: S104
-    "MAILROOM_API_PORT": ("5000", "a TCP port"),
-    "MAILROOM_WEB_PORT": ("3000", "a TCP port"),
-    "MAILROOM_PUBLIC_URL": ("http://localhost:5000", "the URL at which the API is reached from outside"),
-    "MAILROOM_SECRET_KEY": (None, "a secret of at least 16 characters; it signs the pages' sessions"),
-    "MAILROOM_PROVIDERS": ("mailgun", f"names in order, separated by commas, of: {', '.join(PROVIDERS)}"),
-    "MAILROOM_LEASE_TTL": ("10", "seconds, 2 to 300: how long a dead sender's lanes stay locked"),
-    "MAILROOM_RETRY_DELAYS": ("600,600", "seconds between tries, separated by commas: two delays are three tries"),
-    **{
-        f"MAILROOM_RETRY_DELAYS_{priority.upper()}": (
-            "same",
-            f"the same for single mails of {priority} priority, or `same` as all others",
-        )
-        for priority in PRIORITIES
-    },
-    "MAILROOM_CALL_TIMEOUT": ("60", "seconds, 1 to 600, for one call to a provider"),
-    "MAILROOM_IDLE_LIMIT": ("600", "seconds after which the provider drops an idle connection"),
-    "MAILROOM_SETTLE": ("1800", "seconds after which the provider's log is complete"),
-    "MAILROOM_LOG_RETENTION": ("86400", "seconds for which the provider keeps its log"),
-    "MAILROOM_UNASKABLE": (
-        "hold",
-        f"what becomes of a doubt of a provider that cannot be asked: {', '.join(UNASKABLE)}",
-    ),
-    "MAILROOM_CIRCUIT_FAILURES": ("10", "failed calls within the window, 1 to 10000, that turn new work away"),
-    "MAILROOM_CIRCUIT_WINDOW": ("60", "seconds, 1 to 3600, in which failed calls are counted"),
-    "MAILROOM_CIRCUIT_COOLDOWN": ("30", "seconds, 1 to 600, until a provider that failed is tried again"),
-    "MAILROOM_BATCH_SIZE": ("1000", "mails in one call to a provider, 1 to 1000"),
-    "MAILROOM_SENDER_CONCURRENCY": ("8", "calls in flight in one sender, 1 to 1024"),
-    "MAILROOM_SCHEDULES_PER_SENDER": ("2000", "lanes that one sender holds at once, 1 to 100000"),
-    "MAILROOM_MAIL_LANES": ("16", "lanes that single mails are spread over, 1 to 256"),
-    "MAILROOM_RETENTION_DAYS": ("400", "days, 1 to 3650, for which events are kept"),
-    "MAILGUN_API_KEY": (None, "the sending or account key"),
-    "MAILGUN_DOMAIN": (None, "the sending domain, such as mg.example.com"),
-    "MAILGUN_BASE_URL": (
-        "https://api.mailgun.net",
-        "https://api.mailgun.net, or https://api.eu.mailgun.net for the EU",
-    ),
-    "MAILGUN_SIGNING_KEY": (None, "the webhook signing key (not the API key)"),
-    "SENDGRID_API_KEY": (None, "a key that may send mail"),
-    "SENDGRID_BASE_URL": ("https://api.sendgrid.com", "https://api.sendgrid.com, or https://api.eu.sendgrid.com"),
-    "SENDGRID_VERIFICATION_KEY": (None, "the public key of its signed event webhook, in base64"),
-    "SMTP_URL": (None, "smtp://user:password@host:587 (STARTTLS), or smtps://; ?tls=none, ?connections=1 to 1024"),
-}
-
-
 def read_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = Path(".env")) -> Settings:
     """The settings, or BadSettings with every fault at once. The environment wins over `.env`."""
-    return _Reader(environ if environ is not None else os.environ, dotenv).settings()
+    return _settings(Reader(environ if environ is not None else os.environ, dotenv))
 
 
-class _Unreadable(Exception):
-    """A file that a `NAME_FILE` points to cannot be read."""
+def _settings(read: Reader) -> Settings:
+    stores = Stores(
+        mongo_url=read.url("MAILROOM_MONGO_URL", "mongodb", "mongodb+srv"),
+        etcd_urls=read.urls("MAILROOM_ETCD_URL", "http", "https"),
+        redis_url=read.url("MAILROOM_REDIS_URL", "redis", "rediss", "unix"),
+    )
+    web = Web(
+        bind=read.text("MAILROOM_BIND"),
+        api_port=read.number("MAILROOM_API_PORT", int, 1, 65535),
+        web_port=read.number("MAILROOM_WEB_PORT", int, 1, 65535),
+        public_url=read.url("MAILROOM_PUBLIC_URL", "http", "https").rstrip("/"),
+        secret_key=read.text("MAILROOM_SECRET_KEY", at_least=16),
+    )
+    sending = Sending(
+        providers=read.names("MAILROOM_PROVIDERS", PROVIDERS),
+        lease_ttl_s=read.number("MAILROOM_LEASE_TTL", int, 2, 300),
+        retry_delays=read.delays("MAILROOM_RETRY_DELAYS"),
+        retry_delays_by_priority={
+            priority: read.delays(name)
+            for priority in PRIORITIES
+            if read.is_set(name := f"MAILROOM_RETRY_DELAYS_{priority.upper()}", "same")
+        },
+        call_timeout_s=read.number("MAILROOM_CALL_TIMEOUT", float, 1, 600),
+        idle_limit_s=read.number("MAILROOM_IDLE_LIMIT", float, 1, 86_400),
+        settle_s=read.number("MAILROOM_SETTLE", float, 0, 86_400),
+        log_retention_s=read.number("MAILROOM_LOG_RETENTION", float, 1, 90 * 86_400),
+        unaskable=read.one_of("MAILROOM_UNASKABLE", UNASKABLE),
+        circuit_failures=read.number("MAILROOM_CIRCUIT_FAILURES", int, 1, 10_000),
+        circuit_window_s=read.number("MAILROOM_CIRCUIT_WINDOW", float, 1, 3600),
+        circuit_cooldown_s=read.number("MAILROOM_CIRCUIT_COOLDOWN", float, 1, 600),
+        batch_size=read.number("MAILROOM_BATCH_SIZE", int, 1, 1000),
+        concurrency=read.number("MAILROOM_SENDER_CONCURRENCY", int, 1, 1024),
+        schedules_per_sender=read.number("MAILROOM_SCHEDULES_PER_SENDER", int, 1, 100_000),
+        mail_lanes=read.number("MAILROOM_MAIL_LANES", int, 1, 256),
+    )
+    mailgun = _mailgun(read) if "mailgun" in (sending.providers or PROVIDERS) else Mailgun("", "", "", "")
+    sendgrid = _sendgrid(read) if "sendgrid" in sending.providers else SendGrid("", "", "")
+    ses = _ses(read) if "ses" in sending.providers else Ses("", "", "", ())
+    smtp = Smtp(str(read.checked("SMTP_URL", _smtp_url, "")) if "smtp" in sending.providers else "")
+    retention_days = read.number("MAILROOM_RETENTION_DAYS", int, 1, 3650)
+    if read.faults:
+        raise BadSettings(read.faults)
+    return Settings(stores, web, sending, mailgun, sendgrid, ses, smtp, retention_days)
 
 
-class _Reader:
-    def __init__(self, environ: Mapping[str, str], dotenv: Path | None) -> None:
-        self._values = {**dotenv_of(dotenv), **{k: v for k, v in environ.items() if v != ""}}
-        self._faults: list[str] = []
+def _mailgun(read: Reader) -> Mailgun:
+    return Mailgun(
+        domain=read.checked("MAILGUN_DOMAIN", _domain, ""),
+        base_url=read.url("MAILGUN_BASE_URL", "http", "https").rstrip("/"),
+        api_key=read.text("MAILGUN_API_KEY"),
+        signing_key=read.text("MAILGUN_SIGNING_KEY"),
+    )
 
-    def settings(self) -> Settings:
-        stores = Stores(
-            mongo_url=self._url("MAILROOM_MONGO_URL", "mongodb", "mongodb+srv"),
-            etcd_urls=self._urls("MAILROOM_ETCD_URL", "http", "https"),
-            redis_url=self._url("MAILROOM_REDIS_URL", "redis", "rediss", "unix"),
-        )
-        web = Web(
-            bind=self._text("MAILROOM_BIND"),
-            api_port=self._number("MAILROOM_API_PORT", int, 1, 65535),
-            web_port=self._number("MAILROOM_WEB_PORT", int, 1, 65535),
-            public_url=self._url("MAILROOM_PUBLIC_URL", "http", "https").rstrip("/"),
-            secret_key=self._text("MAILROOM_SECRET_KEY", at_least=16),
-        )
-        sending = Sending(
-            providers=self._names("MAILROOM_PROVIDERS", PROVIDERS),
-            lease_ttl_s=self._number("MAILROOM_LEASE_TTL", int, 2, 300),
-            retry_delays=self._delays("MAILROOM_RETRY_DELAYS"),
-            retry_delays_by_priority={
-                priority: self._delays(name)
-                for priority in PRIORITIES
-                if self._is_set(name := f"MAILROOM_RETRY_DELAYS_{priority.upper()}")
-            },
-            call_timeout_s=self._number("MAILROOM_CALL_TIMEOUT", float, 1, 600),
-            idle_limit_s=self._number("MAILROOM_IDLE_LIMIT", float, 1, 86_400),
-            settle_s=self._number("MAILROOM_SETTLE", float, 0, 86_400),
-            log_retention_s=self._number("MAILROOM_LOG_RETENTION", float, 1, 90 * 86_400),
-            unaskable=self._one_of("MAILROOM_UNASKABLE", UNASKABLE),
-            circuit_failures=self._number("MAILROOM_CIRCUIT_FAILURES", int, 1, 10_000),
-            circuit_window_s=self._number("MAILROOM_CIRCUIT_WINDOW", float, 1, 3600),
-            circuit_cooldown_s=self._number("MAILROOM_CIRCUIT_COOLDOWN", float, 1, 600),
-            batch_size=self._number("MAILROOM_BATCH_SIZE", int, 1, 1000),
-            concurrency=self._number("MAILROOM_SENDER_CONCURRENCY", int, 1, 1024),
-            schedules_per_sender=self._number("MAILROOM_SCHEDULES_PER_SENDER", int, 1, 100_000),
-            mail_lanes=self._number("MAILROOM_MAIL_LANES", int, 1, 256),
-        )
-        mailgun = self._mailgun() if "mailgun" in (sending.providers or PROVIDERS) else Mailgun("", "", "", "")
-        sendgrid = self._sendgrid() if "sendgrid" in sending.providers else SendGrid("", "", "")
-        smtp = Smtp(str(self._checked("SMTP_URL", _smtp_url, "")) if "smtp" in sending.providers else "")
-        retention_days = self._number("MAILROOM_RETENTION_DAYS", int, 1, 3650)
-        if self._faults:
-            raise BadSettings(self._faults)
-        return Settings(stores, web, sending, mailgun, sendgrid, smtp, retention_days)
 
-    def _mailgun(self) -> Mailgun:
-        return Mailgun(
-            domain=self._checked("MAILGUN_DOMAIN", _domain, ""),
-            base_url=self._url("MAILGUN_BASE_URL", "http", "https").rstrip("/"),
-            api_key=self._text("MAILGUN_API_KEY"),
-            signing_key=self._text("MAILGUN_SIGNING_KEY"),
-        )
+def _sendgrid(read: Reader) -> SendGrid:
+    return SendGrid(
+        base_url=read.url("SENDGRID_BASE_URL", "http", "https").rstrip("/"),
+        api_key=read.text("SENDGRID_API_KEY"),
+        verification_key=str(read.checked("SENDGRID_VERIFICATION_KEY", _base64, "")),
+    )
 
-    def _sendgrid(self) -> SendGrid:
-        return SendGrid(
-            base_url=self._url("SENDGRID_BASE_URL", "http", "https").rstrip("/"),
-            api_key=self._text("SENDGRID_API_KEY"),
-            verification_key=str(self._checked("SENDGRID_VERIFICATION_KEY", _base64, "")),
-        )
 
-    def _raw(self, name: str) -> str | None:
-        path = self._values.get(f"{name}_FILE")
-        if path is None:
-            return self._values.get(name) or DESCRIPTIONS[name][0]
-        try:
-            return Path(path).read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            self._faults.append(f"{name}_FILE: cannot be read: {error}")
-            raise _Unreadable from None
+def _ses(read: Reader) -> Ses:
+    region = str(read.checked("AWS_REGION", _region, ""))
+    own = f"https://email.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
+    access_key = read.optional("AWS_ACCESS_KEY_ID")
+    return Ses(
+        region=region,
+        base_url=read.url("SES_BASE_URL", "http", "https").rstrip("/") if read.is_set("SES_BASE_URL", "") else own,
+        configuration_set=str(read.checked("SES_CONFIGURATION_SET", _tag, "")),
+        topics=tuple(read.checked("SES_TOPIC_ARNS", _topics, ())),
+        access_key=access_key,
+        secret_key=read.text("AWS_SECRET_ACCESS_KEY") if access_key else "",
+        session_token=read.optional("AWS_SESSION_TOKEN"),
+    )
 
-    def _checked(self, name: str, read: Callable[[str], Any], fallback: Any) -> Any:
-        try:
-            raw = self._raw(name)
-        except _Unreadable:
-            return fallback  # said already
-        if not raw or not raw.strip():
-            self._fault(name, "is missing")
-            return fallback
-        try:
-            return read(raw)
-        except ValueError:
-            self._fault(name, "is wrong")
-            return fallback
 
-    def _fault(self, name: str, what: str) -> None:
-        # The value itself stays out: it may be a secret.
-        self._faults.append(f"{name} {what}: expected {DESCRIPTIONS[name][1]}")
+def _region(raw: str) -> str:
+    return _matching(r"[a-z0-9-]{4,40}", raw)
 
-    def _text(self, name: str, *, at_least: int = 1) -> str:
-        def read(raw: str) -> str:
-            if len(raw) < at_least:
-                raise ValueError
-            return raw
 
-        return str(self._checked(name, read, ""))
+def _tag(raw: str) -> str:
+    return _matching(r"[A-Za-z0-9_-]{1,64}", raw)
 
-    def _number(self, name: str, kind: Callable[[str], Any], least: float, most: float) -> Any:
-        def read(raw: str) -> Any:
-            number = kind(raw)
-            if not least <= number <= most:
-                raise ValueError
-            return number
 
-        return self._checked(name, read, 0)
+def _topics(raw: str) -> list[str]:
+    return [
+        _matching(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}", arn.strip()) for arn in raw.split(",")
+    ]
 
-    def _url(self, name: str, *schemes: str) -> str:
-        return str(self._checked(name, lambda raw: _url(raw, schemes), ""))
 
-    def _urls(self, name: str, *schemes: str) -> tuple[str, ...]:
-        return tuple(self._checked(name, lambda raw: [_url(part.strip(), schemes) for part in raw.split(",")], ()))
-
-    def _names(self, name: str, known: tuple[str, ...]) -> tuple[str, ...]:
-        def read(raw: str) -> tuple[str, ...]:
-            names = tuple(part.strip() for part in raw.split(","))
-            if len(set(names)) != len(names) or not set(names) <= set(known):
-                raise ValueError
-            return names
-
-        return tuple(self._checked(name, read, ()))
-
-    def _one_of(self, name: str, known: tuple[str, ...]) -> str:
-        def read(raw: str) -> str:
-            if raw not in known:
-                raise ValueError
-            return raw
-
-        return str(self._checked(name, read, known[0]))
-
-    def _is_set(self, name: str) -> bool:
-        return self._values.get(name, "same") != "same"
-
-    def _delays(self, name: str) -> tuple[timedelta, ...]:
-        def read(raw: str) -> tuple[timedelta, ...]:
-            seconds = [float(part) for part in raw.split(",")] if raw.strip() != "none" else []
-            if len(seconds) > 20 or any(not 0 <= s <= 7 * 86_400 for s in seconds):
-                raise ValueError
-            return tuple(timedelta(seconds=s) for s in seconds)
-
-        return tuple(self._checked(name, read, ()))
+def _matching(pattern: str, raw: str) -> str:
+    if not re.fullmatch(pattern, raw):
+        raise ValueError(raw)
+    return raw
 
 
 def _domain(raw: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", raw):
-        raise ValueError(raw)
-    return raw.lower()
+    return _matching(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", raw).lower()
 
 
 def _smtp_url(raw: str) -> str:
-    options = parse_qs(urlsplit(_url(raw, ("smtp", "smtps"))).query, strict_parsing="?" in raw)
+    options = parse_qs(urlsplit(url_of(raw, ("smtp", "smtps"))).query, strict_parsing="?" in raw)
     if set(options) - {"tls", "connections"} or options.get("tls", ["none"]) not in (["none"], ["starttls"]):
         raise ValueError(raw)
     if not 1 <= int(options.get("connections", ["8"])[0]) <= 1024:
@@ -319,19 +224,3 @@ def _smtp_url(raw: str) -> str:
 def _base64(raw: str) -> str:
     base64.b64decode(raw, validate=True)
     return raw
-
-
-def _url(raw: str, schemes: tuple[str, ...]) -> str:
-    parts = urlsplit(raw)
-    if "," not in parts.netloc:  # MongoDB's URLs may name several hosts
-        _ = parts.port  # raises ValueError for one that cannot be
-    if parts.scheme not in schemes or not (parts.hostname or parts.scheme == "unix"):
-        raise ValueError(raw)
-    return raw
-
-
-def dotenv_of(path: Path | None) -> dict[str, str]:
-    """What a `.env` file sets; nothing where there is none."""
-    if path is None or not path.is_file():
-        return {}
-    return {name: value for name, value in dotenv_values(path).items() if value}

@@ -1,4 +1,4 @@
-"""A single mail as a MIME message, for vendors that take one whole. Whom it goes to is a matter of the envelope: `bcc`
+"""Mails as MIME messages, for vendors that take one whole. Whom it goes to is a matter of the envelope: `bcc`
 stands in no header.
 
 Built by the standard library's email package (RFC 5322, 2045 to 2049, 2387).
@@ -11,7 +11,9 @@ from email.policy import SMTP
 from email.utils import format_datetime
 
 from mailroom.domain.addresses import Mailbox, parse_mailbox
-from mailroom.domain.emails.model import Attachment, Email, Place
+from mailroom.domain.content import compile_content
+from mailroom.domain.emails.model import Addressee, Attachment, Body, Email, Place, Priority
+from mailroom.providers.base import Batch, Letter
 
 
 def as_mime(email: Email, *, message_id: str, date: datetime) -> bytes:
@@ -31,6 +33,27 @@ def as_mime(email: Email, *, message_id: str, date: datetime) -> bytes:
     plain = {"Message-ID": f"<{message_id}>", **email.body.headers}
     head = "".join(f"{name}: {value}\r\n" for name, value in plain.items())
     return head.encode("ascii") + message.as_bytes()
+
+
+def letter_of(batch: Batch) -> Letter:
+    """A batch of one as a single mail, with everything written out."""
+    (message,) = batch.messages
+    content = compile_content(batch.content.subject, batch.content.text, batch.content.html)
+    subject, text, html = (
+        part.with_placeholders(message.parts.__getitem__) for part in (content.subject, content.text, content.html)
+    )
+    email = Email(
+        sender=batch.content.sender,
+        reply_to=batch.content.reply_to,
+        addressees=[Addressee(Mailbox(message.address, message.name), Place.TO)],
+        subject=subject,
+        body=Body(text, html, {}, ()),
+        tags=batch.content.tags,
+        metadata={},
+        priority=Priority.NORMAL,
+        send_at=None,
+    )
+    return Letter(batch.dispatch, batch.attempt, batch.run, email, [message.address], batch.date)
 
 
 def _write_body(message: EmailMessage, email: Email) -> None:

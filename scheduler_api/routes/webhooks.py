@@ -1,15 +1,19 @@
 """`/webhooks/{provider}`: what providers tell later. Stored before it is answered."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from flask import Blueprint, Response, jsonify, request
 
+from mailroom.domain.events import Event
 from mailroom.domain.limits import MAX_WEBHOOK_BYTES
 from mailroom.providers.mailgun import webhooks as mailgun
+from mailroom.providers.reading import json_of
 from mailroom.providers.sendgrid import webhooks as sendgrid
+from mailroom.providers.ses import webhooks as ses
 from mailroom.services.event_intake import Intake
 from scheduler_api.auth import front
 from scheduler_api.problems import problem
@@ -56,6 +60,31 @@ def from_sendgrid() -> Response:
         return _refused(401, "bad_signature", str(error), provider="sendgrid")
     except sendgrid.Malformed as error:
         return _refused(400, "malformed", str(error), provider="sendgrid")
+    return _stored(found)
+
+
+@blueprint.post("/ses")
+def from_ses() -> Response:
+    """200: all of its events are stored, or known already; a subscription of a topic of ours is confirmed. 401: it is
+    not signed by AWS, or for no topic of ours. 400: this is nothing of SNS. 503: SNS tries again."""
+    request.max_content_length = MAX_WEBHOOK_BYTES
+    topics = front().settings.ses.topics
+    if not topics:
+        return _refused(404, "not_set_up", "SES is not among the providers", provider="ses")
+    try:
+        envelope = ses.verify(json_of(request.get_data()), topics)
+        if envelope["Type"] == ses.CONFIRMATION:
+            ses.confirm(envelope)
+            log.info("subscription_confirmed", provider="ses", topic=envelope["TopicArn"])
+    except ses.BadSignature as error:
+        return _refused(401, "bad_signature", str(error), provider="ses")
+    except ses.Malformed as error:
+        return _refused(400, "malformed", str(error), provider="ses")
+    return _stored(ses.parse(envelope) if envelope["Type"] == ses.NOTIFICATION else [])
+
+
+def _stored(found: Sequence[Event]) -> Response:
+    """All of them stored, or nothing said: then the provider sends them again."""
     for answer in front().intake.submit_many(found):
         if isinstance(answer, Exception):
             raise answer

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from cli.main import main
-from config.settings import DESCRIPTIONS, read_settings
+from config.descriptions import DESCRIPTIONS
+from config.settings import read_settings
 
 ROOT = Path(__file__).parents[2]
 OURS = ("api", "web", "sender", "simulator", "webhooks")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import DESCRIPTIONS
+from config.descriptions import DESCRIPTIONS
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -34,7 +34,7 @@ def test_the_readme_names_every_setting_with_its_default() -> None:
 
     for name, (default, _) in DESCRIPTIONS.items():
         assert f"`{name}`" in readme, name
-        if default is not None:
+        if default:
             assert re.search(rf"`{name}`.*`{re.escape(default)}`", readme), f"{name} has the default {default}"
 
 

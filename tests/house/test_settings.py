@@ -82,6 +82,32 @@ def test_a_wrong_smtp_url_stops_the_start_and_is_named(url: str) -> None:
         read_settings({**WHOLE, "MAILROOM_PROVIDERS": "smtp", "SMTP_URL": url}, dotenv=None)
 
 
+SES = {
+    "MAILROOM_PROVIDERS": "ses",
+    "AWS_REGION": "eu-central-1",
+    "SES_CONFIGURATION_SET": "mailroom",
+    "SES_TOPIC_ARNS": "arn:aws:sns:eu-central-1:123456789012:a, arn:aws:sns:eu-central-1:123456789012:b",
+}
+
+
+def test_ses_needs_no_key_of_its_own_but_a_key_needs_its_secret() -> None:
+    found = read_settings(WHOLE | SES, dotenv=None).ses
+
+    assert (found.access_key, found.base_url) == ("", "https://email.eu-central-1.amazonaws.com")
+    assert len(found.topics) == 2
+    with pytest.raises(BadSettings, match="AWS_SECRET_ACCESS_KEY is missing"):
+        read_settings(WHOLE | SES | {"AWS_ACCESS_KEY_ID": "AKID"}, dotenv=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("AWS_REGION", "eu central"), ("SES_TOPIC_ARNS", "arn:aws:sqs:x:1:y"), ("SES_CONFIGURATION_SET", "a b")],
+)
+def test_a_wrong_setting_of_ses_is_named(name: str, value: str) -> None:
+    with pytest.raises(BadSettings, match=f"{name} is wrong"):
+        read_settings(WHOLE | SES | {name: value}, dotenv=None)
+
+
 def test_only_the_settings_of_the_providers_named_are_needed() -> None:
     without = {name: value for name, value in WHOLE.items() if not name.startswith("MAILGUN_")}
     url = "smtp://ann:p%40w@mail.example.com:587?connections=4"

@@ -15,6 +15,8 @@ from mailroom.providers.base import Adapter, Batch, Letter
 from mailroom.providers.connection import NotWritten, Reply
 from mailroom.providers.mailgun.sending import MailgunAdapter
 from mailroom.providers.sendgrid.sending import SendGridAdapter
+from mailroom.providers.ses.sending import SesAdapter
+from mailroom.providers.ses.signing import Signer
 from mailroom.providers.smtp.connection import SmtpReply
 from mailroom.providers.smtp.sending import SmtpAdapter
 
@@ -24,16 +26,24 @@ NOBODY = "http://127.0.0.1:9"
 ADAPTERS: dict[str, Adapter] = {
     "mailgun": MailgunAdapter(domain="mg.example.com", base_url=NOBODY, api_key="k", **TIMES),
     "sendgrid": SendGridAdapter(base_url=NOBODY, api_key="k", **TIMES),
+    "ses": SesAdapter(
+        base_url=NOBODY,
+        signer=Signer(region="eu-central-1", access_key="k", secret_key="s", session_token=""),
+        configuration_set="mailroom",
+        **TIMES,
+    ),
     "smtp": SmtpAdapter(url="smtp://localhost:25?tls=none", **TIMES),
 }
 YES = {
     "mailgun": Reply(200, {}, b'{"id": "<x@mg.example.com>", "message": "Queued. Thank you."}'),
     "sendgrid": Reply(202, {"x-message-id": "x"}, b""),
+    "ses": Reply(200, {}, b'{"MessageId": "0100-x"}'),
     "smtp": SmtpReply(250, {}, b"2.0.0 queued as x", {}, "message"),
 }
 NO = {
     "mailgun": Reply(400, {}, b'{"message": "from parameter is missing"}'),
     "sendgrid": Reply(400, {}, b'{"errors": [{"message": "The subject is required.", "field": "subject"}]}'),
+    "ses": Reply(400, {"x-amzn-errortype": "MessageRejected"}, b'{"message": "Email content contains a virus"}'),
     "smtp": SmtpReply(554, {}, b"5.6.0 no", {}, "message"),
 }
 every = pytest.mark.parametrize("name", ADAPTERS)

@@ -9,15 +9,12 @@ from email.utils import parseaddr
 from typing import Final, NoReturn
 from urllib.parse import parse_qs, urlsplit
 
-from mailroom.domain.addresses import Mailbox
-from mailroom.domain.content import compile_content
-from mailroom.domain.emails.model import Addressee, Body, Email, Place, Priority
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, rfc_message_id
 from mailroom.domain.outcomes import Outcome
 from mailroom.providers.base import Answer, Batch, Letter
 from mailroom.providers.connection import Reply
-from mailroom.providers.mime import as_mime
+from mailroom.providers.mime import as_mime, letter_of
 from mailroom.providers.smtp.codes import read_reply
 from mailroom.providers.smtp.connection import Envelope, SmtpConnection
 
@@ -50,27 +47,12 @@ class SmtpAdapter:
         )
 
     def build(self, batch: Batch) -> Envelope:
-        (message,) = batch.messages
-        content = compile_content(batch.content.subject, batch.content.text, batch.content.html)
-        written = {
-            name: getattr(content, name).with_placeholders(message.parts.__getitem__)
-            for name in ("subject", "text", "html")
-        }
-        email = Email(
-            sender=batch.content.sender,
-            reply_to=batch.content.reply_to,
-            addressees=[Addressee(Mailbox(message.address, message.name), Place.TO)],
-            subject=written["subject"],
-            body=Body(written["text"], written["html"], {}, ()),
-            tags=batch.content.tags,
-            metadata={},
-            priority=Priority.NORMAL,
-            send_at=None,
-        )
-        return self._envelope(email, [message.address], batch.dispatch, batch.date)
+        return self.build_letter(letter_of(batch))
 
     def build_letter(self, letter: Letter) -> Envelope:
-        return self._envelope(letter.email, letter.recipients, letter.dispatch, letter.date)
+        sender = parseaddr(letter.email.sender)[1]
+        message_id = rfc_message_id(letter.dispatch, sender.rpartition("@")[2])
+        return Envelope(sender, letter.recipients, as_mime(letter.email, message_id=message_id, date=letter.date))
 
     def read(self, reply: Reply) -> Outcome:
         return read_reply(reply)
@@ -90,9 +72,3 @@ class SmtpAdapter:
     @staticmethod
     def _cannot() -> NoReturn:
         raise Unavailable("an SMTP server has no log to ask")
-
-    @staticmethod
-    def _envelope(email: Email, recipients: Sequence[str], dispatch: DispatchId, date: datetime) -> Envelope:
-        sender = parseaddr(email.sender)[1]
-        domain = sender.rpartition("@")[2]
-        return Envelope(sender, recipients, as_mime(email, message_id=rfc_message_id(dispatch, domain), date=date))

@@ -1,0 +1,124 @@
+"""One value after the other, out of the environment, a `.env` file, or a file that `NAME_FILE` points to. Every mistake
+is kept, so that all are told at once.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+from config.descriptions import DESCRIPTIONS
+
+
+class _Unreadable(Exception):
+    """A file that a `NAME_FILE` points to cannot be read."""
+
+
+class Reader:
+    def __init__(self, environ: Mapping[str, str], dotenv: Path | None) -> None:
+        self._values = {**dotenv_of(dotenv), **{k: v for k, v in environ.items() if v != ""}}
+        self.faults: list[str] = []
+
+    def _raw(self, name: str) -> str | None:
+        path = self._values.get(f"{name}_FILE")
+        if path is None:
+            return self._values.get(name) or DESCRIPTIONS[name][0]
+        try:
+            return Path(path).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            self.faults.append(f"{name}_FILE: cannot be read: {error}")
+            raise _Unreadable from None
+
+    def checked(self, name: str, read: Callable[[str], Any], fallback: Any) -> Any:
+        try:
+            raw = self._raw(name)
+        except _Unreadable:
+            return fallback  # said already
+        if not raw or not raw.strip():
+            self._fault(name, "is missing")
+            return fallback
+        try:
+            return read(raw)
+        except ValueError:
+            self._fault(name, "is wrong")
+            return fallback
+
+    def _fault(self, name: str, what: str) -> None:
+        # The value itself stays out: it may be a secret.
+        self.faults.append(f"{name} {what}: expected {DESCRIPTIONS[name][1]}")
+
+    def text(self, name: str, *, at_least: int = 1) -> str:
+        def read(raw: str) -> str:
+            if len(raw) < at_least:
+                raise ValueError
+            return raw
+
+        return str(self.checked(name, read, ""))
+
+    def optional(self, name: str) -> str:
+        """The text, or an empty one where it is not set."""
+        return self.text(name) if self.is_set(name, "") else ""
+
+    def number(self, name: str, kind: Callable[[str], Any], least: float, most: float) -> Any:
+        def read(raw: str) -> Any:
+            number = kind(raw)
+            if not least <= number <= most:
+                raise ValueError
+            return number
+
+        return self.checked(name, read, 0)
+
+    def url(self, name: str, *schemes: str) -> str:
+        return str(self.checked(name, lambda raw: url_of(raw, schemes), ""))
+
+    def urls(self, name: str, *schemes: str) -> tuple[str, ...]:
+        return tuple(self.checked(name, lambda raw: [url_of(part.strip(), schemes) for part in raw.split(",")], ()))
+
+    def names(self, name: str, known: tuple[str, ...]) -> tuple[str, ...]:
+        def read(raw: str) -> tuple[str, ...]:
+            names = tuple(part.strip() for part in raw.split(","))
+            if len(set(names)) != len(names) or not set(names) <= set(known):
+                raise ValueError
+            return names
+
+        return tuple(self.checked(name, read, ()))
+
+    def one_of(self, name: str, known: tuple[str, ...]) -> str:
+        def read(raw: str) -> str:
+            if raw not in known:
+                raise ValueError
+            return raw
+
+        return str(self.checked(name, read, known[0]))
+
+    def is_set(self, name: str, unset: str) -> bool:
+        """True if it is given, by itself or as a file, and is not the word for what is not."""
+        return f"{name}_FILE" in self._values or self._values.get(name, unset) != unset
+
+    def delays(self, name: str) -> tuple[timedelta, ...]:
+        def read(raw: str) -> tuple[timedelta, ...]:
+            seconds = [float(part) for part in raw.split(",")] if raw.strip() != "none" else []
+            if len(seconds) > 20 or any(not 0 <= s <= 7 * 86_400 for s in seconds):
+                raise ValueError
+            return tuple(timedelta(seconds=s) for s in seconds)
+
+        return tuple(self.checked(name, read, ()))
+
+
+def url_of(raw: str, schemes: tuple[str, ...]) -> str:
+    parts = urlsplit(raw)
+    if "," not in parts.netloc:  # MongoDB's URLs may name several hosts
+        _ = parts.port  # raises ValueError for one that cannot be
+    if parts.scheme not in schemes or not (parts.hostname or parts.scheme == "unix"):
+        raise ValueError(raw)
+    return raw
+
+
+def dotenv_of(path: Path | None) -> dict[str, str]:
+    """What a `.env` file sets; nothing where there is none."""
+    if path is None or not path.is_file():
+        return {}
+    return {name: value for name, value in dotenv_values(path).items() if value}

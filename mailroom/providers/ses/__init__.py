@@ -1,0 +1,1 @@
+"""Amazon SES's v2 API: sending, its codes, its notifications through SNS."""

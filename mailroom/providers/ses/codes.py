@@ -1,0 +1,61 @@
+"""Amazon SES's answers to a send, in our words. Only its own well-formed words are believed.
+
+Source: docs.aws.amazon.com, "SendEmail" and "Common Error Types" of the SES v2 API, "Errors related to the sending
+quotas" (read 2026-11): 200 with `{"MessageId"}`; else the error's type in the X-Amzn-ErrorType header or in `__type`,
+and a message. A 5xx may have gone out: in doubt.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
+from mailroom.providers.connection import Reply
+from mailroom.providers.reading import excerpt, json_of, mapping, storable, told_wait
+
+# About this mail: everything else that SES refuses concerns the account, its key, its clock or its domain.
+_THIS_MAIL: Final = {"MessageRejected", "MessageRejectedException", "BadRequestException", "ValidationException"}
+_UNVERIFIED: Final = re.compile(r"email address(es)? (is|are) not verified", re.I)
+_RECIPIENT: Final = re.compile(
+    r"illegal address|missing (final|local|domain)|invalid .*(domain|address|recipient)", re.I
+)
+_A_DAY: Final = re.compile(r"daily message quota exceeded", re.I)
+_TOO_FAST: Final = {"TooManyRequestsException", "ThrottlingException", "Throttling"}
+_SOON, _LATER = timedelta(seconds=1), timedelta(minutes=10)
+_NOT_SES: Final = {408, 499}
+
+
+def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
+    """What a whole answer of SES means."""
+    body = mapping(json_of(reply.body))
+    if reply.status == 200:
+        id_ = body.get("MessageId")
+        if isinstance(id_, str) and id_:
+            return Accepted(storable(id_))
+        return InDoubt(f"SES answered 200 without an id: {excerpt(reply.body)}", 200)
+    kind = _error_type(reply, body)
+    if kind is None or not 400 <= reply.status < 500 or reply.status in _NOT_SES:
+        return InDoubt(f"SES answered {reply.status}: {excerpt(reply.body)}", reply.status)
+    message = str(body.get("message") or body.get("Message") or "")
+    words = storable(f"SES answered {reply.status} {kind}: {message}")
+    if kind not in _THIS_MAIL or _UNVERIFIED.search(message):
+        told = told_wait(reply, now or datetime.now(UTC))
+        return Refused(Refusal.ACCOUNT, words, reply.status, told or _wait(kind, message))
+    recipient = kind != "MessageRejected" and _RECIPIENT.search(message)
+    return Refused(Refusal.RECIPIENT if recipient else Refusal.PERMANENT, words, reply.status)
+
+
+def _error_type(reply: Reply, body: Any) -> str | None:
+    """Such as `MessageRejected`, of `MessageRejected:http://internal.amazon.com/` or `com.amazon#MessageRejected`."""
+    told = reply.headers.get("x-amzn-errortype") or body.get("__type")
+    if not isinstance(told, str):
+        return None
+    name = told.partition(":")[0].rpartition("#")[2].strip()
+    return name if re.fullmatch(r"[A-Za-z]{1,100}", name) else None
+
+
+def _wait(kind: str, message: str) -> timedelta | None:
+    """SES names no time: a sending rate is by the second, a quota by the day."""
+    if kind not in _TOO_FAST:
+        return None
+    return _LATER if _A_DAY.search(message) else _SOON

@@ -1,0 +1,86 @@
+"""Calls to Amazon SES's `POST /v2/email/outbound-emails`: one MIME message a call, to 50 recipients at
+most, which is as many as a single mail has.
+
+Source: docs.aws.amazon.com, "SendEmail" and "MessageTag" of the SES v2 API (read 2026-11). SES writes a Message-ID of
+its own, and has no log to ask: our ids travel as message tags, and what its notifications tell is all that is known of
+a lost answer. boto3 signs, but does not send: its client tries again by itself, even after a time-out.
+"""
+
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final, NoReturn
+
+from mailroom.domain.addresses import parse_mailbox
+from mailroom.domain.errors import Unavailable
+from mailroom.domain.ids import DispatchId, rfc_message_id
+from mailroom.domain.outcomes import Outcome
+from mailroom.providers.base import Answer, Batch, Letter
+from mailroom.providers.connection import Reply, Request
+from mailroom.providers.mime import as_mime, letter_of
+from mailroom.providers.ses.codes import read_reply
+from mailroom.providers.ses.signing import Signer, SigningConnection
+from mailroom.providers.ses.tags import ATTEMPT, DISPATCH, RUN, as_tag
+
+PATH: Final = "/v2/email/outbound-emails"
+
+
+class SesAdapter:
+    """One account in one region. `configuration_set` is what makes SES publish its events, with our tags."""
+
+    name = "ses"
+    max_recipients = 1  # opens and clicks do not say whose they are: one recipient a call
+    max_connections = 4_096
+    askable = False
+
+    def __init__(
+        self, *, base_url: str, signer: Signer, configuration_set: str, call_timeout_s: float, idle_limit_s: float
+    ) -> None:
+        self._base_url, self._signer = base_url, signer
+        self._call_timeout_s, self._idle_limit_s = call_timeout_s, idle_limit_s
+        self.account = self._configuration_set = configuration_set
+
+    def connection(self) -> SigningConnection:
+        return SigningConnection(
+            self._base_url, self._signer, call_timeout_s=self._call_timeout_s, idle_limit_s=self._idle_limit_s
+        )
+
+    def build(self, batch: Batch) -> Request:
+        return self._request(letter_of(batch))
+
+    def build_letter(self, letter: Letter) -> Request:
+        return self._request(letter)
+
+    def read(self, reply: Reply) -> Outcome:
+        return read_reply(reply)
+
+    def log_name(self, dispatch: DispatchId, account: str) -> str:
+        return dispatch
+
+    def ask(self, account: str, dispatches: Sequence[DispatchId], control: str | None) -> Answer:
+        _cannot()
+
+    def accepted_since(self, account: str, since: datetime) -> Iterator[tuple[DispatchId, str]]:
+        _cannot()
+
+    def make_control(self, account: str) -> str:
+        _cannot()
+
+    def _request(self, letter: Letter) -> Request:
+        sender = parse_mailbox(letter.email.sender)
+        message_id = rfc_message_id(letter.dispatch, sender.address.rpartition("@")[2])
+        mime = as_mime(letter.email, message_id=message_id, date=letter.date)
+        tags = {RUN: letter.run, DISPATCH: letter.dispatch, ATTEMPT: str(letter.attempt)}
+        body = {
+            # The envelope, whatever the headers say: `bcc` is nowhere but here.
+            "Destination": {"ToAddresses": list(letter.recipients)},
+            "Content": {"Raw": {"Data": base64.b64encode(mime).decode()}},
+            "EmailTags": [{"Name": name, "Value": as_tag(value)} for name, value in tags.items()],
+            "ConfigurationSetName": self._configuration_set,
+        }
+        return Request(PATH, {"Content-Type": "application/json"}, json.dumps(body).encode())
+
+
+def _cannot() -> NoReturn:
+    raise Unavailable("SES has no log to ask")

@@ -1,0 +1,198 @@
+"""Amazon SES's notifications: an envelope of Amazon SNS, verified, and the SES event that it carries.
+
+Source: docs.aws.amazon.com, "Verifying the signatures of Amazon SNS messages", "Parsing Amazon SNS message formats" and
+"Contents of event data that Amazon SES publishes to Amazon SNS" (read 2026-11). Anybody gets a valid signature of AWS
+for a topic of their own: only topics that we name are believed, and the certificate comes from AWS' own hosts alone.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import requests
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.x509 import load_pem_x509_certificate
+
+from mailroom.domain.errors import Unavailable
+from mailroom.domain.events import Event, EventKind
+from mailroom.domain.ids import DispatchId, RunId
+from mailroom.providers.reading import MAX_FIELD, NOT_THE_ADDRESS, id_of, json_of, mapping
+from mailroom.providers.ses.tags import DISPATCH, RUN, of_tag
+
+NOTIFICATION: Final = "Notification"
+CONFIRMATION: Final = "SubscriptionConfirmation"
+_AWS_HOST: Final = re.compile(r"sns\.[a-z0-9-]{1,40}\.amazonaws\.com(\.cn)?")
+_SIGNED: Final = {
+    NOTIFICATION: ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
+    CONFIRMATION: ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
+    "UnsubscribeConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
+}
+# SHA-1 is what SNS signs version 1 with, its default.
+_HASHES: Final = {"1": SHA1(), "2": SHA256()}  # noqa: S303
+_FETCH_S: Final = 10
+_MOST_BYTES: Final = 64 * 1024
+Fetch = Callable[[str], bytes]
+
+# The key under which an event of each type keeps its own part, and what it is in our words.
+_KINDS: Final = {
+    "Send": ("send", EventKind.ACCEPTED),
+    "Delivery": ("delivery", EventKind.DELIVERED),
+    "DeliveryDelay": ("deliveryDelay", EventKind.DEFERRED),
+    "Bounce": ("bounce", EventKind.BOUNCED),
+    "Complaint": ("complaint", EventKind.COMPLAINED),
+    "Reject": ("reject", EventKind.REJECTED),
+    "Rendering Failure": ("failure", EventKind.FAILED),
+    "Open": ("open", EventKind.OPENED),
+    "Click": ("click", EventKind.CLICKED),
+}
+_NEVER_TRIED: Final = {"OnAccountSuppressionList", "Suppressed", "UnsubscribedRecipient"}
+
+
+class BadSignature(Exception):
+    """It is not signed by AWS, or not for a topic of ours."""
+
+
+class Malformed(Exception):
+    """This is nothing that SNS sends."""
+
+
+def fetch(url: str) -> bytes:
+    """The body behind a URL of AWS. Raises Unavailable."""
+    try:
+        with requests.get(url, timeout=_FETCH_S, allow_redirects=False, stream=True) as reply:
+            reply.raise_for_status()
+            return bytes(reply.raw.read(_MOST_BYTES, decode_content=True))
+    except (requests.RequestException, OSError) as error:
+        raise Unavailable(f"{urlsplit(url).hostname} did not answer: {error}") from error
+
+
+@lru_cache(maxsize=16)
+def _certificate(url: str, get: Fetch) -> bytes:
+    return get(url)
+
+
+def verify(document: Any, topics: Sequence[str], *, get: Fetch = fetch) -> Mapping[str, str]:
+    """The envelope, all of whose values are texts. Raises Malformed, BadSignature, or Unavailable where the certificate
+    cannot be fetched."""
+    envelope = {key: value for key, value in mapping(document).items() if isinstance(value, str)}
+    signed = _SIGNED.get(envelope.get("Type", ""))
+    if signed is None or not {"Message", "MessageId", "Timestamp", "TopicArn", "SigningCertURL"} <= envelope.keys():
+        raise Malformed("this is no message of SNS")
+    if envelope["TopicArn"] not in topics:
+        raise BadSignature("the topic is none of ours")
+    url = envelope["SigningCertURL"]
+    if not is_of_aws(url) or not urlsplit(url).path.endswith(".pem"):
+        raise BadSignature("the certificate is not of AWS")
+    algorithm = _HASHES.get(envelope.get("SignatureVersion", ""))
+    if algorithm is None:
+        raise Malformed("the version of the signature is unknown")
+    words = "".join(f"{key}\n{envelope[key]}\n" for key in signed if key in envelope)
+    try:
+        key = load_pem_x509_certificate(_certificate(url, get)).public_key()
+        signature = base64.b64decode(envelope.get("Signature", ""), validate=True)
+        if not isinstance(key, RSAPublicKey):
+            raise BadSignature("the certificate's key is none of RSA")
+        key.verify(signature, words.encode(), PKCS1v15(), algorithm)
+    except (InvalidSignature, binascii.Error, ValueError) as error:
+        raise BadSignature("the signature does not fit") from error
+    return envelope
+
+
+def confirm(envelope: Mapping[str, str], *, get: Fetch = fetch) -> None:
+    """Say yes to a verified SubscriptionConfirmation. Raises Malformed, Unavailable."""
+    url = envelope.get("SubscribeURL", "")
+    if not is_of_aws(url):
+        raise Malformed("the subscription is not confirmed at AWS")
+    get(url)
+
+
+def is_of_aws(url: str) -> bool:
+    """True for an https URL of one of SNS' own hosts, with nothing hidden in it."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "https" and parts.netloc == parts.hostname and bool(_AWS_HOST.fullmatch(parts.netloc))
+    except ValueError:
+        return False
+
+
+def parse(envelope: Mapping[str, str]) -> list[Event]:
+    """The events of a verified notification, one a recipient; none for what is no event, such as SES's greeting."""
+    raw = mapping(json_of(envelope["Message"]))
+    mail, type_ = mapping(raw.get("mail")), str(raw.get("eventType") or raw.get("notificationType") or "")
+    part, kind = _KINDS.get(type_, ("", EventKind.UNKNOWN))
+    told = mapping(raw.get(part))
+    at = _time(told.get("timestamp")) or _time(mail.get("timestamp"))
+    id_ = envelope["MessageId"]
+    if not raw or at is None or not 0 < len(id_) <= MAX_FIELD:
+        return []
+    tags = mapping(mail.get("tags"))
+    found = _recipients(told) or [(address, {}) for address in _texts(mail.get("destination"))] or [("", {})]
+    return [
+        Event(
+            id=f"ses/{id_}/{number}",
+            provider="ses",
+            kind=_kind(kind, told),
+            at=at,
+            recipient=address[:MAX_FIELD],
+            run_id=id_of(RunId, _tag(tags, RUN)),
+            dispatch_id=id_of(DispatchId, _tag(tags, DISPATCH)),
+            raw=envelope["Message"],
+            hard=told.get("bounceType") == "Permanent" and not _blames_something_else(told, about),
+            reason=_reason(told, about),
+        )
+        for number, (address, about) in enumerate(found)
+    ]
+
+
+def _kind(kind: EventKind, told: Mapping[str, Any]) -> EventKind:
+    """What stands on the account's own list was never tried, whatever it is called."""
+    if {told.get("bounceSubType"), told.get("complaintSubType")} & _NEVER_TRIED:
+        return EventKind.REJECTED
+    return kind
+
+
+def _blames_something_else(told: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
+    return str(about.get("status") or "").startswith(NOT_THE_ADDRESS) or told.get("bounceSubType") in _NEVER_TRIED
+
+
+def _recipients(told: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Each recipient with what is said of it alone."""
+    for key in ("bouncedRecipients", "complainedRecipients", "delayedRecipients"):
+        if isinstance(told.get(key), list):
+            each = [mapping(one) for one in told[key]]
+            return [(str(one["emailAddress"]), one) for one in each if isinstance(one.get("emailAddress"), str)]
+    return [(address, {}) for address in _texts(told.get("recipients"))]
+
+
+def _texts(value: Any) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+def _tag(tags: Mapping[str, Any], name: str) -> str | None:
+    values = _texts(tags.get(name))
+    return of_tag(values[0]) if values else None
+
+
+def _reason(told: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    words = [
+        *(told.get(key) for key in ("bounceType", "bounceSubType", "complaintFeedbackType", "delayType", "reason")),
+        about.get("diagnosticCode") or told.get("smtpResponse") or told.get("errorMessage"),
+    ]
+    return ": ".join(word for word in words if isinstance(word, str) and word)[:500]
+
+
+def _time(value: Any) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    aware = moment.tzinfo is not None and 2000 <= moment.year <= 2200
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000) if aware else None

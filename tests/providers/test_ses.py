@@ -1,0 +1,239 @@
+"""Amazon SES: what is asked of it, what its answers mean, and its notifications through SNS."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from mailroom.domain.errors import Unavailable
+from mailroom.domain.events import EventKind
+from mailroom.domain.ids import DispatchId, MessageId, child_dispatch_id
+from mailroom.domain.outcomes import Accepted, InDoubt, Refusal, Refused
+from mailroom.providers.connection import Reply
+from mailroom.providers.ses import webhooks
+from mailroom.providers.ses.codes import read_reply
+from mailroom.providers.ses.tags import as_tag, of_tag
+from mailroom.providers.ses.webhooks import BadSignature, Malformed, is_of_aws, parse, verify
+from tests.support.sns import Sns
+from tests.support.vendors import REGION, Ses
+
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+
+
+def refusal(status: int, kind: str, message: str = "no", **headers: str) -> Reply:
+    return Reply(
+        status, {"x-amzn-errortype": f"{kind}:http://x/", **headers}, json.dumps({"message": message}).encode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected", "wait_s"),
+    [
+        (Reply(200, {}, b'{"MessageId": "0100-a"}'), "0100-a", None),
+        (Reply(200, {}, b'{"MessageId": 7}'), InDoubt, None),
+        (Reply(200, {}, b"<html>"), InDoubt, None),
+        (refusal(400, "MessageRejected", "Email content contains a virus"), "permanent", None),
+        (refusal(400, "MessageRejected", "Email address is not verified. The following"), "account", None),
+        (refusal(400, "BadRequestException", "Illegal address"), "recipient", None),
+        (refusal(400, "BadRequestException", "Missing final '@domain'"), "recipient", None),
+        (refusal(400, "BadRequestException", "Message length is more than 41943040 bytes"), "permanent", None),
+        (refusal(429, "TooManyRequestsException", "Maximum sending rate exceeded."), "account", 1),
+        (refusal(400, "ThrottlingException", "Daily message quota exceeded."), "account", 600),
+        (refusal(429, "TooManyRequestsException", "slow", **{"retry-after": "7"}), "account", 7),
+        (refusal(400, "SendingPausedException"), "account", None),
+        (refusal(400, "AccountSuspendedException"), "account", None),
+        (refusal(400, "MailFromDomainNotVerifiedException"), "account", None),
+        (refusal(404, "NotFoundException", "Configuration set <x> does not exist."), "account", None),
+        (refusal(403, "SignatureDoesNotMatch"), "account", None),
+        (Reply(403, {}, b'{"__type": "com.amazon#ExpiredTokenException", "message": "m"}'), "account", None),
+        (refusal(500, "InternalFailure"), InDoubt, None),
+        (refusal(503, "ServiceUnavailable"), InDoubt, None),
+        (refusal(408, "RequestTimeout"), InDoubt, None),
+        (Reply(403, {}, b'{"message": "a proxy speaks"}'), InDoubt, None),
+        (Reply(400, {"x-amzn-errortype": "<html>"}, b"{}"), InDoubt, None),
+    ],
+)
+def test_an_answer_means(reply: Reply, expected: Any, wait_s: int | None) -> None:
+    found = read_reply(reply, now=NOW)
+
+    if isinstance(expected, type):
+        assert isinstance(found, expected)
+    elif isinstance(found, Refused):
+        assert found.kind == Refusal(expected)
+        assert found.retry_after == (timedelta(seconds=wait_s) if wait_s else None)
+    else:
+        assert found == Accepted(expected)
+
+
+def test_the_id_of_a_part_of_a_dispatch_survives_as_a_tag() -> None:
+    child = child_dispatch_id(DispatchId("sch_1f-20261123T080000Z-d00001"), [MessageId("m1")])
+
+    assert of_tag(as_tag(child)) == child
+    assert set(as_tag(child)) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+
+
+def test_the_stub_is_one_that_amazons_own_client_takes_for_ses() -> None:
+    """The witness of the acceptance tests checks signatures as AWS does."""
+    stub = Ses()
+    client: Any = boto3.client(
+        "sesv2",
+        region_name=REGION,
+        endpoint_url=stub.url,
+        aws_access_key_id="AKIDTESTS",
+        aws_secret_access_key="secret-for-tests",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    mail = {"Raw": {"Data": b"Subject: Hi\r\n\r\nHello\r\n"}}
+    asked = {"Destination": {"ToAddresses": ["bo@example.org"]}, "EmailTags": [{"Name": "n", "Value": "v"}]}
+
+    assert client.send_email(Content=mail, **asked)["MessageId"]
+    stub.refusals = [Ses.no(400, "MessageRejected", "no")]
+    with pytest.raises(client.exceptions.MessageRejected):
+        client.send_email(Content=mail, **asked)
+    assert [kept.recipients for kept in stub.kept] == [["bo@example.org"]]
+    stub.stop()
+
+
+@pytest.fixture
+def sns() -> Iterator[Sns]:
+    made = Sns(REGION)
+    webhooks._certificate.cache_clear()
+    yield made
+    made.stop()
+
+
+def checked(sns: Sns, message: Any) -> Any:
+    return verify(message, [sns.topic], get=lambda _url: sns.certificate)
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_what_aws_signed_for_our_topic_is_believed(sns: Sns, version: str) -> None:
+    message = sns.notification({"eventType": "Send"}, version=version, Subject="Amazon SES")
+
+    assert checked(sns, message)["MessageId"] == message["MessageId"]
+
+
+@pytest.mark.parametrize("key", ["Message", "MessageId", "Timestamp", "TopicArn", "Subject", "Signature", "Type"])
+def test_nothing_of_it_may_be_changed(sns: Sns, key: str) -> None:
+    message = sns.notification({"eventType": "Send"}, Subject="Amazon SES")
+
+    with pytest.raises((BadSignature, Malformed)):
+        checked(sns, message | {key: "something else"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://sns.eu-central-1.amazonaws.com/x.pem",
+        "https://sns.eu-central-1.amazonaws.com.example.org/x.pem",
+        "https://example.org/sns.eu-central-1.amazonaws.com/x.pem",
+        "https://sns.eu-central-1.amazonaws.com@example.org/x.pem",
+        "https://sns.eu-central-1.amazonaws.com:8443/x.pem",
+        "https://user@sns.eu-central-1.amazonaws.com/x.pem",
+        "https://s3.eu-central-1.amazonaws.com/x.pem",
+        "https://sns.eu-central-1.amazonaws.com\\@example.org/x.pem",
+        "https://[::1/x.pem",
+    ],
+)
+def test_a_certificate_from_anywhere_else_is_never_fetched(sns: Sns, url: str) -> None:
+    def fetched(url: str) -> bytes:
+        raise AssertionError(url)
+
+    assert not is_of_aws(url)
+    with pytest.raises(BadSignature):
+        verify(sns.signed({"Type": "Notification", "Message": "{}", "SigningCertURL": url}), [sns.topic], get=fetched)
+    with pytest.raises(Malformed):
+        webhooks.confirm(sns.confirmation(SubscribeURL=url), get=fetched)
+
+
+def test_a_certificate_is_fetched_once_and_one_that_cannot_be_is_fetched_again(sns: Sns) -> None:
+    asked: list[str] = []
+
+    def away(url: str) -> bytes:
+        asked.append(url)
+        if len(asked) == 1:
+            raise Unavailable("away")
+        return sns.certificate
+
+    message = sns.notification({"eventType": "Send"})
+    with pytest.raises(Unavailable):
+        verify(message, [sns.topic], get=away)
+    for _ in range(3):
+        verify(message, [sns.topic], get=away)
+
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("what", [None, 7, [], {}, {"Type": "Notification"}, {"Type": ["Notification"]}, "x"])
+def test_what_is_no_message_of_sns_is_refused(sns: Sns, what: Any) -> None:
+    with pytest.raises(Malformed):
+        checked(sns, what)
+
+
+def event(type_: str, **told: Any) -> list[Any]:
+    tags = {"mailroom-run": ["em_1"], "mailroom-dispatch": ["em_1-d00000__ab"]}
+    mail = {"timestamp": "2026-11-23T08:00:00.000Z", "destination": ["bo@example.org"], "tags": tags}
+    key = {"Rendering Failure": "failure", "DeliveryDelay": "deliveryDelay"}.get(type_, type_.lower())
+    return parse({"MessageId": "m-1", "Message": json.dumps({"eventType": type_, "mail": mail, key: told})})
+
+
+@pytest.mark.parametrize(
+    ("type_", "told", "kind", "hard"),
+    [
+        ("Send", {}, EventKind.ACCEPTED, False),
+        ("Delivery", {"recipients": ["bo@example.org"]}, EventKind.DELIVERED, False),
+        ("DeliveryDelay", {"delayedRecipients": [{"emailAddress": "bo@example.org"}]}, EventKind.DEFERRED, False),
+        ("Bounce", {"bounceType": "Permanent", "bounceSubType": "General"}, EventKind.BOUNCED, True),
+        ("Bounce", {"bounceType": "Transient", "bounceSubType": "MailboxFull"}, EventKind.BOUNCED, False),
+        ("Bounce", {"bounceType": "Undetermined", "bounceSubType": "Undetermined"}, EventKind.BOUNCED, False),
+        ("Bounce", {"bounceType": "Permanent", "bounceSubType": "OnAccountSuppressionList"}, EventKind.REJECTED, False),
+        ("Bounce", {"bounceType": "Permanent", "bounceSubType": "UnsubscribedRecipient"}, EventKind.REJECTED, False),
+        ("Complaint", {"complaintFeedbackType": "abuse"}, EventKind.COMPLAINED, False),
+        ("Complaint", {"complaintSubType": "OnAccountSuppressionList"}, EventKind.REJECTED, False),
+        ("Reject", {"reason": "Bad content"}, EventKind.REJECTED, False),
+        ("Rendering Failure", {"errorMessage": "no"}, EventKind.FAILED, False),
+        ("Open", {"timestamp": "2026-11-23T08:01:00Z"}, EventKind.OPENED, False),
+        ("Click", {"link": "https://example.org"}, EventKind.CLICKED, False),
+        ("Subscription", {}, EventKind.UNKNOWN, False),
+    ],
+)
+def test_an_event_in_our_words(type_: str, told: dict[str, Any], kind: EventKind, hard: bool) -> None:
+    (found,) = event(type_, **told)
+
+    assert (found.kind, found.hard, found.recipient) == (kind, hard, "bo@example.org")
+    assert (found.id, found.run_id, found.dispatch_id) == ("ses/m-1/0", "em_1", "em_1-d00000.ab")
+
+
+def test_a_bounce_of_several_is_an_event_for_each_and_a_policy_blames_no_address() -> None:
+    bounced = [
+        {"emailAddress": "a@example.org", "status": "5.1.1", "diagnosticCode": "smtp; 550 5.1.1 no such user"},
+        {"emailAddress": "b@example.org", "status": "5.7.1"},
+    ]
+
+    found = event("Bounce", bounceType="Permanent", bounceSubType="General", bouncedRecipients=bounced)
+
+    assert [(one.id, one.recipient, one.hard) for one in found] == [
+        ("ses/m-1/0", "a@example.org", True),
+        ("ses/m-1/1", "b@example.org", False),
+    ]
+    assert "no such user" in found[0].reason
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Successfully validated SNS topic for Amazon SES event publishing.",
+        "[]",
+        "{}",
+        '{"mail": 7}',
+        '{"eventType": ["Send"], "mail": {"timestamp": "2026-11-23T08:00:00"}}',
+        '{"eventType": "Send", "mail": {"timestamp": "0001-01-01T00:00:00Z"}}',
+        "[" * 100_000,
+    ],
+)
+def test_what_is_no_event_of_ses_is_left_out(message: str) -> None:
+    assert parse({"MessageId": "m-1", "Message": message}) == []
