@@ -10,6 +10,7 @@ from mailroom.coordination.circuits import Circuits
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.leases import Leases
 from mailroom.coordination.mirror import Mirror
+from mailroom.coordination.rates import Rates
 from mailroom.domain.circuits import Rule
 from mailroom.domain.doubts import Timing, Unaskable
 from mailroom.domain.emails.model import RANK_OF, Priority
@@ -35,6 +36,7 @@ class Front:
     intake: GroupCommit[Event, Intake]
     outbox: Outbox
     circuits: Circuits
+    rates: Rates
 
 
 def build_front(settings: Settings, *, app: str) -> Front:
@@ -46,6 +48,7 @@ def build_front(settings: Settings, *, app: str) -> Front:
         group_intake(db),
         Outbox(db, lanes=settings.sending.mail_lanes),
         build_circuits(settings, of=db.name),
+        Rates(settings.stores.redis_url, of=db.name),
     )
 
 
@@ -59,6 +62,7 @@ class Back:
     fences: Fences
     mirror: Mirror
     circuits: Circuits
+    rates: Rates
     adapters: Mapping[str, Adapter]  # in the settings' order
     policy: Policy
 
@@ -74,6 +78,7 @@ def build_back(settings: Settings, *, sender: str) -> Back:
         fences=Fences(stores.redis_url),
         mirror=Mirror(stores.redis_url, of=db.name),
         circuits=build_circuits(settings, of=db.name),
+        rates=Rates(stores.redis_url, of=db.name),
         adapters={name: build_adapter(settings, name) for name in sending.providers},
         policy=build_policy(sending),
     )

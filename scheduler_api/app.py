@@ -13,6 +13,7 @@ from scheduler_api.routes import (
     dispatches,
     emails,
     providers,
+    rate_limits,
     runs,
     schedules,
     service,
@@ -57,6 +58,7 @@ def create_app(front: Front) -> Flask:
         dispatches.blueprint,
         dead_letters.blueprint,
         providers.blueprint,
+        rate_limits.blueprint,
         suppressions.blueprint,
         tokens.blueprint,
     ):

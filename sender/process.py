@@ -23,12 +23,16 @@ from mailroom.services.watching import transaction_lifetime_s
 from sender.callers import Callers, Ended, Job
 from sender.connections import Connections
 from sender.duties import start_duties
+from sender.feed import Feed
 from sender.gate import Gate
 from sender.hands import Hands
+from sender.holding import Holding
+from sender.lanes import Lanes
 from sender.pump import Pump
 from sender.recorder import Recorder
 from sender.routes import Routes
 from sender.settler import Settler
+from sender.throttle import Throttle
 
 log = structlog.get_logger()
 _IDLE_S: Final = 0.05
@@ -68,7 +72,8 @@ class Sender:
         self._hands = Hands(always=frozenset(mail_lanes(sending.mail_lanes)))
         self._progress = threading.Event()  # a call has ended: there is room for another one
         spare, reserved = min(2 * sending.concurrency, _MOST_SPARE), max(1, sending.concurrency // _RESERVED)
-        self._routes = Routes(self._back)
+        self._routes, self._throttle = Routes(self._back), Throttle(self._back)
+        self._lanes = Lanes(self._back, self._hands, sender=name)
         self._connections = Connections(
             {name: adapter.connection for name, adapter in self._back.adapters.items()},
             most={name: adapter.max_connections for name, adapter in self._back.adapters.items()},
@@ -76,7 +81,7 @@ class Sender:
             reserved=reserved,
             not_reached=self._routes.not_reached,
         )
-        self._recorder = Recorder(self._back, self._hands, self._routes)
+        self._recorder = Recorder(self._back, self._hands, self._routes, self._throttle)
         self._callers = Callers(
             in_flight=sending.concurrency,
             reserved=reserved,
@@ -90,12 +95,23 @@ class Sender:
             reserved=reserved,
             done=self._jobs_ended,
             dropped=self._lanes_lost,
-            forgotten=lambda: self._pump.redis_forgot(),
+            forgotten=self._lanes.redis_forgot,
         )
         self._settler = Settler(self._back, self._hands, sender=name)
-        self._pump = Pump(
-            self._back, self._hands, self._routes, self._connections, self._gate, self._recorder, sender=name
+        holding = Holding(self._back)
+        feed = Feed(
+            self._back,
+            self._hands,
+            self._lanes,
+            holding,
+            self._routes,
+            self._throttle,
+            self._connections,
+            self._gate,
+            self._recorder,
+            sender=name,
         )
+        self._pump = Pump(self._back, self._hands, self._lanes, holding, feed, sender=name)
 
     def run(self, stop: threading.Event) -> None:
         """Raises MisconfiguredStore before anything is sent."""
@@ -182,4 +198,5 @@ class Sender:
         self._back.fences.close_client()
         self._back.mirror.close()
         self._back.circuits.close()
+        self._back.rates.close()
         self._back.db.client.close()

@@ -21,6 +21,7 @@ from mailroom.services.server_time import Clocks, server_now
 from mailroom.services.settling import note_control
 from sender.hands import Hands
 from sender.routes import Routes
+from sender.throttle import Throttle
 
 log = structlog.get_logger()
 _AT_ONCE: Final = 500
@@ -33,8 +34,8 @@ _FINISH_S: Final = 0.2
 class Recorder:
     """Results are handed in from any thread; none is dropped while this process lives."""
 
-    def __init__(self, back: Back, hands: Hands, routes: Routes) -> None:
-        self._back, self._hands, self._routes = back, hands, routes
+    def __init__(self, back: Back, hands: Hands, routes: Routes, throttle: Throttle) -> None:
+        self._back, self._hands, self._routes, self._throttle = back, hands, routes, throttle
         self._clocks = Clocks(back.db)
         self._control_at = self._finish_at = 0.0
         self._touched_runs: set[RunId] = set()
@@ -148,6 +149,8 @@ class Recorder:
                 counts[provider] = (good + kind, bad + (not kind))
             if isinstance(result.outcome, Refused) and result.outcome.kind is Refusal.ACCOUNT:
                 span = min(result.outcome.retry_after or ACCOUNT_WAIT, MAX_ACCOUNT_WAIT)
+                if result.outcome.too_fast:
+                    self._throttle.too_fast(provider, result.outcome.retry_after)
                 self._routes.rest(provider, span, result.outcome.reason)
         self._routes.tell(counts)
 

@@ -36,6 +36,9 @@ MAX_HEADER_NAME: Final = 126
 MAX_HEADER_VALUE: Final = 995
 MAX_METADATA: Final = 50  # entries
 MAX_METADATA_VALUE: Final = 500
+MAX_RATE: Final = 10_000_000  # mails in a span
+MAX_WARM_UP_DAYS: Final = 90
+MAX_RATE_LIMITS: Final = 1_000
 MAX_SEND_AHEAD_S: Final = 366 * 86_400
 
 # One transaction of planning, and so one call to a provider, carries at most this.

@@ -15,6 +15,7 @@ class Refusal(StrEnum):
     PERMANENT = "permanent"
     RECIPIENT = "recipient"  # one of its recipients is refused: halves of it may do better
     TOO_MANY = "too_many"  # more recipients than this provider takes in a call: it goes on in parts, no try is used up
+    THROTTLED = "throttled"  # not called: a limit of our own holds it back until `retry_after`; no try is used up
     ACCOUNT = "account"  # quota, key, domain: the lane waits, a person is told, no try is used up
 
 
@@ -33,6 +34,7 @@ class Refused:
     code: int | None = None
     retry_after: timedelta | None = None
     at_most: int | None = None  # with TOO_MANY: recipients that the provider takes in a call
+    too_fast: bool = False  # with ACCOUNT: nothing is wrong but our pace
     hard: bool = False  # the address itself takes no mail: it gets nothing more
 
 

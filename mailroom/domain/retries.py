@@ -54,6 +54,8 @@ def after_refusal(
         case Refusal.NOT_CALLED:
             pause = NOT_CALLED_PAUSES[min(max(attempt, 1), len(NOT_CALLED_PAUSES)) - 1]
             return TryAgain(now + pause, uses_a_try=False)
+        case Refusal.THROTTLED:
+            return TryAgain(now + (refused.retry_after or timedelta()), uses_a_try=False)
         case Refusal.ACCOUNT:
             wait = min(refused.retry_after or ACCOUNT_WAIT, MAX_ACCOUNT_WAIT)
             return TryAgain(now + wait, uses_a_try=False)

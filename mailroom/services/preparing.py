@@ -1,7 +1,7 @@
 """Claimed dispatches become ready requests, all of them in one question to the store, or two where content is new."""
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Final, NamedTuple
 
 import structlog
@@ -25,11 +25,13 @@ _MOST_BYTES: Final = 32 * 1024 * 1024
 
 
 class Prepared(NamedTuple):
-    """A request for each dispatch; refusals of what the provider cannot be asked to send; what has nobody left."""
+    """A request for each dispatch; refusals of what the provider cannot be asked to send; what has nobody left; and how
+    many of a ready one's mails go to each domain that is watched."""
 
     ready: dict[Claimed, Any]
     refused: list[Result]
     cancelled: list[Claimed]
+    domains: dict[Claimed, Counter[str]]
 
 
 class Preparing:
@@ -41,8 +43,16 @@ class Preparing:
         self._kept: OrderedDict[_Written, Content] = OrderedDict()
         self._kept_bytes = 0
 
-    def build(self, claimed: Sequence[Claimed]) -> Prepared:
+    def build(
+        self,
+        claimed: Sequence[Claimed],
+        *,
+        most: Callable[[str], int | None] = lambda _: None,
+        watched: Set[str] = frozenset(),
+    ) -> Prepared:
         """Build the requests, without those whom to mail has been forbidden meanwhile.
+
+        `most` tells of a provider how many mails of a campaign may be in one call, where that is limited.
 
         Raises StaleToken, Unavailable.
         """
@@ -53,12 +63,13 @@ class Preparing:
         ready: dict[Claimed, Any] = {}
         refused: list[Result] = []
         for dispatch in claimed:
-            built = self._build(dispatch, mails[dispatch.id], written, letters)
+            built = self._build(dispatch, mails[dispatch.id], written, letters, most(dispatch.provider))
             if isinstance(built, Refused):
                 refused.append(Result(dispatch, built))
             else:
                 ready[dispatch] = built
-        return Prepared(ready, refused, cancelled)
+        domains = {dispatch: _domains(mails[dispatch.id], watched) for dispatch in ready} if watched else {}
+        return Prepared(ready, refused, cancelled, domains)
 
     def _build(
         self,
@@ -66,6 +77,7 @@ class Preparing:
         mails: Sequence[Message],
         written: Mapping[_Written, Content],
         letters: Mapping[Claimed, Stored],
+        most: int | None,
     ) -> Any:
         """A request, or a refusal. What cannot be built concerns no other dispatch, and is not tried for ever."""
         adapter = self._adapters[dispatch.provider]
@@ -75,8 +87,9 @@ class Preparing:
                 if stored is None:
                     return Refused(Refusal.PERMANENT, "what it says is not kept any more")
                 return adapter.build_letter(_letter(dispatch, stored, mails))
-            if dispatch.messages > adapter.max_recipients:
-                raise SendInParts(adapter.max_recipients)
+            bound = min(adapter.max_recipients, most or adapter.max_recipients)
+            if dispatch.messages > bound:
+                raise SendInParts(bound)
             return adapter.build(_batch(dispatch, written[dispatch.schedule_id, dispatch.revision], mails))
         except SendInParts as error:
             return Refused(Refusal.TOO_MANY, f"{adapter.name}: {error}", at_most=error.at_most)
@@ -127,6 +140,11 @@ def _letter(dispatch: Claimed, stored: Stored, mails: Sequence[Message]) -> Lett
 
 def _batch(dispatch: Claimed, content: Content, mails: Sequence[Message]) -> Batch:
     return Batch(dispatch.id, dispatch.attempt, dispatch.run_id, content, mails, dispatch.claimed_at)
+
+
+def _domains(mails: Sequence[Message], watched: Set[str]) -> Counter[str]:
+    found = Counter(mail.address.rpartition("@")[2].lower() for mail in mails)
+    return Counter({domain: count for domain, count in found.items() if domain in watched})
 
 
 def _size(content: Content) -> int:

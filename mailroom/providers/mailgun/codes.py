@@ -57,7 +57,8 @@ def _message(body: Any, reply: Reply) -> str | None:
 def _refused(reply: Reply, message: str, now: datetime) -> Refused:
     words = f"Mailgun answered {reply.status}: {message}"
     if reply.status in _ACCOUNT or _ACCOUNT_TEXT.search(message):
-        return Refused(Refusal.ACCOUNT, words, reply.status, _retry_after(reply, message, now))
+        wait = _retry_after(reply, message, now)
+        return Refused(Refusal.ACCOUNT, words, reply.status, wait, too_fast=reply.status == 429)
     kind = Refusal.RECIPIENT if _RECIPIENT_TEXT.search(message) else Refusal.PERMANENT
     return Refused(kind, words, reply.status)
 

@@ -29,7 +29,8 @@ def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
         return InDoubt(f"SendGrid answered {reply.status}: {excerpt(reply.body)}", reply.status)
     words = storable(f"SendGrid answered {reply.status}: {'; '.join(_word(error) for error in errors)}")
     if reply.status in _ACCOUNT or any(_ACCOUNT_TEXT.search(_word(error)) for error in errors):
-        return Refused(Refusal.ACCOUNT, words, reply.status, told_wait(reply, now or datetime.now(UTC)))
+        wait = told_wait(reply, now or datetime.now(UTC))
+        return Refused(Refusal.ACCOUNT, words, reply.status, wait, too_fast=reply.status == 429)
     recipient = any(_RECIPIENT_FIELD.search(str(error.get("field") or "")) for error in errors)
     return Refused(Refusal.RECIPIENT if recipient else Refusal.PERMANENT, words, reply.status)
 

@@ -39,8 +39,8 @@ def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
     message = str(body.get("message") or body.get("Message") or "")
     words = storable(f"SES answered {reply.status} {kind}: {message}")
     if kind not in _THIS_MAIL or _UNVERIFIED.search(message):
-        told = told_wait(reply, now or datetime.now(UTC))
-        return Refused(Refusal.ACCOUNT, words, reply.status, told or _wait(kind, message))
+        wait = told_wait(reply, now or datetime.now(UTC)) or _wait(kind, message)
+        return Refused(Refusal.ACCOUNT, words, reply.status, wait, too_fast=kind in _TOO_FAST)
     recipient = kind != "MessageRejected" and _RECIPIENT.search(message)
     return Refused(Refusal.RECIPIENT if recipient else Refusal.PERMANENT, words, reply.status)
 

@@ -1,0 +1,94 @@
+"""Token buckets in Redis, one for all senders. A Redis that forgets them fills them up: at most once more at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from redis import Redis
+
+from mailroom.coordination.fences import redis_answers, script_source
+from mailroom.domain.rates import Rate
+
+_CALL_S: Final = 3.0
+RECOVERS: Final = timedelta(minutes=1)  # without another complaint a lowered rate is doubled after each of these
+_LEAST: Final = 1 / 64
+_BETWEEN_HALVINGS: Final = timedelta(seconds=5)
+_LONGEST_PAUSE: Final = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a call takes: mails from each of the buckets by their names."""
+
+    takes: Mapping[str, int]
+    urgent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How a bucket stands: what part of its rate is in force, and until when nothing goes at all."""
+
+    factor: float = 1.0
+    paused_until: datetime | None = None
+
+
+class Rates:
+    """The buckets of one database, by its name. Thread-safe. All methods raise Unavailable."""
+
+    def __init__(self, url: str, *, of: str) -> None:
+        self._prefix = f"mailroom:rate:{of}:"
+        self._redis: Redis = Redis.from_url(
+            url, socket_timeout=_CALL_S, socket_connect_timeout=_CALL_S, decode_responses=True
+        )
+        self._take, self._hold, self._lower = (
+            self._redis.register_script(script_source(f"rate_{name}")) for name in ("take", "hold", "lower")
+        )
+
+    def take(self, bucket: str, rate: Rate, calls: Sequence[tuple[int, bool]]) -> int:
+        """Take for as many of these calls, in their order, as may go now; each is (mails, urgent). Returns how many."""
+        pairs = [part for mails, urgent in calls for part in (mails, int(urgent))]
+        with redis_answers():
+            return int(self._take(keys=[self._prefix + bucket], args=[rate.per_s, rate.at_once, _ms(RECOVERS), *pairs]))
+
+    def hold(self, rates: Mapping[str, Rate], calls: Sequence[Wanted]) -> list[timedelta | None]:
+        """For each call None, if it may go now and has paid, or after how long it should come again."""
+        buckets = {name: number for number, name in enumerate(rates, start=1)}
+        args: list[Any] = [len(buckets), *(part for rate in rates.values() for part in (rate.per_s, rate.at_once))]
+        for call in calls:
+            args += [int(call.urgent), len(call.takes)]
+            args += [part for name, mails in call.takes.items() for part in (buckets[name], mails)]
+        with redis_answers():
+            waits: Any = self._hold(keys=[self._prefix + name for name in rates], args=args)
+        return [timedelta(milliseconds=wait) if wait else None for wait in waits]
+
+    def lower(self, bucket: str, pause: timedelta | None) -> float:
+        """A provider said that we are too fast. Returns the part of the rate that is in force from now on."""
+        bounded = min(pause or timedelta(), _LONGEST_PAUSE)
+        with redis_answers():
+            return float(self._lower(keys=[self._prefix + bucket], args=[_LEAST, _ms(bounded), _ms(_BETWEEN_HALVINGS)]))
+
+    def look(self, buckets: Sequence[str]) -> dict[str, Level]:
+        """How these stand, as their last call left them."""
+        with redis_answers(), self._redis.pipeline(transaction=False) as pipe:
+            for bucket in buckets:
+                pipe.hmget(self._prefix + bucket, "factor", "paused_until")
+            answers = pipe.execute()
+        return {bucket: _level(*answer) for bucket, answer in zip(buckets, answers, strict=True)}
+
+    def forget(self, bucket: str) -> None:
+        """A person has set another limit: begin anew."""
+        with redis_answers():
+            self._redis.delete(self._prefix + bucket)
+
+    def close(self) -> None:
+        self._redis.close()
+
+
+def _level(factor: str | None, paused_until: str | None) -> Level:
+    until = datetime.fromtimestamp(float(paused_until) / 1000, UTC) if paused_until else None
+    return Level(float(factor or 1), until if until and until > datetime.now(UTC) else None)
+
+
+def _ms(span: timedelta) -> int:
+    return int(span.total_seconds() * 1000)

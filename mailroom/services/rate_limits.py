@@ -1,0 +1,60 @@
+"""Rate limits looked at and changed at run time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from mailroom.coordination.rates import Level, Rates
+from mailroom.domain.errors import Fault, InvalidInput, LimitNotFound, ProviderNotFound, Unavailable
+from mailroom.domain.limits import MAX_RATE_LIMITS
+from mailroom.domain.rates import Limit, LimitKind, check_limit
+from mailroom.storage import rate_limits
+from mailroom.storage.database import Db, server_now
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ShownLimit:
+    """A limit, the mails of today's step, and its bucket's level: None where Redis does not answer."""
+
+    limit: Limit
+    mails_now: int
+    level: Level | None
+
+
+def listing(db: Db, rates: Rates) -> list[ShownLimit]:
+    found, now = rate_limits.every(db), server_now(db)
+    try:
+        levels: Mapping[str, Level] = rates.look([limit.id for limit in found])
+    except Unavailable:
+        levels = {}
+    return [ShownLimit(limit, limit.mails_at(now), levels.get(limit.id)) for limit in found]
+
+
+def put(
+    db: Db, rates: Rates, configured: Sequence[str], kind: str, name: str, draft: dict[str, Any], *, by: str
+) -> ShownLimit:
+    """Set a limit; senders follow within seconds. Raises InvalidInput, ProviderNotFound, Unavailable."""
+    now = server_now(db)
+    limit = check_limit(kind, name, draft, now=now)
+    if kind == LimitKind.PROVIDER and limit.name not in configured:
+        raise ProviderNotFound(name)
+    others = [one for one in rate_limits.every(db) if one.id != limit.id]
+    if len(others) >= MAX_RATE_LIMITS:
+        raise InvalidInput(Fault("name", f"there are {MAX_RATE_LIMITS} limits already"))
+    stored = rate_limits.put(db, limit, by=by)
+    rates.forget(stored.id)
+    log.info("rate_limit_set", limit=stored.id, mails=stored.mails, per=stored.per, by=by)
+    return ShownLimit(stored, stored.mails_at(now), Level())
+
+
+def remove(db: Db, rates: Rates, kind: str, name: str, *, by: str) -> None:
+    """Raises LimitNotFound, Unavailable."""
+    id_ = f"{kind}/{name.strip().lower()}"
+    if not rate_limits.remove(db, id_):
+        raise LimitNotFound(id_)
+    rates.forget(id_)
+    log.info("rate_limit_removed", limit=id_, by=by)

@@ -1,0 +1,152 @@
+"""From what waits to what is ready: connections first, then claims, then requests; the gate has them next.
+
+Everything that can fail here fails before a fence is crossed.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from mailroom.assembly import Back
+from mailroom.domain.dispatches import Claimed
+from mailroom.domain.emails.model import Rank
+from mailroom.domain.ids import MAIL_LANES, Lane, Token
+from mailroom.domain.outcomes import Refusal, Refused
+from mailroom.providers.base import Adapter
+from mailroom.services import claiming, memory
+from mailroom.services.claiming import Room, Waiting
+from mailroom.services.preparing import Preparing
+from mailroom.services.recording import Result
+from sender.callers import Job
+from sender.connections import Connections
+from sender.gate import Gate
+from sender.hands import Hands
+from sender.holding import Holding
+from sender.lanes import Lanes
+from sender.recorder import Recorder
+from sender.routes import Routes
+from sender.throttle import Throttle
+
+_LOOK_FOR_ALONE_S: Final = 1.0
+_LOOK_FOR_URGENT_S: Final = 0.02
+_MOST_BYTES: Final = 64 * 1024 * 1024  # of single mails' bodies, in memory at once
+
+
+class Feed:
+    """For the pump's thread alone."""
+
+    def __init__(
+        self,
+        back: Back,
+        hands: Hands,
+        lanes: Lanes,
+        holding: Holding,
+        routes: Routes,
+        throttle: Throttle,
+        connections: Connections,
+        gate: Gate,
+        recorder: Recorder,
+        *,
+        sender: str,
+    ) -> None:
+        self._back, self._hands, self._sender = back, hands, sender
+        self._lanes, self._holding = lanes, holding
+        self._routes, self._throttle, self._connections = routes, throttle, connections
+        self._gate, self._recorder = gate, recorder
+        self._preparing = Preparing(back.db, back.adapters)
+        self._look_for_alone_at = self._look_for_urgent_at = 0.0
+        # With calls that take no time, claims one by one would cost more than the calls: some room must be.
+        self._least_room = max(1, connections.limit // 4)
+
+    def send(self, now: datetime) -> int:
+        """Claim no more than there are connections for, load, build, and hand over to the gate. Returns how many.
+
+        Raises StaleToken, Unavailable.
+        """
+        self._throttle.look()
+        held, room = self._hands.claimable_tokens(), self._connections.room()
+        if not held:
+            return 0
+        waiting = self._what_waits(held, now, room)
+        if not len(waiting):
+            return 0
+        return sum(
+            self._send_by(self._back.adapters[name], part, held, now) for name, part in self._routes.choose(waiting)
+        )
+
+    def _send_by(self, adapter: Adapter, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> int:
+        connections = self._connections.lend(adapter.name, len(waiting), self._back.leases.confirm)
+        try:
+            admitted = self._throttle.admit(adapter.name, waiting.first(len(connections)))
+            claimed = self._claim(adapter, admitted, held, now) if len(admitted) else []
+            ready = self._prepare(claimed)
+        except BaseException:
+            self._connections.give_back(connections)
+            raise
+        self._gate.hand_in(
+            Job(c, adapter, request, line) for (c, request), line in zip(ready.items(), connections, strict=False)
+        )
+        self._connections.give_back(connections[len(ready) :])
+        self._hands.note_activity({dispatch.claim.lane for dispatch in ready}, at=time.monotonic())
+        return len(ready)
+
+    def _what_waits(self, held: Mapping[Lane, Token], now: datetime, room: int) -> Waiting:
+        """What may be claimed now. While something waits that goes alone, nothing else is begun beside it."""
+        if time.monotonic() >= self._look_for_alone_at:
+            alone = claiming.claimable_alone(self._back.db, held, now=now)
+            if len(alone):
+                return alone if not self._hands.in_hand() else Waiting()
+            self._look_for_alone_at = time.monotonic() + _LOOK_FOR_ALONE_S
+        if room >= self._least_room:
+            return claiming.claimable(self._back.db, held, now=now, room=self._room(room))
+        return self._what_is_urgent(now)
+
+    def _room(self, dispatches: int) -> Room:
+        return Room(
+            dispatches,
+            _MOST_BYTES - self._hands.bytes_in_hand(urgent=False),
+            _MOST_BYTES // 2 - self._hands.bytes_in_hand(urgent=True),
+        )
+
+    def _what_is_urgent(self, now: datetime) -> Waiting:
+        """While there is no room for anything else, there is some for this."""
+        held = {lane: token for lane, token in self._hands.claimable_tokens().items() if lane.startswith(MAIL_LANES)}
+        room = self._connections.room(urgent=True)
+        if not held or room <= 0 or time.monotonic() < self._look_for_urgent_at:
+            return Waiting()
+        self._look_for_urgent_at = time.monotonic() + _LOOK_FOR_URGENT_S
+        return claiming.claimable(self._back.db, held, now=now, room=self._room(room), down_to=Rank.HIGH)
+
+    def _claim(self, adapter: Adapter, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> list[Claimed]:
+        back = self._back
+        claimed = claiming.claim(
+            back.db,
+            waiting,
+            held,
+            memory=self._lanes.memory,
+            sender=self._sender,
+            provider=adapter.name,
+            account=adapter.account,
+            now=now,
+        )
+        self._hands.take(claimed)
+        return claimed
+
+    def _prepare(self, claimed: Sequence[Claimed]) -> dict[Claimed, Any]:
+        if not claimed:
+            return {}
+        try:
+            if self._holding.remembers:
+                memory.remind(self._back.db, self._back.fences, claimed)
+            prepared = self._preparing.build(claimed, most=self._throttle.most_at_once, watched=self._throttle.domains)
+            held_back = self._throttle.held_back(prepared.domains)
+        except BaseException as error:
+            why = Refused(Refusal.NOT_CALLED, f"not prepared: {type(error).__name__}: {error}")
+            self._recorder.hand_in(Result(c, why) for c in claimed)
+            raise
+        self._recorder.hand_in([*prepared.refused, *held_back])
+        self._hands.put_down(prepared.cancelled)
+        for result in held_back:
+            del prepared.ready[result.claimed]
+        return prepared.ready

@@ -1,0 +1,143 @@
+"""Lanes taken, shared and given back, by the pump's thread alone."""
+
+import random
+import threading
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from mailroom.assembly import Back
+from mailroom.domain.ids import MAIL_LANES, SCHEDULE_LANES, Lane
+from mailroom.services import claiming
+from mailroom.services.server_time import server_now
+from sender.hands import Hands
+
+log = structlog.get_logger()
+_LANES_A_STEP: Final = 200
+_FEWEST_LANES: Final = 20
+_LOOKED_AT: Final = 2_000  # lanes in a look; those that others hold are among them
+# What is due is known ahead, and its lane is taken ahead; anything else waits for a look. So looks can be few.
+_AHEAD: Final = timedelta(seconds=3)
+_LOOK_FOR_LANES_S: Final = 0.5
+_LOOK_AGAIN_S: Final = 0.1
+_LOOK_FOR_SHARE_S: Final = 1.2
+_SET_ASIDE_S: Final = 60.0
+# A lane with nothing to do is kept this long: it was taken ahead, or its next chunk is on the way.
+_GIVE_BACK_S: Final = 4.0
+
+
+class Lanes:
+    """What raises Unavailable leaves no lane behind that is ours in etcd and not in our hands."""
+
+    def __init__(self, back: Back, hands: Hands, *, sender: str) -> None:
+        self._back, self._hands, self._sender = back, hands, sender
+        self._forgotten = threading.Event()
+        self.memory = ""  # Redis' identity under which every held lane was entered
+        self._look_at = self._share_at = 0.0
+        self._senders = 1  # all that there are, as far as was seen
+        self._set_aside: dict[Lane, float] = {}
+        self._unsure: set[Lane] = set()  # lanes that may be ours in etcd, and are not in our hands
+        self._most = back.settings.sending.schedules_per_sender
+
+    def begin_anew(self) -> None:
+        """A new lease; what was held under the old one is no longer ours to begin anything in."""
+        lost = self._hands.tokens()
+        if lost:
+            log.warning("lease_lost", lanes=len(lost))
+        self._hands.drop_all_lanes()
+        self._unsure.clear()
+        server_now(self._back.db)  # without MongoDB we could do nothing with them, and others could
+        self._back.leases.begin()
+
+    def take_wanted(self, now: datetime) -> int:
+        room = self._most - (len(self._hands.tokens()) - len(self._hands.mail_lanes()))
+        if room <= 0 or time.monotonic() < self._look_at:
+            return 0
+        started = time.monotonic()
+        self._set_aside = {lane: until for lane, until in self._set_aside.items() if until > started}
+        left_out = [*self._hands.tokens(), *self._set_aside, *self._hands.always]
+        wanted = claiming.lanes_wanting_work(self._back.db, now=now, ahead=_AHEAD, limit=_LOOKED_AT, leave_out=left_out)
+        if wanted:
+            taken = self._back.leases.held_by_anybody(SCHEDULE_LANES)
+            wanted = [lane for lane in wanted if lane not in taken]
+        # A look gets slower with what is waiting in all: it may take a tenth of the time.
+        pause_s = _LOOK_AGAIN_S if wanted else _LOOK_FOR_LANES_S
+        self._look_at = started + max(pause_s, 10 * (time.monotonic() - started))
+        if not wanted:
+            return 0
+        # Senders that look at the same moment see the same lanes: each begins somewhere else. And it leaves some for
+        # those who have not looked yet: what is due at one moment is done soonest by all.
+        some = min(max(-(-len(wanted) // (6 * self._senders)), _FEWEST_LANES), _LANES_A_STEP)
+        chosen = random.sample(wanted, min(len(wanted), some, room))
+        return self._take(chosen, now)
+
+    def take_share(self, now: datetime) -> int:
+        """Single mails' lanes are all held, always, by all senders alike, as they come and go."""
+        if time.monotonic() < self._share_at:
+            return 0
+        self._share_at = time.monotonic() + _LOOK_FOR_SHARE_S * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+        held, every = self._hands.mail_lanes(), self._hands.always
+        self.give_back(self._hands.left_lanes())
+        self._senders = self._back.leases.senders()
+        share = -(-len(every) // max(1, self._senders))
+        self._hands.leave(held[share:])
+        missing = share - len(held)
+        if missing <= 0:
+            return 0
+        free = sorted(set(every) - self._back.leases.held_by_anybody(MAIL_LANES))
+        return self._take(random.sample(free, min(missing, len(free))), now)
+
+    def give_back_all(self) -> None:
+        self.give_back(list(self._hands.tokens()))
+
+    def give_back_idle(self) -> None:
+        """Those in which nothing was done for a while."""
+        self.give_back(self._hands.idle_lanes(before=time.monotonic() - _GIVE_BACK_S))
+
+    def give_back(self, lanes: Sequence[Lane]) -> None:
+        """And those of which it is not sure whether etcd has let them go: else nobody else could take them."""
+        self._hands.drop_lanes(lanes)
+        self._unsure |= set(lanes)
+        if self._unsure:
+            self._back.leases.release(sorted(self._unsure))
+            self._unsure.clear()
+
+    def set_aside(self, lane: Lane) -> None:
+        """Give it back, and leave it alone for a while: it makes room for the others."""
+        self._set_aside[lane] = time.monotonic() + _SET_ASIDE_S
+        self.give_back([lane])
+
+    def redis_forgot(self) -> None:
+        """The gate has seen that Redis is another one: enter the lanes anew. Any thread may say so."""
+        self._forgotten.set()
+
+    def enter_anew(self) -> None:
+        """If Redis was seen to be another one, bring every held lane there again."""
+        if self._forgotten.is_set():
+            self._forgotten.clear()
+            self._remember(self._back.fences.memory())
+
+    def _take(self, lanes: Sequence[Lane], now: datetime) -> int:
+        """Take these lanes, as far as they are free. Where that ends half-way, none of them stays ours unseen."""
+        self.give_back([])
+        self._unsure |= set(lanes)
+        back = self._back
+        tokens, memory = claiming.take_lanes(back.db, back.leases, back.fences, lanes, sender=self._sender, now=now)
+        self._unsure -= set(lanes)
+        if tokens:
+            self._hands.take_lanes(tokens, at=time.monotonic())
+            self._remember(memory)
+            log.debug("lanes_taken", count=len(tokens))
+        return len(tokens)
+
+    def _remember(self, memory: str) -> None:
+        """After a change of Redis' identity every held lane is brought there again, under the new one."""
+        if self.memory and memory != self.memory:
+            log.warning("redis_changed", was=self.memory, now=memory)
+            tokens = self._hands.tokens()
+            entered, memory = self._back.fences.enter(tokens)
+            self._hands.drop_lanes(lane for lane in tokens if lane not in entered)
+        self.memory = memory

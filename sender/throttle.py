@@ -1,0 +1,114 @@
+"""How much may go now, by the limits that people have set; the buckets are shared by all senders."""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import structlog
+
+from mailroom.assembly import Back
+from mailroom.coordination.rates import Wanted
+from mailroom.domain.dispatches import Claimed
+from mailroom.domain.emails.model import Rank
+from mailroom.domain.errors import Unavailable
+from mailroom.domain.outcomes import Refusal, Refused
+from mailroom.domain.rates import Limit, LimitKind, Rate
+from mailroom.services.claiming import Waiting
+from mailroom.services.recording import Result
+from mailroom.storage import rate_limits
+
+log = structlog.get_logger()
+_LOOK_S: Final = 2.0
+
+
+class Throttle:
+    """One thread asks what may go; any thread may tell of a provider that finds us too fast."""
+
+    def __init__(self, back: Back) -> None:
+        self._back = back
+        self._limits: Mapping[str, Limit] = {}
+        self._look_at = 0.0
+
+    def look(self) -> None:
+        """Read the limits, now and then. Raises Unavailable."""
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + _LOOK_S
+            self._limits = {limit.id: limit for limit in rate_limits.every(self._back.db)}
+
+    @property
+    def domains(self) -> frozenset[str]:
+        """Recipients' domains that have a limit."""
+        return frozenset(limit.name for limit in self._limits.values() if limit.kind is LimitKind.DOMAIN)
+
+    def most_at_once(self, provider: str) -> int | None:
+        """So many mails in one call at most; more would break the provider's limit by themselves."""
+        rate = self._rate(_of_provider(provider))
+        return rate.at_once if rate else None
+
+    def admit(self, provider: str, waiting: Waiting) -> Waiting:
+        """The first of these, as far as the provider's limit lets them go. They have paid for it."""
+        rate = self._rate(_of_provider(provider))
+        if rate is None or not len(waiting):
+            return waiting
+        calls = [(_pays(doc, rate), doc.get("rank") == Rank.HIGH) for doc in waiting.dispatches]
+        return waiting.first(self._back.rates.take(_of_provider(provider), rate, calls))
+
+    def held_back(self, domains: Mapping[Claimed, Mapping[str, int]]) -> list[Result]:
+        """Those of these calls, by their mails to limited domains, that may not go yet; the others have paid."""
+        rates = {id_: rate for id_, limit in self._limits.items() if (rate := self._rate(id_)) and _is_domain(limit)}
+        known = {c: {_of_domain(d): n for d, n in to.items() if _of_domain(d) in rates} for c, to in domains.items()}
+        asked = {claimed: takes for claimed, takes in known.items() if takes}
+        parts = [too_large for c, takes in asked.items() if (too_large := _in_parts(c, takes, rates))]
+        divided = {result.claimed for result in parts}
+        going = {c: Wanted(takes, c.rank is Rank.HIGH) for c, takes in asked.items() if c not in divided}
+        if not going:
+            return parts
+        waits = self._back.rates.hold(rates, list(going.values()))
+        return parts + [_wait(c, going[c], wait) for c, wait in zip(going, waits, strict=True) if wait]
+
+    def too_fast(self, provider: str, pause: timedelta | None) -> None:
+        """The provider says so. Redis being away changes nothing: the lane waits anyway."""
+        if _of_provider(provider) not in self._limits:
+            return
+        try:
+            factor = self._back.rates.lower(_of_provider(provider), pause)
+        except Unavailable as error:
+            log.warning("rate_not_lowered", provider=provider, error=str(error))
+            return
+        log.warning("rate_lowered", provider=provider, factor=factor, pause_s=pause.total_seconds() if pause else 0)
+
+    def _rate(self, id_: str) -> Rate | None:
+        limit = self._limits.get(id_)
+        return limit.rate_at(datetime.now(UTC)) if limit else None
+
+
+def _pays(doc: Mapping[str, Any], rate: Rate) -> int:
+    """A campaign's dispatch that is too large for the limit goes on in parts, and these pay."""
+    goes_in_parts = "schedule_id" in doc and doc["messages"] > rate.at_once
+    return 0 if goes_in_parts else int(doc["messages"])
+
+
+def _of_provider(name: str) -> str:
+    return f"{LimitKind.PROVIDER}/{name}"
+
+
+def _of_domain(name: str) -> str:
+    return f"{LimitKind.DOMAIN}/{name}"
+
+
+def _is_domain(limit: Limit) -> bool:
+    return limit.kind is LimitKind.DOMAIN
+
+
+def _in_parts(claimed: Claimed, takes: Mapping[str, int], rates: Mapping[str, Rate]) -> Result | None:
+    """A call that would by itself break a limit goes in parts."""
+    most = min(rates[id_].at_once for id_ in takes)
+    if claimed.schedule_id is None or claimed.messages == 1 or max(takes.values()) <= most:
+        return None
+    return Result(claimed, Refused(Refusal.TOO_MANY, f"the limit of {' and '.join(takes)}", at_most=most))
+
+
+def _wait(claimed: Claimed, wanted: Wanted, wait: timedelta) -> Result:
+    why = f"held back by the limit of {' and '.join(wanted.takes)}"
+    return Result(claimed, Refused(Refusal.THROTTLED, why, retry_after=wait))
