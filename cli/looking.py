@@ -34,6 +34,11 @@ def show(table: Table) -> None:
     console.print(table)
 
 
+def who() -> str:
+    """Who is at the terminal, for audit trails."""
+    return f"cli:{getpass.getuser()}"
+
+
 @click.group()
 def token() -> None:
     """Tokens for the API and the pages."""
@@ -97,7 +102,7 @@ def resolve_dispatch(dispatch_id: str, word: str | None) -> None:
     if word is None:
         raise click.UsageError("say --went-out or --send-again")
     try:
-        resolving.resolve(front().db, DispatchId(dispatch_id), Word(word), by=f"cli:{getpass.getuser()}")
+        resolving.resolve(front().db, DispatchId(dispatch_id), Word(word), by=who())
     except MailroomError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{dispatch_id}: {word.replace('_', ' ')}")
@@ -108,7 +113,7 @@ def resolve_dispatch(dispatch_id: str, word: str | None) -> None:
 def requeue_dispatch(dispatch_id: str) -> None:
     """Send a dispatch again that failed: a new attempt, with all its tries."""
     try:
-        resolving.requeue(front().db, DispatchId(dispatch_id), by=f"cli:{getpass.getuser()}")
+        resolving.requeue(front().db, DispatchId(dispatch_id), by=who())
     except MailroomError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{dispatch_id}: to be sent again")

@@ -18,6 +18,7 @@ from mailroom.storage.providers import Standing, standings
 
 log = structlog.get_logger()
 _LOOK_S: Final = 0.25
+_SAY_S: Final = 60.0
 
 
 class Routes:
@@ -28,12 +29,14 @@ class Routes:
         self._names = list(back.adapters)
         self._order: Sequence[Standing] = [Standing(name, True) for name in self._names]
         self._circuits: Mapping[str, Circuit] = {name: Circuit() for name in self._names}
-        self._look_at = 0.0
+        self._look_at = self._say_at = 0.0
 
     def choose(self, waiting: Waiting) -> list[tuple[str, Waiting]]:
         """A provider for each of these dispatches; none for those that must wait for one. Raises Unavailable."""
         self._look()
         order = [one.name for one in self._order if one.enabled]
+        if not order:
+            self._say_that_none_is_enabled()
         if len(order) < 2:
             return [(name, waiting) for name in order]  # where there is no other, waiting would help nobody
         chosen: list[tuple[str, Waiting]] = []
@@ -83,6 +86,11 @@ class Routes:
                 "circuit_closed", provider=provider
             )
             self._look_at = 0.0
+
+    def _say_that_none_is_enabled(self) -> None:
+        if time.monotonic() >= self._say_at:
+            self._say_at = time.monotonic() + _SAY_S
+            log.error("no_provider_is_enabled", mails="wait until one is")
 
     def _look(self) -> None:
         if time.monotonic() < self._look_at:

@@ -1,6 +1,6 @@
 """Dead letters: dispatches that failed for good, each with its reason. Looked at, sent again, or dropped."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,40 +30,37 @@ def page(db: Db, wanted: Filter, *, after: str, limit: int) -> list[Mapping[str,
     return dead_letters.page(db, wanted, after=after, limit=limit)
 
 
-def requeue(db: Db, ids: Sequence[DispatchId], *, by: str) -> Done:
+Chosen = Sequence[DispatchId] | Filter  # these, or all of a filter
+
+
+def requeue(db: Db, chosen: Chosen, *, by: str) -> Done:
     """Send these again, each as a new attempt with all its tries; what one is refused concerns no other."""
-    refused: dict[DispatchId, str] = {}
-    for id_ in ids:
-        try:
-            resolving.requeue(db, id_, by=by)
-        except (Conflict, NotFound) as error:
-            refused[id_] = str(error)
-    return Done(len(ids) - len(refused), refused)
+    asked, refused = 0, dict[DispatchId, str]()
+    for ids in _steps(db, chosen):
+        asked += len(ids)
+        for id_ in ids:
+            try:
+                resolving.requeue(db, id_, by=by)
+            except (Conflict, NotFound) as error:
+                refused[id_] = str(error)
+    return Done(asked - len(refused), refused)
 
 
-def requeue_all(db: Db, wanted: Filter, *, by: str) -> Done:
-    """Send all of a filter again."""
-    done, after = 0, ""
-    refused: dict[DispatchId, str] = {}
-    while some := dead_letters.page(db, wanted, after=after, limit=_A_STEP):
-        step = requeue(db, [DispatchId(doc["_id"]) for doc in some], by=by)
-        done, after = done + step.done, some[-1]["_id"]
-        refused |= step.refused
-    return Done(done, refused)
-
-
-def drop(db: Db, ids: Sequence[DispatchId], *, by: str) -> int:
+def drop(db: Db, chosen: Chosen, *, by: str) -> int:
     """Take these off the list: they stay failed, and are not shown here any more. Returns how many."""
-    dropped = dead_letters.drop(db, ids, by=by, now=server_now(db))
+    dropped = sum(dead_letters.drop(db, ids, by=by, now=server_now(db)) for ids in _steps(db, chosen))
     log.info("dead_letters_dropped", count=dropped, by=by)
     return dropped
 
 
-def drop_all(db: Db, wanted: Filter, *, by: str) -> int:
-    dropped = 0
-    while some := dead_letters.page(db, wanted, after="", limit=_A_STEP):
-        dropped += drop(db, [DispatchId(doc["_id"]) for doc in some], by=by)
-    return dropped
+def _steps(db: Db, chosen: Chosen) -> Iterator[Sequence[DispatchId]]:
+    if not isinstance(chosen, Filter):
+        yield chosen
+        return
+    after = ""
+    while some := dead_letters.page(db, chosen, after=after, limit=_A_STEP):
+        after = some[-1]["_id"]
+        yield [DispatchId(doc["_id"]) for doc in some]
 
 
 def filter_of(*, run_id: str | None = None, single: bool | None = None, code: int | None = None) -> Filter:

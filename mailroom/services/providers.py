@@ -32,14 +32,19 @@ def listing(db: Db, circuits: Circuits, configured: Sequence[str]) -> list[Shown
     return [ShownProvider(one.name, one.enabled, found.get(one.name)) for one in providers.standings(db, configured)]
 
 
-def enable(db: Db, circuits: Circuits, configured: Sequence[str], name: str, enabled: bool, *, by: str) -> None:
-    """Give a provider new work, or none; what it has in doubt is still asked about. Raises ProviderNotFound."""
+def enable(db: Db, circuits: Circuits, configured: Sequence[str], name: str, enabled: bool, *, by: str) -> bool:
+    """Give a provider new work, or none; what it has in doubt is still asked about. Returns whether any gets new work
+    now. Raises ProviderNotFound."""
     if name not in configured:
         raise ProviderNotFound(name)
     providers.enable(db, name, enabled, by=by, now=server_now(db))
     if enabled:
         circuits.close_circuit(name)
     log.info("provider_changed", provider=name, enabled=enabled, by=by)
+    left = any(one.enabled for one in providers.standings(db, configured))
+    if not left:
+        log.error("no_provider_is_enabled", by=by)
+    return left
 
 
 def reorder(db: Db, configured: Sequence[str], names: Sequence[str], *, by: str) -> None:

@@ -51,6 +51,14 @@ def put(
     return ShownLimit(stored, stored.mails_at(now), Level())
 
 
+def read_warm_up(text: str) -> list[int]:
+    """`50, 100, 400` as it is typed into a form. Raises InvalidInput."""
+    try:
+        return [int(part) for part in text.replace(",", " ").split()]
+    except ValueError:
+        raise InvalidInput(Fault("warm_up", "whole numbers, separated by commas")) from None
+
+
 def remove(db: Db, rates: Rates, kind: str, name: str, *, by: str) -> None:
     """Raises LimitNotFound, Unavailable."""
     id_ = f"{kind}/{name.strip().lower()}"

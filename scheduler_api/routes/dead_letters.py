@@ -73,11 +73,7 @@ def index(query: dict[str, Any]) -> Any:
 @blueprint.response(200, DoneOut)
 def requeue(body: dict[str, Any]) -> Any:
     """Send them again, each as a new attempt with all its tries."""
-    by = principal().name
-    if "ids" in body:
-        done = dead_letters.requeue(front().db, [DispatchId(id_) for id_ in body["ids"]], by=by)
-    else:
-        done = dead_letters.requeue_all(front().db, _filter(body), by=by)
+    done = dead_letters.requeue(front().db, _chosen(body), by=principal().name)
     return {"done": done.done, "refused": dict(done.refused)}
 
 
@@ -87,12 +83,11 @@ def requeue(body: dict[str, Any]) -> Any:
 @blueprint.response(200, DoneOut)
 def drop(body: dict[str, Any]) -> Any:
     """Take them off the list: they stay failed."""
-    by = principal().name
-    if "ids" in body:
-        done = dead_letters.drop(front().db, [DispatchId(id_) for id_ in body["ids"]], by=by)
-    else:
-        done = dead_letters.drop_all(front().db, _filter(body), by=by)
-    return {"done": done, "refused": {}}
+    return {"done": dead_letters.drop(front().db, _chosen(body), by=principal().name), "refused": {}}
+
+
+def _chosen(body: dict[str, Any]) -> dead_letters.Chosen:
+    return [DispatchId(id_) for id_ in body["ids"]] if "ids" in body else _filter(body)
 
 
 def _filter(asked: dict[str, Any]) -> dead_letters.Filter:

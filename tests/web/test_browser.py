@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.support.campaigns import a_campaign, dispatch_states, finished, marks
+from tests.support.emails import hand_in, status
 from tests.support.system import System, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -223,3 +224,49 @@ def test_a_person_says_what_became_of_a_call_that_nobody_else_can_know_of(page: 
     expect(page.get_by_text("resolved")).to_be_visible()
     look(page, "mail")
     assert set(marks(system).values()) == {1}
+
+
+def test_what_failed_for_good_is_ticked_and_sent_again_and_the_rest_is_taken_off_the_list(
+    page: Page, system: System
+) -> None:
+    system.simulator.turn(refused_addresses=["cy@example.org", "dy@example.org"])
+    system.start_senders(1)
+    mended, left = (hand_in(system, to=[f"{name}@example.org"]) for name in ("cy", "dy"))
+    wait_for(lambda: {status(system, id_) for id_ in (mended, left)} == {"failed"}, within_s=20, what="both failed")
+    system.simulator.turn(refused_addresses=[])
+    sign_in(page, system)
+
+    page.get_by_role("link", name="Failed").click()
+    look(page, "dead-letters")
+    page.get_by_label(f"{mended}-d00000").check()
+    page.get_by_role("button", name="Send the ticked again").click()
+
+    expect(page.get_by_role("status")).to_have_text("1 to be sent again.")
+    wait_for(lambda: status(system, mended) == "delivered", within_s=20, what="it is sent")
+    page.get_by_role("button", name="Take all off").click()
+    expect(page.get_by_text("Nothing has failed for good.")).to_be_visible()
+    assert status(system, left) == "failed"
+
+
+def test_a_provider_is_switched_off_and_a_limit_is_set_and_removed(page: Page, system: System) -> None:
+    sign_in(page, system)
+    page.get_by_role("link", name="Providers").click()
+
+    page.get_by_role("button", name="Switch off").click()
+    expect(page.get_by_text("nothing is sent until one is")).to_be_visible()
+    page.get_by_role("button", name="Switch on").click()
+    expect(page.get_by_text("mailgun gets new work.")).to_be_visible()
+
+    page.get_by_label("Domain or provider").fill("example.org")
+    page.locator("[name=mails]").fill("none")
+    page.get_by_role("button", name="Set the limit").click()
+    expect(page.get_by_text("a whole number from 1")).to_be_visible()
+    page.locator("[name=mails]").fill("100")
+    page.get_by_label("Warm-up").fill("10, 20")
+    page.get_by_role("button", name="Set the limit").click()
+    expect(page.get_by_text("example.org: 10 per hour")).to_be_visible()
+    look(page, "providers")
+    page.get_by_role("button", name="Remove").click()
+
+    expect(page.get_by_text("example.org has no limit any more.")).to_be_visible()
+    assert system.call("GET", "/v1/rate-limits").json()["items"] == []

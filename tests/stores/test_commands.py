@@ -1,0 +1,49 @@
+"""Commands at the terminal, as a person types them."""
+
+from collections.abc import Callable
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.main import main
+from tests.support.system import System
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(system: System) -> Run:
+    def typed(*words: str) -> Result:
+        return CliRunner().invoke(main, list(words), env=system.environment)
+
+    return typed
+
+
+def test_providers_are_ordered_switched_off_and_on(system: System, run: Run) -> None:
+    system.environment |= {"MAILROOM_PROVIDERS": "mailgun,smtp", "SMTP_URL": "smtp://localhost:25?tls=none"}
+
+    assert run("providers", "order", "smtp", "mailgun").exit_code == 0
+    assert run("providers", "disable", "smtp").stdout.strip() == "smtp gets no new work"
+    rows = [line.split()[:3] for line in run("providers", "list").stdout.splitlines()[1:]]
+    assert rows == [["smtp", "no", "closed"], ["mailgun", "yes", "closed"]]
+    last = run("providers", "disable", "mailgun")
+    assert "nothing is sent until one is" in last.output
+    assert run("providers", "enable", "smtp").stdout.strip() == "smtp gets new work"
+
+    for wrong in (("enable", "pigeon"), ("order", "smtp")):
+        refused = run("providers", *wrong)
+        assert refused.exit_code == 1
+        assert "Error" in refused.output
+
+
+def test_a_limit_is_set_listed_and_removed(run: Run) -> None:
+    words = ("rate-limits", "set", "domain", "example.org", "--mails", "1000", "--per", "day", "--warm-up", "50,100")
+
+    assert run(*words).stdout.strip() == "domain/example.org: 50 per day from now on"
+    assert "domain/example.org" in run("rate-limits", "list").stdout
+    assert run("rate-limits", "remove", "domain", "example.org").exit_code == 0
+
+    assert run("rate-limits", "remove", "domain", "example.org").exit_code == 1
+    assert "example.org" not in run("rate-limits", "list").stdout
+    assert run(*words[:4], "--mails", "0", "--per", "day").exit_code == 1
+    assert run(*words[:-1], "soon").exit_code == 1

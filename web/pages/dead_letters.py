@@ -1,0 +1,53 @@
+"""What failed for good, and why: send it again, or take it off the list."""
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+
+from mailroom.domain.ids import DispatchId
+from mailroom.services import dead_letters
+from mailroom.services.dead_letters import Chosen, Filter
+from web.session import front, principal, signed_in
+
+blueprint = Blueprint("dead_letters", __name__)
+_ROWS = 50
+
+
+@blueprint.get("/dead-letters")
+@signed_in()
+def index() -> str:
+    found = dead_letters.page(front().db, _filter(request.args), after=request.args.get("after", ""), limit=_ROWS)
+    return render_template(
+        "dead_letters.html",
+        letters=found,
+        run_id=request.args.get("run_id", ""),
+        code=request.args.get("code", ""),
+        after=found[-1]["_id"] if len(found) == _ROWS else None,
+    )
+
+
+@blueprint.post("/dead-letters")
+@signed_in("mail")
+def act() -> Any:
+    """Those that were ticked, or all of the filter that was on the page."""
+    form = request.form
+    what, _, whom = form.get("do", "").partition(" ")
+    chosen: Chosen = [DispatchId(id_) for id_ in form.getlist("id")] if whom == "ticked" else _filter(form)
+    if not isinstance(chosen, Filter) and not chosen:
+        flash("Nothing was ticked.")
+    elif what == "requeue":
+        done = dead_letters.requeue(front().db, chosen, by=principal().name)
+        flash(f"{done.done:,} to be sent again.")
+        for why in list(done.refused.values())[:5]:
+            flash(f"Not done: {why}.")
+    elif what == "drop":
+        flash(f"{dead_letters.drop(front().db, chosen, by=principal().name):,} taken off the list; they stay failed.")
+    kept = {name: form[name] for name in ("run_id", "code") if form.get(name)}
+    return redirect(url_for("dead_letters.index", **kept), 303)
+
+
+def _filter(asked: Any) -> Filter:
+    code = asked.get("code", "")
+    return dead_letters.filter_of(
+        run_id=asked.get("run_id", "").strip() or None, code=int(code) if code.strip().isdigit() else None
+    )

@@ -1,0 +1,90 @@
+"""Who carries the mail: order, enabled or not, circuits, and how fast mail may go."""
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+
+from mailroom.domain.errors import InvalidInput, MailroomError
+from mailroom.domain.rates import LimitKind, Per
+from mailroom.services import providers, rate_limits
+from web.session import front, principal, signed_in
+
+blueprint = Blueprint("providers", __name__)
+
+
+@blueprint.get("/providers")
+@signed_in()
+def index() -> str:
+    return _page({})
+
+
+@blueprint.post("/providers/<name>/<any(enable,disable):what>")
+@signed_in("admin")
+def enable(name: str, what: str) -> Any:
+    enabled = what == "enable"
+    left = providers.enable(front().db, front().circuits, _configured(), name, enabled, by=principal().name)
+    flash(f"{name} gets new work." if enabled else f"{name} gets no new work; what it has in doubt is asked about.")
+    if not left:
+        flash("No provider is enabled now: nothing is sent until one is.")
+    return _back()
+
+
+@blueprint.post("/providers/<name>/first")
+@signed_in("admin")
+def first(name: str) -> Any:
+    """Put it before all others."""
+    standing = [one.name for one in providers.listing(front().db, front().circuits, _configured())]
+    names = [name, *(one for one in standing if one != name)]
+    providers.reorder(front().db, _configured(), names, by=principal().name)
+    flash(f"{name} is first now.")
+    return _back()
+
+
+@blueprint.post("/providers/limits")
+@signed_in("admin")
+def limit() -> Any:
+    """Set a limit. What is wrong comes back with the form as it was filled in."""
+    form = request.form.to_dict()
+    try:
+        mails = int(form.get("mails", "")) if form.get("mails", "").strip().isdigit() else None
+        draft = {"mails": mails, "per": form.get("per"), "warm_up": rate_limits.read_warm_up(form.get("warm_up", ""))}
+        kind, _, name = form.get("of", "").strip().rpartition("/")
+        put = rate_limits.put(
+            front().db, front().rates, _configured(), kind or LimitKind.DOMAIN, name, draft, by=principal().name
+        )
+    except InvalidInput as error:
+        return _page({fault.path: fault.message for fault in error.faults}, form), 422
+    flash(f"{put.limit.name}: {put.mails_now:,} per {put.limit.per} from now on.")
+    return _back()
+
+
+@blueprint.post("/providers/limits/<any(provider,domain):kind>/<name>/remove")
+@signed_in("admin")
+def remove_limit(kind: str, name: str) -> Any:
+    try:
+        rate_limits.remove(front().db, front().rates, kind, name, by=principal().name)
+        flash(f"{name} has no limit any more.")
+    except MailroomError as error:
+        flash(f"Not done: {error}.")
+    return _back()
+
+
+def _page(faults: dict[str, str], form: dict[str, str] | None = None) -> str:
+    db = front().db
+    return render_template(
+        "providers.html",
+        providers=providers.listing(db, front().circuits, _configured()),
+        limits=rate_limits.listing(db, front().rates),
+        spans=list(Per),
+        faults=faults,
+        form=form or {},
+        targets=[f"{LimitKind.PROVIDER}/{name}" for name in _configured()],
+    )
+
+
+def _configured() -> tuple[str, ...]:
+    return front().settings.sending.providers
+
+
+def _back() -> Any:
+    return redirect(url_for("providers.index"), 303)
