@@ -1,6 +1,8 @@
 """Commands that look and that make tokens: they speak to the stores directly, so they work while the API is away."""
 
 import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import click
@@ -39,6 +41,15 @@ def who() -> str:
     return f"cli:{getpass.getuser()}"
 
 
+@contextmanager
+def told() -> Iterator[None]:
+    """What Mailroom refuses, as a command's error."""
+    try:
+        yield
+    except MailroomError as error:
+        raise click.ClickException(str(error)) from None
+
+
 @click.group()
 def token() -> None:
     """Tokens for the API and the pages."""
@@ -50,11 +61,9 @@ def token() -> None:
 def create_token(name: str, scopes: tuple[str, ...]) -> None:
     """Print a new token, alone, on standard output. It is not shown again."""
     made = front()
-    try:
+    with told():
         prepare_database(made.settings)
         click.echo(access.create_token(made.db, name=name, scopes=scopes, now=datetime.now(UTC)))
-    except MailroomError as error:
-        raise click.ClickException(str(error)) from None
 
 
 @click.group()
@@ -101,10 +110,8 @@ def resolve_dispatch(dispatch_id: str, word: str | None) -> None:
     """
     if word is None:
         raise click.UsageError("say --went-out or --send-again")
-    try:
+    with told():
         resolving.resolve(front().db, DispatchId(dispatch_id), Word(word), by=who())
-    except MailroomError as error:
-        raise click.ClickException(str(error)) from None
     click.echo(f"{dispatch_id}: {word.replace('_', ' ')}")
 
 
@@ -112,10 +119,8 @@ def resolve_dispatch(dispatch_id: str, word: str | None) -> None:
 @click.argument("dispatch_id")
 def requeue_dispatch(dispatch_id: str) -> None:
     """Send a dispatch again that failed: a new attempt, with all its tries."""
-    try:
+    with told():
         resolving.requeue(front().db, DispatchId(dispatch_id), by=who())
-    except MailroomError as error:
-        raise click.ClickException(str(error)) from None
     click.echo(f"{dispatch_id}: to be sent again")
 
 
@@ -129,8 +134,6 @@ def set_webhooks() -> None:
     """Make MAILROOM_PUBLIC_URL's /webhooks/mailgun a target of Mailgun's webhooks."""
     settings = front().settings
     mailgun, url = settings.mailgun, f"{settings.web.public_url}/webhooks/mailgun"
-    try:
+    with told():
         set_targets(base_url=mailgun.base_url, domain=mailgun.domain, api_key=mailgun.api_key, url=url)
-    except MailroomError as error:
-        raise click.ClickException(str(error)) from None
     click.echo(f"Mailgun's webhooks for {mailgun.domain} go to {url}")

@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 
-from cli.looking import front, who
+from cli.looking import front, told, who
 from mailroom.assembly import prepare_database
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.emails.model import Priority
-from mailroom.domain.errors import MailroomError
 
 
 @click.command()
@@ -37,10 +36,8 @@ def send(text: str, attach: tuple[Path, ...], key: str | None, **fields: Any) ->
     ]
     written = click.get_text_stream("stdin").read() if text == "-" else text
     found = front()
-    try:
+    with told():
         prepare_database(found.settings)
         draft = EmailDraft(text=written, attachments=attachments, **fields)
         taken = found.outbox.hand_in(draft, owner=who(), key=key)
-    except MailroomError as error:
-        raise click.ClickException(str(error)) from None
     click.echo(taken.id)

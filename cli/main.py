@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli import dead_letters, looking, mails, providers
+from cli import dead_letters, looking, mails, providers, runs
 from cli.doctor import doctor
 from cli.logs import set_up_logs
 from config.settings import BadSettings, Settings, read_settings
@@ -101,6 +101,8 @@ main.add_command(looking.schedules)
 main.add_command(looking.dispatches)
 main.add_command(looking.webhooks)
 main.add_command(mails.send)
+main.add_command(runs.runs_)
+main.add_command(runs.emails_)
 main.add_command(dead_letters.dead_letters_)
 main.add_command(providers.providers_)
 main.add_command(providers.rate_limits_)

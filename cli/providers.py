@@ -1,24 +1,12 @@
 """`mailroom providers`, `mailroom rate-limits`: who carries the mail, and how fast. Senders follow within seconds."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import click
 from rich.markup import escape
 from rich.table import Table
 
-from cli.looking import front, show, who
-from mailroom.domain.errors import MailroomError
+from cli.looking import front, show, told, who
 from mailroom.domain.rates import LimitKind, Per
 from mailroom.services import providers, rate_limits
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except MailroomError as error:
-        raise click.ClickException(str(error)) from None
 
 
 @click.group("providers")
@@ -57,14 +45,14 @@ def disable(name: str) -> None:
 def order(names: tuple[str, ...]) -> None:
     """Set the order; name each of them once."""
     found = front()
-    with _told():
+    with told():
         providers.reorder(found.db, found.settings.sending.providers, names, by=who())
     click.echo(" before ".join(names))
 
 
 def _enable(name: str, enabled: bool) -> None:
     found = front()
-    with _told():
+    with told():
         left = providers.enable(found.db, found.circuits, found.settings.sending.providers, name, enabled, by=who())
     click.echo(f"{name} gets {'new work' if enabled else 'no new work'}")
     if not left:
@@ -97,7 +85,7 @@ def list_limits() -> None:
 def set_limit(kind: str, name: str, mails: int, per: str, warm_up: str) -> None:
     """Limit a provider, or a recipients' domain."""
     found = front()
-    with _told():
+    with told():
         draft = {"mails": mails, "per": per, "warm_up": rate_limits.read_warm_up(warm_up)}
         stored = rate_limits.put(found.db, found.rates, found.settings.sending.providers, kind, name, draft, by=who())
     click.echo(f"{stored.limit.id}: {stored.mails_now} per {stored.limit.per} from now on")
@@ -109,6 +97,6 @@ def set_limit(kind: str, name: str, mails: int, per: str, warm_up: str) -> None:
 def remove_limit(kind: str, name: str) -> None:
     """As fast as it goes."""
     found = front()
-    with _told():
+    with told():
         rate_limits.remove(found.db, found.rates, kind, name, by=who())
     click.echo(f"{kind}/{name} has no limit")

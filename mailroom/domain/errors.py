@@ -102,6 +102,14 @@ class RunEnded(Conflict):
     """Raised on cancelling a run that is finished, cancelled or skipped."""
 
 
+class RunUnderWay(Conflict):
+    """Raised on asking for what needs a run to be through."""
+
+
+class NobodyLeft(Conflict):
+    """Raised on sending again where everybody was reached, or is carried by another run or mail."""
+
+
 class DispatchNotUnknown(Conflict):
     """Raised on saying what became of a dispatch that is known, or can still be found out."""
 
@@ -112,6 +120,10 @@ class DispatchNotUnknown(Conflict):
 
 class EmailUnderWay(Conflict):
     """Raised on cancelling a single mail that is sent, or whose call is under way."""
+
+
+class EmailGone(Conflict):
+    """Raised on sending a single mail again whose content is not kept any more."""
 
 
 class IdempotencyMismatch(MailroomError):

@@ -46,6 +46,17 @@ def asked_run_id(schedule_id: ScheduleId, owner: str, key: str) -> RunId:
     return RunId(f"{schedule_id}-now-{_digest('run-now', owner, key)[:16]}")
 
 
+def again_run_id(source: RunId, owner: str, key: str) -> RunId:
+    """A run to those whom another one did not reach, as somebody asked for it."""
+    schedule = source.partition("-")[0]
+    return RunId(f"{schedule}-again-{_digest('run-again', source, owner, key)[:16]}")
+
+
+def again_email_id(source: EmailId, owner: str, key: str) -> EmailId:
+    """A mail to those recipients whom another one did not reach, as somebody asked for it."""
+    return EmailId(f"{_EMAIL}a{_digest('email-again', source, owner, key)[:24]}")
+
+
 def new_email_id(now: datetime) -> EmailId:
     """Sorts by the time of its making, so that indexes grow at their end."""
     return EmailId(f"{_EMAIL}{int(now.timestamp() * 1000):011x}{secrets.token_hex(7)}")

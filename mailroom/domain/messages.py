@@ -29,6 +29,10 @@ class MessageState(StrEnum):
     CANCELLED = "cancelled"
 
 
+# It is known of these that the mail did not reach its recipient, who may have it.
+UNREACHED: Final = frozenset({MessageState.FAILED, MessageState.REJECTED, MessageState.BOUNCED, MessageState.CANCELLED})
+
+
 class Learnt(StrEnum):
     """What can be learnt about a message: from our own dispatch, or from a provider's event."""
 

@@ -22,11 +22,13 @@ OPEN: Final = frozenset({RunState.PLANNING, RunState.PLANNED})
 class RunKind(StrEnum):
     DUE = "due"
     ASKED = "asked"  # run now: does not count for max_runs
+    AGAIN = "again"  # to those whom an earlier run did not reach; neither does this
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A stored run. `planned_through` is the folded address up to which messages exist, '' before the first.
+    """A stored run. `planned_through` is the folded address up to which messages exist, '' before the first; of one to
+    those whom `source` did not reach, that run's message.
 
     A skipped run stands for `instants` due instants from `due_at` to `due_through`.
     """
@@ -48,3 +50,4 @@ class Run:
     reason: str | None = None
     due_through: datetime | None = None
     instants: int = 1
+    source: RunId | None = None

@@ -42,7 +42,14 @@ def runs_for(schedule: Schedule, decisions: Decisions, history: Sequence[Revisio
 
 
 def planned_run(
-    run_id: RunId, schedule_id: ScheduleId, kind: RunKind, revision: Revision, *, due_at: datetime, now: datetime
+    run_id: RunId,
+    schedule_id: ScheduleId,
+    kind: RunKind,
+    revision: Revision,
+    *,
+    due_at: datetime,
+    now: datetime,
+    source: Run | None = None,
 ) -> Run:
     """A run whose messages are still to be written, of this revision of the content."""
     return Run(
@@ -55,6 +62,7 @@ def planned_run(
         audience=revision.audience,
         recipients=revision.recipients,
         created_at=now,
+        source=source.id if source else None,
     )
 
 

@@ -7,26 +7,21 @@ from enum import StrEnum
 from typing import Any, Final
 
 from mailroom.domain.addresses import fold
-from mailroom.domain.dispatches import NewDispatch
 from mailroom.domain.emails.checking import EmailDraft, check_email
-from mailroom.domain.emails.model import RANK_OF, Email
 from mailroom.domain.emails.status import overall
 from mailroom.domain.errors import EmailUnderWay, IdempotencyMismatch, InvalidInput, Unavailable
 from mailroom.domain.ids import (
     DispatchId,
     EmailId,
     MessageId,
-    digest_of_messages,
-    dispatch_id,
     keyed_email_id,
-    mail_lane,
-    message_id,
     new_email_id,
     run_of_email,
 )
-from mailroom.domain.messages import Message, MessageState
+from mailroom.domain.messages import MessageState
 from mailroom.services.group_commit import GroupCommit
 from mailroom.services.idempotency import check_key, digest_of_request
+from mailroom.services.placing import place
 from mailroom.services.recording import tell_these
 from mailroom.services.server_time import Clocks
 from mailroom.services.stories import Step, steps_of_messages
@@ -147,18 +142,8 @@ class Outbox:
                 known[one.new.id] = one.new.digest
             else:
                 fates.append(_Fate.REPEATED if stored == one.new.digest else _Fate.MISMATCH)
-        self._insert(fresh, now, session)
+        place(self._db, [(one.new, one.body) for one in fresh], lanes=self._lanes, now=now, session=session)
         return fates
-
-    def _insert(self, fresh: Sequence[_HandedIn], now: datetime, session: Session) -> None:
-        if not fresh:
-            return
-        emails.add_many(self._db, [one.new for one in fresh], now=now, session=session)
-        bodies.add_many(self._db, [one.body for one in fresh], now=now, session=session)
-        made = [message for one in fresh for message in _messages(one.new.id, one.new.email)]
-        messages.add_many(self._db, made, session=session, created_at=now)
-        sent = [_dispatch(one.new.id, one.new.email, self._lanes) for one in fresh]
-        dispatches.add_many(self._db, sent, now=now, session=session)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,37 +234,3 @@ def _calls_for(message: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]
         calls += doc["tries"] + (undecided and doc["_id"] != left)
         doc = made.get(doc.get("parent", ""))
     return calls
-
-
-def _messages(email_id: EmailId, email: Email) -> list[Message]:
-    run = run_of_email(email_id)
-    return [
-        Message(
-            id=message_id(run, one.mailbox.address),
-            run_id=run,
-            dispatch_id=dispatch_id(run, 0),
-            address=one.mailbox.address,
-            name=one.mailbox.name,
-            parts={},
-            place=one.place,
-        )
-        for one in email.addressees
-    ]
-
-
-def _dispatch(email_id: EmailId, email: Email, lanes: int) -> NewDispatch:
-    run = run_of_email(email_id)
-    ids = [message_id(run, one.mailbox.address) for one in email.addressees]
-    return NewDispatch(
-        id=dispatch_id(run, 0),
-        run_id=run,
-        schedule_id=None,
-        lane=mail_lane(email_id, lanes),
-        chunk=0,
-        revision=1,
-        messages=len(ids),
-        digest=digest_of_messages(ids),
-        rank=RANK_OF[email.priority],
-        size=email.body.size,
-        not_before=email.send_at,
-    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
 from itertools import takewhile
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -19,10 +19,8 @@ from mailroom.domain.content import CannotRender, Compiled, compile_content
 from mailroom.domain.dispatches import NewDispatch
 from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
 from mailroom.domain.ids import (
-    AudienceId,
     DispatchId,
     MessageId,
-    RunId,
     ScheduleId,
     Token,
     digest_of_messages,
@@ -35,7 +33,8 @@ from mailroom.domain.messages import Message, MessageState
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Content, Schedule
 from mailroom.services.deciding import runs_for
-from mailroom.storage import audiences, cluster, contents, dispatches, lanes, messages, runs, schedules, suppressions
+from mailroom.services.members import Member, next_members
+from mailroom.storage import cluster, contents, dispatches, lanes, messages, runs, schedules, suppressions, unreached
 from mailroom.storage.database import Db, Session, in_transaction
 
 log = structlog.get_logger()
@@ -121,6 +120,7 @@ class Chunk:
     messages: Sequence[Message]
     dispatches: Sequence[NewDispatch]
     numbers: int  # of dispatches that are used up, those with nobody to send to included
+    missed: Sequence[Mapping[str, Any]]  # messages of another run that these are sent in the place of
 
 
 def expand(db: Db, held: Mapping[ScheduleId, Token], *, batch_size: int, now: datetime) -> Progress:
@@ -139,6 +139,8 @@ def expand(db: Db, held: Mapping[ScheduleId, Token], *, batch_size: int, now: da
             if not runs.advance(
                 db, [(c.run, c.through, c.numbers, c.is_last) for c in chunks], now=now, session=session
             ):
+                raise _MovedMeanwhile
+            if not all(unreached.take(db, c.missed, c.run.id, session=session) for c in chunks if c.missed):
                 raise _MovedMeanwhile
             messages.add_many(db, [m for c in chunks for m in c.messages], session=session)
             dispatches.add_many(db, [d for c in chunks for d in c.dispatches], now=now, session=session)
@@ -166,37 +168,22 @@ def _batches(planning_runs: Sequence[Run]) -> Iterator[list[Run]]:
 
 
 def _next_chunks(db: Db, batch: Sequence[Run], batch_size: int) -> list[Chunk]:
-    members = _next_members(db, batch)
-    suppressed = suppressions.among(db, [r.key for page in members.values() for r in page])
+    members = next_members(db, batch)
+    suppressed = suppressions.among(db, [m.recipient.key for page in members.values() for m in page])
     written = contents.get_many(db, [(run.schedule_id, run.revision) for run in batch])
     return [
         _chunk(run, written[run.schedule_id, run.revision], members[run.id], suppressed, batch_size) for run in batch
     ]
 
 
-def _next_members(db: Db, batch: Sequence[Run]) -> dict[RunId, list[Recipient]]:
-    """For each run the members that come next, one more than a chunk takes: it tells whether there are more."""
-    if len(batch) == 1:
-        run = batch[0]
-        return {run.id: audiences.after(db, _audience(run), run.planned_through, CHUNK_RECIPIENTS + 1)}
-    whole = audiences.whole_small_ones(db, [_audience(run) for run in batch])
-    return {run.id: [r for r in whole[_audience(run)] if r.key > run.planned_through] for run in batch}
-
-
-def _audience(run: Run) -> AudienceId:
-    if run.audience is None:
-        raise LookupError(f"run {run.id} has no audience")
-    return run.audience
-
-
 def _chunk(
-    run: Run, content: Content, members: Sequence[Recipient], suppressed: Mapping[str, str], batch_size: int
+    run: Run, content: Content, members: Sequence[Member], suppressed: Mapping[str, str], batch_size: int
 ) -> Chunk:
     compiled = compile_content(content.subject, content.text, content.html)
-    made = [_message(run, recipient, compiled, suppressed) for recipient in members[:CHUNK_RECIPIENTS]]
+    made = [_message(run, member.recipient, compiled, suppressed) for member in members[:CHUNK_RECIPIENTS]]
     made = _fitting(made)
     is_last = len(made) == len(members)
-    through = members[len(made) - 1].key if made else run.planned_through
+    through = members[len(made) - 1].place if made else run.planned_through
     # By places in the list, suppressed or not: planned again after a restore, everybody is in the same dispatch.
     cut = [made[start : start + batch_size] for start in range(0, len(made), batch_size)]
     news: list[NewDispatch] = []
@@ -207,7 +194,8 @@ def _chunk(
             news.append(_dispatch(run, dispatch_id(run.id, number), number, to_send))
             carrier |= dict.fromkeys(to_send, news[-1].id)
     messages_ = [replace(message, dispatch_id=carrier.get(message.id)) for message in made]
-    return Chunk(run, through, is_last, messages_, news, len(cut))
+    missed = [member.missed for member in members[: len(made)] if member.missed]
+    return Chunk(run, through, is_last, messages_, news, len(cut), missed)
 
 
 def _dispatch(run: Run, id_: DispatchId, number: int, messages_: Sequence[MessageId]) -> NewDispatch:

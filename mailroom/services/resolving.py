@@ -65,6 +65,8 @@ def _why_not(db: Db, dispatch: DispatchId) -> str:
         return "it is in doubt, and the provider is still being asked; it can be sent again once it is unknown"
     if any_sent:
         return "the provider has told of mails of it that they went out"
+    if carrier := now_found.get("sent_again"):
+        return f"mails of it are carried by {carrier}"
     if now_found.get("run_cancelled"):
         return "its run was cancelled"
     return f"it is {now_found['state'].replace('_', ' ')}"

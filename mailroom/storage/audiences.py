@@ -71,6 +71,13 @@ def whole_small_ones(db: Db, audiences: Sequence[AudienceId]) -> dict[AudienceId
     return found
 
 
+@guarded
+def some(db: Db, audience: AudienceId, keys: Sequence[str]) -> dict[str, Recipient]:
+    """The members with these folded addresses, by them."""
+    wanted = {"_id": {"$in": [{"a": audience, "k": key} for key in keys]}}
+    return {doc["_id"]["k"]: _recipient(doc) for doc in db.recipients.find(wanted)}
+
+
 def everyone(db: Db, audience: AudienceId) -> Iterator[Recipient]:
     """All members, a page at a time."""
     key = ""

@@ -119,7 +119,7 @@ def resolve(
         )
     trail = onto_trail(now, "resolved", by=by, attempt=attempt, verdict="send again")
     known = [DispatchState.UNKNOWN, DispatchState.FAILED]
-    unknown = {"_id": dispatch, "state": {"$in": known}, "attempt": attempt}
+    unknown = {"_id": dispatch, "state": {"$in": known}, "attempt": attempt, "sent_again": {"$exists": False}}
     to_pending: Document = {"state": DispatchState.PENDING, "not_before": now, "tell": True, "resolved_by": by}
     to_pending |= {"tries": 0, "crashes": 0}
     again = db.dispatches.update_one(

@@ -5,7 +5,8 @@
     request_digest  of the request, where a key was given
     sender, reply_to, subject, tags, metadata, priority
     addressees      list of {address, name, place}; place is to, cc or bcc
-    recipients      their folded addresses, for searching
+    recipients      the folded addresses of those whom it goes to: all of these, but of one with a source
+    source          the mail that did not reach them
     size            bytes of its body
     send_at         not before; absent for at once
     created_at      when it was accepted; it is kept for the retention time from then on
@@ -39,12 +40,21 @@ INDEXES: Final[Sequence[IndexModel]] = (
 
 @dataclass(frozen=True, slots=True)
 class NewEmail:
-    """A mail as it is handed in. `digest` is of the request; '' where it has no Idempotency-Key."""
+    """A mail as it is handed in. `digest` is of the request; '' where it has no Idempotency-Key. `only`: the folded
+    addresses of those of its addressees whom it goes to, where `source` did not reach them."""
 
     id: EmailId
     owner: str
     digest: str
     email: Email
+    only: frozenset[str] | None = None
+    source: EmailId | None = None
+
+    @property
+    def recipients(self) -> list[Addressee]:
+        """To whom it goes, whoever its headers name."""
+        everybody = self.email.addressees
+        return [one for one in everybody if self.only is None or fold(one.mailbox.address) in self.only]
 
 
 def digests(db: Db, ids: Sequence[EmailId], *, session: Session | None = None) -> dict[EmailId, str]:
@@ -132,7 +142,8 @@ def _document(new: NewEmail, now: datetime) -> Document:
                 {"address": one.mailbox.address, "name": one.mailbox.name, "place": one.place}
                 for one in email.addressees
             ],
-            "recipients": [fold(one.mailbox.address) for one in email.addressees],
+            "recipients": [fold(one.mailbox.address) for one in new.recipients],
+            "source": new.source,
             "tags": list(email.tags),
             "metadata": dict(email.metadata),
             "priority": email.priority,

@@ -1,8 +1,10 @@
 """Collection `runs`: one document a run, or a recorded decision not to run.
 
     _id              run id, made from schedule and due instant (or the asker's key): it can exist once
-    schedule_id, kind (`due`, `asked`), state, due_at (UTC), revision, audience, recipients, created_at
-    planned_through  folded address up to which messages stand, '' before the first;  chunks: dispatches so far
+    schedule_id, kind (`due`, `asked`, `again`), state, due_at (UTC), revision, audience, recipients, created_at
+    source           of a run to those whom another one did not reach: that run
+    planned_through  folded address (of one with a source: that run's message) up to which messages stand, '' before the
+                     first;  chunks: dispatches so far
     planned_at, finished_at, cancelled_at
     reason, due_through, instants   of a skipped run: why, and the range that it stands for
 
@@ -107,7 +109,7 @@ def in_planning(db: Db, schedules: Sequence[ScheduleId], *, limit: int) -> list[
 
 
 def advance(db: Db, steps: Sequence[tuple[Run, str, int, bool]], *, now: datetime, session: Session) -> bool:
-    """Move `planned_through` to a folded address and count the new dispatches (`True`: these are the last), provided
+    """Move `planned_through` to the place given and count the new dispatches (`True`: these are the last), provided
     that each run is still `planning` and stands where it was read. False if one does not."""
     writes = []
     for run, through, dispatches, is_last in steps:
@@ -195,6 +197,7 @@ def _document(run: Run) -> Document:
             "reason": run.reason,
             "due_through": run.due_through,
             "instants": run.instants,
+            "source": run.source,
         }
     )
 
@@ -218,4 +221,5 @@ def _run(doc: Document) -> Run:
         reason=doc.get("reason"),
         due_through=doc.get("due_through"),
         instants=doc["instants"],
+        source=RunId(doc["source"]) if "source" in doc else None,
     )

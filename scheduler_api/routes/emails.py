@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import request, url_for
+from flask import url_for
 from flask_smorest import Blueprint
 from marshmallow import ValidationError
 
@@ -10,41 +10,40 @@ from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.errors import Fault, InvalidInput, MailroomError
 from mailroom.domain.ids import EmailId
 from mailroom.domain.messages import MessageState
-from mailroom.services import emailing
+from mailroom.services import emailing, mails_again
 from mailroom.services.emailing import Search
 from scheduler_api import paging
 from scheduler_api.auth import front, principal, requires
+from scheduler_api.keys import KEY, KEY_NEEDED, given_key, needed_key
 from scheduler_api.problems import faults_of, problem_body
 from scheduler_api.schemas import emails as schemas
 from scheduler_api.schemas.runs import step
 
-_KEY = {"in": "header", "name": "Idempotency-Key", "schema": {"type": "string", "maxLength": 255}}
 blueprint = Blueprint("emails", __name__, url_prefix="/v1/emails", description="Single mails, each sent once.")
 
 
 @blueprint.post("")
-@blueprint.doc(parameters=[_KEY])
+@blueprint.doc(parameters=[KEY])
 @requires("mail")
 @blueprint.arguments(schemas.EmailIn)
 @blueprint.response(202, schemas.TakenOut)
 def create(fields: dict[str, Any]) -> Any:
     """Hand in a mail. It is stored for good when this answers; with an Idempotency-Key the same request again answers
     with the same mail."""
-    key = request.headers.get("Idempotency-Key")
-    taken = front().outbox.hand_in(schemas.draft(fields), owner=principal().id, key=key)
+    taken = front().outbox.hand_in(schemas.draft(fields), owner=principal().id, key=given_key())
     location = url_for("emails.show", email_id=taken.id)
     return {"id": taken.id, "status": MessageState.QUEUED}, 202, {"Location": location}
 
 
 @blueprint.post("/batch")
-@blueprint.doc(parameters=[_KEY])
+@blueprint.doc(parameters=[KEY])
 @requires("mail")
 @blueprint.arguments(schemas.BatchIn)
 @blueprint.response(200, schemas.BatchOut)
 def create_many(fields: dict[str, Any]) -> Any:
     """Hand in up to 1,000 mails, answered one by one and in turn. An Idempotency-Key of the whole request holds for
     each of them by its place; one of its own goes before that."""
-    whole = request.headers.get("Idempotency-Key")
+    whole = given_key()
     read: list[tuple[EmailDraft, str | None] | InvalidInput] = []
     for index, raw in enumerate(fields["emails"]):
         try:
@@ -101,6 +100,19 @@ def show(email_id: str) -> Any:
 def events(email_id: str) -> Any:
     """Everything that happened to a mail, in order: each step of its calls, each event that the provider told."""
     return {"items": [step(told) for told in emailing.events_of(front().db, EmailId(email_id))]}
+
+
+@blueprint.post("/<email_id>/send-again")
+@blueprint.doc(parameters=[KEY_NEEDED])
+@requires("mail")
+@blueprint.response(202, schemas.TakenOut)
+def send_again(email_id: str) -> Any:
+    """The same mail to exactly those of its recipients whom it did not reach: refused for good, bounced, rejected,
+    cancelled. With the same `Idempotency-Key` it is the same mail; asked for twice, nobody is mailed twice."""
+    lanes = front().settings.sending.mail_lanes
+    owner, key = principal().id, needed_key()
+    again, _ = mails_again.send_again(front().db, EmailId(email_id), owner=owner, key=key, lanes=lanes)
+    return {"id": again, "status": MessageState.QUEUED}, 202, {"Location": url_for("emails.show", email_id=again)}
 
 
 @blueprint.post("/<email_id>/cancel")

@@ -2,15 +2,18 @@
 
 from typing import Any
 
+from flask import url_for
 from flask_smorest import Blueprint
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from mailroom.domain.ids import MessageId, RunId
 from mailroom.domain.messages import MessageState
-from mailroom.services import reporting, running, stories
+from mailroom.services import reporting, running, sending_again, stories
 from scheduler_api import paging
-from scheduler_api.auth import front, requires
+from scheduler_api.auth import front, principal, requires
+from scheduler_api.keys import KEY_NEEDED, needed_key
 from scheduler_api.schemas import runs as schemas
+from scheduler_api.schemas.schedules import ListQuery
 
 blueprint = Blueprint("runs", __name__, url_prefix="/v1/runs", description="One schedule at one due instant.")
 
@@ -18,6 +21,22 @@ blueprint = Blueprint("runs", __name__, url_prefix="/v1/runs", description="One 
 class MessagePage(Schema):
     items = fields.List(fields.Nested(schemas.MessageOut))
     next_cursor = fields.String(allow_none=True)
+
+
+class MissedOut(schemas.MessageOut):
+    sent_again = fields.String(allow_none=True, metadata={"description": "the run that carries it instead"})
+
+
+class Unreached(Schema):
+    items = fields.List(fields.Nested(MissedOut))
+    left = fields.Integer(metadata={"description": "how many of all of them no other run carries"})
+    next_cursor = fields.String(allow_none=True)
+
+
+class AgainIn(Schema):
+    content = fields.String(
+        validate=validate.OneOf(["same", "newest"]), metadata={"description": "of that run (default), or the newest"}
+    )
 
 
 @blueprint.get("/<run_id>")
@@ -55,6 +74,33 @@ def messages(query: dict[str, Any], run_id: str) -> Any:
 def story(run_id: str, digest: str) -> Any:
     """One mail: every step of the calls that carried it, and every event that the provider told."""
     return schemas.story(stories.story_of(front().db, MessageId(f"{run_id}/{digest}")))
+
+
+@blueprint.get("/<run_id>/unreached")
+@requires("read")
+@blueprint.arguments(ListQuery, location="query")
+@blueprint.response(200, Unreached)
+def unreached(query: dict[str, Any], run_id: str) -> Any:
+    """Who did not get it: refused for good, bounced, rejected, cancelled. What is in doubt or unknown is not here."""
+    after, limit = paging.decode_id(query.get("cursor")), query["limit"]
+    found = sending_again.unreached_by(front().db, RunId(run_id), after=after, limit=limit)
+    more = paging.encode(found.rows[-1]["_id"]) if len(found.rows) == limit else None
+    rows = [schemas.message(doc) | {"sent_again": doc.get("sent_again")} for doc in found.rows]
+    return {"items": rows, "left": found.left, "next_cursor": more}
+
+
+@blueprint.post("/<run_id>/send-again")
+@blueprint.doc(parameters=[KEY_NEEDED])
+@requires("schedules")
+@blueprint.arguments(AgainIn, required=False)
+@blueprint.response(202, schemas.RunOut)
+def send_again(body: dict[str, Any], run_id: str) -> Any:
+    """A run to exactly those whom this one did not reach and no other run carries. With the same `Idempotency-Key` it
+    is the same run; asked for twice, nobody is mailed twice."""
+    newest = body.get("content") == "newest"
+    key = needed_key()
+    run, new = sending_again.run_again(front().db, RunId(run_id), owner=principal().id, key=key, newest=newest)
+    return schemas.run(run), 202 if new else 200, {"Location": url_for("runs.show", run_id=run.id)}
 
 
 @blueprint.post("/<run_id>/cancel")

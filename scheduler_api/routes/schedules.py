@@ -14,10 +14,10 @@ from mailroom.domain.schedules import ScheduleState
 from mailroom.services import changing, running, scheduling
 from scheduler_api import paging
 from scheduler_api.auth import front, principal, requires
+from scheduler_api.keys import KEY, KEY_NEEDED, given_key, needed_key
 from scheduler_api.schemas import runs as run_schemas
 from scheduler_api.schemas import schedules as schemas
 
-_KEY = {"in": "header", "name": "Idempotency-Key", "schema": {"type": "string", "maxLength": 255}}
 _SEEN = {"in": "header", "name": "If-Match", "schema": {"type": "string"}}
 blueprint = Blueprint("schedules", __name__, url_prefix="/v1/schedules", description="What to send, to whom, and when.")
 
@@ -37,13 +37,13 @@ class Occurrences(Schema):
 
 
 @blueprint.post("")
-@blueprint.doc(parameters=[_KEY])
+@blueprint.doc(parameters=[KEY])
 @requires("schedules")
 @blueprint.arguments(schemas.ScheduleIn)
 @blueprint.response(201, schemas.ScheduleOut)
 def create(fields_: dict[str, Any]) -> Any:
     """Make a schedule. With an Idempotency-Key the same request again answers 200 with the same schedule."""
-    key = request.headers.get("Idempotency-Key")
+    key = given_key()
     stored, new = scheduling.create(front().db, Draft(**fields_), owner=principal().id, key=key)
     location = url_for("schedules.show", schedule_id=stored.schedule.id)
     return schemas.whole(stored), 201 if new else 200, {"Location": location, "ETag": _etag(stored.schedule.version)}
@@ -135,16 +135,13 @@ def skip_next(schedule_id: str) -> Any:
 
 
 @blueprint.post("/<schedule_id>/run-now")
-@blueprint.doc(parameters=[{**_KEY, "required": True}])
+@blueprint.doc(parameters=[KEY_NEEDED])
 @requires("schedules")
 @blueprint.response(202, run_schemas.RunOut)
 def run_now(schedule_id: str) -> Any:
     """A run of the newest content, now, beside the recurrence. The `Idempotency-Key` header is needed: with the same
     key it is the same run."""
-    key = request.headers.get("Idempotency-Key")
-    if not key:
-        raise InvalidInput(Fault("Idempotency-Key", "this header is needed: a run asked for twice must be one run"))
-    run, new = changing.run_now(front().db, ScheduleId(schedule_id), owner=principal().id, key=key)
+    run, new = changing.run_now(front().db, ScheduleId(schedule_id), owner=principal().id, key=needed_key())
     return run_schemas.run(run), 202 if new else 200, {"Location": url_for("runs.show", run_id=run.id)}
 
 

@@ -29,6 +29,9 @@ class RunOut(Schema):
     reason = fields.String(allow_none=True)
     due_through = fields.String(allow_none=True)
     instants = fields.Integer()
+    source = fields.String(
+        allow_none=True, metadata={"description": "the run that did not reach those whom this one goes to"}
+    )
 
 
 class ReportOut(Schema):
@@ -124,6 +127,7 @@ def run(shown: Run) -> dict[str, Any]:
         "reason": shown.reason,
         "due_through": iso(shown.due_through),
         "instants": shown.instants,
+        "source": shown.source,
     }
 
 

@@ -6,6 +6,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import main
+from mailroom.domain.ids import RunId
+from mailroom.services import running
+from tests.stores.test_sending_again import a_finished_run, planned, unreached
 from tests.support.system import System
 
 Run = Callable[..., Result]
@@ -47,3 +50,17 @@ def test_a_limit_is_set_listed_and_removed(run: Run) -> None:
     assert "example.org" not in run("rate-limits", "list").stdout
     assert run(*words[:4], "--mails", "0", "--per", "day").exit_code == 1
     assert run(*words[:-1], "soon").exit_code == 1
+
+
+def test_whom_a_run_did_not_reach_is_listed_and_sent_to_again(system: System, run: Run) -> None:
+    source = a_finished_run(system.db, 10, failed=2)
+
+    listed = run("runs", "unreached", source.id)
+    again = run("runs", "send-again", source.id, "--key", "k").stdout.strip()
+
+    assert len(listed.stdout.splitlines()) == 1 + 2
+    assert "2 of them are carried by no other run" in listed.output
+    assert run("runs", "send-again", source.id, "--key", "k").stdout.strip() == again
+    assert planned(system.db, running.get(system.db, RunId(again))) == unreached(system.db, source, "failed")
+    assert run("runs", "send-again", source.id).exit_code == 1
+    assert run("runs", "unreached", "nonsense").exit_code == 1

@@ -1,16 +1,17 @@
 """Single mails: found by recipient, tag or state, and the story of one."""
 
+import secrets
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
-from mailroom.domain.errors import EmailUnderWay
+from mailroom.domain.errors import Conflict, EmailUnderWay
 from mailroom.domain.ids import EmailId
-from mailroom.domain.messages import MessageState
-from mailroom.services import emailing
+from mailroom.domain.messages import UNREACHED, MessageState
+from mailroom.services import emailing, mails_again
 from mailroom.services.emailing import Search
 from web import cursors
-from web.session import front, signed_in
+from web.session import front, principal, signed_in
 
 blueprint = Blueprint("emails", __name__)
 _ROWS = 50
@@ -42,7 +43,26 @@ def index() -> str:
 @signed_in()
 def show(email_id: str) -> str:
     shown = emailing.get(front().db, EmailId(email_id))
-    return render_template("email.html", shown=shown, steps=emailing.events_of(front().db, EmailId(email_id)))
+    return render_template(
+        "email.html",
+        shown=shown,
+        steps=emailing.events_of(front().db, EmailId(email_id)),
+        left=sum(one["state"] in UNREACHED and "sent_again" not in one for one in shown.recipients),
+        nonce=secrets.token_hex(16),
+    )
+
+
+@blueprint.post("/emails/<email_id>/send-again")
+@signed_in("mail")
+def send_again(email_id: str) -> Any:
+    """The page's nonce names the mail: pressing twice makes one."""
+    key, lanes = f"form-{request.form.get('nonce', '')[:64]}", front().settings.sending.mail_lanes
+    try:
+        again, _ = mails_again.send_again(front().db, EmailId(email_id), owner=principal().id, key=key, lanes=lanes)
+    except Conflict as error:
+        flash(f"Not done: {error}.")
+        return redirect(url_for("emails.show", email_id=email_id), 303)
+    return redirect(url_for("emails.show", email_id=again), 303)
 
 
 @blueprint.post("/emails/<email_id>/cancel")

@@ -1,16 +1,17 @@
 """Runs: progress and report of one, and the story of each of its mails."""
 
+import secrets
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
-from mailroom.domain.errors import RunEnded
+from mailroom.domain.errors import Conflict, RunEnded
 from mailroom.domain.ids import MessageId, RunId
 from mailroom.domain.messages import MessageState
 from mailroom.domain.runs import OPEN
-from mailroom.services import reporting, running, scheduling, stories
+from mailroom.services import reporting, running, scheduling, sending_again, stories
 from web.plots import paired_bars
-from web.session import front, signed_in
+from web.session import front, principal, signed_in
 
 blueprint = Blueprint("runs", __name__)
 _ROWS = 50
@@ -37,8 +38,23 @@ def show(run_id: str) -> str:
         message_states=list(MessageState),
         state=state,
         after=found[-1]["_id"] if len(found) == _ROWS else None,
+        left=0 if view.run.state in OPEN else sending_again.unreached_by(db, view.run.id, after="", limit=1).left,
+        nonce=secrets.token_hex(16),
         plot=paired_bars([f"{at:%d %b %H:00}" for at, _ in hours], [("first opens", [n for _, n in hours])]),
     )
+
+
+@blueprint.post("/runs/<run_id>/send-again")
+@signed_in("schedules")
+def send_again(run_id: str) -> Any:
+    """The page's nonce names the run: pressing twice makes one."""
+    key, newest = f"form-{request.form.get('nonce', '')[:64]}", request.form.get("content") == "newest"
+    try:
+        run, _ = sending_again.run_again(front().db, RunId(run_id), owner=principal().id, key=key, newest=newest)
+    except Conflict as error:
+        flash(f"Not done: {error}.")
+        return redirect(url_for("runs.show", run_id=run_id), 303)
+    return redirect(url_for("runs.show", run_id=run.id), 303)
 
 
 @blueprint.post("/runs/<run_id>/cancel")

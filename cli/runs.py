@@ -1,0 +1,63 @@
+"""`mailroom runs` and `mailroom emails`: who did not get a mail, and once more to exactly those."""
+
+import secrets
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from cli.looking import front, show, told, who
+from mailroom.domain.ids import EmailId, RunId
+from mailroom.services import mails_again, sending_again
+
+_KEY = click.option("--key", help="An Idempotency-Key: the same command again is the same one.")
+
+
+@click.group("runs")
+def runs_() -> None:
+    """Runs: whom one did not reach."""
+
+
+@runs_.command("unreached")
+@click.argument("run_id")
+def unreached(run_id: str) -> None:
+    """Who did not get it, and why. What is in doubt or unknown is not among them."""
+    table = Table("address", "state", "code", "why", "sent again by", box=None)
+    db, after, left = front().db, "", 0
+    with told():
+        while (page := sending_again.unreached_by(db, RunId(run_id), after=after, limit=1_000)).rows:
+            after, left = page.rows[-1]["_id"], page.left
+            for row in page.rows:
+                about = (str(row.get("code") or ""), escape(row.get("reason") or ""), row.get("sent_again", ""))
+                table.add_row(row["address"], row["state"], *about)
+    show(table)
+    click.echo(f"{left} of them are carried by no other run", err=True)
+
+
+@runs_.command("send-again")
+@click.argument("run_id")
+@click.option("--newest", is_flag=True, help="The newest content instead of that run's.")
+@_KEY
+def run_again(run_id: str, newest: bool, key: str | None) -> None:
+    """A run to exactly those whom this one did not reach. Prints its id, alone, on standard output."""
+    made, key = front(), key or secrets.token_hex(16)
+    with told():
+        run, _ = sending_again.run_again(made.db, RunId(run_id), owner=who(), key=key, newest=newest)
+    click.echo(run.id)
+
+
+@click.group("emails")
+def emails_() -> None:
+    """Single mails."""
+
+
+@emails_.command("send-again")
+@click.argument("email_id")
+@_KEY
+def mail_again(email_id: str, key: str | None) -> None:
+    """The same mail to exactly those whom it did not reach. Prints the new one's id, alone, on standard output."""
+    made, key = front(), key or secrets.token_hex(16)
+    lanes = made.settings.sending.mail_lanes
+    with told():
+        again, _ = mails_again.send_again(made.db, EmailId(email_id), owner=who(), key=key, lanes=lanes)
+    click.echo(again)

@@ -1,0 +1,64 @@
+"""A single mail once more, to those of its recipients whom it did not reach, and to nobody else."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import structlog
+
+from mailroom.domain.addresses import fold
+from mailroom.domain.errors import EmailGone, NobodyLeft
+from mailroom.domain.ids import EmailId, again_email_id, run_of_email
+from mailroom.services.idempotency import check_key
+from mailroom.services.placing import place
+from mailroom.storage import bodies, emails, unreached
+from mailroom.storage.database import AlreadyThere, Db, Session, in_transaction, server_now
+from mailroom.storage.emails import NewEmail
+
+log = structlog.get_logger()
+_MOST: Final = 1_000  # more recipients than a mail can have
+
+
+class _MovedMeanwhile(Exception):
+    """One of them is not as it was read: look again."""
+
+
+def send_again(db: Db, email_id: EmailId, *, owner: str, key: str, lanes: int) -> tuple[EmailId, bool]:
+    """The same content, its headers naming everybody as before, to those whom it did not reach. The same key again
+    finds the same mail; whom one mail carries, no other does.
+
+    Returns its id, and whether it is new. Raises EmailNotFound, EmailGone, NobodyLeft, InvalidInput, Unavailable.
+    """
+    check_key(key)
+    source = emails.get(db, email_id)
+    again_id = again_email_id(email_id, owner, key)
+    while not emails.get_many(db, [again_id]):
+        rows = unreached.page(db, run_of_email(email_id), after="", limit=_MOST, left=True)
+        if not rows:
+            raise NobodyLeft(f"there is nobody left whom mail {email_id} did not reach")
+        body = bodies.get_many(db, [email_id]).get(email_id)
+        if body is None:
+            raise EmailGone(f"what mail {email_id} says is not kept any more")
+        only = frozenset(fold(row["address"]) for row in rows)
+        email = replace(emails.as_email(source, body), send_at=None)
+        if _store(db, NewEmail(again_id, owner, "", email, only, email_id), rows, lanes):
+            log.info("mail_again", email_id=again_id, source=email_id, recipients=len(rows), by=owner)
+            return again_id, True
+    return again_id, False
+
+
+def _store(db: Db, new: NewEmail, rows: Sequence[Mapping[str, Any]], lanes: int) -> bool:
+    """False if something has changed since it was read."""
+    stored, now = bodies.put_aside(db, new.id, new.email.body), server_now(db)
+
+    def work(session: Session) -> None:
+        if not unreached.take(db, rows, run_of_email(new.id), session=session):
+            raise _MovedMeanwhile
+        place(db, [(new, stored)], lanes=lanes, now=now, session=session)
+
+    try:
+        in_transaction(db, work)
+    except (_MovedMeanwhile, AlreadyThere):
+        bodies.throw_away(db, stored)
+        return False
+    return True

@@ -1,0 +1,65 @@
+"""Who did not get a mail, and a run to exactly those.
+
+'Did not get it' is what is known: refused for good, bounced, rejected, cancelled. What is in doubt or unknown is told
+apart, and never sent again on a guess; who must get nothing more stays out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from mailroom.domain.errors import NobodyLeft, RunUnderWay, ScheduleEnded
+from mailroom.domain.ids import RunId, again_run_id
+from mailroom.domain.runs import OPEN, Run, RunKind, RunState
+from mailroom.domain.schedules import Revision, ScheduleState
+from mailroom.services.deciding import planned_run
+from mailroom.services.idempotency import check_key
+from mailroom.storage import contents, runs, schedules, unreached
+from mailroom.storage.database import Db, server_now
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """A page of those who did not get it, and how many of all of them no other run carries."""
+
+    rows: Sequence[Mapping[str, Any]]
+    left: int
+
+
+def unreached_by(db: Db, run_id: RunId, *, after: str, limit: int) -> Unreached:
+    """Raises RunNotFound."""
+    run = runs.get(db, run_id)
+    return Unreached(unreached.page(db, run.id, after=after, limit=limit), unreached.count(db, run.id))
+
+
+def run_again(db: Db, run_id: RunId, *, owner: str, key: str, newest: bool = False) -> tuple[Run, bool]:
+    """A run to those whom this one did not reach, with the same content, or the newest. The same key again finds the
+    same run; whom one run carries, no other does.
+
+    Returns it, and whether it is new. Raises RunNotFound, RunUnderWay, NobodyLeft, ScheduleEnded, InvalidInput.
+    """
+    check_key(key)
+    source = runs.get(db, run_id)
+    again_id = again_run_id(source.id, owner, key)
+    if earlier := runs.find(db, again_id):
+        return earlier, False
+    schedule = schedules.get(db, source.schedule_id)
+    if schedule.state is ScheduleState.ARCHIVED:
+        raise ScheduleEnded("an archived schedule is not run any more")
+    if source.state in OPEN:
+        raise RunUnderWay(f"run {source.id} is still under way: not all is known of it yet")
+    left = unreached.count(db, source.id)
+    if source.state is RunState.SKIPPED or not left:
+        raise NobodyLeft(f"there is nobody left whom run {source.id} did not reach")
+    now = server_now(db)
+    content = contents.get(db, schedule.id, schedule.revision if newest else source.revision)
+    revision = Revision(schedule.revision if newest else source.revision, now, content.audience, left)
+    run = planned_run(again_id, schedule.id, RunKind.AGAIN, revision, due_at=now, now=now, source=source)
+    if not runs.add_once(db, run):
+        return runs.get(db, again_id), False
+    log.info("run_again", run_id=run.id, source=source.id, recipients=left, by=owner)
+    return run, True
