@@ -1,6 +1,7 @@
 """Commands that look and that make tokens: they speak to the stores directly, so they work while the API is away."""
 
 import getpass
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,13 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mailroom.assembly import Front, build_front, prepare_database
+from mailroom.assembly import Front, build_front, build_target, prepare_database
 from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.errors import MailroomError
 from mailroom.domain.ids import DispatchId
-from mailroom.providers.mailgun.targets import set_targets
-from mailroom.services import access, resolving, running, scheduling
+from mailroom.services import access, resolving, running, scheduling, webhook_targets
 from mailroom.services.resolving import Word
+from mailroom.services.webhook_targets import LONGEST_WAIT_S
 
 
 def front() -> Front:
@@ -130,10 +131,21 @@ def webhooks() -> None:
 
 
 @webhooks.command("set")
-def set_webhooks() -> None:
-    """Make MAILROOM_PUBLIC_URL's /webhooks/mailgun a target of Mailgun's webhooks."""
-    settings = front().settings
-    mailgun, url = settings.mailgun, f"{settings.web.public_url}/webhooks/mailgun"
-    with told():
-        set_targets(base_url=mailgun.base_url, domain=mailgun.domain, api_key=mailgun.api_key, url=url)
-    click.echo(f"Mailgun's webhooks for {mailgun.domain} go to {url}")
+@click.option("--provider", help="Of those in MAILROOM_PROVIDERS; the first, if it is not said.")
+@click.option("--url", help="MAILROOM_PUBLIC_URL, if it is not said; a tunnel's URL, for instance.")
+@click.option("--wait", "wait_s", default=30, show_default=True, type=click.IntRange(0, LONGEST_WAIT_S))
+def set_webhooks(provider: str | None, url: str | None, wait_s: int) -> None:
+    """Make our URL the target of a provider's webhooks, and wait for a test event. Exits 1 if none arrives."""
+    made = front()
+    name, base = provider or made.settings.sending.providers[0], url or made.settings.web.public_url
+    try:
+        target = build_target(made.settings, name)
+    except LookupError as error:
+        raise click.ClickException(str(error)) from None
+    with told(), Console(stderr=True).status(f"{name}: waiting for a test event"):
+        prepare_database(made.settings)
+        pushed = webhook_targets.push(made.db, target, name, base, by=who(), wait_s=wait_s, sleep=time.sleep)
+    click.echo(f"{name} sends its webhooks to {pushed.url}")
+    if pushed.arrived_after_s is None:
+        raise click.ClickException(f"no test event came within {wait_s} s: can the URL be reached from outside?")
+    click.echo(f"a test event came after {pushed.arrived_after_s:.1f} s")

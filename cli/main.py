@@ -82,6 +82,14 @@ def sender() -> None:
     run_sender(settings, stop)
 
 
+@main.command("api+sender")
+def api_and_sender() -> None:
+    """Both in one process. SIGTERM answers what was asked, then drains the sender."""
+    from cli.api_and_sender import run
+
+    run(settings_or_exit())
+
+
 @main.command()
 @click.option("--port", default=8025, show_default=True)
 @click.option("--data", default="data/simulator", show_default=True, type=click.Path(path_type=Path))

@@ -13,8 +13,17 @@ _THREADS: Final = 32
 
 
 class _Server(BaseApplication):
-    def __init__(self, make: Callable[[], Flask], web: Web, port: int, before: Callable[[], Any] | None) -> None:
-        self._make, self._host, self._port, self._before = make, web.bind, port, before
+    def __init__(
+        self,
+        make: Callable[[], Flask],
+        web: Web,
+        port: int,
+        before: Callable[[], Any] | None,
+        after: Callable[[], Any] | None,
+        grace_s: float,
+    ) -> None:
+        self._make, self._host, self._port = make, web.bind, port
+        self._before, self._after, self._grace_s = before, after, grace_s
         super().__init__()
 
     def load_config(self) -> None:
@@ -25,10 +34,11 @@ class _Server(BaseApplication):
             "threads": _THREADS,
             "keepalive": 75,
             "timeout": 120,
-            "graceful_timeout": 20,
+            "graceful_timeout": int(self._grace_s),
             "loglevel": "warning",
             # gunicorn's worker would notice a killed master only a second later, and hold the port until then.
             "post_fork": lambda _server, _worker: die_with_parent(),
+            "worker_exit": lambda _server, _worker: self._after() if self._after else None,
         }
         for name, value in options.items():
             self.cfg.set(name, value)
@@ -40,6 +50,15 @@ class _Server(BaseApplication):
         return self._make()
 
 
-def serve(make: Callable[[], Flask], web: Web, *, port: int, before: Callable[[], Any] | None = None) -> None:
-    """Until a signal comes. `before` runs once per worker, before the application is made."""
-    _Server(make, web, port, before).run()
+def serve(
+    make: Callable[[], Flask],
+    web: Web,
+    *,
+    port: int,
+    before: Callable[[], Any] | None = None,
+    after: Callable[[], Any] | None = None,
+    grace_s: float = 20,
+) -> None:
+    """Until a signal comes. `before` runs once per worker, before the application is made; `after` when all requests in
+    hand are answered; both within `grace_s` after the signal."""
+    _Server(make, web, port, before, after, grace_s).run()

@@ -29,7 +29,7 @@ from local.children import Child, ChildFailed, free_port
 from local.servers import Servers
 from mailroom.assembly import prepare_database
 from mailroom.domain.errors import AccessRefused, Unavailable
-from mailroom.providers.mailgun.targets import set_targets
+from mailroom.providers.mailgun.targets import MailgunTarget
 from mailroom.services import access
 
 _HEALTHY_S: Final = 60.0
@@ -167,8 +167,8 @@ def _start(parts: list[Part], environment: dict[str, str], *, simulator: bool) -
             part.child.wait_until(_answers(url), timeout_s=_HEALTHY_S)
     if simulator:
         mailgun = settings.mailgun
-        target = f"http://127.0.0.1:{settings.web.api_port}/webhooks/mailgun"
-        set_targets(base_url=mailgun.base_url, domain=mailgun.domain, api_key=mailgun.api_key, url=target)
+        target = MailgunTarget(base_url=mailgun.base_url, domain=mailgun.domain, api_key=mailgun.api_key)
+        target.push(f"http://127.0.0.1:{settings.web.api_port}/webhooks/mailgun")
 
 
 def _health_url(name: str, environment: dict[str, str]) -> str | None:

@@ -82,6 +82,7 @@ class Ses:
     base_url: str
     configuration_set: str
     topics: tuple[str, ...]  # ARNs of those whose messages are believed
+    sns_url: str = ""  # none: the region's own
     access_key: str = ""  # none: whatever boto3 finds
     secret_key: str = field(default="", repr=False)
     session_token: str = field(default="", repr=False)
@@ -182,6 +183,7 @@ def _ses(read: Reader) -> Ses:
         base_url=read.url("SES_BASE_URL", "http", "https").rstrip("/") if read.is_set("SES_BASE_URL", "") else own,
         configuration_set=str(read.checked("SES_CONFIGURATION_SET", _tag, "")),
         topics=tuple(read.checked("SES_TOPIC_ARNS", _topics, ())),
+        sns_url=read.url("SES_SNS_URL", "http", "https").rstrip("/") if read.is_set("SES_SNS_URL", "") else "",
         access_key=access_key,
         secret_key=read.text("AWS_SECRET_ACCESS_KEY") if access_key else "",
         session_token=read.optional("AWS_SESSION_TOKEN"),

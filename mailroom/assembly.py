@@ -18,12 +18,17 @@ from mailroom.domain.events import Event
 from mailroom.domain.retries import Delays
 from mailroom.providers.base import Adapter
 from mailroom.providers.mailgun.sending import MailgunAdapter
+from mailroom.providers.mailgun.targets import MailgunTarget
 from mailroom.providers.sendgrid.sending import SendGridAdapter
+from mailroom.providers.sendgrid.targets import SendGridTarget
+from mailroom.providers.ses.targets import SesTarget
 from mailroom.providers.smtp.sending import SmtpAdapter
+from mailroom.providers.targets import Target
 from mailroom.services.emailing import Outbox
 from mailroom.services.event_intake import Intake, group_intake
 from mailroom.services.group_commit import GroupCommit
 from mailroom.services.settling import Policy
+from mailroom.services.webhook_targets import Arrivals
 from mailroom.storage.database import Db, connect, ensure_indexes
 
 
@@ -37,6 +42,7 @@ class Front:
     outbox: Outbox
     circuits: Circuits
     rates: Rates
+    arrivals: Arrivals
 
 
 def build_front(settings: Settings, *, app: str) -> Front:
@@ -49,6 +55,7 @@ def build_front(settings: Settings, *, app: str) -> Front:
         Outbox(db, lanes=settings.sending.mail_lanes),
         build_circuits(settings, of=db.name),
         Rates(settings.stores.redis_url, of=db.name),
+        Arrivals(db),
     )
 
 
@@ -135,6 +142,30 @@ def build_adapter(settings: Settings, name: str) -> Adapter:
             return SmtpAdapter(url=settings.smtp.url, **bounds)
         case _:
             raise LookupError(f"there is no provider {name}")
+
+
+def build_target(settings: Settings, name: str) -> Target:
+    """Where a provider of the settings sends its webhooks. Raises LookupError for one that has none."""
+    mailgun, sendgrid, ses = settings.mailgun, settings.sendgrid, settings.ses
+    if name not in settings.sending.providers:
+        raise LookupError(f"{name} is not among the providers")
+    match name:
+        case "mailgun":
+            return MailgunTarget(base_url=mailgun.base_url, domain=mailgun.domain, api_key=mailgun.api_key)
+        case "sendgrid":
+            key = sendgrid.verification_key
+            return SendGridTarget(base_url=sendgrid.base_url, api_key=sendgrid.api_key, verification_key=key)
+        case "ses":
+            return SesTarget(
+                region=ses.region,
+                topics=ses.topics,
+                access_key=ses.access_key,
+                secret_key=ses.secret_key,
+                session_token=ses.session_token,
+                endpoint=ses.sns_url or None,
+            )
+        case _:
+            raise LookupError(f"{name} sends no webhooks")
 
 
 def prepare_database(settings: Settings) -> Db:

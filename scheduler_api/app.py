@@ -20,6 +20,7 @@ from scheduler_api.routes import (
     short,
     suppressions,
     tokens,
+    webhook_targets,
     webhooks,
 )
 
@@ -61,6 +62,7 @@ def create_app(front: Front) -> Flask:
         rate_limits.blueprint,
         suppressions.blueprint,
         tokens.blueprint,
+        webhook_targets.blueprint,
     ):
         api.register_blueprint(blueprint)
     for plain in (webhooks.blueprint, service.blueprint, short.blueprint):

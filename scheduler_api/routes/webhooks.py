@@ -39,6 +39,7 @@ def from_mailgun() -> Response:
     except mailgun.Malformed as error:
         return _refused(406, "malformed", str(error))
     verdict = front().intake.submit(event)
+    front().arrivals.note("mailgun")
     if verdict is Intake.REPLAYED:
         return _refused(406, "replayed", "this token came before, with another event")
     return jsonify(status=verdict)
@@ -60,7 +61,7 @@ def from_sendgrid() -> Response:
         return _refused(401, "bad_signature", str(error), provider="sendgrid")
     except sendgrid.Malformed as error:
         return _refused(400, "malformed", str(error), provider="sendgrid")
-    return _stored(found)
+    return _stored(found, "sendgrid")
 
 
 @blueprint.post("/ses")
@@ -80,14 +81,15 @@ def from_ses() -> Response:
         return _refused(401, "bad_signature", str(error), provider="ses")
     except ses.Malformed as error:
         return _refused(400, "malformed", str(error), provider="ses")
-    return _stored(ses.parse(envelope) if envelope["Type"] == ses.NOTIFICATION else [])
+    return _stored(ses.parse(envelope) if envelope["Type"] == ses.NOTIFICATION else [], "ses")
 
 
-def _stored(found: Sequence[Event]) -> Response:
+def _stored(found: Sequence[Event], provider: str) -> Response:
     """All of them stored, or nothing said: then the provider sends them again."""
     for answer in front().intake.submit_many(found):
         if isinstance(answer, Exception):
             raise answer
+    front().arrivals.note(provider)
     return jsonify(status="stored", events=len(found))
 
 

@@ -19,7 +19,7 @@ from config.settings import Settings, read_settings
 from local.children import Child, free_port
 from local.servers import Servers
 from mailroom.assembly import prepare_database
-from mailroom.providers.mailgun.targets import set_targets
+from mailroom.providers.mailgun.targets import MailgunTarget
 from mailroom.services import access
 from mailroom.storage.database import Db
 
@@ -131,8 +131,8 @@ class System:
         child.wait_until(lambda: _healthy(f"{self.api_url}/health"), timeout_s=30)
         if webhooks:
             mailgun = self.settings.mailgun
-            target = f"{self.api_url}/webhooks/mailgun"
-            set_targets(base_url=mailgun.base_url, domain=mailgun.domain, api_key=mailgun.api_key, url=target)
+            target = MailgunTarget(base_url=mailgun.base_url, domain=mailgun.domain, api_key=mailgun.api_key)
+            target.push(f"{self.api_url}/webhooks/mailgun")
         return child
 
     def start_web(self) -> Child:

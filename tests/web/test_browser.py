@@ -257,6 +257,9 @@ def test_a_provider_is_switched_off_and_a_limit_is_set_and_removed(page: Page, s
     page.get_by_role("button", name="Switch on").click()
     expect(page.get_by_text("mailgun gets new work.")).to_be_visible()
 
+    page.get_by_label("Our address, for mailgun").fill(system.api_url)
+    page.get_by_role("button", name="Push and test").click()
+    expect(page.get_by_text("a test event came after")).to_be_visible()
     page.get_by_label("Domain or provider").fill("example.org")
     page.locator("[name=mails]").fill("none")
     page.get_by_role("button", name="Set the limit").click()

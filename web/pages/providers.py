@@ -1,15 +1,18 @@
 """Who carries the mail: order, enabled or not, circuits, and how fast mail may go."""
 
-from typing import Any
+import time
+from typing import Any, Final
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
-from mailroom.domain.errors import InvalidInput, MailroomError
+from mailroom.assembly import build_target
+from mailroom.domain.errors import InvalidInput, MailroomError, Unavailable
 from mailroom.domain.rates import LimitKind, Per
-from mailroom.services import providers, rate_limits
+from mailroom.services import providers, rate_limits, webhook_targets
 from web.session import front, principal, signed_in
 
 blueprint = Blueprint("providers", __name__)
+_WAIT_S: Final = 15
 
 
 @blueprint.get("/providers")
@@ -69,6 +72,30 @@ def remove_limit(kind: str, name: str) -> Any:
     return _back()
 
 
+@blueprint.post("/providers/<name>/webhooks")
+@signed_in("admin")
+def push_target(name: str) -> Any:
+    """Push our URL, and wait a moment for a test event."""
+    try:
+        target = build_target(front().settings, name)
+        pushed = webhook_targets.push(
+            front().db,
+            target,
+            name,
+            request.form.get("url", ""),
+            by=principal().name,
+            wait_s=_WAIT_S,
+            sleep=time.sleep,
+        )
+        if pushed.arrived_after_s is None:
+            flash(f"{name} was told of {pushed.url}, but no test event came within {_WAIT_S} s: can it be reached?")
+        else:
+            flash(f"{name} sends its webhooks to {pushed.url}: a test event came after {pushed.arrived_after_s:.1f} s.")
+    except (LookupError, InvalidInput, Unavailable) as error:
+        flash(f"Not done: {error}.")
+    return _back()
+
+
 def _page(faults: dict[str, str], form: dict[str, str] | None = None) -> str:
     db = front().db
     return render_template(
@@ -78,6 +105,8 @@ def _page(faults: dict[str, str], form: dict[str, str] | None = None) -> str:
         spans=list(Per),
         faults=faults,
         form=form or {},
+        webhooks=webhook_targets.listing(db),
+        public_url=front().settings.web.public_url,
         targets=[f"{LimitKind.PROVIDER}/{name}" for name in _configured()],
     )
 

@@ -1,0 +1,16 @@
+"""Where a vendor sends its webhooks, as its adapter's sibling: pushed there, and tried with a test event."""
+
+from typing import Protocol
+
+
+class Target(Protocol):
+    """One account's setting. Both methods raise Unavailable, with the vendor's words."""
+
+    def push(self, url: str, *, instead_of: str) -> None:
+        """Make this URL a target for everything that we read, in the place of our earlier one ('' for none), and beside
+        targets that others have set."""
+        ...
+
+    def ask_for_event(self, url: str, name: str) -> bool:
+        """Have an event sent to it. True if that event will carry this name as its run's id; else any will do."""
+        ...

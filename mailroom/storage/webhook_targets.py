@@ -1,0 +1,36 @@
+"""Collection `webhook_targets`: where a provider was told to send its webhooks, and whether they come.
+
+    _id          provider
+    url, pushed_at, pushed_by
+                 the newest push
+    arrived_at   when a verified webhook of it came last, to within a second
+
+Indexes: none; there are a handful.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from pymongo import IndexModel
+
+from mailroom.storage.database import Db, guarded
+
+COLLECTION: Final = "webhook_targets"
+INDEXES: Final[Sequence[IndexModel]] = ()
+
+
+@guarded
+def every(db: Db) -> dict[str, Mapping[str, Any]]:
+    return {doc["_id"]: doc for doc in db.webhook_targets.find()}
+
+
+@guarded
+def pushed(db: Db, provider: str, url: str, *, by: str, now: datetime) -> None:
+    fields = {"url": url, "pushed_at": now, "pushed_by": by}
+    db.webhook_targets.update_one({"_id": provider}, {"$set": fields}, upsert=True)
+
+
+@guarded
+def arrived(db: Db, provider: str, *, now: datetime) -> None:
+    db.webhook_targets.update_one({"_id": provider}, {"$max": {"arrived_at": now}}, upsert=True)
