@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli import dead_letters, looking, mails, providers, runs
+from cli import dead_letters, looking, mails, providers, refusals, runs
 from cli.doctor import doctor
 from cli.logs import set_up_logs
 from config.settings import BadSettings, Settings, read_settings
@@ -114,6 +114,7 @@ main.add_command(runs.emails_)
 main.add_command(dead_letters.dead_letters_)
 main.add_command(providers.providers_)
 main.add_command(providers.rate_limits_)
+main.add_command(refusals.refusals_)
 main.add_command(doctor)
 
 if __name__ == "__main__":

@@ -41,7 +41,11 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
     "MAILROOM_SENDER_CONCURRENCY": ("8", "calls in flight in one sender, 1 to 1024"),
     "MAILROOM_SCHEDULES_PER_SENDER": ("2000", "lanes that one sender holds at once, 1 to 100000"),
     "MAILROOM_MAIL_LANES": ("16", "lanes that single mails are spread over, 1 to 256"),
-    "MAILROOM_RETENTION_DAYS": ("400", "days, 1 to 3650, for which events are kept"),
+    "MAILROOM_RETENTION_DAYS": ("400", "days, 30 to 3650, for which events, trails and bodies are kept"),
+    "MAILROOM_RETENTION_EVENTS": ("same", "the same for what providers told"),
+    "MAILROOM_RETENTION_TRAILS": ("same", "the same for the audit trails of calls"),
+    "MAILROOM_RETENTION_BODIES": ("same", "the same for what single mails say"),
+    "MAILROOM_RETENTION_REFUSALS": ("30", "days, 1 to 3650, for which refused requests are kept"),
     "MAILGUN_API_KEY": (None, "the sending or account key"),
     "MAILGUN_DOMAIN": (None, "the sending domain, such as mg.example.com"),
     "MAILGUN_BASE_URL": (

@@ -94,6 +94,16 @@ class Smtp:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How long each is kept."""
+
+    events: timedelta
+    trails: timedelta
+    bodies: timedelta
+    refusals: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything a process needs; each part is handed only its slice."""
 
@@ -104,7 +114,7 @@ class Settings:
     sendgrid: SendGrid
     ses: Ses
     smtp: Smtp
-    retention_days: int
+    retention: Retention
 
 
 def read_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = Path(".env")) -> Settings:
@@ -151,10 +161,23 @@ def _settings(read: Reader) -> Settings:
     sendgrid = _sendgrid(read) if "sendgrid" in sending.providers else SendGrid("", "", "")
     ses = _ses(read) if "ses" in sending.providers else Ses("", "", "", ())
     smtp = Smtp(str(read.checked("SMTP_URL", _smtp_url, "")) if "smtp" in sending.providers else "")
-    retention_days = read.number("MAILROOM_RETENTION_DAYS", int, 1, 3650)
+    retention = _retention(read)
     if read.faults:
         raise BadSettings(read.faults)
-    return Settings(stores, web, sending, mailgun, sendgrid, ses, smtp, retention_days)
+    return Settings(stores, web, sending, mailgun, sendgrid, ses, smtp, retention)
+
+
+def _retention(read: Reader) -> Retention:
+    """What is not sent yet needs its body: a month is the least."""
+    every = read.number("MAILROOM_RETENTION_DAYS", int, 30, 3650)
+    own = {
+        name: read.number(f"MAILROOM_RETENTION_{name.upper()}", int, 30, 3650)
+        if read.is_set(f"MAILROOM_RETENTION_{name.upper()}", "same")
+        else every
+        for name in ("events", "trails", "bodies")
+    }
+    refusals = timedelta(days=read.number("MAILROOM_RETENTION_REFUSALS", int, 1, 3650))
+    return Retention(**{name: timedelta(days=days) for name, days in own.items()}, refusals=refusals)
 
 
 def _mailgun(read: Reader) -> Mailgun:

@@ -27,9 +27,11 @@ from mailroom.providers.targets import Target
 from mailroom.services.emailing import Outbox
 from mailroom.services.event_intake import Intake, group_intake
 from mailroom.services.group_commit import GroupCommit
+from mailroom.services.refusals import RefusalRecord
 from mailroom.services.settling import Policy
 from mailroom.services.webhook_targets import Arrivals
 from mailroom.storage.database import Db, connect, ensure_indexes
+from mailroom.storage.retention import keep_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Front:
     circuits: Circuits
     rates: Rates
     arrivals: Arrivals
+    refusals: RefusalRecord
 
 
 def build_front(settings: Settings, *, app: str) -> Front:
@@ -56,6 +59,7 @@ def build_front(settings: Settings, *, app: str) -> Front:
         build_circuits(settings, of=db.name),
         Rates(settings.stores.redis_url, of=db.name),
         Arrivals(db),
+        RefusalRecord(db),
     )
 
 
@@ -169,7 +173,10 @@ def build_target(settings: Settings, name: str) -> Target:
 
 
 def prepare_database(settings: Settings) -> Db:
-    """The database with every index that the queries need. Safe to call by every process at its start."""
-    db = connect(settings.stores.mongo_url, app="prepare")
+    """The database with every index that the queries and the retention need. Safe to call by every process at its
+    start."""
+    db, kept = connect(settings.stores.mongo_url, app="prepare"), settings.retention
     ensure_indexes(db)
+    for collection, span in (("events", kept.events), ("bodies", kept.bodies), ("refusals", kept.refusals)):
+        keep_for(db, collection, span)
     return db

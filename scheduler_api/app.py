@@ -7,13 +7,14 @@ from flask_smorest import Api
 
 from mailroom.assembly import Front
 from mailroom.domain.limits import MAX_BODY_BYTES
-from scheduler_api import problems
+from scheduler_api import problems, recording
 from scheduler_api.routes import (
     dead_letters,
     dispatches,
     emails,
     providers,
     rate_limits,
+    refusals,
     runs,
     schedules,
     service,
@@ -51,6 +52,7 @@ def create_app(front: Front) -> Flask:
     )
     app.extensions["front"] = front
     problems.install(app)
+    recording.install(app)
     api = _Api(app)
     for blueprint in (
         schedules.blueprint,
@@ -60,6 +62,7 @@ def create_app(front: Front) -> Flask:
         dead_letters.blueprint,
         providers.blueprint,
         rate_limits.blueprint,
+        refusals.blueprint,
         suppressions.blueprint,
         tokens.blueprint,
         webhook_targets.blueprint,

@@ -63,7 +63,8 @@ def balance(back: Back) -> None:
 def tidy(back: Back) -> None:
     """One round of what nobody waits for."""
     try:
-        done = housekeeping.tidy(back.db, bodies_kept_for=timedelta(days=back.settings.retention_days))
+        kept = back.settings.retention
+        done = housekeeping.tidy(back.db, bodies_kept_for=kept.bodies, trails_kept_for=kept.trails)
     except Unavailable as error:
         log.warning("janitor_waits", error=str(error))
         return

@@ -3,13 +3,13 @@
 from datetime import timedelta
 
 from mailroom.services.recording import finish_left_over, tell_left_over
-from mailroom.storage import audiences, bodies
+from mailroom.storage import audiences, bodies, retention
 from mailroom.storage.database import Db, server_now
 
 
-def tidy(db: Db, *, bodies_kept_for: timedelta) -> dict[str, int]:
+def tidy(db: Db, *, bodies_kept_for: timedelta, trails_kept_for: timedelta) -> dict[str, int]:
     """Tell messages what their dispatches became, and finish runs, where a crash came between; remove lists that were
-    never finished, and files that no mail names.
+    never finished, files that no mail names, and trails whose time is over.
 
     Returns what was done, by name; empty when there was nothing. Raises Unavailable.
     """
@@ -19,5 +19,6 @@ def tidy(db: Db, *, bodies_kept_for: timedelta) -> dict[str, int]:
         "runs_finished": finish_left_over(db, now=now),
         "lists_removed": audiences.sweep(db, now=now),
         "files_removed": bodies.sweep(db, now=now, kept_for=bodies_kept_for),
+        "trails_cut": retention.cut_trails(db, made_before=now - trails_kept_for),
     }
     return {name: count for name, count in done.items() if count}

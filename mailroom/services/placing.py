@@ -17,7 +17,7 @@ def place(db: Db, fresh: Sequence[tuple[NewEmail, Document]], *, lanes: int, now
     if not fresh:
         return
     emails.add_many(db, [new for new, _ in fresh], now=now, session=session)
-    bodies.add_many(db, [body for _, body in fresh], now=now, session=session)
+    bodies.add_many(db, [(body, max(now, new.email.send_at or now)) for new, body in fresh], session=session)
     messages.add_many(db, [m for new, _ in fresh for m in _messages(new)], session=session, created_at=now)
     dispatches.add_many(db, [_dispatch(new, lanes) for new, _ in fresh], now=now, session=session)
 

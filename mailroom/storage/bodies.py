@@ -5,11 +5,11 @@
     headers      list of [name, value]: a header's name may hold what a field's name may not
     attachments  list of {filename, content_type, content_id, content | file}
     files        ids in the GridFS bucket `bodies` of text and html, where they lie there: {text, html}
-    created_at   for the retention
+    kept_since   when it was accepted, or when it was to be sent: it is kept for its retention time from then on
 
 GridFS is written before the document that names its files; files that no document names are swept away by the janitor.
 
-Indexes: `created_at` for the retention; of GridFS' files, `named` with the time, for the janitor.
+Indexes: `kept_since` (TTL, see retention.py); of GridFS' files, `named` with the time, for the janitor.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from mailroom.domain.ids import EmailId
 from mailroom.storage.database import CALL_S, Db, Document, Session, guarded
 
 COLLECTION: Final = "bodies"
-INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("created_at", 1)]),)
+INDEXES: Final[Sequence[IndexModel]] = ()
 FILES_INDEX: Final = IndexModel([("metadata.named", 1), ("uploadDate", 1)])
 # MongoDB takes 16 MB a document and 16 MB a transaction's entry; a group of mails shares one.
 INLINE_BYTES: Final = 256 * 1024
@@ -51,8 +51,10 @@ def put_aside(db: Db, email_id: EmailId, body: Body) -> Document:
     return document
 
 
-def add_many(db: Db, documents: Sequence[Document], *, now: datetime, session: Session) -> None:
-    db.bodies.insert_many([{**doc, "created_at": now} for doc in documents], ordered=False, session=session)
+def add_many(db: Db, documents: Sequence[tuple[Document, datetime]], *, session: Session) -> None:
+    """Each with the time since when it is kept."""
+    kept = [{**doc, "kept_since": since} for doc, since in documents]
+    db.bodies.insert_many(kept, ordered=False, session=session)
 
 
 @guarded

@@ -8,7 +8,8 @@
 
 Inserted by the intake in the transaction that applies them to their messages.
 
-Indexes: `run_id, kind` to recount a run; `message_id` (partial) for the story of one message.
+Indexes: `run_id, kind` to recount a run; `message_id` (partial) for the story of one message; `received_at` (TTL, see
+retention.py).
 """
 
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.support.campaigns import a_campaign, dispatch_states, finished, marks
-from tests.support.emails import hand_in, status
+from tests.support.emails import an_email, hand_in, status
 from tests.support.system import System, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -273,3 +273,17 @@ def test_a_provider_is_switched_off_and_a_limit_is_set_and_removed(page: Page, s
 
     expect(page.get_by_text("example.org has no limit any more.")).to_be_visible()
     assert system.call("GET", "/v1/rate-limits").json()["items"] == []
+
+
+def test_a_refused_request_is_shown_with_its_reasons(page: Page, system: System) -> None:
+    assert system.call("POST", "/v1/emails", json=an_email(to=["nonsense"])).status_code == 422
+    sign_in(page, system)
+
+    wait_for(lambda: system.db.refusals.count_documents({}) == 1, within_s=10, what="it is written")
+    page.get_by_role("link", name="Refused").click()
+
+    expect(page.get_by_text("POST /v1/emails")).to_be_visible()
+    expect(page.get_by_text("to[0]")).to_be_visible()
+    look(page, "refusals")
+    page.get_by_role("link", name="409").click()
+    expect(page.get_by_text("Nothing like that was refused.")).to_be_visible()

@@ -1,0 +1,58 @@
+"""The record of refused requests: written behind the answer, by a thread of its own, and looked through."""
+
+import queue
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+
+from mailroom.domain.errors import Unavailable
+from mailroom.domain.refusals import Refusal
+from mailroom.storage import refusals
+from mailroom.storage.database import Db
+
+log = structlog.get_logger()
+_MOST_WAITING: Final = 1_000
+_AT_ONCE: Final = 200
+
+
+class RefusalRecord:
+    """Keeps no caller waiting, and is no promise: what comes faster than it can be written is left out, and said.
+
+    Make it after a fork: it has a thread.
+    """
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+        self._waiting: queue.Queue[Refusal] = queue.Queue(_MOST_WAITING)
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def keep(self, refusal: Refusal) -> None:
+        try:
+            self._waiting.put_nowait(refusal)
+        except queue.Full:
+            log.warning("refusal_not_kept", path=refusal.path, status=refusal.status)
+            return
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="refusals", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            some = [self._waiting.get()]
+            while len(some) < _AT_ONCE and not self._waiting.empty():
+                some.append(self._waiting.get())
+            try:
+                refusals.add_many(self._db, some)
+            except Unavailable as error:
+                log.warning("refusals_not_kept", count=len(some), error=str(error))
+            except Exception:
+                log.exception("refusals_not_kept", count=len(some))
+
+
+def page(db: Db, *, status: int | None, before: str, limit: int) -> list[Mapping[str, Any]]:
+    """Newest first."""
+    return refusals.page(db, status=status, before=before, limit=limit)

@@ -1,0 +1,81 @@
+"""Refused requests are kept and can be looked through."""
+
+from typing import Any
+
+from mailroom.domain.errors import Unavailable
+from mailroom.storage import refusals
+from mailroom.storage.database import Db
+from tests.stores.conftest import Caller
+from tests.support.emails import an_email
+from tests.support.system import wait_for
+
+
+def kept(call: Caller, count: int, **query: Any) -> list[dict[str, Any]]:
+    """They are written behind the answer."""
+    wait_for(
+        lambda: len(call("GET", "/v1/refusals", query_string=query).json["items"]) >= count,
+        within_s=10,
+        what="they are written",
+    )
+    return list(call("GET", "/v1/refusals", query_string=query).json["items"])
+
+
+def test_a_wrong_request_is_kept_with_its_reasons_and_without_what_it_says(call: Caller) -> None:
+    refused = call("POST", "/v1/emails", json=an_email(to=["nonsense"], text="The code is 4711"))
+    assert refused.status_code == 422
+
+    (one,) = kept(call, 1)
+
+    assert (one["method"], one["path"], one["status"], one["who"]) == ("POST", "/v1/emails", 422, "tests")
+    assert one["errors"] == refused.json["errors"]
+    assert one["request_id"] == refused.json["request_id"]
+    assert "nonsense" in one["body"]
+    assert "4711" not in one["body"]
+
+
+def test_malformed_ones_and_strangers_are_kept_and_no_body_of_a_stranger(call: Caller) -> None:
+    call("POST", "/v1/emails", data=b'{"from": ', headers={"Content-Type": "application/json"})
+    call.client.post("/v1/emails", json=an_email(subject="from a stranger"))
+    call.client.post("/webhooks/mailgun", json={"signature": {}})
+    call.client.get("/v1/emails/unknown", headers=call.headers)
+
+    found = kept(call, 3)
+
+    assert sorted((one["status"], one["path"]) for one in found) == [
+        (400, "/v1/emails"),
+        (401, "/v1/emails"),
+        (406, "/webhooks/mailgun"),
+    ]
+    assert next(one["body"] for one in found if one["status"] == 401) == ""
+    assert [one["status"] for one in kept(call, 1, status=401)] == [401]
+    assert call("GET", "/v1/refusals?status=200").status_code == 422
+
+
+def test_the_list_is_paged_newest_first(call: Caller) -> None:
+    for number in range(5):
+        call("POST", "/v1/emails", json={"subject": f"{number}"})
+    kept(call, 5)
+
+    first = call("GET", "/v1/refusals?limit=3").json
+    rest = call("GET", "/v1/refusals", query_string={"limit": 3, "cursor": first["next_cursor"]}).json
+
+    times = [one["at"] for one in first["items"] + rest["items"]]
+    assert len(times) == 5
+    assert times == sorted(times, reverse=True)
+    assert rest["next_cursor"] is None
+
+
+def test_a_token_without_the_scope_cannot_look(call: Caller) -> None:
+    made = call("POST", "/v1/tokens", json={"name": "reader", "scopes": ["read"]}).json["token"]
+
+    assert call.client.get("/v1/refusals", headers={"Authorization": f"Bearer {made}"}).status_code == 403
+
+
+def test_the_record_being_away_keeps_no_caller_waiting(call: Caller, db: Db, monkeypatch: Any) -> None:
+    def away(*_: Any) -> None:
+        raise Unavailable("away")
+
+    monkeypatch.setattr(refusals, "add_many", away)
+
+    assert call("POST", "/v1/emails", json={}).status_code == 422
+    assert db.refusals.count_documents({}) == 0

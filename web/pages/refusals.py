@@ -1,0 +1,25 @@
+"""Requests that were refused, with their reasons: for whoever mends the caller."""
+
+from flask import Blueprint, render_template, request
+
+from mailroom.services import refusals
+from web.session import front, signed_in
+
+blueprint = Blueprint("refusals", __name__)
+_ROWS = 50
+_STATUSES = (400, 401, 403, 405, 406, 409, 413, 415, 422)
+
+
+@blueprint.get("/refusals")
+@signed_in("admin")
+def index() -> str:
+    asked = request.args.get("status", "")
+    status = int(asked) if asked in map(str, _STATUSES) else None
+    found = refusals.page(front().db, status=status, before=request.args.get("before", ""), limit=_ROWS)
+    return render_template(
+        "refusals.html",
+        refusals=found,
+        status=status,
+        statuses=_STATUSES,
+        older=found[-1]["_id"] if len(found) == _ROWS else None,
+    )
