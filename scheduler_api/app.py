@@ -20,6 +20,7 @@ from scheduler_api.routes import (
     service,
     short,
     suppressions,
+    templates,
     tokens,
     webhook_targets,
     webhooks,
@@ -64,6 +65,7 @@ def create_app(front: Front) -> Flask:
         rate_limits.blueprint,
         refusals.blueprint,
         suppressions.blueprint,
+        templates.blueprint,
         tokens.blueprint,
         webhook_targets.blueprint,
     ):

@@ -149,6 +149,27 @@ def check_content(content: Mapping[str, str], variables: frozenset[str], example
     return faults
 
 
+def names_in(content: Mapping[str, str]) -> frozenset[str]:
+    """The variables that subject, text and html ask for. Raises InvalidInput with every fault, as check_content tells
+    them."""
+    faults: list[Fault] = []
+    names: set[str] = set()
+    for field in FIELDS:
+        source = content.get(field) or ""
+        if len(source) > MAX_TEMPLATE:
+            faults.append(Fault(field, f"a template has at most {MAX_TEMPLATE:,} characters"))
+            continue
+        try:
+            asked = {node.name for node in _environment(field).parse(source).find_all(nodes.Name)}
+        except (TemplateError, RecursionError, ValueError, OverflowError):
+            asked = set()  # told with its place below
+        names |= asked
+        faults += _check_field(field, source, frozenset(asked), whole=False)
+    if faults:
+        raise InvalidInput(*faults)
+    return frozenset(names)
+
+
 def render_once(content: Mapping[str, str], variables: Mapping[str, Any]) -> dict[str, str]:
     """Subject, text and html of a single mail, filled in; nothing is kept of the templates.
 

@@ -3,7 +3,7 @@
 MailroomError
 ├── InvalidInput            one or more fields are wrong; carries a Fault for each
 ├── NotFound                ScheduleNotFound, RunNotFound, MessageNotFound, DispatchNotFound, EmailNotFound,
-│                           ProviderNotFound, LimitNotFound, TokenNotFound
+│                           ProviderNotFound, LimitNotFound, TemplateNotFound, TokenNotFound
 ├── Conflict                the thing is not in a state that allows this
 │   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleEnded
 │   ├── RunEnded
@@ -72,6 +72,10 @@ class EmailNotFound(NotFound):
 
 class ProviderNotFound(NotFound):
     noun = "provider"
+
+
+class TemplateNotFound(NotFound):
+    noun = "template"
 
 
 class LimitNotFound(NotFound):

@@ -19,13 +19,14 @@ from mailroom.domain.ids import (
     run_of_email,
 )
 from mailroom.domain.messages import MessageState
+from mailroom.domain.templates import Template
 from mailroom.services.group_commit import GroupCommit
 from mailroom.services.idempotency import check_key, digest_of_request
 from mailroom.services.placing import place
 from mailroom.services.recording import tell_these
 from mailroom.services.server_time import Clocks
 from mailroom.services.stories import Step, steps_of_messages
-from mailroom.storage import bodies, dispatch_outcomes, dispatches, emails, messages
+from mailroom.storage import bodies, dispatch_outcomes, dispatches, emails, messages, templates
 from mailroom.storage.database import AlreadyThere, Db, Document, Session, in_transaction, server_now
 from mailroom.storage.emails import NewEmail, Search
 
@@ -77,35 +78,45 @@ class Outbox:
 
         Returns for each what `hand_in` would return or raise.
         """
-        answers: dict[int, Taken | Exception] = {}
+        try:
+            answers = self._handed_in_before(asked, owner)
+            known = self._templates([draft for index, (draft, _) in enumerate(asked) if index not in answers])
+        except Unavailable as error:
+            return [error for _ in asked]
         checked: dict[int, NewEmail] = {}
         for index, (draft, key) in enumerate(asked):
+            if index in answers:
+                continue
             try:
-                checked[index] = self._checked(draft, owner, key)
+                checked[index] = self._checked(draft, known.get(draft.template), owner, key)
             except (InvalidInput, Unavailable) as error:
                 answers[index] = error
-        answers |= self._handed_in_before(checked)
-        fresh = {index: new for index, new in checked.items() if index not in answers}
-        answers |= dict(zip(fresh, self._hand_in_fresh(list(fresh.values())), strict=True))
+        answers |= dict(zip(checked, self._hand_in_fresh(list(checked.values())), strict=True))
         return [answers[index] for index in range(len(asked))]
 
-    def _checked(self, draft: EmailDraft, owner: str, key: str | None) -> NewEmail:
+    def _templates(self, drafts: Sequence[EmailDraft]) -> Mapping[str, Template]:
+        names = sorted({draft.template for draft in drafts if draft.template})
+        return templates.get_many(self._db, names) if names else {}
+
+    def _checked(self, draft: EmailDraft, template: Template | None, owner: str, key: str | None) -> NewEmail:
         check_key(key)
         now = self._clocks.read().now
-        email = check_email(draft, now=now)
+        email = check_email(draft, now=now, template=template)
         email_id = keyed_email_id(owner, key) if key else new_email_id(now)
         return NewEmail(email_id, owner, digest_of_request(draft) if key else "", email)
 
-    def _handed_in_before(self, checked: Mapping[int, NewEmail]) -> dict[int, Taken | Exception]:
-        """Repeated requests are answered before anything of them is written."""
-        keyed = {index: new for index, new in checked.items() if new.digest}
+    def _handed_in_before(
+        self, asked: Sequence[tuple[EmailDraft, str | None]], owner: str
+    ) -> dict[int, Taken | Exception]:
+        """Repeated requests are answered before anything of them is looked at: a template may have changed since."""
+        keyed = {index: keyed_email_id(owner, key) for index, (_, key) in enumerate(asked) if key}
         if not keyed:
             return {}
-        known = emails.digests(self._db, [new.id for new in keyed.values()])
+        known = emails.digests(self._db, list(keyed.values()))
         return {
-            index: _answer(new.id, _Fate.REPEATED if known[new.id] == new.digest else _Fate.MISMATCH)
-            for index, new in keyed.items()
-            if new.id in known
+            index: _answer(id_, _Fate.REPEATED if known[id_] == digest_of_request(asked[index][0]) else _Fate.MISMATCH)
+            for index, id_ in keyed.items()
+            if id_ in known
         }
 
     def _hand_in_fresh(self, fresh: Sequence[NewEmail]) -> list[Taken | Exception]:

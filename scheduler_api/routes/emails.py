@@ -14,7 +14,7 @@ from mailroom.services import emailing, mails_again
 from mailroom.services.emailing import Search
 from scheduler_api import paging
 from scheduler_api.auth import front, principal, requires
-from scheduler_api.keys import KEY, KEY_NEEDED, given_key, needed_key
+from scheduler_api.headers import KEY, KEY_NEEDED, given_key, needed_key
 from scheduler_api.problems import faults_of, problem_body
 from scheduler_api.schemas import emails as schemas
 from scheduler_api.schemas.runs import step

@@ -11,7 +11,7 @@ from mailroom.domain.messages import MessageState
 from mailroom.services import reporting, running, sending_again, stories
 from scheduler_api import paging
 from scheduler_api.auth import front, principal, requires
-from scheduler_api.keys import KEY_NEEDED, needed_key
+from scheduler_api.headers import KEY_NEEDED, needed_key
 from scheduler_api.schemas import runs as schemas
 from scheduler_api.schemas.schedules import ListQuery
 

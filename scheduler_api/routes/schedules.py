@@ -3,22 +3,20 @@
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import request, url_for
+from flask import url_for
 from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
 from mailroom.domain.drafts import Draft
-from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.schedules import ScheduleState
 from mailroom.services import changing, running, scheduling
 from scheduler_api import paging
 from scheduler_api.auth import front, principal, requires
-from scheduler_api.keys import KEY, KEY_NEEDED, given_key, needed_key
+from scheduler_api.headers import KEY, KEY_NEEDED, SEEN, etag, given_key, needed_key, seen_version
 from scheduler_api.schemas import runs as run_schemas
 from scheduler_api.schemas import schedules as schemas
 
-_SEEN = {"in": "header", "name": "If-Match", "schema": {"type": "string"}}
 blueprint = Blueprint("schedules", __name__, url_prefix="/v1/schedules", description="What to send, to whom, and when.")
 
 
@@ -46,7 +44,7 @@ def create(fields_: dict[str, Any]) -> Any:
     key = given_key()
     stored, new = scheduling.create(front().db, Draft(**fields_), owner=principal().id, key=key)
     location = url_for("schedules.show", schedule_id=stored.schedule.id)
-    return schemas.whole(stored), 201 if new else 200, {"Location": location, "ETag": _etag(stored.schedule.version)}
+    return schemas.whole(stored), 201 if new else 200, {"Location": location, "ETag": etag(stored.schedule.version)}
 
 
 @blueprint.get("")
@@ -79,18 +77,18 @@ def preview(asked: dict[str, Any]) -> Any:
 def show(schedule_id: str) -> Any:
     """One schedule with its newest content. The ETag names its version."""
     stored = scheduling.get(front().db, ScheduleId(schedule_id))
-    return schemas.whole(stored), 200, {"ETag": _etag(stored.schedule.version)}
+    return schemas.whole(stored), 200, {"ETag": etag(stored.schedule.version)}
 
 
 @blueprint.patch("/<schedule_id>")
-@blueprint.doc(parameters=[_SEEN])
+@blueprint.doc(parameters=[SEEN])
 @requires("schedules")
 @blueprint.arguments(schemas.ScheduleEdit)
 @blueprint.response(200, schemas.ScheduleOut)
 def edit(changes: dict[str, Any], schedule_id: str) -> Any:
     """Change the named fields. With `If-Match` only if nobody has changed it since. New content holds from now on."""
-    stored = changing.edit(front().db, ScheduleId(schedule_id), changes, seen_version=_seen())
-    return schemas.whole(stored), 200, {"ETag": _etag(stored.schedule.version)}
+    stored = changing.edit(front().db, ScheduleId(schedule_id), changes, seen_version=seen_version())
+    return schemas.whole(stored), 200, {"ETag": etag(stored.schedule.version)}
 
 
 @blueprint.delete("/<schedule_id>")
@@ -98,7 +96,7 @@ def edit(changes: dict[str, Any], schedule_id: str) -> Any:
 @blueprint.response(204)
 def delete(schedule_id: str) -> None:
     """Archive it: it plans nothing any more; its runs and reports stay."""
-    changing.archive(front().db, ScheduleId(schedule_id), seen_version=_seen())
+    changing.archive(front().db, ScheduleId(schedule_id), seen_version=seen_version())
 
 
 @blueprint.post("/<schedule_id>/archive")
@@ -106,7 +104,7 @@ def delete(schedule_id: str) -> None:
 @blueprint.response(200, schemas.ScheduleSummary)
 def archive(schedule_id: str) -> Any:
     """Archive it: it plans nothing any more; its runs and reports stay."""
-    return _changed(changing.archive(front().db, ScheduleId(schedule_id), seen_version=_seen()))
+    return _changed(changing.archive(front().db, ScheduleId(schedule_id), seen_version=seen_version()))
 
 
 @blueprint.post("/<schedule_id>/pause")
@@ -114,7 +112,7 @@ def archive(schedule_id: str) -> Any:
 @blueprint.response(200, schemas.ScheduleSummary)
 def pause(schedule_id: str) -> Any:
     """No instant from now on runs, until it is resumed."""
-    return _changed(changing.pause(front().db, ScheduleId(schedule_id), seen_version=_seen()))
+    return _changed(changing.pause(front().db, ScheduleId(schedule_id), seen_version=seen_version()))
 
 
 @blueprint.post("/<schedule_id>/resume")
@@ -122,7 +120,7 @@ def pause(schedule_id: str) -> Any:
 @blueprint.response(200, schemas.ScheduleSummary)
 def resume(schedule_id: str) -> Any:
     """Go on from now; the instants of the pause are recorded as skipped."""
-    return _changed(changing.resume(front().db, ScheduleId(schedule_id), seen_version=_seen()))
+    return _changed(changing.resume(front().db, ScheduleId(schedule_id), seen_version=seen_version()))
 
 
 @blueprint.post("/<schedule_id>/skip-next")
@@ -130,7 +128,7 @@ def resume(schedule_id: str) -> Any:
 @blueprint.response(200, run_schemas.RunOut)
 def skip_next(schedule_id: str) -> Any:
     """Record that the next due instant does not run; answers with that record."""
-    _, record = changing.skip_next(front().db, ScheduleId(schedule_id), seen_version=_seen())
+    _, record = changing.skip_next(front().db, ScheduleId(schedule_id), seen_version=seen_version())
     return run_schemas.run(record)
 
 
@@ -169,19 +167,4 @@ def list_runs(query: dict[str, Any], schedule_id: str) -> Any:
 
 
 def _changed(schedule: Any) -> Any:
-    return schemas.summary(schedule), 200, {"ETag": _etag(schedule.version)}
-
-
-def _etag(version: int) -> str:
-    return f'"v{version}"'
-
-
-def _seen() -> int | None:
-    """The version that the caller saw, from If-Match; None without one. Raises InvalidInput."""
-    given = request.headers.get("If-Match", "").strip()
-    if not given or given == "*":
-        return None
-    digits = given.removeprefix("W/").strip('"').removeprefix("v")
-    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 15):
-        raise InvalidInput(Fault("If-Match", "is not an ETag that was given out"))
-    return int(digits)
+    return schemas.summary(schedule), 200, {"ETag": etag(schedule.version)}

@@ -7,7 +7,7 @@ from flask import Blueprint, jsonify, request
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.errors import Fault, InvalidInput
 from scheduler_api.auth import front, principal, requires
-from scheduler_api.keys import given_key
+from scheduler_api.headers import given_key
 
 blueprint = Blueprint("short", __name__)
 _KEYS = ("from", "to", "cc", "bcc", "subject", "message")

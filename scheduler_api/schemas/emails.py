@@ -13,6 +13,7 @@ from mailroom.domain.limits import (
     MAX_MAIL_RECIPIENTS,
     MAX_MAILS,
     MAX_METADATA,
+    MAX_NAME,
     MAX_TAG,
     MAX_TAGS,
 )
@@ -71,6 +72,10 @@ class EmailIn(Schema):
     subject = fields.String()
     text = fields.String()
     html = fields.String()
+    template = fields.String(
+        validate=validate.Length(max=MAX_NAME),
+        metadata={"description": "a stored one, instead of subject, text and html"},
+    )
     headers = Texts(metadata={"type": "object", "description": "further headers, name to value"})
     attachments = fields.List(fields.Nested(AttachmentIn), validate=validate.Length(max=MAX_ATTACHMENTS))
     variables = Values(

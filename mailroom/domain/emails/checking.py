@@ -28,11 +28,13 @@ from mailroom.domain.limits import (
     MAX_SUBJECT,
     MAX_VARIABLE_NAME,
 )
+from mailroom.domain.templates import Template
 
 
 @dataclass(frozen=True, slots=True)
 class EmailDraft:
-    """What was asked for, as it was asked for. With `variables`, subject, text and html are templates."""
+    """What was asked for, as it was asked for. With `variables`, subject, text and html are templates; or `template`
+    names a stored one, which is filled in with them."""
 
     sender: str
     to: Sequence[str]
@@ -49,6 +51,7 @@ class EmailDraft:
     metadata: Mapping[str, str] = field(default_factory=dict)
     priority: str = Priority.NORMAL
     send_at: datetime | None = None
+    template: str = ""
 
 
 _HEADER: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -81,8 +84,9 @@ _METADATA_WORDS: Final = (
 )
 
 
-def check_email(draft: EmailDraft, *, now: datetime) -> Email:
-    """The mail as it can be stored. An address that stands twice is kept where it stands first.
+def check_email(draft: EmailDraft, *, now: datetime, template: Template | None = None) -> Email:
+    """The mail as it can be stored. An address that stands twice is kept where it stands first. `template` is the one
+    that the draft names, if there is one of this name.
 
     Raises InvalidInput with every fault of every field.
     """
@@ -90,7 +94,7 @@ def check_email(draft: EmailDraft, *, now: datetime) -> Email:
     sender = _mailbox(draft.sender, "from", faults)
     reply_to = _mailbox(draft.reply_to, "reply_to", faults) if draft.reply_to.strip() else ""
     addressees = _addressees(draft, faults)
-    written = _written(draft, faults)
+    written = _written(draft, template, faults)
     attachments = [_attachment(raw, f"attachments[{n}]", faults) for n, raw in enumerate(draft.attachments)]
     faults += _faults_of_headers(draft.headers) + faults_of_tags(draft.tags) + _faults_of_metadata(draft.metadata)
     if len(attachments) > MAX_ATTACHMENTS:
@@ -142,10 +146,21 @@ def _addressees(draft: EmailDraft, faults: list[Fault]) -> list[Addressee]:
     return list(found.values())
 
 
-def _written(draft: EmailDraft, faults: list[Fault]) -> dict[str, str]:
+def _written(draft: EmailDraft, template: Template | None, faults: list[Fault]) -> dict[str, str]:
     """Subject, text and html as they will be read."""
     written = {"subject": draft.subject, "text": draft.text, "html": draft.html}
-    if draft.variables:
+    if draft.template:
+        faults += [Fault(name, "the template says this") for name, text in written.items() if text]
+        if template is None:
+            faults.append(Fault("template", "there is none of this name"))
+        if template is None or any(written.values()):
+            return written
+        missing = sorted(template.variables - draft.variables.keys())
+        if missing:
+            faults += [Fault(f"variables.{name}", "the template asks for it") for name in missing]
+            return written
+        written = template.content
+    if draft.variables or draft.template:
         written = _rendered(written, draft.variables, faults)
     if not written["subject"].strip():
         faults.append(Fault("subject", "is needed"))

@@ -1,4 +1,4 @@
-"""The `Idempotency-Key` header: where it may be given, and where it must be."""
+"""The headers `Idempotency-Key`, and `If-Match` with its `ETag`."""
 
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ KEY: Final[dict[str, Any]] = {
     "schema": {"type": "string", "maxLength": MAX_IDEMPOTENCY_KEY},
 }
 KEY_NEEDED: Final = {**KEY, "required": True}
+SEEN: Final[dict[str, Any]] = {"in": "header", "name": "If-Match", "schema": {"type": "string"}}
 
 
 def given_key() -> str | None:
@@ -25,3 +26,18 @@ def needed_key() -> str:
     if not key:
         raise InvalidInput(Fault("Idempotency-Key", "this header is needed: a run asked for twice must be one run"))
     return key
+
+
+def etag(version: int) -> str:
+    return f'"v{version}"'
+
+
+def seen_version() -> int | None:
+    """The version that the caller saw, from If-Match; None without one. Raises InvalidInput."""
+    given = request.headers.get("If-Match", "").strip()
+    if not given or given == "*":
+        return None
+    digits = given.removeprefix("W/").strip('"').removeprefix("v")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 15):
+        raise InvalidInput(Fault("If-Match", "is not an ETag that was given out"))
+    return int(digits)

@@ -1,0 +1,96 @@
+"""`/v1/templates`: what single mails say, but for their variables."""
+
+from typing import Any
+
+from flask import url_for
+from flask_smorest import Blueprint
+from marshmallow import Schema, fields, validate
+
+from mailroom.domain.limits import MAX_TEMPLATE
+from mailroom.domain.templates import Template
+from mailroom.services import templates
+from scheduler_api import paging
+from scheduler_api.auth import front, principal, requires
+from scheduler_api.headers import SEEN, etag, seen_version
+from scheduler_api.schemas.runs import iso
+from scheduler_api.schemas.schedules import ListQuery
+
+blueprint = Blueprint("templates", __name__, url_prefix="/v1/templates", description="What single mails say.")
+
+
+class TemplateIn(Schema):
+    subject = fields.String(required=True, validate=validate.Length(max=MAX_TEMPLATE))
+    text = fields.String(validate=validate.Length(max=MAX_TEMPLATE))
+    html = fields.String(validate=validate.Length(max=MAX_TEMPLATE))
+
+
+class TemplateSummary(Schema):
+    name = fields.String()
+    variables = fields.List(fields.String(), metadata={"description": "the names that it asks for"})
+    version = fields.Integer()
+    updated_at = fields.String()
+
+
+class TemplateOut(TemplateSummary):
+    subject = fields.String()
+    text = fields.String()
+    html = fields.String()
+
+
+class TemplatePage(Schema):
+    items = fields.List(fields.Nested(TemplateSummary))
+    next_cursor = fields.String(allow_none=True)
+
+
+@blueprint.get("")
+@requires("read")
+@blueprint.arguments(ListQuery, location="query")
+@blueprint.response(200, TemplatePage)
+def index(query: dict[str, Any]) -> Any:
+    """Templates by their names."""
+    limit = query["limit"]
+    found = templates.page(front().db, after=paging.decode_id(query.get("cursor")), limit=limit)
+    more = paging.encode(found[-1].name) if len(found) == limit else None
+    return {"items": [_summary(one) for one in found], "next_cursor": more}
+
+
+@blueprint.get("/<name>")
+@requires("read")
+@blueprint.response(200, TemplateOut)
+def show(name: str) -> Any:
+    """One template. The ETag names its version."""
+    return _answer(templates.get(front().db, name))
+
+
+@blueprint.put("/<name>")
+@blueprint.doc(parameters=[SEEN])
+@requires("mail")
+@blueprint.arguments(TemplateIn)
+@blueprint.response(200, TemplateOut)
+def put(content: dict[str, str], name: str) -> Any:
+    """Make it (201), or change it for all mails that are handed in from now on. With `If-Match` only if nobody has
+    changed it since."""
+    stored, new = templates.put(front().db, name, content, seen_version=seen_version(), by=principal().name)
+    body, status, headers = _answer(stored)
+    return (body, 201, headers | {"Location": url_for("templates.show", name=name)}) if new else (body, status, headers)
+
+
+@blueprint.delete("/<name>")
+@requires("mail")
+@blueprint.response(204)
+def remove(name: str) -> None:
+    """Remove it; mails that were handed in with it stay as they are."""
+    templates.remove(front().db, name, by=principal().name)
+
+
+def _answer(template: Template) -> tuple[dict[str, Any], int, dict[str, str]]:
+    return _summary(template) | template.content, 200, {"ETag": etag(template.version)}
+
+
+def _summary(template: Template) -> dict[str, Any]:
+    return {
+        "name": template.name,
+        "variables": sorted(template.variables),
+        "version": template.version,
+        "updated_at": iso(template.updated_at),
+    }
