@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mailroom.assembly import Back, build_back
-from mailroom.domain.errors import MailroomError, Unavailable
+from mailroom.domain.errors import CannotBeKnown, MailroomError, Unavailable
 from mailroom.services import ledger, memory, watching
 from mailroom.services.memory import Hold
 from mailroom.services.server_time import read_clocks
@@ -21,16 +21,17 @@ console = Console()
 @click.command()
 @click.option("--ledger", "balance", is_flag=True, help="Hold every instant, mail and acceptance to account.")
 @click.option("--after-restore", "restored", is_flag=True, help="Put a MongoDB right that was put back to a copy.")
+@click.option("--even-so", is_flag=True, help="With --after-restore: go on though some may be sent twice.")
 @click.option("--hours", default=24, show_default=True, type=click.IntRange(1, 24 * 90), help="How far back to look.")
 @click.option("--without-provider", is_flag=True, help="Leave the provider's log out of the ledger.")
-def doctor(balance: bool, restored: bool, hours: int, without_provider: bool) -> None:
+def doctor(balance: bool, restored: bool, even_so: bool, hours: int, without_provider: bool) -> None:
     """Look whether all is well; exit 1 if it is not."""
     from cli.main import settings_or_exit
 
     back = build_back(settings_or_exit(), sender="doctor")
     try:
         if restored:
-            _after_restore(back)
+            _after_restore(back, even_so=even_so)
         elif balance:
             _balance(back, hours, without_provider=without_provider)
         else:
@@ -115,9 +116,13 @@ _CHECKS = {
 }
 
 
-def _after_restore(back: Back) -> None:
-    with console.status("replaying the fences"):
-        done = memory.after_restore(back.db, back.mirror, list(back.adapters.values()))
+def _after_restore(back: Back, *, even_so: bool) -> None:
+    try:
+        with console.status("replaying the fences"):
+            done = memory.after_restore(back.db, back.mirror, list(back.adapters.values()), even_so=even_so)
+    except CannotBeKnown as error:
+        words = "Nothing is sent meanwhile. Cancel what must not go out twice, then say --even-so."
+        raise click.ClickException(f"{error}.\n{words}") from None
     if done is None:
         console.print("MongoDB is not an older copy: there is nothing to put right.")
         return

@@ -162,6 +162,10 @@ class StoreRestored(MailroomError):
     """MongoDB was put back to an older copy; senders hold until `mailroom doctor --after-restore`."""
 
 
+class CannotBeKnown(MailroomError):
+    """What would have to be known is remembered nowhere, and a person must decide."""
+
+
 class MisconfiguredStore(MailroomError):
     """A server is set up in a way that would break a promise."""
 

@@ -15,6 +15,7 @@ import structlog
 from mailroom.coordination.fences import KEPT_FOR, Fences
 from mailroom.coordination.mirror import Mark, Mirror
 from mailroom.domain.dispatches import Claimed, Fence, FenceState
+from mailroom.domain.errors import CannotBeKnown
 from mailroom.domain.ids import ClaimId, DispatchId
 from mailroom.providers.base import Adapter
 from mailroom.services.recording import tell_left_over
@@ -109,23 +110,28 @@ class Restored:
     hold: Hold
     fences: int
     accepted: int  # dispatches that the copy did not know to be accepted
-    unknown_to_copy: (
-        int  # accepted dispatches that the copy does not know at all: they are planned again, and recognised
-    )
+    # Accepted dispatches that the copy does not know at all: they are planned again, and recognised.
+    unknown_to_copy: int
 
 
-def after_restore(db: Db, mirror: Mirror, adapters: Sequence[Adapter]) -> Restored | None:
+def after_restore(db: Db, mirror: Mirror, adapters: Sequence[Adapter], *, even_so: bool = False) -> Restored | None:
     """Put a restored MongoDB right and end the hold; None if it is not an older copy. May be repeated.
 
     Replays the fences, keeps what they know beyond that, raises the tokens' epoch above all that was ever seen, and has
     the forgotten instants planned. Where Redis lost its memory after the copy was made, the provider's log says what it
-    accepted since. Raises Unavailable; then the hold stands.
+    accepted since; where one cannot be asked, nobody knows, and what it took may be sent again: a person must say
+    `even_so`. Raises CannotBeKnown, Unavailable; then the hold stands.
     """
     hold, mirrored = look(db, mirror), mirror.read()
     if not isinstance(hold, Hold) or mirrored is None:
         return None
     began = mirror.memory_since()
     if hold.copied_at is None or began is None or began >= hold.copied_at:
+        blind = [one.name for one in adapters if not one.askable]
+        if blind and not even_so:
+            raise CannotBeKnown(
+                f"Redis has forgotten too, and {', '.join(blind)} cannot be asked what it took since {hold.copied_at}"
+            )
         _remember_from_logs(db, adapters, (hold.copied_at or hold.lost_at - _NO_MARK) - _AROUND)
     fences = accepted = missing = 0
     for some in mirror.fences():

@@ -143,6 +143,27 @@ def test_what_redis_forgot_before_and_mongodb_forgets_now_the_providers_log_know
     assert set(dispatch_states(own)) == {"accepted"}
 
 
+def test_what_nobody_remembers_and_a_provider_cannot_tell_is_not_sent_again_without_a_persons_word(
+    own: System, tmp_path: Path
+) -> None:
+    own.environment |= {"MAILROOM_PROVIDERS": "mailgun,smtp", "SMTP_URL": "smtp://127.0.0.1:9?tls=none"}
+    (sender,) = own.start_senders(1)
+    put_mongodb_aside(own.servers, tmp_path / "copy")
+    wait_for(lambda: redis_is_marked(own), within_s=20, what="the sender has mirrored MongoDB's mark")
+    with Redis.from_url(own.servers.redis_url) as redis:
+        redis.flushall()
+    wait_for(lambda: redis_is_marked(own), within_s=20, what="it has done so anew")
+    sender.stop(grace_s=20)
+    put_mongodb_back(own.servers, tmp_path / "copy")
+
+    refused = doctor(own, "--after-restore")
+
+    assert refused.returncode == 1
+    assert "smtp cannot be asked" in refused.stderr
+    assert doctor(own).returncode == 1
+    assert doctor(own, "--after-restore", "--even-so").returncode == 0
+
+
 def redis_is_marked(system: System) -> bool:
     with Redis.from_url(system.servers.redis_url) as redis:
         return bool(redis.keys("mailroom:mongodb:*"))

@@ -2,6 +2,7 @@
 
 --seed N        the order of faults; a failing run can be repeated with its seed
 --schedules, --recipients   what is asked: schedules x recipients mails, two a dispatch
+--mails         single mails, to two recipients each
 --faults N      how many faults at least
 --json FILE     where the verdict goes
 --only WORDS    only faults whose name holds these words
@@ -13,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -23,6 +25,7 @@ from tests.chaos.points import POINTS
 from tests.chaos.verdict import Injected, Verdict
 from tests.chaos.world import LATENCY_S, SETTINGS, SETTLE_S, Asking, World
 from tests.support.system import a_system
+from tests.support.vendors import SendGrid
 
 console = Console(stderr=True)
 _QUIET_S = 300.0
@@ -35,6 +38,7 @@ def run(
     seed: int,
     schedules: int,
     recipients: int,
+    mails: int,
     least_faults: int,
     senders: int = 4,
     only: str = "",
@@ -44,22 +48,26 @@ def run(
     """One run: ask, break, heal, wait until all is quiet, count."""
     rng = random.Random(seed)
     with (
+        closing(SendGrid(latency_s=LATENCY_S)) as backup,
         Servers.start(folder / "servers") as servers,
-        a_system(folder / "system", servers, database="chaos", **SETTINGS) as system,
+        a_system(folder / "system", servers, database="chaos", **SETTINGS, **backup.settings) as system,
     ):
         system.start_simulator()
         system.start_api(webhooks=False)
         system.simulator.turn(event_lag_s=SETTLE_S / 2, idle_limit_s=3.0, hang_s=3.0, latency_s=LATENCY_S)
-        world = World(folder, servers, system, senders=senders, rng=rng)
+        world = World(folder, servers, system, backup, senders=senders, rng=rng)
         try:
+            world.prepare_mails(mails)
             world.prepare(schedules=schedules, recipients=recipients)
             world.start_senders()
+            world.telling.start()
             asking = Asking(world)
             asking.start()
             injected = _break(world, asking, least_faults=least_faults, least_hits=least_hits, only=only, most_s=most_s)
             asking.progress = 1.0
             asking.join(120)
             _heal(world)
+            world.telling.finish()
             return verdict.judge(world, injected, seed=seed)
         finally:
             world.close()
@@ -99,8 +107,9 @@ def _inject(world: World, name: str) -> Injected:
 def _heal(world: World) -> None:
     """No more faults, healthy senders, and time for doubts to settle."""
     world.keeping = False
-    world.system.simulator.heal()
+    faults.primary_well(world)
     world.system.simulator.turn(latency_s=0.0)
+    world.backup.lose_answers, world.backup.refusals, world.backup.latency_s = 0, [], 0.0
     for sender in world.senders:
         sender.child.stop(grace_s=10)
     fresh = [world.start_sender() for _ in range(2)]
@@ -110,7 +119,8 @@ def _heal(world: World) -> None:
         while time.monotonic() < deadline:
             open_runs = world.system.db.runs.count_documents({"state": {"$in": ["planning", "planned"]}})
             due = world.system.db.schedules.count_documents({"state": "active", "name": {"$regex": "^beat"}})
-            if not world.open_dispatches() and not open_runs and not due and not world.send_failed_again():
+            quiet = not world.open_dispatches() and not open_runs and not due and world.telling.through
+            if quiet and not world.send_failed_again() and not world.say_what_became_of_the_unknown():
                 return
             time.sleep(0.5)
     console.print("[red]it did not become quiet[/]")
@@ -121,6 +131,7 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, default=int(time.time()))
     arguments.add_argument("--schedules", type=int, default=110)
     arguments.add_argument("--recipients", type=int, default=400)
+    arguments.add_argument("--mails", type=int, default=3_000, help="single mails, to two recipients each")
     arguments.add_argument("--faults", type=int, default=500)
     arguments.add_argument("--hits", type=int, default=10)
     arguments.add_argument("--only", default="")
@@ -132,6 +143,7 @@ def main() -> int:
         seed=options.seed,
         schedules=options.schedules,
         recipients=options.recipients,
+        mails=options.mails,
         least_faults=options.faults,
         least_hits=options.hits,
         only=options.only,

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,10 +23,12 @@ from local.servers import Servers
 from tests.chaos.faults import is_stopped
 from tests.chaos.world import SETTINGS, Sender, World
 from tests.support.system import a_system, wait_for
+from tests.support.vendors import SendGrid
 
 console = Console(stderr=True)
 # Nothing but the promise at hand is to help: long leases, and connections that live long.
-_CALM: Final = {**SETTINGS, "MAILROOM_LEASE_TTL": "60", "MAILROOM_IDLE_LIMIT": "120"}
+_ALONE: Final = {**SETTINGS, "MAILROOM_PROVIDERS": "mailgun"}
+_CALM: Final = {**_ALONE, "MAILROOM_LEASE_TTL": "60", "MAILROOM_IDLE_LIMIT": "120"}
 
 
 def _lost_reply(world: World) -> None:
@@ -71,8 +74,8 @@ def _overtaken_twice(world: World) -> None:
 _MAILS: Final = 24  # twelve dispatches: one sender claims them all at once
 
 CONTROLS: Final[dict[str, tuple[Callable[[World], None], dict[str, str]]]] = {
-    "reconnect": (_lost_reply, SETTINGS),
-    "wait": (_lagging_log, SETTINGS),
+    "reconnect": (_lost_reply, _ALONE),
+    "wait": (_lagging_log, _ALONE),
     "fence": (_overtaken, _CALM),
     "token": (_overtaken_twice, _CALM),
 }
@@ -82,12 +85,13 @@ def doubles(control: str, folder: Path, *, broken: bool) -> int:
     """How many mails went out more than once in the control's situation."""
     situation, settings = CONTROLS[control]
     with (
+        closing(SendGrid()) as backup,
         Servers.start(folder / "servers") as servers,
         a_system(folder / "system", servers, database="control", **settings) as system,
     ):
         system.start_simulator()
         system.start_api(webhooks=False)
-        world = World(folder, servers, system, senders=2, rng=random.Random(1))
+        world = World(folder, servers, system, backup, senders=2, rng=random.Random(1))
         world.breaks = control if broken else ""
         try:
             world.prepare(schedules=1, recipients=_MAILS)

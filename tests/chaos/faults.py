@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Final
 
 import etcd3
+import requests
 from redis import Redis
 
 from local.children import Child
 from tests.chaos.proxy import Way
 from tests.chaos.world import IDLE_LIMIT_S, SETTINGS, World
 from tests.support.system import wait_for
+from tests.support.vendors import SendGrid
 
 WIRE: Final = {
     **dict.fromkeys(("429", "500_before", "500_after", "drop_before", "drop_after", "hang_before", "hang_after"), 4),
@@ -34,6 +36,40 @@ def wire(world: World) -> int:
     world.system.simulator.fail_next(fault, times)
     time.sleep(0.1)
     return times
+
+
+def backup_wire(world: World) -> int:
+    """The second provider misbehaves with some of its next calls."""
+    times, how = world.rng.randint(1, 4), world.rng.choice(("lost answers", "500", "429", "401"))
+    if how == "lost answers":
+        world.backup.lose_answers += times
+    else:
+        world.backup.refusals += [SendGrid.no(int(how), "not now")] * times
+    time.sleep(0.1)
+    return times
+
+
+def primary_down(world: World) -> int:
+    """The first provider answers errors for longer than it takes to open its circuit: the second one takes over."""
+    world.system.simulator.fail_next("500_before", times=12)
+    time.sleep(1.5)
+    return 12
+
+
+def primary_well(world: World) -> int:
+    """It is well again, and somebody says so: it gets the new work from now on. Heals, and counts for nothing."""
+    world.system.simulator.heal()
+    with contextlib.suppress(requests.RequestException):
+        world.system.call("PATCH", "/v1/providers/mailgun", json={"enabled": True})
+    return 0
+
+
+def reorder(world: World) -> int:
+    """Somebody puts the providers in another order while mail goes out."""
+    order = world.rng.sample(["mailgun", "sendgrid"], 2)
+    with contextlib.suppress(requests.RequestException):
+        world.system.call("PUT", "/v1/providers", json={"order": order})
+    return 1
 
 
 def point(world: World) -> int:
@@ -183,6 +219,10 @@ def restore(world: World) -> int:
         start()
     world.servers.wait_until_healthy()
     _after_restore(world)
+    world.telling.tell_all_again()
+    for mark, (_, answered) in list(world.asked.promised.items()):
+        if answered >= copied_at - 1:
+            wait_for(lambda mark=mark: world.hand_in([mark]), within_s=60, what="the mail is promised again")
     for schedule, answered in list(world.asked.answered.items()):
         if answered >= copied_at - 1:
             wait_for(lambda schedule=schedule: world.ask(schedule), within_s=60, what="the run is promised again")
@@ -256,6 +296,10 @@ def _block(world: World, way: Way) -> int:
 # How often each is chosen, in parts.
 ALL: Final[dict[str, tuple[Callable[[World], int], int]]] = {
     "wire: the provider misbehaves": (wire, 30),
+    "wire: the second provider misbehaves": (backup_wire, 10),
+    "wire: the first provider is down": (primary_down, 4),
+    "the first provider is well again": (primary_well, 25),
+    "providers are reordered": (reorder, 4),
     "a sender is killed at a step": (point, 60),
     "a sender is killed": (kill_sender, 6),
     "a sender is told to stop": (stop_sender, 3),

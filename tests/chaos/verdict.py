@@ -35,6 +35,8 @@ class Verdict:
     doubled: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    resolved: int = 0  # dispatches of the provider that cannot be asked, of which a person has said what became of them
+    by_backup: int = 0  # mails that the second provider took
     requeued: int = 0  # dispatches in hand at three crashes, which a person has sent again
     dispatches: int = 0
     faults: int = 0
@@ -50,22 +52,47 @@ class Verdict:
 def judge(world: World, injected: Sequence[Injected], *, seed: int) -> Verdict:
     """Count it. Everything must be quiet."""
     found = Verdict(seed=seed)
-    went_out = Counter(mail["subject"] for mail in world.system.simulator.mails())
+    went_out = _went_out(world)
     shown = _shown(world)
     for schedule, marks in world.asked.marks.items():
         if schedule not in world.asked.answered:
             continue
         for mark in marks:
             found.asked += 1
-            _one(found, mark, went_out[mark], shown.get(mark, ""), refused=_address(mark) in world.asked.refused)
+            address = _address(mark)
+            _one(found, mark, went_out[mark, address], shown.get(mark, ""), refused=address in world.asked.refused)
+    _mails(found, world, went_out)
     _beats(found, world)
     found.dispatches = world.system.db.dispatches.count_documents({"attempt": {"$gt": 0}})
-    found.requeued = world.asked.requeued
+    found.requeued, found.resolved = world.asked.requeued, world.asked.resolved
+    found.by_backup = sum(len(kept.recipients) for kept in world.backup.kept)
     found.faults = sum(one.count for one in injected)
     found.by_fault = _by_fault(world, injected)
     found.points = dict(sorted(world.hits().items()))
     found.timeline = [(one.fault, one.began, one.ended) for one in injected]
     return found
+
+
+def _went_out(world: World) -> Counter[tuple[str, str]]:
+    """Every copy by mark and recipient, over both providers' records together."""
+    first = Counter((mail["subject"], mail["recipient"]) for mail in world.system.simulator.mails())
+    return first + Counter((kept.subject, address) for kept in world.backup.kept for address in kept.recipients)
+
+
+def _mails(found: Verdict, world: World, went_out: Counter[tuple[str, str]]) -> None:
+    """Single mails: each recipient once."""
+    ids = {id_: mark for mark, (id_, _) in world.asked.promised.items()}
+    states = {
+        (ids[doc["run_id"]], doc["address"]): doc["state"]
+        for doc in world.system.db.messages.find(
+            {"run_id": {"$in": list(ids)}}, {"run_id": 1, "address": 1, "state": 1}
+        )
+    }
+    for mark in ids.values():
+        for address in world.asked.mails[mark]:
+            found.asked += 1
+            times, state = went_out[mark, address], states.get((mark, address), "")
+            _one(found, f"{mark} {address}", times, state, refused=address in world.asked.refused)
 
 
 def _one(found: Verdict, mark: str, times: int, state: str, *, refused: bool) -> None:
@@ -87,6 +114,8 @@ def _beats(found: Verdict, world: World) -> None:
     """The recurring schedules: each recipient once for each due instant."""
     mails = [mail for mail in world.system.simulator.mails() if mail["subject"] == BEAT]
     copies = Counter((json.loads(mail["user_variables"])["run"], mail["recipient"]) for mail in mails)
+    by_backup = [kept for kept in world.backup.kept if kept.subject == BEAT]
+    copies += Counter((kept.ids["mailroom_run"], address) for kept in by_backup for address in kept.recipients)
     found.asked += 5 * world.asked.beats
     found.accepted_once += sum(times == 1 for times in copies.values())
     found.doubled += [f"{run} {address}: {times} times" for (run, address), times in copies.items() if times > 1]
@@ -153,10 +182,16 @@ def tables(found: Verdict) -> list[Table]:
     for name, times in found.points.items():
         points.add_row(name, str(times))
     verdict = Table(
-        "asked", "accepted once", "refused", "doubled", "lost", "unknown", "sent again", "dispatches", "faults"
+        *("asked", "accepted once", "refused", "doubled", "lost", "unknown"),
+        *("sent again", "resolved", "by the second", "dispatches", "faults"),
     )
     shown = (found.asked, found.accepted_once, found.refused, len(found.doubled), len(found.lost), len(found.unknown))
-    verdict.add_row(*(f"{count:,}" for count in (*shown, found.requeued, found.dispatches, found.faults)))
+    verdict.add_row(
+        *(
+            f"{count:,}"
+            for count in (*shown, found.requeued, found.resolved, found.by_backup, found.dispatches, found.faults)
+        )
+    )
     return [faults, points, verdict]
 
 

@@ -4,14 +4,17 @@ The driver counts by its own marks: each recipient of each schedule has one, and
 run-now that the API answered with 2xx. Beside these a schedule that is due every few seconds has marks of its own.
 """
 
+import contextlib
 import json
 import random
 import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +26,7 @@ from mailroom.storage.dispatch_doubts import GIVES_UP
 from tests.chaos.points import POINTS
 from tests.chaos.proxy import Proxy
 from tests.support.system import DOMAIN, System, wait_for
+from tests.support.vendors import SendGrid
 
 # The provider's log lags by half of the settling time, and its idle limit is three quarters of ours.
 IDLE_LIMIT_S: Final = 4
@@ -37,8 +41,14 @@ SETTINGS: Final = {
     "MAILROOM_RETRY_DELAYS": ",".join(["0.2"] * 20),
     "MAILROOM_SENDER_CONCURRENCY": "6",
     "MAILROOM_BATCH_SIZE": "2",
+    "MAILROOM_PROVIDERS": "mailgun,sendgrid",
+    "MAILROOM_CIRCUIT_FAILURES": "6",
+    "MAILROOM_CIRCUIT_WINDOW": "3",
+    "MAILROOM_CIRCUIT_COOLDOWN": "1",
 }
 _AHEAD: Final = 0.1
+_MAILS_AT_ONCE: Final = 20
+_TOLD_AT_ONCE: Final = 500
 BEAT_S: Final = 2
 BEATS: Final = 10
 BEAT: Final = "beat"  # the subject of the recurring schedule's mails
@@ -52,6 +62,9 @@ class Asked:
     answered: dict[str, float] = field(default_factory=dict)  # schedule -> when its run was promised
     refused: set[str] = field(default_factory=set)  # addresses that the provider refuses
     beats: int = 0  # due instants of the recurring schedules
+    mails: dict[str, list[str]] = field(default_factory=dict)  # single mails by their marks: to whom each goes
+    promised: dict[str, tuple[str, float]] = field(default_factory=dict)  # mark -> its id, and when it was answered
+    resolved: int = 0  # dispatches of a provider that cannot be asked, of which a person has said what became of them
     requeued: int = 0  # dispatches that failed after three crashes, and that a person has sent again
 
 
@@ -70,8 +83,11 @@ class Sender:
 class World:
     """Everything that runs. Faults are done to it; `verdict` counts in it afterwards."""
 
-    def __init__(self, folder: Path, servers: Servers, system: System, *, senders: int, rng: random.Random) -> None:
+    def __init__(
+        self, folder: Path, servers: Servers, system: System, backup: SendGrid, *, senders: int, rng: random.Random
+    ) -> None:
         self.folder, self.servers, self.system, self.rng = folder, servers, system, rng
+        self.backup = backup  # the second provider: it cannot be asked, but tells by webhooks
         self.asked = Asked()
         self.hits_file = folder / "hits"
         self.hits_file.touch()
@@ -81,6 +97,7 @@ class World:
         self._beat_until = datetime.min.replace(tzinfo=UTC)
         self._armed: Counter[str] = Counter()
         self.keeping = True  # dead senders are started again
+        self.telling = Telling(self)
 
     def hits(self) -> Counter[str]:
         """How often each point was hit with work in hand."""
@@ -151,6 +168,15 @@ class World:
             made.raise_for_status()
             self.asked.marks[made.json()["id"]] = [person["variables"]["mark"] for person in people]
         self.system.simulator.turn(refused_addresses=sorted(self.asked.refused))
+        self.backup.refused_addresses = self.asked.refused
+
+    def prepare_mails(self, count: int) -> None:
+        """Single mails to two recipients each, with their marks; some have one that the providers refuse."""
+        for number in range(count):
+            mark = f"e{number}"
+            self.asked.mails[mark] = [f"{mark}-{n}@example.org" for n in (1, 2)]
+            if number % 25 == 0:
+                self.asked.refused.add(self.asked.mails[mark][0])
 
     def beat(self) -> None:
         """While the last recurring schedule is over: begin another one, of five recipients and so many instants."""
@@ -212,6 +238,41 @@ class World:
         self.asked.answered[schedule] = time.time()
         return True
 
+    def hand_in(self, marks: Sequence[str]) -> bool:
+        """Hand single mails in, each under its own key, repeated until all are promised. False if not, this time."""
+        mails = [
+            {
+                "from": f"Shop <shop@{DOMAIN}>",
+                "to": self.asked.mails[mark][:1],
+                "bcc": self.asked.mails[mark][1:],
+                "subject": mark,
+                "text": "Hello",
+                "priority": ("high", "normal", "low")[number % 3],
+                "idempotency_key": mark,
+            }
+            for number, mark in enumerate(marks)
+        ]
+        try:
+            answers = self.system.call("POST", "/v1/emails/batch", json={"emails": mails}).json()["items"]
+        except (requests.RequestException, ValueError, KeyError):
+            return False
+        for mark, answer in zip(marks, answers, strict=True):
+            if answer["code"] == 202:
+                self.asked.promised[mark] = (answer["id"], time.time())
+        return all(answer["code"] == 202 for answer in answers)
+
+    def say_what_became_of_the_unknown(self) -> int:
+        """What a person does about calls of the provider that cannot be asked: look into its record. Returns how
+        many. Everything must be quiet: what is not there will not come."""
+        took = {kept.ids["mailroom_dispatch"] for kept in self.backup.kept}
+        unknown = list(self.system.db.dispatches.find({"state": "unknown", "provider": "sendgrid"}, {"_id": 1}))
+        for dispatch in unknown:
+            word = "went_out" if dispatch["_id"] in took else "send_again"
+            path = f"/v1/dispatches/{dispatch['_id']}/resolve"
+            self.system.call("POST", path, json={"verdict": word}).raise_for_status()
+        self.asked.resolved += len(unknown)
+        return len(unknown)
+
     def open_dispatches(self) -> int:
         return self.system.db.dispatches.count_documents(
             {"lane": {"$gt": ""}, "state": {"$in": ["pending", "sending", "in_doubt"]}}
@@ -232,18 +293,49 @@ class Asking(threading.Thread):
         self.progress = 0.0  # of the faults, from 0 to 1
 
     def run(self) -> None:
-        waiting = list(self._world.asked.marks)
-        whole = len(waiting)
-        while waiting:
-            ahead = 1 - len(waiting) / whole - self.progress
-            if ahead > _AHEAD or not self._world.ask(waiting[0]):
+        world = self._world
+        asks: list[Callable[[], bool]] = [partial(world.ask, schedule) for schedule in world.asked.marks]
+        mails = list(world.asked.mails)
+        for number, start in enumerate(range(0, len(mails), _MAILS_AT_ONCE)):
+            asks.insert(number * 2 % (len(asks) + 1), partial(world.hand_in, mails[start : start + _MAILS_AT_ONCE]))
+        whole = len(asks)
+        while asks:
+            ahead = 1 - len(asks) / whole - self.progress
+            if ahead > _AHEAD or not asks[0]():
                 time.sleep(0.2)
             else:
-                waiting.pop(0)
+                asks.pop(0)
 
     @property
     def through(self) -> bool:
         return not self.is_alive()
+
+
+class Telling(threading.Thread):
+    """The second provider's webhooks: what it took is told a moment later, until it is taken in."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(daemon=True, name="telling")
+        self._world, self._told, self._ending = world, 0, threading.Event()
+
+    def run(self) -> None:
+        while not self._ending.wait(SETTLE_S / 2):
+            kept = self._world.backup.kept[self._told : self._told + _TOLD_AT_ONCE]
+            with contextlib.suppress(requests.RequestException):
+                if kept and self._world.backup.tell_of(kept, self._world.system.api_url, "processed").ok:
+                    self._told += len(kept)
+
+    @property
+    def through(self) -> bool:
+        return self._told == len(self._world.backup.kept)
+
+    def tell_all_again(self) -> None:
+        """MongoDB was put back to a copy, which does not know what was told since."""
+        self._told = 0
+
+    def finish(self) -> None:
+        self._ending.set()
+        self.join(10)
 
 
 def log_events(folder: Path) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ accepted, misbehave on request, and tell it by signed webhooks.
 import base64
 import json
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,20 +45,30 @@ class Vendor:
     kept: list[Kept] = field(default_factory=list)
     refusals: list[Answer] = field(default_factory=list)  # the next answers, of calls that are not accepted
     lose_answers: int = 0  # calls that are accepted, and whose connection then breaks
+    latency_s: float = 0.0
+    refused_addresses: set[str] = field(default_factory=lambda: {"refused@example.org"})
     path: ClassVar[str] = ""
 
     def accept(self, headers: Mapping[str, str], body: bytes) -> Answer:
         raise NotImplementedError
 
     def __post_init__(self) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+    close = stop
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """Callers that die in the middle are what the tests are about."""
 
 
 def _handler(vendor: Vendor) -> type[BaseHTTPRequestHandler]:
@@ -67,6 +78,7 @@ def _handler(vendor: Vendor) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             status, headers, said = self._answer(body)
+            time.sleep(vendor.latency_s)
             if vendor.lose_answers and status in (200, 202):
                 vendor.lose_answers -= 1
                 self.close_connection = True
@@ -114,7 +126,7 @@ class SendGrid(Vendor):
             addresses = [one["email"] for place in ("to", "cc", "bcc") for one in personal.get(place, [])]
             if not personal.get("to") or len(set(addresses)) != len(addresses):
                 return self.no(400, "wrong recipients", f"personalizations.{number}.to")
-            if "refused@example.org" in addresses:
+            if self.refused_addresses & set(addresses):
                 return self.no(400, "Does not contain a valid address.", f"personalizations.{number}.to.0.email")
         kinds = [part["type"] for part in asked["content"]]
         if kinds not in (["text/plain"], ["text/html"], ["text/plain", "text/html"]):
@@ -139,10 +151,13 @@ class SendGrid(Vendor):
 
     def tell(self, target: str, *kinds: str) -> list[requests.Response]:
         """Its event webhook: these events of every mail, in one array, twice, as its redeliveries do."""
+        return [self.tell_of(self.kept, target, *kinds) for _ in "12"]
+
+    def tell_of(self, mails: Sequence[Kept], target: str, *kinds: str) -> requests.Response:
         told = [
             {"event": kind, "email": address, "timestamp": int(datetime.now(UTC).timestamp()), **kept.ids}
-            | {"sg_event_id": f"{kind}-{kept.ids['mailroom_dispatch']}-{address}"}
-            for kept in self.kept
+            | {"sg_event_id": f"{kind}-{kept.ids['mailroom_dispatch']}-{kept.ids['mailroom_attempt']}-{address}"}
+            for kept in mails
             for address in kept.recipients
             for kind in kinds
         ]
@@ -153,7 +168,7 @@ class SendGrid(Vendor):
             "X-Twilio-Email-Event-Webhook-Signature": signature,
             "X-Twilio-Email-Event-Webhook-Timestamp": at,
         }
-        return [requests.post(f"{target}/webhooks/sendgrid", data=raw, headers=headers, timeout=10) for _ in "12"]
+        return requests.post(f"{target}/webhooks/sendgrid", data=raw, headers=headers, timeout=10)
 
 
 REGION = "eu-central-1"
