@@ -33,6 +33,7 @@ OPEN: Final = frozenset({DispatchState.PENDING, DispatchState.SENDING, DispatchS
 # What a dispatch's state says about its messages.
 TELLS_MESSAGES: Final = {
     DispatchState.PENDING: Learnt.NOT_SENT,
+    DispatchState.SENDING: Learnt.NOT_SENT,  # claimed before its messages were told that it waits again
     DispatchState.ACCEPTED: Learnt.SENT,
     DispatchState.IN_DOUBT: Learnt.IN_DOUBT,
     DispatchState.UNKNOWN: Learnt.UNKNOWN,

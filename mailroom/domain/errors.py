@@ -114,6 +114,10 @@ class NobodyLeft(Conflict):
     """Raised on sending again where everybody was reached, or is carried by another run or mail."""
 
 
+class ForgottenMeanwhile(Conflict):
+    """Raised on sending again where a restored MongoDB has forgotten that it was done: ask with the key of then."""
+
+
 class DispatchNotUnknown(Conflict):
     """Raised on saying what became of a dispatch that is known, or can still be found out."""
 

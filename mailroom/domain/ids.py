@@ -48,13 +48,22 @@ def asked_run_id(schedule_id: ScheduleId, owner: str, key: str) -> RunId:
 
 def again_run_id(source: RunId, owner: str, key: str) -> RunId:
     """A run to those whom another one did not reach, as somebody asked for it."""
-    schedule = source.partition("-")[0]
-    return RunId(f"{schedule}-again-{_digest('run-again', source, owner, key)[:16]}")
+    return RunId(f"{again_run_prefix(source)}{_digest('run-again', source, owner, key)[:16]}")
+
+
+def again_run_prefix(source: RunId) -> str:
+    """How the ids of all runs begin that go to those whom this one did not reach."""
+    return f"{source.partition('-')[0]}-again-{_digest('run-again', source)[:10]}-"
 
 
 def again_email_id(source: EmailId, owner: str, key: str) -> EmailId:
     """A mail to those recipients whom another one did not reach, as somebody asked for it."""
-    return EmailId(f"{_EMAIL}a{_digest('email-again', source, owner, key)[:24]}")
+    return EmailId(f"{again_email_prefix(source)}{_digest('email-again', source, owner, key)[:16]}")
+
+
+def again_email_prefix(source: EmailId) -> str:
+    """How the ids of all mails begin that go to those whom this one did not reach."""
+    return f"{_EMAIL}a{_digest('email-again', source)[:12]}"
 
 
 def new_email_id(now: datetime) -> EmailId:
@@ -88,6 +97,11 @@ def mail_lanes(lanes: int) -> list[Lane]:
 
 def dispatch_id(run_id: RunId, chunk: int) -> DispatchId:
     return DispatchId(f"{run_id}-d{chunk:05d}")
+
+
+def group_dispatch_id(run_id: RunId, group: str) -> DispatchId:
+    """Of a run whose members may be known otherwise when it is planned again: named by the group that they are in."""
+    return DispatchId(f"{run_id}-d{group}")
 
 
 def child_dispatch_id(parent: DispatchId, messages: Sequence[MessageId]) -> DispatchId:

@@ -57,8 +57,9 @@ _ON_THE_WAY: Final = _BEFORE_SENT | {S.SENT, S.DEFERRED}
 MOVES: Final[dict[Learnt, tuple[frozenset[MessageState], MessageState]]] = {
     # A cancelled or failed message that a provider accepted after all did go out: facts win.
     Learnt.SENT: (_BEFORE_SENT | {S.CANCELLED, S.FAILED}, S.SENT),
-    Learnt.IN_DOUBT: (frozenset({S.QUEUED}), S.IN_DOUBT),
-    Learnt.UNKNOWN: (frozenset({S.QUEUED, S.IN_DOUBT}), S.UNKNOWN),
+    # From failed, too: it may have been sent again before it was told that it waits.
+    Learnt.IN_DOUBT: (frozenset({S.QUEUED, S.FAILED}), S.IN_DOUBT),
+    Learnt.UNKNOWN: (frozenset({S.QUEUED, S.IN_DOUBT, S.FAILED}), S.UNKNOWN),
     # A failed one too: a person has its call sent again.
     Learnt.NOT_SENT: (frozenset({S.IN_DOUBT, S.UNKNOWN, S.FAILED}), S.QUEUED),
     Learnt.REFUSED: (_BEFORE_SENT, S.FAILED),

@@ -7,15 +7,16 @@ from typing import Any, Final
 import structlog
 
 from mailroom.domain.addresses import fold
-from mailroom.domain.errors import EmailGone, NobodyLeft
-from mailroom.domain.ids import EmailId, again_email_id, run_of_email
+from mailroom.domain.errors import EmailGone, ForgottenMeanwhile, NobodyLeft
+from mailroom.domain.ids import EmailId, again_email_id, again_email_prefix, run_of_email
 from mailroom.services.idempotency import check_key
 from mailroom.services.placing import place
-from mailroom.storage import bodies, emails, unreached
+from mailroom.storage import bodies, emails, remembered, unreached
 from mailroom.storage.database import AlreadyThere, Db, Session, in_transaction, server_now
 from mailroom.storage.emails import NewEmail
 
 log = structlog.get_logger()
+_TRIES: Final = 5
 _MOST: Final = 1_000  # more recipients than a mail can have
 
 
@@ -27,24 +28,37 @@ def send_again(db: Db, email_id: EmailId, *, owner: str, key: str, lanes: int) -
     """The same content, its headers naming everybody as before, to those whom it did not reach. The same key again
     finds the same mail; whom one mail carries, no other does.
 
-    Returns its id, and whether it is new. Raises EmailNotFound, EmailGone, NobodyLeft, InvalidInput, Unavailable.
+    Returns its id, and whether it is new. Raises EmailNotFound, EmailGone, NobodyLeft, ForgottenMeanwhile,
+    InvalidInput, Unavailable.
     """
     check_key(key)
     source = emails.get(db, email_id)
     again_id = again_email_id(email_id, owner, key)
-    while not emails.get_many(db, [again_id]):
-        rows = unreached.page(db, run_of_email(email_id), after="", limit=_MOST, left=True)
+    if again_id in emails.get_many(db, [again_id]):
+        return again_id, False
+    forgotten = {id_.rpartition("-d")[0] for id_ in remembered.beginning_with(db, again_email_prefix(email_id))}
+    if unknown := forgotten - {again_id} - emails.get_many(db, [EmailId(id_) for id_ in forgotten]).keys():
+        raise ForgottenMeanwhile(f"MongoDB was put back to a copy that does not know of {', '.join(sorted(unknown))}")
+    body = bodies.get_many(db, [email_id]).get(email_id)
+    if body is None:
+        raise EmailGone(f"what mail {email_id} says is not kept any more")
+    for _ in range(_TRIES):
+        rows, _ = unreached.left(db, run_of_email(email_id), after="", limit=_MOST)
         if not rows:
-            raise NobodyLeft(f"there is nobody left whom mail {email_id} did not reach")
-        body = bodies.get_many(db, [email_id]).get(email_id)
-        if body is None:
-            raise EmailGone(f"what mail {email_id} says is not kept any more")
+            break
         only = frozenset(fold(row["address"]) for row in rows)
         email = replace(emails.as_email(source, body), send_at=None)
         if _store(db, NewEmail(again_id, owner, "", email, only, email_id), rows, lanes):
             log.info("mail_again", email_id=again_id, source=email_id, recipients=len(rows), by=owner)
             return again_id, True
-    return again_id, False
+        if again_id in emails.get_many(db, [again_id]):
+            return again_id, False
+    raise NobodyLeft(f"there is nobody left whom mail {email_id} did not reach")
+
+
+def left(db: Db, email_id: EmailId) -> int:
+    """How many of its recipients it did not reach, and no other mail carries."""
+    return len(unreached.left(db, run_of_email(email_id), after="", limit=_MOST)[0])
 
 
 def _store(db: Db, new: NewEmail, rows: Sequence[Mapping[str, Any]], lanes: int) -> bool:

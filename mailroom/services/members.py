@@ -1,8 +1,8 @@
 """Whom a run goes to: the members of its audience, or those whom an earlier run did not reach."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from mailroom.domain.audiences import Recipient
 from mailroom.domain.ids import AudienceId, RunId
@@ -11,42 +11,73 @@ from mailroom.domain.runs import Run
 from mailroom.storage import audiences, unreached
 from mailroom.storage.database import Db
 
+# Of the digest of an address: so many characters name the group, and with it the dispatch, that it goes in.
+_GROUP: Final = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One recipient. `place` is what planning goes on after; `missed` the message that did not reach them."""
+    """One recipient. `place` is what planning goes on after; `missed` the message that did not reach them.
+
+    Members of a `group` go in one dispatch, named by it: whom an earlier run did not reach may be known otherwise after
+    a restore, and planned again everybody must be in the same dispatch, whoever else is. '' where the list never
+    changes: there it follows from the places.
+    """
 
     place: str
     recipient: Recipient
+    group: str = ""
     missed: Mapping[str, Any] | None = None
 
 
-def next_members(db: Db, batch: Sequence[Run]) -> dict[RunId, list[Member]]:
-    """For each run the members that come next, one more than a chunk takes: it tells whether there are more."""
-    found = {run.id: _unreached(db, run) for run in batch if run.source}
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The members that come next, groups whole, and whether there are more after them."""
+
+    members: Sequence[Member]
+    more: bool
+
+
+def next_members(db: Db, batch: Sequence[Run]) -> dict[RunId, Page]:
+    """For each run the members that come next, as many as a chunk takes."""
+    found = {run.id: _unreached(db, run, run.source) for run in batch if run.source}
     of_audiences = [run for run in batch if not run.source]
     if len(of_audiences) == 1:
         (run,) = of_audiences
-        page = audiences.after(db, _audience(run), run.planned_through, CHUNK_RECIPIENTS + 1)
-        return found | {run.id: list(_members(page))}
+        recipients = audiences.after(db, _audience(run), run.planned_through, CHUNK_RECIPIENTS + 1)
+        return found | {run.id: Page(_members(recipients[:CHUNK_RECIPIENTS]), len(recipients) > CHUNK_RECIPIENTS)}
     whole = audiences.whole_small_ones(db, [_audience(run) for run in of_audiences])
     return found | {
-        run.id: list(_members(r for r in whole[_audience(run)] if r.key > run.planned_through)) for run in of_audiences
+        run.id: Page(_members(r for r in whole[_audience(run)] if r.key > run.planned_through), more=False)
+        for run in of_audiences
     }
 
 
-def _members(recipients: Any) -> Iterator[Member]:
-    return (Member(recipient.key, recipient) for recipient in recipients)
+def whole_groups(members: Sequence[Member], count: int) -> int:
+    """How many of the first `count` members can be taken without cutting a group in two; the first group at least."""
+    if count >= len(members) or not members[count].group:
+        return count
+    cut = members[count].group
+    before = next(n for n, member in enumerate(members) if member.group == cut)
+    return before or next((n for n, member in enumerate(members) if member.group != cut), len(members))
 
 
-def _unreached(db: Db, run: Run) -> list[Member]:
+def _members(recipients: Iterable[Recipient]) -> list[Member]:
+    return [Member(recipient.key, recipient) for recipient in recipients]
+
+
+def _unreached(db: Db, run: Run, source: RunId) -> Page:
     """With what their audience knows of them; an address that is not in it has at least its name."""
-    if run.source is None:
-        return []
-    rows = unreached.page(db, run.source, after=run.planned_through, limit=CHUNK_RECIPIENTS + 1, left=True)
+    rows, more = unreached.left(db, source, after=run.planned_through, limit=CHUNK_RECIPIENTS)
     bare = [Recipient(row["address"], row["name"]) for row in rows]
     known = audiences.some(db, _audience(run), [recipient.key for recipient in bare])
-    return [Member(row["_id"], known.get(r.key, r), row) for row, r in zip(rows, bare, strict=True)]
+    members = [
+        Member(row["_id"], known.get(r.key, r), row["_id"].rpartition("/")[2][:_GROUP], row)
+        for row, r in zip(rows, bare, strict=True)
+    ]
+    if more:  # the last group may go on in the next page
+        members = members[: whole_groups(members, len(members) - 1)]
+    return Page(members, more)
 
 
 def _audience(run: Run) -> AudienceId:

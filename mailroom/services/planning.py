@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -25,6 +25,7 @@ from mailroom.domain.ids import (
     Token,
     digest_of_messages,
     dispatch_id,
+    group_dispatch_id,
     message_id,
     schedule_lane,
 )
@@ -33,7 +34,7 @@ from mailroom.domain.messages import Message, MessageState
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Content, Schedule
 from mailroom.services.deciding import runs_for
-from mailroom.services.members import Member, next_members
+from mailroom.services.members import Member, Page, next_members, whole_groups
 from mailroom.storage import cluster, contents, dispatches, lanes, messages, runs, schedules, suppressions, unreached
 from mailroom.storage.database import Db, Session, in_transaction
 
@@ -168,34 +169,42 @@ def _batches(planning_runs: Sequence[Run]) -> Iterator[list[Run]]:
 
 
 def _next_chunks(db: Db, batch: Sequence[Run], batch_size: int) -> list[Chunk]:
-    members = next_members(db, batch)
-    suppressed = suppressions.among(db, [m.recipient.key for page in members.values() for m in page])
+    pages = next_members(db, batch)
+    suppressed = suppressions.among(db, [m.recipient.key for page in pages.values() for m in page.members])
     written = contents.get_many(db, [(run.schedule_id, run.revision) for run in batch])
-    return [
-        _chunk(run, written[run.schedule_id, run.revision], members[run.id], suppressed, batch_size) for run in batch
-    ]
+    return [_chunk(run, written[run.schedule_id, run.revision], pages[run.id], suppressed, batch_size) for run in batch]
 
 
-def _chunk(
-    run: Run, content: Content, members: Sequence[Member], suppressed: Mapping[str, str], batch_size: int
-) -> Chunk:
-    compiled = compile_content(content.subject, content.text, content.html)
-    made = [_message(run, member.recipient, compiled, suppressed) for member in members[:CHUNK_RECIPIENTS]]
-    made = _fitting(made)
-    is_last = len(made) == len(members)
-    through = members[len(made) - 1].place if made else run.planned_through
-    # By places in the list, suppressed or not: planned again after a restore, everybody is in the same dispatch.
-    cut = [made[start : start + batch_size] for start in range(0, len(made), batch_size)]
+def _chunk(run: Run, content: Content, page: Page, suppressed: Mapping[str, str], batch_size: int) -> Chunk:
+    compiled, members = compile_content(content.subject, content.text, content.html), page.members
+    made = [_message(run, member.recipient, compiled, suppressed) for member in members]
+    made = made[: whole_groups(members, len(_fitting(made)))]
+    members = members[: len(made)]
+    is_last = not page.more and len(made) == len(page.members)
+    through = members[-1].place if members else run.planned_through
     news: list[NewDispatch] = []
     carrier: dict[MessageId, DispatchId] = {}
-    for number, some in enumerate(cut, run.chunks):
+    cut = list(_cut(run, members, made, batch_size))
+    for number, (id_, some) in enumerate(cut, run.chunks):
         to_send = [message.id for message in some if message.state is MessageState.QUEUED]
         if to_send:
-            news.append(_dispatch(run, dispatch_id(run.id, number), number, to_send))
-            carrier |= dict.fromkeys(to_send, news[-1].id)
+            news.append(_dispatch(run, id_, number, to_send))
+            carrier |= dict.fromkeys(to_send, id_)
     messages_ = [replace(message, dispatch_id=carrier.get(message.id)) for message in made]
-    missed = [member.missed for member in members[: len(made)] if member.missed]
+    missed = [member.missed for member in members if member.missed]
     return Chunk(run, through, is_last, messages_, news, len(cut), missed)
+
+
+def _cut(
+    run: Run, members: Sequence[Member], made: Sequence[Message], batch_size: int
+) -> Iterator[tuple[DispatchId, Sequence[Message]]]:
+    """Which messages go in which dispatch. Planned again after a restore, everybody is in the same one."""
+    if run.source:
+        by_group = groupby(zip(members, made, strict=True), key=lambda pair: pair[0].group)
+        yield from ((group_dispatch_id(run.id, group), [m for _, m in pairs]) for group, pairs in by_group)
+        return
+    for number, start in enumerate(range(0, len(made), batch_size), run.chunks):
+        yield dispatch_id(run.id, number), made[start : start + batch_size]  # by places, suppressed or not
 
 
 def _dispatch(run: Run, id_: DispatchId, number: int, messages_: Sequence[MessageId]) -> NewDispatch:

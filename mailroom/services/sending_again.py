@@ -10,13 +10,13 @@ from typing import Any
 
 import structlog
 
-from mailroom.domain.errors import NobodyLeft, RunUnderWay, ScheduleEnded
-from mailroom.domain.ids import RunId, again_run_id
+from mailroom.domain.errors import ForgottenMeanwhile, NobodyLeft, RunUnderWay, ScheduleEnded
+from mailroom.domain.ids import RunId, again_run_id, again_run_prefix
 from mailroom.domain.runs import OPEN, Run, RunKind, RunState
 from mailroom.domain.schedules import Revision, ScheduleState
 from mailroom.services.deciding import planned_run
 from mailroom.services.idempotency import check_key
-from mailroom.storage import contents, runs, schedules, unreached
+from mailroom.storage import contents, remembered, runs, schedules, unreached
 from mailroom.storage.database import Db, server_now
 
 log = structlog.get_logger()
@@ -40,7 +40,8 @@ def run_again(db: Db, run_id: RunId, *, owner: str, key: str, newest: bool = Fal
     """A run to those whom this one did not reach, with the same content, or the newest. The same key again finds the
     same run; whom one run carries, no other does.
 
-    Returns it, and whether it is new. Raises RunNotFound, RunUnderWay, NobodyLeft, ScheduleEnded, InvalidInput.
+    Returns it, and whether it is new. Raises RunNotFound, RunUnderWay, NobodyLeft, ForgottenMeanwhile,
+    ScheduleEnded, InvalidInput.
     """
     check_key(key)
     source = runs.get(db, run_id)
@@ -50,10 +51,13 @@ def run_again(db: Db, run_id: RunId, *, owner: str, key: str, newest: bool = Fal
     schedule = schedules.get(db, source.schedule_id)
     if schedule.state is ScheduleState.ARCHIVED:
         raise ScheduleEnded("an archived schedule is not run any more")
+    forgotten = _forgotten(db, source.id)
+    if forgotten - {again_id}:
+        raise ForgottenMeanwhile(f"MongoDB was put back to a copy that does not know of {', '.join(sorted(forgotten))}")
     if source.state in OPEN:
         raise RunUnderWay(f"run {source.id} is still under way: not all is known of it yet")
     left = unreached.count(db, source.id)
-    if source.state is RunState.SKIPPED or not left:
+    if source.state is RunState.SKIPPED or not unreached.left(db, source.id, after="", limit=1)[0]:
         raise NobodyLeft(f"there is nobody left whom run {source.id} did not reach")
     now = server_now(db)
     content = contents.get(db, schedule.id, schedule.revision if newest else source.revision)
@@ -63,3 +67,10 @@ def run_again(db: Db, run_id: RunId, *, owner: str, key: str, newest: bool = Fal
         return runs.get(db, again_id), False
     log.info("run_again", run_id=run.id, source=source.id, recipients=left, by=owner)
     return run, True
+
+
+def _forgotten(db: Db, source: RunId) -> set[RunId]:
+    """Runs to those whom this one did not reach that a restored MongoDB knows nothing of: only their fences do."""
+    found = remembered.beginning_with(db, again_run_prefix(source))
+    named = {RunId(id_.rpartition("-d")[0]) for id_ in found}
+    return {run for run in named if runs.find(db, run) is None}

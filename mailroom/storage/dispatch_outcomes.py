@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pymongo import UpdateOne
 
-from mailroom.domain.dispatches import OPEN, Acceptance, Claimed, DispatchState, Fence
+from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState, Fence
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.outcomes import InDoubt
 from mailroom.storage.database import Db, Document, Session, guarded, server_now
@@ -88,6 +88,9 @@ def _entry(claimed: Claimed, yes: Acceptance, now: datetime) -> Document:
     return {**told, "at": now, "sender": claimed.claim.sender, "token": claimed.claim.token}
 
 
+_SPLIT: Final = DispatchState.SPLIT
+
+
 @guarded
 def replay_accepted(db: Db, fences: Sequence[tuple[DispatchId, Fence]]) -> tuple[int, int]:
     """Acceptances that fences remember and this database may have forgotten. Returns how many were written, and how
@@ -101,7 +104,8 @@ def replay_accepted(db: Db, fences: Sequence[tuple[DispatchId, Fence]]) -> tuple
         step = onto_trail(now, "replayed", attempt=fence.attempt, reason="its fence says that it was accepted")
         writes.append(
             UpdateOne(
-                {"_id": id_, "digest": fence.digest, "accepted": {"$exists": False}, "state": {"$in": sorted(OPEN)}},
+                # Whatever stands there: what failed may have been sent again since, and a fact wins.
+                {"_id": id_, "digest": fence.digest, "accepted": {"$exists": False}, "state": {"$ne": _SPLIT}},
                 {
                     "$set": {"state": DispatchState.ACCEPTED, "tell": True},
                     "$max": {"attempt": fence.attempt},

@@ -20,6 +20,7 @@ from mailroom.domain.ids import ClaimId, DispatchId
 from mailroom.storage.database import Db, Document, drop_unset, guarded
 
 COLLECTION: Final = "remembered"
+_SOME: Final = 1_000
 INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("kept_until", 1)], expireAfterSeconds=0),)
 
 
@@ -33,6 +34,13 @@ def keep(db: Db, fences: Sequence[tuple[DispatchId, Fence]], *, now: datetime, k
 @guarded
 def among(db: Db, ids: Sequence[DispatchId]) -> dict[DispatchId, Fence]:
     return {DispatchId(doc["_id"]): _fence(doc) for doc in db.remembered.find({"_id": {"$in": list(ids)}})}
+
+
+@guarded
+def beginning_with(db: Db, prefix: str) -> list[DispatchId]:
+    """Some of the dispatches whose ids begin so."""
+    found = db.remembered.find({"_id": {"$gte": prefix, "$lt": f"{prefix}\uffff"}}, {"_id": 1}).limit(_SOME)
+    return [DispatchId(doc["_id"]) for doc in found]
 
 
 def _document(fence: Fence, until: datetime) -> Document:

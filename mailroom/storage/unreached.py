@@ -1,9 +1,10 @@
 """Who did not get a mail, and is sent it once more by another run or mail: in `messages` and `dispatches`.
 
     sent_again   of a message that did not reach its recipient: the run or mail that carries it instead, for good.
-                 Of a dispatch that failed: the one that carries messages of it; it is not requeued any more
+                 Of a dispatch that carried such a message: the newest of these; what failed is not requeued any more
 
-So nobody is mailed twice by asking twice, nor by requeueing what another run carries already.
+So nobody is mailed twice by asking twice, nor by requeueing what another run carries already. Whoever gave a sign of
+having the mail (delivered, opened, clicked, complained) was reached, whatever a bounce said.
 
 Index: `listed` of messages.py.
 """
@@ -12,45 +13,77 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from mailroom.domain.dispatches import OPEN, DispatchState
-from mailroom.domain.ids import RunId
-from mailroom.domain.messages import UNREACHED, MessageState
+from mailroom.domain.ids import DispatchId, RunId
+from mailroom.domain.messages import UNREACHED
+from mailroom.storage import remembered
 from mailroom.storage.database import Db, Document, Session, guarded
 
-_NOT_YET: Final[Document] = {"$exists": False}
-_MAY_STILL_GO: Final = sorted({*OPEN, DispatchState.UNKNOWN})
+_NONE: Final[Document] = {"$exists": False}
+_SIGNS: Final = ("delivered_at", "first_opened_at", "first_clicked_at", "complained_at", "unsubscribed_at")
+_COUNTS: Final = ("opens", "machine_opens", "clicks", "machine_clicks")
+_MAY_STILL_GO: Final = sorted({*OPEN, DispatchState.UNKNOWN, DispatchState.SPLIT})
+_A_STEP: Final = 1_000
 
 
 @guarded
 def count(db: Db, run_id: RunId) -> int:
-    """How many of a run did not get their mail and are not sent it by another one."""
-    return db.messages.count_documents(_query(run_id) | {"sent_again": _NOT_YET})
+    """How many of a run did not get their mail and are not sent it by another one; the own calls of some of them may
+    still go."""
+    return db.messages.count_documents(_query(run_id) | {"sent_again": _NONE})
 
 
 @guarded
-def page(db: Db, run_id: RunId, *, after: str, limit: int, left: bool = False) -> list[Mapping[str, Any]]:
-    """Messages in the order of their ids; only those that nobody sends again yet where `left`."""
+def page(db: Db, run_id: RunId, *, after: str, limit: int) -> list[Mapping[str, Any]]:
+    """Messages in the order of their ids."""
     query = _query(run_id) | {"_id": {"$gt": after}}
-    if left:
-        query["sent_again"] = _NOT_YET
     return list(db.messages.find(query, {"parts": 0}).sort("_id", 1).limit(limit).hint("listed"))
+
+
+@guarded
+def left(db: Db, run_id: RunId, *, after: str, limit: int) -> tuple[list[Mapping[str, Any]], bool]:
+    """At most so many, in the order of their ids, that may be sent again now, and whether there are more. Not among
+    them is what another one carries, and what may still go, or have gone, by a call of its own."""
+    found: list[Mapping[str, Any]] = []
+    while len(found) <= limit:
+        query = _query(run_id) | {"sent_again": _NONE, "_id": {"$gt": after}}
+        rows = list(db.messages.find(query, {"parts": 0}).sort("_id", 1).limit(_A_STEP).hint("listed"))
+        if not rows:
+            break
+        held = _held(db, [row["dispatch_id"] for row in rows if row.get("dispatch_id")])
+        found += [row for row in rows if row.get("dispatch_id") not in held]
+        after = rows[-1]["_id"]
+    return found[:limit], len(found) > limit
 
 
 def take(db: Db, rows: Sequence[Mapping[str, Any]], by: RunId, *, session: Session) -> bool:
     """Have these carried by another run or mail, for good. False if one is not as it was read: then give the
     transaction up."""
     taken = {"$set": {"sent_again": by}}
-    unreached = {"_id": {"$in": [row["_id"] for row in rows]}, "state": {"$in": sorted(UNREACHED)}}
-    marked = db.messages.update_many(unreached | {"sent_again": _NOT_YET}, taken, session=session)
+    ids = {"_id": {"$in": [row["_id"] for row in rows]}}
+    marked = db.messages.update_many(ids | _UNREACHED | {"sent_again": _NONE}, taken, session=session)
     if marked.matched_count != len(rows):
         return False
-    refused = {row["dispatch_id"] for row in rows if row["state"] == MessageState.FAILED and row.get("dispatch_id")}
-    if not refused:
-        return True
-    # Written, not only read: whoever requeues one of them in this moment collides.
-    db.dispatches.update_many({"_id": {"$in": sorted(refused)}}, taken, session=session)
-    going = {"_id": {"$in": sorted(refused)}, "state": {"$in": _MAY_STILL_GO}}
+    # As they stand now: a split may have given them others since they were read.
+    now = db.messages.find(ids | {"dispatch_id": {"$exists": True}}, {"dispatch_id": 1}, session=session)
+    carried = sorted({doc["dispatch_id"] for doc in now})
+    # Written, not only read: whoever has one of them sent again in this moment collides.
+    db.dispatches.update_many({"_id": {"$in": carried}}, taken, session=session)
+    going = {"_id": {"$in": carried}, "state": {"$in": _MAY_STILL_GO}}
     return db.dispatches.find_one(going, {"_id": 1}, session=session) is None
 
 
+def _held(db: Db, ids: Sequence[DispatchId]) -> set[str]:
+    """Those of the dispatches that may still go, or of which fences knew more than a restored MongoDB does."""
+    going = {"_id": {"$in": list(ids)}, "state": {"$in": _MAY_STILL_GO}}
+    return {doc["_id"] for doc in db.dispatches.find(going, {"_id": 1})} | set(remembered.among(db, ids))
+
+
+_UNREACHED: Final[Document] = {
+    "state": {"$in": sorted(UNREACHED)},
+    **dict.fromkeys(_SIGNS, _NONE),
+    **{name: {"$not": {"$gt": 0}} for name in _COUNTS},
+}
+
+
 def _query(run_id: RunId) -> Document:
-    return {"run_id": run_id, "state": {"$in": sorted(UNREACHED)}}
+    return {"run_id": run_id, **_UNREACHED}

@@ -32,7 +32,7 @@ from tests.support.builders import a_claimed, make_due, recipients, stored_sched
 ASKED = {
     "due schedules": lambda db, now: schedules.due(db, now=now, limit=10),
     "the list of schedules": lambda db, now: schedules.page(db, state=None, before=None, limit=10),
-    "who was not reached": lambda db, now: unreached.page(db, RunId("r"), after="", limit=10, left=True),
+    "who was not reached": lambda db, now: unreached.left(db, RunId("r"), after="", limit=10),
     "runs in planning": lambda db, now: runs.schedules_in_planning(db, limit=10),
     "planned runs": lambda db, now: runs.planned_after(db, RunId(""), limit=10),
     "a schedule's runs": lambda db, now: runs.page(db, schedule_id=ScheduleId("s"), before=None, limit=10),

@@ -1,16 +1,22 @@
 """Who did not get a mail, and a run to exactly those: planned in steps, and never beside another way to them."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from mailroom.domain.dispatches import DispatchState
-from mailroom.domain.errors import DispatchNotUnknown, MailroomError, NobodyLeft, RunUnderWay
-from mailroom.domain.ids import DispatchId, RunId
+from mailroom.domain.dispatches import DispatchState, Fence, FenceState
+from mailroom.domain.emails.checking import EmailDraft
+from mailroom.domain.errors import DispatchNotUnknown, ForgottenMeanwhile, MailroomError, NobodyLeft, RunUnderWay
+from mailroom.domain.ids import ClaimId, DispatchId, RunId
 from mailroom.domain.messages import MessageState
 from mailroom.domain.runs import Run, RunState
-from mailroom.services import changing, planning, resolving, running, sending_again
-from mailroom.storage.database import Db, server_now
+from mailroom.services import changing, mails_again, planning, recording, resolving, running, sending_again
+from mailroom.services.emailing import Outbox
+from mailroom.storage import dispatch_outcomes, remembered
+from mailroom.storage import unreached as unreached_rows
+from mailroom.storage.database import Db, Session, in_transaction, server_now
 from tests.stores.test_scheduling import expand_all, hold
 from tests.support.builders import recipients, stored_schedule
 
@@ -69,7 +75,11 @@ def test_a_large_one_is_planned_in_steps_and_names_everybody_once(db: Db) -> Non
     again, _ = sending_again.run_again(db, run.id, owner="ann", key="k")
 
     assert planned(db, again) == unreached(db, run, "failed")
-    assert running.get(db, again.id).chunks == 3
+    made = list(db.messages.find({"run_id": again.id}))
+    assert all(doc["dispatch_id"] == f"{again.id}-d{doc['_id'].rpartition('/')[2][:3]}" for doc in made)
+    digests = [doc["digest"] for doc in db.dispatches.find({"run_id": again.id})]
+    assert sum(doc["messages"] for doc in db.dispatches.find({"run_id": again.id})) == 2_200
+    assert len(set(digests)) == len(digests) < 2_200
 
 
 def test_asked_for_twice_nobody_is_carried_twice(db: Db) -> None:
@@ -144,9 +154,146 @@ def test_whom_the_second_run_did_not_reach_either_a_third_can_go_to(db: Db) -> N
     again, _ = sending_again.run_again(db, run.id, owner="ann", key="k")
     planned(db, again)
     db.messages.update_many({"run_id": again.id}, {"$set": {"state": MessageState.BOUNCED}})
+    db.dispatches.update_many({"run_id": again.id}, {"$set": {"state": DispatchState.ACCEPTED}})
     db.runs.update_one({"_id": again.id}, {"$set": {"state": RunState.FINISHED}})
 
     third, _ = sending_again.run_again(db, RunId(again.id), owner="ann", key="k")
 
     assert third.source == again.id
     assert planned(db, third) == unreached(db, run, "failed")
+
+
+def again_after(db: Db, run: Run, key: str = "k") -> list[str]:
+    """Whom another run would go to; nobody where there is nobody left."""
+    try:
+        again, _ = sending_again.run_again(db, run.id, owner="ann", key=key)
+    except NobodyLeft:
+        return []
+    return planned(db, again)
+
+
+def test_what_a_restored_mongodb_calls_failed_and_its_fence_calls_done_went_out(db: Db) -> None:
+    run = a_finished_run(db, 3, failed=1)
+    failed = db.dispatches.find_one({"run_id": run.id, "state": DispatchState.FAILED})
+    assert failed
+    done = Fence(FenceState.DONE, attempt=2, claim_id=ClaimId("c"), digest=failed["digest"], provider_id="<x>")
+
+    changed, known = dispatch_outcomes.replay_accepted(db, [(failed["_id"], done)])
+
+    assert (changed, known) == (1, 1)
+    recording.tell_these(db, [failed["_id"]])
+    assert again_after(db, run) == []
+
+
+def test_what_fences_knew_beyond_a_restored_mongodb_is_not_sent_again(db: Db) -> None:
+    run = a_finished_run(db, 3, failed=2)
+    failed = [doc["_id"] for doc in db.dispatches.find({"run_id": run.id, "state": DispatchState.FAILED})]
+    crossed = Fence(FenceState.CROSSED, attempt=2, claim_id=ClaimId("c"))
+    remembered.keep(db, [(failed[0], crossed)], now=server_now(db), kept_for=timedelta(days=1))
+
+    assert len(again_after(db, run)) == 1
+
+
+def test_what_a_restored_mongodb_forgot_to_have_sent_again_is_not_sent_once_more_under_another_key(db: Db) -> None:
+    run = a_finished_run(db, 3, failed=2)
+    again, _ = sending_again.run_again(db, run.id, owner="ann", key="k")
+    planned(db, again)
+    (dispatch, *_) = [DispatchId(doc["_id"]) for doc in db.dispatches.find({"run_id": again.id})]
+    crossed = Fence(FenceState.CROSSED, attempt=1, claim_id=ClaimId("c"))
+    remembered.keep(db, [(dispatch, crossed)], now=server_now(db), kept_for=timedelta(days=1))
+    forget(db, again)
+
+    with pytest.raises(ForgottenMeanwhile, match=again.id):
+        sending_again.run_again(db, run.id, owner="ann", key="another")
+    same, _ = sending_again.run_again(db, run.id, owner="ann", key="k")
+    assert same.id == again.id
+
+
+def forget(db: Db, run: Run) -> None:
+    """What a copy from before this run was asked for knows of it."""
+    for name in ("messages", "dispatches"):
+        db[name].delete_many({"run_id": run.id})
+        db[name].update_many({}, {"$unset": {"sent_again": ""}})
+    db.runs.delete_one({"_id": run.id})
+
+
+def test_planned_again_after_a_restore_everybody_is_in_the_same_dispatch_whoever_else_is(db: Db) -> None:
+    run = a_finished_run(db, 400, bounced=200)
+    again, _ = sending_again.run_again(db, run.id, owner="ann", key="k")
+    planned(db, again)
+    first = carriers(db, again)
+    forget(db, again)
+    some = [doc["_id"] for doc in db.messages.find({"run_id": run.id, "state": "bounced"}).limit(90)]
+    db.messages.update_many({"_id": {"$in": some}}, {"$set": {"state": MessageState.SENT}})
+
+    sending_again.run_again(db, run.id, owner="ann", key="k")
+    planned(db, again)
+
+    then = carriers(db, again)
+    assert len(then) == 110
+    assert {address: first[address] for address in then} == then
+
+
+def carriers(db: Db, run: Run) -> dict[str, str]:
+    return {doc["address"]: doc["dispatch_id"] for doc in db.messages.find({"run_id": run.id})}
+
+
+@pytest.mark.parametrize("sign", ["delivered_at", "first_opened_at", "complained_at", "machine_opens"])
+def test_whoever_gave_a_sign_of_having_it_was_reached_whatever_bounced(db: Db, sign: str) -> None:
+    run = a_finished_run(db, 3, bounced=1)
+    value = 1 if sign == "machine_opens" else server_now(db)
+    db.messages.update_many({"run_id": run.id, "state": "bounced"}, {"$set": {sign: value}})
+
+    assert again_after(db, run) == []
+
+
+@pytest.mark.parametrize("state", ["pending", "sending", "in_doubt", "unknown"])
+def test_whose_own_call_may_still_go_is_left_out_and_holds_up_nobody(db: Db, state: str) -> None:
+    run = a_finished_run(db, 6, failed=2, bounced=1)
+    (one, *_) = list(db.messages.find({"run_id": run.id, "state": "bounced"}))
+    db.dispatches.update_one({"_id": one["dispatch_id"]}, {"$set": {"state": state}})
+    later, _ = changing.run_now(db, run.schedule_id, owner="tests", key="later")
+
+    assert len(again_after(db, run)) == 2
+
+    assert len(planned(db, later)) == 6
+    assert sending_again.unreached_by(db, run.id, after="", limit=50).left == 1
+
+
+def test_rows_that_were_read_before_a_split_are_not_taken_after_it(db: Db) -> None:
+    run = a_finished_run(db, 3, failed=1)
+    rows, _ = unreached_rows.left(db, run.id, after="", limit=10)
+    child = db.dispatches.find_one({"_id": rows[0]["dispatch_id"]})
+    assert child
+    db.dispatches.insert_one(child | {"_id": f"{child['_id']}.part", "state": DispatchState.PENDING})
+    db.dispatches.update_one({"_id": child["_id"]}, {"$set": {"state": DispatchState.SPLIT}})
+    db.messages.update_one({"_id": rows[0]["_id"]}, {"$set": {"dispatch_id": f"{child['_id']}.part"}})
+
+    def work(session: Session) -> bool:
+        return unreached_rows.take(db, rows, RunId("other"), session=session)
+
+    assert not in_transaction(db, work)
+
+
+def test_what_was_requeued_and_claimed_before_it_was_told_is_told_all_the_same(db: Db) -> None:
+    run = a_finished_run(db, 2, failed=1)
+    failed = db.dispatches.find_one({"run_id": run.id, "state": DispatchState.FAILED})
+    assert failed
+    told = []
+    for state in (DispatchState.SENDING, DispatchState.IN_DOUBT, DispatchState.UNKNOWN):
+        db.dispatches.update_one({"_id": failed["_id"]}, {"$set": {"state": state, "tell": True}})
+        recording.tell_these(db, [failed["_id"]])
+        told += [doc["state"] for doc in db.messages.find({"dispatch_id": failed["_id"]})]
+
+    assert told == ["queued", "in_doubt", "unknown"]
+
+
+def test_a_mail_whose_own_call_may_still_go_is_not_sent_again_and_the_request_returns(db: Db) -> None:
+    draft: dict[str, Any] = {"sender": "a@mg.example.com", "to": ["b@example.org"], "subject": "Hi", "text": "Hello"}
+    email = Outbox(db, lanes=4).hand_in(EmailDraft(**draft), owner="ann").id
+    db.messages.update_many({"run_id": email}, {"$set": {"state": MessageState.FAILED}})
+
+    with pytest.raises(NobodyLeft):
+        mails_again.send_again(db, email, owner="ann", key="k", lanes=4)
+
+    assert db.dispatches.count_documents({}) == 1

@@ -7,7 +7,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 
 from mailroom.domain.errors import Conflict, EmailUnderWay
 from mailroom.domain.ids import EmailId
-from mailroom.domain.messages import UNREACHED, MessageState
+from mailroom.domain.messages import MessageState
 from mailroom.services import emailing, mails_again
 from mailroom.services.emailing import Search
 from web import cursors
@@ -47,7 +47,7 @@ def show(email_id: str) -> str:
         "email.html",
         shown=shown,
         steps=emailing.events_of(front().db, EmailId(email_id)),
-        left=sum(one["state"] in UNREACHED and "sent_again" not in one for one in shown.recipients),
+        left=mails_again.left(front().db, EmailId(email_id)),
         nonce=secrets.token_hex(16),
     )
 
