@@ -26,13 +26,15 @@ class _Sending:
     """The sender in a thread of its own."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings, self._stop = settings, threading.Event()
+        # The sender sets its own event too, when it cannot go on: that we asked is a matter of its own.
+        self._settings, self._stop, self._asked = settings, threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="sender")
 
     def start(self) -> None:
         self._thread.start()
 
     def finish(self, *, within_s: float) -> None:
+        self._asked = True
         self._stop.set()
         self._thread.join(within_s)
         if self._thread.is_alive():
@@ -42,7 +44,7 @@ class _Sending:
         try:
             run_sender(self._settings, self._stop)
         finally:
-            if not self._stop.is_set():
+            if not self._asked:
                 log.error("sender_ended_by_itself")
                 os.kill(os.getpid(), signal.SIGTERM)  # the process is made anew, with its sender
 

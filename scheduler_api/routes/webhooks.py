@@ -73,7 +73,7 @@ def from_ses() -> Response:
     if not topics:
         return _refused(404, "not_set_up", "SES is not among the providers", provider="ses")
     try:
-        envelope = ses.verify(json_of(request.get_data()), topics)
+        envelope = ses.verify(json_of(request.get_data()), topics, now=datetime.now(UTC))
         if envelope["Type"] == ses.CONFIRMATION:
             ses.confirm(envelope)
             log.info("subscription_confirmed", provider="ses", topic=envelope["TopicArn"])

@@ -8,16 +8,18 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.events import EventKind
 from mailroom.domain.ids import DispatchId, MessageId, child_dispatch_id
 from mailroom.domain.outcomes import Accepted, InDoubt, Refusal, Refused
-from mailroom.providers.connection import Reply
+from mailroom.providers.connection import NotWritten, Reply, Request
 from mailroom.providers.ses import webhooks
 from mailroom.providers.ses.codes import read_reply
+from mailroom.providers.ses.signing import Signer
 from mailroom.providers.ses.tags import as_tag, of_tag
-from mailroom.providers.ses.webhooks import BadSignature, Malformed, is_of_aws, parse, verify
+from mailroom.providers.ses.webhooks import BadSignature, Malformed, is_of_sns, parse, verify
 from tests.support.sns import Sns
 from tests.support.vendors import REGION, Ses
 
@@ -37,7 +39,7 @@ def refusal(status: int, kind: str, message: str = "no", **headers: str) -> Repl
         (Reply(200, {}, b'{"MessageId": 7}'), InDoubt, None),
         (Reply(200, {}, b"<html>"), InDoubt, None),
         (refusal(400, "MessageRejected", "Email content contains a virus"), "permanent", None),
-        (refusal(400, "MessageRejected", "Email address is not verified. The following"), "account", None),
+        (refusal(400, "MessageRejected", "Email address is not verified. The following"), "temporary", None),
         (refusal(400, "BadRequestException", "Illegal address"), "recipient", None),
         (refusal(400, "BadRequestException", "Missing final '@domain'"), "recipient", None),
         (refusal(400, "BadRequestException", "Message length is more than 41943040 bytes"), "permanent", None),
@@ -98,6 +100,30 @@ def test_the_stub_is_one_that_amazons_own_client_takes_for_ses() -> None:
     stub.stop()
 
 
+def test_a_key_is_looked_for_where_connections_are_opened_and_never_while_calls_are_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked: list[str] = []
+
+    class Session:
+        def __init__(self, **_: Any) -> None:
+            looked.append("session")
+
+        def get_credentials(self) -> Credentials:
+            return Credentials("AKID", "s")
+
+    monkeypatch.setattr(boto3, "Session", Session)
+    signer = Signer(region=REGION, access_key="", secret_key="", session_token="")
+    request = Request("/v2/x", {}, b"{}")
+
+    with pytest.raises(NotWritten):
+        signer.sign("https://x/v2/x", request)
+    for _ in range(3):
+        signer.find_key()
+    assert "Signature=" in signer.sign("https://x/v2/x", request).headers["Authorization"]
+    assert looked == ["session"]
+
+
 @pytest.fixture
 def sns() -> Iterator[Sns]:
     made = Sns(REGION)
@@ -107,7 +133,7 @@ def sns() -> Iterator[Sns]:
 
 
 def checked(sns: Sns, message: Any) -> Any:
-    return verify(message, [sns.topic], get=lambda _url: sns.certificate)
+    return verify(message, [sns.topic], now=datetime.now(UTC), get=lambda _url: sns.certificate)
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
@@ -137,17 +163,36 @@ def test_nothing_of_it_may_be_changed(sns: Sns, key: str) -> None:
         "https://s3.eu-central-1.amazonaws.com/x.pem",
         "https://sns.eu-central-1.amazonaws.com\\@example.org/x.pem",
         "https://[::1/x.pem",
+        "https://sns.s3.amazonaws.com/SimpleNotificationService-0a.pem",
+        "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-0a.pem",
+        "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-0a.pem?Action=GetEndpointAttributes",
+        "https://sns.eu-central-1.amazonaws.com/x/SimpleNotificationService-0a.pem",
+        "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-0a.pem#x",
     ],
 )
 def test_a_certificate_from_anywhere_else_is_never_fetched(sns: Sns, url: str) -> None:
     def fetched(url: str) -> bytes:
         raise AssertionError(url)
 
-    assert not is_of_aws(url)
     with pytest.raises(BadSignature):
-        verify(sns.signed({"Type": "Notification", "Message": "{}", "SigningCertURL": url}), [sns.topic], get=fetched)
+        forged = sns.signed({"Type": "Notification", "Message": "{}", "SigningCertURL": url})
+        verify(forged, [sns.topic], now=NOW, get=fetched)
     with pytest.raises(Malformed):
         webhooks.confirm(sns.confirmation(SubscribeURL=url), get=fetched)
+
+
+def test_a_certificate_whose_time_is_over_signs_nothing(sns: Sns) -> None:
+    later = datetime.now(UTC) + timedelta(days=30)
+
+    with pytest.raises(BadSignature):
+        verify(sns.notification({"eventType": "Send"}), [sns.topic], now=later, get=lambda _url: sns.certificate)
+
+
+def test_the_host_is_that_of_the_topics_own_region() -> None:
+    topic = "arn:aws-cn:sns:cn-north-1:123456789012:mailroom"
+
+    assert is_of_sns("https://sns.cn-north-1.amazonaws.com.cn/x.pem", topic)
+    assert not is_of_sns("https://sns.cn-north-1.amazonaws.com/x.pem", topic)
 
 
 def test_a_certificate_is_fetched_once_and_one_that_cannot_be_is_fetched_again(sns: Sns) -> None:
@@ -161,9 +206,9 @@ def test_a_certificate_is_fetched_once_and_one_that_cannot_be_is_fetched_again(s
 
     message = sns.notification({"eventType": "Send"})
     with pytest.raises(Unavailable):
-        verify(message, [sns.topic], get=away)
+        verify(message, [sns.topic], now=datetime.now(UTC), get=away)
     for _ in range(3):
-        verify(message, [sns.topic], get=away)
+        verify(message, [sns.topic], now=datetime.now(UTC), get=away)
 
     assert len(asked) == 2
 
@@ -189,7 +234,8 @@ def event(type_: str, **told: Any) -> list[Any]:
         ("DeliveryDelay", {"delayedRecipients": [{"emailAddress": "bo@example.org"}]}, EventKind.DEFERRED, False),
         ("Bounce", {"bounceType": "Permanent", "bounceSubType": "General"}, EventKind.BOUNCED, True),
         ("Bounce", {"bounceType": "Transient", "bounceSubType": "MailboxFull"}, EventKind.BOUNCED, False),
-        ("Bounce", {"bounceType": "Undetermined", "bounceSubType": "Undetermined"}, EventKind.BOUNCED, False),
+        ("Bounce", {"bounceType": "Transient", "bounceSubType": "General"}, EventKind.DEFERRED, False),
+        ("Bounce", {"bounceType": "Undetermined", "bounceSubType": "Undetermined"}, EventKind.DEFERRED, False),
         ("Bounce", {"bounceType": "Permanent", "bounceSubType": "OnAccountSuppressionList"}, EventKind.REJECTED, False),
         ("Bounce", {"bounceType": "Permanent", "bounceSubType": "UnsubscribedRecipient"}, EventKind.REJECTED, False),
         ("Complaint", {"complaintFeedbackType": "abuse"}, EventKind.COMPLAINED, False),
@@ -206,6 +252,15 @@ def test_an_event_in_our_words(type_: str, told: dict[str, Any], kind: EventKind
 
     assert (found.kind, found.hard, found.recipient) == (kind, hard, "bo@example.org")
     assert (found.id, found.run_id, found.dispatch_id) == ("ses/m-1/0", "em_1", "em_1-d00000.ab")
+
+
+def test_who_of_several_opened_a_mail_is_not_guessed() -> None:
+    mail = {"timestamp": "2026-11-23T08:00:00Z", "destination": ["a@example.org", "b@example.org"], "tags": {}}
+    told = {"eventType": "Open", "mail": mail, "open": {"timestamp": "2026-11-23T08:01:00Z"}}
+
+    (found,) = parse({"MessageId": "m-1", "Message": json.dumps(told)})
+
+    assert (found.kind, found.recipient) == (EventKind.OPENED, "")
 
 
 def test_a_bounce_of_several_is_an_event_for_each_and_a_policy_blames_no_address() -> None:
@@ -233,6 +288,7 @@ def test_a_bounce_of_several_is_an_event_for_each_and_a_policy_blames_no_address
         '{"eventType": ["Send"], "mail": {"timestamp": "2026-11-23T08:00:00"}}',
         '{"eventType": "Send", "mail": {"timestamp": "0001-01-01T00:00:00Z"}}',
         "[" * 100_000,
+        '{"eventType": "Send", "mail": {"timestamp": "2026-11-23T08:00:00Z", "destination": ["\\ud800@example.org"]}}',
     ],
 )
 def test_what_is_no_event_of_ses_is_left_out(message: str) -> None:

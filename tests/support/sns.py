@@ -71,7 +71,7 @@ class Sns:
             "TopicArn": self.topic,
             "Timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "SignatureVersion": version,
-            "SigningCertURL": f"https://{self.host}/SimpleNotificationService-{id(self)}.pem",
+            "SigningCertURL": f"https://{self.host}/SimpleNotificationService-{id(self):x}.pem",
         } | said
         words = "".join(f"{key}\n{whole[key]}\n" for key in _SIGNED if key in whole)
         signature = self._key.sign(words.encode(), PKCS1v15(), _HASHES[version])

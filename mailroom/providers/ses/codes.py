@@ -38,7 +38,10 @@ def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
         return InDoubt(f"SES answered {reply.status}: {excerpt(reply.body)}", reply.status)
     message = str(body.get("message") or body.get("Message") or "")
     words = storable(f"SES answered {reply.status} {kind}: {message}")
-    if kind not in _THIS_MAIL or _UNVERIFIED.search(message):
+    if _UNVERIFIED.search(message):
+        # Of this mail's own sender, or of the whole account: it is tried again, elsewhere perhaps, and holds up nobody.
+        return Refused(Refusal.TEMPORARY, words, reply.status)
+    if kind not in _THIS_MAIL:
         wait = told_wait(reply, now or datetime.now(UTC)) or _wait(kind, message)
         return Refused(Refusal.ACCOUNT, words, reply.status, wait, too_fast=kind in _TOO_FAST)
     recipient = kind != "MessageRejected" and _RECIPIENT.search(message)

@@ -7,6 +7,7 @@ for a topic of their own: only topics that we name are believed, and the certifi
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -29,7 +30,8 @@ from mailroom.providers.ses.tags import DISPATCH, RUN, of_tag
 
 NOTIFICATION: Final = "Notification"
 CONFIRMATION: Final = "SubscriptionConfirmation"
-_AWS_HOST: Final = re.compile(r"sns\.[a-z0-9-]{1,40}\.amazonaws\.com(\.cn)?")
+_TOPIC: Final = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]{1,40}):\d{12}:[A-Za-z0-9_-]{1,256}")
+_CERTIFICATE: Final = re.compile(r"/SimpleNotificationService-[0-9a-f]{1,64}\.pem")
 _SIGNED: Final = {
     NOTIFICATION: ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
     CONFIRMATION: ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
@@ -53,6 +55,7 @@ _KINDS: Final = {
     "Open": ("open", EventKind.OPENED),
     "Click": ("click", EventKind.CLICKED),
 }
+_PERHAPS_A_REPLY: Final = {"General", "Undetermined"}
 _NEVER_TRIED: Final = {"OnAccountSuppressionList", "Suppressed", "UnsubscribedRecipient"}
 
 
@@ -79,7 +82,7 @@ def _certificate(url: str, get: Fetch) -> bytes:
     return get(url)
 
 
-def verify(document: Any, topics: Sequence[str], *, get: Fetch = fetch) -> Mapping[str, str]:
+def verify(document: Any, topics: Sequence[str], *, now: datetime, get: Fetch = fetch) -> Mapping[str, str]:
     """The envelope, all of whose values are texts. Raises Malformed, BadSignature, or Unavailable where the certificate
     cannot be fetched."""
     envelope = {key: value for key, value in mapping(document).items() if isinstance(value, str)}
@@ -89,14 +92,17 @@ def verify(document: Any, topics: Sequence[str], *, get: Fetch = fetch) -> Mappi
     if envelope["TopicArn"] not in topics:
         raise BadSignature("the topic is none of ours")
     url = envelope["SigningCertURL"]
-    if not is_of_aws(url) or not urlsplit(url).path.endswith(".pem"):
+    if not is_of_sns(url, envelope["TopicArn"]) or not _CERTIFICATE.fullmatch(urlsplit(url).path):
         raise BadSignature("the certificate is not of AWS")
     algorithm = _HASHES.get(envelope.get("SignatureVersion", ""))
     if algorithm is None:
         raise Malformed("the version of the signature is unknown")
     words = "".join(f"{key}\n{envelope[key]}\n" for key in signed if key in envelope)
     try:
-        key = load_pem_x509_certificate(_certificate(url, get)).public_key()
+        certificate = load_pem_x509_certificate(_certificate(url, get))
+        if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+            raise BadSignature("the certificate is not valid at this time")
+        key = certificate.public_key()
         signature = base64.b64decode(envelope.get("Signature", ""), validate=True)
         if not isinstance(key, RSAPublicKey):
             raise BadSignature("the certificate's key is none of RSA")
@@ -109,23 +115,33 @@ def verify(document: Any, topics: Sequence[str], *, get: Fetch = fetch) -> Mappi
 def confirm(envelope: Mapping[str, str], *, get: Fetch = fetch) -> None:
     """Say yes to a verified SubscriptionConfirmation. Raises Malformed, Unavailable."""
     url = envelope.get("SubscribeURL", "")
-    if not is_of_aws(url):
+    if not is_of_sns(url, envelope["TopicArn"], query="Action=ConfirmSubscription&"):
         raise Malformed("the subscription is not confirmed at AWS")
     get(url)
 
 
-def is_of_aws(url: str) -> bool:
-    """True for an https URL of one of SNS' own hosts, with nothing hidden in it."""
+def is_of_sns(url: str, topic: str, *, query: str = "") -> bool:
+    """True for an https URL of the very host of this topic's region, with nothing hidden in it, whose query begins so.
+
+    Not any host that looks like one: `sns.s3.amazonaws.com` is somebody's bucket.
+    """
+    found = _TOPIC.fullmatch(topic)
+    if found is None:
+        return False
+    host = f"sns.{found[1]}.amazonaws.com{'.cn' if found[1].startswith('cn-') else ''}"
     try:
         parts = urlsplit(url)
-        return parts.scheme == "https" and parts.netloc == parts.hostname and bool(_AWS_HOST.fullmatch(parts.netloc))
     except ValueError:
         return False
+    plain = parts.scheme == "https" and parts.netloc == host and not parts.fragment
+    return plain and (parts.query.startswith(query) if query else not parts.query)
 
 
 def parse(envelope: Mapping[str, str]) -> list[Event]:
     """The events of a verified notification, one a recipient; none for what is no event, such as SES's greeting."""
     raw = mapping(json_of(envelope["Message"]))
+    if not _is_text(raw):
+        return []
     mail, type_ = mapping(raw.get("mail")), str(raw.get("eventType") or raw.get("notificationType") or "")
     part, kind = _KINDS.get(type_, ("", EventKind.UNKNOWN))
     told = mapping(raw.get(part))
@@ -134,7 +150,7 @@ def parse(envelope: Mapping[str, str]) -> list[Event]:
     if not raw or at is None or not 0 < len(id_) <= MAX_FIELD:
         return []
     tags = mapping(mail.get("tags"))
-    found = _recipients(told) or [(address, {}) for address in _texts(mail.get("destination"))] or [("", {})]
+    found = _recipients(told) or _whole(kind, mail)
     return [
         Event(
             id=f"ses/{id_}/{number}",
@@ -152,10 +168,22 @@ def parse(envelope: Mapping[str, str]) -> list[Event]:
     ]
 
 
+def _whole(kind: EventKind, mail: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Everybody to whom the mail went. Opens and clicks are of one of them: of whom, where there are several, nobody
+    can say."""
+    everybody = _texts(mail.get("destination"))
+    if kind in (EventKind.OPENED, EventKind.CLICKED) and len(everybody) > 1:
+        everybody = []
+    return [(address, {}) for address in everybody] or [("", {})]
+
+
 def _kind(kind: EventKind, told: Mapping[str, Any]) -> EventKind:
     """What stands on the account's own list was never tried, whatever it is called."""
     if {told.get("bounceSubType"), told.get("complaintSubType")} & _NEVER_TRIED:
         return EventKind.REJECTED
+    # Absence notes and their like come as such a bounce, of mails that have arrived.
+    if told.get("bounceType") in ("Transient", "Undetermined") and told.get("bounceSubType") in _PERHAPS_A_REPLY:
+        return EventKind.DEFERRED
     return kind
 
 
@@ -187,6 +215,15 @@ def _reason(told: Mapping[str, Any], about: Mapping[str, Any]) -> str:
         about.get("diagnosticCode") or told.get("smtpResponse") or told.get("errorMessage"),
     ]
     return ": ".join(word for word in words if isinstance(word, str) and word)[:500]
+
+
+def _is_text(raw: Mapping[str, Any]) -> bool:
+    """Half a surrogate pair is none, and could not be stored."""
+    try:
+        json.dumps(raw, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return False
+    return True
 
 
 def _time(value: Any) -> datetime | None:
