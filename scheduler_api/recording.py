@@ -12,7 +12,7 @@ from scheduler_api.auth import front
 
 # Not 404 and 412: what is not there, or was changed meanwhile, is no fault of the request.
 _KEPT: Final = frozenset({400, 401, 403, 405, 406, 409, 413, 415, 422, 429})
-# Of whom we do not know, no body is read; nor a large one.
+# Of whom we do not know, no body is kept; nor a large one.
 _UNREAD: Final = frozenset({401, 403, 413})
 _MOST_READ: Final = 256 * 1024
 
@@ -44,7 +44,7 @@ def _refusal(response: Response) -> Refusal:
         remote=request.remote_addr or "",
         request_id=g.get("request_id", ""),
         size=request.content_length or 0,
-        body=_body(response.status_code),
+        body=_body(response.status_code) if caller else "",
     )
 
 

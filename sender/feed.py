@@ -84,6 +84,9 @@ class Feed:
         except BaseException:
             self._connections.give_back(connections)
             raise
+        self._throttle.give_back(adapter.name, admitted, gone=sum(dispatch.messages for dispatch in ready))
+        if waiting.alone and not len(admitted):
+            self._look_for_alone_at = time.monotonic() + _LOOK_FOR_ALONE_S  # its limit is used up: others may go
         self._gate.hand_in(
             Job(c, adapter, request, line) for (c, request), line in zip(ready.items(), connections, strict=False)
         )

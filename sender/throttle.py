@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 
 from mailroom.assembly import Back
-from mailroom.coordination.rates import Wanted
+from mailroom.coordination.rates import Line, Wanted
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.errors import Unavailable
@@ -54,6 +54,18 @@ class Throttle:
         calls = [(_pays(doc, rate), doc.get("rank") == Rank.HIGH) for doc in waiting.dispatches]
         return waiting.first(self._back.rates.take(_of_provider(provider), rate, calls))
 
+    def give_back(self, provider: str, admitted: Waiting, *, gone: int) -> None:
+        """Of what was admitted, and has paid, so many mails go now; the others will pay again. Redis being away costs
+        them."""
+        rate = self._rate(_of_provider(provider))
+        mails = sum(_pays(doc, rate) for doc in admitted.dispatches) - gone if rate else 0
+        if mails <= 0:
+            return
+        try:
+            self._back.rates.give_back(_of_provider(provider), mails)
+        except Unavailable as error:
+            log.warning("rate_not_given_back", provider=provider, mails=mails, error=str(error))
+
     def held_back(self, domains: Mapping[Claimed, Mapping[str, int]]) -> list[Result]:
         """Those of these calls, by their mails to limited domains, that may not go yet; the others have paid."""
         rates = {id_: rate for id_, limit in self._limits.items() if (rate := self._rate(id_)) and _is_domain(limit)}
@@ -61,10 +73,11 @@ class Throttle:
         asked = {claimed: takes for claimed, takes in known.items() if takes}
         parts = [too_large for c, takes in asked.items() if (too_large := _in_parts(c, takes, rates))]
         divided = {result.claimed for result in parts}
-        going = {c: Wanted(takes, c.rank is Rank.HIGH) for c, takes in asked.items() if c not in divided}
+        going = {c: Wanted(takes, _line(c), returns=c.attempt > 1) for c, takes in asked.items() if c not in divided}
         if not going:
             return parts
-        waits = self._back.rates.hold(rates, list(going.values()))
+        named = {id_: rates[id_] for wanted in going.values() for id_ in wanted.takes}
+        waits = self._back.rates.hold(named, list(going.values()))
         return parts + [_wait(c, going[c], wait) for c, wait in zip(going, waits, strict=True) if wait]
 
     def too_fast(self, provider: str, pause: timedelta | None) -> None:
@@ -81,6 +94,12 @@ class Throttle:
     def _rate(self, id_: str) -> Rate | None:
         limit = self._limits.get(id_)
         return limit.rate_at(datetime.now(UTC)) if limit else None
+
+
+def _line(claimed: Claimed) -> Line:
+    if claimed.rank is Rank.HIGH:
+        return Line.NONE
+    return Line.MAILS if claimed.rank < Rank.CAMPAIGN else Line.CAMPAIGNS
 
 
 def _pays(doc: Mapping[str, Any], rate: Rate) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import IntEnum
 from typing import Any, Final
 
 from redis import Redis
@@ -15,6 +16,16 @@ RECOVERS: Final = timedelta(minutes=1)  # without another complaint a lowered ra
 _LEAST: Final = 1 / 64
 _BETWEEN_HALVINGS: Final = timedelta(seconds=5)
 _LONGEST_PAUSE: Final = timedelta(hours=6)
+# Nobody is told to come later than this: by then the limit may be another one.
+LONGEST_WAIT: Final = timedelta(minutes=10)
+
+
+class Line(IntEnum):
+    """Where a call stands while a bucket is empty."""
+
+    NONE = 0  # it goes and pays, whatever is left
+    MAILS = 1
+    CAMPAIGNS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +33,8 @@ class Wanted:
     """What a call takes: mails from each of the buckets by their names."""
 
     takes: Mapping[str, int]
-    urgent: bool
+    line: Line = Line.CAMPAIGNS
+    returns: bool = False  # it was held back before: it goes before who is new
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +66,20 @@ class Rates:
     def hold(self, rates: Mapping[str, Rate], calls: Sequence[Wanted]) -> list[timedelta | None]:
         """For each call None, if it may go now and has paid, or after how long it should come again."""
         buckets = {name: number for number, name in enumerate(rates, start=1)}
-        args: list[Any] = [len(buckets), *(part for rate in rates.values() for part in (rate.per_s, rate.at_once))]
+        args: list[Any] = [len(buckets), _ms(LONGEST_WAIT)]
+        args += [part for rate in rates.values() for part in (rate.per_s, rate.at_once)]
         for call in calls:
-            args += [int(call.urgent), len(call.takes)]
+            args += [int(call.line), int(call.returns), len(call.takes)]
             args += [part for name, mails in call.takes.items() for part in (buckets[name], mails)]
         with redis_answers():
             waits: Any = self._hold(keys=[self._prefix + name for name in rates], args=args)
         return [timedelta(milliseconds=wait) if wait else None for wait in waits]
+
+    def give_back(self, bucket: str, mails: int) -> None:
+        """Some that were paid for do not go after all."""
+        with redis_answers():
+            if self._redis.exists(self._prefix + bucket):
+                self._redis.hincrbyfloat(self._prefix + bucket, "tokens", mails)
 
     def lower(self, bucket: str, pause: timedelta | None) -> float:
         """A provider said that we are too fast. Returns the part of the rate that is in force from now on."""

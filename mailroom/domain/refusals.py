@@ -1,7 +1,6 @@
 """Requests that were refused, as far as they may be kept: what a person needs to mend the caller, and no secrets."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,12 +13,18 @@ MAX_FAULTS: Final = 20
 _MOST_TEXT: Final = 200  # characters of a value
 _MOST_ITEMS: Final = 20  # of a list
 _DEEPEST: Final = 8
-# What a mail says, and what opens doors, is nobody's business here; to whom it was to go is what went wrong, mostly.
-_SECRET: Final = re.compile(
-    r"^(text|html|message|content|variables|headers|parts)$|token|secret|password|signature|authorization|api_?key",
-    re.I,
+# What may be kept as it is: to whom and when, and what kind of thing. All else is named, with its size: what a mail
+# says, and what opens doors, is nobody's business here.
+_KEPT: Final = frozenset(
+    [
+        *("from", "to", "cc", "bcc", "reply_to", "address", "recipient", "priority", "send_at", "tags", "template"),
+        *("filename", "content_type", "name", "kind", "expression", "time_zone", "at", "seconds", "starts_at"),
+        *("ends_at", "max_runs", "policy", "grace_s", "order", "enabled", "mails", "per", "warm_up", "provider"),
+        *("verdict", "ids", "all", "run_id", "scopes", "expires_at", "event", "id", "timestamp", "severity"),
+    ]
 )
-_OUR_TOKENS: Final = re.compile(r"mr_[A-Za-z0-9_-]{8,}")
+# What has such things in it; in anything else, such as variables, every name is somebody else's.
+_OPENED: Final = frozenset(["recurrence", "misfire", "recipients", "attachments", "emails", "event-data", "signature"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,33 +46,31 @@ class Refusal:
 
 
 def redacted(raw: bytes) -> str:
-    """A body as it may be kept: JSON with its secrets and its long texts taken out, anything else by its beginning."""
-    text = raw.decode("utf-8", "replace")
+    """A body as it may be kept: its shape, and of its values those that are known to be harmless. Of what is no JSON
+    only that."""
     try:
-        shown = json.dumps(_without_secrets(json.loads(text), 0), ensure_ascii=False)
+        document = json.loads(raw)
     except (ValueError, RecursionError):
-        shown = text[:_MOST_TEXT]
-    return _OUR_TOKENS.sub("mr_…", shown)[:MAX_KEPT].encode("utf-8", "replace").decode()
+        return f"(no JSON: {len(raw):,} bytes)"
+    shown = json.dumps(_shape(document, 0, opened=True, kept=False), ensure_ascii=False)
+    return shown[:MAX_KEPT].encode("utf-8", "replace").decode()
 
 
-def _without_secrets(value: Any, depth: int) -> Any:
+def _shape(value: Any, depth: int, *, opened: bool, kept: bool) -> Any:
     if depth > _DEEPEST:
         return "…"
     if isinstance(value, dict):
         some = list(value.items())[: 5 * _MOST_ITEMS]
-        return {key[:_MOST_TEXT]: _left_out(inner) if _SECRET.search(key) else _without_secrets(inner, depth + 1)
-                for key, inner in some}  # fmt: skip
+        return {key[:_MOST_TEXT]: _inner(key, inner, depth + 1, opened=opened) for key, inner in some}
     if isinstance(value, list):
-        kept = [_without_secrets(inner, depth + 1) for inner in value[:_MOST_ITEMS]]
-        return [*kept, f"… {len(value) - _MOST_ITEMS} more"] if len(value) > _MOST_ITEMS else kept
-    if isinstance(value, str) and len(value) > _MOST_TEXT:
-        return f"{value[:_MOST_TEXT]}… {len(value) - _MOST_TEXT} more"
-    return value
+        some_items = [_shape(inner, depth + 1, opened=opened, kept=kept) for inner in value[:_MOST_ITEMS]]
+        return [*some_items, f"… {len(value) - _MOST_ITEMS} more"] if len(value) > _MOST_ITEMS else some_items
+    if isinstance(value, str):
+        return value[:_MOST_TEXT] if kept else f"(left out: {len(value)} characters)"
+    return value if kept or value is None or isinstance(value, bool) else "(left out)"
 
 
-def _left_out(value: Any) -> str:
-    return f"(left out: {len(value)} {'characters' if isinstance(value, str) else 'entries'})" if _sized(value) else "…"
-
-
-def _sized(value: Any) -> bool:
-    return isinstance(value, str | list | dict)
+def _inner(key: str, value: Any, depth: int, *, opened: bool) -> Any:
+    if not opened:
+        return _shape(value, depth, opened=False, kept=False)
+    return _shape(value, depth, opened=key.lower() in _OPENED, kept=key.lower() in _KEPT)

@@ -54,6 +54,7 @@ class Waiting:
     """Dispatches of held lanes that could be claimed now, as the store shows them, the most urgent first."""
 
     dispatches: Sequence[Mapping[str, Any]] = ()
+    alone: bool = False  # one that goes alone, and nothing beside it
 
     def __len__(self) -> int:
         return len(self.dispatches)
@@ -66,10 +67,10 @@ class Waiting:
         return found
 
     def first(self, most: int) -> "Waiting":
-        return Waiting(self.dispatches[:most])
+        return Waiting(self.dispatches[:most], self.alone)
 
     def after(self, count: int) -> "Waiting":
-        return Waiting(self.dispatches[count:])
+        return Waiting(self.dispatches[count:], self.alone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def claimable_alone(db: Db, held: Mapping[Lane, Token], *, now: datetime) -> Wai
     Raises Unavailable.
     """
     ready = sorted(set(held) - lanes.waiting(db, now=now).keys())
-    return Waiting(dispatches.claimable_alone(db, ready, now=now))
+    return Waiting(dispatches.claimable_alone(db, ready, now=now), alone=True)
 
 
 def claim(

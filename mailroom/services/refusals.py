@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from mailroom.storage.database import Db
 log = structlog.get_logger()
 _MOST_WAITING: Final = 1_000
 _AT_ONCE: Final = 200
+STRANGERS_A_MINUTE: Final = 60
 
 
 class RefusalRecord:
@@ -28,8 +30,11 @@ class RefusalRecord:
         self._waiting: queue.Queue[Refusal] = queue.Queue(_MOST_WAITING)
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._minute = self._strangers = 0
 
     def keep(self, refusal: Refusal) -> None:
+        if not refusal.who and not self._of_strangers_too():
+            return
         try:
             self._waiting.put_nowait(refusal)
         except queue.Full:
@@ -39,6 +44,17 @@ class RefusalRecord:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="refusals", daemon=True)
                 self._thread.start()
+
+    def _of_strangers_too(self) -> bool:
+        """So many a minute of callers whom we do not know: nobody fills our disks."""
+        with self._starting:
+            minute = int(time.monotonic() // 60)
+            if minute != self._minute:
+                self._minute, self._strangers = minute, 0
+            self._strangers += 1
+            if self._strangers == STRANGERS_A_MINUTE + 1:
+                log.warning("refusals_of_strangers_not_kept", beyond=STRANGERS_A_MINUTE)
+            return self._strangers <= STRANGERS_A_MINUTE
 
     def _run(self) -> None:
         while True:

@@ -1,9 +1,14 @@
 """How the parts may be run: API alone, sender alone, both in one process, several of each side by side."""
 
 import signal
+import threading
+from typing import Any, cast
 
+import pytest
 import requests
 
+from cli import api_and_sender
+from config.settings import Settings
 from local.children import free_port
 from tests.support.emails import an_email, hand_in, status
 from tests.support.system import System, wait_for
@@ -72,3 +77,21 @@ def test_both_in_one_process_send_what_they_take_and_let_calls_end_at_sigterm(sy
     assert system.db.dispatches.count_documents({"state": {"$in": ["sending", "in_doubt"]}}) == 0
     assert "sender_stopped" in both.tail(200)
     assert len(system.simulator.mails()) == 11
+
+
+def test_a_sender_that_ends_by_itself_takes_its_process_along_and_both_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    signals: list[int] = []
+
+    def cannot_go_on(_settings: Any, stop: threading.Event) -> None:
+        stop.set()  # as a sender does one of whose threads has died
+
+    monkeypatch.setattr(api_and_sender, "run_sender", cannot_go_on)
+    monkeypatch.setattr(api_and_sender.os, "kill", lambda _, number: signals.append(number))
+    sending = api_and_sender._Sending(cast(Settings, None))
+
+    sending.start()
+    sending.finish(within_s=10)
+
+    assert signals == [signal.SIGTERM]

@@ -90,3 +90,17 @@ def test_a_provider_that_finds_us_too_fast_gets_half_as_much_and_everything_in_t
     wait_for(lambda: waiting.call("GET", "/v1/rate-limits").json()["items"][0]["factor"] == 0.5, within_s=20, what="it")
     wait_for(lambda: all_sent(waiting, ids), within_s=60, what="all are sent")
     assert len(waiting.simulator.mails()) == 3
+
+
+def test_what_a_domain_holds_back_does_not_use_up_the_providers_limit(waiting: System) -> None:
+    limit(waiting, "provider/mailgun", 400, per="hour")  # forty at once
+    limit(waiting, "domain/slow.example", 1, per="hour")
+    slow = [hand_in(waiting, to=[f"a-{n}@slow.example"]) for n in range(35)]
+    waiting.start_senders(1)
+    wait_for(lambda: len(accepted_at(waiting, "a-")) == 1, within_s=20, what="one of the slow ones is sent")
+
+    free = [hand_in(waiting, to=[f"b-{n}@fast.example"]) for n in range(30)]
+
+    wait_for(lambda: all_sent(waiting, free), within_s=20, what="what is free goes at once")
+    assert len(accepted_at(waiting, "a-")) == 1
+    assert {status(waiting, id_) for id_ in slow} == {"queued", "sent"}

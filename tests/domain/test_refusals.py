@@ -22,6 +22,8 @@ def test_what_a_mail_says_and_what_opens_doors_is_left_out() -> None:
         "api_key": "4711",
         "nested": {"password": "4711", "Token": ["4711"]},
         "note": "with mr_0123456789abcdef_secretsecret inside",
+        "credentials": "4711",
+        "metadata": {"auth": "4711", "pin": 4711},
     }
 
     kept = redacted(json.dumps(body).encode())
@@ -32,6 +34,11 @@ def test_what_a_mail_says_and_what_opens_doors_is_left_out() -> None:
     assert "4711" not in kept
     assert "NDcxMQ" not in kept
     assert "0123456789abcdef" not in kept
+
+
+@pytest.mark.parametrize("raw", [b'{"to": ["b"], "text": "The code is 4711",}', b"password=4711&api_key=4711"])
+def test_of_what_is_no_json_nothing_is_kept_but_that(raw: bytes) -> None:
+    assert redacted(raw) == f"(no JSON: {len(raw)} bytes)"
 
 
 @pytest.mark.parametrize(

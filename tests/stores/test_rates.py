@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from redis import Redis
 
-from mailroom.coordination.rates import Rates, Wanted
+from mailroom.coordination.rates import Line, Rates, Wanted
 from mailroom.domain.rates import Rate
 from tests.stores.conftest import Caller
 from tests.support.system import System
@@ -87,17 +87,61 @@ def test_a_lowered_rate_is_doubled_for_each_minute_without_a_complaint(system: S
     assert rates.look([B])[B].factor == 1
 
 
+SLOW, FAST = "domain/slow.example", "domain/fast.example"
+LIMITS = {SLOW: Rate(10.0, 1), FAST: Rate(1000.0, 100)}
+NEW, URGENT, BACK = Wanted({SLOW: 1}), Wanted({SLOW: 1}, Line.NONE), Wanted({SLOW: 1}, returns=True)
+
+
+def seconds(waits: list[timedelta | None]) -> list[float]:
+    return [wait.total_seconds() if wait else 0.0 for wait in waits]
+
+
 def test_what_a_domain_holds_back_gets_times_of_its_own_and_nobody_else_waits(rates: Rates) -> None:
-    slow, fast = "domain/slow.example", "domain/fast.example"
-    limits = {slow: Rate(10.0, 1), fast: Rate(1000.0, 100)}
-    to_slow, to_fast = Wanted({slow: 1}, urgent=False), Wanted({fast: 1}, urgent=False)
+    waits = seconds(rates.hold(LIMITS, [NEW, NEW, Wanted({FAST: 1}), NEW, URGENT, NEW]))
 
-    waits = rates.hold(limits, [to_slow, to_slow, to_fast, to_slow, Wanted({slow: 1}, urgent=True), to_slow])
-
-    assert (waits[0], waits[2], waits[4]) == (None, None, None)
-    told = [wait.total_seconds() for wait in (waits[1], waits[3], waits[5]) if wait]
-    assert told == pytest.approx([0.1, 0.2, 0.3], abs=0.15)
+    assert (waits[0], waits[2], waits[4]) == (0, 0, 0)
+    told = [waits[1], waits[3], waits[5]]
+    assert told == pytest.approx([0.1, 0.2, 0.4], abs=0.15)
     assert told == sorted(set(told))
+
+
+def test_whoever_was_held_back_goes_before_who_is_new(system: System, rates: Rates) -> None:
+    rates.hold(LIMITS, [NEW] * 30)
+    pretend_earlier(system, SLOW, by_s=0.11)
+
+    newcomer, returning, another = seconds(rates.hold(LIMITS, [NEW, BACK, BACK]))
+
+    assert returning == 0
+    assert 0 < another <= 0.2
+    assert newcomer > 2
+
+
+def test_nobody_is_told_to_come_later_than_in_ten_minutes(rates: Rates) -> None:
+    few = {SLOW: Rate(50 / 86_400, 5)}
+
+    waits = seconds(rates.hold(few, [NEW] * 5_000))
+
+    assert waits[:5] == [0] * 5
+    assert max(waits) == 600
+
+
+def test_a_single_mail_does_not_stand_in_line_behind_a_campaign(system: System, rates: Rates) -> None:
+    rates.hold(LIMITS, [NEW] * 1_000)
+    pretend_earlier(system, SLOW, by_s=0.11)
+
+    first, second = seconds(rates.hold(LIMITS, [Wanted({SLOW: 1}, Line.MAILS)] * 2))
+
+    assert first == 0
+    assert second < 1
+
+
+def test_what_was_paid_for_and_does_not_go_is_given_back(rates: Rates) -> None:
+    assert rates.take(B, TEN_A_SECOND, [(5, False)]) == 1
+    assert rates.take(B, TEN_A_SECOND, [(1, False)]) == 0
+
+    rates.give_back(B, 4)
+
+    assert rates.take(B, TEN_A_SECOND, [(1, False)] * 9) in (4, 5)
 
 
 def test_a_limit_is_set_shown_and_removed(call: Caller) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from mailroom.domain.errors import Unavailable
+from mailroom.services.refusals import STRANGERS_A_MINUTE
 from mailroom.storage import refusals
 from mailroom.storage.database import Db
 from tests.stores.conftest import Caller
@@ -49,6 +50,18 @@ def test_malformed_ones_and_strangers_are_kept_and_no_body_of_a_stranger(call: C
     assert next(one["body"] for one in found if one["status"] == 401) == ""
     assert [one["status"] for one in kept(call, 1, status=401)] == [401]
     assert call("GET", "/v1/refusals?status=200").status_code == 422
+
+
+def test_strangers_cannot_fill_the_record(call: Caller, db: Db) -> None:
+    for _ in range(STRANGERS_A_MINUTE + 30):
+        call.client.get("/v1/emails")
+    call("POST", "/v1/emails", json={"subject": "known"})
+
+    found = kept(call, 1, status=422)
+
+    assert len(found) == 1
+    # Two where a minute ends in between.
+    assert db.refusals.count_documents({"status": 401}) <= 2 * STRANGERS_A_MINUTE
 
 
 def test_the_list_is_paged_newest_first(call: Caller) -> None:
