@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run chromium test lint format bench chaos bench-campaign bench-million bench-lateness lock clean
+.PHONY: help run chromium test lint format bench chaos bench-campaign bench-million bench-lateness bench-intake bench-resets lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -56,6 +56,12 @@ bench-million: $(STAMP)  ## a campaign of a million recipients: pace, and a send
 
 bench-lateness: $(STAMP)  ## 1,000 schedules due in the same second among 100,000
 	$(BIN)/python -m benchmarks.lateness
+
+bench-intake: $(VENV)/.benching  ## POST /v1/emails beside a bare Flask route that inserts one document
+	$(BIN)/python -m benchmarks.intake
+
+bench-resets: $(VENV)/.benching  ## password resets while a campaign of a million goes out, and while none does
+	$(BIN)/python -m benchmarks.resets
 
 lock: $(STAMP)  ## write the installed versions into constraints.txt
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt

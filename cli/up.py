@@ -23,7 +23,8 @@ from urllib.request import urlopen
 
 from rich.console import Console
 
-from config.settings import BadSettings, dotenv_of, read_settings
+from config.reading import dotenv_of
+from config.settings import BadSettings, read_settings
 from local.binaries import BinaryMissing
 from local.children import Child, ChildFailed, free_port
 from local.servers import Servers

@@ -24,6 +24,7 @@ from mailroom.providers.sendgrid.targets import SendGridTarget
 from mailroom.providers.ses.targets import SesTarget
 from mailroom.providers.smtp.sending import SmtpAdapter
 from mailroom.providers.targets import Target
+from mailroom.services.access import Doorkeeper
 from mailroom.services.emailing import Outbox
 from mailroom.services.event_intake import Intake, group_intake
 from mailroom.services.group_commit import GroupCommit
@@ -46,6 +47,7 @@ class Front:
     rates: Rates
     arrivals: Arrivals
     refusals: RefusalRecord
+    doorkeeper: Doorkeeper
 
 
 def build_front(settings: Settings, *, app: str) -> Front:
@@ -60,6 +62,7 @@ def build_front(settings: Settings, *, app: str) -> Front:
         Rates(settings.stores.redis_url, of=db.name),
         Arrivals(db),
         RefusalRecord(db),
+        Doorkeeper(db),
     )
 
 

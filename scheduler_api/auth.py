@@ -8,7 +8,6 @@ from typing import ParamSpec, TypeVar
 from flask import current_app, g, request
 
 from mailroom.assembly import Front
-from mailroom.services import access
 from mailroom.services.access import Principal
 from scheduler_api.bodies import check_body
 
@@ -36,7 +35,7 @@ def requires(scope: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             kind, _, token = request.headers.get("Authorization", "").partition(" ")
             presented = token.strip() if kind.lower() == "bearer" else ""
-            g.principal = access.authenticate(front().db, presented, now=datetime.now(UTC))
+            g.principal = front().doorkeeper.authenticate(presented, now=datetime.now(UTC))
             g.principal.require(scope)
             check_body()
             return view(*args, **kwargs)

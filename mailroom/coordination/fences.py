@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from mailroom.domain.dispatches import Acceptance, Claimed, Fence, FenceState
 from mailroom.domain.errors import MisconfiguredStore, Unavailable
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, Token
+from mailroom.domain.outcomes import CalledAt
 
 # Fences are never deleted, only aged out: later than any backup of MongoDB that one would restore.
 KEPT_FOR: Final = timedelta(days=90)
@@ -42,6 +43,7 @@ class Verdict:
     stale: bool = False
     split: bool = False
     crossed_at: datetime | None = None  # in doubt: when the crossing that stands was claimed, if that is known
+    called_at: CalledAt | None = None  # in doubt: by whom that was carried, if that is known
     accepted: tuple[int, str] | None = None
 
 
@@ -87,7 +89,8 @@ class Fences:
                 claim = dispatches[0].claim
                 args: list[Any] = [claim.token, claim.id, _TTL_MS]
                 for claimed in dispatches:
-                    args += [claimed.attempt, claimed.digest, int(claimed.claimed_at.timestamp() * 1000)]
+                    at, where = int(claimed.claimed_at.timestamp() * 1000), CalledAt(claimed.provider, claimed.account)
+                    args += [claimed.attempt, claimed.digest, at, _where(where)]
                 keys = [_lane_key(claim.lane), *(_fence_key(claim.lane, claimed.id) for claimed in dispatches)]
                 self._cross(keys=keys, args=args, client=pipe)
             answers = pipe.execute()
@@ -121,7 +124,8 @@ class Fences:
         said: list[tuple[Claimed, list[Any]]] = []
         for claimed, fence in known:
             at = int(fence.crossed_at.timestamp() * 1000) if fence.crossed_at else ""
-            said.append((claimed, [fence.state, fence.claim_id, fence.attempt, fence.digest, fence.provider_id, at]))
+            what = [fence.state, fence.claim_id, fence.attempt, fence.digest, fence.provider_id]
+            said.append((claimed, [*what, at, _where(fence.called_at)]))
         self._for_each_lane(self._remind, said)
 
     def read(self, dispatches: Sequence[tuple[Lane, DispatchId]]) -> tuple[dict[DispatchId, Fence], str]:
@@ -193,8 +197,9 @@ def _verdict(word: str) -> Verdict:
         _, attempt, provider_id = word.split(":", 2)
         return Verdict(accepted=(int(attempt), provider_id))
     if word.startswith("doubt:"):
-        at_ms = word.removeprefix("doubt:")
-        return Verdict(crossed_at=datetime.fromtimestamp(int(at_ms) / 1000, UTC) if at_ms else None)
+        _, at_ms, where = word.split(":", 2)
+        crossed_at = datetime.fromtimestamp(int(at_ms) / 1000, UTC) if at_ms else None
+        return Verdict(crossed_at=crossed_at, called_at=_called_at(where))
     return Verdict(go=word == "go", stale=word == "stale", split=word == "split")
 
 
@@ -209,7 +214,17 @@ def fence_of(found: Mapping[str, str]) -> Fence:
         digest=found["digest"],
         provider_id=found.get("provider_id", ""),
         crossed_at=datetime.fromtimestamp(int(found["at"]) / 1000, UTC) if found.get("at") else None,
+        called_at=_called_at(found.get("where", "")),
     )
+
+
+def _where(called_at: CalledAt | None) -> str:
+    return f"{called_at.provider}|{called_at.account}" if called_at else ""
+
+
+def _called_at(where: str) -> CalledAt | None:
+    provider, _, account = where.partition("|")
+    return CalledAt(provider, account) if provider else None
 
 
 def script_source(name: str) -> str:

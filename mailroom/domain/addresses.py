@@ -7,6 +7,7 @@ delivers one (docs/adr/0006). A non-ASCII domain is taken in its ASCII form.
 import re
 from dataclasses import dataclass
 from email.utils import getaddresses
+from functools import lru_cache
 from typing import Final
 
 from email_validator import EmailNotValidError, validate_email
@@ -72,6 +73,7 @@ def fold(address: str) -> str:
     return address.strip().lower()
 
 
+@lru_cache(maxsize=4_096)  # the same senders again and again, and many recipients
 def parse_mailbox(text: str) -> Mailbox:
     """`Ann <ann@example.com>` or a bare address. Raises InvalidAddress."""
     if breaks_header(text):

@@ -15,6 +15,7 @@ from typing import Final
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token
 from mailroom.domain.messages import Learnt
+from mailroom.domain.outcomes import CalledAt
 
 
 class DispatchState(StrEnum):
@@ -130,6 +131,7 @@ class Fence:
     digest: str = ""
     provider_id: str = ""
     crossed_at: datetime | None = None  # the time of the claim that crossed it, where that is known
+    called_at: CalledAt | None = None  # by whom it was to be carried then
 
 
 class Finding(StrEnum):

@@ -47,12 +47,22 @@ class InPart:
 
 
 @dataclass(frozen=True, slots=True)
+class CalledAt:
+    """Where a call went: it can be asked about nowhere else."""
+
+    provider: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
 class InDoubt:
-    """`called_since` is given where an earlier call than the one at hand is what may have been accepted."""
+    """`called_since` is given where an earlier call than the one at hand is what may have been accepted, and
+    `called_at` where that went, if it is known."""
 
     reason: str
     code: int | None = None
     called_since: datetime | None = None
+    called_at: CalledAt | None = None
 
 
 Outcome = Accepted | InPart | Refused | InDoubt

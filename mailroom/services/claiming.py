@@ -10,6 +10,7 @@ from mailroom.coordination.leases import Leases
 from mailroom.domain.dispatches import Claim, Claimed
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import ClaimId, Lane, Token, new_claim_id, schedule_lane
+from mailroom.domain.outcomes import CalledAt
 from mailroom.storage import cluster, dispatches, lanes, runs, schedules
 from mailroom.storage.database import Db, Session, in_transaction
 
@@ -150,7 +151,8 @@ class Crossing:
     go: list[Claimed]
     accepted_before: list[tuple[Claimed, int, str]]  # with the attempt that was accepted, and the provider's id
     split_before: list[Claimed]  # refused, and to be halved
-    in_doubt: list[tuple[Claimed, datetime | None]]  # with the time since when it may have been called
+    # With the time since when it may have been called, and where.
+    in_doubt: list[tuple[Claimed, datetime | None, CalledAt | None]]
     stale: list[Claimed]
     forgotten: list[Claimed]  # Redis is not the one under which the claim was made: nothing may be called
 
@@ -179,4 +181,4 @@ def _sort_in(crossing: Crossing, dispatch: Claimed, verdict: Verdict, *, remembe
     elif verdict.go:
         crossing.go.append(dispatch)
     else:
-        crossing.in_doubt.append((dispatch, verdict.crossed_at))
+        crossing.in_doubt.append((dispatch, verdict.crossed_at, verdict.called_at))

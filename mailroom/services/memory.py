@@ -17,6 +17,7 @@ from mailroom.coordination.mirror import Mark, Mirror
 from mailroom.domain.dispatches import Claimed, Fence, FenceState
 from mailroom.domain.errors import CannotBeKnown
 from mailroom.domain.ids import ClaimId, DispatchId
+from mailroom.domain.outcomes import CalledAt
 from mailroom.providers.base import Adapter
 from mailroom.services.recording import tell_left_over
 from mailroom.storage import cluster, dispatch_outcomes, dispatches, remembered
@@ -81,14 +82,17 @@ def remind(db: Db, fences: Fences, claimed: Sequence[Claimed]) -> None:
 def _remember_from_logs(db: Db, adapters: Sequence[Adapter], since: datetime) -> None:
     """Keep what the providers' logs show as accepted, and this database does not: each is in doubt before it is called
     again, and then looked up for good."""
-    asked = [one for one in adapters if one.askable]
-    found = sorted({id_ for one in asked for id_, _ in one.accepted_since(one.account, since)})
-    log.warning("redis_had_forgotten_too", since=since, accepted_since=len(found))
-    for start in range(0, len(found), _A_STEP):
-        some = found[start : start + _A_STEP]
-        known = dispatches.accepted_among(db, some)
-        made = [(id_, Fence(FenceState.DONE, claim_id=ClaimId(""))) for id_ in some if id_ not in known]
-        remembered.keep(db, made, now=server_now(db), kept_for=KEPT_FOR)
+    for one in adapters:
+        if not one.askable:
+            continue
+        found = sorted({id_ for id_, _ in one.accepted_since(one.account, since)})
+        log.warning("redis_had_forgotten_too", provider=one.name, since=since, accepted_since=len(found))
+        done = Fence(FenceState.DONE, claim_id=ClaimId(""), called_at=CalledAt(one.name, one.account))
+        for start in range(0, len(found), _A_STEP):
+            some = found[start : start + _A_STEP]
+            known = dispatches.accepted_among(db, some)
+            made = [(id_, done) for id_ in some if id_ not in known]
+            remembered.keep(db, made, now=server_now(db), kept_for=KEPT_FOR)
 
 
 def _remember(db: Db, some: Sequence[tuple[DispatchId, Fence]]) -> None:

@@ -8,6 +8,7 @@ import structlog
 from mailroom.coordination.fences import Fences
 from mailroom.domain.dispatches import FAILS_AFTER_CRASHES, Acceptance, Claimed, Finding, judge_abandoned
 from mailroom.domain.ids import ClaimId, Lane, Token
+from mailroom.domain.outcomes import InDoubt
 from mailroom.services.recording import finish_runs, record_accepted, tell_these
 from mailroom.services.splitting import Division, divide, in_halves
 from mailroom.storage import dispatch_outcomes, dispatches, lanes
@@ -43,7 +44,7 @@ def take_over(
     returns: list[Return] = []
     failures: list[tuple[Claimed, str, int | None]] = []
     divisions: list[Division] = []
-    doubts: list[tuple[Claimed, str]] = []
+    doubts: list[tuple[Claimed, InDoubt]] = []
     for dispatch in abandoned:
         fence = found[dispatch.id]
         unchanged = memory == dispatch.claim.memory
@@ -61,7 +62,8 @@ def take_over(
             case Finding.SPLIT:
                 divisions.append(in_halves(dispatch, "one of its recipients was refused"))
             case Finding.IN_DOUBT:
-                doubts.append((dispatch, _why(unchanged)))
+                # An older copy may name another provider than the one that was called since.
+                doubts.append((dispatch, InDoubt(_why(unchanged), called_at=fence.called_at)))
 
     def work(session: Session) -> None:
         lanes.touch(db, {d.claim.lane: held[d.claim.lane] for d in abandoned}, session)

@@ -188,11 +188,13 @@ def fail(db: Db, failures: Sequence[tuple[Claimed, str, int | None]], *, now: da
         db.dispatches.bulk_write(writes, ordered=False, session=session)
 
 
-def doubt_abandoned(db: Db, doubts: Sequence[tuple[Claimed, str]], by: str, *, now: datetime, session: Session) -> None:
-    """`sending -> in_doubt` at a take-over, for (dispatch as it stood, reason), where the lanes have been touched."""
+def doubt_abandoned(
+    db: Db, doubts: Sequence[tuple[Claimed, InDoubt]], by: str, *, now: datetime, session: Session
+) -> None:
+    """`sending -> in_doubt` at a take-over, for dispatches as they stood, where the lanes have been touched."""
     writes = [
-        UpdateOne(_own(claimed), _to_in_doubt(claimed, by, InDoubt(reason), now, crashed=claimed.claim.sender != by))
-        for claimed, reason in doubts
+        UpdateOne(_own(claimed), _to_in_doubt(claimed, by, doubt, now, crashed=claimed.claim.sender != by))
+        for claimed, doubt in doubts
     ]
     if writes:
         db.dispatches.bulk_write(writes, ordered=False, session=session)
@@ -264,11 +266,13 @@ def _own(claimed: Claimed) -> Document:
 
 def _to_in_doubt(claimed: Claimed, by: str, doubt: InDoubt, now: datetime, *, crashed: bool) -> Document:
     why = {"reason": doubt.reason, "code": doubt.code}
-    step = onto_trail(now, "in_doubt", sender=by, attempt=claimed.attempt, provider=claimed.provider, **why)
+    where = {"provider": doubt.called_at.provider, "account": doubt.called_at.account} if doubt.called_at else {}
+    provider = where.get("provider", claimed.provider)
+    step = onto_trail(now, "in_doubt", sender=by, attempt=claimed.attempt, provider=provider, **why)
     marked = {"in_doubt_at": now, "not_before": now, "asked": 0, "used_a_try": not crashed}
     marked["called_since"] = doubt.called_since or claimed.claimed_at
     return {
-        "$set": {"state": DispatchState.IN_DOUBT, "tell": True, **why, **marked},
+        "$set": {"state": DispatchState.IN_DOUBT, "tell": True, **why, **marked, **where},
         "$inc": {"crashes": int(crashed)},
         "$push": {"trail": step},
     }

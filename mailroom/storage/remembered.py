@@ -1,7 +1,7 @@
 """Collection `remembered`: what fences knew of dispatches that a restored database knows too little of.
 
     _id          dispatch id
-    outcome, attempt, claim_id, digest, provider_id, crossed_at
+    outcome, attempt, claim_id, digest, provider_id, crossed_at, provider, account
                  the fence, see coordination/lua/cross.lua
     kept_until   as long as a fence is kept (TTL index)
 
@@ -17,6 +17,7 @@ from pymongo import IndexModel, ReplaceOne
 
 from mailroom.domain.dispatches import Fence, FenceState
 from mailroom.domain.ids import ClaimId, DispatchId
+from mailroom.domain.outcomes import CalledAt
 from mailroom.storage.database import Db, Document, drop_unset, guarded
 
 COLLECTION: Final = "remembered"
@@ -52,6 +53,8 @@ def _document(fence: Fence, until: datetime) -> Document:
             "digest": fence.digest,
             "provider_id": fence.provider_id,
             "crossed_at": fence.crossed_at,
+            "provider": fence.called_at.provider if fence.called_at else None,
+            "account": fence.called_at.account if fence.called_at else None,
             "kept_until": until,
         }
     )
@@ -65,4 +68,5 @@ def _fence(doc: Any) -> Fence:
         digest=doc["digest"],
         provider_id=doc["provider_id"],
         crossed_at=doc.get("crossed_at"),
+        called_at=CalledAt(doc["provider"], doc["account"]) if "provider" in doc else None,
     )

@@ -77,6 +77,7 @@ def presented() -> Any:
 def revoke(token_id: str) -> None:
     """Revoke a token: it is refused from now on."""
     access.revoke(front().db, token_id, now=datetime.now(UTC))
+    front().doorkeeper.forget()
 
 
 def _shown(token: KnownToken) -> dict[str, Any]:

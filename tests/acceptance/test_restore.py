@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,11 @@ from mailroom.assembly import build_back
 from mailroom.services.ledger import check
 from mailroom.services.server_time import server_now
 from tests.support.campaigns import a_campaign, dispatch_states, finished, marks, soon
+from tests.support.emails import hand_in, status
 from tests.support.system import System, a_system, wait_for
+from tests.support.vendors import SendGrid
+
+QUICK = {"MAILROOM_CALL_TIMEOUT": "1", "MAILROOM_IDLE_LIMIT": "1", "MAILROOM_SETTLE": "2"}
 
 
 @pytest.fixture
@@ -123,8 +127,7 @@ def test_what_was_put_right_is_not_forgotten_when_redis_is_emptied_next(own: Sys
 
 
 def test_what_redis_forgot_before_and_mongodb_forgets_now_the_providers_log_knows(own: System, tmp_path: Path) -> None:
-    quick = {"MAILROOM_CALL_TIMEOUT": "1", "MAILROOM_IDLE_LIMIT": "1", "MAILROOM_SETTLE": "2"}
-    senders = own.start_senders(1, **quick)
+    senders = own.start_senders(1, **QUICK)
     schedule = a_campaign(own, 50, recurrence=soon(6))
     put_mongodb_aside(own.servers, tmp_path / "copy")
     wait_for(lambda: finished(own, schedule), within_s=60, what="the run is finished")
@@ -136,7 +139,7 @@ def test_what_redis_forgot_before_and_mongodb_forgets_now_the_providers_log_know
     put_mongodb_back(own.servers, tmp_path / "copy")
 
     assert doctor(own, "--after-restore").returncode == 0
-    own.start_senders(2, **quick)
+    own.start_senders(2, **QUICK)
 
     wait_for(lambda: finished(own, schedule), within_s=60, what="the run is finished once more")
     assert marks(own) == went_out
@@ -162,6 +165,35 @@ def test_what_nobody_remembers_and_a_provider_cannot_tell_is_not_sent_again_with
     assert "smtp cannot be asked" in refused.stderr
     assert doctor(own).returncode == 1
     assert doctor(own, "--after-restore", "--even-so").returncode == 0
+
+
+def test_an_older_copy_asks_where_the_call_went_and_not_where_it_would_go_now(own: System, tmp_path: Path) -> None:
+    """The call was made by the second provider, and nobody knows whether it was taken; the copy does not know of it,
+    and the first provider is well again."""
+    second = SendGrid()
+    second.lose_answers = 99
+    own.environment |= {"MAILROOM_PROVIDERS": "mailgun,sendgrid", **second.settings, **QUICK}
+    own.start_api(webhooks=False)
+    own.call("PATCH", "/v1/providers/mailgun", json={"enabled": False}).raise_for_status()
+    (sender,) = own.start_senders(1)
+    email = hand_in(own, send_at=(datetime.now(UTC) + timedelta(seconds=15)).isoformat())
+    since = datetime.now(UTC) + timedelta(seconds=2)
+    wait_for(lambda: own.db.cluster.find_one({"_id": "mark", "at": {"$gt": since}}), within_s=20, what="a mark of now")
+    put_mongodb_aside(own.servers, tmp_path / "copy")
+    wait_for(lambda: status(own, email) == "unknown", within_s=40, what="nobody can know")
+    assert len(second.kept) == 1
+    sender.stop(grace_s=20)
+    put_mongodb_back(own.servers, tmp_path / "copy")
+    assert doctor(own, "--after-restore").returncode == 0
+    own.call("PATCH", "/v1/providers/mailgun", json={"enabled": True}).raise_for_status()
+
+    own.start_senders(2)
+
+    wait_for(lambda: status(own, email) == "unknown", within_s=40, what="nobody can know, still")
+    (dispatch,) = own.call("GET", "/v1/dispatches?state=unknown").json()["items"]
+    assert dispatch["provider"] == "sendgrid"
+    assert (len(second.kept), own.simulator.mails()) == (1, [])
+    second.stop()
 
 
 def redis_is_marked(system: System) -> bool:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from mailroom.coordination.fences import Verdict
 from mailroom.domain.dispatches import Acceptance, Claimed, Fence, FenceState
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, Token
+from mailroom.domain.outcomes import CalledAt
 from tests.interleavings.mongo import Step, at_once
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ class Record:
     digest: str
     provider_id: str = ""
     at: datetime | None = None  # the time of the claim that crossed last
+    where: CalledAt | None = None  # to be called by it
 
 
 class MemoryFences:
@@ -96,15 +98,18 @@ class MemoryFences:
         known = self.records.get(key)
         if known is not None and known.outcome in (FenceState.DONE, FenceState.SPLIT):
             if known.digest != c.digest:
-                return Verdict(crossed_at=known.at)
+                return Verdict(crossed_at=known.at, called_at=known.where)
             if known.outcome is FenceState.SPLIT:
                 return Verdict(split=True)
             return Verdict(accepted=(known.attempt, known.provider_id))
         same = known is not None and (known.outcome is FenceState.RELEASED or known.claim == c.claim.id)
         if known is None or known.attempt < c.attempt or (known.attempt == c.attempt and same):
-            self.records[key] = Record(FenceState.CROSSED, c.claim.id, c.attempt, c.digest, at=c.claimed_at)
+            where = CalledAt(c.provider, c.account)
+            self.records[key] = Record(
+                FenceState.CROSSED, c.claim.id, c.attempt, c.digest, at=c.claimed_at, where=where
+            )
             return Verdict(go=True)
-        return Verdict(crossed_at=known.at if known else None)
+        return Verdict(crossed_at=known.at if known else None, called_at=known.where if known else None)
 
     def closed(self, c: Claimed, yes: Acceptance) -> bool:
         """close.lua, for one dispatch"""
@@ -113,9 +118,9 @@ class MemoryFences:
             return (known.provider_id, known.attempt) == (yes.provider_id, yes.attempt)
         if known is not None and known.outcome is FenceState.SPLIT:
             return False
-        at = known.at if known else None
+        at, where = (known.at, known.where) if known else (None, None)
         self.records[c.claim.lane, c.id] = Record(
-            FenceState.DONE, c.claim.id, yes.attempt, c.digest, yes.provider_id, at
+            FenceState.DONE, c.claim.id, yes.attempt, c.digest, yes.provider_id, at, where
         )
         return True
 
@@ -134,9 +139,9 @@ class MemoryFences:
             others = known.claim != c.claim.id and known.attempt >= c.attempt
             if others or known.outcome in (FenceState.DONE, FenceState.SPLIT):
                 return False
-        at = known.at if known else None
+        at, where = (known.at, known.where) if known else (None, None)
         note = note if note is not None else known.provider_id if known else ""
-        self.records[c.claim.lane, c.id] = Record(outcome, c.claim.id, c.attempt, c.digest, note, at=at)
+        self.records[c.claim.lane, c.id] = Record(outcome, c.claim.id, c.attempt, c.digest, note, at, where)
         return True
 
     def _use(self, words: str, use: Callable[[], T], *, writes: bool = True) -> T:
@@ -146,4 +151,6 @@ class MemoryFences:
 def _shown(record: Record | None) -> Fence:
     if record is None:
         return Fence(FenceState.NONE)
-    return Fence(record.outcome, record.attempt, record.claim, record.digest, record.provider_id, record.at)
+    return Fence(
+        record.outcome, record.attempt, record.claim, record.digest, record.provider_id, record.at, record.where
+    )

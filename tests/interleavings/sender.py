@@ -216,7 +216,8 @@ class Sender:
             return True
         ended = [Result(c, Accepted(id_, attempt)) for c, attempt, id_ in crossing.accepted_before]
         ended += [
-            Result(c, InDoubt("its fence was crossed before", called_since=since)) for c, since in crossing.in_doubt
+            Result(c, InDoubt("its fence was crossed before", called_since=since, called_at=where))
+            for c, since, where in crossing.in_doubt
         ]
         ended += [Result(c, Refused(Refusal.RECIPIENT, "it was refused before")) for c in crossing.split_before]
         ended += [Result(c, Refused(Refusal.NOT_CALLED, "Redis changed")) for c in crossing.forgotten]

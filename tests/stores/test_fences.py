@@ -12,6 +12,7 @@ from mailroom.coordination.fences import Fences
 from mailroom.domain.dispatches import Acceptance, Fence, FenceState
 from mailroom.domain.errors import MisconfiguredStore
 from mailroom.domain.ids import ClaimId, Lane, Token
+from mailroom.domain.outcomes import CalledAt
 from mailroom.services.claiming import cross_fences
 from tests.support.builders import NOW, a_claimed
 
@@ -224,6 +225,23 @@ def test_a_doubt_says_since_when_it_may_have_been_called(fences: Fences, lane: s
     (verdict,) = cross(fences, a_claimed(lane=lane, claim="c2", token=6))
 
     assert (verdict.go, verdict.crossed_at) == (False, earlier)
+
+
+def test_a_doubt_says_by_whom_it_may_have_been_carried(fences: Fences, lane: str) -> None:
+    cross(fences, a_claimed(lane=lane, claim="c1", provider="sendgrid", account="there"))
+
+    (verdict,) = cross(fences, a_claimed(lane=lane, claim="c2", token=6))
+
+    assert verdict.called_at == CalledAt("sendgrid", "there")
+
+
+def test_where_a_call_went_is_remembered_beyond_redis(fences: Fences, lane: Lane) -> None:
+    crossed = Fence(FenceState.CROSSED, 1, ClaimId("c1"), "digest-1", "", NOW, CalledAt("sendgrid", "there"))
+    again = a_claimed(lane=lane, claim="c2")
+
+    fences.remind([(again, crossed)])
+
+    assert fences.cross({again.claim.id: [again]})[0][again].called_at == CalledAt("sendgrid", "there")
 
 
 def test_what_redis_is_reminded_of_counts_only_where_it_knows_nothing_itself(fences: Fences, lane: Lane) -> None:
