@@ -1,6 +1,6 @@
 """`POST /v1/emails` beside a bare Flask route that inserts one document: the same server, the same write concern.
 
-    python -m benchmarks.intake [--seconds 10] [--rounds 5] [--connections 32]
+    python -m benchmarks.intake [--seconds 10] [--rounds 5] [--connections 64]
 
 Both are one gunicorn process of threads, as `mailroom api` is, on the same real MongoDB; they are asked in turn, by one
 process with so many kept-alive connections, so that what disturbs the machine disturbs both. Mailroom checks the token
@@ -35,7 +35,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--seconds", type=float, default=10.0)
     arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--connections", type=int, default=32)
+    arguments.add_argument("--connections", type=int, default=64)
     options = arguments.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,

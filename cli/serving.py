@@ -9,7 +9,7 @@ from gunicorn.app.base import BaseApplication
 from config.settings import Web
 from local.children import die_with_parent
 
-_THREADS: Final = 32
+_THREADS: Final = 64
 
 
 class _Server(BaseApplication):

@@ -31,6 +31,9 @@ from mailroom.storage.database import AlreadyThere, Db, Document, Session, in_tr
 from mailroom.storage.emails import NewEmail, Search
 
 _BATCH: Final = 200
+_LARGE: Final = 64 * 1024  # characters
+# While one group waits for the disks, the next one is written.
+_GROUPS_AT_ONCE: Final = 1
 
 
 class _Fate(StrEnum):
@@ -59,7 +62,7 @@ class Outbox:
     def __init__(self, db: Db, *, lanes: int) -> None:
         self._db, self._lanes = db, lanes
         self._clocks = Clocks(db)
-        self._group = GroupCommit[_HandedIn, _Fate](self._commit, most=_BATCH, name="outbox")
+        self._group = GroupCommit[_HandedIn, _Fate](self._commit, most=_BATCH, at_once=_GROUPS_AT_ONCE, name="outbox")
 
     def hand_in(self, draft: EmailDraft, *, owner: str, key: str | None = None) -> Taken:
         """Store a mail, whole or not at all: on a majority's disks when this returns. With an Idempotency-Key the same
@@ -108,8 +111,9 @@ class Outbox:
     def _handed_in_before(
         self, asked: Sequence[tuple[EmailDraft, str | None]], owner: str
     ) -> dict[int, Taken | Exception]:
-        """Repeated requests are answered before anything of them is looked at: a template may have changed since."""
-        keyed = {index: keyed_email_id(owner, key) for index, (_, key) in enumerate(asked) if key}
+        """Repeated requests for what may look otherwise by now, or is large, are answered before anything is done about
+        them: a template may have changed since. All others are found when they are to be stored."""
+        keyed = {index: keyed_email_id(owner, key) for index, (d, key) in enumerate(asked) if key and _looked_up(d)}
         if not keyed:
             return {}
         known = emails.digests(self._db, list(keyed.values()))
@@ -133,7 +137,7 @@ class Outbox:
         return answers
 
     def _commit(self, batch: Sequence[_HandedIn]) -> list[_Fate]:
-        now = server_now(self._db)
+        now = self._clocks.read().now
         while True:
             try:
                 return in_transaction(self._db, lambda session: self._store(batch, now, session))
@@ -214,6 +218,10 @@ def cancel(db: Db, email_id: EmailId) -> Shown:
     if not cancelled and shown.state is not MessageState.CANCELLED:
         raise EmailUnderWay(f"mail {email_id} is {shown.state.replace('_', ' ')}: it cannot be cancelled any more")
     return shown
+
+
+def _looked_up(draft: EmailDraft) -> bool:
+    return bool(draft.template or draft.attachments) or len(draft.text) + len(draft.html) > _LARGE
 
 
 def _answer(id_: EmailId, fate: _Fate) -> Taken | Exception:

@@ -20,15 +20,16 @@ _ANSWER_S: Final = 30.0
 
 class GroupCommit(Generic[T, R]):
     """`commit` stores a batch in one transaction and answers for each; what it raises goes to whom it concerns.
+    `at_once` batches are under way at a time.
 
-    Make it after a fork: it has a thread.
+    Make it after a fork: it has threads.
     """
 
-    def __init__(self, commit: Callable[[Sequence[T]], Sequence[R]], *, most: int, name: str) -> None:
-        self._commit, self._most, self._name = commit, most, name
+    def __init__(self, commit: Callable[[Sequence[T]], Sequence[R]], *, most: int, name: str, at_once: int = 1) -> None:
+        self._commit, self._most, self._name, self._at_once = commit, most, name, at_once
         self._waiting: queue.SimpleQueue[tuple[T, Future[R]]] = queue.SimpleQueue()
         self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
 
     def submit(self, item: T) -> R:
         """Return once it is stored for good. Raises what `commit` raises, or Unavailable where it takes too long: it
@@ -48,10 +49,14 @@ class GroupCommit(Generic[T, R]):
         return [_result(answer, deadline) for answer in answers]
 
     def _ensure_running(self) -> None:
+        if len(self._threads) == self._at_once and all(thread.is_alive() for thread in self._threads):
+            return
         with self._starting:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+            while len(self._threads) < self._at_once:
+                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                thread.start()
+                self._threads.append(thread)
 
     def _run(self) -> None:
         while True:

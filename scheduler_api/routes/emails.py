@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import url_for
+from flask import Response
 from flask_smorest import Blueprint
 from marshmallow import ValidationError
 
@@ -35,8 +35,7 @@ def create(fields: dict[str, Any]) -> Any:
     """Hand in a mail. It is stored for good when this answers; with an Idempotency-Key the same request again answers
     with the same mail."""
     taken = front().outbox.hand_in(schemas.draft(fields), owner=principal().id, key=given_key())
-    location = url_for("emails.show", email_id=taken.id)
-    return {"id": taken.id, "status": MessageState.QUEUED}, 202, {"Location": location}
+    return _taken(taken.id)
 
 
 @blueprint.post("/batch")
@@ -116,7 +115,13 @@ def send_again(email_id: str) -> Any:
     lanes = front().settings.sending.mail_lanes
     owner, key = principal().id, needed_key()
     again, _ = mails_again.send_again(front().db, EmailId(email_id), owner=owner, key=key, lanes=lanes)
-    return {"id": again, "status": MessageState.QUEUED}, 202, {"Location": url_for("emails.show", email_id=again)}
+    return _taken(again)
+
+
+def _taken(email_id: EmailId) -> Response:
+    """As `TakenOut` has it, written by hand: of all answers this is the one that must cost little."""
+    body = f'{{"id": "{email_id}", "status": "{MessageState.QUEUED}"}}\n'
+    return Response(body, 202, {"Location": f"/v1/emails/{email_id}"}, mimetype="application/json")
 
 
 @blueprint.post("/<email_id>/cancel")
