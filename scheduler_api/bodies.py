@@ -7,8 +7,8 @@ from typing import Any, Final
 from flask import abort, request
 
 # Without any of these it holds nothing that JSON has and we could not store: NaN, Infinity, escapes, bytes beyond
-# ASCII, numbers as long as no number, and brackets as deep as no body.
-_ODD: Final = re.compile(rb"NaN|Infinity|\\u|[\x80-\xff]|[0-9]{17}|[\[{][\s\[{]{99}")
+# ASCII, numbers as large as no number, and brackets as deep as no body.
+_ODD: Final = re.compile(rb"NaN|Infinity|\\u|[\x80-\xff]|[0-9][eE]|[0-9]{17}|[\[{][\s\[{]{99}")
 
 
 def check_body() -> None:
