@@ -199,7 +199,8 @@ def page_in_state(
     ids = [EmailId(id_) for id_ in dict.fromkeys(row["run_id"] for row in rows)]
     docs, found = emails.get_many(db, ids), messages.of_emails(db, ids)
     shown = [_shown(docs[id_], found[id_], {}) for id_ in ids if id_ in docs]
-    last = (rows[-1]["created_at"], rows[-1]["_id"]) if len(rows) == limit else None
+    # After all of the last mail's recipients: it is shown once, however many of them are in this state.
+    last = (rows[-1]["created_at"], f"{rows[-1]['run_id']}/") if len(rows) == limit else None
     return shown, last
 
 
