@@ -32,8 +32,6 @@ from mailroom.storage.emails import NewEmail, Search
 
 _BATCH: Final = 200
 _LARGE: Final = 64 * 1024  # characters
-# While one group waits for the disks, the next one is written.
-_GROUPS_AT_ONCE: Final = 1
 
 
 class _Fate(StrEnum):
@@ -62,7 +60,7 @@ class Outbox:
     def __init__(self, db: Db, *, lanes: int) -> None:
         self._db, self._lanes = db, lanes
         self._clocks = Clocks(db)
-        self._group = GroupCommit[_HandedIn, _Fate](self._commit, most=_BATCH, at_once=_GROUPS_AT_ONCE, name="outbox")
+        self._group = GroupCommit[_HandedIn, _Fate](self._commit, most=_BATCH, name="outbox")
 
     def hand_in(self, draft: EmailDraft, *, owner: str, key: str | None = None) -> Taken:
         """Store a mail, whole or not at all: on a majority's disks when this returns. With an Idempotency-Key the same

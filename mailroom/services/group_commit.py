@@ -20,16 +20,15 @@ _ANSWER_S: Final = 30.0
 
 class GroupCommit(Generic[T, R]):
     """`commit` stores a batch in one transaction and answers for each; what it raises goes to whom it concerns.
-    `at_once` batches are under way at a time.
 
-    Make it after a fork: it has threads.
+    Make it after a fork: it has a thread.
     """
 
-    def __init__(self, commit: Callable[[Sequence[T]], Sequence[R]], *, most: int, name: str, at_once: int = 1) -> None:
-        self._commit, self._most, self._name, self._at_once = commit, most, name, at_once
+    def __init__(self, commit: Callable[[Sequence[T]], Sequence[R]], *, most: int, name: str) -> None:
+        self._commit, self._most, self._name = commit, most, name
         self._waiting: queue.SimpleQueue[tuple[T, Future[R]]] = queue.SimpleQueue()
         self._starting = threading.Lock()
-        self._threads: list[threading.Thread] = []
+        self._thread: threading.Thread | None = None
 
     def submit(self, item: T) -> R:
         """Return once it is stored for good. Raises what `commit` raises, or Unavailable where it takes too long: it
@@ -49,14 +48,12 @@ class GroupCommit(Generic[T, R]):
         return [_result(answer, deadline) for answer in answers]
 
     def _ensure_running(self) -> None:
-        if len(self._threads) == self._at_once and all(thread.is_alive() for thread in self._threads):
+        if self._thread is not None and self._thread.is_alive():
             return
         with self._starting:
-            self._threads = [thread for thread in self._threads if thread.is_alive()]
-            while len(self._threads) < self._at_once:
-                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                thread.start()
-                self._threads.append(thread)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
 
     def _run(self) -> None:
         while True:
