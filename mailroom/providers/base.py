@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from mailroom.domain.doubts import Traces
 from mailroom.domain.emails.model import Email
+from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.messages import Message
 from mailroom.domain.outcomes import InDoubt, Outcome, Refusal, Refused
@@ -119,6 +120,25 @@ class Adapter(Protocol):
     def make_control(self, account: str) -> str:
         """Have a mail accepted that is not sent, for the log to show. Returns its log name. Raises Unavailable."""
         ...
+
+
+class CannotBeAsked:
+    """The questions of an adapter whose vendor has no log to ask: each raises Unavailable."""
+
+    askable = False
+    name: str
+
+    def ask(self, account: str, dispatches: Sequence[DispatchId], control: str | None) -> Answer:
+        raise self._no_log()
+
+    def accepted_since(self, account: str, since: datetime) -> Iterator[tuple[DispatchId, str]]:
+        raise self._no_log()
+
+    def make_control(self, account: str) -> str:
+        raise self._no_log()
+
+    def _no_log(self) -> Unavailable:
+        return Unavailable(f"{self.name} has no log to ask")
 
 
 def begin(connection: Connection, request: Any) -> Refused | None:

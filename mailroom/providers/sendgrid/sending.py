@@ -7,18 +7,16 @@ what its event webhook tells, signed, is all that is known of a lost answer.
 import base64
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from mailroom.domain.addresses import Mailbox, fold, parse_mailbox
 from mailroom.domain.content import compile_content
 from mailroom.domain.emails.model import Attachment, Email, Place
-from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.messages import Message
 from mailroom.domain.outcomes import Outcome
-from mailroom.providers.base import Answer, Batch, Letter, SendInParts
+from mailroom.providers.base import Batch, CannotBeAsked, Letter, SendInParts
 from mailroom.providers.connection import LiveConnection, Reply, Request
 from mailroom.providers.sendgrid.codes import read_reply
 
@@ -29,14 +27,13 @@ _MARK: Final = f"-mr{secrets.token_hex(6)}"
 RUN, DISPATCH, ATTEMPT = "mailroom_run", "mailroom_dispatch", "mailroom_attempt"
 
 
-class SendGridAdapter:
+class SendGridAdapter(CannotBeAsked):
     """One SendGrid account."""
 
     name = "sendgrid"
     account = "sendgrid"
     max_recipients = MAX_RECIPIENTS
     max_connections = 4_096
-    askable = False
 
     def __init__(self, *, base_url: str, api_key: str, call_timeout_s: float, idle_limit_s: float) -> None:
         self._base_url = base_url
@@ -101,21 +98,8 @@ class SendGridAdapter:
     def log_name(self, dispatch: DispatchId, account: str) -> str:
         return dispatch
 
-    def ask(self, account: str, dispatches: Sequence[DispatchId], control: str | None) -> Answer:
-        _cannot()
-
-    def accepted_since(self, account: str, since: datetime) -> Iterator[tuple[DispatchId, str]]:
-        _cannot()
-
-    def make_control(self, account: str) -> str:
-        _cannot()
-
     def _request(self, body: Mapping[str, Any]) -> Request:
         return Request("/v3/mail/send", self._headers, json.dumps(body, ensure_ascii=False).encode())
-
-
-def _cannot() -> NoReturn:
-    raise Unavailable("SendGrid's log cannot be asked")
 
 
 def _personal(message: Message, *, alone: bool) -> dict[str, Any]:

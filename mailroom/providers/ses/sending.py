@@ -8,15 +8,12 @@ a lost answer. boto3 signs, but does not send: its client tries again by itself,
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
-from datetime import datetime
-from typing import Final, NoReturn
+from typing import Final
 
 from mailroom.domain.addresses import parse_mailbox
-from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, rfc_message_id
 from mailroom.domain.outcomes import Outcome
-from mailroom.providers.base import Answer, Batch, Letter
+from mailroom.providers.base import Batch, CannotBeAsked, Letter
 from mailroom.providers.connection import Reply, Request
 from mailroom.providers.mime import as_mime, letter_of
 from mailroom.providers.ses.codes import read_reply
@@ -26,13 +23,12 @@ from mailroom.providers.ses.tags import ATTEMPT, DISPATCH, RUN, as_tag
 PATH: Final = "/v2/email/outbound-emails"
 
 
-class SesAdapter:
+class SesAdapter(CannotBeAsked):
     """One account in one region. `configuration_set` is what makes SES publish its events, with our tags."""
 
     name = "ses"
     max_recipients = 1  # opens and clicks do not say whose they are: one recipient a call
     max_connections = 4_096
-    askable = False
 
     def __init__(
         self, *, base_url: str, signer: Signer, configuration_set: str, call_timeout_s: float, idle_limit_s: float
@@ -58,15 +54,6 @@ class SesAdapter:
     def log_name(self, dispatch: DispatchId, account: str) -> str:
         return dispatch
 
-    def ask(self, account: str, dispatches: Sequence[DispatchId], control: str | None) -> Answer:
-        _cannot()
-
-    def accepted_since(self, account: str, since: datetime) -> Iterator[tuple[DispatchId, str]]:
-        _cannot()
-
-    def make_control(self, account: str) -> str:
-        _cannot()
-
     def _request(self, letter: Letter) -> Request:
         sender = parse_mailbox(letter.email.sender)
         message_id = rfc_message_id(letter.dispatch, sender.address.rpartition("@")[2])
@@ -80,7 +67,3 @@ class SesAdapter:
             "ConfigurationSetName": self._configuration_set,
         }
         return Request(PATH, {"Content-Type": "application/json"}, json.dumps(body).encode())
-
-
-def _cannot() -> NoReturn:
-    raise Unavailable("SES has no log to ask")

@@ -3,16 +3,13 @@
 It has no log to ask: a lost answer to the final dot is in doubt for good.
 """
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
 from email.utils import parseaddr
-from typing import Final, NoReturn
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, rfc_message_id
 from mailroom.domain.outcomes import Outcome
-from mailroom.providers.base import Answer, Batch, Letter
+from mailroom.providers.base import Batch, CannotBeAsked, Letter
 from mailroom.providers.connection import Reply
 from mailroom.providers.mime import as_mime, letter_of
 from mailroom.providers.smtp.codes import read_reply
@@ -21,13 +18,12 @@ from mailroom.providers.smtp.connection import Envelope, SmtpConnection
 TLS: Final = ("starttls", "implicit", "none")
 
 
-class SmtpAdapter:
+class SmtpAdapter(CannotBeAsked):
     """One submission server. `url`: smtp://user:password@host:587, smtps://...; `?tls=none` for a trusted network,
     `connections=8` sessions of one sender at a time: servers bear few from one address."""
 
     name = "smtp"
     max_recipients = 1
-    askable = False
 
     def __init__(self, *, url: str, call_timeout_s: float, idle_limit_s: float) -> None:
         self._url = urlsplit(url)
@@ -59,16 +55,3 @@ class SmtpAdapter:
 
     def log_name(self, dispatch: DispatchId, account: str) -> str:
         return rfc_message_id(dispatch, account)
-
-    def ask(self, account: str, dispatches: Sequence[DispatchId], control: str | None) -> Answer:
-        self._cannot()
-
-    def accepted_since(self, account: str, since: datetime) -> Iterator[tuple[DispatchId, str]]:
-        self._cannot()
-
-    def make_control(self, account: str) -> str:
-        self._cannot()
-
-    @staticmethod
-    def _cannot() -> NoReturn:
-        raise Unavailable("an SMTP server has no log to ask")
