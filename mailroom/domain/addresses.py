@@ -15,8 +15,10 @@ from email_validator import EmailNotValidError, validate_email
 MAX_ADDRESS: Final = 254  # RFC 5321 4.5.3.1.3: a path of 256 with its angle brackets
 MAX_MAILBOX: Final = 500
 _PROVIDERS_OWN = re.compile(r"%recipient", re.IGNORECASE)
-# All that ends a line for anybody: str.splitlines() knows more than CR and LF.
-_HEADER_BREAK = re.compile("[\r\n\0\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]")
+# All that ends a line for anybody: str.splitlines() knows more than CR and LF. And encoded words (RFC 2047), which may
+# hide a line's end: whoever writes the mail anew may decode them.
+_HEADER_BREAK = re.compile("[\r\n\0\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]|=\\?[^?]*\\?[bBqQ]\\?[^?]*\\?=")
+NOT_IN_A_HEADER: Final = "a line break, or an encoded word (=?...?=), is not allowed here"
 _SPECIALS = re.compile(r'[()<>@,;:\\".\[\]]')
 
 
@@ -45,7 +47,7 @@ class Mailbox:
 
 
 def breaks_header(text: str) -> bool:
-    """True if the text holds what ends a line, with which a header could be broken into two."""
+    """True if the text holds what ends a line, or may hide that, with which a header could be broken into two."""
     return _HEADER_BREAK.search(text) is not None
 
 
@@ -77,7 +79,7 @@ def fold(address: str) -> str:
 def parse_mailbox(text: str) -> Mailbox:
     """`Ann <ann@example.com>` or a bare address. Raises InvalidAddress."""
     if breaks_header(text):
-        raise InvalidAddress("a line break is not allowed here")
+        raise InvalidAddress(NOT_IN_A_HEADER)
     if len(text) > MAX_MAILBOX:
         raise InvalidAddress(f"at most {MAX_MAILBOX} characters")
     if _PROVIDERS_OWN.search(text):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from mailroom.domain.addresses import InvalidAddress, breaks_header, check_address, fold
+from mailroom.domain.addresses import NOT_IN_A_HEADER, InvalidAddress, breaks_header, check_address, fold
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import (
     MAX_RECIPIENT_NAME,
@@ -148,7 +148,7 @@ def _check_row(row: dict[str, Any], path: str, faults: list[Fault]) -> Recipient
     if len(name) > MAX_RECIPIENT_NAME:
         faults.append(Fault(f"{path}.name", f"at most {MAX_RECIPIENT_NAME} characters"))
     if breaks_header(name):
-        faults.append(Fault(f"{path}.name", "a line break is not allowed here"))
+        faults.append(Fault(f"{path}.name", NOT_IN_A_HEADER))
     variables = row.get("variables") or {}
     faults += _faults_of_variables(variables, f"{path}.variables")
     return Recipient(address, name, dict(variables)) if len(faults) == before else None

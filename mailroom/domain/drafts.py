@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from mailroom.domain.addresses import InvalidAddress, breaks_header, parse_mailbox
+from mailroom.domain.addresses import NOT_IN_A_HEADER, InvalidAddress, breaks_header, parse_mailbox
 from mailroom.domain.audiences import Recipient, check_recipients, known_variables
 from mailroom.domain.content import check_content
 from mailroom.domain.errors import Fault, InvalidInput
@@ -102,7 +102,7 @@ def _faults_of_texts(draft: Draft) -> list[Fault]:
         if not getattr(draft, name).strip():
             faults.append(Fault(name, "is needed"))
         if breaks_header(getattr(draft, name)):
-            faults.append(Fault(name, "a line break is not allowed here"))
+            faults.append(Fault(name, NOT_IN_A_HEADER))
     if not draft.text.strip() and not draft.html.strip():
         faults.append(Fault("text", "a text or an HTML body is needed"))
     for name, path in (("sender", "from"), ("reply_to", "reply_to")):

@@ -4,35 +4,41 @@ stands in no header.
 Built by the standard library's email package (RFC 5322, 2045 to 2049, 2387).
 """
 
+import re
+from collections.abc import Sequence
 from datetime import datetime
-from email.headerregistry import Address
+from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from typing import Final
 
 from mailroom.domain.addresses import Mailbox, parse_mailbox
 from mailroom.domain.content import compile_content
 from mailroom.domain.emails.model import Addressee, Attachment, Body, Email, Place, Priority
 from mailroom.providers.base import Batch, Letter
 
+_LINE: Final = 66  # characters, beside a name: RFC 2047 2 allows 76
+
+_LONGEST: Final = 900  # characters: a line has at most 998 (RFC 5322 2.1.1)
+
 
 def as_mime(email: Email, *, message_id: str, date: datetime) -> bytes:
     """The message with CRLF line ends. `message_id` is the header's value without brackets."""
     message = EmailMessage(policy=SMTP)
-    message["From"] = _address(parse_mailbox(email.sender))
+    _write_body(message, email)
+    # Written by ourselves. The library would fold a long one, even into encoded words, which breaks List-Unsubscribe
+    # and its like, and hides the id from who looks for it; and it decodes what looks like an encoded word, line breaks
+    # within (python/cpython#121650).
+    head = {"Message-ID": f"<{message_id}>", "Date": format_datetime(date), "From": _mailboxes([email.sender])}
     for place, header in ((Place.TO, "To"), (Place.CC, "Cc")):
         if mailboxes := email.at(place):
-            message[header] = [_address(mailbox) for mailbox in mailboxes]
+            head[header] = _mailboxes(mailboxes)
     if email.reply_to:
-        message["Reply-To"] = _address(parse_mailbox(email.reply_to))
-    message["Subject"] = email.subject
-    message["Date"] = format_datetime(date)
-    _write_body(message, email)
-    # In one line each, as they are: the library would fold a long one, even into encoded words, which breaks
-    # List-Unsubscribe and its like, and hides the id from who looks for it.
-    plain = {"Message-ID": f"<{message_id}>", **email.body.headers}
-    head = "".join(f"{name}: {value}\r\n" for name, value in plain.items())
-    return head.encode("ascii") + message.as_bytes()
+        head["Reply-To"] = _mailboxes([email.reply_to])
+    head |= {"Subject": _words(email.subject), **email.body.headers}
+    lines = [_line(name, value) for name, value in head.items()]
+    return "".join(lines).encode("ascii") + _with_crlf(message.as_bytes())
 
 
 def letter_of(batch: Batch) -> Letter:
@@ -96,5 +102,38 @@ def _type_of(attachment: Attachment) -> tuple[str, str]:
     return ("application", "octet-stream") if main in ("message", "multipart") else (main, sub)
 
 
-def _address(mailbox: Mailbox) -> Address:
-    return Address(display_name=mailbox.name, addr_spec=mailbox.address)
+def _mailboxes(written: Sequence[str | Mailbox]) -> str:
+    """Each in a line of its own."""
+    mailboxes = [parse_mailbox(one) if isinstance(one, str) else one for one in written]
+    return ",\r\n ".join(_mailbox(mailbox) for mailbox in mailboxes)
+
+
+def _mailbox(mailbox: Mailbox) -> str:
+    if not mailbox.name or _is_plain(mailbox.name):
+        return str(mailbox)
+    return f"{_words(mailbox.name)} <{mailbox.address}>"
+
+
+def _words(text: str) -> str:
+    """As encoded words (RFC 2047) where it is not plain, or too long for a line."""
+    return (
+        text
+        if _is_plain(text) and len(text) <= _LONGEST
+        else Header(text, "utf-8", maxlinelen=_LINE).encode(linesep="\r\n")
+    )
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and "=?" not in text
+
+
+def _line(name: str, value: str) -> str:
+    """Raises ValueError for what would be more than one header."""
+    if re.search(r"\r(?!\n )|(?<!\r)\n", value):
+        raise ValueError(f"the header {name} would be broken in two")
+    return f"{name}: {value}\r\n"
+
+
+def _with_crlf(raw: bytes) -> bytes:
+    """A lone CR or LF is read as a line's end by some servers and not by others."""
+    return re.sub(rb"\r\n|\r|\n", b"\r\n", raw)

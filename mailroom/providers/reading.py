@@ -5,6 +5,7 @@ for what somebody else has written, however odd.
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from mailroom.providers.connection import Reply
@@ -40,15 +41,17 @@ def excerpt(body: bytes) -> str:
 
 
 def told_wait(reply: Reply, now: datetime) -> timedelta | None:
-    """The wait that a header names, in seconds or by its end; None where none does."""
+    """The wait that a header names, in seconds or by its end (RFC 9110 10.2.3); None where none does."""
     header, reset = reply.headers.get("retry-after", ""), reply.headers.get("x-ratelimit-reset", "")
     try:
         if header.isdigit():
             return timedelta(seconds=int(header))
+        if header:
+            return max(timedelta(), parsedate_to_datetime(header).astimezone(UTC) - now)
         if reset.isdigit():
             return max(timedelta(), datetime.fromtimestamp(int(reset), UTC) - now)
-    except (ValueError, OverflowError, OSError):
-        pass  # a number that is no time
+    except (ValueError, OverflowError, OSError, IndexError):
+        pass  # what is no time
     return None
 
 

@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -76,7 +77,7 @@ def test_a_mail_names_its_places_and_a_part_of_it_only_those_who_are_left() -> N
         sender="shop@mg.example.com",
         to=["a@example.org"],
         cc=["b@example.org"],
-        bcc=["c@example.org"],
+        bcc=["c@example.org", "d@example.org"],
         subject="Hi",
         text="Hello",
         html="<img src='cid:logo'>",
@@ -84,15 +85,16 @@ def test_a_mail_names_its_places_and_a_part_of_it_only_those_who_are_left() -> N
     )
     email = check_email(draft, now=NOW)
 
-    def places(*recipients: str) -> dict[str, list[str]]:
+    def places(*recipients: str) -> list[dict[str, list[str]]]:
         letter = Letter(DispatchId("em_1-d0"), 1, RunId("em_1"), email, recipients, NOW)
-        (found,) = body_of(ADAPTER.build_letter(letter))["personalizations"]
-        return {place: [one["email"] for one in some] for place, some in found.items()}
+        mails = body_of(ADAPTER.build_letter(letter))["personalizations"]
+        return [{place: [one["email"] for one in some] for place, some in found.items()} for found in mails]
 
     everybody = ("a@example.org", "b@example.org", "c@example.org")
-    assert places(*everybody) == {"to": ["a@example.org"], "cc": ["b@example.org"], "bcc": ["c@example.org"]}
-    assert places("b@example.org", "c@example.org") == {"to": ["b@example.org"], "bcc": ["c@example.org"]}
-    assert places("c@example.org") == {"to": ["c@example.org"]}
+    assert places(*everybody) == [{"to": ["a@example.org"], "cc": ["b@example.org"], "bcc": ["c@example.org"]}]
+    assert places("b@example.org", "c@example.org") == [{"to": ["b@example.org"], "bcc": ["c@example.org"]}]
+    # Nobody of bcc sees another one.
+    assert places("c@example.org", "d@example.org") == [{"to": ["c@example.org"]}, {"to": ["d@example.org"]}]
     body = body_of(ADAPTER.build_letter(Letter(DispatchId("d"), 1, RunId("em_1"), email, everybody, NOW)))
     assert [part["type"] for part in body["content"]] == ["text/plain", "text/html"]
     assert body["attachments"][0]["disposition"] == "inline"
@@ -112,8 +114,9 @@ def refusal(message: str, field: str | None = None) -> bytes:
         (Reply(400, {}, refusal("The subject is required.", "subject")), "permanent"),
         (Reply(413, {}, refusal("too large")), "permanent"),
         (Reply(401, {}, refusal("authorization required")), "account"),
-        (Reply(403, {}, refusal("The from address does not match a verified Sender Identity")), "account"),
+        (Reply(403, {}, refusal("The from address does not match a verified Sender Identity")), "temporary"),
         (Reply(429, {"x-ratelimit-reset": str(int(NOW.timestamp()) + 9)}, refusal("too many requests")), "account"),
+        (Reply(429, {"retry-after": format_datetime(NOW + timedelta(seconds=9))}, refusal("too many")), "account"),
         (Reply(400, {}, b"<html>a proxy's page</html>"), InDoubt),
         (Reply(408, {}, refusal("timeout")), InDoubt),
         (Reply(500, {}, refusal("oops")), InDoubt),

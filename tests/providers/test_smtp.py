@@ -114,7 +114,8 @@ def test_each_recipient_has_an_answer_of_its_own(server: SmtpServer) -> None:
         ("553 what is this", Refusal.PERMANENT, False),
         ("450 4.2.1 later", Refusal.TEMPORARY, False),
         ("552 too many recipients", Refusal.TEMPORARY, False),
-        ("421 4.3.2 closing", Refusal.ACCOUNT, False),
+        ("454 4.7.1 not now", Refusal.TEMPORARY, False),
+        ("530 5.7.0 sign in first", Refusal.ACCOUNT, False),
     ],
 )
 def test_a_refused_recipient_is_told_apart_by_its_code(

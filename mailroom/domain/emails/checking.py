@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from mailroom.domain.addresses import InvalidAddress, breaks_header, fold, parse_mailbox
+from mailroom.domain.addresses import NOT_IN_A_HEADER, InvalidAddress, breaks_header, fold, parse_mailbox
 from mailroom.domain.content import render_once
 from mailroom.domain.drafts import faults_of_tags
 from mailroom.domain.emails.model import Addressee, Attachment, Body, Email, Place, Priority
@@ -54,6 +54,7 @@ class EmailDraft:
     template: str = ""
 
 
+_IN_NO_FILENAME: Final = re.compile(r"[\x00-\x1f\x7f/\\]|=\?")  # nor what begins an encoded word
 _HEADER: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTENT_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
 _CONTENT_ID: Final = re.compile(r"[A-Za-z0-9._@+-]{1,128}")
@@ -76,7 +77,7 @@ _RESERVED: Final = frozenset(
         "dkim-signature",
     ]
 )
-_RESERVED_BEGINNINGS: Final = ("x-sg-", "x-mailgun-", "x-ses-", "content-", "resent-")
+_RESERVED_BEGINNINGS: Final = ("x-sg-", "x-smtpapi", "x-mailgun-", "x-ses-", "content-", "resent-")
 
 
 _METADATA_WORDS: Final = (
@@ -167,7 +168,7 @@ def _written(draft: EmailDraft, template: Template | None, faults: list[Fault]) 
     if len(written["subject"]) > MAX_SUBJECT:
         faults.append(Fault("subject", f"at most {MAX_SUBJECT} characters"))
     if breaks_header(written["subject"]):
-        faults.append(Fault("subject", "a line break is not allowed here"))
+        faults.append(Fault("subject", NOT_IN_A_HEADER))
     if not written["text"].strip() and not written["html"].strip():
         faults.append(Fault("text", "a text or an HTML body is needed"))
     return written | {"subject": written["subject"].strip()}
@@ -190,7 +191,7 @@ def _attachment(raw: Mapping[str, str], path: str, faults: list[Fault]) -> Attac
     filename, kind = raw["filename"], raw.get("content_type") or "application/octet-stream"
     content_id = raw.get("content_id") or ""
     before = len(faults)
-    if not filename.strip() or len(filename) > MAX_FILENAME or re.search(r"[\x00-\x1f\x7f/\\]", filename):
+    if not filename.strip() or len(filename) > MAX_FILENAME or _IN_NO_FILENAME.search(filename):
         faults.append(Fault(f"{path}.filename", f"1 to {MAX_FILENAME} characters, no slash, no control character"))
     if not _CONTENT_TYPE.fullmatch(kind):
         faults.append(Fault(f"{path}.content_type", "a MIME type such as application/pdf"))

@@ -15,7 +15,8 @@ from mailroom.providers.reading import excerpt, json_of, mapping, storable, told
 _ACCOUNT: Final = {401, 403, 404, 405, 429}
 _NOT_SENDGRIDS: Final = {408, 499}
 _RECIPIENT_FIELD: Final = re.compile(r"personalizations\.\d+\.(to|cc|bcc)\b")
-_ACCOUNT_TEXT: Final = re.compile(r"verified Sender Identity|maximum credits exceeded|not authorized", re.I)
+_ACCOUNT_TEXT: Final = re.compile(r"maximum credits exceeded|not authorized", re.I)
+_UNVERIFIED: Final = re.compile(r"verified Sender Identity", re.I)
 
 
 def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
@@ -28,6 +29,9 @@ def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
     if errors is None or not 400 <= reply.status < 500 or reply.status in _NOT_SENDGRIDS:
         return InDoubt(f"SendGrid answered {reply.status}: {excerpt(reply.body)}", reply.status)
     words = storable(f"SendGrid answered {reply.status}: {'; '.join(_word(error) for error in errors)}")
+    if any(_UNVERIFIED.search(_word(error)) for error in errors):
+        # Of this mail's own sender, or of the whole account: it is tried again, elsewhere perhaps, and holds up nobody.
+        return Refused(Refusal.TEMPORARY, words, reply.status)
     if reply.status in _ACCOUNT or any(_ACCOUNT_TEXT.search(_word(error)) for error in errors):
         wait = told_wait(reply, now or datetime.now(UTC))
         return Refused(Refusal.ACCOUNT, words, reply.status, wait, too_fast=reply.status == 429)

@@ -77,7 +77,7 @@ class SendGridAdapter(CannotBeAsked):
         """A mail to some of its recipients names only these: SendGrid makes headers and envelope from one list."""
         email = letter.email
         body: dict[str, Any] = {
-            "personalizations": [_places(email, letter.recipients)],
+            "personalizations": _places(email, letter.recipients),
             "from": _address(parse_mailbox(email.sender)),
             "subject": email.subject,
             "content": _contents(email.body.text, email.body.html),
@@ -109,13 +109,16 @@ def _personal(message: Message, *, alone: bool) -> dict[str, Any]:
     return personal
 
 
-def _places(email: Email, recipients: Sequence[str]) -> dict[str, Any]:
+def _places(email: Email, recipients: Sequence[str]) -> list[dict[str, Any]]:
+    """One mail for all. SendGrid wants somebody in `to`; where nobody is left in `to` and `cc`, each of `bcc` gets a
+    mail of their own there, so that none sees another."""
     wanted = {fold(address) for address in recipients}
     found = {place.value: [_address(one) for one in email.at(place) if fold(one.address) in wanted] for place in Place}
-    if not found[Place.TO]:  # SendGrid wants one
-        found[Place.TO] = found[Place.CC] or found[Place.BCC][:1]
-        found[Place.CC], found[Place.BCC] = ([], found[Place.BCC]) if found[Place.CC] else ([], found[Place.BCC][1:])
-    return {place: addresses for place, addresses in found.items() if addresses}
+    if not found[Place.TO] and not found[Place.CC]:
+        return [{Place.TO.value: [hidden]} for hidden in found[Place.BCC]]
+    if not found[Place.TO]:
+        found[Place.TO], found[Place.CC] = found[Place.CC], []
+    return [{place: addresses for place, addresses in found.items() if addresses}]
 
 
 def _contents(text: str, html: str) -> list[dict[str, str]]:

@@ -9,6 +9,8 @@ from mailroom.providers.smtp.connection import SmtpReply
 
 # Sign-in or TLS wanted or failed, the host takes no mail: nothing that this mail is to blame for.
 _ACCOUNT: Final = {421, 454, 521, 530, 534, 535, 538}
+# Said of a recipient, they are about that one, for now: they hold up nobody else.
+_OF_A_RECIPIENT: Final = {421, 454}
 # Said of a recipient, it means too many of them: as 452.
 _TOO_MANY_RECIPIENTS: Final = 552
 _ENHANCED: Final = re.compile(r"^([245])\.(\d{1,3})\.(\d{1,3})\b")
@@ -42,7 +44,7 @@ def _all_refused(reply: SmtpReply) -> Outcome:
 
 def _refused(code: int, words: str, step: str) -> Refused:
     said = f"the server answered {code} {words[:_MOST_WORDS]}"
-    if code in _ACCOUNT:
+    if code in _ACCOUNT and not (step == "rcpt" and code in _OF_A_RECIPIENT):
         return Refused(Refusal.ACCOUNT, said, code)
     if code < 500 or (step == "rcpt" and code == _TOO_MANY_RECIPIENTS):
         return Refused(Refusal.TEMPORARY, said, code)
