@@ -30,7 +30,7 @@ test: $(STAMP) chromium  ## run all checks and tests, on real servers and a real
 lint: $(STAMP)  ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy mailroom sender config local
+	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: $(STAMP)  ## format the code

@@ -59,11 +59,15 @@ def run(settings: Settings) -> None:
         sending[0].start()
         return create_app(build_front(settings, app="api+sender"))
 
+    def end_sending() -> None:
+        for one in sending:
+            one.finish(within_s=drain_s)
+
     serve(
         make,
         settings.web,
         port=settings.web.api_port,
         before=lambda: prepare_database(settings),
-        after=lambda: [one.finish(within_s=drain_s) for one in sending],
+        after=end_sending,
         grace_s=drain_s + _BEYOND_A_CALL_S,
     )

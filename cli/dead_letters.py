@@ -1,15 +1,18 @@
 """`mailroom dead-letters`: what failed for good."""
 
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.markup import escape
 from rich.table import Table
 
 from cli.looking import front, show, who
-from mailroom.domain.ids import DispatchId
+from mailroom.domain.ids import DispatchId, RunId
+from mailroom.domain.searches import DeadLetterSearch
 from mailroom.services import dead_letters
 from mailroom.services.dead_letters import Chosen
+
+_ROWS: Final = 200
 
 
 @click.group("dead-letters")
@@ -31,10 +34,13 @@ def _filtered(command: Any) -> Any:
 def list_dead_letters(run_id: str | None, code: int | None) -> None:
     """Each with its reason."""
     table = Table("id", "messages", "tries", "code", "reason", box=None)
-    for doc in dead_letters.page(front().db, dead_letters.filter_of(run_id=run_id, code=code), after="", limit=200):
+    letters = dead_letters.page(front().db, _search(run_id, code), after="", limit=_ROWS)
+    for doc in letters:
         told = (str(doc["messages"]), str(doc["tries"]), str(doc.get("code") or ""), escape(doc.get("reason") or ""))
         table.add_row(doc["_id"], *told)
     show(table)
+    if len(letters) == _ROWS:
+        click.echo(f"These are the first {_ROWS}; --run and --code narrow it down.", err=True)
 
 
 @dead_letters_.command("requeue")
@@ -61,4 +67,8 @@ def drop(ids: tuple[str, ...], everything: bool, run_id: str | None, code: int |
 def _chosen(ids: tuple[str, ...], everything: bool, run_id: str | None, code: int | None) -> Chosen:
     if bool(ids) == everything:
         raise click.UsageError("name them, or say --all")
-    return dead_letters.filter_of(run_id=run_id, code=code) if everything else [DispatchId(id_) for id_ in ids]
+    return _search(run_id, code) if everything else [DispatchId(id_) for id_ in ids]
+
+
+def _search(run_id: str | None, code: int | None) -> DeadLetterSearch:
+    return DeadLetterSearch(RunId(run_id) if run_id else None, code=code)

@@ -121,7 +121,9 @@ def resolve_dispatch(dispatch_id: str, word: str | None) -> None:
 def requeue_dispatch(dispatch_id: str) -> None:
     """Send a dispatch again that failed: a new attempt, with all its tries."""
     with told():
-        resolving.requeue(front().db, DispatchId(dispatch_id), by=who())
+        refused = resolving.requeue(front().db, [DispatchId(dispatch_id)], by=who())
+    for why in refused.values():
+        raise click.ClickException(why)
     click.echo(f"{dispatch_id}: to be sent again")
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import mimetypes
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def send(text: str, attach: tuple[Path, ...], key: str | None, **fields: Any) ->
         }
         for path in attach
     ]
-    written = click.get_text_stream("stdin").read() if text == "-" else text
+    written = sys.stdin.read() if text == "-" else text
     found = front()
     with told():
         prepare_database(found.settings)

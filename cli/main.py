@@ -72,8 +72,9 @@ def web() -> None:
 @main.command()
 def sender() -> None:
     """One sender process; start as many as you like, anywhere. SIGTERM drains it."""
+    from cli.signals import stop_on_signals
     from mailroom.assembly import prepare_database
-    from sender.process import run_sender, stop_on_signals
+    from sender.process import run_sender
 
     settings = settings_or_exit()
     stop = threading.Event()

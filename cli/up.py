@@ -8,7 +8,6 @@ import json
 import os
 import secrets
 import shlex
-import signal
 import socket
 import sys
 import threading
@@ -23,6 +22,7 @@ from urllib.request import urlopen
 
 from rich.console import Console
 
+from cli.signals import stop_on_signals
 from config.reading import dotenv_of
 from config.settings import BadSettings, read_settings
 from local.binaries import BinaryMissing
@@ -59,8 +59,7 @@ class Part:
 def run_all(data: Path, *, senders: int, simulator: bool) -> int:
     """Until a signal comes. Returns the exit status."""
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop_on_signals(stop)
     data = data.absolute()
     parts: list[Part] = []
     servers: Servers | None = None

@@ -25,11 +25,11 @@ from mailroom.providers.ses.targets import SesTarget
 from mailroom.providers.smtp.sending import SmtpAdapter
 from mailroom.providers.targets import Target
 from mailroom.services.access import Doorkeeper
-from mailroom.services.emailing import Outbox
 from mailroom.services.event_intake import Intake, group_intake
+from mailroom.services.findings import Policy
 from mailroom.services.group_commit import GroupCommit
+from mailroom.services.outbox import Outbox
 from mailroom.services.refusals import RefusalRecord
-from mailroom.services.settling import Policy
 from mailroom.services.webhook_targets import Arrivals
 from mailroom.storage.database import Db, connect, ensure_indexes
 from mailroom.storage.retention import keep_for

@@ -8,6 +8,7 @@ from flask_smorest import Api
 from mailroom.assembly import Front
 from mailroom.domain.limits import MAX_BODY_BYTES
 from scheduler_api import problems, recording
+from scheduler_api.answers import Answers
 from scheduler_api.routes import (
     dead_letters,
     dispatches,
@@ -54,7 +55,7 @@ def create_app(front: Front) -> Flask:
     app.extensions["front"] = front
     problems.install(app)
     recording.install(app)
-    api = _Api(app)
+    api = _Api(app, spec_kwargs={"extra_plugins": [Answers()]})
     for blueprint in (
         schedules.blueprint,
         runs.blueprint,

@@ -1,11 +1,36 @@
-"""Cursors: an opaque text that names the last row of a page."""
+"""Pages of lists, and cursors: an opaque text that names the last row of a page."""
 
 import base64
 import json
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
+
+from marshmallow import Schema, fields
 
 from mailroom.domain.errors import Fault, InvalidInput
+
+T = TypeVar("T")
+
+
+class PageOut(Schema):
+    """What every page has beside its `items`."""
+
+    next_cursor = fields.String(allow_none=True)
+
+
+def page_of(
+    found: Sequence[T], limit: int, show: Callable[[T], Any], place: Callable[[T], Sequence[Any]]
+) -> dict[str, Any]:
+    """The rows as they are shown, and a cursor to go on with where the page is full; `place` names a row by what the
+    list is in the order of."""
+    more = encode(*place(found[-1])) if len(found) == limit else None
+    return {"items": [show(one) for one in found], "next_cursor": more}
+
+
+def by_id(doc: Mapping[str, Any]) -> tuple[str]:
+    """The place of a document in a list in the order of ids."""
+    return (doc["_id"],)
 
 
 def encode(*parts: Any) -> str:

@@ -47,7 +47,7 @@ FROM_HTTP: Final = (
     ("too_large", 413, "The body is too large"),
     ("not_json", 415, "A JSON body is needed"),
 )
-_PROBLEM: Final = "application/problem+json"
+PROBLEM: Final = "application/problem+json"
 _CODES: Final = {status: code for code, status, _ in FROM_HTTP}
 
 
@@ -72,7 +72,7 @@ def problem(
     status: int, code: str, title: str, detail: str = "", faults: Sequence[Fault] = (), **headers: str
 ) -> Response:
     """A problem details response (RFC 9457)."""
-    response = Response(json.dumps(_body(status, code, title, detail, faults)), status, mimetype=_PROBLEM)
+    response = Response(json.dumps(_body(status, code, title, detail, faults)), status, mimetype=PROBLEM)
     response.headers.update(headers)
     return response
 

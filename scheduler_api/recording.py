@@ -1,6 +1,9 @@
 """Refused requests are kept, redacted: hooked in behind every answer."""
 
+import json
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final
 
 from flask import Flask, Response, g, request
@@ -15,6 +18,7 @@ _KEPT: Final = frozenset({400, 401, 403, 405, 406, 409, 413, 415, 422, 429})
 # Of whom we do not know, no body is kept; nor a large one.
 _UNREAD: Final = frozenset({401, 403, 413})
 _MOST_READ: Final = 256 * 1024
+_MOST_PARTS: Final = 50  # of one request: they are refused for the same reason, mostly
 
 
 def install(app: Flask) -> None:
@@ -23,35 +27,47 @@ def install(app: Flask) -> None:
     @app.after_request
     def keep(response: Response) -> Response:
         if response.status_code in _KEPT and request.path.startswith(("/v1/", "/webhooks/")):
-            front().refusals.keep(_refusal(response))
+            said: Any = response.get_json(silent=True)
+            told = said if isinstance(said, dict) else {}
+            raw = _body(response.status_code) if g.get("principal") else b""
+            size = request.content_length or 0
+            front().refusals.keep(_refusal(response.status_code, told, raw, path=request.path, size=size))
         return response
 
 
-def _refusal(response: Response) -> Refusal:
-    said: Any = response.get_json(silent=True)
-    told = said if isinstance(said, dict) else {}
+def keep_parts(parts: Iterable[tuple[str, Mapping[str, Any], Any]]) -> None:
+    """Keep what was refused of a request that was not refused as a whole: which part, its problem, what it said."""
+    kept = (part for part in parts if part[1]["status"] in _KEPT)
+    for which, told, said in islice(kept, _MOST_PARTS):
+        raw = json.dumps(said).encode()
+        path = f"{request.path}{which}"
+        shown = raw if len(raw) <= _MOST_READ else b""
+        front().refusals.keep(_refusal(told["status"], told, shown, path=path, size=len(raw)))
+
+
+def _refusal(status: int, told: Mapping[str, Any], raw: bytes, *, path: str, size: int) -> Refusal:
     faults = [Fault(str(one.get("path")), str(one.get("message"))) for one in told.get("errors", [])[:MAX_FAULTS]]
     caller = g.get("principal")
     return Refusal(
         at=datetime.now(UTC),
         method=request.method,
-        path=request.path[:500],
-        status=response.status_code,
+        path=path[:500],
+        status=status,
         code=str(told.get("code") or ""),
         detail=str(told.get("detail") or told.get("Problem") or "")[:1_000],
         faults=faults,
         who=caller.name if caller else "",
         remote=request.remote_addr or "",
         request_id=g.get("request_id", ""),
-        size=request.content_length or 0,
-        body=_body(response.status_code) if caller else "",
+        size=size,
+        body=redacted(raw) if raw else "",
     )
 
 
-def _body(status: int) -> str:
+def _body(status: int) -> bytes:
     if status in _UNREAD or not 0 < (request.content_length or 0) <= _MOST_READ:
-        return ""
+        return b""
     try:
-        return redacted(request.get_data())
+        return request.get_data()
     except (HTTPException, OSError):
-        return ""
+        return b""

@@ -2,23 +2,28 @@
 
 Step 1 of the protocol: a connection is opened only after a fresh linearizable read of the lease, never for a dispatch
 whose fence is already crossed.
+
+They are opened by threads of their own: a provider that takes long, or is silent, holds up nothing else.
 """
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import structlog
 
 from mailroom.providers.base import Connection
 from mailroom.providers.connection import NotWritten
+from sender.reach import Reach
 
 log = structlog.get_logger()
+_PATIENCE_S = 0.25  # for connections just begun; those that take longer are ready at another time
 
 
 class Connections:
     """At most `limit` connections are lent out at a time, and no more than `most` of a provider; the others wait here.
-    `reserved` of them are for what is urgent. `not_reached` is told how often a provider could not be reached."""
+    `reserved` of them are for what is urgent. `reach` is told who can be reached."""
 
     def __init__(
         self,
@@ -27,38 +32,48 @@ class Connections:
         most: Mapping[str, int],
         limit: int,
         reserved: int,
-        not_reached: Callable[[str, int], None],
+        reach: Reach,
     ) -> None:
-        self._make, self._most, self._not_reached = make, most, not_reached
+        self._make, self._most, self._reach = make, most, reach
         self.limit, self._reserved = limit, reserved
         self._idle: dict[str, list[Connection]] = {provider: [] for provider in make}
         self._lent: dict[Connection, str] = {}
+        self._opening = dict.fromkeys(make, 0)
+        self._closed = False
         self._lock = threading.Lock()
-        self._openers = ThreadPoolExecutor(max_workers=min(limit, 16), thread_name_prefix="open")
+        # Some for each provider: one that is silent must not take the threads of the others.
+        self._openers = {
+            provider: ThreadPoolExecutor(max_workers=min(limit, 16), thread_name_prefix=f"open-{provider}")
+            for provider in make
+        }
 
     def room(self, *, urgent: bool = False) -> int:
         """How many more calls may be made at once."""
         with self._lock:
             return max(0, self.limit - len(self._lent) - (0 if urgent else self._reserved))
 
-    def _room_of(self, provider: str) -> int:
-        with self._lock:
-            return max(0, self._most[provider] - sum(lent == provider for lent in self._lent.values()))
-
     def lend(self, provider: str, count: int, confirm_lease: Callable[[], bool]) -> list[Connection]:
-        """Up to `count` open connections; fewer where the provider cannot be reached, none where the lease is gone.
+        """Up to `count` open connections; fewer where the provider cannot be reached, or not yet; none where the lease
+        is gone.
 
         `confirm_lease` is asked, once, only if one must be opened.
         """
-        ready, missing = self._take_idle(provider, min(count, self.room(urgent=True), self._room_of(provider)))
-        if missing and confirm_lease():
-            opened = [one for one in self._openers.map(self._open, [provider] * missing) if one]
-            ready += opened
-            if len(opened) < missing:
-                self._not_reached(provider, missing - len(opened))
+        wanted = min(count, self.room(urgent=True), self._room_of(provider))
+        ready = self._take_idle(provider, wanted)
+        with self._lock:
+            missing = wanted - len(ready) - self._opening[provider]
+        if missing > 0 and confirm_lease():
+            wait(self._begin_opening(provider, missing), timeout=_PATIENCE_S)
+            ready += self._take_idle(provider, wanted - len(ready))
         with self._lock:
             self._lent |= dict.fromkeys(ready, provider)
         return ready
+
+    def try_again(self, confirm_lease: Callable[[], bool]) -> None:
+        """One connection to each provider that is out of reach, now and then: no mail waits for it."""
+        for provider in self._reach.to_be_tried():
+            if confirm_lease():
+                self._begin_opening(provider, 1)
 
     def give_back(self, connections: Sequence[Connection]) -> None:
         with self._lock:
@@ -66,14 +81,20 @@ class Connections:
                 self._idle[self._lent.pop(connection)].append(connection)
 
     def close(self) -> None:
-        self._openers.shutdown(wait=False, cancel_futures=True)
+        for openers in self._openers.values():
+            openers.shutdown(wait=False, cancel_futures=True)
         with self._lock:
+            self._closed = True
             for idle in self._idle.values():
                 for connection in idle:
                     connection.close()
                 idle.clear()
 
-    def _take_idle(self, provider: str, count: int) -> tuple[list[Connection], int]:
+    def _room_of(self, provider: str) -> int:
+        with self._lock:
+            return max(0, self._most[provider] - sum(lent == provider for lent in self._lent.values()))
+
+    def _take_idle(self, provider: str, count: int) -> list[Connection]:
         with self._lock:
             waiting, self._idle[provider] = self._idle[provider], []
         ready: list[Connection] = []
@@ -85,13 +106,32 @@ class Connections:
             else:
                 with self._lock:
                     self._idle[provider].append(connection)
-        return ready, count - len(ready)
+        return ready
 
-    def _open(self, provider: str) -> Connection | None:
-        connection = self._make[provider]()
+    def _begin_opening(self, provider: str, count: int) -> list[Future[None]]:
+        with self._lock:
+            self._opening[provider] += count
+        return [self._openers[provider].submit(self._open, provider) for _ in range(count)]
+
+    def _open(self, provider: str) -> None:
+        """Into what waits here."""
+        connection, began = self._make[provider](), time.monotonic()
+        self._reach.trying(provider, since=began)
         try:
             connection.open()
         except NotWritten as error:
             log.warning("provider_not_reached", provider=provider, error=str(error))
-            return None
-        return connection
+            self._reach.failed(provider, since=began)
+        else:
+            self._reach.reached(provider, since=began)
+            self._keep(provider, connection)
+        finally:
+            with self._lock:
+                self._opening[provider] -= 1
+
+    def _keep(self, provider: str, connection: Connection) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle[provider].append(connection)
+                return
+        connection.close()

@@ -63,8 +63,7 @@ def balance(back: Back) -> None:
 def tidy(back: Back) -> None:
     """One round of what nobody waits for."""
     try:
-        kept = back.settings.retention
-        done = housekeeping.tidy(back.db, bodies_kept_for=kept.bodies, trails_kept_for=kept.trails)
+        done = housekeeping.tidy(back.db, trails_kept_for=back.settings.retention.trails)
     except Unavailable as error:
         log.warning("janitor_waits", error=str(error))
         return

@@ -65,6 +65,7 @@ class Feed:
         Raises StaleToken, Unavailable.
         """
         self._throttle.look()
+        self._connections.try_again(self._back.leases.confirm)
         held, room = self._hands.claimable_tokens(), self._connections.room()
         if not held:
             return 0
@@ -149,7 +150,7 @@ class Feed:
             self._recorder.hand_in(Result(c, why) for c in claimed)
             raise
         self._recorder.hand_in([*prepared.refused, *held_back])
-        self._hands.put_down(prepared.cancelled)
+        self._hands.put_down(prepared.over)
         for result in held_back:
             del prepared.ready[result.claimed]
         return prepared.ready

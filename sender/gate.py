@@ -8,7 +8,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import copy_context
-from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -17,7 +16,7 @@ from mailroom.coordination.fences import Fences
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.errors import Unavailable
-from mailroom.domain.outcomes import Accepted, CalledAt, InDoubt, Refusal, Refused
+from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.services.claiming import Crossing, cross_fences
 from mailroom.services.recording import Result
 from sender.callers import Callers, Ended, Job
@@ -117,8 +116,8 @@ class Gate:
         going = set(crossing.go)
         self._callers.start([jobs[claimed] for claimed in crossing.go])
         self.ended(job for claimed, job in jobs.items() if claimed not in going)
-        ended = [Result(c, Accepted(id_, attempt)) for c, attempt, id_ in crossing.accepted_before]
-        ended += [Result(c, _crossed_before(since, where)) for c, since, where in crossing.in_doubt]
+        ended = [Result(c, before) for c, before in crossing.accepted_before]
+        ended += [Result(c, before) for c, before in crossing.in_doubt]
         ended += [Result(c, Refused(Refusal.RECIPIENT, "it was refused before")) for c in crossing.split_before]
         ended += [
             Result(c, Refused(Refusal.NOT_CALLED, "Redis changed between claim and call")) for c in crossing.forgotten
@@ -133,10 +132,3 @@ class Gate:
     def _hand_back(self, jobs: Sequence[Job], why: str) -> None:
         if jobs:
             self._done([(job, Result(job.claimed, Refused(Refusal.NOT_CALLED, why))) for job in jobs])
-
-
-def _crossed_before(since: datetime | None, where: CalledAt | None) -> InDoubt:
-    """Somebody crossed this fence whom the database knows nothing of: it may have been called ever since, and perhaps
-    not where it would be called now."""
-    ever = datetime.min.replace(tzinfo=UTC)
-    return InDoubt("its fence was crossed before", called_since=since or ever, called_at=where)

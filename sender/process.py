@@ -7,7 +7,6 @@ lease, close the clients. What is killed instead is found by the next holder of 
 import os
 import random
 import secrets
-import signal
 import socket
 import threading
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from sender.duties import start_duties
 from sender.feed import Feed
 from sender.gate import Gate
 from sender.hands import Hands
+from sender.health import Health
 from sender.holding import Holding
 from sender.lanes import Lanes
 from sender.pump import Pump
@@ -46,18 +46,11 @@ _WRITE_S: Final = 15.0
 _ASK_S: Final = 0.5
 
 
-def run_sender(settings: Settings, stop: threading.Event | None = None) -> None:
-    """Run until `stop` is set or a signal comes. Returns when everything is put away."""
-    stop = stop or threading.Event()
+def run_sender(settings: Settings, stop: threading.Event) -> None:
+    """Run until `stop` is set. Returns when everything is put away."""
     name = sender_name()
     structlog.contextvars.bind_contextvars(sender_id=name)
     Sender(settings, name).run(stop)
-
-
-def stop_on_signals(stop: threading.Event) -> None:
-    """SIGTERM and SIGINT only set the event."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
 
 
 def sender_name() -> str:
@@ -79,9 +72,9 @@ class Sender:
             most={name: adapter.max_connections for name, adapter in self._back.adapters.items()},
             limit=sending.concurrency + spare + reserved,
             reserved=reserved,
-            not_reached=self._routes.not_reached,
+            reach=self._routes.reach,
         )
-        self._recorder = Recorder(self._back, self._hands, self._routes, self._throttle)
+        self._recorder = Recorder(self._back, self._hands, self._routes, Health(self._routes, self._throttle))
         self._callers = Callers(
             in_flight=sending.concurrency,
             reserved=reserved,

@@ -103,7 +103,9 @@ class Pump:
         if not held or time.monotonic() < self._plan_at:
             return 0
         done = planning.plan_due(self._back.db, held, mark=self._holding.mark, now=now)
-        done += planning.expand(self._back.db, held, batch_size=self._batch_size, now=now)
+        done += planning.expand(
+            self._back.db, held, batch_size=self._batch_size, now=now, remembers=self._holding.remembers
+        )
         at = time.monotonic()
         self._plan_at = at if done.moved else at + _LOOK_FOR_RUNS_S
         self._hands.note_activity(map(schedule_lane, done.moved), at=at)

@@ -14,14 +14,14 @@ from mailroom.assembly import Back
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import RunId
-from mailroom.domain.outcomes import Accepted, Refusal, Refused, health_of
-from mailroom.domain.retries import ACCOUNT_WAIT, MAX_ACCOUNT_WAIT
-from mailroom.services.recording import Result, finish_runs, record
+from mailroom.domain.outcomes import Accepted, Refused
+from mailroom.services.recording import Result, record
 from mailroom.services.server_time import Clocks, server_now
 from mailroom.services.settling import note_control
+from mailroom.services.telling import finish_runs
 from sender.hands import Hands
+from sender.health import Health
 from sender.routes import Routes
-from sender.throttle import Throttle
 
 log = structlog.get_logger()
 _AT_ONCE: Final = 500
@@ -34,8 +34,8 @@ _FINISH_S: Final = 0.2
 class Recorder:
     """Results are handed in from any thread; none is dropped while this process lives."""
 
-    def __init__(self, back: Back, hands: Hands, routes: Routes, throttle: Throttle) -> None:
-        self._back, self._hands, self._routes, self._throttle = back, hands, routes, throttle
+    def __init__(self, back: Back, hands: Hands, routes: Routes, health: Health) -> None:
+        self._back, self._hands, self._routes, self._health = back, hands, routes, health
         self._clocks = Clocks(back.db)
         self._control_at = self._finish_at = 0.0
         self._touched_runs: set[RunId] = set()
@@ -62,7 +62,7 @@ class Recorder:
         left: list[Result] = []
         while left or not ending:
             new, ended = self._next(wait_s if left else None)
-            self._tell_routes(new)
+            self._health.tell(new)
             ending = ending or ended
             left = self._record(left + new)
             wait_s = min(2 * wait_s, _MOST_WAIT_S) if left else _WAIT_S
@@ -138,21 +138,6 @@ class Recorder:
         self._hands.put_down(r.claimed for r in batch)
         self._touched_runs.update(r.claimed.run_id for r in batch)
         self._note_control([r.claimed for r in batch if isinstance(r.outcome, Accepted) and r.outcome.attempt is None])
-
-    def _tell_routes(self, batch: Sequence[Result]) -> None:
-        """How each provider does. Before it is written down: what is refused now may go elsewhere at once."""
-        counts: dict[str, tuple[int, int]] = {}
-        for result in batch:
-            provider, kind = result.claimed.provider, health_of(result.outcome)
-            if kind is not None:
-                good, bad = counts.get(provider, (0, 0))
-                counts[provider] = (good + kind, bad + (not kind))
-            if isinstance(result.outcome, Refused) and result.outcome.kind is Refusal.ACCOUNT:
-                span = min(result.outcome.retry_after or ACCOUNT_WAIT, MAX_ACCOUNT_WAIT)
-                if result.outcome.too_fast:
-                    self._throttle.too_fast(provider, result.outcome.retry_after)
-                self._routes.rest(provider, span, result.outcome.reason)
-        self._routes.tell(counts)
 
     def _note_control(self, accepted: Sequence[Claimed]) -> None:
         """Now and then an acceptance is remembered as a control for questions about doubts."""

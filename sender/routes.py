@@ -15,10 +15,12 @@ from mailroom.domain.circuits import Circuit, CircuitState
 from mailroom.domain.errors import Unavailable
 from mailroom.services.claiming import Waiting
 from mailroom.storage.providers import Standing, standings
+from sender.reach import Reach
 
 log = structlog.get_logger()
 _LOOK_S: Final = 0.25
 _SAY_S: Final = 60.0
+_UNREACHED: Final = 3
 
 
 class Routes:
@@ -27,6 +29,7 @@ class Routes:
     def __init__(self, back: Back) -> None:
         self._back = back
         self._names = list(back.adapters)
+        self.reach = Reach(self._names, self._could_not_reach)
         self._order: Sequence[Standing] = [Standing(name, True) for name in self._names]
         self._circuits: Mapping[str, Circuit] = {name: Circuit() for name in self._names}
         self._look_at = self._say_at = 0.0
@@ -34,11 +37,12 @@ class Routes:
     def choose(self, waiting: Waiting) -> list[tuple[str, Waiting]]:
         """A provider for each of these dispatches; none for those that must wait for one. Raises Unavailable."""
         self._look()
-        order = [one.name for one in self._order if one.enabled]
-        if not order:
+        enabled = [one.name for one in self._order if one.enabled]
+        if not enabled:
             self._say_that_none_is_enabled()
-        if len(order) < 2:
-            return [(name, waiting) for name in order]  # where there is no other, waiting would help nobody
+        if len(enabled) < 2:
+            return [(name, waiting) for name in enabled]  # where there is no other, waiting would help nobody
+        order = [name for name in enabled if not self.reach.out_of_reach(name)] or enabled
         chosen: list[tuple[str, Waiting]] = []
         for name in order:
             state = self._circuits[name].state
@@ -58,9 +62,9 @@ class Routes:
             for one in self._order
         )
 
-    def not_reached(self, provider: str, times: int) -> None:
-        """No connection could be opened, so many times."""
-        self.tell({provider: (0, times)})
+    def _could_not_reach(self, provider: str) -> None:
+        """Nobody gets through, however little there is to send: three times of this open the circuit."""
+        self.tell({provider: (0, -(-self._back.circuits.failures // _UNREACHED))})
 
     def rest(self, provider: str, span: timedelta, why: str) -> None:
         """The provider refuses the account: let it rest where there are others. Redis being away changes nothing."""

@@ -121,11 +121,13 @@ def _is_domain(limit: Limit) -> bool:
 
 
 def _in_parts(claimed: Claimed, takes: Mapping[str, int], rates: Mapping[str, Rate]) -> Result | None:
-    """A call that would by itself break a limit goes in parts."""
-    most = min(rates[id_].at_once for id_ in takes)
-    if claimed.schedule_id is None or claimed.messages == 1 or max(takes.values()) <= most:
+    """A call that would by itself break a limit goes in halves, until none of them does: few go to a limited domain, as
+    a rule, and the others are to stay together."""
+    too_many = [id_ for id_, mails in takes.items() if mails > rates[id_].at_once]
+    if claimed.schedule_id is None or claimed.messages == 1 or not too_many:
         return None
-    return Result(claimed, Refused(Refusal.TOO_MANY, f"the limit of {' and '.join(takes)}", at_most=most))
+    why, half = f"the limit of {' and '.join(too_many)}", -(-claimed.messages // 2)
+    return Result(claimed, Refused(Refusal.TOO_MANY, why, at_most=half))
 
 
 def _wait(claimed: Claimed, wanted: Wanted, wait: timedelta) -> Result:

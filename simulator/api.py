@@ -54,7 +54,7 @@ def send_mime(domain: str) -> Any:
     message = request.files.get("message")
     raw = message.read() if message else request.form.get("message", "").encode()
     try:
-        form = MultiDict({**request.form.to_dict(flat=False), **mime.fields_of(raw)})
+        form: MultiDict[str, str] = MultiDict({**request.form.to_dict(flat=False), **mime.fields_of(raw)})
     except Refused as error:
         return jsonify(message=str(error)), 400
     return _send(domain, form, mime.files_of(raw))

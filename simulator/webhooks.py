@@ -68,7 +68,8 @@ class WebhookSender:
 
     def _settle(self) -> None:
         """Write down in bulk what became of webhooks: gone, or due again."""
-        gone, again = [], []
+        gone: list[tuple[Any, Any]] = []
+        again: list[tuple[Any, Any]] = []
         while not self._done.empty():
             hook, due_at = self._done.get()
             (gone if due_at is None else again).append((hook, due_at))

@@ -2,14 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
-from redis import Redis
-
-from mailroom.coordination.fences import redis_answers, script_source
+from mailroom.coordination.redis_client import connect, redis_answers, scripts
 from mailroom.domain.circuits import BETWEEN_PROBES, LONGEST_COOLDOWN, Circuit, CircuitState, Rule
-
-_CALL_S: Final = 3.0
 
 
 class Circuits:
@@ -17,12 +13,13 @@ class Circuits:
 
     def __init__(self, url: str, rule: Rule, *, of: str) -> None:
         self._prefix, self._rule = f"mailroom:circuit:{of}:", rule
-        self._redis: Redis = Redis.from_url(
-            url, socket_timeout=_CALL_S, socket_connect_timeout=_CALL_S, decode_responses=True
-        )
-        self._report, self._look, self._probe = (
-            self._redis.register_script(script_source(f"circuit_{name}")) for name in ("report", "look", "probe")
-        )
+        self._redis = connect(url)
+        self._report, self._look, self._probe = scripts(self._redis, "circuit_report", "circuit_look", "circuit_probe")
+
+    @property
+    def failures(self) -> int:
+        """So many failed calls within the window open a circuit."""
+        return self._rule.failures
 
     def look(self, providers: Sequence[str]) -> dict[str, Circuit]:
         """Every provider's circuit as it stands."""

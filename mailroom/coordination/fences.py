@@ -5,27 +5,22 @@ believe to hold a lane cannot both cross. Every answer comes with Redis' identit
 is not the one under which the lane was entered, 'no fence' means *forgotten*, and nothing may be called on it.
 """
 
-import contextlib
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib import resources
 from typing import Any, Final
 
-from redis import Redis
-from redis.exceptions import RedisError
-
+from mailroom.coordination.redis_client import connect, redis_answers, scripts
 from mailroom.domain.dispatches import Acceptance, Claimed, Fence, FenceState
-from mailroom.domain.errors import MisconfiguredStore, Unavailable
+from mailroom.domain.errors import MisconfiguredStore
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, Token
 from mailroom.domain.outcomes import CalledAt
 
 # Fences are never deleted, only aged out: later than any backup of MongoDB that one would restore.
 KEPT_FOR: Final = timedelta(days=90)
 _TTL_MS: Final = int(KEPT_FOR.total_seconds() * 1000)
-_CALL_S: Final = 3.0
 _MARK: Final = "mailroom:memory"
 MARKED_AT: Final = "mailroom:memory:at"
 _HEAD: Final = 5  # answers that tell the identity
@@ -43,7 +38,8 @@ class Verdict:
     stale: bool = False
     split: bool = False
     crossed_at: datetime | None = None  # in doubt: when the crossing that stands was claimed, if that is known
-    called_at: CalledAt | None = None  # in doubt: by whom that was carried, if that is known
+    crossed_by: ClaimId | None = None  # in doubt: by which claim
+    called_at: CalledAt | None = None  # in doubt, or accepted: by whom that was carried, if that is known
     accepted: tuple[int, str] | None = None
 
 
@@ -51,12 +47,9 @@ class Fences:
     """Thread-safe; each method is one round trip for any number of dispatches. All raise Unavailable."""
 
     def __init__(self, url: str) -> None:
-        self._redis: Redis = Redis.from_url(
-            url, socket_timeout=_CALL_S, socket_connect_timeout=_CALL_S, decode_responses=True, health_check_interval=15
-        )
-        self._enter, self._cross, self._close, self._release, self._remind = (
-            self._redis.register_script(script_source(name))
-            for name in ("enter", "cross", "close", "release", "remind")
+        self._redis = connect(url)
+        self._enter, self._cross, self._close, self._release, self._remind = scripts(
+            self._redis, "enter", "cross", "close", "release", "remind"
         )
 
     def memory(self) -> str:
@@ -90,7 +83,7 @@ class Fences:
                 args: list[Any] = [claim.token, claim.id, _TTL_MS]
                 for claimed in dispatches:
                     at, where = int(claimed.claimed_at.timestamp() * 1000), CalledAt(claimed.provider, claimed.account)
-                    args += [claimed.attempt, claimed.digest, at, _where(where)]
+                    args += [claimed.attempt, claimed.digest, at, _where(where), claimed.span, claimed.cleared or ""]
                 keys = [_lane_key(claim.lane), *(_fence_key(claim.lane, claimed.id) for claimed in dispatches)]
                 self._cross(keys=keys, args=args, client=pipe)
             answers = pipe.execute()
@@ -109,15 +102,15 @@ class Fences:
 
     def release(self, refused: Sequence[Claimed]) -> None:
         """Release fences whose calls are known not to have been accepted; each bound to its own claim."""
-        self._for_each_lane(self._release, [(c, [FenceState.RELEASED, *_bound_to(c), ""]) for c in refused])
+        self._for_each_lane(self._release, [(c, _released(c, FenceState.RELEASED, "")) for c in refused])
 
-    def split(self, refused: Sequence[tuple[Claimed, int]]) -> list[int]:
+    def split(self, refused: Sequence[tuple[Claimed, int]]) -> list[int | Verdict]:
         """These were refused for sure and are never called again: their parts are, of at most so many messages. Each
-        bound to its own claim. Returns for each how many that is: where it was split before, what was said then."""
-        said = [(c, [FenceState.SPLIT, *_bound_to(c), most]) for c, most in refused]
-        words = self._for_each_lane(self._release, said)
-        earlier = [word.partition(":")[2] for word in words]
-        return [int(size) if size else most for size, (_, most) in zip(earlier, refused, strict=True)]
+        bound to its own claim. Returns for each how many that is: where it was split before, what was said then. Where
+        another claim has crossed, or it was accepted, it is not split: the verdict says what stands."""
+        said = [(c, _released(c, FenceState.SPLIT, most)) for c, most in refused]
+        answers = self._for_each_lane(self._release, said)
+        return [_size_or_verdict(answer, most) for answer, (_, most) in zip(answers, refused, strict=True)]
 
     def remind(self, known: Sequence[tuple[Claimed, Fence]]) -> None:
         """Tell Redis what it knew of these before it lost its memory; what it knows now stays."""
@@ -125,7 +118,7 @@ class Fences:
         for claimed, fence in known:
             at = int(fence.crossed_at.timestamp() * 1000) if fence.crossed_at else ""
             what = [fence.state, fence.claim_id, fence.attempt, fence.digest, fence.provider_id]
-            said.append((claimed, [*what, at, _where(fence.called_at)]))
+            said.append((claimed, [*what, at, _where(fence.called_at), fence.span]))
         self._for_each_lane(self._remind, said)
 
     def read(self, dispatches: Sequence[tuple[Lane, DispatchId]]) -> tuple[dict[DispatchId, Fence], str]:
@@ -173,8 +166,8 @@ def _fence_key(lane: Lane, dispatch: DispatchId) -> str:
     return f"{{{lane}}}:fence:{dispatch}"
 
 
-def _bound_to(claimed: Claimed) -> list[Any]:
-    return [claimed.claim.id, claimed.attempt, claimed.digest]
+def _released(claimed: Claimed, outcome: FenceState, most: int | str) -> list[Any]:
+    return [outcome, claimed.claim.id, claimed.attempt, claimed.digest, most, claimed.cleared or ""]
 
 
 def _ask_identity(pipe: Any) -> None:
@@ -192,15 +185,23 @@ def _identity(answers: Sequence[Any]) -> str:
     return f"{server['run_id']}:{replication.get('master_replid', '')}:{mark}"
 
 
-def _verdict(word: str) -> Verdict:
-    if word.startswith("done:"):
-        _, attempt, provider_id = word.split(":", 2)
-        return Verdict(accepted=(int(attempt), provider_id))
-    if word.startswith("doubt:"):
-        _, at_ms, where = word.split(":", 2)
-        crossed_at = datetime.fromtimestamp(int(at_ms) / 1000, UTC) if at_ms else None
-        return Verdict(crossed_at=crossed_at, called_at=_called_at(where))
+def _verdict(answer: Sequence[str]) -> Verdict:
+    match answer:
+        case ["done", attempt, where, provider_id]:
+            return Verdict(accepted=(int(attempt), provider_id), called_at=_called_at(where))
+        case ["doubt", at_ms, claim, where]:
+            return Verdict(crossed_at=_time(at_ms), crossed_by=ClaimId(claim), called_at=_called_at(where))
+    (word,) = answer
     return Verdict(go=word == "go", stale=word == "stale", split=word == "split")
+
+
+def _size_or_verdict(answer: Sequence[str], most: int) -> int | Verdict:
+    match answer:
+        case ["written"]:
+            return most
+        case ["split", size]:
+            return int(size)
+    return _verdict(answer)
 
 
 def fence_of(found: Mapping[str, str]) -> Fence:
@@ -213,9 +214,14 @@ def fence_of(found: Mapping[str, str]) -> Fence:
         claim_id=ClaimId(found["claim"]),
         digest=found["digest"],
         provider_id=found.get("provider_id", ""),
-        crossed_at=datetime.fromtimestamp(int(found["at"]) / 1000, UTC) if found.get("at") else None,
+        crossed_at=_time(found.get("at", "")),
         called_at=_called_at(found.get("where", "")),
+        span=found.get("span", ""),
     )
+
+
+def _time(ms: str) -> datetime | None:
+    return datetime.fromtimestamp(int(ms) / 1000, UTC) if ms else None
 
 
 def _where(called_at: CalledAt | None) -> str:
@@ -225,17 +231,3 @@ def _where(called_at: CalledAt | None) -> str:
 def _called_at(where: str) -> CalledAt | None:
     provider, _, account = where.partition("|")
     return CalledAt(provider, account) if provider else None
-
-
-def script_source(name: str) -> str:
-    """The text of a Lua script of this package."""
-    return (resources.files("mailroom.coordination") / "lua" / f"{name}.lua").read_text()
-
-
-@contextlib.contextmanager
-def redis_answers() -> Iterator[None]:
-    """Says Unavailable where Redis does not answer."""
-    try:
-        yield
-    except RedisError as error:
-        raise Unavailable(f"Redis did not answer: {type(error).__name__} {error}") from error

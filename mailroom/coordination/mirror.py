@@ -8,22 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from redis import Redis
-
-from mailroom.coordination.fences import KEPT_FOR, MARKED_AT, fence_of, redis_answers
+from mailroom.coordination.fences import KEPT_FOR, MARKED_AT, fence_of
+from mailroom.coordination.redis_client import connect, redis_answers, scripts
 from mailroom.domain.dispatches import Fence
 from mailroom.domain.ids import DispatchId
 
-_CALL_S: Final = 3.0
 _A_STEP: Final = 1_000
-# Returns 1 if the mark was raised, 0 if a higher one stands.
-_RAISE: Final = """
-local seen = tonumber(redis.call('HGET', KEYS[1], 'number') or '0')
-if seen >= tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'number', ARGV[1], 'at_ms', ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return 1
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +29,8 @@ class Mirror:
 
     def __init__(self, url: str, *, of: str) -> None:
         self._key = f"mailroom:mongodb:{of}"
-        self._redis: Redis = Redis.from_url(
-            url, socket_timeout=_CALL_S, socket_connect_timeout=_CALL_S, decode_responses=True
-        )
-        self._raise = self._redis.register_script(_RAISE)
+        self._redis = connect(url)
+        (self._raise,) = scripts(self._redis, "mark_raise")
 
     def read(self) -> Mark | None:
         """The highest mark that was mirrored; None if there is none, or Redis has forgotten it."""

@@ -6,12 +6,9 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any, Final
 
-from redis import Redis
-
-from mailroom.coordination.fences import redis_answers, script_source
+from mailroom.coordination.redis_client import connect, redis_answers, scripts
 from mailroom.domain.rates import Rate
 
-_CALL_S: Final = 3.0
 RECOVERS: Final = timedelta(minutes=1)  # without another complaint a lowered rate is doubled after each of these
 _LEAST: Final = 1 / 64
 _BETWEEN_HALVINGS: Final = timedelta(seconds=5)
@@ -50,12 +47,8 @@ class Rates:
 
     def __init__(self, url: str, *, of: str) -> None:
         self._prefix = f"mailroom:rate:{of}:"
-        self._redis: Redis = Redis.from_url(
-            url, socket_timeout=_CALL_S, socket_connect_timeout=_CALL_S, decode_responses=True
-        )
-        self._take, self._hold, self._lower = (
-            self._redis.register_script(script_source(f"rate_{name}")) for name in ("take", "hold", "lower")
-        )
+        self._redis = connect(url)
+        self._take, self._hold, self._lower = scripts(self._redis, "rate_take", "rate_hold", "rate_lower")
 
     def take(self, bucket: str, rate: Rate, calls: Sequence[tuple[int, bool]]) -> int:
         """Take for as many of these calls, in their order, as may go now; each is (mails, urgent). Returns how many."""

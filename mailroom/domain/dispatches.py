@@ -58,6 +58,8 @@ class NewDispatch:
     rank: Rank = Rank.CAMPAIGN
     size: int = 0  # bytes of a single mail's body
     not_before: datetime | None = None
+    span: str = ""  # of a campaign's: see domain/spans.py
+    held: str = ""  # why nobody can know whether it may be sent; a person is to say
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ class Claimed:
     crashes: int = 0
     rank: Rank = Rank.CAMPAIGN
     size: int = 0
+    span: str = ""  # see domain/spans.py
+    cleared: ClaimId | None = None  # the claim whose crossing of the fence is known not to have been accepted
 
 
 # A dispatch that was in hand at so many crashes may be what crashes us: it goes alone, and later not at all.
@@ -132,6 +136,7 @@ class Fence:
     provider_id: str = ""
     crossed_at: datetime | None = None  # the time of the claim that crossed it, where that is known
     called_at: CalledAt | None = None  # by whom it was to be carried then
+    span: str = ""  # see domain/spans.py
 
 
 class Finding(StrEnum):
@@ -143,17 +148,18 @@ class Finding(StrEnum):
     IN_DOUBT = "in_doubt"
 
 
-def judge_abandoned(fence: Fence, *, attempt: int, digest: str, memory_unchanged: bool) -> Finding:
-    """Step 6 of the protocol. 'No fence' proves 'never crossed' only while Redis has not lost its memory."""
+def judge_abandoned(
+    fence: Fence, *, claim: ClaimId, cleared: ClaimId | None, digest: str, memory_unchanged: bool
+) -> Finding:
+    """Step 6 of the protocol, for a dispatch in `sending` under this claim. 'No fence' proves 'never crossed' only
+    while Redis has not lost its memory; `cleared` is the crossing that is known not to have been accepted."""
     if fence.state is FenceState.DONE:
         return Finding.ACCEPTED if fence.digest == digest else Finding.IN_DOUBT
     if fence.state is FenceState.SPLIT:
         return Finding.SPLIT if fence.digest == digest else Finding.IN_DOUBT
-    if fence.attempt > attempt:
-        return Finding.IN_DOUBT
-    if fence.state is FenceState.CROSSED and fence.attempt == attempt:
-        return Finding.IN_DOUBT
-    if fence.state is FenceState.RELEASED and fence.attempt == attempt:
+    if fence.state is FenceState.CROSSED and fence.claim_id != cleared:
+        return Finding.IN_DOUBT  # its own, or one that an older copy of MongoDB knows nothing of
+    if fence.state is FenceState.RELEASED and fence.claim_id == claim:
         return Finding.NOT_CALLED  # said by the claim itself; no loss of memory can make that untrue
-    # No fence, or one of an earlier attempt (known not to have been accepted, or this would not exist).
+    # No fence, or one that is known not to have been accepted.
     return Finding.NOT_CALLED if memory_unchanged else Finding.IN_DOUBT

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from mailroom.domain.dispatches import Claimed
+from mailroom.domain.ids import ClaimId
 
 # Pauses between questions: at once and often, for most doubts are settled by the first answers.
 _PAUSES: Final = tuple(timedelta(seconds=s) for s in (1, 2, 5, 10, 30, 60, 120, 300))
@@ -39,13 +40,19 @@ class Timing:
 @dataclass(frozen=True, slots=True)
 class Doubt:
     """A dispatch in doubt. `marked_at` is MongoDB's time; `called_since` is the earliest at which it may have been
-    called; `asked` counts the questions so far."""
+    called; `asked` counts the questions so far. `doubted` is the claim whose call is in question."""
 
     dispatch: Claimed
     marked_at: datetime
     called_since: datetime
     asked: int
     used_a_try: bool  # the provider had the call in its hands; otherwise our crash made the doubt
+    doubted: ClaimId
+    call_ended: bool  # in the hands of who made it; otherwise it may still be under way, or even to come
+
+    def over(self, timing: Timing, now: datetime) -> bool:
+        """True if its call cannot be accepted any more."""
+        return self.call_ended or now >= timing.over_from(self.marked_at)
 
 
 @dataclass(frozen=True, slots=True)

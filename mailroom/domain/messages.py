@@ -97,6 +97,7 @@ class Message:
     state: MessageState = MessageState.QUEUED
     reason: str = ""
     place: str = ""  # of a single mail's recipient: to, cc or bcc
+    sent: bool = False  # a provider has told that it took it
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
+
+from mailroom.domain.ids import ClaimId
 
 
 class Refusal(StrEnum):
@@ -21,10 +24,12 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """`attempt` is given where it is another one than the call at hand: an earlier one's acceptance was found."""
+    """`attempt` is given where it is another one than the call at hand: an earlier one's acceptance was found; and
+    `provider`, where that was another one's."""
 
     provider_id: str
     attempt: int | None = None
+    provider: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +59,17 @@ class CalledAt:
     account: str
 
 
+NOBODY_KNOWS_WHERE: Final = CalledAt("", "")
+
+
 @dataclass(frozen=True, slots=True)
 class InDoubt:
-    """`called_since` is given where an earlier call than the one at hand is what may have been accepted, and
-    `called_at` where that went, if it is known."""
+    """The call at hand may have been accepted; or, with `crossed_by`, what another claim called: since `called_since`,
+    at `called_at`."""
 
     reason: str
     code: int | None = None
+    crossed_by: ClaimId | None = None
     called_since: datetime | None = None
     called_at: CalledAt | None = None
 
@@ -75,7 +84,7 @@ def health_of(outcome: Outcome) -> bool | None:
     if isinstance(outcome, InPart):
         return True
     if isinstance(outcome, InDoubt):
-        return False if outcome.called_since is None else None
+        return False if outcome.crossed_by is None else None
     if outcome.kind in (Refusal.PERMANENT, Refusal.RECIPIENT):
         return True if outcome.code is not None else None  # without a code it was not the provider who refused
     return False if outcome.kind is Refusal.TEMPORARY else None

@@ -30,6 +30,8 @@ class Run:
     """A stored run. `planned_through` is the folded address up to which messages exist, '' before the first; of one to
     those whom `source` did not reach, that run's message.
 
+    `unwritten`: it was cancelled before all its messages were written; the others follow, as cancelled.
+
     A skipped run stands for `instants` due instants from `due_at` to `due_through`.
     """
 
@@ -44,6 +46,7 @@ class Run:
     created_at: datetime
     planned_through: str = ""
     chunks: int = 0
+    placed: int = 0  # members of the audience for whom it is planned
     planned_at: datetime | None = None
     finished_at: datetime | None = None
     cancelled_at: datetime | None = None
@@ -51,3 +54,9 @@ class Run:
     due_through: datetime | None = None
     instants: int = 1
     source: RunId | None = None
+    unwritten: bool = False
+
+    @property
+    def under_way(self) -> bool:
+        """False once all is known of whom it goes to, and of who may still get something."""
+        return self.state in OPEN or self.unwritten

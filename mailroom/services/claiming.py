@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from mailroom.coordination.fences import Fences, Verdict
@@ -10,8 +10,8 @@ from mailroom.coordination.leases import Leases
 from mailroom.domain.dispatches import Claim, Claimed
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import ClaimId, Lane, Token, new_claim_id, schedule_lane
-from mailroom.domain.outcomes import CalledAt
-from mailroom.storage import cluster, dispatches, lanes, runs, schedules
+from mailroom.domain.outcomes import NOBODY_KNOWS_WHERE, Accepted, CalledAt, InDoubt
+from mailroom.storage import cluster, dispatch_claims, lanes, runs, schedules
 from mailroom.storage.database import Db, Session, in_transaction
 
 _EPOCH: Final = 2**40  # a token is epoch * this + create revision
@@ -24,7 +24,7 @@ def lanes_wanting_work(db: Db, *, now: datetime, ahead: timedelta, limit: int, l
     enough = limit + len(left_out)
     due = [schedule_lane(id_) for id_ in schedules.due(db, now=now + ahead, limit=enough)]
     unfinished = [schedule_lane(id_) for id_ in runs.schedules_in_planning(db, limit=enough)]
-    sending = dispatches.lanes_with_work(db, now=now, limit=enough, leave_out=sorted(left_out))
+    sending = dispatch_claims.lanes_with_work(db, now=now, limit=enough, leave_out=sorted(left_out))
     return [lane for lane in dict.fromkeys([*due, *unfinished, *sending]) if lane not in left_out]
 
 
@@ -88,10 +88,10 @@ def claimable(
 ) -> Waiting:
     """Dispatches of the held lanes that could be claimed now, by rank, none of a lower one than `down_to`; none of a
     lane that waits, and none that goes alone. Raises Unavailable."""
-    found = dispatches.claimable(db, list(held), now=now, limit=room.dispatches, down_to=down_to)
+    found = dispatch_claims.claimable(db, list(held), now=now, limit=room.dispatches, down_to=down_to)
     if found and (waiting := lanes.waiting(db, now=now)):
         ready = [lane for lane in held if lane not in waiting]
-        found = dispatches.claimable(db, ready, now=now, limit=room.dispatches, down_to=down_to)
+        found = dispatch_claims.claimable(db, ready, now=now, limit=room.dispatches, down_to=down_to)
     return Waiting(list(_that_fit(found, room)))
 
 
@@ -111,7 +111,7 @@ def claimable_alone(db: Db, held: Mapping[Lane, Token], *, now: datetime) -> Wai
     Raises Unavailable.
     """
     ready = sorted(set(held) - lanes.waiting(db, now=now).keys())
-    return Waiting(dispatches.claimable_alone(db, ready, now=now), alone=True)
+    return Waiting(dispatch_claims.claimable_alone(db, ready, now=now), alone=True)
 
 
 def claim(
@@ -135,13 +135,14 @@ def claim(
 
     def work(session: Session) -> int:
         lanes.touch(db, {lane: held[lane] for lane in by_lane}, session)
-        return dispatches.claim(db, claims, provider, account, now=now, session=session)
+        return dispatch_claims.claim(db, claims, provider, account, now=now, session=session)
 
     if in_transaction(db, work) == len(waiting):
         return [
-            dispatches.as_claimed(doc, made[Lane(doc["lane"])], provider, account, now) for doc in waiting.dispatches
+            dispatch_claims.as_claimed(doc, made[Lane(doc["lane"])], provider, account, now)
+            for doc in waiting.dispatches
         ]
-    return dispatches.claimed(db, {claim.id: claim for claim in made.values()})
+    return dispatch_claims.claimed(db, {claim.id: claim for claim in made.values()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +150,9 @@ class Crossing:
     """What the fences said to a group of claimed dispatches."""
 
     go: list[Claimed]
-    accepted_before: list[tuple[Claimed, int, str]]  # with the attempt that was accepted, and the provider's id
+    accepted_before: list[tuple[Claimed, Accepted]]
     split_before: list[Claimed]  # refused, and to be halved
-    # With the time since when it may have been called, and where.
-    in_doubt: list[tuple[Claimed, datetime | None, CalledAt | None]]
+    in_doubt: list[tuple[Claimed, InDoubt]]
     stale: list[Claimed]
     forgotten: list[Claimed]  # Redis is not the one under which the claim was made: nothing may be called
 
@@ -170,8 +170,9 @@ def cross_fences(fences: Fences, claimed: Sequence[Claimed]) -> Crossing:
 
 
 def _sort_in(crossing: Crossing, dispatch: Claimed, verdict: Verdict, *, remembered: bool) -> None:
-    if verdict.accepted is not None:
-        crossing.accepted_before.append((dispatch, *verdict.accepted))
+    before = known_before(verdict)
+    if isinstance(before, Accepted):
+        crossing.accepted_before.append((dispatch, before))
     elif verdict.split:
         crossing.split_before.append(dispatch)
     elif verdict.stale:
@@ -180,5 +181,27 @@ def _sort_in(crossing: Crossing, dispatch: Claimed, verdict: Verdict, *, remembe
         crossing.forgotten.append(dispatch)
     elif verdict.go:
         crossing.go.append(dispatch)
-    else:
-        crossing.in_doubt.append((dispatch, verdict.crossed_at, verdict.called_at))
+    elif before:
+        crossing.in_doubt.append((dispatch, before))
+
+
+def known_before(verdict: Verdict) -> Accepted | InDoubt | None:
+    """What a fence knows of an earlier call: it was accepted, or may have been; None where it knows of none."""
+    if verdict.accepted is not None:
+        attempt, provider_id = verdict.accepted
+        return Accepted(provider_id, attempt, verdict.called_at.provider if verdict.called_at else None)
+    if verdict.go or verdict.stale or verdict.split:
+        return None
+    return crossed_by_another(verdict.crossed_by, verdict.crossed_at, verdict.called_at)
+
+
+def crossed_by_another(claim: ClaimId | None, at: datetime | None, where: CalledAt | None) -> InDoubt:
+    """Somebody crossed this fence whom the database knows nothing of: it may have been called ever since, and perhaps
+    not where it would be called now."""
+    ever = datetime.min.replace(tzinfo=UTC)
+    return InDoubt(
+        "its fence was crossed before",
+        crossed_by=claim or ClaimId(""),
+        called_since=at or ever,
+        called_at=where or NOBODY_KNOWS_WHERE,
+    )

@@ -6,12 +6,11 @@ from typing import Any, Final
 
 import structlog
 
-from mailroom.domain.errors import Conflict, NotFound
-from mailroom.domain.ids import DispatchId, RunId
+from mailroom.domain.ids import DispatchId
+from mailroom.domain.searches import DeadLetterSearch
 from mailroom.services import resolving
 from mailroom.storage import dead_letters
 from mailroom.storage.database import Db, server_now
-from mailroom.storage.dead_letters import Filter
 
 log = structlog.get_logger()
 _A_STEP: Final = 200
@@ -25,12 +24,12 @@ class Done:
     refused: Mapping[DispatchId, str]
 
 
-def page(db: Db, wanted: Filter, *, after: str, limit: int) -> list[Mapping[str, Any]]:
+def page(db: Db, wanted: DeadLetterSearch, *, after: str, limit: int) -> list[Mapping[str, Any]]:
     """Dead letters in the order of their ids."""
     return dead_letters.page(db, wanted, after=after, limit=limit)
 
 
-Chosen = Sequence[DispatchId] | Filter  # these, or all of a filter
+Chosen = Sequence[DispatchId] | DeadLetterSearch  # these, or all of a filter
 
 
 def requeue(db: Db, chosen: Chosen, *, by: str) -> Done:
@@ -38,11 +37,7 @@ def requeue(db: Db, chosen: Chosen, *, by: str) -> Done:
     asked, refused = 0, dict[DispatchId, str]()
     for ids in _steps(db, chosen):
         asked += len(ids)
-        for id_ in ids:
-            try:
-                resolving.requeue(db, id_, by=by)
-            except (Conflict, NotFound) as error:
-                refused[id_] = str(error)
+        refused |= resolving.requeue(db, ids, by=by)
     return Done(asked - len(refused), refused)
 
 
@@ -54,15 +49,10 @@ def drop(db: Db, chosen: Chosen, *, by: str) -> int:
 
 
 def _steps(db: Db, chosen: Chosen) -> Iterator[Sequence[DispatchId]]:
-    if not isinstance(chosen, Filter):
-        yield chosen
+    if not isinstance(chosen, DeadLetterSearch):
+        yield from (chosen[start : start + _A_STEP] for start in range(0, len(chosen), _A_STEP))
         return
     after = ""
     while some := dead_letters.page(db, chosen, after=after, limit=_A_STEP):
         after = some[-1]["_id"]
         yield [DispatchId(doc["_id"]) for doc in some]
-
-
-def filter_of(*, run_id: str | None = None, single: bool | None = None, code: int | None = None) -> Filter:
-    """What is looked for; None is anything."""
-    return Filter(RunId(run_id) if run_id else None, single, code)

@@ -12,7 +12,7 @@ from mailroom.domain.events import Event, suppresses
 from mailroom.domain.ids import MessageId, message_id
 from mailroom.domain.messages import effect_of
 from mailroom.services.group_commit import GroupCommit
-from mailroom.storage import dispatch_doubts, events, messages, suppressions, webhook_tokens
+from mailroom.storage import dispatch_doubts, events, message_marks, messages, suppressions, webhook_tokens
 from mailroom.storage.database import AlreadyThere, Db, Session, in_transaction, server_now
 
 _BATCH: Final = 500
@@ -57,7 +57,7 @@ def _store(db: Db, batch: Sequence[Event], now: datetime, session: Session) -> l
             used.setdefault(event.replay_key, event.id)  # a redelivery's own token as well
     ours = _ours(db, fresh, session)
     events.add_many(db, [(event, ours.get(event.id)) for event in fresh], now=now, session=session)
-    messages.apply_effects(db, [(ours[e.id], effect_of(e)) for e in fresh if e.id in ours], session=session)
+    message_marks.apply_effects(db, [(ours[e.id], effect_of(e)) for e in fresh if e.id in ours], session=session)
     fresh_tokens = {key: event_id for key, event_id in used.items() if key not in before}
     webhook_tokens.add_many(db, fresh_tokens, now=now, session=session)
     told = [(event, reason) for event in fresh if event.recipient and (reason := suppresses(event))]

@@ -31,8 +31,8 @@ class GroupCommit(Generic[T, R]):
         self._thread: threading.Thread | None = None
 
     def submit(self, item: T) -> R:
-        """Return once it is stored for good. Raises what `commit` raises, or Unavailable where it takes too long: it
-        may then be stored or not."""
+        """Return once it is stored for good. Raises what `commit` raises, or Unavailable where it takes too long: what
+        was not begun by then is never stored; of what was, nobody can know."""
         (answer,) = self.submit_many([item])
         if isinstance(answer, Exception):
             raise answer
@@ -60,7 +60,8 @@ class GroupCommit(Generic[T, R]):
             group = [self._waiting.get()]
             while len(group) < self._most and not self._waiting.empty():
                 group.append(self._waiting.get())
-            self._answer(group)
+            if wanted := [one for one in group if one[1].set_running_or_notify_cancel()]:
+                self._answer(wanted)
 
     def _answer(self, group: Sequence[tuple[T, "Future[R]"]]) -> None:
         try:
@@ -78,10 +79,11 @@ class GroupCommit(Generic[T, R]):
             answer.set_result(verdict)
 
 
-def _result(answer: Any, deadline: float) -> Any:
+def _result(answer: "Future[Any]", deadline: float) -> Any:
     try:
         return answer.result(max(0.0, deadline - time.monotonic()))
     except TimeoutError:
+        answer.cancel()  # who asks again, without a key, must not find it stored later
         return Unavailable("it was not stored in time")
     except Exception as error:
         return error

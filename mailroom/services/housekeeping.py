@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 
-from mailroom.services.recording import finish_left_over, tell_left_over
+from mailroom.services.telling import finish_left_over, tell_left_over
 from mailroom.storage import audiences, bodies, retention
 from mailroom.storage.database import Db, server_now
 
 
-def tidy(db: Db, *, bodies_kept_for: timedelta, trails_kept_for: timedelta) -> dict[str, int]:
+def tidy(db: Db, *, trails_kept_for: timedelta) -> dict[str, int]:
     """Tell messages what their dispatches became, and finish runs, where a crash came between; remove lists that were
     never finished, files that no mail names, and trails whose time is over.
 
@@ -18,7 +18,7 @@ def tidy(db: Db, *, bodies_kept_for: timedelta, trails_kept_for: timedelta) -> d
         "dispatches_told": tell_left_over(db),
         "runs_finished": finish_left_over(db, now=now),
         "lists_removed": audiences.sweep(db, now=now),
-        "files_removed": bodies.sweep(db, now=now, kept_for=bodies_kept_for),
+        "files_removed": bodies.sweep(db, now=now),
         "trails_cut": retention.cut_trails(db, made_before=now - trails_kept_for),
     }
     return {name: count for name, count in done.items() if count}

@@ -19,7 +19,7 @@ from mailroom.domain.recurrence.upcoming import upcoming
 from mailroom.domain.runs import RunState
 from mailroom.domain.schedules import Schedule, ScheduleState
 from mailroom.providers.base import Adapter
-from mailroom.storage import cluster, dispatches, messages, runs, schedules
+from mailroom.storage import cluster, dispatches, message_counts, messages, runs, schedules
 from mailroom.storage.database import Db, server_now
 
 YOUNG: Final = timedelta(minutes=2)
@@ -121,13 +121,15 @@ def _runs(db: Db, ledger: Ledger, until: datetime, fences: Fences | None) -> Non
         ledger.counted["runs"] += 1
         if run.state is RunState.SKIPPED:
             continue
-        if run.state is RunState.PLANNING:
+        if run.state is RunState.PLANNING or run.unwritten:
             ledger.say("run", run.id, "it is still being planned")
             continue
-        carried = messages.carried_by(db, run.id)
+        carried = message_counts.carried_by(db, run.id)
         mails, waiting = sum(c.mails for c in carried.values()), sum(c.waiting for c in carried.values())
         ledger.counted["mails"] += mails
-        if run.state is not RunState.CANCELLED and mails != run.recipients:
+        # One with a source that is cancelled leaves those whom it did not come to with that.
+        cut_short = run.state is RunState.CANCELLED and run.source
+        if mails != run.recipients and not cut_short:
             ledger.say("run", run.id, f"{run.recipients} recipients, {mails} mails")
         if run.state is RunState.FINISHED and waiting:
             ledger.say("run", run.id, f"finished, and {waiting} mails still wait")

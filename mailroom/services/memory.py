@@ -19,7 +19,7 @@ from mailroom.domain.errors import CannotBeKnown
 from mailroom.domain.ids import ClaimId, DispatchId
 from mailroom.domain.outcomes import CalledAt
 from mailroom.providers.base import Adapter
-from mailroom.services.recording import tell_left_over
+from mailroom.services.telling import tell_left_over
 from mailroom.storage import cluster, dispatch_outcomes, dispatches, remembered
 from mailroom.storage.database import Db, server_now
 

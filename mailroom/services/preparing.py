@@ -13,8 +13,8 @@ from mailroom.domain.messages import Message
 from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.domain.schedules import Content
 from mailroom.providers.base import Adapter, Batch, Letter, SendInParts
+from mailroom.services.leaving_out import leave_out
 from mailroom.services.recording import Result
-from mailroom.services.suppressing import leave_out_suppressed
 from mailroom.storage import bodies, contents, emails, messages
 from mailroom.storage.database import Db
 
@@ -30,7 +30,7 @@ class Prepared(NamedTuple):
 
     ready: dict[Claimed, Any]
     refused: list[Result]
-    cancelled: list[Claimed]
+    over: list[Claimed]
     domains: dict[Claimed, Counter[str]]
 
 
@@ -50,14 +50,14 @@ class Preparing:
         most: Callable[[str], int | None] = lambda _: None,
         watched: Set[str] = frozenset(),
     ) -> Prepared:
-        """Build the requests, without those whom to mail has been forbidden meanwhile.
+        """Build the requests, without those whom to mail has been forbidden meanwhile, and who have it already.
 
         `most` tells of a provider how many mails of a campaign may be in one call, where that is limited.
 
         Raises StaleToken, Unavailable.
         """
         mails = messages.of_dispatches(self._db, [dispatch.id for dispatch in claimed])
-        claimed, cancelled = leave_out_suppressed(self._db, claimed, mails)
+        claimed, over = leave_out(self._db, claimed, mails)
         written = self._contents([(c.schedule_id, c.revision) for c in claimed if c.schedule_id])
         letters = self._letters([c for c in claimed if not c.schedule_id])
         ready: dict[Claimed, Any] = {}
@@ -69,7 +69,7 @@ class Preparing:
             else:
                 ready[dispatch] = built
         domains = {dispatch: _domains(mails[dispatch.id], watched) for dispatch in ready} if watched else {}
-        return Prepared(ready, refused, cancelled, domains)
+        return Prepared(ready, refused, over, domains)
 
     def _build(
         self,

@@ -8,7 +8,7 @@ from typing import Final
 from mailroom.domain.ids import RunId, ScheduleId
 from mailroom.domain.reports import Report
 from mailroom.domain.runs import Run, RunState
-from mailroom.storage import events, messages, runs, schedules
+from mailroom.storage import events, message_counts, runs, schedules
 from mailroom.storage.database import Db, snapshot
 
 RUNS_IN_A_REPORT: Final = 50
@@ -32,7 +32,7 @@ def run_report(db: Db, run_id: RunId) -> tuple[Run, Report]:
 def reports_of(db: Db, some_runs: Sequence[Run]) -> dict[RunId, Report]:
     """The counts of these runs. While a run is in planning, its recipients are those that it will have."""
     with snapshot(db) as session:
-        found = messages.report(db, [run.id for run in some_runs], session)
+        found = message_counts.report(db, [run.id for run in some_runs], session)
     return {run.id: _with_recipients(run, found[run.id]) for run in some_runs}
 
 
@@ -46,22 +46,22 @@ def schedule_report(db: Db, schedule_id: ScheduleId) -> ScheduleReport:
     return ScheduleReport(
         runs=[(run, counts[run.id]) for run in went],
         total=total,
-        opens_by_hour=messages.opens_by_hour(db, [run.id for run in went]),
+        opens_by_hour=message_counts.opens_by_hour(db, [run.id for run in went]),
     )
 
 
 def opens_of_run(db: Db, run_id: RunId) -> list[tuple[datetime, int]]:
     """First opens of one run by hour."""
-    return messages.opens_by_hour(db, [run_id])
+    return message_counts.opens_by_hour(db, [run_id])
 
 
 def audit(db: Db, run_id: RunId) -> tuple[dict[str, int], dict[str, int]]:
     """The counts that come from events, as the report has them and counted again from the raw events: of one moment."""
     with snapshot(db) as session:
         recounted = events.recount(db, run_id, session)
-        report = messages.report(db, [run_id], session)[run_id]
+        report = message_counts.report(db, [run_id], session)[run_id]
     return {name: getattr(report, name) for name in recounted}, recounted
 
 
 def _with_recipients(run: Run, report: Report) -> Report:
-    return replace(report, recipients=run.recipients) if run.state is RunState.PLANNING else report
+    return replace(report, recipients=run.recipients) if run.state is RunState.PLANNING or run.unwritten else report

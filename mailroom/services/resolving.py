@@ -1,13 +1,15 @@
-"""A person says what became of a dispatch that nobody else can know of."""
+"""A person says what became of a dispatch that nobody else can know of, or has what failed sent again."""
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Any
 
 import structlog
 
 from mailroom.domain.dispatches import DispatchState
-from mailroom.domain.errors import DispatchNotUnknown
+from mailroom.domain.errors import DispatchNotFound, DispatchNotUnknown
 from mailroom.domain.ids import DispatchId, Lane, RunId
-from mailroom.services.recording import finish_runs, tell_these
+from mailroom.services.telling import finish_runs, tell_these
 from mailroom.storage import dispatch_doubts, dispatches, lanes, messages, runs
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 
@@ -21,46 +23,75 @@ class Word(StrEnum):
     SEND_AGAIN = "send_again"
 
 
-def resolve(db: Db, dispatch: DispatchId, word: Word, *, by: str) -> None:
+def resolve(db: Db, dispatch: DispatchId, word: Word, *, by: str, attempt: int | None = None) -> None:
     """Settle an `unknown` dispatch by a person's word: it went out, or it is to be sent again as a new attempt.
 
     That it went out may be said of one in doubt as well; to send that again is refused as long as the provider can
-    still be asked. What failed may be sent again: it is known not to have gone out. Raises DispatchNotFound,
-    DispatchNotUnknown.
+    still be asked. What failed may be sent again: it is known not to have gone out. With `attempt`, the word is about
+    that one, and about none that came after. Raises DispatchNotFound, DispatchNotUnknown.
     """
     found = dispatches.get(db, dispatch)
-    now = server_now(db)
+    if attempt is not None and found["attempt"] != attempt:
+        raise DispatchNotUnknown(dispatch, f"it has come to attempt {found['attempt']} since")
+    if not (_went_out(db, found, by) if word is Word.WENT_OUT else _send_again(db, {dispatch: found}, by)):
+        raise DispatchNotUnknown(dispatch, _why_not(db, dispatch))
+
+
+def requeue(db: Db, ids: Sequence[DispatchId], *, by: str) -> dict[DispatchId, str]:
+    """Have these `failed` dispatches, a few hundred at most, sent again in one transaction: each as a new attempt with
+    all its tries. Returns those that cannot be, and why; they hold up no other."""
+    found = dispatches.standing(db, ids)
+    failed = {id_: doc for id_, doc in found.items() if doc["state"] == DispatchState.FAILED}
+    again = _send_again(db, failed, by) if failed else set()
+    return {id_: _why_not_requeued(db, id_, found.get(id_)) for id_ in ids if id_ not in again}
+
+
+def _went_out(db: Db, found: Mapping[str, Any], by: str) -> bool:
+    dispatch, now = DispatchId(found["_id"]), server_now(db)
 
     def work(session: Session) -> bool:
-        lanes.collide(db, Lane(found["lane"]), session)
-        if word is Word.SEND_AGAIN and messages.any_sent(db, dispatch, session=session):
-            return False
-        resolved = dispatch_doubts.resolve(
-            db, dispatch, found["attempt"], went_out=word is Word.WENT_OUT, by=by, now=now, session=session
-        )
-        if resolved and word is Word.SEND_AGAIN:
-            runs.reopen(db, RunId(found["run_id"]), session=session)
-        return resolved
+        lanes.collide(db, [Lane(found["lane"])], session)
+        return dispatch_doubts.went_out(db, dispatch, found["attempt"], by=by, now=now, session=session)
 
     if not in_transaction(db, work):
-        raise DispatchNotUnknown(dispatch, _why_not(db, dispatch))
-    log.info("dispatch_resolved", dispatch_id=dispatch, word=word, by=by)
+        return False
+    log.info("dispatch_resolved", dispatch_id=dispatch, word=Word.WENT_OUT, by=by)
     tell_these(db, [dispatch])
     finish_runs(db, [RunId(found["run_id"])], now=now)
+    return True
 
 
-def requeue(db: Db, dispatch: DispatchId, *, by: str) -> None:
-    """Have a `failed` dispatch sent again, as a new attempt with all its tries. Raises DispatchNotFound,
-    DispatchNotUnknown."""
-    state = dispatches.get(db, dispatch)["state"]
-    if state != DispatchState.FAILED:
-        raise DispatchNotUnknown(dispatch, f"it is {state.replace('_', ' ')}; only what failed can be requeued")
-    resolve(db, dispatch, Word.SEND_AGAIN, by=by)
+def _send_again(db: Db, found: Mapping[DispatchId, Mapping[str, Any]], by: str) -> set[DispatchId]:
+    """Those that are to be sent again, of which nothing is known to have gone out; their runs are open again."""
+    now = server_now(db)
+
+    def work(session: Session) -> set[DispatchId]:
+        lanes.collide(db, {Lane(doc["lane"]) for doc in found.values()}, session)
+        sent = messages.with_any_sent(db, list(found), session=session)
+        unsent = {id_: doc for id_, doc in found.items() if id_ not in sent}
+        again = dispatch_doubts.send_again(db, unsent, by=by, now=now, session=session)
+        runs.reopen(db, {RunId(found[id_]["run_id"]) for id_ in again}, session=session)
+        return again
+
+    again = in_transaction(db, work)
+    for id_ in sorted(again):
+        log.info("dispatch_resolved", dispatch_id=id_, word=Word.SEND_AGAIN, by=by)
+    tell_these(db, sorted(again))
+    return again
+
+
+def _why_not_requeued(db: Db, dispatch: DispatchId, found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return str(DispatchNotFound(dispatch))
+    if found["state"] != DispatchState.FAILED:
+        state = found["state"].replace("_", " ")
+        return str(DispatchNotUnknown(dispatch, f"it is {state}; only what failed can be requeued"))
+    return str(DispatchNotUnknown(dispatch, _why_not(db, dispatch)))
 
 
 def _why_not(db: Db, dispatch: DispatchId) -> str:
     now_found = dispatches.get(db, dispatch)
-    any_sent = messages.any_sent(db, dispatch)
+    any_sent = messages.with_any_sent(db, [dispatch])
     if now_found["state"] == DispatchState.IN_DOUBT:
         return "it is in doubt, and the provider is still being asked; it can be sent again once it is unknown"
     if any_sent:

@@ -10,7 +10,7 @@ from mailroom.domain.errors import RunEnded
 from mailroom.domain.ids import DispatchId, RunId, ScheduleId, rfc_message_id, schedule_lane
 from mailroom.domain.messages import MessageState
 from mailroom.domain.runs import Run
-from mailroom.services.recording import tell_left_over
+from mailroom.services.telling import tell_left_over
 from mailroom.storage import dispatch_outcomes, dispatches, lanes, messages, runs, schedules
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 

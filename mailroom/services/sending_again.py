@@ -12,7 +12,7 @@ import structlog
 
 from mailroom.domain.errors import ForgottenMeanwhile, NobodyLeft, RunUnderWay, ScheduleEnded
 from mailroom.domain.ids import RunId, again_run_id, again_run_prefix
-from mailroom.domain.runs import OPEN, Run, RunKind, RunState
+from mailroom.domain.runs import Run, RunKind, RunState
 from mailroom.domain.schedules import Revision, ScheduleState
 from mailroom.services.deciding import planned_run
 from mailroom.services.idempotency import check_key
@@ -54,7 +54,7 @@ def run_again(db: Db, run_id: RunId, *, owner: str, key: str, newest: bool = Fal
     forgotten = _forgotten(db, source.id)
     if forgotten - {again_id}:
         raise ForgottenMeanwhile(f"MongoDB was put back to a copy that does not know of {', '.join(sorted(forgotten))}")
-    if source.state in OPEN:
+    if source.under_way:
         raise RunUnderWay(f"run {source.id} is still under way: not all is known of it yet")
     left = unreached.count(db, source.id)
     if source.state is RunState.SKIPPED or not unreached.left(db, source.id, after="", limit=1)[0]:

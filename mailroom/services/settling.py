@@ -5,18 +5,16 @@ neither a bad answer nor a crash can make it spin.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import structlog
 
 from mailroom.coordination.fences import Fences
 from mailroom.domain.addresses import fold
-from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState
+from mailroom.domain.dispatches import Claimed, Fence, FenceState
 from mailroom.domain.doubts import (
     Doubt,
-    Timing,
     Traces,
     Unaskable,
     Verdict,
@@ -25,45 +23,16 @@ from mailroom.domain.doubts import (
     next_question,
 )
 from mailroom.domain.errors import StaleToken, Unavailable
-from mailroom.domain.ids import DispatchId, Lane, MessageId, Token
-from mailroom.domain.retries import Delays
+from mailroom.domain.ids import Lane, MessageId, Token
 from mailroom.providers.base import Adapter
-from mailroom.services.recording import finish_runs, record_accepted, tell_these
-from mailroom.storage import controls, dispatch_doubts, dispatch_splits, lanes, messages
-from mailroom.storage.database import Db, Session, in_transaction, server_now
-from mailroom.storage.dispatch_splits import Part
+from mailroom.services.findings import Findings, Policy, sort_in, write
+from mailroom.storage import controls, dispatch_doubts, messages
+from mailroom.storage.database import Db, server_now
 
 log = structlog.get_logger()
 DOUBTS_A_STEP: Final = 200
 _IN_A_QUESTION: Final = 20  # dispatches; the query must stay a URL of sane length
 _MAILS_IN_A_QUESTION: Final = 2_000  # the log has an entry or two for each
-_SLOTS: Final = 30  # controls kept for each settling time
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """How the provider's log behaves, and how often a call is tried."""
-
-    timing: Timing
-    delays: Delays
-    unaskable: Unaskable = Unaskable.HOLD
-
-    @property
-    def slot(self) -> timedelta:
-        """One control for each of these spans is enough."""
-        return max(self.timing.settle / _SLOTS, timedelta(seconds=1))
-
-
-@dataclass(slots=True)
-class _Findings:
-    """What one answer showed, sorted by what is to be written."""
-
-    accepted: list[tuple[Claimed, Acceptance]] = field(default_factory=list)
-    seen: list[MessageId] = field(default_factory=list)
-    not_accepted: list[Doubt] = field(default_factory=list)
-    unknown: list[Doubt] = field(default_factory=list)
-    why_unknown: str = "the provider's log does not go back to this call any more"
-    in_parts: list[tuple[Doubt, list[Part]]] = field(default_factory=list)
 
 
 def settle(
@@ -93,7 +62,8 @@ def settle(
                 if adapter is not None and adapter.askable:
                     _ask_about(db, fences, adapter, account, group, held, policy, sender=sender)
                 else:
-                    _judge_unasked(db, fences, group, held, policy, sender=sender)
+                    says = policy.unaskable if adapter is not None else Unaskable.HOLD
+                    _judge_unasked(db, fences, group, held, policy, says, sender=sender)
             except StaleToken as error:
                 log.warning("lane_lost", lane=error.lane, token=error.token)
     return len(due)
@@ -105,26 +75,43 @@ def _judge_unasked(
     doubts: Sequence[Doubt],
     held: Mapping[Lane, Token],
     policy: Policy,
+    says: Unaskable,
     *,
     sender: str,
 ) -> None:
-    """A provider that has no log to ask, or that is no longer set up: what its events have told by now is all that
-    can be known. The rest is what the setting says of it; unless it says something, it is held for a person."""
+    """A provider that has no log to ask, or that is no longer set up: what its events and the fences tell is all that
+    can be known. Once the call cannot be accepted any more, the rest is what the setting says of it; unless it says
+    something, it is held for a person."""
     ids = [doubt.dispatch.id for doubt in doubts]
     expected, told = messages.addresses_of(db, ids), messages.sent_among(db, ids)
+    stand, _ = fences.read([(doubt.dispatch.claim.lane, doubt.dispatch.id) for doubt in doubts])
     now = server_now(db)
-    findings = _Findings(why_unknown="its provider cannot be asked")
+    findings = Findings(why_unknown="its provider cannot be asked")
     for doubt in doubts:
         id_ = doubt.dispatch.id
-        traces = Traces(frozenset(map(fold, told[id_])), {doubt.dispatch.attempt: ""} if told[id_] else {})
-        verdict = Verdict.UNKNOWN
-        if policy.unaskable is Unaskable.SEND_AGAIN:
-            over = now >= policy.timing.over_from(doubt.marked_at)
-            verdict = Verdict.NOT_ACCEPTED if over else Verdict.ASK_AGAIN
-        if policy.unaskable is Unaskable.WENT_OUT:
-            traces = Traces(frozenset(map(fold, expected[id_].values())), {doubt.dispatch.attempt: ""})
-        _sort_in(findings, doubt, expected[id_], traces, verdict, "")
-    _write(db, fences, findings, held, policy, sender=sender)
+        seen = _told_by_fence(doubt, stand[id_], expected[id_]) or told[id_]
+        if says is Unaskable.WENT_OUT and doubt.over(policy.timing, now):
+            seen = list(expected[id_].values())
+        traces = Traces(frozenset(map(fold, seen)), {doubt.dispatch.attempt: ""} if seen else {})
+        if _released(doubt, stand[id_]):
+            verdict = Verdict.NOT_ACCEPTED
+        elif not doubt.over(policy.timing, now):
+            verdict = Verdict.ASK_AGAIN
+        else:
+            verdict = Verdict.NOT_ACCEPTED if says is Unaskable.SEND_AGAIN else Verdict.UNKNOWN
+        sort_in(findings, doubt, expected[id_], traces, verdict, "")
+    write(db, fences, findings, held, policy, sender=sender)
+
+
+def _told_by_fence(doubt: Doubt, fence: Fence, expected: Mapping[MessageId, str]) -> list[str]:
+    """Everybody, where who was overtaken has learnt of the acceptance, and could not write it down."""
+    accepted = fence.state is FenceState.DONE and fence.digest == doubt.dispatch.digest
+    return list(expected.values()) if accepted else []
+
+
+def _released(doubt: Doubt, fence: Fence) -> bool:
+    """True where who was overtaken knows that it was not accepted."""
+    return fence.state is FenceState.RELEASED and fence.claim_id == doubt.doubted
 
 
 def _questions(doubts: Sequence[Doubt]) -> Iterator[list[Doubt]]:
@@ -151,27 +138,30 @@ def _ask_about(
     *,
     sender: str,
 ) -> None:
-    expected = messages.addresses_of(db, [doubt.dispatch.id for doubt in doubts])
+    ids = [doubt.dispatch.id for doubt in doubts]
+    expected, told = messages.addresses_of(db, ids), messages.sent_among(db, ids)
     asked_at = server_now(db)
     try:
         control = _control(db, adapter, account, doubts, policy, asked_at)
-        answer = adapter.ask(account, [doubt.dispatch.id for doubt in doubts], control)
+        answer = adapter.ask(account, ids, control)
     except Unavailable as error:
         log.warning("provider_not_asked", account=account, doubts=len(doubts), error=str(error))
-        _write(db, fences, _beyond_asking(doubts, policy, asked_at), held, policy, sender=sender)
+        write(db, fences, _beyond_asking(doubts, policy, asked_at), held, policy, sender=sender)
         return
-    findings = _Findings()
+    findings = Findings()
     for doubt in doubts:
         id_ = doubt.dispatch.id
         verdict = judge_absent(doubt, asked_at=asked_at, control_seen=answer.control_seen, timing=policy.timing)
-        _sort_in(findings, doubt, expected[id_], answer.traces[id_], verdict, adapter.log_name(id_, account))
-    _write(db, fences, findings, held, policy, sender=sender)
+        if verdict is Verdict.NOT_ACCEPTED and set(map(fold, told[id_])) - answer.traces[id_].seen:
+            verdict = Verdict.UNKNOWN  # its events tell of what the log does not show: it is not for us to repeat it
+        sort_in(findings, doubt, expected[id_], answer.traces[id_], verdict, adapter.log_name(id_, account))
+    write(db, fences, findings, held, policy, sender=sender)
 
 
-def _beyond_asking(doubts: Sequence[Doubt], policy: Policy, asked_at: datetime) -> _Findings:
+def _beyond_asking(doubts: Sequence[Doubt], policy: Policy, asked_at: datetime) -> Findings:
     """Without an answer: what is older than the provider's log is beyond knowing; the rest is asked about again."""
     verdicts = [(d, judge_absent(d, asked_at=asked_at, control_seen=False, timing=policy.timing)) for d in doubts]
-    return _Findings(unknown=[doubt for doubt, verdict in verdicts if verdict is Verdict.UNKNOWN])
+    return Findings(unknown=[doubt for doubt, verdict in verdicts if verdict is Verdict.UNKNOWN])
 
 
 def _control(
@@ -199,96 +189,3 @@ def note_control(db: Db, dispatch: Claimed, log_name: str, policy: Policy) -> No
         slot=policy.slot,
         kept_for=policy.timing.log_retention,
     )
-
-
-def _sort_in(
-    findings: _Findings,
-    doubt: Doubt,
-    expected: Mapping[MessageId, str],
-    traces: Traces,
-    verdict: Verdict,
-    log_name: str,
-) -> None:
-    dispatch = doubt.dispatch
-    seen = [id_ for id_, address in expected.items() if fold(address) in traces.seen]
-    rest = [id_ for id_, address in expected.items() if fold(address) not in traces.seen]
-    attempts = {attempt or dispatch.attempt: log_name for attempt in traces.accepted}
-    yes = [Acceptance(dispatch.provider, id_, attempt, found=True) for attempt, id_ in attempts.items()]
-    if seen and not rest:
-        findings.accepted += [(dispatch, each) for each in yes]
-        return
-    findings.seen += seen
-    foreign = traces.seen - {fold(address) for address in expected.values()}
-    if verdict is Verdict.NOT_ACCEPTED and (foreign or (traces.accepted and not seen)):
-        # The log shows this call, to somebody else than we say, or to nobody: it is not for us to repeat it.
-        verdict = Verdict.UNKNOWN
-    if verdict is Verdict.ASK_AGAIN:
-        return
-    if seen:
-        state = DispatchState.PENDING if verdict is Verdict.NOT_ACCEPTED else DispatchState.UNKNOWN
-        parts = [Part(sorted(seen), DispatchState.ACCEPTED, yes), Part(sorted(rest), state)]
-        findings.in_parts.append((doubt, parts))
-    elif verdict is Verdict.NOT_ACCEPTED:
-        findings.not_accepted.append(doubt)
-    else:
-        findings.unknown.append(doubt)
-
-
-def _write(
-    db: Db, fences: Fences, findings: _Findings, held: Mapping[Lane, Token], policy: Policy, *, sender: str
-) -> None:
-    now = server_now(db)
-    record_accepted(db, fences, findings.accepted, now=now)
-    messages.mark_some_sent(db, findings.seen, at=now)
-    doubts = [*findings.not_accepted, *findings.unknown, *(doubt for doubt, _ in findings.in_parts)]
-    for dispatch, _ in findings.accepted:
-        log.info("doubt_settled", dispatch_id=dispatch.id, verdict="accepted")
-    for doubt in doubts:
-        log.info("doubt_settled", dispatch_id=doubt.dispatch.id, verdict=_word(findings, doubt))
-    touched = [dispatch.id for dispatch, _ in findings.accepted]
-    if doubts:
-        touched += _decide(
-            db, findings, {d.dispatch.claim.lane: held[d.dispatch.claim.lane] for d in doubts}, policy, sender, now
-        )
-    tell_these(db, touched)
-    finish_runs(db, [d.run_id for d, _ in findings.accepted] + [d.dispatch.run_id for d in doubts], now=now)
-
-
-def _decide(
-    db: Db, findings: _Findings, tokens: Mapping[Lane, Token], policy: Policy, sender: str, now: datetime
-) -> list[DispatchId]:
-    """Write the decisions in one transaction under the lanes' tokens. Returns what messages must be told of."""
-
-    def work(session: Session) -> list[DispatchId]:
-        lanes.touch(db, tokens, session)
-        again = [(doubt, _try_again_at(doubt, policy, now)) for doubt in findings.not_accepted]
-        dispatch_doubts.settle_not_accepted(db, again, by=sender, now=now, session=session)
-        dispatch_doubts.settle_unknown(db, findings.unknown, findings.why_unknown, by=sender, now=now, session=session)
-        made = [doubt.dispatch.id for doubt in [*findings.not_accepted, *findings.unknown]]
-        for doubt, parts in findings.in_parts:
-            made += dispatch_splits.split(
-                db,
-                doubt.dispatch,
-                DispatchState.IN_DOUBT,
-                parts,
-                by=sender,
-                why="the provider's log shows a part of it",
-                now=now,
-                session=session,
-            )
-        return made
-
-    return in_transaction(db, work)
-
-
-def _try_again_at(doubt: Doubt, policy: Policy, now: datetime) -> datetime | None:
-    """At once: the doubt took longer than any pause between tries. None where the provider had it too often."""
-    if doubt.used_a_try and doubt.dispatch.tries >= len(policy.delays.of(doubt.dispatch.rank)):
-        return None
-    return now
-
-
-def _word(findings: _Findings, doubt: Doubt) -> str:
-    if doubt in findings.not_accepted:
-        return "not accepted"
-    return "unknown" if doubt in findings.unknown else "accepted in part"

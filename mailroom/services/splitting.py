@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from mailroom.coordination.fences import Fences
+from mailroom.coordination.fences import Fences, Verdict
 from mailroom.domain.dispatches import Claimed, DispatchState
 from mailroom.domain.ids import Lane, Token
 from mailroom.storage import dispatch_splits, lanes, messages
@@ -29,19 +29,26 @@ def in_halves(claimed: Claimed, why: str) -> Division:
     return Division(claimed, why, -(-claimed.messages // 2))
 
 
-def divide(db: Db, fences: Fences, divisions: Sequence[Division], tokens: Mapping[Lane, Token], *, by: str) -> None:
+def divide(
+    db: Db, fences: Fences, divisions: Sequence[Division], tokens: Mapping[Lane, Token], *, by: str
+) -> list[tuple[Claimed, Verdict]]:
     """Replace each of these dispatches, refused for the sake of one of its recipients or too large for the provider, by
-    its parts.
+    its parts. Returns those that are left as they are, because an older copy of MongoDB does not know what their fences
+    do: they were called before.
 
     The fence goes first, and remembers how: whoever finds the dispatch in `sending` afterwards, or in an older copy of
     MongoDB, divides it in the same way, into the same children. Raises StaleToken, Unavailable.
     """
     if not divisions:
-        return
+        return []
     sizes = fences.split([(one.claimed, one.most) for one in divisions])
     now = server_now(db)
     addresses = messages.addresses_of(db, [one.claimed.id for one in divisions])
+    left: list[tuple[Claimed, Verdict]] = []
     for one, most in zip(divisions, sizes, strict=True):
+        if isinstance(most, Verdict):
+            left.append((one.claimed, most))
+            continue
         claimed, ids = one.claimed, sorted(addresses[one.claimed.id])
         pieces = [ids[start : start + most] for start in range(0, len(ids), most)]
         parts = [Part(piece, DispatchState.PENDING) for piece in pieces]
@@ -63,3 +70,4 @@ def divide(db: Db, fences: Fences, divisions: Sequence[Division], tokens: Mappin
             )
 
         in_transaction(db, work)
+    return left

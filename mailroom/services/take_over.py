@@ -6,18 +6,21 @@ from typing import Final
 import structlog
 
 from mailroom.coordination.fences import Fences
-from mailroom.domain.dispatches import FAILS_AFTER_CRASHES, Acceptance, Claimed, Finding, judge_abandoned
+from mailroom.domain.dispatches import FAILS_AFTER_CRASHES, Acceptance, Claimed, FenceState, Finding, judge_abandoned
 from mailroom.domain.ids import ClaimId, Lane, Token
 from mailroom.domain.outcomes import InDoubt
-from mailroom.services.recording import finish_runs, record_accepted, tell_these
+from mailroom.services.claiming import crossed_by_another
+from mailroom.services.recording import record_accepted
 from mailroom.services.splitting import Division, divide, in_halves
-from mailroom.storage import dispatch_outcomes, dispatches, lanes
+from mailroom.services.telling import finish_runs, tell_these
+from mailroom.storage import dispatch_claims, dispatch_outcomes, lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatch_doubts import GIVES_UP
 from mailroom.storage.dispatch_outcomes import Return
 
 log = structlog.get_logger()
 A_STEP: Final = 200
+_CALLED: Final = (FenceState.CROSSED, FenceState.DONE, FenceState.SPLIT)
 
 
 def take_over(
@@ -34,7 +37,7 @@ def take_over(
     `held` must have been taken before, so that the lanes' tokens are in Redis: whoever still believes to hold one
     of these claims cannot cross a fence any more. Raises StaleToken, Unavailable.
     """
-    abandoned = dispatches.in_sending(db, list(held), leave_out=list(in_hand), limit=A_STEP)
+    abandoned = dispatch_claims.in_sending(db, list(held), leave_out=list(in_hand), limit=A_STEP)
     if not abandoned:
         return 0
     found, memory = fences.read([(dispatch.claim.lane, dispatch.id) for dispatch in abandoned])
@@ -48,11 +51,18 @@ def take_over(
     for dispatch in abandoned:
         fence = found[dispatch.id]
         unchanged = memory == dispatch.claim.memory
-        finding = judge_abandoned(fence, attempt=dispatch.attempt, digest=dispatch.digest, memory_unchanged=unchanged)
+        finding = judge_abandoned(
+            fence,
+            claim=dispatch.claim.id,
+            cleared=dispatch.cleared,
+            digest=dispatch.digest,
+            memory_unchanged=unchanged,
+        )
         log.warning("dispatch_abandoned", dispatch_id=dispatch.id, attempt=dispatch.attempt, finding=finding)
         match finding:
             case Finding.ACCEPTED:
-                accepted.append((dispatch, Acceptance(dispatch.provider, fence.provider_id, fence.attempt)))
+                provider = fence.called_at.provider if fence.called_at else dispatch.provider
+                accepted.append((dispatch, Acceptance(provider, fence.provider_id, fence.attempt)))
             case Finding.NOT_CALLED if dispatch.claim.sender == sender:
                 returns.append(Return(dispatch, now, "its claim was not known to have been made"))
             case Finding.NOT_CALLED if dispatch.crashes + 1 >= FAILS_AFTER_CRASHES:
@@ -61,9 +71,11 @@ def take_over(
                 returns.append(Return(dispatch, now, "its sender went away before the call", crashed=True))
             case Finding.SPLIT:
                 divisions.append(in_halves(dispatch, "one of its recipients was refused"))
+            case Finding.IN_DOUBT if fence.state in _CALLED and fence.claim_id != dispatch.claim.id:
+                # An older copy knows nothing of it, and may name another provider than the one that was called since.
+                doubts.append((dispatch, crossed_by_another(fence.claim_id, fence.crossed_at, fence.called_at)))
             case Finding.IN_DOUBT:
-                # An older copy may name another provider than the one that was called since.
-                doubts.append((dispatch, InDoubt(_why(unchanged), called_at=fence.called_at)))
+                doubts.append((dispatch, InDoubt(_why(unchanged))))
 
     def work(session: Session) -> None:
         lanes.touch(db, {d.claim.lane: held[d.claim.lane] for d in abandoned}, session)

@@ -9,7 +9,7 @@
 
 GridFS is written before the document that names its files; files that no document names are swept away by the janitor.
 
-Indexes: `kept_since` (TTL, see retention.py); of GridFS' files, `named` with the time, for the janitor.
+Indexes: `kept_since` (TTL, see retention.py); of GridFS' files, `look_at`, for the janitor.
 """
 
 import contextlib
@@ -26,14 +26,15 @@ from pymongo.errors import PyMongoError
 
 from mailroom.domain.emails.model import Attachment, Body
 from mailroom.domain.ids import EmailId
-from mailroom.storage.database import CALL_S, Db, Document, Session, guarded
+from mailroom.storage.database import CALL_S, Db, Document, Session, guarded, server_now
 
 COLLECTION: Final = "bodies"
 INDEXES: Final[Sequence[IndexModel]] = ()
-FILES_INDEX: Final = IndexModel([("metadata.named", 1), ("uploadDate", 1)])
+FILES_INDEX: Final = IndexModel([("metadata.look_at", 1)])
 # MongoDB takes 16 MB a document and 16 MB a transaction's entry; a group of mails shares one.
 INLINE_BYTES: Final = 256 * 1024
 _YOUNG: Final = timedelta(hours=1)
+_LOOK_AGAIN: Final = timedelta(days=1)
 
 
 @guarded
@@ -75,25 +76,22 @@ def throw_away(db: Db, document: Document) -> None:
 
 
 @guarded
-def sweep(db: Db, *, now: datetime, kept_for: timedelta, limit: int = 200) -> int:
+def sweep(db: Db, *, now: datetime, limit: int = 200) -> int:
     """Remove files that no body names: of a request that failed half-way, or of a body whose time is over.
 
-    Each file is looked at when it is an hour old, and once more when its body's time is over.
+    Each file is looked at when it is an hour old, and again every day, the longest waiting first.
     """
     files = db["bodies.files"]
-    unsure = {"metadata.named": False, "uploadDate": {"$lt": now - _YOUNG}}
-    over = {"metadata.named": True, "uploadDate": {"$lt": now - kept_for - _YOUNG}}
-    found = [*files.find(unsure, {"metadata": 1}).limit(limit), *files.find(over, {"metadata": 1}).limit(limit)]
+    due = {"metadata.look_at": {"$lt": now}}
+    found = list(files.find(due, {"metadata": 1}).sort("metadata.look_at", 1).limit(limit))
     emails = list({doc["metadata"]["email"] for doc in found})
     named = {file for body in db.bodies.find({"_id": {"$in": emails}}) for file in _files_of(body)}
-    files.update_many({"_id": {"$in": [doc["_id"] for doc in found if doc["_id"] in named]}}, _NAMED)
+    kept = [doc["_id"] for doc in found if doc["_id"] in named]
+    files.update_many({"_id": {"$in": kept}}, {"$set": {"metadata.look_at": now + _LOOK_AGAIN}})
     unnamed = [doc["_id"] for doc in found if doc["_id"] not in named]
     for file in unnamed:
         _bucket(db).delete(file)
     return len(unnamed)
-
-
-_NAMED: Final[Document] = {"$set": {"metadata.named": True}}
 
 
 def _files_of(document: Mapping[str, Any]) -> list[ObjectId]:
@@ -109,7 +107,8 @@ def _attachment(db: Db, email_id: EmailId, one: Attachment, *, large: bool) -> D
 
 
 def _put(db: Db, email_id: EmailId, content: bytes) -> ObjectId:
-    return _bucket(db).upload_from_stream(email_id, content, metadata={"email": email_id, "named": False})
+    told = {"email": email_id, "look_at": server_now(db) + _YOUNG}
+    return _bucket(db).upload_from_stream(email_id, content, metadata=told)
 
 
 def _body(db: Db, doc: Mapping[str, Any]) -> Body:

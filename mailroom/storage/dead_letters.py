@@ -6,27 +6,18 @@ Indexes: `listed` of dispatches.py.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from mailroom.domain.dispatches import DispatchState
-from mailroom.domain.ids import DispatchId, RunId
+from mailroom.domain.ids import DispatchId
+from mailroom.domain.searches import DeadLetterSearch
 from mailroom.storage.database import Db, Document, guarded
 from mailroom.storage.dispatches import onto_trail
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which dead letters; None is any. `single`: of single mails, or of campaigns."""
-
-    run_id: RunId | None = None
-    single: bool | None = None
-    code: int | None = None
-
-
 @guarded
-def page(db: Db, wanted: Filter, *, after: str, limit: int) -> list[Mapping[str, Any]]:
+def page(db: Db, wanted: DeadLetterSearch, *, after: str, limit: int) -> list[Mapping[str, Any]]:
     """Documents without their trails, in the order of their ids."""
     query = _query(wanted)
     if wanted.run_id is None:
@@ -39,12 +30,12 @@ def page(db: Db, wanted: Filter, *, after: str, limit: int) -> list[Mapping[str,
 @guarded
 def drop(db: Db, ids: Sequence[DispatchId], *, by: str, now: datetime) -> int:
     """Returns how many of them were on the list."""
-    listed = {**_query(Filter()), "_id": {"$in": list(ids)}}
+    listed = {**_query(DeadLetterSearch()), "_id": {"$in": list(ids)}}
     change = {"$set": {"dropped": {"by": by, "at": now}}, "$push": {"trail": onto_trail(now, "dropped", by=by)}}
     return db.dispatches.update_many(listed, change).modified_count
 
 
-def _query(wanted: Filter) -> Document:
+def _query(wanted: DeadLetterSearch) -> Document:
     query: Document = {"state": DispatchState.FAILED, "dropped": {"$exists": False}}
     if wanted.run_id is not None:
         query["run_id"] = wanted.run_id

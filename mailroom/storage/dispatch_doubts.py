@@ -3,6 +3,9 @@
     in_doubt_at   MongoDB's time when the doubt was marked
     called_since  since when it may have been called: before the newest claim where an earlier crossing is in question
     used_a_try    the doubt came of a call that the provider had in its hands, not of our own crash
+    doubted       the claim whose crossing of the fence is in doubt: the newest, or one that an older copy did not know
+    call_ended    that call ended in the hands of who made it: it is not still to come
+    cleared       the claim whose crossing was in doubt, and is settled: its fence stops nobody any more
     asked         questions put to the provider since
     not_before    in doubt: when the next question is due
     resolved_by   the person who said what became of it
@@ -11,17 +14,18 @@ Settling is a decision: bound to the claim and the attempt that are in doubt, in
 lane. Finding out that it was accepted is a fact (dispatch_outcomes.record_accepted).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from pymongo import UpdateOne
 
 from mailroom.domain.dispatches import FAILS_AFTER_CRASHES, DispatchState
 from mailroom.domain.doubts import Doubt
-from mailroom.domain.ids import DispatchId, Lane
+from mailroom.domain.ids import ClaimId, DispatchId, Lane
 from mailroom.storage.database import Db, Document, Session, guarded
-from mailroom.storage.dispatches import claim_of, claimed_of, onto_trail
+from mailroom.storage.dispatch_claims import claim_of, claimed_of
+from mailroom.storage.dispatches import onto_trail
 
 GIVES_UP: Final = f"it was in hand at {FAILS_AFTER_CRASHES} crashes of its sender"
 
@@ -69,7 +73,7 @@ def settle_not_accepted(
             end = {"state": DispatchState.FAILED, "reason": GIVES_UP}
         elif not_before is not None:
             end = {"state": DispatchState.PENDING, "not_before": not_before, "reason": reason}
-        change = {"$set": {**end, "tell": True}, "$push": {"trail": trail}, **tries}
+        change = {"$set": {**end, "tell": True, "cleared": doubt.doubted}, "$push": {"trail": trail}, **tries}
         writes.append(UpdateOne(_own(doubt) | {"run_cancelled": {"$ne": True}}, change))
         cancelled = {"state": DispatchState.CANCELLED, "tell": True, "reason": reason}
         writes.append(
@@ -97,37 +101,45 @@ def settle_unknown(db: Db, doubts: Sequence[Doubt], reason: str, *, by: str, now
         db.dispatches.bulk_write(writes, ordered=False, session=session)
 
 
-def resolve(
-    db: Db, dispatch: DispatchId, attempt: int, *, went_out: bool, by: str, now: datetime, session: Session
-) -> bool:
-    """A person's word about an `unknown` of this attempt. That it went out may be said of a doubt too; to send again,
-    of what failed. False if the dispatch stands otherwise."""
-    if went_out:
-        held = [DispatchState.UNKNOWN, DispatchState.IN_DOUBT]
-        accepted = {"provider_id": "", "provider": "", "attempt": attempt, "at": now, "by": by}
-        change: Document = {
-            "$set": {"state": DispatchState.ACCEPTED, "tell": True, "resolved_by": by},
-            "$push": {
-                "accepted": accepted,
-                "trail": onto_trail(now, "resolved", by=by, attempt=attempt, verdict="it went out"),
+def went_out(db: Db, dispatch: DispatchId, attempt: int, *, by: str, now: datetime, session: Session) -> bool:
+    """A person's word about an `unknown` of this attempt, or a doubt. False if the dispatch stands otherwise."""
+    held = [DispatchState.UNKNOWN, DispatchState.IN_DOUBT]
+    accepted = {"provider_id": "", "provider": "", "attempt": attempt, "at": now, "by": by}
+    change: Document = {
+        "$set": {"state": DispatchState.ACCEPTED, "tell": True, "resolved_by": by},
+        "$push": {
+            "accepted": accepted,
+            "trail": onto_trail(now, "resolved", by=by, attempt=attempt, verdict="it went out"),
+        },
+    }
+    as_seen = {"_id": dispatch, "state": {"$in": held}, "attempt": attempt}
+    return db.dispatches.update_one(as_seen, change, session=session).matched_count == 1
+
+
+def send_again(
+    db: Db, found: Mapping[DispatchId, Mapping[str, Any]], *, by: str, now: datetime, session: Session
+) -> set[DispatchId]:
+    """A person's word about what is `unknown` or `failed`, as it was found: to `pending`, with all its tries. Returns
+    those that are; the others stand otherwise, or others carry their mails."""
+    again: Document = {"state": DispatchState.PENDING, "not_before": now, "resolved_by": by}
+    held: Document = {"state": {"$in": [DispatchState.UNKNOWN, DispatchState.FAILED]}, "sent_again": {"$exists": False}}
+    writes = [
+        UpdateOne(
+            {"_id": id_, "attempt": doc["attempt"], "run_cancelled": {"$ne": True}, **held},
+            {
+                "$set": {**again, "tell": True, "tries": 0, "crashes": 0}
+                | ({"cleared": doc["doubted"]} if "doubted" in doc else {}),
+                "$unset": {"dropped": ""},
+                "$push": {"trail": onto_trail(now, "resolved", by=by, attempt=doc["attempt"], verdict="send again")},
             },
-        }
-        return bool(
-            db.dispatches.update_one(
-                {"_id": dispatch, "state": {"$in": held}, "attempt": attempt}, change, session=session
-            ).matched_count
         )
-    trail = onto_trail(now, "resolved", by=by, attempt=attempt, verdict="send again")
-    known = [DispatchState.UNKNOWN, DispatchState.FAILED]
-    unknown = {"_id": dispatch, "state": {"$in": known}, "attempt": attempt, "sent_again": {"$exists": False}}
-    to_pending: Document = {"state": DispatchState.PENDING, "not_before": now, "tell": True, "resolved_by": by}
-    to_pending |= {"tries": 0, "crashes": 0}
-    again = db.dispatches.update_one(
-        unknown | {"run_cancelled": {"$ne": True}},
-        {"$set": to_pending, "$unset": {"dropped": ""}, "$push": {"trail": trail}},
-        session=session,
-    )
-    return bool(again.matched_count)
+        for id_, doc in found.items()
+    ]
+    if not writes:
+        return set()
+    db.dispatches.bulk_write(writes, ordered=False, session=session)
+    moved = db.dispatches.find({"_id": {"$in": list(found)}, **again}, {"_id": 1}, session=session)
+    return {DispatchId(doc["_id"]) for doc in moved}
 
 
 def _own(doubt: Doubt) -> Document:
@@ -147,4 +159,6 @@ def _doubt(doc: Document) -> Doubt:
         called_since=doc["called_since"],
         asked=doc.get("asked", 0),
         used_a_try=doc.get("used_a_try", False),
+        doubted=ClaimId(doc.get("doubted") or doc["claim_id"]),
+        call_ended=doc.get("call_ended", False),
     )

@@ -125,7 +125,10 @@ def record_in_doubt(db: Db, doubts: Sequence[tuple[Claimed, InDoubt]], *, now: d
     what a stale holder does not know is not known by anybody else either.
     """
     writes = [
-        UpdateOne(_own(claimed), _to_in_doubt(claimed, claimed.claim.sender, doubt, now, crashed=False))
+        UpdateOne(
+            _own(claimed),
+            _to_in_doubt(claimed, claimed.claim.sender, doubt, now, crashed=False, ended=doubt.crossed_by is None),
+        )
         for claimed, doubt in doubts
     ]
     if writes:
@@ -193,7 +196,7 @@ def doubt_abandoned(
 ) -> None:
     """`sending -> in_doubt` at a take-over, for dispatches as they stood, where the lanes have been touched."""
     writes = [
-        UpdateOne(_own(claimed), _to_in_doubt(claimed, by, doubt, now, crashed=claimed.claim.sender != by))
+        UpdateOne(_own(claimed), _to_in_doubt(claimed, by, doubt, now, crashed=claimed.claim.sender != by, ended=False))
         for claimed, doubt in doubts
     ]
     if writes:
@@ -264,13 +267,15 @@ def _own(claimed: Claimed) -> Document:
     }
 
 
-def _to_in_doubt(claimed: Claimed, by: str, doubt: InDoubt, now: datetime, *, crashed: bool) -> Document:
+def _to_in_doubt(claimed: Claimed, by: str, doubt: InDoubt, now: datetime, *, crashed: bool, ended: bool) -> Document:
     why = {"reason": doubt.reason, "code": doubt.code}
     where = {"provider": doubt.called_at.provider, "account": doubt.called_at.account} if doubt.called_at else {}
     provider = where.get("provider", claimed.provider)
     step = onto_trail(now, "in_doubt", sender=by, attempt=claimed.attempt, provider=provider, **why)
     marked = {"in_doubt_at": now, "not_before": now, "asked": 0, "used_a_try": not crashed}
     marked["called_since"] = doubt.called_since or claimed.claimed_at
+    marked["doubted"] = claimed.claim.id if doubt.crossed_by is None else doubt.crossed_by
+    marked["call_ended"] = ended
     return {
         "$set": {"state": DispatchState.IN_DOUBT, "tell": True, **why, **marked, **where},
         "$inc": {"crashes": int(crashed)},

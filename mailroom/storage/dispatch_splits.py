@@ -73,7 +73,7 @@ def split(
 
 
 def _child(parent: Mapping[str, object], child: DispatchId, part: Part, why: str, now: datetime) -> Document:
-    inherited = ("run_id", "schedule_id", "lane", "chunk", "revision", "rank", "size", "run_cancelled")
+    inherited = ("run_id", "schedule_id", "lane", "chunk", "revision", "rank", "size", "span", "run_cancelled")
     cancelled = part.state is DispatchState.PENDING and parent.get("run_cancelled")
     facts = [
         {"provider": yes.provider, "provider_id": yes.provider_id, "attempt": yes.attempt, "at": now}

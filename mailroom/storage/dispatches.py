@@ -12,8 +12,9 @@
     not_before    no claim before this; in doubt: when the provider is asked next
     token, claim_id, sender, provider, account, memory, claimed_at
                   of the newest claim; `memory` is Redis' identity at that time
-    in_doubt_at, called_since, asked, used_a_try, resolved_by
+    in_doubt_at, called_since, asked, used_a_try, doubted, call_ended, cleared, resolved_by
                   see dispatch_doubts.py
+    span          of a campaign's: whom it goes to, by their places in the audience (see domain/spans.py)
     accepted      list of {provider_id, provider, attempt, at, sender, token}: facts; more than one is an alarm
     reason, code  the last refusal, or why it is in doubt
     tell          true while its messages must still be told what became of it
@@ -32,26 +33,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from pymongo import IndexModel, UpdateMany
+from pymongo import IndexModel
 
-from mailroom.domain.dispatches import ALONE_AFTER_CRASHES, OPEN, Claim, Claimed, DispatchState, NewDispatch
-from mailroom.domain.emails.model import Rank
+from mailroom.domain.dispatches import ALONE_AFTER_CRASHES, OPEN, DispatchState, NewDispatch
 from mailroom.domain.errors import DispatchNotFound
-from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token
+from mailroom.domain.ids import DispatchId, RunId
 from mailroom.storage.database import Db, Document, Session, guarded
 
 COLLECTION: Final = "dispatches"
 _MOST_STEPS: Final = 200
-_LANES_A_LOOK: Final = 190  # MongoDB merges so many walks along an index in order; more it sorts in memory
 # States of a dispatch that is not through. Most are, so the indexes of the daily work hold only these: an acceptance
 # then takes entries out and puts none in.
-_OPEN: Final[Document] = {"state": {"$in": sorted(OPEN)}}
+IS_OPEN: Final[Document] = {"state": {"$in": sorted(OPEN)}}
 _LISTED: Final = sorted(set(DispatchState) - {DispatchState.PENDING, DispatchState.SENDING, DispatchState.ACCEPTED})
 INDEXES: Final[Sequence[IndexModel]] = (
     IndexModel(
-        [("lane", 1), ("state", 1), ("rank", 1), ("not_before", 1)], partialFilterExpression=_OPEN, name="by_rank"
+        [("lane", 1), ("state", 1), ("rank", 1), ("not_before", 1)], partialFilterExpression=IS_OPEN, name="by_rank"
     ),
-    IndexModel([("run_id", 1), ("state", 1)], partialFilterExpression=_OPEN, name="open_of_run"),
+    IndexModel([("run_id", 1), ("state", 1)], partialFilterExpression=IS_OPEN, name="open_of_run"),
     IndexModel([("tell", 1)], partialFilterExpression={"tell": True}, name="to_tell"),
     IndexModel([("crashes", 1)], partialFilterExpression={"crashes": {"$gte": ALONE_AFTER_CRASHES}}, name="goes_alone"),
     IndexModel([("state", 1), ("_id", 1)], partialFilterExpression={"state": {"$in": _LISTED}}, name="listed"),
@@ -64,110 +63,9 @@ def add_many(db: Db, dispatches: Sequence[NewDispatch], *, now: datetime, sessio
 
 
 @guarded
-def lanes_with_work(db: Db, *, now: datetime, limit: int, leave_out: Sequence[Lane]) -> list[Lane]:
-    """Lanes with a dispatch that may be claimed now, with a doubt to ask about, or with one in `sending`, whose
-    holder may be gone.
-
-    Each lane once, however many of its dispatches wait: the index is walked from lane to lane.
-    """
-    due = {"lane": {"$nin": list(leave_out)}, **_OPEN, "not_before": {"$lte": now}}
-    rows = db.dispatches.aggregate([{"$match": due}, {"$group": {"_id": "$lane"}}, {"$limit": limit}], hint="by_rank")
-    return [Lane(row["_id"]) for row in rows]
-
-
-@guarded
-def claimable(
-    db: Db, lanes: Sequence[Lane], *, now: datetime, limit: int, down_to: Rank = Rank.CAMPAIGN
-) -> list[Mapping[str, Any]]:
-    """Dispatches of these lanes that may be claimed now, by rank, then longest waiting first; without those that go
-    alone, and of no lower rank than `down_to`."""
-    by_order = [("rank", 1), ("not_before", 1)]
-    found: list[Mapping[str, Any]] = []
-    for start in range(0, len(lanes), _LANES_A_LOOK):
-        query = _waiting(lanes[start : start + _LANES_A_LOOK], now)
-        query["crashes"] = {"$not": {"$gte": ALONE_AFTER_CRASHES}}
-        if down_to < Rank.CAMPAIGN:
-            query["rank"] = {"$lte": down_to}
-        found += db.dispatches.find(query, _FOR_CLAIM).sort(by_order).limit(limit)
-    return sorted(found, key=lambda doc: (doc.get("rank", Rank.CAMPAIGN), doc["not_before"]))[:limit]
-
-
-@guarded
-def claimable_alone(db: Db, lanes: Sequence[Lane], *, now: datetime) -> list[Mapping[str, Any]]:
-    """At most one dispatch that may be claimed now, but only while nothing else is in hand."""
-    query = _waiting(lanes, now) | {"crashes": {"$gte": ALONE_AFTER_CRASHES}}
-    return list(db.dispatches.find(query, _FOR_CLAIM).hint("goes_alone").limit(1))
-
-
-def claim(
-    db: Db,
-    wanted: Mapping[ClaimId, tuple[Claim, Sequence[Mapping[str, Any]]]],
-    provider: str,
-    account: str,
-    *,
-    now: datetime,
-    session: Session,
-) -> int:
-    """`pending -> sending` for many dispatches of many lanes, in a transaction that has touched the lanes. Returns how
-    many were claimed.
-
-    What somebody else changed meanwhile is left alone; `claimed` tells what was got.
-    """
-    writes: list[UpdateMany] = []
-    for claim, waiting in wanted.values():
-        newest = {"token": claim.token, "claim_id": claim.id, "sender": claim.sender, "memory": claim.memory}
-        by_attempt: dict[int, list[str]] = {}
-        for doc in waiting:
-            by_attempt.setdefault(doc["attempt"], []).append(doc["_id"])
-        for attempt, ids in by_attempt.items():
-            step = {
-                "sender": claim.sender,
-                "lane": claim.lane,
-                "token": claim.token,
-                "claim_id": claim.id,
-                "attempt": attempt + 1,
-                "provider": provider,
-            }
-            made = {"provider": provider, "account": account, "claimed_at": now, "attempt": attempt + 1}
-            writes.append(
-                UpdateMany(
-                    {"_id": {"$in": ids}, "lane": claim.lane, "state": DispatchState.PENDING, "attempt": attempt},
-                    {
-                        "$set": {"state": DispatchState.SENDING, **newest, **made},
-                        "$push": {"trail": onto_trail(now, "claimed", **step)},
-                    },
-                )
-            )
-    return db.dispatches.bulk_write(writes, ordered=False, session=session).matched_count
-
-
-def as_claimed(doc: Mapping[str, Any], claim: Claim, provider: str, account: str, now: datetime) -> Claimed:
-    """A waiting dispatch as its claim left it."""
-    newest = {"attempt": doc["attempt"] + 1, "provider": provider, "account": account, "claimed_at": now}
-    return claimed_of({**doc, **newest}, claim)
-
-
-@guarded
-def claimed(db: Db, claims: Mapping[ClaimId, Claim]) -> list[Claimed]:
-    """What these claims got, read back after the commit."""
-    lanes = sorted({claim.lane for claim in claims.values()})
-    query = {"lane": {"$in": lanes}, "state": DispatchState.SENDING, "claim_id": {"$in": list(claims)}}
-    rows = db.dispatches.find(query, {"trail": 0})
-    return [claimed_of(doc, claims[doc["claim_id"]]) for doc in rows]
-
-
-@guarded
-def in_sending(db: Db, lanes: Sequence[Lane], *, leave_out: Sequence[ClaimId], limit: int) -> list[Claimed]:
-    """Dispatches of these lanes in `sending` under other claims than these, with the claim each stands under."""
-    query = {"lane": {"$in": list(lanes)}, "state": DispatchState.SENDING, "claim_id": {"$nin": list(leave_out)}}
-    rows = db.dispatches.find(query, {"trail": 0}).limit(limit)
-    return [claimed_of(doc, claim_of(doc)) for doc in rows]
-
-
-@guarded
 def runs_with_open(db: Db, runs: Sequence[RunId]) -> set[RunId]:
     """Those of the runs that have a dispatch which is not through. One is looked at for each run, however many wait."""
-    an_open_one: list[Document] = [{"$match": _OPEN}, {"$limit": 1}, {"$project": {"_id": 1}}]
+    an_open_one: list[Document] = [{"$match": IS_OPEN}, {"$limit": 1}, {"$project": {"_id": 1}}]
     found = {"from": COLLECTION, "localField": "_id", "foreignField": "run_id", "pipeline": an_open_one, "as": "open"}
     rows = db.runs.aggregate(
         [{"$match": {"_id": {"$in": list(runs)}}}, {"$project": {"_id": 1}}, {"$lookup": found}],
@@ -182,6 +80,13 @@ def get(db: Db, dispatch_id: DispatchId) -> Mapping[str, Any]:
     if doc is None:
         raise DispatchNotFound(dispatch_id)
     return doc
+
+
+@guarded
+def standing(db: Db, ids: Sequence[DispatchId]) -> dict[DispatchId, Mapping[str, Any]]:
+    """How those of these dispatches that exist stand: `state`, `attempt`, `lane`, `run_id`, and `doubted`."""
+    fields = dict.fromkeys(("state", "attempt", "lane", "run_id", "doubted"), 1)
+    return {DispatchId(doc["_id"]): doc for doc in db.dispatches.find({"_id": {"$in": list(ids)}}, fields)}
 
 
 @guarded
@@ -270,6 +175,9 @@ def onto_trail(at: datetime, step: str, **facts: Any) -> Document:
 
 def _document(new: NewDispatch, now: datetime) -> Document:
     of_schedule = {"schedule_id": new.schedule_id} if new.schedule_id else {"size": new.size}
+    span = {"span": new.span} if new.span else {}
+    held = {"state": DispatchState.UNKNOWN, "reason": new.held, "tell": True, **_NOWHERE} if new.held else {}
+    steps = [_step(now, "planned"), *([_step(now, "unknown", reason=new.held)] if new.held else [])]
     return {
         "_id": new.id,
         "run_id": new.run_id,
@@ -285,44 +193,10 @@ def _document(new: NewDispatch, now: datetime) -> Document:
         "tries": 0,
         "not_before": new.not_before or now,
         "created_at": now,
-        "trail": [_step(now, "planned")],
+        "trail": steps,
+        **span,
+        **held,
     }
 
 
-def claim_of(doc: Mapping[str, Any]) -> Claim:
-    """The claim under which a document stands."""
-    return Claim(ClaimId(doc["claim_id"]), Lane(doc["lane"]), Token(doc["token"]), doc["sender"], doc["memory"])
-
-
-def claimed_of(doc: Mapping[str, Any], claim: Claim) -> Claimed:
-    """A document as the dispatch that this claim holds."""
-    return Claimed(
-        id=DispatchId(doc["_id"]),
-        run_id=RunId(doc["run_id"]),
-        schedule_id=ScheduleId(doc["schedule_id"]) if "schedule_id" in doc else None,
-        claim=claim,
-        attempt=doc["attempt"],
-        tries=doc["tries"],
-        revision=doc["revision"],
-        messages=doc["messages"],
-        digest=doc["digest"],
-        provider=doc["provider"],
-        account=doc["account"],
-        claimed_at=doc["claimed_at"],
-        crashes=doc.get("crashes", 0),
-        rank=Rank(doc.get("rank", Rank.CAMPAIGN)),
-        size=doc.get("size", 0),
-    )
-
-
-def _waiting(lanes: Sequence[Lane], now: datetime) -> Document:
-    return {"lane": {"$in": list(lanes)}, "state": DispatchState.PENDING, "not_before": {"$lte": now}}
-
-
-_FOR_CLAIM: Final = dict.fromkeys(
-    (
-        *("run_id", "schedule_id", "lane", "attempt", "tries", "revision", "messages", "digest", "crashes"),
-        *("rank", "size", "not_before"),
-    ),
-    1,
-)
+_NOWHERE: Final[Document] = {"provider": "", "account": ""}  # not called from here

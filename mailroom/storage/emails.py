@@ -27,6 +27,7 @@ from mailroom.domain.addresses import Mailbox, fold
 from mailroom.domain.emails.model import Addressee, Body, Email, Place, Priority
 from mailroom.domain.errors import EmailNotFound
 from mailroom.domain.ids import EmailId
+from mailroom.domain.searches import EmailSearch
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded, insert_new
 
 COLLECTION: Final = "emails"
@@ -82,18 +83,8 @@ def get_many(db: Db, ids: Sequence[EmailId]) -> dict[EmailId, Mapping[str, Any]]
     return {EmailId(doc["_id"]): doc for doc in db.emails.find({"_id": {"$in": list(ids)}})}
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
-    """What is looked for; None is anything. `since` is included, `until` is not."""
-
-    recipient: str | None = None
-    tag: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-
 @guarded
-def page(db: Db, search: Search, *, before: tuple[datetime, str] | None, limit: int) -> list[Mapping[str, Any]]:
+def page(db: Db, search: EmailSearch, *, before: tuple[datetime, str] | None, limit: int) -> list[Mapping[str, Any]]:
     """Newest first. `before` is the last row of the page before."""
     query: Document = {}
     if search.recipient:

@@ -21,16 +21,14 @@ Indexes: `dispatch_id` to read and mark a dispatch's mails; `run_id` for reports
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from pymongo import DESCENDING, IndexModel, UpdateMany, UpdateOne
+from pymongo import DESCENDING, IndexModel
 
 from mailroom.domain.errors import MessageNotFound
 from mailroom.domain.ids import DispatchId, EmailId, MessageId, RunId
-from mailroom.domain.messages import MOVES, Effect, Learnt, Message, MessageState
-from mailroom.domain.reports import Report
+from mailroom.domain.messages import Message, MessageState
 from mailroom.storage.database import Db, Document, Session, guarded
 
 COLLECTION: Final = "messages"
@@ -79,53 +77,11 @@ def of_dispatches(db: Db, dispatches: Sequence[DispatchId]) -> dict[DispatchId, 
 
 
 @guarded
-def mark(db: Db, marks: Sequence[tuple[DispatchId, Learnt, str, int | None]]) -> None:
-    """Tell the messages of these dispatches what was learnt: (dispatch, what, reason, code). May be repeated."""
-    writes: list[UpdateMany] = []
-    for dispatch, learnt, reason, code in marks:
-        leaves, state = MOVES[learnt]
-        change: Document = {"$set": {"state": state}}
-        if learnt is Learnt.NOT_SENT:
-            change["$unset"] = _NO_REASON
-        elif reason:
-            change["$set"] |= {"reason": reason} | ({"code": code} if code is not None else {})
-        writes.append(UpdateMany({"dispatch_id": dispatch, "state": {"$in": sorted(leaves)}}, change))
-    if writes:
-        db.messages.bulk_write(writes, ordered=True)
-
-
-# What was said of an earlier state is not true of the new one; the story of the mail keeps it.
-_NO_REASON: Final = {"reason": "", "code": ""}
-
-
-@guarded
-def mark_sent(db: Db, dispatches: Sequence[DispatchId], *, at: datetime) -> None:
-    """Tell all messages of these dispatches that they were sent. May be repeated."""
-    if dispatches:
-        db.messages.update_many({"dispatch_id": {"$in": list(dispatches)}}, _to_sent(at))
-
-
-@guarded
-def mark_some_sent(db: Db, ids: Sequence[MessageId], *, at: datetime) -> None:
-    """Tell these messages that they were sent, whatever became of the rest of their dispatch. May be repeated."""
-    if ids:
-        db.messages.update_many({"_id": {"$in": list(ids)}}, _to_sent(at))
-
-
-def _to_sent(at: datetime) -> list[Document]:
-    """State and fact in one pass: the state moves as MOVES says, the earliest time told stays."""
-    leaves, state = MOVES[Learnt.SENT]
-    moves = {"$in": ["$state", sorted(leaves)]}
-    kept = {name: {"$cond": [moves, "$$REMOVE", f"${name}"]} for name in _NO_REASON}
-    moved = {"$cond": [moves, state, "$state"]}
-    return [{"$set": {"state": moved, "sent_at": {"$min": ["$sent_at", at]}, **kept}}]
-
-
-@guarded
-def any_sent(db: Db, dispatch: DispatchId, *, session: Session | None = None) -> bool:
-    """True if any message of this dispatch is known to have gone out."""
-    query = {"dispatch_id": dispatch, "sent_at": {"$exists": True}}
-    return db.messages.find_one(query, {"_id": 1}, session=session) is not None
+def with_any_sent(db: Db, dispatches: Sequence[DispatchId], *, session: Session | None = None) -> set[DispatchId]:
+    """Those of the dispatches of which any message is known to have gone out."""
+    known = {"dispatch_id": {"$in": list(dispatches)}, "sent_at": {"$exists": True}}
+    found = db.messages.aggregate([{"$match": known}, {"$group": {"_id": "$dispatch_id"}}], session=session)
+    return {DispatchId(doc["_id"]) for doc in found}
 
 
 @guarded
@@ -147,85 +103,9 @@ def sent_among(db: Db, dispatches: Sequence[DispatchId]) -> dict[DispatchId, lis
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """How many mails name a dispatch, and how many of them wait for what becomes of it."""
-
-    mails: int
-    waiting: int
-
-
-@guarded
-def carried_by(db: Db, run_id: RunId) -> dict[DispatchId | None, Carried]:
-    """A run's mails, counted by the dispatch that each names; None for those that never get one."""
-    waiting = {"$in": ["$state", [MessageState.QUEUED, MessageState.IN_DOUBT]]}
-    counts = {"mails": {"$sum": 1}, "waiting": {"$sum": {"$cond": [waiting, 1, 0]}}}
-    rows = db.messages.aggregate([{"$match": {"run_id": run_id}}, {"$group": {"_id": "$dispatch_id", **counts}}])
-    return {row["_id"]: Carried(row["mails"], row["waiting"]) for row in rows}
-
-
 def existing(db: Db, ids: Sequence[MessageId], *, session: Session) -> set[MessageId]:
     """Which of these messages are ours."""
     return {MessageId(doc["_id"]) for doc in db.messages.find({"_id": {"$in": list(ids)}}, {"_id": 1}, session=session)}
-
-
-def apply_effects(db: Db, effects: Sequence[tuple[MessageId, Effect]], *, session: Session) -> None:
-    """Write what events did to their messages, inside the transaction that stores the events."""
-    writes: list[UpdateOne] = []
-    for message_id, effect in effects:
-        facts: Document = {}
-        if effect.earliest:
-            facts["$min"] = effect.earliest
-        if effect.counts:
-            facts["$inc"] = effect.counts
-        if facts:
-            writes.append(UpdateOne({"_id": message_id}, facts))
-        if effect.learnt is not None:
-            leaves, state = MOVES[effect.learnt]
-            change: Document = {"$set": {"state": state, **effect.notes}}
-            if not effect.notes:
-                change["$unset"] = _NO_REASON
-            writes.append(UpdateOne({"_id": message_id, "state": {"$in": sorted(leaves)}}, change))
-    if writes:
-        db.messages.bulk_write(writes, ordered=True, session=session)
-
-
-@guarded
-def report(db: Db, runs: Sequence[RunId], session: Session) -> dict[RunId, Report]:
-    """The counts of each run, from the facts and states of its messages, at the moment of the snapshot."""
-    rows = db.messages.aggregate(
-        [
-            {"$match": {"run_id": {"$in": list(runs)}}},
-            # Only what is counted travels on to the group stage.
-            {"$project": dict.fromkeys(("run_id", "state", *_TIMES.values(), "opens", "machine_opens"), 1)},
-            {
-                "$group": {
-                    "_id": "$run_id",
-                    "recipients": {"$sum": 1},
-                    "total_opens": {"$sum": "$opens"},
-                    "machine_opens": {"$sum": "$machine_opens"},
-                    **{name: {"$sum": _is_set(field)} for name, field in _TIMES.items()},
-                    **{state: {"$sum": {"$cond": [{"$eq": ["$state", state]}, 1, 0]}} for state in _STATES},
-                }
-            },
-        ],
-        session=session,
-    )
-    found = {RunId(row.pop("_id")): Report(**row) for row in rows}
-    return {run: found.get(run, Report()) for run in runs}
-
-
-@guarded
-def opens_by_hour(db: Db, runs: Sequence[RunId]) -> list[tuple[datetime, int]]:
-    """First opens of these runs by the hour in which they were made."""
-    rows = db.messages.aggregate(
-        [
-            {"$match": {"run_id": {"$in": list(runs)}, "first_opened_at": {"$exists": True}}},
-            {"$group": {"_id": {"$dateTrunc": {"date": "$first_opened_at", "unit": "hour"}}, "n": {"$sum": 1}}},
-            {"$sort": {"_id": 1}},
-        ]
-    )
-    return [(row["_id"], row["n"]) for row in rows]
 
 
 @guarded
@@ -261,31 +141,7 @@ def of_single_mails(
     return list(db.messages.find(query, {"run_id": 1, "created_at": 1}).sort(newest).limit(limit))
 
 
-_AS_MAILED: Final = {"place": 1, "run_id": 1, "dispatch_id": 1, "address": 1, "name": 1, "parts": 1, "state": 1}
-
-_TIMES: Final = {
-    "sent": "sent_at",
-    "delivered": "delivered_at",
-    "bounced": "bounced_at",
-    "complained": "complained_at",
-    "unsubscribed": "unsubscribed_at",
-    "unique_opens": "first_opened_at",
-    "unique_clicks": "first_clicked_at",
-}
-_STATES: Final = (
-    MessageState.QUEUED,
-    MessageState.DEFERRED,
-    MessageState.REJECTED,
-    MessageState.FAILED,
-    MessageState.SUPPRESSED,
-    MessageState.CANCELLED,
-    MessageState.IN_DOUBT,
-    MessageState.UNKNOWN,
-)
-
-
-def _is_set(field: str) -> Document:
-    return {"$cond": [{"$gt": [f"${field}", None]}, 1, 0]}
+_AS_MAILED: Final = dict.fromkeys(("place", "run_id", "dispatch_id", "address", "name", "parts", "state", "sent_at"), 1)
 
 
 def _document(message: Message) -> Document:
@@ -316,4 +172,5 @@ def _message(doc: Document) -> Message:
         parts=doc["parts"],
         state=MessageState(doc["state"]),
         place=doc.get("place", ""),
+        sent="sent_at" in doc,
     )

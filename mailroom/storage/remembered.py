@@ -1,7 +1,7 @@
 """Collection `remembered`: what fences knew of dispatches that a restored database knows too little of.
 
     _id          dispatch id
-    outcome, attempt, claim_id, digest, provider_id, crossed_at, provider, account
+    outcome, attempt, claim_id, digest, provider_id, crossed_at, provider, account, span
                  the fence, see coordination/lua/cross.lua
     kept_until   as long as a fence is kept (TTL index)
 
@@ -16,7 +16,7 @@ from typing import Any, Final
 from pymongo import IndexModel, ReplaceOne
 
 from mailroom.domain.dispatches import Fence, FenceState
-from mailroom.domain.ids import ClaimId, DispatchId
+from mailroom.domain.ids import ClaimId, DispatchId, RunId
 from mailroom.domain.outcomes import CalledAt
 from mailroom.storage.database import Db, Document, drop_unset, guarded
 
@@ -44,6 +44,16 @@ def beginning_with(db: Db, prefix: str) -> list[DispatchId]:
     return [DispatchId(doc["_id"]) for doc in found]
 
 
+@guarded
+def called_of_run(db: Db, run_id: RunId) -> dict[DispatchId, str]:
+    """The dispatches of a run that were called, or may have been, each with its span."""
+    of_run = {"_id": {"$gt": f"{run_id}-d", "$lt": f"{run_id}-e"}, "outcome": {"$in": _CALLED}}
+    return {DispatchId(doc["_id"]): doc.get("span", "") for doc in db.remembered.find(of_run, {"span": 1})}
+
+
+_CALLED: Final = [FenceState.CROSSED, FenceState.DONE]
+
+
 def _document(fence: Fence, until: datetime) -> Document:
     return drop_unset(
         {
@@ -55,6 +65,7 @@ def _document(fence: Fence, until: datetime) -> Document:
             "crossed_at": fence.crossed_at,
             "provider": fence.called_at.provider if fence.called_at else None,
             "account": fence.called_at.account if fence.called_at else None,
+            "span": fence.span or None,
             "kept_until": until,
         }
     )
@@ -69,4 +80,5 @@ def _fence(doc: Any) -> Fence:
         provider_id=doc["provider_id"],
         crossed_at=doc.get("crossed_at"),
         called_at=CalledAt(doc["provider"], doc["account"]) if "provider" in doc else None,
+        span=doc.get("span", ""),
     )

@@ -4,7 +4,8 @@
     schedule_id, kind (`due`, `asked`, `again`), state, due_at (UTC), revision, audience, recipients, created_at
     source           of a run to those whom another one did not reach: that run
     planned_through  folded address (of one with a source: that run's message) up to which messages stand, '' before the
-                     first;  chunks: dispatches so far
+                     first;  chunks: dispatches so far;  placed: members of the audience so far
+    unwritten        true of one that was cancelled in planning, until the rest of its messages stand too, as cancelled
     planned_at, finished_at, cancelled_at
     reason, due_through, instants   of a skipped run: why, and the range that it stands for
 
@@ -12,12 +13,12 @@ Inserted by planning and 'run now'; moved by the lane's holder in transactions t
 cancelled by the API.
 
 Indexes: `schedule_id, due_at, _id` for a schedule's runs; `due_at, _id` for all runs; `state` (partial: open ones)
-for what is to be planned or finished.
+for what is to be planned or finished; `unwritten` for what is to be written down of cancelled ones.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from pymongo import DESCENDING, IndexModel, UpdateOne
 from pymongo.errors import DuplicateKeyError
@@ -35,6 +36,11 @@ INDEXES: Final[Sequence[IndexModel]] = (
         [("state", 1), ("due_at", 1), ("schedule_id", 1)],
         name="open_runs",
         partialFilterExpression={"state": {"$in": sorted(OPEN)}},
+    ),
+    IndexModel(
+        [("unwritten", 1), ("due_at", 1), ("schedule_id", 1)],
+        name="unwritten",
+        partialFilterExpression={"unwritten": True},
     ),
     IndexModel([("created_at", 1)]),
     IndexModel([("state", 1), ("_id", 1)], name="planned", partialFilterExpression={"state": RunState.PLANNED}),
@@ -86,38 +92,61 @@ def page(db: Db, *, schedule_id: ScheduleId | None, before: tuple[datetime, str]
 
 @guarded
 def schedules_in_planning(db: Db, *, limit: int) -> list[ScheduleId]:
-    """Schedules with a run whose messages do not all stand yet, longest waiting first."""
-    rows = db.runs.find({"state": RunState.PLANNING}, {"schedule_id": 1}).sort("due_at", 1).limit(limit)
-    return list(dict.fromkeys(ScheduleId(doc["schedule_id"]) for doc in rows))
+    """Schedules with a run whose messages do not all stand yet, longest waiting first; of cancelled runs last."""
+    rows = [
+        doc for which in _TO_WRITE for doc in db.runs.find(which, {"schedule_id": 1}).sort("due_at", 1).limit(limit)
+    ]
+    return list(dict.fromkeys(ScheduleId(doc["schedule_id"]) for doc in rows))[:limit]
 
 
 @guarded
 def in_planning(db: Db, schedules: Sequence[ScheduleId], *, limit: int) -> list[Run]:
-    """For each of these schedules its earliest run that is still being planned; longest due first."""
-    rows = db.runs.aggregate(
-        [
-            {"$match": {"state": RunState.PLANNING, "schedule_id": {"$in": list(schedules)}}},
-            {"$sort": {"due_at": 1}},
-            # One a schedule: a backlog of one does not hide the others.
-            {"$group": {"_id": "$schedule_id", "run": {"$first": "$$ROOT"}}},
-            {"$replaceRoot": {"newRoot": "$run"}},
-            {"$sort": {"due_at": 1}},
-            {"$limit": limit},
-        ]
-    )
-    return [_run(doc) for doc in rows]
+    """For each of these schedules its earliest run whose messages do not all stand yet; longest due first, and what is
+    only to be written down after what is to be sent."""
+    found: dict[str, Run] = {}
+    for which in _TO_WRITE:
+        rows = db.runs.aggregate(
+            [
+                {"$match": {**which, "schedule_id": {"$in": list(schedules)}}},
+                {"$sort": {"due_at": 1}},
+                # One a schedule: a backlog of one does not hide the others.
+                {"$group": {"_id": "$schedule_id", "run": {"$first": "$$ROOT"}}},
+                {"$replaceRoot": {"newRoot": "$run"}},
+                {"$sort": {"due_at": 1}},
+                {"$limit": limit},
+            ]
+        )
+        for doc in rows:
+            found.setdefault(doc["schedule_id"], _run(doc))
+    return list(found.values())[:limit]
 
 
-def advance(db: Db, steps: Sequence[tuple[Run, str, int, bool]], *, now: datetime, session: Session) -> bool:
-    """Move `planned_through` to the place given and count the new dispatches (`True`: these are the last), provided
-    that each run is still `planning` and stands where it was read. False if one does not."""
+_TO_WRITE: Final[Sequence[Document]] = ({"state": RunState.PLANNING}, {"unwritten": True})
+
+
+class Step(NamedTuple):
+    """How far a run is planned: its members up to a place, so many more of them and of dispatches."""
+
+    run: Run
+    through: str
+    members: int
+    dispatches: int
+    is_last: bool
+
+
+def advance(db: Db, steps: Sequence[Step], *, now: datetime, session: Session) -> bool:
+    """Write these steps down, provided that each run is in the state and stands where it was read. False if one does
+    not."""
     writes = []
-    for run, through, dispatches, is_last in steps:
-        fields: Document = {"planned_through": through}
-        if is_last:
-            fields |= {"state": RunState.PLANNED, "planned_at": now}
-        expected = {"_id": run.id, "state": RunState.PLANNING, "planned_through": run.planned_through}
-        writes.append(UpdateOne(expected, {"$set": fields, "$inc": {"chunks": dispatches}}))
+    for run, through, members, dispatches, is_last in steps:
+        counted = {"chunks": dispatches, "placed": members}
+        change: Document = {"$set": {"planned_through": through}, "$inc": counted}
+        if is_last and run.unwritten:
+            change["$unset"] = {"unwritten": ""}
+        elif is_last:
+            change["$set"] |= {"state": RunState.PLANNED, "planned_at": now}
+        expected = {"_id": run.id, "state": run.state, "planned_through": run.planned_through}
+        writes.append(UpdateOne(expected, change))
     return db.runs.bulk_write(writes, ordered=False, session=session).matched_count == len(writes)
 
 
@@ -152,10 +181,10 @@ def decided_instants(
     return found
 
 
-def reopen(db: Db, run_id: RunId, *, session: Session | None = None) -> None:
-    """A finished run has something to send again."""
-    db.runs.update_one(
-        {"_id": run_id, "state": RunState.FINISHED},
+def reopen(db: Db, run_ids: Collection[RunId], *, session: Session | None = None) -> None:
+    """Finished runs have something to send again."""
+    db.runs.update_many(
+        {"_id": {"$in": sorted(run_ids)}, "state": RunState.FINISHED},
         {"$set": {"state": RunState.PLANNED}, "$unset": {"finished_at": ""}},
         session=session,
     )
@@ -169,13 +198,15 @@ def planned_after(db: Db, run_id: RunId, *, limit: int) -> list[RunId]:
 
 
 def cancel(db: Db, run_id: RunId, *, now: datetime, session: Session) -> bool:
-    """True if the run was open and is cancelled now."""
-    cancelled = db.runs.update_one(
-        {"_id": run_id, "state": {"$in": sorted(OPEN)}},
-        {"$set": {"state": RunState.CANCELLED, "cancelled_at": now}},
-        session=session,
-    )
-    return cancelled.matched_count == 1
+    """True if the run was open and is cancelled now. Of one in planning, whom it was to reach is still written down;
+    not of one with a source, which goes on listing whom this one did not come to."""
+    cancelled: Document = {"state": RunState.CANCELLED, "cancelled_at": now}
+    part_of = {"_id": run_id, "state": RunState.PLANNING, "source": {"$exists": False}}
+    marked = db.runs.update_one(part_of, {"$set": {**cancelled, "unwritten": True}}, session=session)
+    if marked.matched_count:
+        return True
+    is_open = {"_id": run_id, "state": {"$in": sorted(OPEN)}}
+    return db.runs.update_one(is_open, {"$set": cancelled}, session=session).matched_count == 1
 
 
 def _document(run: Run) -> Document:
@@ -192,12 +223,14 @@ def _document(run: Run) -> Document:
             "created_at": run.created_at,
             "planned_through": run.planned_through,
             "chunks": run.chunks,
+            "placed": run.placed,
             "planned_at": run.planned_at,
             "finished_at": run.finished_at,
             "reason": run.reason,
             "due_through": run.due_through,
             "instants": run.instants,
             "source": run.source,
+            "unwritten": run.unwritten or None,
         }
     )
 
@@ -215,6 +248,7 @@ def _run(doc: Document) -> Run:
         created_at=doc["created_at"],
         planned_through=doc["planned_through"],
         chunks=doc["chunks"],
+        placed=doc.get("placed", 0),
         planned_at=doc.get("planned_at"),
         finished_at=doc.get("finished_at"),
         cancelled_at=doc.get("cancelled_at"),
@@ -222,4 +256,5 @@ def _run(doc: Document) -> Run:
         due_through=doc.get("due_through"),
         instants=doc["instants"],
         source=RunId(doc["source"]) if "source" in doc else None,
+        unwritten=doc.get("unwritten", False),
     )

@@ -5,8 +5,9 @@ from typing import Any
 from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from mailroom.domain.ids import DispatchId
+from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.limits import MAX_MAILS
+from mailroom.domain.searches import DeadLetterSearch
 from mailroom.services import dead_letters
 from scheduler_api import paging
 from scheduler_api.auth import front, principal, requires
@@ -45,9 +46,8 @@ class Chosen(FilterIn):
             raise ValidationError("a filter goes with all: true", "ids")
 
 
-class DeadLetterPage(Schema):
+class DeadLetterPage(paging.PageOut):
     items = fields.List(fields.Nested(schemas.DispatchOut))
-    next_cursor = fields.String(allow_none=True)
 
 
 class DoneOut(Schema):
@@ -62,9 +62,8 @@ class DoneOut(Schema):
 def index(query: dict[str, Any]) -> Any:
     """Dead letters, each with its reason and code."""
     limit = query["limit"]
-    found = dead_letters.page(front().db, _filter(query), after=paging.decode_id(query.get("cursor")), limit=limit)
-    more = paging.encode(found[-1]["_id"]) if len(found) == limit else None
-    return {"items": [schemas.dispatch(doc) for doc in found], "next_cursor": more}
+    found = dead_letters.page(front().db, _search(query), after=paging.decode_id(query.get("cursor")), limit=limit)
+    return paging.page_of(found, limit, schemas.dispatch, paging.by_id)
 
 
 @blueprint.post("/requeue")
@@ -87,9 +86,10 @@ def drop(body: dict[str, Any]) -> Any:
 
 
 def _chosen(body: dict[str, Any]) -> dead_letters.Chosen:
-    return [DispatchId(id_) for id_ in body["ids"]] if "ids" in body else _filter(body)
+    return [DispatchId(id_) for id_ in body["ids"]] if "ids" in body else _search(body)
 
 
-def _filter(asked: dict[str, Any]) -> dead_letters.Filter:
+def _search(asked: dict[str, Any]) -> DeadLetterSearch:
     single = _KINDS[asked["kind"]] if "kind" in asked else None
-    return dead_letters.filter_of(run_id=asked.get("run_id"), single=single, code=asked.get("code"))
+    run_id = RunId(asked["run_id"]) if asked.get("run_id") else None
+    return DeadLetterSearch(run_id, single, asked.get("code"))

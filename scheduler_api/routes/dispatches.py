@@ -16,13 +16,15 @@ from scheduler_api.schemas import runs as schemas
 blueprint = Blueprint("dispatches", __name__, url_prefix="/v1/dispatches", description="One call to a provider each.")
 
 
-class DispatchPage(Schema):
+class DispatchPage(paging.PageOut):
     items = fields.List(fields.Nested(schemas.DispatchOut))
-    next_cursor = fields.String(allow_none=True)
 
 
 class ResolveIn(Schema):
     verdict = fields.String(required=True, validate=validate.OneOf(list(Word)))
+    attempt = fields.Integer(
+        validate=validate.Range(min=0), metadata={"description": "of which this is said: 409 once there is a later one"}
+    )
 
 
 @blueprint.get("")
@@ -35,8 +37,7 @@ def list_dispatches(query: dict[str, Any]) -> Any:
     run_id = RunId(query["run_id"]) if "run_id" in query else None
     after, limit = paging.decode_id(query.get("cursor")), query["limit"]
     found = running.dispatches_of(front().db, state=state, run_id=run_id, after=after, limit=limit)
-    more = paging.encode(found[-1]["_id"]) if len(found) == limit else None
-    return {"items": [schemas.dispatch(doc) for doc in found], "next_cursor": more}
+    return paging.page_of(found, limit, schemas.dispatch, paging.by_id)
 
 
 @blueprint.get("/<dispatch_id>")
@@ -56,5 +57,6 @@ def resolve(body: dict[str, Any], dispatch_id: str) -> Any:
 
     `went_out` may be said of one `in_doubt` too, `send_again` of one that `failed`.
     """
-    resolving.resolve(front().db, DispatchId(dispatch_id), Word(body["verdict"]), by=principal().name)
+    verdict, by = Word(body["verdict"]), principal().name
+    resolving.resolve(front().db, DispatchId(dispatch_id), verdict, by=by, attempt=body.get("attempt"))
     return schemas.dispatch(running.dispatch(front().db, DispatchId(dispatch_id)))

@@ -9,13 +9,15 @@ from marshmallow import ValidationError
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.errors import Fault, InvalidInput, MailroomError
 from mailroom.domain.ids import EmailId
+from mailroom.domain.limits import MAX_IDEMPOTENCY_KEY, MAX_MAILS
 from mailroom.domain.messages import MessageState
-from mailroom.services import emailing, mails_again
-from mailroom.services.emailing import Search
+from mailroom.domain.searches import EmailSearch
+from mailroom.services import emailing, mails_again, outbox
 from scheduler_api import paging
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.headers import KEY, KEY_NEEDED, given_key, needed_key
 from scheduler_api.problems import faults_of, problem_body
+from scheduler_api.recording import keep_parts
 from scheduler_api.schemas import emails as schemas
 from scheduler_api.schemas.runs import step
 
@@ -23,6 +25,7 @@ blueprint = Blueprint("emails", __name__, url_prefix="/v1/emails", description="
 
 
 # Made once: a schema takes longer to make than a mail to check.
+_MOST_OF_A_BATCH_KEY = MAX_IDEMPOTENCY_KEY - len(f"#{MAX_MAILS}")
 _ONE, _TAKEN = schemas.EmailIn(), schemas.TakenOut()
 
 
@@ -47,6 +50,8 @@ def create_many(fields: dict[str, Any]) -> Any:
     """Hand in up to 1,000 mails, answered one by one and in turn. An Idempotency-Key of the whole request holds for
     each of them by its place; one of its own goes before that."""
     whole = given_key()
+    if whole and len(whole) > _MOST_OF_A_BATCH_KEY:
+        raise InvalidInput(Fault("Idempotency-Key", f"of a batch: at most {_MOST_OF_A_BATCH_KEY} characters"))
     read: list[tuple[EmailDraft, str | None] | InvalidInput] = []
     for index, raw in enumerate(fields["emails"]):
         try:
@@ -59,10 +64,13 @@ def create_many(fields: dict[str, Any]) -> Any:
     taken = iter(
         front().outbox.hand_in_many([one for one in read if not isinstance(one, InvalidInput)], owner=principal().id)
     )
-    return {"items": [_answer(one if isinstance(one, InvalidInput) else next(taken)) for one in read]}
+    answers = [_answer(one if isinstance(one, InvalidInput) else next(taken)) for one in read]
+    refused = [(index, answer["problem"]) for index, answer in enumerate(answers) if "problem" in answer]
+    keep_parts((f"#{index}", problem, fields["emails"][index]) for index, problem in refused)
+    return {"items": answers}
 
 
-def _answer(of: "emailing.Taken | Exception") -> dict[str, Any]:
+def _answer(of: "outbox.Taken | Exception") -> dict[str, Any]:
     if isinstance(of, MailroomError):
         body = problem_body(of)
         return {"code": body["status"], "problem": body}
@@ -78,9 +86,9 @@ def _answer(of: "emailing.Taken | Exception") -> dict[str, Any]:
 def index(query: dict[str, Any]) -> Any:
     """Mails, newest first: all, or those to a recipient, with a tag, of a time, or with a recipient in a state."""
     before, limit = paging.decode_time_and_id(query.get("cursor")), query["limit"]
-    search = Search(**{name: query.get(name) for name in ("recipient", "tag", "since", "until")})
+    search = EmailSearch(**{name: query.get(name) for name in ("recipient", "tag", "since", "until")})
     if "status" in query:
-        if search != Search():
+        if search != EmailSearch():
             raise InvalidInput(Fault("status", "cannot be asked for together with something else"))
         shown, last = emailing.page_in_state(front().db, MessageState(query["status"]), before=before, limit=limit)
     else:

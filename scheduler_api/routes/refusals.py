@@ -36,9 +36,8 @@ class RefusalOut(Schema):
     body = fields.String(metadata={"description": "redacted and cut; empty where it was not read"})
 
 
-class Refusals(Schema):
+class Refusals(paging.PageOut):
     items = fields.List(fields.Nested(RefusalOut))
-    next_cursor = fields.String(allow_none=True)
 
 
 @blueprint.get("")
@@ -49,8 +48,7 @@ def index(query: dict[str, Any]) -> Any:
     """What was refused: malformed, wrong, not allowed, with its reasons. Kept for a while, without secrets."""
     before, limit = paging.decode_id(query.get("cursor")), query["limit"]
     found = refusals.page(front().db, status=query.get("status"), before=before, limit=limit)
-    more = paging.encode(found[-1]["_id"]) if len(found) == limit else None
-    return {"items": [_shown(doc) for doc in found], "next_cursor": more}
+    return paging.page_of(found, limit, _shown, paging.by_id)
 
 
 def _shown(doc: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`/v1/runs`: what was sent, and how it went, down to the story of one mail."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import url_for
@@ -18,19 +19,17 @@ from scheduler_api.schemas.schedules import ListQuery
 blueprint = Blueprint("runs", __name__, url_prefix="/v1/runs", description="One schedule at one due instant.")
 
 
-class MessagePage(Schema):
+class MessagePage(paging.PageOut):
     items = fields.List(fields.Nested(schemas.MessageOut))
-    next_cursor = fields.String(allow_none=True)
 
 
 class MissedOut(schemas.MessageOut):
     sent_again = fields.String(allow_none=True, metadata={"description": "the run that carries it instead"})
 
 
-class Unreached(Schema):
+class Unreached(paging.PageOut):
     items = fields.List(fields.Nested(MissedOut))
     left = fields.Integer(metadata={"description": "how many of all of them no other run carries"})
-    next_cursor = fields.String(allow_none=True)
 
 
 class AgainIn(Schema):
@@ -64,8 +63,7 @@ def messages(query: dict[str, Any], run_id: str) -> Any:
     state = MessageState(query["status"]) if "status" in query else None
     after, limit = paging.decode_id(query.get("cursor")), query["limit"]
     found = running.messages_of(front().db, RunId(run_id), state=state, after=after, limit=limit)
-    more = paging.encode(found[-1]["_id"]) if len(found) == limit else None
-    return {"items": [schemas.message(doc) for doc in found], "next_cursor": more}
+    return paging.page_of(found, limit, schemas.message, paging.by_id)
 
 
 @blueprint.get("/<run_id>/messages/<digest>")
@@ -84,9 +82,7 @@ def unreached(query: dict[str, Any], run_id: str) -> Any:
     """Who did not get it: refused for good, bounced, rejected, cancelled. What is in doubt or unknown is not here."""
     after, limit = paging.decode_id(query.get("cursor")), query["limit"]
     found = sending_again.unreached_by(front().db, RunId(run_id), after=after, limit=limit)
-    more = paging.encode(found.rows[-1]["_id"]) if len(found.rows) == limit else None
-    rows = [schemas.message(doc) | {"sent_again": doc.get("sent_again")} for doc in found.rows]
-    return {"items": rows, "left": found.left, "next_cursor": more}
+    return {"left": found.left, **paging.page_of(found.rows, limit, _missed, paging.by_id)}
 
 
 @blueprint.post("/<run_id>/send-again")
@@ -94,6 +90,7 @@ def unreached(query: dict[str, Any], run_id: str) -> Any:
 @requires("schedules")
 @blueprint.arguments(AgainIn, required=False)
 @blueprint.response(202, schemas.RunOut)
+@blueprint.alt_response(200, schema=schemas.RunOut, description="The same request again")
 def send_again(body: dict[str, Any], run_id: str) -> Any:
     """A run to exactly those whom this one did not reach and no other run carries. With the same `Idempotency-Key` it
     is the same run; asked for twice, nobody is mailed twice."""
@@ -109,3 +106,7 @@ def send_again(body: dict[str, Any], run_id: str) -> Any:
 def cancel(run_id: str) -> Any:
     """Send nothing more of it. What is in hand at this moment is finished."""
     return schemas.run(running.cancel(front().db, RunId(run_id)))
+
+
+def _missed(doc: Mapping[str, Any]) -> dict[str, Any]:
+    return schemas.message(doc) | {"sent_again": doc.get("sent_again")}

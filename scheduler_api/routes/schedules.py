@@ -20,14 +20,12 @@ from scheduler_api.schemas import schedules as schemas
 blueprint = Blueprint("schedules", __name__, url_prefix="/v1/schedules", description="What to send, to whom, and when.")
 
 
-class SchedulePage(Schema):
+class SchedulePage(paging.PageOut):
     items = fields.List(fields.Nested(schemas.ScheduleSummary))
-    next_cursor = fields.String(allow_none=True)
 
 
-class RunPage(Schema):
+class RunPage(paging.PageOut):
     items = fields.List(fields.Nested(run_schemas.RunOut))
-    next_cursor = fields.String(allow_none=True)
 
 
 class Occurrences(Schema):
@@ -39,6 +37,7 @@ class Occurrences(Schema):
 @requires("schedules")
 @blueprint.arguments(schemas.ScheduleIn)
 @blueprint.response(201, schemas.ScheduleOut)
+@blueprint.alt_response(200, schema=schemas.ScheduleOut, description="The same request again")
 def create(fields_: dict[str, Any]) -> Any:
     """Make a schedule. With an Idempotency-Key the same request again answers 200 with the same schedule."""
     key = given_key()
@@ -56,8 +55,7 @@ def index(query: dict[str, Any]) -> Any:
     state = ScheduleState(query["status"]) if "status" in query else None
     before, limit = paging.decode_time_and_id(query.get("cursor")), query["limit"]
     found = scheduling.page(front().db, state=state, before=before, limit=limit)
-    more = paging.encode(found[-1].created_at, found[-1].id) if len(found) == limit else None
-    return {"items": [schemas.summary(schedule) for schedule in found], "next_cursor": more}
+    return paging.page_of(found, limit, schemas.summary, lambda one: [one.created_at, one.id])
 
 
 @blueprint.post("/preview")
@@ -92,6 +90,7 @@ def edit(changes: dict[str, Any], schedule_id: str) -> Any:
 
 
 @blueprint.delete("/<schedule_id>")
+@blueprint.doc(parameters=[SEEN])
 @requires("schedules")
 @blueprint.response(204)
 def delete(schedule_id: str) -> None:
@@ -100,6 +99,7 @@ def delete(schedule_id: str) -> None:
 
 
 @blueprint.post("/<schedule_id>/archive")
+@blueprint.doc(parameters=[SEEN])
 @requires("schedules")
 @blueprint.response(200, schemas.ScheduleSummary)
 def archive(schedule_id: str) -> Any:
@@ -108,6 +108,7 @@ def archive(schedule_id: str) -> Any:
 
 
 @blueprint.post("/<schedule_id>/pause")
+@blueprint.doc(parameters=[SEEN])
 @requires("schedules")
 @blueprint.response(200, schemas.ScheduleSummary)
 def pause(schedule_id: str) -> Any:
@@ -116,6 +117,7 @@ def pause(schedule_id: str) -> Any:
 
 
 @blueprint.post("/<schedule_id>/resume")
+@blueprint.doc(parameters=[SEEN])
 @requires("schedules")
 @blueprint.response(200, schemas.ScheduleSummary)
 def resume(schedule_id: str) -> Any:
@@ -124,6 +126,7 @@ def resume(schedule_id: str) -> Any:
 
 
 @blueprint.post("/<schedule_id>/skip-next")
+@blueprint.doc(parameters=[SEEN])
 @requires("schedules")
 @blueprint.response(200, run_schemas.RunOut)
 def skip_next(schedule_id: str) -> Any:
@@ -136,6 +139,7 @@ def skip_next(schedule_id: str) -> Any:
 @blueprint.doc(parameters=[KEY_NEEDED])
 @requires("schedules")
 @blueprint.response(202, run_schemas.RunOut)
+@blueprint.alt_response(200, schema=run_schemas.RunOut, description="The same request again")
 def run_now(schedule_id: str) -> Any:
     """A run of the newest content, now, beside the recurrence. The `Idempotency-Key` header is needed: with the same
     key it is the same run."""
@@ -162,8 +166,7 @@ def list_runs(query: dict[str, Any], schedule_id: str) -> Any:
     """Its runs and its recorded decisions not to run, latest first."""
     before, limit = paging.decode_time_and_id(query.get("cursor")), query["limit"]
     found = running.page(front().db, schedule_id=ScheduleId(schedule_id), before=before, limit=limit)
-    more = paging.encode(found[-1].due_at, found[-1].id) if len(found) == limit else None
-    return {"items": [run_schemas.run(run) for run in found], "next_cursor": more}
+    return paging.page_of(found, limit, run_schemas.run, lambda run: [run.due_at, run.id])
 
 
 def _changed(schedule: Any) -> Any:

@@ -7,6 +7,7 @@ from marshmallow import Schema, fields
 
 from mailroom.domain.errors import NotFound
 from mailroom.services import suppressing
+from mailroom.services.suppressing import Suppression
 from scheduler_api import paging
 from scheduler_api.auth import front, requires
 from scheduler_api.schemas.schedules import ListQuery
@@ -20,9 +21,8 @@ class SuppressionOut(Schema):
     since = fields.String()
 
 
-class SuppressionPage(Schema):
+class SuppressionPage(paging.PageOut):
     items = fields.List(fields.Nested(SuppressionOut))
-    next_cursor = fields.String(allow_none=True)
 
 
 @blueprint.get("")
@@ -33,9 +33,7 @@ def index(query: dict[str, Any]) -> Any:
     """Hard bounces, complaints and unsubscribes, newest first."""
     limit = query["limit"]
     found = suppressing.page(front().db, before=paging.decode_time_and_id(query.get("cursor")), limit=limit)
-    more = paging.encode(found[-1].since, found[-1].address) if len(found) == limit else None
-    items = [{"address": s.address, "reason": s.reason, "since": s.since.isoformat()} for s in found]
-    return {"items": items, "next_cursor": more}
+    return paging.page_of(found, limit, _shown, lambda one: [one.since, one.address])
 
 
 @blueprint.delete("/<path:address>")
@@ -45,3 +43,7 @@ def remove(address: str) -> None:
     """Let this address be mailed to again."""
     if not suppressing.remove(front().db, address):
         raise NotFound(address)
+
+
+def _shown(one: Suppression) -> dict[str, str]:
+    return {"address": one.address, "reason": one.reason, "since": one.since.isoformat()}

@@ -37,9 +37,8 @@ class TemplateOut(TemplateSummary):
     html = fields.String()
 
 
-class TemplatePage(Schema):
+class TemplatePage(paging.PageOut):
     items = fields.List(fields.Nested(TemplateSummary))
-    next_cursor = fields.String(allow_none=True)
 
 
 @blueprint.get("")
@@ -50,8 +49,7 @@ def index(query: dict[str, Any]) -> Any:
     """Templates by their names."""
     limit = query["limit"]
     found = templates.page(front().db, after=paging.decode_id(query.get("cursor")), limit=limit)
-    more = paging.encode(found[-1].name) if len(found) == limit else None
-    return {"items": [_summary(one) for one in found], "next_cursor": more}
+    return paging.page_of(found, limit, _summary, lambda one: [one.name])
 
 
 @blueprint.get("/<name>")
@@ -67,6 +65,7 @@ def show(name: str) -> Any:
 @requires("mail")
 @blueprint.arguments(TemplateIn)
 @blueprint.response(200, TemplateOut)
+@blueprint.alt_response(201, schema=TemplateOut, description="It is new")
 def put(content: dict[str, str], name: str) -> Any:
     """Make it (201), or change it for all mails that are handed in from now on. With `If-Match` only if nobody has
     changed it since."""

@@ -19,6 +19,7 @@ from mailroom.domain.limits import (
 )
 from mailroom.domain.messages import MessageState
 from mailroom.services.emailing import Shown
+from scheduler_api.paging import PageOut
 from scheduler_api.schemas.runs import StepOut, iso
 from scheduler_api.schemas.schedules import ListQuery, MomentField
 
@@ -148,9 +149,8 @@ class EmailOut(TakenOut):
     recipients = fields.List(fields.Nested(RecipientOut))
 
 
-class EmailPage(Schema):
+class EmailPage(PageOut):
     items = fields.List(fields.Nested(EmailOut))
-    next_cursor = fields.String(allow_none=True)
 
 
 class Events(Schema):

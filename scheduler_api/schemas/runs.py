@@ -53,7 +53,7 @@ class ReportOut(Schema):
     suppressed = fields.Integer()
     cancelled = fields.Integer()
     in_doubt = fields.Integer()
-    unknown = fields.Integer()
+    unknown = fields.Integer()  # type: ignore[assignment]  # marshmallow takes it for a field, as it should
 
 
 class MessageOut(Schema):

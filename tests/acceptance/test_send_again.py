@@ -2,22 +2,11 @@
 
 from collections import Counter
 
-import pytest
-
 from tests.support.campaigns import a_campaign, finished
 from tests.support.emails import hand_in, shown, status
 from tests.support.system import System, wait_for
 
 KEY = {"Idempotency-Key": "again-1"}
-
-
-@pytest.fixture
-def running(system: System) -> System:
-    """API, simulator and two senders."""
-    system.start_simulator()
-    system.start_api()
-    system.start_senders(2)
-    return system
 
 
 def went_out(system: System) -> Counter[str]:

@@ -65,6 +65,34 @@ def test_a_lost_answer_is_settled_by_a_signed_event_and_nothing_goes_out_twice(s
 
 
 @every
+def test_a_mail_that_waits_to_be_sent_again_is_not_sent_once_its_events_tell_that_it_went_out(
+    system: System, vendor: Any
+) -> None:
+    start(system, vendor)
+    vendor.lose_answers = 1
+    email = hand_in(system, to=["Bo <bo@example.org>"], cc=["cy@example.org"])
+    wait_for(lambda: status(system, email) == "unknown", within_s=20, what="nobody can know yet")
+    system.children[-1].stop(grace_s=20)
+    (unknown,) = system.call("GET", "/v1/dispatches?state=unknown").json()["items"]
+    again = {"verdict": "send_again"}
+    system.call("POST", f"/v1/dispatches/{unknown['id']}/resolve", json=again).raise_for_status()
+
+    tell(system, vendor, *WORDS[vendor.name])
+    wait_for(lambda: status(system, email) == "delivered", within_s=20, what="it is delivered")
+    system.start_senders(1)
+
+    wait_for(
+        lambda: state_of(system, unknown["id"]) == "accepted", within_s=20, what="its call is known to have gone out"
+    )
+    assert len(vendor.kept) == 1
+    assert status(system, email) == "delivered"
+
+
+def state_of(system: System, dispatch: str) -> str:
+    return str(system.call("GET", f"/v1/dispatches/{dispatch}").json()["state"])
+
+
+@every
 def test_a_campaign_reaches_everybody_once_with_what_is_theirs(system: System, vendor: Any) -> None:
     start(system, vendor)
 

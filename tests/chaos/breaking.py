@@ -58,7 +58,8 @@ def reconnect() -> None:
 
 
 def no_token() -> None:
-    """Nobody looks at a lane's token: not the decisions in MongoDB, not the fences in Redis."""
+    """Nobody looks at a lane's token: not the decisions in MongoDB, not the fences in Redis; and these let a higher
+    attempt pass, as if all earlier ones were settled, or they would find the others by themselves."""
     from mailroom.coordination.fences import Fences
     from mailroom.storage import lanes
 
@@ -66,8 +67,9 @@ def no_token() -> None:
     cross, enter = Fences.cross, Fences.enter
 
     def any_token(self: Fences, claims: Any) -> Any:
+        stand, _ = self.read([(c.claim.lane, c.id) for dispatches in claims.values() for c in dispatches])
         high = {
-            id_: [replace(c, claim=replace(c.claim, token=2**52)) for c in dispatches]
+            id_: [replace(c, claim=replace(c.claim, token=2**52), cleared=_earlier(stand[c.id], c)) for c in dispatches]
             for id_, dispatches in claims.items()
         }
         verdicts, memory = cross(self, high)
@@ -79,6 +81,10 @@ def no_token() -> None:
         return set(tokens), memory
 
     Fences.cross, Fences.enter = any_token, enters  # type: ignore[method-assign]
+
+
+def _earlier(fence: Any, claimed: Any) -> Any:
+    return fence.claim_id if fence.attempt < claimed.attempt else claimed.cleared
 
 
 BREAKS: Final[dict[str, Callable[[], None]]] = {

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailroom.domain.doubts import Doubt, Timing, Traces, Verdict, controls_needed, judge_absent, next_question
-from mailroom.domain.ids import MessageId, child_dispatch_id
-from mailroom.services import settling
+from mailroom.domain.ids import ClaimId, MessageId, child_dispatch_id
+from mailroom.services.findings import Findings, sort_in
 from tests.support.builders import NOW, a_claimed
 
 S = timedelta(seconds=1)
@@ -19,7 +19,13 @@ OVER, DECISIVE = 660 * S, 2460 * S
 
 def a_doubt(*, asked: int = 0, marked: timedelta = timedelta()) -> Doubt:
     return Doubt(
-        a_claimed(claimed_at=NOW), marked_at=NOW + marked, called_since=NOW + marked, asked=asked, used_a_try=True
+        a_claimed(claimed_at=NOW),
+        marked_at=NOW + marked,
+        called_since=NOW + marked,
+        asked=asked,
+        used_a_try=True,
+        doubted=ClaimId("c1"),
+        call_ended=True,
     )
 
 
@@ -83,9 +89,9 @@ def test_splitting_the_same_again_gives_the_same_children_at_any_depth() -> None
     "traces", [Traces(frozenset(), {1: "id"}), Traces(frozenset({"somebody@example.org"}), {1: "id"})]
 )
 def test_a_call_that_the_log_shows_to_somebody_else_or_to_nobody_is_not_repeated(traces: Traces) -> None:
-    findings = settling._Findings()
+    findings = Findings()
 
-    settling._sort_in(findings, a_doubt(), {MessageId("m1"): "bo@example.org"}, traces, Verdict.NOT_ACCEPTED, "id")
+    sort_in(findings, a_doubt(), {MessageId("m1"): "bo@example.org"}, traces, Verdict.NOT_ACCEPTED, "id")
 
     assert not findings.not_accepted
     assert len(findings.unknown) + len(findings.in_parts) == 1

@@ -7,6 +7,7 @@ import pytest
 
 from mailroom.domain.dispatches import Fence, FenceState, Finding, judge_abandoned
 from mailroom.domain.events import EventKind, SuppressionReason, suppresses
+from mailroom.domain.ids import ClaimId
 from mailroom.domain.messages import MOVES, Learnt, MessageState, effect_of
 from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.domain.retries import Divide, GiveUp, TryAgain, after_refusal
@@ -85,34 +86,40 @@ def test_who_must_get_nothing_more(kind: EventKind, hard: bool, reason: Suppress
     assert suppresses(an_event(kind, hard=hard)) is reason
 
 
-def fence(state: FenceState, *, attempt: int = 1, digest: str = "d") -> Fence:
-    return Fence(state, attempt=attempt, digest=digest)
+MINE, OTHER, CLEARED = ClaimId("mine"), ClaimId("other"), ClaimId("cleared")
+
+
+def fence(state: FenceState, by: ClaimId = MINE, *, digest: str = "d") -> Fence:
+    return Fence(state, claim_id=by, digest=digest)
 
 
 @pytest.mark.parametrize(
-    ("found", "attempt", "unchanged", "finding"),
+    ("found", "unchanged", "finding"),
     [
-        (fence(FenceState.DONE), 1, True, Finding.ACCEPTED),
-        (fence(FenceState.DONE), 1, False, Finding.ACCEPTED),
-        (fence(FenceState.DONE, digest="other"), 1, True, Finding.IN_DOUBT),
-        (fence(FenceState.CROSSED), 1, True, Finding.IN_DOUBT),
-        (fence(FenceState.CROSSED), 1, False, Finding.IN_DOUBT),
-        (fence(FenceState.RELEASED), 1, True, Finding.NOT_CALLED),
-        (fence(FenceState.RELEASED), 1, False, Finding.NOT_CALLED),
-        (Fence(FenceState.NONE), 1, True, Finding.NOT_CALLED),
-        (Fence(FenceState.NONE), 1, False, Finding.IN_DOUBT),
-        (fence(FenceState.CROSSED, attempt=1), 2, True, Finding.NOT_CALLED),
-        (fence(FenceState.CROSSED, attempt=1), 2, False, Finding.IN_DOUBT),
-        (fence(FenceState.CROSSED, attempt=3), 2, True, Finding.IN_DOUBT),
-        (fence(FenceState.SPLIT, attempt=1), 2, True, Finding.SPLIT),
-        (fence(FenceState.SPLIT), 1, False, Finding.SPLIT),
-        (fence(FenceState.SPLIT, digest="other"), 1, True, Finding.IN_DOUBT),
+        (fence(FenceState.DONE), True, Finding.ACCEPTED),
+        (fence(FenceState.DONE), False, Finding.ACCEPTED),
+        (fence(FenceState.DONE, OTHER), True, Finding.ACCEPTED),
+        (fence(FenceState.DONE, digest="other"), True, Finding.IN_DOUBT),
+        (fence(FenceState.CROSSED), True, Finding.IN_DOUBT),
+        (fence(FenceState.CROSSED), False, Finding.IN_DOUBT),
+        (fence(FenceState.CROSSED, OTHER), True, Finding.IN_DOUBT),
+        (fence(FenceState.CROSSED, CLEARED), True, Finding.NOT_CALLED),
+        (fence(FenceState.CROSSED, CLEARED), False, Finding.IN_DOUBT),
+        (fence(FenceState.RELEASED), True, Finding.NOT_CALLED),
+        (fence(FenceState.RELEASED), False, Finding.NOT_CALLED),
+        (fence(FenceState.RELEASED, OTHER), True, Finding.NOT_CALLED),
+        (fence(FenceState.RELEASED, OTHER), False, Finding.IN_DOUBT),
+        (Fence(FenceState.NONE), True, Finding.NOT_CALLED),
+        (Fence(FenceState.NONE), False, Finding.IN_DOUBT),
+        (fence(FenceState.SPLIT, OTHER), True, Finding.SPLIT),
+        (fence(FenceState.SPLIT), False, Finding.SPLIT),
+        (fence(FenceState.SPLIT, digest="other"), True, Finding.IN_DOUBT),
     ],
 )
-def test_an_abandoned_dispatch_is_judged_by_its_fence(
-    found: Fence, attempt: int, unchanged: bool, finding: Finding
-) -> None:
-    assert judge_abandoned(found, attempt=attempt, digest="d", memory_unchanged=unchanged) is finding
+def test_an_abandoned_dispatch_is_judged_by_its_fence(found: Fence, unchanged: bool, finding: Finding) -> None:
+    judged = judge_abandoned(found, claim=MINE, cleared=CLEARED, digest="d", memory_unchanged=unchanged)
+
+    assert judged is finding
 
 
 DELAYS = [timedelta(minutes=10), timedelta(minutes=20)]

@@ -27,19 +27,24 @@ class EveryCrossingGoes(MemoryFences):
 class AnyoneReleases(MemoryFences):
     """A release is not bound to the claim that crossed."""
 
-    def released(self, c: Claimed, outcome: FenceState, note: str | None = None) -> bool:
+    def released(self, c: Claimed, outcome: FenceState, note: str | None = None) -> Verdict | None:
         known = self.records.get((c.claim.lane, c.id))
         if known is None or known.outcome is not FenceState.CROSSED:
             return super().released(c, outcome, note)
         self.records[c.claim.lane, c.id] = replace(known, outcome=outcome, provider_id=note or known.provider_id)
-        return True
+        return None
 
 
 class NoTokenAsked(MemoryFences):
-    """Redis lets lower tokens pass, as lanes.touch does."""
+    """Redis lets lower tokens pass, as lanes.touch does; and higher attempts, or it would find the others by itself."""
 
     def entered(self, lane: object, token: int) -> bool:
         return True
+
+    def crossed(self, c: Claimed) -> Verdict:
+        known = self.records.get((c.claim.lane, c.id))
+        earlier = known is not None and known.attempt < c.attempt
+        return super().crossed(replace(c, cleared=known.claim) if known and earlier else c)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ class Record:
     provider_id: str = ""
     at: datetime | None = None  # the time of the claim that crossed last
     where: CalledAt | None = None  # to be called by it
+    span: str = ""
 
 
 class MemoryFences:
@@ -71,8 +72,8 @@ class MemoryFences:
         if refused:
             self._use("release", lambda: [self.released(c, FenceState.RELEASED) for c in refused])
 
-    def split(self, refused: Sequence[tuple[Claimed, int]]) -> list[int]:
-        def use() -> list[int]:
+    def split(self, refused: Sequence[tuple[Claimed, int]]) -> list[int | Verdict]:
+        def use() -> list[int | Verdict]:
             return [self.split_up(c, most) for c, most in refused]
 
         return self._use("split", use) if refused else []
@@ -96,20 +97,15 @@ class MemoryFences:
             return Verdict(stale=True)
         key = c.claim.lane, c.id
         known = self.records.get(key)
-        if known is not None and known.outcome in (FenceState.DONE, FenceState.SPLIT):
-            if known.digest != c.digest:
-                return Verdict(crossed_at=known.at, called_at=known.where)
-            if known.outcome is FenceState.SPLIT:
-                return Verdict(split=True)
-            return Verdict(accepted=(known.attempt, known.provider_id))
-        same = known is not None and (known.outcome is FenceState.RELEASED or known.claim == c.claim.id)
-        if known is None or known.attempt < c.attempt or (known.attempt == c.attempt and same):
-            where = CalledAt(c.provider, c.account)
-            self.records[key] = Record(
-                FenceState.CROSSED, c.claim.id, c.attempt, c.digest, at=c.claimed_at, where=where
-            )
-            return Verdict(go=True)
-        return Verdict(crossed_at=known.at if known else None, called_at=known.where if known else None)
+        if known is not None and known.outcome is FenceState.SPLIT and known.digest == c.digest:
+            return Verdict(split=True)
+        if known is not None and (stands := _stands(known, c)):
+            return stands
+        where, note = CalledAt(c.provider, c.account), known.provider_id if known else ""
+        self.records[key] = Record(
+            FenceState.CROSSED, c.claim.id, c.attempt, c.digest, note, c.claimed_at, where, c.span
+        )
+        return Verdict(go=True)
 
     def closed(self, c: Claimed, yes: Acceptance) -> bool:
         """close.lua, for one dispatch"""
@@ -118,39 +114,51 @@ class MemoryFences:
             return (known.provider_id, known.attempt) == (yes.provider_id, yes.attempt)
         if known is not None and known.outcome is FenceState.SPLIT:
             return False
-        at, where = (known.at, known.where) if known else (None, None)
+        at, where, span = (known.at, known.where, known.span) if known else (None, None, "")
         self.records[c.claim.lane, c.id] = Record(
-            FenceState.DONE, c.claim.id, yes.attempt, c.digest, yes.provider_id, at, where
+            FenceState.DONE, c.claim.id, yes.attempt, c.digest, yes.provider_id, at, where, span
         )
         return True
 
-    def split_up(self, c: Claimed, most: int) -> int:
+    def split_up(self, c: Claimed, most: int) -> int | Verdict:
         """release.lua, for one dispatch that is to be split"""
         known = self.records.get((c.claim.lane, c.id))
-        if known is not None and known.outcome is FenceState.SPLIT:
+        if known is not None and known.outcome is FenceState.SPLIT and known.digest == c.digest:
             return int(known.provider_id)
-        self.released(c, FenceState.SPLIT, str(most))
-        return most
+        return self.released(c, FenceState.SPLIT, str(most)) or most
 
-    def released(self, c: Claimed, outcome: FenceState, note: str | None = None) -> bool:
-        """release.lua, for one dispatch"""
+    def released(self, c: Claimed, outcome: FenceState, note: str | None = None) -> Verdict | None:
+        """release.lua, for one dispatch. None where it was written."""
         known = self.records.get((c.claim.lane, c.id))
-        if known is not None:
-            others = known.claim != c.claim.id and known.attempt >= c.attempt
-            if others or known.outcome in (FenceState.DONE, FenceState.SPLIT):
-                return False
-        at, where = (known.at, known.where) if known else (None, None)
+        if known is not None and known.outcome is FenceState.SPLIT and known.digest == c.digest:
+            return Verdict(split=True)
+        if known is not None and (stands := _stands(known, c)):
+            return stands
+        at, where, span = (known.at, known.where, known.span) if known else (None, None, "")
         note = note if note is not None else known.provider_id if known else ""
-        self.records[c.claim.lane, c.id] = Record(outcome, c.claim.id, c.attempt, c.digest, note, at, where)
-        return True
+        self.records[c.claim.lane, c.id] = Record(outcome, c.claim.id, c.attempt, c.digest, note, at, where, span)
+        return None
 
     def _use(self, words: str, use: Callable[[], T], *, writes: bool = True) -> T:
         return self._step("redis", words, use, writes=writes)
+
+
+def _stands(known: Record, c: Claimed) -> Verdict | None:
+    """What keeps this claim from crossing, or from being released, if anything does."""
+    doubt = Verdict(crossed_at=known.at, crossed_by=known.claim, called_at=known.where)
+    if known.outcome in (FenceState.DONE, FenceState.SPLIT):
+        if known.outcome is FenceState.SPLIT or known.digest != c.digest:
+            return doubt
+        return Verdict(accepted=(known.attempt, known.provider_id), called_at=known.where)
+    if known.outcome is FenceState.CROSSED and known.claim not in (c.claim.id, c.cleared):
+        return doubt
+    return None
 
 
 def _shown(record: Record | None) -> Fence:
     if record is None:
         return Fence(FenceState.NONE)
     return Fence(
-        record.outcome, record.attempt, record.claim, record.digest, record.provider_id, record.at, record.where
+        *(record.outcome, record.attempt, record.claim, record.digest, record.provider_id),
+        *(record.at, record.where, record.span),
     )

@@ -50,7 +50,8 @@ class PlanningWorld(World):
             raise Violation(f"the run was cancelled, and {waits} wait")
 
     def over(self) -> bool:
-        return super().over() and self.db.runs.docs[RUN]["state"] != RunState.PLANNING
+        run = self.db.runs.docs[RUN]
+        return super().over() and run["state"] != RunState.PLANNING and "unwritten" not in run
 
     def replace(self, machine: Machine) -> None:
         if machine in self.senders:
@@ -76,5 +77,5 @@ class PlanningWorld(World):
         super()._check()
         open_ = [doc["_id"] for doc in self.db.dispatches.docs.values() if doc["state"] in OPEN]
         mails = len(self.db.messages.docs)
-        if open_ or (self.db.runs.docs[RUN]["state"] == RunState.FINISHED and mails != RECIPIENTS):
+        if open_ or mails != RECIPIENTS:
             raise Violation(f"{mails} of {RECIPIENTS} mails are planned, {open_} are open")

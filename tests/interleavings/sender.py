@@ -12,12 +12,14 @@ from typing import Any, Final
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.errors import StaleToken, Unavailable
 from mailroom.domain.ids import Lane, Token
-from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
+from mailroom.domain.outcomes import Accepted, Outcome, Refusal, Refused
 from mailroom.services import claiming
 from mailroom.services.claiming import Room, Waiting, cross_fences
-from mailroom.services.recording import Result, finish_runs, record
-from mailroom.services.settling import Policy, note_control, settle
+from mailroom.services.findings import Policy
+from mailroom.services.recording import Result, record
+from mailroom.services.settling import note_control, settle
 from mailroom.services.take_over import take_over
+from mailroom.services.telling import finish_runs
 from mailroom.storage import messages
 from mailroom.storage.database import server_now
 from sender.hands import Hands
@@ -214,11 +216,8 @@ class Sender:
             why = Refused(Refusal.NOT_CALLED, f"the fence could not be crossed: {error}")
             self._ended(jobs, [Result(c, why) for c in jobs])
             return True
-        ended = [Result(c, Accepted(id_, attempt)) for c, attempt, id_ in crossing.accepted_before]
-        ended += [
-            Result(c, InDoubt("its fence was crossed before", called_since=since, called_at=where))
-            for c, since, where in crossing.in_doubt
-        ]
+        ended = [Result(c, before) for c, before in crossing.accepted_before]
+        ended += [Result(c, before) for c, before in crossing.in_doubt]
         ended += [Result(c, Refused(Refusal.RECIPIENT, "it was refused before")) for c in crossing.split_before]
         ended += [Result(c, Refused(Refusal.NOT_CALLED, "Redis changed")) for c in crossing.forgotten]
         self._ended(jobs, ended)

@@ -10,8 +10,8 @@ from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId, digest_of_m
 from mailroom.domain.messages import Message, MessageState
 from mailroom.domain.retries import Delays
 from mailroom.domain.runs import Run, RunKind, RunState
-from mailroom.services import recording
-from mailroom.services.settling import Policy
+from mailroom.services import telling
+from mailroom.services.findings import Policy
 from mailroom.storage import dispatches, messages, runs
 from tests.interleavings.director import EVERYTHING, Choose, Director, Machine, Menu, Violation
 from tests.interleavings.etcd import Etcd, MemoryLeases
@@ -85,8 +85,8 @@ class World:
     def run(self) -> None:
         """Until everything is settled and everybody idle; then what was promised is checked. Raises Violation."""
         self.director.run()
-        recording.tell_left_over(self.db)
-        recording.finish_left_over(self.db, now=self._server_now())
+        telling.tell_left_over(self.db)
+        telling.finish_left_over(self.db, now=self._server_now())
         self._check()
 
     # What the director asks and tells
@@ -175,7 +175,12 @@ class World:
         """Each mail went out once and is shown so, or it is shown what else became of it, with the reason."""
         went_out = {address for mail in self.provider.accepted for address in mail.addresses}
         for doc in self.db.messages.docs.values():
-            state, dispatch = doc["state"], self.db.dispatches.docs[doc["dispatch_id"]]
+            state = doc["state"]
+            if "dispatch_id" not in doc:
+                if state != MessageState.CANCELLED or doc["address"] in went_out:
+                    raise Violation(f"{doc['address']} is {state} without a dispatch: {self.provider.accepted}")
+                continue
+            dispatch = self.db.dispatches.docs[doc["dispatch_id"]]
             if dispatch["state"] in OPEN or dispatch["state"] == DispatchState.SPLIT:
                 raise Violation(f"{doc['address']} is left in {dispatch['state']}")
             shown_as_sent = state == MessageState.SENT

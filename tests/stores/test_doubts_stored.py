@@ -15,8 +15,9 @@ from mailroom.domain.retries import Delays
 from mailroom.providers.mailgun.sending import MailgunAdapter
 from mailroom.services import running
 from mailroom.services.event_intake import take_in
+from mailroom.services.findings import Policy
 from mailroom.services.resolving import Word, resolve
-from mailroom.services.settling import Policy, settle
+from mailroom.services.settling import settle
 from mailroom.storage.database import Db, server_now
 from tests.support.builders import NOW, an_event
 from tests.support.system import System
@@ -47,6 +48,8 @@ def a_doubt(db: Db, *, state: str = "in_doubt", called_ago: timedelta = timedelt
         "claimed_at": now - called_ago,
         "called_since": now - called_ago,
         "in_doubt_at": now - called_ago,
+        "doubted": "c",
+        "call_ended": False,
         "not_before": now,
         "trail": [],
     }
@@ -63,6 +66,7 @@ A_RUN = {
     "created_at": NOW,
     "planned_through": "",
     "chunks": 1,
+    "placed": 0,
 }
 
 

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from local.servers import Servers
 from mailroom.coordination.fences import Fences, Verdict
 from mailroom.domain.dispatches import Acceptance, Claimed, FenceState
-from mailroom.domain.ids import DispatchId, Lane, Token
+from mailroom.domain.ids import ClaimId, DispatchId, Lane, Token
 from tests.interleavings.fences import MemoryFences
 from tests.support.builders import a_claimed
 
@@ -45,8 +45,7 @@ class FenceMachine(RuleBasedStateMachine):
         self.next_token = BIG
         self.tokens: dict[str, list[int]] = {lane: [] for lane in LANES}
         self.claims: dict[str, list[Claimed]] = {id_: [] for id_ in ALL}
-        self.went: dict[tuple[Lane, DispatchId, int], set[str]] = {}
-        self.released: set[tuple[Lane, DispatchId, int]] = set()
+        self.open: dict[tuple[Lane, DispatchId], ClaimId] = {}  # crossings of which nothing is known yet
         self.entered: dict[Lane, int] = {}
         self.done: set[tuple[Lane, DispatchId]] = set()
 
@@ -67,9 +66,10 @@ class FenceMachine(RuleBasedStateMachine):
         if entered:
             self.entered[self.name(lane)] = max(self.entered.get(self.name(lane), 0), token)
 
-    @rule(id_=ids, overtaken=rarely, digest=digests, again=st.booleans(), at_once=st.booleans())
-    def claim(self, id_: str, overtaken: bool, digest: str, again: bool, at_once: bool) -> None:
-        """`overtaken`: under the lane's last token but one; `again`: of the attempt that was claimed before."""
+    @rule(id_=ids, overtaken=rarely, digest=digests, again=st.booleans(), at_once=st.booleans(), settled=st.booleans())
+    def claim(self, id_: str, overtaken: bool, digest: str, again: bool, at_once: bool, settled: bool) -> None:
+        """`overtaken`: under the lane's last token but one; `again`: of the attempt that was claimed before; `settled`:
+        MongoDB knows that the crossing that stands was not accepted."""
         tokens, earlier = self.tokens[id_[0]] or [BIG], self.claims[id_]
         attempt = earlier[-1].attempt if earlier else 0
         made = a_claimed(
@@ -79,6 +79,7 @@ class FenceMachine(RuleBasedStateMachine):
             attempt=attempt if again and earlier else attempt + 1,
             lane=self.name(id_[0]),
             digest=digest,
+            cleared=self.open.get((self.name(id_[0]), DispatchId(id_))) if settled else None,
         )
         earlier.append(made)
         if at_once:
@@ -128,9 +129,8 @@ class FenceMachine(RuleBasedStateMachine):
         after = self.shown(claimed)
 
         if before.state is FenceState.CROSSED and after.state is not FenceState.CROSSED:
-            assert before.claim_id == claimed.claim.id or before.attempt < claimed.attempt
-        if after.state is FenceState.RELEASED:
-            self.released.add((claimed.claim.lane, claimed.id, after.attempt))
+            assert before.claim_id in (claimed.claim.id, claimed.cleared)
+            del self.open[claimed.claim.lane, claimed.id]
 
     @invariant()
     def redis_shows_what_the_model_shows(self) -> None:
@@ -141,18 +141,17 @@ class FenceMachine(RuleBasedStateMachine):
 
     def judge(self, claimed: Claimed, verdict: Verdict) -> None:
         """What must hold whatever the model says."""
-        lane, attempt = claimed.claim.lane, (claimed.claim.lane, claimed.id, claimed.attempt)
+        lane, which = claimed.claim.lane, (claimed.claim.lane, claimed.id)
         if claimed.claim.token < self.entered.get(lane, 0):
             assert verdict == Verdict(stale=True), "a higher token was entered"
             return
         self.entered[lane] = claimed.claim.token  # a crossing brings its token too
-        if (lane, claimed.id) in self.done:
+        if which in self.done:
             assert not verdict.go, "what was accepted goes again"
         if verdict.go:
-            others = self.went.setdefault(attempt, set()) - {claimed.claim.id}
-            assert not others or attempt in self.released, "two claims go for one attempt"
-            self.went[attempt].add(claimed.claim.id)
-            self.released.discard(attempt)
+            stands = self.open.get(which, claimed.claim.id)
+            assert stands in (claimed.claim.id, claimed.cleared), "a crossing of which nothing is known is passed over"
+            self.open[which] = claimed.claim.id
 
     def pick(self, id_: str, older: int) -> Claimed:
         return self.claims[id_][-1 - older % len(self.claims[id_])]

@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from local.servers import Servers
-from mailroom.coordination.fences import Fences
+from mailroom.coordination.fences import Fences, Verdict
 from mailroom.domain.dispatches import Acceptance, Fence, FenceState
 from mailroom.domain.errors import MisconfiguredStore
 from mailroom.domain.ids import ClaimId, Lane, Token
@@ -69,22 +69,27 @@ def test_a_lower_token_than_the_lane_has_seen_is_stale(fences: Fences, lane: str
     assert verdict.stale
 
 
-def test_a_new_attempt_may_cross_because_the_earlier_one_is_known_not_to_have_been_accepted(
+def test_a_new_attempt_may_cross_once_the_earlier_crossing_is_known_not_to_have_been_accepted(
     fences: Fences, lane: str
 ) -> None:
     cross(fences, a_claimed(lane=lane, claim="c1", attempt=1))
 
-    (verdict,) = cross(fences, a_claimed(lane=lane, claim="c2", attempt=2))
+    (unsettled,) = cross(fences, a_claimed(lane=lane, claim="c2", attempt=2))
+    (other,) = cross(fences, a_claimed(lane=lane, claim="c3", attempt=3, cleared=ClaimId("c2")))
+    (settled,) = cross(fences, a_claimed(lane=lane, claim="c4", attempt=4, cleared=ClaimId("c1")))
+
+    assert (unsettled.go, other.go, settled.go) == (False, False, True)
+    assert unsettled.crossed_by == "c1"
+
+
+def test_what_was_released_may_be_crossed_by_any_attempt(fences: Fences, lane: str) -> None:
+    first = a_claimed(lane=lane, claim="c3", attempt=3)
+    cross(fences, first)
+    fences.release([first])
+
+    (verdict,) = cross(fences, a_claimed(lane=lane, claim="c1", attempt=1))  # by an older copy of MongoDB
 
     assert verdict.go
-
-
-def test_an_old_attempt_is_in_doubt_once_a_newer_one_has_crossed(fences: Fences, lane: str) -> None:
-    cross(fences, a_claimed(lane=lane, claim="c2", attempt=2))
-
-    (verdict,) = cross(fences, a_claimed(lane=lane, claim="c1", attempt=1))
-
-    assert not verdict.go
 
 
 def test_what_was_accepted_is_never_called_again_by_any_attempt(fences: Fences, lane: str) -> None:
@@ -144,10 +149,22 @@ def test_what_was_split_is_never_called_again_and_says_so(fences: Fences, lane: 
 def test_a_split_is_bound_to_the_claim_that_crossed(fences: Fences, lane: str) -> None:
     cross(fences, a_claimed(lane=lane, claim="c1"))
 
-    fences.split([(a_claimed(lane=lane, claim="c2"), 1)])
+    (answer,) = fences.split([(a_claimed(lane=lane, claim="c2"), 1)])
 
+    assert isinstance(answer, Verdict)
+    assert answer.crossed_by == "c1"
     found, _ = fences.read([(Lane(lane), a_claimed().id)])
     assert found[a_claimed().id].state is FenceState.CROSSED
+
+
+def test_what_was_accepted_is_not_split(fences: Fences, lane: str) -> None:
+    first = a_claimed(lane=lane)
+    cross(fences, first)
+    fences.close([(first, accepted("id-1"))])
+
+    (answer,) = fences.split([(a_claimed(lane=lane, claim="c2", attempt=2), 1)])
+
+    assert answer == Verdict(accepted=(1, "id-1"), called_at=CalledAt("mailgun", "mg.example.com"))
 
 
 def test_an_acceptance_of_what_was_refused_and_split_is_told(fences: Fences, lane: str) -> None:
@@ -257,4 +274,4 @@ def test_what_redis_is_reminded_of_counts_only_where_it_knows_nothing_itself(fen
     assert verdicts[known[0]].accepted == (1, "id-1")
     assert verdicts[known[1]].split
     assert fences.split([(known[1], 8)]) == [3]
-    assert verdicts[known[2]].go
+    assert (verdicts[known[2]].go, verdicts[known[2]].crossed_by) == (False, "c9")

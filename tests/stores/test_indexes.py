@@ -10,22 +10,24 @@ from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import ClaimId, EmailId, Lane, MessageId, RunId, ScheduleId
 from mailroom.domain.messages import MessageState
+from mailroom.domain.searches import EmailSearch
 from mailroom.services import planning
 from mailroom.storage import (
     controls,
+    dispatch_claims,
     dispatch_doubts,
     dispatch_outcomes,
     dispatches,
     emails,
     events,
     lanes,
+    message_counts,
     messages,
     runs,
     schedules,
     unreached,
 )
 from mailroom.storage.database import Db, server_now, snapshot
-from mailroom.storage.emails import Search
 from tests.stores.test_scheduling import expand_all, hold
 from tests.support.builders import a_claimed, make_due, recipients, stored_schedule
 
@@ -36,20 +38,22 @@ ASKED = {
     "runs in planning": lambda db, now: runs.schedules_in_planning(db, limit=10),
     "planned runs": lambda db, now: runs.planned_after(db, RunId(""), limit=10),
     "a schedule's runs": lambda db, now: runs.page(db, schedule_id=ScheduleId("s"), before=None, limit=10),
-    "lanes with work": lambda db, now: dispatches.lanes_with_work(db, now=now, limit=10, leave_out=[]),
-    "what can be claimed": lambda db, now: dispatches.claimable(db, [Lane("schedule/s")], now=now, limit=10),
-    "what is urgent": lambda db, now: dispatches.claimable(db, [Lane("mail/1")], now=now, limit=10, down_to=Rank.HIGH),
-    "single mails": lambda db, now: emails.page(db, Search(), before=None, limit=10),
-    "single mails to somebody": lambda db, now: emails.page(
-        db, Search(recipient="bo@example.org", since=now), before=(now, "em_1"), limit=10
+    "lanes with work": lambda db, now: dispatch_claims.lanes_with_work(db, now=now, limit=10, leave_out=[]),
+    "what can be claimed": lambda db, now: dispatch_claims.claimable(db, [Lane("schedule/s")], now=now, limit=10),
+    "what is urgent": lambda db, now: dispatch_claims.claimable(
+        db, [Lane("mail/1")], now=now, limit=10, down_to=Rank.HIGH
     ),
-    "single mails with a tag": lambda db, now: emails.page(db, Search(tag="reset"), before=None, limit=10),
+    "single mails": lambda db, now: emails.page(db, EmailSearch(), before=None, limit=10),
+    "single mails to somebody": lambda db, now: emails.page(
+        db, EmailSearch(recipient="bo@example.org", since=now), before=(now, "em_1"), limit=10
+    ),
+    "single mails with a tag": lambda db, now: emails.page(db, EmailSearch(tag="reset"), before=None, limit=10),
     "single mails with a recipient in a state": lambda db, now: messages.of_single_mails(
         db, MessageState.FAILED, before=(now, "em_1/m"), limit=10
     ),
     "a single mail's recipients": lambda db, now: messages.of_emails(db, [EmailId("em_1")]),
-    "what a claim got": lambda db, now: dispatches.claimed(db, {ClaimId("c"): a_claimed().claim}),
-    "what is in sending": lambda db, now: dispatches.in_sending(db, [Lane("schedule/s")], leave_out=[], limit=10),
+    "what a claim got": lambda db, now: dispatch_claims.claimed(db, {ClaimId("c"): a_claimed().claim}),
+    "what is in sending": lambda db, now: dispatch_claims.in_sending(db, [Lane("schedule/s")], leave_out=[], limit=10),
     "what is in doubt": lambda db, now: dispatches.page(
         db, state=DispatchState.IN_DOUBT, run_id=None, after="", limit=10
     ),
@@ -57,7 +61,7 @@ ASKED = {
         db, state=DispatchState.UNKNOWN, run_id=None, after="", limit=10
     ),
     "what is to be asked about": lambda db, now: dispatch_doubts.to_ask(db, [Lane("l")], now=now, limit=10),
-    "what goes alone": lambda db, now: dispatches.claimable_alone(db, [Lane("l")], now=now),
+    "what goes alone": lambda db, now: dispatch_claims.claimable_alone(db, [Lane("l")], now=now),
     "a control": lambda db, now: controls.first_since(db, "mg.example.com", now),
     "a mail's events": lambda db, now: events.of_message(db, MessageId("r/m")),
     "a run's dispatches": lambda db, now: dispatches.page(db, state=None, run_id=RunId("r"), after="", limit=10),
@@ -71,7 +75,7 @@ ASKED = {
 
 def _report(db: Db) -> None:
     with snapshot(db) as session:
-        messages.report(db, [RunId("r")], session)
+        message_counts.report(db, [RunId("r")], session)
 
 
 class Listener(CommandListener):

@@ -5,7 +5,7 @@ from typing import Any
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.messages import MessageState
 from mailroom.services import emailing
-from mailroom.services.emailing import Outbox
+from mailroom.services.outbox import Outbox
 from mailroom.storage.database import Db
 
 

@@ -125,6 +125,20 @@ def test_nobody_is_told_to_come_later_than_in_ten_minutes(rates: Rates) -> None:
     assert max(waits) == 600
 
 
+def test_a_line_in_which_nobody_stands_any_more_holds_up_nobody(system: System, rates: Rates) -> None:
+    """They were cancelled, or went by another way: none of them comes back."""
+    slow = {SLOW: Rate(1.0, 1)}
+    rates.hold(slow, [NEW] * 500)
+    pretend_earlier(system, SLOW, by_s=4)
+    still = seconds(rates.hold(slow, [NEW]))
+    pretend_earlier(system, SLOW, by_s=4, fields=("at", "full"))
+
+    now_and_then = seconds(rates.hold(slow, [NEW, NEW]))
+
+    assert still[0] > 400
+    assert now_and_then == pytest.approx([0, 1], abs=0.2)
+
+
 def test_a_single_mail_does_not_stand_in_line_behind_a_campaign(system: System, rates: Rates) -> None:
     rates.hold(LIMITS, [NEW] * 1_000)
     pretend_earlier(system, SLOW, by_s=0.11)

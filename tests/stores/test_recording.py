@@ -4,8 +4,8 @@ from typing import Any
 from unittest.mock import patch
 
 from mailroom.domain.ids import DispatchId, RunId
-from mailroom.services import recording
-from mailroom.storage import dispatches, messages, runs
+from mailroom.services import telling
+from mailroom.storage import dispatches, message_marks, runs
 from mailroom.storage.database import Db
 from tests.support.builders import NOW
 
@@ -27,18 +27,18 @@ def a_stored_dispatch(db: Db, **fields: Any) -> None:
 
 def test_a_late_word_that_a_mail_waits_does_not_outlive_the_word_that_it_failed(db: Db) -> None:
     a_stored_dispatch(db)
-    mark = messages.mark
+    mark = message_marks.mark
 
     def fails_meanwhile(*arguments: Any) -> None:
         """Between the look and the mark another sender calls, is refused for good, and tells the mails so."""
-        with patch.object(messages, "mark", mark):
+        with patch.object(message_marks, "mark", mark):
             db.dispatches.update_one({}, {"$set": {"state": "failed", "reason": "no such user", "tell": True}})
-            recording.tell_these(db, [DISPATCH])
+            telling.tell_these(db, [DISPATCH])
         mark(*arguments)
 
-    with patch.object(messages, "mark", fails_meanwhile):
-        recording.tell_these(db, [DISPATCH])
-    recording.tell_left_over(db)
+    with patch.object(message_marks, "mark", fails_meanwhile):
+        telling.tell_these(db, [DISPATCH])
+    telling.tell_left_over(db)
 
     assert db.messages.find_one({}, {"state": 1, "_id": 0}) == {"state": "failed"}
     assert db.dispatches.find_one({"tell": True}) is None
@@ -51,11 +51,11 @@ def test_a_run_that_is_reopened_while_it_is_finished_stays_open(db: Db) -> None:
 
     def sent_again_meanwhile(*arguments: Any, **rest: Any) -> int:
         db.dispatches.update_one({}, {"$set": {"state": "pending"}})
-        runs.reopen(db, RunId("run-1"))
+        runs.reopen(db, [RunId("run-1")])
         return finish(*arguments, **rest)
 
     with patch.object(runs, "finish", sent_again_meanwhile):
-        recording.finish_runs(db, [RunId("run-1")], now=NOW)
+        telling.finish_runs(db, [RunId("run-1")], now=NOW)
 
     assert dispatches.runs_with_open(db, [RunId("run-1")])
     assert db.runs.find_one({}, {"state": 1, "_id": 0}) == {"state": "planned"}

@@ -64,6 +64,28 @@ def test_strangers_cannot_fill_the_record(call: Caller, db: Db) -> None:
     assert db.refusals.count_documents({"status": 401}) <= 2 * STRANGERS_A_MINUTE
 
 
+def test_what_is_refused_within_a_batch_is_kept_by_its_place_and_what_is_taken_is_not(call: Caller) -> None:
+    mails = [an_email(), an_email(to=["nonsense"], text="The code is 4711"), an_email(priority="utmost"), "no mail"]
+
+    call("POST", "/v1/emails/batch", json={"emails": mails})
+
+    found = {one["path"]: one for one in kept(call, 3)}
+    assert sorted(found) == ["/v1/emails/batch#1", "/v1/emails/batch#2", "/v1/emails/batch#3"]
+    assert {one["status"] for one in found.values()} == {422}
+    assert [error["path"] for error in found["/v1/emails/batch#1"]["errors"]] == ["to[0]"]
+    assert "nonsense" in found["/v1/emails/batch#1"]["body"]
+    assert "4711" not in found["/v1/emails/batch#1"]["body"]
+
+
+def test_of_a_batch_that_is_all_wrong_enough_is_kept_to_see_why(call: Caller, db: Db) -> None:
+    call("POST", "/v1/emails/batch", json={"emails": [{}] * 1_000})
+    call("POST", "/v1/emails", json={})
+
+    kept(call, 51, limit=100)
+
+    assert db.refusals.count_documents({}) == 51
+
+
 def test_the_list_is_paged_newest_first(call: Caller) -> None:
     for number in range(5):
         call("POST", "/v1/emails", json={"subject": f"{number}"})

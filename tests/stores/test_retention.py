@@ -8,7 +8,7 @@ from mailroom.assembly import prepare_database
 from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.services import emailing, housekeeping
-from mailroom.services.emailing import Outbox
+from mailroom.services.outbox import Outbox
 from mailroom.storage import retention
 from mailroom.storage.database import Db, server_now
 from tests.stores.test_sending_again import a_finished_run
@@ -58,7 +58,7 @@ def test_trails_are_cut_where_a_call_is_through_and_stay_where_it_is_not(db: Db)
     db.runs.update_one({"_id": run.id}, {"$set": {"created_at": server_now(db) - 50 * DAY}})
     young = a_finished_run(db, 1)
 
-    done = housekeeping.tidy(db, bodies_kept_for=400 * DAY, trails_kept_for=40 * DAY)
+    done = housekeeping.tidy(db, trails_kept_for=40 * DAY)
 
     assert done["trails_cut"] == 2
     assert trails(db, run.id) == [("accepted", False), ("failed", False), ("unknown", True)]

@@ -192,22 +192,6 @@ def test_a_lower_token_cannot_take_a_lane_back(db: Db) -> None:
     assert taken == set()
 
 
-def test_a_cancelled_run_gets_no_further_chunk_and_sends_nothing(db: Db) -> None:
-    schedule = stored_schedule(db, recipients=recipients(2_500))
-    make_due(db, schedule, since=1.01 * HOUR)
-    held = hold(db, schedule.id)
-    planning.plan_due(db, held, mark=0, now=server_now(db))
-    planning.expand(db, held, batch_size=1_000, now=server_now(db))
-    (run,) = runs_of(db, schedule.id)
-
-    running.cancel(db, run.id)
-    expand_all(db, held)
-
-    assert {d["state"] for d in db.dispatches.find({"run_id": run.id})} == {"cancelled"}
-    assert {m["state"] for m in db.messages.find({"run_id": run.id})} == {"cancelled"}
-    assert db.messages.count_documents({"run_id": run.id}) == 1_000
-
-
 def test_a_recipient_whose_mail_cannot_be_rendered_does_not_sink_the_others(db: Db) -> None:
     people = recipients(3)
     people[1]["variables"]["city"] = None
@@ -311,7 +295,7 @@ def test_a_run_that_is_through_is_finished_by_the_janitor_when_nobody_else_came_
     planning.plan_due(db, held, mark=0, now=server_now(db))
     expand_all(db, held)
 
-    housekeeping.tidy(db, bodies_kept_for=timedelta(days=9), trails_kept_for=timedelta(days=9))
+    housekeeping.tidy(db, trails_kept_for=timedelta(days=9))
 
     assert [run.state for run in runs_of(db, schedule.id)] == [RunState.FINISHED]
 

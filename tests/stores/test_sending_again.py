@@ -8,12 +8,12 @@ import pytest
 
 from mailroom.domain.dispatches import DispatchState, Fence, FenceState
 from mailroom.domain.emails.checking import EmailDraft
-from mailroom.domain.errors import DispatchNotUnknown, ForgottenMeanwhile, MailroomError, NobodyLeft, RunUnderWay
+from mailroom.domain.errors import ForgottenMeanwhile, NobodyLeft, RunUnderWay
 from mailroom.domain.ids import ClaimId, DispatchId, RunId
 from mailroom.domain.messages import MessageState
 from mailroom.domain.runs import Run, RunState
-from mailroom.services import changing, mails_again, planning, recording, resolving, running, sending_again
-from mailroom.services.emailing import Outbox
+from mailroom.services import changing, mails_again, planning, resolving, running, sending_again, telling
+from mailroom.services.outbox import Outbox
 from mailroom.storage import dispatch_outcomes, remembered
 from mailroom.storage import unreached as unreached_rows
 from mailroom.storage.database import Db, Session, in_transaction, server_now
@@ -99,14 +99,15 @@ def test_asked_for_twice_nobody_is_carried_twice(db: Db) -> None:
 def test_what_is_requeued_is_not_carried_and_what_is_carried_is_not_requeued(db: Db) -> None:
     run = a_finished_run(db, 10, failed=4)
     failed = [DispatchId(doc["_id"]) for doc in db.dispatches.find({"run_id": run.id, "state": "failed"})]
-    resolving.requeue(db, failed[0], by="ann")
+    assert resolving.requeue(db, failed[:1], by="ann") == {}
     db.runs.update_one({"_id": run.id}, {"$set": {"state": RunState.FINISHED}})
 
     again, _ = sending_again.run_again(db, run.id, owner="ann", key="k")
 
     assert len(planned(db, again)) == 3
-    with pytest.raises(DispatchNotUnknown, match="carried by"):
-        resolving.requeue(db, failed[1], by="ann")
+    refused = resolving.requeue(db, failed[1:], by="ann")
+    assert all("carried by" in why for why in refused.values())
+    assert sorted(refused) == sorted(failed[1:])
 
 
 def test_requeue_and_another_run_at_the_same_moment_send_one_mail(db: Db) -> None:
@@ -114,16 +115,12 @@ def test_requeue_and_another_run_at_the_same_moment_send_one_mail(db: Db) -> Non
     again, _ = sending_again.run_again(db, run.id, owner="ann", key="k")
     failed = [DispatchId(doc["_id"]) for doc in db.dispatches.find({"run_id": run.id, "state": "failed"})]
 
-    def requeue(id_: DispatchId) -> bool:
-        try:
-            resolving.requeue(db, id_, by="ann")
-        except MailroomError:
-            return False
-        return True
+    def requeue(some: list[DispatchId]) -> int:
+        return len(some) - len(resolving.requeue(db, some, by="ann"))
 
     with ThreadPoolExecutor(4) as pool:
         under_way = pool.submit(planned, db, again)
-        requeued = sum(pool.map(requeue, failed))
+        requeued = sum(pool.map(requeue, (failed[start : start + 3] for start in range(0, 60, 3))))
         under_way.result()
 
     carried = len(planned(db, again))
@@ -181,7 +178,7 @@ def test_what_a_restored_mongodb_calls_failed_and_its_fence_calls_done_went_out(
     changed, known = dispatch_outcomes.replay_accepted(db, [(failed["_id"], done)])
 
     assert (changed, known) == (1, 1)
-    recording.tell_these(db, [failed["_id"]])
+    telling.tell_these(db, [failed["_id"]])
     assert again_after(db, run) == []
 
 
@@ -282,7 +279,7 @@ def test_what_was_requeued_and_claimed_before_it_was_told_is_told_all_the_same(d
     told = []
     for state in (DispatchState.SENDING, DispatchState.IN_DOUBT, DispatchState.UNKNOWN):
         db.dispatches.update_one({"_id": failed["_id"]}, {"$set": {"state": state, "tell": True}})
-        recording.tell_these(db, [failed["_id"]])
+        telling.tell_these(db, [failed["_id"]])
         told += [doc["state"] for doc in db.messages.find({"dispatch_id": failed["_id"]})]
 
     assert told == ["queued", "in_doubt", "unknown"]

@@ -1,5 +1,6 @@
 """Single mails as tests see them from outside."""
 
+import base64
 from typing import Any
 
 from tests.support.system import DOMAIN, System
@@ -32,3 +33,12 @@ def shown(system: System, email_id: str) -> dict[str, Any]:
 
 def status(system: System, email_id: str) -> str:
     return str(shown(system, email_id)["status"])
+
+
+def envelope(system: System) -> list[str]:
+    """Everybody to whom a copy went, by the simulator's record."""
+    return sorted(mail["recipient"] for mail in system.simulator.mails())
+
+
+def base64_of(content: bytes) -> str:
+    return base64.b64encode(content).decode()

@@ -1,12 +1,14 @@
 """What failed for good, and why: send it again, or take it off the list."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
-from mailroom.domain.ids import DispatchId
+from mailroom.domain.ids import DispatchId, RunId
+from mailroom.domain.searches import DeadLetterSearch
 from mailroom.services import dead_letters
-from mailroom.services.dead_letters import Chosen, Filter
+from mailroom.services.dead_letters import Chosen
 from web.session import front, principal, signed_in
 
 blueprint = Blueprint("dead_letters", __name__)
@@ -16,7 +18,7 @@ _ROWS = 50
 @blueprint.get("/dead-letters")
 @signed_in()
 def index() -> str:
-    found = dead_letters.page(front().db, _filter(request.args), after=request.args.get("after", ""), limit=_ROWS)
+    found = dead_letters.page(front().db, _search(request.args), after=request.args.get("after", ""), limit=_ROWS)
     return render_template(
         "dead_letters.html",
         letters=found,
@@ -32,8 +34,8 @@ def act() -> Any:
     """Those that were ticked, or all of the filter that was on the page."""
     form = request.form
     what, _, whom = form.get("do", "").partition(" ")
-    chosen: Chosen = [DispatchId(id_) for id_ in form.getlist("id")] if whom == "ticked" else _filter(form)
-    if not isinstance(chosen, Filter) and not chosen:
+    chosen: Chosen = [DispatchId(id_) for id_ in form.getlist("id")] if whom == "ticked" else _search(form)
+    if not isinstance(chosen, DeadLetterSearch) and not chosen:
         flash("Nothing was ticked.")
     elif what == "requeue":
         done = dead_letters.requeue(front().db, chosen, by=principal().name)
@@ -42,12 +44,10 @@ def act() -> Any:
             flash(f"Not done: {why}.")
     elif what == "drop":
         flash(f"{dead_letters.drop(front().db, chosen, by=principal().name):,} taken off the list; they stay failed.")
-    kept = {name: form[name] for name in ("run_id", "code") if form.get(name)}
-    return redirect(url_for("dead_letters.index", **kept), 303)
+    run_id, code = form.get("run_id") or None, form.get("code") or None
+    return redirect(url_for("dead_letters.index", run_id=run_id, code=code), 303)
 
 
-def _filter(asked: Any) -> Filter:
-    code = asked.get("code", "")
-    return dead_letters.filter_of(
-        run_id=asked.get("run_id", "").strip() or None, code=int(code) if code.strip().isdigit() else None
-    )
+def _search(asked: Mapping[str, str]) -> DeadLetterSearch:
+    run_id, code = asked.get("run_id", "").strip(), asked.get("code", "").strip()
+    return DeadLetterSearch(RunId(run_id) if run_id else None, code=int(code) if code.isdecimal() else None)

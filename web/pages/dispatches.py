@@ -44,8 +44,9 @@ def resolve(dispatch_id: str) -> Any:
     said = request.form.get("verdict", "")
     if said not in list(Word):
         raise InvalidInput(Fault("verdict", f"one of {', '.join(Word)}"))
+    attempt = request.form.get("attempt", type=int)
     try:
-        resolving.resolve(front().db, DispatchId(dispatch_id), Word(said), by=principal().name)
+        resolving.resolve(front().db, DispatchId(dispatch_id), Word(said), by=principal().name, attempt=attempt)
         flash("Noted as sent." if said == Word.WENT_OUT else "It is sent again, as a new attempt.")
     except DispatchNotUnknown as error:
         flash(f"Not done: {error}.")

@@ -5,12 +5,12 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
-from mailroom.domain.errors import Conflict, EmailUnderWay
 from mailroom.domain.ids import EmailId
 from mailroom.domain.messages import MessageState
+from mailroom.domain.searches import EmailSearch
 from mailroom.services import emailing, mails_again
-from mailroom.services.emailing import Search
 from web import cursors
+from web.acting import done_or_told
 from web.session import front, principal, signed_in
 
 blueprint = Blueprint("emails", __name__)
@@ -26,7 +26,7 @@ def index() -> str:
     if state in list(MessageState):
         shown, last = emailing.page_in_state(db, MessageState(state), before=before, limit=_ROWS)
     else:
-        shown = emailing.page(db, Search(recipient or None, tag or None), before=before, limit=_ROWS)
+        shown = emailing.page(db, EmailSearch(recipient or None, tag or None), before=before, limit=_ROWS)
         last = (shown[-1].email["created_at"], shown[-1].email["_id"]) if len(shown) == _ROWS else None
     return render_template(
         "emails.html",
@@ -57,20 +57,14 @@ def show(email_id: str) -> str:
 def send_again(email_id: str) -> Any:
     """The page's nonce names the mail: pressing twice makes one."""
     key, lanes = f"form-{request.form.get('nonce', '')[:64]}", front().settings.sending.mail_lanes
-    try:
-        again, _ = mails_again.send_again(front().db, EmailId(email_id), owner=principal().id, key=key, lanes=lanes)
-    except Conflict as error:
-        flash(f"Not done: {error}.")
-        return redirect(url_for("emails.show", email_id=email_id), 303)
-    return redirect(url_for("emails.show", email_id=again), 303)
+    source, owner = EmailId(email_id), principal().id
+    again = done_or_told(lambda: mails_again.send_again(front().db, source, owner=owner, key=key, lanes=lanes))
+    return redirect(url_for("emails.show", email_id=again[0] if again else email_id), 303)
 
 
 @blueprint.post("/emails/<email_id>/cancel")
 @signed_in("mail")
 def cancel(email_id: str) -> Any:
-    try:
-        emailing.cancel(front().db, EmailId(email_id))
+    if done_or_told(lambda: emailing.cancel(front().db, EmailId(email_id))):
         flash("Cancelled: it is not sent.")
-    except EmailUnderWay as error:
-        flash(f"Not done: {error}.")
     return redirect(url_for("emails.show", email_id=email_id), 303)

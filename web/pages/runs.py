@@ -5,11 +5,11 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
-from mailroom.domain.errors import Conflict, RunEnded
 from mailroom.domain.ids import MessageId, RunId
 from mailroom.domain.messages import MessageState
 from mailroom.domain.runs import OPEN
 from mailroom.services import reporting, running, scheduling, sending_again, stories
+from web.acting import done_or_told
 from web.plots import paired_bars
 from web.session import front, principal, signed_in
 
@@ -38,7 +38,7 @@ def show(run_id: str) -> str:
         message_states=list(MessageState),
         state=state,
         after=found[-1]["_id"] if len(found) == _ROWS else None,
-        left=0 if view.run.state in OPEN else sending_again.unreached_by(db, view.run.id, after="", limit=1).left,
+        left=0 if view.run.under_way else sending_again.unreached_by(db, view.run.id, after="", limit=1).left,
         nonce=secrets.token_hex(16),
         plot=paired_bars([f"{at:%d %b %H:00}" for at, _ in hours], [("first opens", [n for _, n in hours])]),
     )
@@ -49,22 +49,16 @@ def show(run_id: str) -> str:
 def send_again(run_id: str) -> Any:
     """The page's nonce names the run: pressing twice makes one."""
     key, newest = f"form-{request.form.get('nonce', '')[:64]}", request.form.get("content") == "newest"
-    try:
-        run, _ = sending_again.run_again(front().db, RunId(run_id), owner=principal().id, key=key, newest=newest)
-    except Conflict as error:
-        flash(f"Not done: {error}.")
-        return redirect(url_for("runs.show", run_id=run_id), 303)
-    return redirect(url_for("runs.show", run_id=run.id), 303)
+    source, owner = RunId(run_id), principal().id
+    again = done_or_told(lambda: sending_again.run_again(front().db, source, owner=owner, key=key, newest=newest))
+    return redirect(url_for("runs.show", run_id=again[0].id if again else run_id), 303)
 
 
 @blueprint.post("/runs/<run_id>/cancel")
 @signed_in("schedules")
 def cancel(run_id: str) -> Any:
-    try:
-        running.cancel(front().db, RunId(run_id))
+    if done_or_told(lambda: running.cancel(front().db, RunId(run_id))):
         flash("Cancelled. What was in hand at that moment is finished and shown below.")
-    except RunEnded as error:
-        flash(f"Not done: {error}.")
     return redirect(url_for("runs.show", run_id=run_id), 303)
 
 

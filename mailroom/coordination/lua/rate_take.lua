@@ -1,5 +1,6 @@
 -- Take from one bucket for as many calls as it has mails for. A call that is larger than what is left is let go, and the
--- next ones wait for the debt: mails over time are what is limited. What is urgent pays, and is never held back.
+-- next ones wait for the debt: mails over time are what is limited. What is urgent pays, and is held back only while the
+-- provider itself wants nothing at all.
 -- KEYS[1] bucket: hash {tokens, at, factor, lowered_at, paused_until, queue}
 -- ARGV    1 mails a second  2 mails at once  3 ms after which a lowered rate is doubled  then a pair for each call: mails, 1 if urgent
 -- Returns how many of the first calls may go

@@ -2,16 +2,17 @@
 -- KEYS[..] fences: hashes, see cross.lua
 -- ARGV[1]  milliseconds until the keys are aged out
 -- ARGV[2..] outcome, claim id, attempt, digest, provider id, milliseconds of the claim's time ('' where that is not
---          known), where it was called, for each fence in turn
+--          known), where it was called, its span, for each fence in turn
 -- Returns  for each 1 if written, else 0
 local answers = {}
 for i = 1, #KEYS do
-  local a = 7 * i - 5
+  local a = 8 * i - 6
   if redis.call('EXISTS', KEYS[i]) == 1 then
     answers[i] = 0
   else
     redis.call('HSET', KEYS[i], 'outcome', ARGV[a], 'claim', ARGV[a + 1], 'attempt', ARGV[a + 2], 'digest', ARGV[a + 3])
     redis.call('HSET', KEYS[i], 'token', '0', 'provider_id', ARGV[a + 4], 'at', ARGV[a + 5], 'where', ARGV[a + 6])
+    redis.call('HSET', KEYS[i], 'span', ARGV[a + 7])
     redis.call('PEXPIRE', KEYS[i], ARGV[1])
     answers[i] = 1
   end

@@ -1,0 +1,93 @@
+"""Messages counted, in the collection `messages` (see messages.py): for reports, and for the ledger."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from mailroom.domain.ids import DispatchId, RunId
+from mailroom.domain.messages import MessageState
+from mailroom.domain.reports import Report
+from mailroom.storage.database import Db, Document, Session, guarded
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """How many mails name a dispatch, and how many of them wait for what becomes of it."""
+
+    mails: int
+    waiting: int
+
+
+@guarded
+def carried_by(db: Db, run_id: RunId) -> dict[DispatchId | None, Carried]:
+    """A run's mails, counted by the dispatch that each names; None for those that never get one."""
+    waiting = {"$in": ["$state", [MessageState.QUEUED, MessageState.IN_DOUBT]]}
+    counts = {"mails": {"$sum": 1}, "waiting": {"$sum": {"$cond": [waiting, 1, 0]}}}
+    rows = db.messages.aggregate([{"$match": {"run_id": run_id}}, {"$group": {"_id": "$dispatch_id", **counts}}])
+    return {row["_id"]: Carried(row["mails"], row["waiting"]) for row in rows}
+
+
+@guarded
+def report(db: Db, runs: Sequence[RunId], session: Session) -> dict[RunId, Report]:
+    """The counts of each run, from the facts and states of its messages, at the moment of the snapshot."""
+    rows = db.messages.aggregate(
+        [
+            {"$match": {"run_id": {"$in": list(runs)}}},
+            # Only what is counted travels on to the group stage.
+            {"$project": dict.fromkeys(("run_id", "state", *_TIMES.values(), "opens", "machine_opens"), 1)},
+            {
+                "$group": {
+                    "_id": "$run_id",
+                    "recipients": {"$sum": 1},
+                    "total_opens": {"$sum": "$opens"},
+                    "machine_opens": {"$sum": "$machine_opens"},
+                    **{name: {"$sum": _is_set(field)} for name, field in _TIMES.items()},
+                    **{state: {"$sum": {"$cond": [{"$eq": ["$state", state]}, 1, 0]}} for state in _STATES},
+                }
+            },
+        ],
+        session=session,
+    )
+    found = {RunId(row.pop("_id")): Report(**row) for row in rows}
+    return {run: found.get(run, Report()) for run in runs}
+
+
+@guarded
+def opens_by_hour(db: Db, runs: Sequence[RunId]) -> list[tuple[datetime, int]]:
+    """First opens of these runs by the hour in which they were made."""
+    rows = db.messages.aggregate(
+        [
+            {"$match": {"run_id": {"$in": list(runs)}, "first_opened_at": {"$exists": True}}},
+            {"$group": {"_id": {"$dateTrunc": {"date": "$first_opened_at", "unit": "hour"}}, "n": {"$sum": 1}}},
+            {"$sort": {"_id": 1}},
+        ]
+    )
+    return [(row["_id"], row["n"]) for row in rows]
+
+
+_TIMES: Final = {
+    "sent": "sent_at",
+    "delivered": "delivered_at",
+    "bounced": "bounced_at",
+    "complained": "complained_at",
+    "unsubscribed": "unsubscribed_at",
+    "unique_opens": "first_opened_at",
+    "unique_clicks": "first_clicked_at",
+}
+
+
+_STATES: Final = (
+    MessageState.QUEUED,
+    MessageState.DEFERRED,
+    MessageState.REJECTED,
+    MessageState.FAILED,
+    MessageState.SUPPRESSED,
+    MessageState.CANCELLED,
+    MessageState.IN_DOUBT,
+    MessageState.UNKNOWN,
+)
+
+
+def _is_set(field: str) -> Document:
+    return {"$cond": [{"$gt": [f"${field}", None]}, 1, 0]}

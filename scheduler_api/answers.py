@@ -1,0 +1,60 @@
+"""Which refusals each operation may answer with, told in the OpenAPI document.
+
+They follow from what an operation is: every one wants a token, what has a body may be sent a wrong one, what names a
+thing may name none, what changes a thing may find that its state does not allow it. Tests hold every answer that they
+see against the document.
+"""
+
+from typing import Any, Final
+
+from apispec import BasePlugin
+
+from scheduler_api.problems import PROBLEM
+
+_PROBLEM_SCHEMA: Final = {"$ref": "#/components/schemas/Problem"}
+_ALWAYS: Final = ("UNAUTHORIZED", "FORBIDDEN", "SERVICE_UNAVAILABLE")
+_OF_BODIES: Final = ("BAD_REQUEST", "REQUEST_ENTITY_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "UNPROCESSABLE_ENTITY")
+
+
+class Answers(BasePlugin):
+    """Adds them by the names under which flask-smorest keeps a response for each status; and tells their media type."""
+
+    def response_helper(self, response: dict[str, Any], **_: Any) -> None:
+        content = response.get("content", {})
+        if content.get("application/json", {}).get("schema") == _PROBLEM_SCHEMA:
+            content[PROBLEM] = content.pop("application/json")
+
+    def operation_helper(self, path: str | None = None, operations: dict[str, Any] | None = None, **_: Any) -> None:
+        for verb, operation in (operations or {}).items():
+            for name in _names(path or "", verb, operation):
+                operation["responses"].setdefault(_STATUS[name], name)
+
+
+def _names(path: str, verb: str, operation: dict[str, Any]) -> list[str]:
+    names = [*_ALWAYS]
+    changes, takes = verb != "get", {one["name"] for one in operation.get("parameters", ()) if "name" in one}
+    if operation.get("requestBody"):
+        names += _OF_BODIES
+    if "{" in path:
+        names.append("NOT_FOUND")
+    if changes and "{" in path:
+        names.append("CONFLICT")
+    if "Idempotency-Key" in takes or "If-Match" in takes:
+        names.append("UNPROCESSABLE_ENTITY")
+    if "If-Match" in takes:
+        names.append("PRECONDITION_FAILED")
+    return names
+
+
+_STATUS: Final = {
+    "BAD_REQUEST": "400",
+    "UNAUTHORIZED": "401",
+    "FORBIDDEN": "403",
+    "NOT_FOUND": "404",
+    "CONFLICT": "409",
+    "PRECONDITION_FAILED": "412",
+    "REQUEST_ENTITY_TOO_LARGE": "413",
+    "UNSUPPORTED_MEDIA_TYPE": "415",
+    "UNPROCESSABLE_ENTITY": "422",
+    "SERVICE_UNAVAILABLE": "503",
+}

@@ -1,0 +1,182 @@
+"""Doubts of providers that cannot be asked, or whose log and events say different things."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from mailroom.coordination.fences import Fences
+from mailroom.domain.dispatches import Acceptance, Claimed
+from mailroom.domain.doubts import Timing, Traces, Unaskable
+from mailroom.domain.ids import DispatchId, MessageId
+from mailroom.domain.outcomes import CalledAt, InPart, Refusal, Refused
+from mailroom.domain.retries import Delays
+from mailroom.providers.base import Answer
+from mailroom.services.claiming import cross_fences
+from mailroom.services.findings import Policy
+from mailroom.services.recording import Result, record
+from mailroom.services.resolving import Word, resolve
+from mailroom.services.settling import settle
+from mailroom.storage.database import Db, server_now
+from tests.stores.test_doubts_stored import DISPATCH, LANE, RUN, TOKEN, a_doubt, the_state
+from tests.support.builders import a_claimed
+from tests.support.system import System
+
+MINUTE = timedelta(minutes=1)
+
+
+class Silent:
+    """A provider without a log."""
+
+    name, askable = "smtp", False
+
+
+class Forgetful:
+    """A provider whose complete log shows nothing."""
+
+    name, askable = "mailgun", True
+
+    def ask(self, account: str, ids: Sequence[DispatchId], control: str | None) -> Answer:
+        return Answer({id_: Traces() for id_ in ids}, control_seen=True)
+
+    def make_control(self, account: str) -> str:
+        return "control"
+
+    def log_name(self, dispatch: DispatchId, account: str) -> str:
+        return dispatch
+
+
+@pytest.fixture
+def fences(system: System) -> Iterator[Fences]:
+    made = Fences(system.settings.stores.redis_url)
+    made._redis.delete(f"{{{LANE}}}:fence:{DISPATCH}", f"{{{LANE}}}:token")
+    yield made
+    made.close_client()
+
+
+def ask(db: Db, fences: Fences, *adapters: Any, unaskable: Unaskable = Unaskable.HOLD) -> str:
+    """One round of settling. Returns the state of the dispatch."""
+    db.dispatches.update_many({}, {"$set": {"not_before": server_now(db)}})
+    timing = Timing(call_timeout=MINUTE, idle_limit=MINUTE, settle=MINUTE, log_retention=timedelta(days=1))
+    policy = Policy(timing, Delays([timedelta()] * 3), unaskable)
+    settle(db, fences, {one.name: one for one in adapters}, {LANE: TOKEN}, policy, sender="tests")
+    return the_state(db)
+
+
+def by_smtp(fences: Fences, lane: str) -> Claimed:
+    """Claimed, and its fence crossed, by somebody who was overtaken since."""
+    claimed = a_claimed(dispatch=DISPATCH, claim="c", lane=lane, provider="smtp", account="h", digest="d")
+    cross_fences(fences, [claimed])
+    return claimed
+
+
+def a_message(db: Db, number: int, **fields: Any) -> MessageId:
+    id_ = MessageId(f"{RUN}/m{number}")
+    told = {"_id": id_, "run_id": RUN, "dispatch_id": DISPATCH, "address": f"r{number}@example.org", "name": ""}
+    db.messages.insert_one({**told, "parts": {}, "state": "in_doubt", **fields})
+    return id_
+
+
+def of_smtp(db: Db, **fields: Any) -> None:
+    a_doubt(db, provider="smtp", account="h", **fields)
+
+
+def test_as_long_as_its_call_may_still_be_made_a_doubt_is_not_unknown(db: Db, fences: Fences) -> None:
+    """A person who is told that nobody knows may have it sent again: the call must be over by then."""
+    of_smtp(db, called_ago=timedelta(seconds=90))
+    assert ask(db, fences, Silent()) == "in_doubt"
+
+    db.dispatches.update_one({}, {"$set": {"in_doubt_at": server_now(db) - 2 * MINUTE}})
+
+    assert ask(db, fences, Silent()) == "unknown"
+
+
+def test_where_the_call_ended_in_our_hands_nothing_is_waited_for(db: Db, fences: Fences) -> None:
+    of_smtp(db, call_ended=True)
+
+    assert ask(db, fences, Silent()) == "unknown"
+
+
+def test_what_the_overtaken_sender_knows_is_read_from_its_fence(db: Db, fences: Fences) -> None:
+    claimed = by_smtp(fences, LANE)
+    of_smtp(db)
+    a_message(db, 1)
+
+    fences.release([claimed])
+
+    assert ask(db, fences, Silent()) == "pending"
+
+
+def test_an_acceptance_that_only_its_fence_knows_of_is_believed(db: Db, fences: Fences) -> None:
+    claimed = by_smtp(fences, LANE)
+    of_smtp(db)
+    a_message(db, 1)
+
+    fences.close([(claimed, Acceptance("smtp", "250 ok", 1))])
+
+    assert ask(db, fences, Silent()) == "accepted"
+    assert db.messages.find_one({}, {"state": 1, "_id": 0}) == {"state": "sent"}
+
+
+@pytest.mark.parametrize("unaskable", [Unaskable.SEND_AGAIN, Unaskable.WENT_OUT])
+def test_the_setting_for_those_who_cannot_be_asked_is_not_for_those_who_are_not_set_up(
+    db: Db, fences: Fences, unaskable: Unaskable
+) -> None:
+    """Mailgun, say, while another sender has it in its settings still."""
+    a_doubt(db, called_ago=timedelta(hours=1))
+
+    assert ask(db, fences, Silent(), unaskable=unaskable) == "unknown"
+
+
+def test_what_events_tell_and_the_log_does_not_show_is_not_sent_again(db: Db, fences: Fences) -> None:
+    a_doubt(db, called_ago=timedelta(hours=1))
+    a_message(db, 1, state="delivered", sent_at=server_now(db))
+    a_message(db, 2)
+
+    assert ask(db, fences, Forgetful()) == "unknown"
+
+
+def test_what_neither_shows_is_sent_again(db: Db, fences: Fences) -> None:
+    a_doubt(db, called_ago=timedelta(hours=1))
+    a_message(db, 1)
+
+    assert ask(db, fences, Forgetful()) == "pending"
+
+
+@pytest.mark.parametrize("state", ["in_doubt", "unknown", "pending"])
+def test_a_partial_yes_counts_however_late_it_is_known(db: Db, fences: Fences, state: str) -> None:
+    claimed = by_smtp(fences, LANE)
+    of_smtp(db, state=state)
+    yes, no = a_message(db, 1), a_message(db, 2)
+    refused = {"r2@example.org": Refused(Refusal.PERMANENT, "no such user", 550)}
+
+    record(db, fences, [Result(claimed, InPart("250 ok", refused))], delays=Delays([]), now=server_now(db))
+
+    states = {doc["_id"]: doc["state"] for doc in db.messages.find()}
+    assert states == {yes: "sent", no: "failed"}
+
+
+def test_a_word_about_one_attempt_is_not_taken_for_a_later_one(db: Db) -> None:
+    of_smtp(db, state="unknown", attempt=2)
+
+    with pytest.raises(Exception, match="attempt 2"):
+        resolve(db, DISPATCH, Word.SEND_AGAIN, by="ann", attempt=1)
+
+    resolve(db, DISPATCH, Word.SEND_AGAIN, by="ann", attempt=2)
+    assert the_state(db) == "pending"
+
+
+def test_a_crossing_without_a_place_is_asked_about_nowhere(db: Db, fences: Fences) -> None:
+    claimed = by_smtp(fences, LANE)
+    fences._redis.hdel(f"{{{LANE}}}:fence:{DISPATCH}", "where")  # as an earlier version kept it
+    again = a_claimed(dispatch=DISPATCH, claim="c2", lane=LANE, token=6, digest="d", memory=fences.memory())
+    a_doubt(db, state="sending", claim_id="c2", token=6)
+
+    ((_, doubt),) = cross_fences(fences, [again]).in_doubt
+    record(db, fences, [Result(again, doubt)], delays=Delays([]), now=server_now(db))
+
+    assert claimed.claim.id == doubt.crossed_by
+    assert doubt.called_at == CalledAt("", "")
+    db.dispatches.update_one({}, {"$set": {"in_doubt_at": server_now(db) - 3 * MINUTE}})
+    assert ask(db, fences, Forgetful()) == "unknown"
