@@ -20,9 +20,11 @@ _LANES_A_STEP: Final = 200
 _FEWEST_LANES: Final = 20
 _LOOKED_AT: Final = 2_000  # lanes in a look; those that others hold are among them
 # What is due is known ahead, and its lane is taken ahead; anything else waits for a look. So looks can be few.
-_AHEAD: Final = timedelta(seconds=3)
+AHEAD: Final = timedelta(seconds=3)
 _LOOK_FOR_LANES_S: Final = 0.5
 _LOOK_AGAIN_S: Final = 0.1
+# However long a look took: a store that stood still says nothing about what the next one costs.
+_MOST_PAUSE_S: Final = 2.0
 _LOOK_FOR_SHARE_S: Final = 1.2
 _SET_ASIDE_S: Final = 60.0
 # A lane with nothing to do is kept this long: it was taken ahead, or its next chunk is on the way.
@@ -59,13 +61,11 @@ class Lanes:
         started = time.monotonic()
         self._set_aside = {lane: until for lane, until in self._set_aside.items() if until > started}
         left_out = [*self._hands.tokens(), *self._set_aside, *self._hands.always]
-        wanted = claiming.lanes_wanting_work(self._back.db, now=now, ahead=_AHEAD, limit=_LOOKED_AT, leave_out=left_out)
+        wanted = claiming.lanes_wanting_work(self._back.db, now=now, ahead=AHEAD, limit=_LOOKED_AT, leave_out=left_out)
         if wanted:
             taken = self._back.leases.held_by_anybody(SCHEDULE_LANES)
             wanted = [lane for lane in wanted if lane not in taken]
-        # A look gets slower with what is waiting in all: it may take a tenth of the time.
-        pause_s = _LOOK_AGAIN_S if wanted else _LOOK_FOR_LANES_S
-        self._look_at = started + max(pause_s, 10 * (time.monotonic() - started))
+        self._look_at = started + pause_of_looks(time.monotonic() - started, found=bool(wanted))
         if not wanted:
             return 0
         # Senders that look at the same moment see the same lanes: each begins somewhere else. And it leaves some for
@@ -141,3 +141,9 @@ class Lanes:
             entered, memory = self._back.fences.enter(tokens)
             self._hands.drop_lanes(lane for lane in tokens if lane not in entered)
         self.memory = memory
+
+
+def pause_of_looks(took_s: float, *, found: bool) -> float:
+    """Seconds from the beginning of a look to the next one. It gets slower with what is waiting in all, and may take a
+    tenth of the time; but what is due is to be seen before its instant."""
+    return max(_LOOK_AGAIN_S if found else _LOOK_FOR_LANES_S, min(10 * took_s, _MOST_PAUSE_S))
