@@ -6,7 +6,6 @@ is not the one under which the lane was entered, 'no fence' means *forgotten*, a
 """
 
 import secrets
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,9 +20,7 @@ from mailroom.domain.outcomes import CalledAt
 # Fences are never deleted, only aged out: later than any backup of MongoDB that one would restore.
 KEPT_FOR: Final = timedelta(days=90)
 _TTL_MS: Final = int(KEPT_FOR.total_seconds() * 1000)
-_MARK: Final = "mailroom:memory"
-MARKED_AT: Final = "mailroom:memory:at"
-_HEAD: Final = 5  # answers that tell the identity
+MEMORY: Final = "mailroom:memory"  # a hash, see lua/identity.lua
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +45,15 @@ class Fences:
 
     def __init__(self, url: str) -> None:
         self._redis = connect(url)
-        self._enter, self._cross, self._close, self._release, self._remind = scripts(
-            self._redis, "enter", "cross", "close", "release", "remind"
+        self._enter, self._cross, self._close, self._release, self._remind, self._identity = scripts(
+            self._redis, "enter", "cross", "close", "release", "remind", "identity"
         )
 
     def memory(self) -> str:
         """Redis' identity: it changes when Redis restarts, fails over, is replaced or emptied."""
         with redis_answers(), self._redis.pipeline(transaction=True) as pipe:
-            _ask_identity(pipe)
-            return _identity(pipe.execute())
+            self._ask_identity(pipe)
+            return str(pipe.execute()[0])
 
     def check_eviction(self) -> None:
         """Raises MisconfiguredStore if Redis may throw fences away when its memory is full."""
@@ -68,16 +65,16 @@ class Fences:
     def enter(self, tokens: Mapping[Lane, Token]) -> tuple[set[Lane], str]:
         """Bring tokens to their lanes. Returns the lanes that saw no higher one, and Redis' identity."""
         with redis_answers(), self._redis.pipeline(transaction=True) as pipe:
-            _ask_identity(pipe)
+            self._ask_identity(pipe)
             for lane, token in tokens.items():
                 self._enter(keys=[_lane_key(lane)], args=[token, _TTL_MS], client=pipe)
-            answers = pipe.execute()
-        return {lane for lane, ours in zip(tokens, answers[_HEAD:], strict=True) if ours}, _identity(answers)
+            identity, *answers = pipe.execute()
+        return {lane for lane, ours in zip(tokens, answers, strict=True) if ours}, identity
 
     def cross(self, claims: Mapping[ClaimId, Sequence[Claimed]]) -> tuple[dict[Claimed, Verdict], str]:
         """Cross the fences of claimed dispatches. Returns a verdict for each claim of each, and Redis' identity."""
         with redis_answers(), self._redis.pipeline(transaction=True) as pipe:
-            _ask_identity(pipe)
+            self._ask_identity(pipe)
             for dispatches in claims.values():
                 claim = dispatches[0].claim
                 args: list[Any] = [claim.token, claim.id, _TTL_MS]
@@ -86,12 +83,12 @@ class Fences:
                     args += [claimed.attempt, claimed.digest, at, _where(where), claimed.span, claimed.cleared or ""]
                 keys = [_lane_key(claim.lane), *(_fence_key(claim.lane, claimed.id) for claimed in dispatches)]
                 self._cross(keys=keys, args=args, client=pipe)
-            answers = pipe.execute()
+            identity, *answers = pipe.execute()
         verdicts: dict[Claimed, Verdict] = {}
-        for dispatches, words in zip(claims.values(), answers[_HEAD:], strict=True):
+        for dispatches, words in zip(claims.values(), answers, strict=True):
             for claimed, word in zip(dispatches, words, strict=True):
                 verdicts[claimed] = _verdict(word)
-        return verdicts, _identity(answers)
+        return verdicts, identity
 
     def close(self, accepted: Sequence[tuple[Claimed, Acceptance]]) -> list[DispatchId]:
         """Record acceptances. Returns those that were accepted before, by another attempt or under another id, or
@@ -124,12 +121,11 @@ class Fences:
     def read(self, dispatches: Sequence[tuple[Lane, DispatchId]]) -> tuple[dict[DispatchId, Fence], str]:
         """The fences as they stand, and Redis' identity at that very moment."""
         with redis_answers(), self._redis.pipeline(transaction=True) as pipe:
-            _ask_identity(pipe)
+            self._ask_identity(pipe)
             for lane, dispatch in dispatches:
                 pipe.hgetall(_fence_key(lane, dispatch))
-            answers = pipe.execute()
-        fences = {dispatch: fence_of(found) for (_, dispatch), found in zip(dispatches, answers[_HEAD:], strict=True)}
-        return fences, _identity(answers)
+            identity, *answers = pipe.execute()
+        return {id_: fence_of(found) for (_, id_), found in zip(dispatches, answers, strict=True)}, identity
 
     def seen_token(self, lane: Lane) -> int:
         """The highest token this lane has seen, 0 if none: for tests and `doctor`."""
@@ -153,6 +149,10 @@ class Fences:
                 told[place] = word
         return told
 
+    def _ask_identity(self, pipe: Any) -> None:
+        """The answer at the head of a transaction."""
+        self._identity(keys=[MEMORY], args=[secrets.token_hex(8)], client=pipe)
+
     def close_client(self) -> None:
         self._redis.close()
 
@@ -168,21 +168,6 @@ def _fence_key(lane: Lane, dispatch: DispatchId) -> str:
 
 def _released(claimed: Claimed, outcome: FenceState, most: int | str) -> list[Any]:
     return [outcome, claimed.claim.id, claimed.attempt, claimed.digest, most, claimed.cleared or ""]
-
-
-def _ask_identity(pipe: Any) -> None:
-    """Five answers at the head of a transaction. The mark is ours: a Redis that was emptied while it ran keeps its run
-    id, but has lost the mark, and whoever asks first sets another one."""
-    pipe.set(_MARK, secrets.token_hex(8), nx=True)
-    pipe.set(MARKED_AT, int(time.time() * 1000), nx=True)
-    pipe.get(_MARK)
-    pipe.info("server")
-    pipe.info("replication")
-
-
-def _identity(answers: Sequence[Any]) -> str:
-    _, _, mark, server, replication = answers[:_HEAD]
-    return f"{server['run_id']}:{replication.get('master_replid', '')}:{mark}"
 
 
 def _verdict(answer: Sequence[str]) -> Verdict:

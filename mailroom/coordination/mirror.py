@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from mailroom.coordination.fences import KEPT_FOR, MARKED_AT, fence_of
+from mailroom.coordination.fences import KEPT_FOR, MEMORY, fence_of
 from mailroom.coordination.redis_client import connect, redis_answers, scripts
 from mailroom.domain.dispatches import Fence
 from mailroom.domain.ids import DispatchId
@@ -57,9 +57,9 @@ class Mirror:
             ]
 
     def memory_since(self) -> datetime | None:
-        """Since when Redis has forgotten nothing, by a sender's clock; None where nobody has told yet."""
+        """Since when Redis has forgotten nothing, by its own clock; None where nobody has asked it yet."""
         with redis_answers():
-            at_ms: Any = self._redis.get(MARKED_AT)
+            at_ms: Any = self._redis.hget(MEMORY, "at_ms")
         return _time(at_ms) if at_ms else None
 
     def highest_token(self) -> int:

@@ -28,6 +28,7 @@ _EPOCH_BITS: Final = 40
 # What was due after the last mark may have been decided still: it is planned as on time rather than dropped.
 _A_STEP: Final = 1_000
 _AROUND: Final = timedelta(minutes=5)  # marks are MongoDB's time, the log's are the provider's
+CLOCKS_APART: Final = timedelta(seconds=5)  # MongoDB's from Redis'
 _NO_MARK: Final = timedelta(days=1)  # back from the loss, where the copy is older than any mark
 _AFTER_THE_LAST_MARK: Final = timedelta(seconds=30)
 
@@ -130,7 +131,7 @@ def after_restore(db: Db, mirror: Mirror, adapters: Sequence[Adapter], *, even_s
     if not isinstance(hold, Hold) or mirrored is None:
         return None
     began = mirror.memory_since()
-    if hold.copied_at is None or began is None or began >= hold.copied_at:
+    if hold.copied_at is None or began is None or began >= hold.copied_at - CLOCKS_APART:
         blind = [one.name for one in adapters if not one.askable]
         if blind and not even_so:
             raise CannotBeKnown(

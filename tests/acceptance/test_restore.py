@@ -16,6 +16,7 @@ from mailroom.services.ledger import check
 from mailroom.services.server_time import server_now
 from tests.support.campaigns import a_campaign, dispatch_states, finished, marks, soon
 from tests.support.emails import hand_in, status
+from tests.support.memory import is_remembered
 from tests.support.system import System, a_system, wait_for
 from tests.support.vendors import SendGrid
 
@@ -176,6 +177,7 @@ def test_an_older_copy_asks_where_the_call_went_and_not_where_it_would_go_now(ow
     own.start_api(webhooks=False)
     own.call("PATCH", "/v1/providers/mailgun", json={"enabled": False}).raise_for_status()
     (sender,) = own.start_senders(1)
+    wait_for(lambda: is_remembered(own), within_s=20, what="Redis remembers further back than the copy")
     email = hand_in(own, send_at=(datetime.now(UTC) + timedelta(seconds=15)).isoformat())
     since = datetime.now(UTC) + timedelta(seconds=2)
     wait_for(lambda: own.db.cluster.find_one({"_id": "mark", "at": {"$gt": since}}), within_s=20, what="a mark of now")

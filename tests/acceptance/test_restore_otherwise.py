@@ -13,6 +13,7 @@ from tests.acceptance.test_restore import QUICK, doctor, own, put_mongodb_aside,
 from tests.support.builders import recipients
 from tests.support.campaigns import a_campaign, dispatch_states, finished, marks, soon
 from tests.support.emails import hand_in, status
+from tests.support.memory import is_remembered
 from tests.support.system import System, wait_for
 from tests.support.vendors import SendGrid
 
@@ -92,6 +93,7 @@ def test_a_doubt_that_was_held_back_by_a_limit_first_is_not_sent_again(
     own.environment |= {"MAILROOM_PROVIDERS": "sendgrid", **sendgrid.settings, **QUICK}
     own.start_api(webhooks=False)
     (sender,) = own.start_senders(1)
+    wait_for(lambda: is_remembered(own), within_s=20, what="Redis remembers further back than the copy")
     email = hand_in(own, subject="The one", send_at=(datetime.now(UTC) + timedelta(seconds=10)).isoformat())
     since = datetime.now(UTC) + timedelta(seconds=2)
     wait_for(lambda: own.db.cluster.find_one({"_id": "mark", "at": {"$gt": since}}), within_s=20, what="a mark of now")

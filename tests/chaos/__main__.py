@@ -115,15 +115,14 @@ def _heal(world: World) -> None:
     fresh = [world.start_sender() for _ in range(2)]
     world.senders += fresh
     deadline = time.monotonic() + _QUIET_S
-    with console.status("until all is quiet"):
+    with console.status("until all is quiet") as status:
         while time.monotonic() < deadline:
-            open_runs = world.system.db.runs.count_documents({"state": {"$in": ["planning", "planned"]}})
-            due = world.system.db.schedules.count_documents({"state": "active", "name": {"$regex": "^beat"}})
-            quiet = not world.open_dispatches() and not open_runs and not due and world.telling.through
-            if quiet and not world.send_failed_again() and not world.say_what_became_of_the_unknown():
+            open_ = world.what_is_open()
+            if not open_ and not world.send_failed_again() and not world.say_what_became_of_the_unknown():
                 return
+            status.update(f"until all is quiet: {open_}")
             time.sleep(0.5)
-    console.print("[red]it did not become quiet[/]")
+    console.print(f"[red]it did not become quiet[/]: {open_}")
 
 
 def main() -> int:

@@ -20,6 +20,7 @@ from redis import Redis
 from local.children import Child
 from tests.chaos.proxy import Way
 from tests.chaos.world import IDLE_LIMIT_S, SETTINGS, World
+from tests.support.memory import is_remembered
 from tests.support.system import wait_for
 from tests.support.vendors import SendGrid
 
@@ -207,7 +208,9 @@ def move_clock(world: World) -> int:
 
 def restore(world: World) -> int:
     """MongoDB and etcd are put back to copies; then, as the documents say, `doctor --after-restore`, and what was
-    promised since the copy is asked for again with the same keys."""
+    promised since the copy is asked for again with the same keys. The copy is of a time that Redis remembers: where
+    both have forgotten, nobody can know, and Mailroom says so and waits for a person."""
+    wait_for(lambda: is_remembered(world.system), within_s=60, what="MongoDB came further than Redis' last loss")
     copied_at = time.time()
     copies = _copy_stores(world)
     time.sleep(world.rng.uniform(3, 6))
@@ -230,17 +233,25 @@ def restore(world: World) -> int:
 
 
 def _after_restore(world: World) -> None:
+    said = ""
+
     def put_right() -> bool:
+        nonlocal said
         done = subprocess.run(
             [sys.executable, "-m", "cli.main", "doctor", "--after-restore"],
             env=world.system.environment,
             capture_output=True,
+            text=True,
             timeout=60,
             check=False,
         )
+        said = done.stdout + done.stderr
         return done.returncode == 0
 
-    wait_for(put_right, within_s=90, what="doctor --after-restore")
+    try:
+        wait_for(put_right, within_s=90, what="doctor --after-restore")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; it said: {said}") from None
 
 
 def _copy_stores(world: World) -> Path:

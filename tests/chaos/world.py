@@ -273,10 +273,18 @@ class World:
         self.asked.resolved += len(unknown)
         return len(unknown)
 
-    def open_dispatches(self) -> int:
-        return self.system.db.dispatches.count_documents(
-            {"lane": {"$gt": ""}, "state": {"$in": ["pending", "sending", "in_doubt"]}}
-        )
+    def open_dispatches(self) -> Counter[str]:
+        open_ = {"lane": {"$gt": ""}, "state": {"$in": ["pending", "sending", "in_doubt"]}}
+        found = self.system.db.dispatches.find(open_, {"state": 1, "provider": 1})
+        return Counter(f"{doc['state']} at {doc.get('provider', 'nobody')}" for doc in found)
+
+    def what_is_open(self) -> Counter[str]:
+        """How much is still to be done, of each kind; nothing when all is quiet."""
+        db, found = self.system.db, self.open_dispatches()
+        found["runs"] = db.runs.count_documents({"state": {"$in": ["planning", "planned"]}})
+        found["recurring schedules"] = db.schedules.count_documents({"state": "active", "name": {"$regex": "^beat"}})
+        found["webhooks"] = self.telling.waiting
+        return +found
 
     def close(self) -> None:
         for sender in self.senders:
@@ -317,21 +325,26 @@ class Telling(threading.Thread):
     def __init__(self, world: World) -> None:
         super().__init__(daemon=True, name="telling")
         self._world, self._told, self._ending = world, 0, threading.Event()
+        self._anew = threading.Event()
 
     def run(self) -> None:
         while not self._ending.wait(SETTLE_S / 2):
+            if self._anew.is_set():
+                self._anew.clear()
+                self._told = 0
             kept = self._world.backup.kept[self._told : self._told + _TOLD_AT_ONCE]
             with contextlib.suppress(requests.RequestException):
                 if kept and self._world.backup.tell_of(kept, self._world.system.api_url, "processed").ok:
                     self._told += len(kept)
 
     @property
-    def through(self) -> bool:
-        return self._told == len(self._world.backup.kept)
+    def waiting(self) -> int:
+        """How many calls are still to be told of."""
+        return len(self._world.backup.kept) - (0 if self._anew.is_set() else self._told)
 
     def tell_all_again(self) -> None:
         """MongoDB was put back to a copy, which does not know what was told since."""
-        self._told = 0
+        self._anew.set()
 
     def finish(self) -> None:
         self._ending.set()

@@ -1,14 +1,16 @@
 """Fences in a real Redis: who may call, and what is remembered."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 from redis import Redis
 
 from local.servers import Servers
 from mailroom.coordination.fences import Fences, Verdict
+from mailroom.coordination.mirror import Mirror
 from mailroom.domain.dispatches import Acceptance, Fence, FenceState
 from mailroom.domain.errors import MisconfiguredStore
 from mailroom.domain.ids import ClaimId, Lane, Token
@@ -210,6 +212,36 @@ def test_a_redis_that_was_emptied_while_it_ran_has_another_identity(tmp_path: Pa
         Redis.from_url(own.redis_url).flushall()
 
         assert fences.memory() != before
+
+
+def test_since_when_redis_remembers_is_not_told_by_the_clock_of_whoever_asks(tmp_path: Path) -> None:
+    """After a restore, a Redis that seems to remember longer than it does would be believed."""
+    with Servers.start(tmp_path) as own:
+        before = datetime.now(UTC) - timedelta(milliseconds=1)
+        with time_machine.travel(before - timedelta(days=1)):
+            Fences(own.redis_url).memory()
+
+        since = Mirror(own.redis_url, of="any").memory_since()
+
+        assert since is not None
+        assert before <= since <= datetime.now(UTC)
+
+
+def test_a_redis_that_was_started_again_remembers_only_since_then(tmp_path: Path) -> None:
+    """It may have been started on an older copy of itself."""
+    with Servers.start(tmp_path) as own:
+        first = Fences(own.redis_url).memory()
+        assert own.redis is not None
+        own.redis.stop(grace_s=10)
+        own.start_redis()
+        own.wait_until_healthy()
+        started = datetime.now(UTC)
+
+        assert Fences(own.redis_url).memory() != first
+
+        since = Mirror(own.redis_url, of="any").memory_since()
+        assert since is not None
+        assert since >= started - timedelta(milliseconds=1)
 
 
 def test_a_redis_that_may_throw_fences_away_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,15 @@
+"""How far back MongoDB and Redis remember."""
+
+from mailroom.coordination.mirror import Mirror
+from mailroom.services.memory import CLOCKS_APART
+from mailroom.storage import cluster
+from tests.support.system import System
+
+
+def is_remembered(system: System) -> bool:
+    """True once MongoDB has come clearly further than Redis' last loss of memory: of what happens after a copy that is
+    made now, Redis will know."""
+    mirror = Mirror(system.servers.redis_url, of=system.db.name)
+    since, (_, marked_at) = mirror.memory_since(), cluster.mark(system.db)
+    mirror.close()
+    return since is not None and marked_at is not None and marked_at > since + CLOCKS_APART
