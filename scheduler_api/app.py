@@ -10,6 +10,7 @@ from mailroom.domain.limits import MAX_BODY_BYTES
 from scheduler_api import problems, recording
 from scheduler_api.answers import Answers
 from scheduler_api.routes import (
+    audiences,
     dead_letters,
     dispatches,
     emails,
@@ -58,6 +59,7 @@ def create_app(front: Front) -> Flask:
     api = _Api(app, spec_kwargs={"extra_plugins": [Answers()]})
     for blueprint in (
         schedules.blueprint,
+        audiences.blueprint,
         runs.blueprint,
         emails.blueprint,
         dispatches.blueprint,

@@ -24,7 +24,7 @@ def needed_key() -> str:
     """Raises InvalidInput where there is none: what is asked for twice must be one thing."""
     key = given_key()
     if not key:
-        raise InvalidInput(Fault("Idempotency-Key", "this header is needed: a run asked for twice must be one run"))
+        raise InvalidInput(Fault("Idempotency-Key", "this header is needed: what is asked for twice must be one thing"))
     return key
 
 

@@ -6,10 +6,12 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from mailroom.domain.addresses import NOT_IN_A_HEADER, InvalidAddress, breaks_header, check_address, fold
 from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import (
     MAX_RECIPIENT_NAME,
     MAX_RECIPIENTS,
@@ -40,6 +42,26 @@ class Recipient:
     def context(self) -> dict[str, Value]:
         """What templates see: the recipient's variables, and its name and address."""
         return {**self.variables, "name": self.name, "address": self.address}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the templates of a schedule may count on: the variables that every member has, and one member."""
+
+    variables: frozenset[str]
+    example: Recipient
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """A kept list of recipients, which never changes. `name` is empty for one that is a single schedule's own;
+    `variables` are those that every member has."""
+
+    id: AudienceId
+    name: str
+    count: int
+    variables: tuple[str, ...]
+    created_at: datetime
 
 
 def check_recipients(rows: Sequence[dict[str, Any]], *, path: str = "recipients") -> list[Recipient]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from mailroom.domain.addresses import NOT_IN_A_HEADER, InvalidAddress, breaks_header, parse_mailbox
-from mailroom.domain.audiences import Recipient, check_recipients, known_variables
+from mailroom.domain.audiences import Known, Recipient, check_recipients, known_variables
 from mailroom.domain.content import check_content
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_GRACE_S, MAX_HTML, MAX_NAME, MAX_SUBJECT, MAX_TAG, MAX_TAGS, MAX_TEXT
@@ -19,7 +19,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What was asked for, as it was asked for. `recipients` are rows of address, name and variables.
+    """What was asked for, as it was asked for. `recipients` are rows of address, name and variables; instead of them
+    `audience` may be the id of a listed one.
 
     `recurrence` has the fields of the API's body; times in it may be naive (local to its zone).
     """
@@ -32,6 +33,7 @@ class Draft:
     html: str = ""
     reply_to: str = ""
     recipients: Sequence[dict[str, Any]] = ()
+    audience: str = ""
     misfire: Mapping[str, Any] = field(default_factory=dict)
     tags: Sequence[str] = ()
 
@@ -57,10 +59,10 @@ _LIMITS: Final = {"name": MAX_NAME, "subject": MAX_SUBJECT, "text": MAX_TEXT, "h
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What an edit leaves as it is stored, and so is not checked again; None where it is edited."""
+    """What is stored already, and so is not checked again; None where it is new."""
 
     recurrence: Recurrence | None = None
-    audience: tuple[frozenset[str], Recipient] | None = None  # variables that every recipient has, and one recipient
+    audience: Known | None = None
 
 
 def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Checked:
@@ -72,10 +74,12 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
     faults = _faults_of_texts(draft)
     recurrence = kept.recurrence or _or_none(faults, lambda: check_recurrence(**draft.recurrence, now=now))
     misfire = _or_none(faults, lambda: _check_misfire(draft.misfire))
-    recipients = [] if kept.audience else _or_none(faults, lambda: check_recipients(draft.recipients))
-    audience = kept.audience or (recipients and (known_variables(recipients), recipients[0]))
-    if audience:
-        faults += _faults_of_content(draft, *audience)
+    recipients = [] if kept.audience or draft.audience else _or_none(faults, lambda: check_recipients(draft.recipients))
+    if draft.audience and draft.recipients:
+        faults.append(Fault("audience", "give either an audience or recipients"))
+    known = kept.audience or (Known(known_variables(recipients), recipients[0]) if recipients else None)
+    if known:
+        faults += _faults_of_content(draft, known)
     if faults or recurrence is None or misfire is None or recipients is None:
         raise InvalidInput(*faults)
     return Checked(
@@ -117,10 +121,10 @@ def _faults_of_texts(draft: Draft) -> list[Fault]:
     return faults + faults_of_tags(draft.tags)
 
 
-def _faults_of_content(draft: Draft, variables: frozenset[str], example: Recipient) -> list[Fault]:
-    """What is wrong with the templates, given the variables that every recipient has."""
+def _faults_of_content(draft: Draft, known: Known) -> list[Fault]:
+    """What is wrong with the templates, given what is known of every recipient."""
     content = {"subject": draft.subject, "text": draft.text, "html": draft.html}
-    return check_content(content, variables, example.context())
+    return check_content(content, known.variables, known.example.context())
 
 
 def _check_misfire(misfire: Mapping[str, Any]) -> Misfire:

@@ -3,7 +3,7 @@
 MailroomError
 ├── InvalidInput            one or more fields are wrong; carries a Fault for each
 ├── NotFound                ScheduleNotFound, RunNotFound, MessageNotFound, DispatchNotFound, EmailNotFound,
-│                           ProviderNotFound, LimitNotFound, TemplateNotFound, TokenNotFound
+│                           AudienceNotFound, ProviderNotFound, LimitNotFound, TemplateNotFound, TokenNotFound
 ├── Conflict                the thing is not in a state that allows this
 │   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleEnded
 │   ├── RunEnded
@@ -68,6 +68,10 @@ class DispatchNotFound(NotFound):
 
 class EmailNotFound(NotFound):
     noun = "mail"
+
+
+class AudienceNotFound(NotFound):
+    noun = "audience"
 
 
 class ProviderNotFound(NotFound):

@@ -7,12 +7,10 @@ A change and the planning of the same schedule exclude each other: both are cond
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import chain
 from typing import Any, Final
 
 from mailroom.domain import planning
-from mailroom.domain.audiences import known_variables
-from mailroom.domain.drafts import Draft, Kept, check_draft
+from mailroom.domain.drafts import Draft
 from mailroom.domain.errors import ScheduleEnded, ScheduleNotActive, ScheduleNotPaused, StaleEdit
 from mailroom.domain.ids import ScheduleId, asked_run_id
 from mailroom.domain.planning import SkipReason
@@ -20,10 +18,12 @@ from mailroom.domain.recurrence.model import Recurrence
 from mailroom.domain.recurrence.upcoming import next_after
 from mailroom.domain.runs import Run, RunKind
 from mailroom.domain.schedules import Revision, Schedule, ScheduleState
+from mailroom.services import drafting
 from mailroom.services.deciding import decide_all_due, moved_on, planned_run, runs_for
+from mailroom.services.drafting import Goes, Origin
 from mailroom.services.idempotency import check_key
 from mailroom.services.scheduling import StoredSchedule, content_of, get
-from mailroom.storage import audiences, contents, runs, schedules
+from mailroom.storage import contents, runs, schedules
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 
 _TRIES: Final = 5
@@ -53,11 +53,10 @@ def _edit(db: Db, schedule_id: ScheduleId, changes: Mapping[str, Any], *, seen_v
     as_stored = _as_draft(stored)
     if "misfire" in changes:
         changes = {**changes, "misfire": {**as_stored.misfire, **changes["misfire"]}}
-    checked = check_draft(replace(as_stored, **changes), now=now, kept=_kept(db, stored, changes))
-    audience, count = stored.content.audience, stored.content.recipients
-    if checked.recipients:
-        audience, count = audiences.stage(db, checked.recipients, now=now), len(checked.recipients)
-    content = content_of(checked, audience, count)
+    own = None if "recipients" in changes else Goes(stored.content.audience, stored.content.recipients, Origin.OWN)
+    rule = None if "recurrence" in changes else before.recurrence
+    checked, audience = drafting.check(db, replace(as_stored, **changes), now=now, rule=rule, own=own)
+    content = content_of(checked, audience)
 
     def change(schedule: Schedule) -> Schedule:
         revision = schedule.revision + (content != stored.content)
@@ -65,8 +64,7 @@ def _edit(db: Db, schedule_id: ScheduleId, changes: Mapping[str, Any], *, seen_v
         return _with_rule(schedule, checked.recurrence, now) if "recurrence" in changes else schedule
 
     def also(session: Session, after: Schedule) -> None:
-        if checked.recipients:
-            audiences.keep(db, audience, session=session)
+        audience.take(db, session)
         if after.revision != before.revision:
             contents.add(db, schedule_id, after.revision, content, valid_from=now, session=session)
 
@@ -166,15 +164,6 @@ def _as_draft(stored: StoredSchedule) -> Draft:
         recurrence={},
         misfire={"policy": schedule.misfire.policy, "grace_s": schedule.misfire.grace_s},
     )
-
-
-def _kept(db: Db, stored: StoredSchedule, changes: Mapping[str, Any]) -> Kept:
-    audience = None
-    if "recipients" not in changes:
-        members = audiences.everyone(db, stored.content.audience)
-        first = next(members)
-        audience = (known_variables(chain([first], members)), first)
-    return Kept(None if "recurrence" in changes else stored.schedule.recurrence, audience)
 
 
 def _with_rule(schedule: Schedule, rule: Recurrence, now: datetime) -> Schedule:

@@ -5,19 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from mailroom.domain.drafts import Checked, Draft, check_draft
+from mailroom.domain.drafts import Checked, Draft
 from mailroom.domain.errors import (
-    Fault,
     IdempotencyMismatch,
-    InvalidInput,
 )
-from mailroom.domain.ids import AudienceId, ScheduleId, keyed_schedule_id, new_schedule_id
+from mailroom.domain.ids import ScheduleId, keyed_schedule_id, new_schedule_id
 from mailroom.domain.recurrence.checking import check_recurrence
 from mailroom.domain.recurrence.model import Occurrence
 from mailroom.domain.recurrence.upcoming import next_after, next_occurrences
 from mailroom.domain.schedules import Content, Schedule, ScheduleState
+from mailroom.services import drafting
 from mailroom.services.idempotency import check_key, digest_of_request
-from mailroom.storage import audiences, contents, schedules
+from mailroom.storage import contents, schedules
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 
 
@@ -40,12 +39,11 @@ def create(db: Db, draft: Draft, *, owner: str, key: str | None = None) -> tuple
     if key and (repeated := _repeated(db, schedule_id, digest)):
         return repeated, False
     now = server_now(db)
-    checked = check_draft(draft, now=now)
-    audience = audiences.stage(db, checked.recipients, now=now)
-    schedule, content = _first(schedule_id, checked, now), content_of(checked, audience, len(checked.recipients))
+    checked, audience = drafting.check(db, draft, now=now)
+    schedule, content = _first(schedule_id, checked, now), content_of(checked, audience)
 
     def store(session: Session) -> None:
-        audiences.keep(db, audience, session=session)
+        audience.take(db, session)
         schedules.add(db, schedule, request_digest=digest, session=session)
         contents.add(db, schedule_id, 1, content, valid_from=now, session=session)
 
@@ -57,15 +55,6 @@ def create(db: Db, draft: Draft, *, owner: str, key: str | None = None) -> tuple
             raise
         return repeated, False
     return StoredSchedule(schedule, content), True
-
-
-def faults_of(db: Db, draft: Draft) -> tuple[Fault, ...]:
-    """Everything that is wrong with a draft, for a form that is refused anyway."""
-    try:
-        check_draft(draft, now=server_now(db))
-    except InvalidInput as error:
-        return error.faults
-    return ()
 
 
 def get(db: Db, schedule_id: ScheduleId) -> StoredSchedule:
@@ -110,7 +99,7 @@ def _first(schedule_id: ScheduleId, checked: Checked, now: datetime) -> Schedule
     )
 
 
-def content_of(checked: Checked, audience: AudienceId, recipients: int) -> Content:
+def content_of(checked: Checked, audience: drafting.Goes) -> Content:
     return Content(
         sender=checked.sender,
         reply_to=checked.reply_to,
@@ -118,8 +107,8 @@ def content_of(checked: Checked, audience: AudienceId, recipients: int) -> Conte
         text=checked.text,
         html=checked.html,
         tags=checked.tags,
-        audience=audience,
-        recipients=recipients,
+        audience=audience.id,
+        recipients=audience.count,
     )
 
 

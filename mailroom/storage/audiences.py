@@ -6,28 +6,45 @@
 Collection `audiences`: one document a list.
 
     _id        audience id
-    state      `staged` while its members are being written, `kept` from the transaction that makes it a schedule's
-    count      members;  created_at
+    state      `staged` while it is nobody's: its members are being written, or it was dropped; `kept` from the
+               transaction that makes it a schedule's, or lists it
+    count      members;  variables: those that every member has;  created_at
+    name       of one that is listed: schedules may name it, any number of them;  listed: true while they may
+    request    the token owner's Idempotency-Key that asked for it (unique);  request_digest: of what it asked for
+    uses       how many times a schedule was given it
 
-A list left `staged` by a crash is removed a day later (`sweep`). Index on `audiences.state, created_at` for that.
+A list left `staged` is removed a day later (`sweep`). Index on `state, created_at` for that; `listed, created_at, _id`
+pages the list; `request` finds the same request again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from bson.max_key import MaxKey
-from pymongo import IndexModel
+from pymongo import DESCENDING, IndexModel
+from pymongo.errors import DuplicateKeyError
 
-from mailroom.domain.audiences import Recipient
+from mailroom.domain.audiences import Audience, Known, Recipient, known_variables
+from mailroom.domain.errors import AudienceNotFound
 from mailroom.domain.ids import AudienceId, new_audience_id
 from mailroom.storage.database import Db, Document, Session, guarded
 
 COLLECTION: Final = "audiences"
-INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("state", 1), ("created_at", 1)]),)
+INDEXES: Final[Sequence[IndexModel]] = (
+    IndexModel([("state", 1), ("created_at", 1)]),
+    IndexModel(
+        [("listed", 1), ("created_at", DESCENDING), ("_id", DESCENDING)], partialFilterExpression={"listed": True}
+    ),
+    IndexModel([("request", 1)], unique=True, partialFilterExpression={"request": {"$exists": True}}),
+)
 _BATCH: Final = 5_000
 _STAGED_FOR: Final = timedelta(days=1)
+
+
+class AlreadyListed(Exception):
+    """The same request has listed one already."""
 
 
 @guarded
@@ -37,9 +54,10 @@ def _insert(db: Db, documents: list[Document]) -> None:
 
 @guarded
 def stage(db: Db, recipients: Sequence[Recipient], *, now: datetime) -> AudienceId:
-    """Write a new list, streamed in batches. It is nobody's until `keep`."""
-    audience = new_audience_id()
-    db.audiences.insert_one({"_id": audience, "state": "staged", "count": len(recipients), "created_at": now})
+    """Write a new list, streamed in batches. It is nobody's until `keep` or `enlist`."""
+    audience, variables = new_audience_id(), sorted(known_variables(recipients))
+    made = {"_id": audience, "state": "staged", "count": len(recipients), "variables": variables, "created_at": now}
+    db.audiences.insert_one(made)
     members = iter(recipients)
     while batch := list(islice(members, _BATCH)):
         _insert(db, [_document(audience, recipient) for recipient in batch])
@@ -51,6 +69,71 @@ def keep(db: Db, audience: AudienceId, *, session: Session) -> None:
     kept = db.audiences.update_one({"_id": audience, "state": "staged"}, {"$set": {"state": "kept"}}, session=session)
     if kept.matched_count != 1:
         raise LookupError(f"audience {audience} is not staged")
+
+
+@guarded
+def enlist(db: Db, audience: AudienceId, *, name: str, request: str, digest: str) -> None:
+    """List a staged one under a name. Raises AlreadyListed where the same request has listed another one."""
+    fields = {"state": "kept", "listed": True, "name": name, "request": request, "request_digest": digest}
+    try:
+        db.audiences.update_one({"_id": audience, "state": "staged"}, {"$set": fields})
+    except DuplicateKeyError:
+        raise AlreadyListed(request) from None
+
+
+def use(db: Db, audience: AudienceId, *, session: Session) -> None:
+    """A listed one is a schedule's too, from the transaction that gives it to it. Raises AudienceNotFound."""
+    listed = {"_id": audience, "listed": True}
+    if db.audiences.update_one(listed, {"$inc": {"uses": 1}}, session=session).matched_count != 1:
+        raise AudienceNotFound(audience)
+
+
+@guarded
+def drop(db: Db, audience: AudienceId) -> None:
+    """Take it off the list; where no schedule was given it, its members are removed later. Raises AudienceNotFound."""
+    unused, off = {"uses": {"$exists": False}}, {"listed": "", "request": ""}
+    listed = {"_id": audience, "listed": True}
+    if db.audiences.update_one(listed | unused, {"$set": {"state": "staged"}, "$unset": off}).matched_count:
+        return
+    if not db.audiences.update_one(listed, {"$unset": off}).matched_count:
+        raise AudienceNotFound(audience)
+
+
+@guarded
+def get(db: Db, audience: AudienceId) -> Audience:
+    """One that is listed or a schedule's. Raises AudienceNotFound."""
+    doc = db.audiences.find_one({"_id": audience, "state": "kept"})
+    if doc is None:
+        raise AudienceNotFound(audience)
+    return _audience(doc)
+
+
+@guarded
+def of_request(db: Db, request: str) -> tuple[Audience, str] | None:
+    """What this request has listed, and the digest of what it asked for."""
+    doc = db.audiences.find_one({"request": request})
+    return (_audience(doc), doc["request_digest"]) if doc else None
+
+
+@guarded
+def page(db: Db, *, before: tuple[datetime, str] | None, limit: int) -> list[Audience]:
+    """Those that are listed, newest first. `before` is the last row of the page before."""
+    query: Document = {"listed": True}
+    if before:
+        created_at, last = before
+        query["$or"] = [{"created_at": {"$lt": created_at}}, {"created_at": created_at, "_id": {"$lt": last}}]
+    rows = db.audiences.find(query).sort([("created_at", DESCENDING), ("_id", DESCENDING)]).limit(limit)
+    return [_audience(doc) for doc in rows]
+
+
+@guarded
+def known(db: Db, audience: AudienceId) -> Known:
+    """What templates may count on. Raises AudienceNotFound."""
+    doc = db.audiences.find_one({"_id": audience}, {"variables": 1})
+    members = after(db, audience, "", 1)
+    if doc is None or not members:
+        raise AudienceNotFound(audience)
+    return Known(frozenset(doc["variables"]), members[0])
 
 
 @guarded
@@ -78,14 +161,6 @@ def some(db: Db, audience: AudienceId, keys: Sequence[str]) -> dict[str, Recipie
     return {doc["_id"]["k"]: _recipient(doc) for doc in db.recipients.find(wanted)}
 
 
-def everyone(db: Db, audience: AudienceId) -> Iterator[Recipient]:
-    """All members, a page at a time."""
-    key = ""
-    while page := after(db, audience, key, _BATCH):
-        yield from page
-        key = page[-1].key
-
-
 @guarded
 def sweep(db: Db, *, now: datetime) -> int:
     """Remove lists that were never finished. Returns how many."""
@@ -107,6 +182,12 @@ def _document(audience: AudienceId, recipient: Recipient) -> Document:
         "name": recipient.name,
         "variables": recipient.variables,
     }
+
+
+def _audience(doc: Mapping[str, Any]) -> Audience:
+    return Audience(
+        AudienceId(doc["_id"]), doc.get("name", ""), doc["count"], tuple(doc["variables"]), doc["created_at"]
+    )
 
 
 def _recipient(doc: Document) -> Recipient:

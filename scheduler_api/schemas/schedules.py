@@ -57,7 +57,7 @@ def _faults_of_row(row: Any) -> dict[str, list[str]] | list[str]:
     return faults
 
 
-_ROWS_DOC: Final = {
+ROWS_DOC: Final = {
     "type": "array",
     "description": 'list of {"address": "bo@example.org", "name": "Bo", "variables": {"city": "Rome"}}',
     "items": {
@@ -107,7 +107,11 @@ class ScheduleIn(Schema):
     subject = fields.String(required=True, validate=validate.Length(max=MAX_SUBJECT))
     text = fields.String(validate=validate.Length(max=MAX_TEXT))
     html = fields.String(validate=validate.Length(max=MAX_HTML))
-    recipients = Recipients(required=True, metadata=_ROWS_DOC)
+    recipients = Recipients(metadata=ROWS_DOC)
+    audience = fields.String(
+        validate=validate.Length(min=1, max=64),
+        metadata={"description": "the id of a listed audience, instead of recipients"},
+    )
     recurrence = fields.Nested(RecurrenceIn, required=True)
     misfire = fields.Nested(MisfireIn)
     tags = fields.List(
@@ -121,7 +125,6 @@ class ScheduleEdit(ScheduleIn):
     name = fields.String(validate=validate.Length(min=1, max=MAX_NAME))
     sender = fields.String(data_key="from", validate=validate.Length(max=500))
     subject = fields.String(validate=validate.Length(max=MAX_SUBJECT))
-    recipients = Recipients(metadata=_ROWS_DOC)
     recurrence = fields.Nested(RecurrenceIn)
 
 
@@ -153,6 +156,7 @@ class ScheduleOut(Schema):
     subject = fields.String()
     text = fields.String()
     html = fields.String()
+    audience = fields.String(metadata={"description": "the id of whom it goes to"})
     recipients_count = fields.Integer()
     recurrence = fields.Dict()
     misfire = fields.Dict()
@@ -207,6 +211,7 @@ def whole(stored: StoredSchedule) -> dict[str, Any]:
         "text": content.text,
         "html": content.html,
         "tags": list(content.tags),
+        "audience": content.audience,
         "recipients_count": content.recipients,
     }
 

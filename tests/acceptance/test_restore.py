@@ -206,11 +206,13 @@ def redis_is_marked(system: System) -> bool:
 def test_the_ledger_balances_after_a_campaign_and_says_what_does_not(system: System) -> None:
     system.start_simulator()
     system.simulator.turn(refused_addresses=["reader-7@example.org"])
-    system.start_senders(2, MAILROOM_SETTLE="0")
+    senders = system.start_senders(2, MAILROOM_SETTLE="0")
     schedule = a_campaign(system, 1_500)
     wait_for(lambda: finished(system, schedule), within_s=60, what="the run is finished")
 
     well = ledger(system)
+    for sender in senders:  # they would put right what is falsified now
+        sender.stop(grace_s=20)
     system.db.messages.delete_one({"state": "sent"})
     system.db.dispatches.update_one({"state": "accepted"}, {"$set": {"state": "pending"}})
     unwell = ledger(system)

@@ -13,6 +13,7 @@ from mailroom.domain.messages import MessageState
 from mailroom.domain.searches import EmailSearch
 from mailroom.services import planning
 from mailroom.storage import (
+    audiences,
     controls,
     dispatch_claims,
     dispatch_doubts,
@@ -32,6 +33,8 @@ from tests.stores.test_scheduling import expand_all, hold
 from tests.support.builders import a_claimed, make_due, recipients, stored_schedule
 
 ASKED = {
+    "the list of audiences": lambda db, now: audiences.page(db, before=(now, "aud_1"), limit=10),
+    "an audience that was asked for": lambda db, now: audiences.of_request(db, "owner/key"),
     "due schedules": lambda db, now: schedules.due(db, now=now, limit=10),
     "the list of schedules": lambda db, now: schedules.page(db, state=None, before=None, limit=10),
     "who was not reached": lambda db, now: unreached.left(db, RunId("r"), after="", limit=10),

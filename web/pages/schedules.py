@@ -11,7 +11,7 @@ from mailroom.domain.ids import ScheduleId
 from mailroom.domain.recurrence import cron
 from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
 from mailroom.domain.schedules import ScheduleState
-from mailroom.services import changing, reporting, running, scheduling
+from mailroom.services import changing, drafting, reporting, running, scheduling
 from web import cursors
 from web.forms import ScheduleForm
 from web.session import front, principal, signed_in
@@ -43,7 +43,7 @@ def new() -> Any:
     try:
         draft = form.draft()
         if form.errors:
-            form.refuse(InvalidInput(*scheduling.faults_of(front().db, draft)))
+            form.refuse(InvalidInput(*drafting.faults_of(front().db, draft)))
             return _form(form), 422
         key = f"form-{form.typed['nonce'][:64]}"
         stored, made = scheduling.create(front().db, draft, owner=principal().id, key=key)

@@ -1,0 +1,113 @@
+"""`/v1/audiences`: lists of recipients under a name, for any number of schedules."""
+
+from typing import Any
+
+from flask import url_for
+from flask_smorest import Blueprint
+from marshmallow import Schema, fields, validate
+
+from mailroom.domain.audiences import Audience, Recipient
+from mailroom.domain.ids import AudienceId
+from mailroom.domain.limits import MAX_NAME
+from mailroom.services import audience_lists
+from mailroom.services.audience_lists import NewList
+from scheduler_api import paging
+from scheduler_api.auth import front, principal, requires
+from scheduler_api.headers import KEY_NEEDED, needed_key
+from scheduler_api.schemas.schedules import ROWS_DOC, ListQuery, Recipients
+
+blueprint = Blueprint("audiences", __name__, url_prefix="/v1/audiences", description="To whom schedules go.")
+
+
+class AudienceIn(Schema):
+    name = fields.String(required=True, validate=validate.Length(min=1, max=MAX_NAME))
+    recipients = Recipients(required=True, metadata=ROWS_DOC)
+
+
+class AudienceOut(Schema):
+    id = fields.String()
+    name = fields.String(metadata={"description": "empty for one that is a single schedule's own"})
+    recipients_count = fields.Integer()
+    variables = fields.List(fields.String(), metadata={"description": "those that every recipient has"})
+    created_at = fields.String()
+
+
+class AudiencePage(paging.PageOut):
+    items = fields.List(fields.Nested(AudienceOut))
+
+
+class MemberOut(Schema):
+    address = fields.String()
+    name = fields.String()
+    variables = fields.Dict()
+
+
+class RecipientPage(paging.PageOut):
+    items = fields.List(fields.Nested(MemberOut))
+
+
+@blueprint.post("")
+@blueprint.doc(parameters=[KEY_NEEDED])
+@requires("schedules")
+@blueprint.arguments(AudienceIn)
+@blueprint.response(201, AudienceOut)
+@blueprint.alt_response(200, schema=AudienceOut, description="The same request again")
+def create(body: dict[str, Any]) -> Any:
+    """Keep a list of recipients under a name. It never changes: an edited list is a new one. The `Idempotency-Key`
+    header is needed: with the same key it is the same list."""
+    made, new = audience_lists.create(front().db, NewList(**body), owner=principal().id, key=needed_key())
+    location = url_for("audiences.show", audience_id=made.id)
+    return _shown(made), 201 if new else 200, {"Location": location}
+
+
+@blueprint.get("")
+@requires("read")
+@blueprint.arguments(ListQuery, location="query")
+@blueprint.response(200, AudiencePage)
+def index(query: dict[str, Any]) -> Any:
+    """Those that schedules may name, newest first."""
+    before, limit = paging.decode_time_and_id(query.get("cursor")), query["limit"]
+    found = audience_lists.page(front().db, before=before, limit=limit)
+    return paging.page_of(found, limit, _shown, lambda one: [one.created_at, one.id])
+
+
+@blueprint.get("/<audience_id>")
+@requires("read")
+@blueprint.response(200, AudienceOut)
+def show(audience_id: str) -> Any:
+    """One of them, or the audience of a schedule that was made with recipients of its own."""
+    return _shown(audience_lists.get(front().db, AudienceId(audience_id)))
+
+
+@blueprint.get("/<audience_id>/recipients")
+@requires("read")
+@blueprint.arguments(ListQuery, location="query")
+@blueprint.response(200, RecipientPage)
+def recipients(query: dict[str, Any], audience_id: str) -> Any:
+    """Everybody in it, in the order of their addresses."""
+    after, limit = paging.decode_id(query.get("cursor")), query["limit"]
+    found = audience_lists.members(front().db, AudienceId(audience_id), after=after, limit=limit)
+    return paging.page_of(found, limit, _recipient, lambda one: [one.key])
+
+
+@blueprint.delete("/<audience_id>")
+@requires("schedules")
+@blueprint.response(204)
+def delete(audience_id: str) -> None:
+    """Take it off the list: no schedule can name it any more. Those that go to it still do; where none does, its
+    recipients are removed within a day or so."""
+    audience_lists.drop(front().db, AudienceId(audience_id))
+
+
+def _shown(audience: Audience) -> dict[str, Any]:
+    return {
+        "id": audience.id,
+        "name": audience.name,
+        "recipients_count": audience.count,
+        "variables": list(audience.variables),
+        "created_at": audience.created_at.isoformat(),
+    }
+
+
+def _recipient(recipient: Recipient) -> dict[str, Any]:
+    return {"address": recipient.address, "name": recipient.name, "variables": recipient.variables}
