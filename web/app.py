@@ -11,7 +11,18 @@ from werkzeug.exceptions import HTTPException
 from mailroom.assembly import Front
 from mailroom.domain.errors import InvalidInput, NotFound, ScopeMissing, Unavailable
 from mailroom.domain.limits import MAX_BODY_BYTES
-from web.pages import dead_letters, dispatches, emails, providers, refusals, reports, runs, schedules, signing
+from web.pages import (
+    audiences,
+    dead_letters,
+    dispatches,
+    emails,
+    providers,
+    refusals,
+    reports,
+    runs,
+    schedules,
+    signing,
+)
 
 log = structlog.get_logger()
 
@@ -36,7 +47,7 @@ def create_app(front: Front) -> Flask:
     app.add_template_filter(_number, "number")
     app.add_template_filter(_moment, "moment")
     CSRFProtect(app)
-    for page in (signing, schedules, runs, emails, dispatches, dead_letters, providers, refusals, reports):
+    for page in (signing, schedules, audiences, runs, emails, dispatches, dead_letters, providers, refusals, reports):
         app.register_blueprint(page.blueprint)
     app.register_error_handler(NotFound, lambda error: _page(404, "Not found", f"{error}".capitalize() + "."))
     app.register_error_handler(ScopeMissing, lambda error: _page(403, "Not allowed", f"{error}".capitalize() + "."))

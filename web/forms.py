@@ -16,8 +16,9 @@ from mailroom.services.scheduling import StoredSchedule
 
 UNITS: Final = {"minutes": 60, "hours": 3600, "days": 86_400}
 _FIELDS: Final = (
-    "name", "from", "reply_to", "subject", "text", "html", "recipients", "kind", "at", "cron", "rrule", "every", "unit",
-    "time_zone", "starts_at", "ends_at", "max_runs", "misfire", "grace_minutes", "tags", "nonce", "version",
+    "name", "from", "reply_to", "subject", "text", "html", "recipients", "audience", "kind", "at", "cron", "rrule",
+    "every", "unit", "time_zone", "starts_at", "ends_at", "max_runs", "misfire", "grace_minutes", "tags",
+    "nonce", "version",
 )  # fmt: skip
 _DEFAULTS: Final = {
     "kind": "once", "unit": "hours", "time_zone": "UTC", "misfire": "run_once", "grace_minutes": "60", "every": "24",
@@ -55,11 +56,9 @@ class ScheduleForm:
         made = cls({name: form.get(name, "").replace("\r\n", "\n") for name in _FIELDS})
         if upload is not None and upload.filename:
             try:
-                made.typed["recipients"] = upload.read().decode("utf-8-sig").replace("\r\n", "\n")
-            except UnicodeDecodeError:
-                made.errors["recipients"] = ["the file is not text in UTF-8"]
-            if not made.typed["recipients"].strip():
-                made.errors["recipients"] = ["the file is empty"]
+                made.typed["recipients"] = text_of(upload)
+            except ValueError as error:
+                made.errors["recipients"] = [str(error)]
         return made
 
     @classmethod
@@ -118,6 +117,7 @@ class ScheduleForm:
             html=self.typed["html"],
             tags=[tag.strip() for tag in self.typed["tags"].split(",") if tag.strip()],
             recipients=parse_pasted(self.typed["recipients"]) if self.typed["recipients"].strip() else [],
+            audience=self.typed["audience"].strip(),
             recurrence=rule,
             misfire={"policy": self.typed["misfire"], "grace_s": grace if grace is not None else 0},
         )
@@ -126,16 +126,17 @@ class ScheduleForm:
         """Put each fault beside its field."""
         for fault in error.faults:
             beside = self.errors.setdefault(self._beside(fault), [])
-            if _words(fault) not in beside:
-                beside.append(_words(fault))
+            if words_of(fault) not in beside:
+                beside.append(words_of(fault))
 
     def changes(self, stored: StoredSchedule) -> dict[str, Any]:
-        """What an edit changes; recipients only if new ones were given, the rule only if it is another one."""
+        """What an edit changes; recipients or an audience only if one was given, the rule only if it is another one."""
         draft = self.draft()
         names = ("name", "sender", "reply_to", "subject", "text", "html", "tags", "misfire")
         found: dict[str, Any] = {name: getattr(draft, name) for name in names}
-        if draft.recipients:
-            found["recipients"] = draft.recipients
+        for name in ("recipients", "audience"):
+            if given := getattr(draft, name):
+                found[name] = given
         if ScheduleForm.of(stored).recurrence() != draft.recurrence:
             found["recurrence"] = draft.recurrence
         return found
@@ -178,7 +179,18 @@ class ScheduleForm:
         return round(number * unit_s) if number is not None else None
 
 
-def _words(fault: Fault) -> str:
+def text_of(upload: FileStorage) -> str:
+    """An uploaded list. Raises ValueError, with words for a page, where it is none."""
+    try:
+        text: str = upload.read().decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise ValueError("the file is not text in UTF-8") from None
+    if not text.strip():
+        raise ValueError("the file is empty")
+    return text
+
+
+def words_of(fault: Fault) -> str:
     """For a recipient, which one: rows are counted from one on a page."""
     if fault.path.startswith("recipients["):
         row, _, rest = fault.path.removeprefix("recipients[").partition("]")

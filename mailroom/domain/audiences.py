@@ -55,13 +55,14 @@ class Known:
 @dataclass(frozen=True, slots=True)
 class Audience:
     """A kept list of recipients, which never changes. `name` is empty for one that is a single schedule's own;
-    `variables` are those that every member has."""
+    `variables` are those that every member has; `listed` while schedules may name it."""
 
     id: AudienceId
     name: str
     count: int
     variables: tuple[str, ...]
     created_at: datetime
+    listed: bool
 
 
 def check_recipients(rows: Sequence[dict[str, Any]], *, path: str = "recipients") -> list[Recipient]:

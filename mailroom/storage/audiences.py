@@ -186,7 +186,12 @@ def _document(audience: AudienceId, recipient: Recipient) -> Document:
 
 def _audience(doc: Mapping[str, Any]) -> Audience:
     return Audience(
-        AudienceId(doc["_id"]), doc.get("name", ""), doc["count"], tuple(doc["variables"]), doc["created_at"]
+        id=AudienceId(doc["_id"]),
+        name=doc.get("name", ""),
+        count=doc["count"],
+        variables=tuple(doc["variables"]),
+        created_at=doc["created_at"],
+        listed=doc.get("listed", False),
     )
 
 

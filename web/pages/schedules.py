@@ -11,7 +11,7 @@ from mailroom.domain.ids import ScheduleId
 from mailroom.domain.recurrence import cron
 from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
 from mailroom.domain.schedules import ScheduleState
-from mailroom.services import changing, drafting, reporting, running, scheduling
+from mailroom.services import audience_lists, changing, drafting, reporting, running, scheduling
 from web import cursors
 from web.forms import ScheduleForm
 from web.session import front, principal, signed_in
@@ -19,6 +19,7 @@ from web.session import front, principal, signed_in
 blueprint = Blueprint("schedules", __name__)
 _ROWS = 50
 _PREVIEWED = 5
+_AUDIENCES = 200  # the newest ones can be chosen
 
 
 @blueprint.get("/")
@@ -36,7 +37,9 @@ def index() -> str:
 @signed_in("schedules")
 def new() -> Any:
     if request.method == "GET":
-        return _form(ScheduleForm.empty())
+        form = ScheduleForm.empty()
+        form.typed["audience"] = request.args.get("audience", "")
+        return _form(form)
     form = ScheduleForm.sent(request.form, request.files.get("recipients_file"))
     if request.form.get("action") == "preview":
         return _previewed(form)
@@ -193,6 +196,7 @@ def _form(
         form=form,
         schedule_id=schedule_id,
         upcoming=upcoming or [],
+        audiences=audience_lists.page(front().db, before=None, limit=_AUDIENCES),
         zone_of=_zone_of,
         zones=sorted(zone for zone in available_timezones() if "/" in zone or zone == "UTC"),
     )
