@@ -14,7 +14,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 import structlog
 
 from mailroom.providers.base import Connection
-from mailroom.providers.connection import NotWritten
 from sender.reach import Reach
 
 log = structlog.get_logger()
@@ -38,7 +37,7 @@ class Connections:
         self.limit, self._reserved = limit, reserved
         self._idle: dict[str, list[Connection]] = {provider: [] for provider in make}
         self._lent: dict[Connection, str] = {}
-        self._opening = dict.fromkeys(make, 0)
+        self._opening: dict[str, set[Future[None]]] = {provider: set() for provider in make}
         self._closed = False
         self._lock = threading.Lock()
         # Some for each provider: one that is silent must not take the threads of the others.
@@ -61,7 +60,8 @@ class Connections:
         wanted = min(count, self.room(urgent=True), self._room_of(provider))
         ready = self._take_idle(provider, wanted)
         with self._lock:
-            missing = wanted - len(ready) - self._opening[provider]
+            self._opening[provider] = {one for one in self._opening[provider] if not one.done()}
+            missing = wanted - len(ready) - len(self._opening[provider])
         if missing > 0 and confirm_lease():
             wait(self._begin_opening(provider, missing), timeout=_PATIENCE_S)
             ready += self._take_idle(provider, wanted - len(ready))
@@ -109,25 +109,37 @@ class Connections:
         return ready
 
     def _begin_opening(self, provider: str, count: int) -> list[Future[None]]:
+        begun: list[Future[None]] = []
+        try:
+            for _ in range(count):
+                begun.append(self._openers[provider].submit(self._open, provider))
+        except RuntimeError as error:  # no thread can be started for it now, or we are at the end
+            log.warning("provider_not_reached", provider=provider, error=str(error))
         with self._lock:
-            self._opening[provider] += count
-        return [self._openers[provider].submit(self._open, provider) for _ in range(count)]
+            self._opening[provider] |= set(begun)
+        return begun
 
     def _open(self, provider: str) -> None:
-        """Into what waits here."""
-        connection, began = self._make[provider](), time.monotonic()
+        """Into what waits here. Whatever goes wrong, it is told, and tried again later."""
+        began = time.monotonic()
         self._reach.trying(provider, since=began)
         try:
-            connection.open()
-        except NotWritten as error:
-            log.warning("provider_not_reached", provider=provider, error=str(error))
+            connection = self._opened(provider)
+        except Exception as error:
+            log.warning("provider_not_reached", provider=provider, error=str(error) or type(error).__name__)
             self._reach.failed(provider, since=began)
         else:
             self._reach.reached(provider, since=began)
             self._keep(provider, connection)
-        finally:
-            with self._lock:
-                self._opening[provider] -= 1
+
+    def _opened(self, provider: str) -> Connection:
+        connection = self._make[provider]()
+        try:
+            connection.open()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _keep(self, provider: str, connection: Connection) -> None:
         with self._lock:

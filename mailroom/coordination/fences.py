@@ -20,7 +20,7 @@ from mailroom.domain.outcomes import CalledAt
 # Fences are never deleted, only aged out: later than any backup of MongoDB that one would restore.
 KEPT_FOR: Final = timedelta(days=90)
 _TTL_MS: Final = int(KEPT_FOR.total_seconds() * 1000)
-MEMORY: Final = "mailroom:memory"  # a hash, see lua/identity.lua
+IDENTITY: Final = "mailroom:identity"  # a hash, see lua/identity.lua
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Verdict:
     crossed_at: datetime | None = None  # in doubt: when the crossing that stands was claimed, if that is known
     crossed_by: ClaimId | None = None  # in doubt: by which claim
     called_at: CalledAt | None = None  # in doubt, or accepted: by whom that was carried, if that is known
+    # In doubt: it was accepted, or refused and split, with other recipients than it has now. Nothing can settle that.
+    final: bool = False
     accepted: tuple[int, str] | None = None
 
 
@@ -80,7 +82,7 @@ class Fences:
                 args: list[Any] = [claim.token, claim.id, _TTL_MS]
                 for claimed in dispatches:
                     at, where = int(claimed.claimed_at.timestamp() * 1000), CalledAt(claimed.provider, claimed.account)
-                    args += [claimed.attempt, claimed.digest, at, _where(where), claimed.span, claimed.cleared or ""]
+                    args += [claimed.attempt, claimed.digest, at, _where(where), claimed.span, _cleared(claimed)]
                 keys = [_lane_key(claim.lane), *(_fence_key(claim.lane, claimed.id) for claimed in dispatches)]
                 self._cross(keys=keys, args=args, client=pipe)
             identity, *answers = pipe.execute()
@@ -97,9 +99,11 @@ class Fences:
         words = self._for_each_lane(self._close, facts)
         return [claimed.id for (claimed, _), word in zip(accepted, words, strict=True) if word != "closed"]
 
-    def release(self, refused: Sequence[Claimed]) -> None:
-        """Release fences whose calls are known not to have been accepted; each bound to its own claim."""
-        self._for_each_lane(self._release, [(c, _released(c, FenceState.RELEASED, "")) for c in refused])
+    def release(self, refused: Sequence[Claimed]) -> list[Verdict | None]:
+        """Release fences whose calls are known not to have been accepted; each bound to its own claim. Where another
+        claim has crossed, or it was accepted, or split, it is not released: the verdict says what stands."""
+        said = [(c, _released(c, FenceState.RELEASED, "")) for c in refused]
+        return [None if word == ["written"] else _verdict(word) for word in self._for_each_lane(self._release, said)]
 
     def split(self, refused: Sequence[tuple[Claimed, int]]) -> list[int | Verdict]:
         """These were refused for sure and are never called again: their parts are, of at most so many messages. Each
@@ -110,12 +114,12 @@ class Fences:
         return [_size_or_verdict(answer, most) for answer, (_, most) in zip(answers, refused, strict=True)]
 
     def remind(self, known: Sequence[tuple[Claimed, Fence]]) -> None:
-        """Tell Redis what it knew of these before it lost its memory; what it knows now stays."""
+        """Tell Redis what it knew of these before it lost its memory. What it knows of a crossing since stays."""
         said: list[tuple[Claimed, list[Any]]] = []
         for claimed, fence in known:
             at = int(fence.crossed_at.timestamp() * 1000) if fence.crossed_at else ""
             what = [fence.state, fence.claim_id, fence.attempt, fence.digest, fence.provider_id]
-            said.append((claimed, [*what, at, _where(fence.called_at), fence.span]))
+            said.append((claimed, [*what, at, _where(fence.called_at), fence.span, _cleared(claimed)]))
         self._for_each_lane(self._remind, said)
 
     def read(self, dispatches: Sequence[tuple[Lane, DispatchId]]) -> tuple[dict[DispatchId, Fence], str]:
@@ -151,7 +155,7 @@ class Fences:
 
     def _ask_identity(self, pipe: Any) -> None:
         """The answer at the head of a transaction."""
-        self._identity(keys=[MEMORY], args=[secrets.token_hex(8)], client=pipe)
+        self._identity(keys=[IDENTITY], args=[secrets.token_hex(8)], client=pipe)
 
     def close_client(self) -> None:
         self._redis.close()
@@ -166,18 +170,25 @@ def _fence_key(lane: Lane, dispatch: DispatchId) -> str:
     return f"{{{lane}}}:fence:{dispatch}"
 
 
+def _cleared(claimed: Claimed) -> str:
+    return ",".join(claimed.cleared)
+
+
 def _released(claimed: Claimed, outcome: FenceState, most: int | str) -> list[Any]:
-    return [outcome, claimed.claim.id, claimed.attempt, claimed.digest, most, claimed.cleared or ""]
+    return [outcome, claimed.claim.id, claimed.attempt, claimed.digest, most, _cleared(claimed)]
 
 
 def _verdict(answer: Sequence[str]) -> Verdict:
     match answer:
         case ["done", attempt, where, provider_id]:
             return Verdict(accepted=(int(attempt), provider_id), called_at=_called_at(where))
-        case ["doubt", at_ms, claim, where]:
-            return Verdict(crossed_at=_time(at_ms), crossed_by=ClaimId(claim), called_at=_called_at(where))
+        case ["doubt", at_ms, claim, where, final]:
+            by, at = ClaimId(claim), _called_at(where)
+            return Verdict(crossed_at=_time(at_ms), crossed_by=by, called_at=at, final=bool(final))
+        case ["split", *_]:
+            return Verdict(split=True)
     (word,) = answer
-    return Verdict(go=word == "go", stale=word == "stale", split=word == "split")
+    return Verdict(go=word == "go", stale=word == "stale")
 
 
 def _size_or_verdict(answer: Sequence[str], most: int) -> int | Verdict:

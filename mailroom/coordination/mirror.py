@@ -3,12 +3,13 @@
 Also a walk through all that the fences know, for putting a restored MongoDB right.
 """
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from mailroom.coordination.fences import KEPT_FOR, MEMORY, fence_of
+from mailroom.coordination.fences import IDENTITY, KEPT_FOR, fence_of
 from mailroom.coordination.redis_client import connect, redis_answers, scripts
 from mailroom.domain.dispatches import Fence
 from mailroom.domain.ids import DispatchId
@@ -30,7 +31,7 @@ class Mirror:
     def __init__(self, url: str, *, of: str) -> None:
         self._key = f"mailroom:mongodb:{of}"
         self._redis = connect(url)
-        (self._raise,) = scripts(self._redis, "mark_raise")
+        self._raise, self._identity = scripts(self._redis, "mark_raise", "identity")
 
     def read(self) -> Mark | None:
         """The highest mark that was mirrored; None if there is none, or Redis has forgotten it."""
@@ -56,11 +57,13 @@ class Mirror:
                 for key, fields in zip(keys, found, strict=True)
             ]
 
-    def memory_since(self) -> datetime | None:
-        """Since when Redis has forgotten nothing, by its own clock; None where nobody has asked it yet."""
+    def memory_since(self) -> datetime:
+        """Since when Redis has forgotten nothing, by its own clock: since its start, at most."""
         with redis_answers():
-            at_ms: Any = self._redis.hget(MEMORY, "at_ms")
-        return _time(at_ms) if at_ms else None
+            # Asked who it is first: what stands there may be from before its start, if nobody has asked since.
+            self._identity(keys=[IDENTITY], args=[secrets.token_hex(8)])
+            at_ms: Any = self._redis.hget(IDENTITY, "at_ms")
+        return _time(at_ms)
 
     def highest_token(self) -> int:
         """The highest token that any lane has seen; 0 if none has."""

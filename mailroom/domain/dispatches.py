@@ -7,6 +7,7 @@ failed -> pending (a person has it sent again)
 pending, sending, in_doubt -> cancelled (only where it is known not to have been accepted)
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -97,7 +98,7 @@ class Claimed:
     rank: Rank = Rank.CAMPAIGN
     size: int = 0
     span: str = ""  # see domain/spans.py
-    cleared: ClaimId | None = None  # the claim whose crossing of the fence is known not to have been accepted
+    cleared: tuple[ClaimId, ...] = ()  # claims whose crossings of the fence are known not to have been accepted
 
 
 # A dispatch that was in hand at so many crashes may be what crashes us: it goes alone, and later not at all.
@@ -149,15 +150,15 @@ class Finding(StrEnum):
 
 
 def judge_abandoned(
-    fence: Fence, *, claim: ClaimId, cleared: ClaimId | None, digest: str, memory_unchanged: bool
+    fence: Fence, *, claim: ClaimId, cleared: Collection[ClaimId], digest: str, memory_unchanged: bool
 ) -> Finding:
     """Step 6 of the protocol, for a dispatch in `sending` under this claim. 'No fence' proves 'never crossed' only
-    while Redis has not lost its memory; `cleared` is the crossing that is known not to have been accepted."""
+    while Redis has not lost its memory; `cleared` are crossings that are known not to have been accepted."""
     if fence.state is FenceState.DONE:
         return Finding.ACCEPTED if fence.digest == digest else Finding.IN_DOUBT
     if fence.state is FenceState.SPLIT:
         return Finding.SPLIT if fence.digest == digest else Finding.IN_DOUBT
-    if fence.state is FenceState.CROSSED and fence.claim_id != cleared:
+    if fence.state is FenceState.CROSSED and fence.claim_id not in cleared:
         return Finding.IN_DOUBT  # its own, or one that an older copy of MongoDB knows nothing of
     if fence.state is FenceState.RELEASED and fence.claim_id == claim:
         return Finding.NOT_CALLED  # said by the claim itself; no loss of memory can make that untrue

@@ -65,13 +65,14 @@ NOBODY_KNOWS_WHERE: Final = CalledAt("", "")
 @dataclass(frozen=True, slots=True)
 class InDoubt:
     """The call at hand may have been accepted; or, with `crossed_by`, what another claim called: since `called_since`,
-    at `called_at`."""
+    at `called_at`. `final`: that was accepted, or refused and split, with other recipients than there are now."""
 
     reason: str
     code: int | None = None
     crossed_by: ClaimId | None = None
     called_since: datetime | None = None
     called_at: CalledAt | None = None
+    final: bool = False
 
 
 Outcome = Accepted | InPart | Refused | InDoubt

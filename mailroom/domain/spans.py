@@ -4,7 +4,12 @@ A list never changes, so a span says for good who is in it, and names nobody. Fe
 MongoDB is planned again, and cut otherwise than before, it shows who may have been called already.
 """
 
-from mailroom.domain.ids import AudienceId
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+
+from mailroom.domain.ids import AudienceId, DispatchId
 
 
 def span_of(audience: AudienceId, start: int, end: int) -> str:
@@ -12,13 +17,46 @@ def span_of(audience: AudienceId, start: int, end: int) -> str:
     return f"{audience}:{start}-{end}"
 
 
-def may_share(one: str, other: str) -> bool:
-    """True if somebody may be in both spans; of different lists, anybody may be. '' is a span that nobody knows: of
-    those there is nothing to say."""
-    if not one or not other:
-        return False
-    (list_, start, end), (other_list, other_start, other_end) = _parts(one), _parts(other)
-    return list_ != other_list or (start < other_end and other_start < end)
+@dataclass(frozen=True, slots=True)
+class _OfOneList:
+    """Calls to one list, by where they start; `reaches` is how far any of those up to here goes."""
+
+    calls: list[tuple[int, int, DispatchId]]
+    reaches: list[int]
+
+
+class Calls:
+    """Calls that were made, or may have been, each with its span: which of them went to some of the same people?
+
+    A span '' is one that nobody knows: of those there is nothing to say.
+    """
+
+    def __init__(self, spans: Mapping[DispatchId, str]) -> None:
+        by_list: dict[str, list[tuple[int, int, DispatchId]]] = {}
+        for id_, span in sorted(spans.items()):
+            if span:
+                list_, start, end = _parts(span)
+                by_list.setdefault(list_, []).append((start, end, id_))
+        self._lists = {
+            list_: _OfOneList(sorted(calls), list(accumulate((end for _, end, _ in sorted(calls)), max)))
+            for list_, calls in by_list.items()
+        }
+
+    def sharing(self, dispatch: DispatchId, span: str) -> DispatchId | None:
+        """One with some of the same people as may be in this dispatch, and not the same call, nor a part of it. Of
+        another list, anybody may be the same."""
+        if not span:
+            return None
+        list_, start, end = _parts(span)
+        for other, found in self._lists.items():
+            reach = len(found.calls) if other != list_ else bisect_left(found.calls, (end,))
+            for place in reversed(range(reach)):
+                if other == list_ and found.reaches[place] <= start:
+                    break
+                _, call_end, id_ = found.calls[place]
+                if id_.partition(".")[0] != dispatch and (other != list_ or call_end > start):
+                    return id_
+        return None
 
 
 def _parts(span: str) -> tuple[str, int, int]:

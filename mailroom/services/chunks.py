@@ -21,7 +21,7 @@ from mailroom.domain.limits import CHUNK_BYTES
 from mailroom.domain.messages import Message, MessageState
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Content
-from mailroom.domain.spans import may_share, span_of
+from mailroom.domain.spans import Calls, span_of
 from mailroom.services.members import Member, Page, next_members, whole_groups
 from mailroom.storage import contents, remembered, suppressions
 from mailroom.storage.database import Db
@@ -47,7 +47,7 @@ def next_chunks(db: Db, batch: Sequence[Run], batch_size: int, *, remembers: boo
     pages = next_members(db, batch)
     suppressed = suppressions.among(db, [m.recipient.key for page in pages.values() for m in page.members])
     written = contents.get_many(db, [(run.schedule_id, run.revision) for run in batch])
-    called = {run.id: remembered.called_of_run(db, run.id) if remembers else {} for run in batch}
+    called = {run.id: Calls(remembered.called_of_run(db, run.id) if remembers else {}) for run in batch}
     return [
         _chunk(run, written[run.schedule_id, run.revision], pages[run.id], suppressed, batch_size, called[run.id])
         for run in batch
@@ -60,7 +60,7 @@ def _chunk(
     page: Page,
     suppressed: Mapping[str, str],
     batch_size: int,
-    called: Mapping[DispatchId, str],
+    called: Calls,
 ) -> Chunk:
     compiled, members = compile_content(content.subject, content.text, content.html), page.members
     made = [_message(run, member.recipient, compiled, suppressed) for member in members]
@@ -102,7 +102,7 @@ def _dispatch(
     number: int,
     messages_: Sequence[MessageId],
     span: str,
-    called: Mapping[DispatchId, str],
+    called: Calls,
 ) -> NewDispatch:
     return NewDispatch(
         id=id_,
@@ -118,13 +118,11 @@ def _dispatch(
     )
 
 
-def _why_held(id_: DispatchId, span: str, called: Mapping[DispatchId, str]) -> str:
-    """Why nobody can know whether this may be sent: calls that the database has forgotten went to some of the same
-    people, and were not this one's or its parts'. '' where there were none."""
-    others = [other for other, where in called.items() if other.partition(".")[0] != id_ and may_share(span, where)]
-    if not others:
-        return ""
-    return f"before MongoDB was put back, the run was cut otherwise: some of these may be in {sorted(others)[0]}"
+def _why_held(id_: DispatchId, span: str, called: Calls) -> str:
+    """Why nobody can know whether this may be sent: a call that the database has forgotten went to some of the same
+    people, and was not this one's or its parts'. '' where there was none."""
+    other = called.sharing(id_, span)
+    return f"before MongoDB was put back, the run was cut otherwise: some of these may be in {other}" if other else ""
 
 
 def _message(run: Run, recipient: Recipient, compiled: Compiled, suppressed: Mapping[str, str]) -> Message:

@@ -192,10 +192,12 @@ def known_before(verdict: Verdict) -> Accepted | InDoubt | None:
         return Accepted(provider_id, attempt, verdict.called_at.provider if verdict.called_at else None)
     if verdict.go or verdict.stale or verdict.split:
         return None
-    return crossed_by_another(verdict.crossed_by, verdict.crossed_at, verdict.called_at)
+    return crossed_by_another(verdict.crossed_by, verdict.crossed_at, verdict.called_at, final=verdict.final)
 
 
-def crossed_by_another(claim: ClaimId | None, at: datetime | None, where: CalledAt | None) -> InDoubt:
+def crossed_by_another(
+    claim: ClaimId | None, at: datetime | None, where: CalledAt | None, *, final: bool = False
+) -> InDoubt:
     """Somebody crossed this fence whom the database knows nothing of: it may have been called ever since, and perhaps
     not where it would be called now."""
     ever = datetime.min.replace(tzinfo=UTC)
@@ -204,4 +206,5 @@ def crossed_by_another(claim: ClaimId | None, at: datetime | None, where: Called
         crossed_by=claim or ClaimId(""),
         called_since=at or ever,
         called_at=where or NOBODY_KNOWS_WHERE,
+        final=final,
     )

@@ -74,6 +74,8 @@ def sort_in(
     if verdict is Verdict.NOT_ACCEPTED and (foreign or (traces.accepted and not seen)):
         # The log shows this call, to somebody else than we say, or to nobody: it is not for us to repeat it.
         verdict = Verdict.UNKNOWN
+    if verdict is Verdict.NOT_ACCEPTED and doubt.final:
+        verdict = Verdict.UNKNOWN  # it would find its fence so each time
     if verdict is Verdict.ASK_AGAIN:
         return
     if seen:

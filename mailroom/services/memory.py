@@ -131,7 +131,7 @@ def after_restore(db: Db, mirror: Mirror, adapters: Sequence[Adapter], *, even_s
     if not isinstance(hold, Hold) or mirrored is None:
         return None
     began = mirror.memory_since()
-    if hold.copied_at is None or began is None or began >= hold.copied_at - CLOCKS_APART:
+    if hold.copied_at is None or began >= hold.copied_at - CLOCKS_APART:
         blind = [one.name for one in adapters if not one.askable]
         if blind and not even_so:
             raise CannotBeKnown(

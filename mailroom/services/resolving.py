@@ -12,6 +12,7 @@ from mailroom.domain.ids import DispatchId, Lane, RunId
 from mailroom.services.telling import finish_runs, tell_these
 from mailroom.storage import dispatch_doubts, dispatches, lanes, messages, runs
 from mailroom.storage.database import Db, Session, in_transaction, server_now
+from mailroom.storage.dispatch_doubts import CALLED_FOR_GOOD
 
 log = structlog.get_logger()
 
@@ -94,6 +95,8 @@ def _why_not(db: Db, dispatch: DispatchId) -> str:
     any_sent = messages.with_any_sent(db, [dispatch])
     if now_found["state"] == DispatchState.IN_DOUBT:
         return "it is in doubt, and the provider is still being asked; it can be sent again once it is unknown"
+    if now_found.get("final"):
+        return f"{CALLED_FOR_GOOD}: it is never called again; whom it did not reach can be mailed by their run"
     if any_sent:
         return "the provider has told of mails of it that they went out"
     if carrier := now_found.get("sent_again"):

@@ -33,7 +33,7 @@ def record_refusals(
     elsewhere: Callable[[str], bool],
 ) -> tuple[dict[Lane, Token], list[CalledBefore]]:
     """Decisions: the fences go first, so that whoever takes over finds them so. Returns the lanes that a newer holder
-    has, and what was to be divided and was called before."""
+    has, and what was called before, as its fence knows: that is no refusal of it."""
     free = {provider for provider in {c.provider for c, _ in refusals} if elsewhere(provider)}
     decided = [(c, refused, _after(c, refused, delays, now, elsewhere=c.provider in free)) for c, refused in refusals]
     divisions = [
@@ -49,7 +49,10 @@ def record_refusals(
         called_before.extend(_divide(db, fences, [division for _, division in group]))
 
     _without_stale(divisions, stale, divide_these)
-    fences.release([c for c, _, _ in rest])
+    verdicts = fences.release([c for c, _, _ in rest])
+    stands = [(each, known_before(v) if v else None) for each, v in zip(rest, verdicts, strict=True)]
+    called_before += [(each[0], before) for each, before in stands if before]
+    rest = [each for each, before in stands if not before]
     left = _without_stale(rest, stale, lambda group: _decide(db, group, now=now))
     _suppress_hard(db, left, now=now)
     _make_lanes_wait(db, [each for each in left if each[0].provider not in free])

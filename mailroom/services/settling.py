@@ -12,7 +12,7 @@ import structlog
 
 from mailroom.coordination.fences import Fences
 from mailroom.domain.addresses import fold
-from mailroom.domain.dispatches import Claimed, Fence, FenceState
+from mailroom.domain.dispatches import Acceptance, Claimed, Fence, FenceState
 from mailroom.domain.doubts import (
     Doubt,
     Traces,
@@ -23,7 +23,7 @@ from mailroom.domain.doubts import (
     next_question,
 )
 from mailroom.domain.errors import StaleToken, Unavailable
-from mailroom.domain.ids import Lane, MessageId, Token
+from mailroom.domain.ids import Lane, Token
 from mailroom.providers.base import Adapter
 from mailroom.services.findings import Findings, Policy, sort_in, write
 from mailroom.storage import controls, dispatch_doubts, messages
@@ -89,7 +89,10 @@ def _judge_unasked(
     findings = Findings(why_unknown="its provider cannot be asked")
     for doubt in doubts:
         id_ = doubt.dispatch.id
-        seen = _told_by_fence(doubt, stand[id_], expected[id_]) or told[id_]
+        if accepted := _told_by_fence(doubt, stand[id_]):
+            findings.accepted.append((doubt.dispatch, accepted))
+            continue
+        seen = told[id_]
         if says is Unaskable.WENT_OUT and doubt.over(policy.timing, now):
             seen = list(expected[id_].values())
         traces = Traces(frozenset(map(fold, seen)), {doubt.dispatch.attempt: ""} if seen else {})
@@ -103,10 +106,12 @@ def _judge_unasked(
     write(db, fences, findings, held, policy, sender=sender)
 
 
-def _told_by_fence(doubt: Doubt, fence: Fence, expected: Mapping[MessageId, str]) -> list[str]:
-    """Everybody, where who was overtaken has learnt of the acceptance, and could not write it down."""
-    accepted = fence.state is FenceState.DONE and fence.digest == doubt.dispatch.digest
-    return list(expected.values()) if accepted else []
+def _told_by_fence(doubt: Doubt, fence: Fence) -> Acceptance | None:
+    """The acceptance, where who was overtaken has learnt of it, and could not write it down."""
+    if fence.state is not FenceState.DONE or fence.digest != doubt.dispatch.digest:
+        return None
+    provider = fence.called_at.provider if fence.called_at else doubt.dispatch.provider
+    return Acceptance(provider, fence.provider_id, fence.attempt, found=True)
 
 
 def _released(doubt: Doubt, fence: Fence) -> bool:

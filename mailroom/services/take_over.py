@@ -50,10 +50,10 @@ def take_over(
     doubts: list[tuple[Claimed, InDoubt]] = []
     for dispatch in abandoned:
         fence = found[dispatch.id]
-        unchanged = memory == dispatch.claim.memory
+        unchanged, own = memory == dispatch.claim.memory, dispatch.claim.id
         finding = judge_abandoned(
             fence,
-            claim=dispatch.claim.id,
+            claim=own,
             cleared=dispatch.cleared,
             digest=dispatch.digest,
             memory_unchanged=unchanged,
@@ -71,9 +71,11 @@ def take_over(
                 returns.append(Return(dispatch, now, "its sender went away before the call", crashed=True))
             case Finding.SPLIT:
                 divisions.append(in_halves(dispatch, "one of its recipients was refused"))
-            case Finding.IN_DOUBT if fence.state in _CALLED and fence.claim_id != dispatch.claim.id:
+            case Finding.IN_DOUBT if fence.state in _CALLED and fence.claim_id not in (own, *dispatch.cleared):
                 # An older copy knows nothing of it, and may name another provider than the one that was called since.
-                doubts.append((dispatch, crossed_by_another(fence.claim_id, fence.crossed_at, fence.called_at)))
+                final = fence.state is not FenceState.CROSSED
+                by, at, where = fence.claim_id, fence.crossed_at, fence.called_at
+                doubts.append((dispatch, crossed_by_another(by, at, where, final=final)))
             case Finding.IN_DOUBT:
                 doubts.append((dispatch, InDoubt(_why(unchanged))))
 

@@ -143,7 +143,7 @@ def claimed_of(doc: Mapping[str, Any], claim: Claim) -> Claimed:
         rank=Rank(doc.get("rank", Rank.CAMPAIGN)),
         size=doc.get("size", 0),
         span=doc.get("span", ""),
-        cleared=ClaimId(doc["cleared"]) if "cleared" in doc else None,
+        cleared=tuple(map(ClaimId, doc.get("cleared", ()))),
     )
 
 

@@ -5,7 +5,8 @@
     used_a_try    the doubt came of a call that the provider had in its hands, not of our own crash
     doubted       the claim whose crossing of the fence is in doubt: the newest, or one that an older copy did not know
     call_ended    that call ended in the hands of who made it: it is not still to come
-    cleared       the claim whose crossing was in doubt, and is settled: its fence stops nobody any more
+    final         its fence says that it was accepted, or refused and split, with other recipients than it has now
+    cleared       the last claims that are known not to have been accepted: their crossings stop nobody any more
     asked         questions put to the provider since
     not_before    in doubt: when the next question is due
     resolved_by   the person who said what became of it
@@ -25,8 +26,10 @@ from mailroom.domain.doubts import Doubt
 from mailroom.domain.ids import ClaimId, DispatchId, Lane
 from mailroom.storage.database import Db, Document, Session, guarded
 from mailroom.storage.dispatch_claims import claim_of, claimed_of
+from mailroom.storage.dispatch_outcomes import clearing
 from mailroom.storage.dispatches import onto_trail
 
+CALLED_FOR_GOOD: Final = "its fence says that it was accepted, or split, with other recipients than it has now"
 GIVES_UP: Final = f"it was in hand at {FAILS_AFTER_CRASHES} crashes of its sender"
 
 
@@ -73,7 +76,8 @@ def settle_not_accepted(
             end = {"state": DispatchState.FAILED, "reason": GIVES_UP}
         elif not_before is not None:
             end = {"state": DispatchState.PENDING, "not_before": not_before, "reason": reason}
-        change = {"$set": {**end, "tell": True, "cleared": doubt.doubted}, "$push": {"trail": trail}, **tries}
+        pushed = {"trail": trail, **clearing(doubt.doubted)}
+        change = {"$set": {**end, "tell": True}, "$push": pushed, **tries}
         writes.append(UpdateOne(_own(doubt) | {"run_cancelled": {"$ne": True}}, change))
         cancelled = {"state": DispatchState.CANCELLED, "tell": True, "reason": reason}
         writes.append(
@@ -85,18 +89,12 @@ def settle_not_accepted(
 
 def settle_unknown(db: Db, doubts: Sequence[Doubt], reason: str, *, by: str, now: datetime, session: Session) -> None:
     """`in_doubt -> unknown`: held for a person."""
-    writes = [
-        UpdateOne(
-            _own(doubt),
-            {
-                "$set": {"state": DispatchState.UNKNOWN, "tell": True, "reason": reason},
-                "$push": {
-                    "trail": onto_trail(now, "unknown", sender=by, attempt=doubt.dispatch.attempt, reason=reason)
-                },
-            },
-        )
-        for doubt in doubts
-    ]
+    writes = []
+    for doubt in doubts:
+        why = CALLED_FOR_GOOD if doubt.final else reason
+        step = onto_trail(now, "unknown", sender=by, attempt=doubt.dispatch.attempt, reason=why)
+        unknown = {"state": DispatchState.UNKNOWN, "tell": True, "reason": why}
+        writes.append(UpdateOne(_own(doubt), {"$set": unknown, "$push": {"trail": step}}))
     if writes:
         db.dispatches.bulk_write(writes, ordered=False, session=session)
 
@@ -123,14 +121,17 @@ def send_again(
     those that are; the others stand otherwise, or others carry their mails."""
     again: Document = {"state": DispatchState.PENDING, "not_before": now, "resolved_by": by}
     held: Document = {"state": {"$in": [DispatchState.UNKNOWN, DispatchState.FAILED]}, "sent_again": {"$exists": False}}
+    held["final"] = {"$ne": True}
     writes = [
         UpdateOne(
             {"_id": id_, "attempt": doc["attempt"], "run_cancelled": {"$ne": True}, **held},
             {
-                "$set": {**again, "tell": True, "tries": 0, "crashes": 0}
-                | ({"cleared": doc["doubted"]} if "doubted" in doc else {}),
+                "$set": {**again, "tell": True, "tries": 0, "crashes": 0},
                 "$unset": {"dropped": ""},
-                "$push": {"trail": onto_trail(now, "resolved", by=by, attempt=doc["attempt"], verdict="send again")},
+                "$push": {
+                    "trail": onto_trail(now, "resolved", by=by, attempt=doc["attempt"], verdict="send again"),
+                    **(clearing(doc["doubted"]) if "doubted" in doc else {}),
+                },
             },
         )
         for id_, doc in found.items()
@@ -161,4 +162,5 @@ def _doubt(doc: Document) -> Doubt:
         used_a_try=doc.get("used_a_try", False),
         doubted=ClaimId(doc.get("doubted") or doc["claim_id"]),
         call_ended=doc.get("call_ended", False),
+        final=doc.get("final", False),
     )

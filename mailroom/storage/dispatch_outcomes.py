@@ -12,7 +12,7 @@ from typing import Any, Final
 from pymongo import UpdateOne
 
 from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState, Fence
-from mailroom.domain.ids import DispatchId, RunId
+from mailroom.domain.ids import ClaimId, DispatchId, RunId
 from mailroom.domain.outcomes import InDoubt
 from mailroom.storage.database import Db, Document, Session, guarded, server_now
 from mailroom.storage.dispatches import onto_trail
@@ -160,7 +160,7 @@ def return_to_pending(db: Db, returns: Sequence[Return], *, now: datetime, sessi
                 {
                     "$set": {"state": DispatchState.PENDING, "not_before": back.not_before, **told},
                     "$inc": {"tries": int(back.used_a_try), "crashes": int(back.crashed)},
-                    "$push": {"trail": trail},
+                    "$push": {"trail": trail, **clearing(back.claimed.claim.id)},
                 },
             )
         )
@@ -182,7 +182,7 @@ def fail(db: Db, failures: Sequence[tuple[Claimed, str, int | None]], *, now: da
             {
                 "$set": {"state": DispatchState.FAILED, "tell": True, "reason": reason, "code": code},
                 "$inc": {"tries": 1},
-                "$push": {"trail": _answer_step(claimed, "failed", reason, code, now)},
+                "$push": {"trail": _answer_step(claimed, "failed", reason, code, now), **clearing(claimed.claim.id)},
             },
         )
         for claimed, reason, code in failures
@@ -275,12 +275,20 @@ def _to_in_doubt(claimed: Claimed, by: str, doubt: InDoubt, now: datetime, *, cr
     marked = {"in_doubt_at": now, "not_before": now, "asked": 0, "used_a_try": not crashed}
     marked["called_since"] = doubt.called_since or claimed.claimed_at
     marked["doubted"] = claimed.claim.id if doubt.crossed_by is None else doubt.crossed_by
-    marked["call_ended"] = ended
+    marked |= {"call_ended": ended, "final": doubt.final}
     return {
         "$set": {"state": DispatchState.IN_DOUBT, "tell": True, **why, **marked, **where},
         "$inc": {"crashes": int(crashed)},
         "$push": {"trail": step},
     }
+
+
+_CLEARED: Final = 12  # of a dispatch; an older one that comes back after all leads to one doubt more
+
+
+def clearing(*claims: ClaimId) -> Document:
+    """What is pushed to a dispatch of which these claims are known not to have been accepted."""
+    return {"cleared": {"$each": list(claims), "$slice": -_CLEARED}}
 
 
 def _answer_step(claimed: Claimed, step: str, reason: str, code: int | None, now: datetime) -> Document:

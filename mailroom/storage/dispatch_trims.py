@@ -13,6 +13,7 @@ from mailroom.domain.ids import MessageId, digest_of_messages
 from mailroom.domain.messages import MessageState
 from mailroom.storage.database import Db, Document, Session
 from mailroom.storage.dispatches import onto_trail
+from mailroom.storage.message_marks import mark_sent_among
 
 
 def leave_out(
@@ -49,6 +50,8 @@ def leave_out(
     own = {"_id": claimed.id, "state": DispatchState.SENDING, "claim_id": claimed.claim.id, "attempt": claimed.attempt}
     if not db.dispatches.update_one(own, change, session=session).matched_count:
         return
+    # An opening alone has moved no state of theirs, and nobody tells them any more once they have left.
+    mark_sent_among(db, gone, at=now, session=session)
     if rest and gone:
         db.messages.update_many(
             {"_id": {"$in": list(gone)}, "dispatch_id": claimed.id},

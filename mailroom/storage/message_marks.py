@@ -44,8 +44,13 @@ def mark_sent(db: Db, dispatches: Sequence[DispatchId], *, at: datetime) -> None
 @guarded
 def mark_some_sent(db: Db, ids: Sequence[MessageId], *, at: datetime) -> None:
     """Tell these messages that they were sent, whatever became of the rest of their dispatch. May be repeated."""
+    mark_sent_among(db, ids, at=at)
+
+
+def mark_sent_among(db: Db, ids: Sequence[MessageId], *, at: datetime, session: Session | None = None) -> None:
+    """The same, inside a transaction."""
     if ids:
-        db.messages.update_many({"_id": {"$in": list(ids)}}, _to_sent(at))
+        db.messages.update_many({"_id": {"$in": list(ids)}}, _to_sent(at), session=session)
 
 
 def _to_sent(at: datetime) -> list[Document]:

@@ -25,7 +25,7 @@ class FilterIn(Schema):
         validate=validate.Length(max=200), metadata={"description": "of a run, or the id of a single mail"}
     )
     kind = fields.String(validate=validate.OneOf(list(_KINDS)))
-    code = fields.Integer(metadata={"description": "the provider's, such as 550"})
+    code = fields.Integer(validate=validate.Range(0, 999_999), metadata={"description": "the provider's, such as 550"})
 
 
 class DeadLetterQuery(FilterIn, ListQuery):

@@ -84,7 +84,7 @@ def no_token() -> None:
 
 
 def _earlier(fence: Any, claimed: Any) -> Any:
-    return fence.claim_id if fence.attempt < claimed.attempt else claimed.cleared
+    return (*claimed.cleared, fence.claim_id) if 0 < fence.attempt < claimed.attempt else claimed.cleared
 
 
 BREAKS: Final[dict[str, Callable[[], None]]] = {

@@ -117,7 +117,7 @@ def fence(state: FenceState, by: ClaimId = MINE, *, digest: str = "d") -> Fence:
     ],
 )
 def test_an_abandoned_dispatch_is_judged_by_its_fence(found: Fence, unchanged: bool, finding: Finding) -> None:
-    judged = judge_abandoned(found, claim=MINE, cleared=CLEARED, digest="d", memory_unchanged=unchanged)
+    judged = judge_abandoned(found, claim=MINE, cleared=[CLEARED], digest="d", memory_unchanged=unchanged)
 
     assert judged is finding
 

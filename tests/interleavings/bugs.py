@@ -44,7 +44,7 @@ class NoTokenAsked(MemoryFences):
     def crossed(self, c: Claimed) -> Verdict:
         known = self.records.get((c.claim.lane, c.id))
         earlier = known is not None and known.attempt < c.attempt
-        return super().crossed(replace(c, cleared=known.claim) if known and earlier else c)
+        return super().crossed(replace(c, cleared=(known.claim,)) if known and earlier else c)
 
 
 @contextmanager

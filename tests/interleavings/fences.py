@@ -68,9 +68,11 @@ class MemoryFences:
     def close(self, accepted: Sequence[tuple[Claimed, Acceptance]]) -> list[DispatchId]:
         return self._use("close", lambda: [c.id for c, yes in accepted if not self.closed(c, yes)])
 
-    def release(self, refused: Sequence[Claimed]) -> None:
-        if refused:
-            self._use("release", lambda: [self.released(c, FenceState.RELEASED) for c in refused])
+    def release(self, refused: Sequence[Claimed]) -> list[Verdict | None]:
+        def use() -> list[Verdict | None]:
+            return [self.released(c, FenceState.RELEASED) for c in refused]
+
+        return self._use("release", use) if refused else []
 
     def split(self, refused: Sequence[tuple[Claimed, int]]) -> list[int | Verdict]:
         def use() -> list[int | Verdict]:
@@ -99,6 +101,8 @@ class MemoryFences:
         known = self.records.get(key)
         if known is not None and known.outcome is FenceState.SPLIT and known.digest == c.digest:
             return Verdict(split=True)
+        if known is not None and known.outcome is FenceState.RELEASED and known.claim == c.claim.id:
+            return Verdict(stale=True)
         if known is not None and (stands := _stands(known, c)):
             return stands
         where, note = CalledAt(c.provider, c.account), known.provider_id if known else ""
@@ -145,12 +149,13 @@ class MemoryFences:
 
 def _stands(known: Record, c: Claimed) -> Verdict | None:
     """What keeps this claim from crossing, or from being released, if anything does."""
-    doubt = Verdict(crossed_at=known.at, crossed_by=known.claim, called_at=known.where)
-    if known.outcome in (FenceState.DONE, FenceState.SPLIT):
+    final = known.outcome in (FenceState.DONE, FenceState.SPLIT)
+    doubt = Verdict(crossed_at=known.at, crossed_by=known.claim, called_at=known.where, final=final)
+    if final:
         if known.outcome is FenceState.SPLIT or known.digest != c.digest:
             return doubt
         return Verdict(accepted=(known.attempt, known.provider_id), called_at=known.where)
-    if known.outcome is FenceState.CROSSED and known.claim not in (c.claim.id, c.cleared):
+    if known.outcome is FenceState.CROSSED and known.claim not in (c.claim.id, *c.cleared):
         return doubt
     return None
 

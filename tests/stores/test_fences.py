@@ -77,8 +77,8 @@ def test_a_new_attempt_may_cross_once_the_earlier_crossing_is_known_not_to_have_
     cross(fences, a_claimed(lane=lane, claim="c1", attempt=1))
 
     (unsettled,) = cross(fences, a_claimed(lane=lane, claim="c2", attempt=2))
-    (other,) = cross(fences, a_claimed(lane=lane, claim="c3", attempt=3, cleared=ClaimId("c2")))
-    (settled,) = cross(fences, a_claimed(lane=lane, claim="c4", attempt=4, cleared=ClaimId("c1")))
+    (other,) = cross(fences, a_claimed(lane=lane, claim="c3", attempt=3, cleared=(ClaimId("c2"),)))
+    (settled,) = cross(fences, a_claimed(lane=lane, claim="c4", attempt=4, cleared=(ClaimId("c1"),)))
 
     assert (unsettled.go, other.go, settled.go) == (False, False, True)
     assert unsettled.crossed_by == "c1"

@@ -1,5 +1,6 @@
 """What failed for good, and why: send it again, or take it off the list."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,4 +51,6 @@ def act() -> Any:
 
 def _search(asked: Mapping[str, str]) -> DeadLetterSearch:
     run_id, code = asked.get("run_id", "").strip(), asked.get("code", "").strip()
-    return DeadLetterSearch(RunId(run_id) if run_id else None, code=int(code) if code.isdecimal() else None)
+    return DeadLetterSearch(
+        RunId(run_id) if run_id else None, code=int(code) if re.fullmatch("[0-9]{1,6}", code) else None
+    )

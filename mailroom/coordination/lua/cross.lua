@@ -4,9 +4,11 @@
 --           is crossed, released, split or done
 -- ARGV[1]   token   ARGV[2] claim id   ARGV[3] milliseconds until the keys are aged out
 -- ARGV[4..] for each fence in turn: attempt, digest, milliseconds of the claim's time, where it is to be called
---           (provider|account), its span, and the claim whose crossing MongoDB knows not to have been accepted ('' for none)
--- Returns   for each fence {'go'}, {'stale'} (the lane has seen a higher token), {'doubt', the time of the crossing that
---           stands, whose claim it was, where that was called}, {'split'}, or {'done', attempt, where, provider id}
+--           (provider|account), its span, and the claims whose crossings MongoDB knows not to have been accepted, with
+--           commas between
+-- Returns   for each fence {'go'}, {'stale'} (the lane has seen a higher token, or this very claim was given up before),
+--           {'doubt', the time of the crossing that stands, whose claim it was, where that was called, 'final' where that
+--           was accepted or split with other recipients}, {'split'}, or {'done', attempt, where, provider id}
 local seen = tonumber(redis.call('GET', KEYS[1]) or '0')
 local token, claim, ttl = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local verdicts = {}
@@ -19,13 +21,18 @@ for i = 2, #KEYS do
   local key, a = KEYS[i], 6 * i - 8
   local attempt, digest, at, where, span, cleared = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], ARGV[a + 5]
   local f = redis.call('HMGET', key, 'attempt', 'claim', 'digest', 'outcome', 'provider_id', 'at', 'where')
-  local outcome, doubt = f[4], {'doubt', f[6] or '', f[2] or '', f[7] or ''}
+  local outcome, by = f[4], f[2] or ''
+  local doubt = {'doubt', f[6] or '', by, f[7] or '', (outcome == 'done' or outcome == 'split') and 'final' or ''}
+  local settled = by == claim or string.find(',' .. cleared .. ',', ',' .. by .. ',', 1, true)
   if outcome == 'done' then
     -- What was accepted is never called again; under another digest it is not the same dispatch.
     verdicts[i - 1] = (f[3] == digest) and {'done', f[1], f[7] or '', f[5]} or doubt
   elseif outcome == 'split' then
     verdicts[i - 1] = (f[3] == digest) and {'split'} or doubt
-  elseif outcome == 'crossed' and f[2] ~= claim and f[2] ~= cleared then
+  elseif outcome == 'released' and by == claim then
+    -- A crossing that was given up for lost, and comes late: its claim was handed back.
+    verdicts[i - 1] = {'stale'}
+  elseif outcome == 'crossed' and not settled then
     -- However high the attempt: only what MongoDB knows of this very crossing can settle it, and an older copy may not.
     verdicts[i - 1] = doubt
   else

@@ -2,8 +2,8 @@
 -- KEYS[..] fences: hashes, see cross.lua; of a 'split' one, provider_id is the most messages a part has
 -- ARGV[1]  milliseconds until the keys are aged out
 -- ARGV[2..] for each fence in turn: outcome ('released', or 'split': it is never called again, its parts are), claim id,
---          attempt, digest, the most messages a part has ('' for 'released'), and the claim whose crossing MongoDB knows
---          not to have been accepted ('' for none)
+--          attempt, digest, the most messages a part has ('' for 'released'), and the claims whose crossings MongoDB knows
+--          not to have been accepted, with commas between
 -- Returns  for each {'written'} (or never crossed: then a late crossing of this very claim finds it so); {'split', the
 --          most messages a part has} where it was split before: that stays; or what else stands, as cross.lua has it:
 --          {'done', ..} or {'doubt', ..}
@@ -12,12 +12,14 @@ for i = 1, #KEYS do
   local a = 6 * i - 4
   local outcome, claim, attempt, digest, most, cleared = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], ARGV[a + 5]
   local f = redis.call('HMGET', KEYS[i], 'attempt', 'claim', 'digest', 'outcome', 'provider_id', 'at', 'where')
-  local doubt = {'doubt', f[6] or '', f[2] or '', f[7] or ''}
+  local by = f[2] or ''
+  local doubt = {'doubt', f[6] or '', by, f[7] or '', (f[4] == 'done' or f[4] == 'split') and 'final' or ''}
+  local settled = by == claim or string.find(',' .. cleared .. ',', ',' .. by .. ',', 1, true)
   if f[4] == 'split' then
     answers[i] = (f[3] == digest) and {'split', f[5]} or doubt
   elseif f[4] == 'done' then
     answers[i] = (f[3] == digest) and {'done', f[1], f[7] or '', f[5]} or doubt
-  elseif f[4] == 'crossed' and f[2] ~= claim and f[2] ~= cleared then
+  elseif f[4] == 'crossed' and not settled then
     answers[i] = doubt
   else
     redis.call('HSET', KEYS[i], 'outcome', outcome, 'claim', claim, 'attempt', attempt, 'digest', digest)

@@ -1,13 +1,18 @@
--- Tell Redis what it knew of dispatches of one lane before it lost its memory. What it knows now stays.
+-- Tell Redis what it knew of dispatches of one lane before it lost its memory. It may have come back with a copy that is
+-- older than that: only what is final stays there, and a crossing of which nothing else is known.
 -- KEYS[..] fences: hashes, see cross.lua
 -- ARGV[1]  milliseconds until the keys are aged out
 -- ARGV[2..] outcome, claim id, attempt, digest, provider id, milliseconds of the claim's time ('' where that is not
---          known), where it was called, its span, for each fence in turn
+--          known), where it was called, its span, and the claims whose crossings MongoDB knows not to have been accepted,
+--          with commas between, for each fence in turn
 -- Returns  for each 1 if written, else 0
 local answers = {}
 for i = 1, #KEYS do
-  local a = 8 * i - 6
-  if redis.call('EXISTS', KEYS[i]) == 1 then
+  local a = 9 * i - 7
+  local f = redis.call('HMGET', KEYS[i], 'outcome', 'claim')
+  local outcome, by = f[1], f[2] or ''
+  local known = by == ARGV[a + 1] or string.find(',' .. ARGV[a + 8] .. ',', ',' .. by .. ',', 1, true)
+  if outcome == 'done' or outcome == 'split' or (outcome == 'crossed' and not known) then
     answers[i] = 0
   else
     redis.call('HSET', KEYS[i], 'outcome', ARGV[a], 'claim', ARGV[a + 1], 'attempt', ARGV[a + 2], 'digest', ARGV[a + 3])
