@@ -25,7 +25,7 @@ chromium:
 	  { echo "Chromium is needed for the browser tests: apt-get install chromium (as root)"; exit 1; }
 
 test: $(STAMP) chromium  ## run all checks and tests, on real servers and a real browser
-	$(BIN)/python -m pytest -n 3 --dist loadgroup
+	$(BIN)/python -m pytest -n 4 --dist loadgroup
 
 lint: $(STAMP)  ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

@@ -66,3 +66,8 @@ def test_the_small_faces_answer_without_a_token(call: Caller) -> None:
     for noun in ("emails", "tokens", "schedules"):
         moved = call.client.get(f"/{noun}/x?a=1")
         assert (moved.status_code, moved.headers["Location"]) == (308, f"/v1/{noun}/x?a=1")
+
+
+def test_a_code_that_no_provider_could_give_is_refused(call: Caller) -> None:
+    assert call("GET", "/v1/dead-letters?code=99999999999999999999").status_code == 422
+    assert call("POST", "/v1/dead-letters/drop", json={"all": True, "code": 10**20}).status_code == 422

@@ -223,24 +223,20 @@ def test_since_when_redis_remembers_is_not_told_by_the_clock_of_whoever_asks(tmp
 
         since = Mirror(own.redis_url, of="any").memory_since()
 
-        assert since is not None
         assert before <= since <= datetime.now(UTC)
 
 
-def test_a_redis_that_was_started_again_remembers_only_since_then(tmp_path: Path) -> None:
+def test_a_redis_that_was_started_again_remembers_only_since_then_whoever_asks_first(tmp_path: Path) -> None:
     """It may have been started on an older copy of itself."""
     with Servers.start(tmp_path) as own:
-        first = Fences(own.redis_url).memory()
+        Fences(own.redis_url).memory()
         assert own.redis is not None
         own.redis.stop(grace_s=10)
         own.start_redis()
         own.wait_until_healthy()
         started = datetime.now(UTC)
 
-        assert Fences(own.redis_url).memory() != first
-
         since = Mirror(own.redis_url, of="any").memory_since()
-        assert since is not None
         assert since >= started - timedelta(milliseconds=1)
 
 

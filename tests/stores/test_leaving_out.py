@@ -40,6 +40,18 @@ def test_who_is_known_to_have_the_mail_leaves_its_call_and_the_others_go(db: Db)
     assert messages.of_dispatches(db, [claimed.id]) == mails
 
 
+def test_who_has_only_opened_the_mail_was_sent_it(db: Db) -> None:
+    claimed = a_claim(db, 2)
+    opened = messages.of_dispatches(db, [claimed.id])[claimed.id][0].id
+    db.messages.update_one({"_id": opened}, {"$set": {"sent_at": server_now(db)}})
+
+    leave_out(db, [claimed], messages.of_dispatches(db, [claimed.id]))
+
+    doc = db.messages.find_one({"_id": opened})
+    assert doc
+    assert doc["state"] == "sent"
+
+
 def test_where_everybody_has_the_mail_it_went_out(db: Db) -> None:
     claimed = a_claim(db, 2)
     db.messages.update_many({}, {"$set": {"sent_at": server_now(db), "state": "sent"}})

@@ -33,9 +33,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, system: System) -> Iterator[Page]:
+def provider_and_api(system: System) -> None:
     system.start_simulator()
     system.start_api()
+
+
+@pytest.fixture
+def page(browser: Browser, system: System) -> Iterator[Page]:
     system.start_web()
     context = browser.new_context(java_script_enabled=False, viewport=DESKTOP)
     context.set_default_timeout(15_000)
@@ -66,6 +70,7 @@ def fill_in(page: Page, **fields: str) -> None:
         page.get_by_label(label.replace("_", " "), exact=True).fill(value)
 
 
+@pytest.mark.usefixtures("provider_and_api")
 def test_from_the_form_to_two_of_three_opens_on_the_report(page: Page, system: System) -> None:
     system.start_senders(1)
     page.goto(system.web_url)
@@ -235,6 +240,7 @@ def test_pages_are_only_for_those_who_are_signed_in(page: Page, system: System) 
     expect(page.get_by_text("This token is not known here")).to_be_visible()
 
 
+@pytest.mark.usefixtures("provider_and_api")
 def test_a_person_says_what_became_of_a_call_that_nobody_else_can_know_of(page: Page, system: System) -> None:
     system.simulator.turn(log_lies_empty=True)
     system.simulator.fail_next("500_before")
@@ -260,6 +266,7 @@ def test_a_person_says_what_became_of_a_call_that_nobody_else_can_know_of(page: 
     assert set(marks(system).values()) == {1}
 
 
+@pytest.mark.usefixtures("provider_and_api")
 def test_what_failed_for_good_is_ticked_and_sent_again_and_the_rest_is_taken_off_the_list(
     page: Page, system: System
 ) -> None:
@@ -282,6 +289,7 @@ def test_what_failed_for_good_is_ticked_and_sent_again_and_the_rest_is_taken_off
     assert status(system, left) == "failed"
 
 
+@pytest.mark.usefixtures("provider_and_api")
 def test_a_provider_is_switched_off_and_a_limit_is_set_and_removed(page: Page, system: System) -> None:
     sign_in(page, system)
     page.get_by_role("link", name="Providers").click()
@@ -309,6 +317,7 @@ def test_a_provider_is_switched_off_and_a_limit_is_set_and_removed(page: Page, s
     assert system.call("GET", "/v1/rate-limits").json()["items"] == []
 
 
+@pytest.mark.usefixtures("provider_and_api")
 def test_a_refused_request_is_shown_with_its_reasons(page: Page, system: System) -> None:
     assert system.call("POST", "/v1/emails", json=an_email(to=["nonsense"])).status_code == 422
     sign_in(page, system)
