@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from mailroom.coordination.fences import Fences
+from mailroom.coordination.fences import Fences, Verdict
 from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.errors import StaleToken
@@ -50,7 +50,7 @@ def record_refusals(
 
     _without_stale(divisions, stale, divide_these)
     verdicts = fences.release([c for c, _, _ in rest])
-    stands = [(each, known_before(v) if v else None) for each, v in zip(rest, verdicts, strict=True)]
+    stands = [(each, _before_giving_up(each, verdict)) for each, verdict in zip(rest, verdicts, strict=True)]
     called_before += [(each[0], before) for each, before in stands if before]
     rest = [each for each, before in stands if not before]
     left = _without_stale(rest, stale, lambda group: _decide(db, group, now=now))
@@ -99,6 +99,11 @@ def _after(
         delays=delays.of(claimed.rank),
         now=now,
     )
+
+
+def _before_giving_up(decided: Decided, verdict: Verdict | None) -> Accepted | InDoubt | None:
+    """What the fence knows of another call of what is to fail now; what is tried again comes to its fence by itself."""
+    return known_before(verdict) if verdict and isinstance(decided[2], GiveUp) else None
 
 
 def _decide(db: Db, group: Sequence[Decided], *, now: datetime) -> None:
