@@ -65,7 +65,8 @@ class Lanes:
         if wanted:
             taken = self._back.leases.held_by_anybody(SCHEDULE_LANES)
             wanted = [lane for lane in wanted if lane not in taken]
-        self._look_at = started + pause_of_looks(time.monotonic() - started, found=bool(wanted))
+        ended = time.monotonic()
+        self._look_at = ended + pause_of_looks(ended - started, found=bool(wanted))
         if not wanted:
             return 0
         # Senders that look at the same moment see the same lanes: each begins somewhere else. And it leaves some for
@@ -144,6 +145,7 @@ class Lanes:
 
 
 def pause_of_looks(took_s: float, *, found: bool) -> float:
-    """Seconds from the beginning of a look to the next one. It gets slower with what is waiting in all, and may take a
-    tenth of the time; but what is due is to be seen before its instant."""
-    return max(_LOOK_AGAIN_S if found else _LOOK_FOR_LANES_S, min(10 * took_s, _MOST_PAUSE_S))
+    """Seconds from the end of a look to the next one. It gets slower with what is waiting in all, and may take a tenth
+    of the time; but what is due is to be seen before its instant."""
+    least = _LOOK_AGAIN_S if found else _LOOK_FOR_LANES_S
+    return max(least - took_s, min(9 * took_s, _MOST_PAUSE_S))
