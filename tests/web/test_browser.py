@@ -290,6 +290,30 @@ def test_what_failed_for_good_is_ticked_and_sent_again_and_the_rest_is_taken_off
 
 
 @pytest.mark.usefixtures("provider_and_api")
+def test_who_did_not_get_a_run_or_a_mail_gets_it_at_the_press_of_a_button(page: Page, system: System) -> None:
+    system.simulator.turn(refused_addresses=["reader-1@example.org", "cy@example.org"])
+    system.start_senders(1)
+    schedule = a_campaign(system, 5)
+    email = hand_in(system, to=["cy@example.org"])
+    wait_for(lambda: finished(system, schedule) and status(system, email) == "failed", within_s=40, what="it failed")
+    system.simulator.turn(refused_addresses=[])
+    sign_in(page, system)
+
+    for name, path, what in (("run", f"/schedules/{schedule}", "table a"), ("email", f"/emails/{email}", "")):
+        page.goto(f"{system.web_url}{path}")
+        if what:
+            page.locator(what).first.click()
+        expect(page.get_by_role("heading", name="Who did not get it")).to_be_visible()
+        look(page, f"{name}-not-reached")
+        page.get_by_role("button", name="Send it to this one").click()
+        expect(page.get_by_text(re.compile("to those whom .*did not reach"))).to_be_visible()
+        look(page, f"{name}-again")
+
+    wait_for(lambda: system.simulator.record()["mails"] == 6, within_s=30, what="both have their mail")
+    assert max(marks(system).values()) == 1
+
+
+@pytest.mark.usefixtures("provider_and_api")
 def test_a_provider_is_switched_off_and_a_limit_is_set_and_removed(page: Page, system: System) -> None:
     sign_in(page, system)
     page.get_by_role("link", name="Providers").click()
