@@ -71,8 +71,8 @@ class Lanes:
             return 0
         # Senders that look at the same moment see the same lanes: each begins somewhere else. And it leaves some for
         # those who have not looked yet: what is due at one moment is done soonest by all.
-        some = min(max(-(-len(wanted) // (6 * self._senders)), _FEWEST_LANES), _LANES_A_STEP)
-        chosen = random.sample(wanted, min(len(wanted), some, room))
+        some = min(lanes_a_look(len(wanted), senders=self._senders), room)
+        chosen = random.sample(wanted, min(len(wanted), some))
         return self._take(chosen, now)
 
     def take_share(self, now: datetime) -> int:
@@ -82,8 +82,9 @@ class Lanes:
         self._share_at = time.monotonic() + _LOOK_FOR_SHARE_S * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
         held, every = self._hands.mail_lanes(), self._hands.always
         self.give_back(self._hands.left_lanes())
-        self._senders = self._back.leases.senders()
-        share = -(-len(every) // max(1, self._senders))
+        # None are seen where etcd has lost the leases, ours among them, and nobody has noticed yet.
+        self._senders = max(1, self._back.leases.senders())
+        share = -(-len(every) // self._senders)
         self._hands.leave(held[share:])
         missing = share - len(held)
         if missing <= 0:
@@ -142,6 +143,11 @@ class Lanes:
             entered, memory = self._back.fences.enter(tokens)
             self._hands.drop_lanes(lane for lane in tokens if lane not in entered)
         self.memory = memory
+
+
+def lanes_a_look(wanted: int, *, senders: int) -> int:
+    """How many lanes one of so many senders takes at most, of so many that are wanted."""
+    return min(max(-(-wanted // (6 * senders)), _FEWEST_LANES), _LANES_A_STEP)
 
 
 def pause_of_looks(took_s: float, *, found: bool) -> float:

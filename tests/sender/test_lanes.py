@@ -1,8 +1,16 @@
-"""How often a sender looks for lanes that want work."""
+"""How a sender looks for lanes that want work: how often, and how many it takes."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from sender.lanes import AHEAD, pause_of_looks
+from mailroom.domain.ids import Lane
+from mailroom.services import claiming
+from sender.hands import Hands
+from sender.lanes import AHEAD, Lanes, pause_of_looks
+from tests.support.builders import NOW
 
 
 def test_a_look_that_finds_nothing_is_followed_at_leisure_and_one_that_finds_something_at_once() -> None:
@@ -18,3 +26,31 @@ def test_after_a_look_that_the_store_held_up_the_next_one_still_comes_before_wha
     """A mongod that is killed, or stands still, holds up a look for seconds; it is no reason to look away for as many
     minutes, while instants pass and are skipped as misfires."""
     assert pause_of_looks(15.0, found=False) < AHEAD.total_seconds()
+
+
+class Nobody:
+    """Leases of an etcd that has lost them all: no sender is seen, not even the one that looks."""
+
+    def senders(self) -> int:
+        return 0
+
+    def held_by_anybody(self, prefix: str) -> set[Lane]:
+        return set()
+
+    def release(self, lanes: Sequence[Lane]) -> None:
+        pass
+
+
+def test_where_etcd_has_lost_every_lease_a_sender_still_knows_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = [Lane(f"schedule/{n}") for n in range(300)]
+    sending = SimpleNamespace(schedules_per_sender=100)
+    back: Any = SimpleNamespace(db=None, fences=None, leases=Nobody(), settings=SimpleNamespace(sending=sending))
+    lanes = Lanes(back, Hands(), sender="s")
+    monkeypatch.setattr(claiming, "lanes_wanting_work", lambda *_, **__: wanted)
+    asked: list[Lane] = []
+    monkeypatch.setattr(claiming, "take_lanes", lambda _db, _l, _f, some, **__: (asked.extend(some), ({}, ""))[1])
+
+    lanes.take_share(NOW)
+    lanes.take_wanted(NOW)
+
+    assert len(asked) == 50
