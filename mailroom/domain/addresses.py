@@ -19,6 +19,8 @@ _PROVIDERS_OWN = re.compile(r"%recipient", re.IGNORECASE)
 # hide a line's end: whoever writes the mail anew may decode them.
 _HEADER_BREAK = re.compile("[\r\n\0\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]|=\\?[^?]*\\?[bBqQ]\\?[^?]*\\?=")
 NOT_IN_A_HEADER: Final = "a line break, or an encoded word (=?...?=), is not allowed here"
+_ONE_ADDRESS: Final = "write one address, as Name <address@example.com> or bare"
+_ANYBODY: Final = "anybody@example.com"  # stands in while a name is read
 _SPECIALS = re.compile(r'[()<>@,;:\\".\[\]]')
 
 
@@ -84,16 +86,26 @@ def parse_mailbox(text: str) -> Mailbox:
         raise InvalidAddress(f"at most {MAX_MAILBOX} characters")
     if _PROVIDERS_OWN.search(text):
         raise InvalidAddress("%recipient is the provider's own substitution; it is not allowed here")
-    try:
-        found = getaddresses([text])
-    except RecursionError:
-        found = []
-    if len(found) != 1 or "@" not in found[0][1]:
-        raise InvalidAddress("write one address, as Name <address@example.com> or bare")
-    name, address = found[0]
-    mailbox = Mailbox(check_address(address), name.strip())
+    written, bracket, address = text.strip().removesuffix(">").rpartition("<")
+    if bool(bracket) != text.strip().endswith(">") or address.count("@") != 1:
+        raise InvalidAddress(_ONE_ADDRESS)
+    # The address as it is written: the library takes away what may not be in one, and mails somebody else.
+    mailbox = Mailbox(check_address(address), _name(written))
     _check_written(mailbox)
     return mailbox
+
+
+def _name(written: str) -> str:
+    """A display name without its quotes. Raises InvalidAddress where it is more than a name."""
+    if not written.strip():
+        return ""
+    try:
+        found = getaddresses([f"{written.strip()} <{_ANYBODY}>"])
+    except RecursionError:
+        found = []
+    if len(found) != 1 or found[0][1] != _ANYBODY:
+        raise InvalidAddress(_ONE_ADDRESS)
+    return found[0][0].strip()
 
 
 def _check_written(mailbox: Mailbox) -> None:

@@ -84,3 +84,9 @@ class Schedule:
     created_at: datetime
     updated_at: datetime
     paused_at: datetime | None = None
+    rule_since: datetime | None = None  # since when the recurrence is what it is; None: since it was made
+
+    @property
+    def ruled_since(self) -> datetime:
+        """Due instants after this are the recurrence's own."""
+        return self.rule_since or self.created_at

@@ -171,7 +171,8 @@ def _with_rule(schedule: Schedule, rule: Recurrence, now: datetime) -> Schedule:
     upcoming = next_after(rule, now)
     state = schedule.state if schedule.state is ScheduleState.PAUSED else ScheduleState.ACTIVE
     # From now, even where a skipped instant of the old rule lies ahead: its record keeps it from running.
-    return replace(schedule, recurrence=rule, state=state, decided=0, decided_through=now, next_run_at=upcoming)
+    fresh = replace(schedule, recurrence=rule, rule_since=now, decided=0, decided_through=now)
+    return replace(fresh, state=state, next_run_at=upcoming)
 
 
 def _change(

@@ -14,12 +14,12 @@ from typing import Any, Final
 from mailroom.coordination.fences import Fences
 from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches import DispatchState, FenceState
-from mailroom.domain.ids import DispatchId, Lane
+from mailroom.domain.ids import DispatchId, Lane, RunId, run_of_email
 from mailroom.domain.recurrence.upcoming import upcoming
 from mailroom.domain.runs import RunState
 from mailroom.domain.schedules import Schedule, ScheduleState
 from mailroom.providers.base import Adapter
-from mailroom.storage import cluster, dispatches, message_counts, messages, runs, schedules
+from mailroom.storage import cluster, dispatches, emails, message_counts, messages, runs, schedules
 from mailroom.storage.database import Db, server_now
 
 YOUNG: Final = timedelta(minutes=2)
@@ -75,6 +75,7 @@ def check(
     until = ledger.at - young
     _due_instants(db, ledger, until)
     _runs(db, ledger, until, fences)
+    _single_mails(db, ledger, until, fences)
     for adapter in adapters:
         _providers_log(db, ledger, adapter, min(until, ledger.at - settle))
     return ledger
@@ -96,8 +97,8 @@ def _due_instants(db: Db, ledger: Ledger, until: datetime) -> None:
         ledger.counted["schedules"] += 1
         if schedule.state is ScheduleState.ACTIVE and schedule.next_run_at and schedule.next_run_at < until:
             ledger.say("instant", schedule.id, f"due at {schedule.next_run_at.isoformat()}, and not decided")
-        # An edit changes the rule; what was due before it was decided with it.
-        begins = max(ledger.since, schedule.updated_at if schedule.version > 1 else schedule.created_at)
+        # What was due before an edit of the rule was decided with that edit.
+        begins = max(ledger.since, schedule.ruled_since)
         instants = list(_instants(schedule, begins))
         if not instants:
             continue
@@ -109,10 +110,13 @@ def _due_instants(db: Db, ledger: Ledger, until: datetime) -> None:
 
 
 def _instants(schedule: Schedule, begins: datetime) -> Iterator[datetime]:
-    for at in islice(upcoming(schedule.recurrence, begins, decided=0), _MOST_INSTANTS):
+    """Those that are decided. Where the rule ends after so many runs, it is counted from its beginning."""
+    start = schedule.ruled_since if schedule.recurrence.max_runs else begins
+    for at in islice(upcoming(schedule.recurrence, start, decided=0), _MOST_INSTANTS):
         if at > schedule.decided_through:
             return
-        yield at
+        if at > begins:
+            yield at
 
 
 def _runs(db: Db, ledger: Ledger, until: datetime, fences: Fences | None) -> None:
@@ -135,6 +139,32 @@ def _runs(db: Db, ledger: Ledger, until: datetime, fences: Fences | None) -> Non
             ledger.say("run", run.id, f"finished, and {waiting} mails still wait")
         for some in dispatches.of_run(db, run.id):
             _dispatches(ledger, some, {id_: c.mails for id_, c in carried.items() if id_}, until, fences)
+
+
+def _single_mails(db: Db, ledger: Ledger, until: datetime, fences: Fences | None) -> None:
+    """Each single mail has a message for everybody whom it goes to, in dispatches that are there."""
+    for some in emails.created_between(db, ledger.since, until):
+        ids = list(some)
+        found = messages.of_emails(db, ids)
+        docs = dispatches.of_emails(db, ids)
+        there = {RunId(doc["run_id"]) for doc in docs}
+        for id_, recipients in some.items():
+            ledger.counted["single mails"] += 1
+            ledger.counted["mails"] += len(found[id_])
+            if len(found[id_]) != recipients:
+                ledger.say("mail", id_, f"{recipients} recipients, {len(found[id_])} mails")
+            if run_of_email(id_) not in there:
+                ledger.say("mail", id_, "it is in no dispatch")
+        carried = Counter(DispatchId(m["dispatch_id"]) for mails in found.values() for m in mails if "dispatch_id" in m)
+        _dispatches(ledger, docs, carried, until, fences)
+
+
+def _carriers(db: Db, ledger: Ledger, until: datetime) -> Iterator[Sequence[Mapping[str, Any]]]:
+    """The dispatches of all runs and single mails, some at a time."""
+    for run in runs.created_between(db, ledger.since, until):
+        yield from dispatches.of_run(db, run.id)
+    for some in emails.created_between(db, ledger.since, until):
+        yield dispatches.of_emails(db, list(some))
 
 
 def _dispatches(
@@ -173,23 +203,22 @@ def _providers_log(db: Db, ledger: Ledger, adapter: Adapter, until: datetime) ->
     for (dispatch, recipient), times in logged.items():
         if times > 1:
             ledger.say("doubled", dispatch, f"the provider accepted it {times} times for {recipient}")
-    for run in runs.created_between(db, ledger.since, until):
-        for some in dispatches.of_run(db, run.id):
-            # What a person says went out, nobody else knows of; what is younger may not be in the log yet.
-            told = [
-                doc
-                for doc in some
-                if any(
-                    not fact.get("by") and fact["at"] < until and fact["provider"] in ("", adapter.name)
-                    for fact in doc.get("accepted", ())
-                )
-            ]
-            addresses = messages.addresses_of(db, [DispatchId(doc["_id"]) for doc in told])
-            for doc in told:
-                called_as = doc["_id"] if doc["attempt"] else doc["parent"]
-                for address in addresses[DispatchId(doc["_id"])].values():
-                    if (called_as, fold(address)) not in logged:
-                        ledger.say("missing", doc["_id"], f"sent to {address}, and not in the provider's log")
+    for some in _carriers(db, ledger, until):
+        # What a person says went out, nobody else knows of; what is younger may not be in the log yet.
+        told = [
+            doc
+            for doc in some
+            if any(
+                not fact.get("by") and fact["at"] < until and fact["provider"] in ("", adapter.name)
+                for fact in doc.get("accepted", ())
+            )
+        ]
+        addresses = messages.addresses_of(db, [DispatchId(doc["_id"]) for doc in told])
+        for doc in told:
+            called_as = doc["_id"] if doc["attempt"] else doc["parent"]
+            for address in addresses[DispatchId(doc["_id"])].values():
+                if (called_as, fold(address)) not in logged:
+                    ledger.say("missing", doc["_id"], f"sent to {address}, and not in the provider's log")
     ids = {dispatch for dispatch, _ in logged}
     for stranger in ids - dispatches.existing(db, sorted(ids)):
         ledger.say("stranger", stranger, "the provider accepted it, and it is not here")

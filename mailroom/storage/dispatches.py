@@ -37,7 +37,7 @@ from pymongo import IndexModel
 
 from mailroom.domain.dispatches import ALONE_AFTER_CRASHES, OPEN, DispatchState, NewDispatch
 from mailroom.domain.errors import DispatchNotFound
-from mailroom.domain.ids import DispatchId, RunId
+from mailroom.domain.ids import DispatchId, EmailId, RunId, run_of_email
 from mailroom.storage.database import Db, Document, Session, guarded
 
 COLLECTION: Final = "dispatches"
@@ -110,6 +110,12 @@ def of_run(db: Db, run_id: RunId) -> Iterator[list[Mapping[str, Any]]]:
     while some := page(db, state=None, run_id=run_id, after=after, limit=1_000):
         yield some
         after = some[-1]["_id"]
+
+
+@guarded
+def of_emails(db: Db, ids: Sequence[EmailId]) -> list[Mapping[str, Any]]:
+    """All dispatches of these single mails, without their trails."""
+    return list(db.dispatches.find({"run_id": {"$in": [run_of_email(id_) for id_ in ids]}}, {"trail": 0}))
 
 
 @guarded

@@ -16,9 +16,10 @@ Inserted by the API in the transaction that also inserts the body, the messages 
 Indexes: `created_at` for the list, and for the retention; `recipients` and `tags` with it, to search.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 from pymongo import DESCENDING, IndexModel
@@ -31,6 +32,7 @@ from mailroom.domain.searches import EmailSearch
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded, insert_new
 
 COLLECTION: Final = "emails"
+_SOME: Final = 1_000
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
 INDEXES: Final[Sequence[IndexModel]] = (
     IndexModel(_NEWEST),
@@ -67,6 +69,14 @@ def digests(db: Db, ids: Sequence[EmailId], *, session: Session | None = None) -
 def add_many(db: Db, new: Sequence[NewEmail], *, now: datetime, session: Session) -> None:
     """Raises AlreadyThere."""
     insert_new(db.emails, [_document(one, now) for one in new], session)
+
+
+def created_between(db: Db, since: datetime, until: datetime) -> Iterator[dict[EmailId, int]]:
+    """Mails that were accepted in this time, oldest first, some at a time: to how many each goes."""
+    query = {"created_at": {"$gte": since, "$lt": until}}
+    rows = iter(db.emails.find(query, {"recipients": 1}).sort("created_at", 1))
+    while some := list(islice(rows, _SOME)):
+        yield {EmailId(doc["_id"]): len(doc["recipients"]) for doc in some}
 
 
 @guarded

@@ -10,6 +10,7 @@
     decided_through  every due instant up to here has its run or its recorded decision
     next_run_at      the first due instant after it; absent when there is none
     request_digest   of the request that made it under an Idempotency-Key
+    rule_since       when the recurrence was last edited; absent where it never was
     created_at, updated_at, paused_at
 
 Edited by the API and pages (guarded by `version`); moved on by planning (guarded by `decided_through` and `version`
@@ -172,6 +173,7 @@ def _document(schedule: Schedule) -> Document:
             "created_at": schedule.created_at,
             "updated_at": schedule.updated_at,
             "paused_at": schedule.paused_at,
+            "rule_since": schedule.rule_since,
         }
     )
 
@@ -207,6 +209,7 @@ def _schedule(doc: Document) -> Schedule:
         created_at=doc["created_at"],
         updated_at=doc["updated_at"],
         paused_at=doc.get("paused_at"),
+        rule_since=doc.get("rule_since"),
     )
 
 

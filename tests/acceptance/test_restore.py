@@ -208,17 +208,30 @@ def test_the_ledger_balances_after_a_campaign_and_says_what_does_not(system: Sys
     system.simulator.turn(refused_addresses=["reader-7@example.org"])
     senders = system.start_senders(2, MAILROOM_SETTLE="0")
     schedule = a_campaign(system, 1_500)
+    system.start_api()
+    mails = [hand_in(system, to=[f"single-{n}@example.org"]) for n in range(4)]
     wait_for(lambda: finished(system, schedule), within_s=60, what="the run is finished")
+    wait_for(lambda: {status(system, mail) for mail in mails} == {"delivered"}, within_s=30, what="the mails are there")
 
     well = ledger(system)
     for sender in senders:  # they would put right what is falsified now
         sender.stop(grace_s=20)
     system.db.messages.delete_one({"state": "sent"})
     system.db.dispatches.update_one({"state": "accepted"}, {"$set": {"state": "pending"}})
+    system.db.messages.delete_one({"run_id": mails[0]})
+    system.db.dispatches.delete_one({"run_id": mails[1]})
+    system.db.dispatches.update_one({"run_id": mails[2]}, {"$set": {"state": "sending"}})
+    system.db.messages.update_one({"run_id": mails[3]}, {"$set": {"address": "somebody-else@example.org"}})
     unwell = ledger(system)
+    system.db.runs.delete_one({"schedule_id": schedule})
+    without_run = ledger(system)
 
     assert well == []
-    assert {"run", "dispatch"} <= {kind for kind, _ in unwell}
+    assert {"run", "dispatch", "mail", "missing"} <= {kind for kind, _ in unwell}
+    said = " ".join(words for _, words in unwell)
+    for words in ("1 recipients, 0 mails", "it is in no dispatch", "in sending since", "sent to somebody-else"):
+        assert words in said
+    assert "instant" in {kind for kind, _ in without_run} - {kind for kind, _ in unwell}
 
 
 def ledger(system: System) -> list[tuple[str, str]]:

@@ -83,6 +83,35 @@ def test_a_sender_that_is_no_mailbox_is_refused(text: str) -> None:
         parse_mailbox(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("bo@exa mple.org", "bo @example.org", "Bo <bo@exa mple.org>", "bo@exam(comment)ple.org", "<bo@example.org"),
+        *(
+            "bo@example.org>",
+            "Bo <<bo@example.org>",
+            "Smith, Bo <bo@example.org>",
+            "a@x.org, b@x.org",
+            "x <y> <b@x.org>",
+        ),
+    ],
+)
+def test_an_address_that_is_written_wrong_is_refused_and_never_mended_into_another_one(text: str) -> None:
+    with pytest.raises(InvalidAddress):
+        parse_mailbox(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        *((" bo@example.org ", ""), ("<bo@example.org>", ""), ("Bo Bö <bo@example.org>", "Bo Bö")),
+        *(('"Smith, \\"Bo\\"" <bo@example.org>', 'Smith, "Bo"'), ('"x <y>" < bo@example.org >', "x <y>")),
+    ],
+)
+def test_a_mailbox_is_read_as_it_is_written(text: str, name: str) -> None:
+    assert parse_mailbox(text) == Mailbox("bo@example.org", name)
+
+
 def test_a_name_with_special_characters_is_quoted() -> None:
     assert str(Mailbox("a@example.org", 'Ann "A", Dr.')) == '"Ann \\"A\\", Dr." <a@example.org>'
 
