@@ -11,7 +11,7 @@ from rich.table import Table
 
 from mailroom.assembly import Back, build_back
 from mailroom.domain.errors import CannotBeKnown, MailroomError, Unavailable
-from mailroom.services import ledger, memory, watching
+from mailroom.services import ledger, memory, providers, watching
 from mailroom.services.memory import Hold
 from mailroom.services.server_time import read_clocks
 
@@ -100,6 +100,20 @@ def _provider(back: Back) -> tuple[bool, str]:
     return True, "; ".join(said)
 
 
+def _senders(back: Back) -> tuple[bool, str]:
+    count = back.leases.senders()
+    return count > 0, f"{count} running" if count else "none is running: nothing is sent"
+
+
+def _enabled(back: Back) -> tuple[bool, str]:
+    shown = providers.listing(back.db, back.circuits, list(back.adapters))
+    working = [one.name for one in shown if one.enabled]
+    off = [one.name for one in shown if not one.enabled]
+    if not working:
+        return False, f"none gets new work: {', '.join(off)} switched off"
+    return True, f"new work goes to {', '.join(working)}" + (f"; switched off: {', '.join(off)}" if off else "")
+
+
 def _doubts(back: Back) -> tuple[bool, str]:
     counts = watching.counts(back.db)["dispatches"]
     return not counts["unknown"], f"{counts['in_doubt']} in doubt, {counts['unknown']} unknown"
@@ -112,6 +126,8 @@ _CHECKS = {
     "etcd": _etcd,
     "clock": _clock,
     "provider": _provider,
+    "providers": _enabled,
+    "senders": _senders,
     "dispatches": _doubts,
 }
 

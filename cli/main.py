@@ -3,6 +3,7 @@
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,6 +11,7 @@ from cli import dead_letters, looking, mails, providers, refusals, runs
 from cli.doctor import doctor
 from cli.logs import set_up_logs
 from config.settings import BadSettings, Settings, read_settings
+from mailroom.domain.errors import MailroomError
 
 
 def settings_or_exit() -> Settings:
@@ -23,7 +25,17 @@ def settings_or_exit() -> Settings:
         sys.exit(2)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Telling(click.Group):
+    """What Mailroom refuses, or cannot do while a store is away, is told in a line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MailroomError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Telling, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Mailroom: scheduled mail campaigns, each message sent once."""
     set_up_logs()

@@ -3,7 +3,8 @@
 MailroomError
 ├── InvalidInput            one or more fields are wrong; carries a Fault for each
 ├── NotFound                ScheduleNotFound, RunNotFound, MessageNotFound, DispatchNotFound, EmailNotFound,
-│                           AudienceNotFound, ProviderNotFound, LimitNotFound, TemplateNotFound, TokenNotFound
+│                           AudienceNotFound, SuppressionNotFound, ProviderNotFound, LimitNotFound,
+│                           TemplateNotFound, TokenNotFound
 ├── Conflict                the thing is not in a state that allows this
 │   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleEnded
 │   ├── RunEnded
@@ -70,6 +71,10 @@ class EmailNotFound(NotFound):
     noun = "mail"
 
 
+class SuppressionNotFound(NotFound):
+    noun = "suppression of"
+
+
 class AudienceNotFound(NotFound):
     noun = "audience"
 
@@ -83,7 +88,7 @@ class TemplateNotFound(NotFound):
 
 
 class LimitNotFound(NotFound):
-    """There is no such rate limit."""
+    noun = "rate limit"
 
 
 class TokenNotFound(NotFound):

@@ -87,13 +87,18 @@ def guarded(function: Callable[P, R]) -> Callable[P, R]:
             with pymongo.timeout(CALL_S):
                 return function(*args, **kwargs)
         except (ConnectionFailure, NetworkTimeout, ExecutionTimeout, WTimeoutError) as error:
-            raise Unavailable(f"MongoDB did not answer: {error}") from error
+            raise Unavailable(f"MongoDB did not answer: {_in_short(error)}") from error
         except PyMongoError as error:
             if error.timeout or error.has_error_label("TransientTransactionError"):
-                raise Unavailable(f"MongoDB did not answer in time: {error}") from error
+                raise Unavailable(f"MongoDB did not answer in time: {_in_short(error)}") from error
             raise
 
     return bounded
+
+
+def _in_short(error: PyMongoError) -> str:
+    """Without the driver's settings, and its view of all servers."""
+    return str(error).partition(" (configured")[0]
 
 
 @guarded

@@ -5,7 +5,7 @@ from typing import Any
 from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
-from mailroom.domain.errors import NotFound
+from mailroom.domain.errors import SuppressionNotFound
 from mailroom.services import suppressing
 from mailroom.services.suppressing import Suppression
 from scheduler_api import paging
@@ -42,7 +42,7 @@ def index(query: dict[str, Any]) -> Any:
 def remove(address: str) -> None:
     """Let this address be mailed to again."""
     if not suppressing.remove(front().db, address):
-        raise NotFound(address)
+        raise SuppressionNotFound(address)
 
 
 def _shown(one: Suppression) -> dict[str, str]:

@@ -24,7 +24,8 @@ from scheduler_api.schemas.runs import StepOut, iso
 from scheduler_api.schemas.schedules import ListQuery, MomentField
 
 _MAILBOXES = {"description": 'list of "Bo <bo@example.org>" or bare addresses'}
-_INSTANT = {"type": "string", "description": "ISO 8601 with an offset; at once where it is past or left out"}
+_INSTANT = {"type": "string", "description": "ISO 8601 with an offset"}
+_SEND_AT = {"type": "string", "description": "ISO 8601 with an offset; at once where it is past or left out"}
 
 
 class Texts(fields.Field[dict[str, str]]):
@@ -87,7 +88,7 @@ class EmailIn(Schema):
     )
     metadata = Texts(metadata={"type": "object", "description": f"your own, at most {MAX_METADATA} entries; not sent"})
     priority = fields.String(validate=validate.OneOf(list(Priority)))
-    send_at = MomentField(allow_none=True, metadata=_INSTANT)
+    send_at = MomentField(allow_none=True, metadata=_SEND_AT)
 
 
 class KeyedEmailIn(EmailIn):

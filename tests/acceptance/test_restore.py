@@ -66,7 +66,7 @@ def test_a_mongodb_put_back_to_an_older_copy_is_held_put_right_and_sends_nothing
     own: System, tmp_path: Path
 ) -> None:
     own.simulator.turn(latency_s=0.1)
-    own.start_senders(2)
+    senders = own.start_senders(2)
     schedule = a_campaign(own, 6_000)
     wait_for(lambda: len(own.simulator.calls()) >= 1, within_s=30, what="some calls were made")
     put_mongodb_aside(own.servers, tmp_path / "copy")
@@ -83,6 +83,10 @@ def test_a_mongodb_put_back_to_an_older_copy_is_held_put_right_and_sends_nothing
     assert marks(own) == went_out == {f"mark-{n}": 1 for n in range(6_000)}
     assert dispatch_states(own) == {"accepted": 6}
     assert doctor(own, "--after-restore").stdout.startswith("MongoDB is not an older copy")
+    assert "2 running" in doctor(own).stdout
+    for sender in senders:
+        sender.kill()
+    wait_for(lambda: "none is running" in doctor(own).stdout, within_s=20, what="nobody sends, and that is not well")
 
 
 def test_a_run_that_the_copy_knows_nothing_of_is_planned_again_and_recognised_whatever_the_misfire_rule(

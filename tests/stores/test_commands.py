@@ -31,12 +31,25 @@ def test_providers_are_ordered_switched_off_and_on(system: System, run: Run) -> 
     assert rows == [["smtp", "no", "closed"], ["mailgun", "yes", "closed"]]
     last = run("providers", "disable", "mailgun")
     assert "nothing is sent until one is" in last.output
+    unwell = run("doctor")
+    assert unwell.exit_code == 1
+    assert "none gets new work" in unwell.output
     assert run("providers", "enable", "smtp").stdout.strip() == "smtp gets new work"
 
     for wrong in (("enable", "pigeon"), ("order", "smtp")):
         refused = run("providers", *wrong)
         assert refused.exit_code == 1
         assert "Error" in refused.output
+
+
+def test_a_store_that_is_away_is_told_in_a_line(system: System, run: Run) -> None:
+    system.environment |= {"MAILROOM_MONGO_URL": "mongodb://127.0.0.1:9/mailroom?serverSelectionTimeoutMS=200"}
+
+    refused = run("schedules", "list")
+
+    assert refused.exit_code == 1
+    assert refused.output.startswith("Error: MongoDB did not answer: 127.0.0.1:9")
+    assert len(refused.output.splitlines()) == 1
 
 
 def test_a_limit_is_set_listed_and_removed(run: Run) -> None:
