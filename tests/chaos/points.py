@@ -44,7 +44,7 @@ POINTS: Final = (
     Point("instants decided", "mailroom.services.planning", "plan_due", True, _moved),
     Point("chunk planned", "mailroom.services.planning", "expand", True, _moved),
     Point("before the claim", "mailroom.services.claiming", "claim", False),
-    Point("within the claim", "mailroom.storage.dispatches", "claim", True),
+    Point("within the claim", "mailroom.storage.dispatch_claims", "claim", True),
     Point("claimed", "mailroom.services.claiming", "claim", True, _a_result),
     Point("made ready", "mailroom.services.preparing:Preparing", "build", True, lambda _, result: bool(result[0])),
     Point("before the fence", "sender.gate", "cross_fences", False, _second),
@@ -54,7 +54,7 @@ POINTS: Final = (
     Point("answer read", "sender.callers", "advance", True, _a_result),
     Point("before the fence is closed", "mailroom.coordination.fences:Fences", "close", False, _second),
     Point("fence closed", "mailroom.coordination.fences:Fences", "close", True, _second),
-    Point("mails told", "mailroom.storage.messages", "mark_sent", True, _second),
+    Point("mails told", "mailroom.storage.message_marks", "mark_sent", True, _second),
     Point("acceptance written", "mailroom.storage.dispatch_outcomes", "record_accepted", True, _second),
     Point("doubt written", "mailroom.storage.dispatch_outcomes", "record_in_doubt", True, _second),
     Point("fence released", "mailroom.coordination.fences:Fences", "release", True, _second),
@@ -65,6 +65,6 @@ POINTS: Final = (
     Point("taken over", "sender.pump", "take_over", True, _a_result),
     Point("question put off", "mailroom.storage.dispatch_doubts", "put_off", True, _second),
     Point("provider asked", "mailroom.providers.mailgun.sending:MailgunAdapter", "ask", True),
-    Point("doubt settled", "mailroom.services.settling", "_decide", True, _a_result),
+    Point("doubt settled", "mailroom.services.findings", "_decide", True, _a_result),
 )
 BY_NAME: Final = {point.name: point for point in POINTS}

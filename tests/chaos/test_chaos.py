@@ -1,11 +1,22 @@
 """The short form of `make chaos`, and its negative controls."""
 
+import importlib
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.__main__ import run
 from tests.chaos.controls import CONTROLS, doubles
+from tests.chaos.points import POINTS, Point
+
+
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: point.name)
+def test_every_step_at_which_chaos_kills_is_there(point: Point) -> None:
+    """A sender that is armed with another one dies at its start, and is taken for one that was killed."""
+    module, _, name = point.owner.partition(":")
+    owner = importlib.import_module(module)
+
+    assert callable(getattr(getattr(owner, name) if name else owner, point.function))
 
 
 @pytest.mark.timeout(170)
