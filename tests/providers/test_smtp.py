@@ -106,6 +106,18 @@ def test_each_recipient_has_an_answer_of_its_own(server: SmtpServer) -> None:
     assert server.post.got[0].recipients == ["a@example.org"]
 
 
+@pytest.mark.parametrize("code", [250, 251, 252, 254, 259, 299])
+def test_a_recipient_is_taken_by_the_first_digit_of_the_answer(server: SmtpServer, code: int) -> None:
+    server.post.takes = {"b@example.org": f"{code} 2.1.5 taken"}
+
+    alone = send_one(server.url(), a_letter(["b@example.org"]))
+    beside = send_one(server.url(), a_letter(["a@example.org", "b@example.org"]))
+
+    assert isinstance(alone, Accepted)
+    assert isinstance(beside, Accepted)
+    assert [got.recipients for got in server.post.got] == [["b@example.org"], ["a@example.org", "b@example.org"]]
+
+
 @pytest.mark.parametrize(
     ("reply", "kind", "hard"),
     [

@@ -31,10 +31,12 @@ class Got:
 
 @dataclass
 class Post:
-    """aiosmtpd's handler. `at_rcpt` and `at_data` give replies by address or for the next messages."""
+    """aiosmtpd's handler. `at_rcpt` and `at_data` give replies by address or for the next messages; `takes` replies by
+    address to recipients that are taken."""
 
     got: list[Got] = field(default_factory=list)
     at_rcpt: dict[str, str] = field(default_factory=dict)
+    takes: dict[str, str] = field(default_factory=dict)
     at_data: list[str] = field(default_factory=list)
     sessions: set[Any] = field(default_factory=set)  # by the other side's address, of those that have sent a message
 
@@ -49,7 +51,7 @@ class Post:
             return reply
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
-        return "250 OK"
+        return self.takes.get(address, "250 OK")
 
     async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:
         if self.at_data:

@@ -182,18 +182,19 @@ class SmtpConnection:
         smtp.sock.settimeout(max(0.1, self._deadline - self._monotonic()))
         options = [f"SIZE={len(envelope.message)}"] if smtp.has_extn("size") else []
         options += ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") else []
+        # The first digit decides, at every step (RFC 5321 4.3.2): servers answer 254, 252 and more to what they take.
         code, text = smtp.mail(envelope.sender, options)
-        if code != 250:
+        if code // 100 != 2:
             return self._refused(smtp, code, text, {}, "mail")
         refused: dict[str, tuple[int, str]] = {}
         for recipient in envelope.recipients:
             code, text = smtp.rcpt(recipient)
-            if code not in (250, 251):
+            if code // 100 != 2:
                 refused[recipient] = (code, _text(text))
         if len(refused) == len(envelope.recipients):
             return self._refused(smtp, code, text, refused, "rcpt")
         code, text = smtp.docmd("DATA")
-        if code != 354:
+        if code // 100 != 3:
             return self._refused(smtp, code, text, refused, "data")
         self._write(smtp.sock, _stuffed(envelope.message))
         with self._deciding:
