@@ -1,10 +1,9 @@
-"""Commands that look and that make tokens: they speak to the stores directly, so they work while the API is away."""
+"""Commands that look: they speak to the stores directly, so they work while the API is away."""
 
 import getpass
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 import click
 from rich.console import Console
@@ -15,7 +14,7 @@ from mailroom.assembly import Front, build_front, build_target, prepare_database
 from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.errors import MailroomError
 from mailroom.domain.ids import DispatchId
-from mailroom.services import access, resolving, running, scheduling, webhook_targets
+from mailroom.services import resolving, running, scheduling, webhook_targets
 from mailroom.services.resolving import Word
 from mailroom.services.webhook_targets import LONGEST_WAIT_S
 
@@ -49,22 +48,6 @@ def told() -> Iterator[None]:
         yield
     except MailroomError as error:
         raise click.ClickException(str(error)) from None
-
-
-@click.group()
-def token() -> None:
-    """Tokens for the API and the pages."""
-
-
-@token.command("create")
-@click.option("--name", required=True, help="Who or what will use it.")
-@click.option("--scope", "scopes", multiple=True, required=True, help=f"One or more of: {', '.join(access.SCOPES)}.")
-def create_token(name: str, scopes: tuple[str, ...]) -> None:
-    """Print a new token, alone, on standard output. It is not shown again."""
-    made = front()
-    with told():
-        prepare_database(made.settings)
-        click.echo(access.create_token(made.db, name=name, scopes=scopes, now=datetime.now(UTC)))
 
 
 @click.group()

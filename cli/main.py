@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cli import dead_letters, looking, mails, providers, refusals, runs
+from cli import dead_letters, looking, mails, providers, refusals, runs, tokens
 from cli.doctor import doctor
 from cli.logs import set_up_logs
 from config.settings import BadSettings, Settings, read_settings
@@ -117,7 +117,7 @@ def simulator(port: int, data: Path, domain: str, api_key: str, signing_key: str
     run(host=host, port=port, folder=data, domain=domain, api_key=api_key, signing_key=signing_key)
 
 
-main.add_command(looking.token)
+main.add_command(tokens.token)
 main.add_command(looking.schedules)
 main.add_command(looking.dispatches)
 main.add_command(looking.webhooks)

@@ -27,8 +27,8 @@ def principal() -> Principal:
     return found
 
 
-def requires(scope: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a view be called only with a token that carries the scope. Raises AccessRefused, ScopeMissing."""
+def requires(*any_of: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a view be called only with a token that carries one of these scopes. Raises AccessRefused, ScopeMissing."""
 
     def guard(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
@@ -36,7 +36,7 @@ def requires(scope: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             kind, _, token = request.headers.get("Authorization", "").partition(" ")
             presented = token.strip() if kind.lower() == "bearer" else ""
             g.principal = front().doorkeeper.authenticate(presented, now=datetime.now(UTC))
-            g.principal.require(scope)
+            g.principal.require(*any_of)
             check_body()
             return view(*args, **kwargs)
 

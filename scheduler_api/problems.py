@@ -20,6 +20,7 @@ from mailroom.domain.errors import (
     InvalidInput,
     MailroomError,
     NotFound,
+    NotTheOwner,
     ScopeMissing,
     StaleEdit,
     Unavailable,
@@ -35,6 +36,7 @@ STATUS: Final[Sequence[tuple[type[MailroomError], int, str, str]]] = (
     (StaleEdit, 412, "stale_edit", "It was changed since you read it"),
     (Conflict, 409, "conflict", "Its state does not allow this"),
     (ScopeMissing, 403, "scope_missing", "The token does not allow this"),
+    (NotTheOwner, 403, "not_the_owner", "This belongs to another token"),
     (AccessRefused, 401, "access_refused", "A valid token is needed"),
     (Unavailable, 503, "unavailable", "A server that is needed is away; try again"),
 )

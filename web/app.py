@@ -9,7 +9,7 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException
 
 from mailroom.assembly import Front
-from mailroom.domain.errors import InvalidInput, NotFound, ScopeMissing, Unavailable
+from mailroom.domain.errors import InvalidInput, NotFound, NotTheOwner, ScopeMissing, Unavailable
 from mailroom.domain.limits import MAX_BODY_BYTES
 from web.pages import (
     audiences,
@@ -51,6 +51,7 @@ def create_app(front: Front) -> Flask:
         app.register_blueprint(page.blueprint)
     app.register_error_handler(NotFound, lambda error: _page(404, "Not found", f"{error}".capitalize() + "."))
     app.register_error_handler(ScopeMissing, lambda error: _page(403, "Not allowed", f"{error}".capitalize() + "."))
+    app.register_error_handler(NotTheOwner, lambda error: _page(403, "Not allowed", f"{error}".capitalize() + "."))
     app.register_error_handler(InvalidInput, lambda error: _page(422, "That cannot be", str(error)))
     app.register_error_handler(Unavailable, _away)
     app.register_error_handler(

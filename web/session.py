@@ -42,8 +42,9 @@ def sign_out() -> None:
     session.clear()
 
 
-def signed_in(scope: str = "read") -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A page for those who are signed in, with a token that carries the scope; others are sent to sign in."""
+def signed_in(*any_of: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A page for those who are signed in, with a token that carries one of these scopes (none named: `read`); others
+    are sent to sign in."""
 
     def guard(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
@@ -54,7 +55,7 @@ def signed_in(scope: str = "read") -> Callable[[Callable[P, R]], Callable[P, R]]
                 session.clear()
                 goes_to = request.full_path.rstrip("?") if request.method == "GET" else "/"
                 return redirect(url_for("signing.show", next=goes_to))  # type: ignore[return-value]
-            g.principal.require(scope)
+            g.principal.require(*(any_of or ("read",)))
             return view(*args, **kwargs)
 
         return guarded

@@ -11,7 +11,9 @@ MailroomError
 │   ├── DispatchNotUnknown, EmailUnderWay
 │   └── IdempotencyMismatch the same key came with another body
 ├── StaleEdit               the version that the caller saw is no longer the current one
-├── AccessRefused           no token, a wrong or expired one, or one without the scope
+├── AccessRefused           no token, a wrong or expired one
+│   ├── ScopeMissing        the token does not carry the scope
+│   └── NotTheOwner         the thing belongs to another token's owner
 ├── StaleToken              a newer holder has taken the lane: stop work on it
 ├── StoreRestored           a store was put back to an older copy: nothing is decided until it is put right
 ├── MisconfiguredStore      a server's own settings would break a promise: a sender does not start
@@ -158,9 +160,13 @@ class AccessRefused(MailroomError):
 class ScopeMissing(AccessRefused):
     """The token is valid, but does not carry the scope that this call needs."""
 
-    def __init__(self, scope: str) -> None:
-        self.scope = scope
-        super().__init__(f"this token does not carry the scope '{scope}'")
+    def __init__(self, *any_of: str) -> None:
+        self.scopes = any_of
+        super().__init__(f"this token does not carry the scope {' or '.join(repr(scope) for scope in any_of)}")
+
+
+class NotTheOwner(AccessRefused):
+    """The thing belongs to another token's owner; its owner and `admin` may change it."""
 
 
 class StaleToken(MailroomError):

@@ -14,7 +14,8 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """`variables` are the names that it asks for. `version` counts its changes, from 1."""
+    """`variables` are the names that it asks for. `version` counts its changes, from 1. `owner`: of the token that made
+    it; empty for one that any token with scope `mail` may change."""
 
     name: str
     subject: str
@@ -23,13 +24,14 @@ class Template:
     variables: frozenset[str]
     version: int
     updated_at: datetime
+    owner: str = ""
 
     @property
     def content(self) -> dict[str, str]:
         return {field: getattr(self, field) for field in FIELDS}
 
 
-def check_template(name: str, content: Mapping[str, str], *, version: int, now: datetime) -> Template:
+def check_template(name: str, content: Mapping[str, str], *, version: int, now: datetime, owner: str = "") -> Template:
     """The template as it can be stored. Raises InvalidInput with every fault."""
     faults = []
     if not _NAME.fullmatch(name):
@@ -45,4 +47,4 @@ def check_template(name: str, content: Mapping[str, str], *, version: int, now: 
     if faults:
         raise InvalidInput(*faults)
     texts = {field: content.get(field, "") for field in FIELDS}
-    return Template(name, **texts, variables=variables, version=version, updated_at=now)
+    return Template(name, **texts, variables=variables, version=version, updated_at=now, owner=owner)

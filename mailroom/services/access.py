@@ -6,22 +6,25 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from mailroom.domain.errors import AccessRefused, Fault, InvalidInput, ScopeMissing, TokenNotFound
+from mailroom.domain.ids import DispatchId, RunId, is_email
 from mailroom.domain.limits import MAX_NAME
 from mailroom.storage import tokens
-from mailroom.storage.database import Db
+from mailroom.storage.database import Db, in_transaction
 from mailroom.storage.tokens import StoredToken
 
 SCOPES: Final = {
     "admin": "everything",
     "read": "look at schedules, runs, reports and mails",
-    "schedules": "make and change schedules, and look at everything",
-    "mail": "send single mails, and look at everything",
+    "schedules": "make and change schedules, resolve and requeue what campaigns sent, and look at everything",
+    "mail": "send single mails, resolve and requeue these, and look at everything",
 }
+OVERLAP: Final = timedelta(hours=24)  # for which a rotated token is let in beside the new one
+MAX_OVERLAP_S: Final = 30 * 86_400
 _KNOWN_S: Final = 1.0
 _MOST_KNOWN: Final = 1_000
 _FORM: Final = re.compile(r"mr_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
@@ -29,30 +32,88 @@ _FORM: Final = re.compile(r"mr_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling: the token's id, its name and what it may do."""
+    """Who is calling: the token's id, its name, its owner, what it may do, and its own limits.
+
+    `owner` is the same before and after a rotation: Idempotency-Keys, templates and limits go by it.
+    """
 
     id: str
     name: str
     scopes: frozenset[str]
+    owner: str
+    requests_per_minute: int | None = None
+    mails_per_day: int | None = None
 
-    def require(self, scope: str) -> None:
-        """Raises ScopeMissing. `admin` may do all; every token may read."""
-        if scope not in self.scopes and "admin" not in self.scopes and scope != "read":
-            raise ScopeMissing(scope)
+    def may(self, scope: str) -> bool:
+        """`admin` may do all; every token may read."""
+        return scope in self.scopes or "admin" in self.scopes or scope == "read"
+
+    def require(self, *any_of: str) -> None:
+        """Raises ScopeMissing for a token with none of these scopes."""
+        if not any(self.may(scope) for scope in any_of):
+            raise ScopeMissing(*any_of)
+
+    def require_for(self, dispatch: DispatchId) -> None:
+        """Raises ScopeMissing where the token may not decide about this dispatch."""
+        self.require(scope_of(dispatch))
+
+
+def scope_of(dispatch: DispatchId) -> str:
+    """The scope that may decide about a dispatch: of a single mail `mail`, of a campaign `schedules`."""
+    return "mail" if is_email(RunId(dispatch)) else "schedules"  # its id begins with its run's
 
 
 def create_token(
-    db: Db, *, name: str, scopes: Collection[str], now: datetime, expires_at: datetime | None = None
+    db: Db,
+    *,
+    name: str,
+    scopes: Collection[str],
+    now: datetime,
+    expires_at: datetime | None = None,
+    requests_per_minute: int | None = None,
+    mails_per_day: int | None = None,
 ) -> str:
-    """A new token's text: the only time that it can be seen. Raises InvalidInput."""
+    """A new token's text: the only time that it can be seen. The limits are its own, instead of those of the settings.
+    Raises InvalidInput."""
     if not name.strip() or len(name) > MAX_NAME:
         raise InvalidInput(Fault("name", f"1 to {MAX_NAME} characters"))
     unknown = sorted(set(scopes) - SCOPES.keys())
     if unknown or not scopes:
         raise InvalidInput(Fault("scopes", f"one or more of {', '.join(SCOPES)}"))
     id_, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
-    tokens.add(db, StoredToken(id_, _digest(secret), name.strip(), frozenset(scopes), now, expires_at))
-    return f"mr_{id_}_{secret}"
+    stored = StoredToken(
+        id=id_,
+        hash=digest(secret),
+        name=name.strip(),
+        scopes=frozenset(scopes),
+        created_at=now,
+        owner=id_,
+        expires_at=expires_at,
+        requests_per_minute=requests_per_minute,
+        mails_per_day=mails_per_day,
+    )
+    tokens.add(db, stored)
+    return _text(id_, secret)
+
+
+def rotate(db: Db, token_id: str, *, now: datetime, overlap: timedelta = OVERLAP) -> str:
+    """The text of a new token of the same owner, with the name, scopes and limits of this one, and as long a life.
+
+    The old token is let in for `overlap` more, so that callers can change over; with no overlap it ends at once.
+    Raises TokenNotFound for one that is not valid.
+    """
+    old = tokens.find(db, token_id)
+    if old is None or not _valid(old, now):
+        raise TokenNotFound(token_id)
+    id_, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+    expires_at = now + (old.expires_at - old.created_at) if old.expires_at else None
+    new = replace(old, id=id_, hash=digest(secret), created_at=now, expires_at=expires_at, last_used_at=None)
+    rotated = in_transaction(
+        db, lambda session: tokens.rotate(db, old.id, new, ends_at=now + overlap, now=now, session=session)
+    )
+    if not rotated:
+        raise TokenNotFound(token_id)
+    return _text(id_, secret)
 
 
 def authenticate(db: Db, presented: str, *, now: datetime) -> Principal:
@@ -60,11 +121,11 @@ def authenticate(db: Db, presented: str, *, now: datetime) -> Principal:
     form = _FORM.fullmatch(presented)
     stored = tokens.find(db, form[1]) if form else None
     # Compared even where nothing is stored, so that the time taken tells nothing.
-    matches = hmac.compare_digest(_digest(form[2] if form else ""), stored.hash if stored else _digest("-"))
+    matches = hmac.compare_digest(digest(form[2] if form else ""), stored.hash if stored else digest("-"))
     if stored is None or not matches or not _valid(stored, now):
         raise AccessRefused("the token is missing, wrong, expired or revoked")
     tokens.note_use(db, stored, now=now)
-    return Principal(stored.id, stored.name, stored.scopes)
+    return _principal(stored)
 
 
 class Doorkeeper:
@@ -77,7 +138,7 @@ class Doorkeeper:
 
     def authenticate(self, presented: str, *, now: datetime) -> Principal:
         """Raises AccessRefused."""
-        name, at = _digest(presented), self._monotonic()
+        name, at = digest(presented), self._monotonic()
         found = self._known.get(name)
         if found is not None and at < found[1]:
             return found[0]
@@ -88,7 +149,7 @@ class Doorkeeper:
         return principal
 
     def forget(self) -> None:
-        """Look everybody up anew: a token was revoked here."""
+        """Look everybody up anew: a token was revoked or rotated here."""
         self._known = {}
 
 
@@ -97,7 +158,7 @@ def still_valid(db: Db, token_id: str, *, now: datetime) -> Principal:
     stored = tokens.find(db, token_id)
     if stored is None or not _valid(stored, now):
         raise AccessRefused("the session's token is expired or revoked")
-    return Principal(stored.id, stored.name, stored.scopes)
+    return _principal(stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +168,14 @@ class KnownToken:
     id: str
     name: str
     scopes: frozenset[str]
+    owner: str
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    rotated_to: str | None
+    requests_per_minute: int | None
+    mails_per_day: int | None
 
 
 def id_of(text: str) -> str:
@@ -138,21 +203,26 @@ def revoke(db: Db, token_id: str, *, now: datetime) -> None:
         raise TokenNotFound(token_id)
 
 
+def digest(secret: str) -> str:
+    """What is stored of a secret that is random itself: no slow hash is needed."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _text(id_: str, secret: str) -> str:
+    return f"mr_{id_}_{secret}"
+
+
 def _known(stored: StoredToken) -> KnownToken:
-    return KnownToken(
-        stored.id,
-        stored.name,
-        stored.scopes,
-        stored.created_at,
-        stored.expires_at,
-        stored.revoked_at,
-        stored.last_used_at,
+    shown = {name: getattr(stored, name) for name in KnownToken.__dataclass_fields__}
+    ends = [moment for moment in (stored.expires_at, stored.ends_at) if moment]
+    return KnownToken(**shown | {"expires_at": min(ends, default=None)})
+
+
+def _principal(stored: StoredToken) -> Principal:
+    return Principal(
+        stored.id, stored.name, stored.scopes, stored.owner, stored.requests_per_minute, stored.mails_per_day
     )
 
 
 def _valid(token: StoredToken, now: datetime) -> bool:
-    return token.revoked_at is None and (token.expires_at is None or now < token.expires_at)
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return token.revoked_at is None and all(end is None or now < end for end in (token.expires_at, token.ends_at))

@@ -1,14 +1,16 @@
 """Dead letters: dispatches that failed for good, each with its reason. Looked at, sent again, or dropped."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
 
+from mailroom.domain.errors import ScopeMissing
 from mailroom.domain.ids import DispatchId
 from mailroom.domain.searches import DeadLetterSearch
 from mailroom.services import resolving
+from mailroom.services.access import Principal, scope_of
 from mailroom.storage import dead_letters
 from mailroom.storage.database import Db, server_now
 
@@ -30,6 +32,28 @@ def page(db: Db, wanted: DeadLetterSearch, *, after: str, limit: int) -> list[Ma
 
 
 Chosen = Sequence[DispatchId] | DeadLetterSearch  # these, or all of a filter
+
+
+def within_reach(chosen: Chosen, who: Principal) -> tuple[Chosen, dict[DispatchId, str]]:
+    """Those of the chosen that this token may decide about, and why not the others, where they were named one by one.
+    Raises ScopeMissing where it may decide about none of them."""
+    if isinstance(chosen, DeadLetterSearch):
+        return _narrowed(chosen, who), {}
+    missing = {id_: ScopeMissing(scope) for id_ in chosen if not who.may(scope := scope_of(id_))}
+    if missing and len(missing) == len(set(chosen)):
+        raise next(iter(missing.values()))
+    return [id_ for id_ in chosen if id_ not in missing], {id_: str(error) for id_, error in missing.items()}
+
+
+def _narrowed(wanted: DeadLetterSearch, who: Principal) -> DeadLetterSearch:
+    if wanted.run_id is not None:
+        who.require(scope_of(DispatchId(wanted.run_id)))
+    if wanted.single is not None:
+        who.require("mail" if wanted.single else "schedules")
+    who.require("mail", "schedules")
+    if wanted.single is not None or (who.may("mail") and who.may("schedules")):
+        return wanted
+    return replace(wanted, single=who.may("mail"))
 
 
 def requeue(db: Db, chosen: Chosen, *, by: str) -> Done:

@@ -2,6 +2,8 @@
 
     _id          its name
     subject, text, html, variables (names), version, updated_at, updated_by
+    owner        the owner of the token that made it: only that owner's tokens and `admin` change it. Absent: any token
+                 with scope `mail` does (stored before templates had owners)
 
 Written by the API; read when a mail is handed in: what was handed in before a change stays as it was.
 
@@ -16,7 +18,7 @@ from pymongo.errors import DuplicateKeyError
 
 from mailroom.domain.errors import TemplateNotFound
 from mailroom.domain.templates import Template
-from mailroom.storage.database import Db, guarded
+from mailroom.storage.database import Db, Document, drop_unset, guarded
 
 COLLECTION: Final = "templates"
 INDEXES: Final[Sequence[IndexModel]] = ()
@@ -44,17 +46,20 @@ def page(db: Db, *, after: str, limit: int) -> list[Template]:
 
 @guarded
 def put(db: Db, template: Template, *, by: str) -> bool:
-    """Store it in the place of the version before. False if that is not the one that stands."""
-    doc = {
-        "_id": template.name,
-        **template.content,
-        "variables": sorted(template.variables),
-        "version": template.version,
-        "updated_at": template.updated_at,
-        "updated_by": by,
-    }
+    """Store it in the place of the version before, of the same owner. False if that is not the one that stands."""
+    doc = drop_unset(
+        {
+            "_id": template.name,
+            **template.content,
+            "variables": sorted(template.variables),
+            "version": template.version,
+            "updated_at": template.updated_at,
+            "updated_by": by,
+            "owner": template.owner or None,
+        }
+    )
     if template.version > 1:
-        before = {"_id": template.name, "version": template.version - 1}
+        before = {"_id": template.name, "version": template.version - 1, **_of(template.owner)}
         return db.templates.replace_one(before, doc).matched_count == 1
     try:
         db.templates.insert_one(doc)
@@ -64,10 +69,17 @@ def put(db: Db, template: Template, *, by: str) -> bool:
 
 
 @guarded
-def remove(db: Db, name: str) -> bool:
-    return db.templates.delete_one({"_id": name}).deleted_count == 1
+def remove(db: Db, template: Template) -> bool:
+    """False if it is another owner's by now, or not there."""
+    return db.templates.delete_one({"_id": template.name, **_of(template.owner)}).deleted_count == 1
+
+
+def _of(owner: str) -> Document:
+    return {"owner": owner or {"$exists": False}}
 
 
 def _template(doc: Mapping[str, Any]) -> Template:
     texts = (doc["subject"], doc["text"], doc["html"])
-    return Template(doc["_id"], *texts, frozenset(doc["variables"]), doc["version"], doc["updated_at"])
+    return Template(
+        doc["_id"], *texts, frozenset(doc["variables"]), doc["version"], doc["updated_at"], doc.get("owner", "")
+    )

@@ -4,6 +4,9 @@ _id          token id, the public part
 hash         SHA-256 of the secret part (32 random bytes: no slow hash is needed)
 name, scopes, created_at, expires_at, revoked_at
 last_used_at to the minute
+owner        in whose name its Idempotency-Keys, templates and limits are; absent: its own id. Rotation hands it on
+rotated_to, ends_at   the id of the newest token that was made in its place, and when this one ends for that
+requests_per_minute, mails_per_day   its own limits; absent: those of the settings
 """
 
 from collections.abc import Sequence
@@ -13,7 +16,7 @@ from typing import Final
 
 from pymongo import IndexModel
 
-from mailroom.storage.database import Db, Document, drop_unset, guarded
+from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
 
 COLLECTION: Final = "tokens"
 INDEXES: Final[Sequence[IndexModel]] = ()  # always asked by _id
@@ -27,25 +30,33 @@ class StoredToken:
     name: str
     scopes: frozenset[str]
     created_at: datetime
+    owner: str
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+    rotated_to: str | None = None
+    ends_at: datetime | None = None
+    requests_per_minute: int | None = None
+    mails_per_day: int | None = None
 
 
 @guarded
 def add(db: Db, token: StoredToken) -> None:
-    db.tokens.insert_one(
-        drop_unset(
-            {
-                "_id": token.id,
-                "hash": token.hash,
-                "name": token.name,
-                "scopes": sorted(token.scopes),
-                "created_at": token.created_at,
-                "expires_at": token.expires_at,
-            }
-        )
-    )
+    db.tokens.insert_one(_document(token))
+
+
+def rotate(db: Db, old_id: str, new: StoredToken, *, ends_at: datetime, now: datetime, session: Session) -> bool:
+    """Store `new` and let the old token end at `ends_at`. False if the old one is not valid any more."""
+    valid = {
+        "_id": old_id,
+        "revoked_at": {"$exists": False},
+        **{name: {"$not": {"$lte": now}} for name in ("expires_at", "ends_at")},
+    }
+    change = {"$set": {"rotated_to": new.id}, "$min": {"ends_at": ends_at}}
+    if db.tokens.update_one(valid, change, session=session).matched_count == 0:
+        return False
+    db.tokens.insert_one(_document(new), session=session)
+    return True
 
 
 @guarded
@@ -74,6 +85,22 @@ def note_use(db: Db, token: StoredToken, *, now: datetime) -> None:
         db.tokens.update_one({"_id": token.id}, {"$max": {"last_used_at": now}})
 
 
+def _document(token: StoredToken) -> Document:
+    return drop_unset(
+        {
+            "_id": token.id,
+            "hash": token.hash,
+            "name": token.name,
+            "scopes": sorted(token.scopes),
+            "owner": token.owner,
+            "created_at": token.created_at,
+            "expires_at": token.expires_at,
+            "requests_per_minute": token.requests_per_minute,
+            "mails_per_day": token.mails_per_day,
+        }
+    )
+
+
 def _token(doc: Document) -> StoredToken:
     return StoredToken(
         id=doc["_id"],
@@ -81,7 +108,12 @@ def _token(doc: Document) -> StoredToken:
         name=doc["name"],
         scopes=frozenset(doc["scopes"]),
         created_at=doc["created_at"],
+        owner=doc["owner"] if "owner" in doc else doc["_id"],
         expires_at=doc.get("expires_at"),
         revoked_at=doc.get("revoked_at"),
         last_used_at=doc.get("last_used_at"),
+        rotated_to=doc.get("rotated_to"),
+        ends_at=doc.get("ends_at"),
+        requests_per_minute=doc.get("requests_per_minute"),
+        mails_per_day=doc.get("mails_per_day"),
     )

@@ -55,7 +55,7 @@ class RecipientPage(paging.PageOut):
 def create(body: dict[str, Any]) -> Any:
     """Keep a list of recipients under a name. It never changes: an edited list is a new one. The `Idempotency-Key`
     header is needed: with the same key it is the same list."""
-    made, new = audience_lists.create(front().db, NewList(**body), owner=principal().id, key=needed_key())
+    made, new = audience_lists.create(front().db, NewList(**body), owner=principal().owner, key=needed_key())
     location = url_for("audiences.show", audience_id=made.id)
     return _shown(made), 201 if new else 200, {"Location": location}
 

@@ -67,22 +67,25 @@ def index(query: dict[str, Any]) -> Any:
 
 
 @blueprint.post("/requeue")
-@requires("mail")
+@requires("mail", "schedules")
 @blueprint.arguments(Chosen)
 @blueprint.response(200, DoneOut)
 def requeue(body: dict[str, Any]) -> Any:
-    """Send them again, each as a new attempt with all its tries."""
-    done = dead_letters.requeue(front().db, _chosen(body), by=principal().name)
-    return {"done": done.done, "refused": dict(done.refused)}
+    """Send them again, each as a new attempt with all its tries: with scope `mail` those of single mails, with
+    `schedules` those of campaigns."""
+    chosen, refused = dead_letters.within_reach(_chosen(body), principal())
+    done = dead_letters.requeue(front().db, chosen, by=principal().name)
+    return {"done": done.done, "refused": {**refused, **done.refused}}
 
 
 @blueprint.post("/drop")
-@requires("mail")
+@requires("mail", "schedules")
 @blueprint.arguments(Chosen)
 @blueprint.response(200, DoneOut)
 def drop(body: dict[str, Any]) -> Any:
-    """Take them off the list: they stay failed."""
-    return {"done": dead_letters.drop(front().db, _chosen(body), by=principal().name), "refused": {}}
+    """Take them off the list: they stay failed. Scopes as for requeue."""
+    chosen, refused = dead_letters.within_reach(_chosen(body), principal())
+    return {"done": dead_letters.drop(front().db, chosen, by=principal().name), "refused": refused}
 
 
 def _chosen(body: dict[str, Any]) -> dead_letters.Chosen:

@@ -49,14 +49,16 @@ def show_dispatch(dispatch_id: str) -> Any:
 
 
 @blueprint.post("/<dispatch_id>/resolve")
-@requires("schedules")
+@requires("mail", "schedules")
 @blueprint.arguments(ResolveIn)
 @blueprint.response(200, schemas.DispatchOut)
 def resolve(body: dict[str, Any], dispatch_id: str) -> Any:
-    """Say of an `unknown` dispatch that it went out, or have it sent again.
+    """Say of an `unknown` dispatch that it went out, or have it sent again: with scope `mail` of a single mail's, with
+    `schedules` of a campaign's.
 
     `went_out` may be said of one `in_doubt` too, `send_again` of one that `failed`.
     """
+    principal().require_for(DispatchId(dispatch_id))
     verdict, by = Word(body["verdict"]), principal().name
     resolving.resolve(front().db, DispatchId(dispatch_id), verdict, by=by, attempt=body.get("attempt"))
     return schemas.dispatch(running.dispatch(front().db, DispatchId(dispatch_id)))

@@ -37,7 +37,7 @@ _ONE, _TAKEN = schemas.EmailIn(), schemas.TakenOut()
 def create(fields: dict[str, Any]) -> Any:
     """Hand in a mail. It is stored for good when this answers; with an Idempotency-Key the same request again answers
     with the same mail."""
-    taken = front().outbox.hand_in(schemas.draft(fields), owner=principal().id, key=given_key())
+    taken = front().outbox.hand_in(schemas.draft(fields), owner=principal().owner, key=given_key())
     return _taken(taken.id)
 
 
@@ -62,7 +62,7 @@ def create_many(fields: dict[str, Any]) -> Any:
         key = loaded.pop("idempotency_key", f"{whole}#{index}" if whole else None)
         read.append((schemas.draft(loaded), key))
     taken = iter(
-        front().outbox.hand_in_many([one for one in read if not isinstance(one, InvalidInput)], owner=principal().id)
+        front().outbox.hand_in_many([one for one in read if not isinstance(one, InvalidInput)], owner=principal().owner)
     )
     answers = [_answer(one if isinstance(one, InvalidInput) else next(taken)) for one in read]
     refused = [(index, answer["problem"]) for index, answer in enumerate(answers) if "problem" in answer]
@@ -121,7 +121,7 @@ def send_again(email_id: str) -> Any:
     """The same mail to exactly those of its recipients whom it did not reach: refused for good, bounced, rejected,
     cancelled. With the same `Idempotency-Key` it is the same mail; asked for twice, nobody is mailed twice."""
     lanes = front().settings.sending.mail_lanes
-    owner, key = principal().id, needed_key()
+    owner, key = principal().owner, needed_key()
     again, _ = mails_again.send_again(front().db, EmailId(email_id), owner=owner, key=key, lanes=lanes)
     return _taken(again)
 

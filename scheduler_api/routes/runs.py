@@ -96,7 +96,7 @@ def send_again(body: dict[str, Any], run_id: str) -> Any:
     is the same run; asked for twice, nobody is mailed twice."""
     newest = body.get("content") == "newest"
     key = needed_key()
-    run, new = sending_again.run_again(front().db, RunId(run_id), owner=principal().id, key=key, newest=newest)
+    run, new = sending_again.run_again(front().db, RunId(run_id), owner=principal().owner, key=key, newest=newest)
     return schemas.run(run), 202 if new else 200, {"Location": url_for("runs.show", run_id=run.id)}
 
 

@@ -41,7 +41,7 @@ class Occurrences(Schema):
 def create(fields_: dict[str, Any]) -> Any:
     """Make a schedule. With an Idempotency-Key the same request again answers 200 with the same schedule."""
     key = given_key()
-    stored, new = scheduling.create(front().db, Draft(**fields_), owner=principal().id, key=key)
+    stored, new = scheduling.create(front().db, Draft(**fields_), owner=principal().owner, key=key)
     location = url_for("schedules.show", schedule_id=stored.schedule.id)
     return schemas.whole(stored), 201 if new else 200, {"Location": location, "ETag": etag(stored.schedule.version)}
 
@@ -143,7 +143,7 @@ def skip_next(schedule_id: str) -> Any:
 def run_now(schedule_id: str) -> Any:
     """A run of the newest content, now, beside the recurrence. The `Idempotency-Key` header is needed: with the same
     key it is the same run."""
-    run, new = changing.run_now(front().db, ScheduleId(schedule_id), owner=principal().id, key=needed_key())
+    run, new = changing.run_now(front().db, ScheduleId(schedule_id), owner=principal().owner, key=needed_key())
     return run_schemas.run(run), 202 if new else 200, {"Location": url_for("runs.show", run_id=run.id)}
 
 

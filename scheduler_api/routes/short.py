@@ -23,7 +23,7 @@ def hello() -> Any:
 def submit() -> Any:
     """A mail of text: `from`, `to`, `cc`, `bcc`, `subject`, `message`; addresses as a list or as one text."""
     try:
-        taken = front().outbox.hand_in(_draft(request.get_json()), owner=principal().id, key=given_key())
+        taken = front().outbox.hand_in(_draft(request.get_json()), owner=principal().owner, key=given_key())
     except InvalidInput as error:
         problem = "; ".join(f"{_KEY_OF.get(fault.path, fault.path)}: {fault.message}" for fault in error.faults)
         return jsonify(Message="not submitted", Problem=problem), 400

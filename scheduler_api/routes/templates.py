@@ -29,6 +29,9 @@ class TemplateSummary(Schema):
     variables = fields.List(fields.String(), metadata={"description": "the names that it asks for"})
     version = fields.Integer()
     updated_at = fields.String()
+    owner = fields.String(
+        allow_none=True, metadata={"description": "of the token that made it; null: any `mail` token may change it"}
+    )
 
 
 class TemplateOut(TemplateSummary):
@@ -68,8 +71,8 @@ def show(name: str) -> Any:
 @blueprint.alt_response(201, schema=TemplateOut, description="It is new")
 def put(content: dict[str, str], name: str) -> Any:
     """Make it (201), or change it for all mails that are handed in from now on. With `If-Match` only if nobody has
-    changed it since."""
-    stored, new = templates.put(front().db, name, content, seen_version=seen_version(), by=principal().name)
+    changed it since. It belongs to the owner of the token that made it: that owner's tokens and `admin` change it."""
+    stored, new = templates.put(front().db, name, content, seen_version=seen_version(), who=principal())
     body, status, headers = _answer(stored)
     return (body, 201, headers | {"Location": url_for("templates.show", name=name)}) if new else (body, status, headers)
 
@@ -79,7 +82,7 @@ def put(content: dict[str, str], name: str) -> Any:
 @blueprint.response(204)
 def remove(name: str) -> None:
     """Remove it; mails that were handed in with it stay as they are."""
-    templates.remove(front().db, name, by=principal().name)
+    templates.remove(front().db, name, who=principal())
 
 
 def _answer(template: Template) -> tuple[dict[str, Any], int, dict[str, str]]:
@@ -92,4 +95,5 @@ def _summary(template: Template) -> dict[str, Any]:
         "variables": sorted(template.variables),
         "version": template.version,
         "updated_at": iso(template.updated_at),
+        "owner": template.owner or None,
     }

@@ -1,15 +1,15 @@
 """`/v1/tokens`: made, looked at, revoked. A token's text is shown once, in the answer that makes it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 
 from mailroom.domain.errors import Fault, InvalidInput
-from mailroom.domain.limits import MAX_NAME
+from mailroom.domain.limits import MAX_NAME, MAX_RATE
 from mailroom.services import access
-from mailroom.services.access import SCOPES, KnownToken
+from mailroom.services.access import MAX_OVERLAP_S, OVERLAP, SCOPES, KnownToken
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.schemas.schedules import MomentField
 
@@ -24,16 +24,43 @@ class TokenIn(Schema):
     expires_at = MomentField(
         allow_none=True, metadata={"type": "string", "description": "ISO 8601 with an offset; never where left out"}
     )
+    requests_per_minute = fields.Integer(
+        strict=True,
+        allow_none=True,
+        validate=validate.Range(1, MAX_RATE),
+        metadata={"description": "instead of MAILROOM_REQUESTS_PER_MINUTE"},
+    )
+    mails_per_day = fields.Integer(
+        strict=True,
+        allow_none=True,
+        validate=validate.Range(1, MAX_RATE),
+        metadata={"description": "single mails a day (UTC), instead of MAILROOM_MAILS_PER_DAY"},
+    )
+
+
+class RotateIn(Schema):
+    overlap_s = fields.Integer(
+        strict=True,
+        validate=validate.Range(0, MAX_OVERLAP_S),
+        metadata={
+            "description": "seconds for which the old token is let in beside the new one; 0 ends it at once. "
+            f"{int(OVERLAP.total_seconds())} if left out"
+        },
+    )
 
 
 class TokenOut(Schema):
     id = fields.String()
     name = fields.String()
+    owner = fields.String(metadata={"description": "stays the same when a token is rotated"})
     scopes = fields.List(fields.String())
     created_at = fields.String()
     expires_at = fields.String(allow_none=True)
     revoked_at = fields.String(allow_none=True)
     last_used_at = fields.String(allow_none=True)
+    rotated_to = fields.String(allow_none=True)
+    requests_per_minute = fields.Integer(allow_none=True)
+    mails_per_day = fields.Integer(allow_none=True)
 
 
 class NewToken(TokenOut):
@@ -54,10 +81,24 @@ def create(body: dict[str, Any]) -> Any:
     expires_at = body.get("expires_at")
     if expires_at is not None and expires_at.tzinfo is None:
         raise InvalidInput(Fault("expires_at", "needs an offset, such as 2026-12-01T09:00:00+01:00"))
+    limits = {name: body.get(name) for name in ("requests_per_minute", "mails_per_day")}
     text = access.create_token(
-        front().db, name=body["name"], scopes=body["scopes"], now=datetime.now(UTC), expires_at=expires_at
+        front().db, name=body["name"], scopes=body["scopes"], now=datetime.now(UTC), expires_at=expires_at, **limits
     )
-    return _shown(access.known(front().db, access.id_of(text))) | {"token": text}
+    return _new(text)
+
+
+@blueprint.post("/<token_id>/rotate")
+@requires("admin")
+@blueprint.arguments(RotateIn, required=False)
+@blueprint.response(201, NewToken)
+def rotate(body: dict[str, Any], token_id: str) -> Any:
+    """Make a new token in the place of this one: same owner, name, scopes and limits. An Idempotency-Key that came with
+    the old token names the same mail with the new one. The old token is let in for `overlap_s` more."""
+    overlap = timedelta(seconds=body["overlap_s"]) if "overlap_s" in body else OVERLAP
+    text = access.rotate(front().db, token_id, now=datetime.now(UTC), overlap=overlap)
+    front().doorkeeper.forget()
+    return _new(text)
 
 
 @blueprint.get("")
@@ -80,7 +121,12 @@ def revoke(token_id: str) -> None:
     front().doorkeeper.forget()
 
 
+def _new(text: str) -> dict[str, Any]:
+    return _shown(access.known(front().db, access.id_of(text))) | {"token": text}
+
+
 def _shown(token: KnownToken) -> dict[str, Any]:
     times = ("created_at", "expires_at", "revoked_at", "last_used_at")
     told = {name: moment.isoformat() if (moment := getattr(token, name)) else None for name in times}
-    return {"id": token.id, "name": token.name, "scopes": sorted(token.scopes), **told}
+    plain = ("id", "name", "owner", "rotated_to", "requests_per_minute", "mails_per_day")
+    return {**{name: getattr(token, name) for name in plain}, "scopes": sorted(token.scopes), **told}

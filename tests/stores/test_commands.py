@@ -77,3 +77,16 @@ def test_whom_a_run_did_not_reach_is_listed_and_sent_to_again(system: System, ru
     assert planned(system.db, running.get(system.db, RunId(again))) == unreached(system.db, source, "failed")
     assert run("runs", "send-again", source.id).exit_code == 1
     assert run("runs", "unreached", "nonsense").exit_code == 1
+
+
+def test_a_token_is_made_rotated_listed_and_revoked(run: Run) -> None:
+    old = run("token", "create", "--name", "shop", "--scope", "mail").stdout.strip()
+    old_id = old.split("_")[1]
+
+    new_id = run("token", "rotate", old_id, "--overlap", "0").stdout.strip().split("_")[1]
+
+    rows = [line.split() for line in run("token", "list").stdout.splitlines()[1:]]
+    assert [(row[0], row[2]) for row in rows[:2]] == [(new_id, old_id), (old_id, old_id)]
+    assert run("token", "rotate", old_id).exit_code == 1
+    assert run("token", "revoke", new_id).exit_code == 0
+    assert run("token", "revoke", new_id).exit_code == 1

@@ -34,7 +34,7 @@ def create() -> Any:
         pasted = _pasted(typed["recipients"], request.files.get("recipients_file"))
         asked = NewList(typed["name"], parse_pasted(pasted) if pasted.strip() else [])
         key = f"form-{typed['nonce'][:64]}"
-        made, _ = audience_lists.create(front().db, asked, owner=principal().id, key=key)
+        made, _ = audience_lists.create(front().db, asked, owner=principal().owner, key=key)
     except InvalidInput as error:
         return _page(typed, error.faults), 422
     except IdempotencyMismatch:

@@ -30,12 +30,15 @@ def index() -> str:
 
 
 @blueprint.post("/dead-letters")
-@signed_in("mail")
+@signed_in("mail", "schedules")
 def act() -> Any:
     """Those that were ticked, or all of the filter that was on the page."""
     form = request.form
     what, _, whom = form.get("do", "").partition(" ")
     chosen: Chosen = [DispatchId(id_) for id_ in form.getlist("id")] if whom == "ticked" else _search(form)
+    chosen, beyond = dead_letters.within_reach(chosen, principal())
+    for why in sorted(set(beyond.values())):
+        flash(f"Not done for {len(beyond):,}: {why}.")
     if not isinstance(chosen, DeadLetterSearch) and not chosen:
         flash("Nothing was ticked.")
     elif what == "requeue":

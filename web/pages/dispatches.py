@@ -39,8 +39,9 @@ def show(dispatch_id: str) -> str:
 
 
 @blueprint.post("/dispatches/<dispatch_id>/resolve")
-@signed_in("schedules")
+@signed_in("mail", "schedules")
 def resolve(dispatch_id: str) -> Any:
+    principal().require_for(DispatchId(dispatch_id))
     said = request.form.get("verdict", "")
     if said not in list(Word):
         raise InvalidInput(Fault("verdict", f"one of {', '.join(Word)}"))

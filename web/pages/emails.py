@@ -57,7 +57,7 @@ def show(email_id: str) -> str:
 def send_again(email_id: str) -> Any:
     """The page's nonce names the mail: pressing twice makes one."""
     key, lanes = f"form-{request.form.get('nonce', '')[:64]}", front().settings.sending.mail_lanes
-    source, owner = EmailId(email_id), principal().id
+    source, owner = EmailId(email_id), principal().owner
     again = done_or_told(lambda: mails_again.send_again(front().db, source, owner=owner, key=key, lanes=lanes))
     return redirect(url_for("emails.show", email_id=again[0] if again else email_id), 303)
 

@@ -49,7 +49,7 @@ def show(run_id: str) -> str:
 def send_again(run_id: str) -> Any:
     """The page's nonce names the run: pressing twice makes one."""
     key, newest = f"form-{request.form.get('nonce', '')[:64]}", request.form.get("content") == "newest"
-    source, owner = RunId(run_id), principal().id
+    source, owner = RunId(run_id), principal().owner
     again = done_or_told(lambda: sending_again.run_again(front().db, source, owner=owner, key=key, newest=newest))
     return redirect(url_for("runs.show", run_id=again[0].id if again else run_id), 303)
 

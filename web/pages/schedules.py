@@ -49,7 +49,7 @@ def new() -> Any:
             form.refuse(InvalidInput(*drafting.faults_of(front().db, draft)))
             return _form(form), 422
         key = f"form-{form.typed['nonce'][:64]}"
-        stored, made = scheduling.create(front().db, draft, owner=principal().id, key=key)
+        stored, made = scheduling.create(front().db, draft, owner=principal().owner, key=key)
     except InvalidInput as error:
         form.refuse(error)
         return _form(form), 422
@@ -140,7 +140,7 @@ def run_now(schedule_id: str) -> Any:
     """The form's nonce names the run: pressing twice makes one."""
     key = f"form-{request.form.get('nonce', '')[:64]}"
     try:
-        run, _ = changing.run_now(front().db, ScheduleId(schedule_id), owner=principal().id, key=key)
+        run, _ = changing.run_now(front().db, ScheduleId(schedule_id), owner=principal().owner, key=key)
     except Conflict as error:
         flash(f"Not done: {error}.")
         return redirect(url_for("schedules.show", schedule_id=schedule_id), 303)
