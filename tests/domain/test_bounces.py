@@ -1,0 +1,75 @@
+"""A bounce is hard only where it says so of the address."""
+
+import time
+
+import pytest
+
+from mailroom.domain.bounces import Blame, blame, enhanced_code
+from tests.domain.bounce_cases import CASES
+
+
+@pytest.mark.parametrize(("code", "enhanced", "words", "expected"), CASES)
+def test_a_reply_blames_the_address_only_where_it_says_so(
+    code: int | None, enhanced: str, words: str, expected: Blame
+) -> None:
+    assert blame(code, enhanced, words) is expected
+
+
+def test_the_table_is_of_some_size() -> None:
+    assert len(CASES) >= 100
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case[3] is Blame.ADDRESS])
+@pytest.mark.parametrize("code", [421, 450, 451, 452, 454, 552])
+def test_no_temporary_reply_and_no_552_suppresses_whatever_it_says(
+    case: tuple[int | None, str, str, Blame], code: int
+) -> None:
+    _, enhanced, words, _ = case
+
+    assert blame(code, enhanced, words) is Blame.ELSE
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case[3] is Blame.ADDRESS])
+@pytest.mark.parametrize("more", ["; your IP is on a block list", " because the mailbox is full", ": looks like spam"])
+def test_who_blames_something_else_too_does_not_blame_the_address(
+    case: tuple[int | None, str, str, Blame], more: str
+) -> None:
+    code, enhanced, words, _ = case
+
+    assert blame(code, enhanced, words + more) is Blame.ELSE
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "user " * 2_000,
+        "mailbox, " * 2_000,
+        "a." * 5_000,
+        "a@" * 5_000,
+        "5.1.1" * 2_000,
+        "no longer " * 2_000,
+        "address you are trying to " * 900,
+        "-" * 10_000,
+        "user a b c d e f g h " * 900,
+    ],
+)
+def test_no_reply_takes_long_to_read(words: str) -> None:
+    began = time.process_time()
+    blame(550, words, words)
+
+    assert time.process_time() - began < 0.2
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("550 5.1.1 user unknown", "5.1.1"),
+        ("550-5.7.1 no", "5.7.1"),
+        ("#4.2.2 full", "4.2.2"),
+        ("from 5.1.1.1", ""),
+        ("", ""),
+        ("5.1.1.", "5.1.1"),
+    ],
+)
+def test_the_enhanced_code_is_read_in_the_words(words: str, code: str) -> None:
+    assert enhanced_code(words) == code
