@@ -1,8 +1,8 @@
 """Does a refusal say of the address itself that it takes no mail? One table for every provider.
 
 Only then is a bounce hard: the address gets nothing more. A refusal for anything else (policy, block lists, spam,
-relaying, a full mailbox, the size of the mail, the sender, a rate, a temporary fault) blames something that changes, and
-never suppresses. Codes decide before words; whatever blames something else decides before both.
+relaying, a full mailbox, the size of the mail, the sender, a rate, a temporary fault) blames something that
+changes, and never suppresses. Codes decide before words; whatever blames something else decides before both.
 
 Source: RFC 3463 and the IANA registry of RFC 5248 (enhanced codes); the non-delivery codes of Microsoft 365, Gmail,
 Yahoo and iCloud as their postmaster pages list them (read 2026-11). The replies of the test table are ours.
@@ -47,72 +47,66 @@ _NAMES: Final = re.compile(
 )
 _MOST_WORDS: Final = 2_000
 
-_ELSE_WORDS: Final = re.compile(
-    "|".join(
-        (
-            # Block lists and reputation.
-            r"block[- ]?list|black[- ]?list|deny[- ]?list|\b(dns|r|s|x)bl\b|spamhaus|spamcop|barracuda|proofpoint|cloudmark",
-            r"reputation|blocked|banned|listed (in|on|at|by)|poor[- ]list|untrusted|bad ip|unblock|delist",
-            # Spam, content, viruses.
-            r"\bspam|\bjunk|\bbulk\b|unsolicited|\bspf\b|\bdkim\b|\bdmarc\b|\barc\b failed|\bptr\b|reverse dns|rdns",
-            r"phish|virus|malware|malicious|suspicious|content (reject|filter|is not|not)|message content|attachment",
-            r"unauthenticated|authenticat|unauthori[sz]ed|not authori[sz]ed|authori[sz]ation|verif(y|ied) sender",
-            r"message (was |has been )?(rejected|refused|filtered|denied|blocked)|filter(ed|ing|s)?\b",
-            # Policies and relaying.
-            r"polic(y|ies)\b|access denied|permission|not permitted|not allowed|prohibited|restricted|administrative",
-            r"relay(ing)?[- ](access )?(is )?(denied|not|prohibited|refused)|(unable|cannot|can't|not|won't) (to )?relay",
-            r"relay not|rcpthosts|not local\b|open relay|\bmoderat|only accepts? (mail|messages?) from|closed (group|list)",
-            # Full, large, fast, late.
-            r"mailbox( is|'s)?( \w+)? full|(mail)?box[- ]?full|\bfull\b|quota|over ?limit|overdrawn|over(-| )?size|too (large|big|long)",
-            r"insufficient|not enough (space|storage)|out of (space|storage|disk)|disk (full|space)|storage|space left",
-            r"size (limit|exceed)|exceed|maximum (message|allowed)|message size",
-            r"\brate\b|too (many|fast|quickly|much)|throttl|frequen|limit(s|ed)?\b|slow down|try (again )?later|deferred",
-            r"grey ?list|gray ?list|tempor|transient|resources|overload|too busy|\bbusy\b|timed? ?out|time-?out|expired",
-            r"in (the )?queue too long|too long in|delivery time|undeliverable for|retry|loop|hop count|too many hops",
-            # The connection, the sender.
-            r"connect|no route|network|unreachable|\btls\b|ssl|certificate|dns (error|fail|lookup|server)|lookup fail",
-            r"sender (address )?(rejected|denied|refused|blocked|is|not|unknown|verif)|(bad|invalid|unknown) sender|mail from|reverse-path|return path|envelope from",
-            r"originat|\bhelo\b|\behlo\b|client host|your (ip|server|host|domain|organization|network)|from your",
-            r"protocol|command|syntax error|bad sequence|out of sequence|local error|system (error|problem|not)",
-            r"8bitmime|smtputf8|line (too|length)|header",
-        )
-    ),
-    re.IGNORECASE,
+_ELSE: Final = (
+    # Block lists and reputation.
+    r"block[- ]?list|black[- ]?list|deny[- ]?list|\b(dns|r|s|x)bl\b|spamhaus|spamcop|barracuda|proofpoint",
+    r"cloudmark|reputation|blocked|banned|listed (in|on|at|by)|poor[- ]list|untrusted|bad ip|unblock|delist",
+    # Spam, content, viruses, and who the sender is.
+    r"\bspam|\bjunk|\bbulk\b|unsolicited|\bspf\b|\bdkim\b|\bdmarc\b|\bptr\b|reverse dns|rdns|phish|virus|malware",
+    r"malicious|suspicious|content (reject|filter|is not|not)|message content|attachment|filter(ed|ing|s)?\b",
+    r"authenticat|unauthori[sz]ed|not authori[sz]ed|authori[sz]ation|verif(y|ied) sender",
+    r"message (was |has been )?(rejected|refused|denied)",
+    # Policies and relaying.
+    r"polic(y|ies)\b|access denied|permission|not permitted|not allowed|prohibit|restrict|administrative",
+    r"relay(ing)?[- ](access )?(is )?(denied|not|prohibited|refused)|(unable|cannot|can't|not|won't) (to )?relay",
+    r"rcpthosts|open relay|\bmoderat|only accepts? (mail|messages?) from|closed (group|list)",
+    # Full, large, fast, late.
+    r"\bfull\b|mailboxfull|quota|over ?limit|overdrawn|over(-| )?size|too (large|big|long)|insufficient",
+    r"not enough space|out of (space|disk)|disk (full|space)|storage|space left|exceed|message size|size limit",
+    r"\brate\b|too (many|fast|quickly|much)|throttl|frequen|limit(s|ed)?\b|slow down|try (again )?later|deferred",
+    r"gr[ea]y ?list|tempor|transient|resources|overload|\bbusy\b|timed? ?out|time-?out|expired|queue too long",
+    r"delivery time|undeliverable for|retry|loop|hop count|too many hops",
+    # The connection, the sender, the protocol.
+    r"connect|no route|network|unreachable|\btls\b|ssl|certificate|dns (error|fail|lookup|server)|lookup fail",
+    r"sender (address )?(rejected|denied|refused|blocked|is|not|unknown|verif)|(bad|invalid|unknown) sender",
+    r"mail from|reverse-path|return path|envelope from|originat|\bhelo\b|\behlo\b|client host",
+    r"your (ip|server|host|domain|organization)|from your|protocol|command|syntax error|out of sequence",
+    r"local error|system (error|problem|not)|8bitmime|smtputf8|header",
 )
 
-_WHO: Final = r"(user|mail ?box|account|recipient|address|alias|subscriber|customer|person|name|mail ?user|mailaddress|email)"
-_ADDRESS_WORDS: Final = re.compile(
-    "|".join(
-        (
-            rf"\b(no|unknown|invalid|bad|illegal|nonexist[ea]nt|non-exist[ea]nt|inactive|disabled|deactivated|unrouteable|undeliverable) (such )?(\w+ )?{_WHO}\b",
-            r"\bno such\b (\w+ )?(local|here|person|domain|host|destination|recipient)",
-            rf"\b{_WHO}s?\b(\W+\w+){{0,8}}?\W+(unknown|invalid|not known|not found|not valid|disabled|deactivated|inactive|suspended|closed|terminated|expunged|deleted|discontinued|decommissioned|not active|no longer|does ?n[o']t exist|does not exist|do not exist|not exist|doesn't have|does not have|could not be found|cannot be found|not recogni[sz]ed|not listed in)",
-            r"does(n't| not) have an? ([\w.-]+ )?(account|mailbox)",
-            r"(recipient|destination|rcpt) (address )?(unknown|not found|does not exist|no longer)",
-            r"no (mailbox|account|user|recipient) (here )?(by|with|under|for|of|found)",
-            r"no longer (accept|with|work|valid|in use|available|employ|on this server|active|a valid|exist)",
-            r"(not|n't) (a )?(valid|known|our|existing) (mailbox|user|recipient|customer|address|account)",
-            r"mailbox (is )?(unavailable|not available|not found|disabled|closed|inactive)",
-            r"requested action not taken: mailbox unavailable",
-            r"(user|recipient|account|mailbox|address|domain|member|host)s? (you (are|were) trying to \w+ )?(\w+ ){0,5}(does ?n.t|does not|do not|doesn.t|cannot|not) (exist|be found)",
-            r"user(name)? (is )?(not|un)(-| )?(known|found|exist)|userunknown|usernotfound|recipientnotfound|exrecipnotfound",
-            r"unknown (local[- ]part|local part|user|recipient|mailbox|address|destination|rcpt|domain|or illegal alias)|unrouteable address",
-            r"not (a )?(local|valid|known) (user|recipient|mailbox)|not our customer|invalid (recipient|mailbox|user|address)",
-            r"(domain|host) (name )?(does not exist|not found|is not valid|no longer exists)|nxdomain|null ?mx|does not accept (any )?(e-?)?mail",
-            r"account (has been |is |was )?(disabled|closed|deactivated|suspended|terminated|deleted|inactive)",
-            r"bad destination (mailbox|email|system) ?(address)?|delivery error: dd|this (user|address|account|mailbox) (is )?(no|does)",
-            r"(has|have) (left|been (disabled|deleted|closed|deactivated|terminated|removed|discontinued))",
-            r"address (has )?(expired|changed|moved) and|unbekannt|existiert nicht|utilisateur inconnu|n'existe pas|no existe|desconocido|non esiste|inesistente",
-        )
-    ),
-    re.IGNORECASE,
+_WHO: Final = r"(user|mail ?box|account|recipient|address|alias|subscriber|customer|person|name|email)"
+_GONE: Final = (
+    r"(unknown|invalid|not known|not found|not valid|disabled|deactivated|inactive|suspended|closed|terminated"
+    r"|expunged|deleted|discontinued|decommissioned|not active|no longer|do(es)? ?(not|n[o'`]?t) exist|not exist"
+    r"|could not be found|cannot be found|not recogni[sz]ed)"
 )
+_OF_ADDRESSES: Final = (
+    r"\b(no|unknown|invalid|bad|illegal|non-?exist[ea]nt|inactive|disabled|deactivated|unrouteable|undeliverable)"
+    rf" (such )?(\w+ )?{_WHO}\b",
+    r"\bno such\b (\w+ )?(local|here|person|domain|host|destination|recipient)",
+    # 'The email account that you tried to reach does not exist': some words in between.
+    rf"\b{_WHO}s?\b(\W+\w+){{0,8}}?\W+{_GONE}",
+    r"does(n't| not) have an? ([\w.-]+ )?(account|mailbox)",
+    r"(recipient|destination|rcpt) (address )?(unknown|not found|no longer)",
+    r"no (mailbox|account|user|recipient) (here )?(by|with|under|for|of|found)",
+    r"no longer (accept|with|work|valid|in use|available|employ|on this server|active|exist)",
+    r"not (a )?(valid|known|our|existing|local) (mailbox|user|recipient|customer|address|account)",
+    r"mailbox (is )?(unavailable|not available|disabled|closed)",
+    r"user(name)? (is )?(not|un)(-| )?(known|found|exist)|userunknown|usernotfound|recipientnotfound|exrecipnotfound",
+    r"unknown (local[- ]part|rcpt|domain|destination|or illegal alias)|unrouteable address",
+    r"(domain|host) (name )?(does not exist|not found|is not valid|no longer exists)|nxdomain|null ?mx",
+    r"does not accept (any )?(e-?)?mail|bad destination|delivery error: dd|this (user|account) (is )?(no|does)",
+    r"(has left|have been|has been) (the )?(disabled|deleted|closed|deactivated|terminated|removed|discontinued)",
+    r"unbekannt|existiert nicht|utilisateur inconnu|n'existe pas|no existe|desconocido|inesistente",
+)
+_ELSE_WORDS: Final = re.compile("|".join(_ELSE), re.IGNORECASE)
+_ADDRESS_WORDS: Final = re.compile("|".join(_OF_ADDRESSES), re.IGNORECASE)
 
 
 def blame(code: int | None, enhanced: str, words: str) -> Blame:
     """What a refusal blames. `code`: the reply's number where it came as a field; `enhanced`: the enhanced code where
     it did; `words`: the reply as it was written, where both may stand too."""
-    words = words[:_MOST_WORDS]
+    words = " ".join(words[:_MOST_WORDS].split())
     replies = [code] if code else [int(found) for found in _REPLY.findall(words)][:1]
     if any(reply < 500 or reply >= 600 or reply == _TOO_LARGE_OR_FULL for reply in replies):
         return Blame.ELSE
@@ -128,6 +122,12 @@ def blame(code: int | None, enhanced: str, words: str) -> Blame:
     if Blame.ADDRESS in meant or _ADDRESS_WORDS.search(plain):
         return Blame.ADDRESS
     return Blame.SILENT
+
+
+def is_hard(code: int | None, enhanced: str, words: str, *, told_hard: bool) -> bool:
+    """Whether a bounce suppresses its address. Where nothing at all is said, the provider's own word counts."""
+    verdict = blame(code, enhanced, words)
+    return verdict is Blame.ADDRESS or (verdict is Blame.SILENT and told_hard and not (code or enhanced or words))
 
 
 def enhanced_code(words: str) -> str:

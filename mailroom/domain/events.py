@@ -16,9 +16,12 @@ class EventKind(StrEnum):
     CLICKED = "clicked"
     COMPLAINED = "complained"
     UNSUBSCRIBED = "unsubscribed"
+    UNSUBSCRIBED_BY_MACHINE = "unsubscribed_by_machine"  # a scanner followed the link: nobody has asked for it
+    RESUBSCRIBED = "resubscribed"  # takes an earlier unsubscribe back
     REJECTED = "rejected"
     FAILED = "failed"
-    UNKNOWN = "unknown"  # a word of the vendor that we do not know; kept raw, changes nothing
+    FEEDBACK = "feedback"  # what a mailbox provider reports that is no complaint, such as `not-spam`
+    UNKNOWN = "unknown"  # a word of the vendor that we do not know, or no event at all; kept raw, changes nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +29,9 @@ class Event:
     """One event about one recipient.
 
     `id` is unique over all providers. `by_machine` marks opens and clicks of mail proxies and scanners.
-    `delayed` marks a bounce that came after the delivery, `hard` one that blames the address itself. `raw` is the
-    provider's own document, whole, as the text it came in.
+    `delayed` marks a bounce that came after the delivery, `hard` one that blames the address itself. `note` is what a
+    suppression that follows from it says beside its reason. `raw` is the provider's own document, whole, as the text it
+    came in. `replay_key` comes with one event only: the same key with another event is refused, or is the same again.
     """
 
     id: str
@@ -43,6 +47,8 @@ class Event:
     hard: bool = False
     code: int | None = None
     reason: str = ""
+    note: str = ""
+    provider_id: str = ""  # the provider's own name of the mail, where it tells it
     replay_key: str | None = None
 
 

@@ -131,7 +131,7 @@ _FACT_TIMES: Final = {
 
 def _earliest(event: Event) -> dict[str, datetime]:
     if event.kind is EventKind.UNKNOWN:
-        return {}
+        return {}  # it may be of anything
     # Any event about a message proves that the provider had accepted it.
     times = {"sent_at": event.at}
     if event.kind in _FACT_TIMES:

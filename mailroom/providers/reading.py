@@ -2,10 +2,12 @@
 for what somebody else has written, however odd.
 """
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from email.utils import parseaddr, parsedate_to_datetime
 from typing import Any, Final
 
 from mailroom.providers.connection import Reply
@@ -13,8 +15,9 @@ from mailroom.providers.connection import Reply
 MAX_FIELD: Final = 998  # characters of an address or an id
 _MOST_WORDS: Final = 500
 _MOST_ID: Final = 200
-# Policy, full mailbox, size, content and sender: nothing that the address itself is to blame for (RFC 3463).
-NOT_THE_ADDRESS: Final = ("5.7.", "5.2.2", "5.2.3", "5.3.4", "5.6.", "5.1.7", "5.1.8", "5.4.7", "4.")
+# Seconds since 1970 that are no time of mail, but milliseconds are: from 1973 on.
+_MILLISECONDS: Final = 1e11
+_HALF: Final = re.compile("[\ud800-\udfff]")
 
 
 def json_of(body: bytes | str) -> Any:
@@ -56,9 +59,10 @@ def told_wait(reply: Reply, now: datetime) -> timedelta | None:
 
 
 def moment(value: Any) -> datetime | None:
-    """A time in seconds since 1970, cut to milliseconds; None for what is no time of mail."""
+    """A time in seconds or milliseconds since 1970, cut to milliseconds; None for what is no time of mail."""
     try:
-        found = datetime.fromtimestamp(float(value), UTC)
+        told = float(value)
+        found = datetime.fromtimestamp(told / 1000 if told >= _MILLISECONDS else told, UTC)
     except (TypeError, ValueError, OverflowError, OSError):
         return None
     return found.replace(microsecond=found.microsecond // 1000 * 1000) if 2000 <= found.year <= 2200 else None
@@ -66,4 +70,23 @@ def moment(value: Any) -> datetime | None:
 
 def id_of(kind: Any, value: Any) -> Any:
     """An id of ours that came back, of this kind; None for what cannot be one."""
-    return kind(value) if isinstance(value, str) and 0 < len(value) <= _MOST_ID else None
+    fits = isinstance(value, str) and 0 < len(value) <= _MOST_ID and not _HALF.search(value)
+    return kind(value) if fits else None
+
+
+def text_of(value: Any, most: int = MAX_FIELD) -> str:
+    """The text, cut, with halves of surrogate pairs replaced; '' for what is none."""
+    return _HALF.sub("\ufffd", value[:most]) if isinstance(value, str) else ""
+
+
+def address_in(value: Any) -> str:
+    """The bare address, of `bo@example.org` as of `Bo <bo@example.org>`; '' for what is no text."""
+    text = text_of(value).strip()
+    return parseaddr(text)[1] if "<" in text else text
+
+
+def digest_of(document: Any, *, without: str = "") -> str:
+    """A name made from the words of a document: the same words, the same name, in whatever order its keys came."""
+    if isinstance(document, dict):
+        document = {key: value for key, value in document.items() if key != without}
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:40]

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, jsonify, request
 from mailroom.domain.events import Event
 from mailroom.domain.limits import MAX_WEBHOOK_BYTES
 from mailroom.providers.mailgun import webhooks as mailgun
-from mailroom.providers.reading import json_of
+from mailroom.providers.reading import json_of, moment
 from mailroom.providers.sendgrid import webhooks as sendgrid
 from mailroom.providers.ses import webhooks as ses
 from mailroom.services.event_intake import Intake
@@ -56,7 +56,7 @@ def from_sendgrid() -> Response:
     try:
         signature, timestamp = (request.headers.get(name, "") for name in (sendgrid.SIGNATURE, sendgrid.TIMESTAMP))
         sendgrid.verify(raw, signature, timestamp, public_key=key)
-        found = sendgrid.parse(raw)
+        found = sendgrid.parse(raw, moment(timestamp) or datetime.now(UTC))
     except sendgrid.BadSignature as error:
         return _refused(401, "bad_signature", str(error), provider="sendgrid")
     except sendgrid.Malformed as error:
@@ -74,6 +74,7 @@ def from_ses() -> Response:
         return _refused(404, "not_set_up", "SES is not among the providers", provider="ses")
     try:
         envelope = ses.verify(json_of(request.get_data()), topics, now=datetime.now(UTC))
+        found = ses.parse(envelope) if envelope["Type"] == ses.NOTIFICATION else []
         if envelope["Type"] == ses.CONFIRMATION:
             ses.confirm(envelope)
             log.info("subscription_confirmed", provider="ses", topic=envelope["TopicArn"])
@@ -81,7 +82,7 @@ def from_ses() -> Response:
         return _refused(401, "bad_signature", str(error), provider="ses")
     except ses.Malformed as error:
         return _refused(400, "malformed", str(error), provider="ses")
-    return _stored(ses.parse(envelope) if envelope["Type"] == ses.NOTIFICATION else [], "ses")
+    return _stored(found, "ses")
 
 
 def _stored(found: Sequence[Event], provider: str) -> Response:

@@ -1,5 +1,6 @@
-"""Replies of mail servers, written for this table in the shapes that servers use: code, enhanced code as a field, words,
-and what they blame."""
+# ruff: noqa: E501
+"""Replies of mail servers, written for this table in the shapes that servers use: code, enhanced code as a
+field, words, and what they blame."""
 
 from mailroom.domain.bounces import Blame
 
@@ -18,7 +19,12 @@ CASES: list[tuple[int | None, str, str, Blame]] = [
     (550, "", "(#5.1.1) sorry, there is no mailbox of this name", A),
     (550, "", "[5.1.1] bo: mailbox not found", A),
     (550, "5.1.1", "550 5.1.1 <bulk@spamfilter.example>: no such user at mx.blocklist.example", A),
-    (None, "", "host mx.example.org[192.0.2.7] said: 550 5.1.1 <bo@example.org>: User unknown (in reply to RCPT TO command)", A),
+    (
+        None,
+        "",
+        "host mx.example.org[192.0.2.7] said: 550 5.1.1 <bo@example.org>: User unknown (in reply to RCPT TO command)",
+        A,
+    ),
     (550, "5.0.0", "550 5.1.1 unknown or illegal alias: bo@example.org", A),
     (550, "5.3.0", "smtp; 553 5.3.0 <bo@example.org>... No such user here", A),
     (553, "", "5.3.0 <bo@example.org>... Unknown user", A),
@@ -47,7 +53,12 @@ CASES: list[tuple[int | None, str, str, Blame]] = [
     (550, "", "mailbox not found", A),
     (550, "", "No mailbox by that name is currently available", A),
     (554, "", "delivery error: dd This user doesn't have a yahoo.example account (bo@yahoo.example)", A),
-    (554, "", "delivery error: dd Sorry your message to bo@yahoo.example cannot be delivered. This account has been disabled or discontinued", A),
+    (
+        554,
+        "",
+        "delivery error: dd Sorry your message to bo@yahoo.example cannot be delivered. This account has been disabled or discontinued",
+        A,
+    ),
     (550, "", "The recipient does not exist", A),
     (550, "", "recipient bo@example.org could not be found", A),
     (550, "", "Account has been closed", A),
@@ -55,18 +66,28 @@ CASES: list[tuple[int | None, str, str, Blame]] = [
     (550, "", "This address no longer accepts mail.", A),
     (550, "", "bo is no longer with us: no longer works here", A),
     (550, "", "unrouteable address", A),
-    (550, "", "unknown local-part \"bo\" in domain \"example.org\"", A),
+    (550, "", 'unknown local-part "bo" in domain "example.org"', A),
     (550, "", "not our customer", A),
     (551, "", "bo is not a known user", A),
     (550, "", "Recipient unknown", A),
     (550, "", "Unknown address error 550-'no such person'", A),
     (550, "", "Benutzer unbekannt", A),
     (550, "", "Utilisateur inconnu", A),
-    (550, "", "The mail server could not deliver mail to bo@example.org. The account or domain may not exist, they may be blacklisted, or missing the proper dns entries.", E),
+    (
+        550,
+        "",
+        "The mail server could not deliver mail to bo@example.org. The account or domain may not exist, they may be blacklisted, or missing the proper dns entries.",
+        E,
+    ),
     # Policy, reputation, block lists, whatever the code says beside it.
     (550, "5.7.1", "", E),
     (550, "", "5.7.1 Service unavailable; client host [192.0.2.1] blocked using zen.example block list", E),
-    (550, "", "5.7.1 Unfortunately, messages from [192.0.2.1] weren't sent. Please contact your provider: part of your network is on our block list (S3140)", E),
+    (
+        550,
+        "",
+        "5.7.1 Unfortunately, messages from [192.0.2.1] weren't sent. Please contact your provider: part of your network is on our block list (S3140)",
+        E,
+    ),
     (550, "", "Service unavailable, client host blocked using a block list", E),
     (554, "", "Your IP address has a poor reputation", E),
     (550, "5.1.1", "rejected: 192.0.2.1 is listed in a DNSBL", E),
@@ -124,7 +145,12 @@ CASES: list[tuple[int | None, str, str, Blame]] = [
     (552, "5.3.4", "message size exceeds fixed maximum message size", E),
     (552, "", "5.2.3 Your message exceeded the size limits", E),
     (550, "", "message too large", E),
-    (550, "", "5.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages", E),
+    (
+        550,
+        "",
+        "5.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages",
+        E,
+    ),
     (550, "", "5.4.5 Daily user sending limit exceeded", E),
     (550, "", "too many recipients", E),
     # Temporary, and what came of trying for too long.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mailroom.domain.events import EventKind
+from mailroom.domain.events import EventKind, suppresses
 from mailroom.domain.ids import AudienceId, DispatchId, MessageId, RunId
 from mailroom.domain.messages import Message
 from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
@@ -17,7 +17,7 @@ from mailroom.providers.base import Batch
 from mailroom.providers.connection import Reply
 from mailroom.providers.mailgun.codes import read_reply
 from mailroom.providers.mailgun.sending import MailgunAdapter
-from mailroom.providers.mailgun.webhooks import parse_event
+from mailroom.providers.mailgun.webhooks import parse, parse_event
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
@@ -183,3 +183,69 @@ def test_an_open_by_a_machine_is_known_by_its_bot(bot: str) -> None:
     raw = {"event": "opened", "id": "e", "timestamp": 1767268800, "client-info": {"bot": bot}}
 
     assert parse_event(raw, "mg").by_machine
+
+
+@pytest.mark.parametrize(
+    ("status", "hard"),
+    [
+        ({"code": 550, "message": "5.7.1 on our block list"}, False),
+        ({"code": 552, "message": "mailbox full"}, False),
+        ({"code": 421, "message": "4.7.0 too many"}, False),
+        ({"code": 550, "message": "", "description": "5.1.1 no such user"}, True),
+        ({"code": 550, "message": "No such user"}, True),
+        ({"code": "550", "message": "5.7.13 Disabled recipient address"}, True),
+        ({"code": 550, "enhanced-code": "5.7.13"}, True),
+        ({"code": 550, "enhanced-code": "5.1.1", "bounce-type": "soft"}, False),
+        ({"code": 550, "message": "something"}, False),
+        ({"code": 250, "bounce-code": "550", "message": "5.1.1 unknown"}, True),
+        ({"code": 605, "message": "5.1.1"}, False),
+        ({"code": True, "message": "no such user"}, True),
+    ],
+)
+@pytest.mark.parametrize("reason", ["bounce", "generic", "hardfail"])
+def test_a_bounce_is_hard_only_where_it_says_so_of_the_address(status: dict[str, Any], hard: bool, reason: str) -> None:
+    raw = {"event": "failed", "severity": "permanent", "reason": reason, "delivery-status": status}
+
+    assert parse_event({"id": "e", "timestamp": 1767268800, **raw}, "mg").hard is hard
+
+
+@pytest.mark.parametrize("reason", ["espblock", "blacklisted", "greylisted", "old"])
+def test_a_reason_that_blames_us_or_the_time_is_never_hard(reason: str) -> None:
+    raw = {"event": "failed", "severity": "permanent", "reason": reason, "delivery-status": {"message": "5.1.1 x"}}
+
+    assert not parse_event({"id": "e", "timestamp": 1767268800, **raw}, "mg").hard
+
+
+@pytest.mark.parametrize(
+    "client", [{"bot": "generic"}, {"bot": "gmail"}, {"bot": "apple"}, {"client-type": "robot"}, {}, None, {"bot": ""}]
+)
+def test_a_scanner_that_follows_the_link_unsubscribes_nobody(client: dict[str, str] | None) -> None:
+    raw = {"event": "unsubscribed", "id": "e", "timestamp": 1767268800, "recipient": "bo@x.org", "client-info": client}
+
+    event = parse_event(raw, "mg")
+
+    by_machine = any((client or {}).values())
+    assert event.kind is (EventKind.UNSUBSCRIBED_BY_MACHINE if by_machine else EventKind.UNSUBSCRIBED)
+    assert (suppresses(event) is None) is by_machine
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"event": "unsubscribed"},
+        {"event": "unsubscribed", "id": 5, "timestamp": "soon"},
+        {"event": "unsubscribed", "id": "", "timestamp": None},
+        {"event": "unsubscribed", "id": "half \ud83d", "timestamp": 1767268800123},
+        {"event": "something new"},
+        {"event": ["opened"]},
+        {},
+    ],
+)
+def test_an_event_without_id_or_time_takes_them_from_its_signature(told: dict[str, Any]) -> None:
+    signature = {"timestamp": "1767268800", "token": "t" * 50}
+
+    event = parse({"signature": signature, "event-data": told}, "mg", "t" * 50)
+
+    assert event.at == datetime(2026, 1, 1, 12, tzinfo=UTC) or told.get("timestamp")
+    assert event.id.encode()
+    assert event.kind is (EventKind.UNSUBSCRIBED if told.get("event") == "unsubscribed" else EventKind.UNKNOWN)

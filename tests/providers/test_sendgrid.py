@@ -161,6 +161,30 @@ def test_a_signature_holds_for_this_body_alone() -> None:
         ({"event": "bounce", "type": "bounce", "status": "5.1.1"}, EventKind.BOUNCED, True, False),
         ({"event": "bounce", "type": "blocked", "status": "5.7.1"}, EventKind.BOUNCED, False, False),
         ({"event": "bounce", "type": "bounce", "status": "5.2.2"}, EventKind.BOUNCED, False, False),
+        ({"event": "bounce", "type": "bounce"}, EventKind.BOUNCED, True, False),
+        (
+            {"event": "bounce", "type": "bounce", "reason": "550 5.7.1 on our block list"},
+            EventKind.BOUNCED,
+            False,
+            False,
+        ),
+        ({"event": "bounce", "type": "bounce", "reason": "552 mailbox full"}, EventKind.BOUNCED, False, False),
+        ({"event": "bounce", "type": "bounce", "reason": "421 try again"}, EventKind.BOUNCED, False, False),
+        ({"event": "bounce", "type": "bounce", "reason": "550 no such user"}, EventKind.BOUNCED, True, False),
+        (
+            {"event": "bounce", "type": "bounce", "reason": "550 gone", "bounce_classification": "Invalid Address"},
+            EventKind.BOUNCED,
+            True,
+            False,
+        ),
+        (
+            {"event": "bounce", "type": "bounce", "status": "5.1.1", "bounce_classification": "Reputation"},
+            EventKind.BOUNCED,
+            False,
+            False,
+        ),
+        ({"event": "group_resubscribe"}, EventKind.RESUBSCRIBED, False, False),
+        ({"event": "unsubscribe"}, EventKind.UNSUBSCRIBED, False, False),
         ({"event": "dropped", "reason": "Bounced Address"}, EventKind.REJECTED, False, False),
         ({"event": "open", "sg_machine_open": True}, EventKind.OPENED, False, True),
         ({"event": "spamreport"}, EventKind.COMPLAINED, False, False),
@@ -177,11 +201,57 @@ def test_an_event_in_our_words(raw: dict[str, Any], kind: EventKind, hard: bool,
     assert (event.id, event.recipient, event.run_id) == ("sendgrid/e1", "bo@example.org", "em_1")
 
 
-def test_what_is_no_event_is_left_out_and_what_is_no_array_is_refused() -> None:
+def test_what_cannot_be_read_of_a_signed_batch_is_kept_as_it_came() -> None:
+    at = datetime(2026, 11, 23, 8, tzinfo=UTC)
     good = {"sg_event_id": "e1", "timestamp": 1764000000, "event": "open"}
-    bad: list[Any] = [None, 7, {}, {**good, "timestamp": "x"}, {**good, "sg_event_id": 7}, {**good, "email": "\ud800"}]
+    odd: list[Any] = [None, 7, {}, "\ud83d", {"event": 5}, {"event": "open", "email": ["a"]}]
 
-    assert [event.id for event in parse(json.dumps([*bad, good]).encode())] == ["sendgrid/e1"]
+    events = parse(json.dumps([*odd, good]).encode(), at)
+
+    assert [event.kind for event in events] == [EventKind.UNKNOWN] * 5 + [EventKind.OPENED] * 2
+    assert [json.loads(event.raw) for event in events] == [*odd, good]
+    assert len({event.id for event in events}) == 7
+    assert {event.at for event in events[:6]} == {at}
+    assert all(event.raw.encode() and event.recipient.encode() == b"" for event in events)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"event": "unsubscribe", "email": "bo@example.org", "timestamp": 1764000000},
+        {"event": "unsubscribe", "email": "Bo <bo@example.org>", "timestamp": 1764000000123, "sg_event_id": 7},
+        {"event": "unsubscribe", "email": "bo@example.org", "timestamp": "1764000000", "name": "half \ud83d"},
+        {"event": "unsubscribe", "email": "bo@example.org", "timestamp": "soon", "sg_event_id": ""},
+        {"event": "unsubscribe", "email": "bo@example.org"},
+    ],
+)
+def test_an_unsubscribe_is_taken_whatever_it_lacks(told: dict[str, Any]) -> None:
+    first, again = (parse(json.dumps([told]).encode(), datetime(2026, 11, 23, 8, tzinfo=UTC))[0] for _ in range(2))
+
+    assert (first.kind, first.recipient) == (EventKind.UNSUBSCRIBED, "bo@example.org")
+    assert first.at.year in (2025, 2026)
+    assert first.id == again.id
+
+
+def test_the_same_words_with_a_new_id_are_known_by_their_words() -> None:
+    told = {"event": "open", "email": "bo@example.org", "timestamp": 1764000000, "sg_event_id": "a"}
+
+    (first,), (retry,), (another,) = (
+        parse(json.dumps([told | change]).encode())
+        for change in ({}, {"sg_event_id": "b"}, {"sg_event_id": "a", "timestamp": 1764000001})
+    )
+
+    assert first.id != retry.id
+    assert first.replay_key == retry.replay_key != another.replay_key
+
+
+def test_bytes_that_are_no_text_lose_no_event() -> None:
+    raw = b'[{"event": "open", "timestamp": 1764000000, "sg_event_id": "e1", "url": "\xed\xa0\xbd"}]'
+
+    assert [event.id for event in parse(raw)] == ["sendgrid/e1"]
+
+
+def test_what_is_no_array_is_refused() -> None:
     for raw in (b"", b"{}", b"[" * 100_000):
         with pytest.raises(Malformed):
             parse(raw)

@@ -245,6 +245,19 @@ def event(type_: str, **told: Any) -> list[Any]:
         ("Open", {"timestamp": "2026-11-23T08:01:00Z"}, EventKind.OPENED, False),
         ("Click", {"link": "https://example.org"}, EventKind.CLICKED, False),
         ("Subscription", {}, EventKind.UNKNOWN, False),
+        ("Subscription", {"newTopicPreferences": {"unsubscribeAll": True}}, EventKind.UNSUBSCRIBED, False),
+        (
+            "Subscription",
+            {"newTopicPreferences": {"unsubscribeAll": False}, "oldTopicPreferences": {"unsubscribeAll": True}},
+            EventKind.RESUBSCRIBED,
+            False,
+        ),
+        ("Complaint", {"complaintFeedbackType": "not-spam"}, EventKind.FEEDBACK, False),
+        ("Complaint", {"complaintFeedbackType": "auth-failure"}, EventKind.FEEDBACK, False),
+        ("Complaint", {"complaintFeedbackType": "fraud"}, EventKind.COMPLAINED, False),
+        ("Complaint", {}, EventKind.COMPLAINED, False),
+        ("Bounce", {"bounceType": "Permanent", "bounceSubType": "NoEmail"}, EventKind.BOUNCED, True),
+        ("Bounce", {"bounceType": "Permanent", "bounceSubType": "Suppressed"}, EventKind.REJECTED, False),
     ],
 )
 def test_an_event_in_our_words(type_: str, told: dict[str, Any], kind: EventKind, hard: bool) -> None:
@@ -288,8 +301,44 @@ def test_a_bounce_of_several_is_an_event_for_each_and_a_policy_blames_no_address
         '{"eventType": ["Send"], "mail": {"timestamp": "2026-11-23T08:00:00"}}',
         '{"eventType": "Send", "mail": {"timestamp": "0001-01-01T00:00:00Z"}}',
         "[" * 100_000,
-        '{"eventType": "Send", "mail": {"timestamp": "2026-11-23T08:00:00Z", "destination": ["\\ud800@example.org"]}}',
     ],
 )
-def test_what_is_no_event_of_ses_is_left_out(message: str) -> None:
-    assert parse({"MessageId": "m-1", "Message": message}) == []
+def test_what_is_no_event_of_ses_is_kept_as_it_came_unless_it_is_ses_greeting(message: str) -> None:
+    found = parse({"MessageId": "m-1", "Message": message, "Timestamp": "2026-11-23T08:00:00.000Z"})
+
+    if message.startswith("Successfully"):
+        assert found == []
+    else:
+        (event,) = found
+        assert (event.recipient, event.at) == ("", datetime(2026, 11, 23, 8, tzinfo=UTC))
+        assert event.raw
+
+
+def test_half_an_emoji_loses_no_event() -> None:
+    mail = {"timestamp": "2026-11-23T08:00:00Z", "destination": ["bo@example.org"], "messageId": "x \ud83d"}
+    told = {"eventType": "Complaint", "mail": mail, "complaint": {"userAgent": "\ud83d"}}
+
+    (event,) = parse({"MessageId": "m-1", "Message": json.dumps(told)})
+
+    assert (event.kind, event.recipient) == (EventKind.COMPLAINED, "bo@example.org")
+    assert (event.raw + event.reason + event.provider_id).encode()
+
+
+def test_a_complaint_that_names_several_says_so() -> None:
+    named = [{"emailAddress": "a@example.org"}, {"emailAddress": "B <b@example.org>"}]
+
+    found = event("Complaint", complaintFeedbackType="abuse", complainedRecipients=named)
+
+    assert [(one.recipient, one.note) for one in found] == [
+        ("a@example.org", "one of 2 named"),
+        ("b@example.org", "one of 2 named"),
+    ]
+
+
+def test_a_bounce_that_names_nobody_is_held_against_nobody_of_several() -> None:
+    mail = {"timestamp": "2026-11-23T08:00:00Z", "destination": ["a@example.org", "b@example.org"], "tags": {}}
+    told = {"eventType": "Bounce", "mail": mail, "bounce": {"bounceType": "Permanent", "bounceSubType": "General"}}
+
+    found = parse({"MessageId": "m-1", "Message": json.dumps(told)})
+
+    assert [(one.kind, one.hard) for one in found] == [(EventKind.BOUNCED, False)] * 2

@@ -39,10 +39,6 @@ def test_a_webhook_is_stored_once_and_repeats_are_answered_with_200(call: Caller
         (webhook(OPENED, age_s=86_400), 406),
         (webhook(OPENED, age_s=-3_600), 406),
         (webhook("no event"), 406),
-        (webhook({"event": "opened"}), 406),
-        (webhook({"event": 5, "id": "e1", "timestamp": 1}), 406),
-        (webhook({**OPENED, "timestamp": "soon"}), 406),
-        (webhook({**OPENED, "timestamp": 1e300}), 406),
         ({"event-data": OPENED}, 406),
         ({"signature": {"timestamp": 1, "token": 2, "signature": 3}, "event-data": OPENED}, 406),
         ([], 406),
@@ -90,3 +86,15 @@ def test_a_number_too_large_for_the_store_in_a_webhook_is_no_error(call: Caller)
     event = {**OPENED, "event": "failed", "severity": "temporary", "delivery-status": {"code": 2**70, "message": "m"}}
 
     assert call("POST", "/webhooks/mailgun", json=webhook(event)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "event",
+    [{"event": "opened"}, {"event": 5, "id": "e1", "timestamp": 1}, {**OPENED, "timestamp": 1e300}, {"event": "new"}],
+)
+def test_an_event_that_lacks_something_is_kept_once(call: Caller, system: System, event: dict[str, Any]) -> None:
+    codes = [call("POST", "/webhooks/mailgun", json=webhook(event)).status_code for _ in range(2)]
+
+    assert codes == [200, 200]
+    (stored,) = system.db.events.find()
+    assert json.loads(stored["raw"]) == event

@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 from email.utils import parseaddr
 from typing import Any, Final
 
+from mailroom.domain.bounces import is_hard
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import DispatchId, RunId
-from mailroom.providers.reading import MAX_FIELD, NOT_THE_ADDRESS, id_of, mapping, moment
+from mailroom.providers.reading import address_in, id_of, mapping, moment, text_of
 
 MAX_AGE: Final = timedelta(hours=12)  # Mailgun retries for about 8 hours
 MAX_AHEAD: Final = timedelta(minutes=5)
@@ -31,6 +32,9 @@ _KINDS: Final = {
 }
 # What `failed` means depends on its severity and reason; the reasons are an open set.
 _SUPPRESSED: Final = {"suppress-bounce", "suppress-complaint", "suppress-unsubscribe"}
+# Reasons that blame us, the way, or the time it took, whatever the words beside them.
+_OF_OTHERS: Final = {"espblock", "blacklisted", "greylisted", "old"}
+_MOST_WORDS: Final = 2_000
 
 
 class BadSignature(Exception):
@@ -69,44 +73,61 @@ def verify(document: Any, signing_keys: Sequence[str], *, now: datetime) -> str:
 
 
 def parse(document: Mapping[str, Any], domain: str, token: str) -> Event:
-    """The event of a verified webhook. Raises Malformed."""
+    """The event of a verified webhook; what it lacks, the signature beside it tells. Raises Malformed where there is no
+    event at all."""
     raw = document.get("event-data")
     if not isinstance(raw, dict):
         raise Malformed("there is no event-data")
-    return parse_event(raw, domain, replay_key=f"mailgun/{token}")
+    told = {"id": f"token-{text_of(token)}", "timestamp": mapping(document.get("signature")).get("timestamp")}
+    return _event(raw, domain, told, f"mailgun/{text_of(token)}")
 
 
-def parse_event(raw: dict[str, Any], domain: str, *, replay_key: str | None = None) -> Event:
-    """One item of the events API or of a webhook. Everything but kind, id and time may be absent. Raises Malformed."""
-    name, id_ = raw.get("event"), raw.get("id")
-    if not isinstance(name, str) or not isinstance(id_, str) or not 0 < len(id_) <= MAX_FIELD:
-        raise Malformed("event and id are two strings")
-    at = _time(raw.get("timestamp"))
+def parse_event(raw: dict[str, Any], domain: str) -> Event:
+    """One item of the events API. Everything but kind, id and time may be absent. Raises Malformed."""
+    return _event(raw, domain, {}, None)
+
+
+def _event(raw: dict[str, Any], domain: str, envelope: Mapping[str, Any], replay_key: str | None) -> Event:
+    """`envelope`: an id and a time for an event that has none of its own."""
+    id_ = text_of(raw.get("id")) or envelope.get("id")
+    at = moment(raw.get("timestamp")) or moment(envelope.get("timestamp"))
+    if not id_ or at is None:
+        raise Malformed("an event needs an id and a time")
     variables = mapping(raw.get("user-variables"))
     status = mapping(raw.get("delivery-status"))
-    code = status.get("code")
+    code, kind = status.get("code"), _kind(raw)
     return Event(
         # Ids are unique only within one day: domain and time make them unique for good.
         id=f"mailgun/{domain}/{id_}/{int(at.timestamp() * 1000)}",
         provider="mailgun",
-        kind=_kind(name, raw),
+        kind=kind,
         at=at,
         recipient=_recipient(raw),
         run_id=id_of(RunId, variables.get("run")),
         dispatch_id=id_of(DispatchId, variables.get("dispatch")),
         raw=json.dumps(raw),
-        by_machine=bool(mapping(raw.get("client-info")).get("bot")),
+        by_machine=_by_machine(raw),
         delayed=bool(mapping(raw.get("flags")).get("is-delayed-bounce")),
-        hard=_blames_the_address(raw, status),
+        hard=kind is EventKind.BOUNCED and _blames_the_address(raw, status),
         code=code if isinstance(code, int) and 0 <= code <= 9_999 else None,
         reason=_reason(raw, status),
+        provider_id=text_of(_headers(raw).get("message-id")).strip("<>"),
         replay_key=replay_key,
     )
 
 
-def _kind(name: str, raw: Mapping[str, Any]) -> EventKind:
+def _by_machine(raw: Mapping[str, Any]) -> bool:
+    """A mail proxy, a scanner, a robot: `bot` names it, or the kind of client does."""
+    client = mapping(raw.get("client-info"))
+    return bool(client.get("bot")) or client.get("client-type") == "robot"
+
+
+def _kind(raw: Mapping[str, Any]) -> EventKind:
+    name = raw.get("event")
+    if name == "unsubscribed" and _by_machine(raw):
+        return EventKind.UNSUBSCRIBED_BY_MACHINE
     if name != "failed":
-        return _KINDS.get(name, EventKind.UNKNOWN)
+        return _KINDS.get(name, EventKind.UNKNOWN) if isinstance(name, str) else EventKind.UNKNOWN
     if raw.get("severity") == "temporary":
         return EventKind.DEFERRED
     if raw.get("severity") != "permanent":
@@ -115,20 +136,25 @@ def _kind(name: str, raw: Mapping[str, Any]) -> EventKind:
 
 
 def _blames_the_address(raw: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
-    """A permanent bounce that says something about the address, not about this mail or our reputation (RFC 3463)."""
-    if raw.get("severity") != "permanent" or raw.get("reason") not in ("bounce", "hardfail"):
+    """A permanent bounce that says of the address itself that it takes no mail: see domain/bounces.py."""
+    if raw.get("reason") in _OF_OTHERS or str(status.get("bounce-type")).lower() == "soft":
         return False
-    enhanced = str(status.get("enhanced-code") or "")
-    return not enhanced.startswith(NOT_THE_ADDRESS)
+    code = status.get("bounce-code") or status.get("code")
+    number = int(code) if isinstance(code, int | str) and str(code).isdecimal() and len(str(code)) < 5 else None
+    words = " ".join(text_of(status.get(name), _MOST_WORDS) for name in ("message", "description"))
+    told_hard = raw.get("reason") in ("bounce", "hardfail")
+    return is_hard(number, text_of(status.get("enhanced-code")), words.strip(), told_hard=told_hard)
+
+
+def _headers(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    return mapping(mapping(raw.get("message")).get("headers"))
 
 
 def _recipient(raw: Mapping[str, Any]) -> str:
     """`rejected` has no recipient of its own: it stands in the message's To header."""
-    recipient = raw.get("recipient")
-    if not isinstance(recipient, str):
-        header = mapping(mapping(raw.get("message")).get("headers")).get("to")
-        recipient = parseaddr(header[:MAX_FIELD])[1] if isinstance(header, str) else ""
-    return recipient[:MAX_FIELD]
+    if address := address_in(raw.get("recipient")):
+        return address
+    return parseaddr(text_of(_headers(raw).get("to")))[1]
 
 
 def _reason(raw: Mapping[str, Any], status: Mapping[str, Any]) -> str:
@@ -137,7 +163,7 @@ def _reason(raw: Mapping[str, Any], status: Mapping[str, Any]) -> str:
         status.get("description") or status.get("message"),
         mapping(raw.get("reject")).get("reason"),
     ]
-    return ": ".join(str(word) for word in told if isinstance(word, str) and word)[:500]
+    return ": ".join(text_of(word) for word in told if text_of(word))[:500]
 
 
 def _time(value: Any) -> datetime:

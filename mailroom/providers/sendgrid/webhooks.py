@@ -2,13 +2,15 @@
 
 Source: docs.sendgrid.com, "Event Webhook Reference" and "Event Webhook Security Features" (read
 2026-11): ECDSA over P-256 with SHA-256 of the timestamp header's bytes and the raw body; the key is base64 DER. The
-signature covers the body, so what it says is believed. No replay window is documented; events are known by their id.
+signature covers the body, so what it says is believed. No replay window is documented; events are known by their id,
+and by their words.
 """
 
 import base64
 import binascii
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -16,9 +18,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePub
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from mailroom.domain.bounces import is_hard
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import DispatchId, RunId
-from mailroom.providers.reading import MAX_FIELD, NOT_THE_ADDRESS, id_of, json_of, moment
+from mailroom.providers.reading import address_in, digest_of, id_of, json_of, mapping, moment, text_of
 from mailroom.providers.sendgrid.sending import DISPATCH, RUN
 
 SIGNATURE: Final = "X-Twilio-Email-Event-Webhook-Signature"
@@ -35,7 +38,11 @@ _KINDS: Final = {
     "spamreport": EventKind.COMPLAINED,
     "unsubscribe": EventKind.UNSUBSCRIBED,
     "group_unsubscribe": EventKind.UNSUBSCRIBED,
+    "resubscribe": EventKind.RESUBSCRIBED,
+    "group_resubscribe": EventKind.RESUBSCRIBED,
 }
+# What SendGrid says a bounce is of, where that is not the address.
+_NOT_THE_ADDRESS: Final = {"content", "reputation", "technical", "frequency or volume too high", "frequency/volume"}
 
 
 class BadSignature(Exception):
@@ -57,39 +64,55 @@ def verify(raw: bytes, signature: str, timestamp: str, *, public_key: str) -> No
         raise BadSignature("the signature does not fit the verification key") from error
 
 
-def parse(raw: bytes) -> list[Event]:
-    """The events of a verified webhook; what cannot be one is left out. Raises Malformed for what is no array."""
+def parse(raw: bytes, told_at: datetime | None = None) -> list[Event]:
+    """The events of a verified webhook. What of it cannot be read is kept as an event of which only the provider's own
+    words are known: it is signed, and SendGrid does not send it again.
+
+    `told_at`: the time of events that tell none; without it, these are left out. Raises Malformed for what is no array.
+    """
     found = json_of(raw)
+    if found is None:
+        found = json_of(raw.decode("utf-8", "replace"))
+    if isinstance(found, dict) and "event" in found:
+        found = [found]
     if not isinstance(found, list):
         raise Malformed("the body is no array")
-    events = []
-    for one in found:
-        if isinstance(one, dict) and (event := _event(one)):
-            events.append(event)
-    return events
+    return [event for one in found if (event := _event(one, told_at))]
 
 
-def _event(raw: Mapping[str, Any]) -> Event | None:
-    id_, name, at = raw.get("sg_event_id"), raw.get("event"), moment(raw.get("timestamp"))
-    if not isinstance(id_, str) or not 0 < len(id_) <= MAX_FIELD or not isinstance(name, str) or at is None:
+def _event(told: Any, told_at: datetime | None) -> Event | None:
+    raw = mapping(told)
+    name, at = raw.get("event"), moment(raw.get("timestamp")) or told_at
+    if at is None:
         return None
-    status, recipient = str(raw.get("status") or ""), raw.get("email")
-    text = json.dumps(raw)
-    try:
-        json.dumps(raw, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return None  # half a surrogate pair is no text
+    # A retry may come with a new id: the same words are the same event. An event without an id is known by them alone.
+    words = f"sendgrid/words-{digest_of(told, without='sg_event_id')}"
+    id_ = text_of(raw.get("sg_event_id"))
+    kind = _KINDS.get(name, EventKind.UNKNOWN) if isinstance(name, str) else EventKind.UNKNOWN
     return Event(
-        id=f"sendgrid/{id_}",
+        id=f"sendgrid/{id_}" if id_ else words,
         provider="sendgrid",
-        kind=_KINDS.get(name, EventKind.UNKNOWN),
+        kind=kind,
         at=at,
-        recipient=recipient[:MAX_FIELD] if isinstance(recipient, str) else "",
+        recipient=address_in(raw.get("email")),
         run_id=id_of(RunId, raw.get(RUN)),
         dispatch_id=id_of(DispatchId, raw.get(DISPATCH)),
-        raw=text,
+        raw=json.dumps(told),
         by_machine=raw.get("sg_machine_open") is True,
-        # `blocked` is soft: a policy of the receiving side, not the address.
-        hard=name == "bounce" and raw.get("type") == "bounce" and not status.startswith(NOT_THE_ADDRESS),
-        reason=str(raw.get("reason") or raw.get("response") or "")[:500],
+        hard=kind is EventKind.BOUNCED and _blames_the_address(raw),
+        reason=(text_of(raw.get("reason")) or text_of(raw.get("response")))[:500],
+        provider_id=text_of(raw.get("sg_message_id")).partition(".")[0],
+        replay_key=words,
     )
+
+
+def _blames_the_address(raw: Mapping[str, Any]) -> bool:
+    """`blocked` is a policy of the receiving side, not the address; else the words and codes decide."""
+    if raw.get("type") == "blocked":
+        return False
+    words, classed = text_of(raw.get("reason"), 2_000), text_of(raw.get("bounce_classification"))
+    if classed.lower() in _NOT_THE_ADDRESS:
+        return False
+    if classed.lower() == "invalid address":
+        words = f"{words} (invalid address)".strip()
+    return is_hard(None, text_of(raw.get("status")), words, told_hard=raw.get("type") == "bounce")

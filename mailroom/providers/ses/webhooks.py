@@ -22,10 +22,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.x509 import load_pem_x509_certificate
 
+from mailroom.domain.bounces import is_hard
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import DispatchId, RunId
-from mailroom.providers.reading import MAX_FIELD, NOT_THE_ADDRESS, id_of, json_of, mapping
+from mailroom.providers.reading import address_in, id_of, json_of, mapping, text_of
 from mailroom.providers.ses.tags import DISPATCH, RUN, of_tag
 
 NOTIFICATION: Final = "Notification"
@@ -54,7 +55,11 @@ _KINDS: Final = {
     "Rendering Failure": ("failure", EventKind.FAILED),
     "Open": ("open", EventKind.OPENED),
     "Click": ("click", EventKind.CLICKED),
+    "Subscription": ("subscription", EventKind.UNKNOWN),
 }
+# Feedback (RFC 5965, RFC 6591) by which nobody complains.
+_NO_COMPLAINTS: Final = {"not-spam", "auth-failure"}
+_GREETING: Final = "Successfully validated SNS topic"
 _PERHAPS_A_REPLY: Final = {"General", "Undetermined"}
 _NEVER_TRIED: Final = {"OnAccountSuppressionList", "Suppressed", "UnsubscribedRecipient"}
 
@@ -138,31 +143,40 @@ def is_of_sns(url: str, topic: str, *, query: str = "") -> bool:
 
 
 def parse(envelope: Mapping[str, str]) -> list[Event]:
-    """The events of a verified notification, one a recipient; none for what is no event, such as SES's greeting."""
-    raw = mapping(json_of(envelope["Message"]))
-    if not _is_text(raw):
+    """The events of a verified notification, one a recipient; none for SES's own greeting. What cannot be read is kept
+    as an event of which only the provider's own words are known, at the envelope's time."""
+    message = envelope["Message"]
+    if message.startswith(_GREETING):
         return []
+    raw = mapping(json_of(message))
     mail, type_ = mapping(raw.get("mail")), str(raw.get("eventType") or raw.get("notificationType") or "")
     part, kind = _KINDS.get(type_, ("", EventKind.UNKNOWN))
     told = mapping(raw.get(part))
-    at = _time(told.get("timestamp")) or _time(mail.get("timestamp"))
-    id_ = envelope["MessageId"]
-    if not raw or at is None or not 0 < len(id_) <= MAX_FIELD:
+    times = (told.get("timestamp"), mail.get("timestamp"), envelope.get("Timestamp"))
+    at = next((read for time in times if (read := _time(time))), None)
+    if at is None:
         return []
-    tags = mapping(mail.get("tags"))
-    found = _recipients(told) or _whole(kind, mail)
+    tags, id_ = mapping(mail.get("tags")), text_of(envelope["MessageId"])
+    found = _recipients(told)
+    # Of whom it speaks only where it names them: else it is told of everybody, and held against nobody.
+    named = bool(found)
+    found = found or _whole(kind, mail)
+    meant, about_several = _kind(kind, told), len(found) > 1
     return [
         Event(
             id=f"ses/{id_}/{number}",
             provider="ses",
-            kind=_kind(kind, told),
+            kind=meant,
             at=at,
-            recipient=address[:MAX_FIELD],
+            recipient=address,
             run_id=id_of(RunId, _tag(tags, RUN)),
             dispatch_id=id_of(DispatchId, _tag(tags, DISPATCH)),
-            raw=envelope["Message"],
-            hard=told.get("bounceType") == "Permanent" and not _blames_something_else(told, about),
+            raw=json.dumps(raw) if raw else json.dumps(text_of(message, len(message))),
+            hard=meant is EventKind.BOUNCED and (named or not about_several) and _blames_the_address(told, about),
             reason=_reason(told, about),
+            # SES names everybody at the domain that complained: one of them did.
+            note=f"one of {len(found)} named" if meant is EventKind.COMPLAINED and about_several else "",
+            provider_id=text_of(mail.get("messageId")),
         )
         for number, (address, about) in enumerate(found)
     ]
@@ -174,7 +188,7 @@ def _whole(kind: EventKind, mail: Mapping[str, Any]) -> list[tuple[str, Mapping[
     everybody = _texts(mail.get("destination"))
     if kind in (EventKind.OPENED, EventKind.CLICKED) and len(everybody) > 1:
         everybody = []
-    return [(address, {}) for address in everybody] or [("", {})]
+    return [(address_in(address), {}) for address in everybody] or [("", {})]
 
 
 def _kind(kind: EventKind, told: Mapping[str, Any]) -> EventKind:
@@ -184,11 +198,29 @@ def _kind(kind: EventKind, told: Mapping[str, Any]) -> EventKind:
     # Absence notes and their like come as such a bounce, of mails that have arrived.
     if told.get("bounceType") in ("Transient", "Undetermined") and told.get("bounceSubType") in _PERHAPS_A_REPLY:
         return EventKind.DEFERRED
+    if kind is EventKind.COMPLAINED and text_of(told.get("complaintFeedbackType")).lower() in _NO_COMPLAINTS:
+        return EventKind.FEEDBACK
+    if kind is EventKind.UNKNOWN and told.get("newTopicPreferences"):
+        return _subscription(told)
     return kind
 
 
-def _blames_something_else(told: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
-    return str(about.get("status") or "").startswith(NOT_THE_ADDRESS) or told.get("bounceSubType") in _NEVER_TRIED
+def _subscription(told: Mapping[str, Any]) -> EventKind:
+    """SES' own management of subscriptions: all of them left, or taken up again."""
+    left = mapping(told.get("newTopicPreferences")).get("unsubscribeAll") is True
+    before = mapping(told.get("oldTopicPreferences")).get("unsubscribeAll") is True
+    if left:
+        return EventKind.UNSUBSCRIBED
+    return EventKind.RESUBSCRIBED if before else EventKind.UNKNOWN
+
+
+def _blames_the_address(told: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
+    if told.get("bounceType") != "Permanent" or told.get("bounceSubType") in _NEVER_TRIED:
+        return False
+    words = text_of(about.get("diagnosticCode"), 2_000)
+    if told.get("bounceSubType") == "NoEmail":
+        words = f"{words} (invalid address)".strip()
+    return is_hard(None, text_of(about.get("status")), words, told_hard=True)
 
 
 def _recipients(told: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
@@ -196,8 +228,8 @@ def _recipients(told: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     for key in ("bouncedRecipients", "complainedRecipients", "delayedRecipients"):
         if isinstance(told.get(key), list):
             each = [mapping(one) for one in told[key]]
-            return [(str(one["emailAddress"]), one) for one in each if isinstance(one.get("emailAddress"), str)]
-    return [(address, {}) for address in _texts(told.get("recipients"))]
+            return [(address, one) for one in each if (address := address_in(one.get("emailAddress")))]
+    return [(address_in(address), {}) for address in _texts(told.get("recipients"))]
 
 
 def _texts(value: Any) -> list[str]:
@@ -214,16 +246,7 @@ def _reason(told: Mapping[str, Any], about: Mapping[str, Any]) -> str:
         *(told.get(key) for key in ("bounceType", "bounceSubType", "complaintFeedbackType", "delayType", "reason")),
         about.get("diagnosticCode") or told.get("smtpResponse") or told.get("errorMessage"),
     ]
-    return ": ".join(word for word in words if isinstance(word, str) and word)[:500]
-
-
-def _is_text(raw: Mapping[str, Any]) -> bool:
-    """Half a surrogate pair is none, and could not be stored."""
-    try:
-        json.dumps(raw, ensure_ascii=False).encode()
-    except (UnicodeEncodeError, RecursionError):
-        return False
-    return True
+    return ": ".join(text_of(word) for word in words if text_of(word))[:500]
 
 
 def _time(value: Any) -> datetime | None:

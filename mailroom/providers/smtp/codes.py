@@ -1,8 +1,8 @@
 """What an SMTP server's replies mean. Source: RFC 5321 section 4.2, RFC 3463 (read 2026-11)."""
 
-import re
 from typing import Final
 
+from mailroom.domain.bounces import Blame, blame
 from mailroom.domain.outcomes import Accepted, InDoubt, InPart, Outcome, Refusal, Refused
 from mailroom.providers.connection import Reply
 from mailroom.providers.smtp.connection import SmtpReply
@@ -13,7 +13,6 @@ _ACCOUNT: Final = {421, 454, 521, 530, 534, 535, 538}
 _OF_A_RECIPIENT: Final = {421, 454}
 # Said of a recipient, it means too many of them: as 452.
 _TOO_MANY_RECIPIENTS: Final = 552
-_ENHANCED: Final = re.compile(r"^([245])\.(\d{1,3})\.(\d{1,3})\b")
 _MOST_WORDS: Final = 500
 
 
@@ -48,13 +47,6 @@ def _refused(code: int, words: str, step: str) -> Refused:
         return Refused(Refusal.ACCOUNT, said, code)
     if code < 500 or (step == "rcpt" and code == _TOO_MANY_RECIPIENTS):
         return Refused(Refusal.TEMPORARY, said, code)
-    return Refused(Refusal.PERMANENT, said, code, hard=step == "rcpt" and blames_the_address(words))
-
-
-def blames_the_address(words: str) -> bool:
-    """True if a refusal says of the address itself that it takes no mail: a hard bounce (RFC 3463 X.1.1, X.1.2...)."""
-    found = _ENHANCED.match(words)
-    return bool(found and found[1] == "5" and (found[2], found[3]) in _HARD)
-
-
-_HARD: Final = {("1", "1"), ("1", "2"), ("1", "3"), ("1", "6"), ("1", "10"), ("2", "1")}
+    # Some servers look a recipient up only once they have the message.
+    hard = step in ("rcpt", "message") and blame(code, "", words) is Blame.ADDRESS
+    return Refused(Refusal.PERMANENT, said, code, hard=hard)
