@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run chromium test lint format bench chaos bench-campaign bench-million bench-lateness bench-intake bench-resets lock clean
+.PHONY: help run chromium test lint format bench chaos fuzz bench-campaign bench-million bench-lateness bench-intake bench-resets lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -47,6 +47,9 @@ bench: $(VENV)/.benching  ## one mail a call, beside bare requests, Celery and d
 chaos: $(STAMP)  ## break the whole system for minutes, and count: doubled, lost, unknown; then the negative controls
 	$(BIN)/python -m tests.chaos
 	$(BIN)/python -m tests.chaos.controls
+
+fuzz: $(STAMP)  ## schemathesis over all operations of the API: 20,000 cases, a table of what each answered
+	$(BIN)/python -m tests.fuzz
 
 bench-campaign: $(STAMP)  ## 20,000 recipients every minute for five minutes, 3 senders, counted by the simulator
 	$(BIN)/python -m benchmarks.campaign
