@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 MAX_RECIPIENTS: Final = 1000
 MAX_OPTIONS_BYTES: Final = 16 * 1024
-_ADDRESS: Final = re.compile(r"[^@\s<>,;:\"()\[\]\\]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+_ADDRESS: Final = re.compile(r"""([^@\s<>,;:"()\[\]\\]+|"[^@\s"\\]+")@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+""")
 _PLACEHOLDER: Final = re.compile(r"%recipient(?:\.([A-Za-z0-9_.-]+)|_(email|name|fname|lname))?%")
 
 

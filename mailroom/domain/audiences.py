@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from mailroom.domain.addresses import NOT_IN_A_HEADER, InvalidAddress, breaks_header, check_address, fold
+from mailroom.domain.addresses import InvalidAddress, Mailbox, check_address, check_written, fold
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import (
@@ -23,6 +23,8 @@ from mailroom.domain.limits import (
 Value = str | int | float | bool | None
 
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_ORDINARY_NAME: Final = re.compile(r"[\w'-]+(?: [\w'-]+)*")  # written as it is before any address
+_ANYBODY: Final = "anybody@example.com"  # stands in while a name is looked at
 RESERVED: Final = frozenset({"name", "address"})  # every recipient has these
 _JINJAS: Final = frozenset({"self", "true", "false", "none", "True", "False", "None", "loop"})
 _MAX_NUMBER: Final = 10**15
@@ -170,8 +172,11 @@ def _check_row(row: dict[str, Any], path: str, faults: list[Fault]) -> Recipient
     name = (row.get("name") or "").strip()
     if len(name) > MAX_RECIPIENT_NAME:
         faults.append(Fault(f"{path}.name", f"at most {MAX_RECIPIENT_NAME} characters"))
-    if breaks_header(name):
-        faults.append(Fault(f"{path}.name", NOT_IN_A_HEADER))
+    elif name and not _ORDINARY_NAME.fullmatch(name):
+        try:
+            check_written(Mailbox(_ANYBODY, name))
+        except InvalidAddress as error:
+            faults.append(Fault(f"{path}.name", str(error)))
     variables = row.get("variables") or {}
     faults += _faults_of_variables(variables, f"{path}.variables")
     return Recipient(address, name, dict(variables)) if len(faults) == before else None

@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from mailroom.domain.addresses import NOT_IN_A_HEADER, InvalidAddress, breaks_header, parse_mailbox
+from mailroom.domain.addresses import (
+    NOT_IN_A_HEADER,
+    InvalidAddress,
+    breaks_header,
+    parse_mailbox,
+    parse_mailboxes,
+    written_as_list,
+)
 from mailroom.domain.audiences import Known, Recipient, check_recipients, known_variables
 from mailroom.domain.content import check_content
 from mailroom.domain.errors import Fault, InvalidInput
@@ -85,7 +92,7 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
     return Checked(
         name=draft.name.strip(),
         sender=str(parse_mailbox(draft.sender)),
-        reply_to=str(parse_mailbox(draft.reply_to)) if draft.reply_to.strip() else "",
+        reply_to=written_as_list(parse_mailboxes(draft.reply_to)) if draft.reply_to.strip() else "",
         subject=draft.subject.strip(),
         text=draft.text,
         html=draft.html,
@@ -114,7 +121,8 @@ def _faults_of_texts(draft: Draft) -> list[Fault]:
         if name == "reply_to" and not value.strip():
             continue
         try:
-            if len(parse_mailbox(value).name) > MAX_NAME:
+            found = parse_mailboxes(value) if name == "reply_to" else [parse_mailbox(value)]
+            if any(len(mailbox.name) > MAX_NAME for mailbox in found):
                 faults.append(Fault(path, f"a name has at most {MAX_NAME} characters"))
         except InvalidAddress as error:
             faults.append(Fault(path, str(error)))

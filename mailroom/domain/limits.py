@@ -27,6 +27,7 @@ MAX_PAGE: Final = 200  # rows of a list
 
 MAX_MAIL_RECIPIENTS: Final = 50  # of one single mail, to, cc and bcc together: Amazon SES takes no more
 MAX_MAIL_BYTES: Final = 25 * 1024 * 1024  # of a single mail: bodies and attachments, before they are encoded
+MAX_REPLY_TO: Final = 10  # addresses
 MAX_MAILS: Final = 1_000  # in one request
 MAX_ATTACHMENTS: Final = 50
 MAX_FILENAME: Final = 255

@@ -13,7 +13,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Final
 
-from mailroom.domain.addresses import Mailbox, parse_mailbox
+from mailroom.domain.addresses import Mailbox, parse_mailbox, parse_mailboxes
 from mailroom.domain.content import compile_content
 from mailroom.domain.emails.model import Addressee, Attachment, Body, Email, Place, Priority
 from mailroom.providers.base import Batch, Letter
@@ -30,12 +30,16 @@ def as_mime(email: Email, *, message_id: str, date: datetime) -> bytes:
     # Written by ourselves. The library would fold a long one, even into encoded words, which breaks List-Unsubscribe
     # and its like, and hides the id from who looks for it; and it decodes what looks like an encoded word, line breaks
     # within (python/cpython#121650).
-    head = {"Message-ID": f"<{message_id}>", "Date": format_datetime(date), "From": _mailboxes([email.sender])}
+    head = {
+        "Message-ID": f"<{message_id}>",
+        "Date": format_datetime(date),
+        "From": _mailboxes([parse_mailbox(email.sender)]),
+    }
     for place, header in ((Place.TO, "To"), (Place.CC, "Cc")):
         if mailboxes := email.at(place):
             head[header] = _mailboxes(mailboxes)
     if email.reply_to:
-        head["Reply-To"] = _mailboxes([email.reply_to])
+        head["Reply-To"] = _mailboxes(parse_mailboxes(email.reply_to))
     head |= {"Subject": _words(email.subject), **email.body.headers}
     lines = [_line(name, value) for name, value in head.items()]
     return "".join(lines).encode("ascii") + _with_crlf(message.as_bytes())
@@ -102,9 +106,8 @@ def _type_of(attachment: Attachment) -> tuple[str, str]:
     return ("application", "octet-stream") if main in ("message", "multipart") else (main, sub)
 
 
-def _mailboxes(written: Sequence[str | Mailbox]) -> str:
+def _mailboxes(mailboxes: Sequence[Mailbox]) -> str:
     """Each in a line of its own."""
-    mailboxes = [parse_mailbox(one) if isinstance(one, str) else one for one in written]
     return ",\r\n ".join(_mailbox(mailbox) for mailbox in mailboxes)
 
 

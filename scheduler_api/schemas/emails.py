@@ -21,7 +21,7 @@ from mailroom.domain.messages import MessageState
 from mailroom.services.emailing import Shown
 from scheduler_api.paging import PageOut
 from scheduler_api.schemas.runs import StepOut, iso
-from scheduler_api.schemas.schedules import ListQuery, MomentField
+from scheduler_api.schemas.schedules import REPLY_TO_DOC, ListQuery, MomentField, ReplyTo
 
 _MAILBOXES = {"description": 'list of "Bo <bo@example.org>" or bare addresses'}
 _INSTANT = {"type": "string", "description": "ISO 8601 with an offset"}
@@ -67,7 +67,7 @@ def _mailboxes(**more: Any) -> fields.List[str]:
 
 class EmailIn(Schema):
     sender = fields.String(required=True, data_key="from", validate=validate.Length(max=500))
-    reply_to = fields.String(validate=validate.Length(max=500))
+    reply_to = ReplyTo(metadata=REPLY_TO_DOC)
     to = _mailboxes(required=True)
     cc = _mailboxes()
     bcc = _mailboxes()

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from marshmallow import Schema, ValidationError, fields, validate
 
+from mailroom.domain.addresses import MAX_MAILBOX
 from mailroom.domain.limits import (
     MAX_EXPRESSION,
     MAX_HTML,
@@ -12,6 +13,7 @@ from mailroom.domain.limits import (
     MAX_NEXT_RUNS,
     MAX_PAGE,
     MAX_RECIPIENTS,
+    MAX_REPLY_TO,
     MAX_SUBJECT,
     MAX_TAG,
     MAX_TAGS,
@@ -82,6 +84,24 @@ class MomentField(fields.Field[datetime]):
         return moment
 
 
+class ReplyTo(fields.Field[str]):
+    """One mailbox or several: as a list, or as one text with commas between them."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        written = [value] if isinstance(value, str) else value
+        if not isinstance(written, list) or not all(isinstance(one, str) for one in written):
+            raise ValidationError("Not a valid string, nor a list of strings.")
+        if len(written) > MAX_REPLY_TO or any(len(one) > MAX_MAILBOX * MAX_REPLY_TO for one in written):
+            raise ValidationError(f"At most {MAX_REPLY_TO} addresses.")
+        return ", ".join(written)
+
+
+REPLY_TO_DOC: Final = {
+    "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "maxItems": MAX_REPLY_TO}],
+    "description": "one mailbox, or several: as a list, or as one text with commas between them",
+}
+
+
 class RecurrenceIn(Schema):
     kind = fields.String(required=True, validate=validate.OneOf(list(Kind)))
     expression = fields.String(allow_none=True, validate=validate.Length(max=MAX_EXPRESSION))
@@ -103,7 +123,7 @@ class ScheduleIn(Schema):
 
     name = fields.String(required=True, validate=validate.Length(min=1, max=MAX_NAME))
     sender = fields.String(required=True, data_key="from", validate=validate.Length(max=500))
-    reply_to = fields.String(validate=validate.Length(max=500))
+    reply_to = ReplyTo(metadata=REPLY_TO_DOC)
     subject = fields.String(required=True, validate=validate.Length(max=MAX_SUBJECT))
     text = fields.String(validate=validate.Length(max=MAX_TEXT))
     html = fields.String(validate=validate.Length(max=MAX_HTML))

@@ -236,3 +236,14 @@ def test_a_part_of_a_mail_that_is_in_doubt_is_found_by_its_id_too(running: Syste
 
 def status_of_all(system: System, email: str) -> set[str]:
     return {one["status"] for one in shown(system, email)["recipients"]}
+
+
+def test_a_quoted_address_and_a_name_with_a_colon_reach_the_provider_as_they_are_written(running: System) -> None:
+    email = hand_in(
+        running, to=['"Acme: Support" <"us..er"@docomo.ne.jp>'], reply_to=["a@example.com", "b@example.com"]
+    )
+
+    wait_for(lambda: status(running, email) == "delivered", within_s=20, what="it is delivered")
+
+    assert envelope(running) == ['"us..er"@docomo.ne.jp']
+    assert json.loads(running.simulator.calls()[0]["headers"])["Reply-To"] == "a@example.com, b@example.com"

@@ -1,6 +1,11 @@
 """What every adapter must do, whatever its vendor: one suite for all."""
 
+import base64
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.utils import getaddresses
 from typing import Any
 
 import pytest
@@ -111,3 +116,51 @@ def test_one_that_cannot_be_asked_says_so_and_one_that_can_is_away_here(name: st
         list(adapter.accepted_since(adapter.account, NOW))
     with pytest.raises(Unavailable):
         adapter.make_control(adapter.account)
+
+
+def written(name: str, request: Any) -> tuple[list[str], list[str]]:
+    """Whom a built call goes to, and its reply-to addresses."""
+    if name == "mailgun":
+        form = message_from_bytes(f"Content-Type: {request.headers['Content-Type']}\r\n\r\n".encode() + request.body)
+        fields: dict[str, list[str]] = {}
+        for part in form.get_payload():
+            payload = part.get_payload(decode=True).decode()
+            fields.setdefault(str(part.get_param("name", header="content-disposition")), []).append(payload)
+        to = fields["to"] + fields.get("cc", []) + fields.get("bcc", [])
+        return [address for _, address in getaddresses(to)], addresses_of(fields["h:Reply-To"])
+    if name == "sendgrid":
+        body = json.loads(request.body)
+        (places,) = body["personalizations"]
+        return [one["email"] for place in places.values() for one in place], [
+            one["email"] for one in body.get("reply_to_list") or [body["reply_to"]]
+        ]
+    if name == "ses":
+        body = json.loads(request.body)
+        raw, to = base64.b64decode(body["Content"]["Raw"]["Data"]), body["Destination"]["ToAddresses"]
+        return to, addresses_of([str(message_from_bytes(raw)["Reply-To"])])
+    return list(request.recipients), addresses_of([str(message_from_bytes(request.message)["Reply-To"])])
+
+
+def addresses_of(headers: list[str]) -> list[str]:
+    return [address for _, address in getaddresses(headers)]
+
+
+@every
+@pytest.mark.parametrize("reply_to", ["help@example.com", '"Help: us" <help@example.com>, "us..er"@docomo.ne.jp'])
+def test_a_quoted_address_and_every_reply_to_address_is_carried(name: str, reply_to: str) -> None:
+    letter = a_letter(to=['Bo <"us..er"@docomo.ne.jp>'], bcc=[], reply_to=reply_to)
+
+    to, replies = written(name, ADAPTERS[name].build_letter(letter))
+
+    assert to == ['"us..er"@docomo.ne.jp']
+    assert replies == ["help@example.com", '"us..er"@docomo.ne.jp'][: 1 + reply_to.count(",")]
+
+
+@every
+def test_a_campaign_carries_every_reply_to_address(name: str) -> None:
+    batch = a_batch(1)
+    content = replace(batch.content, reply_to='"Help: us" <help@example.com>, sales@example.com')
+
+    _, replies = written(name, ADAPTERS[name].build(replace(batch, content=content)))
+
+    assert replies == ["help@example.com", "sales@example.com"]

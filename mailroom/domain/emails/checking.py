@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from mailroom.domain.addresses import NOT_IN_A_HEADER, InvalidAddress, breaks_header, fold, parse_mailbox
+from mailroom.domain.addresses import (
+    NOT_IN_A_HEADER,
+    InvalidAddress,
+    breaks_header,
+    fold,
+    parse_mailbox,
+    parse_mailboxes,
+    written_as_list,
+)
 from mailroom.domain.content import render_once
 from mailroom.domain.drafts import faults_of_tags
 from mailroom.domain.emails.model import Addressee, Attachment, Body, Email, Place, Priority
@@ -93,7 +101,7 @@ def check_email(draft: EmailDraft, *, now: datetime, template: Template | None =
     """
     faults: list[Fault] = []
     sender = _mailbox(draft.sender, "from", faults)
-    reply_to = _mailbox(draft.reply_to, "reply_to", faults) if draft.reply_to.strip() else ""
+    reply_to = _reply_to(draft.reply_to, faults) if draft.reply_to.strip() else ""
     addressees = _addressees(draft, faults)
     written = _written(draft, template, faults)
     attachments = [_attachment(raw, f"attachments[{n}]", faults) for n, raw in enumerate(draft.attachments)]
@@ -127,6 +135,14 @@ def _mailbox(text: str, path: str, faults: list[Fault]) -> str:
         return str(parse_mailbox(text))
     except InvalidAddress as error:
         faults.append(Fault(path, str(error)))
+        return ""
+
+
+def _reply_to(text: str, faults: list[Fault]) -> str:
+    try:
+        return written_as_list(parse_mailboxes(text))
+    except InvalidAddress as error:
+        faults.append(Fault("reply_to", str(error)))
         return ""
 
 

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from mailroom.domain.addresses import Mailbox, fold, parse_mailbox
+from mailroom.domain.addresses import Mailbox, fold, parse_mailbox, parse_mailboxes
 from mailroom.domain.content import compile_content
 from mailroom.domain.emails.model import Attachment, Email, Place
 from mailroom.domain.ids import DispatchId, RunId
@@ -70,7 +70,7 @@ class SendGridAdapter(CannotBeAsked):
             "tracking_settings": {"open_tracking": {"enable": bool(content.html)}},
         }
         if content.reply_to:
-            body["reply_to"] = _address(parse_mailbox(content.reply_to))
+            body |= _reply_to(content.reply_to)
         return self._request(body)
 
     def build_letter(self, letter: Letter) -> Request:
@@ -85,7 +85,7 @@ class SendGridAdapter(CannotBeAsked):
             "categories": list(email.tags),
         }
         if email.reply_to:
-            body["reply_to"] = _address(parse_mailbox(email.reply_to))
+            body |= _reply_to(email.reply_to)
         if email.body.headers:
             body["headers"] = dict(email.body.headers)
         if email.body.attachments:
@@ -107,6 +107,12 @@ def _personal(message: Message, *, alone: bool) -> dict[str, Any]:
     if not alone and message.parts:
         personal["substitutions"] = {_placeholder(key): value for key, value in message.parts.items()}
     return personal
+
+
+def _reply_to(written: str) -> dict[str, Any]:
+    """Several go in another field: SendGrid takes one of the two."""
+    found = [_address(mailbox) for mailbox in parse_mailboxes(written)]
+    return {"reply_to": found[0]} if len(found) == 1 else {"reply_to_list": found}
 
 
 def _places(email: Email, recipients: Sequence[str]) -> list[dict[str, Any]]:

@@ -3,10 +3,10 @@
 It has no log to ask: a lost answer to the final dot is in doubt for good.
 """
 
-from email.utils import parseaddr
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
+from mailroom.domain.addresses import parse_mailbox
 from mailroom.domain.ids import DispatchId, rfc_message_id
 from mailroom.domain.outcomes import Outcome
 from mailroom.providers.base import Batch, CannotBeAsked, Letter
@@ -46,7 +46,7 @@ class SmtpAdapter(CannotBeAsked):
         return self.build_letter(letter_of(batch))
 
     def build_letter(self, letter: Letter) -> Envelope:
-        sender = parseaddr(letter.email.sender)[1]
+        sender = parse_mailbox(letter.email.sender).address
         message_id = rfc_message_id(letter.dispatch, sender.rpartition("@")[2])
         return Envelope(sender, letter.recipients, as_mime(letter.email, message_id=message_id, date=letter.date))
 
