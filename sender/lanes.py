@@ -1,9 +1,16 @@
-"""Lanes taken, shared and given back, by the pump's thread alone."""
+"""Lanes taken, shared and given back, by the pump's thread alone.
 
+What our lease holds in etcd and what is in our hands are to be the same set. An answer that gets lost, a request that
+etcd reads late, a lane that its fences refuse make them differ; so both are compared now and then, and as soon as
+something went wrong (`reconcile`): a key of ours that is not in hand is released, a lane whose key is not ours any
+more is dropped.
+"""
+
+import contextlib
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,6 +23,7 @@ from mailroom.services.server_time import server_now
 from sender.hands import Hands
 
 log = structlog.get_logger()
+_SHOWN: Final = 20  # of the names, in a log line
 _LANES_A_STEP: Final = 200
 _FEWEST_LANES: Final = 20
 _LOOKED_AT: Final = 2_000  # lanes in a look; those that others hold are among them
@@ -27,13 +35,13 @@ _LOOK_AGAIN_S: Final = 0.1
 _MOST_PAUSE_S: Final = 2.0
 _LOOK_FOR_SHARE_S: Final = 1.2
 _SET_ASIDE_S: Final = 60.0
+# Whatever makes keys and hands differ unseen lasts no longer than this.
+_RECONCILE_S: Final = 3.0
 # A lane with nothing to do is kept this long: it was taken ahead, or its next chunk is on the way.
 _GIVE_BACK_S: Final = 4.0
 
 
 class Lanes:
-    """What raises Unavailable leaves no lane behind that is ours in etcd and not in our hands."""
-
     def __init__(self, back: Back, hands: Hands, *, sender: str) -> None:
         self._back, self._hands, self._sender = back, hands, sender
         self._forgotten = threading.Event()
@@ -41,18 +49,45 @@ class Lanes:
         self._look_at = self._share_at = 0.0
         self._senders = 1  # all that there are, as far as was seen
         self._set_aside: dict[Lane, float] = {}
-        self._unsure: set[Lane] = set()  # lanes that may be ours in etcd, and are not in our hands
+        self._reconcile_at = 0.0
         self._most = back.settings.sending.schedules_per_sender
 
     def begin_anew(self) -> None:
-        """A new lease; what was held under the old one is no longer ours to begin anything in."""
+        """A new lease; what was held under the old one is no longer ours to begin anything in.
+
+        The old one is given up before anything can fail: the heartbeat must not keep what is in nobody's hands.
+        """
+        self._back.leases.give_up()
         lost = self._hands.tokens()
         if lost:
             log.warning("lease_lost", lanes=len(lost))
         self._hands.drop_all_lanes()
-        self._unsure.clear()
+        self._reconcile_at = 0.0
         server_now(self._back.db)  # without MongoDB we could do nothing with them, and others could
         self._back.leases.begin()
+
+    def reconcile_now_and_then(self) -> None:
+        """Raises Unavailable, and is done again then."""
+        if time.monotonic() >= self._reconcile_at:
+            self.reconcile()
+            self._reconcile_at = time.monotonic() + _RECONCILE_S * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+
+    def reconcile(self) -> None:
+        """Make keys and hands the same set. Where our presence is gone, so is our lease: begin anew."""
+        keys = self._back.leases.keys_of_ours()
+        if keys is None:
+            self.begin_anew()
+            return
+        in_hand = {lane: claiming.revision_of(token) for lane, token in self._hands.tokens().items()}
+        ours = {key.lane: key.revision for key in keys if key.bound}
+        lost = [lane for lane, revision in in_hand.items() if ours.get(lane) != revision]
+        if lost:
+            log.warning("lanes_dropped", lanes=lost[:_SHOWN], count=len(lost))
+            self._hands.drop_lanes(lost)
+        stray = {k.lane: k.revision for k in keys if not k.bound or in_hand.get(k.lane) != k.revision}
+        if stray:
+            log.warning("lanes_released", lanes=list(stray)[:_SHOWN], count=len(stray))
+            self._back.leases.release(stray)
 
     def take_wanted(self, now: datetime) -> int:
         room = self._most - (len(self._hands.tokens()) - len(self._hands.mail_lanes()))
@@ -100,12 +135,14 @@ class Lanes:
         self.give_back(self._hands.idle_lanes(before=time.monotonic() - _GIVE_BACK_S))
 
     def give_back(self, lanes: Sequence[Lane]) -> None:
-        """And those of which it is not sure whether etcd has let them go: else nobody else could take them."""
-        self._hands.drop_lanes(lanes)
-        self._unsure |= set(lanes)
-        if self._unsure:
-            self._back.leases.release(sorted(self._unsure))
-            self._unsure.clear()
+        """If it is not sure that etcd has let them go, they are released as keys that are not in our hands."""
+        held = self._hands.tokens()
+        revisions = {lane: claiming.revision_of(held[lane]) for lane in lanes if lane in held}
+        if not revisions:
+            return
+        self._hands.drop_lanes(revisions)
+        with self._unless_sure():
+            self._back.leases.release(revisions)
 
     def set_aside(self, lane: Lane) -> None:
         """Give it back, and leave it alone for a while: it makes room for the others."""
@@ -123,17 +160,22 @@ class Lanes:
             self._remember(self._back.fences.memory())
 
     def _take(self, lanes: Sequence[Lane], now: datetime) -> int:
-        """Take these lanes, as far as they are free. Where that ends half-way, none of them stays ours unseen."""
-        self.give_back([])
-        self._unsure |= set(lanes)
+        """Take these lanes, as far as they are free. Where that ends half-way, what is ours unseen is released soon."""
         back = self._back
-        tokens, memory = claiming.take_lanes(back.db, back.leases, back.fences, lanes, sender=self._sender, now=now)
-        self._unsure -= set(lanes)
+        with self._unless_sure():
+            tokens, memory = claiming.take_lanes(back.db, back.leases, back.fences, lanes, sender=self._sender, now=now)
         if tokens:
             self._hands.take_lanes(tokens, at=time.monotonic())
             self._remember(memory)
             log.debug("lanes_taken", count=len(tokens))
         return len(tokens)
+
+    @contextlib.contextmanager
+    def _unless_sure(self) -> Iterator[None]:
+        """Whatever ends this half-way, keys and hands are compared before anything else is done."""
+        reconcile_at, self._reconcile_at = self._reconcile_at, 0.0
+        yield
+        self._reconcile_at = reconcile_at
 
     def _remember(self, memory: str) -> None:
         """After a change of Redis' identity every held lane is brought there again, under the new one."""
@@ -141,7 +183,7 @@ class Lanes:
             log.warning("redis_changed", was=self.memory, now=memory)
             tokens = self._hands.tokens()
             entered, memory = self._back.fences.enter(tokens)
-            self._hands.drop_lanes(lane for lane in tokens if lane not in entered)
+            self._hands.drop_lanes(lane for lane in tokens if lane not in entered)  # `reconcile` releases them
         self.memory = memory
 
 

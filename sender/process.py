@@ -179,11 +179,7 @@ class Sender:
         self._settler.finish(within_s=_ASK_S)
         if not self._recorder.finish(within_s=_WRITE_S):
             log.error("outcomes_left_unwritten", in_hand=self._hands.in_hand())
-        try:
-            self._back.leases.release(list(self._hands.tokens()))
-        except Unavailable as error:
-            log.warning("lanes_not_released", error=str(error))
-        self._back.leases.end()
+        self._back.leases.end()  # with it every lane of ours is free
 
     def _close(self) -> None:
         self._connections.close()

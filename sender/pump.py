@@ -41,6 +41,7 @@ class Pump:
         """One round. True if there may be more to do at once. Raises Unavailable."""
         if not self._back.leases.held:
             self._lanes.begin_anew()
+        self._lanes.reconcile_now_and_then()
         if self._holding.is_held():
             self._lanes.give_back_all()
             self._completed_at = time.monotonic()

@@ -5,26 +5,27 @@ when the sender does. A holder trusts its lease only until a deadline of its own
 which the last good keep-alive was *sent*, less a margin: etcd counts from when it received it, which is later.
 A frozen process's clocks cannot be trusted for that; what stops its calls is that its connections died (see
 providers/connection.py).
+
+A lease that was given up is never renewed again: what it holds would be in nobody's hands for as long as this process
+lives. It is revoked as soon as etcd answers, and ends by itself where that comes too late.
 """
 
 import contextlib
+import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
-import etcd3
-import grpc
-
+from mailroom.coordination import etcd
+from mailroom.coordination.etcd import Etcd, Gone
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import Lane
 
 _PREFIX: Final = "/mailroom/lanes/"
 _SENDERS: Final = "/mailroom/senders/"
 _LANES_A_TRANSACTION: Final = 50  # etcd refuses more than 128 operations; each lane is three
-_CALL_S: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,15 @@ class Taken:
     revisions: dict[Lane, int]
     cluster_id: str
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A lane's key with this sender's name in it. Not `bound` means: to another lease than the one in force."""
+
+    lane: Lane
+    revision: int  # at which it was created
+    bound: bool
 
 
 class Leases:
@@ -48,13 +58,14 @@ class Leases:
         ttl_s: int,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._client = _connect(urls)
+        self._etcd = Etcd(urls)
         self._sender = sender
         self._ttl_s = ttl_s
         self._margin_s = max(1.0, ttl_s * 0.2)
         self._monotonic = monotonic
         self._changing = threading.Lock()
         self._lease_id: int | None = None
+        self._given_up: set[int] = set()  # leases that may still be there
         self.deadline = 0.0  # on the monotonic clock: no call begins after it
 
     @property
@@ -63,14 +74,32 @@ class Leases:
         return self._lease_id is not None and self._monotonic() < self.deadline
 
     def begin(self) -> None:
-        """Get a new lease and make our presence known under it. Raises Unavailable."""
+        """Give up the lease in force, get a new one, and make our presence known under it. Raises Unavailable."""
+        self.give_up()
+        self.revoke_given_up()
         sent = self._monotonic()
-        with _answers("grant a lease"):
-            lease = self._client.lease(self._ttl_s)
-            self._client.put(_SENDERS + self._sender, str(lease.id), lease=lease.id)
+        # The id is ours, so that a lease whose grant was not answered can be revoked too.
+        lease_id = secrets.randbits(62) + 1
+        self._given_up.add(lease_id)  # until it stands
+        self._etcd.grant(lease_id, self._ttl_s)
+        self._announce(lease_id)
         with self._changing:
-            self._lease_id = lease.id
+            self._given_up.discard(lease_id)
+            self._lease_id = lease_id
             self.deadline = sent + self._ttl_s - self._margin_s
+
+    def give_up(self) -> None:
+        """Trust the lease no longer, and never renew it again."""
+        with self._changing:
+            if self._lease_id is not None:
+                self._given_up.add(self._lease_id)
+            self._lease_id, self.deadline = None, 0.0
+
+    def revoke_given_up(self) -> None:
+        """End leases that were given up: what they hold is free at once. Raises Unavailable: ask again."""
+        for lease_id in sorted(self._given_up):
+            self._etcd.revoke(lease_id)
+            self._given_up.discard(lease_id)
 
     def keep_alive(self) -> bool:
         """Renew. False when etcd knows the lease no more: every lane is lost. Raises Unavailable: ask again."""
@@ -78,11 +107,9 @@ class Leases:
         if lease_id is None:
             return False
         sent = self._monotonic()
-        with _answers("renew the lease"):
-            answers = list(self._client.refresh_lease(lease_id))
-        alive = bool(answers) and answers[0].TTL > 0
+        alive = self._etcd.renew(lease_id)
         with self._changing:
-            if self._lease_id != lease_id:  # begun anew while we asked about the old one
+            if self._lease_id != lease_id:  # given up, or begun anew, while we asked about the old one
                 return self._lease_id is not None
             self._lease_id = lease_id if alive else None
             self.deadline = sent + self._ttl_s - self._margin_s if alive else 0.0
@@ -90,31 +117,42 @@ class Leases:
 
     def confirm(self) -> bool:
         """Ask etcd, by a linearizable read, whether our lease stands right now. Raises Unavailable."""
-        if self._lease_id is None:
+        lease_id = self._lease_id
+        if lease_id is None:
             return False
-        with _answers("read the lease"):
-            value, _ = self._client.get(_SENDERS + self._sender)
-        return value is not None and value.decode() == str(self._lease_id)
+        found = self._etcd.range(_SENDERS + self._sender).kvs
+        return any(kv.lease == lease_id for kv in found)
 
     def senders(self) -> int:
         """How many senders there are, ourselves included. Raises Unavailable."""
-        with _answers("count the senders"):
-            return int(self._range(_SENDERS, count_only=True).count)
+        return int(self._etcd.range(_SENDERS, count_only=True).count)
 
-    def held_by_anybody(self, beginning: str) -> set[Lane]:
+    def held_by_anybody(self, beginning: str = "") -> set[Lane]:
         """The lanes whose names begin so, and that somebody holds. Raises Unavailable."""
-        with _answers("list the lanes"):
-            found = self._range(_PREFIX + beginning, keys_only=True).kvs
+        found = self._etcd.range(_PREFIX + beginning, keys_only=True).kvs
         return {Lane(kv.key.decode().removeprefix(_PREFIX)) for kv in found}
 
-    def _range(self, prefix: str, **options: bool) -> Any:
-        end = etcd3.utils.prefix_range_end(prefix.encode())
-        request = etcd3.etcdrpc.RangeRequest(key=prefix.encode(), range_end=end, **options)
-        return self._client.kvstub.Range(request, _CALL_S)
+    def keys_of_ours(self) -> list[Key] | None:
+        """Every key of a lane with our name in it, by a linearizable read; None if our presence, and with it our lease,
+        is not there any more. Raises Unavailable."""
+        lease_id = self._lease_id
+        if lease_id is None:
+            return None
+        look = [etcd.read(_SENDERS + self._sender), etcd.read_all(_PREFIX)]
+        presence, found = self._etcd.transaction(look, purpose="list our lanes").responses
+        if not any(kv.lease == lease_id for kv in presence.response_range.kvs):
+            return None
+        ours = self._sender.encode()
+        return [
+            Key(Lane(kv.key.decode().removeprefix(_PREFIX)), kv.create_revision, bound=kv.lease == lease_id)
+            for kv in found.response_range.kvs
+            if kv.value == ours
+        ]
 
     def take(self, lanes: Sequence[Lane]) -> Taken:
         """Take those of the lanes that nobody holds, many in one round trip. Raises Unavailable; then none may be
-        used, and what was taken unseen goes with the lease or is found on the next try."""
+        used, and what was taken unseen is among `keys_of_ours`, or will be: an answer may be given up before etcd has
+        read the question."""
         lease_id = (
             self._lease_id
         )  # once: the heartbeat may lose it meanwhile, and a key without a lease never goes away
@@ -124,8 +162,12 @@ class Leases:
         cluster_id, revision = "", 0
         for start in range(0, len(lanes), _LANES_A_TRANSACTION):
             batch = lanes[start : start + _LANES_A_TRANSACTION]
-            with _answers("take lanes"):
-                answer = self._transaction([self._take_one(lane, lease_id) for lane in batch])
+            try:
+                answer = self._etcd.transaction(
+                    [self._take_one(lane, lease_id) for lane in batch], purpose="take lanes"
+                )
+            except Gone as error:
+                raise Unavailable(f"etcd took no lanes: {error}") from error
             cluster_id, revision = str(answer.header.cluster_id), answer.header.revision
             for lane, response in zip(batch, answer.responses, strict=True):
                 # Taken now, or found with our own lease on it: an earlier answer of etcd got lost.
@@ -134,70 +176,36 @@ class Leases:
                     revisions[lane] = kv[0].create_revision
         return Taken(revisions, cluster_id, revision)
 
-    def release(self, lanes: Sequence[Lane]) -> None:
-        """Give lanes back so that others need not wait for the lease's end. Raises Unavailable."""
-        for start in range(0, len(lanes), _LANES_A_TRANSACTION):
-            batch = lanes[start : start + _LANES_A_TRANSACTION]
-            transactions = self._client.transactions
-            with _answers("release lanes"):
-                self._transaction(
-                    [
-                        etcd3.transactions.Txn(
-                            compare=[transactions.value(_PREFIX + lane) == self._sender],
-                            success=[transactions.delete(_PREFIX + lane)],
-                            failure=[],
-                        )
-                        for lane in batch
-                    ]
-                )
+    def release(self, revisions: Mapping[Lane, int]) -> None:
+        """Give lanes back, each as it was taken at this revision, so that others need not wait for the lease's end.
+        A key that was made since stays: a release that comes late takes nothing from its next holder, ourselves
+        included. Raises Unavailable."""
+        keys = [(_PREFIX + lane, revision) for lane, revision in revisions.items()]
+        for start in range(0, len(keys), _LANES_A_TRANSACTION):
+            batch = keys[start : start + _LANES_A_TRANSACTION]
+            self._etcd.transaction(
+                [etcd.if_created_at(key, revision, then=[etcd.delete(key)]) for key, revision in batch],
+                purpose="release lanes",
+            )
 
     def end(self) -> None:
         """Revoke the lease: every lane is free at once. Quiet when etcd is away; the TTL does it then."""
-        lease_id = self._lease_id
-        self.forget()
-        if lease_id is not None:
-            with contextlib.suppress(Unavailable), _answers("revoke the lease"):
-                self._client.revoke_lease(lease_id)
-
-    def forget(self) -> None:
-        """Trust the lease no longer."""
-        with self._changing:
-            self._lease_id, self.deadline = None, 0.0
+        self.give_up()
+        with contextlib.suppress(Unavailable):
+            self.revoke_given_up()
 
     def close(self) -> None:
-        self._client.close()
+        self._etcd.close()
 
-    def _take_one(self, lane: Lane, lease_id: int) -> Any:
-        transactions, key = self._client.transactions, _PREFIX + lane
-        return etcd3.transactions.Txn(
-            compare=[transactions.create(key) == 0],
-            success=[transactions.put(key, self._sender, lease=lease_id), transactions.get(key)],
-            failure=[transactions.get(key)],
-        )
+    def _announce(self, lease_id: int) -> None:
+        try:
+            self._etcd.transaction(
+                [etcd.put(_SENDERS + self._sender, str(lease_id), lease_id=lease_id)], purpose="announce us"
+            )
+        except Gone as error:
+            raise Unavailable(f"the new lease is over already: {error}") from error
 
-    def _transaction(self, operations: list[Any]) -> Any:
-        # The client's own `transaction` hides the header, and with it the cluster id and the revision.
-        request = etcd3.etcdrpc.TxnRequest(compare=[], success=self._client._ops_to_requests(operations), failure=[])
-        return self._client.kvstub.Txn(request, _CALL_S)
-
-
-def _connect(urls: Sequence[str]) -> Any:
-    endpoints = []
-    for url in urls:
-        parts = urlsplit(url)
-        secure = parts.scheme == "https"
-        credentials = grpc.ssl_channel_credentials() if secure else None
-        # The client would shun a failed endpoint for five minutes; a restarted etcd is back in one second.
-        endpoints.append(
-            etcd3.Endpoint(parts.hostname, parts.port or 2379, secure=secure, creds=credentials, time_retry=0.2)
-        )
-    return etcd3.MultiEndpointEtcd3Client(endpoints, timeout=_CALL_S, failover=len(endpoints) > 1)
-
-
-@contextlib.contextmanager
-def _answers(purpose: str) -> Iterator[None]:
-    try:
-        yield
-    except (etcd3.exceptions.Etcd3Exception, grpc.RpcError, ValueError) as error:
-        # ValueError: the client has marked its only endpoint as failed a moment ago.
-        raise Unavailable(f"etcd did not {purpose}: {type(error).__name__} {error}") from error
+    def _take_one(self, lane: Lane, lease_id: int) -> object:
+        key = _PREFIX + lane
+        take = [etcd.put(key, self._sender, lease_id=lease_id), etcd.read(key)]
+        return etcd.if_created_at(key, 0, then=take, otherwise=[etcd.read(key)])

@@ -46,8 +46,13 @@ def take_lanes(
     tokens = {lane: Token(epoch * _EPOCH + revision) for lane, revision in taken.revisions.items()}
     stored = lanes.raise_tokens(db, tokens, sender, now=now)
     entered, memory = fences.enter({lane: token for lane, token in tokens.items() if lane in stored})
-    leases.release([lane for lane in tokens if lane not in entered])
+    leases.release({lane: revision for lane, revision in taken.revisions.items() if lane not in entered})
     return {lane: token for lane, token in tokens.items() if lane in entered}, memory
+
+
+def revision_of(token: Token) -> int:
+    """The revision at which etcd created the key of the lane that was taken with this token."""
+    return token % _EPOCH
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """How a sender looks for lanes that want work: how often, and how many it takes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,7 +37,7 @@ class Nobody:
     def held_by_anybody(self, prefix: str) -> set[Lane]:
         return set()
 
-    def release(self, lanes: Sequence[Lane]) -> None:
+    def release(self, revisions: Mapping[Lane, int]) -> None:
         pass
 
 

@@ -1,5 +1,6 @@
 """Leases in a real etcd."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -8,6 +9,7 @@ from local.servers import Servers
 from mailroom.coordination.leases import Leases
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import Lane
+from tests.chaos.proxy import Proxy, Way
 from tests.support.system import wait_for
 
 Make = Callable[..., Leases]
@@ -47,7 +49,7 @@ def test_the_next_holder_of_a_lane_has_a_higher_revision(make: Make, request: py
     ann, bo = make("ann"), make("bo")
     (lane,) = lanes(request)
     first = ann.take([lane]).revisions[lane]
-    ann.release([lane])
+    ann.release({lane: first})
 
     assert bo.take([lane]).revisions[lane] > first
 
@@ -93,10 +95,11 @@ def test_renewing_moves_the_deadline_from_the_moment_it_was_sent(make: Make) -> 
     assert ann.deadline == 105 + 10 - 2
 
 
-def test_a_revoked_lease_is_noticed_by_renewing_and_by_asking(make: Make, servers: Servers) -> None:
+def test_a_revoked_lease_is_noticed_by_renewing_and_by_asking(make: Make) -> None:
     ann = make("ann")
     assert ann.confirm()
-    ann._client.revoke_lease(ann._lease_id)
+    assert ann._lease_id is not None
+    ann._etcd.revoke(ann._lease_id)
 
     assert not ann.confirm()
     assert not ann.keep_alive()
@@ -107,7 +110,7 @@ def test_without_a_lease_no_lane_is_taken_because_a_key_without_one_never_goes_a
     make: Make, request: pytest.FixtureRequest
 ) -> None:
     ann, bo = make("ann"), make("bo")
-    ann.forget()
+    ann.give_up()
 
     with pytest.raises(Unavailable):
         ann.take(lanes(request))
@@ -115,12 +118,14 @@ def test_without_a_lease_no_lane_is_taken_because_a_key_without_one_never_goes_a
     assert bo.take(lanes(request)).revisions
 
 
-def test_releasing_leaves_another_holders_lane_alone(make: Make, request: pytest.FixtureRequest) -> None:
+def test_releasing_what_was_taken_earlier_leaves_the_next_holders_lane_alone(
+    make: Make, request: pytest.FixtureRequest
+) -> None:
     ann, bo = make("ann"), make("bo")
     (lane,) = lanes(request)
-    ann.take([lane])
+    taken = ann.take([lane])
 
-    bo.release([lane])
+    bo.release({lane: taken.revisions[lane] - 1})
 
     assert bo.take([lane]).revisions == {}
 
@@ -130,3 +135,55 @@ def test_an_etcd_that_is_away_is_unavailable_within_a_bounded_time() -> None:
 
     with pytest.raises(Unavailable):
         leases.begin()
+
+
+@pytest.fixture
+def members(servers: Servers) -> Iterator[list[Proxy]]:
+    """Three ways to etcd, as three members are."""
+    ways = [Proxy(servers.ports.etcd) for _ in range(3)]
+    yield ways
+    for way in ways:
+        way.close()
+
+
+@pytest.mark.parametrize("how", [Way.CUT, Way.FROZEN])
+def test_whichever_members_are_dead_or_frozen_the_others_are_asked(members: list[Proxy], how: Way) -> None:
+    leases = Leases([f"http://127.0.0.1:{way.port}" for way in members], sender="ann", ttl_s=10)
+    leases.begin()
+
+    for well in members:
+        for way in members:
+            way.way = Way.OPEN if way is well else how
+        began = time.monotonic()
+        assert leases.keep_alive()
+        assert leases.confirm()
+        assert time.monotonic() - began < 5
+
+    leases.end()
+    leases.close()
+
+
+def test_an_etcd_that_was_away_for_long_is_asked_again_at_once_when_it_is_back(members: list[Proxy]) -> None:
+    """A client that pauses longer and longer between its attempts would miss it for up to two minutes."""
+    way = members[0]
+    leases = Leases([f"http://127.0.0.1:{way.port}"], sender="ann", ttl_s=30)
+    leases.begin()
+    way.way = Way.CUT
+    away_until = time.monotonic() + 6
+    while time.monotonic() < away_until:
+        with pytest.raises(Unavailable):
+            leases.confirm()
+        time.sleep(0.2)
+
+    way.way = Way.OPEN
+
+    wait_for(lambda: _answers(leases), within_s=1, what="etcd is asked again")
+    leases.end()
+    leases.close()
+
+
+def _answers(leases: Leases) -> bool:
+    try:
+        return leases.confirm()
+    except Unavailable:
+        return False

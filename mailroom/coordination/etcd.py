@@ -1,0 +1,203 @@
+"""A client of etcd that goes on to another member when one is dead, frozen, or cut off from the others.
+
+Each call is tried at every member once, so a call must do the same when it is done twice: an answer that got lost says
+nothing about what was done. A member that did not answer gets a new connection for its next call: packets that wait
+on an old one may wait for minutes after the way is open again.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import grpc
+from etcd3 import etcdrpc
+
+from mailroom.domain.errors import Unavailable
+
+_CALL_S: Final = 3.0  # for a call in all, where there are up to three members
+_LEAST_S: Final = 1.0  # for each member
+_OPTIONS: Final = [
+    # Without its own pool a new connection would be the old one again.
+    ("grpc.use_local_subchannel_pool", 1),
+    # The defaults give up on a connection attempt after 20 s, and pause for up to two minutes between attempts.
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+]
+# A member that sees no leader says so at once; without this the call waits there for its time-out.
+_METADATA: Final = (("hasleader", "true"),)
+_ASK_ANOTHER: Final = frozenset(
+    [
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.CANCELLED,  # another thread gave the connection up meanwhile
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+    ]
+)
+
+
+class Gone(Exception):
+    """etcd says that what was asked for is not there: a lease that it does not know (any more)."""
+
+
+class AlreadyThere(Exception):
+    """etcd says that what was to be made is there: a lease of this id."""
+
+
+class Etcd:
+    """Thread-safe."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._members = [_Member(url) for url in urls]
+        self._call_s = max(_LEAST_S, _CALL_S / len(urls))
+        self._current = 0
+
+    def range(self, prefix: str, **options: bool) -> Any:
+        """What stands under the keys that begin so, as of now. Raises Unavailable."""
+        with _explained("read"):
+            return self._call("Range", range_of(prefix, **options))
+
+    def transaction(self, operations: Sequence[Any], *, purpose: str) -> Any:
+        """Do all of these, or none. Raises Unavailable, and Gone where one names a lease that is not there."""
+        with _explained(purpose):
+            return self._call("Txn", etcdrpc.TxnRequest(success=operations))
+
+    def grant(self, lease_id: int, ttl_s: int) -> None:
+        """Make a lease. Raises Unavailable; then it may be there."""
+        with contextlib.suppress(AlreadyThere), _explained("grant a lease"):  # an earlier answer got lost
+            self._call("LeaseGrant", etcdrpc.LeaseGrantRequest(ID=lease_id, TTL=ttl_s))
+
+    def renew(self, lease_id: int) -> bool:
+        """Let a lease begin anew. False if there is none. Raises Unavailable."""
+        with _explained("renew the lease"):
+            return bool(self._call("LeaseKeepAlive", etcdrpc.LeaseKeepAliveRequest(ID=lease_id)).TTL > 0)
+
+    def revoke(self, lease_id: int) -> None:
+        """End a lease, and all keys that are bound to it; one that is not there is ended. Raises Unavailable."""
+        with contextlib.suppress(Gone), _explained("revoke a lease"):
+            self._call("LeaseRevoke", etcdrpc.LeaseRevokeRequest(ID=lease_id))
+
+    def close(self) -> None:
+        for member in self._members:
+            member.close()
+
+    def _call(self, method: str, request: Any) -> Any:
+        """Ask the members, one after the other, beginning with the last that answered. Raises grpc.RpcError."""
+        first = self._current
+        for number in range(first, first + len(self._members)):
+            member = self._members[number % len(self._members)]
+            try:
+                answer = member.ask(method, request, within_s=self._call_s)
+            except (grpc.RpcError, ValueError) as error:  # ValueError: the connection was given up meanwhile
+                if isinstance(error, grpc.RpcError) and error.code() not in _ASK_ANOTHER:
+                    raise
+                member.give_up_connection()
+                last = error
+            else:
+                self._current = number % len(self._members)
+                return answer
+        raise last
+
+
+class _Member:
+    """One member, and the connection to it that is in use."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._address = f"{parts.hostname}:{parts.port or 2379}"
+        self._secure = parts.scheme == "https"
+        self._changing = threading.Lock()
+        self._channel: Any = None
+        self._methods: dict[str, Callable[..., Any]] = {}
+
+    def ask(self, method: str, request: Any, *, within_s: float) -> Any:
+        asked = self._method(method)
+        if method != "LeaseKeepAlive":
+            return asked(request, timeout=within_s, metadata=_METADATA)
+        stream = asked(iter([request]), timeout=within_s, metadata=_METADATA)
+        try:
+            return next(stream)
+        except StopIteration:
+            return etcdrpc.LeaseKeepAliveResponse()
+        finally:
+            stream.cancel()
+
+    def give_up_connection(self) -> None:
+        with self._changing:
+            channel, self._channel, self._methods = self._channel, None, {}
+        if channel is not None:
+            channel.close()
+
+    def close(self) -> None:
+        self.give_up_connection()
+
+    def _method(self, name: str) -> Callable[..., Any]:
+        with self._changing:
+            if self._channel is None:
+                self._channel = self._connect()
+                stubs = (etcdrpc.KVStub(self._channel), etcdrpc.LeaseStub(self._channel))
+                self._methods = {name: method for stub in stubs for name, method in vars(stub).items()}
+            return self._methods[name]
+
+    def _connect(self) -> Any:
+        if self._secure:
+            return grpc.secure_channel(self._address, grpc.ssl_channel_credentials(), options=_OPTIONS)
+        return grpc.insecure_channel(self._address, options=_OPTIONS)
+
+
+@contextlib.contextmanager
+def _explained(purpose: str) -> Iterator[None]:
+    try:
+        yield
+    except grpc.RpcError as error:
+        code, words = error.code(), error.details() or ""
+        if code is grpc.StatusCode.NOT_FOUND:
+            raise Gone(words) from error
+        if code is grpc.StatusCode.FAILED_PRECONDITION and "already exists" in words:
+            raise AlreadyThere(words) from error
+        raise Unavailable(f"etcd did not {purpose}: {code.name} {words}") from error
+    except ValueError as error:
+        raise Unavailable(f"etcd did not {purpose}: {error}") from error
+
+
+# Requests, as etcd's protocol has them
+
+
+def range_of(prefix: str, **options: bool) -> Any:
+    """Everything whose key begins so."""
+    key = prefix.encode()
+    end = key[:-1] + bytes([key[-1] + 1])  # no prefix of ours ends with 0xff
+    return etcdrpc.RangeRequest(key=key, range_end=end, **options)
+
+
+def read(key: str) -> Any:
+    return etcdrpc.RequestOp(request_range=etcdrpc.RangeRequest(key=key.encode()))
+
+
+def read_all(prefix: str) -> Any:
+    return etcdrpc.RequestOp(request_range=range_of(prefix))
+
+
+def put(key: str, value: str, *, lease_id: int) -> Any:
+    return etcdrpc.RequestOp(
+        request_put=etcdrpc.PutRequest(key=key.encode(), value=value.encode(), lease=lease_id),
+    )
+
+
+def delete(key: str) -> Any:
+    return etcdrpc.RequestOp(request_delete_range=etcdrpc.DeleteRangeRequest(key=key.encode()))
+
+
+def if_created_at(key: str, revision: int, then: Sequence[Any], otherwise: Sequence[Any] = ()) -> Any:
+    """Where the key was created at this revision, do `then`; 0 means that it is not there."""
+    as_said = etcdrpc.Compare(
+        result=etcdrpc.Compare.EQUAL,
+        target=etcdrpc.Compare.CREATE,
+        key=key.encode(),
+        create_revision=revision,
+    )
+    txn = etcdrpc.TxnRequest(compare=[as_said], success=list(then), failure=list(otherwise))
+    return etcdrpc.RequestOp(request_txn=txn)

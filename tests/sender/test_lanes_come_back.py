@@ -1,0 +1,278 @@
+"""What a sender's lease holds in etcd and what it has in hand are the same set, or are made so, whatever gets lost.
+
+A real etcd behind a proxy, a real MongoDB and Redis; the pump's rounds and the heartbeat are done one at a time, in the
+order that a test wants.
+"""
+
+import dataclasses
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mailroom.assembly import build_back
+from mailroom.coordination.etcd import Etcd
+from mailroom.coordination.leases import Leases
+from mailroom.domain.dispatches import NewDispatch
+from mailroom.domain.errors import Unavailable
+from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId, mail_lanes
+from mailroom.storage import dispatches
+from sender.duties import keep_alive
+from sender.hands import Hands
+from sender.lanes import Lanes
+from sender.pump import Pump
+from tests.chaos.proxy import Proxy, Way
+from tests.support.system import System, wait_for
+
+TTL_S = 6
+MAILS = frozenset(mail_lanes(4))
+ANNOUNCED, TAKEN, RELEASED = "announce us", "take lanes", "release lanes"
+
+
+class LosesAnswers(Etcd):
+    """Does as it is asked, and the answer to some transactions gets lost; or does it only when `arrive` is called."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        super().__init__(urls)
+        self.lose, self.late = "", ""  # the purpose of the next transaction that this is done to
+        self._waiting: list[Callable[[], Any]] = []
+
+    def transaction(self, operations: Sequence[Any], *, purpose: str) -> Any:
+        if purpose == self.late:
+            self.late = ""
+            self._waiting.append(lambda: super(LosesAnswers, self).transaction(operations, purpose=purpose))
+            raise Unavailable("no answer in time")
+        answer = super().transaction(operations, purpose=purpose)
+        if purpose == self.lose:
+            self.lose = ""
+            raise Unavailable("the answer got lost")
+        return answer
+
+    def arrive(self) -> None:
+        for request in self._waiting:
+            request()
+        self._waiting.clear()
+
+
+class OneSender:
+    """Its pump and its heartbeat, on a clock and a way to etcd that the test holds."""
+
+    def __init__(self, system: System, name: str) -> None:
+        self.way = Proxy(system.servers.ports.etcd)
+        self.late_s = 0.0
+        self.name = f"{name}-{secrets.token_hex(3)}"
+        url = f"http://127.0.0.1:{self.way.port}"
+        self.leases = Leases([url], sender=self.name, ttl_s=TTL_S, monotonic=lambda: time.monotonic() + self.late_s)
+        self.etcd = self.leases._etcd = LosesAnswers([url])
+        self.back = dataclasses.replace(build_back(system.settings, sender=self.name), leases=self.leases)
+        self.hands = Hands(always=MAILS)
+        self.lanes = Lanes(self.back, self.hands, sender=self.name)
+        feed: Any = SimpleNamespace(send=lambda _now: 0)
+        holding: Any = SimpleNamespace(
+            is_held=lambda: False, look_anew=lambda: None, mark=None, remembers=lambda *_: False
+        )
+        self.pump = Pump(self.back, self.hands, self.lanes, holding, feed, sender=self.name)
+
+    def round(self) -> None:
+        try:
+            self.pump.step()
+        except Unavailable:
+            return
+
+    def beat(self) -> None:
+        keep_alive(self.back, self.pump.idle_s)
+
+    def holds(self, lanes: Sequence[Lane] | frozenset[Lane]) -> bool:
+        """One more round, with its heartbeat; then: are all of these in hand?"""
+        self.beat()
+        self.round()
+        return set(lanes) <= set(self.hands.tokens())
+
+    def close(self) -> None:
+        self.way.way = Way.OPEN
+        self.leases.end()
+        self.leases.close()
+        self.way.close()
+
+
+Make = Callable[[str], OneSender]
+
+
+@pytest.fixture
+def make(system: System) -> Iterator[Make]:
+    made: list[OneSender] = []
+
+    def one(name: str) -> OneSender:
+        made.append(OneSender(system, name))
+        return made[-1]
+
+    yield one
+    for sender in made:
+        sender.close()
+
+
+@pytest.fixture
+def work(system: System) -> frozenset[Lane]:
+    """The lanes of two schedules in which something is to be sent, and those of single mails."""
+    found = []
+    for number in range(2):
+        schedule = ScheduleId(f"sch_{secrets.token_hex(4)}")
+        lane, id_ = Lane(f"schedule/{schedule}"), DispatchId(f"run-{secrets.token_hex(4)}-d0")
+        new = NewDispatch(id_, RunId(id_.partition("-d")[0]), schedule, lane, number, 1, 1, "digest")
+        dispatches.add_many(system.db, [new], now=datetime.now(UTC), session=None)  # type: ignore[arg-type]
+        found.append(lane)
+    return MAILS | set(found)
+
+
+def test_a_lease_given_up_while_etcd_was_away_holds_nothing_when_it_is_back(make: Make, work: frozenset[Lane]) -> None:
+    ann = make("ann")
+    wait_for(lambda: ann.holds(work), within_s=10, what="all lanes are taken")
+
+    ann.way.way, ann.late_s = Way.CUT, TTL_S
+    ann.round()  # the deadline is over: a new lease is wanted, and etcd does not answer
+    ann.way.way = Way.OPEN
+    ann.beat()
+
+    wait_for(lambda: ann.holds(work), within_s=TTL_S + 5, what="all lanes are in hand again")
+
+
+def test_a_lease_given_up_while_mongodb_was_away_holds_nothing_either(
+    make: Make, work: frozenset[Lane], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = make("ann")
+    wait_for(lambda: ann.holds(work), within_s=10, what="all lanes are taken")
+
+    def away(_db: object) -> datetime:
+        raise Unavailable("MongoDB did not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sender.lanes.server_now", away)
+        ann.late_s = TTL_S
+        ann.round()
+    ann.beat()
+
+    wait_for(lambda: ann.holds(work), within_s=TTL_S + 5, what="all lanes are in hand again")
+
+
+def test_a_heartbeats_answer_that_comes_after_the_lease_was_given_up_revives_nothing(make: Make) -> None:
+    ann = make("ann")
+    wait_for(lambda: ann.holds(MAILS), within_s=10, what="all lanes are taken")
+    asked, given_up = threading.Event(), threading.Event()
+    renew = ann.etcd.renew
+
+    def slowly(lease_id: int) -> bool:
+        answer = renew(lease_id)
+        asked.set()
+        given_up.wait(10)
+        return answer
+
+    ann.etcd.renew = slowly  # type: ignore[method-assign]
+    heart = threading.Thread(target=ann.leases.keep_alive)
+    heart.start()
+    asked.wait(10)
+    ann.leases.give_up()
+    given_up.set()
+    heart.join(10)
+
+    assert not ann.leases.held
+    assert not ann.leases.keep_alive()
+
+
+@pytest.mark.parametrize("purpose", [ANNOUNCED, TAKEN, RELEASED])
+def test_a_lost_answer_leaves_no_lane_in_nobodys_hands(make: Make, work: frozenset[Lane], purpose: str) -> None:
+    ann = make("ann")
+    ann.etcd.lose = purpose
+    if purpose == RELEASED:
+        wait_for(lambda: ann.holds(work), within_s=10, what="all lanes are taken")
+        with pytest.raises(Unavailable):
+            ann.lanes.give_back_all()
+
+    wait_for(lambda: ann.holds(work), within_s=TTL_S + 5, what="all lanes are in hand")
+    assert ann.etcd.lose == ""
+
+
+def test_a_take_that_etcd_reads_late_does_not_keep_the_lane_from_others(make: Make) -> None:
+    ann, bo = make("ann"), make("bo")
+    ann.etcd.late = TAKEN
+    ann.round()
+    ann.lanes.reconcile()
+    ann.etcd.arrive()
+
+    def bo_has_its_share() -> bool:
+        ann.leases.keep_alive()
+        ann.lanes.reconcile_now_and_then()
+        bo.beat()
+        bo.round()
+        return len(bo.hands.tokens()) == len(MAILS) // 2
+
+    wait_for(bo_has_its_share, within_s=TTL_S + 5, what="the other sender has its share")
+    assert ann.leases.keys_of_ours() == []
+
+
+def test_a_release_that_etcd_reads_late_takes_nothing_from_the_next_holder(make: Make) -> None:
+    ann = make("ann")
+    wait_for(lambda: ann.holds(MAILS), within_s=10, what="all lanes are taken")
+    ann.etcd.late = RELEASED
+    with pytest.raises(Unavailable):
+        ann.lanes.give_back_all()
+    wait_for(lambda: ann.holds(MAILS), within_s=10, what="all lanes are taken again")
+
+    ann.etcd.arrive()
+
+    assert {key.lane for key in ann.leases.keys_of_ours() or []} == MAILS
+
+
+def test_an_announcement_of_an_old_lease_that_etcd_reads_late_stops_nobody_for_long(make: Make) -> None:
+    """It stands in the place of the new one, and goes with the old lease: a sender that could not confirm its lease
+    would hold its lanes and open no connection, for ever."""
+    ann = make("ann")
+    ann.etcd.late = ANNOUNCED
+    ann.round()
+    revoke = ann.etcd.revoke
+    ann.etcd.revoke = lambda _lease: None  # type: ignore[method-assign]
+    wait_for(lambda: ann.holds(MAILS), within_s=10, what="all lanes are taken under another lease")
+    ann.etcd.revoke = revoke  # type: ignore[method-assign]
+
+    ann.etcd.arrive()
+
+    wait_for(lambda: ann.holds(MAILS) and ann.leases.confirm(), within_s=TTL_S + 5, what="the lease is confirmed")
+
+
+def test_a_lane_whose_key_went_is_dropped_and_taken_anew(make: Make) -> None:
+    ann = make("ann")
+    wait_for(lambda: ann.holds(MAILS), within_s=10, what="all lanes are taken")
+    before = ann.hands.tokens()
+    lane = sorted(MAILS)[0]
+    ann.leases.release({key.lane: key.revision for key in ann.leases.keys_of_ours() or [] if key.lane == lane})
+
+    ann.lanes.reconcile()
+    assert lane not in ann.hands.tokens()
+
+    wait_for(lambda: ann.holds(MAILS), within_s=TTL_S + 5, what="it is taken anew")
+    assert ann.hands.tokens()[lane] > before[lane]
+
+
+def test_a_lane_that_a_fence_refused_is_released_so_that_somebody_takes_it(make: Make) -> None:
+    ann = make("ann")
+    wait_for(lambda: ann.holds(MAILS), within_s=10, what="all lanes are taken")
+    lane = sorted(MAILS)[0]
+
+    ann.hands.drop_stale({lane: ann.hands.tokens()[lane]})
+
+    wait_for(lambda: ann.holds(MAILS), within_s=TTL_S + 5, what="it is in hand again")
+
+
+def test_while_nothing_goes_wrong_nothing_is_dropped_or_released(make: Make, work: frozenset[Lane]) -> None:
+    ann = make("ann")
+    wait_for(lambda: ann.holds(work), within_s=10, what="all lanes are taken")
+    before = ann.hands.tokens()
+
+    for _ in range(3):
+        ann.lanes.reconcile()
+
+    assert ann.hands.tokens() == before
