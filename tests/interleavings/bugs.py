@@ -11,6 +11,7 @@ from mailroom.domain.dispatches import Claimed, FenceState
 from mailroom.domain.doubts import Timing
 from mailroom.domain.outcomes import Outcome
 from mailroom.storage import lanes, runs
+from tests.interleavings.etcd import MemoryLeases
 from tests.interleavings.fences import MemoryFences
 from tests.interleavings.provider import Connection
 from tests.interleavings.sender import Job, Sender
@@ -94,3 +95,39 @@ class Reconnecting(Sender):
     def _without_connection(self, job: Job) -> Outcome:
         now = self._director.now
         return self._provider.call(Connection(self._machine, now, self._machine.clock(now)), job.mail)
+
+
+class Revives(MemoryLeases):
+    """The heartbeat goes on renewing a lease that was given up, until there is a new one."""
+
+    def give_up(self) -> None:
+        self._deadline = 0
+
+
+class Trusting(Sender):
+    """Nobody compares what the lease holds with what is in hand."""
+
+    def _reconcile(self) -> None:
+        pass
+
+
+class Forgetful(Sender):
+    """Compares them only after an answer got lost, and no more once it has begun anew."""
+
+    _unsure = False
+
+    def _begin_anew(self) -> None:
+        self._unsure = False
+        super()._begin_anew()
+
+    def _reconcile(self) -> None:
+        if self._unsure:
+            super()._reconcile()
+            self._unsure = False
+
+    @contextmanager
+    def _unless_sure(self) -> Iterator[None]:
+        self._unsure = True
+        with super()._unless_sure():
+            yield
+        self._unsure = False

@@ -32,6 +32,7 @@ class Menu(Flag):
     LOSE = auto()  # a use of a store is not answered: it was done or not
     LATE = auto()  # it is not answered, and done some time later
     REFUSE = auto()  # the provider refuses
+    BEAT = auto()  # a heartbeat is left out
     CALLS = auto()  # the provider's answer gets lost, or the request arrives late
     FORGET = auto()  # Redis loses its memory
     EMPTY = auto()  # the provider's log shows nothing, neither of the dispatch nor of a control
@@ -54,6 +55,7 @@ class Machine:
     alive: bool = True
     stood_still_s: int = 0
     missed_a_beat: bool = False
+    beats: bool = True
 
     @property
     def runs(self) -> bool:
@@ -112,7 +114,7 @@ class Director:
         self._machines: list[Machine] = []
         self._floating: list[_Floating] = []
         self._current: Actor | None = None
-        self._crashes_left, self._forgets_left, self._freezes_left = 3, 1, 4
+        self._crashes_left, self._forgets_left, self._freezes_left, self._beats_left = 3, 1, 4, 2
         self._looks_in_vain = 0
         self._hub = getcurrent()
 
@@ -231,7 +233,20 @@ class Director:
         self._looks_in_vain = self._looks_in_vain + 1 if event is None else 0
         if self._looks_in_vain > _MOST_LOOKS_IN_VAIN:
             raise Violation("something is left undone for ever")
-        return [_Option("time passes", lambda: self._pass(to)), *thaws, *arrivals]
+        return [_Option("time passes", lambda: self._pass(to)), *self._without_a_beat(to), *thaws, *arrivals]
+
+    def _without_a_beat(self, to: int) -> list[_Option]:
+        if Menu.BEAT not in self.menu or not self._beats_left:
+            return []
+
+        def passes(machine: Machine) -> None:
+            self._beats_left -= 1
+            machine.beats = False
+            self._pass(to)
+            machine.beats = True
+
+        living = [machine for machine in self._machines if machine.runs]
+        return [_Option(f"time passes, no heartbeat of {m.name}", lambda m=m: passes(m)) for m in living]  # type: ignore[misc]
 
     def _own_events(self) -> list[int]:
         return [a.stalled_until for a in self._actors] + [f.due for f in self._floating]

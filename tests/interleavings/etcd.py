@@ -1,9 +1,9 @@
 """An etcd of this process: leases of the true time, and the keys of lanes that are bound to them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from mailroom.coordination.leases import Taken
+from mailroom.coordination.leases import Key, Taken
 from mailroom.domain.ids import Lane
 from tests.interleavings.director import Director, Machine
 
@@ -21,8 +21,11 @@ class Etcd:
 
     def expire(self, now: int) -> None:
         for lease in [lease for lease, at in self.ends_at.items() if at <= now]:
-            del self.ends_at[lease]
-            self.lanes = {lane: held for lane, held in self.lanes.items() if held[0] != lease}
+            self.end(lease)
+
+    def end(self, lease: int) -> None:
+        self.ends_at.pop(lease, None)
+        self.lanes = {lane: held for lane, held in self.lanes.items() if held[0] != lease}
 
 
 class MemoryLeases:
@@ -31,6 +34,7 @@ class MemoryLeases:
     def __init__(self, etcd: Etcd, director: Director, machine: Machine) -> None:
         self._etcd, self._director, self._machine = etcd, director, machine
         self._lease: int | None = None
+        self._given_up: set[int] = set()
         self._deadline = 0
 
     @property
@@ -38,14 +42,26 @@ class MemoryLeases:
         return self._lease is not None and self._machine.clock(self._director.now) < self._deadline
 
     def begin(self) -> None:
-        def use() -> int:
+        def grant() -> int:
             self._etcd.revision += 1
             self._etcd.ends_at[self._etcd.revision] = self._director.now + TTL_S
             return self._etcd.revision
 
+        self.give_up()
+        self.revoke_given_up()
         sent = self._machine.clock(self._director.now)
-        self._lease = self._step("grant", use)
+        self._lease = self._step("grant", grant)
         self._deadline = sent + TTL_S - MARGIN_S
+
+    def give_up(self) -> None:
+        if self._lease is not None:
+            self._given_up.add(self._lease)
+        self._lease, self._deadline = None, 0
+
+    def revoke_given_up(self) -> None:
+        for lease in sorted(self._given_up):
+            self._step("revoke", lambda lease=lease: self._etcd.end(lease))
+            self._given_up.discard(lease)
 
     def keep_alive(self) -> bool:
         if self._lease not in self._etcd.ends_at or self._lease is None:
@@ -57,6 +73,14 @@ class MemoryLeases:
 
     def confirm(self) -> bool:
         return self._step("confirm", lambda: self._lease in self._etcd.ends_at, writes=False)
+
+    def held_by_anybody(self) -> set[Lane]:
+        return set(self._etcd.lanes)
+
+    @property
+    def unbelieved_in_s(self) -> int:
+        """After so many seconds the lease may not be believed any more, unless it is renewed."""
+        return self._deadline - self._machine.clock(self._director.now) if self._lease is not None else 0
 
     def take(self, lanes: Sequence[Lane]) -> Taken:
         lease = self._lease
@@ -73,13 +97,24 @@ class MemoryLeases:
 
         return self._step("take lanes", use)
 
-    def release(self, lanes: Sequence[Lane]) -> None:
-        def use() -> None:
-            self._etcd.lanes = {
-                lane: held for lane, held in self._etcd.lanes.items() if lane not in lanes or held[0] != self._lease
-            }
+    def keys_of_ours(self) -> list[Key] | None:
+        lease = self._lease
+        if lease is None:
+            return None
 
-        if lanes:
+        def use() -> list[Key] | None:
+            if lease not in self._etcd.ends_at:
+                return None
+            return [Key(lane, made_at, bound=True) for lane, (of, made_at) in self._etcd.lanes.items() if of == lease]
+
+        found: list[Key] | None = self._step("our lanes", use, writes=False)
+        return found
+
+    def release(self, revisions: Mapping[Lane, int]) -> None:
+        def use() -> None:
+            self._etcd.lanes = {lane: held for lane, held in self._etcd.lanes.items() if revisions.get(lane) != held[1]}
+
+        if revisions:
             self._step("release lanes", use)
 
     def _step(self, words: str, use: Any, *, writes: bool = True) -> Any:

@@ -1,10 +1,11 @@
 """One sender process: its threads use the services in the order, and with the times, of `sender/`.
 
-Where a function here has a namesake in sender/pump.py, gate.py, callers.py, recorder.py or settler.py, it is to do the
-same with the same services; only threads, sockets and pauses are gone.
+Where a function here has a namesake in sender/pump.py, lanes.py, gate.py, callers.py, recorder.py or settler.py, it is
+to do the same with the same services; only threads, sockets and pauses are gone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -27,6 +28,7 @@ from tests.interleavings.director import Director, Machine
 from tests.interleavings.etcd import MemoryLeases
 from tests.interleavings.provider import Connection, Mail, MemoryAdapter, Provider
 
+RECONCILE_S: Final = 3
 GIVE_BACK_S: Final = 40  # longer than the senders', so that the lanes of doubts are handed over less often
 _ROOM: Final = 4
 
@@ -57,6 +59,7 @@ class Sender:
         self._adapter, self._policy = adapter, policy
         self.hands = Hands()
         self._memory, self._forgotten = "", False
+        self._reconcile_at = 0.0
         self._idle: list[Connection] = []
         self.lent: list[Connection] = []
         self._jobs: list[Job] = []
@@ -93,14 +96,38 @@ class Sender:
             self._machine.missed_a_beat = False
             self.leases.keep_alive()
         if not self.leases.held:
-            self.hands.drop_all_lanes()
-            self.leases.begin()
+            self._begin_anew()
+        if self._clock() >= self._reconcile_at:
+            self._reconcile()
+            self._reconcile_at = self._clock() + RECONCILE_S
         if self._forgotten:
             self._forgotten = False
             self._remember(self._fences.memory())
         now = server_now(self._db)
         duties = [self._take_lanes, self._take_over, self._send, self._give_back_idle_lanes]
         return sum([self._do(duty, now) for duty in duties]) > 0
+
+    def _begin_anew(self) -> None:
+        self.leases.give_up()
+        self.hands.drop_all_lanes()
+        self._reconcile_at = 0.0
+        self.leases.begin()
+
+    def _reconcile(self) -> None:
+        keys = self.leases.keys_of_ours()
+        if keys is None:
+            self._begin_anew()
+            return
+        in_hand = {lane: claiming.revision_of(token) for lane, token in self.hands.tokens().items()}
+        ours = {key.lane: key.revision for key in keys}
+        self.hands.drop_lanes(lane for lane, revision in in_hand.items() if ours.get(lane) != revision)
+        self.leases.release({lane: revision for lane, revision in ours.items() if in_hand.get(lane) != revision})
+
+    @contextmanager
+    def _unless_sure(self) -> Iterator[None]:
+        reconcile_at, self._reconcile_at = self._reconcile_at, 0.0
+        yield
+        self._reconcile_at = reconcile_at
 
     def _do(self, duty: Callable[[datetime], int], now: datetime) -> int:
         try:
@@ -114,16 +141,18 @@ class Sender:
         wanted = claiming.lanes_wanting_work(
             self._db, now=now, ahead=timedelta(seconds=3), limit=10, leave_out=list(held)
         )
+        wanted = [lane for lane in wanted if lane not in self.leases.held_by_anybody()]
         if not wanted:
             return 0
-        tokens, memory = claiming.take_lanes(
-            self._db,
-            self.leases,  # type: ignore[arg-type]
-            self._fences,
-            wanted,
-            sender=self._machine.name,
-            now=now,
-        )
+        with self._unless_sure():
+            tokens, memory = claiming.take_lanes(
+                self._db,
+                self.leases,  # type: ignore[arg-type]
+                self._fences,
+                wanted,
+                sender=self._machine.name,
+                now=now,
+            )
         if tokens:
             self.hands.take_lanes(tokens, at=self._clock())
             self._remember(memory)
@@ -201,8 +230,10 @@ class Sender:
     def _give_back_idle_lanes(self, _now: datetime) -> int:
         idle = self.hands.idle_lanes(before=self._clock() - GIVE_BACK_S)
         if idle:
+            tokens = self.hands.tokens()
             self.hands.drop_lanes(idle)
-            self.leases.release(idle)
+            with self._unless_sure():
+                self.leases.release({lane: claiming.revision_of(tokens[lane]) for lane in idle})
         return 0
 
     # Gate and callers

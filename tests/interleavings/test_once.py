@@ -56,8 +56,10 @@ class Planted:
     deviations: int = 2
     menu: Menu = EVERYTHING
     near: tuple[str, ...] = ("",)
+    seen_as: tuple[str, ...] = ("twice", "its fence says released")
 
 
+UNDRAINED = ("left undone", "for ever")  # work waits, and nobody comes for it
 PLANTED = [
     Planted("every crossing goes", {"fences": bugs.EveryCrossingGoes}),
     Planted(
@@ -89,6 +91,21 @@ PLANTED = [
         menu=Menu.FREEZE | Menu.SWITCH,
         near=DECISIVE,
     ),
+    Planted(
+        "the heartbeat revives a lease that was given up",
+        {"leases": bugs.Revives, "sender": bugs.Forgetful},
+        deviations=3,
+        menu=Menu.BEAT | Menu.LOSE | Menu.REFUSE,
+        near=("etcd: grant", "provider: call"),
+        seen_as=UNDRAINED,
+    ),
+    Planted(
+        "nobody compares what a lease holds with what is in hand",
+        {"sender": bugs.Trusting},
+        menu=Menu.LATE | Menu.LOSE,
+        near=("etcd",),
+        seen_as=UNDRAINED,
+    ),
 ]
 
 
@@ -102,7 +119,7 @@ def test_a_planted_fault_is_found(planted: Planted) -> None:
         )
 
     assert explored.found, f"not found in {explored.tried} schedules"
-    assert "twice" in explored.found.why or "its fence says released" in explored.found.why
+    assert any(words in explored.found.why for words in planted.seen_as)
     print(f"found in schedule {explored.tried}:", *explored.found.deviations, sep="\n  ")
 
 

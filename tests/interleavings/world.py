@@ -66,6 +66,7 @@ class World:
         policy: Policy = POLICY,
         sender: type[Sender] = Sender,
         fences: Callable[[Any], MemoryFences] = MemoryFences,
+        leases: type[MemoryLeases] = MemoryLeases,
         near: Sequence[str] = ("",),
         db: Callable[[Callable[[], datetime]], Any] | None = None,
     ) -> None:
@@ -74,7 +75,7 @@ class World:
         self.fences = fences(self._step)
         self.etcd = Etcd()
         self.provider = Provider(self.director, lag_s=lag_s)
-        self._policy, self._make = policy, sender
+        self._policy, self._make, self._make_leases = policy, sender, leases
         self.senders: dict[Machine, Sender] = {}
         self._born = 0
         self._store(sizes)
@@ -97,6 +98,8 @@ class World:
         later += [doc["waits_until"] for doc in self.db.lanes.docs.values() if "waits_until" in doc]
         moments = [-(-(at - START) // timedelta(seconds=1)) for at in later]
         moments += self.etcd.ends_at.values()
+        if Menu.BEAT in self.director.menu:
+            moments += [self.director.now + sender.leases.unbelieved_in_s for sender in self.senders.values()]
         for machine, sender in self.senders.items():
             if machine.frozen_at is not None:
                 moments += [connection.used_at + IDLE_LIMIT_S for connection in sender.lent]
@@ -130,7 +133,7 @@ class World:
         """Time has passed: heartbeats of whoever lives, and the end of the leases of all others."""
         self.etcd.expire(self.director.now - 1)
         for machine, sender in self.senders.items():
-            if machine.frozen_at is None:
+            if machine.frozen_at is None and machine.beats:
                 sender.leases.keep_alive()
         self.etcd.expire(self.director.now)
 
@@ -152,7 +155,7 @@ class World:
     def _spawn(self) -> None:
         self._born += 1
         machine = Machine(f"s{self._born}", self.director.now)
-        leases = MemoryLeases(self.etcd, self.director, machine)
+        leases = self._make_leases(self.etcd, self.director, machine)
         adapter = MemoryAdapter(self.provider, self.director)
         sender = self._make(machine, self.director, self.db, self.fences, leases, self.provider, adapter, self._policy)
         self.senders[machine] = sender
