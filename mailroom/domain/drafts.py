@@ -1,5 +1,6 @@
 """What somebody wants a schedule to be, and the check of it as a whole: every fault at once, or a checked value."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,7 @@ from mailroom.domain.limits import MAX_GRACE_S, MAX_HTML, MAX_NAME, MAX_SUBJECT,
 from mailroom.domain.recurrence.checking import check_recurrence
 from mailroom.domain.recurrence.model import Recurrence
 from mailroom.domain.schedules import DEFAULT_GRACE_S, Misfire, MisfirePolicy
+from mailroom.domain.template_checks import KnownNames, lacking_by_count, lacking_in_audience
 
 T = TypeVar("T")
 
@@ -86,7 +88,7 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
         faults.append(Fault("audience", "give either an audience or recipients"))
     known = kept.audience or (Known(known_variables(recipients), recipients[0]) if recipients else None)
     if known:
-        faults += _faults_of_content(draft, known)
+        faults += _faults_of_content(draft, known, recipients or ())
     if faults or recurrence is None or misfire is None or recipients is None:
         raise InvalidInput(*faults)
     return Checked(
@@ -129,10 +131,12 @@ def _faults_of_texts(draft: Draft) -> list[Fault]:
     return faults + faults_of_tags(draft.tags)
 
 
-def _faults_of_content(draft: Draft, known: Known) -> list[Fault]:
+def _faults_of_content(draft: Draft, known: Known, recipients: Sequence[Recipient]) -> list[Fault]:
     """What is wrong with the templates, given what is known of every recipient."""
     content = {"subject": draft.subject, "text": draft.text, "html": draft.html}
-    return check_content(content, known.variables, known.example.context())
+    counts = Counter(name for recipient in recipients for name in recipient.variables)
+    lacking = lacking_by_count(counts, len(recipients)) if recipients else lacking_in_audience
+    return check_content(content, KnownNames(known.variables, lacking), known.example.context())
 
 
 def _check_misfire(misfire: Mapping[str, Any]) -> Misfire:

@@ -15,6 +15,7 @@ from typing import Final
 
 from mailroom.domain.addresses import Mailbox, parse_mailbox, parse_mailboxes
 from mailroom.domain.content import compile_content
+from mailroom.domain.emails.content_types import ContentType, parse_content_type
 from mailroom.domain.emails.model import Addressee, Attachment, Body, Email, Place, Priority
 from mailroom.providers.base import Batch, Letter
 
@@ -80,8 +81,14 @@ def _write_body(message: EmailMessage, email: Email) -> None:
             _add_inline(message, attachment)
     for attachment in body.attachments:
         if not (attachment.content_id and body.html):
-            main, sub = _type_of(attachment)
-            message.add_attachment(attachment.content, maintype=main, subtype=sub, filename=attachment.filename)
+            kind = _type_of(attachment)
+            message.add_attachment(
+                attachment.content,
+                maintype=kind.main,
+                subtype=kind.sub,
+                params=kind.parameters,
+                filename=attachment.filename,
+            )
 
 
 def _add_inline(message: EmailMessage, attachment: Attachment) -> None:
@@ -89,21 +96,22 @@ def _add_inline(message: EmailMessage, attachment: Attachment) -> None:
     html = message.get_body(preferencelist=("related", "html"))
     if not isinstance(html, EmailMessage):
         raise ValueError("an inline attachment needs an HTML body")
-    main, sub = _type_of(attachment)
+    kind = _type_of(attachment)
     html.add_related(
         attachment.content,
-        maintype=main,
-        subtype=sub,
+        maintype=kind.main,
+        subtype=kind.sub,
+        params=kind.parameters,
         cid=f"<{attachment.content_id}>",
         filename=attachment.filename,
         disposition="inline",
     )
 
 
-def _type_of(attachment: Attachment) -> tuple[str, str]:
+def _type_of(attachment: Attachment) -> ContentType:
     """Messages and multiparts have parts of their own, and could not be carried as the bytes that they are."""
-    main, sub = attachment.content_type.lower().split("/", 1)
-    return ("application", "octet-stream") if main in ("message", "multipart") else (main, sub)
+    kind = parse_content_type(attachment.content_type)
+    return ContentType("application", "octet-stream") if kind.main in ("message", "multipart") else kind
 
 
 def _mailboxes(mailboxes: Sequence[Mailbox]) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from mailroom.domain.emails.checking import EmailDraft, check_email
+from mailroom.domain.emails.checking import EmailDraft, TemplateBudget, check_email
 from mailroom.domain.errors import IdempotencyMismatch, InvalidInput, Unavailable
 from mailroom.domain.ids import (
     EmailId,
@@ -79,10 +79,12 @@ class Outbox:
         except Unavailable as error:
             return [error for _ in asked]
         checked: dict[int, NewEmail] = {}
+        budget = TemplateBudget()
         for index, (draft, key) in enumerate(asked):
             if index in answers:
                 continue
             try:
+                budget.spend(draft, known.get(draft.template))
                 checked[index] = self._checked(draft, known.get(draft.template), owner, key)
             except (InvalidInput, Unavailable) as error:
                 answers[index] = error

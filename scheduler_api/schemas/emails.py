@@ -167,7 +167,9 @@ class EmailQuery(ListQuery):
 
 
 def draft(loaded: dict[str, Any]) -> EmailDraft:
-    return EmailDraft(**{name: value for name, value in loaded.items() if value is not None})
+    """An empty object of variables makes a template of the mail too: `{{ code }}` is never mailed as it stands."""
+    given = {name: value for name, value in loaded.items() if value is not None}
+    return EmailDraft(**given, templated="variables" in given)
 
 
 def email(shown: Shown) -> dict[str, Any]:

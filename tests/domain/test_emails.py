@@ -1,6 +1,8 @@
 """What may be handed in as a single mail, and what its recipients together say about it."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from email import message_from_bytes
+from email.policy import default
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from mailroom.domain.ids import keyed_email_id, mail_lane, new_email_id
 from mailroom.domain.limits import MAX_MAIL_BYTES
 from mailroom.domain.messages import MessageState
 from mailroom.providers.mime import as_mime
+from mailroom.services.idempotency import digest_of_request
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
@@ -145,3 +148,57 @@ def test_no_mime_header_names_bcc_and_no_value_makes_a_header() -> None:
     assert "\nBcc" not in head
     assert "X-A: 1" in head
     assert "Message-ID: <a@b>" in head
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["SGVsbG8=", "SGVs\r\nbG8=", "SGVs\nbG8=\n", "\r\nSGVs bG8=\r\n", "S\tG\nV\ns\nb\nG\n8\n=\n"],
+    ids=["one line", "CRLF", "LF", "spaces", "a letter a line"],
+)
+def test_an_attachment_may_come_in_lines_as_encoders_write_it(written: str) -> None:
+    email = check_email(a_draft(attachments=[{"filename": "a.txt", "content": written}]), now=NOW)
+
+    assert email.body.attachments[0].content == b"Hello"
+
+
+@pytest.mark.parametrize("written", ["SGVsbG8", "SGVs=bG8=", "SGVs-G8_", "data:;base64,SGVsbG8=", "SGVsbG8=\0"])
+def test_an_attachment_that_is_no_base64_is_refused(written: str) -> None:
+    assert faults(attachments=[{"filename": "a.txt", "content": written}]) == ["attachments[0].content"]
+
+
+def test_an_invitation_keeps_the_parameters_of_its_type_on_the_way() -> None:
+    kind = "text/calendar; method=REQUEST; charset=utf-8"
+    attachment = {"filename": "invite.ics", "content": "SGVsbG8=", "content_type": kind}
+    email = check_email(a_draft(attachments=[attachment]), now=NOW)
+
+    part = next(message_from_bytes(as_mime(email, message_id="a@b", date=NOW), policy=default).iter_attachments())
+
+    assert (part.get_content_type(), part.get_param("method"), part.get_param("charset")) == (
+        "text/calendar",
+        "REQUEST",
+        "utf-8",
+    )
+    assert part.get_payload(decode=True) == b"Hello"
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"a": "x" * 100_001}, {"a": 10**20}, {"a": -(10**30)}, {"a": "x", "b": "y" * 100_001}],
+    ids=["text", "number", "negative", "another"],
+)
+def test_a_value_that_fills_in_a_mail_has_a_limit(variables: dict[str, Any]) -> None:
+    assert faults(variables=variables)[0].startswith("variables.")
+
+
+def test_a_mail_with_an_empty_object_of_variables_is_a_template_too() -> None:
+    assert faults(text="Your code is {{ code }}", templated=True) == ["text"]
+    assert check_email(a_draft(text="Your code is {{ code }}"), now=NOW).body.text == "Your code is {{ code }}"
+    assert check_email(a_draft(text="No {# comment #}", templated=True), now=NOW).body.text == "No {# comment #}"
+
+
+def test_a_stored_key_is_still_known_to_requests_that_say_nothing_new() -> None:
+    """The digest of a request of 2026-11-28, as it is stored."""
+    draft = a_draft(text="{{ a }}", variables={"a": "b"}, templated=True)
+
+    assert digest_of_request(draft) == digest_of_request(a_draft(text="{{ a }}", variables={"a": "b"}))
+    assert digest_of_request(draft) == "e7daa2ce4fc8f10b89bc544ad3bec9dd70eefc8cf612fc811db9ae076c1ff785"

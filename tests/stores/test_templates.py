@@ -108,3 +108,23 @@ def test_mails_of_a_batch_may_name_different_templates(call: Caller) -> None:
     answers = call("POST", "/v1/emails/batch", json={"emails": batch}).json["items"]
 
     assert [answer["code"] for answer in answers] == [202, 202, 422]
+
+
+def test_a_place_for_a_value_is_never_mailed_as_it_stands(call: Caller) -> None:
+    mail = an_email() | {"text": "Your code is {{ code }}"}
+
+    for variables in ({}, {"x": 1}):
+        refused = call("POST", "/v1/emails", json=mail | {"variables": variables})
+        assert refused.status_code == 422
+        assert [one["path"] for one in refused.json["errors"]] == ["text"]
+    in_batch = call("POST", "/v1/emails/batch", json={"emails": [mail | {"variables": {}}, an_email()]})
+    assert [one["code"] for one in in_batch.json["items"]] == [422, 202]
+
+
+def test_a_template_that_nests_too_deep_is_refused_when_it_is_saved(call: Caller) -> None:
+    nested = "{% if a %}" * 101 + "x" + "{% endif %}" * 101
+
+    refused = call("PUT", "/v1/templates/deep", json=WELCOME | {"html": nested})
+
+    assert refused.status_code == 422
+    assert call("GET", "/v1/templates/deep").status_code == 404

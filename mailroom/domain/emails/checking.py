@@ -17,19 +17,24 @@ from mailroom.domain.addresses import (
     parse_mailboxes,
     written_as_list,
 )
-from mailroom.domain.content import render_once
+from mailroom.domain.content import cost_of, render_once
 from mailroom.domain.drafts import faults_of_tags
+from mailroom.domain.emails.content_types import parse_content_type
 from mailroom.domain.emails.model import Addressee, Attachment, Body, Email, Place, Priority
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import (
     MAX_ATTACHMENTS,
+    MAX_BATCH_TOKENS,
+    MAX_CONTENT_TYPE,
     MAX_FILENAME,
     MAX_HEADER_NAME,
     MAX_HEADER_VALUE,
     MAX_HEADERS,
     MAX_HEADERS_BYTES,
     MAX_MAIL_BYTES,
+    MAX_MAIL_NUMBER,
     MAX_MAIL_RECIPIENTS,
+    MAX_MAIL_VARIABLE,
     MAX_METADATA,
     MAX_METADATA_VALUE,
     MAX_SEND_AHEAD_S,
@@ -41,8 +46,8 @@ from mailroom.domain.templates import Template
 
 @dataclass(frozen=True, slots=True)
 class EmailDraft:
-    """What was asked for, as it was asked for. With `variables`, subject, text and html are templates; or `template`
-    names a stored one, which is filled in with them."""
+    """What was asked for, as it was asked for. Where `templated`, subject, text and html are templates, filled in with
+    `variables`, be there any or not; or `template` names a stored one."""
 
     sender: str
     to: Sequence[str]
@@ -60,11 +65,12 @@ class EmailDraft:
     priority: str = Priority.NORMAL
     send_at: datetime | None = None
     template: str = ""
+    # Said by `variables`, and so no part of what an Idempotency-Key compares.
+    templated: bool = field(default=False, metadata={"compared": False})
 
 
 _IN_NO_FILENAME: Final = re.compile(r"[\x00-\x1f\x7f/\\]|=\?")  # nor what begins an encoded word
 _HEADER: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_CONTENT_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
 _CONTENT_ID: Final = re.compile(r"[A-Za-z0-9._@+-]{1,128}")
 _NAME: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_VARIABLE_NAME - 1}}}")
 # Ours, the provider's, or what another field says.
@@ -91,6 +97,28 @@ _RESERVED_BEGINNINGS: Final = ("x-sg-", "x-smtpapi", "x-mailgun-", "x-ses-", "co
 _METADATA_WORDS: Final = (
     f"a printable name of at most {MAX_VARIABLE_NAME}, and a value of at most {MAX_METADATA_VALUE} characters"
 )
+
+
+class TemplateBudget:
+    """Bounds what the templates of one request cost together; a template that several mails share is paid once."""
+
+    def __init__(self) -> None:
+        self._paid: set[tuple[str, ...]] = set()
+        self._left = MAX_BATCH_TOKENS
+
+    def spend(self, draft: EmailDraft, template: Template | None) -> None:
+        """Raises InvalidInput where the request has no budget left for this mail's templates."""
+        if not (draft.templated or draft.variables or draft.template):
+            return
+        content = template.content if template else {"subject": draft.subject, "text": draft.text, "html": draft.html}
+        key = tuple(content.values())
+        if key in self._paid:
+            return
+        self._paid.add(key)
+        self._left -= cost_of(content)
+        if self._left < 0:
+            words = f"the templates of one request have at most {MAX_BATCH_TOKENS:,} words and signs in all expressions"
+            raise InvalidInput(Fault("variables", f"{words}; hand this mail in with another request"))
 
 
 def check_email(draft: EmailDraft, *, now: datetime, template: Template | None = None) -> Email:
@@ -177,7 +205,7 @@ def _written(draft: EmailDraft, template: Template | None, faults: list[Fault]) 
             faults += [Fault(f"variables.{name}", "the template asks for it") for name in missing]
             return written
         written = template.content
-    if draft.variables or draft.template:
+    if draft.variables or draft.templated or draft.template:
         written = _rendered(written, draft.variables, faults)
     if not written["subject"].strip():
         faults.append(Fault("subject", "is needed"))
@@ -191,10 +219,8 @@ def _written(draft: EmailDraft, template: Template | None, faults: list[Fault]) 
 
 
 def _rendered(templates: dict[str, str], variables: Mapping[str, Any], faults: list[Fault]) -> dict[str, str]:
-    wrong = [name for name in variables if not _NAME.fullmatch(name)]
-    if wrong:
-        words = f"a name has letters, digits and _, and at most {MAX_VARIABLE_NAME} characters"
-        faults += [Fault(f"variables.{name}", words) for name in wrong]
+    if wrong := _faults_of_variables(variables):
+        faults += wrong
         return templates
     try:
         return render_once(templates, variables)
@@ -203,18 +229,37 @@ def _rendered(templates: dict[str, str], variables: Mapping[str, Any], faults: l
         return templates
 
 
+def _faults_of_variables(variables: Mapping[str, Any]) -> list[Fault]:
+    faults = []
+    for name, value in variables.items():
+        path = f"variables.{name}"
+        if not _NAME.fullmatch(name):
+            words = f"a name has letters, digits and _, and at most {MAX_VARIABLE_NAME} characters"
+            faults.append(Fault(path, words))
+        elif isinstance(value, str) and len(value) > MAX_MAIL_VARIABLE:
+            faults.append(Fault(path, f"at most {MAX_MAIL_VARIABLE:,} characters; these are {len(value):,}"))
+        elif isinstance(value, int) and abs(value) >= MAX_MAIL_NUMBER:
+            faults.append(Fault(path, "a number has at most 20 digits; give longer ones as text"))
+    return faults
+
+
 def _attachment(raw: Mapping[str, str], path: str, faults: list[Fault]) -> Attachment | None:
     filename, kind = raw["filename"], raw.get("content_type") or "application/octet-stream"
     content_id = raw.get("content_id") or ""
     before = len(faults)
     if not filename.strip() or len(filename) > MAX_FILENAME or _IN_NO_FILENAME.search(filename):
         faults.append(Fault(f"{path}.filename", f"1 to {MAX_FILENAME} characters, no slash, no control character"))
-    if not _CONTENT_TYPE.fullmatch(kind):
-        faults.append(Fault(f"{path}.content_type", "a MIME type such as application/pdf"))
+    try:
+        kind = str(parse_content_type(kind))
+    except ValueError as error:
+        faults.append(Fault(f"{path}.content_type", str(error)))
+    if len(kind) > MAX_CONTENT_TYPE:
+        faults.append(Fault(f"{path}.content_type", f"at most {MAX_CONTENT_TYPE} characters"))
     if content_id and not _CONTENT_ID.fullmatch(content_id):
         faults.append(Fault(f"{path}.content_id", "1 to 128 letters, digits and . _ @ + -"))
     try:
-        content = base64.b64decode(raw["content"], validate=True)
+        # Many encoders break lines, as RFC 2045 wants it.
+        content = base64.b64decode("".join(raw["content"].split()), validate=True)
     except (binascii.Error, ValueError):
         faults.append(Fault(f"{path}.content", "is not base64"))
         return None

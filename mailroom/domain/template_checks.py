@@ -1,0 +1,175 @@
+"""What is known of a template before it is filled in: what it may not contain, and the values that it needs."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
+from typing import Final
+
+from jinja2 import nodes
+
+from mailroom.domain.errors import Fault
+from mailroom.domain.limits import MAX_PARTS
+from mailroom.domain.template_language import FILTERS, PROVIDERS_OWN, REFUSED_NODES
+
+_MOST_FAULTS: Final = 50  # told at once
+_DEFAULTS: Final = frozenset({"default", "d"})
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNames:
+    """The names that have a value for everybody, and the words that say of another name who has none."""
+
+    everybody: frozenset[str]
+    lacking: Callable[[str], str]
+
+
+def lacking_in_mail(name: str) -> str:
+    """Words for a single mail, whose caller gives the values."""
+    return f'"{name}" is not among the variables'
+
+
+def lacking_in_audience(name: str) -> str:
+    """Words for a stored audience, of which only the common names are known."""
+    return f'not every recipient has "{name}"'
+
+
+def lacking_by_count(counts: Mapping[str, int], total: int) -> Callable[[str], str]:
+    """Words for recipients at hand: `counts` says how many of the `total` have each name."""
+
+    def words(name: str) -> str:
+        without = total - counts.get(name, 0)
+        number = "no recipient has" if without == total else f"{without:,} of {total:,} recipients have no"
+        return f'{number} "{name}"'
+
+    return words
+
+
+def faults_of_tree(field: str, source: str, tree: nodes.Template, known: KnownNames) -> list[Fault]:
+    """What is not offered, what some recipients have no value for, and too many expressions: the first kind found."""
+    return _not_offered(field, tree) or _not_known(field, source, tree, known) or _too_many_parts(field, tree)
+
+
+def providers_own(field: str, text: str) -> list[Fault]:
+    """A substitution of the provider's own, which the provider would fill in behind our checks."""
+    own = PROVIDERS_OWN.search(text)
+    if own is None:
+        return []
+    message = f"{_place(text, own.start())}: '{own[0]}' is the provider's own substitution; write {{{{ name }}}}"
+    return [Fault(field, message)]
+
+
+def names_of(tree: nodes.Template) -> frozenset[str]:
+    """Every name that a template mentions."""
+    return frozenset(node.name for node in tree.find_all(nodes.Name))
+
+
+def needed_names(node: nodes.Node, defined: frozenset[str] = frozenset()) -> Iterator[nodes.Name]:
+    """The names that must have a value wherever this is rendered. `{{ city|default('x') }}` and
+    `{% if city is defined %}{{ city }}{% endif %}` do without one; `defined` are those that have one here."""
+    match node:
+        case nodes.Name():
+            if node.name not in defined:
+                yield node
+        case nodes.Filter(name=name, node=nodes.Name()) if name in _DEFAULTS:
+            for argument in node.args:
+                yield from needed_names(argument, defined)
+        case nodes.Test(name="defined" | "undefined", node=nodes.Name()):
+            pass
+        case nodes.If() | nodes.CondExpr():
+            yield from _needed_by_condition(node, defined)
+        case nodes.And():
+            yield from needed_names(node.left, defined)
+            yield from needed_names(node.right, defined | _defined_where(node.left, true=True))
+        case nodes.Or():
+            yield from needed_names(node.left, defined)
+            yield from needed_names(node.right, defined | _defined_where(node.left, true=False))
+        case _:
+            for child in node.iter_child_nodes():
+                yield from needed_names(child, defined)
+
+
+def _needed_by_condition(node: nodes.If | nodes.CondExpr, defined: frozenset[str]) -> Iterator[nodes.Name]:
+    yield from needed_names(node.test, defined)
+    inside = defined | _defined_where(node.test, true=True)
+    outside = defined | _defined_where(node.test, true=False)
+    if isinstance(node, nodes.CondExpr):
+        yield from needed_names(node.expr1, inside)
+        if node.expr2 is not None:
+            yield from needed_names(node.expr2, outside)
+        return
+    for child in node.body:
+        yield from needed_names(child, inside)
+    for branch in node.elif_:
+        yield from needed_names(branch, outside)
+        outside |= _defined_where(branch.test, true=False)
+    for child in node.else_:
+        yield from needed_names(child, outside)
+
+
+def _defined_where(test: nodes.Node, *, true: bool) -> frozenset[str]:
+    """The names that have a value wherever this condition is true (or false)."""
+    match test:
+        case nodes.Test(name="defined", node=nodes.Name(name=name)) if true:
+            return frozenset({name})
+        case nodes.Test(name="undefined", node=nodes.Name(name=name)) if not true:
+            return frozenset({name})
+        case nodes.Not():
+            return _defined_where(test.node, true=not true)
+        case nodes.And() if true:
+            return _defined_where(test.left, true=True) | _defined_where(test.right, true=True)
+        case nodes.Or() if not true:
+            return _defined_where(test.left, true=False) | _defined_where(test.right, true=False)
+        case nodes.And() | nodes.Or():
+            return _defined_where(test.left, true=true) & _defined_where(test.right, true=true)
+        case _:
+            return frozenset()
+
+
+def _not_offered(field: str, tree: nodes.Template) -> list[Fault]:
+    faults = [
+        Fault(field, f"line {node.lineno}: {message}")
+        for kind, message in REFUSED_NODES.items()
+        for node in tree.find_all(kind)
+    ]
+    faults += [
+        Fault(field, f"line {node.lineno}: there is no filter '{node.name}'")
+        for node in tree.find_all(nodes.Filter)
+        if node.name not in FILTERS
+    ]
+    return faults[:_MOST_FAULTS]
+
+
+def _too_many_parts(field: str, tree: nodes.Template) -> list[Fault]:
+    """Each part is compiled by itself; thousands would keep a processor busy for long."""
+    parts = sum(1 for node in tree.find_all((nodes.Output, nodes.If)) for _ in node.iter_child_nodes())
+    return [Fault(field, f"at most {MAX_PARTS:,} expressions")] if parts > 2 * MAX_PARTS else []
+
+
+def _not_known(field: str, source: str, tree: nodes.Template, known: KnownNames) -> list[Fault]:
+    first: dict[str, int] = {}
+    for node in needed_names(tree, known.everybody):
+        first.setdefault(node.name, node.lineno)
+    lines = source.split("\n")
+    return [
+        Fault(field, f"{_place_of_name(name, line, lines)}: {_why_unknown(name, known)}")
+        for name, line in islice(first.items(), _MOST_FAULTS)
+    ]
+
+
+def _why_unknown(name: str, known: KnownNames) -> str:
+    folded = {one.lower(): one for one in sorted(known.everybody)}
+    meant = get_close_matches(name.lower(), folded, n=1, cutoff=0.75)
+    advice = f'Did you mean "{folded[meant[0]]}"?' if meant else f"Write {{{{ {name}|default('...') }}}} to do without."
+    return f"{known.lacking(name)}. {advice}"
+
+
+def _place_of_name(name: str, line: int, lines: list[str]) -> str:
+    found = re.search(rf"\b{re.escape(name)}\b", lines[line - 1]) if line <= len(lines) else None
+    return f"line {line}, column {found.start() + 1}" if found else f"line {line}"
+
+
+def _place(source: str, offset: int) -> str:
+    before = source[:offset]
+    return f"line {before.count(chr(10)) + 1}, column {offset - before.rfind(chr(10))}"
