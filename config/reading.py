@@ -5,12 +5,14 @@ is kept, so that all are told at once.
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
 from config.descriptions import DESCRIPTIONS
+
+_MOST: Final = 10_000_000
 
 
 class _Unreadable(Exception):
@@ -70,6 +72,19 @@ class Reader:
             return number
 
         return self.checked(name, read, 0)
+
+    def limit(self, name: str) -> int | None:
+        """How many of something; None for `none`."""
+
+        def read(raw: str) -> int | None:
+            if raw == "none":
+                return None
+            if not 1 <= int(raw) <= _MOST:
+                raise ValueError
+            return int(raw)
+
+        found: int | None = self.checked(name, read, None)
+        return found
 
     def url(self, name: str, *schemes: str) -> str:
         return str(self.checked(name, lambda raw: url_of(raw, schemes), ""))

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -39,6 +40,19 @@ class Web:
     web_port: int
     public_url: str  # without a slash at its end
     secret_key: str = field(repr=False)
+    session_idle: timedelta
+    session_lifetime: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class CallerLimits:
+    """How often one caller may do what; None where there is no limit."""
+
+    sign_ins_per_minute: int | None
+    requests_per_minute: int | None
+    reports_per_minute: int | None
+    mails_per_day: int | None
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +129,7 @@ class Settings:
     ses: Ses
     smtp: Smtp
     retention: Retention
+    limits: CallerLimits
 
 
 def read_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = Path(".env")) -> Settings:
@@ -134,6 +149,8 @@ def _settings(read: Reader) -> Settings:
         web_port=read.number("MAILROOM_WEB_PORT", int, 1, 65535),
         public_url=read.url("MAILROOM_PUBLIC_URL", "http", "https").rstrip("/"),
         secret_key=read.text("MAILROOM_SECRET_KEY", at_least=16),
+        session_idle=timedelta(seconds=read.number("MAILROOM_SESSION_IDLE", int, 60, 31_536_000)),
+        session_lifetime=timedelta(seconds=read.number("MAILROOM_SESSION_LIFETIME", int, 60, 31_536_000)),
     )
     sending = Sending(
         providers=read.names("MAILROOM_PROVIDERS", PROVIDERS),
@@ -161,10 +178,25 @@ def _settings(read: Reader) -> Settings:
     sendgrid = _sendgrid(read) if "sendgrid" in sending.providers else SendGrid("", "", "")
     ses = _ses(read) if "ses" in sending.providers else Ses("", "", "", ())
     smtp = Smtp(str(read.checked("SMTP_URL", _smtp_url, "")) if "smtp" in sending.providers else "")
-    retention = _retention(read)
+    retention, limits = _retention(read), _limits(read)
     if read.faults:
         raise BadSettings(read.faults)
-    return Settings(stores, web, sending, mailgun, sendgrid, ses, smtp, retention)
+    return Settings(stores, web, sending, mailgun, sendgrid, ses, smtp, retention, limits)
+
+
+def _limits(read: Reader) -> CallerLimits:
+    per_minute = {
+        what: read.limit(f"MAILROOM_{what.upper()}_PER_MINUTE") for what in ("sign_ins", "requests", "reports")
+    }
+    return CallerLimits(
+        **{f"{what}_per_minute": most for what, most in per_minute.items()},
+        mails_per_day=read.limit("MAILROOM_MAILS_PER_DAY"),
+        trusted_proxies=tuple(read.checked("MAILROOM_TRUSTED_PROXIES", _networks, ())),
+    )
+
+
+def _networks(raw: str) -> list[IPv4Network | IPv6Network]:
+    return [ip_network(part.strip()) for part in raw.split(",")] if raw != "none" else []
 
 
 def _retention(read: Reader) -> Retention:

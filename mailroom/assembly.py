@@ -7,6 +7,7 @@ from typing import Any
 
 from config.settings import Sending, Settings
 from mailroom.coordination.circuits import Circuits
+from mailroom.coordination.counters import Counters
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.leases import Leases
 from mailroom.coordination.mirror import Mirror
@@ -28,6 +29,7 @@ from mailroom.services.access import Doorkeeper
 from mailroom.services.event_intake import Intake, group_intake
 from mailroom.services.findings import Policy
 from mailroom.services.group_commit import GroupCommit
+from mailroom.services.limits import Limits
 from mailroom.services.outbox import Outbox
 from mailroom.services.refusals import RefusalRecord
 from mailroom.services.webhook_targets import Arrivals
@@ -48,6 +50,7 @@ class Front:
     arrivals: Arrivals
     refusals: RefusalRecord
     doorkeeper: Doorkeeper
+    limits: Limits
 
 
 def build_front(settings: Settings, *, app: str) -> Front:
@@ -63,6 +66,19 @@ def build_front(settings: Settings, *, app: str) -> Front:
         Arrivals(db),
         RefusalRecord(db),
         Doorkeeper(db),
+        build_limits(settings, of=db.name),
+    )
+
+
+def build_limits(settings: Settings, *, of: str) -> Limits:
+    """How often callers may do what, in the database of this name."""
+    limits = settings.limits
+    return Limits(
+        Counters(settings.stores.redis_url, of=of),
+        sign_ins_per_minute=limits.sign_ins_per_minute,
+        requests_per_minute=limits.requests_per_minute,
+        reports_per_minute=limits.reports_per_minute,
+        mails_per_day=limits.mails_per_day,
     )
 
 

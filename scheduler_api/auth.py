@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 from flask import current_app, g, request
 
 from mailroom.assembly import Front
+from mailroom.domain.callers import client_address
 from mailroom.services.access import Principal
 from scheduler_api.bodies import check_body
 
@@ -19,6 +20,12 @@ def front() -> Front:
     """What this application was built with."""
     found: Front = current_app.extensions["front"]
     return found
+
+
+def client() -> str:
+    """The address of the caller: a header is believed only of a trusted proxy."""
+    trusted = front().settings.limits.trusted_proxies
+    return client_address(request.remote_addr or "", request.headers.getlist("X-Forwarded-For"), trusted)
 
 
 def principal() -> Principal:
@@ -36,6 +43,7 @@ def requires(*any_of: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             kind, _, token = request.headers.get("Authorization", "").partition(" ")
             presented = token.strip() if kind.lower() == "bearer" else ""
             g.principal = front().doorkeeper.authenticate(presented, now=datetime.now(UTC))
+            front().limits.check_request(g.principal)
             g.principal.require(*any_of)
             check_body()
             return view(*args, **kwargs)

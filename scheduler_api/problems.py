@@ -23,6 +23,7 @@ from mailroom.domain.errors import (
     NotTheOwner,
     ScopeMissing,
     StaleEdit,
+    TooMany,
     Unavailable,
 )
 
@@ -38,6 +39,7 @@ STATUS: Final[Sequence[tuple[type[MailroomError], int, str, str]]] = (
     (ScopeMissing, 403, "scope_missing", "The token does not allow this"),
     (NotTheOwner, 403, "not_the_owner", "This belongs to another token"),
     (AccessRefused, 401, "access_refused", "A valid token is needed"),
+    (TooMany, 429, "too_many_requests", "This was asked for too often; try again later"),
     (Unavailable, 503, "unavailable", "A server that is needed is away; try again"),
 )
 
@@ -132,6 +134,8 @@ def _refused(error: MailroomError) -> Response:
     for kind, status, code, title in STATUS:
         if isinstance(error, kind):
             headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+            if isinstance(error, TooMany):
+                headers["Retry-After"] = str(error.retry_after_s)
             if status == 503:
                 headers["Retry-After"] = "5"
                 log.warning("request_refused", code=code, error=str(error))

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from mailroom.domain.errors import Fault
 from mailroom.domain.refusals import MAX_FAULTS, Refusal, redacted
-from scheduler_api.auth import front
+from scheduler_api.auth import client, front
 
 # Not 404 and 412: what is not there, or was changed meanwhile, is no fault of the request.
 _KEPT: Final = frozenset({400, 401, 403, 405, 406, 409, 413, 415, 422, 429})
@@ -57,7 +57,7 @@ def _refusal(status: int, told: Mapping[str, Any], raw: bytes, *, path: str, siz
         detail=str(told.get("detail") or told.get("Problem") or "")[:1_000],
         faults=faults,
         who=caller.name if caller else "",
-        remote=request.remote_addr or "",
+        remote=client(),
         request_id=g.get("request_id", ""),
         size=size,
         body=redacted(raw) if raw else "",

@@ -9,7 +9,7 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException
 
 from mailroom.assembly import Front
-from mailroom.domain.errors import InvalidInput, NotFound, NotTheOwner, ScopeMissing, Unavailable
+from mailroom.domain.errors import InvalidInput, NotFound, NotTheOwner, ScopeMissing, TooMany, Unavailable
 from mailroom.domain.limits import MAX_BODY_BYTES
 from web.pages import (
     audiences,
@@ -54,6 +54,7 @@ def create_app(front: Front) -> Flask:
     app.register_error_handler(NotTheOwner, lambda error: _page(403, "Not allowed", f"{error}".capitalize() + "."))
     app.register_error_handler(InvalidInput, lambda error: _page(422, "That cannot be", str(error)))
     app.register_error_handler(Unavailable, _away)
+    app.register_error_handler(TooMany, _too_often)
     app.register_error_handler(
         CSRFError, lambda _: _page(400, "This page was open for too long", "Go back and try again.")
     )
@@ -79,6 +80,14 @@ def _away(error: Unavailable) -> Any:
     log.warning("page_refused", error=str(error))
     words = "The database did not answer. Nothing is lost; try again in a moment."
     return _page(503, "Away for a moment", words)
+
+
+def _too_often(error: TooMany) -> Any:
+    wait = str(error.retry_after_s)
+    return (
+        *_page(429, "Too many requests", f"{error}. Try again in {wait} seconds.".capitalize()),
+        {"Retry-After": wait},
+    )
 
 
 def _unexpected(error: Exception) -> Any:

@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 from flask import current_app, g, redirect, request, session, url_for
 
 from mailroom.assembly import Front
+from mailroom.domain.callers import client_address
 from mailroom.domain.errors import AccessRefused
 from mailroom.services import access
 from mailroom.services.access import Principal
@@ -23,6 +24,12 @@ def front() -> Front:
     return found
 
 
+def client() -> str:
+    """The address of whoever asks: a header is believed only of a trusted proxy."""
+    trusted = front().settings.limits.trusted_proxies
+    return client_address(request.remote_addr or "", request.headers.getlist("X-Forwarded-For"), trusted)
+
+
 def principal() -> Principal:
     """Who is signed in; known inside a page under `signed_in`."""
     found: Principal = g.principal
@@ -30,7 +37,8 @@ def principal() -> Principal:
 
 
 def sign_in(token: str) -> Principal:
-    """Raises AccessRefused."""
+    """Raises AccessRefused, TooMany."""
+    front().limits.check_sign_in(client())
     who = access.authenticate(front().db, token.strip(), now=datetime.now(UTC))
     session.clear()
     session[_TOKEN] = who.id

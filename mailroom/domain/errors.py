@@ -14,13 +14,16 @@ MailroomError
 ├── AccessRefused           no token, a wrong or expired one
 │   ├── ScopeMissing        the token does not carry the scope
 │   └── NotTheOwner         the thing belongs to another token's owner
+├── TooMany                 a caller has used up a limit
 ├── StaleToken              a newer holder has taken the lane: stop work on it
 ├── StoreRestored           a store was put back to an older copy: nothing is decided until it is put right
 ├── MisconfiguredStore      a server's own settings would break a promise: a sender does not start
 └── Unavailable             a server we need is away; the same call may succeed later
 """
 
+import math
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 class MailroomError(Exception):
@@ -167,6 +170,19 @@ class ScopeMissing(AccessRefused):
 
 class NotTheOwner(AccessRefused):
     """The thing belongs to another token's owner; its owner and `admin` may change it."""
+
+
+class TooMany(MailroomError):
+    """A caller has used up a limit; the same call may succeed after `retry_after`."""
+
+    def __init__(self, why: str, retry_after: timedelta) -> None:
+        self.retry_after = retry_after
+        super().__init__(why)
+
+    @property
+    def retry_after_s(self) -> int:
+        """Whole seconds, at least one."""
+        return max(1, math.ceil(self.retry_after.total_seconds()))
 
 
 class StaleToken(MailroomError):

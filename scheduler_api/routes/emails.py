@@ -15,6 +15,7 @@ from mailroom.domain.searches import EmailSearch
 from mailroom.services import emailing, mails_again, outbox
 from scheduler_api import paging
 from scheduler_api.auth import front, principal, requires
+from scheduler_api.handing_in import hand_in, hand_in_many, within_cap
 from scheduler_api.headers import KEY, KEY_NEEDED, given_key, needed_key
 from scheduler_api.problems import faults_of, problem_body
 from scheduler_api.recording import keep_parts
@@ -37,7 +38,7 @@ _ONE, _TAKEN = schemas.EmailIn(), schemas.TakenOut()
 def create(fields: dict[str, Any]) -> Any:
     """Hand in a mail. It is stored for good when this answers; with an Idempotency-Key the same request again answers
     with the same mail."""
-    taken = front().outbox.hand_in(schemas.draft(fields), owner=principal().owner, key=given_key())
+    taken = hand_in(schemas.draft(fields), given_key())
     return _taken(taken.id)
 
 
@@ -61,9 +62,7 @@ def create_many(fields: dict[str, Any]) -> Any:
             continue
         key = loaded.pop("idempotency_key", f"{whole}#{index}" if whole else None)
         read.append((schemas.draft(loaded), key))
-    taken = iter(
-        front().outbox.hand_in_many([one for one in read if not isinstance(one, InvalidInput)], owner=principal().owner)
-    )
+    taken = iter(hand_in_many([one for one in read if not isinstance(one, InvalidInput)]))
     answers = [_answer(one if isinstance(one, InvalidInput) else next(taken)) for one in read]
     refused = [(index, answer["problem"]) for index, answer in enumerate(answers) if "problem" in answer]
     keep_parts((f"#{index}", problem, fields["emails"][index]) for index, problem in refused)
@@ -122,7 +121,8 @@ def send_again(email_id: str) -> Any:
     cancelled. With the same `Idempotency-Key` it is the same mail; asked for twice, nobody is mailed twice."""
     lanes = front().settings.sending.mail_lanes
     owner, key = principal().owner, needed_key()
-    again, _ = mails_again.send_again(front().db, EmailId(email_id), owner=owner, key=key, lanes=lanes)
+    id_ = EmailId(email_id)
+    again = within_cap(1, lambda: mails_again.send_again(front().db, id_, owner=owner, key=key, lanes=lanes))
     return _taken(again)
 
 

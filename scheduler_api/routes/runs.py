@@ -51,6 +51,7 @@ def show(run_id: str) -> Any:
 @blueprint.response(200, schemas.ReportOut)
 def report(run_id: str) -> Any:
     """Its counts at this moment; they equal a recount of the raw events."""
+    front().limits.check_report(principal())
     return schemas.report(reporting.run_report(front().db, RunId(run_id))[1])
 
 
@@ -80,6 +81,7 @@ def story(run_id: str, digest: str) -> Any:
 @blueprint.response(200, Unreached)
 def unreached(query: dict[str, Any], run_id: str) -> Any:
     """Who did not get it: refused for good, bounced, rejected, cancelled. What is in doubt or unknown is not here."""
+    front().limits.check_report(principal())
     after, limit = paging.decode_id(query.get("cursor")), query["limit"]
     found = sending_again.unreached_by(front().db, RunId(run_id), after=after, limit=limit)
     return {"left": found.left, **paging.page_of(found.rows, limit, _missed, paging.by_id)}

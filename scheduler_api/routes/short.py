@@ -6,7 +6,8 @@ from flask import Blueprint, jsonify, request
 
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.errors import Fault, InvalidInput
-from scheduler_api.auth import front, principal, requires
+from scheduler_api.auth import requires
+from scheduler_api.handing_in import hand_in
 from scheduler_api.headers import given_key
 
 blueprint = Blueprint("short", __name__)
@@ -23,7 +24,7 @@ def hello() -> Any:
 def submit() -> Any:
     """A mail of text: `from`, `to`, `cc`, `bcc`, `subject`, `message`; addresses as a list or as one text."""
     try:
-        taken = front().outbox.hand_in(_draft(request.get_json()), owner=principal().owner, key=given_key())
+        taken = hand_in(_draft(request.get_json()), given_key())
     except InvalidInput as error:
         problem = "; ".join(f"{_KEY_OF.get(fault.path, fault.path)}: {fault.message}" for fault in error.faults)
         return jsonify(Message="not submitted", Problem=problem), 400

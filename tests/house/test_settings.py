@@ -82,6 +82,28 @@ def test_a_wrong_smtp_url_stops_the_start_and_is_named(url: str) -> None:
         read_settings({**WHOLE, "MAILROOM_PROVIDERS": "smtp", "SMTP_URL": url}, dotenv=None)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("MAILROOM_TRUSTED_PROXIES", wrong) for wrong in ("proxy", "10.0.0.1/8", "10.0.0.0/8;::1", "300.1.1.1")),
+        *(("MAILROOM_SIGN_INS_PER_MINUTE", wrong) for wrong in ("0", "-1", "many", "1.5", "99999999999")),
+        ("MAILROOM_SESSION_IDLE", "59"),
+    ],
+)
+def test_a_wrong_limit_of_callers_is_named(name: str, value: str) -> None:
+    with pytest.raises(BadSettings, match=f"{name} is wrong"):
+        read_settings(WHOLE | {name: value}, dotenv=None)
+
+
+def test_limits_of_callers_have_defaults_and_can_be_switched_off() -> None:
+    limits = read_settings(WHOLE, dotenv=None).limits
+    none = read_settings(WHOLE | {"MAILROOM_SIGN_INS_PER_MINUTE": "none"}, dotenv=None).limits
+
+    assert (limits.sign_ins_per_minute, limits.requests_per_minute, limits.mails_per_day) == (10, None, None)
+    assert limits.trusted_proxies == ()
+    assert none.sign_ins_per_minute is None
+
+
 SES = {
     "MAILROOM_PROVIDERS": "ses",
     "AWS_REGION": "eu-central-1",

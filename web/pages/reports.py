@@ -5,7 +5,7 @@ from flask import Blueprint, render_template
 from mailroom.domain.ids import ScheduleId
 from mailroom.services import reporting, scheduling
 from web.plots import paired_bars
-from web.session import front, signed_in
+from web.session import front, principal, signed_in
 
 blueprint = Blueprint("reports", __name__)
 _PLOTTED = 24
@@ -15,6 +15,7 @@ _PLOTTED = 24
 @signed_in()
 def show(schedule_id: str) -> str:
     db = front().db
+    front().limits.check_report(principal())
     schedule = scheduling.get(db, ScheduleId(schedule_id)).schedule
     report = reporting.schedule_report(db, schedule.id)
     zone = schedule.recurrence.zone

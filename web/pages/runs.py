@@ -21,6 +21,7 @@ _ROWS = 50
 @signed_in()
 def show(run_id: str) -> str:
     db = front().db
+    front().limits.check_report(principal())
     view = running.view(db, RunId(run_id))
     _, report = reporting.run_report(db, view.run.id)
     state = request.args.get("status", "")

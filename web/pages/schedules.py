@@ -94,6 +94,7 @@ def edit(schedule_id: str) -> Any:
 @blueprint.get("/schedules/<schedule_id>")
 @signed_in()
 def show(schedule_id: str) -> str:
+    front().limits.check_report(principal())
     stored = scheduling.get(front().db, ScheduleId(schedule_id))
     before = cursors.decode(request.args.get("before"))
     runs = running.page(front().db, schedule_id=stored.schedule.id, before=before, limit=_ROWS)

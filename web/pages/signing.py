@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 
-from mailroom.domain.errors import AccessRefused
+from mailroom.domain.errors import AccessRefused, TooMany
 from web import session
 
 blueprint = Blueprint("signing", __name__)
@@ -24,6 +24,10 @@ def enter() -> Any:
     except AccessRefused:
         error = "This token is not known here, or it is expired or revoked."
         return render_template("sign_in.html", next=goes_to, error=error), 401
+    except TooMany as error:
+        words = f"Too many tries from your address. Try again in {error.retry_after_s} seconds."
+        wait = {"Retry-After": str(error.retry_after_s)}
+        return render_template("sign_in.html", next=goes_to, error=words), 429, wait
     # Only our own pages: `//elsewhere`, `/\elsewhere` and `/<tab>/elsewhere` lead off the site.
     safe = re.fullmatch(r"/(?![/\\])[!-\[\]-~]*", goes_to) is not None
     return redirect(goes_to if safe else url_for("schedules.index"))

@@ -1,0 +1,59 @@
+"""Counts of what callers do, in Redis, one for all processes.
+
+A limit must never be why Mailroom stands still: where Redis does not answer within a quarter of a second, everybody is
+let through, and Redis is left alone for the next seconds.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from mailroom.coordination.redis_client import scripts
+
+log = structlog.get_logger()
+_CALL_S: Final = 0.25
+_LEFT_ALONE_S: Final = 5.0
+
+
+class Counters:
+    """The counts of one database, by its name. Thread-safe; opens nothing until it is used."""
+
+    def __init__(self, url: str, *, of: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._prefix, self._monotonic, self._left_alone_until = f"mailroom:count:{of}:", monotonic, 0.0
+        self._redis = Redis.from_url(
+            url,
+            socket_timeout=_CALL_S,
+            socket_connect_timeout=_CALL_S,
+            decode_responses=True,
+            retry=Retry(NoBackoff(), 0),
+        )
+        (self._take,) = scripts(self._redis, "count_take")
+
+    def take(self, name: str, *, most: int, span: timedelta, count: int = 1) -> timedelta | None:
+        """Count these. None where they were within `most` a span, or Redis is away; else after how long the span is
+        over: then nothing was counted."""
+        args = [most, int(span.total_seconds() * 1000), count]
+        waits = self._asked(lambda: int(self._take(keys=[self._prefix + name], args=args)))
+        return timedelta(milliseconds=waits) if waits else None
+
+    def give_back(self, name: str, count: int) -> None:
+        """Some that were counted did not happen."""
+        key = self._prefix + name
+        self._asked(lambda: int(self._redis.decrby(key, count)) if self._redis.exists(key) else 0)
+
+    def _asked(self, ask: Callable[[], int]) -> int:
+        if self._monotonic() < self._left_alone_until:
+            return 0
+        try:
+            return ask()
+        except RedisError as error:
+            self._left_alone_until = self._monotonic() + _LEFT_ALONE_S
+            log.warning("limits_not_counted", error=f"{type(error).__name__} {error}"[:200])
+            return 0

@@ -1,0 +1,40 @@
+"""Single mails handed in by whoever is calling, within the daily cap of the token, where there is one."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from mailroom.domain.emails.checking import EmailDraft
+from mailroom.services.outbox import Taken
+from scheduler_api.auth import front, principal
+
+T = TypeVar("T")
+
+
+def hand_in(draft: EmailDraft, key: str | None) -> Taken:
+    """As Outbox.hand_in; raises TooMany too."""
+    (answer,) = hand_in_many([(draft, key)])
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def hand_in_many(asked: Sequence[tuple[EmailDraft, str | None]]) -> list[Taken | Exception]:
+    """As Outbox.hand_in_many; raises TooMany where not all of them are within the cap: then none is taken."""
+
+    def work() -> tuple[list[Taken | Exception], int]:
+        answers = front().outbox.hand_in_many(asked, owner=principal().owner)
+        return answers, sum(isinstance(answer, Taken) and answer.new for answer in answers)
+
+    return within_cap(len(asked), work)
+
+
+def within_cap(count: int, work: Callable[[], tuple[T, int]]) -> T:
+    """What came of it; `work` returns that, and how many mails are new. Raises TooMany."""
+    limits, who, now, new = front().limits, principal(), datetime.now(UTC), 0
+    limits.take_mails(who, count, now=now)
+    try:
+        answer, new = work()
+        return answer
+    finally:
+        limits.give_back_mails(who, count - new, now=now)
