@@ -271,10 +271,12 @@ def _domain(raw: str) -> str:
 
 def _smtp_url(raw: str) -> str:
     options = parse_qs(urlsplit(url_of(raw, ("smtp", "smtps"))).query, strict_parsing="?" in raw)
-    if set(options) - {"tls", "connections"} or options.get("tls", ["none"]) not in (["none"], ["starttls"]):
+    unknown = set(options) - {"tls", "connections", "messages"}
+    if unknown or options.get("tls", ["none"]) not in (["none"], ["starttls"]):
         raise ValueError(raw)
-    if not 1 <= int(options.get("connections", ["8"])[0]) <= 1024:
-        raise ValueError(raw)
+    for name, most in (("connections", 1_024), ("messages", 1_000_000)):
+        if not 1 <= int(options.get(name, ["1"])[0]) <= most:
+            raise ValueError(raw)
     return raw
 
 

@@ -40,6 +40,8 @@ class Refused:
     retry_after: timedelta | None = None
     at_most: int | None = None  # with TOO_MANY: recipients that the provider takes in a call
     too_fast: bool = False  # with ACCOUNT: nothing is wrong but our pace
+    broke: bool = False  # with NOT_CALLED: the dialogue of a new session broke; if it always does, tries are used up
+    spent: bool = False  # with TEMPORARY: said by a session that had carried mail; another one may do better
     hard: bool = False  # the address itself takes no mail: it gets nothing more
 
 
@@ -86,6 +88,8 @@ def health_of(outcome: Outcome) -> bool | None:
         return True
     if isinstance(outcome, InDoubt):
         return False if outcome.crossed_by is None else None
+    if outcome.kind is Refusal.NOT_CALLED:
+        return False if outcome.broke else None
     if outcome.kind in (Refusal.PERMANENT, Refusal.RECIPIENT):
         return True if outcome.code is not None else None  # without a code it was not the provider who refused
-    return False if outcome.kind is Refusal.TEMPORARY else None
+    return False if outcome.kind is Refusal.TEMPORARY and not outcome.spent else None

@@ -11,7 +11,9 @@ from mailroom.domain.outcomes import Refusal, Refused
 # Where the account is at fault and the provider names no time.
 ACCOUNT_WAIT: Final = timedelta(seconds=60)
 # After a call that was not even begun: at once the first time, then ever later, whatever keeps it from beginning.
-NOT_CALLED_PAUSES: Final = tuple(timedelta(seconds=s) for s in (0, 1, 5, 30))
+NOT_CALLED_PAUSES: Final = tuple(timedelta(seconds=s) for s in (0, 1, 5, 30, 60))
+# So often a session may be to blame for what it says, or for its end; after that it is this mail.
+FREE_ATTEMPTS: Final = 12
 MAX_ACCOUNT_WAIT: Final = timedelta(hours=6)
 
 
@@ -51,9 +53,11 @@ def after_refusal(
     """`tries` counts the tries used up before this one; `delays[n]` is the pause after the (n+1)th. With two delays
     there are three tries. `attempt` counts every claim, from 1."""
     match refused.kind:
-        case Refusal.NOT_CALLED:
+        case Refusal.NOT_CALLED | Refusal.TEMPORARY if _is_free(refused, attempt):
             pause = NOT_CALLED_PAUSES[min(max(attempt, 1), len(NOT_CALLED_PAUSES)) - 1]
             return TryAgain(now + pause, uses_a_try=False)
+        case Refusal.NOT_CALLED if messages > 1:
+            return Divide(-(-messages // 2))  # one of them may be what the other side cannot bear
         case Refusal.THROTTLED:
             return TryAgain(now + (refused.retry_after or timedelta()), uses_a_try=False)
         case Refusal.ACCOUNT:
@@ -65,8 +69,15 @@ def after_refusal(
             return Divide(refused.at_most)
         case Refusal.PERMANENT | Refusal.RECIPIENT | Refusal.TOO_MANY:
             return GiveUp()
-        case Refusal.TEMPORARY:
+        case Refusal.TEMPORARY | Refusal.NOT_CALLED:
             if tries >= len(delays):
                 return GiveUp()
             wait = max(delays[tries], min(refused.retry_after or timedelta(), MAX_ACCOUNT_WAIT))
             return TryAgain(now + wait, uses_a_try=True)
+
+
+def _is_free(refused: Refused, attempt: int) -> bool:
+    """True where nothing was said about this mail: no try is used up."""
+    if refused.kind is Refusal.NOT_CALLED:
+        return not refused.broke or attempt <= FREE_ATTEMPTS
+    return refused.spent and attempt <= FREE_ATTEMPTS

@@ -37,6 +37,11 @@ class NotWritten(Exception):
     """The request did not leave: no byte of it was handed to the kernel."""
 
 
+class NotAdmitted(NotWritten):
+    """The other side was reached, and refuses us before there was anything to write: the account's fault, or its own
+    limit on who may connect."""
+
+
 class LostReply(Exception):
     """The request left, wholly or in part, and no whole answer came back: it may have been accepted."""
 

@@ -21,12 +21,14 @@ from mailroom.providers.base import Batch, Letter
 
 _LINE: Final = 66  # characters, beside a name: RFC 2047 2 allows 76
 
+# Not every server on the way takes eight bits (RFC 6152), and a relay that must recode a mail breaks its signature.
+_SEVEN_BITS: Final = SMTP.clone(cte_type="7bit")
 _LONGEST: Final = 900  # characters: a line has at most 998 (RFC 5322 2.1.1)
 
 
 def as_mime(email: Email, *, message_id: str, date: datetime) -> bytes:
     """The message with CRLF line ends. `message_id` is the header's value without brackets."""
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=_SEVEN_BITS)
     _write_body(message, email)
     # Written by ourselves. The library would fold a long one, even into encoded words, which breaks List-Unsubscribe
     # and its like, and hides the id from who looks for it; and it decodes what looks like an encoded word, line breaks

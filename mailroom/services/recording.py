@@ -3,7 +3,7 @@
 Every function here may be repeated after a failure: each write is bound to the claim or to the fact itself.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -15,7 +15,7 @@ from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, Lane, MessageId, Token
-from mailroom.domain.outcomes import Accepted, InDoubt, InPart, Outcome, Refused
+from mailroom.domain.outcomes import Accepted, InDoubt, InPart, Outcome, Refusal, Refused
 from mailroom.domain.retries import Delays, TryAgain, after_refusal
 from mailroom.services.returning import record_refusals
 from mailroom.services.telling import tell_these
@@ -104,9 +104,8 @@ def _record_in_part(db: Db, claimed: Claimed, outcome: InPart, *, delays: Delays
     message_marks.mark_some_sent(db, accepted, at=now)
     yes = Acceptance(claimed.provider, outcome.provider_id, claimed.attempt)
     parts = [Part(accepted, DispatchState.ACCEPTED, [yes])] if accepted else []
-    for id_, address in sorted(addresses.items()):
-        if why := refused.get(fold(address)):
-            parts.append(_part_refused(id_, why, claimed, delays, now))
+    for why, ids in _together((id_, why) for id_, a in sorted(addresses.items()) if (why := refused.get(fold(a)))):
+        parts.append(_part_refused(ids, why, claimed, delays, now))
     suppressions.add_bounced(
         db, [fold(a) for a in addresses.values() if (w := refused.get(fold(a))) and w.hard], at=now
     )
@@ -129,11 +128,23 @@ _NOT_KNOWN_YET: Final = (
 )
 
 
-def _part_refused(id_: MessageId, why: Refused, claimed: Claimed, delays: Delays, now: datetime) -> Part:
+def _together(refused: Iterable[tuple[MessageId, Refused]]) -> list[tuple[Refused, list[MessageId]]]:
+    """Those of whom nothing was said go on together, each other one by itself."""
+    parts: list[tuple[Refused, list[MessageId]]] = []
+    left: dict[Refused, list[MessageId]] = {}
+    for id_, why in refused:
+        if why.kind in (Refusal.NOT_CALLED, Refusal.ACCOUNT) or why.spent:
+            left.setdefault(why, []).append(id_)
+        else:
+            parts.append((why, [id_]))
+    return [*parts, *left.items()]
+
+
+def _part_refused(ids: Sequence[MessageId], why: Refused, claimed: Claimed, delays: Delays, now: datetime) -> Part:
     next_ = after_refusal(
         why, attempt=claimed.attempt, tries=claimed.tries, messages=1, delays=delays.of(claimed.rank), now=now
     )
     if isinstance(next_, TryAgain):
         tries = claimed.tries + next_.uses_a_try
-        return Part([id_], DispatchState.PENDING, (), next_.not_before, tries, why.reason, why.code)
-    return Part([id_], DispatchState.FAILED, (), None, claimed.tries + 1, why.reason, why.code)
+        return Part(ids, DispatchState.PENDING, (), next_.not_before, tries, why.reason, why.code)
+    return Part(ids, DispatchState.FAILED, (), None, claimed.tries + 1, why.reason, why.code)

@@ -22,7 +22,7 @@ from mailroom.providers.mailgun.sending import MailgunAdapter
 from mailroom.providers.sendgrid.sending import SendGridAdapter
 from mailroom.providers.ses.sending import SesAdapter
 from mailroom.providers.ses.signing import Signer
-from mailroom.providers.smtp.connection import SmtpReply
+from mailroom.providers.smtp.dialogue import SmtpReply
 from mailroom.providers.smtp.sending import SmtpAdapter
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from mailroom.domain.addresses import Mailbox, parse_mailbox
 from mailroom.domain.emails.model import Addressee, Body, Email, Place, Priority
 from mailroom.providers.mime import as_mime
-from mailroom.providers.smtp.connection import _stuffed
+from mailroom.providers.smtp.dialogue import stuffed
 from tests.support.builders import NOW
 
 HIDDEN_BREAK = "=?utf-8?q?a=0D=0ABcc:_x@y.z=0D=0A=0D=0A<b>phish</b>?="
@@ -58,7 +58,7 @@ def test_a_name_is_read_as_it_was_written(sender: str) -> None:
 
 @pytest.mark.parametrize("text", ["a\n.\nb", "a\r.\rb", "a\r\n.\r\nb", ".", "..\n."])
 def test_no_line_of_a_text_ends_the_message_for_any_server(text: str) -> None:
-    on_the_wire = _stuffed(written(text=text))
+    on_the_wire = stuffed(written(text=text))
 
     assert b"\r" not in on_the_wire.replace(b"\r\n", b"")
     assert b"\n" not in on_the_wire.replace(b"\r\n", b"")

@@ -13,14 +13,15 @@ from mailroom.providers.base import Batch, CannotBeAsked, Letter
 from mailroom.providers.connection import Reply
 from mailroom.providers.mime import as_mime, letter_of
 from mailroom.providers.smtp.codes import read_reply
-from mailroom.providers.smtp.connection import Envelope, SmtpConnection
+from mailroom.providers.smtp.connection import Patience, SmtpConnection
+from mailroom.providers.smtp.dialogue import Envelope
 
 TLS: Final = ("starttls", "implicit", "none")
 
 
 class SmtpAdapter(CannotBeAsked):
     """One submission server. `url`: smtp://user:password@host:587, smtps://...; `?tls=none` for a trusted network,
-    `connections=8` sessions of one sender at a time: servers bear few from one address."""
+    `connections=8` sessions of one sender at a time: servers bear few from one address; `messages=100` a session."""
 
     name = "smtp"
     max_recipients = 1
@@ -31,6 +32,7 @@ class SmtpAdapter(CannotBeAsked):
         options = parse_qs(self._url.query)
         self._tls = "implicit" if self._url.scheme == "smtps" else options.get("tls", ["starttls"])[0]
         self.max_connections = int(options.get("connections", ["8"])[0])
+        self._patience = Patience(int(options.get("messages", ["100"])[0]))
         self._call_timeout_s, self._idle_limit_s = call_timeout_s, idle_limit_s
 
     def connection(self) -> SmtpConnection:
@@ -40,6 +42,7 @@ class SmtpAdapter(CannotBeAsked):
             local_name="mailroom.localdomain",
             call_timeout_s=self._call_timeout_s,
             idle_limit_s=self._idle_limit_s,
+            patience=self._patience,
         )
 
     def build(self, batch: Batch) -> Envelope:

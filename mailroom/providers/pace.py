@@ -1,0 +1,44 @@
+"""What says that mail comes too fast, and nothing else: one table for all providers.
+
+Sources: RFC 3463 (X.3.2, the host takes nothing now; X.7.28 by RFC 7372's registry and Gmail's pages, an unusual rate),
+Amazon SES "Errors related to the sending quotas", Microsoft's and Yahoo's pages of SMTP errors (read 2026-11).
+"""
+
+import re
+from datetime import timedelta
+from typing import Final
+
+SOON: Final = timedelta(seconds=1)
+# A limit by the day or the month: nothing goes for a while.
+LATER: Final = timedelta(minutes=10)
+
+_CODES: Final = re.compile(r"(?<![\d.])[45]\.(7\.28|3\.2)(?![\d.])")
+# The address or its mailbox: one recipient's own trouble, however it is worded.
+_OF_A_RECIPIENT: Final = re.compile(r"(?<![\d.])[45]\.[12]\.\d")
+_TOO_MANY: Final = (
+    # What a mail has too many of by itself is no matter of pace.
+    r"too many (?!(invalid|bad|unknown|wrong|different )?\s*"
+    r"(recipients?|rcpts?|addresses|hops|received|headers?|parts|attachments?|links|urls|lookups|lines)\b)"
+)
+_WORDS: Final = re.compile(
+    rf"\brates?\b|\brate[-_ ]?limit|{_TOO_MANY}|throttl|slow(ing)? down|too (fast|quickly|frequent)|ratelimit", re.I
+)
+_OF_A_DAY: Final = re.compile(r"\b(daily|day|24[- ]?h(ours?)?|month(ly)?)\b", re.I)
+_OF_A_SESSION: Final = re.compile(r"\b(this|per|one|a|each|same|single) (smtp )?(session|connection)\b", re.I)
+
+
+def says_too_fast(words: str) -> bool:
+    """True if these words of a provider's, its enhanced code among them, are about our pace."""
+    if _CODES.search(words):
+        return True
+    return bool(_WORDS.search(words)) and not _OF_A_RECIPIENT.search(words)
+
+
+def pause_for(words: str) -> timedelta:
+    """For how long nothing more should go, where the provider names no time."""
+    return LATER if _OF_A_DAY.search(words) else SOON
+
+
+def is_about_the_session(words: str) -> bool:
+    """True if the words say of themselves that another session may do better."""
+    return bool(_OF_A_SESSION.search(words))

@@ -1,0 +1,160 @@
+"""The dialogue of one message: MAIL, RCPT for each recipient, DATA, the message, the final dot.
+
+The message is over only with its final dot: nothing is accepted before that was sent (RFC 5321 4.1.1.4), and whether it
+may be sent is decided under a lock, once. After it, a lost answer is in doubt (RFC 1047). An answer that was read
+stands, whatever follows it: what is known of each recipient is kept beside the words with which the dialogue ended.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mailroom.providers.connection import Reply
+from mailroom.providers.smtp.line import Line
+from mailroom.providers.smtp.replies import Answer, Garbled
+
+DOT: Final = b".\r\n"
+CLOSES: Final = 421  # the server ends the session, at whatever step it says so
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A ready call: whom it is from and to, and the message with CRLF line ends."""
+
+    sender: str
+    recipients: Sequence[str]
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpReply(Reply):
+    """The server's last word in `status` and `body`, and what it said of each recipient that it refused.
+
+    Without a last word `status` is 0, and `broken` says why; `handed_over` is True where the final dot had left.
+    """
+
+    refused: Mapping[str, tuple[int, str]]
+    step: str  # at which it was said, or was not: rset, mail, rcpt, data, or message
+    recipients: Sequence[str] = ()
+    broken: str = ""
+    handed_over: bool = False
+    used: bool = False  # the session had carried a message before
+
+
+class _GivenUp(Exception):
+    """The call's time is over: the final dot is not to be sent."""
+
+
+class Dialogue:
+    """One message over one line. `give_up` is for another thread."""
+
+    def __init__(self, line: Line, envelope: Envelope, *, used: bool, reset_first: bool) -> None:
+        self._line, self._envelope = line, envelope
+        self._used, self._reset_first = used, reset_first
+        self._step, self._refused = "mail", dict[str, tuple[int, str]]()
+        self._deciding = threading.Lock()
+        self._given_up = self._dot_sent = False
+        self.in_step = False  # the line stands between two messages
+
+    def run(self) -> SmtpReply:
+        """Never raises for what the server does."""
+        try:
+            return self._talk()
+        except Exception as error:
+            return self._broken(f"{type(error).__name__} {str(error)[:300]}")
+
+    def give_up(self) -> SmtpReply:
+        """The time is over. If the final dot has not left by now, it never will."""
+        with self._deciding:
+            self._given_up = True
+        return self._broken("TimeoutError the call's time is over")
+
+    def _talk(self) -> SmtpReply:
+        if self._reset_first:
+            self._step = "rset"
+            answer = self._line.ask("RSET")
+            if not answer.taken:
+                raise Garbled(f"the server answered RSET with {answer}")
+        self._step = "mail"
+        size = f" SIZE={len(self._envelope.message)}" if self._line.takes_size else ""
+        answer = self._line.ask(f"MAIL FROM:<{self._envelope.sender}>{size}")
+        if not answer.taken:
+            return self._no(answer)
+        if refusal := self._name_recipients():
+            return refusal
+        self._step = "data"
+        answer = self._line.ask("DATA")
+        if not answer.go_on:
+            return self._no(answer)
+        self._step = "message"
+        return self._hand_over()
+
+    def _name_recipients(self) -> SmtpReply | None:
+        """None where at least one of them is taken."""
+        self._step = "rcpt"
+        for recipient in self._envelope.recipients:
+            answer = self._line.ask(f"RCPT TO:<{recipient}>")
+            if answer.taken:
+                continue
+            if not answer.refused:
+                raise Garbled(f"the server answered RCPT with {answer}")
+            self._refused[recipient] = (answer.code, answer.words)
+            if answer.code == CLOSES:
+                return self._broken(f"the server closes the session: {answer}"[:300])
+        return self._no(answer) if len(self._refused) == len(self._envelope.recipients) else None
+
+    def _hand_over(self) -> SmtpReply:
+        try:
+            self._line.send(stuffed(self._envelope.message))
+            early = self._line.spoke()
+        except OSError:
+            if (answer := self._line.last_words()) and answer.refused:
+                return self._reply(answer)  # the server wanted no more of it, and hung up
+            raise
+        if early:  # the server judges before the end: the dot is kept, so nothing is accepted
+            answer = self._line.read()
+            if answer.refused:
+                return self._reply(answer)
+            raise Garbled(f"the server answered before the end of the message: {answer}")
+        with self._deciding:
+            if self._given_up:
+                raise _GivenUp
+            self._dot_sent = True
+        self._line.send(DOT)
+        answer = self._line.read()
+        self.in_step = True
+        return self._reply(answer)
+
+    def _no(self, answer: Answer) -> SmtpReply:
+        """The server refuses at this step, in a word that is an answer to it."""
+        if not answer.refused:
+            raise Garbled(f"the server answered {self._step.upper()} with {answer}")
+        self.in_step = True
+        return self._reply(answer)
+
+    def _reply(self, answer: Answer) -> SmtpReply:
+        return self._ended(answer.code, answer.words, "")
+
+    def _broken(self, why: str) -> SmtpReply:
+        return self._ended(0, "", why)
+
+    def _ended(self, status: int, words: str, broken: str) -> SmtpReply:
+        return SmtpReply(
+            status,
+            {},
+            words.encode(),
+            dict(self._refused),
+            self._step,
+            tuple(self._envelope.recipients),
+            broken,
+            self._dot_sent,
+            self._used,
+        )
+
+
+def stuffed(message: bytes) -> bytes:
+    """With a dot before each line's own first dot, and a line end at its end: RFC 5321 4.5.2."""
+    whole = message if message.endswith(b"\r\n") else message + b"\r\n"
+    dotted = whole.replace(b"\r\n.", b"\r\n..")
+    return b"." + dotted if dotted.startswith(b".") else dotted
