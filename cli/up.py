@@ -23,10 +23,12 @@ from urllib.request import urlopen
 from rich.console import Console
 
 from cli.signals import stop_on_signals
+from config.descriptions import DESCRIPTIONS
 from config.reading import dotenv_of
 from config.settings import BadSettings, read_settings
 from local.binaries import BinaryMissing
 from local.children import Child, ChildFailed, free_port
+from local.log_rotation import rotate
 from local.servers import Servers
 from mailroom.assembly import prepare_database
 from mailroom.domain.errors import AccessRefused, Unavailable
@@ -35,6 +37,8 @@ from mailroom.services import access
 
 _HEALTHY_S: Final = 60.0
 _BEYOND_A_CALL_S: Final = 20.0  # a sender that drains lets its calls end, and writes down what came of them
+_SECRETS: Final = ("secret_key", "mailgun_api_key", "mailgun_signing_key")
+_LOGS_S: Final = 5.0  # between two looks at how large the logs are
 _AGAIN_S: Final = (0.5, 1, 2, 5, 10)  # pauses before a part that keeps ending is started again
 console = Console(stderr=True, highlight=False)
 
@@ -61,13 +65,15 @@ def run_all(data: Path, *, senders: int, simulator: bool) -> int:
     stop = threading.Event()
     stop_on_signals(stop)
     data = data.absolute()
+    _keep_to_ourselves(data)
     parts: list[Part] = []
     servers: Servers | None = None
     grace_s = _BEYOND_A_CALL_S
     try:
         _say("starting mongod, etcd and redis-server")
-        servers = Servers.start(data)
+        servers = Servers.start(data, ask_password=True)
         environment = _environment(data, servers, simulator=simulator)
+        simulator = simulator and "mailgun" in read_settings(environment).sending.providers
         _keep_environment(data, environment)
         grace_s += read_settings(environment).sending.call_timeout_s
         parts = _parts(data, environment, senders=senders, simulator=simulator)
@@ -82,6 +88,15 @@ def run_all(data: Path, *, senders: int, simulator: bool) -> int:
     return 0
 
 
+def _keep_to_ourselves(data: Path) -> None:
+    """No other user of this machine reads the data, what stands there already included."""
+    os.umask(0o077)
+    data.mkdir(parents=True, exist_ok=True)
+    for path in (data, *data.rglob("*")):
+        if not path.is_symlink() and path.stat().st_mode & 0o077:
+            path.chmod(0o700 if path.is_dir() else 0o600)
+
+
 def _environment(data: Path, servers: Servers, *, simulator: bool) -> dict[str, str]:
     """The settings of all parts: the user's own, and for the rest what fits this machine. Secrets are made once and
     kept in the data folder, for nobody else to read."""
@@ -93,6 +108,8 @@ def _environment(data: Path, servers: Servers, *, simulator: bool) -> dict[str, 
     environment.setdefault("MAILROOM_PUBLIC_URL", f"http://localhost:{environment.get('MAILROOM_API_PORT', '5000')}")
     if simulator:
         port = theirs.get("MAILROOM_SIMULATOR_PORT") or str(_port_of_choice(8025))
+        for name in ("MAILGUN_API_KEY_FILE", "MAILGUN_SIGNING_KEY_FILE"):  # a file would win over the simulator's key
+            environment.pop(name, None)
         environment |= {
             "MAILROOM_SIMULATOR_PORT": port,
             "MAILGUN_BASE_URL": f"http://127.0.0.1:{port}",
@@ -107,21 +124,30 @@ def _environment(data: Path, servers: Servers, *, simulator: bool) -> dict[str, 
 
 
 def _kept_secrets(data: Path) -> dict[str, str]:
+    """Made at the first start; those that came with a later version are added then."""
     path = data / "secrets.json"
-    if path.exists():
-        return dict(json.loads(path.read_text()))
-    made = {name: secrets.token_urlsafe(32) for name in ("secret_key", "mailgun_api_key", "mailgun_signing_key")}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(made, file)
-    return made
+    kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    missing = [name for name in _SECRETS if name not in kept]
+    if missing:
+        kept |= {name: secrets.token_urlsafe(32) for name in missing}
+        _write_for_us(path, json.dumps(kept))
+    return kept
 
 
 def _keep_environment(data: Path, environment: dict[str, str]) -> None:
     """Our settings as a file for the shell, so that other commands find this system."""
-    ours = {name: value for name, value in environment.items() if name.startswith(("MAILROOM_", "MAILGUN_"))}
-    with os.fdopen(os.open(data / "env", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(ours.items()))
+    ours = {name: value for name, value in environment.items() if name.removesuffix("_FILE") in DESCRIPTIONS}
+    absolute = {name: str(Path(value).absolute()) for name, value in ours.items() if name.endswith("_FILE") and value}
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted((ours | absolute).items())]
+    _write_for_us(data / "env", "".join(lines))
+
+
+def _write_for_us(path: Path, content: str) -> None:
+    """The whole file or the old one, for nobody else to read."""
+    beside = path.with_name(f"{path.name}.new")
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(content)
+    beside.replace(path)
 
 
 def _check_port(setting: str, port: int) -> None:
@@ -227,15 +253,19 @@ def _admin_token(data: Path, environment: dict[str, str]) -> str:
         else:
             return token
     token = access.create_token(db, name="mailroom up", scopes=["admin"], now=now)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(token + "\n")
+    _write_for_us(path, token + "\n")
     return token
 
 
 def _watch(parts: list[Part], servers: Servers, stop: threading.Event) -> None:
     """Start again what has ended, with growing pauses; the servers too, on their old ports and data."""
     due: dict[str, float] = {}
+    look_at_logs = 0.0
     while not stop.wait(0.3):
+        if time.monotonic() >= look_at_logs:
+            look_at_logs = time.monotonic() + _LOGS_S
+            for log in servers.folder.glob("logs/*.log"):
+                rotate(log)
         for part in parts:
             if part.child is None or part.child.alive():
                 continue

@@ -29,7 +29,7 @@ class BadSettings(Exception):
 @dataclass(frozen=True, slots=True)
 class Stores:
     mongo_url: str = field(repr=False)  # it may carry a password
-    etcd_urls: tuple[str, ...]
+    etcd_urls: tuple[str, ...] = field(repr=False)
     redis_url: str = field(repr=False)
 
 

@@ -57,7 +57,16 @@ class Child:
     that lives as long as they should.
     """
 
-    def __init__(self, name: str, command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        inherits: Sequence[int] = (),
+    ) -> None:
+        """`inherits` are the file descriptors that the child keeps open."""
         self.name, self.log = name, log
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as out:
@@ -67,6 +76,7 @@ class Child:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 env=dict(env) if env is not None else None,
+                pass_fds=inherits,
                 # A terminal's Ctrl-C reaches only us: the children are ended by us, in order.
                 start_new_session=True,
                 preexec_fn=_die_with(os.getpid()),

@@ -1,7 +1,8 @@
 """Real mongod, etcd and redis-server on one machine: started, healthy, their data in a folder, ended with us.
 
 Each writes to its disk before it says yes: mongod is a one-node replica set (transactions need one) with its journal,
-etcd syncs its log, Redis keeps an append-only file. They listen on the loopback only.
+etcd syncs its log, Redis keeps an append-only file. They listen on the loopback only, and where a password is given,
+they answer only to whoever knows it: other users of the machine reach the loopback too.
 """
 
 import json
@@ -15,8 +16,9 @@ from pymongo.errors import OperationFailure, PyMongoError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from local import binaries
+from local import binaries, passwords
 from local.children import Child, free_port
+from local.folder_lock import FolderLock, lock_folder
 
 START_S: Final = 60.0
 STOP_S: Final = 10.0
@@ -37,18 +39,26 @@ class Ports:
 class Servers:
     """The three servers over one data folder. `with Servers.start(folder) as servers:` ends them at the end."""
 
-    def __init__(self, folder: Path, ports: Ports) -> None:
+    def __init__(self, folder: Path, ports: Ports, lock: FolderLock, password: str) -> None:
         self.folder, self.ports = folder, ports
         self.mongod = self.etcd = self.redis = None  # type: Child | None
+        self._lock = lock
+        self._password = password
+        self._credentials = f"{passwords.USER}:{password}@" if password else ""
 
     @classmethod
-    def start(cls, folder: Path, ports: Ports | None = None) -> Self:
-        """All three, healthy. On the same folder again, they have the same data.
+    def start(cls, folder: Path, ports: Ports | None = None, *, ask_password: bool = False) -> Self:
+        """All three, healthy. On the same folder again, they have the same data. With `ask_password` they ask every
+        client for a password, which is kept in the folder and stands in the URLs; on a folder whose servers asked none
+        so far as well.
 
-        Raises BinaryMissing or ChildFailed; then none is left running.
+        Raises BinaryMissing or ChildFailed, such as where the folder's servers run already; then none is left running.
         """
-        servers = cls(folder.absolute(), ports or Ports())
+        lock = lock_folder(_folder(folder.absolute()))
+        servers = cls(folder.absolute(), ports or Ports(), lock, passwords.kept(folder) if ask_password else "")
         try:
+            if ask_password and passwords.asked_none_so_far(servers.folder):
+                servers._make_user_of_old_data()
             servers.start_mongod()
             servers.start_etcd()
             servers.start_redis()
@@ -60,15 +70,17 @@ class Servers:
 
     @property
     def mongo_url(self) -> str:
-        return f"mongodb://127.0.0.1:{self.ports.mongo}/?replicaSet={_REPLICA_SET}"
+        source = "&authSource=admin" if self._password else ""
+        return f"mongodb://{self._credentials}127.0.0.1:{self.ports.mongo}/?replicaSet={_REPLICA_SET}{source}"
 
     @property
     def etcd_url(self) -> str:
-        return f"http://127.0.0.1:{self.ports.etcd}"
+        return f"http://{self._credentials}127.0.0.1:{self.ports.etcd}"
 
     @property
     def redis_url(self) -> str:
-        return f"redis://127.0.0.1:{self.ports.redis}/0"
+        secret = f":{self._password}@" if self._password else ""
+        return f"redis://{secret}127.0.0.1:{self.ports.redis}/0"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -80,6 +92,9 @@ class Servers:
         }
 
     def start_mongod(self) -> Child:
+        return self._start_mongod(passwords.mongod_options(self.folder, self._password))
+
+    def _start_mongod(self, more: list[str]) -> Child:
         data = _folder(self.folder / "mongo")
         self.mongod = self._child(
             "mongod",
@@ -87,17 +102,18 @@ class Servers:
             + ["--bind_ip", "127.0.0.1", "--replSet", _REPLICA_SET, "--wiredTigerCacheSizeGB", "1"]
             + ["--setParameter", "diagnosticDataCollectionEnabled=false", "--nounixsocket", "--quiet"]
             # A killed process leaves its open transaction behind, with locks on its lanes, for this long.
-            + ["--setParameter", f"transactionLifetimeLimitSeconds={TRANSACTION_S}"],
+            + ["--setParameter", f"transactionLifetimeLimitSeconds={TRANSACTION_S}"]
+            + more,
         )
         return self.mongod
 
     def start_etcd(self) -> Child:
         data = _folder(self.folder / "etcd")
-        peer = f"http://127.0.0.1:{self.ports.etcd_peer}"
+        peer, client = f"http://127.0.0.1:{self.ports.etcd_peer}", f"http://127.0.0.1:{self.ports.etcd}"
         self.etcd = self._child(
             "etcd",
             [str(binaries.find(binaries.ETCD)), "--name", "local", "--data-dir", str(data)]
-            + ["--listen-client-urls", self.etcd_url, "--advertise-client-urls", self.etcd_url]
+            + ["--listen-client-urls", client, "--advertise-client-urls", client]
             + ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]
             + ["--initial-cluster", f"local={peer}", "--force-new-cluster=false"]
             + ["--auto-compaction-mode", "periodic", "--auto-compaction-retention", "1h", "--log-level", "warn"],
@@ -108,7 +124,8 @@ class Servers:
         data = _folder(self.folder / "redis")
         self.redis = self._child(
             "redis",
-            [str(binaries.find(binaries.REDIS)), "--dir", str(data), "--port", str(self.ports.redis)]
+            [str(binaries.find(binaries.REDIS)), *passwords.redis_options(self.folder, self._password)]
+            + ["--dir", str(data), "--port", str(self.ports.redis)]
             + ["--bind", "127.0.0.1", "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""],
         )
         return self.redis
@@ -117,7 +134,7 @@ class Servers:
         for child, healthy in (
             (self.redis, self._redis_answers),
             (self.etcd, self._etcd_answers),
-            (self.mongod, self._mongod_is_primary),
+            (self.mongod, lambda: self._mongod_is_primary(self._password)),
         ):
             if child is not None:
                 child.wait_until(healthy, timeout_s=START_S)
@@ -129,6 +146,7 @@ class Servers:
         """All ended, mongod last; their data stays in the folder."""
         for child in self.children():
             child.stop(grace_s=STOP_S)
+        self._lock.close()
 
     def __enter__(self) -> Self:
         return self
@@ -137,7 +155,7 @@ class Servers:
         self.stop()
 
     def _child(self, name: str, command: list[str]) -> Child:
-        return Child(name, command, log=self.folder / "logs" / f"{name}.log")
+        return Child(name, command, log=self.folder / "logs" / f"{name}.log", inherits=[self._lock.fd])
 
     def _redis_answers(self) -> bool:
         try:
@@ -148,26 +166,36 @@ class Servers:
 
     def _etcd_answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.etcd_url}/health", timeout=1) as answer:  # noqa: S310 - our own URL
-                return bool(json.load(answer).get("health") == "true")
+            url = f"http://127.0.0.1:{self.ports.etcd}/health"
+            with urllib.request.urlopen(url, timeout=1) as answer:
+                healthy = bool(json.load(answer).get("health") == "true")
+            return healthy and passwords.asked_by_etcd(f"127.0.0.1:{self.ports.etcd}", self._password)
         except (OSError, ValueError):
             return False
 
-    def _mongod_is_primary(self) -> bool:
+    def _mongod_is_primary(self, password: str) -> bool:
         url = f"mongodb://127.0.0.1:{self.ports.mongo}/?directConnection=true"
         try:
             client: MongoClient[dict[str, Any]] = MongoClient(url, serverSelectionTimeoutMS=500)
             with client:
                 hello = client.admin.command("hello")
                 if hello.get("isWritablePrimary"):
-                    return True
+                    return passwords.asked_by_mongod(client, password)
                 if not hello.get("setName"):
-                    self._form_replica_set(client)
+                    self._form_replica_set(client, password)
                 return False
         except PyMongoError:
             return False
 
-    def _form_replica_set(self, client: MongoClient[dict[str, Any]]) -> None:
+    def _make_user_of_old_data(self) -> None:
+        """A replica set that moves to another port elects nobody until it is told so, and mongod lets itself be told
+        only by a user that it knows: the first one is made while it asks for no password yet."""
+        child = self._start_mongod([])
+        child.wait_until(lambda: self._mongod_is_primary(""), timeout_s=START_S)
+        child.wait_until(lambda: self._mongod_is_primary(self._password), timeout_s=START_S)
+        child.stop(grace_s=STOP_S)
+
+    def _form_replica_set(self, client: MongoClient[dict[str, Any]], password: str) -> None:
         member = {"_id": 0, "host": f"127.0.0.1:{self.ports.mongo}"}
         # The only member waits for as long before it elects itself after a restart; by default that is ten seconds.
         settings = {"electionTimeoutMillis": 1_000}
@@ -175,9 +203,10 @@ class Servers:
             client.admin.command("replSetInitiate", {"_id": _REPLICA_SET, "members": [member], "settings": settings})
         except OperationFailure:
             # Data from an earlier start under another port: the set knows its one member by its old address.
-            config = client.admin.command("replSetGetConfig")["config"]
-            config["members"], config["version"] = [member], config["version"] + 1
-            client.admin.command("replSetReconfig", config, force=True)
+            with passwords.signed_in(client, password) as known:
+                config = known.admin.command("replSetGetConfig")["config"]
+                config["members"], config["version"] = [member], config["version"] + 1
+                known.admin.command("replSetReconfig", config, force=True)
 
 
 def _folder(path: Path) -> Path:

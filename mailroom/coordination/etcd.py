@@ -9,7 +9,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import grpc
 from etcd3 import etcdrpc
@@ -48,7 +48,7 @@ class AlreadyThere(Exception):
 
 
 class Etcd:
-    """Thread-safe."""
+    """Thread-safe. A URL may carry a user and a password."""
 
     def __init__(self, urls: Sequence[str]) -> None:
         self._members = [_Member(url) for url in urls]
@@ -109,21 +109,44 @@ class _Member:
         parts = urlsplit(url)
         self._address = f"{parts.hostname}:{parts.port or 2379}"
         self._secure = parts.scheme == "https"
+        self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
+        self._session: str | None = None  # what etcd gave for the password
         self._changing = threading.Lock()
         self._channel: Any = None
         self._methods: dict[str, Callable[..., Any]] = {}
 
     def ask(self, method: str, request: Any, *, within_s: float) -> Any:
+        """Signs in first where a password is set; and once more where etcd has forgotten that, as after a restart."""
+        if not self._user:
+            return self._ask(method, request, within_s, _METADATA)
+        if self._session is None:
+            self._sign_in(within_s)
+        try:
+            return self._ask(method, request, within_s, self._signed())
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.UNAUTHENTICATED and "auth store is old" not in str(error.details()):
+                raise
+        self._sign_in(within_s)
+        return self._ask(method, request, within_s, self._signed())
+
+    def _ask(self, method: str, request: Any, within_s: float, metadata: Any) -> Any:
         asked = self._method(method)
         if method != "LeaseKeepAlive":
-            return asked(request, timeout=within_s, metadata=_METADATA)
-        stream = asked(iter([request]), timeout=within_s, metadata=_METADATA)
+            return asked(request, timeout=within_s, metadata=metadata)
+        stream = asked(iter([request]), timeout=within_s, metadata=metadata)
         try:
             return next(stream)
         except StopIteration:
             return etcdrpc.LeaseKeepAliveResponse()
         finally:
             stream.cancel()
+
+    def _sign_in(self, within_s: float) -> None:
+        asked = etcdrpc.AuthenticateRequest(name=self._user, password=self._password)
+        self._session = self._ask("Authenticate", asked, within_s, _METADATA).token
+
+    def _signed(self) -> tuple[tuple[str, str], ...]:
+        return (*_METADATA, ("token", self._session or ""))
 
     def give_up_connection(self) -> None:
         with self._changing:
@@ -138,7 +161,7 @@ class _Member:
         with self._changing:
             if self._channel is None:
                 self._channel = self._connect()
-                stubs = (etcdrpc.KVStub(self._channel), etcdrpc.LeaseStub(self._channel))
+                stubs = [stub(self._channel) for stub in (etcdrpc.KVStub, etcdrpc.LeaseStub, etcdrpc.AuthStub)]
                 self._methods = {name: method for stub in stubs for name, method in vars(stub).items()}
             return self._methods[name]
 

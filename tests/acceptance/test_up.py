@@ -20,8 +20,8 @@ from tests.support.system import Simulator, a_schedule_body, wait_for
 class Up:
     """A running `mailroom up` over a data folder."""
 
-    def __init__(self, data: Path) -> None:
-        self.data = data
+    def __init__(self, data: Path, **settings: str) -> None:
+        self.data, self.settings = data, settings
         self.ports = {name: str(free_port()) for name in ("API", "WEB", "SIMULATOR")}
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -32,7 +32,7 @@ class Up:
     def start(self, *, within_s: float = 60) -> None:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("MAILROOM_", "MAILGUN_"))}
         environment = kept | {f"MAILROOM_{name}_PORT": port for name, port in self.ports.items()}
-        environment |= {"MAILROOM_LEASE_TTL": "4"}
+        environment |= {"MAILROOM_LEASE_TTL": "4"} | self.settings
         self.data.mkdir(exist_ok=True)
         with (self.data / "up.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -158,3 +158,48 @@ def test_a_port_that_is_taken_is_named_with_its_setting(up: Up, tmp_path: Path) 
     assert second.process is not None
     assert second.process.wait(60) == 1
     assert f"port {up.ports['API']} is taken: set MAILROOM_API_PORT" in (second.data / "up.log").read_text()
+
+
+def test_a_second_one_on_the_same_folder_says_at_once_who_runs_there(up: Up) -> None:
+    command = [sys.executable, "-m", "cli.main", "up", "--data", str(up.data)]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+    assert up.process is not None
+    assert done.returncode == 1
+    assert f"runs here already (pid {up.process.pid})" in " ".join(done.stderr.split())
+    assert up.call("GET", "/v1/schedules").status_code == 200
+
+
+def test_it_starts_without_mailgun_keeps_every_setting_and_lets_nobody_else_read(tmp_path: Path) -> None:
+    secret = tmp_path / "key"
+    secret.write_text("SG.x")
+    settings = {
+        "MAILROOM_PROVIDERS": "smtp,sendgrid",
+        "SMTP_URL": "smtp://127.0.0.1:1",
+        "SENDGRID_API_KEY_FILE": os.path.relpath(secret),
+        "SENDGRID_VERIFICATION_KEY": "YQ==",
+    }
+    made = Up(tmp_path / "data", **settings)
+    made.data.mkdir(mode=0o755)
+    (made.data / "old").write_text("readable")
+    made.start()
+    try:
+        command = f". {made.data / 'env'} && {sys.executable} -m cli.main doctor"
+        seen = subprocess.run(
+            ["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path, env=_clean()
+        )
+        open_to_others = [path for path in (made.data, *made.data.rglob("*")) if path.stat().st_mode & 0o077]
+    finally:
+        made.end()
+
+    assert "smtp" in seen.stdout, seen.stdout + seen.stderr
+    assert "expected" not in seen.stderr
+    assert [str(path) for path in open_to_others if path.name != "up.log"] == []
+    assert "inbox" not in (made.data / "up.log").read_text()
+
+
+def _clean() -> dict[str, str]:
+    ours = ("MAILROOM_", "MAILGUN_", "SENDGRID_", "SMTP_", "AWS_", "SES_")
+    root = str(Path(__file__).parents[2])
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {"PYTHONPATH": root}

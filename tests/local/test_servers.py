@@ -1,18 +1,25 @@
 """The embedded servers: healthy, kept on disk, gone with their parent, clear when a program is missing."""
 
+import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 from pymongo import MongoClient
+from pymongo.errors import OperationFailure
 from redis import Redis
+from redis.exceptions import RedisError
 
 from local import binaries
 from local.children import Child, ChildFailed
+from local.log_rotation import rotate
 from local.servers import Servers
+from mailroom.coordination.etcd import Etcd
+from mailroom.domain.errors import Unavailable
 from tests.support.system import wait_for
 
 
@@ -54,6 +61,65 @@ def test_killed_servers_come_back_with_what_they_had_acknowledged(tmp_path: Path
         servers.wait_until_healthy()
 
         assert MongoClient(servers.mongo_url).test.kept.count_documents({}) == 1
+
+
+def test_a_second_start_on_a_folder_is_refused_at_once_and_names_the_process(tmp_path: Path) -> None:
+    with Servers.start(tmp_path) as servers:
+        begun = time.monotonic()
+        with pytest.raises(ChildFailed, match=rf"runs here already \(pid {os.getpid()}\)"):
+            Servers.start(tmp_path)
+
+        assert time.monotonic() - begun < 2
+        assert Redis.from_url(servers.redis_url).ping()
+
+
+def test_servers_ask_for_the_folders_password_also_where_they_asked_for_none_before(tmp_path: Path) -> None:
+    with Servers.start(tmp_path) as servers:
+        MongoClient(servers.mongo_url).test.kept.insert_one({"_id": 1})
+
+    for _ in range(2):
+        with Servers.start(tmp_path, ask_password=True) as servers:
+            password = (tmp_path / "store-password").read_text()
+            assert MongoClient(servers.mongo_url).test.kept.find_one() == {"_id": 1}
+            assert Redis.from_url(servers.redis_url).ping()
+            assert Etcd([servers.etcd_url]).range("/", count_only=True).count == 0
+
+            without = f"mongodb://127.0.0.1:{servers.ports.mongo}/?directConnection=true"
+            with pytest.raises(OperationFailure, match="requires authentication"):
+                MongoClient(without).test.kept.find_one()
+            with pytest.raises(RedisError):
+                Redis(port=servers.ports.redis).get("kept")
+            for url in (f"http://127.0.0.1:{servers.ports.etcd}", servers.etcd_url.replace(password, "x" * 43)):
+                with pytest.raises(Unavailable):
+                    Etcd([url]).range("/")
+            commands = [" ".join(psutil.Process(child.pid).cmdline()) for child in servers.children()]
+            assert not [command for command in commands if password in command]
+
+
+def test_etcd_is_told_the_password_again_after_its_restart(tmp_path: Path) -> None:
+    with Servers.start(tmp_path, ask_password=True) as servers:
+        etcd = Etcd([servers.etcd_url])
+        etcd.grant(7, 60)
+        assert servers.etcd is not None
+        servers.etcd.kill()
+        servers.start_etcd()
+        servers.wait_until_healthy()
+
+        assert etcd.renew(7)
+
+
+def test_a_log_is_put_aside_when_it_is_full_and_its_writer_goes_on(tmp_path: Path) -> None:
+    log = tmp_path / "api.log"
+    with log.open("ab", buffering=0) as writer:
+        for number in range(5):
+            writer.write(str(number).encode() * 200)
+            assert rotate(log, most_bytes=100)
+        writer.write(b"new")
+
+    assert not rotate(log, most_bytes=100)
+    assert log.read_bytes() == b"new"
+    assert [log.with_name(f"api.log.{n}").read_text()[0] for n in (1, 2, 3)] == ["4", "3", "2"]
+    assert not log.with_name("api.log.4").exists()
 
 
 def test_a_missing_program_names_the_wheel_the_package_and_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
