@@ -6,7 +6,7 @@ from flask import Flask
 from flask_smorest import Api
 
 from mailroom.assembly import Front
-from mailroom.domain.limits import MAX_BODY_BYTES
+from mailroom.domain.limits import MAX_SMALL_BODY_BYTES
 from scheduler_api import problems, recording
 from scheduler_api.answers import Answers
 from scheduler_api.routes import (
@@ -42,7 +42,7 @@ def create_app(front: Front) -> Flask:
     """The whole API over what `assembly` built."""
     app = Flask(__name__)
     app.config.update(
-        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        MAX_CONTENT_LENGTH=MAX_SMALL_BODY_BYTES,
         API_TITLE="Mailroom API",
         API_VERSION="v1",
         OPENAPI_VERSION="3.0.3",

@@ -1,6 +1,7 @@
 """Bearer tokens: `Authorization: Bearer mr_...`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -9,8 +10,11 @@ from flask import current_app, g, request
 
 from mailroom.assembly import Front
 from mailroom.domain.callers import client_address
+from mailroom.domain.limits import MAX_SMALL_BODY_BYTES, MAX_VALUES
 from mailroom.services.access import Principal
-from scheduler_api.bodies import check_body
+from scheduler_api.arguments import check_around
+from scheduler_api.bodies import Reader, take_body
+from scheduler_api.reading import read
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,20 +38,38 @@ def principal() -> Principal:
     return found
 
 
-def requires(*any_of: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a view be called only with a token that carries one of these scopes. Raises AccessRefused, ScopeMissing."""
+@dataclass(frozen=True, slots=True)
+class Asks:
+    """What a guarded view asks of its caller, and how large a body it takes."""
+
+    scopes: tuple[str, ...]
+    most: int
+
+
+def requires(
+    *any_of: str, most: int = MAX_SMALL_BODY_BYTES, values: int = MAX_VALUES, reader: Reader = read
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a view be called only with a token that carries one of these scopes; then its body is read, of at most so
+    many bytes and values. Raises AccessRefused, ScopeMissing."""
 
     def guard(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            kind, _, token = request.headers.get("Authorization", "").partition(" ")
-            presented = token.strip() if kind.lower() == "bearer" else ""
-            g.principal = front().doorkeeper.authenticate(presented, now=datetime.now(UTC))
-            front().limits.check_request(g.principal)
-            g.principal.require(*any_of)
-            check_body()
+            g.principal = _caller(any_of)
+            take_body(most, values=values, reader=reader)
+            check_around(view)
             return view(*args, **kwargs)
 
+        guarded.asks = Asks(any_of, most)  # type: ignore[attr-defined]
         return guarded
 
     return guard
+
+
+def _caller(any_of: Sequence[str]) -> Principal:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    presented = token.strip() if kind.lower() == "bearer" else ""
+    found = front().doorkeeper.authenticate(presented, now=datetime.now(UTC))
+    front().limits.check_request(found)
+    found.require(*any_of)
+    return found

@@ -1,34 +1,61 @@
-"""Request bodies: JSON that can be stored, or a clear refusal. Looked at only after the caller is known."""
+"""Request bodies: JSON that can be stored, or a clear refusal. Looked at only after the caller is known.
 
-import json
-import re
+Whatever way a body comes (with a length, or in chunks), it is read once, here, up to its route's limit; all others take
+the document from `document()`.
+"""
+
+from collections.abc import Callable
 from typing import Any, Final
 
-from flask import abort, request
+from flask import abort, g, request
+from marshmallow import missing
+from werkzeug.exceptions import RequestEntityTooLarge
 
-# Without any of these it holds nothing that JSON has and we could not store: NaN, Infinity, escapes, bytes beyond
-# ASCII, numbers as large as no number, and brackets as deep as no body.
-_ODD: Final = re.compile(rb"NaN|Infinity|\\u|[\x80-\xff]|[0-9][eE]|[0-9]{17}|[\[{][\s\[{]{99}")
+from mailroom.domain.limits import MAX_SMALL_BODY_BYTES, MAX_VALUES
+from scheduler_api.reading import Unreadable, read, weighs_more
+
+Reader = Callable[[bytes], Any]
+_WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
-def check_body() -> None:
-    """Abort with 415 for a body that is not said to be JSON, with 400 for one that is none.
-
-    Python's reader lets NaN, half of a surrogate pair and numbers of any length pass; none of them can be stored.
-    """
-    if request.method in ("GET", "HEAD", "DELETE") or not request.content_length:
+def take_body(most: int = MAX_SMALL_BODY_BYTES, *, values: int = MAX_VALUES, reader: Reader = read) -> None:
+    """Read the body of this request. Aborts with 413 for one that is larger than `most` bytes or holds more than
+    `values` values, with 415 for one that is not said to be plain JSON, with 400 for one that is none."""
+    g.document = missing
+    if request.method in _WITHOUT_BODY:
+        return
+    raw = raw_body(most)
+    if not raw:
         return
     if not request.is_json:
         abort(415, description="Send the body as application/json.")
-    raw = request.get_data()
-    if _ODD.search(raw) is None:
-        return  # whoever reads it as JSON refuses what is none
+    if len(raw) > MAX_SMALL_BODY_BYTES and weighs_more(raw, values):
+        abort(413, description=f"The body holds more than {values:,} values; send it in parts.")
     try:
-        parsed = json.loads(raw, parse_constant=_refuse)
-        json.dumps(parsed, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError):
-        abort(400, description="The body is not JSON, or holds what JSON does not have, or is nested too deep.")
+        g.document = reader(raw)
+    except Unreadable as error:
+        abort(400, description=f"The body cannot be read as JSON: {error}.")
 
 
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+def raw_body(most: int) -> bytes:
+    """The bytes as they came. Aborts with 413, or 415 for what is packed."""
+    packed = request.headers.get("Content-Encoding", "").strip().lower()
+    if packed not in ("", "identity"):
+        abort(415, description=f"Send the body as it is, without Content-Encoding: {packed[:50]}.")
+    # One more: of a body that came in chunks, Werkzeug reads that much and says nothing about the rest.
+    request.max_content_length = most + 1
+    raw: bytes = b""
+    try:
+        raw = request.get_data()
+        whole = len(raw) <= most
+    except RequestEntityTooLarge:
+        whole = False
+    if not whole:
+        abort(413, description=f"The body of this request has at most {most:,} bytes.")
+    g.raw_body = raw
+    return raw
+
+
+def document() -> Any:
+    """The body as it was read; `missing` where there is none."""
+    return g.get("document", missing)

@@ -14,6 +14,26 @@ KEY: Final[dict[str, Any]] = {
 }
 KEY_NEEDED: Final = {**KEY, "required": True}
 SEEN: Final[dict[str, Any]] = {"in": "header", "name": "If-Match", "schema": {"type": "string"}}
+# Where the server says which headers came more than once: WSGI joins them with a comma.
+REPEATED: Final = "mailroom.repeated_headers"
+_WORDS: Final = f"1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters"
+
+
+def faults(*, needs_key: bool) -> list[Fault]:
+    """What is wrong with the headers that Mailroom reads."""
+    found = []
+    key, seen = request.headers.get("Idempotency-Key"), request.headers.get("If-Match", "")
+    repeated = request.environ.get(REPEATED, ())
+    if "Idempotency-Key" in repeated:
+        found.append(Fault("Idempotency-Key", "this header is given more than once"))
+    elif key is None:
+        if needs_key:
+            found.append(_needed())
+    elif not (len(key.strip()) > 0 and len(key) <= MAX_IDEMPOTENCY_KEY and key.isascii() and key.isprintable()):
+        found.append(_needed() if needs_key and not key else Fault("Idempotency-Key", _WORDS))
+    if "If-Match" in repeated or (_is_given(seen) and _version(seen) is None):
+        found.append(Fault("If-Match", "is not an ETag that was given out"))
+    return found
 
 
 def given_key() -> str | None:
@@ -24,7 +44,7 @@ def needed_key() -> str:
     """Raises InvalidInput where there is none: what is asked for twice must be one thing."""
     key = given_key()
     if not key:
-        raise InvalidInput(Fault("Idempotency-Key", "this header is needed: what is asked for twice must be one thing"))
+        raise InvalidInput(_needed())
     return key
 
 
@@ -34,10 +54,23 @@ def etag(version: int) -> str:
 
 def seen_version() -> int | None:
     """The version that the caller saw, from If-Match; None without one. Raises InvalidInput."""
-    given = request.headers.get("If-Match", "").strip()
-    if not given or given == "*":
+    given = request.headers.get("If-Match", "")
+    if not _is_given(given):
         return None
-    digits = given.removeprefix("W/").strip('"').removeprefix("v")
-    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 15):
+    version = _version(given)
+    if version is None:
         raise InvalidInput(Fault("If-Match", "is not an ETag that was given out"))
-    return int(digits)
+    return version
+
+
+def _is_given(seen: str) -> bool:
+    return seen.strip() not in ("", "*")
+
+
+def _version(seen: str) -> int | None:
+    digits = seen.strip().removeprefix("W/").strip('"').removeprefix("v")
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= 15 else None
+
+
+def _needed() -> Fault:
+    return Fault("Idempotency-Key", "this header is needed: what is asked for twice must be one thing")

@@ -33,7 +33,7 @@ log = structlog.get_logger()
 STATUS: Final[Sequence[tuple[type[MailroomError], int, str, str]]] = (
     (InvalidInput, 422, "invalid_input", "Some fields are wrong"),
     (IdempotencyMismatch, 422, "idempotency_mismatch", "This Idempotency-Key was used with another body"),
-    (NotFound, 404, "not_found", "Nothing has this id"),
+    (NotFound, 404, "not_found", "There is no such thing"),
     (StaleEdit, 412, "stale_edit", "It was changed since you read it"),
     (Conflict, 409, "conflict", "Its state does not allow this"),
     (ScopeMissing, 403, "scope_missing", "The token does not allow this"),
@@ -44,15 +44,34 @@ STATUS: Final[Sequence[tuple[type[MailroomError], int, str, str]]] = (
 )
 
 
-# What Flask and webargs refuse by themselves: stable code, status, title.
+# What is refused before Mailroom's own rules are asked: stable code, status, title.
 FROM_HTTP: Final = (
-    ("bad_request", 400, "The body cannot be read"),
+    ("bad_request", 400, "The request cannot be read"),
     ("method_not_allowed", 405, "This path does not take this method"),
+    ("too_slow", 408, "The request did not come in its time"),
     ("too_large", 413, "The body is too large"),
+    ("path_too_long", 414, "The path with its query is too long"),
     ("not_json", 415, "A JSON body is needed"),
+    ("headers_too_large", 431, "The headers are too large"),
+    ("not_supported", 501, "This way to send a request is not supported"),
+    ("version_not_supported", 505, "This version of HTTP is not supported"),
 )
+# What webhooks are refused for, and what nobody should see.
+_OTHER_TITLES: Final = {
+    "bad_signature": "The signature does not fit",
+    "stale": "The signature is too old",
+    "malformed": "This is no event of the provider",
+    "replayed": "This token came with another event",
+    "not_set_up": "This provider is not set up",
+    "http_error": "The request was refused",
+    "internal": "Something went wrong here",
+}
 PROBLEM: Final = "application/problem+json"
-_CODES: Final = {status: code for code, status, _ in FROM_HTTP}
+_CODES: Final = {status: code for code, status, _ in FROM_HTTP} | {404: "not_found", 422: "invalid_input"}
+# One title for each code, so that a problem's `type` means one thing.
+TITLES: Final = (
+    {code: title for _, _, code, title in STATUS} | {code: title for code, _, title in FROM_HTTP} | _OTHER_TITLES
+)
 
 
 class FaultOut(Schema):
@@ -72,21 +91,19 @@ class Problem(Schema):
     errors = fields.List(fields.Nested(FaultOut))
 
 
-def problem(
-    status: int, code: str, title: str, detail: str = "", faults: Sequence[Fault] = (), **headers: str
-) -> Response:
-    """A problem details response (RFC 9457)."""
-    response = Response(json.dumps(_body(status, code, title, detail, faults)), status, mimetype=PROBLEM)
+def problem(status: int, code: str, detail: str = "", faults: Sequence[Fault] = (), **headers: str) -> Response:
+    """A problem details response (RFC 9457). The code decides the title."""
+    response = Response(json.dumps(_body(status, code, detail, faults)), status, mimetype=PROBLEM)
     response.headers.update(headers)
     return response
 
 
 def problem_body(error: MailroomError) -> dict[str, Any]:
     """The problem details of a refusal that is one answer among several. Raises the error where there are none."""
-    for kind, status, code, title in STATUS:
+    for kind, status, code, _ in STATUS:
         if isinstance(error, kind):
             faults = error.faults if isinstance(error, InvalidInput) else ()
-            return _body(status, code, title, "" if faults else str(error), faults)
+            return _body(status, code, "" if faults else str(error), faults)
     raise error
 
 
@@ -95,10 +112,10 @@ def faults_of(messages: Any) -> list[Fault]:
     return list(_flatten(messages))
 
 
-def _body(status: int, code: str, title: str, detail: str, faults: Sequence[Fault]) -> dict[str, Any]:
+def _body(status: int, code: str, detail: str, faults: Sequence[Fault]) -> dict[str, Any]:
     body: dict[str, Any] = {
         "type": f"/docs#problem-{code}",
-        "title": title,
+        "title": TITLES[code],
         "status": status,
         "code": code,
         "request_id": g.get("request_id", ""),
@@ -131,7 +148,7 @@ def install(app: Flask) -> None:
 
 
 def _refused(error: MailroomError) -> Response:
-    for kind, status, code, title in STATUS:
+    for kind, status, code, _ in STATUS:
         if isinstance(error, kind):
             headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
             if isinstance(error, TooMany):
@@ -139,9 +156,9 @@ def _refused(error: MailroomError) -> Response:
             if status == 503:
                 headers["Retry-After"] = "5"
                 log.warning("request_refused", code=code, error=str(error))
-                return problem(status, code, title, "", (), **headers)
+                return problem(status, code, "", (), **headers)
             faults = error.faults if isinstance(error, InvalidInput) else ()
-            return problem(status, code, title, "" if faults else str(error), faults, **headers)
+            return problem(status, code, "" if faults else str(error), faults, **headers)
     return _unexpected(error)
 
 
@@ -149,26 +166,24 @@ def from_http(error: HTTPException) -> Response:
     """Flask's and webargs' own refusals: a wrong path or method, a body that is too large or is no JSON."""
     status = error.code or 500
     messages = getattr(error, "data", {}).get("messages") if hasattr(error, "data") else None
-    faults = list(_flatten(_without_location(messages))) if messages else ()
-    code = _CODES | {404: "not_found", 422: "invalid_input"}
-    headers = {name: value for name, value in error.get_headers() if name == "Allow"}
-    return problem(
-        status, code.get(status, "http_error"), error.name, "" if faults else error.description or "", faults, **headers
-    )
+    faults = list(_flatten(without_location(messages))) if messages else ()
+    headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+    code = _CODES.get(status, "http_error" if status < 500 else "internal")
+    return problem(status, code, "" if faults else error.description or "", faults, **headers)
 
 
 def _too_deep(_: RecursionError) -> Response:
     """Python's JSON reader gives up on a body that is nested thousands deep."""
-    return problem(400, "bad_request", "Bad Request", "The body is nested too deep.")
+    return problem(400, "bad_request", "The body is nested too deep.")
 
 
 def _unexpected(error: Exception) -> Response:
     """A bug: the caller learns the request's id, the log everything."""
     log.error("request_failed", method=request.method, path=request.path, exc_info=error)
-    return problem(500, "internal", "Something went wrong here", "Tell us the request id.")
+    return problem(500, "internal", "Tell us the request id.")
 
 
-def _without_location(messages: Any) -> Any:
+def without_location(messages: Any) -> Any:
     """webargs files its messages under the part of the request that they are about."""
     if isinstance(messages, Mapping) and len(messages) == 1 and next(iter(messages)) in ("json", "query", "headers"):
         return next(iter(messages.values()))

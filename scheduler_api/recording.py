@@ -1,17 +1,17 @@
 """Refused requests are kept, redacted: hooked in behind every answer."""
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
+import orjson
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException
 
 from mailroom.domain.errors import Fault
 from mailroom.domain.refusals import MAX_FAULTS, Refusal, redacted
 from scheduler_api.auth import client, front
+from scheduler_api.reading import Unread
 
 # Not 404 and 412: what is not there, or was changed meanwhile, is no fault of the request.
 _KEPT: Final = frozenset({400, 401, 403, 405, 406, 409, 413, 415, 422, 429})
@@ -30,7 +30,7 @@ def install(app: Flask) -> None:
             said: Any = response.get_json(silent=True)
             told = said if isinstance(said, dict) else {}
             raw = _body(response.status_code) if g.get("principal") else b""
-            size = request.content_length or 0
+            size = len(g.get("raw_body", b"")) or request.content_length or 0
             front().refusals.keep(_refusal(response.status_code, told, raw, path=request.path, size=size))
         return response
 
@@ -39,7 +39,7 @@ def keep_parts(parts: Iterable[tuple[str, Mapping[str, Any], Any]]) -> None:
     """Keep what was refused of a request that was not refused as a whole: which part, its problem, what it said."""
     kept = (part for part in parts if part[1]["status"] in _KEPT)
     for which, told, said in islice(kept, _MOST_PARTS):
-        raw = json.dumps(said).encode()
+        raw = said.raw if isinstance(said, Unread) else orjson.dumps(said, default=str)
         path = f"{request.path}{which}"
         shown = raw if len(raw) <= _MOST_READ else b""
         front().refusals.keep(_refusal(told["status"], told, shown, path=path, size=len(raw)))
@@ -65,9 +65,5 @@ def _refusal(status: int, told: Mapping[str, Any], raw: bytes, *, path: str, siz
 
 
 def _body(status: int) -> bytes:
-    if status in _UNREAD or not 0 < (request.content_length or 0) <= _MOST_READ:
-        return b""
-    try:
-        return request.get_data()
-    except (HTTPException, OSError):
-        return b""
+    raw: bytes = g.get("raw_body", b"")
+    return raw if status not in _UNREAD and len(raw) <= _MOST_READ else b""

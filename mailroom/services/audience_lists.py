@@ -74,6 +74,15 @@ def named(db: Db, id_: str) -> tuple[Audience, Known]:
         raise InvalidInput(Fault("audience", str(error))) from None
 
 
+def faults_of(asked: NewList) -> tuple[Fault, ...]:
+    """Everything that is wrong with a list that is refused anyway."""
+    try:
+        _checked(asked)
+    except InvalidInput as error:
+        return error.faults
+    return ()
+
+
 def _checked(asked: NewList) -> list[Recipient]:
     """Raises InvalidInput with every fault."""
     faults = []

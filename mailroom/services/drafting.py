@@ -54,10 +54,11 @@ def check(
     return checked, staged
 
 
-def faults_of(db: Db, draft: Draft) -> tuple[Fault, ...]:
-    """Everything that is wrong with a new draft, for a form that is refused anyway."""
+def faults_of(db: Db, draft: Draft, *, rule: Recurrence | None = None) -> tuple[Fault, ...]:
+    """Everything that is wrong with a new draft, for a form that is refused anyway; but for its rule, where `rule`
+    stands in for it."""
     try:
-        _checked(db, draft, server_now(db), None, None)
+        _checked(db, draft, server_now(db), rule, None)
     except InvalidInput as error:
         return error.faults
     return ()

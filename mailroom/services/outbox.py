@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from mailroom.domain.emails.checking import EmailDraft, TemplateBudget, check_email
-from mailroom.domain.errors import IdempotencyMismatch, InvalidInput, Unavailable
+from mailroom.domain.errors import Fault, IdempotencyMismatch, InvalidInput, Unavailable
 from mailroom.domain.ids import (
     EmailId,
     keyed_email_id,
@@ -90,6 +90,16 @@ class Outbox:
                 answers[index] = error
         answers |= dict(zip(checked, self._hand_in_fresh(list(checked.values())), strict=True))
         return [answers[index] for index in range(len(asked))]
+
+    def faults_of(self, draft: EmailDraft, budget: TemplateBudget | None = None) -> tuple[Fault, ...]:
+        """Everything that is wrong with a mail, where it is refused anyway. Raises Unavailable."""
+        known = self._templates([draft])
+        try:
+            (budget or TemplateBudget()).spend(draft, known.get(draft.template))
+            check_email(draft, now=self._clocks.read().now, template=known.get(draft.template))
+        except InvalidInput as error:
+            return error.faults
+        return ()
 
     def _templates(self, drafts: Sequence[EmailDraft]) -> Mapping[str, Template]:
         names = sorted({draft.template for draft in drafts if draft.template})

@@ -1,25 +1,27 @@
 """`/v1/audiences`: lists of recipients under a name, for any number of schedules."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import url_for
-from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 
 from mailroom.domain.audiences import Audience, Recipient
+from mailroom.domain.errors import Fault
 from mailroom.domain.ids import AudienceId
-from mailroom.domain.limits import MAX_NAME
+from mailroom.domain.limits import MAX_BODY_BYTES, MAX_NAME, MAX_VALUES_OF_A_LIST
 from mailroom.services import audience_lists
 from mailroom.services.audience_lists import NewList
 from scheduler_api import paging
+from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.headers import KEY_NEEDED, needed_key
-from scheduler_api.schemas.schedules import ROWS_DOC, ListQuery, Recipients
+from scheduler_api.schemas.schedules import ROWS_DOC, ListQuery, Recipients, as_far_as_it_goes
 
 blueprint = Blueprint("audiences", __name__, url_prefix="/v1/audiences", description="To whom schedules go.")
 
 
-class AudienceIn(Schema):
+class AudienceIn(Body):
     name = fields.String(required=True, validate=validate.Length(min=1, max=MAX_NAME))
     recipients = Recipients(required=True, metadata=ROWS_DOC)
 
@@ -46,10 +48,15 @@ class RecipientPage(paging.PageOut):
     items = fields.List(fields.Nested(MemberOut))
 
 
+def _further(asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Fault]:
+    draft, _ = as_far_as_it_goes(asked, good)
+    return audience_lists.faults_of(NewList(draft.name, draft.recipients))
+
+
 @blueprint.post("")
 @blueprint.doc(parameters=[KEY_NEEDED])
-@requires("schedules")
-@blueprint.arguments(AudienceIn)
+@requires("schedules", most=MAX_BODY_BYTES, values=MAX_VALUES_OF_A_LIST)
+@blueprint.arguments(AudienceIn, further=_further)
 @blueprint.response(201, AudienceOut)
 @blueprint.alt_response(200, schema=AudienceOut, description="The same request again")
 def create(body: dict[str, Any]) -> Any:

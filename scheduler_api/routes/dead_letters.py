@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from mailroom.domain.ids import DispatchId, RunId
-from mailroom.domain.limits import MAX_MAILS
+from mailroom.domain.limits import MAX_IDS_BODY_BYTES, MAX_MAILS
 from mailroom.domain.searches import DeadLetterSearch
 from mailroom.services import dead_letters
 from scheduler_api import paging
+from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.schemas import runs as schemas
 from scheduler_api.schemas.schedules import ListQuery
@@ -20,7 +20,7 @@ blueprint = Blueprint(
 _KINDS = {"mail": True, "campaign": False}
 
 
-class FilterIn(Schema):
+class FilterIn(Body):
     run_id = fields.String(
         validate=validate.Length(max=200), metadata={"description": "of a run, or the id of a single mail"}
     )
@@ -67,7 +67,7 @@ def index(query: dict[str, Any]) -> Any:
 
 
 @blueprint.post("/requeue")
-@requires("mail", "schedules")
+@requires("mail", "schedules", most=MAX_IDS_BODY_BYTES)
 @blueprint.arguments(Chosen)
 @blueprint.response(200, DoneOut)
 def requeue(body: dict[str, Any]) -> Any:
@@ -79,7 +79,7 @@ def requeue(body: dict[str, Any]) -> Any:
 
 
 @blueprint.post("/drop")
-@requires("mail", "schedules")
+@requires("mail", "schedules", most=MAX_IDS_BODY_BYTES)
 @blueprint.arguments(Chosen)
 @blueprint.response(200, DoneOut)
 def drop(body: dict[str, Any]) -> Any:

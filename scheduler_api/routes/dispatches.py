@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from flask_smorest import Blueprint
-from marshmallow import Schema, fields, validate
+from marshmallow import fields, validate
 
 from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.services import resolving, running
 from mailroom.services.resolving import Word
 from scheduler_api import paging
+from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.schemas import runs as schemas
 
@@ -20,7 +20,7 @@ class DispatchPage(paging.PageOut):
     items = fields.List(fields.Nested(schemas.DispatchOut))
 
 
-class ResolveIn(Schema):
+class ResolveIn(Body):
     verdict = fields.String(required=True, validate=validate.OneOf(list(Word)))
     attempt = fields.Integer(
         validate=validate.Range(min=0), metadata={"description": "of which this is said: 409 once there is a later one"}

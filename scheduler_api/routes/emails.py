@@ -1,23 +1,31 @@
 """`/v1/emails`: single mails handed in, one or many at once, looked at, searched and cancelled."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from flask import Response
-from flask_smorest import Blueprint
 from marshmallow import ValidationError
 
-from mailroom.domain.emails.checking import EmailDraft
+from mailroom.domain.emails.checking import EmailDraft, TemplateBudget
 from mailroom.domain.errors import Fault, InvalidInput, MailroomError
 from mailroom.domain.ids import EmailId
-from mailroom.domain.limits import MAX_IDEMPOTENCY_KEY, MAX_MAILS
+from mailroom.domain.limits import (
+    MAX_BODY_BYTES,
+    MAX_IDEMPOTENCY_KEY,
+    MAX_MAIL_BODY_BYTES,
+    MAX_MAILS,
+    MAX_VALUES_OF_A_BATCH,
+)
 from mailroom.domain.messages import MessageState
 from mailroom.domain.searches import EmailSearch
 from mailroom.services import emailing, mails_again, outbox
 from scheduler_api import paging
+from scheduler_api.arguments import Blueprint, with_those_of_the_domain
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.handing_in import hand_in, hand_in_many, within_cap
 from scheduler_api.headers import KEY, KEY_NEEDED, given_key, needed_key
 from scheduler_api.problems import faults_of, problem_body
+from scheduler_api.reading import Unread, read_in_parts
 from scheduler_api.recording import keep_parts
 from scheduler_api.schemas import emails as schemas
 from scheduler_api.schemas.runs import step
@@ -27,13 +35,22 @@ blueprint = Blueprint("emails", __name__, url_prefix="/v1/emails", description="
 
 # Made once: a schema takes longer to make than a mail to check.
 _MOST_OF_A_BATCH_KEY = MAX_IDEMPOTENCY_KEY - len(f"#{MAX_MAILS}")
-_ONE, _TAKEN = schemas.EmailIn(), schemas.TakenOut()
+_ONE, _KEYED, _TAKEN = schemas.EmailIn(), schemas.KeyedEmailIn(), schemas.TakenOut()
+
+
+def _further(asked: dict[str, Any], _: dict[str, Any]) -> Iterable[Fault]:
+    return front().outbox.faults_of(schemas.as_far_as_it_goes(asked))
+
+
+def _read_batch(raw: bytes) -> Any:
+    """A mail that cannot be read concerns no other."""
+    return read_in_parts(raw, "emails", MAX_MAILS)
 
 
 @blueprint.post("")
 @blueprint.doc(parameters=[KEY])
-@requires("mail")
-@blueprint.arguments(_ONE)
+@requires("mail", most=MAX_MAIL_BODY_BYTES)
+@blueprint.arguments(_ONE, further=_further)
 @blueprint.response(202, _TAKEN)
 def create(fields: dict[str, Any]) -> Any:
     """Hand in a mail. It is stored for good when this answers; with an Idempotency-Key the same request again answers
@@ -44,7 +61,7 @@ def create(fields: dict[str, Any]) -> Any:
 
 @blueprint.post("/batch")
 @blueprint.doc(parameters=[KEY])
-@requires("mail")
+@requires("mail", most=MAX_BODY_BYTES, values=MAX_VALUES_OF_A_BATCH, reader=_read_batch)
 @blueprint.arguments(schemas.BatchIn)
 @blueprint.response(200, schemas.BatchOut)
 def create_many(fields: dict[str, Any]) -> Any:
@@ -53,12 +70,16 @@ def create_many(fields: dict[str, Any]) -> Any:
     whole = given_key()
     if whole and len(whole) > _MOST_OF_A_BATCH_KEY:
         raise InvalidInput(Fault("Idempotency-Key", f"of a batch: at most {_MOST_OF_A_BATCH_KEY} characters"))
+    budget = TemplateBudget()
     read: list[tuple[EmailDraft, str | None] | InvalidInput] = []
     for index, raw in enumerate(fields["emails"]):
+        if isinstance(raw, Unread):
+            read.append(InvalidInput(Fault("body", f"cannot be read as JSON: {raw.why}")))
+            continue
         try:
-            loaded = schemas.KeyedEmailIn().load(raw)
+            loaded = _KEYED.load(raw)
         except ValidationError as error:
-            read.append(InvalidInput(*faults_of(error.messages)))
+            read.append(InvalidInput(*_all_faults(error, raw, budget)))
             continue
         key = loaded.pop("idempotency_key", f"{whole}#{index}" if whole else None)
         read.append((schemas.draft(loaded), key))
@@ -67,6 +88,16 @@ def create_many(fields: dict[str, Any]) -> Any:
     refused = [(index, answer["problem"]) for index, answer in enumerate(answers) if "problem" in answer]
     keep_parts((f"#{index}", problem, fields["emails"][index]) for index, problem in refused)
     return {"items": answers}
+
+
+def _all_faults(error: ValidationError, asked: Any, budget: TemplateBudget) -> list[Fault]:
+    """What all the refused mails of a batch may cost together is bounded by `budget`."""
+
+    def further(asked: dict[str, Any], _: dict[str, Any]) -> Iterable[Fault]:
+        return front().outbox.faults_of(schemas.as_far_as_it_goes(asked), budget)
+
+    found = faults_of(error.messages)
+    return with_those_of_the_domain(found, further, asked, {}) if isinstance(asked, dict) else found
 
 
 def _answer(of: "outbox.Taken | Exception") -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 
+from mailroom.domain.errors import ProviderNotFound
 from mailroom.services import providers
 from mailroom.services.providers import ShownProvider
+from scheduler_api.arguments import Blueprint, Body, Patch
 from scheduler_api.auth import front, principal, requires
 
 blueprint = Blueprint("providers", __name__, url_prefix="/v1/providers", description="Who carries the mail.")
@@ -30,11 +31,11 @@ class Providers(Schema):
     items = fields.List(fields.Nested(ProviderOut))
 
 
-class ProviderEdit(Schema):
-    enabled = fields.Boolean(required=True)
+class ProviderEdit(Patch):
+    enabled = fields.Boolean()
 
 
-class Order(Schema):
+class Order(Body):
     order = fields.List(fields.String(validate=validate.Length(max=50)), required=True)
 
 
@@ -62,7 +63,10 @@ def reorder(body: dict[str, Any]) -> Any:
 @blueprint.response(200, Providers)
 def edit(body: dict[str, Any], name: str) -> Any:
     """Enable it, which closes its circuit too, or disable it: it gets no new work."""
-    providers.enable(front().db, front().circuits, _configured(), name, body["enabled"], by=principal().name)
+    if "enabled" in body:
+        providers.enable(front().db, front().circuits, _configured(), name, body["enabled"], by=principal().name)
+    elif name not in _configured():
+        raise ProviderNotFound(name)
     return _listing()
 
 

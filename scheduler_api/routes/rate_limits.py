@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 
 from mailroom.domain.limits import MAX_RATE, MAX_WARM_UP_DAYS
 from mailroom.domain.rates import LimitKind, Per
 from mailroom.services import rate_limits
 from mailroom.services.rate_limits import ShownLimit
+from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.schemas.runs import iso
 
@@ -16,7 +16,7 @@ blueprint = Blueprint("rate_limits", __name__, url_prefix="/v1/rate-limits", des
 _KIND = f"<any({','.join(LimitKind)}):kind>"
 
 
-class LimitIn(Schema):
+class LimitIn(Body):
     mails = fields.Integer(strict=True, required=True, validate=validate.Range(1, MAX_RATE))
     per = fields.String(required=True, validate=validate.OneOf(list(Per)))
     warm_up = fields.List(

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 
 from mailroom.services import refusals
 from scheduler_api import paging
+from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import front, requires
 from scheduler_api.problems import FaultOut
 from scheduler_api.schemas.runs import iso

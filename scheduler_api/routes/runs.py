@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import url_for
-from flask_smorest import Blueprint
-from marshmallow import Schema, fields, validate
+from marshmallow import fields, validate
 
 from mailroom.domain.ids import MessageId, RunId
 from mailroom.domain.messages import MessageState
 from mailroom.services import reporting, running, sending_again, stories
 from scheduler_api import paging
+from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.headers import KEY_NEEDED, needed_key
 from scheduler_api.schemas import runs as schemas
@@ -32,7 +32,7 @@ class Unreached(paging.PageOut):
     left = fields.Integer(metadata={"description": "how many of all of them no other run carries"})
 
 
-class AgainIn(Schema):
+class AgainIn(Body):
     content = fields.String(
         validate=validate.OneOf(["same", "newest"]), metadata={"description": "of that run (default), or the newest"}
     )

@@ -1,17 +1,20 @@
 """`/v1/schedules`: made, changed, paused, resumed, run, skipped, archived, and looked at."""
 
+from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import url_for
-from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
 from mailroom.domain.drafts import Draft
+from mailroom.domain.errors import Fault
 from mailroom.domain.ids import ScheduleId
+from mailroom.domain.limits import MAX_BODY_BYTES, MAX_VALUES_OF_A_LIST
 from mailroom.domain.schedules import ScheduleState
-from mailroom.services import changing, running, scheduling
+from mailroom.services import changing, drafting, running, scheduling
 from scheduler_api import paging
+from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.headers import KEY, KEY_NEEDED, SEEN, etag, given_key, needed_key, seen_version
 from scheduler_api.schemas import runs as run_schemas
@@ -32,10 +35,21 @@ class Occurrences(Schema):
     items = fields.List(fields.Nested(schemas.OccurrenceOut))
 
 
+def _further(asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Fault]:
+    draft, rule = schemas.as_far_as_it_goes(asked, good)
+    return drafting.faults_of(front().db, draft, rule=rule)
+
+
+def _further_of_edit(asked: dict[str, Any], good: dict[str, Any]) -> list[Fault]:
+    """An edit says a part: what it leaves out is not wrong."""
+    found = _further(asked, good)
+    return [fault for fault in found if fault.path.partition(".")[0].partition("[")[0] in asked]
+
+
 @blueprint.post("")
 @blueprint.doc(parameters=[KEY])
-@requires("schedules")
-@blueprint.arguments(schemas.ScheduleIn)
+@requires("schedules", most=MAX_BODY_BYTES, values=MAX_VALUES_OF_A_LIST)
+@blueprint.arguments(schemas.ScheduleIn, further=_further)
 @blueprint.response(201, schemas.ScheduleOut)
 @blueprint.alt_response(200, schema=schemas.ScheduleOut, description="The same request again")
 def create(fields_: dict[str, Any]) -> Any:
@@ -80,8 +94,8 @@ def show(schedule_id: str) -> Any:
 
 @blueprint.patch("/<schedule_id>")
 @blueprint.doc(parameters=[SEEN])
-@requires("schedules")
-@blueprint.arguments(schemas.ScheduleEdit)
+@requires("schedules", most=MAX_BODY_BYTES, values=MAX_VALUES_OF_A_LIST)
+@blueprint.arguments(schemas.ScheduleEdit, further=_further_of_edit)
 @blueprint.response(200, schemas.ScheduleOut)
 def edit(changes: dict[str, Any], schedule_id: str) -> Any:
     """Change the named fields. With `If-Match` only if nobody has changed it since. New content holds from now on."""

@@ -1,14 +1,18 @@
 """The short contract, thin, over the same services: `POST /v1/mail`, and `GET /`."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from flask import Blueprint, jsonify, request
+from flask import Blueprint, jsonify
 
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.errors import Fault, InvalidInput
-from scheduler_api.auth import requires
+from mailroom.domain.limits import MAX_MAIL_BODY_BYTES
+from scheduler_api.auth import front, requires
+from scheduler_api.bodies import document
 from scheduler_api.handing_in import hand_in
 from scheduler_api.headers import given_key
+from scheduler_api.schemas.emails import as_far_as_it_goes
 
 blueprint = Blueprint("short", __name__)
 _KEYS = ("from", "to", "cc", "bcc", "subject", "message")
@@ -20,11 +24,11 @@ def hello() -> Any:
 
 
 @blueprint.post("/v1/mail")
-@requires("mail")
+@requires("mail", most=MAX_MAIL_BODY_BYTES)
 def submit() -> Any:
     """A mail of text: `from`, `to`, `cc`, `bcc`, `subject`, `message`; addresses as a list or as one text."""
     try:
-        taken = hand_in(_draft(request.get_json()), given_key())
+        taken = hand_in(_draft(document()), given_key())
     except InvalidInput as error:
         problem = "; ".join(f"{_KEY_OF.get(fault.path, fault.path)}: {fault.message}" for fault in error.faults)
         return jsonify(Message="not submitted", Problem=problem), 400
@@ -45,7 +49,7 @@ def _draft(body: Any) -> EmailDraft:
         if not _is_addresses(body.get(name) or []):
             faults.append(Fault(name, "is neither a text nor a list of texts"))
     if faults:
-        raise InvalidInput(*faults)
+        raise InvalidInput(*faults, *_beside(body, faults))
     to, cc, bcc = (_as_list(body.get(name) or []) for name in ("to", "cc", "bcc"))
     return EmailDraft(
         sender=body.get("from", ""),
@@ -55,6 +59,14 @@ def _draft(body: Any) -> EmailDraft:
         subject=body.get("subject", ""),
         text=body.get("message", ""),
     )
+
+
+def _beside(body: dict[str, Any], faults: Sequence[Fault]) -> list[Fault]:
+    """What else is wrong with a mail of which a part has the wrong shape."""
+    lists = {name: _as_list(body.get(name) or []) for name in ("to", "cc", "bcc")}
+    draft = as_far_as_it_goes({**body, **lists, "text": body.get("message", "")})
+    wrong = {_KEY_OF.get(fault.path, fault.path) for fault in faults}
+    return [one for one in front().outbox.faults_of(draft) if _KEY_OF.get(one.path, one.path) not in wrong]
 
 
 def _is_addresses(value: Any) -> bool:

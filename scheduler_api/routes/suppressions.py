@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
 from mailroom.domain.errors import SuppressionNotFound
 from mailroom.services import suppressing
 from mailroom.services.suppressing import Suppression
 from scheduler_api import paging
+from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import front, requires
 from scheduler_api.schemas.schedules import ListQuery
 

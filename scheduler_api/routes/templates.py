@@ -1,15 +1,19 @@
 """`/v1/templates`: what single mails say, but for their variables."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from flask import url_for
-from flask_smorest import Blueprint
+from flask import request, url_for
 from marshmallow import Schema, fields, validate
 
-from mailroom.domain.limits import MAX_TEMPLATE
-from mailroom.domain.templates import Template
+from mailroom.domain.content import FIELDS
+from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.limits import MAX_TEMPLATE, MAX_TEMPLATE_BODY_BYTES
+from mailroom.domain.templates import Template, check_template
 from mailroom.services import templates
 from scheduler_api import paging
+from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.headers import SEEN, etag, seen_version
 from scheduler_api.schemas.runs import iso
@@ -18,7 +22,7 @@ from scheduler_api.schemas.schedules import ListQuery
 blueprint = Blueprint("templates", __name__, url_prefix="/v1/templates", description="What single mails say.")
 
 
-class TemplateIn(Schema):
+class TemplateIn(Body):
     subject = fields.String(required=True, validate=validate.Length(max=MAX_TEMPLATE))
     text = fields.String(validate=validate.Length(max=MAX_TEMPLATE))
     html = fields.String(validate=validate.Length(max=MAX_TEMPLATE))
@@ -63,10 +67,20 @@ def show(name: str) -> Any:
     return _answer(templates.get(front().db, name))
 
 
+def _further(asked: dict[str, Any], _: dict[str, Any]) -> Sequence[Fault]:
+    """What else is wrong with a template of which a part is no text."""
+    content = {field: asked[field] if isinstance(asked.get(field), str) else "x" for field in FIELDS}
+    try:
+        check_template((request.view_args or {})["name"], content, version=1, now=datetime.now(UTC))
+    except InvalidInput as error:
+        return error.faults
+    return ()
+
+
 @blueprint.put("/<name>")
 @blueprint.doc(parameters=[SEEN])
-@requires("mail")
-@blueprint.arguments(TemplateIn)
+@requires("mail", most=MAX_TEMPLATE_BODY_BYTES)
+@blueprint.arguments(TemplateIn, further=_further)
 @blueprint.response(200, TemplateOut)
 @blueprint.alt_response(201, schema=TemplateOut, description="It is new")
 def put(content: dict[str, str], name: str) -> Any:

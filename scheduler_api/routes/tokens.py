@@ -3,20 +3,20 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_NAME, MAX_RATE
 from mailroom.services import access
 from mailroom.services.access import MAX_OVERLAP_S, OVERLAP, SCOPES, KnownToken
+from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.schemas.schedules import MomentField
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/v1/tokens", description="Who may use the API and the pages.")
 
 
-class TokenIn(Schema):
+class TokenIn(Body):
     name = fields.String(required=True, validate=validate.Length(min=1, max=MAX_NAME))
     scopes = fields.List(
         fields.String(validate=validate.OneOf(list(SCOPES))), required=True, validate=validate.Length(min=1)
@@ -38,7 +38,7 @@ class TokenIn(Schema):
     )
 
 
-class RotateIn(Schema):
+class RotateIn(Body):
     overlap_s = fields.Integer(
         strict=True,
         validate=validate.Range(0, MAX_OVERLAP_S),

@@ -3,13 +3,13 @@
 import time
 from typing import Any
 
-from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 
 from mailroom.assembly import build_target
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.services import webhook_targets
 from mailroom.services.webhook_targets import LONGEST_WAIT_S
+from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.schemas.runs import iso
 
@@ -18,7 +18,7 @@ blueprint = Blueprint(
 )
 
 
-class TargetIn(Schema):
+class TargetIn(Body):
     provider = fields.String(required=True, validate=validate.Length(max=50))
     url = fields.String(
         validate=validate.Length(max=1_000),

@@ -19,9 +19,10 @@ from mailroom.domain.limits import (
 )
 from mailroom.domain.messages import MessageState
 from mailroom.services.emailing import Shown
+from scheduler_api.arguments import Body
 from scheduler_api.paging import PageOut
 from scheduler_api.schemas.runs import StepOut, iso
-from scheduler_api.schemas.schedules import REPLY_TO_DOC, ListQuery, MomentField, ReplyTo
+from scheduler_api.schemas.schedules import REPLY_TO_DOC, ListQuery, MomentField, ReplyTo, mapping, reply_to_in
 
 _MAILBOXES = {"description": 'list of "Bo <bo@example.org>" or bare addresses'}
 _INSTANT = {"type": "string", "description": "ISO 8601 with an offset"}
@@ -46,14 +47,20 @@ class Values(fields.Field[dict[str, Any]]):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise ValidationError("Not an object.")
-        plain = str | int | float | None
-        wrong = {name: ["Neither text nor number."] for name, one in value.items() if not isinstance(one, plain)}
+        wrong = {name: [words] for name, one in value.items() if (words := _wrong_with(one))}
         if wrong:
             raise ValidationError(wrong)
         return value
 
 
-class AttachmentIn(Schema):
+def _wrong_with(value: Any) -> str:
+    if not isinstance(value, str | int | float | None):
+        return "Neither text nor number."
+    # A whole number so long comes as this from a large body, some of its digits lost.
+    return "Give so large a number as text." if isinstance(value, float) and abs(value) >= 2**63 else ""
+
+
+class AttachmentIn(Body):
     filename = fields.String(required=True)
     content_type = fields.String()
     content = fields.String(required=True, metadata={"description": "base64"})
@@ -65,7 +72,7 @@ def _mailboxes(**more: Any) -> fields.List[str]:
     return fields.List(fields.String(validate=validate.Length(max=500)), validate=few, metadata=_MAILBOXES, **more)
 
 
-class EmailIn(Schema):
+class EmailIn(Body):
     sender = fields.String(required=True, data_key="from", validate=validate.Length(max=500))
     reply_to = ReplyTo(metadata=REPLY_TO_DOC)
     to = _mailboxes(required=True)
@@ -95,7 +102,7 @@ class KeyedEmailIn(EmailIn):
     idempotency_key = fields.String(validate=validate.Length(min=1, max=MAX_IDEMPOTENCY_KEY))
 
 
-class BatchIn(Schema):
+class BatchIn(Body):
     """Each mail is looked at by itself, so that a wrong one concerns no other."""
 
     emails = fields.List(
@@ -170,6 +177,50 @@ def draft(loaded: dict[str, Any]) -> EmailDraft:
     """An empty object of variables makes a template of the mail too: `{{ code }}` is never mailed as it stands."""
     given = {name: value for name, value in loaded.items() if value is not None}
     return EmailDraft(**given, templated="variables" in given)
+
+
+def as_far_as_it_goes(asked: dict[str, Any]) -> EmailDraft:
+    """A mail of which something has the wrong shape: with stand-ins there, so that all else can be looked at. Places in
+    lists stay what they are."""
+    texts = ("subject", "text", "html", "template")
+    told = {name: asked[name] for name in texts if isinstance(asked.get(name), str)}
+    if isinstance(asked.get("template", ""), str):
+        told |= {name: "x" for name in texts[:3] if not isinstance(asked.get(name, ""), str)}
+    else:
+        told |= {"subject": "x", "text": "x"}
+    return EmailDraft(
+        sender=asked["from"] if isinstance(asked.get("from"), str) else _SOMEBODY,
+        to=_texts_in(asked.get("to"), _SOMEBODY) or [_SOMEBODY],
+        cc=_texts_in(asked.get("cc"), _SOMEBODY),
+        bcc=_texts_in(asked.get("bcc"), _SOMEBODY),
+        tags=_texts_in(asked.get("tags"), "x"),
+        headers=_texts_of(asked.get("headers")),
+        metadata=_texts_of(asked.get("metadata")),
+        variables={name: "x" if _wrong_with(one) else one for name, one in mapping(asked.get("variables")).items()},
+        attachments=[
+            {"filename": "x", "content": "", **_texts_of(one)}
+            for one in _list(asked.get("attachments"))[:MAX_ATTACHMENTS]
+        ],
+        reply_to=reply_to_in(asked),
+        templated=isinstance(asked.get("variables"), dict),
+        **told,
+    )
+
+
+_SOMEBODY = "somebody@example.org"
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _texts_of(value: Any) -> dict[str, str]:
+    return {name: one for name, one in mapping(value).items() if isinstance(one, str)}
+
+
+def _texts_in(value: Any, stand_in: str) -> list[str]:
+    few = _list(value)[:MAX_MAIL_RECIPIENTS]
+    return [one if isinstance(one, str) and len(one) <= 500 else stand_in for one in few]
 
 
 def email(shown: Shown) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Schedules in JSON: what is asked for (loads into a Draft's fields) and what is shown."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from marshmallow import Schema, ValidationError, fields, validate
 
 from mailroom.domain.addresses import MAX_MAILBOX
+from mailroom.domain.drafts import Draft
 from mailroom.domain.limits import (
     MAX_EXPRESSION,
     MAX_HTML,
@@ -22,6 +23,7 @@ from mailroom.domain.limits import (
 from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
 from mailroom.domain.schedules import MisfirePolicy, Schedule, ScheduleState
 from mailroom.services.scheduling import StoredSchedule
+from scheduler_api.arguments import Body, Patch
 
 _ROW_TYPES: Final = {"address": str, "name": str, "variables": dict}
 
@@ -102,7 +104,7 @@ REPLY_TO_DOC: Final = {
 }
 
 
-class RecurrenceIn(Schema):
+class RecurrenceIn(Body):
     kind = fields.String(required=True, validate=validate.OneOf(list(Kind)))
     expression = fields.String(allow_none=True, validate=validate.Length(max=MAX_EXPRESSION))
     at = MomentField(allow_none=True, metadata=_MOMENT_DOC)
@@ -113,12 +115,12 @@ class RecurrenceIn(Schema):
     max_runs = fields.Integer(strict=True, allow_none=True)
 
 
-class MisfireIn(Schema):
+class MisfireIn(Body):
     policy = fields.String(validate=validate.OneOf(list(MisfirePolicy)))
     grace_s = fields.Integer(strict=True)
 
 
-class ScheduleIn(Schema):
+class ScheduleIn(Body):
     """The fields of a new schedule; in an edit each may be left out."""
 
     name = fields.String(required=True, validate=validate.Length(min=1, max=MAX_NAME))
@@ -139,7 +141,7 @@ class ScheduleIn(Schema):
     )
 
 
-class ScheduleEdit(ScheduleIn):
+class ScheduleEdit(Patch, ScheduleIn):
     """The fields that are to change; a recurrence is given whole."""
 
     name = fields.String(validate=validate.Length(min=1, max=MAX_NAME))
@@ -148,7 +150,7 @@ class ScheduleEdit(ScheduleIn):
     recurrence = fields.Nested(RecurrenceIn)
 
 
-class PreviewIn(Schema):
+class PreviewIn(Body):
     recurrence = fields.Nested(RecurrenceIn, required=True)
     count = fields.Integer(strict=True, load_default=5, validate=validate.Range(1, MAX_NEXT_RUNS))
 
@@ -202,6 +204,48 @@ class OccurrenceOut(Schema):
     at = fields.String()
     at_utc = fields.String()
     note = fields.String(allow_none=True)
+
+
+def as_far_as_it_goes(asked: dict[str, Any], good: dict[str, Any]) -> tuple[Draft, Recurrence | None]:
+    """A schedule of which something has the wrong shape or is left out: with stand-ins there, so that all else can be
+    looked at; and a rule that stands in for one that cannot be."""
+    told = {name: asked[name] if isinstance(asked.get(name), str) else "x" for name in ("name", "subject")}
+    told["text"] = asked.get("text", "") if isinstance(asked.get("text", ""), str) else "x"
+    rows = asked.get("recipients")
+    recipients = [_row(row) for row in rows[:MAX_RECIPIENTS]] if isinstance(rows, list) else []
+    rule = good.get("recurrence") if asked.keys() & {"recurrence"} else None
+    whole = isinstance(rule, dict) and rule.keys() >= mapping(asked["recurrence"]).keys() and "kind" in rule
+    return Draft(
+        **told,
+        sender=asked["from"] if isinstance(asked.get("from"), str) else _SOMEBODY,
+        reply_to=reply_to_in(asked),
+        html=asked["html"] if isinstance(asked.get("html"), str) else "",
+        recipients=recipients,
+        audience=asked["audience"] if isinstance(asked.get("audience"), str) else "",
+        tags=good.get("tags", ()),
+        misfire=good.get("misfire") or {},
+        recurrence=rule if whole and isinstance(rule, dict) else {},
+    ), None if whole else _SOME_RULE
+
+
+_SOMEBODY: Final = "somebody@example.org"
+_SOME_RULE: Final = Recurrence(Kind.EVERY, "UTC", datetime(2026, 1, 1, tzinfo=UTC), seconds=3600)
+
+
+def reply_to_in(asked: dict[str, Any]) -> str:
+    try:
+        return str(ReplyTo().deserialize(asked.get("reply_to", "")))
+    except ValidationError:
+        return ""
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _row(row: Any) -> dict[str, Any]:
+    good = {name: one for name, one in mapping(row).items() if name in _ROW_TYPES and isinstance(one, _ROW_TYPES[name])}
+    return {"address": _SOMEBODY, **good}
 
 
 def summary(schedule: Schedule) -> dict[str, Any]:

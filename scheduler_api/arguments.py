@@ -1,0 +1,150 @@
+"""How arguments are read: everything that is wrong with a request is told in one answer.
+
+A schema tells what is wrong with the shape of a body. What else is wrong (what the domain says of the good part, an
+unknown query parameter, a header) would wait for a second round; here it is told with it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from typing import Any, Final, NoReturn
+
+import flask_smorest
+from flask import Request, current_app, g, request
+from marshmallow import Schema, ValidationError, missing, pre_load
+from webargs.flaskparser import FlaskParser
+
+from mailroom.domain.errors import Fault, InvalidInput
+from scheduler_api import headers
+from scheduler_api.bodies import document
+from scheduler_api.problems import faults_of, without_location
+
+EMPTY: Final = "is empty: give a value, or leave it out"
+TWICE: Final = "is given more than once"
+
+
+# What the domain says of a body whose shape is wrong somewhere: of the body as it came, and of its good part.
+Further = Callable[[dict[str, Any], dict[str, Any]], Iterable[Fault]]
+
+
+class Body(Schema):
+    """A JSON body. A field that may be left out may be null as well: it is absent then."""
+
+    @pre_load
+    def without_nulls(self, data: Any, **_: Any) -> Any:
+        if not isinstance(data, dict) or None not in data.values():
+            return data
+        absent = {name for name, value in data.items() if value is None and self._may_be_left_out(name)}
+        return {name: value for name, value in data.items() if name not in absent}
+
+    def _may_be_left_out(self, name: str) -> bool:
+        named = (field for key, field in self.load_fields.items() if (field.data_key or key) == name)
+        field = next(named, None)
+        return field is not None and not field.required and not field.allow_none
+
+
+class Patch(Body):
+    """A JSON body whose fields change what is stored: null is not absent here, it clears a field that can be empty."""
+
+    @pre_load
+    def without_nulls(self, data: Any, **_: Any) -> Any:
+        return data
+
+
+class Parser(FlaskParser):
+    """Takes the body as `bodies` has read it, and refuses what it does not know in queries too."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION: Final = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": None}  # type: ignore[misc]
+
+    def load_json(self, req: Request, schema: Schema) -> Any:
+        return document()
+
+    def load_querystring(self, req: Request, schema: Schema) -> Any:
+        """Each parameter once, and with a value."""
+        note(*_faults_of_values())
+        given = {name: values[0] for name, values in req.args.lists() if len(values) == 1 and values[0].strip()}
+        return given or ({} if req.args else missing)
+
+    def handle_error(self, error: ValidationError, req: Request, schema: Schema, **_: Any) -> NoReturn:
+        found = faults_of(without_location(error.messages))
+        asked, good = document(), error.valid_data
+        if (further := getattr(schema, "further", None)) and isinstance(asked, dict):
+            found = with_those_of_the_domain(found, further, asked, good if isinstance(good, dict) else {})
+        raise InvalidInput(*dict.fromkeys([*found, *noted()]))
+
+
+class Blueprint(flask_smorest.Blueprint):
+    """flask-smorest's, with arguments that are read so."""
+
+    ARGUMENTS_PARSER = Parser()
+
+    def arguments(
+        self, schema: Any, *, location: str = "json", further: Further | None = None, **rest: Any
+    ) -> Callable[[Any], Any]:
+        """`further` is asked where the schema refuses a body."""
+        if further:
+            schema = schema() if isinstance(schema, type) else schema
+            schema.further = further
+        decorate = super().arguments(schema, location=location, **rest)
+
+        def decorator(view: Any) -> Any:
+            @wraps(view)
+            def with_all_that_is_noted(*args: Any, **kwargs: Any) -> Any:
+                if faults := noted():
+                    raise InvalidInput(*faults)
+                return view(*args, **kwargs)
+
+            return decorate(with_all_that_is_noted)
+
+        return decorator
+
+
+def with_those_of_the_domain(
+    found: Sequence[Fault], further: Further, asked: dict[str, Any], good: dict[str, Any]
+) -> list[Fault]:
+    """What a schema found, and what else is wrong; not what only follows from what it found."""
+    beside = further(asked, good)
+    return [*found, *(fault for fault in beside if not any(_touch(fault.path, one.path) for one in found))]
+
+
+def note(*faults: Fault) -> None:
+    """Keep faults until all are known."""
+    if faults:
+        g.faults = [*g.get("faults", ()), *faults]
+
+
+def noted() -> Sequence[Fault]:
+    found: Sequence[Fault] = g.get("faults", ())
+    return found
+
+
+def check_around(view: Any) -> None:
+    """Note what is wrong with query and headers. Raises InvalidInput where no argument will tell it."""
+    about = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", ())
+    places = {one["in"] for one in about if isinstance(one, dict)}
+    if request.query_string and "query" not in places:
+        note(*(Fault(name, "is no parameter of this path") for name in request.args))
+    note(*headers.faults(needs_key=_needs_key()))
+    if not places and noted():
+        raise InvalidInput(*noted())
+
+
+def _needs_key() -> bool:
+    view = current_app.view_functions.get(request.endpoint or "")
+    manual = getattr(view, "_apidoc", {}).get("manual_doc", {}).get("parameters", ())
+    return any(one is headers.KEY_NEEDED or one == headers.KEY_NEEDED for one in manual)
+
+
+def _faults_of_values() -> list[Fault]:
+    found = []
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            found.append(Fault(name, TWICE))
+        elif not values[0].strip():
+            found.append(Fault(name, EMPTY))
+    return found
+
+
+def _touch(one: str, other: str) -> bool:
+    """Whether a fault of one path may be a consequence of a fault of the other."""
+    longer, shorter = (one, other) if len(one) >= len(other) else (other, one)
+    return longer == shorter or longer.startswith((f"{shorter}.", f"{shorter}["))

@@ -1,0 +1,196 @@
+"""JSON of others, read: strictly; or, where only a part of it is wrong, with that part set aside or replaced.
+
+orjson reads first. It refuses what JSON does not have and what could not be stored (NaN, 1e999, half of a surrogate
+pair, bytes that are no UTF-8, brackets a thousand deep) and is fast whatever it is given. It keeps the last of a
+doubled key: small documents are read a second time, with doubled keys refused. Python's reader alone knows whole
+numbers beyond 64 bits, so what it read is what counts there.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from mailroom.domain.limits import MAX_SMALL_BODY_BYTES
+
+# Of a document whose parts are looked at one by one: what a second reading may cost.
+MAX_SPLIT_BYTES: Final = 16 * 1024 * 1024
+
+
+class Unreadable(Exception):
+    """This is no JSON that could be stored; the message says what is wrong with it, and where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Stands for a part that cannot be read, and says why."""
+
+    why: str
+    raw: bytes
+
+
+def read(raw: bytes) -> Any:
+    """The document. Raises Unreadable."""
+    try:
+        found = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Unreadable(str(error)) from None
+    return found if len(raw) > MAX_SMALL_BODY_BYTES else _without_doubles(raw)
+
+
+def read_in_parts(raw: bytes, name: str, most: int) -> Any:
+    """The document; or, where it cannot be read as a whole, an object whose list `name` holds an Unread for each part
+    that cannot be read. Raises Unreadable where something else is wrong, or the list is longer than `most`."""
+    try:
+        return read(raw)
+    except Unreadable:
+        if len(raw) > MAX_SPLIT_BYTES:
+            raise
+        try:
+            return _split(raw.decode("utf-8", "surrogateescape"), name, most)
+        except (ValueError, RecursionError, IndexError):
+            pass
+        raise
+
+
+def mended(raw: bytes) -> bytes:
+    """JSON that can be stored, of what somebody has signed: half of a surrogate pair, and bytes that are no text, are
+    replaced by U+FFFD, and numbers that are none by null. Raises Unreadable for what is no JSON at all."""
+    try:
+        orjson.loads(raw)
+        return raw
+    except orjson.JSONDecodeError as error:
+        refused = Unreadable(str(error))
+    try:
+        document = _LENIENT.decode(raw.decode("utf-8", "replace"))
+        text = json.dumps(document, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        raise refused from None
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+
+
+def weighs_more(raw: bytes, most: int) -> bool:
+    """Whether a document has more values than `most`: what its reading costs, which its length does not tell. Counted
+    are commas and opening brackets outside of texts."""
+    if sum(raw.count(mark) for mark in b",[{") <= most:
+        return False
+    found = at = steps = 0
+    inside = False
+    while found <= most and steps <= _MOST_STEPS * most:
+        quote, steps = raw.find(b'"', at), steps + 1
+        piece = raw[at : quote if quote >= 0 else len(raw)]
+        if not inside:
+            found += sum(piece.count(mark) for mark in b",[{")
+        if quote < 0:
+            break
+        # Within a text, a quote behind an odd number of backslashes does not end it.
+        escaped = inside and (len(piece) - len(piece.rstrip(_BACKSLASH))) % 2
+        inside, at = inside if escaped else not inside, quote + 1
+    return found > most or steps > _MOST_STEPS * most
+
+
+def _without_doubles(raw: bytes) -> Any:
+    try:
+        return _ONCE.decode(raw.decode())
+    except _Doubled as error:
+        raise Unreadable(f"the key {error.key!r} stands twice in one object") from None
+    except (ValueError, RecursionError):
+        raise Unreadable("it is nested too deep, or a number in it is too long") from None
+
+
+def _split(text: str, name: str, most: int) -> dict[str, Any]:
+    """Read the list's parts one by one, all else strictly. Raises ValueError, Unreadable."""
+    found: dict[str, Any] = {}
+    at = _behind(text, 0, "{")
+    while text[at] != "}":
+        key, at = _ANY.raw_decode(text, at)
+        at = _behind(text, _skip(text, at), ":")
+        if key in found:
+            raise Unreadable(f"the key {key!r} stands twice in one object")
+        if key == name and text[at] == "[":
+            found[key], at = _parts(text, at, most)
+        else:
+            found[key], at = _piece(text, at, _strictly)
+        at = _skip(text, at)
+        if text[at] != "}":
+            at = _behind(text, at, ",")
+    if _skip(text, at + 1) != len(text):
+        raise Unreadable("something stands behind the document")
+    return found
+
+
+def _parts(text: str, at: int, most: int) -> tuple[list[Any], int]:
+    parts: list[Any] = []
+    at = _behind(text, at, "[")
+    while text[at] != "]":
+        part, at = _piece(text, at, _or_unread)
+        parts.append(part)
+        if len(parts) > most:
+            raise Unreadable(f"more than {most} parts")
+        at = _skip(text, at)
+        if text[at] != "]":
+            at = _behind(text, at, ",")
+    return parts, at + 1
+
+
+def _piece(text: str, at: int, use: Callable[[bytes], Any]) -> tuple[Any, int]:
+    """One value, of which a tolerant reader tells the end."""
+    _, end = _ANY.raw_decode(text, at)
+    return use(text[at:end].encode("utf-8", "surrogateescape")), end
+
+
+def _strictly(raw: bytes) -> Any:
+    return read(raw)
+
+
+def _or_unread(raw: bytes) -> Any:
+    try:
+        return read(raw)
+    except Unreadable as error:
+        return Unread(str(error), raw)
+
+
+def _behind(text: str, at: int, mark: str) -> int:
+    at = _skip(text, at)
+    if text[at] != mark:
+        raise Unreadable(f"a {mark} is missing")
+    return _skip(text, at + 1)
+
+
+def _skip(text: str, at: int) -> int:
+    while at < len(text) and text[at] in " \t\r\n":
+        at += 1
+    return at
+
+
+class _Doubled(Exception):
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(key)
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        raise _Doubled(next(key for key, _ in pairs if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
+    return found
+
+
+def _finite(number: str) -> float | None:
+    found = float(number)
+    return found if abs(found) != float("inf") else None
+
+
+def _whole(number: str) -> int | None:
+    return int(number) if len(number) < _MOST_DIGITS else None
+
+
+_BACKSLASH: Final = b"\\"
+_MOST_STEPS: Final = 8  # quotes for each value: texts that are nothing but quotes cost time too
+_MOST_DIGITS: Final = 1_000
+_ONCE: Final = json.JSONDecoder(object_pairs_hook=_once)
+_ANY: Final = json.JSONDecoder()
+_LENIENT: Final = json.JSONDecoder(parse_constant=lambda _: None, parse_float=_finite, parse_int=_whole)
