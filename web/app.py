@@ -1,10 +1,10 @@
 """The pages as a Flask application."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
-from flask import Flask, render_template, session
+from flask import Flask, render_template
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException
 
@@ -23,6 +23,7 @@ from web.pages import (
     schedules,
     signing,
 )
+from web.session import has_session
 
 log = structlog.get_logger()
 
@@ -38,7 +39,8 @@ def create_app(front: Front) -> Flask:
         SESSION_COOKIE_NAME="mailroom",
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=secure,
-        PERMANENT_SESSION_LIFETIME=timedelta(days=14),
+        PERMANENT_SESSION_LIFETIME=front.settings.web.session_lifetime,
+        WTF_CSRF_TIME_LIMIT=None,  # a form's mark is good as long as its session
         WTF_CSRF_SSL_STRICT=secure,
     )
     app.extensions["front"] = front
@@ -56,14 +58,17 @@ def create_app(front: Front) -> Flask:
     app.register_error_handler(Unavailable, _away)
     app.register_error_handler(TooMany, _too_often)
     app.register_error_handler(
-        CSRFError, lambda _: _page(400, "This page was open for too long", "Go back and try again.")
+        CSRFError,
+        lambda _: _page(
+            400, "Your session has expired", "Go back to find what you typed; load the page anew to send it."
+        ),
     )
     app.register_error_handler(
         HTTPException, lambda error: _page(error.code or 500, error.name, error.description or "")
     )
     app.register_error_handler(Exception, _unexpected)
     app.after_request(_guard_the_browser)
-    app.context_processor(lambda: {"signed_in": "token_id" in session})
+    app.context_processor(lambda: {"signed_in": has_session()})
 
     @app.get("/health")
     def health() -> Any:

@@ -1,21 +1,23 @@
-"""Signing in with a token. The session remembers which token it was; each request asks whether it still holds."""
+"""Signing in with a token. The cookie names a session that is stored; each request asks whether it still holds."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
-from flask import current_app, g, redirect, request, session, url_for
+from flask import current_app, flash, g, redirect, render_template, request, session, url_for
 
 from mailroom.assembly import Front
 from mailroom.domain.callers import client_address
 from mailroom.domain.errors import AccessRefused
-from mailroom.services import access
+from mailroom.services import access, sessions
 from mailroom.services.access import Principal
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_TOKEN = "token_id"  # noqa: S105 - the name of a field
+_ID: Final = "session_id"
+_MOST_KEPT: Final = 48 * 1024  # characters of a form: it travels through the page of signing in
 
 
 def front() -> Front:
@@ -39,15 +41,25 @@ def principal() -> Principal:
 def sign_in(token: str) -> Principal:
     """Raises AccessRefused, TooMany."""
     front().limits.check_sign_in(client())
-    who = access.authenticate(front().db, token.strip(), now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    who = access.authenticate(front().db, token.strip(), now=now)
+    sign_out()
     session.clear()
-    session[_TOKEN] = who.id
+    session[_ID] = sessions.begin(front().db, who, lifetime=front().settings.web.session_lifetime, now=now)
     session.permanent = True
     return who
 
 
 def sign_out() -> None:
-    session.clear()
+    """The session is dead, whoever has kept its cookie. Pages that are still open can say so: their forms' own mark,
+    against requests from other sites, stays good until somebody signs in."""
+    if id_ := session.pop(_ID, ""):
+        sessions.end(front().db, id_)
+
+
+def has_session() -> bool:
+    """True if the browser has signed in, as far as its cookie tells."""
+    return _ID in session
 
 
 def signed_in(*any_of: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -58,14 +70,29 @@ def signed_in(*any_of: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
-                g.principal = access.still_valid(front().db, session.get(_TOKEN, ""), now=datetime.now(UTC))
+                idle, now = front().settings.web.session_idle, datetime.now(UTC)
+                g.principal = sessions.principal_of(front().db, session.get(_ID, ""), idle=idle, now=now)
             except AccessRefused:
-                session.clear()
-                goes_to = request.full_path.rstrip("?") if request.method == "GET" else "/"
-                return redirect(url_for("signing.show", next=goes_to))  # type: ignore[return-value]
+                return _to_sign_in()  # type: ignore[no-any-return]
             g.principal.require(*(any_of or ("read",)))
             return view(*args, **kwargs)
 
         return guarded
 
     return guard
+
+
+def _to_sign_in() -> Any:
+    """Where a form was sent, what was typed goes along, and is there again after signing in."""
+    if session.pop(_ID, ""):
+        flash("Your session has expired.")
+    goes_to = request.full_path.rstrip("?")
+    if request.method != "POST":
+        return redirect(url_for("signing.show", next=goes_to))
+    typed = json.dumps([pair for pair in request.form.items(multi=True) if pair[0] != "csrf_token"])
+    if len(typed) > _MOST_KEPT:
+        flash("What you typed is too long to be kept here: go back in your browser to find it.")
+        typed, goes_to = "", "/"
+    elif any(upload.filename for upload in request.files.values()):
+        flash("The file that you chose is not kept: choose it again.")
+    return render_template("sign_in.html", next=goes_to, typed=typed, error=None), 401

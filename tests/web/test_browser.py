@@ -354,3 +354,23 @@ def test_a_refused_request_is_shown_with_its_reasons(page: Page, system: System)
     look(page, "refusals")
     page.get_by_role("link", name="409").click()
     expect(page.get_by_text("Nothing like that was refused.")).to_be_visible()
+
+
+def test_what_was_typed_when_the_session_had_expired_is_sent_after_signing_in_again(page: Page, system: System) -> None:
+    sign_in(page, system)
+    page.goto(f"{system.web_url}/audiences")
+    fill_in(page, Name="Customers")
+    page.get_by_label("Paste addresses or CSV").fill("bo@example.org\nann@example.org")
+    system.db.sessions.delete_many({})
+
+    page.locator("main form button").last.click()
+    expect(page.get_by_text("Your session has expired.")).to_be_visible()
+    look(page, "session-expired")
+    page.get_by_label("Token").fill(system.token)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("Your form was not sent yet")).to_be_visible()
+    look(page, "signed-in-again")
+    page.get_by_role("button", name="Send the form").click()
+
+    expect(page.get_by_role("heading", name="Customers")).to_be_visible()
+    assert system.db.audiences.count_documents({"name": "Customers"}) == 1
