@@ -1,13 +1,13 @@
 """From what a user typed to a Recurrence that can be computed, or a Fault for each field that is wrong."""
 
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.instants import to_instant
 from mailroom.domain.limits import MAX_EXPRESSION, MAX_INTERVAL_S, MAX_RUNS
-from mailroom.domain.recurrence import cron, rrule, wallclock
-from mailroom.domain.recurrence.model import Kind, Recurrence
+from mailroom.domain.recurrence import cron, parts, wallclock, zones
+from mailroom.domain.recurrence.model import Kind, Recurrence, RuleRefused
 from mailroom.domain.recurrence.upcoming import next_after
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 2200
@@ -28,57 +28,90 @@ def check_recurrence(
 ) -> Recurrence:
     """A recurrence that fires at least once after `now`. `at`, `starts_at` and `ends_at` may be naive: then they are
     local times of the zone. Raises InvalidInput with paths below `path`."""
-    faults: list[Fault] = []
-    try:
-        known = Kind(kind)
-    except ValueError:
-        raise InvalidInput(Fault(f"{path}.kind", f"one of {', '.join(Kind)}")) from None
-    zone = _zone(time_zone)
-    if zone is None:
-        raise InvalidInput(Fault(f"{path}.time_zone", f"'{time_zone}' is no IANA time zone, such as Europe/Berlin"))
-    faults += _faults_of_kind(known, expression, at, seconds, path)
-    faults += _surplus(known, expression, at, seconds, path)
-    for name, moment in (("at", at), ("starts_at", starts_at), ("ends_at", ends_at)):
-        if moment is not None and not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-            raise InvalidInput(Fault(f"{path}.{name}", f"a year from {_FIRST_YEAR} to {_LAST_YEAR}"))
-    start, end = _bound(starts_at, zone), _bound(ends_at, zone)
-    if start and end and end < start:
-        faults.append(Fault(f"{path}.ends_at", "lies before starts_at"))
+    zone = zones.find(time_zone)
+    out_of_range = _faults_of_years(at, starts_at, ends_at, path)
+    faults = [*out_of_range]
     if max_runs is not None and not 1 <= max_runs <= MAX_RUNS:
         faults.append(Fault(f"{path}.max_runs", f"a whole number from 1 to {MAX_RUNS:,}"))
+    if zone is None:
+        faults.append(Fault(f"{path}.time_zone", zones.unknown(time_zone)))
+    if kind not in list(Kind):
+        raise InvalidInput(Fault(f"{path}.kind", f"one of {', '.join(Kind)}"), *faults)
+    known = Kind(kind)
+    faults += _faults_of_kind(known, expression, at, seconds, path)
+    faults += _surplus(known, expression, at, seconds, path)
+    start, end = (_bound(moment, zone) if zone and not out_of_range else None for moment in (starts_at, ends_at))
+    if start and end and end < start:
+        faults.append(Fault(f"{path}.ends_at", "lies before starts_at"))
     if faults:
         raise InvalidInput(*faults)
-    rule = Recurrence(
+    rule = read_recurrence(
         kind=known,
         time_zone=time_zone,
-        anchor=(start or to_instant(now)).replace(microsecond=0),
-        expression=_tidy(known, expression),
-        at=_local(at, zone),
-        seconds=seconds or 0,
-        starts_at=start,
-        ends_at=end,
+        now=now,
+        expression=expression,
+        at=at,
+        seconds=seconds,
+        starts_at=starts_at,
+        ends_at=ends_at,
         max_runs=max_runs,
     )
-    where = {"once": "at", "every": "ends_at"}.get(known, "expression")
-    try:
-        first = next_after(rule, now - timedelta(milliseconds=1))
-    except (ValueError, OverflowError) as error:  # dateutil finds some empty rules only when they are walked
-        raise InvalidInput(Fault(f"{path}.{where}", f"never fires: {error}")) from None
-    if first is None:
-        why = "never fires between now and its end"
-        if known is Kind.ONCE:
-            why = "lies outside starts_at and ends_at" if start or end else "lies in the past"
-        raise InvalidInput(Fault(f"{path}.{where}", why))
+    _require_that_it_fires(rule, now, path)
     return rule
 
 
-def _zone(name: str) -> ZoneInfo | None:
-    if ("/" not in name and name != "UTC") or name.startswith(("posix", "right")):
-        return None  # such as 'localtime', which is another one on every machine
+def read_recurrence(
+    *,
+    kind: Kind,
+    time_zone: str,
+    now: datetime,
+    expression: str | None = None,
+    at: datetime | None = None,
+    seconds: int | None = None,
+    starts_at: datetime | None = None,
+    ends_at: datetime | None = None,
+    max_runs: int | None = None,
+) -> Recurrence:
+    """The recurrence of these fields in its normal form, whether it may be stored or not."""
+    zone = ZoneInfo(time_zone)
+    start = _bound(starts_at, zone)
+    return Recurrence(
+        kind=kind,
+        time_zone=time_zone,
+        anchor=(start or to_instant(now)).replace(microsecond=0),
+        expression=_tidy(kind, expression),
+        at=_local(at, zone),
+        seconds=seconds or 0,
+        starts_at=start,
+        ends_at=_bound(ends_at, zone),
+        max_runs=max_runs,
+    )
+
+
+def _require_that_it_fires(rule: Recurrence, now: datetime, path: str) -> None:
+    """Raises InvalidInput."""
+    where = {Kind.ONCE: "at", Kind.EVERY: "ends_at"}.get(rule.kind, "expression")
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
+        first = next_after(rule, now - timedelta(milliseconds=1))
+    except RuleRefused as error:
+        raise InvalidInput(Fault(f"{path}.{where}", str(error))) from None
+    if first is not None:
+        return
+    bounded = rule.starts_at or rule.ends_at or "COUNT" in rule.expression or "UNTIL" in rule.expression
+    why = "never fires between now and its end" if bounded else "this rule never fires"
+    if rule.kind is Kind.ONCE:
+        why = "lies outside starts_at and ends_at" if rule.starts_at or rule.ends_at else "lies in the past"
+    raise InvalidInput(Fault(f"{path}.{where}", why))
+
+
+def _faults_of_years(
+    at: datetime | None, starts_at: datetime | None, ends_at: datetime | None, path: str
+) -> list[Fault]:
+    return [
+        Fault(f"{path}.{name}", f"a year from {_FIRST_YEAR} to {_LAST_YEAR}")
+        for name, moment in (("at", at), ("starts_at", starts_at), ("ends_at", ends_at))
+        if moment is not None and not _FIRST_YEAR <= moment.year <= _LAST_YEAR
+    ]
 
 
 def _faults_of_kind(
@@ -95,8 +128,8 @@ def _faults_of_kind(
     if len(expression) > MAX_EXPRESSION:
         return [Fault(f"{path}.expression", f"at most {MAX_EXPRESSION} characters")]
     try:
-        (cron if kind is Kind.CRON else rrule).check(expression)
-    except ValueError as error:
+        (cron if kind is Kind.CRON else parts).check(expression)
+    except RuleRefused as error:
         return [Fault(f"{path}.expression", str(error))]
     return []
 

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from cronsim import CronSim, CronSimError
 
-from mailroom.domain.recurrence import wallclock
-from mailroom.domain.recurrence.model import Recurrence
+from mailroom.domain.recurrence import cron_fields, wallclock
+from mailroom.domain.recurrence.model import Recurrence, RuleRefused
 
 
 def is_fixed(expression: str) -> bool:
@@ -21,15 +21,14 @@ def is_fixed(expression: str) -> bool:
 
 
 def check(expression: str) -> None:
-    """Raise ValueError, with words for a user, unless this is a five-field expression that fires some day."""
-    if len(expression.split()) != 5:
-        raise ValueError("a cron expression has five fields: minute, hour, day of month, month, day of week")
+    """Raise RuleRefused, with words for a user, unless this is a five-field expression that fires some day."""
+    cron_fields.check(expression)
     try:
         next(CronSim(expression, datetime(2024, 1, 1)))  # noqa: DTZ001 - naive on purpose: only the pattern is asked
     except CronSimError as error:
-        raise ValueError(f"{str(error)[0].lower()}{str(error)[1:]} in '{expression}'") from None
+        raise RuleRefused(f"{str(error)[0].lower()}{str(error)[1:]} in '{expression}'") from None
     except (StopIteration, RuntimeError):
-        raise ValueError(f"'{expression}' never fires") from None
+        raise RuleRefused(f"'{expression}' never fires") from None
 
 
 def explain(expression: str) -> str:
@@ -38,7 +37,7 @@ def explain(expression: str) -> str:
 
 
 def instants(rule: Recurrence, after: datetime) -> Iterator[datetime]:
-    """The due instants strictly after `after`, in order, without bounds."""
+    """The due instants strictly after `after`, in order, without bounds. cronsim ends a walk after 50 years."""
     start = wallclock.search_start(after, rule.zone) - timedelta(minutes=1)
     expand = wallclock.once_each if is_fixed(rule.expression) else wallclock.at_every_pass
     return expand(CronSim(rule.expression, start), rule.zone, after)

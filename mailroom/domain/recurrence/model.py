@@ -13,6 +13,13 @@ class Kind(StrEnum):
     EVERY = "every"
 
 
+class RuleRefused(ValueError):
+    """The expression of a rule that cannot be computed, or that would cost more than a rule may; in words for a user.
+
+    Raised for rules that are typed in, and for stored ones that an older version of Mailroom had taken.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Recurrence:
     """The rule of a schedule, its zone and its bounds.

@@ -1,164 +1,163 @@
-"""RFC 5545 recurrence rules, by dateutil, expanded in naive local time (docs/adr/0005-recurrence.md).
+"""The due instants of RFC 5545 recurrence rules, in naive local time (docs/adr/0005-recurrence.md).
 
-dateutil on aware times doubles or skips hours on clock-change nights, so it is only given naive ones:
-
-- DAILY and rarer name wall-clock times: mapped by `wallclock.to_instant`.
-- HOURLY and MINUTELY without BY parts go by elapsed time: expanded in UTC from the anchor.
+- DAILY and rarer rules name wall-clock times: mapped by `wallclock.to_instant`.
+- HOURLY and MINUTELY without BY parts go by elapsed time from the anchor.
 - HOURLY and MINUTELY with BY parts name local times: one that the clocks skip is left out, one that comes twice
   runs twice, as a wildcard in cron does.
+
+The work is bounded for any rule: a walk begins at the period in which the wanted instant lies, ends with the year
+2240, and passes each day once; how many times of a day a rule may name is limited (`parts.MAX_TIMES`).
 """
 
-import re
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from itertools import islice
 from typing import Final
 
-from dateutil.rrule import rrule, rrulestr
-
-from mailroom.domain.recurrence import wallclock
+from mailroom.domain.recurrence import parts, wallclock
+from mailroom.domain.recurrence.days import LAST_YEAR, Days, completed
 from mailroom.domain.recurrence.model import Recurrence
+from mailroom.domain.recurrence.parts import Rule
 
-_SUB_DAILY: Final = {"HOURLY": timedelta(hours=1), "MINUTELY": timedelta(minutes=1)}
-_BY_DAYS: Final = {"DAILY": timedelta(days=1), "WEEKLY": timedelta(weeks=1)}
-_SUB_DAILY_BY: Final = {"BYDAY", "BYHOUR", "BYMINUTE"}
-_PARTS: Final = {
-    "FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYSETPOS",
-    "BYMONTH", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYDAY", "BYHOUR", "BYMINUTE", "BYSECOND",
-}  # fmt: skip
-MAX_COUNT: Final = 100_000
-
-
-def parts_of(expression: str) -> dict[str, str]:
-    """`FREQ=WEEKLY;BYDAY=MO` as a mapping. Raises ValueError with words for a user."""
-    text = expression.strip().upper().removeprefix("RRULE:")
-    if re.search(r"\s|DTSTART|RDATE|EXDATE|EXRULE", text):
-        raise ValueError("write one rule such as FREQ=WEEKLY;BYDAY=MO; its start belongs in starts_at")
-    parts: dict[str, str] = {}
-    for part in text.strip(";").split(";"):
-        name, equals, value = part.partition("=")
-        if not equals or not value:
-            raise ValueError(f"'{part}' is not NAME=VALUE")
-        if name not in _PARTS:
-            raise ValueError(f"'{name}' is no part of a recurrence rule")
-        if name in parts:
-            raise ValueError(f"'{name}' is given twice")
-        parts[name] = value
-    return parts
-
-
-def check(expression: str) -> None:
-    """Raise ValueError, with words for a user, unless the rule can be computed in bounded time."""
-    parts = parts_of(expression)
-    frequency = parts.get("FREQ")
-    if frequency is None:
-        raise ValueError("FREQ is needed, for example FREQ=WEEKLY;BYDAY=MO")
-    if frequency == "SECONDLY":
-        raise ValueError("FREQ=SECONDLY is not offered; use the kind 'every'")
-    if "COUNT" in parts and "UNTIL" in parts:
-        raise ValueError("COUNT and UNTIL exclude each other (RFC 5545 3.3.10)")
-    for name in ("COUNT", "INTERVAL"):
-        if name in parts and not (
-            parts[name].isdecimal() and parts[name].isascii() and 1 <= int(parts[name]) <= MAX_COUNT
-        ):
-            raise ValueError(f"{name} is a whole number from 1 to {MAX_COUNT}")
-    if frequency == "DAILY" and "BYSETPOS" in parts:
-        raise ValueError("BYSETPOS goes with FREQ=WEEKLY, MONTHLY or YEARLY")
-    if frequency in _SUB_DAILY:
-        surplus = {name for name in parts if name.startswith("BY")} - _SUB_DAILY_BY
-        if surplus:
-            raise ValueError(f"FREQ={frequency} takes only {', '.join(sorted(_SUB_DAILY_BY))}, not {min(surplus)}")
-    # dateutil walks a rule that never fires to the year 9999: 8,000 steps when asked by the year, millions by the day.
-    by_the_year = {name: value for name, value in parts.items() if name.startswith("BY") and name != "BYSETPOS"}
-    try:
-        probe = _rule({"FREQ": "YEARLY", **by_the_year}, datetime(2024, 1, 1), None)  # noqa: DTZ001
-        fires = frequency in _SUB_DAILY or next(iter(probe), None)
-        _rule(parts, datetime(2024, 1, 1), None)  # noqa: DTZ001
-    except ValueError as error:
-        raise ValueError(f"not a recurrence rule: {error}") from None
-    if not fires:
-        raise ValueError("this rule never fires")
+_STEPS: Final = {"HOURLY": timedelta(hours=1), "MINUTELY": timedelta(minutes=1)}
+_DAY: Final = timedelta(days=1)
+_UNITS_A_DAY: Final = {"HOURLY": 24, "MINUTELY": 1_440}
+_MOST_DAYS: Final = {"DAILY": 1, "WEEKLY": 7, "MONTHLY": 31, "YEARLY": 366}  # of a period
 
 
 def instants(recurrence: Recurrence, after: datetime) -> Iterator[datetime]:
-    """The due instants strictly after `after`, in order, without bounds."""
-    parts = parts_of(recurrence.expression)
-    step = _SUB_DAILY.get(parts["FREQ"])
-    if step is None:
-        return _by_wall_clock(recurrence, parts, after)
-    if any(name.startswith("BY") for name in parts):
-        return _by_local_times(recurrence, parts, step, after)
-    return _by_elapsed_time(recurrence, parts, step, after)
+    """The due instants strictly after `after`, in order, without bounds. Raises RuleRefused."""
+    rule = parts.read(recurrence.expression)
+    if rule.goes_by_elapsed_time:
+        return _by_elapsed_time(recurrence, rule, after)
+    start = wallclock.search_start(after, recurrence.zone)
+    expand = wallclock.at_every_pass if rule.is_sub_daily else wallclock.once_each
+    return expand(_local_times(recurrence, rule, start), recurrence.zone, after)
+
+
+def names_wall_clock_times(expression: str) -> bool:
+    return not parts.read(expression).is_sub_daily
 
 
 def skipped_times(recurrence: Recurrence, gap: tuple[datetime, datetime]) -> list[datetime]:
     """The local times of a DAILY or rarer rule that lie in a gap [from, to) of the clocks."""
     start, end = gap
-    rule = _rule(parts_of(recurrence.expression), _local(recurrence.anchor, recurrence), recurrence)
-    return [local for local in rule.between(start, end, inc=True) if local < end]
+    skipped = []
+    for local in _local_times(recurrence, parts.read(recurrence.expression), start):
+        if local >= end:
+            break
+        skipped.append(local)
+    return skipped
 
 
-def _by_wall_clock(recurrence: Recurrence, parts: dict[str, str], after: datetime) -> Iterator[datetime]:
-    start = wallclock.search_start(after, recurrence.zone) - timedelta(seconds=1)
-    dtstart = _local(recurrence.anchor, recurrence)
-    if parts["FREQ"] in _BY_DAYS:
-        dtstart = _nearer(dtstart, start, _BY_DAYS[parts["FREQ"]], parts)
-    rule = _rule(parts, dtstart, recurrence)
-    return wallclock.once_each(rule.xafter(start), recurrence.zone, after)
+def _by_elapsed_time(recurrence: Recurrence, rule: Rule, after: datetime) -> Iterator[datetime]:
+    step = _STEPS[rule.frequency] * rule.interval
+    first = 0 if recurrence.starts_at else 1
+    end = datetime(LAST_YEAR, 12, 31, tzinfo=UTC)
+    if rule.until:
+        end = min(end, _until_instant(recurrence, rule, rule.until))
+    last = (end - recurrence.anchor) // step
+    if rule.count:
+        last = min(last, first + rule.count - 1)
+    number = max(first, (after - recurrence.anchor) // step + 1)
+    return (recurrence.anchor + n * step for n in range(number, last + 1))
 
 
-def _by_local_times(
-    recurrence: Recurrence, parts: dict[str, str], step: timedelta, after: datetime
-) -> Iterator[datetime]:
-    start = wallclock.search_start(after, recurrence.zone) - timedelta(seconds=1)
-    dtstart = _nearer(_local(recurrence.anchor, recurrence), start, step, parts)
-    return wallclock.at_every_pass(_rule(parts, dtstart, recurrence).xafter(start), recurrence.zone, after)
+def _local_times(recurrence: Recurrence, rule: Rule, start: datetime) -> Iterator[datetime]:
+    """The rule's naive local times at or after `start`, from its anchor to its COUNT or UNTIL."""
+    anchor = recurrence.anchor.astimezone(recurrence.zone).replace(tzinfo=None, microsecond=0)
+    # Without a start of its own a rule counts from its creation on: that moment itself is no occurrence.
+    first = anchor if recurrence.starts_at else anchor + timedelta(seconds=1)
+    last = None
+    if rule.until:
+        until = _until_instant(recurrence, rule, rule.until) if rule.until_is_utc else None
+        last = until.astimezone(recurrence.zone).replace(tzinfo=None) if until else rule.until
+    if rule.count:
+        last = _end_of_count(rule, anchor, first)
+    for local in _unbounded(rule, anchor, max(first, start)):
+        if last and local > last:
+            return
+        yield local
 
 
-def _by_elapsed_time(
-    recurrence: Recurrence, parts: dict[str, str], step: timedelta, after: datetime
-) -> Iterator[datetime]:
-    anchor = recurrence.anchor.astimezone(UTC).replace(tzinfo=None)
-    start = after.astimezone(UTC).replace(tzinfo=None)
-    for naive in _rule(parts, _nearer(anchor, start, step, parts), recurrence, utc=True).xafter(start):
-        yield naive.replace(tzinfo=UTC)
+@lru_cache(maxsize=4096)
+def _end_of_count(rule: Rule, anchor: datetime, first: datetime) -> datetime | None:
+    """The last local time of a rule with a COUNT; None where the rule has fewer."""
+    return next(islice(_unbounded(rule, anchor, first), (rule.count or 1) - 1, None), None)
 
 
-def _local(instant: datetime, recurrence: Recurrence) -> datetime:
-    return instant.astimezone(recurrence.zone).replace(tzinfo=None)
+def _unbounded(rule: Rule, anchor: datetime, start: datetime) -> Iterator[datetime]:
+    """The rule's local times at or after `start`, without COUNT and UNTIL."""
+    rule = completed(rule, anchor)
+    found = _within_days(rule, anchor, start.date()) if rule.is_sub_daily else _by_period(rule, anchor, start.date())
+    return (local for local in found if local >= start)
 
 
-def _nearer(anchor: datetime, start: datetime, step: timedelta, parts: dict[str, str]) -> datetime:
-    """The anchor put forward by whole intervals to shortly before `start`: years are not walked through."""
-    stride = step * int(parts.get("INTERVAL", "1"))
-    passed = (start - anchor) // stride - 1
-    if "COUNT" in parts or passed <= 0:
-        return anchor
-    return anchor + passed * stride
+def _by_period(rule: Rule, anchor: datetime, since: date) -> Iterator[datetime]:
+    """Local times of a DAILY or rarer rule, from the period of `since` on."""
+    times, positions = _times(rule), rule.by_set_position
+    most = _MOST_DAYS[rule.frequency] * len(times)
+    if positions and not _positions(positions, most):
+        return  # no set is as large as that: found without a walk
+    if rule.frequency == "DAILY" and positions:
+        times, positions = [times[place] for place in _positions(positions, most)], ()
+    first = since.toordinal()
+    for days in Days(rule, anchor.date()).periods(since):
+        if positions:
+            for place in _positions(positions, len(days) * len(times)):
+                yield datetime.fromordinal(days[place // len(times)]) + times[place % len(times)]
+            continue
+        for day in days:
+            if day >= first:
+                midnight = datetime.fromordinal(day)
+                yield from (midnight + at for at in times)
 
 
-def _rule(parts: dict[str, str], dtstart: datetime, recurrence: Recurrence | None, *, utc: bool = False) -> rrule:
-    """dateutil's rule over naive times; an UNTIL in UTC is brought into the naive time that the rule runs in."""
-    dtstart = dtstart.replace(microsecond=0)
-    text = ";".join(f"{name}={value}" for name, value in parts.items() if name != "UNTIL")
-    rule = rrulestr(text, dtstart=dtstart, cache=False)
-    if not isinstance(rule, rrule):
-        raise ValueError("one rule is expected")
-    until = _until(parts.get("UNTIL"), recurrence, utc=utc)
-    return rule.replace(until=until) if until else rule
+def _positions(numbers: tuple[int, ...], length: int) -> list[int]:
+    """Where BYSETPOS points in a set of this length, from 0."""
+    places = {number - 1 if number > 0 else length + number for number in numbers}
+    return sorted(place for place in places if 0 <= place < length)
 
 
-def _until(text: str | None, recurrence: Recurrence | None, *, utc: bool) -> datetime | None:
-    if text is None:
-        return None
-    layout = {8: "%Y%m%d", 15: "%Y%m%dT%H%M%S", 16: "%Y%m%dT%H%M%SZ"}.get(len(text))
-    if layout is None:
-        raise ValueError("UNTIL is written 20261231, 20261231T090000 or 20261231T080000Z")
-    until = datetime.strptime(text, layout)  # noqa: DTZ007 - given its zone below
-    if not 1970 <= until.year <= 2200:
-        raise ValueError("UNTIL is a year from 1970 to 2200")
-    if len(text) == 8:
-        until += timedelta(days=1, seconds=-1)  # a date names its whole day
-    if recurrence is None:
-        return until
-    in_utc = until.replace(tzinfo=UTC) if text.endswith("Z") else wallclock.to_instant(until, recurrence.zone)
-    return in_utc.astimezone(UTC if utc else recurrence.zone).replace(tzinfo=None)
+def _within_days(rule: Rule, anchor: datetime, since: date) -> Iterator[datetime]:
+    """Local times of an HOURLY or MINUTELY rule with BY parts, from the day `since` on."""
+    units = _UNITS_A_DAY[rule.frequency]
+    counted_from = anchor.toordinal() * units + (anchor.hour if units == 24 else anchor.hour * 60 + anchor.minute)
+    times_from = _times_by_first_unit(rule, units)
+    for day in Days(rule, anchor.date()).matching(since):
+        first_unit = (counted_from - day * units) % rule.interval
+        if first_unit < units:
+            midnight = datetime.fromordinal(day)
+            yield from (midnight + at for at in times_from(first_unit))
+
+
+def _times_by_first_unit(rule: Rule, units: int) -> Callable[[int], Sequence[timedelta]]:
+    """The times of a day by the first hour or minute of that day which INTERVAL reaches; each list is made once."""
+    by_unit: dict[int, list[timedelta]] = {}
+    for at in _times(rule):
+        by_unit.setdefault(at // (_DAY / units), []).append(at)
+    known: dict[int, Sequence[timedelta]] = {}
+
+    def times(first_unit: int) -> Sequence[timedelta]:
+        if first_unit not in known:
+            reached = range(first_unit, units, rule.interval)
+            known[first_unit] = [at for unit in reached for at in by_unit.get(unit, ())]
+        return known[first_unit]
+
+    return times
+
+
+def _times(rule: Rule) -> Sequence[timedelta]:
+    """The times of a day that a completed rule names, since midnight."""
+    hours, minutes = rule.by_hour or range(24), rule.by_minute or range(60)
+    return [
+        timedelta(hours=hour, minutes=minute, seconds=second)
+        for hour in hours
+        for minute in minutes
+        for second in rule.by_second
+    ]
+
+
+def _until_instant(recurrence: Recurrence, rule: Rule, until: datetime) -> datetime:
+    return until.replace(tzinfo=UTC) if rule.until_is_utc else wallclock.to_instant(until, recurrence.zone)

@@ -93,7 +93,7 @@ def _names_wall_clock_times(rule: Recurrence) -> bool:
         case Kind.CRON:
             return cron.is_fixed(rule.expression)
         case Kind.RRULE:
-            return rrule.parts_of(rule.expression)["FREQ"] not in ("HOURLY", "MINUTELY")
+            return rrule.names_wall_clock_times(rule.expression)
         case Kind.EVERY:
             return False
 
