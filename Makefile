@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run chromium test lint format bench chaos fuzz bench-campaign bench-million bench-lateness bench-intake bench-resets lock clean
+.PHONY: help env run chromium test lint format bench chaos fuzz bench-campaign bench-million bench-lateness bench-intake bench-resets lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -18,6 +18,9 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 
 run: $(STAMP)  ## bring everything up on this machine: three senders, the pages, the API, the simulator
 	$(BIN)/mailroom up --senders 3
+
+env:  ## write a .env with random keys, for trying it with Docker Compose
+	$(PYTHON) -m config.dev_env
 
 chromium:
 	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \

@@ -77,6 +77,7 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
     "SES_TOPIC_ARNS": (None, "the ARNs of the SNS topics that tell the events, separated by commas"),
     "SES_BASE_URL": ("", "the API's URL, where it is not the region's own"),
     "SES_SNS_URL": ("", "the URL of SNS, where it is not the region's own"),
+    "MAILROOM_LOG_LEVEL": ("info", "debug, info, warning or error"),
     "SMTP_URL": (
         None,
         "smtp://user:password@host:587 (STARTTLS), or smtps://; ?tls=none, ?connections=8, ?messages=100 (a session)",

@@ -13,6 +13,7 @@ import yaml
 
 from cli.main import main
 from config.descriptions import DESCRIPTIONS
+from config.dev_env import dev_env
 from config.settings import read_settings
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +61,64 @@ def test_every_variable_is_one_that_the_code_reads_and_the_settings_are_whole(
     assert settings.mailgun.base_url == "http://simulator:8025"
 
 
+def test_every_setting_of_a_part_can_be_given_on(compose: dict[str, Any]) -> None:
+    """But where Compose itself says what they are: addresses and ports."""
+    own = {"MAILROOM_BIND", "MAILROOM_API_PORT", "MAILROOM_WEB_PORT", "MAILROOM_SIMULATOR_PORT"}
+
+    assert DESCRIPTIONS.keys() - own <= compose["services"]["api"]["environment"].keys()
+
+
+def test_keys_have_no_default_and_stop_the_start_with_their_name(compose: dict[str, Any]) -> None:
+    environment = compose["services"]["api"]["environment"]
+
+    for name in ("MAILROOM_SECRET_KEY", "MAILGUN_API_KEY", "MAILGUN_SIGNING_KEY"):
+        assert environment[name].startswith(f"${{{name}:?"), name
+
+
+def test_one_service_builds_the_image_and_none_looks_for_it_elsewhere(compose: dict[str, Any]) -> None:
+    building = [name for name, service in compose["services"].items() if "build" in service]
+
+    assert building == ["api"]
+    assert {compose["services"][name]["image"] for name in OURS} == {"mailroom:latest"}
+    assert {compose["services"][name]["pull_policy"] for name in OURS if name != "api"} == {"never"}
+
+
+def test_what_is_only_for_trying_things_out_starts_in_the_dev_profile_alone(compose: dict[str, Any]) -> None:
+    profiles = {name: service.get("profiles") for name, service in compose["services"].items()}
+
+    assert {name for name, given in profiles.items() if given == ["dev"]} == {"simulator", "webhooks"}
+
+
+def test_ports_are_published_on_this_host_alone_unless_told_otherwise(compose: dict[str, Any]) -> None:
+    published = [port for service in compose["services"].values() for port in service.get("ports", [])]
+
+    assert len(published) == 3
+    assert all(port.startswith("${MAILROOM_PUBLISH:-127.0.0.1}:") for port in published)
+
+
+def test_no_container_can_change_its_own_disk_or_gain_rights(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+
+
+def test_make_env_writes_random_keys_once(tmp_path: Path) -> None:
+    written = [dev_env(), dev_env()]
+    environment = dict(line.split("=", 1) for line in written[0].splitlines() if line and not line.startswith("#"))
+    path = tmp_path / ".env"
+    done = [
+        subprocess.run([sys.executable, "-m", "config.dev_env", path], cwd=ROOT, capture_output=True, check=False)
+        for _ in range(2)
+    ]
+
+    assert written[0] != written[1]
+    assert environment.pop("COMPOSE_PROFILES") == "dev"
+    assert environment.keys() <= DESCRIPTIONS.keys()
+    assert [one.returncode for one in done] == [0, 1]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_the_stores_keep_what_they_must_keep(compose: dict[str, Any]) -> None:
     services = compose["services"]
 
@@ -90,7 +149,7 @@ def test_published_ports_are_those_that_the_parts_listen_on(compose: dict[str, A
     defaults = {"api": DESCRIPTIONS["MAILROOM_API_PORT"][0], "web": DESCRIPTIONS["MAILROOM_WEB_PORT"][0]}
 
     for name, port in defaults.items():
-        assert compose["services"][name]["ports"] == [f"{port}:{port}"]
+        assert compose["services"][name]["ports"][0].endswith(f":{port}:{port}")
 
 
 def test_the_image_holds_every_package_and_runs_the_command() -> None:
@@ -103,6 +162,7 @@ def test_the_image_holds_every_package_and_runs_the_command() -> None:
 
 
 def _filled_in(value: str) -> str:
-    """Compose's `${NAME:-default}` and `${NAME:?why}`, as with an empty .env but for the one secret."""
-    value = re.sub(r"\$\{(\w+):-([^}]*)\}", r"\2", value)
-    return re.sub(r"\$\{(\w+):\?[^}]*\}", "0123456789abcdef", value)
+    """Compose's `${NAME:-default}` and `${NAME:?why}`, as with the `.env` that `make env` writes."""
+    given = dict(line.split("=", 1) for line in dev_env().splitlines() if line and not line.startswith("#"))
+    value = re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: given.get(found[1]) or found[2], value)
+    return re.sub(r"\$\{(\w+):\?[^}]*\}", lambda found: given[found[1]], value)
