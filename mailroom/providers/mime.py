@@ -19,10 +19,10 @@ from mailroom.domain.emails.content_types import ContentType, parse_content_type
 from mailroom.domain.emails.model import Addressee, Attachment, Body, Email, Place, Priority
 from mailroom.providers.base import Batch, Letter
 
-_LINE: Final = 66  # characters, beside a name: RFC 2047 2 allows 76
-
+_MOST_ENCODED: Final = 76  # characters of a line that holds an encoded word: RFC 2047 2
+_LINE: Final = _MOST_ENCODED - len("Reply-To: ")
 # Not every server on the way takes eight bits (RFC 6152), and a relay that must recode a mail breaks its signature.
-_SEVEN_BITS: Final = SMTP.clone(cte_type="7bit")
+_SEVEN_BITS: Final = SMTP.clone(cte_type="7bit", refold_source="none")
 _LONGEST: Final = 900  # characters: a line has at most 998 (RFC 5322 2.1.1)
 
 
@@ -104,10 +104,11 @@ def _add_inline(message: EmailMessage, attachment: Attachment) -> None:
         maintype=kind.main,
         subtype=kind.sub,
         params=kind.parameters,
-        cid=f"<{attachment.content_id}>",
         filename=attachment.filename,
         disposition="inline",
     )
+    # As it is: the library would fold a long one, into encoded words, and no HTML would find it.
+    list(html.iter_parts())[-1].set_raw("Content-ID", f"<{attachment.content_id}>")
 
 
 def _type_of(attachment: Attachment) -> ContentType:
@@ -124,7 +125,9 @@ def _mailboxes(mailboxes: Sequence[Mailbox]) -> str:
 def _mailbox(mailbox: Mailbox) -> str:
     if not mailbox.name or _is_plain(mailbox.name):
         return str(mailbox)
-    return f"{_words(mailbox.name)} <{mailbox.address}>"
+    name = _words(mailbox.name)
+    beside = len(name) - name.rfind("\n") + len(mailbox.address) + len("Reply-To:  <>,") <= _MOST_ENCODED
+    return f"{name} <{mailbox.address}>" if beside else f"{name}\r\n <{mailbox.address}>"
 
 
 def _words(text: str) -> str:

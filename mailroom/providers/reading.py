@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parseaddr, parsedate_to_datetime
 from typing import Any, Final
 
+from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.providers.connection import Reply
 
 MAX_FIELD: Final = 998  # characters of an address or an id
@@ -41,6 +42,18 @@ def storable(text: str) -> str:
 def excerpt(body: bytes) -> str:
     """The beginning of an answer, for a person to read."""
     return body[:200].decode("utf-8", "replace")
+
+
+def refused_by_number(reply: Reply, who: str, *, now: datetime | None = None) -> Refused | None:
+    """What 429 and 413 say by their number, whoever wrote the body, a proxy on the way among them: nothing was done.
+    None for every other answer."""
+    words = storable(f"{who} answered {reply.status}: {excerpt(reply.body)}")
+    if reply.status == 429:
+        wait = told_wait(reply, now or datetime.now(UTC))
+        return Refused(Refusal.ACCOUNT, words, 429, wait, too_fast=True)
+    if reply.status == 413:
+        return Refused(Refusal.PERMANENT, words, 413)
+    return None
 
 
 def told_wait(reply: Reply, now: datetime) -> timedelta | None:

@@ -3,7 +3,7 @@
 import base64
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.utils import getaddresses
 from typing import Any
@@ -14,7 +14,7 @@ from mailroom.domain.emails.checking import EmailDraft, check_email
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import AudienceId, DispatchId, MessageId, RunId
 from mailroom.domain.messages import Message
-from mailroom.domain.outcomes import Accepted, InDoubt, Refused
+from mailroom.domain.outcomes import Accepted, InDoubt, Refusal, Refused
 from mailroom.domain.schedules import Content
 from mailroom.providers.base import Adapter, Batch, Letter
 from mailroom.providers.connection import NotWritten, Reply
@@ -95,6 +95,76 @@ def test_its_yes_its_no_and_what_is_neither_are_never_mixed_up(name: str) -> Non
     assert isinstance(adapter.read(NO[name]), Refused)
     neither = [Reply(status, {}, b"<html>somebody else</html>") for status in (200, 202, 400, 408, 499, 500, 502, 504)]
     assert all(isinstance(adapter.read(reply), InDoubt) for reply in neither)
+
+
+HTTP = [name for name in ADAPTERS if name != "smtp"]
+BODIES = [b"", b"<html>nginx</html>", b"{}", b"[]", b'"x"', b"\xff\xfe", b'{"message": 1}', b'{"errors": []}', b"{"]
+TOO_FAST = {
+    "mailgun": [
+        Reply(429, {}, b'{"message": "limit exceeded"}'),
+        Reply(400, {}, b'{"message": "Throttled: slow down"}'),
+    ],
+    "sendgrid": [
+        Reply(429, {}, b'{"errors": [{"message": "too many requests"}]}'),
+        Reply(403, {}, b'{"errors": [{"message": "Rate limit reached"}]}'),
+    ],
+    "ses": [
+        Reply(429, {"x-amzn-errortype": "TooManyRequestsException"}, b"{}"),
+        Reply(400, {"x-amzn-errortype": "LimitExceededException"}, b'{"message": "Maximum sending rate exceeded."}'),
+    ],
+    "smtp": [
+        SmtpReply(code, {}, words, {}, step)
+        for step in ("mail", "data", "message")
+        for code, words in (
+            (454, b"4.7.0 Throttling failure: Maximum sending rate exceeded."),
+            (421, b"4.7.28 unusual rate of mail"),
+            (450, b"4.3.2 system not accepting now"),
+            (451, b"too many messages, slow down"),
+        )
+    ],
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("status", [429, 413])
+@pytest.mark.parametrize("name", HTTP)
+def test_429_and_413_say_by_their_number_that_nothing_was_done(name: str, status: int, body: bytes) -> None:
+    refused = ADAPTERS[name].read(Reply(status, {"retry-after": "7"}, body))
+
+    assert isinstance(refused, Refused)
+    if status == 429:
+        assert (refused.kind, refused.too_fast, refused.retry_after) == (Refusal.ACCOUNT, True, timedelta(seconds=7))
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("status", [200, 202, 204, 301, 400, 401, 403, 404, 408, 409, 422, 499, 500, 502, 503, 504])
+@pytest.mark.parametrize("name", HTTP)
+def test_any_other_number_with_a_body_of_somebody_elses_is_in_doubt(name: str, status: int, body: bytes) -> None:
+    assert isinstance(ADAPTERS[name].read(Reply(status, {}, body)), InDoubt)
+
+
+@every
+def test_what_is_about_our_pace_waits_and_uses_up_no_try(name: str) -> None:
+    outcomes = [ADAPTERS[name].read(reply) for reply in TOO_FAST[name]]
+
+    assert [(one.kind, one.too_fast) for one in outcomes if isinstance(one, Refused)] == [
+        (Refusal.ACCOUNT, True) for _ in outcomes
+    ]
+
+
+@every
+def test_whatever_carries_a_whole_message_carries_seven_bits(name: str) -> None:
+    """Mailgun and SendGrid build it themselves, but for what is left of a mail."""
+    letter = a_letter(html="<p>Grüße</p>", to=["Zoë <bo@example.org>", "cy@example.org"])
+    built: Any = ADAPTERS[name].build_letter(replace(letter, recipients=["cy@example.org"]))
+
+    message = {
+        "smtp": lambda: built.message,
+        "ses": lambda: base64.b64decode(json.loads(built.body)["Content"]["Raw"]["Data"]),
+        "mailgun": lambda: built.body,
+        "sendgrid": lambda: b"",
+    }[name]()
+    assert message.isascii()
 
 
 @every

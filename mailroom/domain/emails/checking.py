@@ -71,7 +71,7 @@ class EmailDraft:
 
 _IN_NO_FILENAME: Final = re.compile(r"[\x00-\x1f\x7f/\\]|=\?")  # nor what begins an encoded word
 _HEADER: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_CONTENT_ID: Final = re.compile(r"[A-Za-z0-9._@+-]{1,128}")
+_CONTENT_ID: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@\[\]:-]{1,128}")
 _NAME: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_VARIABLE_NAME - 1}}}")
 # Ours, the provider's, or what another field says.
 _RESERVED: Final = frozenset(
@@ -256,7 +256,7 @@ def _attachment(raw: Mapping[str, str], path: str, faults: list[Fault]) -> Attac
     if len(kind) > MAX_CONTENT_TYPE:
         faults.append(Fault(f"{path}.content_type", f"at most {MAX_CONTENT_TYPE} characters"))
     if content_id and not _CONTENT_ID.fullmatch(content_id):
-        faults.append(Fault(f"{path}.content_id", "1 to 128 letters, digits and . _ @ + -"))
+        faults.append(Fault(f"{path}.content_id", "1 to 128 characters; no space, quote, comma, < > ( ) ; or \\"))
     try:
         # Many encoders break lines, as RFC 2045 wants it.
         content = base64.b64decode("".join(raw["content"].split()), validate=True)

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
 from mailroom.providers.connection import Reply
-from mailroom.providers.reading import excerpt, json_of, storable, told_wait
+from mailroom.providers.pace import says_too_fast
+from mailroom.providers.reading import excerpt, json_of, refused_by_number, storable, told_wait
 
 # 4xx that concern the account, its key or its domain rather than this mail: the lane waits for a person.
 _ACCOUNT: Final = {401, 402, 403, 404, 429}
@@ -35,7 +36,9 @@ def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
         message = _message(body, reply)
         if message is not None:
             return _refused(reply, message, now or datetime.now(UTC))
-    return InDoubt(f"Mailgun answered {reply.status}: {excerpt(reply.body)}", reply.status)
+    return refused_by_number(reply, "Mailgun", now=now) or InDoubt(
+        f"Mailgun answered {reply.status}: {excerpt(reply.body)}", reply.status
+    )
 
 
 def _accepted(body: Any, reply: Reply) -> Outcome:
@@ -56,9 +59,10 @@ def _message(body: Any, reply: Reply) -> str | None:
 
 def _refused(reply: Reply, message: str, now: datetime) -> Refused:
     words = f"Mailgun answered {reply.status}: {message}"
-    if reply.status in _ACCOUNT or _ACCOUNT_TEXT.search(message):
+    too_fast = reply.status == 429 or says_too_fast(message)
+    if too_fast or reply.status in _ACCOUNT or _ACCOUNT_TEXT.search(message):
         wait = _retry_after(reply, message, now)
-        return Refused(Refusal.ACCOUNT, words, reply.status, wait, too_fast=reply.status == 429)
+        return Refused(Refusal.ACCOUNT, words, reply.status, wait, too_fast=too_fast)
     kind = Refusal.RECIPIENT if _RECIPIENT_TEXT.search(message) else Refusal.PERMANENT
     return Refused(kind, words, reply.status)
 

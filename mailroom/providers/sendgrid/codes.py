@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
 from mailroom.providers.connection import Reply
-from mailroom.providers.reading import excerpt, json_of, mapping, storable, told_wait
+from mailroom.providers.pace import says_too_fast
+from mailroom.providers.reading import excerpt, json_of, mapping, refused_by_number, storable, told_wait
 
 _ACCOUNT: Final = {401, 403, 404, 405, 429}
 _NOT_SENDGRIDS: Final = {408, 499}
@@ -26,15 +27,18 @@ def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
             return Accepted(storable(id_))
         return InDoubt(f"SendGrid answered {reply.status} without an id", reply.status)
     errors = _errors(reply.body)
+    if errors is None and (refused := refused_by_number(reply, "SendGrid", now=now)):
+        return refused
     if errors is None or not 400 <= reply.status < 500 or reply.status in _NOT_SENDGRIDS:
         return InDoubt(f"SendGrid answered {reply.status}: {excerpt(reply.body)}", reply.status)
     words = storable(f"SendGrid answered {reply.status}: {'; '.join(_word(error) for error in errors)}")
     if any(_UNVERIFIED.search(_word(error)) for error in errors):
         # Of this mail's own sender, or of the whole account: it is tried again, elsewhere perhaps, and holds up nobody.
         return Refused(Refusal.TEMPORARY, words, reply.status)
-    if reply.status in _ACCOUNT or any(_ACCOUNT_TEXT.search(_word(error)) for error in errors):
+    too_fast = reply.status == 429 or says_too_fast(words)
+    if too_fast or reply.status in _ACCOUNT or any(_ACCOUNT_TEXT.search(_word(error)) for error in errors):
         wait = told_wait(reply, now or datetime.now(UTC))
-        return Refused(Refusal.ACCOUNT, words, reply.status, wait, too_fast=reply.status == 429)
+        return Refused(Refusal.ACCOUNT, words, reply.status, wait, too_fast=too_fast)
     recipient = any(_RECIPIENT_FIELD.search(str(error.get("field") or "")) for error in errors)
     return Refused(Refusal.RECIPIENT if recipient else Refusal.PERMANENT, words, reply.status)
 

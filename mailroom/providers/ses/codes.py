@@ -6,12 +6,13 @@ and a message. A 5xx may have gone out: in doubt.
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
 from mailroom.providers.connection import Reply
-from mailroom.providers.reading import excerpt, json_of, mapping, storable, told_wait
+from mailroom.providers.pace import pause_for, says_too_fast
+from mailroom.providers.reading import excerpt, json_of, mapping, refused_by_number, storable, told_wait
 
 # About this mail: everything else that SES refuses concerns the account, its key, its clock or its domain.
 _THIS_MAIL: Final = {"MessageRejected", "MessageRejectedException", "BadRequestException", "ValidationException"}
@@ -19,9 +20,7 @@ _UNVERIFIED: Final = re.compile(r"email address(es)? (is|are) not verified", re.
 _RECIPIENT: Final = re.compile(
     r"illegal address|missing (final|local|domain)|invalid .*(domain|address|recipient)", re.I
 )
-_A_DAY: Final = re.compile(r"daily message quota exceeded", re.I)
 _TOO_FAST: Final = {"TooManyRequestsException", "ThrottlingException", "Throttling"}
-_SOON, _LATER = timedelta(seconds=1), timedelta(minutes=10)
 _NOT_SES: Final = {408, 499}
 
 
@@ -34,6 +33,8 @@ def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
             return Accepted(storable(id_))
         return InDoubt(f"SES answered 200 without an id: {excerpt(reply.body)}", 200)
     kind = _error_type(reply, body)
+    if kind is None and (refused := refused_by_number(reply, "SES", now=now)):
+        return refused
     if kind is None or not 400 <= reply.status < 500 or reply.status in _NOT_SES:
         return InDoubt(f"SES answered {reply.status}: {excerpt(reply.body)}", reply.status)
     message = str(body.get("message") or body.get("Message") or "")
@@ -42,8 +43,9 @@ def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
         # Of this mail's own sender, or of the whole account: it is tried again, elsewhere perhaps, and holds up nobody.
         return Refused(Refusal.TEMPORARY, words, reply.status)
     if kind not in _THIS_MAIL:
-        wait = told_wait(reply, now or datetime.now(UTC)) or _wait(kind, message)
-        return Refused(Refusal.ACCOUNT, words, reply.status, wait, too_fast=kind in _TOO_FAST)
+        too_fast = reply.status == 429 or kind in _TOO_FAST or says_too_fast(message)
+        wait = told_wait(reply, now or datetime.now(UTC)) or (pause_for(message) if too_fast else None)
+        return Refused(Refusal.ACCOUNT, words, reply.status, wait, too_fast=too_fast)
     recipient = kind != "MessageRejected" and _RECIPIENT.search(message)
     return Refused(Refusal.RECIPIENT if recipient else Refusal.PERMANENT, words, reply.status)
 
@@ -55,10 +57,3 @@ def _error_type(reply: Reply, body: Any) -> str | None:
         return None
     name = told.partition(":")[0].rpartition("#")[2].strip()
     return name if re.fullmatch(r"[A-Za-z]{1,100}", name) else None
-
-
-def _wait(kind: str, message: str) -> timedelta | None:
-    """SES names no time: a sending rate is by the second, a quota by the day."""
-    if kind not in _TOO_FAST:
-        return None
-    return _LATER if _A_DAY.search(message) else _SOON
