@@ -41,4 +41,7 @@ def send(text: str, attach: tuple[Path, ...], key: str | None, **fields: Any) ->
         prepare_database(found.settings)
         draft = EmailDraft(text=written, attachments=attachments, **fields)
         taken = found.outbox.hand_in(draft, owner=who(), key=key)
+    for address, reason in taken.recipients:
+        if reason is not None:
+            click.echo(f"{address} gets nothing: {reason}", err=True)
     click.echo(taken.id)

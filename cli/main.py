@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cli import dead_letters, looking, mails, providers, refusals, runs, tokens
+from cli import dead_letters, looking, mails, providers, refusals, runs, suppressions, tokens
 from cli.doctor import doctor
 from cli.logs import set_up_logs
 from config.settings import BadSettings, Settings, read_settings
@@ -128,6 +128,7 @@ main.add_command(dead_letters.dead_letters_)
 main.add_command(providers.providers_)
 main.add_command(providers.rate_limits_)
 main.add_command(refusals.refusals_)
+main.add_command(suppressions.suppressions_)
 main.add_command(doctor)
 
 if __name__ == "__main__":

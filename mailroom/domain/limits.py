@@ -27,6 +27,7 @@ MAX_EXPRESSION: Final = 500
 MAX_IDEMPOTENCY_KEY: Final = 255
 MAX_SMALL_BODY_BYTES: Final = 64 * 1024  # a request that carries no list, template, text or attachment
 MAX_IDS_BODY_BYTES: Final = 1024 * 1024  # one with a list of ids or addresses
+MAX_FILE_BYTES: Final = 16 * 1024 * 1024  # a list of suppressions as CSV
 MAX_TEMPLATE_BODY_BYTES: Final = 4 * 1024 * 1024
 MAX_MAIL_BODY_BYTES: Final = 40 * 1024 * 1024  # a single mail: its attachments are a third longer in base64
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024  # a list or a batch: 100,000 recipients with their variables

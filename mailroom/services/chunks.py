@@ -22,6 +22,7 @@ from mailroom.domain.messages import Message, MessageState
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Content
 from mailroom.domain.spans import Calls, span_of
+from mailroom.domain.suppressions import OF_CAMPAIGNS
 from mailroom.services.members import Member, Page, next_members, whole_groups
 from mailroom.storage import contents, remembered, suppressions
 from mailroom.storage.database import Db
@@ -45,7 +46,8 @@ def next_chunks(db: Db, batch: Sequence[Run], batch_size: int, *, remembers: boo
     """For each run the next piece, with dispatches of up to `batch_size` messages. `remembers`: the database was put
     back to an older copy once, and keeps what fences knew."""
     pages = next_members(db, batch)
-    suppressed = suppressions.among(db, [m.recipient.key for page in pages.values() for m in page.members])
+    keys = [member.recipient.key for page in pages.values() for member in page.members]
+    suppressed = suppressions.among(db, keys, OF_CAMPAIGNS)
     written = contents.get_many(db, [(run.schedule_id, run.revision) for run in batch])
     called = {run.id: Calls(remembered.called_of_run(db, run.id) if remembers else {}) for run in batch}
     return [

@@ -3,19 +3,33 @@
 Webhooks come one event a request, hundreds a second; `group_intake` lets them share transactions.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from mailroom.domain.events import Event, suppresses
+import structlog
+
+from mailroom.domain.addresses import fold
+from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import MessageId, message_id
 from mailroom.domain.messages import effect_of
+from mailroom.domain.suppressions import entry_of
 from mailroom.services.group_commit import GroupCommit
-from mailroom.storage import dispatch_doubts, events, message_marks, messages, suppressions, webhook_tokens
+from mailroom.storage import (
+    dispatch_doubts,
+    events,
+    message_marks,
+    messages,
+    suppressions,
+    webhook_targets,
+    webhook_tokens,
+)
 from mailroom.storage.database import AlreadyThere, Db, Session, in_transaction, server_now
 
 _BATCH: Final = 500
+log = structlog.get_logger()
 
 
 class Intake(StrEnum):
@@ -60,11 +74,21 @@ def _store(db: Db, batch: Sequence[Event], now: datetime, session: Session) -> l
     message_marks.apply_effects(db, [(ours[e.id], effect_of(e)) for e in fresh if e.id in ours], session=session)
     fresh_tokens = {key: event_id for key, event_id in used.items() if key not in before}
     webhook_tokens.add_many(db, fresh_tokens, now=now, session=session)
-    told = [(event, reason) for event in fresh if event.recipient and (reason := suppresses(event))]
-    suppressions.add_many(db, told, session=session)
+    _suppress(db, fresh, session)
+    if unread := Counter(event.provider for event in fresh if event.kind is EventKind.UNKNOWN):
+        log.warning("events_not_read", **{f"of_{provider}": count for provider, count in unread.items()})
+        webhook_targets.count_unread(db, unread, session=session)
     # Not believed for what became of the call (a webhook's signature does not cover its body): it makes us ask.
     dispatch_doubts.hurry(db, [event.dispatch_id for event in fresh if event.dispatch_id], now=now, session=session)
     return answers
+
+
+def _suppress(db: Db, fresh: Sequence[Event], session: Session) -> None:
+    """Whom these events forbid mail to, and whom they let have it again."""
+    told = [(fold(event.recipient), entry) for event in fresh if (entry := entry_of(event))]
+    suppressions.add_many(db, told, session=session)
+    back = [(fold(e.recipient), e.at) for e in fresh if e.kind is EventKind.RESUBSCRIBED and e.recipient]
+    suppressions.take_back(db, back, session=session)
 
 
 def _sort(event: Event, known: set[str], used: dict[str, str]) -> Intake:

@@ -1,6 +1,6 @@
 """Who is left out of a call at the last moment: whom to mail is forbidden by now, and who is known to have the mail."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -9,6 +9,7 @@ from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.ids import DispatchId, MessageId, digest_of_messages
 from mailroom.domain.messages import Message
+from mailroom.domain.suppressions import OF_CAMPAIGNS, OF_SINGLE_MAILS
 from mailroom.storage import dispatch_trims, lanes, suppressions
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 
@@ -33,10 +34,10 @@ def leave_out(db: Db, claimed: Sequence[Claimed], mails: Mails) -> tuple[list[Cl
     Returns the claims with somebody left, as they stand now, and those with nobody left, which are over; `mails` is
     changed accordingly. Raises StaleToken, Unavailable: nothing may be called.
     """
-    suppressed = suppressions.among(db, list({fold(mail.address) for some in mails.values() for mail in some}))
-    if not suppressed and not any(mail.sent for some in mails.values() for mail in some):
+    suppressed = _suppressed(db, claimed, mails)
+    if not any(suppressed.values()) and not any(mail.sent for some in mails.values() for mail in some):
         return list(claimed), []
-    parted = {c.id: _parted(mails[c.id], suppressed) for c in claimed}
+    parted = {c.id: _parted(mails[c.id], suppressed[c.id]) for c in claimed}
     changed = [c for c in claimed if len(parted[c.id].rest) < len(mails[c.id])]
     now = server_now(db)
 
@@ -55,7 +56,15 @@ def leave_out(db: Db, claimed: Sequence[Claimed], mails: Mails) -> tuple[list[Cl
     return [c for c in stand if mails[c.id]], [c for c in stand if not mails[c.id]]
 
 
-def _parted(some: Sequence[Message], suppressed: dict[str, str]) -> _Parted:
+def _suppressed(db: Db, claimed: Sequence[Claimed], mails: Mails) -> dict[DispatchId, Mapping[str, str]]:
+    """For each of them the folded addresses that get no mail of its kind, with the reason: one question for all."""
+    keys = {fold(mail.address) for c in claimed for mail in mails[c.id]}
+    found = suppressions.entries_among(db, list(keys))
+    kinds = {scopes: suppressions.reasons(found, scopes) for scopes in (OF_CAMPAIGNS, OF_SINGLE_MAILS)}
+    return {c.id: kinds[OF_CAMPAIGNS if c.schedule_id else OF_SINGLE_MAILS] for c in claimed}
+
+
+def _parted(some: Sequence[Message], suppressed: Mapping[str, str]) -> _Parted:
     gone = [mail.id for mail in some if mail.sent]
     forbidden = {m.id: suppressed[fold(m.address)] for m in some if not m.sent and fold(m.address) in suppressed}
     rest = [mail for mail in some if not mail.sent and mail.id not in forbidden]

@@ -15,6 +15,7 @@ from mailroom.coordination.fences import Fences
 from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches import DispatchState, FenceState
 from mailroom.domain.ids import DispatchId, Lane, RunId, run_of_email
+from mailroom.domain.messages import MessageState
 from mailroom.domain.recurrence.upcoming import upcoming
 from mailroom.domain.runs import RunState
 from mailroom.domain.schedules import Schedule, ScheduleState
@@ -153,7 +154,9 @@ def _single_mails(db: Db, ledger: Ledger, until: datetime, fences: Fences | None
             ledger.counted["mails"] += len(found[id_])
             if len(found[id_]) != recipients:
                 ledger.say("mail", id_, f"{recipients} recipients, {len(found[id_])} mails")
-            if run_of_email(id_) not in there:
+            # Where everybody was suppressed when it was accepted, there is nothing to call for.
+            to_send = any(mail["state"] != MessageState.SUPPRESSED for mail in found[id_])
+            if to_send and run_of_email(id_) not in there:
                 ledger.say("mail", id_, "it is in no dispatch")
         carried = Counter(DispatchId(m["dispatch_id"]) for mails in found.values() for m in mails if "dispatch_id" in m)
         _dispatches(ledger, docs, carried, until, fences)

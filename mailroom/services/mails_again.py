@@ -9,9 +9,10 @@ import structlog
 from mailroom.domain.addresses import fold
 from mailroom.domain.errors import EmailGone, ForgottenMeanwhile, NobodyLeft
 from mailroom.domain.ids import EmailId, again_email_id, again_email_prefix, run_of_email
+from mailroom.domain.suppressions import OF_SINGLE_MAILS
 from mailroom.services.idempotency import check_key
 from mailroom.services.placing import place
-from mailroom.storage import bodies, emails, remembered, unreached
+from mailroom.storage import bodies, emails, remembered, suppressions, unreached
 from mailroom.storage.database import AlreadyThere, Db, Session, in_transaction, server_now
 from mailroom.storage.emails import NewEmail
 
@@ -48,7 +49,9 @@ def send_again(db: Db, email_id: EmailId, *, owner: str, key: str, lanes: int) -
             break
         only = frozenset(fold(row["address"]) for row in rows)
         email = replace(emails.as_email(source, body), send_at=None)
-        if _store(db, NewEmail(again_id, owner, "", email, only, email_id), rows, lanes):
+        new = NewEmail(again_id, owner, "", email, only, email_id)
+        new = replace(new, suppressed=suppressions.among(db, sorted(only), OF_SINGLE_MAILS))
+        if _store(db, new, rows, lanes):
             log.info("mail_again", email_id=again_id, source=email_id, recipients=len(rows), by=owner)
             return again_id, True
         if again_id in emails.get_many(db, [again_id]):

@@ -1,11 +1,12 @@
 """Single mails handed in, from many threads, and stored many a transaction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from mailroom.domain.addresses import fold
 from mailroom.domain.emails.checking import EmailDraft, TemplateBudget, check_email
 from mailroom.domain.errors import Fault, IdempotencyMismatch, InvalidInput, Unavailable
 from mailroom.domain.ids import (
@@ -13,14 +14,16 @@ from mailroom.domain.ids import (
     keyed_email_id,
     new_email_id,
 )
+from mailroom.domain.messages import MessageState
+from mailroom.domain.suppressions import OF_SINGLE_MAILS
 from mailroom.domain.templates import Template
 from mailroom.services.group_commit import GroupCommit
 from mailroom.services.idempotency import check_key, digest_of_request
 from mailroom.services.placing import place
 from mailroom.services.server_time import Clocks
-from mailroom.storage import bodies, emails, templates
+from mailroom.storage import bodies, emails, suppressions, templates
 from mailroom.storage.database import AlreadyThere, Db, Document, Session, in_transaction
-from mailroom.storage.emails import NewEmail
+from mailroom.storage.emails import Known, NewEmail
 
 _BATCH: Final = 200
 
@@ -41,11 +44,27 @@ class _HandedIn:
 
 
 @dataclass(frozen=True, slots=True)
+class _Stored:
+    """What became of a mail that was handed in; its recipients where some of them are suppressed."""
+
+    fate: _Fate
+    recipients: Sequence[tuple[str, str | None]] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
-    """A mail that is stored: it will be sent, or its state will say why not. `new` is False for a repeated request."""
+    """A mail that is stored: it will be sent, or its state will say why not. `new` is False for a repeated request.
+    `recipients`: where some of them get nothing, each address with the reason, or None for who gets it."""
 
     id: EmailId
     new: bool
+    recipients: Sequence[tuple[str, str | None]] = ()
+
+    @property
+    def status(self) -> MessageState:
+        """`suppressed` when nobody is left."""
+        nobody = self.recipients and all(reason is not None for _, reason in self.recipients)
+        return MessageState.SUPPRESSED if nobody else MessageState.QUEUED
 
 
 class Outbox:
@@ -54,7 +73,7 @@ class Outbox:
     def __init__(self, db: Db, *, lanes: int) -> None:
         self._db, self._lanes = db, lanes
         self._clocks = Clocks(db)
-        self._group = GroupCommit[_HandedIn, _Fate](self._commit, most=_BATCH, name="outbox")
+        self._group = GroupCommit[_HandedIn, _Stored](self._commit, most=_BATCH, name="outbox")
 
     def hand_in(self, draft: EmailDraft, *, owner: str, key: str | None = None) -> Taken:
         """Store a mail, whole or not at all: on a majority's disks when this returns. With an Idempotency-Key the same
@@ -120,9 +139,9 @@ class Outbox:
         keyed = {index: keyed_email_id(owner, key) for index, (d, key) in enumerate(asked) if key and _looked_up(d)}
         if not keyed:
             return {}
-        known = emails.digests(self._db, list(keyed.values()))
+        known = emails.known(self._db, list(keyed.values()))
         return {
-            index: _answer(id_, _Fate.REPEATED if known[id_] == digest_of_request(asked[index][0]) else _Fate.MISMATCH)
+            index: _answer(id_, _repeated(known[id_], digest_of_request(asked[index][0])))
             for index, id_ in keyed.items()
             if id_ in known
         }
@@ -136,23 +155,29 @@ class Outbox:
         ]
         # Somebody else was faster with the same key: the files of this one are nobody's.
         for one, fate in zip(handed_in, fates, strict=True):
-            if fate in (_Fate.REPEATED, _Fate.MISMATCH):
+            if isinstance(fate, _Stored) and fate.fate is not _Fate.NEW:
                 bodies.throw_away(self._db, one.body)
         return answers
 
-    def _commit(self, batch: Sequence[_HandedIn]) -> list[_Fate]:
+    def _commit(self, batch: Sequence[_HandedIn]) -> list[_Stored]:
         """Most are new, so nothing is looked up first; where one is not, its id is taken, and all is looked up."""
-        now = self._clocks.read().now
+        batch, now = self._without_suppressed(batch), self._clocks.read().now
         try:
             return in_transaction(self._db, lambda session: self._store(batch, {}, now, session))
         except AlreadyThere:
             return self._commit_beside_known(batch, now)
 
-    def _commit_beside_known(self, batch: Sequence[_HandedIn], now: datetime) -> list[_Fate]:
+    def _without_suppressed(self, batch: Sequence[_HandedIn]) -> list[_HandedIn]:
+        """Who gets nothing more is told at once, by one question for the whole batch; and again before the call."""
+        keys = {fold(to.mailbox.address) for one in batch for to in one.new.recipients}
+        found = suppressions.among(self._db, list(keys), OF_SINGLE_MAILS)
+        return [replace(one, new=suppressing_some(one.new, found)) for one in batch] if found else list(batch)
+
+    def _commit_beside_known(self, batch: Sequence[_HandedIn], now: datetime) -> list[_Stored]:
         keyed = [one.new.id for one in batch if one.new.digest]
 
-        def look_and_store(session: Session) -> list[_Fate]:
-            return self._store(batch, emails.digests(self._db, keyed, session=session), now, session)
+        def look_and_store(session: Session) -> list[_Stored]:
+            return self._store(batch, emails.known(self._db, keyed, session=session), now, session)
 
         while True:
             try:
@@ -161,20 +186,21 @@ class Outbox:
                 continue  # another process has committed one of them meanwhile: this time it is found
 
     def _store(
-        self, batch: Sequence[_HandedIn], known: dict[EmailId, str], now: datetime, session: Session
-    ) -> list[_Fate]:
-        """`known`: the digests of those that are stored."""
+        self, batch: Sequence[_HandedIn], known: Mapping[EmailId, Known], now: datetime, session: Session
+    ) -> list[_Stored]:
+        """`known`: those that are stored."""
         known = dict(known)  # this may run again
-        fates: list[_Fate] = []
+        fates: list[_Stored] = []
         fresh: list[_HandedIn] = []
         for one in batch:
-            stored = known.setdefault(one.new.id, "")
-            if not one.new.digest or not stored:
-                fates.append(_Fate.NEW)
+            stored = known.get(one.new.id)
+            if not one.new.digest or stored is None or not stored.digest:
+                told = emails.recipients_told(one.new)
+                fates.append(_Stored(_Fate.NEW, told))
                 fresh.append(one)
-                known[one.new.id] = one.new.digest
+                known[one.new.id] = Known(one.new.digest, told)
             else:
-                fates.append(_Fate.REPEATED if stored == one.new.digest else _Fate.MISMATCH)
+                fates.append(_repeated(stored, one.new.digest))
         place(self._db, [(one.new, one.body) for one in fresh], lanes=self._lanes, now=now, session=session)
         return fates
 
@@ -183,7 +209,22 @@ def _looked_up(draft: EmailDraft) -> bool:
     return bool(draft.template or draft.attachments) or len(draft.text) + len(draft.html) > _LARGE
 
 
-def _answer(id_: EmailId, fate: _Fate) -> Taken | Exception:
-    if fate is _Fate.MISMATCH:
+def suppressing_some(new: NewEmail, found: Mapping[str, str]) -> NewEmail:
+    """The mail without those of its recipients who are among the suppressed that were found."""
+    keys = [fold(to.mailbox.address) for to in new.recipients]
+    return replace(new, suppressed={key: found[key] for key in keys if key in found})
+
+
+def taken_before(db: Db, email_id: EmailId, *, new: bool = False) -> Taken:
+    """The answer that this mail, which is stored, was taken with."""
+    return Taken(email_id, new, emails.known(db, [email_id])[email_id].recipients)
+
+
+def _repeated(known: Known, digest: str) -> _Stored:
+    return _Stored(_Fate.REPEATED, known.recipients) if known.digest == digest else _Stored(_Fate.MISMATCH)
+
+
+def _answer(id_: EmailId, stored: _Stored) -> Taken | Exception:
+    if stored.fate is _Fate.MISMATCH:
         return IdempotencyMismatch("this Idempotency-Key was used with another body")
-    return Taken(id_, new=fate is _Fate.NEW)
+    return Taken(id_, stored.fate is _Fate.NEW, stored.recipients)

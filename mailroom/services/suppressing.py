@@ -1,25 +1,142 @@
-"""Suppressions looked at and lifted."""
+"""Suppressions looked up, added and lifted by people: one, many, or a file of them."""
 
-from dataclasses import dataclass
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
+from typing import Any, Final
 
+import structlog
+
+from mailroom.domain.addresses import fold
+from mailroom.domain.errors import Fault, InvalidInput, SuppressionNotFound
+from mailroom.domain.suppressions import Suppression, check_entry
 from mailroom.storage import suppressions
-from mailroom.storage.database import Db
+from mailroom.storage.database import Db, server_now
+
+log = structlog.get_logger()
+_A_STEP: Final = 1_000
+MOST_ROWS: Final = 200_000  # of a file, or addresses of one removal
+_MOST_TOLD: Final = 1_000
+_ADDRESS: Final = ("address", "email", "emailaddress", "recipient")
+_COLUMNS: Final = {"reason": "reason", "scope": "scope"}
 
 
 @dataclass(frozen=True, slots=True)
-class Suppression:
+class RefusedRow:
+    row: int
     address: str
-    reason: str
-    since: datetime
+    message: str
+
+
+@dataclass(slots=True)
+class Imported:
+    """How many addresses a file changed, and how many stood there already; the rows that are none (the first thousand;
+    `refused_count` has them all)."""
+
+    added: int = 0
+    unchanged: int = 0
+    refused: list[RefusedRow] = field(default_factory=list)
+    refused_count: int = 0
 
 
 def page(db: Db, *, before: tuple[datetime, str] | None, limit: int) -> list[Suppression]:
     """Newest first."""
-    found = suppressions.page(db, before=before, limit=limit)
-    return [Suppression(doc["_id"], doc["reason"], doc["since"]) for doc in found]
+    return suppressions.page(db, before=before, limit=limit)
 
 
-def remove(db: Db, address: str) -> bool:
-    """Let this address be mailed to again. False if it was not suppressed."""
-    return suppressions.remove(db, address)
+def get(db: Db, address: str) -> Suppression:
+    """Raises SuppressionNotFound."""
+    found = suppressions.get(db, address)
+    if found is None:
+        raise SuppressionNotFound(address)
+    return found
+
+
+def find(db: Db, address: str) -> Suppression | None:
+    return suppressions.get(db, address)
+
+
+def add(db: Db, raw: Mapping[str, Any], *, by: str) -> Suppression:
+    """Forbid mail to an address. What stands there for the scope stays. Raises InvalidInput."""
+    told = check_entry(raw, by=by, now=server_now(db))
+    suppressions.add(db, [told])
+    log.info("suppression_added", scope=told[1].scope, by=by)
+    return get(db, told[0])
+
+
+def add_file(db: Db, text: str, *, by: str) -> Imported:
+    """A CSV file with a column for the address, and perhaps `reason` and `scope`; or one address a line. Rows that are
+    wrong are told, the others are taken. Raises InvalidInput where it is no such file."""
+    rows, done, now = _rows(text), Imported(), server_now(db)
+    while some := list(islice(rows, _A_STEP)):
+        told = {}
+        for number, raw in some:
+            try:
+                key, entry = check_entry(raw, by=by, now=now)
+                told[key, entry.scope] = (key, entry)
+            except InvalidInput as error:
+                done.refused_count += 1
+                if len(done.refused) < _MOST_TOLD:
+                    words = "; ".join(str(fault.message) for fault in error.faults)
+                    done.refused.append(RefusedRow(number, str(raw.get("address") or "")[:254], words))
+        there = suppressions.entries_among(db, [key for key, _ in told])
+        known = {(key, entry.scope) for key, entries in there for entry in entries}
+        suppressions.add(db, list(told.values()))
+        done.added += len(told.keys() - known)
+        done.unchanged += len(told.keys() & known)
+    log.info("suppressions_imported", added=done.added, refused=done.refused_count, by=by)
+    return done
+
+
+def remove(db: Db, address: str, *, scope: str | None = None) -> bool:
+    """Let this address be mailed to again. False if it was not suppressed so."""
+    return bool(suppressions.remove(db, [address], scope))
+
+
+def remove_many(db: Db, addresses: Sequence[str], *, scope: str | None = None) -> tuple[int, list[str]]:
+    """Returns of how many it was taken off, and those that had nothing to take off. Raises InvalidInput."""
+    if len(addresses) > MOST_ROWS:
+        raise InvalidInput(Fault("addresses", f"at most {MOST_ROWS:,}"))
+    distinct = {fold(address): address for address in addresses}
+    removed: set[str] = set()
+    keys = iter(distinct)
+    while some := list(islice(keys, _A_STEP)):
+        removed |= set(suppressions.remove(db, some, scope))
+    return len(removed), [address for key, address in distinct.items() if key not in removed]
+
+
+def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Numbered as the lines of the file are, from 1."""
+    text = text.lstrip("\ufeff")
+    first = text.lstrip().partition("\n")[0]
+    separator = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text), delimiter=separator)
+    names: list[str] | None = None
+    try:
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if reader.line_num > MOST_ROWS:
+                raise InvalidInput(Fault("body", f"at most {MOST_ROWS:,} rows"))
+            if names is None:
+                names = _names(cells)
+                if "address" not in names:
+                    raise InvalidInput(
+                        Fault("body", "no column is named 'address' or 'email', and none holds addresses")
+                    )
+                if not any("@" in cell for cell in cells):
+                    continue
+            yield reader.line_num, dict(zip(names, (cell.strip() for cell in cells), strict=False))
+    except csv.Error as error:
+        raise InvalidInput(Fault("body", f"line {reader.line_num}: {error}")) from None
+
+
+def _names(cells: Sequence[str]) -> list[str]:
+    """The columns of the first row; where it holds an address itself, the address, its reason and its scope."""
+    if any("@" in cell for cell in cells):
+        return ["address", "reason", "scope"]
+    plain = ["".join(c for c in cell.lower() if c.isalnum()) for cell in cells]
+    return ["address" if name in _ADDRESS else _COLUMNS.get(name, f"column {n}") for n, name in enumerate(plain)]

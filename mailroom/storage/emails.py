@@ -7,6 +7,7 @@
     addressees      list of {address, name, place}; place is to, cc or bcc
     recipients      the folded addresses of those whom it goes to: all of these, but of one with a source
     source          the mail that did not reach them
+    suppressed      where somebody gets nothing from the beginning: each recipient's address, with the reason of those
     size            bytes of its body
     send_at         not before; absent for at once
     created_at      when it was accepted; it is kept for the retention time from then on
@@ -17,7 +18,7 @@ Indexes: `created_at` for the list, and for the retention; `recipients` and `tag
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final
@@ -44,7 +45,8 @@ INDEXES: Final[Sequence[IndexModel]] = (
 @dataclass(frozen=True, slots=True)
 class NewEmail:
     """A mail as it is handed in. `digest` is of the request; '' where it has no Idempotency-Key. `only`: the folded
-    addresses of those of its addressees whom it goes to, where `source` did not reach them."""
+    addresses of those of its addressees whom it goes to, where `source` did not reach them. `suppressed`: those of
+    them, folded, who get nothing, with the reason."""
 
     id: EmailId
     owner: str
@@ -52,6 +54,7 @@ class NewEmail:
     email: Email
     only: frozenset[str] | None = None
     source: EmailId | None = None
+    suppressed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def recipients(self) -> list[Addressee]:
@@ -60,10 +63,31 @@ class NewEmail:
         return [one for one in everybody if self.only is None or fold(one.mailbox.address) in self.only]
 
 
-def digests(db: Db, ids: Sequence[EmailId], *, session: Session | None = None) -> dict[EmailId, str]:
-    """The request digests of those of the mails that are stored."""
-    found = db.emails.find({"_id": {"$in": list(ids)}}, {"request_digest": 1}, session=session)
-    return {EmailId(doc["_id"]): doc.get("request_digest", "") for doc in found}
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A mail that is stored: the digest of its request, and its recipients, where some of them were suppressed."""
+
+    digest: str
+    recipients: Sequence[tuple[str, str | None]] = ()  # address, and why it gets nothing
+
+
+def recipients_told(new: NewEmail) -> list[tuple[str, str | None]]:
+    """As `Known` has them: nobody where nobody is suppressed."""
+    if not new.suppressed:
+        return []
+    everybody = [one.mailbox.address for one in new.recipients]
+    return [(address, new.suppressed.get(fold(address))) for address in everybody]
+
+
+def known(db: Db, ids: Sequence[EmailId], *, session: Session | None = None) -> dict[EmailId, Known]:
+    """Those of the mails that are stored."""
+    fields = {"request_digest": 1, "suppressed": 1}
+    found = db.emails.find({"_id": {"$in": list(ids)}}, fields, session=session)
+    return {EmailId(doc["_id"]): Known(doc.get("request_digest", ""), _told(doc)) for doc in found}
+
+
+def _told(doc: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    return [(one["address"], one.get("reason")) for one in doc.get("suppressed", ())]
 
 
 def add_many(db: Db, new: Sequence[NewEmail], *, now: datetime, session: Session) -> None:
@@ -145,6 +169,8 @@ def _document(new: NewEmail, now: datetime) -> Document:
             ],
             "recipients": [fold(one.mailbox.address) for one in new.recipients],
             "source": new.source,
+            "suppressed": [drop_unset({"address": address, "reason": why}) for address, why in recipients_told(new)]
+            or None,
             "tags": list(email.tags),
             "metadata": dict(email.metadata),
             "priority": email.priority,

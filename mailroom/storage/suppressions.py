@@ -1,65 +1,192 @@
-"""Collection `suppressions`: addresses that must get nothing more, whatever the provider.
+"""Collection `suppressions`: addresses that get no mail, or none of some kind, whatever the provider.
 
-    _id      folded address
-    reason   `bounced`, `complained`, `unsubscribed`: the first one told
-    since    the time of that event;  event_id: which event told it, absent where a provider's answer did
+    _id             folded address; older ones may have a domain that is not in ASCII (see `spellings`)
+    scopes          list of {scope, reason, since, note, told_by}, one a scope: `all`, `campaigns`. A document from
+                    before there were scopes has `reason`, `since` and `event_id` instead: read as `all` where it
+                    `bounced`, else as `campaigns`
+    since           of the newest of them
+    resubscribed_at when its owner took an unsubscribe back: an older one that comes later changes nothing
 
-Inserted by the intake of events in its transaction, and by what records answers; asked for by planning.
+Written by the intake of events in its transaction, by what records answers, and by people; asked for by planning, by
+the acceptance of single mails, and before each call.
+
+Index: `since` for the list.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from pymongo import IndexModel, UpdateOne
 
 from mailroom.domain.addresses import fold
-from mailroom.domain.events import Event, SuppressionReason
-from mailroom.storage.database import Db, Session, guarded
+from mailroom.domain.events import SuppressionReason
+from mailroom.domain.suppressions import Entry, Suppression, forbidden, in_order, scope_of, spellings
+from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
 
 COLLECTION: Final = "suppressions"
 INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("since", -1), ("_id", -1)]),)
 
 
-def add_many(db: Db, suppressed: Sequence[tuple[Event, SuppressionReason]], *, session: Session) -> None:
-    writes = [
-        UpdateOne(
-            {"_id": fold(event.recipient)},
-            {"$setOnInsert": {"reason": reason, "since": event.at, "event_id": event.id}},
-            upsert=True,
-        )
-        for event, reason in suppressed
-    ]
+def add_many(db: Db, told: Sequence[tuple[str, Entry]], *, session: Session | None = None) -> None:
+    """Add these entries to their folded addresses. What stands there for a scope stays; but an `unsubscribed`, which
+    can be taken back, gives way to any other reason, and to a later one."""
+    writes = [UpdateOne({"_id": key}, _adding(entry), upsert=True) for key, entry in told]
     if writes:
-        db.suppressions.bulk_write(writes, ordered=False, session=session)
+        db.suppressions.bulk_write(writes, ordered=True, session=session)
+
+
+@guarded
+def add(db: Db, told: Sequence[tuple[str, Entry]]) -> None:
+    """The same, outside of a transaction."""
+    add_many(db, told)
 
 
 @guarded
 def add_bounced(db: Db, keys: Sequence[str], *, at: datetime) -> None:
     """A provider said in its answer that these folded addresses take no mail."""
-    told = {"reason": SuppressionReason.BOUNCED, "since": at}
-    writes = [UpdateOne({"_id": key}, {"$setOnInsert": told}, upsert=True) for key in keys]
+    reason = SuppressionReason.BOUNCED
+    add_many(db, [(key, Entry(scope_of(reason), reason, at)) for key in keys])
+
+
+def take_back(db: Db, keys: Sequence[tuple[str, datetime]], *, session: Session) -> None:
+    """These folded addresses have subscribed again at these times: what unsubscribed them before is lifted."""
+    writes = [
+        UpdateOne({"_id": spelling}, _taking_back(at), upsert=spelling == key)
+        for key, at in keys
+        for spelling in spellings(key)
+    ]
     if writes:
-        db.suppressions.bulk_write(writes, ordered=False)
+        db.suppressions.bulk_write(writes, ordered=True, session=session)
+
+
+def among(db: Db, keys: Sequence[str], scopes: Collection[str]) -> dict[str, str]:
+    """Those of these folded addresses that get no mail of the scopes, with the reason."""
+    return reasons(entries_among(db, keys), scopes)
+
+
+def reasons(entries: Sequence[tuple[str, Sequence[Entry]]], scopes: Collection[str]) -> dict[str, str]:
+    """Of what was found, those that get no mail of the scopes, with the reason."""
+    found = [(key, forbidden(some, scopes)) for key, some in entries]
+    return {key: reason for key, reason in found if reason is not None}
 
 
 @guarded
-def among(db: Db, keys: Sequence[str]) -> dict[str, str]:
-    """Those of these folded addresses that are suppressed, with the reason."""
-    return {doc["_id"]: doc["reason"] for doc in db.suppressions.find({"_id": {"$in": list(keys)}}, {"reason": 1})}
+def entries_among(db: Db, keys: Sequence[str]) -> list[tuple[str, list[Entry]]]:
+    """What stands against these folded addresses; one may come twice, where it was stored under two spellings."""
+    asked = {spelling: key for key in keys for spelling in spellings(key)}
+    found = db.suppressions.find({"_id": {"$in": list(asked)}}, {"resubscribed_at": 0})
+    return [(asked[doc["_id"]], _entries(doc)) for doc in found]
 
 
 @guarded
-def remove(db: Db, address: str) -> bool:
-    """True if it was there."""
-    return db.suppressions.delete_one({"_id": fold(address)}).deleted_count == 1
+def get(db: Db, address: str) -> Suppression | None:
+    key = fold(address)
+    docs = db.suppressions.find({"_id": {"$in": spellings(key)}})
+    entries = {entry.scope: entry for doc in docs for entry in _entries(doc)}
+    return Suppression(key, in_order(list(entries.values()))) if entries else None
 
 
 @guarded
-def page(db: Db, *, before: tuple[datetime, str] | None, limit: int) -> list[Mapping[str, Any]]:
+def remove(db: Db, addresses: Sequence[str], scope: str | None) -> list[str]:
+    """Take this scope, or all of them, off these addresses. Returns the folded ones that it was taken off."""
+    spelt = {spelling: key for key in map(fold, addresses) for spelling in spellings(key)}
+    docs = list(db.suppressions.find({"_id": {"$in": list(spelt)}}))
+    held = [doc["_id"] for doc in docs if any(scope in (None, entry.scope) for entry in _entries(doc))]
+    if held:
+        kept: Document = {"$filter": {"input": _SCOPES, "cond": {"$ne": ["$$this.scope", {"$literal": scope}]}}}
+        change = [{"$set": {"scopes": kept if scope else []}}, *_IN_SHAPE]
+        db.suppressions.update_many({"_id": {"$in": held}}, change)
+        # What says only that somebody came back stays, so that an older event cannot undo it.
+        db.suppressions.delete_many({"_id": {"$in": held}, "scopes": [], "resubscribed_at": {"$exists": False}})
+    return list(dict.fromkeys(spelt[id_] for id_ in held))
+
+
+@guarded
+def page(db: Db, *, before: tuple[datetime, str] | None, limit: int) -> list[Suppression]:
     """Newest first. `before` is the last row of the page before."""
-    query: dict[str, Any] = {}
+    query: dict[str, Any] = {"scopes": {"$ne": []}}
     if before:
         since, last = before
         query["$or"] = [{"since": {"$lt": since}}, {"since": since, "_id": {"$lt": last}}]
-    return list(db.suppressions.find(query).sort([("since", -1), ("_id", -1)]).limit(limit))
+    docs = db.suppressions.find(query).sort([("since", -1), ("_id", -1)]).limit(limit)
+    return [Suppression(doc["_id"], in_order(_entries(doc))) for doc in docs]
+
+
+def _entries(doc: Mapping[str, Any]) -> list[Entry]:
+    if "scopes" not in doc:
+        if "reason" not in doc:
+            return []
+        return [Entry(scope_of(doc["reason"]), doc["reason"], doc.get("since", _EVER), "", doc.get("event_id", ""))]
+    return [
+        Entry(one["scope"], one["reason"], one.get("since", _EVER), one.get("note", ""), one.get("told_by", ""))
+        for one in doc["scopes"]
+    ]
+
+
+_EVER: Final = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
+
+# The entries as they stand, of older documents too, within an update.
+_LEGACY: Final[Document] = {
+    "scope": {"$cond": [{"$in": ["$reason", ["complained", "unsubscribed"]]}, "campaigns", "all"]},
+    "reason": "$reason",
+    "since": {"$ifNull": ["$since", _EVER]},
+    "told_by": {"$ifNull": ["$event_id", ""]},
+}
+_SCOPES: Final[Document] = {
+    "$cond": [{"$isArray": "$scopes"}, "$scopes", {"$cond": [{"$ifNull": ["$reason", False]}, [_LEGACY], []]}]
+}
+# `since` is that of the newest entry; what older documents had beside it is in their entry by now.
+_IN_SHAPE: Final[Sequence[Document]] = (
+    {"$set": {"since": {"$max": "$scopes.since"}}},
+    {"$unset": ["reason", "event_id"]},
+)
+
+
+def _adding(entry: Entry) -> list[Document]:
+    told = drop_unset(
+        {
+            "scope": entry.scope,
+            "reason": entry.reason,
+            "since": entry.since,
+            "note": entry.note or None,
+            "told_by": entry.told_by or None,
+        }
+    )
+    new: Document = {"$literal": told}
+    gives_way: Document = {
+        "$and": [
+            {"$eq": ["$$this.scope", {"$literal": entry.scope}]},
+            {"$eq": ["$$this.reason", SuppressionReason.UNSUBSCRIBED]},
+            entry.reason != SuppressionReason.UNSUBSCRIBED or {"$lt": ["$$this.since", entry.since]},
+        ]
+    }
+    stays: Document = {"$filter": {"input": "$scopes", "cond": {"$not": [gives_way]}}}
+    taken_back: Document = (
+        {"$lt": [entry.since, {"$ifNull": ["$resubscribed_at", _EVER]}]}
+        if entry.reason == SuppressionReason.UNSUBSCRIBED
+        else {"$literal": False}
+    )
+    there: Document = {"$in": [{"$literal": entry.scope}, "$scopes.scope"]}
+    more: Document = {"$concatArrays": ["$scopes", [new]]}
+    return [
+        {"$set": {"scopes": _SCOPES}},
+        {"$set": {"scopes": stays}},
+        {"$set": {"scopes": {"$cond": [{"$or": [there, taken_back]}, "$scopes", more]}}},
+        *_IN_SHAPE,
+    ]
+
+
+def _taking_back(at: datetime) -> list[Document]:
+    lifted: Document = {
+        "$and": [
+            {"$eq": ["$$this.scope", "campaigns"]},
+            {"$eq": ["$$this.reason", SuppressionReason.UNSUBSCRIBED]},
+            {"$lt": ["$$this.since", at]},
+        ]
+    }
+    return [
+        {"$set": {"scopes": {"$filter": {"input": _SCOPES, "cond": {"$not": [lifted]}}}}},
+        {"$set": {"resubscribed_at": {"$max": ["$resubscribed_at", at]}}},
+        *_IN_SHAPE,
+    ]

@@ -4,6 +4,7 @@
     url, pushed_at, pushed_by
                  the newest push
     arrived_at   when a verified webhook of it came last, to within a second
+    unread       how many of its events could not be read; they are kept raw in `events`, of kind `unknown`
 
 Indexes: none; there are a handful.
 """
@@ -12,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from pymongo import IndexModel
+from pymongo import IndexModel, UpdateOne
 
-from mailroom.storage.database import Db, guarded
+from mailroom.storage.database import Db, Session, guarded
 
 COLLECTION: Final = "webhook_targets"
 INDEXES: Final[Sequence[IndexModel]] = ()
@@ -29,6 +30,11 @@ def every(db: Db) -> dict[str, Mapping[str, Any]]:
 def pushed(db: Db, provider: str, url: str, *, by: str, now: datetime) -> None:
     fields = {"url": url, "pushed_at": now, "pushed_by": by}
     db.webhook_targets.update_one({"_id": provider}, {"$set": fields}, upsert=True)
+
+
+def count_unread(db: Db, counts: Mapping[str, int], *, session: Session) -> None:
+    writes = [UpdateOne({"_id": one}, {"$inc": {"unread": count}}, upsert=True) for one, count in counts.items()]
+    db.webhook_targets.bulk_write(writes, session=session)
 
 
 @guarded

@@ -1,5 +1,6 @@
 """`/v1/emails`: single mails handed in, one or many at once, looked at, searched and cancelled."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -55,8 +56,7 @@ def _read_batch(raw: bytes) -> Any:
 def create(fields: dict[str, Any]) -> Any:
     """Hand in a mail. It is stored for good when this answers; with an Idempotency-Key the same request again answers
     with the same mail."""
-    taken = hand_in(schemas.draft(fields), given_key())
-    return _taken(taken.id)
+    return _taken(hand_in(schemas.draft(fields), given_key()))
 
 
 @blueprint.post("/batch")
@@ -106,7 +106,7 @@ def _answer(of: "outbox.Taken | Exception") -> dict[str, Any]:
         return {"code": body["status"], "problem": body}
     if isinstance(of, Exception):
         raise of
-    return {"code": 202, "id": of.id, "status": MessageState.QUEUED}
+    return {"code": 202, "id": of.id, "status": of.status, **_recipients(of)}
 
 
 @blueprint.get("")
@@ -154,13 +154,28 @@ def send_again(email_id: str) -> Any:
     owner, key = principal().owner, needed_key()
     id_ = EmailId(email_id)
     again = within_cap(1, lambda: mails_again.send_again(front().db, id_, owner=owner, key=key, lanes=lanes))
-    return _taken(again)
+    return _taken(outbox.taken_before(front().db, again))
 
 
-def _taken(email_id: EmailId) -> Response:
+def _taken(taken: "outbox.Taken") -> Response:
     """As `TakenOut` has it, written by hand: of all answers this is the one that must cost little."""
-    body = f'{{"id": "{email_id}", "status": "{MessageState.QUEUED}"}}\n'
-    return Response(body, 202, {"Location": f"/v1/emails/{email_id}"}, mimetype="application/json")
+    body = f'{{"id": "{taken.id}", "status": "{taken.status}"}}\n'
+    if taken.recipients:
+        body = json.dumps({"id": taken.id, "status": taken.status, **_recipients(taken)}) + "\n"
+    return Response(body, 202, {"Location": f"/v1/emails/{taken.id}"}, mimetype="application/json")
+
+
+def _recipients(taken: "outbox.Taken") -> dict[str, Any]:
+    """Each recipient's, where some of them get nothing."""
+    if not taken.recipients:
+        return {}
+    states = {False: {"status": MessageState.QUEUED}, True: {"status": MessageState.SUPPRESSED}}
+    return {
+        "recipients": [
+            {"address": address, **states[reason is not None], **({"reason": reason} if reason else {})}
+            for address, reason in taken.recipients
+        ]
+    }
 
 
 @blueprint.post("/<email_id>/cancel")

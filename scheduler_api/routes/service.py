@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from mailroom.services import watching
+from mailroom.services import watching, webhook_targets
 from scheduler_api.auth import front
 from scheduler_api.problems import FROM_HTTP, STATUS
 
@@ -35,6 +35,10 @@ def metrics() -> Response:
         gauge = Gauge(f"mailroom_{noun}", shapes[noun], ["state"], registry=registry)
         for state, count in counts.items():
             gauge.labels(state).set(count)
+    words = "Signed events that could not be read, kept raw"
+    unread = Gauge("mailroom_webhook_events_unread", words, ["provider"], registry=registry)
+    for provider, target in webhook_targets.listing(front().db).items():
+        unread.labels(provider).set(target.get("unread", 0))
     standing = watching.standing(front().db)
     for name, words, value in (
         ("held", "1 while senders hold because MongoDB is an older copy", float(standing.held)),

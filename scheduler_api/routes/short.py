@@ -8,6 +8,7 @@ from flask import Blueprint, jsonify
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_MAIL_BODY_BYTES
+from mailroom.domain.messages import MessageState
 from scheduler_api.auth import front, requires
 from scheduler_api.bodies import document
 from scheduler_api.handing_in import hand_in
@@ -32,6 +33,8 @@ def submit() -> Any:
     except InvalidInput as error:
         problem = "; ".join(f"{_KEY_OF.get(fault.path, fault.path)}: {fault.message}" for fault in error.faults)
         return jsonify(Message="not submitted", Problem=problem), 400
+    if taken.status is MessageState.SUPPRESSED:
+        return jsonify(Message="submitted", id=taken.id, Status=taken.status)
     return jsonify(Message="submitted", id=taken.id)
 
 

@@ -1,49 +1,80 @@
-"""`/v1/suppressions`: addresses that get nothing more."""
+"""`/v1/suppressions`: addresses that get no mail, or none of campaigns; looked up, added and lifted."""
 
 from typing import Any
 
-from marshmallow import Schema, fields
-
-from mailroom.domain.errors import SuppressionNotFound
+from mailroom.domain.errors import Fault, InvalidInput, SuppressionNotFound
+from mailroom.domain.limits import MAX_FILE_BYTES, MAX_IDS_BODY_BYTES, MAX_VALUES_OF_A_LIST
 from mailroom.services import suppressing
-from mailroom.services.suppressing import Suppression
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint
-from scheduler_api.auth import front, requires
-from scheduler_api.schemas.schedules import ListQuery
+from scheduler_api.auth import front, principal, requires
+from scheduler_api.bodies import raw_body
+from scheduler_api.schemas import suppressions as schemas
 
 blueprint = Blueprint("suppressions", __name__, url_prefix="/v1/suppressions", description="Who gets nothing more.")
-
-
-class SuppressionOut(Schema):
-    address = fields.String()
-    reason = fields.String()
-    since = fields.String()
-
-
-class SuppressionPage(paging.PageOut):
-    items = fields.List(fields.Nested(SuppressionOut))
+_CSV = {"requestBody": {"required": True, "content": {"text/csv": {"schema": {"type": "string"}}}}}
 
 
 @blueprint.get("")
 @requires("read")
-@blueprint.arguments(ListQuery, location="query")
-@blueprint.response(200, SuppressionPage)
+@blueprint.arguments(schemas.SuppressionQuery, location="query")
+@blueprint.response(200, schemas.SuppressionPage)
 def index(query: dict[str, Any]) -> Any:
-    """Hard bounces, complaints and unsubscribes, newest first."""
+    """Hard bounces, complaints, unsubscribes and what was added, newest first; or those of one address."""
+    if "address" in query:
+        found = suppressing.find(front().db, query["address"])
+        return {"items": [schemas.shown(found)] if found else [], "next_cursor": None}
     limit = query["limit"]
-    found = suppressing.page(front().db, before=paging.decode_time_and_id(query.get("cursor")), limit=limit)
-    return paging.page_of(found, limit, _shown, lambda one: [one.since, one.address])
+    rows = suppressing.page(front().db, before=paging.decode_time_and_id(query.get("cursor")), limit=limit)
+    return paging.page_of(rows, limit, schemas.shown, lambda one: [one.since, one.address])
+
+
+@blueprint.post("")
+@requires("schedules")
+@blueprint.arguments(schemas.SuppressionIn)
+@blueprint.response(201, schemas.SuppressionOut)
+def add(body: dict[str, Any]) -> Any:
+    """Send no mail to an address, or none of campaigns. What stands there for the scope already stays."""
+    return schemas.shown(suppressing.add(front().db, body, by=principal().name))
+
+
+@blueprint.post("/import")
+@blueprint.doc(**_CSV)
+@requires("schedules", most=MAX_FILE_BYTES)
+@blueprint.response(200, schemas.ImportedOut)
+def add_file() -> Any:
+    """A CSV file with a column `address` (or `email`), and perhaps `reason` and `scope`; or one address a line. What is
+    wrong in it is told row by row, the rest is taken."""
+    try:
+        text = raw_body(MAX_FILE_BYTES).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidInput(Fault("body", "is not UTF-8")) from None
+    return suppressing.add_file(front().db, text, by=principal().name)
+
+
+@blueprint.post("/remove")
+@requires("schedules", most=MAX_IDS_BODY_BYTES, values=MAX_VALUES_OF_A_LIST)
+@blueprint.arguments(schemas.RemovalIn)
+@blueprint.response(200, schemas.RemovedOut)
+def remove_many(body: dict[str, Any]) -> Any:
+    """Let these addresses be mailed to again; with `scope` what is of that scope alone."""
+    removed, not_found = suppressing.remove_many(front().db, body["addresses"], scope=body.get("scope"))
+    return {"removed": removed, "not_found": not_found}
+
+
+@blueprint.get("/<path:address>")
+@requires("read")
+@blueprint.response(200, schemas.SuppressionOut)
+def show(address: str) -> Any:
+    """What stands against an address, by scope."""
+    return schemas.shown(suppressing.get(front().db, address))
 
 
 @blueprint.delete("/<path:address>")
 @requires("schedules")
+@blueprint.arguments(schemas.ScopeQuery, location="query")
 @blueprint.response(204)
-def remove(address: str) -> None:
-    """Let this address be mailed to again."""
-    if not suppressing.remove(front().db, address):
+def remove(query: dict[str, Any], address: str) -> None:
+    """Let this address be mailed to again; with `scope` what is of that scope alone."""
+    if not suppressing.remove(front().db, address, scope=query.get("scope")):
         raise SuppressionNotFound(address)
-
-
-def _shown(one: Suppression) -> dict[str, str]:
-    return {"address": one.address, "reason": one.reason, "since": one.since.isoformat()}

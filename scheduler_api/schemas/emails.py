@@ -115,9 +115,18 @@ class BatchIn(Body):
     )
 
 
+class TakenRecipientOut(Schema):
+    address = fields.String()
+    status = fields.String()
+    reason = fields.String(metadata={"description": "why it is suppressed"})
+
+
 class TakenOut(Schema):
     id = fields.String()
-    status = fields.String()
+    status = fields.String(metadata={"description": "queued; suppressed when nobody is left whom it may go to"})
+    recipients = fields.List(
+        fields.Nested(TakenRecipientOut), metadata={"description": "of each, where some are suppressed"}
+    )
 
 
 class BatchOut(Schema):

@@ -7,36 +7,26 @@ import pytest
 from mailroom.domain.bounces import Blame, blame, enhanced_code
 from tests.domain.bounce_cases import CASES
 
-
-@pytest.mark.parametrize(("code", "enhanced", "words", "expected"), CASES)
-def test_a_reply_blames_the_address_only_where_it_says_so(
-    code: int | None, enhanced: str, words: str, expected: Blame
-) -> None:
-    assert blame(code, enhanced, words) is expected
+OF_ADDRESSES = [case for case in CASES if case[3] is Blame.ADDRESS]
 
 
-def test_the_table_is_of_some_size() -> None:
+def test_a_reply_blames_the_address_only_where_it_says_so() -> None:
+    judged = [(code, enhanced, words, blame(code, enhanced, words)) for code, enhanced, words, _ in CASES]
+
+    assert judged == CASES
     assert len(CASES) >= 100
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case[3] is Blame.ADDRESS])
-@pytest.mark.parametrize("code", [421, 450, 451, 452, 454, 552])
-def test_no_temporary_reply_and_no_552_suppresses_whatever_it_says(
-    case: tuple[int | None, str, str, Blame], code: int
-) -> None:
-    _, enhanced, words, _ = case
-
-    assert blame(code, enhanced, words) is Blame.ELSE
+def test_no_temporary_reply_and_no_552_suppresses_whatever_it_says() -> None:
+    for _, enhanced, words, _ in OF_ADDRESSES:
+        for code in (421, 450, 451, 452, 454, 552):
+            assert blame(code, enhanced, words) is Blame.ELSE, (code, words)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case[3] is Blame.ADDRESS])
-@pytest.mark.parametrize("more", ["; your IP is on a block list", " because the mailbox is full", ": looks like spam"])
-def test_who_blames_something_else_too_does_not_blame_the_address(
-    case: tuple[int | None, str, str, Blame], more: str
-) -> None:
-    code, enhanced, words, _ = case
-
-    assert blame(code, enhanced, words + more) is Blame.ELSE
+def test_who_blames_something_else_too_does_not_blame_the_address() -> None:
+    for code, enhanced, words, _ in OF_ADDRESSES:
+        for more in ("; your IP is on a block list", " because the mailbox is full", ": looks like spam"):
+            assert blame(code, enhanced, words + more) is Blame.ELSE, words + more
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,106 @@
+"""Whom mail is forbidden to, and which mail.
+
+An address holds one entry a scope. `all` forbids everything: the mailbox does not exist. `campaigns` forbids what goes
+to a list: who unsubscribes from a newsletter still gets the password reset that they ask for.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from mailroom.domain.addresses import InvalidAddress, check_address, fold
+from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.events import Event, SuppressionReason, suppresses
+
+ALL: Final = "all"
+CAMPAIGNS: Final = "campaigns"
+SCOPES: Final = (ALL, CAMPAIGNS)
+OF_CAMPAIGNS: Final = frozenset(SCOPES)  # the scopes that forbid a campaign's mail
+OF_SINGLE_MAILS: Final = frozenset({ALL})
+BY_HAND: Final = "manual"  # the reason where somebody adds an address and gives none
+MAX_REASON: Final = 200  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Why an address gets no mail of a scope, and since when. `told_by`: the event that said so, or who added it."""
+
+    scope: str
+    reason: str
+    since: datetime
+    note: str = ""
+    told_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """An address and its entries, the widest scope first."""
+
+    address: str
+    entries: Sequence[Entry]
+
+    @property
+    def reason(self) -> str:
+        return self.entries[0].reason
+
+    @property
+    def since(self) -> datetime:
+        return max(entry.since for entry in self.entries)
+
+
+def scope_of(reason: str) -> str:
+    """What is forbidden for a reason where no scope is given: so are those stored before there were scopes."""
+    of_campaigns = {SuppressionReason.COMPLAINED, SuppressionReason.UNSUBSCRIBED}
+    return CAMPAIGNS if reason in of_campaigns else ALL
+
+
+def entry_of(event: Event) -> Entry | None:
+    """What follows from an event for its address; None where nothing does."""
+    reason = suppresses(event)
+    if reason is None or not event.recipient:
+        return None
+    return Entry(scope_of(reason), reason, event.at, event.note, event.id)
+
+
+def in_order(entries: Sequence[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: (entry.scope != ALL, entry.scope != CAMPAIGNS, entry.scope))
+
+
+def forbidden(entries: Sequence[Entry], scopes: Collection[str]) -> str | None:
+    """Why no mail of these scopes may go; None where it may."""
+    return next((entry.reason for entry in in_order(entries) if entry.scope in scopes), None)
+
+
+def spellings(key: str) -> list[str]:
+    """A folded address, and the keys under which it may have been stored before its domain was folded to ASCII and its
+    quotes were: from events, which tell addresses as they like."""
+    local, _, domain = key.rpartition("@")
+    found = [key]
+    if "xn--" in domain:
+        with suppress(UnicodeError):  # no such name: nobody can have written it otherwise
+            found.append(f"{local}@{domain.encode('ascii').decode('idna')}")
+    if local.startswith('"') and local.endswith('"') and len(local) > 2:
+        found += [f"{local[1:-1]}@{one.rpartition('@')[2]}" for one in tuple(found)]
+    return found
+
+
+def check_entry(raw: Mapping[str, Any], *, by: str, now: datetime, path: str = "") -> tuple[str, Entry]:
+    """What somebody adds by hand or by file: the address as it will be kept, and its entry. Raises InvalidInput with
+    every fault."""
+    faults: list[Fault] = []
+    reason, scope = str(raw.get("reason") or "").strip(), str(raw.get("scope") or "").strip()
+    try:
+        address = fold(check_address(str(raw.get("address") or "")))
+    except InvalidAddress as error:
+        address = ""
+        faults.append(Fault(f"{path}address", str(error)))
+    if len(reason) > MAX_REASON or not (reason.isprintable()):
+        faults.append(Fault(f"{path}reason", f"at most {MAX_REASON} printable characters"))
+    if scope and scope not in SCOPES:
+        faults.append(Fault(f"{path}scope", f"one of {', '.join(SCOPES)}"))
+    if faults:
+        raise InvalidInput(*faults)
+    reason = reason or BY_HAND
+    return address, Entry(scope or scope_of(reason), reason, now, "", by)
