@@ -9,6 +9,7 @@ from config.settings import Sending, Settings
 from mailroom.coordination.circuits import Circuits
 from mailroom.coordination.counters import Counters
 from mailroom.coordination.fences import Fences
+from mailroom.coordination.holds import Holds
 from mailroom.coordination.leases import Leases
 from mailroom.coordination.mirror import Mirror
 from mailroom.coordination.rates import Rates
@@ -31,6 +32,7 @@ from mailroom.services.findings import Policy
 from mailroom.services.group_commit import GroupCommit
 from mailroom.services.limits import Limits
 from mailroom.services.outbox import Outbox
+from mailroom.services.pausing import Brakes
 from mailroom.services.refusals import RefusalRecord
 from mailroom.services.webhook_targets import Arrivals
 from mailroom.storage.database import Db, connect, ensure_indexes
@@ -51,6 +53,7 @@ class Front:
     refusals: RefusalRecord
     doorkeeper: Doorkeeper
     limits: Limits
+    brakes: Brakes
 
 
 def build_front(settings: Settings, *, app: str) -> Front:
@@ -67,6 +70,7 @@ def build_front(settings: Settings, *, app: str) -> Front:
         RefusalRecord(db),
         Doorkeeper(db),
         build_limits(settings, of=db.name),
+        Brakes(Holds(settings.stores.redis_url, of=db.name), Fences(settings.stores.redis_url, of=db.name)),
     )
 
 
@@ -90,6 +94,7 @@ class Back:
     db: Db
     leases: Leases
     fences: Fences
+    holds: Holds
     mirror: Mirror
     circuits: Circuits
     rates: Rates
@@ -105,7 +110,8 @@ def build_back(settings: Settings, *, sender: str) -> Back:
         settings=settings,
         db=db,
         leases=Leases(stores.etcd_urls, sender=sender, ttl_s=sending.lease_ttl_s),
-        fences=Fences(stores.redis_url),
+        fences=Fences(stores.redis_url, of=db.name),
+        holds=Holds(stores.redis_url, of=db.name),
         mirror=Mirror(stores.redis_url, of=db.name),
         circuits=build_circuits(settings, of=db.name),
         rates=Rates(stores.redis_url, of=db.name),

@@ -67,7 +67,7 @@ class Feed:
         self._throttle.look()
         self._connections.try_again(self._back.leases.confirm)
         held, room = self._hands.claimable_tokens(), self._connections.room()
-        if not held:
+        if not held or self._holding.on_hold.everything:
             return 0
         waiting = self._what_waits(held, now, room)
         if not len(waiting):
@@ -98,12 +98,13 @@ class Feed:
     def _what_waits(self, held: Mapping[Lane, Token], now: datetime, room: int) -> Waiting:
         """What may be claimed now. While something waits that goes alone, nothing else is begun beside it."""
         if time.monotonic() >= self._look_for_alone_at:
-            alone = claiming.claimable_alone(self._back.db, held, now=now)
+            alone = claiming.claimable_alone(self._back.db, held, now=now, on_hold=self._holding.on_hold)
             if len(alone):
                 return alone if not self._hands.in_hand() else Waiting()
             self._look_for_alone_at = time.monotonic() + _LOOK_FOR_ALONE_S
         if room >= self._least_room:
-            return claiming.claimable(self._back.db, held, now=now, room=self._room(room))
+            on_hold = self._holding.on_hold
+            return claiming.claimable(self._back.db, held, now=now, room=self._room(room), on_hold=on_hold)
         return self._what_is_urgent(now)
 
     def _room(self, dispatches: int) -> Room:
@@ -135,6 +136,8 @@ class Feed:
             now=now,
         )
         self._hands.take(claimed)
+        if len(claimed) < len(waiting):
+            self._holding.look_anew()  # something was stopped or paused in this moment, perhaps
         return claimed
 
     def _prepare(self, claimed: Sequence[Claimed]) -> dict[Claimed, Any]:

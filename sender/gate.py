@@ -39,9 +39,10 @@ class Gate:
         done: Callable[[Sequence[Ended]], None],
         dropped: Callable[[Sequence[Job]], None],
         forgotten: Callable[[], None],
+        held: Callable[[Sequence[Claimed]], None],
     ) -> None:
         self._fences, self._callers = fences, callers
-        self._done, self._dropped, self._forgotten = done, dropped, forgotten
+        self._done, self._dropped, self._forgotten, self._held = done, dropped, forgotten, held
         self._most, self._reserved = in_flight + max(1, in_flight // _AHEAD), reserved
         self._ready: dict[Rank, deque[Job]] = {rank: deque() for rank in Rank}
         self._beyond = {True: 0, False: 0}  # fenced and not yet ended: the urgent ones, and the others
@@ -122,6 +123,9 @@ class Gate:
         ended += [
             Result(c, Refused(Refusal.NOT_CALLED, "Redis changed between claim and call")) for c in crossing.forgotten
         ]
+        ended += [Result(c, Refused(Refusal.HELD, "it was stopped or paused before the call")) for c in crossing.held]
+        if crossing.held:
+            self._held(crossing.held)
         if ended:
             self._done([(jobs[result.claimed], result) for result in ended])
         if crossing.stale:

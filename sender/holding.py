@@ -1,13 +1,19 @@
-"""While MongoDB is an older copy of itself, nothing is begun: noticed every second, and said until it is put right."""
+"""What keeps a sender from beginning anything, looked at every second: MongoDB is an older copy of itself (which is
+said until that is put right), or something is stopped or paused."""
 
+import threading
 import time
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
 
 from mailroom.assembly import Back
-from mailroom.services import memory
+from mailroom.domain.errors import Unavailable
+from mailroom.domain.ids import RunId
+from mailroom.services import memory, stopping
 from mailroom.services.memory import Hold, Sound
+from mailroom.services.stopping import NOTHING_HELD
 
 log = structlog.get_logger()
 _CHECK_S: Final = 1.0
@@ -20,10 +26,19 @@ class Holding:
         self._check_at = self._said_at = 0.0
         self._held = False
         self.mark = 0  # how far MongoDB had come when it was last looked at
+        self.on_hold = NOTHING_HELD  # stopped or paused a moment ago; claims and fences ask for themselves
+        self._refused: set[RunId] = set()  # held at their fences since
+        self._lock = threading.Lock()
         self.remembers = False  # whether it keeps what fences knew when it was put right
 
     def look_anew(self) -> None:
         """Something was away, or contradicts itself: the next look is not put off."""
+        self._check_at = 0.0
+
+    def refused(self, run_ids: Iterable[RunId]) -> None:
+        """Fences of these runs were not crossed, for a hold: look at it in both stores. Any thread may say so."""
+        with self._lock:
+            self._refused.update(run_ids)
         self._check_at = 0.0
 
     def is_held(self) -> bool:
@@ -39,7 +54,20 @@ class Holding:
         self._held = isinstance(found, Hold)
         if isinstance(found, Sound):
             self.mark, self.remembers = found.mark, found.remembers
+            self._look_at_holds()
         return self._held
+
+    def _look_at_holds(self) -> None:
+        with self._lock:
+            refused, self._refused = self._refused, set()
+        try:
+            stopping.agree_on_runs(self._back.db, self._back.holds, refused)
+            was, self.on_hold = self.on_hold, stopping.look(self._back.db, self._back.holds)
+        except Unavailable:
+            self.refused(refused)
+            raise
+        if was.everything != self.on_hold.everything:
+            log.warning("sending_is_stopped" if self.on_hold.everything else "sending_goes_on")
 
     def _say(self, found: Hold) -> None:
         if self._held and time.monotonic() < self._said_at + _SAY_AGAIN_S:

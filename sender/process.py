@@ -81,6 +81,7 @@ class Sender:
             may_call=lambda: self._back.leases.held,
             done=self._calls_ended,
         )
+        holding = Holding(self._back)
         self._gate = Gate(
             self._back.fences,
             self._callers,
@@ -89,9 +90,9 @@ class Sender:
             done=self._jobs_ended,
             dropped=self._lanes_lost,
             forgotten=self._lanes.redis_forgot,
+            held=lambda claimed: holding.refused(one.run_id for one in claimed),
         )
         self._settler = Settler(self._back, self._hands, sender=name)
-        holding = Holding(self._back)
         feed = Feed(
             self._back,
             self._hands,
@@ -186,6 +187,7 @@ class Sender:
         self._back.leases.close()
         self._back.fences.close_client()
         self._back.mirror.close()
+        self._back.holds.close()
         self._back.circuits.close()
         self._back.rates.close()
         self._back.db.client.close()

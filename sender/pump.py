@@ -103,7 +103,9 @@ class Pump:
         held = self._hands.schedules()
         if not held or time.monotonic() < self._plan_at:
             return 0
-        done = planning.plan_due(self._back.db, held, mark=self._holding.mark, now=now)
+        done = planning.Progress()
+        if not self._holding.on_hold.everything:
+            done += planning.plan_due(self._back.db, held, mark=self._holding.mark, now=now)
         done += planning.expand(
             self._back.db, held, batch_size=self._batch_size, now=now, remembers=self._holding.remembers
         )

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from mailroom.coordination.holds import hold_key
 from mailroom.coordination.redis_client import connect, redis_answers, scripts
 from mailroom.domain.dispatches import Acceptance, Claimed, Fence, FenceState
 from mailroom.domain.errors import MisconfiguredStore
+from mailroom.domain.holds import EVERYTHING
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, Token
 from mailroom.domain.outcomes import CalledAt
 
@@ -28,12 +30,13 @@ class Verdict:
     """What the fence says to one claimed dispatch: exactly one of these is meant.
 
     `go`: call. `accepted`: it was before, (attempt, provider's id). `stale`: a higher token was seen. `split`: it was
-    refused before, and goes on in parts. Otherwise it is in doubt.
+    refused before, and goes on in parts. `held`: its run, or all sending, is held. Otherwise it is in doubt.
     """
 
     go: bool = False
     stale: bool = False
     split: bool = False
+    held: bool = False
     crossed_at: datetime | None = None  # in doubt: when the crossing that stands was claimed, if that is known
     crossed_by: ClaimId | None = None  # in doubt: by which claim
     called_at: CalledAt | None = None  # in doubt, or accepted: by whom that was carried, if that is known
@@ -45,8 +48,9 @@ class Verdict:
 class Fences:
     """Thread-safe; each method is one round trip for any number of dispatches. All raise Unavailable."""
 
-    def __init__(self, url: str) -> None:
-        self._redis = connect(url)
+    def __init__(self, url: str, *, of: str) -> None:
+        """`of` is the name of the database whose holds are heeded."""
+        self._of, self._redis = of, connect(url)
         self._enter, self._cross, self._close, self._release, self._remind, self._identity = scripts(
             self._redis, "enter", "cross", "close", "release", "remind", "identity"
         )
@@ -83,7 +87,9 @@ class Fences:
                 for claimed in dispatches:
                     at, where = int(claimed.claimed_at.timestamp() * 1000), CalledAt(claimed.provider, claimed.account)
                     args += [claimed.attempt, claimed.digest, at, _where(where), claimed.span, _cleared(claimed)]
-                keys = [_lane_key(claim.lane), *(_fence_key(claim.lane, claimed.id) for claimed in dispatches)]
+                keys = [_lane_key(claim.lane), hold_key(self._of, EVERYTHING)]
+                for claimed in dispatches:
+                    keys += [_fence_key(claim.lane, claimed.id), hold_key(self._of, claimed.run_id)]
                 self._cross(keys=keys, args=args, client=pipe)
             identity, *answers = pipe.execute()
         verdicts: dict[Claimed, Verdict] = {}
@@ -188,7 +194,7 @@ def _verdict(answer: Sequence[str]) -> Verdict:
         case ["split", *_]:
             return Verdict(split=True)
     (word,) = answer
-    return Verdict(go=word == "go", stale=word == "stale")
+    return Verdict(go=word == "go", stale=word == "stale", held=word == "held")
 
 
 def _size_or_verdict(answer: Sequence[str], most: int) -> int | Verdict:

@@ -7,7 +7,8 @@ MailroomError
 │                           TemplateNotFound, TokenNotFound
 ├── Conflict                the thing is not in a state that allows this
 │   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleEnded
-│   ├── RunEnded
+│   ├── SchedulePaused, SendingStopped
+│   ├── RunEnded, RunPaused, RunNotPaused
 │   ├── DispatchNotUnknown, EmailUnderWay
 │   └── IdempotencyMismatch the same key came with another body
 ├── StaleEdit               the version that the caller saw is no longer the current one
@@ -116,8 +117,27 @@ class ScheduleEnded(Conflict):
     """Raised on changing or running a schedule that is finished or archived."""
 
 
+class SchedulePaused(Conflict):
+    """Raised on running a paused schedule now, unless it was said that this is meant."""
+
+    def __init__(self, schedule: str) -> None:
+        super().__init__(f"schedule {schedule} is paused; say even_if_paused to run it all the same")
+
+
+class SendingStopped(Conflict):
+    """Raised on what would call a provider at once, such as a test of its webhooks, while all sending is stopped."""
+
+
 class RunEnded(Conflict):
-    """Raised on cancelling a run that is finished, cancelled or skipped."""
+    """Raised on cancelling, pausing or resuming a run that is finished, cancelled or skipped."""
+
+
+class RunNotPaused(Conflict):
+    """Raised on resuming a run that is not paused."""
+
+
+class RunPaused(Conflict):
+    """Raised on pausing a run that is paused already."""
 
 
 class RunUnderWay(Conflict):

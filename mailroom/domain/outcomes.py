@@ -14,6 +14,7 @@ from mailroom.domain.ids import ClaimId
 
 class Refusal(StrEnum):
     NOT_CALLED = "not_called"  # no byte of the request reached the kernel; no try is used up
+    HELD = "held"  # not called either: its run, or all sending, was held since it was claimed; no try is used up
     TEMPORARY = "temporary"
     PERMANENT = "permanent"
     RECIPIENT = "recipient"  # one of its recipients is refused: halves of it may do better

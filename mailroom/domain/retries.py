@@ -58,6 +58,8 @@ def after_refusal(
             return TryAgain(now + pause, uses_a_try=False)
         case Refusal.NOT_CALLED if messages > 1:
             return Divide(-(-messages // 2))  # one of them may be what the other side cannot bear
+        case Refusal.HELD:
+            return TryAgain(now, uses_a_try=False)  # claimed again no sooner than the hold is lifted
         case Refusal.THROTTLED:
             return TryAgain(now + (refused.retry_after or timedelta()), uses_a_try=False)
         case Refusal.ACCOUNT:

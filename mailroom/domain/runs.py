@@ -55,6 +55,8 @@ class Run:
     instants: int = 1
     source: RunId | None = None
     unwritten: bool = False
+    paused_at: datetime | None = None  # a mark, not a state: planning and asking go on, and nothing new is called
+    paused_by: str = ""
 
     @property
     def under_way(self) -> bool:

@@ -11,19 +11,20 @@ from typing import Any, Final
 
 from mailroom.domain import planning
 from mailroom.domain.drafts import Draft
-from mailroom.domain.errors import ScheduleEnded, ScheduleNotActive, ScheduleNotPaused, StaleEdit
-from mailroom.domain.ids import ScheduleId, asked_run_id
+from mailroom.domain.errors import ScheduleEnded, ScheduleNotActive, ScheduleNotPaused, SchedulePaused, StaleEdit
+from mailroom.domain.ids import ScheduleId, asked_run_id, schedule_lane
 from mailroom.domain.planning import SkipReason
 from mailroom.domain.recurrence.model import Recurrence
 from mailroom.domain.recurrence.upcoming import next_after
 from mailroom.domain.runs import Run, RunKind
 from mailroom.domain.schedules import Revision, Schedule, ScheduleState
-from mailroom.services import drafting
+from mailroom.services import drafting, running
 from mailroom.services.deciding import decide_all_due, moved_on, planned_run, runs_for
 from mailroom.services.drafting import Goes, Origin
 from mailroom.services.idempotency import check_key
 from mailroom.services.scheduling import StoredSchedule, content_of, get
-from mailroom.storage import contents, runs, schedules
+from mailroom.services.telling import tell_left_over
+from mailroom.storage import contents, holds, lanes, runs, schedules
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 
 _TRIES: Final = 5
@@ -71,18 +72,28 @@ def _edit(db: Db, schedule_id: ScheduleId, changes: Mapping[str, Any], *, seen_v
     return StoredSchedule(_change(db, before, change, now, also=also), content)
 
 
-def pause(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = None) -> Schedule:
-    """No instant from now on runs, until `resume`. Raises ScheduleNotFound, ScheduleNotActive, StaleEdit."""
+def pause(db: Db, schedule_id: ScheduleId, *, by: str = "", seen_version: int | None = None) -> Schedule:
+    """No instant from now on runs, and nothing more of its open runs is claimed, until `resume`; of one that is
+    finished but for an open run, too. Raises ScheduleNotFound, ScheduleNotActive, StaleEdit."""
     schedule = schedules.get(db, schedule_id)
     _check_version(schedule, seen_version)
-    if schedule.state is not ScheduleState.ACTIVE:
+    at_its_end = schedule.state is ScheduleState.FINISHED and runs.open_of(db, [schedule_id])
+    if schedule.state is not ScheduleState.ACTIVE and not at_its_end:
         raise ScheduleNotActive(f"only an active schedule can be paused; this one is {schedule.state}")
     now = server_now(db)
-    return _change(db, schedule, lambda s: replace(s, state=ScheduleState.PAUSED, paused_at=now), now)
+
+    def hold_runs(session: Session, _after: Schedule) -> None:
+        held = runs.open_of(db, [schedule_id], session=session)
+        lanes.collide(db, [schedule_lane(schedule_id)], session)
+        holds.put_on_runs(db, held, with_schedule=True, by=by, now=now, session=session)
+        runs.mark_paused(db, held, by=by, now=now, session=session)
+
+    return _change(db, schedule, lambda s: replace(s, state=ScheduleState.PAUSED, paused_at=now), now, also=hold_runs)
 
 
-def resume(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = None) -> Schedule:
-    """Go on from now; the instants of the pause are recorded as skipped, in one record.
+def resume(db: Db, schedule_id: ScheduleId, *, by: str = "", seen_version: int | None = None) -> Schedule:
+    """Go on from now, and with the runs that were paused with it; the instants of the pause are recorded as skipped, in
+    one record.
 
     Raises ScheduleNotFound, ScheduleNotPaused, StaleEdit.
     """
@@ -96,7 +107,13 @@ def resume(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = None) 
     records = list(runs_for(schedule, decisions, history, now))
     state = ScheduleState.ACTIVE if decisions.next_run_at else ScheduleState.FINISHED
     after = replace(moved_on(schedule, decisions), state=state, paused_at=None)
-    return _store_change(db, schedule, after, records, now)
+
+    def lift_holds(session: Session, _after: Schedule) -> None:
+        paused = holds.with_schedule(db, list(runs.open_of(db, [schedule_id], session=session)), session=session)
+        holds.lift_from_runs(db, paused, by=by, now=now, session=session)
+        runs.mark_resumed(db, paused, session=session)
+
+    return _store_change(db, schedule, after, records, now, also=lift_holds)
 
 
 def skip_next(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = None) -> tuple[Schedule, Run]:
@@ -117,37 +134,65 @@ def skip_next(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = Non
 
 
 def archive(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = None) -> Schedule:
-    """Put a schedule away: it plans nothing any more and leaves the list; its runs and reports stay.
+    """Put a schedule away: it plans nothing any more and leaves the list; what has not gone out of its open runs is
+    cancelled, and its runs and reports stay.
 
     Archiving again changes nothing. Raises ScheduleNotFound, StaleEdit.
     """
     schedule = schedules.get(db, schedule_id)
+    now = server_now(db)
+
+    def cancel_runs(session: Session, _after: Schedule) -> None:
+        for run_id in runs.open_of(db, [schedule_id], session=session):
+            running.cancel_within(db, run_id, now=now, session=session)
+
     if schedule.state is ScheduleState.ARCHIVED:
-        return schedule
-    _check_version(schedule, seen_version)
-    gone = {"state": ScheduleState.ARCHIVED, "next_run_at": None}
-    return _change(db, schedule, lambda s: replace(s, **gone), server_now(db))  # type: ignore[arg-type]
+        in_transaction(db, lambda session: cancel_runs(session, schedule))  # a version before this one left them going
+    else:
+        _check_version(schedule, seen_version)
+        gone = {"state": ScheduleState.ARCHIVED, "next_run_at": None}
+        schedule = _change(db, schedule, lambda s: replace(s, **gone), now, also=cancel_runs)  # type: ignore[arg-type]
+    tell_left_over(db)
+    return schedule
 
 
-def run_now(db: Db, schedule_id: ScheduleId, *, owner: str, key: str) -> tuple[Run, bool]:
+def run_now(db: Db, schedule_id: ScheduleId, *, owner: str, key: str, even_if_paused: bool = False) -> tuple[Run, bool]:
     """A run of the newest content, beside the recurrence. The same key again finds the same run.
 
-    Returns it, and whether it is new. Raises ScheduleNotFound, ScheduleEnded, InvalidInput.
+    Returns it, and whether it is new. Raises ScheduleNotFound, ScheduleEnded, SchedulePaused, InvalidInput.
     """
     check_key(key)
-    schedule = schedules.get(db, schedule_id)
     run_id = asked_run_id(schedule_id, owner, key)
-    if earlier := runs.find(db, run_id):
-        return earlier, False
+    for _ in range(_TRIES):
+        schedule = schedules.get(db, schedule_id)
+        if earlier := runs.find(db, run_id):
+            return earlier, False
+        require_runnable(schedule, even_if_paused=even_if_paused)
+        now = server_now(db)
+        content = contents.get(db, schedule_id, schedule.revision)
+        newest = Revision(schedule.revision, now, content.audience, content.recipients)
+        run = planned_run(run_id, schedule_id, RunKind.ASKED, newest, due_at=now, now=now)
+        if add_asked(db, schedule, run):
+            return run, True
+    raise StaleEdit(f"schedule {schedule_id} is being changed; try again")
+
+
+def require_runnable(schedule: Schedule, *, even_if_paused: bool) -> None:
+    """Raises ScheduleEnded, SchedulePaused."""
     if schedule.state is ScheduleState.ARCHIVED:
         raise ScheduleEnded("an archived schedule is not run any more")
-    now = server_now(db)
-    content = contents.get(db, schedule_id, schedule.revision)
-    newest = Revision(schedule.revision, now, content.audience, content.recipients)
-    run = planned_run(run_id, schedule_id, RunKind.ASKED, newest, due_at=now, now=now)
-    if not runs.add_once(db, run):
-        return runs.get(db, run_id), False
-    return run, True
+    if schedule.state is ScheduleState.PAUSED and not even_if_paused:
+        raise SchedulePaused(schedule.id)
+
+
+def add_asked(db: Db, seen: Schedule, run: Run) -> bool:
+    """Add a run that somebody asked for. False if it stands already, or the schedule is not in the state that was seen:
+    a pause in the same moment either keeps it out or holds it too."""
+
+    def work(session: Session) -> bool:
+        return schedules.still_in(db, seen, session=session) and runs.add_once(db, run, session=session)
+
+    return in_transaction(db, work)
 
 
 def _as_draft(stored: StoredSchedule) -> Draft:

@@ -1,6 +1,6 @@
 """Lanes taken and dispatches claimed and fenced: steps 'taking a lane', 2 and 3 of the protocol, in bulk."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -9,23 +9,47 @@ from mailroom.coordination.fences import Fences, Verdict
 from mailroom.coordination.leases import Leases
 from mailroom.domain.dispatches import Claim, Claimed
 from mailroom.domain.emails.model import Rank
-from mailroom.domain.ids import ClaimId, Lane, Token, new_claim_id, schedule_lane
+from mailroom.domain.holds import EVERYTHING
+from mailroom.domain.ids import ClaimId, Lane, RunId, Token, new_claim_id, schedule_lane
 from mailroom.domain.outcomes import NOBODY_KNOWS_WHERE, Accepted, CalledAt, InDoubt
-from mailroom.storage import cluster, dispatch_claims, lanes, runs, schedules
+from mailroom.storage import cluster, dispatch_claims, holds, lanes, runs, schedules
 from mailroom.storage.database import Db, Session, in_transaction
+from mailroom.storage.holds import NOTHING_HELD, Standing
 
 _EPOCH: Final = 2**40  # a token is epoch * this + create revision
 
 
 def lanes_wanting_work(db: Db, *, now: datetime, ahead: timedelta, limit: int, leave_out: Sequence[Lane]) -> list[Lane]:
     """Up to `limit` lanes of each kind in which something is to be done, and which are not in `leave_out`: a schedule
-    that is due within `ahead`, a run in planning, a dispatch to be sent, asked about, or judged."""
-    left_out = {*leave_out, *lanes.waiting(db, now=now)}
+    that is due within `ahead`, a run in planning, a dispatch to be sent, asked about, or judged.
+
+    What is held is not to be sent: its lane is wanted only for the rest.
+    """
+    left_out, held = {*leave_out, *lanes.waiting(db, now=now)}, holds.standing(db)
     enough = limit + len(left_out)
-    due = [schedule_lane(id_) for id_ in schedules.due(db, now=now + ahead, limit=enough)]
+    due = [] if held.everything else [schedule_lane(id_) for id_ in schedules.due(db, now=now + ahead, limit=enough)]
     unfinished = [schedule_lane(id_) for id_ in runs.schedules_in_planning(db, limit=enough)]
-    sending = dispatch_claims.lanes_with_work(db, now=now, limit=enough, leave_out=sorted(left_out))
+    sending = _lanes_with_work(db, held, now=now, limit=enough, leave_out=left_out)
     return [lane for lane in dict.fromkeys([*due, *unfinished, *sending]) if lane not in left_out]
+
+
+def _lanes_with_work(
+    db: Db, held: Standing, *, now: datetime, limit: int, leave_out: Collection[Lane]
+) -> Sequence[Lane]:
+    if held.everything:
+        return dispatch_claims.lanes_to_settle(db, now=now, limit=limit, leave_out=sorted(leave_out))
+    mixed = held.lanes
+    found = dispatch_claims.lanes_with_work(db, now=now, limit=limit, leave_out=sorted({*leave_out, *mixed}))
+    if mixed:
+        found += dispatch_claims.lanes_to_settle(db, now=now, limit=limit, among=sorted(mixed))
+        found += dispatch_claims.lanes_of_waiting_runs(db, _going(db, held, mixed), now=now, limit=limit)
+    return found
+
+
+def _going(db: Db, held: Standing, mixed: Collection[Lane]) -> list[RunId]:
+    """The runs that are not held, in these lanes of which some are."""
+    named = {schedule for schedule in held.runs.values() if schedule_lane(schedule) in mixed}
+    return [run for run in runs.open_of(db, named) if run not in held.runs] if named else []
 
 
 def take_lanes(
@@ -89,14 +113,32 @@ class Room:
 
 
 def claimable(
-    db: Db, held: Mapping[Lane, Token], *, now: datetime, room: Room, down_to: Rank = Rank.CAMPAIGN
+    db: Db,
+    held: Mapping[Lane, Token],
+    *,
+    now: datetime,
+    room: Room,
+    down_to: Rank = Rank.CAMPAIGN,
+    on_hold: Standing = NOTHING_HELD,
 ) -> Waiting:
     """Dispatches of the held lanes that could be claimed now, by rank, none of a lower one than `down_to`; none of a
-    lane that waits, and none that goes alone. Raises Unavailable."""
-    found = dispatch_claims.claimable(db, list(held), now=now, limit=room.dispatches, down_to=down_to)
-    if found and (waiting := lanes.waiting(db, now=now)):
-        ready = [lane for lane in held if lane not in waiting]
-        found = dispatch_claims.claimable(db, ready, now=now, limit=room.dispatches, down_to=down_to)
+    lane that waits, and none that goes alone. Raises Unavailable.
+
+    `on_hold` is what was stopped or paused a moment ago, so that nobody looks at it in vain: the claim asks again.
+    """
+    if on_hold.everything:
+        return Waiting()
+    mixed = on_hold.lanes & held.keys()
+    most: Any = {"limit": room.dispatches, "down_to": down_to}
+    ready = [lane for lane in held if lane not in mixed]
+    found = dispatch_claims.claimable(db, ready, now=now, **most)
+    if (found or mixed) and (waiting := lanes.waiting(db, now=now)):
+        mixed -= waiting.keys()
+        ready = [lane for lane in ready if lane not in waiting]
+        found = dispatch_claims.claimable(db, ready, now=now, **most)
+    if going := _going(db, on_hold, mixed) if mixed else []:
+        others = dispatch_claims.claimable_of_runs(db, going, now=now, **most)
+        found = dispatch_claims.most_urgent([*found, *others], room.dispatches)
     return Waiting(list(_that_fit(found, room)))
 
 
@@ -110,13 +152,18 @@ def _that_fit(found: Sequence[Mapping[str, Any]], room: Room) -> Iterator[Mappin
             yield doc
 
 
-def claimable_alone(db: Db, held: Mapping[Lane, Token], *, now: datetime) -> Waiting:
+def claimable_alone(db: Db, held: Mapping[Lane, Token], *, now: datetime, on_hold: Standing = NOTHING_HELD) -> Waiting:
     """At most one dispatch, one that was in hand at several crashes: to be claimed only while nothing else is in hand.
 
     Raises Unavailable.
     """
+    if on_hold.everything:
+        return Waiting()
     ready = sorted(set(held) - lanes.waiting(db, now=now).keys())
-    return Waiting(dispatch_claims.claimable_alone(db, ready, now=now), alone=True)
+    return Waiting(
+        dispatch_claims.claimable_alone(db, ready, now=now, leave_out=sorted(on_hold.runs)),
+        alone=True,
+    )
 
 
 def claim(
@@ -130,17 +177,22 @@ def claim(
     account: str,
     now: datetime,
 ) -> list[Claimed]:
-    """Move these dispatches of held lanes to `sending`. Raises StaleToken, Unavailable.
+    """Move these dispatches of held lanes to `sending`, but none that is stopped or paused. Raises StaleToken,
+    Unavailable.
 
     After Unavailable some may be claimed unseen: they are found as abandoned, by us or by others.
     """
     by_lane = waiting.by_lane
     made = {lane: Claim(new_claim_id(), lane, held[lane], sender, memory) for lane in by_lane}
-    claims = {made[lane].id: (made[lane], docs) for lane, docs in by_lane.items()}
+    claims: Wanted = {made[lane].id: (made[lane], docs) for lane, docs in by_lane.items()}
+
+    asked = {EVERYTHING, *(doc["run_id"] for doc in waiting.dispatches if "schedule_id" in doc)}
 
     def work(session: Session) -> int:
         lanes.touch(db, {lane: held[lane] for lane in by_lane}, session)
-        return dispatch_claims.claim(db, claims, provider, account, now=now, session=session)
+        on_hold = holds.held_among(db, asked, session=session)
+        going = _not_held(claims, on_hold) if on_hold else claims
+        return dispatch_claims.claim(db, going, provider, account, now=now, session=session)
 
     if in_transaction(db, work) == len(waiting):
         return [
@@ -148,6 +200,15 @@ def claim(
             for doc in waiting.dispatches
         ]
     return dispatch_claims.claimed(db, {claim.id: claim for claim in made.values()})
+
+
+Wanted = dict[ClaimId, tuple[Claim, list[Mapping[str, Any]]]]
+
+
+def _not_held(claims: Wanted, on_hold: Collection[str]) -> Wanted:
+    if EVERYTHING in on_hold:
+        return {}
+    return {id_: (claim, [d for d in docs if d["run_id"] not in on_hold]) for id_, (claim, docs) in claims.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +221,7 @@ class Crossing:
     in_doubt: list[tuple[Claimed, InDoubt]]
     stale: list[Claimed]
     forgotten: list[Claimed]  # Redis is not the one under which the claim was made: nothing may be called
+    held: list[Claimed]  # paused, stopped or cancelled since it was claimed
 
 
 def cross_fences(fences: Fences, claimed: Sequence[Claimed]) -> Crossing:
@@ -168,7 +230,7 @@ def cross_fences(fences: Fences, claimed: Sequence[Claimed]) -> Crossing:
     for dispatch in claimed:
         by_claim.setdefault(dispatch.claim.id, []).append(dispatch)
     verdicts, memory = fences.cross(by_claim)
-    crossing = Crossing([], [], [], [], [], [])
+    crossing = Crossing([], [], [], [], [], [], [])
     for dispatch in claimed:
         _sort_in(crossing, dispatch, verdicts[dispatch], remembered=memory == dispatch.claim.memory)
     return crossing
@@ -182,6 +244,8 @@ def _sort_in(crossing: Crossing, dispatch: Claimed, verdict: Verdict, *, remembe
         crossing.split_before.append(dispatch)
     elif verdict.stale:
         crossing.stale.append(dispatch)
+    elif verdict.held:
+        crossing.held.append(dispatch)
     elif not remembered:
         crossing.forgotten.append(dispatch)
     elif verdict.go:
@@ -195,7 +259,7 @@ def known_before(verdict: Verdict) -> Accepted | InDoubt | None:
     if verdict.accepted is not None:
         attempt, provider_id = verdict.accepted
         return Accepted(provider_id, attempt, verdict.called_at.provider if verdict.called_at else None)
-    if verdict.go or verdict.stale or verdict.split:
+    if verdict.go or verdict.stale or verdict.split or verdict.held:
         return None
     return crossed_by_another(verdict.crossed_by, verdict.crossed_at, verdict.called_at, final=verdict.final)
 

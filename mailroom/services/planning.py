@@ -14,6 +14,7 @@ import structlog
 
 from mailroom.domain import planning
 from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
+from mailroom.domain.holds import EVERYTHING
 from mailroom.domain.ids import (
     ScheduleId,
     Token,
@@ -24,7 +25,7 @@ from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Schedule
 from mailroom.services.chunks import next_chunks
 from mailroom.services.deciding import runs_for
-from mailroom.storage import cluster, contents, dispatches, lanes, messages, runs, schedules, unreached
+from mailroom.storage import cluster, contents, dispatches, holds, lanes, messages, runs, schedules, unreached
 from mailroom.storage.database import Db, Session, in_transaction
 
 log = structlog.get_logger()
@@ -74,10 +75,10 @@ def _all_or_each(items: Sequence[tuple[ScheduleId, T]], store: Callable[[Sequenc
 
 def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: datetime) -> Progress:
     """Decide the due instants of some of the held schedules, provided that MongoDB is not an older copy than one that
-    had reached this mark. Raises StaleToken, StoreRestored, Unavailable."""
+    had reached this mark; none while all sending is stopped. Raises StaleToken, StoreRestored, Unavailable."""
     due = schedules.due_among(db, list(held), now=now, limit=SCHEDULES_A_STEP)
-    if not due:
-        return Progress()
+    if not due or holds.get(db, EVERYTHING).held:
+        return Progress()  # at the start of all sending, what was missed is decided by the misfire rule
     replay = cluster.replay(db)
     histories = contents.histories(db, [schedule.id for schedule in due])
 

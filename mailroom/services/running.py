@@ -11,7 +11,7 @@ from mailroom.domain.ids import DispatchId, RunId, ScheduleId, rfc_message_id, s
 from mailroom.domain.messages import MessageState
 from mailroom.domain.runs import Run
 from mailroom.services.telling import tell_left_over
-from mailroom.storage import dispatch_outcomes, dispatches, lanes, messages, runs, schedules
+from mailroom.storage import dispatch_outcomes, dispatches, holds, lanes, messages, runs, schedules
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 
 
@@ -81,14 +81,17 @@ def cancel(db: Db, run_id: RunId) -> Run:
     """
     now = server_now(db)
 
-    def work(session: Session) -> bool:
-        cancelled = runs.cancel(db, run_id, now=now, session=session)
-        if cancelled:
-            dispatch_outcomes.cancel(db, run_id, now=now, session=session)
-        return cancelled
-
-    if not in_transaction(db, work):
+    if not in_transaction(db, lambda session: cancel_within(db, run_id, now=now, session=session)):
         run = runs.get(db, run_id)
         raise RunEnded(f"run {run_id} is {run.state} already")
     tell_left_over(db)
     return runs.get(db, run_id)
+
+
+def cancel_within(db: Db, run_id: RunId, *, now: datetime, session: Session) -> bool:
+    """In a transaction; True if it was open."""
+    if not runs.cancel(db, run_id, now=now, session=session):
+        return False
+    dispatch_outcomes.cancel(db, run_id, now=now, session=session)
+    holds.lift_from_runs(db, [run_id], by="cancelled", now=now, session=session)
+    return True

@@ -10,10 +10,11 @@ from typing import Any
 
 import structlog
 
-from mailroom.domain.errors import ForgottenMeanwhile, NobodyLeft, RunUnderWay, ScheduleEnded
+from mailroom.domain.errors import ForgottenMeanwhile, NobodyLeft, RunUnderWay, StaleEdit
 from mailroom.domain.ids import RunId, again_run_id, again_run_prefix
 from mailroom.domain.runs import Run, RunKind, RunState
-from mailroom.domain.schedules import Revision, ScheduleState
+from mailroom.domain.schedules import Revision
+from mailroom.services.changing import add_asked, require_runnable
 from mailroom.services.deciding import planned_run
 from mailroom.services.idempotency import check_key
 from mailroom.storage import contents, remembered, runs, schedules, unreached
@@ -36,12 +37,14 @@ def unreached_by(db: Db, run_id: RunId, *, after: str, limit: int) -> Unreached:
     return Unreached(unreached.page(db, run.id, after=after, limit=limit), unreached.count(db, run.id))
 
 
-def run_again(db: Db, run_id: RunId, *, owner: str, key: str, newest: bool = False) -> tuple[Run, bool]:
+def run_again(
+    db: Db, run_id: RunId, *, owner: str, key: str, newest: bool = False, even_if_paused: bool = False
+) -> tuple[Run, bool]:
     """A run to those whom this one did not reach, with the same content, or the newest. The same key again finds the
     same run; whom one run carries, no other does.
 
     Returns it, and whether it is new. Raises RunNotFound, RunUnderWay, NobodyLeft, ForgottenMeanwhile,
-    ScheduleEnded, InvalidInput.
+    ScheduleEnded, SchedulePaused, InvalidInput.
     """
     check_key(key)
     source = runs.get(db, run_id)
@@ -49,8 +52,7 @@ def run_again(db: Db, run_id: RunId, *, owner: str, key: str, newest: bool = Fal
     if earlier := runs.find(db, again_id):
         return earlier, False
     schedule = schedules.get(db, source.schedule_id)
-    if schedule.state is ScheduleState.ARCHIVED:
-        raise ScheduleEnded("an archived schedule is not run any more")
+    require_runnable(schedule, even_if_paused=even_if_paused)
     forgotten = _forgotten(db, source.id)
     if forgotten - {again_id}:
         raise ForgottenMeanwhile(f"MongoDB was put back to a copy that does not know of {', '.join(sorted(forgotten))}")
@@ -63,8 +65,10 @@ def run_again(db: Db, run_id: RunId, *, owner: str, key: str, newest: bool = Fal
     content = contents.get(db, schedule.id, schedule.revision if newest else source.revision)
     revision = Revision(schedule.revision if newest else source.revision, now, content.audience, left)
     run = planned_run(again_id, schedule.id, RunKind.AGAIN, revision, due_at=now, now=now, source=source)
-    if not runs.add_once(db, run):
-        return runs.get(db, again_id), False
+    if not add_asked(db, schedule, run):
+        if earlier := runs.find(db, again_id):
+            return earlier, False
+        raise StaleEdit(f"schedule {schedule.id} was changed in the same moment; try again")
     log.info("run_again", run_id=run.id, source=source.id, recipients=left, by=owner)
     return run, True
 

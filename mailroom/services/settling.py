@@ -23,10 +23,11 @@ from mailroom.domain.doubts import (
     next_question,
 )
 from mailroom.domain.errors import StaleToken, Unavailable
+from mailroom.domain.holds import EVERYTHING
 from mailroom.domain.ids import Lane, Token
 from mailroom.providers.base import Adapter
 from mailroom.services.findings import Findings, Policy, sort_in, write
-from mailroom.storage import controls, dispatch_doubts, messages
+from mailroom.storage import controls, dispatch_doubts, holds, messages
 from mailroom.storage.database import Db, server_now
 
 log = structlog.get_logger()
@@ -173,10 +174,11 @@ def _control(
     db: Db, adapter: Adapter, account: str, doubts: Sequence[Doubt], policy: Policy, now: datetime
 ) -> str | None:
     """The log name of something accepted since all those calls were over that may be judged absent now; None where
-    there are none. Where traffic has given no control, for now or for later, one is made."""
+    there are none. Where traffic has given no control, for now or for later, one is made; but none while all sending is
+    stopped: it is a mail, though in test mode."""
     decisive, over = controls_needed(doubts, timing=policy.timing, now=now)
     found = controls.first_since(db, account, decisive) if decisive else None
-    if over and controls.first_since(db, account, over) is None:
+    if over and controls.first_since(db, account, over) is None and not holds.get(db, EVERYTHING).held:
         made = adapter.make_control(account)
         controls.note(db, account, made, at=now, slot=None, kept_for=policy.timing.log_retention)
         log.info("control_made", account=account, message_id=made)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from mailroom.domain.dispatches import TELLS_MESSAGES, DispatchState
 from mailroom.domain.ids import DispatchId, RunId, is_email
 from mailroom.domain.messages import Learnt
-from mailroom.storage import dispatch_outcomes, dispatches, message_marks, runs
+from mailroom.storage import dispatch_outcomes, dispatches, holds, message_marks, runs
 from mailroom.storage.database import Db
 
 TELL_A_STEP: Final = 200
@@ -41,6 +41,8 @@ def finish_runs(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
         return 0
     finished = runs.finish(db, through, now=now)
     if finished:
+        if paused := holds.held_among(db, through):  # with nothing left to be sent, a pause is over too
+            holds.lift_from_runs(db, paused, by="finished", now=now)
         # A person may have had something sent again between the look and the write.
         runs.reopen(db, dispatches.runs_with_open(db, through))
     return finished

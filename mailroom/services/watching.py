@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from mailroom.storage import cluster, database, dispatches, schedules
+from mailroom.storage import cluster, database, dispatches, holds, schedules
 from mailroom.storage.database import Db, server_now
 
 
@@ -20,9 +20,12 @@ def transaction_lifetime_s(db: Db) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Whether senders hold because MongoDB is an older copy, and how the newest ledger came out."""
+    """Whether senders hold because MongoDB is an older copy, whether a person has stopped all sending, how many runs
+    are paused, and how the newest ledger came out."""
 
     held: bool
+    stopped: bool
+    paused: int
     ledger_at: datetime | None
     ledger_wrong: int
 
@@ -30,7 +33,9 @@ class Standing:
 def standing(db: Db) -> Standing:
     """Raises Unavailable."""
     newest = cluster.newest_ledger(db)
-    return Standing(cluster.is_held(db), newest[0] if newest else None, newest[1] if newest else 0)
+    on_hold = holds.standing(db)
+    stops = (on_hold.everything, len(on_hold.runs))
+    return Standing(cluster.is_held(db), *stops, newest[0] if newest else None, newest[1] if newest else 0)
 
 
 def counts(db: Db) -> dict[str, Mapping[str, int]]:

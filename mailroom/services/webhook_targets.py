@@ -14,6 +14,7 @@ import structlog
 from mailroom.domain.errors import Fault, InvalidInput, Unavailable
 from mailroom.domain.ids import RunId
 from mailroom.providers.targets import Target
+from mailroom.services.stopping import require_sending
 from mailroom.storage import events, webhook_targets
 from mailroom.storage.database import Db, server_now
 
@@ -56,8 +57,9 @@ def push(
 ) -> Pushed:
     """Push `base`/webhooks/`provider` in the place of what was pushed before, then wait for a test event.
 
-    Raises InvalidInput, Unavailable.
+    Raises InvalidInput, SendingStopped, Unavailable.
     """
+    require_sending(db)  # the event is brought by a mail, though in test mode
     url = f"{_checked(base)}/webhooks/{provider}"
     began, since = time.monotonic(), server_now(db)
     earlier = webhook_targets.every(db).get(provider, {}).get("url", "")

@@ -149,6 +149,7 @@ def ensure_indexes(db: Db) -> None:
         dispatches,
         emails,
         events,
+        holds,
         lanes,
         messages,
         refusals,
@@ -174,6 +175,7 @@ def ensure_indexes(db: Db) -> None:
         refusals,
         remembered,
         lanes,
+        holds,
         events,
         sessions,
         suppressions,
@@ -183,7 +185,22 @@ def ensure_indexes(db: Db) -> None:
         indexes = module.INDEXES
         if indexes:
             guarded(db[module.COLLECTION].create_indexes)(list(indexes))
+    for name in dispatches.OLD_INDEXES:
+        _drop_index(db, dispatches.COLLECTION, name)
     guarded(db["bodies.files"].create_indexes)([bodies.FILES_INDEX])
+
+
+_INDEX_NOT_FOUND: Final = 27
+
+
+@guarded
+def _drop_index(db: Db, collection: str, name: str) -> None:
+    """Dropping one that is not there changes nothing."""
+    try:
+        db[collection].drop_index(name)
+    except OperationFailure as error:
+        if error.code != _INDEX_NOT_FOUND:
+            raise
 
 
 def drop_unset(document: Mapping[str, Any]) -> Document:

@@ -31,6 +31,53 @@ def lanes_with_work(db: Db, *, now: datetime, limit: int, leave_out: Sequence[La
 
 
 @guarded
+def lanes_to_settle(
+    db: Db, *, now: datetime, limit: int, leave_out: Sequence[Lane] = (), among: Sequence[Lane] | None = None
+) -> list[Lane]:
+    """Lanes with a doubt to ask about, or with a dispatch in `sending`: what goes on while nothing may be claimed.
+
+    What waits is passed over in the index, however much it is.
+    """
+    wanted: Document = {"$in": list(among)} if among is not None else {"$gt": ""}
+    found: list[Lane] = []
+    for state in (DispatchState.SENDING, DispatchState.IN_DOUBT):  # one by one: of two states the whole index is walked
+        due = {"lane": {**wanted, "$nin": list(leave_out)}, "state": state, "not_before": {"$lte": now}}
+        stages: list[Document] = [{"$match": due}, {"$group": {"_id": "$lane"}}, {"$limit": limit}]
+        found += [Lane(row["_id"]) for row in db.dispatches.aggregate(stages, hint="by_rank")]
+    return found
+
+
+@guarded
+def lanes_of_waiting_runs(db: Db, runs: Sequence[RunId], *, now: datetime, limit: int) -> list[Lane]:
+    """Lanes in which something of these runs may be claimed now."""
+    due = {"run_id": {"$in": list(runs)}, "state": DispatchState.PENDING, "not_before": {"$lte": now}}
+    stages: list[Document] = [{"$match": due}, {"$group": {"_id": "$lane"}}, {"$limit": limit}]
+    return [Lane(row["_id"]) for row in db.dispatches.aggregate(stages, hint="open_of_run_by_rank")]
+
+
+@guarded
+def claimable_of_runs(
+    db: Db, runs: Sequence[RunId], *, now: datetime, limit: int, down_to: Rank = Rank.CAMPAIGN
+) -> list[Mapping[str, Any]]:
+    """The same as `claimable`, of these runs: where another run of their lane is held, and is to cost nothing."""
+    by_order = [("rank", 1), ("not_before", 1)]
+    found: list[Mapping[str, Any]] = []
+    for start in range(0, len(runs), _LANES_A_LOOK):
+        some = {"$in": list(runs[start : start + _LANES_A_LOOK])}
+        query = {"run_id": some, "state": DispatchState.PENDING, "not_before": {"$lte": now}}
+        query["crashes"] = {"$not": {"$gte": ALONE_AFTER_CRASHES}}
+        if down_to < Rank.CAMPAIGN:
+            query["rank"] = {"$lte": down_to}
+        found += db.dispatches.find(query, _FOR_CLAIM).sort(by_order).limit(limit)
+    return most_urgent(found, limit)
+
+
+def most_urgent(found: Sequence[Mapping[str, Any]], limit: int) -> list[Mapping[str, Any]]:
+    """The first of these, by rank, then longest waiting."""
+    return sorted(found, key=lambda doc: (doc.get("rank", Rank.CAMPAIGN), doc["not_before"]))[:limit]
+
+
+@guarded
 def claimable(
     db: Db, lanes: Sequence[Lane], *, now: datetime, limit: int, down_to: Rank = Rank.CAMPAIGN
 ) -> list[Mapping[str, Any]]:
@@ -44,13 +91,18 @@ def claimable(
         if down_to < Rank.CAMPAIGN:
             query["rank"] = {"$lte": down_to}
         found += db.dispatches.find(query, _FOR_CLAIM).sort(by_order).limit(limit)
-    return sorted(found, key=lambda doc: (doc.get("rank", Rank.CAMPAIGN), doc["not_before"]))[:limit]
+    return most_urgent(found, limit)
 
 
 @guarded
-def claimable_alone(db: Db, lanes: Sequence[Lane], *, now: datetime) -> list[Mapping[str, Any]]:
-    """At most one dispatch that may be claimed now, but only while nothing else is in hand."""
+def claimable_alone(
+    db: Db, lanes: Sequence[Lane], *, now: datetime, leave_out: Sequence[RunId] = ()
+) -> list[Mapping[str, Any]]:
+    """At most one dispatch that may be claimed now, but only while nothing else is in hand; none of the runs left
+    out."""
     query = _waiting(lanes, now) | {"crashes": {"$gte": ALONE_AFTER_CRASHES}}
+    if leave_out:
+        query["run_id"] = {"$nin": list(leave_out)}
     return list(db.dispatches.find(query, _FOR_CLAIM).hint("goes_alone").limit(1))
 
 
@@ -93,7 +145,7 @@ def claim(
                     },
                 )
             )
-    return db.dispatches.bulk_write(writes, ordered=False, session=session).matched_count
+    return db.dispatches.bulk_write(writes, ordered=False, session=session).matched_count if writes else 0
 
 
 def as_claimed(doc: Mapping[str, Any], claim: Claim, provider: str, account: str, now: datetime) -> Claimed:

@@ -24,8 +24,9 @@
 
 Decisions are conditional on the claim, in a transaction that checks the lane's token. Facts are always written.
 
-Indexes: `by_rank` finds lanes with work, and what can be claimed, judged or asked about in one; `open_of_run` tells
-whether a run is through; `to_tell` finds what messages must still be told; `goes_alone` what was in hand at crashes;
+Indexes: `by_rank` finds lanes with work, and what can be claimed, judged or asked about in one; `open_of_run_by_rank`
+tells whether a run is through, and what can be claimed of it where another run of its lane is paused; `to_tell` finds
+what messages must still be told; `goes_alone` what was in hand at crashes;
 `listed` pages by state.
 """
 
@@ -50,11 +51,18 @@ INDEXES: Final[Sequence[IndexModel]] = (
     IndexModel(
         [("lane", 1), ("state", 1), ("rank", 1), ("not_before", 1)], partialFilterExpression=IS_OPEN, name="by_rank"
     ),
-    IndexModel([("run_id", 1), ("state", 1)], partialFilterExpression=IS_OPEN, name="open_of_run"),
+    IndexModel(
+        [("run_id", 1), ("state", 1), ("rank", 1), ("not_before", 1)],
+        partialFilterExpression=IS_OPEN,
+        name="open_of_run_by_rank",
+    ),
     IndexModel([("tell", 1)], partialFilterExpression={"tell": True}, name="to_tell"),
     IndexModel([("crashes", 1)], partialFilterExpression={"crashes": {"$gte": ALONE_AFTER_CRASHES}}, name="goes_alone"),
     IndexModel([("state", 1), ("_id", 1)], partialFilterExpression={"state": {"$in": _LISTED}}, name="listed"),
 )
+
+
+OLD_INDEXES: Final = ("open_of_run",)  # that `open_of_run_by_rank` has come in the place of
 
 
 def add_many(db: Db, dispatches: Sequence[NewDispatch], *, now: datetime, session: Session) -> None:

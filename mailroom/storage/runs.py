@@ -7,13 +7,15 @@
                      first;  chunks: dispatches so far;  placed: members of the audience so far
     unwritten        true of one that was cancelled in planning, until the rest of its messages stand too, as cancelled
     planned_at, finished_at, cancelled_at
+    paused_at, paused_by  while it is paused (collection `holds` says so to claims): since when, and by whom
     reason, due_through, instants   of a skipped run: why, and the range that it stands for
 
 Inserted by planning and 'run now'; moved by the lane's holder in transactions that check the lane's token;
 cancelled by the API.
 
 Indexes: `schedule_id, due_at, _id` for a schedule's runs; `due_at, _id` for all runs; `state` (partial: open ones)
-for what is to be planned or finished; `unwritten` for what is to be written down of cancelled ones.
+for what is to be planned or finished; `unwritten` for what is to be written down of cancelled ones; `open_of_schedule`
+(partial: open ones) for what is paused or cancelled with its schedule.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -21,7 +23,6 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from pymongo import DESCENDING, IndexModel, UpdateOne
-from pymongo.errors import DuplicateKeyError
 
 from mailroom.domain.errors import RunNotFound
 from mailroom.domain.ids import AudienceId, RunId, ScheduleId
@@ -42,6 +43,11 @@ INDEXES: Final[Sequence[IndexModel]] = (
         name="unwritten",
         partialFilterExpression={"unwritten": True},
     ),
+    IndexModel(
+        [("schedule_id", 1), ("state", 1)],
+        name="open_of_schedule",
+        partialFilterExpression={"state": {"$in": sorted(OPEN)}},
+    ),
     IndexModel([("created_at", 1)]),
     IndexModel([("state", 1), ("_id", 1)], name="planned", partialFilterExpression={"state": RunState.PLANNED}),
 )
@@ -54,14 +60,10 @@ def add_many(db: Db, runs: Sequence[Run], *, session: Session) -> None:
         db.runs.bulk_write(writes, ordered=False, session=session)
 
 
-@guarded
-def add_once(db: Db, run: Run) -> bool:
+def add_once(db: Db, run: Run, *, session: Session) -> bool:
     """True if the run is new; False if it stands already."""
-    try:
-        db.runs.insert_one(_document(run))
-    except DuplicateKeyError:
-        return False
-    return True
+    made = {"$setOnInsert": _document(run)}
+    return db.runs.update_one({"_id": run.id}, made, upsert=True, session=session).matched_count == 0
 
 
 @guarded
@@ -155,9 +157,37 @@ def finish(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
     """Mark planned runs as finished; the caller has seen that none of their dispatches is open."""
     done = db.runs.update_many(
         {"_id": {"$in": list(run_ids)}, "state": RunState.PLANNED},
-        {"$set": {"state": RunState.FINISHED, "finished_at": now}},
+        {"$set": {"state": RunState.FINISHED, "finished_at": now}, "$unset": _NOT_PAUSED},
     )
     return done.modified_count
+
+
+@guarded
+def open_of(db: Db, schedules: Collection[ScheduleId], *, session: Session | None = None) -> dict[RunId, ScheduleId]:
+    """The open runs of these schedules, each with its schedule."""
+    query = {"schedule_id": {"$in": sorted(schedules)}, "state": {"$in": sorted(OPEN)}}
+    rows = db.runs.find(query, {"schedule_id": 1}, session=session)
+    return {RunId(doc["_id"]): ScheduleId(doc["schedule_id"]) for doc in rows}
+
+
+@guarded
+def open_among(db: Db, run_ids: Collection[RunId]) -> dict[RunId, ScheduleId]:
+    """Those of these runs that are open, each with its schedule."""
+    query = {"_id": {"$in": sorted(run_ids)}, "state": {"$in": sorted(OPEN)}}
+    return {RunId(doc["_id"]): ScheduleId(doc["schedule_id"]) for doc in db.runs.find(query, {"schedule_id": 1})}
+
+
+def mark_paused(db: Db, run_ids: Collection[RunId], *, by: str, now: datetime | None, session: Session) -> None:
+    """For those who look: since when, and by whom. What claims heed is the collection `holds`."""
+    query = {"_id": {"$in": sorted(run_ids)}, "state": {"$in": sorted(OPEN)}, "paused_at": {"$exists": False}}
+    db.runs.update_many(query, {"$set": {"paused_at": now, "paused_by": by}}, session=session)
+
+
+def mark_resumed(db: Db, run_ids: Collection[RunId], *, session: Session) -> None:
+    db.runs.update_many({"_id": {"$in": sorted(run_ids)}}, {"$unset": _NOT_PAUSED}, session=session)
+
+
+_NOT_PAUSED: Final = {"paused_at": "", "paused_by": ""}
 
 
 def created_between(db: Db, since: datetime, until: datetime) -> Iterator[Run]:
@@ -202,11 +232,13 @@ def cancel(db: Db, run_id: RunId, *, now: datetime, session: Session) -> bool:
     not of one with a source, which goes on listing whom this one did not come to."""
     cancelled: Document = {"state": RunState.CANCELLED, "cancelled_at": now}
     part_of = {"_id": run_id, "state": RunState.PLANNING, "source": {"$exists": False}}
-    marked = db.runs.update_one(part_of, {"$set": {**cancelled, "unwritten": True}}, session=session)
+    written_down = {"$set": {**cancelled, "unwritten": True}, "$unset": _NOT_PAUSED}
+    marked = db.runs.update_one(part_of, written_down, session=session)
     if marked.matched_count:
         return True
     is_open = {"_id": run_id, "state": {"$in": sorted(OPEN)}}
-    return db.runs.update_one(is_open, {"$set": cancelled}, session=session).matched_count == 1
+    change = {"$set": cancelled, "$unset": _NOT_PAUSED}
+    return db.runs.update_one(is_open, change, session=session).matched_count == 1
 
 
 def _document(run: Run) -> Document:
@@ -252,6 +284,8 @@ def _run(doc: Document) -> Run:
         planned_at=doc.get("planned_at"),
         finished_at=doc.get("finished_at"),
         cancelled_at=doc.get("cancelled_at"),
+        paused_at=doc.get("paused_at"),
+        paused_by=doc.get("paused_by", ""),
         reason=doc.get("reason"),
         due_through=doc.get("due_through"),
         instants=doc["instants"],

@@ -12,6 +12,7 @@
     request_digest   of the request that made it under an Idempotency-Key
     rule_since       when the recurrence was last edited; absent where it never was
     created_at, updated_at, paused_at
+    asked            int, raised with every run that somebody asked for: so that it collides with a pause
 
 Edited by the API and pages (guarded by `version`); moved on by planning (guarded by `decided_through` and `version`
 in one transaction with the lane's token).
@@ -111,6 +112,13 @@ def move_on(db: Db, moves: Sequence[tuple[Schedule, Decisions]], *, now: datetim
         for schedule, decisions in moves
     ]
     return db.schedules.bulk_write(writes, ordered=False, session=session).matched_count == len(writes)
+
+
+def still_in(db: Db, seen: Schedule, *, session: Session) -> bool:
+    """True if the schedule is in the state in which it was seen, until the end of this transaction: a change of state
+    collides with it."""
+    as_seen = {"_id": seen.id, "state": seen.state}
+    return db.schedules.update_one(as_seen, {"$inc": {"asked": 1}}, session=session).matched_count == 1
 
 
 def replace(db: Db, schedule: Schedule, *, seen: Schedule, session: Session) -> None:

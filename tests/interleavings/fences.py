@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from mailroom.coordination.fences import Verdict
 from mailroom.domain.dispatches import Acceptance, Claimed, Fence, FenceState
+from mailroom.domain.holds import EVERYTHING, Hold
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, Token
 from mailroom.domain.outcomes import CalledAt
 from tests.interleavings.mongo import Step, at_once
@@ -45,6 +46,7 @@ class MemoryFences:
         self.identity = f"redis-{self._lives}"
         self.tokens: dict[Lane, int] = {}
         self.records: dict[tuple[Lane, DispatchId], Record] = {}
+        self.holds: dict[str, Hold] = {}
 
     def memory(self) -> str:
         return self._use("memory", lambda: self.identity, writes=False)
@@ -105,11 +107,16 @@ class MemoryFences:
             return Verdict(stale=True)
         if known is not None and (stands := _stands(known, c)):
             return stands
+        if self.heeded(EVERYTHING) or self.heeded(c.run_id):
+            return Verdict(held=True)
         where, note = CalledAt(c.provider, c.account), known.provider_id if known else ""
         self.records[key] = Record(
             FenceState.CROSSED, c.claim.id, c.attempt, c.digest, note, c.claimed_at, where, c.span
         )
         return Verdict(go=True)
+
+    def heeded(self, id_: str) -> bool:
+        return id_ in self.holds and self.holds[id_].held
 
     def closed(self, c: Claimed, yes: Acceptance) -> bool:
         """close.lua, for one dispatch"""
@@ -145,6 +152,26 @@ class MemoryFences:
 
     def _use(self, words: str, use: Callable[[], T], *, writes: bool = True) -> T:
         return self._step("redis", words, use, writes=writes)
+
+
+class MemoryHolds:
+    """Stands in for mailroom.coordination.holds.Holds, in the same Redis as the fences."""
+
+    def __init__(self, fences: MemoryFences) -> None:
+        self._fences = fences
+
+    def read(self, id_: str) -> Hold:
+        return self._fences._use("read hold", lambda: self._fences.holds.get(id_, Hold(id_)), writes=False)
+
+    def mirror(self, hold: Hold) -> None:
+        """hold_raise.lua"""
+
+        def use() -> None:
+            stands = self._fences.holds.get(hold.id, Hold(hold.id))
+            if stands.number < hold.number:
+                self._fences.holds[hold.id] = hold
+
+        self._fences._use("mirror hold", use)
 
 
 def _stands(known: Record, c: Claimed) -> Verdict | None:

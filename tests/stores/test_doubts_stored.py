@@ -87,7 +87,7 @@ def ask_nobody(system: System) -> int:
         call_timeout_s=1,
         idle_limit_s=60,
     )
-    fences = Fences(system.settings.stores.redis_url)
+    fences = Fences(system.settings.stores.redis_url, of=system.db.name)
     try:
         return settle(system.db, fences, {adapter.name: adapter}, {LANE: TOKEN}, policy, sender="tests")
     finally:

@@ -49,7 +49,7 @@ class Forgetful:
 
 @pytest.fixture
 def fences(system: System) -> Iterator[Fences]:
-    made = Fences(system.settings.stores.redis_url)
+    made = Fences(system.settings.stores.redis_url, of=system.db.name)
     made._redis.delete(f"{{{LANE}}}:fence:{DISPATCH}", f"{{{LANE}}}:token")
     yield made
     made.close_client()

@@ -14,9 +14,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from local.servers import Servers
 from mailroom.coordination.fences import Fences, Verdict
+from mailroom.coordination.holds import Holds
 from mailroom.domain.dispatches import Acceptance, Claimed, FenceState
-from mailroom.domain.ids import ClaimId, DispatchId, Lane, Token
-from tests.interleavings.fences import MemoryFences
+from mailroom.domain.holds import Hold
+from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, Token
+from tests.interleavings.fences import MemoryFences, MemoryHolds
 from tests.support.builders import a_claimed
 
 LANES = {"a": ("a1", "a2"), "b": ("b1",)}
@@ -37,6 +39,7 @@ class FenceMachine(RuleBasedStateMachine):
     use their claims in any order, however late."""
 
     redis: ClassVar[Fences]
+    holds: ClassVar[Holds]
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,6 +51,10 @@ class FenceMachine(RuleBasedStateMachine):
         self.open: dict[tuple[Lane, DispatchId], ClaimId] = {}  # crossings of which nothing is known yet
         self.entered: dict[Lane, int] = {}
         self.done: set[tuple[Lane, DispatchId]] = set()
+        self.run_id = RunId(f"run-{self.prefix}")
+        self.model_holds = MemoryHolds(self.model)
+        self.number = 0  # of the run's hold
+        self.held = False
 
     @rule(lane=lanes, older=places, fresh=st.booleans())
     def enter(self, lane: str, older: int, fresh: bool) -> None:
@@ -79,11 +86,24 @@ class FenceMachine(RuleBasedStateMachine):
             attempt=attempt if again and earlier else attempt + 1,
             lane=self.name(id_[0]),
             digest=digest,
+            run_id=self.run_id,
             cleared=self.settled(id_) if settled else (),
         )
         earlier.append(made)
         if at_once:
             self.cross([made])
+
+    @rule(lift=st.booleans(), older=places)
+    def hold(self, lift: bool, older: int) -> None:
+        """A run is paused or resumed, or a change of before comes late."""
+        self.number += 1 + (lift is (self.number % 2 == 0))
+        hold = Hold(self.run_id, max(1, self.number - older), "ann")
+
+        self.holds.mirror(hold)
+        self.model_holds.mirror(hold)
+
+        self.held = self.holds.read(self.run_id).held
+        assert self.holds.read(self.run_id) == self.model_holds.read(self.run_id)
 
     @rule(older=st.fixed_dictionaries(dict.fromkeys(ALL, places)))
     def cross_several(self, older: dict[str, int]) -> None:
@@ -147,6 +167,7 @@ class FenceMachine(RuleBasedStateMachine):
         self.entered[lane] = claimed.claim.token  # a crossing brings its token too
         if which in self.done:
             assert not verdict.go, "what was accepted goes again"
+        assert not (verdict.go and self.held), "what is held goes"
         if verdict.go:
             stands = self.open.get(which, claimed.claim.id)
             assert stands in (claimed.claim.id, *claimed.cleared), "a crossing of which nothing is known is passed over"
@@ -169,13 +190,14 @@ class FenceMachine(RuleBasedStateMachine):
 
 @pytest.fixture
 def redis(servers: Servers) -> Iterator[Fences]:
-    made = Fences(servers.redis_url)
+    made = Fences(servers.redis_url, of="tests")
     yield made
     made.close_client()
 
 
-def test_the_scripts_answer_as_their_model_and_let_nobody_go_twice(redis: Fences) -> None:
-    machine = type("Machine", (FenceMachine,), {"redis": redis})
+def test_the_scripts_answer_as_their_model_and_let_nobody_go_twice(redis: Fences, servers: Servers) -> None:
+    holds = Holds(servers.redis_url, of="tests")
+    machine = type("Machine", (FenceMachine,), {"redis": redis, "holds": holds})
 
     run_state_machine_as_test(
         machine,

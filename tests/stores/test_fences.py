@@ -21,7 +21,7 @@ from tests.support.builders import NOW, a_claimed
 
 @pytest.fixture
 def fences(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Fences]:
-    made = Fences(servers.redis_url)
+    made = Fences(servers.redis_url, of="tests")
     yield made
     made.close_client()
 
@@ -205,7 +205,7 @@ def test_a_token_keeps_every_digit_beyond_forty_bits(fences: Fences, lane: str) 
 
 def test_a_redis_that_was_emptied_while_it_ran_has_another_identity(tmp_path: Path) -> None:
     with Servers.start(tmp_path) as own:
-        fences = Fences(own.redis_url)
+        fences = Fences(own.redis_url, of="tests")
         before = fences.memory()
         assert fences.memory() == before
 
@@ -219,7 +219,7 @@ def test_since_when_redis_remembers_is_not_told_by_the_clock_of_whoever_asks(tmp
     with Servers.start(tmp_path) as own:
         before = datetime.now(UTC) - timedelta(milliseconds=1)
         with time_machine.travel(before - timedelta(days=1)):
-            Fences(own.redis_url).memory()
+            Fences(own.redis_url, of="tests").memory()
 
         since = Mirror(own.redis_url, of="any").memory_since()
 
@@ -229,7 +229,7 @@ def test_since_when_redis_remembers_is_not_told_by_the_clock_of_whoever_asks(tmp
 def test_a_redis_that_was_started_again_remembers_only_since_then_whoever_asks_first(tmp_path: Path) -> None:
     """It may have been started on an older copy of itself."""
     with Servers.start(tmp_path) as own:
-        Fences(own.redis_url).memory()
+        Fences(own.redis_url, of="tests").memory()
         assert own.redis is not None
         own.redis.stop(grace_s=10)
         own.start_redis()
@@ -242,7 +242,7 @@ def test_a_redis_that_was_started_again_remembers_only_since_then_whoever_asks_f
 
 def test_a_redis_that_may_throw_fences_away_is_refused(tmp_path: Path) -> None:
     with Servers.start(tmp_path) as own:
-        fences = Fences(own.redis_url)
+        fences = Fences(own.redis_url, of="tests")
         fences.check_eviction()
         redis = Redis.from_url(own.redis_url)
         redis.config_set("maxmemory", "100mb")

@@ -18,9 +18,11 @@ from mailroom.storage import (
     dispatch_claims,
     dispatch_doubts,
     dispatch_outcomes,
+    dispatch_tallies,
     dispatches,
     emails,
     events,
+    holds,
     lanes,
     message_counts,
     messages,
@@ -43,6 +45,18 @@ ASKED = {
     "a schedule's runs": lambda db, now: runs.page(db, schedule_id=ScheduleId("s"), before=None, limit=10),
     "lanes with work": lambda db, now: dispatch_claims.lanes_with_work(db, now=now, limit=10, leave_out=[]),
     "what can be claimed": lambda db, now: dispatch_claims.claimable(db, [Lane("schedule/s")], now=now, limit=10),
+    "what can be claimed beside a paused run": lambda db, now: dispatch_claims.claimable_of_runs(
+        db, [RunId("r")], now=now, limit=10
+    ),
+    "lanes of runs beside a paused one": lambda db, now: dispatch_claims.lanes_of_waiting_runs(
+        db, [RunId("r")], now=now, limit=10
+    ),
+    "lanes with something to settle": lambda db, now: dispatch_claims.lanes_to_settle(db, now=now, limit=10),
+    "what is held": lambda db, now: holds.standing(db),
+    "which of these are held": lambda db, now: holds.held_among(db, ["everything", "r"]),
+    "a schedule's open runs": lambda db, now: runs.open_of(db, [ScheduleId("s")]),
+    "how the mails of a run stand": lambda db, now: dispatch_tallies.mails_by_state(db, [RunId("r")]),
+    "what is in hand anywhere": lambda db, now: dispatch_tallies.in_hand_anywhere(db, limit=10),
     "what is urgent": lambda db, now: dispatch_claims.claimable(
         db, [Lane("mail/1")], now=now, limit=10, down_to=Rank.HIGH
     ),
@@ -98,6 +112,15 @@ class Listener(CommandListener):
         pass
 
 
+def listened_to(db: Db) -> tuple[Listener, Db]:
+    """The same database, by a client whose questions are kept."""
+    listener = Listener()
+    heard = db.client.__class__(
+        host=[f"{h}:{p}" for h, p in db.client.nodes], event_listeners=[listener], directConnection=True, tz_aware=True
+    )[db.name]
+    return listener, heard
+
+
 @pytest.mark.parametrize("asked", ASKED)
 def test_the_query_for(asked: str, db: Db) -> None:
     schedule = stored_schedule(db, recipients=recipients(50))
@@ -105,10 +128,7 @@ def test_the_query_for(asked: str, db: Db) -> None:
     held = hold(db, schedule.id)
     planning.plan_due(db, held, mark=0, now=server_now(db))
     expand_all(db, held)
-    listener = Listener()
-    heard = db.client.__class__(
-        host=[f"{h}:{p}" for h, p in db.client.nodes], event_listeners=[listener], directConnection=True, tz_aware=True
-    )[db.name]
+    listener, heard = listened_to(db)
 
     ASKED[asked](heard, server_now(db))
 
@@ -117,3 +137,35 @@ def test_the_query_for(asked: str, db: Db) -> None:
         command.pop("readConcern", None)
         plan = str(db.command("explain", command, verbosity="queryPlanner"))
         assert "COLLSCAN" not in plan, f"{asked} walks the whole collection"
+
+
+def test_what_waits_of_a_paused_run_is_passed_over_in_the_index(db: Db) -> None:
+    """Nothing that is asked for beside it, or of its lane, looks at its thousand dispatches."""
+    now = server_now(db)
+    some = {"lane": "schedule/s", "rank": 2, "not_before": now}
+    paused = [{"_id": f"paused-d{n:05d}", "run_id": "paused", "state": "pending", **some} for n in range(1_000)]
+    going = [{"_id": f"going-d{n:05d}", "run_id": "going", "state": "pending", **some} for n in range(3)]
+    db.dispatches.insert_many([*paused, *going, {"_id": "x", "run_id": "paused", "state": "in_doubt", **some}])
+
+    looked_at: dict[str, int] = {}
+    for name, ask in {
+        "claim": lambda db: dispatch_claims.claimable_of_runs(db, [RunId("going")], now=now, limit=10),
+        "look": lambda db: dispatch_claims.lanes_of_waiting_runs(db, [RunId("going")], now=now, limit=10),
+        "settle": lambda db: dispatch_claims.lanes_to_settle(db, now=now, limit=10),
+    }.items():
+        listener, heard = listened_to(db)
+        assert ask(heard)
+        for command in listener.commands:
+            command.pop("readConcern", None)
+            stats = db.command("explain", command, verbosity="executionStats")
+            looked_at[name] = max(looked_at.get(name, 0), examined(stats))
+
+    assert max(looked_at.values()) <= 10, looked_at
+
+
+def examined(stats: Any) -> int:
+    """How many keys of an index were looked at, at most in one stage."""
+    if isinstance(stats, dict):
+        own = stats.get("totalKeysExamined", 0)
+        return max([own, *(examined(value) for value in stats.values())])
+    return max(map(examined, stats), default=0) if isinstance(stats, list) else 0

@@ -1,0 +1,203 @@
+"""Runs, and schedules with their runs, paused, resumed and put away; and what went all the same. Used by the API, the
+pages and the commands.
+
+Each is one transaction in MongoDB, which claims collide with; then the hold goes to Redis, where crossings heed it;
+then the calls that had crossed before are looked up: these alone still go.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mailroom.coordination.fences import Fences
+from mailroom.coordination.holds import Holds
+from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.errors import RunEnded, RunNotPaused, RunPaused
+from mailroom.domain.holds import FOR_GOOD, Hold
+from mailroom.domain.ids import RunId, ScheduleId, schedule_lane
+from mailroom.domain.runs import OPEN, Run, RunState
+from mailroom.domain.schedules import Schedule
+from mailroom.services import changing, running
+from mailroom.services.stopping import agree, called_among, mirror_or_say
+from mailroom.storage import dispatch_tallies, holds, lanes, runs
+from mailroom.storage.database import Db, Session, in_transaction, server_now
+from mailroom.storage.dispatch_tallies import InHand
+
+__all__ = ["InHand"]  # for those who show a Toll
+
+
+@dataclass(frozen=True, slots=True)
+class Brakes:
+    """What a hold is put with: the mirror of holds in Redis, and the fences beside it."""
+
+    mirror: Holds
+    fences: Fences
+
+
+@dataclass(frozen=True, slots=True)
+class Toll:
+    """How the mails of some runs stand, by their dispatches: how many went out, wait, are cancelled, or are in doubt
+    (those of which nobody can know among them), and the calls that are under way.
+
+    `sure` is False while Redis does not answer: then `in_flight` is all that is claimed, and some of it may not go.
+    """
+
+    runs: tuple[RunId, ...]
+    sent: int
+    held: int
+    cancelled: int
+    in_doubt: int
+    in_flight: tuple[InHand, ...]
+    sure: bool = True
+
+    @property
+    def mails_in_flight(self) -> int:
+        return sum(call.messages for call in self.in_flight)
+
+
+def pause_run(db: Db, brakes: Brakes, run_id: RunId, *, by: str) -> tuple[Run, Toll]:
+    """Call nothing more of this run, until it is resumed. It is planned to its end, and doubts are settled.
+
+    Raises RunNotFound, RunEnded, RunPaused.
+    """
+    now, run = server_now(db), runs.get(db, run_id)
+
+    def work(session: Session) -> bool:
+        if run_id not in runs.open_of(db, [run.schedule_id], session=session):
+            return False
+        lanes.collide(db, [schedule_lane(run.schedule_id)], session)
+        if holds.held_among(db, [run_id], session=session):
+            raise RunPaused(f"run {run_id} is paused already")
+        held = {run_id: run.schedule_id}
+        holds.put_on_runs(db, held, with_schedule=False, by=by, now=now, session=session)
+        runs.mark_paused(db, [run_id], by=by, now=now, session=session)
+        return True
+
+    if not in_transaction(db, work):
+        raise _ended(db, run_id)
+    return runs.get(db, run_id), _braked(db, brakes, [run_id])
+
+
+def resume_run(db: Db, brakes: Brakes, run_id: RunId, *, by: str) -> tuple[Run, Toll]:
+    """Go on with it. Raises RunNotFound, RunEnded, RunNotPaused."""
+    run = runs.get(db, run_id)
+    if run.state not in OPEN:
+        raise _ended(db, run_id)
+    agree(db, brakes.mirror, run_id, of=run.schedule_id)
+    now = server_now(db)
+
+    def work(session: Session) -> bool:
+        was_held = bool(holds.held_among(db, [run_id], session=session))
+        holds.lift_from_runs(db, [run_id], by=by, now=now, session=session)
+        runs.mark_resumed(db, [run_id], session=session)
+        return was_held
+
+    if not in_transaction(db, work):
+        raise RunNotPaused(f"run {run_id} is not paused")
+    return runs.get(db, run_id), _braked(db, brakes, [run_id])
+
+
+def cancel_run(db: Db, brakes: Brakes, run_id: RunId) -> tuple[Run, Toll]:
+    """Send nothing more of this run. Raises RunNotFound, RunEnded."""
+    run = running.cancel(db, run_id)
+    return run, _cancelled(db, brakes, [run_id])
+
+
+def pause_schedule(
+    db: Db, brakes: Brakes, schedule_id: ScheduleId, *, by: str, seen_version: int | None = None
+) -> tuple[Schedule, Toll]:
+    """No instant from now on runs, and nothing more of its open runs is called, until it is resumed.
+
+    Raises ScheduleNotFound, ScheduleNotActive, StaleEdit.
+    """
+    schedule = changing.pause(db, schedule_id, by=by, seen_version=seen_version)
+    return schedule, _braked(db, brakes, list(runs.open_of(db, [schedule_id])))
+
+
+def resume_schedule(
+    db: Db, brakes: Brakes, schedule_id: ScheduleId, *, by: str, seen_version: int | None = None
+) -> tuple[Schedule, Toll]:
+    """Go on from now, and with the runs that were paused with it; one that was paused by itself stays paused.
+
+    Raises ScheduleNotFound, ScheduleNotPaused, StaleEdit.
+    """
+    schedule = changing.resume(db, schedule_id, by=by, seen_version=seen_version)
+    return schedule, _braked(db, brakes, list(runs.open_of(db, [schedule_id])))
+
+
+def archive(
+    db: Db, brakes: Brakes, schedule_id: ScheduleId, *, seen_version: int | None = None
+) -> tuple[Schedule, Toll]:
+    """Put a schedule away: it plans nothing any more, and what has not gone out of its open runs is cancelled.
+
+    Raises ScheduleNotFound, StaleEdit.
+    """
+    open_before = list(runs.open_of(db, [schedule_id]))
+    schedule = changing.archive(db, schedule_id, seen_version=seen_version)
+    return schedule, _cancelled(db, brakes, open_before)
+
+
+def toll(db: Db, fences: Fences, run_ids: Sequence[RunId]) -> Toll:
+    """How it stands with these runs. Raises Unavailable where MongoDB is away."""
+    mails, in_hand = dispatch_tallies.mails_by_state(db, run_ids)
+    in_flight, sure = called_among(fences, in_hand)
+    found = [runs.get(db, run_id) for run_id in run_ids]
+    unplanned = {
+        state: sum(_unplanned(run) for run in found if (run.state in OPEN) is state) for state in (True, False)
+    }
+    waiting = sum(one.messages for one in in_hand if one not in in_flight)
+    cancelled = mails.get(DispatchState.CANCELLED, 0) + unplanned[False]
+    # What was claimed and not called goes back, to wait; of a cancelled run it ends as cancelled.
+    if any(run.state is RunState.CANCELLED for run in found):
+        cancelled, waiting = cancelled + waiting, 0
+    return Toll(
+        tuple(run_ids),
+        sent=mails.get(DispatchState.ACCEPTED, 0),
+        held=mails.get(DispatchState.PENDING, 0) + waiting + unplanned[True],
+        cancelled=cancelled,
+        in_doubt=mails.get(DispatchState.IN_DOUBT, 0) + mails.get(DispatchState.UNKNOWN, 0),
+        in_flight=in_flight,
+        sure=sure,
+    )
+
+
+def _unplanned(run: Run) -> int:
+    """Of its audience, those for whom no mail is written yet."""
+    return run.recipients - run.placed if run.state is RunState.PLANNING or run.unwritten else 0
+
+
+def _braked(db: Db, brakes: Brakes, run_ids: Sequence[RunId]) -> Toll:
+    """Bring the holds of these runs, put or lifted, to Redis; then look what had gone before."""
+    for run_id in run_ids:
+        hold = holds.get(db, run_id)
+        if hold.number:
+            mirror_or_say(brakes.mirror, hold)
+    return toll(db, brakes.fences, run_ids)
+
+
+def _cancelled(db: Db, brakes: Brakes, run_ids: Sequence[RunId]) -> Toll:
+    for run_id in run_ids:
+        mirror_or_say(brakes.mirror, Hold(run_id, FOR_GOOD, "cancelled", server_now(db)))
+    return toll(db, brakes.fences, run_ids)
+
+
+def _ended(db: Db, run_id: RunId) -> RunEnded:
+    return RunEnded(f"run {run_id} is {runs.get(db, run_id).state} already")
+
+
+def in_words(toll: Toll) -> str:
+    """For pages and commands: how many went, wait or are cancelled, and what still goes. '' where there is no run."""
+    if not toll.runs:
+        return ""
+    counted = [(toll.sent, "sent"), (toll.held, "waiting"), (toll.cancelled, "cancelled"), (toll.in_doubt, "in doubt")]
+    said = ", ".join(f"{_emails(count)} {what}" for count, what in counted if count or what == "sent")
+    if not toll.in_flight:
+        return f"{said}; no request is in flight."
+    requests = f"{len(toll.in_flight):,} request{'' if len(toll.in_flight) == 1 else 's'}"
+    if not toll.sure:
+        return f"{said}; up to {requests} may still go ({_emails(toll.mails_in_flight)}): Redis does not answer."
+    go = "goes" if len(toll.in_flight) == 1 else "go"
+    return f"{said}; {requests} in flight still {go}: {_emails(toll.mails_in_flight)}."
+
+
+def _emails(count: int) -> str:
+    return f"{count:,} email{'' if count == 1 else 's'}"

@@ -1,0 +1,121 @@
+"""Collection `holds`: what must not be sent for now. One document for all sending, and one a run that was ever paused.
+
+    _id            `everything`, or a run's id
+    held           true while it holds
+    number         raised by every change, odd while it holds (see domain/holds.py); mirrored in Redis
+    by, at         who changed it last, and when
+    schedule_id    of a run
+    with_schedule  true of a run that was paused because its schedule was: resuming the schedule resumes it too
+
+A run without a document was never paused. Written by the API, pages and commands; lifted when a run ends. Read by
+claims in their own transaction.
+
+Index: `held` (partial) for all that is held now.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from pymongo import IndexModel, ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from mailroom.domain.holds import EVERYTHING, Hold
+from mailroom.domain.ids import Lane, RunId, ScheduleId, schedule_lane
+from mailroom.storage.database import Db, Document, Session, guarded
+
+COLLECTION: Final = "holds"
+INDEXES: Final[Sequence[IndexModel]] = (
+    IndexModel([("held", 1)], name="held_now", partialFilterExpression={"held": True}),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All that is held at one moment: everything, or these runs."""
+
+    everything: bool = False
+    runs: Mapping[RunId, ScheduleId] = field(default_factory=dict)
+
+    @property
+    def lanes(self) -> set[Lane]:
+        """Lanes with a run that is held."""
+        return {schedule_lane(schedule) for schedule in self.runs.values()}
+
+
+NOTHING_HELD: Final = Standing()
+
+
+@guarded
+def standing(db: Db) -> Standing:
+    """All that is held now."""
+    found = {doc["_id"]: doc for doc in db.holds.find({"held": True}, {"schedule_id": 1})}
+    everything = found.pop(EVERYTHING, None) is not None
+    return Standing(everything, {RunId(id_): ScheduleId(doc["schedule_id"]) for id_, doc in found.items()})
+
+
+@guarded
+def get(db: Db, id_: str) -> Hold:
+    """As it stands; one that was never put has number 0."""
+    doc = db.holds.find_one({"_id": id_})
+    return _hold(doc) if doc else Hold(id_)
+
+
+@guarded
+def held_among(db: Db, ids: Collection[str], *, session: Session | None = None) -> set[str]:
+    """Those of these that are held."""
+    query = {"_id": {"$in": sorted(ids)}, "held": True}
+    return {doc["_id"] for doc in db.holds.find(query, {"_id": 1}, session=session)}
+
+
+@guarded
+def change(db: Db, id_: str, *, held: bool, by: str, now: datetime) -> Hold:
+    """Put the hold, or lift it, where it does not stand so already. Returns it as it stands then."""
+    change_ = {"$set": {"held": held, "by": by, "at": now}, "$inc": {"number": 1}}
+    try:
+        doc = db.holds.find_one_and_update(
+            {"_id": id_, "held": {"$ne": True} if held else True},
+            change_,
+            upsert=held,
+            return_document=ReturnDocument.AFTER,
+        )
+    except DuplicateKeyError:
+        doc = None  # it is held: the upsert met its _id
+    return _hold(doc) if doc else get(db, id_)
+
+
+@guarded
+def adopt(db: Db, seen: Hold, newer: Hold, *, of: ScheduleId | None) -> None:
+    """Take over what Redis knows of a hold, provided that it still stands as it was seen."""
+    fields: Document = {"held": newer.held, "number": newer.number, "by": newer.by, "at": newer.at}
+    fields |= {"schedule_id": of} if of else {}
+    as_seen = {"_id": seen.id, "number": seen.number}
+    if db.holds.update_one(as_seen, {"$set": fields}).matched_count == 0 and seen.number == 0:
+        db.holds.update_one({"_id": seen.id}, {"$setOnInsert": fields}, upsert=True)
+
+
+def put_on_runs(
+    db: Db, runs: Mapping[RunId, ScheduleId], *, with_schedule: bool, by: str, now: datetime, session: Session
+) -> None:
+    """Hold these runs, where they are not held yet."""
+    for id_ in sorted(set(runs) - held_among(db, runs, session=session)):
+        fields = {"held": True, "schedule_id": runs[RunId(id_)], "with_schedule": with_schedule, "by": by, "at": now}
+        db.holds.update_one({"_id": id_}, {"$set": fields, "$inc": {"number": 1}}, upsert=True, session=session)
+
+
+def lift_from_runs(db: Db, ids: Collection[str], *, by: str, now: datetime, session: Session | None = None) -> None:
+    """Hold these runs no longer."""
+    if ids:
+        lifted = {"$set": {"held": False, "by": by, "at": now}, "$inc": {"number": 1}}
+        db.holds.update_many({"_id": {"$in": sorted(ids)}, "held": True}, lifted, session=session)
+
+
+def with_schedule(db: Db, ids: Collection[RunId], *, session: Session) -> set[RunId]:
+    """Those of these runs that are held because their schedule was paused."""
+    query = {"_id": {"$in": sorted(ids)}, "held": True, "with_schedule": True}
+    return {RunId(doc["_id"]) for doc in db.holds.find(query, {"_id": 1}, session=session)}
+
+
+def _hold(doc: Document) -> Hold:
+    return Hold(doc["_id"], doc["number"], doc["by"], doc["at"])

@@ -1,0 +1,83 @@
+"""A sender's steps, one at a time: claim, cross the fence, record; for tests of what comes between."""
+
+from dataclasses import dataclass
+
+from mailroom.coordination.fences import Fences
+from mailroom.coordination.holds import Holds
+from mailroom.domain.dispatches import Claimed
+from mailroom.domain.ids import Lane, RunId, ScheduleId, Token, schedule_lane
+from mailroom.domain.outcomes import Outcome, Refusal, Refused
+from mailroom.domain.retries import Delays
+from mailroom.domain.schedules import Schedule
+from mailroom.services import changing, claiming, planning, stopping
+from mailroom.services.claiming import Crossing, Room, Waiting
+from mailroom.services.pausing import Brakes
+from mailroom.services.recording import Result, record
+from mailroom.storage import lanes
+from mailroom.storage.database import Db, server_now
+from mailroom.storage.holds import NOTHING_HELD, Standing
+from tests.support.builders import recipients, stored_schedule
+
+HELD = Refused(Refusal.HELD, "it was stopped or paused before the call")
+_ROOM = Room(10_000, 10**6, 10**6)
+
+
+@dataclass
+class Line:
+    """One sender of one database, that holds what it is told to."""
+
+    db: Db
+    fences: Fences
+    holds: Holds
+    name: str = "sender-1"
+
+    def __post_init__(self) -> None:
+        self.held: dict[Lane, Token] = {}
+
+    @property
+    def brakes(self) -> Brakes:
+        return Brakes(self.holds, self.fences)
+
+    def take(self, *taken: Lane, token: int = 1) -> None:
+        tokens = {lane: Token(token) for lane in taken}
+        lanes.raise_tokens(self.db, tokens, self.name, now=server_now(self.db))
+        self.fences.enter(tokens)
+        self.held |= tokens
+
+    def plan(self, *schedules: ScheduleId, batch: int = 10) -> None:
+        held = {id_: self.held[schedule_lane(id_)] for id_ in schedules}
+        while planning.expand(self.db, held, batch_size=batch, now=server_now(self.db)).moved:
+            pass
+
+    def waiting(self, on_hold: Standing = NOTHING_HELD) -> Waiting:
+        return claiming.claimable(self.db, self.held, now=server_now(self.db), room=_ROOM, on_hold=on_hold)
+
+    def claim(self, waiting: Waiting | None = None) -> list[Claimed]:
+        where = {"provider": "mailgun", "account": "mg.example.com"}
+        waiting, memory = self.waiting() if waiting is None else waiting, self.fences.memory()
+        now = server_now(self.db)
+        if not len(waiting):
+            return []
+        return claiming.claim(self.db, waiting, self.held, memory=memory, sender=self.name, **where, now=now)
+
+    def cross(self, claimed: list[Claimed]) -> Crossing:
+        """What was held goes back, as a sender hands it back."""
+        crossing = claiming.cross_fences(self.fences, claimed)
+        self.record(crossing.held, HELD)
+        stopping.agree_on_runs(self.db, self.holds, {one.run_id for one in crossing.held})
+        return crossing
+
+    def record(self, claimed: list[Claimed], outcome: Outcome) -> None:
+        results = [Result(one, outcome) for one in claimed]
+        record(self.db, self.fences, results, delays=Delays([]), now=server_now(self.db))
+
+
+def a_run(
+    line: Line, count: int, *, batch: int = 10, key: str = "k", of: Schedule | None = None
+) -> tuple[RunId, ScheduleId]:
+    """A planned run to so many people, its lane held by the line."""
+    schedule = of or stored_schedule(line.db, recipients=recipients(count))
+    run, _ = changing.run_now(line.db, schedule.id, owner="tests", key=key)
+    line.take(schedule_lane(schedule.id))
+    line.plan(schedule.id, batch=batch)
+    return run.id, schedule.id
