@@ -11,7 +11,7 @@ from rich.table import Table
 
 from mailroom.assembly import Back, build_back
 from mailroom.domain.errors import CannotBeKnown, MailroomError, Unavailable
-from mailroom.services import ledger, memory, providers, watching
+from mailroom.services import ledger, memory, providers, stopping, watching
 from mailroom.services.memory import Hold
 from mailroom.services.server_time import read_clocks
 
@@ -114,6 +114,14 @@ def _enabled(back: Back) -> tuple[bool, str]:
     return True, f"new work goes to {', '.join(working)}" + (f"; switched off: {', '.join(off)}" if off else "")
 
 
+def _sending(back: Back) -> tuple[bool, str]:
+    now = stopping.switch(back.db, back.holds, back.fences)
+    if not now.sending:
+        return False, f"{stopping.in_words(now.hold)}; to go on: mailroom sending start"
+    paused = len(stopping.look(back.db, back.holds).runs)
+    return True, "it is not stopped" + (f"; paused runs: {paused:,}" if paused else "")
+
+
 def _doubts(back: Back) -> tuple[bool, str]:
     counts = watching.counts(back.db)["dispatches"]
     return not counts["unknown"], f"{counts['in_doubt']} in doubt, {counts['unknown']} unknown"
@@ -128,6 +136,7 @@ _CHECKS = {
     "provider": _provider,
     "providers": _enabled,
     "senders": _senders,
+    "sending": _sending,
     "dispatches": _doubts,
 }
 
@@ -145,7 +154,11 @@ def _after_restore(back: Back, *, even_so: bool) -> None:
     console.print(f"MongoDB was a copy of {done.hold.copied_at}, lost at {done.hold.lost_at}.")
     console.print(f"{done.fences:,} fences replayed: {done.accepted:,} dispatches had been accepted since,")
     console.print(f"{done.unknown_to_copy:,} are not in the copy; their runs are planned again and recognised.")
-    console.print("Senders go on now.")
+    now = stopping.switch(back.db, back.holds, back.fences)
+    if now.sending:
+        console.print("Senders go on now.")
+    else:
+        console.print(f"{escape(stopping.in_words(now.hold))}. It stays stopped until: mailroom sending start")
 
 
 def _balance(back: Back, hours: int, *, without_provider: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cli import dead_letters, looking, mails, providers, refusals, runs, suppressions, tokens
+from cli import dead_letters, looking, mails, providers, refusals, runs, sending, suppressions, tokens
 from cli.doctor import doctor
 from cli.logs import set_up_logs
 from config.settings import BadSettings, Settings, read_settings
@@ -124,6 +124,7 @@ main.add_command(looking.webhooks)
 main.add_command(mails.send)
 main.add_command(runs.runs_)
 main.add_command(runs.emails_)
+main.add_command(sending.sending_)
 main.add_command(dead_letters.dead_letters_)
 main.add_command(providers.providers_)
 main.add_command(providers.rate_limits_)

@@ -4,13 +4,15 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from flask import Flask, render_template
+from flask import Flask, g, render_template
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException
 
 from mailroom.assembly import Front
 from mailroom.domain.errors import InvalidInput, NotFound, NotTheOwner, ScopeMissing, TooMany, Unavailable
+from mailroom.domain.holds import EVERYTHING, Hold
 from mailroom.domain.limits import MAX_BODY_BYTES
+from mailroom.services import stopping
 from web.pages import (
     audiences,
     dead_letters,
@@ -21,6 +23,7 @@ from web.pages import (
     reports,
     runs,
     schedules,
+    sending,
     signing,
 )
 from web.session import has_session
@@ -49,7 +52,9 @@ def create_app(front: Front) -> Flask:
     app.add_template_filter(_number, "number")
     app.add_template_filter(_moment, "moment")
     CSRFProtect(app)
-    for page in (signing, schedules, audiences, runs, emails, dispatches, dead_letters, providers, refusals, reports):
+    for page in (
+        *(signing, schedules, audiences, runs, emails, dispatches, dead_letters, providers, sending, refusals, reports),
+    ):
         app.register_blueprint(page.blueprint)
     app.register_error_handler(NotFound, lambda error: _page(404, "Not found", f"{error}".capitalize() + "."))
     app.register_error_handler(ScopeMissing, lambda error: _page(403, "Not allowed", f"{error}".capitalize() + "."))
@@ -68,7 +73,7 @@ def create_app(front: Front) -> Flask:
     )
     app.register_error_handler(Exception, _unexpected)
     app.after_request(_guard_the_browser)
-    app.context_processor(lambda: {"signed_in": has_session()})
+    app.context_processor(lambda: {"signed_in": has_session(), "stopped": lambda: _stopped(front)})
 
     @app.get("/health")
     def health() -> Any:
@@ -109,6 +114,20 @@ def _guard_the_browser(response: Any) -> Any:
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def _stopped(front: Front) -> Hold | None:
+    """The switch for all sending, where it is off, for those who are signed in: every page says so."""
+    if not has_session():
+        return None
+    if "stopped" not in g:
+        try:
+            hold = stopping.agree(front.db, front.brakes.mirror, EVERYTHING)
+            g.stopped = hold if hold.held else None
+        except Unavailable:
+            g.stopped = None  # the page says by itself that the database is away
+    stopped: Hold | None = g.stopped
+    return stopped
 
 
 def _percent(rate: float | None) -> str:

@@ -19,7 +19,7 @@ from mailroom.domain.limits import (
 )
 from mailroom.domain.messages import MessageState
 from mailroom.domain.searches import EmailSearch
-from mailroom.services import emailing, mails_again, outbox
+from mailroom.services import emailing, mails_again, outbox, stopping
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint, with_those_of_the_domain
 from scheduler_api.auth import front, principal, requires
@@ -131,8 +131,10 @@ def index(query: dict[str, Any]) -> Any:
 @requires("read")
 @blueprint.response(200, schemas.EmailOut)
 def show(email_id: str) -> Any:
-    """One mail: its state, and that of each recipient."""
-    return schemas.email(emailing.get(front().db, EmailId(email_id)))
+    """One mail: its state, and that of each recipient; and why it waits, where a person has stopped all sending."""
+    shown = schemas.email(emailing.get(front().db, EmailId(email_id)))
+    waits = shown["status"] == MessageState.QUEUED
+    return shown | {"waits_because": stopping.why_stopped(front().db) if waits else None}
 
 
 @blueprint.get("/<email_id>/events")

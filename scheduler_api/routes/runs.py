@@ -8,7 +8,7 @@ from marshmallow import fields, validate
 
 from mailroom.domain.ids import MessageId, RunId
 from mailroom.domain.messages import MessageState
-from mailroom.services import reporting, running, sending_again, stories
+from mailroom.services import pausing, reporting, running, sending_again, stories
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires
@@ -36,6 +36,7 @@ class AgainIn(Body):
     content = fields.String(
         validate=validate.OneOf(["same", "newest"]), metadata={"description": "of that run (default), or the newest"}
     )
+    even_if_paused = fields.Boolean(truthy={True}, falsy={False})
 
 
 @blueprint.get("/<run_id>")
@@ -98,16 +99,42 @@ def send_again(body: dict[str, Any], run_id: str) -> Any:
     is the same run; asked for twice, nobody is mailed twice."""
     newest = body.get("content") == "newest"
     key = needed_key()
-    run, new = sending_again.run_again(front().db, RunId(run_id), owner=principal().owner, key=key, newest=newest)
+    even_if_paused = body.get("even_if_paused") is True
+    run, new = sending_again.run_again(
+        front().db, RunId(run_id), owner=principal().owner, key=key, newest=newest, even_if_paused=even_if_paused
+    )
     return schemas.run(run), 202 if new else 200, {"Location": url_for("runs.show", run_id=run.id)}
+
+
+@blueprint.post("/<run_id>/pause")
+@requires("schedules")
+@blueprint.response(200, schemas.PausedRunOut)
+def pause(run_id: str) -> Any:
+    """Call nothing more of it, until it is resumed. The answer says how many mails went, how many are held, and which
+    calls were under way and go all the same."""
+    by = principal().name
+    run, toll = pausing.pause_run(front().db, front().brakes, RunId(run_id), by=by)
+    return schemas.with_toll(schemas.run(run), toll)
+
+
+@blueprint.post("/<run_id>/resume")
+@requires("schedules")
+@blueprint.response(200, schemas.PausedRunOut)
+def resume(run_id: str) -> Any:
+    """Go on with it."""
+    by = principal().name
+    run, toll = pausing.resume_run(front().db, front().brakes, RunId(run_id), by=by)
+    return schemas.with_toll(schemas.run(run), toll)
 
 
 @blueprint.post("/<run_id>/cancel")
 @requires("schedules")
-@blueprint.response(200, schemas.RunOut)
+@blueprint.response(200, schemas.PausedRunOut)
 def cancel(run_id: str) -> Any:
-    """Send nothing more of it. What is in hand at this moment is finished."""
-    return schemas.run(running.cancel(front().db, RunId(run_id)))
+    """Send nothing more of it. The answer says how many mails went, how many are cancelled, and which calls were under
+    way and are finished."""
+    run, toll = pausing.cancel_run(front().db, front().brakes, RunId(run_id))
+    return schemas.with_toll(schemas.run(run), toll)
 
 
 def _missed(doc: Mapping[str, Any]) -> dict[str, Any]:

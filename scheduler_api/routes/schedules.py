@@ -11,8 +11,9 @@ from mailroom.domain.drafts import Draft
 from mailroom.domain.errors import Fault
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_VALUES_OF_A_LIST
-from mailroom.domain.schedules import ScheduleState
-from mailroom.services import changing, drafting, running, scheduling
+from mailroom.domain.schedules import Schedule, ScheduleState
+from mailroom.services import changing, drafting, pausing, running, scheduling
+from mailroom.services.pausing import Toll
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import front, principal, requires
@@ -44,6 +45,14 @@ def _further_of_edit(asked: dict[str, Any], good: dict[str, Any]) -> list[Fault]
     """An edit says a part: what it leaves out is not wrong."""
     found = _further(asked, good)
     return [fault for fault in found if fault.path.partition(".")[0].partition("[")[0] in asked]
+
+
+class PausedSchedule(schemas.ScheduleSummary):
+    mails = fields.Nested(run_schemas.TollOut)
+
+
+class RunNowIn(Schema):
+    even_if_paused = fields.Boolean(truthy={True}, falsy={False})
 
 
 @blueprint.post("")
@@ -108,35 +117,44 @@ def edit(changes: dict[str, Any], schedule_id: str) -> Any:
 @requires("schedules")
 @blueprint.response(204)
 def delete(schedule_id: str) -> None:
-    """Archive it: it plans nothing any more; its runs and reports stay."""
-    changing.archive(front().db, ScheduleId(schedule_id), seen_version=seen_version())
+    """Archive it, as `POST /archive` does, which says what became of its mails."""
+    pausing.archive(front().db, front().brakes, ScheduleId(schedule_id), seen_version=seen_version())
 
 
 @blueprint.post("/<schedule_id>/archive")
 @blueprint.doc(parameters=[SEEN])
 @requires("schedules")
-@blueprint.response(200, schemas.ScheduleSummary)
+@blueprint.response(200, PausedSchedule)
 def archive(schedule_id: str) -> Any:
-    """Archive it: it plans nothing any more; its runs and reports stay."""
-    return _changed(changing.archive(front().db, ScheduleId(schedule_id), seen_version=seen_version()))
+    """Put it away: it plans nothing any more, and what has not gone out is cancelled; its runs and reports stay. The
+    answer says how many mails went, how many are cancelled, and which calls were under way and are finished."""
+    return _braked(pausing.archive(front().db, front().brakes, ScheduleId(schedule_id), seen_version=seen_version()))
 
 
 @blueprint.post("/<schedule_id>/pause")
 @blueprint.doc(parameters=[SEEN])
 @requires("schedules")
-@blueprint.response(200, schemas.ScheduleSummary)
+@blueprint.response(200, PausedSchedule)
 def pause(schedule_id: str) -> Any:
-    """No instant from now on runs, until it is resumed."""
-    return _changed(changing.pause(front().db, ScheduleId(schedule_id), seen_version=seen_version()))
+    """No instant from now on runs, and nothing more of its open runs is called, until it is resumed. The answer says
+    how many mails went, how many are held, and which calls were under way and go all the same."""
+    by, seen = principal().name, seen_version()
+    return _braked(
+        pausing.pause_schedule(front().db, front().brakes, ScheduleId(schedule_id), by=by, seen_version=seen)
+    )
 
 
 @blueprint.post("/<schedule_id>/resume")
 @blueprint.doc(parameters=[SEEN])
 @requires("schedules")
-@blueprint.response(200, schemas.ScheduleSummary)
+@blueprint.response(200, PausedSchedule)
 def resume(schedule_id: str) -> Any:
-    """Go on from now; the instants of the pause are recorded as skipped."""
-    return _changed(changing.resume(front().db, ScheduleId(schedule_id), seen_version=seen_version()))
+    """Go on from now, and with the runs that were paused with it; instants that were due meanwhile are recorded as
+    skipped. A run that was paused by itself stays paused."""
+    by, seen = principal().name, seen_version()
+    return _braked(
+        pausing.resume_schedule(front().db, front().brakes, ScheduleId(schedule_id), by=by, seen_version=seen)
+    )
 
 
 @blueprint.post("/<schedule_id>/skip-next")
@@ -152,12 +170,17 @@ def skip_next(schedule_id: str) -> Any:
 @blueprint.post("/<schedule_id>/run-now")
 @blueprint.doc(parameters=[KEY_NEEDED])
 @requires("schedules")
+@blueprint.arguments(RunNowIn, required=False)
 @blueprint.response(202, run_schemas.RunOut)
 @blueprint.alt_response(200, schema=run_schemas.RunOut, description="The same request again")
-def run_now(schedule_id: str) -> Any:
+def run_now(body: dict[str, Any], schedule_id: str) -> Any:
     """A run of the newest content, now, beside the recurrence. The `Idempotency-Key` header is needed: with the same
-    key it is the same run."""
-    run, new = changing.run_now(front().db, ScheduleId(schedule_id), owner=principal().owner, key=needed_key())
+    key it is the same run. Of a paused schedule it is 409 `schedule_paused`, unless `even_if_paused` says that it is
+    meant."""
+    owner, key, even_if_paused = principal().owner, needed_key(), body.get("even_if_paused") is True
+    run, new = changing.run_now(
+        front().db, ScheduleId(schedule_id), owner=owner, key=key, even_if_paused=even_if_paused
+    )
     return run_schemas.run(run), 202 if new else 200, {"Location": url_for("runs.show", run_id=run.id)}
 
 
@@ -183,5 +206,6 @@ def list_runs(query: dict[str, Any], schedule_id: str) -> Any:
     return paging.page_of(found, limit, run_schemas.run, lambda run: [run.due_at, run.id])
 
 
-def _changed(schedule: Any) -> Any:
-    return schemas.summary(schedule), 200, {"ETag": etag(schedule.version)}
+def _braked(changed: tuple[Schedule, Toll]) -> Any:
+    schedule, toll = changed
+    return run_schemas.with_toll(schemas.summary(schedule), toll), 200, {"ETag": etag(schedule.version)}

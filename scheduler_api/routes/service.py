@@ -42,6 +42,8 @@ def metrics() -> Response:
     standing = watching.standing(front().db)
     for name, words, value in (
         ("held", "1 while senders hold because MongoDB is an older copy", float(standing.held)),
+        ("sending_stopped", "1 while all sending is stopped by a person", float(standing.stopped)),
+        ("runs_paused", "Runs that are paused", float(standing.paused)),
         ("ledger_imbalances", "Things that did not balance in the newest ledger", float(standing.ledger_wrong)),
         ("ledger_time_seconds", "When the newest ledger was made", _epoch(standing.ledger_at)),
     ):

@@ -163,6 +163,10 @@ class EmailOut(TakenOut):
     size = fields.Integer()
     send_at = fields.String(allow_none=True)
     created_at = fields.String()
+    waits_because = fields.String(
+        allow_none=True,
+        metadata={"description": "of one mail: why it is not sent for now, such as that sending is stopped"},
+    )
     recipients = fields.List(fields.Nested(RecipientOut))
 
 

@@ -1,6 +1,6 @@
 """Runs, reports, mails and dispatches in JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.messages import MessageState
 from mailroom.domain.reports import Report
 from mailroom.domain.runs import Run
+from mailroom.services.pausing import InHand, Toll
 from mailroom.services.stories import Step, Story
 from scheduler_api.schemas.schedules import ListQuery
 
@@ -29,9 +30,38 @@ class RunOut(Schema):
     reason = fields.String(allow_none=True)
     due_through = fields.String(allow_none=True)
     instants = fields.Integer()
+    paused_at = fields.String(allow_none=True)
+    paused_by = fields.String(allow_none=True)
     source = fields.String(
         allow_none=True, metadata={"description": "the run that did not reach those whom this one goes to"}
     )
+
+
+class CallOut(Schema):
+    dispatch_id = fields.String()
+    mails = fields.Integer()
+
+
+class TollOut(Schema):
+    """How the mails stand, where something was paused, resumed, cancelled or archived."""
+
+    runs = fields.List(fields.String(), metadata={"description": "the runs that these numbers are of"})
+    sent = fields.Integer(metadata={"description": "mails that a provider has taken"})
+    held = fields.Integer(metadata={"description": "mails that wait; of a paused run none of them goes"})
+    cancelled = fields.Integer(metadata={"description": "mails that do not go any more"})
+    in_doubt = fields.Integer(metadata={"description": "mails of which it is, or stays, unknown whether they went out"})
+    mails_in_flight = fields.Integer()
+    in_flight = fields.List(
+        fields.Nested(CallOut),
+        metadata={"description": "the calls that were under way at this moment: these go all the same, no others do"},
+    )
+    in_flight_is_sure = fields.Boolean(
+        metadata={"description": "false while Redis does not answer: some of these calls may not be made"}
+    )
+
+
+class PausedRunOut(RunOut):
+    mails = fields.Nested(TollOut)
 
 
 class ReportOut(Schema):
@@ -127,8 +157,32 @@ def run(shown: Run) -> dict[str, Any]:
         "reason": shown.reason,
         "due_through": iso(shown.due_through),
         "instants": shown.instants,
+        "paused_at": iso(shown.paused_at),
+        "paused_by": shown.paused_by or None,
         "source": shown.source,
     }
+
+
+def with_toll(shown: Mapping[str, Any], counted: Toll) -> dict[str, Any]:
+    """What was paused, resumed, cancelled or archived, and how its mails stand."""
+    return {**shown, "mails": toll(counted)}
+
+
+def toll(counted: Toll) -> dict[str, Any]:
+    return {
+        "runs": list(counted.runs),
+        "sent": counted.sent,
+        "held": counted.held,
+        "cancelled": counted.cancelled,
+        "in_doubt": counted.in_doubt,
+        "mails_in_flight": counted.mails_in_flight,
+        "in_flight": calls(counted.in_flight),
+        "in_flight_is_sure": counted.sure,
+    }
+
+
+def calls(in_flight: Sequence[InHand]) -> list[dict[str, Any]]:
+    return [{"dispatch_id": call.id, "mails": call.messages} for call in in_flight]
 
 
 def report(counts: Report) -> dict[str, Any]:

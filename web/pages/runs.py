@@ -5,11 +5,13 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
+from mailroom.domain.errors import SchedulePaused
 from mailroom.domain.ids import MessageId, RunId
 from mailroom.domain.messages import MessageState
 from mailroom.domain.runs import OPEN
-from mailroom.services import reporting, running, scheduling, sending_again, stories
-from web.acting import done_or_told
+from mailroom.services import pausing, reporting, running, scheduling, sending_again, stories
+from mailroom.services.pausing import in_words
+from web.acting import ask_even_if_paused, done_or_told
 from web.plots import paired_bars
 from web.session import front, principal, signed_in
 
@@ -39,6 +41,8 @@ def show(run_id: str) -> str:
         message_states=list(MessageState),
         state=state,
         after=found[-1]["_id"] if len(found) == _ROWS else None,
+        toll=pausing.toll(db, front().brakes.fences, [view.run.id]) if view.run.paused_at else None,
+        toll_in_words=in_words,
         left=0 if view.run.under_way else sending_again.unreached_by(db, view.run.id, after="", limit=1).left,
         nonce=secrets.token_hex(16),
         plot=paired_bars([f"{at:%d %b %H:00}" for at, _ in hours], [("first opens", [n for _, n in hours])]),
@@ -51,16 +55,33 @@ def send_again(run_id: str) -> Any:
     """The page's nonce names the run: pressing twice makes one."""
     key, newest = f"form-{request.form.get('nonce', '')[:64]}", request.form.get("content") == "newest"
     source, owner = RunId(run_id), principal().owner
-    again = done_or_told(lambda: sending_again.run_again(front().db, source, owner=owner, key=key, newest=newest))
+    even_if_paused = "even_if_paused" in request.form
+    try:
+        again = done_or_told(
+            lambda: sending_again.run_again(
+                front().db, source, owner=owner, key=key, newest=newest, even_if_paused=even_if_paused
+            )
+        )
+    except SchedulePaused:
+        return ask_even_if_paused(back_to=url_for("runs.show", run_id=run_id))
     return redirect(url_for("runs.show", run_id=again[0].id if again else run_id), 303)
 
 
-@blueprint.post("/runs/<run_id>/cancel")
+@blueprint.post("/runs/<run_id>/<any(pause, resume, cancel):action>")
 @signed_in("schedules")
-def cancel(run_id: str) -> Any:
-    if done_or_told(lambda: running.cancel(front().db, RunId(run_id))):
-        flash("Cancelled. What was in hand at that moment is finished and shown below.")
+def change(run_id: str, action: str) -> Any:
+    db, brakes, id_, by = front().db, front().brakes, RunId(run_id), principal().name
+    actions = {
+        "pause": lambda: pausing.pause_run(db, brakes, id_, by=by),
+        "resume": lambda: pausing.resume_run(db, brakes, id_, by=by),
+        "cancel": lambda: pausing.cancel_run(db, brakes, id_),
+    }
+    if done := done_or_told(actions[action]):
+        flash(f"{_DONE[action]} {in_words(done[1])}")
     return redirect(url_for("runs.show", run_id=run_id), 303)
+
+
+_DONE = {"pause": "Paused.", "resume": "Resumed.", "cancel": "Stopped for good."}
 
 
 @blueprint.get("/runs/<run_id>/mails/<digest>")

@@ -1,18 +1,22 @@
 """Schedules: the list, the form, one schedule with its runs, and what can be done with it."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
-from mailroom.domain.errors import Conflict, IdempotencyMismatch, InvalidInput, StaleEdit
+from mailroom.domain.errors import Conflict, IdempotencyMismatch, InvalidInput, SchedulePaused, StaleEdit
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.recurrence import cron
 from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
-from mailroom.domain.schedules import ScheduleState
-from mailroom.services import audience_lists, changing, drafting, reporting, running, scheduling
+from mailroom.domain.runs import OPEN
+from mailroom.domain.schedules import Schedule, ScheduleState
+from mailroom.services import audience_lists, changing, drafting, pausing, reporting, running, scheduling
+from mailroom.services.pausing import Toll
 from web import cursors
+from web.acting import ask_even_if_paused
 from web.forms import ScheduleForm
 from web.session import front, principal, signed_in
 
@@ -108,6 +112,7 @@ def show(schedule_id: str) -> str:
         reports=reporting.reports_of(front().db, runs),
         older=cursors.encode(runs[-1].due_at, runs[-1].id) if len(runs) == _ROWS else None,
         nonce=ScheduleForm.empty().typed["nonce"],
+        going=any(run.state in OPEN for run in runs),
     )
 
 
@@ -115,21 +120,24 @@ def show(schedule_id: str) -> str:
 @signed_in("schedules")
 def change(schedule_id: str, action: str) -> Any:
     db, id_ = front().db, ScheduleId(schedule_id)
+    brakes, by = front().brakes, principal().name
     said = {
-        "pause": "Paused. Nothing runs until you resume it.",
+        "pause": "Paused. Nothing is sent until you resume it.",
         "resume": "Resumed. What was due meanwhile is recorded as skipped.",
-        "skip": "The next run is skipped.",
         "archive": "Archived. Its runs and reports stay.",
     }
-    actions = {
-        "pause": changing.pause,
-        "resume": changing.resume,
-        "skip": changing.skip_next,
-        "archive": changing.archive,
+    actions: dict[str, Callable[[], tuple[Schedule, Toll]]] = {
+        "pause": lambda: pausing.pause_schedule(db, brakes, id_, by=by),
+        "resume": lambda: pausing.resume_schedule(db, brakes, id_, by=by),
+        "archive": lambda: pausing.archive(db, brakes, id_),
     }
     try:
-        actions[action](db, id_)
-        flash(said[action])
+        if action == "skip":
+            changing.skip_next(db, id_)
+            flash("The next run is skipped.")
+        else:
+            _, toll = actions[action]()
+            flash(f"{said[action]} {pausing.in_words(toll)}".strip())
     except (Conflict, StaleEdit) as error:
         flash(f"Not done: {error}.")
     return redirect(url_for("schedules.show", schedule_id=schedule_id), 303)
@@ -141,7 +149,15 @@ def run_now(schedule_id: str) -> Any:
     """The form's nonce names the run: pressing twice makes one."""
     key = f"form-{request.form.get('nonce', '')[:64]}"
     try:
-        run, _ = changing.run_now(front().db, ScheduleId(schedule_id), owner=principal().owner, key=key)
+        run, _ = changing.run_now(
+            front().db,
+            ScheduleId(schedule_id),
+            owner=principal().owner,
+            key=key,
+            even_if_paused="even_if_paused" in request.form,
+        )
+    except SchedulePaused:
+        return ask_even_if_paused(back_to=url_for("schedules.show", schedule_id=schedule_id))
     except Conflict as error:
         flash(f"Not done: {error}.")
         return redirect(url_for("schedules.show", schedule_id=schedule_id), 303)
