@@ -136,10 +136,11 @@ def archive(
     return schedule, _cancelled(db, brakes, open_before)
 
 
-def toll(db: Db, fences: Fences, run_ids: Sequence[RunId]) -> Toll:
-    """How it stands with these runs. Raises Unavailable where MongoDB is away."""
+def toll(db: Db, fences: Fences, run_ids: Sequence[RunId], *, heeded: bool = True) -> Toll:
+    """How it stands with these runs; `heeded`: their fences are known to heed what holds them. Raises Unavailable where
+    MongoDB is away."""
     mails, in_hand = dispatch_tallies.mails_by_state(db, run_ids)
-    in_flight, sure = called_among(fences, in_hand)
+    in_flight, sure = called_among(fences, in_hand) if heeded else (tuple(in_hand), False)
     found = [runs.get(db, run_id) for run_id in run_ids]
     unplanned = {
         state: sum(_unplanned(run) for run in found if (run.state in OPEN) is state) for state in (True, False)
@@ -167,17 +168,15 @@ def _unplanned(run: Run) -> int:
 
 def _braked(db: Db, brakes: Brakes, run_ids: Sequence[RunId]) -> Toll:
     """Bring the holds of these runs, put or lifted, to Redis; then look what had gone before."""
-    for run_id in run_ids:
-        hold = holds.get(db, run_id)
-        if hold.number:
-            mirror_or_say(brakes.mirror, hold)
-    return toll(db, brakes.fences, run_ids)
+    changed = [hold for run_id in run_ids if (hold := holds.get(db, run_id)).number]
+    mirrored = [mirror_or_say(brakes.mirror, hold) for hold in changed]
+    return toll(db, brakes.fences, run_ids, heeded=all(mirrored))
 
 
 def _cancelled(db: Db, brakes: Brakes, run_ids: Sequence[RunId]) -> Toll:
-    for run_id in run_ids:
-        mirror_or_say(brakes.mirror, Hold(run_id, FOR_GOOD, "cancelled", server_now(db)))
-    return toll(db, brakes.fences, run_ids)
+    now = server_now(db)
+    mirrored = [mirror_or_say(brakes.mirror, Hold(run_id, FOR_GOOD, "cancelled", now)) for run_id in run_ids]
+    return toll(db, brakes.fences, run_ids, heeded=all(mirrored))
 
 
 def _ended(db: Db, run_id: RunId) -> RunEnded:

@@ -65,10 +65,11 @@ def start(db: Db, mirror: Holds, fences: Fences, *, by: str) -> Switch:
 
 def switch(db: Db, mirror: Holds, fences: Fences) -> Switch:
     """How it stands. Raises Unavailable where MongoDB is away."""
-    hold = agree(db, mirror, EVERYTHING)
+    hold, of_one_mind = _agree(db, mirror, EVERYTHING)
     if not hold.held:
         return Switch(hold)
-    in_flight, sure = called_among(fences, dispatch_tallies.in_hand_anywhere(db, limit=_MOST_SHOWN))
+    in_hand = dispatch_tallies.in_hand_anywhere(db, limit=_MOST_SHOWN)
+    in_flight, sure = called_among(fences, in_hand) if of_one_mind else (tuple(in_hand), False)
     return Switch(hold, in_flight, sure)
 
 
@@ -124,7 +125,12 @@ def look(db: Db, mirror: Holds) -> Standing:
 
 def agree(db: Db, mirror: Holds, id_: str, *, of: ScheduleId | None = None) -> Hold:
     """Make a hold, of a run of this schedule or of all sending, the same in both stores; where Redis is away, MongoDB's
-    stands. Raises Unavailable.
+    stands. Raises Unavailable."""
+    return _agree(db, mirror, id_, of=of)[0]
+
+
+def _agree(db: Db, mirror: Holds, id_: str, *, of: ScheduleId | None = None) -> tuple[Hold, bool]:
+    """The hold, and whether both stores are known to have it.
 
     Redis is read first: whatever it shows, MongoDB had reached before, unless it was put back to an older copy.
     """
@@ -132,7 +138,7 @@ def agree(db: Db, mirror: Holds, id_: str, *, of: ScheduleId | None = None) -> H
         mirrored = mirror.read(id_)
     except Unavailable as error:
         log.warning("hold_not_read", hold=id_, error=str(error))
-        return holds.get(db, id_)
+        return holds.get(db, id_), False
     stored = holds.get(db, id_)
     if mirrored.number > stored.number:
         newer = Hold(id_, number_after_loss(stored.number, mirrored.number), mirrored.by or FORGOTTEN, mirrored.at)
@@ -140,8 +146,8 @@ def agree(db: Db, mirror: Holds, id_: str, *, of: ScheduleId | None = None) -> H
         holds.adopt(db, stored, newer, of=of)
         stored = holds.get(db, id_)
     if stored.number > mirrored.number:
-        mirror_or_say(mirror, stored)
-    return stored
+        return stored, mirror_or_say(mirror, stored)
+    return stored, True
 
 
 def agree_on_runs(db: Db, mirror: Holds, refused: Collection[RunId]) -> None:

@@ -36,6 +36,13 @@ class AnyoneReleases(MemoryFences):
         return None
 
 
+class NoHoldHeeded(MemoryFences):
+    """The switch is looked at by claims alone."""
+
+    def heeded(self, id_: str) -> bool:
+        return False
+
+
 class NoTokenAsked(MemoryFences):
     """Redis lets lower tokens pass, as lanes.touch does; and higher attempts, or it would find the others by itself."""
 

@@ -13,6 +13,7 @@ from mailroom.domain.dispatches import Acceptance, Claimed, Fence, FenceState
 from mailroom.domain.holds import EVERYTHING, Hold
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, Token
 from mailroom.domain.outcomes import CalledAt
+from tests.interleavings.director import Violation
 from tests.interleavings.mongo import Step, at_once
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class MemoryFences:
     def __init__(self, step: Step = at_once) -> None:
         self._step = step
         self._lives = 0
+        self.stopped = False  # it was answered that all sending is stopped
         self.forget()
 
     def forget(self) -> None:
@@ -63,6 +65,9 @@ class MemoryFences:
     def cross(self, claims: Mapping[ClaimId, Sequence[Claimed]]) -> tuple[dict[Claimed, Verdict], str]:
         def use() -> tuple[dict[Claimed, Verdict], str]:
             crossed = {c: self.crossed(c) for group in claims.values() for c in group}
+            for c, verdict in crossed.items():
+                if self.stopped and verdict.go and c.claim.memory == self.identity:
+                    raise Violation(f"{c.id} crosses its fence after it was answered that all sending is stopped")
             return crossed, self.identity
 
         return self._use("cross", use)

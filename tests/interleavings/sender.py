@@ -14,11 +14,12 @@ from mailroom.domain.dispatches import Claimed
 from mailroom.domain.errors import StaleToken, Unavailable
 from mailroom.domain.ids import Lane, Token
 from mailroom.domain.outcomes import Accepted, Outcome, Refusal, Refused
-from mailroom.services import claiming
+from mailroom.services import claiming, stopping
 from mailroom.services.claiming import Room, Waiting, cross_fences
 from mailroom.services.findings import Policy
 from mailroom.services.recording import Result, record
 from mailroom.services.settling import note_control, settle
+from mailroom.services.stopping import NOTHING_HELD
 from mailroom.services.take_over import take_over
 from mailroom.services.telling import finish_runs
 from mailroom.storage import messages
@@ -26,6 +27,7 @@ from mailroom.storage.database import server_now
 from sender.hands import Hands
 from tests.interleavings.director import Director, Machine
 from tests.interleavings.etcd import MemoryLeases
+from tests.interleavings.fences import MemoryHolds
 from tests.interleavings.provider import Connection, Mail, MemoryAdapter, Provider
 
 RECONCILE_S: Final = 3
@@ -58,6 +60,7 @@ class Sender:
         self._db, self._fences, self.leases, self._provider = db, fences, leases, provider
         self._adapter, self._policy = adapter, policy
         self.hands = Hands()
+        self._holds, self._on_hold = MemoryHolds(fences), NOTHING_HELD
         self._memory, self._forgotten = "", False
         self._reconcile_at = 0.0
         self._idle: list[Connection] = []
@@ -103,6 +106,7 @@ class Sender:
         if self._forgotten:
             self._forgotten = False
             self._remember(self._fences.memory())
+        self._on_hold = stopping.look(self._db, self._holds)  # type: ignore[arg-type]
         now = server_now(self._db)
         duties = [self._take_lanes, self._take_over, self._send, self._give_back_idle_lanes]
         return sum([self._do(duty, now) for duty in duties]) > 0
@@ -193,10 +197,11 @@ class Sender:
         return len(claimed)
 
     def _what_waits(self, held: Mapping[Lane, Token], now: datetime) -> Waiting:
-        alone = claiming.claimable_alone(self._db, held, now=now)
+        alone = claiming.claimable_alone(self._db, held, now=now, on_hold=self._on_hold)
         if len(alone):
             return alone if not self.hands.in_hand() else Waiting()
-        return claiming.claimable(self._db, held, now=now, room=Room(_ROOM - len(self.lent), 1, 1))
+        room = Room(_ROOM - len(self.lent), 1, 1)
+        return claiming.claimable(self._db, held, now=now, room=room, on_hold=self._on_hold)
 
     def _lend(self, count: int) -> list[Connection]:
         ready = [connection for connection in self._idle if connection.looks_usable(self._director.now)][:count]
@@ -251,6 +256,7 @@ class Sender:
         ended += [Result(c, before) for c, before in crossing.in_doubt]
         ended += [Result(c, Refused(Refusal.RECIPIENT, "it was refused before")) for c in crossing.split_before]
         ended += [Result(c, Refused(Refusal.NOT_CALLED, "Redis changed")) for c in crossing.forgotten]
+        ended += [Result(c, Refused(Refusal.HELD, "it was stopped before the call")) for c in crossing.held]
         self._ended(jobs, ended)
         self._lanes_lost([jobs[c] for c in crossing.stale])
         self._forgotten = self._forgotten or bool(crossing.forgotten)

@@ -6,16 +6,17 @@ from typing import Any, Final
 
 from mailroom.domain.dispatches import OPEN, DispatchState, FenceState, NewDispatch
 from mailroom.domain.doubts import Timing
+from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId, digest_of_messages, dispatch_id, message_id
 from mailroom.domain.messages import Message, MessageState
 from mailroom.domain.retries import Delays
 from mailroom.domain.runs import Run, RunKind, RunState
-from mailroom.services import telling
+from mailroom.services import stopping, telling
 from mailroom.services.findings import Policy
 from mailroom.storage import dispatches, messages, runs
 from tests.interleavings.director import EVERYTHING, Choose, Director, Machine, Menu, Violation
 from tests.interleavings.etcd import Etcd, MemoryLeases
-from tests.interleavings.fences import MemoryFences
+from tests.interleavings.fences import MemoryFences, MemoryHolds
 from tests.interleavings.mongo import MemoryDb
 from tests.interleavings.provider import (
     CALL_TIMEOUT_S,
@@ -42,12 +43,20 @@ POLICY: Final = Policy(
 # Nothing hangs on the moment at which these are done: they are no steps of a schedule.
 _QUIETLY_READ: Final = (
     *("schedules", "runs", "lanes", "messages", "controls"),
-    *("cluster", "contents", "suppressions", "recipients"),
+    *("cluster", "contents", "suppressions", "recipients", "holds"),
 )
 _QUIET: Final = frozenset(
     [
         *(f"{verb} {name}" for verb in ("find", "aggregate") for name in _QUIETLY_READ),
-        *("hello", "aggregate dispatches", "find and update cluster", "write cluster", "write runs", "memory"),
+        *(
+            "hello",
+            "aggregate dispatches",
+            "find and update cluster",
+            "write cluster",
+            "write runs",
+            "memory",
+            "read hold",
+        ),
     ]
 )
 
@@ -69,7 +78,9 @@ class World:
         leases: type[MemoryLeases] = MemoryLeases,
         near: Sequence[str] = ("",),
         db: Callable[[Callable[[], datetime]], Any] | None = None,
+        stops: bool = False,
     ) -> None:
+        """With `stops`, a person stops all sending at some moment, and starts it again a minute after the answer."""
         self.director = Director(self, choose, menu, near=near)
         self.db: Any = db(self._server_now) if db else MemoryDb(self._server_now, self._step)
         self.fences = fences(self._step)
@@ -82,6 +93,9 @@ class World:
         self.db.changes = 0
         for _ in range(senders):
             self._spawn()
+        self._person_is_through, self._starts_at = not stops, -1
+        if stops:
+            self._come()
 
     def run(self) -> None:
         """Until everything is settled and everybody idle; then what was promised is checked. Raises Violation."""
@@ -105,11 +119,16 @@ class World:
                 moments += [connection.used_at + IDLE_LIMIT_S for connection in sender.lent]
             elif sender.hands.tokens():
                 moments.append(self.director.now + GIVE_BACK_S + 1)
+        moments.append(self._starts_at)
         return min((at for at in moments if at > self.director.now), default=-1)
 
     def over(self) -> bool:
         through = all(doc["state"] not in OPEN for doc in self.db.dispatches.docs.values())
-        return through and not any(sender.busy for machine, sender in self.senders.items() if machine.frozen_at is None)
+        return (
+            through
+            and self._person_is_through
+            and not any(sender.busy for machine, sender in self.senders.items() if machine.frozen_at is None)
+        )
 
     def fingerprint(self) -> Any:
         fences = self.fences
@@ -138,8 +157,11 @@ class World:
         self.etcd.expire(self.director.now)
 
     def replace(self, machine: Machine) -> None:
-        del self.senders[machine]
-        self._spawn()
+        if machine in self.senders:
+            del self.senders[machine]
+            self._spawn()
+        else:
+            self._come()
 
     def forget(self) -> None:
         self.fences.forget()
@@ -160,6 +182,23 @@ class World:
         sender = self._make(machine, self.director, self.db, self.fences, leases, self.provider, adapter, self._policy)
         self.senders[machine] = sender
         self.director.start(machine, sender.threads())
+
+    def _come(self) -> None:
+        self._born += 1
+        self.director.start(Machine(f"person-{self._born}", self.director.now), {"hand": self._stop_and_start})
+
+    def _stop_and_start(self) -> None:
+        """What is done without an answer is done again. Once it is answered for sure, no fence is crossed."""
+        brakes: Any = (self.db, MemoryHolds(self.fences), self.fences)
+        while not _answered(lambda: stopping.stop(*brakes, by="ann").sure):
+            pass
+        self.fences.stopped = True
+        self._starts_at = self.director.now + 60
+        self.director.wait_for(lambda: self.director.now >= self._starts_at)
+        self.fences.stopped = False
+        while not _answered(lambda: stopping.start(*brakes, by="ann").sending):
+            pass
+        self._person_is_through = True
 
     def _store(self, sizes: Sequence[int]) -> None:
         inside: Any = None  # outside of any transaction
@@ -193,6 +232,13 @@ class World:
                 raise Violation(f"{doc['address']} is {state}, and nobody says why")
         if self.db.runs.docs[RUN]["state"] not in (RunState.FINISHED, RunState.CANCELLED):
             raise Violation("the run was not finished")
+
+
+def _answered(act: Callable[[], bool]) -> bool:
+    try:
+        return act()
+    except Unavailable:
+        return False
 
 
 def _message(dispatch: DispatchId, number: int) -> Message:
