@@ -15,7 +15,7 @@ from mailroom.domain.schedules import Schedule, ScheduleState
 from mailroom.services import changing, drafting, pausing, running, scheduling
 from mailroom.services.pausing import Toll
 from scheduler_api import paging
-from scheduler_api.arguments import Blueprint
+from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.headers import KEY, KEY_NEEDED, SEEN, etag, given_key, needed_key, seen_version
 from scheduler_api.schemas import runs as run_schemas
@@ -51,7 +51,7 @@ class PausedSchedule(schemas.ScheduleSummary):
     mails = fields.Nested(run_schemas.TollOut)
 
 
-class RunNowIn(Schema):
+class RunNowIn(Body):
     even_if_paused = fields.Boolean(truthy={True}, falsy={False})
 
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
 from mailroom.services import stopping
 from mailroom.services.stopping import Switch
+from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.schemas.runs import CallOut, calls, iso
 
