@@ -1,11 +1,13 @@
-"""Serve a Flask application with gunicorn: one process of threads, ended gracefully by SIGTERM."""
+"""Serve a Flask application with gunicorn and our worker: one process of threads, ended gracefully by SIGTERM."""
 
 from collections.abc import Callable
 from typing import Any, Final
 
-from flask import Flask
+from flask import Flask, abort, request
 from gunicorn.app.base import BaseApplication
 
+from cli.environ import REFUSED
+from cli.worker import ReadingWorker
 from config.settings import Web
 from local.children import die_with_parent
 
@@ -30,9 +32,8 @@ class _Server(BaseApplication):
         options = {
             "bind": f"{self._host}:{self._port}",
             "workers": 1,
-            "worker_class": "gthread",
+            "worker_class": ReadingWorker,
             "threads": _THREADS,
-            "keepalive": 75,
             "timeout": 120,
             "graceful_timeout": int(self._grace_s),
             "loglevel": "warning",
@@ -47,7 +48,16 @@ class _Server(BaseApplication):
         # In the worker, after the fork: clients have threads of their own.
         if self._before:
             self._before()
-        return self._make()
+        app = self._make()
+        app.before_request(_refuse_as_the_server)
+        return app
+
+
+def _refuse_as_the_server() -> None:
+    """What cannot be read as a request is refused in the application's own shape: problem details, or a page."""
+    if refused := request.environ.get(REFUSED):
+        status, words = refused
+        abort(status, description=words)
 
 
 def serve(

@@ -8,6 +8,7 @@ from flask_smorest import Api
 from mailroom.assembly import Front
 from mailroom.domain.limits import MAX_SMALL_BODY_BYTES
 from scheduler_api import problems, recording
+from scheduler_api.admission import admission
 from scheduler_api.answers import Answers
 from scheduler_api.routes import (
     audiences,
@@ -77,5 +78,6 @@ def create_app(front: Front) -> Flask:
         api.register_blueprint(blueprint)
     for plain in (webhooks.blueprint, service.blueprint, short.blueprint):
         app.register_blueprint(plain)
+    app.extensions["admit"] = admission(app)
     app.extensions["openapi"] = api.spec.to_dict
     return app

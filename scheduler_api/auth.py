@@ -1,6 +1,6 @@
 """Bearer tokens: `Authorization: Bearer mr_...`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
@@ -55,7 +55,9 @@ def requires(
     def guard(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            g.principal = _caller(any_of)
+            g.principal = caller()
+            front().limits.check_request(g.principal)
+            g.principal.require(*any_of)
             take_body(most, values=values, reader=reader)
             check_around(view)
             return view(*args, **kwargs)
@@ -66,10 +68,8 @@ def requires(
     return guard
 
 
-def _caller(any_of: Sequence[str]) -> Principal:
+def caller() -> Principal:
+    """Whose token the request carries. Raises AccessRefused, Unavailable."""
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     presented = token.strip() if kind.lower() == "bearer" else ""
-    found = front().doorkeeper.authenticate(presented, now=datetime.now(UTC))
-    front().limits.check_request(found)
-    found.require(*any_of)
-    return found
+    return front().doorkeeper.authenticate(presented, now=datetime.now(UTC))

@@ -71,7 +71,11 @@ _OTHER_TITLES: Final = {
     "internal": "Something went wrong here",
 }
 PROBLEM: Final = "application/problem+json"
-_CODES: Final = {status: code for code, status, _ in FROM_HTTP} | {404: "not_found", 422: "invalid_input"}
+_CODES: Final = {status: code for code, status, _ in FROM_HTTP} | {
+    404: "not_found",
+    422: "invalid_input",
+    503: "unavailable",
+}
 # One title for each code, so that a problem's `type` means one thing.
 TITLES: Final = (
     {code: title for _, _, code, title in STATUS} | {code: title for code, _, title in FROM_HTTP} | _OTHER_TITLES

@@ -6,13 +6,14 @@ from typing import Any
 import structlog
 from flask import Flask, g, render_template
 from flask_wtf.csrf import CSRFError, CSRFProtect
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from mailroom.assembly import Front
 from mailroom.domain.errors import InvalidInput, NotFound, NotTheOwner, ScopeMissing, TooMany, Unavailable
 from mailroom.domain.holds import EVERYTHING, Hold
-from mailroom.domain.limits import MAX_BODY_BYTES
+from mailroom.domain.limits import MAX_BODY_BYTES, MAX_SMALL_BODY_BYTES
 from mailroom.services import stopping
+from web import admission
 from web.pages import (
     audiences,
     dead_letters,
@@ -37,8 +38,6 @@ def create_app(front: Front) -> Flask:
     secure = front.settings.web.public_url.startswith("https://")
     app.config.update(
         SECRET_KEY=front.settings.web.secret_key,
-        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
-        MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES,
         SESSION_COOKIE_NAME="mailroom",
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=secure,
@@ -51,6 +50,7 @@ def create_app(front: Front) -> Flask:
     app.add_template_filter(_percent, "percent")
     app.add_template_filter(_number, "number")
     app.add_template_filter(_moment, "moment")
+    admission.install(app)  # before anything that reads forms
     CSRFProtect(app)
     for page in (
         *(signing, schedules, audiences, runs, emails, dispatches, dead_letters, providers, sending, refusals, reports),
@@ -68,6 +68,7 @@ def create_app(front: Front) -> Flask:
             400, "Your session has expired", "Go back to find what you typed; load the page anew to send it."
         ),
     )
+    app.register_error_handler(RequestEntityTooLarge, _too_large)
     app.register_error_handler(
         HTTPException, lambda error: _page(error.code or 500, error.name, error.description or "")
     )
@@ -98,6 +99,13 @@ def _too_often(error: TooMany) -> Any:
         *_page(429, "Too many requests", f"{error}. Try again in {wait} seconds.".capitalize()),
         {"Retry-After": wait},
     )
+
+
+def _too_large(_: RequestEntityTooLarge) -> Any:
+    words = (
+        f"A form has at most {MAX_SMALL_BODY_BYTES:,} bytes. Lists go to {MAX_BODY_BYTES:,}, once you are signed in."
+    )
+    return _page(413, "This is too large", words)
 
 
 def _unexpected(error: Exception) -> Any:

@@ -38,6 +38,12 @@ def principal() -> Principal:
     return found
 
 
+def caller() -> Principal:
+    """Who is signed in, by the browser's cookie. Raises AccessRefused, Unavailable."""
+    idle, now = front().settings.web.session_idle, datetime.now(UTC)
+    return sessions.principal_of(front().db, session.get(_ID, ""), idle=idle, now=now)
+
+
 def sign_in(token: str) -> Principal:
     """Raises AccessRefused, TooMany."""
     front().limits.check_sign_in(client())
@@ -70,8 +76,7 @@ def signed_in(*any_of: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
-                idle, now = front().settings.web.session_idle, datetime.now(UTC)
-                g.principal = sessions.principal_of(front().db, session.get(_ID, ""), idle=idle, now=now)
+                g.principal = caller()
             except AccessRefused:
                 return _to_sign_in()  # type: ignore[no-any-return]
             g.principal.require(*(any_of or ("read",)))

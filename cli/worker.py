@@ -1,0 +1,294 @@
+"""gunicorn's worker for both applications: one thread reads and writes sockets, others only ever run whole requests.
+
+No unfinished request and no unread answer holds a thread: heads and bodies are read here, against deadlines and a
+least rate, and an answer that a client does not take at once is written on here. A body beyond 64 kB is taken only
+after the application was asked how much of it may come (`admit`). Of large bodies only a few are in hand at once, so
+that what their documents need in memory is bounded whoever sends how many.
+"""
+
+import contextlib
+import errno
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, Final
+
+import structlog
+from gunicorn.workers.base import Worker
+
+from cli.connections import UNREAD_S, Connection, State, most_connections
+from cli.environ import answered, environ_of, environ_of_refusal, environ_to_ask, plain_answer
+from cli.heads import Refused
+from cli.incoming import Incoming, Stage
+from cli.large_bodies import LARGE, MOST_BYTES, LargeBodies
+
+log = structlog.get_logger()
+
+IDLE_S: Final = 75.0  # between two requests
+LINGER_S: Final = 3.0  # what a client still sends after its answer is read over
+_READ: Final = 256 * 1024
+_LOOK_S: Final = 0.5
+_STOP_IDLE_S: Final = 0.5
+_ARMED: Final = select.EPOLLONESHOT | select.EPOLLRDHUP
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class ReadingWorker(Worker):
+    """See above."""
+
+    def init_process(self) -> None:
+        self._poll = select.epoll()
+        self._connections: dict[int, Connection] = {}
+        self._jobs: SimpleQueue[tuple[Callable[[Connection], None], Connection] | None] = SimpleQueue()
+        self._large = LargeBodies[Connection]()
+        self._most = most_connections()
+        super().init_process()
+
+    def run(self) -> None:
+        self._admit = getattr(self.wsgi, "extensions", {}).get("admit")
+        names = [f"request-{number}" for number in range(self.cfg.threads)]
+        threads = [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
+        for thread in threads:
+            thread.start()
+        listeners = {listener.fileno(): listener for listener in self.sockets}
+        for listener in self.sockets:
+            listener.setblocking(False)
+            self._poll.register(listener.fileno(), select.EPOLLIN)
+        self._poll.register(self.PIPE[0], select.EPOLLIN)
+        looked = 0.0
+        while self.alive and self.ppid == os.getppid():
+            self.notify()
+            self._serve(listeners, _LOOK_S)
+            if time.monotonic() - looked > _LOOK_S:
+                looked = time.monotonic()
+                self._close_the_late()
+        for fd in listeners:
+            self._poll.unregister(fd)
+        for listener in self.sockets:
+            listener.close()
+        self._finish()
+        for _ in threads:
+            self._jobs.put(None)
+
+    def _finish(self) -> None:
+        """Answer what has begun; a connection that is idle may have a request on its way, and is kept for a moment."""
+        began = time.monotonic()
+        for one in list(self._connections.values()):
+            if one.state is State.IDLE:
+                one.deadline = min(one.deadline, began + _STOP_IDLE_S)
+        while self._connections and time.monotonic() - began < self.cfg.graceful_timeout:
+            self.notify()
+            self._serve({}, 0.1)
+            self._close_the_late()
+        for one in list(self._connections.values()):
+            self._close(one)
+
+    def _serve(self, listeners: dict[int, Any], timeout_s: float) -> None:
+        try:
+            events = self._poll.poll(timeout_s)
+        except InterruptedError:
+            return
+        for fd, _ in events:
+            if fd in listeners:
+                self._accept(listeners[fd])
+            elif fd == self.PIPE[0]:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(fd, 4096)
+            elif connection := self._connections.get(fd):
+                self._go_on(connection)
+
+    # What the one thread does.
+
+    def _accept(self, listener: Any) -> None:
+        for _ in range(64):
+            try:
+                sock, client = listener.accept()
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    self._make_room()
+                return
+            if len(self._connections) >= self._most and not self._make_room():
+                sock.close()
+                continue
+            sock.setblocking(False)
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            one = Connection(sock, client[:2] if client else ("", 0), now=time.monotonic())
+            self._connections[one.fd] = one
+            self._poll.register(one.fd, select.EPOLLIN | _ARMED)
+
+    def _make_room(self) -> bool:
+        """The connection that has kept us waiting for longest goes: a client that means it is done within moments."""
+        waiting = [one for one in list(self._connections.values()) if one.state is not State.BUSY]
+        if not waiting:
+            return False
+        self._close(min(waiting, key=lambda one: (one.state is not State.IDLE, one.deadline)))
+        return True
+
+    def _go_on(self, one: Connection) -> None:
+        try:
+            if one.state in (State.IDLE, State.READING):
+                self._read(one)
+            elif one.state is State.WRITING:
+                self._write(one)
+            elif one.state is State.LINGERING and not one.sock.recv(_READ):
+                self._close(one)
+            elif one.state is State.LINGERING:
+                self._arm(one, select.EPOLLIN)
+        except BlockingIOError:
+            self._arm(one, select.EPOLLIN)
+        except OSError:
+            self._close(one)
+
+    def _read(self, one: Connection) -> None:
+        if data := one.sock.recv(_READ):
+            self._take(one, data, time.monotonic())
+        else:
+            self._close(one)
+
+    def _take(self, one: Connection, data: bytes, now: float) -> None:
+        try:
+            one.incoming.feed(data, now=now)
+            self._see_what_came(one)
+        except Refused as refused:
+            self._refuse(one, refused)
+
+    def _see_what_came(self, one: Connection) -> None:
+        """Hand a whole request to a thread; else wait for more."""
+        incoming = one.incoming
+        if incoming.stage is Stage.WHOLE:
+            self._hand_over(one)
+        elif incoming.stage is Stage.ASKING:
+            one.state = State.BUSY
+            self._jobs.put((self._ask, one))
+        else:
+            if incoming.stage is Stage.BODY and incoming.head.expects_continue and not incoming.received:
+                incoming.head.expects_continue = False
+                one.sock.send(_CONTINUE)
+            self._wait(one, State.READING if incoming.begun else State.IDLE, incoming.deadline)
+
+    def _wait(self, one: Connection, state: State, deadline: float) -> None:
+        one.deadline, one.state = deadline, state
+        self._arm(one, select.EPOLLOUT if state is State.WRITING else select.EPOLLIN)
+
+    def _arm(self, one: Connection, event: int) -> None:
+        with contextlib.suppress(OSError, ValueError):  # it was closed meanwhile
+            self._poll.modify(one.fd, event | _ARMED)
+
+    def _refuse(self, one: Connection, refused: Refused) -> None:
+        one.state = State.BUSY
+        environ = environ_of_refusal(refused.status, refused.words, one.client, self._address())
+        self._jobs.put((lambda one: self._answer(one, environ, keeps_alive=False), one))
+
+    def _close_the_late(self) -> None:
+        now = time.monotonic()
+        for one in list(self._connections.values()):
+            if one.deadline > now or one.state is State.BUSY:
+                continue
+            if one.state is State.READING:
+                self._refuse(one, Refused(408, "The request did not come in its time."))
+            else:
+                self._close(one)
+
+    def _close(self, one: Connection) -> None:
+        self._connections.pop(one.fd, None)
+        one.incoming.close()
+        one.sock.close()  # which takes it off the poll as well
+
+    def _hand_over(self, one: Connection) -> None:
+        one.state = State.BUSY
+        size = one.incoming.received
+        if size <= LARGE:
+            self._jobs.put((self._run, one))
+        elif self._large.enter(one, size):
+            self._jobs.put((self._run_large, one))
+
+    # What the threads do.
+
+    def _work(self) -> None:
+        while job := self._jobs.get():
+            work, one = job
+            try:
+                work(one)
+            except OSError:
+                self._close(one)  # the client is gone
+            except Exception:
+                log.exception("request_lost")
+                self._close(one)
+
+    def _ask(self, one: Connection) -> None:
+        head, most = one.incoming.head, 0
+        environ = environ_to_ask(head, one.client, self._address())
+        try:
+            most = self._admit(environ) if self._admit else MOST_BYTES
+        except Exception:
+            log.exception("admission_failed")
+        try:
+            one.incoming.allow(most, now=time.monotonic())
+            self._see_what_came(one)
+        except Refused as refused:
+            self._refuse(one, refused)
+
+    def _run_large(self, one: Connection) -> None:
+        size = one.incoming.received
+        try:
+            self._run(one)
+        finally:
+            for other in self._large.leave(size):
+                self._jobs.put((self._run_large, other))
+
+    def _run(self, one: Connection) -> None:
+        trusted = one.client[0] in self.cfg.forwarded_allow_ips
+        environ = environ_of(one.incoming, one.client, self._address(), trusted=trusted)
+        self._answer(one, environ, keeps_alive=one.incoming.head.keeps_alive)
+
+    def _answer(self, one: Connection, environ: dict[str, Any], *, keeps_alive: bool) -> None:
+        try:
+            answer, keeps = answered(self.wsgi, environ, keeps_alive=keeps_alive, closing=lambda: not self.alive)
+        except Exception:
+            log.exception("request_failed")
+            answer, keeps = plain_answer(500), False
+        one.left, one.keeps = memoryview(answer), keeps
+        one.deadline = time.monotonic() + UNREAD_S
+        self._write(one)
+
+    def _write(self, one: Connection) -> None:
+        """As much as the client takes now; the rest when it takes more. Either thread may do this."""
+        before = len(one.left)
+        try:
+            while one.left:
+                one.left = one.left[one.sock.send(one.left) :]
+        except BlockingIOError:
+            pass
+        now = time.monotonic()
+        if one.left:
+            self._wait(one, State.WRITING, now + UNREAD_S if len(one.left) < before else one.deadline)
+        elif one.keeps:
+            self._begin_anew(one, now)
+        else:
+            self._end(one, now)
+
+    def _begin_anew(self, one: Connection, now: float) -> None:
+        rest, before = one.incoming.rest, one.incoming
+        one.incoming = Incoming(now=now)
+        before.close()
+        if rest:
+            self._take(one, rest, now)
+        else:
+            self._wait(one, State.IDLE, now + IDLE_S)
+
+    def _end(self, one: Connection, now: float) -> None:
+        """Close, but let the client read its answer: what it still sends would reset the connection."""
+        if one.incoming.stage is Stage.WHOLE and not one.incoming.unread:
+            self._close(one)
+        else:
+            one.sock.shutdown(socket.SHUT_WR)
+            self._wait(one, State.LINGERING, now + LINGER_S)
+
+    def _address(self) -> tuple[str, int]:
+        host, port = self.cfg.address[0][:2]
+        return str(host), int(port)
