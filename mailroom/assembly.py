@@ -63,7 +63,7 @@ def build_front(settings: Settings, *, app: str) -> Front:
         settings,
         db,
         group_intake(db),
-        Outbox(db, lanes=settings.sending.mail_lanes),
+        Outbox(db, lanes=settings.sending.mail_lanes, providers=settings.sending.providers),
         build_circuits(settings, of=db.name),
         Rates(settings.stores.redis_url, of=db.name),
         Arrivals(db),

@@ -3,6 +3,11 @@
 from typing import Protocol
 
 
+def same_but_mark(one: str, other: str) -> bool:
+    """Whether two addresses differ by what stands behind them alone: the mark of an earlier push."""
+    return one.partition("?")[0] == other.partition("?")[0]
+
+
 class Target(Protocol):
     """One account's setting. Both methods raise Unavailable, with the vendor's words."""
 
@@ -12,5 +17,5 @@ class Target(Protocol):
         ...
 
     def ask_for_event(self, url: str, name: str) -> bool:
-        """Have an event sent to it. True if that event will carry this name as its run's id; else any will do."""
+        """Have an event sent to it. True if that event will carry this name as its run's id."""
         ...

@@ -17,6 +17,7 @@ from mailroom.domain.ids import (
 from mailroom.domain.messages import MessageState
 from mailroom.domain.suppressions import OF_SINGLE_MAILS
 from mailroom.domain.templates import Template
+from mailroom.services import carrying
 from mailroom.services.group_commit import GroupCommit
 from mailroom.services.idempotency import check_key, digest_of_request
 from mailroom.services.placing import place
@@ -70,8 +71,8 @@ class Taken:
 class Outbox:
     """Where single mails are handed in, from many threads. Make it after a fork: it has a thread."""
 
-    def __init__(self, db: Db, *, lanes: int) -> None:
-        self._db, self._lanes = db, lanes
+    def __init__(self, db: Db, *, lanes: int, providers: Sequence[str] = ()) -> None:
+        self._db, self._lanes, self._providers = db, lanes, providers
         self._clocks = Clocks(db)
         self._group = GroupCommit[_HandedIn, _Stored](self._commit, most=_BATCH, name="outbox")
 
@@ -128,6 +129,9 @@ class Outbox:
         check_key(key)
         now = self._clocks.read().now
         email = check_email(draft, now=now, template=template)
+        said = {"subject": email.subject, "text": email.body.text, "html": email.body.html}
+        said |= {f"headers.{name}": value for name, value in email.body.headers.items()}
+        carrying.check(self._db, self._providers, said)
         email_id = keyed_email_id(owner, key) if key else new_email_id(now)
         return NewEmail(email_id, owner, digest_of_request(draft) if key else "", email)
 

@@ -7,11 +7,12 @@ from typing import Any, Final, NamedTuple
 import structlog
 
 from mailroom.domain.dispatches import Claimed
-from mailroom.domain.emails.model import Body
+from mailroom.domain.emails.model import Body, Email
 from mailroom.domain.ids import EmailId, ScheduleId
 from mailroom.domain.messages import Message
 from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.domain.schedules import Content
+from mailroom.domain.substitutions import in_content, of_mailgun
 from mailroom.providers.base import Adapter, Batch, Letter, SendInParts
 from mailroom.services.leaving_out import leave_out
 from mailroom.services.recording import Result
@@ -21,6 +22,7 @@ from mailroom.storage.database import Db
 _Written = tuple[ScheduleId, int]  # a revision of a schedule's content never changes
 Stored = tuple[Mapping[str, Any], Body]  # a single mail as it is kept
 log = structlog.get_logger()
+MAILGUN: Final = "mailgun"
 _MOST_BYTES: Final = 32 * 1024 * 1024
 
 
@@ -86,11 +88,17 @@ class Preparing:
                 stored = letters.get(dispatch)
                 if stored is None:
                     return Refused(Refusal.PERMANENT, "what it says is not kept any more")
-                return adapter.build_letter(_letter(dispatch, stored, mails))
+                letter = _letter(dispatch, stored, mails)
+                _only_of_mailgun(adapter, of_mailgun(_said(letter.email)))
+                return adapter.build_letter(letter)
             bound = min(adapter.max_recipients, most or adapter.max_recipients)
             if dispatch.messages > bound:
                 raise SendInParts(bound)
-            return adapter.build(_batch(dispatch, written[dispatch.schedule_id, dispatch.revision], mails))
+            content = written[dispatch.schedule_id, dispatch.revision]
+            if adapter.name != MAILGUN:
+                own = in_content(content.subject, content.text, content.html)
+                _only_of_mailgun(adapter, own or of_mailgun(part for mail in mails for part in mail.parts.values()))
+            return adapter.build(_batch(dispatch, content, mails))
         except SendInParts as error:
             return Refused(Refusal.TOO_MANY, f"{adapter.name}: {error}", at_most=error.at_most)
         except ValueError as error:
@@ -125,6 +133,16 @@ class Preparing:
             _, dropped = self._kept.popitem(last=False)
             self._kept_bytes -= _size(dropped)
         return needed
+
+
+def _only_of_mailgun(adapter: Adapter, own: str | None) -> None:
+    """Taken in while Mailgun alone could get it, or before that was looked at. Raises ValueError."""
+    if own and adapter.name != MAILGUN:
+        raise ValueError(f"{own} is filled in by Mailgun alone, and would be sent as it is written")
+
+
+def _said(email: Email) -> list[str]:
+    return [email.subject, email.body.text, email.body.html, *email.body.headers.values()]
 
 
 def _letter(dispatch: Claimed, stored: Stored, mails: Sequence[Message]) -> Letter:

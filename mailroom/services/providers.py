@@ -8,6 +8,7 @@ import structlog
 from mailroom.coordination.circuits import Circuits
 from mailroom.domain.circuits import Circuit
 from mailroom.domain.errors import Fault, InvalidInput, ProviderNotFound, Unavailable
+from mailroom.services import carrying
 from mailroom.storage import providers
 from mailroom.storage.database import Db, server_now
 
@@ -34,9 +35,11 @@ def listing(db: Db, circuits: Circuits, configured: Sequence[str]) -> list[Shown
 
 def enable(db: Db, circuits: Circuits, configured: Sequence[str], name: str, enabled: bool, *, by: str) -> bool:
     """Give a provider new work, or none; what it has in doubt is still asked about. Returns whether any gets new work
-    now. Raises ProviderNotFound."""
+    now. Raises ProviderNotFound, InvalidInput."""
     if name not in configured:
         raise ProviderNotFound(name)
+    if enabled:
+        carrying.check_change(db, configured, _enabled(db, configured, also=name), path="enabled")
     providers.enable(db, name, enabled, by=by, now=server_now(db))
     if enabled:
         circuits.close_circuit(name)
@@ -47,9 +50,15 @@ def enable(db: Db, circuits: Circuits, configured: Sequence[str], name: str, ena
     return left
 
 
+def _enabled(db: Db, configured: Sequence[str], *, also: str = "") -> list[str]:
+    return [one.name for one in providers.standings(db, configured) if one.enabled or one.name == also]
+
+
 def reorder(db: Db, configured: Sequence[str], names: Sequence[str], *, by: str) -> None:
     """Set the order in which providers are asked. Raises InvalidInput unless each is named once."""
     if sorted(names) != sorted(configured):
         raise InvalidInput(Fault("order", f"names each of {', '.join(sorted(configured))} once"))
+    enabled = set(_enabled(db, configured))
+    carrying.check_change(db, configured, [name for name in names if name in enabled], path="order")
     providers.reorder(db, names, by=by, now=server_now(db))
     log.info("providers_reordered", order=list(names), by=by)

@@ -12,16 +12,17 @@ from urllib.parse import urlsplit
 import structlog
 
 from mailroom.domain.errors import Fault, InvalidInput, Unavailable
-from mailroom.domain.ids import RunId
 from mailroom.providers.targets import Target
 from mailroom.services.stopping import require_sending
-from mailroom.storage import events, webhook_targets
+from mailroom.storage import webhook_targets
 from mailroom.storage.database import Db, server_now
 
 log = structlog.get_logger()
 LONGEST_WAIT_S: Final = 60
 _LOOK_S: Final = 0.25
 _NOTED_EVERY_S: Final = 1.0
+_MOST_NOTED: Final = 100
+_MOST_MARK: Final = 32
 
 
 class Arrivals:
@@ -31,14 +32,17 @@ class Arrivals:
         self._db, self._lock = db, threading.Lock()
         self._noted_at: dict[str, float] = {}
 
-    def note(self, provider: str) -> None:
-        """Never raises: the webhook itself is stored, and that is what counts."""
+    def note(self, provider: str, mark: str = "") -> None:
+        """`mark`: of the address it came to. Never raises: the webhook itself is stored, and that is what counts."""
+        key = f"{provider} {mark[:_MOST_MARK]}"
         with self._lock:
-            if time.monotonic() - self._noted_at.get(provider, float("-inf")) < _NOTED_EVERY_S:
+            if time.monotonic() - self._noted_at.get(key, float("-inf")) < _NOTED_EVERY_S:
                 return
-            self._noted_at[provider] = time.monotonic()
+            if len(self._noted_at) >= _MOST_NOTED:
+                self._noted_at.clear()
+            self._noted_at[key] = time.monotonic()
         try:
-            webhook_targets.arrived(self._db, provider, now=server_now(self._db))
+            webhook_targets.arrived(self._db, provider, mark[:_MOST_MARK], now=server_now(self._db))
         except Unavailable as error:
             log.warning("arrival_not_noted", provider=provider, error=str(error))
 
@@ -55,20 +59,25 @@ class Pushed:
 def push(
     db: Db, target: Target, provider: str, base: str, *, by: str, wait_s: float, sleep: Callable[[float], None]
 ) -> Pushed:
-    """Push `base`/webhooks/`provider` in the place of what was pushed before, then wait for a test event.
+    """Push `base`/webhooks/`provider` in the place of what was pushed before, then wait for a test event to come there.
+
+    The address that is pushed carries a mark: an event that comes by another way, such as a target that somebody else
+    has set, says nothing about this one. The same address keeps its mark.
 
     Raises InvalidInput, SendingStopped, Unavailable.
     """
     require_sending(db)  # the event is brought by a mail, though in test mode
     url = f"{_checked(base)}/webhooks/{provider}"
     began, since = time.monotonic(), server_now(db)
-    earlier = webhook_targets.every(db).get(provider, {}).get("url", "")
-    target.push(url, instead_of=earlier)
-    webhook_targets.pushed(db, provider, url, by=by, now=since)
-    name = f"webhook-test-{secrets.token_hex(8)}"
-    by_name = target.ask_for_event(url, name)
+    known = webhook_targets.every(db).get(provider, {})
+    same = known.get("url") == url and known.get("mark")
+    mark = known["mark"] if same else secrets.token_hex(8)
+    marked = f"{url}?mark={mark}"
+    target.push(marked, instead_of=known.get("pushed_url") or known.get("url") or "")
+    webhook_targets.pushed(db, provider, url, marked, mark, by=by, now=since)
+    target.ask_for_event(marked, f"webhook-test-{secrets.token_hex(8)}")
     while (waited := time.monotonic() - began) < wait_s:
-        if events.any_of_run(db, RunId(name)) if by_name else _arrived(db, provider, since):
+        if _arrived(db, provider, mark, since):
             log.info("webhook_target_works", provider=provider, url=url, by=by)
             return Pushed(provider, url, waited)
         sleep(_LOOK_S)
@@ -81,9 +90,10 @@ def listing(db: Db) -> dict[str, Mapping[str, Any]]:
     return webhook_targets.every(db)
 
 
-def _arrived(db: Db, provider: str, since: datetime) -> bool:
-    at = webhook_targets.every(db).get(provider, {}).get("arrived_at")
-    return at is not None and at >= since
+def _arrived(db: Db, provider: str, mark: str, since: datetime) -> bool:
+    known = webhook_targets.every(db).get(provider, {})
+    at = known.get("marked_at")
+    return known.get("mark") == mark and at is not None and at >= since
 
 
 def _checked(base: str) -> str:

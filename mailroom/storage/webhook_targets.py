@@ -2,7 +2,8 @@
 
     _id          provider
     url, pushed_at, pushed_by
-                 the newest push
+                 the newest push; pushed_url: the same with its mark
+    mark         of the pushed address; marked_at: when a verified webhook came last by that address
     arrived_at   when a verified webhook of it came last, to within a second
     unread       how many of its events could not be read; they are kept raw in `events`, of kind `unknown`
 
@@ -27,8 +28,8 @@ def every(db: Db) -> dict[str, Mapping[str, Any]]:
 
 
 @guarded
-def pushed(db: Db, provider: str, url: str, *, by: str, now: datetime) -> None:
-    fields = {"url": url, "pushed_at": now, "pushed_by": by}
+def pushed(db: Db, provider: str, url: str, marked: str, mark: str, *, by: str, now: datetime) -> None:
+    fields = {"url": url, "pushed_url": marked, "mark": mark, "pushed_at": now, "pushed_by": by}
     db.webhook_targets.update_one({"_id": provider}, {"$set": fields}, upsert=True)
 
 
@@ -38,5 +39,7 @@ def count_unread(db: Db, counts: Mapping[str, int], *, session: Session) -> None
 
 
 @guarded
-def arrived(db: Db, provider: str, *, now: datetime) -> None:
+def arrived(db: Db, provider: str, mark: str, *, now: datetime) -> None:
     db.webhook_targets.update_one({"_id": provider}, {"$max": {"arrived_at": now}}, upsert=True)
+    if mark:
+        db.webhook_targets.update_one({"_id": provider, "mark": mark}, {"$max": {"marked_at": now}})

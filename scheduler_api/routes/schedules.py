@@ -7,12 +7,13 @@ from zoneinfo import ZoneInfo
 from flask import url_for
 from marshmallow import Schema, fields
 
+from mailroom.domain.content import FIELDS
 from mailroom.domain.drafts import Draft
 from mailroom.domain.errors import Fault
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_VALUES_OF_A_LIST
 from mailroom.domain.schedules import Schedule, ScheduleState
-from mailroom.services import changing, drafting, pausing, running, scheduling
+from mailroom.services import carrying, changing, drafting, pausing, running, scheduling
 from mailroom.services.pausing import Toll
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint, Body
@@ -64,6 +65,7 @@ class RunNowIn(Body):
 def create(fields_: dict[str, Any]) -> Any:
     """Make a schedule. With an Idempotency-Key the same request again answers 200 with the same schedule."""
     key = given_key()
+    _check_carriers(fields_)
     stored, new = scheduling.create(front().db, Draft(**fields_), owner=principal().owner, key=key)
     location = url_for("schedules.show", schedule_id=stored.schedule.id)
     return schemas.whole(stored), 201 if new else 200, {"Location": location, "ETag": etag(stored.schedule.version)}
@@ -108,6 +110,7 @@ def show(schedule_id: str) -> Any:
 @blueprint.response(200, schemas.ScheduleOut)
 def edit(changes: dict[str, Any], schedule_id: str) -> Any:
     """Change the named fields. With `If-Match` only if nobody has changed it since. New content holds from now on."""
+    _check_carriers(changes)
     stored = changing.edit(front().db, ScheduleId(schedule_id), changes, seen_version=seen_version())
     return schemas.whole(stored), 200, {"ETag": etag(stored.schedule.version)}
 
@@ -209,3 +212,9 @@ def list_runs(query: dict[str, Any], schedule_id: str) -> Any:
 def _braked(changed: tuple[Schedule, Toll]) -> Any:
     schedule, toll = changed
     return run_schemas.with_toll(schemas.summary(schedule), toll), 200, {"ETag": etag(schedule.version)}
+
+
+def _check_carriers(asked: dict[str, Any]) -> None:
+    """What only one provider can carry is refused where another may get it. Raises InvalidInput."""
+    said = {name: asked[name] for name in FIELDS if isinstance(asked.get(name), str)}
+    carrying.check(front().db, front().settings.sending.providers, said)

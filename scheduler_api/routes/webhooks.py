@@ -38,7 +38,7 @@ def from_mailgun() -> Response:
     except mailgun.Malformed as error:
         return _refused(406, "malformed", str(error))
     verdict = front().intake.submit(event)
-    front().arrivals.note("mailgun")
+    front().arrivals.note("mailgun", request.args.get("mark", ""))
     if verdict is Intake.REPLAYED:
         return _refused(406, "replayed", "this token came before, with another event")
     return jsonify(status=verdict)
@@ -87,7 +87,7 @@ def _stored(found: Sequence[Event], provider: str) -> Response:
     for answer in front().intake.submit_many(found):
         if isinstance(answer, Exception):
             raise answer
-    front().arrivals.note(provider)
+    front().arrivals.note(provider, request.args.get("mark", ""))
     return jsonify(status="stored", events=len(found))
 
 

@@ -25,7 +25,11 @@ def index() -> str:
 @signed_in("admin")
 def enable(name: str, what: str) -> Any:
     enabled = what == "enable"
-    left = providers.enable(front().db, front().circuits, _configured(), name, enabled, by=principal().name)
+    try:
+        left = providers.enable(front().db, front().circuits, _configured(), name, enabled, by=principal().name)
+    except InvalidInput as error:
+        flash(f"Not done: {'; '.join(fault.message for fault in error.faults)}.")
+        return _back()
     flash(f"{name} gets new work." if enabled else f"{name} gets no new work; what it has in doubt is asked about.")
     if not left:
         flash("No provider is enabled now: nothing is sent until one is.")
@@ -38,8 +42,11 @@ def first(name: str) -> Any:
     """Put it before all others."""
     standing = [one.name for one in providers.listing(front().db, front().circuits, _configured())]
     names = [name, *(one for one in standing if one != name)]
-    providers.reorder(front().db, _configured(), names, by=principal().name)
-    flash(f"{name} is first now.")
+    try:
+        providers.reorder(front().db, _configured(), names, by=principal().name)
+        flash(f"{name} is first now.")
+    except InvalidInput as error:
+        flash(f"Not done: {'; '.join(fault.message for fault in error.faults)}.")
     return _back()
 
 

@@ -1,19 +1,20 @@
 """Schedules: the list, the form, one schedule with its runs, and what can be done with it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
+from mailroom.domain.content import FIELDS
 from mailroom.domain.errors import Conflict, IdempotencyMismatch, InvalidInput, SchedulePaused, StaleEdit
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.recurrence import cron
 from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
 from mailroom.domain.runs import OPEN
 from mailroom.domain.schedules import Schedule, ScheduleState
-from mailroom.services import audience_lists, changing, drafting, pausing, reporting, running, scheduling
+from mailroom.services import audience_lists, carrying, changing, drafting, pausing, reporting, running, scheduling
 from mailroom.services.pausing import Toll
 from web import cursors
 from web.acting import ask_even_if_paused
@@ -52,6 +53,7 @@ def new() -> Any:
         if form.errors:
             form.refuse(InvalidInput(*drafting.faults_of(front().db, draft)))
             return _form(form), 422
+        carrying.check(front().db, front().settings.sending.providers, _said(form.typed))
         key = f"form-{form.typed['nonce'][:64]}"
         stored, made = scheduling.create(front().db, draft, owner=principal().owner, key=key)
     except InvalidInput as error:
@@ -80,6 +82,7 @@ def edit(schedule_id: str) -> Any:
         changes = form.changes(stored)
         if form.errors:
             return _form(form, stored.schedule.id), 422
+        carrying.check(front().db, front().settings.sending.providers, _said(form.typed))
         seen = int(version) if re.fullmatch("[0-9]{1,15}", version) else 0
         changing.edit(front().db, stored.schedule.id, changes, seen_version=seen)
     except InvalidInput as error:
@@ -217,3 +220,7 @@ def _form(
         zone_of=_zone_of,
         zones=sorted(zone for zone in available_timezones() if "/" in zone or zone == "UTC"),
     )
+
+
+def _said(typed: Mapping[str, str]) -> dict[str, str]:
+    return {name: typed.get(name, "") for name in FIELDS}

@@ -8,6 +8,7 @@ from typing import Final
 import requests
 
 from mailroom.domain.errors import Unavailable
+from mailroom.providers.targets import same_but_mark
 
 TYPES: Final = ("delivered", "opened", "clicked", "unsubscribed", "complained", "temporary_fail", "permanent_fail")
 _TIMEOUT_S: Final = 15
@@ -25,7 +26,7 @@ class MailgunTarget:
             present = answer.json()["webhooks"]
             for kind in TYPES:
                 urls = (present.get(kind) or {}).get("urls") or []
-                wanted = [*(target for target in urls if target not in (url, instead_of)), url]
+                wanted = [*(target for target in urls if not same_but_mark(target, url) and target != instead_of), url]
                 if sorted(wanted) == sorted(urls):
                     continue
                 form = [("id", kind), *(("url", target) for target in wanted)]

@@ -8,6 +8,7 @@ from typing import Any, Final
 import requests
 
 from mailroom.domain.errors import Unavailable
+from mailroom.providers.targets import same_but_mark
 
 _ROOT: Final = "/v3/user/webhooks/event"
 _KINDS: Final = (
@@ -43,7 +44,7 @@ class SendGridTarget:
 
     def _webhook(self, url: str) -> str | None:
         present = self._ask("GET", f"{_ROOT}/settings/all", None).get("webhooks") or []
-        return next((one["id"] for one in present if one.get("url") == url), None)
+        return next((one["id"] for one in present if url and same_but_mark(one.get("url") or "", url)), None)
 
     def _ask(self, method: str, path: str, body: Any) -> dict[str, Any]:
         try:

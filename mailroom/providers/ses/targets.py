@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mailroom.domain.errors import Unavailable
+from mailroom.providers.targets import same_but_mark
 
 
 class SesTarget:
@@ -42,7 +43,8 @@ class SesTarget:
                 client.subscribe(TopicArn=topic, Protocol=url.partition(":")[0], Endpoint=url)
                 for page in client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic):
                     for one in page["Subscriptions"]:
-                        earlier = one["Endpoint"] == instead_of != url
+                        of_ours = one["Endpoint"] == instead_of or same_but_mark(one["Endpoint"], url)
+                        earlier = of_ours and one["Endpoint"] != url
                         if earlier and one["SubscriptionArn"].startswith("arn:"):  # one that was confirmed
                             client.unsubscribe(SubscriptionArn=one["SubscriptionArn"])
         except (BotoCoreError, ClientError) as error:
