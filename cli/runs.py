@@ -42,7 +42,10 @@ def run_again(run_id: str, newest: bool, key: str | None) -> None:
     """A run to exactly those whom this one did not reach. Prints its id, alone, on standard output."""
     made, key = front(), key or secrets.token_hex(16)
     with told():
-        run, _ = sending_again.run_again(made.db, RunId(run_id), owner=who(), key=key, newest=newest)
+        batch_size = made.settings.sending.batch_size
+        run, _ = sending_again.run_again(
+            made.db, RunId(run_id), owner=who(), key=key, batch_size=batch_size, newest=newest
+        )
     click.echo(run.id)
 
 

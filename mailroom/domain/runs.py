@@ -54,6 +54,7 @@ class Run:
     due_through: datetime | None = None
     instants: int = 1
     source: RunId | None = None
+    groups: int | None = None  # into which those whom `source` did not reach are cut; None before they were counted
     unwritten: bool = False
     paused_at: datetime | None = None  # a mark, not a state: planning and asking go on, and nothing new is called
     paused_by: str = ""

@@ -2,19 +2,69 @@
 
 A list never changes, so a span says for good who is in it, and names nobody. Fences keep it: when an older copy of
 MongoDB is planned again, and cut otherwise than before, it shows who may have been called already.
+
+Those whom a run did not reach are no such list: they may be known otherwise after a restore. They are cut into groups
+by their addresses' digests, a number that is fixed when the run is made. Each number is a list of its own.
 """
 
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
+from math import sqrt
+from typing import Final
 
-from mailroom.domain.ids import AudienceId, DispatchId
+from mailroom.domain.ids import AudienceId, DispatchId, RunId, group_dispatch_id
+
+_ANYBODY: Final = "?:0-1"  # a list that is no other's: what goes to it may go to anybody
+_MOST_GROUPS: Final = 2**16
+_DIGEST_BITS: Final = 32
 
 
 def span_of(audience: AudienceId, start: int, end: int) -> str:
     """The members at the places from `start` to before `end`, counted from 0 in the order of the list."""
     return f"{audience}:{start}-{end}"
+
+
+def groups_of(people: int, batch_size: int) -> int:
+    """Into how many groups so many people are cut, so that hardly any group has more than a batch. A power of two: a
+    few people more or less, after a restore, seldom make another number of it."""
+    usual = max(batch_size - 4 * sqrt(batch_size), batch_size / 8)
+    groups = 1
+    while people / groups > usual and groups < _MOST_GROUPS:
+        groups *= 2
+    return groups
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One of `groups` groups of those whom the run `source` did not reach."""
+
+    source: RunId
+    groups: int
+    number: int
+
+    @property
+    def name(self) -> str:
+        """Names the dispatch, the number of groups included: another cut makes other dispatches."""
+        return f"{self.groups}g{self.number:05d}"
+
+    @property
+    def span(self) -> str:
+        return f"{self.source}/{self.groups}:{self.number}-{self.number + 1}"
+
+
+def group_of(source: RunId, groups: int, digest: str) -> Group:
+    """The group of an address, by its digest in hexadecimal: groups follow each other in the order of digests."""
+    leading = int(digest[: _DIGEST_BITS // 4], 16)
+    return Group(source, groups, leading * groups >> _DIGEST_BITS)
+
+
+def spans_of_groups(run: RunId, groups: int, called: Mapping[DispatchId, str]) -> dict[DispatchId, str]:
+    """The calls of a run that is cut into groups, where some are known without a span: one of the same cut goes to
+    nobody else's group, and one that was named otherwise may go to anybody."""
+    same_cut = group_dispatch_id(run, f"{groups}g")
+    return {id_: span or ("" if id_.startswith(same_cut) else _ANYBODY) for id_, span in called.items()}
 
 
 @dataclass(frozen=True, slots=True)

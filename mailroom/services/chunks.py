@@ -21,7 +21,7 @@ from mailroom.domain.limits import CHUNK_BYTES
 from mailroom.domain.messages import Message, MessageState
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Content
-from mailroom.domain.spans import Calls, span_of
+from mailroom.domain.spans import Calls, Group, span_of, spans_of_groups
 from mailroom.domain.suppressions import OF_CAMPAIGNS
 from mailroom.services.members import Member, Page, next_members, whole_groups
 from mailroom.storage import contents, remembered, suppressions
@@ -49,7 +49,7 @@ def next_chunks(db: Db, batch: Sequence[Run], batch_size: int, *, remembers: boo
     keys = [member.recipient.key for page in pages.values() for member in page.members]
     suppressed = suppressions.among(db, keys, OF_CAMPAIGNS)
     written = contents.get_many(db, [(run.schedule_id, run.revision) for run in batch])
-    called = {run.id: Calls(remembered.called_of_run(db, run.id) if remembers else {}) for run in batch}
+    called = {run.id: Calls(_called(db, run) if remembers else {}) for run in batch}
     return [
         _chunk(run, written[run.schedule_id, run.revision], pages[run.id], suppressed, batch_size, called[run.id])
         for run in batch
@@ -89,8 +89,9 @@ def _cut(
     """Which messages go in which dispatch, with its span. Planned again after a restore, everybody is in the same one;
     where they are not, because of another batch size or another list, the spans tell."""
     if run.source or run.audience is None:
-        by_group = groupby(zip(members, made, strict=True), key=lambda pair: pair[0].group)
-        yield from ((group_dispatch_id(run.id, group), [m for _, m in pairs], "") for group, pairs in by_group)
+        for group, pairs in groupby(zip(members, made, strict=True), key=lambda pair: pair[0].group):
+            name, span = (group.name, group.span) if isinstance(group, Group) else (str(group), "")
+            yield group_dispatch_id(run.id, name), [message for _, message in pairs], span
         return
     for number, start in enumerate(range(0, len(made), batch_size), run.chunks):
         some = made[start : start + batch_size]  # by places, suppressed or not
@@ -118,6 +119,12 @@ def _dispatch(
         span=span,
         held=_why_held(id_, span, called),
     )
+
+
+def _called(db: Db, run: Run) -> Mapping[DispatchId, str]:
+    """The calls of the run that fences remember beyond a restored database, each with its span."""
+    called = remembered.called_of_run(db, run.id)
+    return spans_of_groups(run.id, run.groups, called) if run.groups else called
 
 
 def _why_held(id_: DispatchId, span: str, called: Calls) -> str:

@@ -50,6 +50,7 @@ def planned_run(
     due_at: datetime,
     now: datetime,
     source: Run | None = None,
+    groups: int | None = None,
 ) -> Run:
     """A run whose messages are still to be written, of this revision of the content."""
     return Run(
@@ -63,6 +64,7 @@ def planned_run(
         recipients=revision.recipients,
         created_at=now,
         source=source.id if source else None,
+        groups=groups,
     )
 
 

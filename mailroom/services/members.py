@@ -8,11 +8,12 @@ from mailroom.domain.audiences import Recipient
 from mailroom.domain.ids import AudienceId, RunId
 from mailroom.domain.limits import CHUNK_RECIPIENTS
 from mailroom.domain.runs import Run
+from mailroom.domain.spans import Group, group_of
 from mailroom.storage import audiences, unreached
 from mailroom.storage.database import Db
 
-# Of the digest of an address: so many characters name the group, and with it the dispatch, that it goes in.
-_GROUP: Final = 3
+_OLD_GROUP: Final = 3  # hexadecimal digits of the digest that name the group in runs that have no number of groups
+_GROUPED_PAGE: Final = 2 * CHUNK_RECIPIENTS  # a group that is a little larger than a batch still stands whole in a page
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +21,13 @@ class Member:
     """One recipient. `place` is what planning goes on after; `missed` the message that did not reach them.
 
     Members of a `group` go in one dispatch, named by it: whom an earlier run did not reach may be known otherwise after
-    a restore, and planned again everybody must be in the same dispatch, whoever else is. '' where the list never
+    a restore, and planned again everybody must be in the same dispatch, whoever else is. None where the list never
     changes: there it follows from the places.
     """
 
     place: str
     recipient: Recipient
-    group: str = ""
+    group: Group | str | None = None
     missed: Mapping[str, Any] | None = None
 
 
@@ -68,16 +69,20 @@ def _members(recipients: Iterable[Recipient]) -> list[Member]:
 
 def _unreached(db: Db, run: Run, source: RunId) -> Page:
     """With what their audience knows of them; an address that is not in it has at least its name."""
-    rows, more = unreached.left(db, source, after=run.planned_through, limit=CHUNK_RECIPIENTS)
+    rows, more = unreached.left(db, source, after=run.planned_through, limit=_GROUPED_PAGE)
     bare = [Recipient(row["address"], row["name"]) for row in rows]
     known = audiences.some(db, _audience(run), [recipient.key for recipient in bare])
     members = [
-        Member(row["_id"], known.get(r.key, r), row["_id"].rpartition("/")[2][:_GROUP], row)
+        Member(row["_id"], known.get(r.key, r), _group(run, source, row["_id"].rpartition("/")[2]), row)
         for row, r in zip(rows, bare, strict=True)
     ]
     if more:  # the last group may go on in the next page
         members = members[: whole_groups(members, len(members) - 1)]
     return Page(members, more)
+
+
+def _group(run: Run, source: RunId, digest: str) -> Group | str:
+    return group_of(source, run.groups, digest) if run.groups else digest[:_OLD_GROUP]
 
 
 def _audience(run: Run) -> AudienceId:

@@ -14,6 +14,7 @@ from mailroom.domain.errors import ForgottenMeanwhile, NobodyLeft, RunUnderWay, 
 from mailroom.domain.ids import RunId, again_run_id, again_run_prefix
 from mailroom.domain.runs import Run, RunKind, RunState
 from mailroom.domain.schedules import Revision
+from mailroom.domain.spans import groups_of
 from mailroom.services.changing import add_asked, require_runnable
 from mailroom.services.deciding import planned_run
 from mailroom.services.idempotency import check_key
@@ -38,10 +39,17 @@ def unreached_by(db: Db, run_id: RunId, *, after: str, limit: int) -> Unreached:
 
 
 def run_again(
-    db: Db, run_id: RunId, *, owner: str, key: str, newest: bool = False, even_if_paused: bool = False
+    db: Db,
+    run_id: RunId,
+    *,
+    owner: str,
+    key: str,
+    batch_size: int,
+    newest: bool = False,
+    even_if_paused: bool = False,
 ) -> tuple[Run, bool]:
-    """A run to those whom this one did not reach, with the same content, or the newest. The same key again finds the
-    same run; whom one run carries, no other does.
+    """A run to those whom this one did not reach, with the same content, or the newest, in calls of about `batch_size`
+    at the most. The same key again finds the same run; whom one run carries, no other does.
 
     Returns it, and whether it is new. Raises RunNotFound, RunUnderWay, NobodyLeft, ForgottenMeanwhile,
     ScheduleEnded, SchedulePaused, InvalidInput.
@@ -64,7 +72,8 @@ def run_again(
     now = server_now(db)
     content = contents.get(db, schedule.id, schedule.revision if newest else source.revision)
     revision = Revision(schedule.revision if newest else source.revision, now, content.audience, left)
-    run = planned_run(again_id, schedule.id, RunKind.AGAIN, revision, due_at=now, now=now, source=source)
+    groups = groups_of(left, batch_size)
+    run = planned_run(again_id, schedule.id, RunKind.AGAIN, revision, due_at=now, now=now, source=source, groups=groups)
     if not add_asked(db, schedule, run):
         if earlier := runs.find(db, again_id):
             return earlier, False

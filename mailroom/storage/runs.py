@@ -2,7 +2,8 @@
 
     _id              run id, made from schedule and due instant (or the asker's key): it can exist once
     schedule_id, kind (`due`, `asked`, `again`), state, due_at (UTC), revision, audience, recipients, created_at
-    source           of a run to those whom another one did not reach: that run
+    source           of a run to those whom another one did not reach: that run;  groups: into which they are cut, fixed
+                     when the run is inserted. Runs of before 2026-11-29 have none: they are cut by three hex digits
     planned_through  folded address (of one with a source: that run's message) up to which messages stand, '' before the
                      first;  chunks: dispatches so far;  placed: members of the audience so far
     unwritten        true of one that was cancelled in planning, until the rest of its messages stand too, as cancelled
@@ -262,6 +263,7 @@ def _document(run: Run) -> Document:
             "due_through": run.due_through,
             "instants": run.instants,
             "source": run.source,
+            "groups": run.groups,
             "unwritten": run.unwritten or None,
         }
     )
@@ -290,5 +292,6 @@ def _run(doc: Document) -> Run:
         due_through=doc.get("due_through"),
         instants=doc["instants"],
         source=RunId(doc["source"]) if "source" in doc else None,
+        groups=doc.get("groups"),
         unwritten=doc.get("unwritten", False),
     )

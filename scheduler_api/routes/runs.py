@@ -99,9 +99,14 @@ def send_again(body: dict[str, Any], run_id: str) -> Any:
     is the same run; asked for twice, nobody is mailed twice."""
     newest = body.get("content") == "newest"
     key = needed_key()
-    even_if_paused = body.get("even_if_paused") is True
     run, new = sending_again.run_again(
-        front().db, RunId(run_id), owner=principal().owner, key=key, newest=newest, even_if_paused=even_if_paused
+        front().db,
+        RunId(run_id),
+        owner=principal().owner,
+        key=key,
+        batch_size=front().settings.sending.batch_size,
+        newest=newest,
+        even_if_paused=body.get("even_if_paused") is True,
     )
     return schemas.run(run), 202 if new else 200, {"Location": url_for("runs.show", run_id=run.id)}
 

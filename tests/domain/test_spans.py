@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailroom.domain.ids import AudienceId, DispatchId
-from mailroom.domain.spans import Calls, span_of
+from mailroom.domain.ids import AudienceId, DispatchId, RunId
+from mailroom.domain.spans import Calls, group_of, groups_of, span_of, spans_of_groups
 
 ONE, OTHER = AudienceId("aud_1"), AudienceId("aud_2")
 MINE, ANOTHER, PART = DispatchId("r-d00001"), DispatchId("r-d00007"), DispatchId("r-d00001.a1b2")
@@ -54,3 +54,43 @@ def test_whoever_shares_somebody_is_found_among_many_calls(
     )
 
     assert (found in sharing) if sharing else found is None
+
+
+@pytest.mark.parametrize(
+    ("people", "batch_size", "groups"),
+    [
+        (0, 1_000, 1),
+        (1, 1_000, 1),
+        (870, 1_000, 1),
+        (1_000, 1_000, 2),
+        (1_682, 1_000, 2),
+        (100_000, 1_000, 128),
+        (9, 1, 128),
+    ],
+)
+def test_people_are_cut_into_groups_of_hardly_more_than_a_batch(people: int, batch_size: int, groups: int) -> None:
+    assert groups_of(people, batch_size) == groups
+
+
+@given(st.integers(1, 10), st.text("0123456789abcdef", min_size=20, max_size=20))
+def test_groups_follow_each_other_in_the_order_of_digests(power: int, digest: str) -> None:
+    run, groups = RunId("sch_1-now-1"), 2**power
+    first, last = (group_of(run, groups, edge * 20).number for edge in "0f")
+
+    assert (first, last) == (0, groups - 1)
+    assert group_of(run, groups, digest).number <= group_of(run, groups, digest[:8] + "f" * 12).number
+
+
+def test_a_call_of_another_number_of_groups_or_of_none_may_have_gone_to_anybody() -> None:
+    run = RunId("sch_1-again-1")
+    mine, beside = group_of(run, 4, "0" * 20), group_of(run, 4, "f" * 20)
+    id_ = DispatchId(f"{run}-d{mine.name}")
+
+    for other, span, shares in [
+        (DispatchId(f"{run}-d{beside.name}"), beside.span, False),
+        (DispatchId(f"{run}-d{beside.name}"), "", False),
+        (DispatchId(f"{run}-d8g00001"), group_of(run, 8, "2" * 20).span, True),
+        (DispatchId(f"{run}-d3fa"), "", True),
+        (DispatchId(f"{id_}.a1b2"), "", False),
+    ]:
+        assert (Calls(spans_of_groups(run, 4, {other: span})).sharing(id_, mine.span) is not None) is shares

@@ -40,12 +40,12 @@ def test_all_whom_a_run_cancelled_in_planning_was_to_reach_are_listed_and_can_be
     run, held = a_run_in_planning(db, chunks=1)
     running.cancel(db, run.id)
     with pytest.raises(RunUnderWay):
-        sending_again.run_again(db, run.id, owner="ann", key="too soon")
+        sending_again.run_again(db, run.id, owner="ann", key="too soon", batch_size=1_000)
 
     expand_all(db, held)
 
     assert Counter(m["state"] for m in db.messages.find({"run_id": run.id})) == {"cancelled": COUNT}
-    again, _ = sending_again.run_again(db, run.id, owner="ann", key="k")
+    again, _ = sending_again.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
     expand_all(db, held)
     queued = {m["address"] for m in db.messages.find({"run_id": again.id, "state": "queued"})}
     assert len(queued) == COUNT
@@ -56,7 +56,7 @@ def test_what_a_run_to_the_unreached_had_not_come_to_when_it_was_cancelled_stays
     run, held = a_run_in_planning(db, chunks=0)
     running.cancel(db, run.id)
     expand_all(db, held)
-    again, _ = sending_again.run_again(db, run.id, owner="ann", key="k")
+    again, _ = sending_again.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
     planning.expand(db, held, batch_size=1_000, now=server_now(db))
 
     running.cancel(db, again.id)

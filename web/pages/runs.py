@@ -56,10 +56,17 @@ def send_again(run_id: str) -> Any:
     key, newest = f"form-{request.form.get('nonce', '')[:64]}", request.form.get("content") == "newest"
     source, owner = RunId(run_id), principal().owner
     even_if_paused = "even_if_paused" in request.form
+    batch_size = front().settings.sending.batch_size
     try:
         again = done_or_told(
             lambda: sending_again.run_again(
-                front().db, source, owner=owner, key=key, newest=newest, even_if_paused=even_if_paused
+                front().db,
+                source,
+                owner=owner,
+                key=key,
+                batch_size=batch_size,
+                newest=newest,
+                even_if_paused=even_if_paused,
             )
         )
     except SchedulePaused:
