@@ -14,7 +14,10 @@ import pytest
 
 from local.binaries import BinaryMissing
 from local.servers import Servers
+from mailroom.coordination.fences import Fences
+from mailroom.coordination.holds import Holds
 from mailroom.storage.database import Db
+from tests.support.lines import Line
 from tests.support.system import System, a_system
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -44,3 +47,13 @@ def system(servers: Servers, tmp_path: Path) -> Iterator[System]:
 def db(system: System) -> Db:
     """A fresh database with every index."""
     return system.db
+
+
+@pytest.fixture
+def line(system: System) -> Iterator[Line]:
+    """A sender's steps, with holds and fences of this database."""
+    url, name = system.settings.stores.redis_url, system.db.name
+    made = Line(system.db, Fences(url, of=name), Holds(url, of=name))
+    yield made
+    made.fences.close_client()
+    made.holds.close()

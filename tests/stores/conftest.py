@@ -9,10 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.exceptions import HTTPException
 
 from mailroom.assembly import build_front
-from mailroom.coordination.fences import Fences
-from mailroom.coordination.holds import Holds
 from scheduler_api.app import create_app
-from tests.support.lines import Line
 from tests.support.system import System
 
 
@@ -47,13 +44,3 @@ def call(system: System) -> Iterator[Caller]:
     app = create_app(build_front(system.settings, app="tests"))
     with app.test_client() as client:
         yield Caller(client, system.token)
-
-
-@pytest.fixture
-def line(system: System) -> Iterator[Line]:
-    """A sender's steps, with holds and fences of this database."""
-    url, name = system.settings.stores.redis_url, system.db.name
-    made = Line(system.db, Fences(url, of=name), Holds(url, of=name))
-    yield made
-    made.fences.close_client()
-    made.holds.close()

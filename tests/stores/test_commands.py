@@ -9,6 +9,7 @@ from cli.main import main
 from mailroom.domain.ids import RunId
 from mailroom.services import running
 from tests.stores.test_sending_again import a_finished_run, planned, unreached
+from tests.support.lines import Line, a_run
 from tests.support.system import System
 
 Run = Callable[..., Result]
@@ -90,3 +91,21 @@ def test_a_token_is_made_rotated_listed_and_revoked(run: Run) -> None:
     assert run("token", "rotate", old_id).exit_code == 1
     assert run("token", "revoke", new_id).exit_code == 0
     assert run("token", "revoke", new_id).exit_code == 1
+
+
+def test_sending_is_stopped_and_started_and_runs_and_schedules_are_paused(run: Run, line: Line) -> None:
+    run_id, schedule_id = a_run(line, 30)
+
+    assert run("sending", "status").stdout == "Sending is on.\n"
+    assert run("sending", "stop").stdout.endswith("No request is in flight.\n")
+    stopped = run("sending", "status")
+    assert (stopped.exit_code, "All sending was stopped by cli:" in stopped.stdout) == (1, True)
+    assert run("sending", "start").stdout == "Sending is on.\n"
+    waiting = "0 emails sent, 30 emails waiting; no request is in flight.\n"
+    assert run("runs", "pause", run_id).stdout == f"paused. {waiting}"
+    assert "is paused already" in run("runs", "pause", run_id).output
+    assert run("runs", "resume", run_id).stdout == f"resumed. {waiting}"
+    assert run("schedules", "pause", schedule_id).stdout == f"paused. {waiting}"
+    assert run("schedules", "resume", schedule_id).stdout == f"resumed. {waiting}"
+    assert run("schedules", "archive", schedule_id).stdout.startswith("archived. 0 emails sent, 30 emails cancelled")
+    assert "is cancelled already" in run("runs", "cancel", run_id).output
