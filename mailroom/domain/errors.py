@@ -9,6 +9,7 @@ MailroomError
 │   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleEnded
 │   ├── SchedulePaused, SendingStopped
 │   ├── RunEnded, RunPaused, RunNotPaused
+│   ├── RuleNotComputable, PlanningBehind
 │   ├── DispatchNotUnknown, EmailUnderWay
 │   └── IdempotencyMismatch the same key came with another body
 ├── StaleEdit               the version that the caller saw is no longer the current one
@@ -126,6 +127,17 @@ class SchedulePaused(Conflict):
 
 class SendingStopped(Conflict):
     """Raised on what would call a provider at once, such as a test of its webhooks, while all sending is stopped."""
+
+
+class RuleNotComputable(Conflict):
+    """Raised on resuming, skipping or looking ahead of a schedule whose stored rule cannot be computed."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the schedule's rule cannot be computed: {why}; give it another recurrence")
+
+
+class PlanningBehind(Conflict):
+    """Raised on changing a schedule of which very many instants are due and not planned yet."""
 
 
 class RunEnded(Conflict):

@@ -23,6 +23,8 @@ class SkipReason(StrEnum):
     MISSED = "missed"
     PAUSED = "paused"
     ASKED = "asked"
+    ARCHIVED = "archived"
+    SET_ASIDE = "set aside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ def decide(
     """Decide the instants in (decided_through, now]; None when none is due.
 
     Instants within `replay` count as on time: they had their runs, which an older copy of the store forgot.
+    Raises RuleRefused where the rule cannot be computed.
     """
     rule, decided = schedule.recurrence, schedule.decided
     coming = upcoming(rule, schedule.decided_through, decided=decided)
@@ -72,7 +75,7 @@ def decide(
 def skip_through(schedule: Schedule, end: datetime, reason: SkipReason, *, most: int = 10_000) -> Decisions:
     """Record every instant in (decided_through, end] as skipped, as one range.
 
-    Beyond `most` instants the range is still right at both ends, and its count says `most`.
+    Beyond `most` instants the range is still right at both ends, and its count says `most`. Raises RuleRefused.
     """
     rule = schedule.recurrence
     instants = []
@@ -82,8 +85,20 @@ def skip_through(schedule: Schedule, end: datetime, reason: SkipReason, *, most:
         instants.append(at)
     total = schedule.decided + len(instants)
     through = max(schedule.decided_through, end)
-    ranges = (Skipped(instants[0], instants[-1], len(instants), reason),) if instants else ()
+    last = end if len(instants) == most else instants[-1] if instants else None
+    ranges = (Skipped(instants[0], last, len(instants), reason),) if last else ()
     return Decisions((), ranges, through, total, next_after(rule, through, decided=total))
+
+
+def skip_unasked(schedule: Schedule, end: datetime, reason: SkipReason) -> Decisions:
+    """Record what is due until `end` as skipped, without asking the rule: one range from the stored next instant on.
+
+    The count says one, the least that it can be.
+    """
+    first = schedule.next_run_at
+    if first is None or first > end:
+        return Decisions((), (), schedule.decided_through, schedule.decided, first)
+    return Decisions((), (Skipped(first, end, 1, reason),), end, schedule.decided + 1, None)
 
 
 def _by_misfire_rule(

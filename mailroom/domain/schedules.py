@@ -84,6 +84,7 @@ class Schedule:
     created_at: datetime
     updated_at: datetime
     paused_at: datetime | None = None
+    set_aside: str = ""  # why planning paused it: its rule cannot be computed
     rule_since: datetime | None = None  # since when the recurrence is what it is; None: since it was made
 
     @property

@@ -11,10 +11,18 @@ from typing import Any, Final
 
 from mailroom.domain import planning
 from mailroom.domain.drafts import Draft
-from mailroom.domain.errors import ScheduleEnded, ScheduleNotActive, ScheduleNotPaused, SchedulePaused, StaleEdit
+from mailroom.domain.errors import (
+    RuleNotComputable,
+    ScheduleEnded,
+    ScheduleNotActive,
+    ScheduleNotPaused,
+    SchedulePaused,
+    StaleEdit,
+)
 from mailroom.domain.ids import ScheduleId, asked_run_id, schedule_lane
 from mailroom.domain.planning import SkipReason
-from mailroom.domain.recurrence.model import Recurrence
+from mailroom.domain.recurrence.comparing import is_same
+from mailroom.domain.recurrence.model import Recurrence, RuleRefused
 from mailroom.domain.recurrence.upcoming import next_after
 from mailroom.domain.runs import Run, RunKind
 from mailroom.domain.schedules import Revision, Schedule, ScheduleState
@@ -32,9 +40,10 @@ _TRIES: Final = 5
 
 def edit(db: Db, schedule_id: ScheduleId, changes: Mapping[str, Any], *, seen_version: int | None) -> StoredSchedule:
     """Change the named fields of a Draft. New content holds for due instants from now on; instants due before are
-    decided by the old rule first. Without `seen_version`, planning that moves the schedule on meanwhile is no conflict.
+    decided by the old rule first. Fields that are as they are stored change nothing; a recurrence that is goes on as
+    it does. Without `seen_version`, planning that moves the schedule on meanwhile is no conflict.
 
-    Raises ScheduleNotFound, ScheduleEnded, StaleEdit, InvalidInput.
+    Raises ScheduleNotFound, ScheduleEnded, PlanningBehind, StaleEdit, InvalidInput.
     """
     for _ in range(_TRIES if seen_version is None else 1):
         try:
@@ -54,10 +63,15 @@ def _edit(db: Db, schedule_id: ScheduleId, changes: Mapping[str, Any], *, seen_v
     as_stored = _as_draft(stored)
     if "misfire" in changes:
         changes = {**changes, "misfire": {**as_stored.misfire, **changes["misfire"]}}
+    changes = _differing(stored, as_stored, changes)
+    if not changes:
+        return stored
     own = None if "recipients" in changes else Goes(stored.content.audience, stored.content.recipients, Origin.OWN)
     rule = None if "recurrence" in changes else before.recurrence
     checked, audience = drafting.check(db, replace(as_stored, **changes), now=now, rule=rule, own=own)
     content = content_of(checked, audience)
+    if rule and (checked.name, checked.misfire, content) == (before.name, before.misfire, stored.content):
+        return stored
 
     def change(schedule: Schedule) -> Schedule:
         revision = schedule.revision + (content != stored.content)
@@ -102,11 +116,14 @@ def resume(db: Db, schedule_id: ScheduleId, *, by: str = "", seen_version: int |
     if schedule.state is not ScheduleState.PAUSED:
         raise ScheduleNotPaused(f"only a paused schedule can be resumed; this one is {schedule.state}")
     now = server_now(db)
-    decisions = planning.skip_through(schedule, now, SkipReason.PAUSED)
+    try:
+        decisions = planning.skip_through(schedule, now, SkipReason.PAUSED)
+    except RuleRefused as error:
+        raise RuleNotComputable(str(error)) from None
     history = contents.histories(db, [schedule_id])[schedule_id]
     records = list(runs_for(schedule, decisions, history, now))
     state = ScheduleState.ACTIVE if decisions.next_run_at else ScheduleState.FINISHED
-    after = replace(moved_on(schedule, decisions), state=state, paused_at=None)
+    after = replace(moved_on(schedule, decisions), state=state, paused_at=None, set_aside="")
 
     def lift_holds(session: Session, _after: Schedule) -> None:
         paused = holds.with_schedule(db, list(runs.open_of(db, [schedule_id], session=session)), session=session)
@@ -122,7 +139,10 @@ def skip_next(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = Non
     _check_version(schedule, seen_version)
     now = server_now(db)
     history = contents.histories(db, [schedule_id])[schedule_id]
-    settled, due = decide_all_due(schedule, history, now)
+    try:
+        settled, due = decide_all_due(schedule, history, now)
+    except RuleRefused as error:
+        raise RuleNotComputable(str(error)) from None
     if settled.state is not ScheduleState.ACTIVE or settled.next_run_at is None:
         raise ScheduleNotActive(f"only an active schedule has a next run; this one is {schedule.state}")
     decisions = planning.skip_through(settled, settled.next_run_at, SkipReason.ASKED)
@@ -211,12 +231,30 @@ def _as_draft(stored: StoredSchedule) -> Draft:
     )
 
 
+def _differing(stored: StoredSchedule, as_stored: Draft, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the changes that are not as it is stored."""
+    same: dict[str, Any] = {
+        name: getattr(as_stored, name) for name in changes if name not in ("recurrence", "audience")
+    }
+    same["audience"] = stored.content.audience
+    found = {
+        name: value for name, value in changes.items() if name == "recurrence" or _plain(value) != _plain(same[name])
+    }
+    if "recurrence" in found and is_same(stored.schedule.recurrence, found["recurrence"]):
+        del found["recurrence"]
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
 def _with_rule(schedule: Schedule, rule: Recurrence, now: datetime) -> Schedule:
     """The schedule under a new rule: max_runs counts anew, and a finished one comes to life again."""
     upcoming = next_after(rule, now)
     state = schedule.state if schedule.state is ScheduleState.PAUSED else ScheduleState.ACTIVE
     # From now, even where a skipped instant of the old rule lies ahead: its record keeps it from running.
-    fresh = replace(schedule, recurrence=rule, rule_since=now, decided=0, decided_through=now)
+    fresh = replace(schedule, recurrence=rule, rule_since=now, decided=0, decided_through=now, set_aside="")
     return replace(fresh, state=state, next_run_at=upcoming)
 
 
@@ -228,16 +266,36 @@ def _change(
     *,
     also: Callable[[Session, Schedule], None] | None = None,
 ) -> Schedule:
-    """Decide what is due until now by the old rule, then change the schedule, in one transaction."""
+    """Decide what is due until now by the old rule, then change the schedule, in one transaction.
+
+    Pausing and archiving ask no rule, whatever it costs: what is due and not planned is skipped, by resuming or here.
+    """
     history = contents.histories(db, [before.id])[before.id]
-    settled, decided = decide_all_due(before, history, now)
-    if before.state is ScheduleState.PAUSED:
-        decisions = planning.skip_through(before, now, SkipReason.PAUSED)
-        settled, decided = moved_on(before, decisions), list(runs_for(before, decisions, history, now))
+    settled, decided = _settled(before, history, now, wanted=change(before))
     after = change(settled)
     if after.state is ScheduleState.ACTIVE and after.next_run_at is None:
         after = replace(after, state=ScheduleState.FINISHED)
     return _store_change(db, before, after, decided, now, also=also)
+
+
+def _settled(
+    before: Schedule, history: Sequence[Revision], now: datetime, *, wanted: Schedule
+) -> tuple[Schedule, list[Run]]:
+    """The schedule with what is due decided, as far as the `wanted` change needs it; with the runs and records."""
+    if wanted.state is ScheduleState.ARCHIVED:
+        decisions = planning.skip_unasked(before, now, SkipReason.ARCHIVED)
+    elif wanted.state is ScheduleState.PAUSED and before.state is not ScheduleState.PAUSED:
+        return before, []
+    else:
+        try:
+            if before.state is not ScheduleState.PAUSED:
+                return decide_all_due(before, history, now)
+            decisions = planning.skip_through(before, now, SkipReason.PAUSED)
+        except RuleRefused:
+            if wanted.recurrence == before.recurrence:
+                return before, []  # planning sets it aside
+            decisions = planning.skip_unasked(before, now, SkipReason.SET_ASIDE)
+    return moved_on(before, decisions), list(runs_for(before, decisions, history, now))
 
 
 def _store_change(

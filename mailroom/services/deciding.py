@@ -3,22 +3,34 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from mailroom.domain import planning
+from mailroom.domain.errors import PlanningBehind
 from mailroom.domain.ids import RunId, ScheduleId, due_run_id
 from mailroom.domain.planning import Decisions, Skipped
 from mailroom.domain.runs import Run, RunKind, RunState
 from mailroom.domain.schedules import Revision, Schedule, ScheduleState, in_force
 
+MOST_STEPS: Final = 50  # of `planning.STEP` instants; what is behind by more is for senders to work off
+
 
 def decide_all_due(schedule: Schedule, history: Sequence[Revision], now: datetime) -> tuple[Schedule, list[Run]]:
     """The schedule with every instant up to `now` decided, and the runs and records for them.
 
-    For edits: nothing that was due under the old rule may be forgotten by the new one.
+    For edits: nothing that was due under the old rule may be forgotten by the new one. Raises RuleRefused, and
+    PlanningBehind where too many are due.
     """
     runs: list[Run] = []
     if schedule.state is ScheduleState.ACTIVE:
+        steps = 0
         while decisions := planning.decide(schedule, now):
+            steps += 1
+            if steps > MOST_STEPS:
+                raise PlanningBehind(
+                    f"more than {MOST_STEPS * planning.STEP:,} of its instants are due and not planned yet; "
+                    "wait for them, or pause it first: then they are skipped"
+                )
             runs += runs_for(schedule, decisions, history, now)
             schedule = moved_on(schedule, decisions)
     return schedule, runs

@@ -16,6 +16,7 @@ from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches import DispatchState, FenceState
 from mailroom.domain.ids import DispatchId, Lane, RunId, run_of_email
 from mailroom.domain.messages import MessageState
+from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.recurrence.upcoming import upcoming
 from mailroom.domain.runs import RunState
 from mailroom.domain.schedules import Schedule, ScheduleState
@@ -100,7 +101,11 @@ def _due_instants(db: Db, ledger: Ledger, until: datetime) -> None:
             ledger.say("instant", schedule.id, f"due at {schedule.next_run_at.isoformat()}, and not decided")
         # What was due before an edit of the rule was decided with that edit.
         begins = max(ledger.since, schedule.ruled_since)
-        instants = list(_instants(schedule, begins))
+        try:
+            instants = list(_instants(schedule, begins))
+        except RuleRefused as error:
+            ledger.say("schedule", schedule.id, f"its rule cannot be computed: {error}")
+            continue
         if not instants:
             continue
         decided = runs.decided_instants(db, schedule.id, instants[0], instants[-1])

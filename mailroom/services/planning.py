@@ -4,6 +4,7 @@ Every transaction here touches the lanes' documents with their tokens, so a hold
 A crash between two transactions loses nothing: the next holder goes on at `planned_through`.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,8 @@ from mailroom.domain.ids import (
     schedule_lane,
 )
 from mailroom.domain.limits import CHUNK_RECIPIENTS
+from mailroom.domain.planning import Decisions
+from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Schedule
 from mailroom.services.chunks import next_chunks
@@ -30,6 +33,7 @@ from mailroom.storage.database import Db, Session, in_transaction
 
 log = structlog.get_logger()
 SCHEDULES_A_STEP: Final = 500
+_DECIDE_S: Final = 1.0  # in one step; schedules that are not come to in this time are due in the next one
 
 
 class _MovedMeanwhile(Exception):
@@ -82,23 +86,40 @@ def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: dateti
     replay = cluster.replay(db)
     histories = contents.histories(db, [schedule.id for schedule in due])
 
-    def store(batch: Sequence[Schedule]) -> None:
-        decided = [
-            (schedule, decisions) for schedule in batch if (decisions := planning.decide(schedule, now, replay=replay))
-        ]
+    decided: list[tuple[ScheduleId, tuple[Schedule, Decisions]]] = []
+    aside: list[tuple[ScheduleId, tuple[Schedule, str]]] = []
+    began = time.monotonic()
+    for schedule in due:
+        try:
+            if decisions := planning.decide(schedule, now, replay=replay):
+                decided.append((schedule.id, (schedule, decisions)))
+        except RuleRefused as error:
+            aside.append((schedule.id, (schedule, str(error))))
+        if time.monotonic() - began > _DECIDE_S:
+            break
 
+    def store(batch: Sequence[tuple[Schedule, Decisions]]) -> None:
         def work(session: Session) -> None:
             cluster.require_mark(db, mark, session)
-            lanes.touch(db, {schedule_lane(s.id): held[s.id] for s, _ in decided}, session)
-            if not schedules.move_on(db, decided, now=now, session=session):
+            lanes.touch(db, {schedule_lane(s.id): held[s.id] for s, _ in batch}, session)
+            if not schedules.move_on(db, batch, now=now, session=session):
                 raise _MovedMeanwhile
-            runs.add_many(db, [r for s, d in decided for r in runs_for(s, d, histories[s.id], now)], session=session)
+            runs.add_many(db, [r for s, d in batch for r in runs_for(s, d, histories[s.id], now)], session=session)
 
-        if not decided:
-            raise _MovedMeanwhile  # nothing is due after all: no progress that one could wait for
         in_transaction(db, work)
 
-    return _all_or_each([(schedule.id, schedule) for schedule in due], store)
+    def set_aside(batch: Sequence[tuple[Schedule, str]]) -> None:
+        def work(session: Session) -> None:
+            cluster.require_mark(db, mark, session)
+            lanes.touch(db, {schedule_lane(s.id): held[s.id] for s, _ in batch}, session)
+            if not all(schedules.set_aside(db, s, why, now=now, session=session) for s, why in batch):
+                raise _MovedMeanwhile
+
+        in_transaction(db, work)
+        for schedule, why in batch:
+            log.error("schedule_set_aside", schedule_id=schedule.id, reason=why)
+
+    return _all_or_each(decided, store) + _all_or_each(aside, set_aside)
 
 
 def expand(

@@ -8,10 +8,11 @@ from typing import Any
 from mailroom.domain.drafts import Checked, Draft
 from mailroom.domain.errors import (
     IdempotencyMismatch,
+    RuleNotComputable,
 )
 from mailroom.domain.ids import ScheduleId, keyed_schedule_id, new_schedule_id
 from mailroom.domain.recurrence.checking import check_recurrence
-from mailroom.domain.recurrence.model import Occurrence
+from mailroom.domain.recurrence.model import Occurrence, RuleRefused
 from mailroom.domain.recurrence.upcoming import next_after, next_occurrences
 from mailroom.domain.schedules import Content, Schedule, ScheduleState
 from mailroom.services import drafting
@@ -69,11 +70,17 @@ def page(db: Db, *, state: ScheduleState | None, before: tuple[datetime, str] | 
 
 
 def next_runs(db: Db, schedule_id: ScheduleId, count: int) -> list[Occurrence]:
-    """The next due instants with their notes; none for a schedule that is not active. Raises ScheduleNotFound."""
+    """The next due instants with their notes; none for a schedule that is not active.
+
+    Raises ScheduleNotFound, RuleNotComputable.
+    """
     schedule = schedules.get(db, schedule_id)
     if schedule.state is not ScheduleState.ACTIVE:
         return []
-    return next_occurrences(schedule.recurrence, schedule.decided_through, count, decided=schedule.decided)
+    try:
+        return next_occurrences(schedule.recurrence, schedule.decided_through, count, decided=schedule.decided)
+    except RuleRefused as error:
+        raise RuleNotComputable(str(error)) from None
 
 
 def preview(db: Db, recurrence: Mapping[str, Any], count: int) -> list[Occurrence]:

@@ -13,6 +13,7 @@
     rule_since       when the recurrence was last edited; absent where it never was
     created_at, updated_at, paused_at
     asked            int, raised with every run that somebody asked for: so that it collides with a pause
+    set_aside        why planning paused it: its rule cannot be computed; absent where that did not happen
 
 Edited by the API and pages (guarded by `version`); moved on by planning (guarded by `decided_through` and `version`
 in one transaction with the lane's token).
@@ -121,6 +122,22 @@ def still_in(db: Db, seen: Schedule, *, session: Session) -> bool:
     return db.schedules.update_one(as_seen, {"$inc": {"asked": 1}}, session=session).matched_count == 1
 
 
+def set_aside(db: Db, seen: Schedule, why: str, *, now: datetime, session: Session) -> bool:
+    """Pause a schedule whose rule cannot be computed, where it still is as it was read. False if it is not."""
+    fields = {"state": ScheduleState.PAUSED, "paused_at": now, "set_aside": why, "updated_at": now}
+    stored = db.schedules.update_one(
+        {
+            "_id": seen.id,
+            "state": ScheduleState.ACTIVE,
+            "version": seen.version,
+            "decided_through": seen.decided_through,
+        },
+        {"$set": fields | {"version": seen.version + 1}},
+        session=session,
+    )
+    return stored.matched_count == 1
+
+
 def replace(db: Db, schedule: Schedule, *, seen: Schedule, session: Session) -> None:
     """Store a changed schedule, provided that it still stands as it was seen: same version, same instants decided.
 
@@ -128,7 +145,7 @@ def replace(db: Db, schedule: Schedule, *, seen: Schedule, session: Session) -> 
     """
     fields = _document(schedule)
     del fields["_id"], fields["created_at"]
-    unset = {name: "" for name in ("next_run_at", "paused_at") if name not in fields}
+    unset = {name: "" for name in ("next_run_at", "paused_at", "set_aside") if name not in fields}
     stored = db.schedules.update_one(
         {"_id": schedule.id, "version": seen.version, "decided_through": seen.decided_through},
         {"$set": fields} | ({"$unset": unset} if unset else {}),
@@ -181,6 +198,7 @@ def _document(schedule: Schedule) -> Document:
             "created_at": schedule.created_at,
             "updated_at": schedule.updated_at,
             "paused_at": schedule.paused_at,
+            "set_aside": schedule.set_aside or None,
             "rule_since": schedule.rule_since,
         }
     )
@@ -217,6 +235,7 @@ def _schedule(doc: Document) -> Schedule:
         created_at=doc["created_at"],
         updated_at=doc["updated_at"],
         paused_at=doc.get("paused_at"),
+        set_aside=doc.get("set_aside", ""),
         rule_since=doc.get("rule_since"),
     )
 

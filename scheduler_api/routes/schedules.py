@@ -106,12 +106,17 @@ def show(schedule_id: str) -> Any:
 @blueprint.patch("/<schedule_id>")
 @blueprint.doc(parameters=[SEEN])
 @requires("schedules", most=MAX_BODY_BYTES, values=MAX_VALUES_OF_A_LIST)
-@blueprint.arguments(schemas.ScheduleEdit, further=_further_of_edit)
+@blueprint.arguments(schemas.WholeScheduleEdit, further=_further_of_edit)
 @blueprint.response(200, schemas.ScheduleOut)
 def edit(changes: dict[str, Any], schedule_id: str) -> Any:
-    """Change the named fields. With `If-Match` only if nobody has changed it since. New content holds from now on."""
+    """Change the named fields. With `If-Match` only if nobody has changed it since. New content holds from now on.
+
+    What is as it is stored changes nothing: a whole schedule, as GET gives it, is taken back. Null clears a field."""
+    id_ = ScheduleId(schedule_id)
+    if changes.keys() & set(schemas.READ_ONLY):
+        changes = schemas.require_unchanged(changes, scheduling.get(front().db, id_))
     _check_carriers(changes)
-    stored = changing.edit(front().db, ScheduleId(schedule_id), changes, seen_version=seen_version())
+    stored = changing.edit(front().db, id_, changes, seen_version=seen_version())
     return schemas.whole(stored), 200, {"ETag": etag(stored.schedule.version)}
 
 

@@ -1,12 +1,13 @@
 """Schedules in JSON: what is asked for (loads into a Draft's fields) and what is shown."""
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, pre_load, validate
 
 from mailroom.domain.addresses import MAX_MAILBOX
 from mailroom.domain.drafts import Draft
+from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import (
     MAX_EXPRESSION,
     MAX_HTML,
@@ -21,7 +22,7 @@ from mailroom.domain.limits import (
     MAX_TEXT,
 )
 from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
-from mailroom.domain.schedules import MisfirePolicy, Schedule, ScheduleState
+from mailroom.domain.schedules import DEFAULT_GRACE_S, MisfirePolicy, Schedule, ScheduleState
 from mailroom.services.scheduling import StoredSchedule
 from scheduler_api.arguments import Body, Patch
 
@@ -149,6 +150,27 @@ class ScheduleEdit(Patch, ScheduleIn):
     subject = fields.String(validate=validate.Length(max=MAX_SUBJECT))
     recurrence = fields.Nested(RecurrenceIn)
 
+    @pre_load
+    def clear_what_is_null(self, data: Any, **_: Any) -> Any:
+        """Null clears a field that can be empty; of two ways to say whom it goes to, it is the one that is not used."""
+        if not isinstance(data, dict):
+            return data
+        unused = {name for name in ("recipients", "audience") if data.get(name, "") is None}
+        return {
+            name: CLEARED[name] if value is None and name in CLEARED else value
+            for name, value in data.items()
+            if name not in unused
+        }
+
+
+CLEARED: Final = {
+    "reply_to": "",
+    "text": "",
+    "html": "",
+    "tags": [],
+    "misfire": {"policy": MisfirePolicy.RUN_ONCE.value, "grace_s": DEFAULT_GRACE_S},
+}
+
 
 class PreviewIn(Body):
     recurrence = fields.Nested(RecurrenceIn, required=True)
@@ -168,10 +190,14 @@ class CountQuery(Schema):
     count = fields.Integer(load_default=10, validate=validate.Range(1, MAX_NEXT_RUNS))
 
 
+_SET_ASIDE_DOC: Final = {"description": "why Mailroom paused it: its stored rule cannot be computed; null else"}
+
+
 class ScheduleOut(Schema):
     id = fields.String()
     name = fields.String()
     status = fields.String()
+    set_aside = fields.String(allow_none=True, metadata=_SET_ASIDE_DOC)
     next_run_at = fields.String(allow_none=True)
     from_ = fields.String(data_key="from", attribute="from")
     reply_to = fields.String()
@@ -193,11 +219,19 @@ class ScheduleSummary(Schema):
     id = fields.String()
     name = fields.String()
     status = fields.String()
+    set_aside = fields.String(allow_none=True, metadata=_SET_ASIDE_DOC)
     next_run_at = fields.String(allow_none=True)
     recurrence = fields.Dict()
     created_at = fields.String()
     updated_at = fields.String()
     version = fields.Integer()
+
+
+_READ_ONLY_DOC: Final = {"description": "read-only: ignored where it is as stored, refused where it is not"}
+READ_ONLY: Final = sorted(
+    {field.data_key or name for name, field in ScheduleOut().fields.items()}
+    - {field.data_key or name for name, field in ScheduleEdit().fields.items()}
+)
 
 
 class OccurrenceOut(Schema):
@@ -248,6 +282,26 @@ def _row(row: Any) -> dict[str, Any]:
     return {"address": _SOMEBODY, **good}
 
 
+class WholeScheduleEdit(ScheduleEdit):
+    """An edit that may also carry what GET shows beside it, unchanged: a schedule is taken back as it was given."""
+
+    class Meta:
+        include: ClassVar = {name: fields.Raw(allow_none=True, metadata=_READ_ONLY_DOC) for name in READ_ONLY}
+
+
+def require_unchanged(given: dict[str, Any], stored: StoredSchedule) -> dict[str, Any]:
+    """The fields of an edit without those that are read-only. Raises InvalidInput for each that is not as stored."""
+    shown = whole(stored)
+    faults = [
+        Fault(name, "cannot be changed; leave it out, or give it as it is stored")
+        for name in READ_ONLY
+        if name in given and given[name] != shown.get(name)
+    ]
+    if faults:
+        raise InvalidInput(*faults)
+    return {name: value for name, value in given.items() if name not in READ_ONLY}
+
+
 def summary(schedule: Schedule) -> dict[str, Any]:
     """A schedule without its content, times in its own zone."""
     zone = schedule.recurrence.zone
@@ -255,6 +309,7 @@ def summary(schedule: Schedule) -> dict[str, Any]:
         "id": schedule.id,
         "name": schedule.name,
         "status": schedule.state,
+        "set_aside": schedule.set_aside or None,
         "next_run_at": schedule.next_run_at.astimezone(zone).isoformat() if schedule.next_run_at else None,
         "recurrence": recurrence_out(schedule.recurrence),
         "misfire": {"policy": schedule.misfire.policy, "grace_s": schedule.misfire.grace_s},

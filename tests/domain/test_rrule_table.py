@@ -13,7 +13,7 @@ from mailroom.domain.recurrence.model import Kind, Recurrence, RuleRefused
 from mailroom.domain.recurrence.upcoming import upcoming
 from tests.domain.rrule_table import DAYS, Slow, days_in_month
 
-RULES = 240
+RULES = 90
 YEARS = {"DAILY": 1, "WEEKLY": 2, "MONTHLY": 3, "YEARLY": 7}
 
 
@@ -78,9 +78,9 @@ def found(parts: dict[str, str], start: datetime, last_day: date, after: datetim
     return list(takewhile(lambda at: at.date() <= last_day, naive))
 
 
-@pytest.mark.parametrize("block", range(6))
+@pytest.mark.parametrize("block", range(3))
 def test_random_rules_give_what_the_rfcs_table_gives(block: int) -> None:
-    size = RULES // 6
+    size = RULES // 3
     for seed in range(block * size, (block + 1) * size):
         parts, start = a_rule(seed)
         last_day = start.date() + timedelta(days=366 * YEARS[parts["FREQ"]])
@@ -182,7 +182,7 @@ def minute_matches(parts: dict[str, str], start: datetime, at: datetime) -> bool
 
 
 def test_random_hourly_and_minutely_rules_give_the_minutes_that_match_one_by_one() -> None:
-    for seed in range(40):
+    for seed in range(12):
         parts, start = a_sub_daily_rule(seed)
         minutes = (start + timedelta(minutes=n) for n in range(10 * 1440))
 

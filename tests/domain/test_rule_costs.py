@@ -48,7 +48,7 @@ def rules() -> Iterator[str]:
             yield f"FREQ={frequency};{rest}"
 
 
-@pytest.mark.parametrize("starts_at", [None, datetime(1970, 1, 1), datetime(2200, 1, 1)])
+@pytest.mark.parametrize("starts_at", [None, datetime(1970, 1, 1)])
 def test_no_rule_costs_more_than_a_moment(starts_at: datetime | None) -> None:
     for expression in rules():
         assert seconds_of(kind="rrule", expression=expression, starts_at=starts_at) < MOST_S, expression

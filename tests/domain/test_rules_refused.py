@@ -49,11 +49,9 @@ WRONG_VALUES = {
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, values in WRONG_VALUES.items() for value in values]
 )
-@pytest.mark.parametrize("frequency", parts.FREQUENCIES)
-def test_a_value_outside_the_rfcs_range_is_refused_in_every_place_of_a_list(
-    frequency: str, name: str, value: str
-) -> None:
-    assert name in refused("rrule", f"FREQ={frequency};{name}={value}")
+def test_a_value_outside_the_rfcs_range_is_refused_in_every_place_of_a_list(name: str, value: str) -> None:
+    for frequency in parts.FREQUENCIES:
+        assert name in refused("rrule", f"FREQ={frequency};{name}={value}")
 
 
 # RFC 5545 3.3.10: 'N/A' in its table, and its notes on numbered weekdays.

@@ -8,7 +8,14 @@ from zoneinfo import ZoneInfo, available_timezones
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
 from mailroom.domain.content import FIELDS
-from mailroom.domain.errors import Conflict, IdempotencyMismatch, InvalidInput, SchedulePaused, StaleEdit
+from mailroom.domain.errors import (
+    Conflict,
+    IdempotencyMismatch,
+    InvalidInput,
+    RuleNotComputable,
+    SchedulePaused,
+    StaleEdit,
+)
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.recurrence import cron
 from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
@@ -104,13 +111,15 @@ def show(schedule_id: str) -> str:
     front().limits.check_report(principal())
     stored = scheduling.get(front().db, ScheduleId(schedule_id))
     before = cursors.decode(request.args.get("before"))
+    coming, not_computed = _next_runs(stored.schedule.id)
     runs = running.page(front().db, schedule_id=stored.schedule.id, before=before, limit=_ROWS)
     return render_template(
         "schedule.html",
         stored=stored,
         schedule=stored.schedule,
         words=in_words(stored.schedule.recurrence),
-        upcoming=scheduling.next_runs(front().db, stored.schedule.id, _PREVIEWED),
+        upcoming=coming,
+        not_computed=not_computed,
         runs=runs,
         reports=reporting.reports_of(front().db, runs),
         older=cursors.encode(runs[-1].due_at, runs[-1].id) if len(runs) == _ROWS else None,
@@ -188,6 +197,14 @@ def _duration(seconds: int) -> str:
             count = seconds // length
             return unit if count == 1 else f"{count:,} {unit}s"
     return f"{seconds:,} seconds"
+
+
+def _next_runs(schedule_id: ScheduleId) -> tuple[list[Occurrence], str]:
+    """The next runs, or why there are none."""
+    try:
+        return scheduling.next_runs(front().db, schedule_id, _PREVIEWED), ""
+    except RuleNotComputable as error:
+        return [], str(error)
 
 
 def _zone_of(name: str) -> ZoneInfo:

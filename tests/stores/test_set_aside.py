@@ -1,0 +1,140 @@
+"""A stored rule that cannot be computed is set aside and shown; it stops nobody else, and can be stopped and mended."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from mailroom.domain.errors import PlanningBehind, RuleNotComputable
+from mailroom.domain.ids import Token, schedule_lane
+from mailroom.domain.runs import RunState
+from mailroom.domain.schedules import Schedule, ScheduleState
+from mailroom.services import changing, ledger, planning, running, scheduling
+from mailroom.storage import lanes
+from mailroom.storage.database import Db, server_now
+from tests.support.builders import make_due, stored_schedule
+
+HOUR = timedelta(hours=1)
+MINUTES = ",".join(map(str, range(60)))
+HOURS = ",".join(map(str, range(24)))
+EVERY_MINUTE = f"FREQ=YEARLY;BYDAY=MO,TU,WE,TH,FR,SA,SU;BYHOUR={HOURS};BYMINUTE={MINUTES};BYSECOND=0"
+
+
+def with_rule(db: Db, expression: str, **changes: Any) -> Schedule:
+    """A due schedule as an older version may have stored it."""
+    schedule = stored_schedule(db, **changes)
+    make_due(db, schedule, since=1.5 * HOUR)
+    rule = {"recurrence.kind": "rrule", "recurrence.expression": expression}
+    db.schedules.update_one({"_id": schedule.id}, {"$set": rule, "$unset": {"recurrence.seconds": ""}})
+    return scheduling.get(db, schedule.id).schedule
+
+
+def plan(db: Db, *schedules: Schedule) -> planning.Progress:
+    lanes.raise_tokens(db, {schedule_lane(s.id): Token(1) for s in schedules}, "tests", now=server_now(db))
+    return planning.plan_due(db, {s.id: Token(1) for s in schedules}, mark=0, now=server_now(db))
+
+
+def records(db: Db, schedule: Schedule) -> list[tuple[RunState, str | None]]:
+    return [(run.state, run.reason) for run in running.page(db, schedule_id=schedule.id, before=None, limit=100)]
+
+
+@pytest.mark.parametrize("expression", [EVERY_MINUTE, "FREQ=MONTHLY;BYMONTHDAY=0", "nonsense"])
+def test_a_rule_that_cannot_be_computed_is_set_aside_with_its_reason_and_the_others_are_planned(
+    db: Db, expression: str
+) -> None:
+    bad, good = with_rule(db, expression), stored_schedule(db)
+    make_due(db, good, since=1.01 * HOUR)
+
+    done = plan(db, bad, good)
+
+    after = scheduling.get(db, bad.id).schedule
+    assert after.state is ScheduleState.PAUSED
+    assert after.set_aside
+    assert after.version == bad.version + 1
+    assert {good.id, bad.id} == done.moved
+    assert len(records(db, good)) == 1
+    assert not plan(db, after).moved
+
+
+def test_what_is_set_aside_is_not_resumed_until_it_has_another_rule_and_then_forgets_nothing(db: Db) -> None:
+    bad = with_rule(db, EVERY_MINUTE)
+    plan(db, bad)
+
+    with pytest.raises(RuleNotComputable, match="288"):
+        changing.resume(db, bad.id)
+    hourly = {"kind": "every", "seconds": 3600, "time_zone": "UTC"}
+    edited = changing.edit(db, bad.id, {"recurrence": hourly}, seen_version=None).schedule
+    resumed = changing.resume(db, bad.id)
+
+    assert (edited.state, edited.set_aside) == (ScheduleState.PAUSED, "")
+    assert (resumed.state, resumed.set_aside) == (ScheduleState.ACTIVE, "")
+    assert records(db, bad) == [(RunState.SKIPPED, "set aside")]
+
+
+@pytest.mark.parametrize("stop", [changing.pause, changing.archive])
+def test_pausing_and_archiving_ask_no_rule(db: Db, stop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule = with_rule(db, "FREQ=DAILY")
+
+    def asked(*_: Any, **__: Any) -> Any:
+        raise AssertionError("the rule was asked")
+
+    for name in ("mailroom.domain.planning.upcoming", "mailroom.domain.planning.next_after"):
+        monkeypatch.setattr(name, asked)
+    stopped = stop(db, schedule.id)
+
+    assert stopped.state in (ScheduleState.PAUSED, ScheduleState.ARCHIVED)
+
+
+def test_what_was_due_before_an_archive_is_recorded_as_skipped(db: Db) -> None:
+    schedule = stored_schedule(db)
+    make_due(db, schedule, since=2.5 * HOUR)
+
+    changing.archive(db, schedule.id)
+
+    assert records(db, schedule) == [(RunState.SKIPPED, "archived")]
+
+
+def test_what_was_due_before_a_pause_is_recorded_as_skipped_when_it_is_resumed(db: Db) -> None:
+    schedule = stored_schedule(db)
+    make_due(db, schedule, since=2.5 * HOUR)
+
+    changing.pause(db, schedule.id)
+    changing.resume(db, schedule.id)
+
+    assert records(db, schedule) == [(RunState.SKIPPED, "paused")]
+
+
+def test_a_schedule_that_is_set_aside_can_be_renamed_paused_and_archived(db: Db) -> None:
+    bad = with_rule(db, EVERY_MINUTE)
+
+    renamed = changing.edit(db, bad.id, {"name": "Renamed"}, seen_version=None).schedule
+    paused = changing.pause(db, bad.id)
+    archived = changing.archive(db, bad.id)
+
+    assert (renamed.name, renamed.state) == ("Renamed", ScheduleState.ACTIVE)
+    assert [paused.state, archived.state] == [ScheduleState.PAUSED, ScheduleState.ARCHIVED]
+
+
+def test_the_ledger_names_a_rule_that_cannot_be_computed_and_looks_at_the_others(db: Db) -> None:
+    bad = with_rule(db, EVERY_MINUTE)
+    stored_schedule(db)
+
+    made = ledger.check(db, since=server_now(db) - 3 * HOUR)
+
+    assert [wrong.id for wrong in made.imbalances if wrong.kind == "schedule"] == [bad.id]
+    assert made.counted["schedules"] == 2
+
+
+def test_an_edit_does_not_work_off_a_year_of_seconds_but_pausing_first_lets_it_through(db: Db) -> None:
+    schedule = stored_schedule(db, recurrence={"kind": "every", "seconds": 1, "time_zone": "UTC"})
+    make_due(db, schedule, since=timedelta(days=365))
+    other = {"recurrence": {"kind": "every", "seconds": 3600, "time_zone": "UTC"}}
+
+    with pytest.raises(PlanningBehind):
+        changing.edit(db, schedule.id, other, seen_version=None)
+    changing.pause(db, schedule.id)
+    edited = changing.edit(db, schedule.id, other, seen_version=None).schedule
+
+    assert edited.recurrence.seconds == 3600
+    (record,) = running.page(db, schedule_id=schedule.id, before=None, limit=10)
+    assert record.due_through == edited.decided_through
