@@ -88,6 +88,7 @@ def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: dateti
 
     decided: list[tuple[ScheduleId, tuple[Schedule, Decisions]]] = []
     aside: list[tuple[ScheduleId, tuple[Schedule, str]]] = []
+    broken: set[ScheduleId] = set()
     began = time.monotonic()
     for schedule in due:
         try:
@@ -95,6 +96,9 @@ def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: dateti
                 decided.append((schedule.id, (schedule, decisions)))
         except RuleRefused as error:
             aside.append((schedule.id, (schedule, str(error))))
+        except Exception:  # one schedule's fault, such as a zone that tzdata has no more, stops no other
+            log.exception("schedule_cannot_be_planned", schedule_id=schedule.id)
+            broken.add(schedule.id)
         if time.monotonic() - began > _DECIDE_S:
             break
 
@@ -119,7 +123,7 @@ def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: dateti
         for schedule, why in batch:
             log.error("schedule_set_aside", schedule_id=schedule.id, reason=why)
 
-    return _all_or_each(decided, store) + _all_or_each(aside, set_aside)
+    return _all_or_each(decided, store) + _all_or_each(aside, set_aside) + Progress(broken=frozenset(broken))
 
 
 def expand(

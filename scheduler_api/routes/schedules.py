@@ -196,6 +196,7 @@ def run_now(body: dict[str, Any], schedule_id: str) -> Any:
 @requires("read")
 @blueprint.arguments(schemas.CountQuery, location="query")
 @blueprint.response(200, Occurrences)
+@blueprint.alt_response(409, "CONFLICT")
 def next_runs(query: dict[str, Any], schedule_id: str) -> Any:
     """The next due instants, with a note where a clock change moves or doubles one."""
     schedule = scheduling.get(front().db, ScheduleId(schedule_id)).schedule

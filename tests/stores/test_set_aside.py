@@ -12,6 +12,7 @@ from mailroom.domain.schedules import Schedule, ScheduleState
 from mailroom.services import changing, ledger, planning, running, scheduling
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
+from tests.stores.conftest import Caller
 from tests.support.builders import make_due, stored_schedule
 
 HOUR = timedelta(hours=1)
@@ -54,6 +55,28 @@ def test_a_rule_that_cannot_be_computed_is_set_aside_with_its_reason_and_the_oth
     assert {good.id, bad.id} == done.moved
     assert len(records(db, good)) == 1
     assert not plan(db, after).moved
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_set_aside"),
+    [
+        ({"recurrence.kind": "cron", "recurrence.expression": "99 * * * *"}, True),
+        ({"recurrence.kind": "cron", "recurrence.expression": "0 * * * *", "recurrence.time_zone": "Gone/Away"}, False),
+        ({"recurrence.seconds": 0}, False),
+    ],
+)
+def test_no_stored_fault_of_one_schedule_keeps_the_others_of_its_step_from_being_planned(
+    db: Db, fields: dict[str, Any], is_set_aside: bool
+) -> None:
+    bad, good = stored_schedule(db), stored_schedule(db)
+    for schedule in (bad, good):
+        make_due(db, schedule, since=1.01 * HOUR)
+    db.schedules.update_one({"_id": bad.id}, {"$set": fields})
+
+    done = plan(db, bad, good)
+
+    assert (bad.id in done.moved, bad.id in done.broken) == (is_set_aside, not is_set_aside)
+    assert len(records(db, good)) == 1
 
 
 def test_what_is_set_aside_is_not_resumed_until_it_has_another_rule_and_then_forgets_nothing(db: Db) -> None:
@@ -138,3 +161,18 @@ def test_an_edit_does_not_work_off_a_year_of_seconds_but_pausing_first_lets_it_t
     assert edited.recurrence.seconds == 3600
     (record,) = running.page(db, schedule_id=schedule.id, before=None, limit=10)
     assert record.due_through == edited.decided_through
+
+
+def test_the_api_shows_why_it_is_set_aside(call: Caller, db: Db) -> None:
+    bad = with_rule(db, EVERY_MINUTE)
+
+    before = call("GET", f"/v1/schedules/{bad.id}/next-runs")
+    plan(db, bad)
+    shown = call("GET", f"/v1/schedules/{bad.id}").json
+    (listed,) = call("GET", "/v1/schedules").json["items"]
+    resumed = call("POST", f"/v1/schedules/{bad.id}/resume")
+
+    assert (before.status_code, resumed.status_code) == (409, 409)
+    assert (shown["status"], listed["status"]) == ("paused", "paused")
+    assert "at most 288" in shown["set_aside"]
+    assert listed["set_aside"] == shown["set_aside"]

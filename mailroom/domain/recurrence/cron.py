@@ -32,15 +32,25 @@ def check(expression: str) -> None:
 
 
 def explain(expression: str) -> str:
-    """The expression in English words."""
-    return CronSim(expression, datetime(2024, 1, 1)).explain()  # noqa: DTZ001
+    """The expression in English words; as it stands where it is none."""
+    try:
+        return CronSim(expression, datetime(2024, 1, 1)).explain()  # noqa: DTZ001
+    except CronSimError:
+        return expression
 
 
 def instants(rule: Recurrence, after: datetime) -> Iterator[datetime]:
-    """The due instants strictly after `after`, in order, without bounds. cronsim ends a walk after 50 years."""
+    """The due instants strictly after `after`, in order, without bounds. cronsim ends a walk after 50 years.
+
+    Raises RuleRefused.
+    """
     start = wallclock.search_start(after, rule.zone) - timedelta(minutes=1)
     expand = wallclock.once_each if is_fixed(rule.expression) else wallclock.at_every_pass
-    return expand(CronSim(rule.expression, start), rule.zone, after)
+    try:
+        locals_ = CronSim(rule.expression, start)
+    except CronSimError as error:
+        raise RuleRefused(f"{error} in '{rule.expression}'") from None
+    return expand(locals_, rule.zone, after)
 
 
 def skipped_times(rule: Recurrence, gap: tuple[datetime, datetime]) -> list[datetime]:
