@@ -49,6 +49,7 @@ class Doubt:
     used_a_try: bool  # the provider had the call in its hands; otherwise our crash made the doubt
     doubted: ClaimId
     call_ended: bool  # in the hands of who made it; otherwise it may still be under way, or even to come
+    told_as: tuple[str, ...] = ()  # other names of the mail at the provider, as its events tell: not believed, asked by
     final: bool = False  # its fence says that it was called for good, with other recipients: it is never called again
 
     def over(self, timing: Timing, now: datetime) -> bool:

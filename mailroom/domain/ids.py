@@ -120,6 +120,12 @@ def rfc_message_id(dispatch: DispatchId, domain: str) -> str:
     return f"{dispatch}.mailroom@{domain}"
 
 
+def dispatch_of_rfc_message_id(message_id: str) -> DispatchId | None:
+    """The dispatch that such a Message-Id was made of; None for anybody else's."""
+    name, mark, _ = message_id.strip("<>").partition(".mailroom@")
+    return DispatchId(name) if name and mark and not name.startswith("control-") else None
+
+
 def new_audience_id() -> AudienceId:
     return AudienceId(f"aud_{secrets.token_hex(9)}")
 

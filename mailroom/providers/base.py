@@ -5,6 +5,7 @@ differently. `build` and `read` are pure; only the connection touches the wire.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from mailroom.domain.doubts import Traces
@@ -106,8 +107,15 @@ class Adapter(Protocol):
         """The name under which the vendor's log shows a dispatch of this account, such as its Message-Id."""
         ...
 
-    def ask(self, account: str, dispatches: Sequence[DispatchId], control: str | None) -> Answer:
-        """Look these dispatches, and the log name of a control, up in the vendor's log, in one question.
+    def ask(
+        self,
+        account: str,
+        dispatches: Sequence[DispatchId],
+        control: str | None,
+        told_as: Mapping[DispatchId, Sequence[str]] = ...,
+    ) -> Answer:
+        """Look these dispatches, and the log name of a control, up in the log, in one question. `told_as`: other
+        names of some, as events told them.
 
         Raises Unavailable for anything but a whole and well-formed answer.
         """
@@ -128,7 +136,13 @@ class CannotBeAsked:
     askable = False
     name: str
 
-    def ask(self, account: str, dispatches: Sequence[DispatchId], control: str | None) -> Answer:
+    def ask(
+        self,
+        account: str,
+        dispatches: Sequence[DispatchId],
+        control: str | None,
+        told_as: Mapping[DispatchId, Sequence[str]] = MappingProxyType({}),
+    ) -> Answer:
         raise self._no_log()
 
     def accepted_since(self, account: str, since: datetime) -> Iterator[tuple[DispatchId, str]]:

@@ -13,7 +13,7 @@ import structlog
 
 from mailroom.domain.addresses import fold
 from mailroom.domain.events import Event, EventKind
-from mailroom.domain.ids import MessageId, message_id
+from mailroom.domain.ids import MessageId, dispatch_of_rfc_message_id, message_id
 from mailroom.domain.messages import effect_of
 from mailroom.domain.suppressions import entry_of
 from mailroom.services.group_commit import GroupCommit
@@ -79,8 +79,15 @@ def _store(db: Db, batch: Sequence[Event], now: datetime, session: Session) -> l
         log.warning("events_not_read", **{f"of_{provider}": count for provider, count in unread.items()})
         webhook_targets.count_unread(db, unread, session=session)
     # Not believed for what became of the call (a webhook's signature does not cover its body): it makes us ask.
+    named = {e.dispatch_id: e.provider_id for e in fresh if e.dispatch_id and _named_otherwise(e)}
+    if named:
+        dispatch_doubts.note_names(db, named, session=session)
     dispatch_doubts.hurry(db, [event.dispatch_id for event in fresh if event.dispatch_id], now=now, session=session)
     return answers
+
+
+def _named_otherwise(event: Event) -> bool:
+    return bool(event.provider_id) and dispatch_of_rfc_message_id(event.provider_id) != event.dispatch_id
 
 
 def _suppress(db: Db, fresh: Sequence[Event], session: Session) -> None:

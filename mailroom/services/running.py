@@ -61,7 +61,8 @@ def dispatches_of(
 
 
 def dispatch(db: Db, dispatch_id: DispatchId) -> Mapping[str, Any]:
-    """One dispatch with its audit trail, and the Message-Id by which its provider knows it.
+    """One dispatch with its audit trail, the Message-Id by which its provider knows it, and how many of its mails the
+    provider's events report as accepted and as delivered.
 
     Raises DispatchNotFound.
     """
@@ -71,6 +72,7 @@ def dispatch(db: Db, dispatch_id: DispatchId) -> Mapping[str, Any]:
         **found,
         "trail": dispatches.steps_of(found),
         "message_id": rfc_message_id(dispatch_id, account) if account else None,
+        "reported": messages.reported(db, dispatch_id),
     }
 
 

@@ -149,7 +149,8 @@ def _ask_about(
     asked_at = server_now(db)
     try:
         control = _control(db, adapter, account, doubts, policy, asked_at)
-        answer = adapter.ask(account, ids, control)
+        told_as = {doubt.dispatch.id: doubt.told_as for doubt in doubts if doubt.told_as}
+        answer = adapter.ask(account, ids, control, told_as) if told_as else adapter.ask(account, ids, control)
     except Unavailable as error:
         log.warning("provider_not_asked", account=account, doubts=len(doubts), error=str(error))
         write(db, fences, _beyond_asking(doubts, policy, asked_at), held, policy, sender=sender)

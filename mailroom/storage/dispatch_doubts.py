@@ -9,6 +9,7 @@
     cleared       the last claims that are known not to have been accepted: their crossings stop nobody any more
     asked         questions put to the provider since
     not_before    in doubt: when the next question is due
+    told_as       other ids of the mail at its provider, as events told them: the log is asked by these too
     resolved_by   the person who said what became of it
 
 Settling is a decision: bound to the claim and the attempt that are in doubt, in a transaction that has touched the
@@ -30,6 +31,7 @@ from mailroom.storage.dispatch_outcomes import clearing
 from mailroom.storage.dispatches import onto_trail
 
 CALLED_FOR_GOOD: Final = "its fence says that it was accepted, or split, with other recipients than it has now"
+_MOST_NAMES: Final = 5
 GIVES_UP: Final = f"it was in hand at {FAILS_AFTER_CRASHES} crashes of its sender"
 
 
@@ -59,6 +61,22 @@ def hurry(db: Db, ids: Sequence[DispatchId], *, now: datetime, session: Session)
     unknown = {"_id": {"$in": list(ids)}, "state": DispatchState.UNKNOWN, "in_doubt_at": {"$exists": True}}
     again = {"state": DispatchState.IN_DOUBT, "not_before": now, "tell": True}
     db.dispatches.update_many(unknown, {"$set": again}, session=session)
+
+
+def note_names(db: Db, told: Mapping[DispatchId, str], *, session: Session) -> None:
+    """Events name the mail otherwise than we did: what is in doubt, or unknown, is asked about by that name too."""
+    held = [DispatchState.IN_DOUBT, DispatchState.UNKNOWN]
+    few = {f"told_as.{_MOST_NAMES - 1}": {"$exists": False}}
+    db.dispatches.bulk_write(
+        [
+            UpdateOne(
+                {"_id": id_, "state": {"$in": held}, **few},
+                {"$addToSet": {"told_as": name}},
+            )
+            for id_, name in told.items()
+        ],
+        session=session,
+    )
 
 
 def settle_not_accepted(
@@ -162,5 +180,6 @@ def _doubt(doc: Document) -> Doubt:
         used_a_try=doc.get("used_a_try", False),
         doubted=ClaimId(doc.get("doubted") or doc["claim_id"]),
         call_ended=doc.get("call_ended", False),
+        told_as=tuple(doc.get("told_as", ())),
         final=doc.get("final", False),
     )

@@ -103,6 +103,14 @@ def sent_among(db: Db, dispatches: Sequence[DispatchId]) -> dict[DispatchId, lis
     return found
 
 
+@guarded
+def reported(db: Db, dispatch: DispatchId) -> dict[str, int]:
+    """Of how many mails of a dispatch a provider has told that it took them (`sent`), and that they were delivered."""
+    query = {"dispatch_id": dispatch, "sent_at": {"$exists": True}}
+    rows = list(db.messages.find(query, {"delivered_at": 1}))
+    return {"sent": len(rows), "delivered": sum("delivered_at" in row for row in rows)}
+
+
 def existing(db: Db, ids: Sequence[MessageId], *, session: Session) -> set[MessageId]:
     """Which of these messages are ours."""
     return {MessageId(doc["_id"]) for doc in db.messages.find({"_id": {"$in": list(ids)}}, {"_id": 1}, session=session)}

@@ -129,6 +129,9 @@ class DispatchOut(Schema):
     parent = fields.String(allow_none=True)
     children = fields.List(fields.String())
     message_id = fields.String(allow_none=True)
+    reported = fields.Dict(
+        metadata={"description": "mails of it that the provider's events report as `sent` and `delivered`"}
+    )
     provider_ids = fields.List(fields.String())
     trail = fields.List(fields.Dict())
 
@@ -225,6 +228,7 @@ def dispatch(doc: Mapping[str, Any]) -> dict[str, Any]:
     shown["provider_ids"] = [entry["provider_id"] for entry in doc.get("accepted", ()) if entry["provider_id"]]
     if "message_id" in doc:
         shown["message_id"] = doc["message_id"]
+        shown["reported"] = doc["reported"]
     if "trail" in doc:
         shown["trail"] = [{k: iso(v) if isinstance(v, datetime) else v for k, v in s.items()} for s in doc["trail"]]
     return shown

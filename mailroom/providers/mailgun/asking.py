@@ -4,9 +4,11 @@ Source: documentation.mailgun.com, "Events" (read 2026-11): filters take `OR`; `
 without items is the end; entries become visible late and out of order; the log goes back at least a day.
 """
 
+import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 import requests
@@ -17,6 +19,7 @@ from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, rfc_message_id
 from mailroom.providers.base import Answer
 
+_NAME: Final = re.compile(r"[A-Za-z0-9._+=@-]{1,250}")  # nothing that means something in a query
 _TIMEOUT_S: Final = 15
 _PAGE: Final = 300
 # Each recipient of an accepted call has one of these; opens and the like would only make more pages.
@@ -25,10 +28,20 @@ _MOST_PAGES: Final = 200
 _MOST_PAGES_OF_ALL: Final = 100_000
 
 
-def ask(base_url: str, api_key: str, account: str, dispatches: Sequence[DispatchId], control: str | None) -> Answer:
-    """Everything that the log shows of these dispatches, and whether it shows the control. Raises Unavailable."""
+def ask(
+    base_url: str,
+    api_key: str,
+    account: str,
+    dispatches: Sequence[DispatchId],
+    control: str | None,
+    told_as: Mapping[DispatchId, Sequence[str]] = MappingProxyType({}),
+) -> Answer:
+    """Everything that the log shows of these dispatches, and whether it shows the control. `told_as`: names by which
+    webhooks told of some; what the log shows by these counts only where the log itself says whose it is. Raises
+    Unavailable."""
     named = {rfc_message_id(dispatch, account): dispatch for dispatch in dispatches}
-    wanted = [*named, *([control] if control else [])]
+    hinted = {name for names in told_as.values() for name in names if _NAME.fullmatch(name)} - named.keys()
+    wanted = [*named, *sorted(hinted), *([control] if control else [])]
     seen: dict[DispatchId, set[str]] = {dispatch: set() for dispatch in dispatches}
     accepted: dict[DispatchId, dict[int, str]] = {dispatch: {} for dispatch in dispatches}
     control_seen = False
@@ -37,8 +50,8 @@ def ask(base_url: str, api_key: str, account: str, dispatches: Sequence[Dispatch
     for event in _events(base_url, api_key, account, query, most_pages=_MOST_PAGES):
         message_id = _message_id(event)
         control_seen = control_seen or (control is not None and message_id == control)
-        dispatch = named.get(message_id)
-        if dispatch is None:
+        dispatch = named.get(message_id) or (_own(event) if message_id in hinted else None)
+        if dispatch not in seen:
             continue
         if isinstance(event.get("recipient"), str):
             seen[dispatch].add(fold(event["recipient"]))
@@ -118,6 +131,13 @@ def _message_id(event: dict[str, Any]) -> str:
     headers = message.get("headers") if isinstance(message, dict) else None
     found = headers.get("message-id") if isinstance(headers, dict) else None
     return found.strip("<>") if isinstance(found, str) else ""
+
+
+def _own(event: dict[str, Any]) -> DispatchId | None:
+    """The dispatch that travelled along."""
+    variables = event.get("user-variables")
+    told = variables.get("dispatch") if isinstance(variables, dict) else None
+    return DispatchId(told) if isinstance(told, str) else None
 
 
 def _attempt(event: dict[str, Any]) -> int:

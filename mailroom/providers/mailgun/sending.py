@@ -6,9 +6,10 @@ base URL: api.mailgun.net, or api.eu.mailgun.net.
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from mailroom.domain.addresses import Mailbox
@@ -66,8 +67,14 @@ class MailgunAdapter:
     def log_name(self, dispatch: DispatchId, account: str) -> str:
         return rfc_message_id(dispatch, account)
 
-    def ask(self, account: str, dispatches: Sequence[DispatchId], control: str | None) -> Answer:
-        return ask(self._base_url, self._api_key, account, dispatches, control)
+    def ask(
+        self,
+        account: str,
+        dispatches: Sequence[DispatchId],
+        control: str | None,
+        told_as: Mapping[DispatchId, Sequence[str]] = MappingProxyType({}),
+    ) -> Answer:
+        return ask(self._base_url, self._api_key, account, dispatches, control, told_as)
 
     def accepted_since(self, account: str, since: datetime) -> Iterator[tuple[DispatchId, str]]:
         return accepted_since(self._base_url, self._api_key, account, since)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from mailroom.domain.bounces import is_hard
 from mailroom.domain.events import Event, EventKind
-from mailroom.domain.ids import DispatchId, RunId
+from mailroom.domain.ids import DispatchId, RunId, dispatch_of_rfc_message_id
 from mailroom.providers.reading import address_in, id_of, mapping, moment, text_of
 
 MAX_AGE: Final = timedelta(hours=12)  # Mailgun retries for about 8 hours
@@ -96,6 +96,7 @@ def _event(raw: dict[str, Any], domain: str, envelope: Mapping[str, Any], replay
     variables = mapping(raw.get("user-variables"))
     status = mapping(raw.get("delivery-status"))
     code, kind = status.get("code"), _kind(raw)
+    message_id = text_of(_headers(raw).get("message-id")).strip("<>")
     return Event(
         # Ids are unique only within one day: domain and time make them unique for good.
         id=f"mailgun/{domain}/{id_}/{int(at.timestamp() * 1000)}",
@@ -104,14 +105,15 @@ def _event(raw: dict[str, Any], domain: str, envelope: Mapping[str, Any], replay
         at=at,
         recipient=_recipient(raw),
         run_id=id_of(RunId, variables.get("run")),
-        dispatch_id=id_of(DispatchId, variables.get("dispatch")),
+        # Without our variables, our Message-Id says it too.
+        dispatch_id=id_of(DispatchId, variables.get("dispatch") or dispatch_of_rfc_message_id(message_id)),
         raw=json.dumps(raw),
         by_machine=_by_machine(raw),
         delayed=bool(mapping(raw.get("flags")).get("is-delayed-bounce")),
         hard=kind is EventKind.BOUNCED and _blames_the_address(raw, status),
         code=code if isinstance(code, int) and 0 <= code <= 9_999 else None,
         reason=_reason(raw, status),
-        provider_id=text_of(_headers(raw).get("message-id")).strip("<>"),
+        provider_id=message_id,
         replay_key=replay_key,
     )
 
