@@ -232,16 +232,15 @@ def _as_draft(stored: StoredSchedule) -> Draft:
 
 
 def _differing(stored: StoredSchedule, as_stored: Draft, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the changes that are not as it is stored."""
-    same: dict[str, Any] = {
-        name: getattr(as_stored, name) for name in changes if name not in ("recurrence", "audience")
-    }
-    same["audience"] = stored.content.audience
-    found = {
-        name: value for name, value in changes.items() if name == "recurrence" or _plain(value) != _plain(same[name])
-    }
+    """Those of the changes that are not as it is stored; new recipients always are, even if there are none."""
+    found = dict(changes)
     if "recurrence" in found and is_same(stored.schedule.recurrence, found["recurrence"]):
         del found["recurrence"]
+    if found.get("audience") == stored.content.audience:
+        del found["audience"]
+    for name in found.keys() - {"recurrence", "audience", "recipients"}:
+        if _plain(found[name]) == _plain(getattr(as_stored, name)):
+            del found[name]
     return found
 
 
