@@ -69,8 +69,12 @@ def _mongodb(back: Back) -> tuple[bool, str]:
 def _memory(back: Back) -> tuple[bool, str]:
     found = memory.look(back.db, back.mirror)
     if isinstance(found, Hold):
-        return False, f"it was put back to a copy of {found.copied_at}; senders hold: run doctor --after-restore"
+        return False, f"it was put back to {_copy(found)}; senders hold: run doctor --after-restore"
     return True, "it is not an older copy"
+
+
+def _copy(hold: Hold) -> str:
+    return f"a copy of {hold.copied_at}" if hold.copied_at else "a copy from before senders first ran, or an empty one"
 
 
 def _redis(back: Back) -> tuple[bool, str]:
@@ -151,7 +155,7 @@ def _after_restore(back: Back, *, even_so: bool) -> None:
     if done is None:
         console.print("MongoDB is not an older copy: there is nothing to put right.")
         return
-    console.print(f"MongoDB was a copy of {done.hold.copied_at}, lost at {done.hold.lost_at}.")
+    console.print(f"MongoDB was put back to {_copy(done.hold)}, and knew nothing up to {done.hold.lost_at}.")
     console.print(f"{done.fences:,} fences replayed: {done.accepted:,} dispatches had been accepted since,")
     console.print(f"{done.unknown_to_copy:,} are not in the copy; their runs are planned again and recognised.")
     now = stopping.switch(back.db, back.holds, back.fences)
@@ -180,11 +184,19 @@ def _balance(back: Back, hours: int, *, without_provider: bool) -> None:
         counted.add_row(name, f"{count:,}")
     console.print(counted)
     if not made.wrong:
-        console.print(f"[green]It balances[/], {hours} hours back, but for what is younger than {ledger.YOUNG}.")
+        console.print(f"[green]It balances[/], {hours} hours back. {_not_looked_at(made)}")
         return
     wrong = Table("kind", "id", "what does not balance", box=None)
     for one in made.imbalances:
         wrong.add_row(one.kind, one.id, escape(one.words))
     console.print(wrong)
-    console.print(f"[red]{made.wrong:,} things do not balance.[/]")
+    console.print(f"[red]{made.wrong:,} things do not balance.[/] {_not_looked_at(made)}")
     sys.exit(1)
+
+
+def _not_looked_at(made: ledger.Ledger) -> str:
+    """The sentence that says what the ledger leaves out."""
+    young = f"Not looked at: what came after {made.until:%H:%M:%S} UTC"
+    if made.logs_until is None:
+        return f"{young}, and the providers' logs."
+    return f"{young}, and the providers' logs after {made.logs_until:%H:%M:%S}: they are not complete yet."

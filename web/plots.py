@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from typing import Final
 
 WIDTH: Final = 720
@@ -37,6 +38,12 @@ class Plot:
     right: float = WIDTH - _RIGHT
     width: int = WIDTH
     height: int = HEIGHT
+
+
+def opens_by_hour(hours: Sequence[tuple[datetime, int]], zone: tzinfo) -> Plot:
+    """First opens for each hour, by the clock of this zone."""
+    labels = [f"{at.astimezone(zone):%d %b %H:%M}" for at, _ in hours]
+    return paired_bars(labels, [("first opens", [count for _, count in hours])])
 
 
 def paired_bars(labels: Sequence[str], series: Sequence[tuple[str, Sequence[int]]]) -> Plot:

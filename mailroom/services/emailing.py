@@ -101,7 +101,16 @@ def _calls_for(message: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]
     left = message.get("left_dispatch")  # before the newest call, which was not for this one
     calls, doc = 0, made.get(message.get("dispatch_id") or left or "")
     while doc is not None:
-        undecided = doc["state"] in ("sending", "in_doubt", "unknown") or bool(doc.get("accepted"))
-        calls += doc["tries"] + (undecided and doc["_id"] != left)
+        calls += _own_calls(doc, newest_counts=doc["_id"] != left)
         doc = made.get(doc.get("parent", ""))
     return calls
+
+
+def _own_calls(doc: Mapping[str, Any], *, newest_counts: bool) -> int:
+    """The calls of this dispatch, without those of the parent that it was part of: these brought along tries, and the
+    acceptance of a part that was never called itself."""
+    if doc["attempt"] == 0:
+        return 0
+    undecided = doc["state"] in ("sending", "in_doubt", "unknown") or bool(doc.get("accepted"))
+    tries = int(doc["tries"]) - int(doc.get("inherited_tries", 0))
+    return max(0, tries) + (undecided and newest_counts)

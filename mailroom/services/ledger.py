@@ -47,6 +47,8 @@ class Ledger:
     counted: Counter[str] = field(default_factory=Counter)
     imbalances: list[Imbalance] = field(default_factory=list)
     more: int = 0
+    until: datetime | None = None  # what is younger is not held to account
+    logs_until: datetime | None = None  # nor, in the providers' logs, what is younger than this; None: not looked at
 
     def say(self, kind: str, id_: str, words: str) -> None:
         if len(self.imbalances) < _MOST_SAID:
@@ -74,12 +76,13 @@ def check(
     `settle` is how long the provider's log takes to be complete. Raises Unavailable.
     """
     ledger = Ledger(since, server_now(db))
-    until = ledger.at - young
+    until = ledger.until = ledger.at - young
     _due_instants(db, ledger, until)
     _runs(db, ledger, until, fences)
     _single_mails(db, ledger, until, fences)
     for adapter in adapters:
-        _providers_log(db, ledger, adapter, min(until, ledger.at - settle))
+        ledger.logs_until = min(until, ledger.at - settle)
+        _providers_log(db, ledger, adapter, ledger.logs_until)
     return ledger
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.errors import RunEnded
@@ -13,6 +13,8 @@ from mailroom.domain.runs import Run
 from mailroom.services.telling import tell_left_over
 from mailroom.storage import dispatch_outcomes, dispatches, holds, lanes, messages, runs, schedules
 from mailroom.storage.database import Db, Session, in_transaction, server_now
+
+_MOVING: Final = frozenset({DispatchState.PENDING, DispatchState.SENDING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,13 @@ def view(db: Db, run_id: RunId) -> RunView:
     lane = schedule_lane(run.schedule_id)
     until, why = lanes.why_waiting(db, lane, now=server_now(db)) or (None, "")
     return RunView(run, dispatches.count_by_state(db, run_id), until, why)
+
+
+def moves(db: Db, shown: RunView) -> bool:
+    """Whether calls of this run may still change its numbers; of a cancelled one, those that were under way."""
+    if shown.run.under_way or _MOVING & shown.dispatches.keys():
+        return True
+    return bool(messages.page(db, shown.run.id, state=MessageState.QUEUED, after="", limit=1))
 
 
 def page(db: Db, *, schedule_id: ScheduleId | None, before: tuple[datetime, str] | None, limit: int) -> list[Run]:

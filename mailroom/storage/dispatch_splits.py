@@ -2,6 +2,7 @@
 
     children    of a `split` dispatch: the ids of its parts
     parent      of a part: the dispatch that it was part of
+    inherited_tries  of a part: those of its `tries` that were its parent's, if any
 
 One transaction ends the parent, makes its children and moves its messages to them.
 """
@@ -88,6 +89,7 @@ def _child(parent: Mapping[str, object], child: DispatchId, part: Part, why: str
         "state": DispatchState.CANCELLED if cancelled else part.state,
         "attempt": 0,
         "tries": part.tries,
+        **({"inherited_tries": part.tries} if part.tries else {}),
         "not_before": part.not_before or now,
         "created_at": now,
         "tell": True,

@@ -296,7 +296,7 @@ def test_a_paused_schedule_is_run_now_or_again_only_where_that_is_meant(line: Li
     with pytest.raises(SchedulePaused):
         changing.run_now(line.db, schedule_id, owner="ann", key="now")
     with pytest.raises(SchedulePaused):
-        sending_again.run_again(line.db, cancelled, owner="ann", key="again")
+        sending_again.run_again(line.db, cancelled, owner="ann", key="again", batch_size=1_000)
     run, _ = changing.run_now(line.db, schedule_id, owner="ann", key="now", even_if_paused=True)
 
     assert changing.run_now(line.db, schedule_id, owner="ann", key="now") == (run, False)

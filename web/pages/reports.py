@@ -4,7 +4,7 @@ from flask import Blueprint, render_template
 
 from mailroom.domain.ids import ScheduleId
 from mailroom.services import reporting, scheduling
-from web.plots import paired_bars
+from web.plots import opens_by_hour, paired_bars
 from web.session import front, principal, signed_in
 
 blueprint = Blueprint("reports", __name__)
@@ -26,7 +26,5 @@ def show(schedule_id: str) -> str:
         [("delivered", [counts.delivered for _, counts in newest]), ("opened", [c.unique_opens for _, c in newest])],
     )
     hours = report.opens_by_hour[-_PLOTTED:]
-    over_time = paired_bars(
-        [f"{at.astimezone(zone):%d %b %H:00}" for at, _ in hours], [("first opens", [count for _, count in hours])]
-    )
+    over_time = opens_by_hour(hours, zone)
     return render_template("report.html", schedule=schedule, report=report, by_run=by_run, over_time=over_time)

@@ -12,7 +12,7 @@ from mailroom.domain.runs import OPEN
 from mailroom.services import pausing, reporting, running, scheduling, sending_again, stories
 from mailroom.services.pausing import in_words
 from web.acting import ask_even_if_paused, done_or_told
-from web.plots import paired_bars
+from web.plots import opens_by_hour
 from web.session import front, principal, signed_in
 
 blueprint = Blueprint("runs", __name__)
@@ -29,14 +29,15 @@ def show(run_id: str) -> str:
     state = request.args.get("status", "")
     chosen = MessageState(state) if state in list(MessageState) else None
     found = running.messages_of(db, view.run.id, state=chosen, after=request.args.get("after", ""), limit=_ROWS)
-    hours = reporting.opens_of_run(db, view.run.id)
+    schedule = scheduling.get(db, view.run.schedule_id).schedule
     return render_template(
         "run.html",
         view=view,
         run=view.run,
         report=report,
         is_open=view.run.state in OPEN,
-        schedule=scheduling.get(db, view.run.schedule_id).schedule,
+        moves=running.moves(db, view),
+        schedule=schedule,
         messages=found,
         message_states=list(MessageState),
         state=state,
@@ -45,7 +46,7 @@ def show(run_id: str) -> str:
         toll_in_words=in_words,
         left=0 if view.run.under_way else sending_again.unreached_by(db, view.run.id, after="", limit=1).left,
         nonce=secrets.token_hex(16),
-        plot=paired_bars([f"{at:%d %b %H:00}" for at, _ in hours], [("first opens", [n for _, n in hours])]),
+        plot=opens_by_hour(reporting.opens_of_run(db, view.run.id), schedule.recurrence.zone),
     )
 
 
