@@ -17,7 +17,10 @@ from mailroom.domain.circuits import Rule
 from mailroom.domain.doubts import Timing, Unaskable
 from mailroom.domain.emails.model import RANK_OF, Priority
 from mailroom.domain.events import Event
+from mailroom.domain.ids import RunId
+from mailroom.domain.reports import Report
 from mailroom.domain.retries import Delays
+from mailroom.domain.runs import Run
 from mailroom.providers.base import Adapter
 from mailroom.providers.mailgun.sending import MailgunAdapter
 from mailroom.providers.mailgun.targets import MailgunTarget
@@ -34,6 +37,8 @@ from mailroom.services.limits import Limits
 from mailroom.services.outbox import Outbox
 from mailroom.services.pausing import Brakes
 from mailroom.services.refusals import RefusalRecord
+from mailroom.services.reporting import run_report
+from mailroom.services.sharing import Shared
 from mailroom.services.webhook_targets import Arrivals
 from mailroom.storage.database import Db, connect, ensure_indexes
 from mailroom.storage.retention import keep_for
@@ -54,6 +59,7 @@ class Front:
     doorkeeper: Doorkeeper
     limits: Limits
     brakes: Brakes
+    reports: Shared[RunId, tuple[Run, Report]]
 
 
 def build_front(settings: Settings, *, app: str) -> Front:
@@ -71,6 +77,7 @@ def build_front(settings: Settings, *, app: str) -> Front:
         Doorkeeper(db),
         build_limits(settings, of=db.name),
         Brakes(Holds(settings.stores.redis_url, of=db.name), Fences(settings.stores.redis_url, of=db.name)),
+        Shared(lambda run_id: run_report(db, run_id)),
     )
 
 

@@ -67,6 +67,21 @@ def decode_id(cursor: str | None) -> str:
     return id_
 
 
+def decode_id_and_count(cursor: str | None) -> tuple[str, int | None]:
+    """A place and what was counted for the first page; a cursor that names a place alone is good too. Raises
+    InvalidInput."""
+    if not cursor:
+        return "", None
+    try:
+        id_, count = _decode(cursor)
+        if not isinstance(id_, str) or not isinstance(count, int) or not 0 <= count < 2**31:
+            raise ValueError
+        id_.encode()
+    except (ValueError, TypeError, RecursionError):
+        return decode_id(cursor), None
+    return id_, count
+
+
 def _decode(cursor: str) -> Any:
     return json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
 

@@ -60,6 +60,11 @@ class Run:
     paused_by: str = ""
 
     @property
+    def ended(self) -> bool:
+        """True once all its messages stand, and none of its dispatches waits."""
+        return self.state in (RunState.FINISHED, RunState.CANCELLED) and not self.unwritten
+
+    @property
     def under_way(self) -> bool:
         """False once all is known of whom it goes to, and of who may still get something."""
         return self.state in OPEN or self.unwritten

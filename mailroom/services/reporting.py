@@ -8,7 +8,7 @@ from typing import Final
 from mailroom.domain.ids import RunId, ScheduleId
 from mailroom.domain.reports import Report
 from mailroom.domain.runs import Run, RunState
-from mailroom.storage import events, message_counts, runs, schedules
+from mailroom.storage import events, kept_counts, message_counts, runs, schedules
 from mailroom.storage.database import Db, snapshot
 
 RUNS_IN_A_REPORT: Final = 50
@@ -30,9 +30,17 @@ def run_report(db: Db, run_id: RunId) -> tuple[Run, Report]:
 
 
 def reports_of(db: Db, some_runs: Sequence[Run]) -> dict[RunId, Report]:
-    """The counts of these runs. While a run is in planning, its recipients are those that it will have."""
+    """The counts of these runs: counted anew, but for those that have ended and of which nothing is told. While a run
+    is in planning, its recipients are those that it will have."""
     with snapshot(db) as session:
-        found = message_counts.report(db, [run.id for run in some_runs], session)
+        kept = kept_counts.find(db, [run.id for run in some_runs if run.ended], session=session)
+        standing = {run: of.report for run, of in kept.items() if of.report is not None}
+        missing = [run.id for run in some_runs if run.id not in standing]
+        counted = message_counts.report(db, missing, session) if missing else {}
+    kept_counts.keep(
+        db, {run: (kept[run].marks, kept_counts.fields_of(counted[run])) for run in kept if run in counted}
+    )
+    found = standing | counted
     return {run.id: _with_recipients(run, found[run.id]) for run in some_runs}
 
 

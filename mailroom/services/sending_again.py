@@ -18,8 +18,8 @@ from mailroom.domain.spans import groups_of
 from mailroom.services.changing import add_asked, require_runnable
 from mailroom.services.deciding import planned_run
 from mailroom.services.idempotency import check_key
-from mailroom.storage import contents, remembered, runs, schedules, unreached
-from mailroom.storage.database import Db, server_now
+from mailroom.storage import contents, kept_counts, remembered, runs, schedules, unreached
+from mailroom.storage.database import Db, server_now, snapshot
 
 log = structlog.get_logger()
 
@@ -32,10 +32,23 @@ class Unreached:
     left: int
 
 
-def unreached_by(db: Db, run_id: RunId, *, after: str, limit: int) -> Unreached:
-    """Raises RunNotFound."""
+def unreached_by(db: Db, run_id: RunId, *, after: str, limit: int, left: int | None = None) -> Unreached:
+    """`left`: as an earlier page counted it, to be counted once for all pages. Raises RunNotFound."""
     run = runs.get(db, run_id)
-    return Unreached(unreached.page(db, run.id, after=after, limit=limit), unreached.count(db, run.id))
+    return Unreached(unreached.page(db, run.id, after=after, limit=limit), left_of(db, run) if left is None else left)
+
+
+def left_of(db: Db, run: Run) -> int:
+    """How many of a run did not get their mail and are not sent it by another one: of one that has ended counted once,
+    as long as nothing is told of its mails."""
+    if not run.ended:
+        return unreached.count(db, run.id)
+    with snapshot(db) as session:
+        kept = kept_counts.find(db, [run.id], session=session)[run.id]
+        left = unreached.count(db, run.id, session=session) if kept.left is None else kept.left
+    if kept.left is None:
+        kept_counts.keep(db, {run.id: (kept.marks, {"left": left})})
+    return left
 
 
 def run_again(

@@ -10,7 +10,7 @@ from typing import Any, Final
 from mailroom.domain.dispatches import TELLS_MESSAGES, DispatchState
 from mailroom.domain.ids import DispatchId, RunId, is_email
 from mailroom.domain.messages import Learnt
-from mailroom.storage import dispatch_outcomes, dispatches, holds, message_marks, runs
+from mailroom.storage import dispatch_outcomes, dispatches, holds, kept_counts, message_marks, runs
 from mailroom.storage.database import Db
 
 TELL_A_STEP: Final = 200
@@ -43,6 +43,7 @@ def finish_runs(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
     if finished:
         if paused := holds.held_among(db, through):  # with nothing left to be sent, a pause is over too
             holds.lift_from_runs(db, paused, by="finished", now=now)
+        kept_counts.keep(db, {run: (None, {}) for run in through})  # from now on its counts may be kept
         # A person may have had something sent again between the look and the write.
         runs.reopen(db, dispatches.runs_with_open(db, through))
     return finished

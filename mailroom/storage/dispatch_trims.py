@@ -11,6 +11,7 @@ from datetime import datetime
 from mailroom.domain.dispatches import Claimed, DispatchState
 from mailroom.domain.ids import MessageId, digest_of_messages
 from mailroom.domain.messages import MessageState
+from mailroom.storage import kept_counts
 from mailroom.storage.database import Db, Document, Session
 from mailroom.storage.dispatches import onto_trail
 from mailroom.storage.message_marks import mark_sent_among
@@ -58,6 +59,7 @@ def leave_out(
             {"$set": {"left_dispatch": claimed.id}, "$unset": {"dispatch_id": ""}},
             session=session,
         )
+    kept_counts.mark_within(db, kept_counts.of_messages(suppressed), session)
     for reason in sorted(set(suppressed.values())):
         ids = [id_ for id_, why in suppressed.items() if why == reason]
         db.messages.update_many(

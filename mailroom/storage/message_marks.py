@@ -11,6 +11,7 @@ from pymongo import UpdateMany, UpdateOne
 
 from mailroom.domain.ids import DispatchId, MessageId
 from mailroom.domain.messages import MOVES, Effect, Learnt
+from mailroom.storage import kept_counts
 from mailroom.storage.database import Db, Document, Session, guarded
 
 
@@ -27,6 +28,7 @@ def mark(db: Db, marks: Sequence[tuple[DispatchId, Learnt, str, int | None]]) ->
             change["$set"] |= {"reason": reason} | ({"code": code} if code is not None else {})
         writes.append(UpdateMany({"dispatch_id": dispatch, "state": {"$in": sorted(leaves)}}, change))
     if writes:
+        kept_counts.mark(db, kept_counts.of_dispatches(dispatch for dispatch, *_ in marks))
         db.messages.bulk_write(writes, ordered=True)
 
 
@@ -38,18 +40,22 @@ _NO_REASON: Final = {"reason": "", "code": ""}
 def mark_sent(db: Db, dispatches: Sequence[DispatchId], *, at: datetime) -> None:
     """Tell all messages of these dispatches that they were sent. May be repeated."""
     if dispatches:
+        kept_counts.mark(db, kept_counts.of_dispatches(dispatches))
         db.messages.update_many({"dispatch_id": {"$in": list(dispatches)}}, _to_sent(at))
 
 
 @guarded
 def mark_some_sent(db: Db, ids: Sequence[MessageId], *, at: datetime) -> None:
     """Tell these messages that they were sent, whatever became of the rest of their dispatch. May be repeated."""
-    mark_sent_among(db, ids, at=at)
+    if ids:
+        kept_counts.mark(db, kept_counts.of_messages(ids))
+        db.messages.update_many({"_id": {"$in": list(ids)}}, _to_sent(at))
 
 
-def mark_sent_among(db: Db, ids: Sequence[MessageId], *, at: datetime, session: Session | None = None) -> None:
+def mark_sent_among(db: Db, ids: Sequence[MessageId], *, at: datetime, session: Session) -> None:
     """The same, inside a transaction."""
     if ids:
+        kept_counts.mark_within(db, kept_counts.of_messages(ids), session)
         db.messages.update_many({"_id": {"$in": list(ids)}}, _to_sent(at), session=session)
 
 
@@ -80,4 +86,5 @@ def apply_effects(db: Db, effects: Sequence[tuple[MessageId, Effect]], *, sessio
                 change["$unset"] = _NO_REASON
             writes.append(UpdateOne({"_id": message_id, "state": {"$in": sorted(leaves)}}, change))
     if writes:
+        kept_counts.mark_within(db, kept_counts.of_messages(message for message, _ in effects), session)
         db.messages.bulk_write(writes, ordered=True, session=session)

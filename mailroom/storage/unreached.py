@@ -15,7 +15,7 @@ from typing import Any, Final
 from mailroom.domain.dispatches import OPEN, DispatchState
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.messages import UNREACHED
-from mailroom.storage import remembered
+from mailroom.storage import kept_counts, remembered
 from mailroom.storage.database import Db, Document, Session, guarded
 
 _NONE: Final[Document] = {"$exists": False}
@@ -26,10 +26,10 @@ _A_STEP: Final = 1_000
 
 
 @guarded
-def count(db: Db, run_id: RunId) -> int:
+def count(db: Db, run_id: RunId, *, session: Session | None = None) -> int:
     """How many of a run did not get their mail and are not sent it by another one; the own calls of some of them may
     still go."""
-    return db.messages.count_documents(_query(run_id) | {"sent_again": _NONE})
+    return db.messages.count_documents(_query(run_id) | {"sent_again": _NONE}, session=session)
 
 
 @guarded
@@ -60,6 +60,7 @@ def take(db: Db, rows: Sequence[Mapping[str, Any]], by: RunId, *, session: Sessi
     transaction up."""
     taken = {"$set": {"sent_again": by}}
     ids = {"_id": {"$in": [row["_id"] for row in rows]}}
+    kept_counts.mark_within(db, kept_counts.of_messages(row["_id"] for row in rows), session)
     marked = db.messages.update_many(ids | _UNREACHED | {"sent_again": _NONE}, taken, session=session)
     if marked.matched_count != len(rows):
         return False

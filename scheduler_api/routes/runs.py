@@ -8,7 +8,7 @@ from marshmallow import fields, validate
 
 from mailroom.domain.ids import MessageId, RunId
 from mailroom.domain.messages import MessageState
-from mailroom.services import pausing, reporting, running, sending_again, stories
+from mailroom.services import pausing, running, sending_again, stories
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires
@@ -29,7 +29,9 @@ class MissedOut(schemas.MessageOut):
 
 class Unreached(paging.PageOut):
     items = fields.List(fields.Nested(MissedOut))
-    left = fields.Integer(metadata={"description": "how many of all of them no other run carries"})
+    left = fields.Integer(
+        metadata={"description": "how many of all of them no other run carries, as of the first page"}
+    )
 
 
 class AgainIn(Body):
@@ -53,7 +55,7 @@ def show(run_id: str) -> Any:
 def report(run_id: str) -> Any:
     """Its counts at this moment; they equal a recount of the raw events."""
     front().limits.check_report(principal())
-    return schemas.report(reporting.run_report(front().db, RunId(run_id))[1])
+    return schemas.report(front().reports.get(RunId(run_id))[1])
 
 
 @blueprint.get("/<run_id>/messages")
@@ -83,9 +85,10 @@ def story(run_id: str, digest: str) -> Any:
 def unreached(query: dict[str, Any], run_id: str) -> Any:
     """Who did not get it: refused for good, bounced, rejected, cancelled. What is in doubt or unknown is not here."""
     front().limits.check_report(principal())
-    after, limit = paging.decode_id(query.get("cursor")), query["limit"]
-    found = sending_again.unreached_by(front().db, RunId(run_id), after=after, limit=limit)
-    return {"left": found.left, **paging.page_of(found.rows, limit, _missed, paging.by_id)}
+    (after, left), limit = paging.decode_id_and_count(query.get("cursor")), query["limit"]
+    found = sending_again.unreached_by(front().db, RunId(run_id), after=after, limit=limit, left=left)
+    page = paging.page_of(found.rows, limit, _missed, lambda row: [row["_id"], found.left])
+    return {"left": found.left, **page}
 
 
 @blueprint.post("/<run_id>/send-again")

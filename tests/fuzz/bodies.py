@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Final
 
+from tests.fuzz.calling import Text
 from tests.fuzz.things import Operation, Things, tomorrow
 from tests.support.emails import an_email
 from tests.support.system import a_schedule_body
@@ -69,11 +70,15 @@ def good(operation: Operation, schema: dict[str, Any], resolve: Callable[[Any], 
     """A body that the operation should take."""
     if operation in _WHOLE:
         return _WHOLE[operation](things)
+    if schema.get("type") == "string" or not schema:
+        return Text(f"address,name\nreader-{secrets.token_hex(3)}@example.org,Bo\n")
     return _of(schema, "", resolve, things)
 
 
 def with_something_odd(body: Any, chance: random.Random) -> Any:
     """The body with one of its values, somewhere, put out by an odd one; or with a field that nobody knows."""
+    if isinstance(body, Text):
+        return _odd_file(chance)
     if isinstance(body, dict) and body and chance.random() < 0.85:
         name = chance.choice(sorted(body))
         return body | {name: with_something_odd(body[name], chance) if chance.random() < 0.5 else chance.choice(ODD)}
@@ -83,6 +88,12 @@ def with_something_odd(body: Any, chance: random.Random) -> Any:
         at = chance.randrange(len(body))
         return [*body[:at], with_something_odd(body[at], chance), *body[at + 1 :]]
     return chance.choice(ODD)
+
+
+def _odd_file(chance: random.Random) -> Text:
+    """A list as nobody should write it."""
+    rows = [str(chance.choice(ODD)) for _ in range(3)]
+    return Text(chance.choice(["\n", ",", ";"]).join([chance.choice(["", "addr", "name,address,address"]), *rows]))
 
 
 def _of(schema: dict[str, Any], name: str, resolve: Callable[[Any], Any], things: Things) -> Any:

@@ -16,6 +16,10 @@ LEAST_SHARE: Final = 0.05
 _SLOW_S: Final = 60
 
 
+class Text(str):
+    """A body that is sent as it is written."""
+
+
 @dataclass
 class Row:
     """What one operation answered."""
@@ -89,8 +93,6 @@ class Caller:
     ) -> int:
         """The status; 599 where there was no answer."""
         whole = {**_sendable(headers), "Authorization": f"Bearer {self._token}"}
-        if raw is not None:
-            whole.setdefault("Content-Type", "application/json")
         framing = "chunked " if chunked else ""
         said = f"{operation[0]} {path} ?{query} {_sendable(headers)} {framing}{(raw or b'')[:4_000]!r}"
         began = time.monotonic()
@@ -123,7 +125,9 @@ class Caller:
 
 
 def raw_of(body: Any) -> bytes:
-    """As it is written on the wire; half a surrogate pair as its escape."""
+    """As it is written on the wire; half a surrogate pair as its escape. A `Text` is no JSON."""
+    if isinstance(body, Text):
+        return body.encode("utf-8", "surrogatepass")
     return body if isinstance(body, bytes) else json.dumps(body, default=str).encode()
 
 
@@ -137,7 +141,7 @@ def _sendable(headers: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for name, value in headers.items():
         text = str(value)
-        if name.lower() in ("authorization", "content-length", "transfer-encoding", "host", "content-type"):
+        if name.lower() in ("authorization", "content-length", "transfer-encoding", "host"):
             continue
         if name.isascii() and not set("\r\n\0") & set(text) and all(ord(one) < 256 for one in text):
             found[name] = text.strip()

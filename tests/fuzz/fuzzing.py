@@ -40,6 +40,7 @@ class Fuzzing:
         each = -(-cases // len(operations))
         for operation in operations:
             self._try(operation, each)
+            print(f"{self.tally.counted:,} of {cases:,} cases, through {operation.label}", flush=True)
         return self.tally
 
     def _try(self, operation: Any, cases: int) -> None:
@@ -76,8 +77,8 @@ class Fuzzing:
         path, sure = self._path(operation, case)
         wanted = self._wanted(operation) if sure else ""
         body, query = case.body, dict(case.query or {})
-        headers = dict(case.headers or {})
-        takes = self._body_schema(operation)
+        headers = {name: value for name, value in (case.headers or {}).items() if name.lower() != "content-type"}
+        media, takes = self._takes(operation)
         if wanted and "Idempotency-Key" in self._headers_of(operation):
             headers["Idempotency-Key"] = f"key-{self._chance.getrandbits(64):x}"
         if wanted:
@@ -90,6 +91,8 @@ class Fuzzing:
         elif not wanted and takes is not None and self._chance.random() < 0.1:
             body = self._chance.choice(RAW)
         raw = None if body is NOT_SET or takes is None else raw_of(body)
+        if raw is not None:
+            headers["Content-Type"] = media
         self._caller.send(operation, path, query, headers, raw, chunked=self._chance.random() < 0.4)
 
     def _wanted(self, operation: Operation) -> str:
@@ -115,9 +118,11 @@ class Fuzzing:
             path = path.replace(f"{{{name}}}", quote(str(value) if found is None else found, safe=""))
         return path, sure
 
-    def _body_schema(self, operation: Operation) -> Any:
-        found = self._found(operation).get("requestBody")
-        return found["content"]["application/json"]["schema"] if found else None
+    def _takes(self, operation: Operation) -> tuple[str, Any]:
+        """The media type and the schema of its body; None for one that takes none."""
+        content = self._found(operation).get("requestBody", {}).get("content", {})
+        media = "application/json" if "application/json" in content else next(iter(content), "")
+        return media, content[media].get("schema", {}) if media else None
 
     def _headers_of(self, operation: Operation) -> set[str]:
         return {one["name"] for one in self._found(operation).get("parameters", ()) if one.get("in") == "header"}

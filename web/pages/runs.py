@@ -25,7 +25,7 @@ def show(run_id: str) -> str:
     db = front().db
     front().limits.check_report(principal())
     view = running.view(db, RunId(run_id))
-    _, report = reporting.run_report(db, view.run.id)
+    _, report = front().reports.get(view.run.id)
     state = request.args.get("status", "")
     chosen = MessageState(state) if state in list(MessageState) else None
     found = running.messages_of(db, view.run.id, state=chosen, after=request.args.get("after", ""), limit=_ROWS)
