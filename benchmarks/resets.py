@@ -55,12 +55,12 @@ def measure(system: System, stub: Stub, options: argparse.Namespace) -> dict[str
         schedule = _a_campaign(system, options.recipients)
     system.start_senders(options.senders)
     with console.status("resets alone"):
-        without = _resets(system, stub, options)
+        without = resets(system, stub, options)
     changing.run_now(system.db, schedule, owner="benchmark", key="campaign")
     wait_for(lambda: _campaign_calls(stub) > 0, within_s=60, what="the campaign goes out")
     before = _campaign_calls(stub)
     with console.status("resets beside the campaign"):
-        beside = _resets(system, stub, options)
+        beside = resets(system, stub, options)
     carried = (_campaign_calls(stub) - before) * system.settings.sending.batch_size
     still = system.db.runs.find_one({}, {"state": 1})
     return {
@@ -80,7 +80,8 @@ def _campaign_calls(stub: Stub) -> int:
     return sum(1 for id_, _ in stub.receipts() if id_ and id_.startswith("sch_"))
 
 
-def _resets(system: System, stub: Stub, options: argparse.Namespace) -> dict[str, Any]:
+def resets(system: System, stub: Stub, options: argparse.Namespace) -> dict[str, Any]:
+    """Hand in resets for `options.seconds`, `options.a_second` of them, and see when they come."""
     asked: dict[str, float] = {}
     threads = []
     until = time.monotonic() + options.seconds

@@ -6,7 +6,7 @@ from collections import deque
 from typing import Final, Generic, TypeVar
 
 LARGE: Final = 1024 * 1024  # bytes; smaller ones do not wait
-MOST_BYTES: Final = 64 * 1024 * 1024  # of bodies in hand at once; a single one may be larger
+MOST_BYTES: Final = 32 * 1024 * 1024  # of bodies in hand at once; a single one may be larger
 MOST: Final = 4
 
 T = TypeVar("T")

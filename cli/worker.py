@@ -24,12 +24,13 @@ from cli.connections import UNREAD_S, Connection, State, most_connections
 from cli.environ import answered, environ_of, environ_of_refusal, environ_to_ask, plain_answer
 from cli.heads import Refused
 from cli.incoming import Incoming, Stage
-from cli.large_bodies import LARGE, MOST_BYTES, LargeBodies
+from cli.large_bodies import LARGE, LargeBodies
 
 log = structlog.get_logger()
 
 IDLE_S: Final = 75.0  # between two requests
 LINGER_S: Final = 3.0  # what a client still sends after its answer is read over
+UNASKED: Final = 64 * 1024 * 1024  # of a body, where the application has no word to say about it
 _READ: Final = 256 * 1024
 _LOOK_S: Final = 0.5
 _STOP_IDLE_S: Final = 0.5
@@ -224,7 +225,7 @@ class ReadingWorker(Worker):
         head, most = one.incoming.head, 0
         environ = environ_to_ask(head, one.client, self._address())
         try:
-            most = self._admit(environ) if self._admit else MOST_BYTES
+            most = self._admit(environ) if self._admit else UNASKED
         except Exception:
             log.exception("admission_failed")
         try:

@@ -6,7 +6,9 @@ doubled key: small documents are read a second time, with doubled keys refused. 
 numbers beyond 64 bits, so what it read is what counts there.
 """
 
+import gc
 import json
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -34,10 +36,12 @@ class Unread:
 def read(raw: bytes) -> Any:
     """The document. Raises Unreadable."""
     try:
-        found = orjson.loads(raw)
+        if len(raw) > MAX_SMALL_BODY_BYTES:
+            return _with_no_collection(raw)
+        orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise Unreadable(str(error)) from None
-    return found if len(raw) > MAX_SMALL_BODY_BYTES else _without_doubles(raw)
+    return _without_doubles(raw)
 
 
 def read_in_parts(raw: bytes, name: str, most: int) -> Any:
@@ -74,21 +78,49 @@ def mended(raw: bytes) -> bytes:
 def weighs_more(raw: bytes, most: int) -> bool:
     """Whether a document has more values than `most`: what its reading costs, which its length does not tell. Counted
     are commas and opening brackets outside of texts."""
-    if sum(raw.count(mark) for mark in b",[{") <= most:
+    if not _marks(raw, 0, len(raw), most) > most:
         return False
     found = at = steps = 0
     inside = False
     while found <= most and steps <= _MOST_STEPS * most:
         quote, steps = raw.find(b'"', at), steps + 1
-        piece = raw[at : quote if quote >= 0 else len(raw)]
+        end = quote if quote >= 0 else len(raw)
         if not inside:
-            found += sum(piece.count(mark) for mark in b",[{")
+            found += _marks(raw, at, end, most)
         if quote < 0:
             break
         # Within a text, a quote behind an odd number of backslashes does not end it.
-        escaped = inside and (len(piece) - len(piece.rstrip(_BACKSLASH))) % 2
+        escaped = inside and _backslashes_before(raw, at, end) % 2
         inside, at = inside if escaped else not inside, quote + 1
     return found > most or steps > _MOST_STEPS * most
+
+
+def _marks(raw: bytes, at: int, end: int, most: int) -> int:
+    """Commas and opening brackets; no more are counted than are needed to be too many. In slices, between which other
+    threads have their turn."""
+    found = 0
+    while at < end and found <= most:
+        upto = min(at + _SLICE, end)
+        found += raw.count(b",", at, upto) + raw.count(b"[", at, upto) + raw.count(b"{", at, upto)
+        at = upto
+    return found
+
+
+def _backslashes_before(raw: bytes, at: int, end: int) -> int:
+    if raw[end - 1 : end] != _BACKSLASH or end == at:
+        return 0
+    piece = raw[at:end]
+    return len(piece) - len(piece.rstrip(_BACKSLASH))
+
+
+def _with_no_collection(raw: bytes) -> Any:
+    """Python's collector would look through all that was read so far, again and again, while more is read."""
+    with _COLLECTOR:
+        gc.disable()
+        try:
+            return orjson.loads(raw)
+        finally:
+            gc.enable()
 
 
 def _without_doubles(raw: bytes) -> Any:
@@ -188,6 +220,8 @@ def _whole(number: str) -> int | None:
     return int(number) if len(number) < _MOST_DIGITS else None
 
 
+_SLICE: Final = 1024 * 1024
+_COLLECTOR: Final = threading.Lock()
 _BACKSLASH: Final = b"\\"
 _MOST_STEPS: Final = 8  # quotes for each value: texts that are nothing but quotes cost time too
 _MOST_DIGITS: Final = 1_000
