@@ -162,7 +162,8 @@ def _after_restore(back: Back, *, even_so: bool) -> None:
     if now.sending:
         console.print("Senders go on now.")
     else:
-        console.print(f"{escape(stopping.in_words(now.hold))}. It stays stopped until: mailroom sending start")
+        console.print(f"{escape(stopping.in_words(now.hold))}.")
+        console.print("It stays stopped until: mailroom sending start")
 
 
 def _balance(back: Back, hours: int, *, without_provider: bool) -> None:

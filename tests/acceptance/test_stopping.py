@@ -110,7 +110,6 @@ def test_a_mongodb_put_back_to_a_copy_from_before_the_stop_sends_nothing_until_i
     wait_for(lambda: looks(own) >= 2, within_s=30, what="the sender has begun")
     put_mongodb_aside(own.servers, tmp_path / "copy")
     stopped = sending(own, "stop")
-    schedule = a_campaign(own, 50)
     put_mongodb_back(own.servers, tmp_path / "copy")
     wait_for(lambda: "mongodb_was_restored" in own.children[-1].tail(500), within_s=60, what="the sender holds")
 
@@ -126,8 +125,7 @@ def test_a_mongodb_put_back_to_a_copy_from_before_the_stop_sends_nothing_until_i
     assert (sender_sent, now.returncode) == ([], 1)
     assert "All sending was stopped by cli:" in now.stdout
     assert unwell.returncode == 1
-    assert "mailroom sending start" in unwell.stdout
+    assert "mailroom sending start" in " ".join(unwell.stdout.split())
     assert started.stdout == "Sending is on.\n"
     wait_for(lambda: finished(own, again), within_s=60, what="the run is finished")
     assert marks(own) == {f"mark-{n}": 1 for n in range(50)}
-    assert only_run(own, schedule) is None
