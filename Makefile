@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env run chromium test lint format bench chaos fuzz bench-campaign bench-million bench-lateness bench-intake bench-resets lock clean
+.PHONY: help env run chromium test lint format bench chaos fuzz bench-campaign bench-million bench-lateness bench-compare bench-intake bench-resets lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -62,6 +62,9 @@ bench-million: $(STAMP)  ## a campaign of a million recipients: pace, and a send
 
 bench-lateness: $(STAMP)  ## 1,000 schedules due in the same second among 100,000
 	$(BIN)/python -m benchmarks.lateness
+
+bench-compare: $(VENV)/.benching  ## this checkout beside another one, in turn: make bench-compare OLD=folder
+	$(BIN)/python -m benchmarks.compare $(OLD)
 
 bench-intake: $(VENV)/.benching  ## POST /v1/emails beside a bare Flask route that inserts one document
 	$(BIN)/python -m benchmarks.intake

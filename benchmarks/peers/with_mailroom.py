@@ -30,22 +30,29 @@ def contender(stub: Stub, folder: Path, *, in_flight: int, processes: int = 1, b
 
     def run(mails: int) -> Round:
         stub.forget()
-        with _planned(stub, folder, mails, in_flight // processes, batch_size, processes) as (system, servers):
-            return _send(system, stub, servers, mails // batch_size, mails, processes)
+        shares = shares_of(mails, processes)
+        calls = sum(-(-share // batch_size) for share in shares)
+        with _planned(stub, folder, shares, in_flight // processes, batch_size) as (system, servers):
+            return _send(system, stub, servers, calls, mails, processes)
 
     return run
 
 
+def shares_of(mails: int, schedules: int) -> list[int]:
+    """How many of the mails each schedule gets: all of them together, also where they cannot be shared evenly."""
+    return [mails // schedules + (number < mails % schedules) for number in range(schedules)]
+
+
 @contextmanager
 def _planned(
-    stub: Stub, folder: Path, mails: int, in_flight: int, batch_size: int, schedules: int
+    stub: Stub, folder: Path, shares: Sequence[int], in_flight: int, batch_size: int
 ) -> Iterator[tuple[System, Sequence[Child]]]:
-    """A system whose dispatches all wait, in as many lanes as there will be senders."""
+    """A system whose dispatches all wait, a lane for each share."""
     place = folder / secrets.token_hex(4)
     settings = {"MAILGUN_BASE_URL": stub.url, "MAILROOM_SENDER_CONCURRENCY": str(in_flight)}
     with Servers.start(place) as servers, a_system(place, servers, database="bench", **settings) as system:
-        for _ in range(schedules):
-            plan(system.db, mails // schedules, batch_size)
+        for share in shares:
+            plan(system.db, share, batch_size)
         children = [child for child in (servers.mongod, servers.redis, servers.etcd) if child is not None]
         yield system, children
 
