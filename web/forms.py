@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.datastructures import MultiDict
 
-from mailroom.domain.audiences import parse_pasted
 from mailroom.domain.drafts import Draft
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.recurrence.model import Kind
 from mailroom.services.scheduling import StoredSchedule
+from web.recipients import Given, problems_of
 
 UNITS: Final = {"minutes": 60, "hours": 3600, "days": 86_400}
 _FIELDS: Final = (
@@ -44,6 +44,7 @@ class ScheduleForm:
 
     typed: dict[str, str]
     errors: dict[str, list[str]] = field(default_factory=dict)
+    given: Given = field(default_factory=Given)
 
     @classmethod
     def empty(cls) -> "ScheduleForm":
@@ -51,15 +52,9 @@ class ScheduleForm:
         return cls({name: _DEFAULTS.get(name, "") for name in _FIELDS} | {"nonce": secrets.token_hex(16)})
 
     @classmethod
-    def sent(cls, form: MultiDict[str, str], upload: FileStorage | None) -> "ScheduleForm":
-        """The form as it came; an uploaded CSV file takes the place of pasted recipients."""
-        made = cls({name: form.get(name, "").replace("\r\n", "\n") for name in _FIELDS})
-        if upload is not None and upload.filename:
-            try:
-                made.typed["recipients"] = text_of(upload)
-            except ValueError as error:
-                made.errors["recipients"] = [str(error)]
-        return made
+    def sent(cls, form: MultiDict[str, str], given: Given) -> "ScheduleForm":
+        """The form as it came, with the recipients that were read from it."""
+        return cls({name: form.get(name, "").replace("\r\n", "\n") for name in _FIELDS}, given=given)
 
     @classmethod
     def of(cls, stored: StoredSchedule) -> "ScheduleForm":
@@ -106,7 +101,7 @@ class ScheduleForm:
         return rule
 
     def draft(self) -> Draft:
-        """The typed fields as a Draft. Raises InvalidInput for pasted recipients that cannot be read."""
+        """The typed fields as a Draft, with those recipients that can be taken."""
         rule, grace = self.recurrence(), self._seconds("grace_minutes", 60)
         return Draft(
             name=self.typed["name"],
@@ -116,7 +111,7 @@ class ScheduleForm:
             text=self.typed["text"],
             html=self.typed["html"],
             tags=[tag.strip() for tag in self.typed["tags"].split(",") if tag.strip()],
-            recipients=parse_pasted(self.typed["recipients"]) if self.typed["recipients"].strip() else [],
+            recipients=self.given.recipients,
             audience=self.typed["audience"].strip(),
             recurrence=rule,
             misfire={"policy": self.typed["misfire"], "grace_s": grace if grace is not None else 0},
@@ -125,9 +120,20 @@ class ScheduleForm:
     def refuse(self, error: InvalidInput) -> None:
         """Put each fault beside its field."""
         for fault in error.faults:
-            beside = self.errors.setdefault(self._beside(fault), [])
-            if words_of(fault) not in beside:
-                beside.append(words_of(fault))
+            name = self._beside(fault)
+            if name == "recipients" and self.given.any and name in self.errors:
+                continue  # the list's own faults are told already
+            beside = self.errors.setdefault(name, [])
+            if fault.message not in beside:
+                beside.append(fault.message)
+
+    def look_at_recipients(self) -> None:
+        """Put what is wrong with the list beside it; a table whose headings leave a doubt is shown first."""
+        problems = problems_of(self.given, asked=self.given.any)
+        if self.given.table and not self.given.seen and not (self.given.look and self.given.look.certain):
+            problems.insert(0, "Check how the columns below are read, then save.")
+        if problems:
+            self.errors["recipients"] = problems
 
     def changes(self, stored: StoredSchedule) -> dict[str, Any]:
         """What an edit changes; recipients or an audience only if one was given, the rule only if it is another one."""
@@ -177,25 +183,6 @@ class ScheduleForm:
     def _seconds(self, name: str, unit_s: int) -> int | None:
         number = self._number(name)
         return round(number * unit_s) if number is not None else None
-
-
-def text_of(upload: FileStorage) -> str:
-    """An uploaded list. Raises ValueError, with words for a page, where it is none."""
-    try:
-        text: str = upload.read().decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError:
-        raise ValueError("the file is not text in UTF-8") from None
-    if not text.strip():
-        raise ValueError("the file is empty")
-    return text
-
-
-def words_of(fault: Fault) -> str:
-    """For a recipient, which one: rows are counted from one on a page."""
-    if fault.path.startswith("recipients["):
-        row, _, rest = fault.path.removeprefix("recipients[").partition("]")
-        return f"row {int(row) + 1}{' (' + rest.lstrip('.') + ')' if rest else ''}: {fault.message}"
-    return fault.message
 
 
 def _local(moment: datetime | None, zone: Any) -> str:

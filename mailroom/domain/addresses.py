@@ -31,6 +31,7 @@ _IN_QUOTES: Final = f'{_ONE_ADDRESS}; a name that holds , ; < > or @ stands in d
 _NAME_NEEDS_QUOTES: Final = re.compile(r'[()<>@,;:\\".\[\]\t]|  ')
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 _LIST_IN_NAME: Final = re.compile(r"[<>,;@]")
+_ADDRESS_IN_NAME: Final = re.compile(r"[<>;@]")
 
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _DOT_ATOM: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
@@ -44,12 +45,12 @@ _RESERVED_DOMAINS: Final = frozenset(name.rpartition(".")[2] for name in SPECIAL
 # Where an address may have to be folded by more than its case.
 _FOLDS_FURTHER: Final = re.compile(r'[^\x00-\x7f]|"|\.\.|\.@|^\.')
 # They cannot be seen, and come along when an address is copied from a page or a letter.
-_INVISIBLE: Final = (
-    "\u00ad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
-)
-_SPACES: Final = "\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
+_INVISIBLE: Final = "".join(
+    map(chr, [0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x180E, 0x200B, 0x200E, 0x200F, 0x2028, 0x2029, 0xFEFF])
+) + "".join(map(chr, [*range(0x202A, 0x202F), *range(0x2060, 0x2065), *range(0x2066, 0x2070)]))
+_SPACES: Final = "\u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 _NOT_SEEN: Final = re.compile(f"[{_INVISIBLE}{_SPACES}]")
-_AROUND: Final = re.compile(f"^[{_INVISIBLE}{_SPACES}\\s]+|[{_INVISIBLE}{_SPACES}\\s]+$")
+_AROUND: Final = _INVISIBLE + _SPACES + " \t\r\n\x0b\x0c\x1c\x1d\x1e\x1f\x85"
 
 
 class InvalidAddress(ValueError):
@@ -83,7 +84,7 @@ def breaks_header(text: str) -> bool:
 
 def trimmed(text: str) -> str:
     """Without the white space and the invisible characters around it."""
-    return text.strip() if text.isascii() else _AROUND.sub("", text)
+    return text.strip() if text.isascii() else text.strip(_AROUND)
 
 
 def check_address(text: str) -> str:
@@ -91,8 +92,8 @@ def check_address(text: str) -> str:
 
     Raises InvalidAddress.
     """
-    found = _ORDINARY.fullmatch(text)
-    if found and len(text) <= MAX_ADDRESS and len(found[1]) <= MAX_LOCAL_PART and "--" not in found[2]:
+    found = _ORDINARY.fullmatch(text) if len(text) <= MAX_ADDRESS else None
+    if found and len(found[1]) <= MAX_LOCAL_PART and "--" not in found[2]:
         domain = found[2].lower()
         if domain.rpartition(".")[2] not in _RESERVED_DOMAINS:
             return f"{found[1]}@{domain}"
@@ -108,6 +109,9 @@ def _check_extraordinary(text: str) -> str:
         raise InvalidAddress(f"holds a character that cannot be seen, {_named(hidden[0])}; take it out")
     if text.startswith('"'):
         return _check_quoted(text)
+    local, _, domain = text.rpartition("@")
+    if not local or not domain:
+        raise InvalidAddress("an address has something before its @-sign and a domain after it, as bo@example.org")
     try:
         checked = validate_email(text, check_deliverability=False, allow_smtputf8=False, test_environment=True)
     except EmailNotValidError as error:
@@ -181,7 +185,7 @@ def parse_mailbox(text: str) -> Mailbox:
         raise InvalidAddress(_ONE_ADDRESS)
     # The address as it is written: the library takes away what may not be in one, and mails somebody else.
     address = check_address(address)
-    mailbox = Mailbox(address, _name(written.strip(), address))
+    mailbox = Mailbox(address, name_of(written.strip(), address))
     check_written(mailbox)
     return mailbox
 
@@ -223,11 +227,12 @@ def pieces_of(line: str) -> Iterator[tuple[str, str]]:
     yield line[begin:], ""
 
 
-def _name(written: str, address: str) -> str:
-    """A display name without its quotes. Raises InvalidAddress where it may be more than a name."""
+def name_of(written: str, address: str, *, with_commas: bool = False) -> str:
+    """A display name as it stands before `<address>`, without its quotes. Raises InvalidAddress where it may be more
+    than a name. `with_commas`: the caller knows that a comma in it stands between no two addresses."""
     if _QUOTED.fullmatch(written):
         return re.sub(r"\\(.)", r"\1", written[1:-1]).strip()
-    if _LIST_IN_NAME.search(written) and fold(written) != fold(address):
+    if (_ADDRESS_IN_NAME if with_commas else _LIST_IN_NAME).search(written) and fold(written) != fold(address):
         raise InvalidAddress(_IN_QUOTES)
     if _QUOTED.sub("", written).count('"'):
         raise InvalidAddress("a quotation mark is opened and not closed")

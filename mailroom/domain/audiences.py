@@ -1,12 +1,11 @@
 """Recipients: who a schedule mails to, checked as a whole before anything of them is stored."""
 
-import csv
-import io
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from mailroom.domain.addresses import InvalidAddress, Mailbox, check_address, check_written, fold
@@ -19,16 +18,22 @@ from mailroom.domain.limits import (
     MAX_VARIABLE_VALUE,
     MAX_VARIABLES,
 )
+from mailroom.domain.lists.rows import Read, Refused
 
 Value = str | int | float | bool | None
 
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_ORDINARY_NAME: Final = re.compile(r"[\w'-]+(?: [\w'-]+)*")  # written as it is before any address
+# Names that are written and read again as they are, in quotes where they need them; a test holds that.
+_ORDINARY_NAME: Final = re.compile(r"[\w.'(&-](?:[\w.,;:@()&/+!'-]| (?! ))*")
 _ANYBODY: Final = "anybody@example.com"  # stands in while a name is looked at
 RESERVED: Final = frozenset({"name", "address"})  # every recipient has these
 _JINJAS: Final = frozenset({"self", "true", "false", "none", "True", "False", "None", "loop"})
 _MAX_NUMBER: Final = 10**15
-_MAX_FAULTS: Final = 50  # told at once; a wrong column in a long list would drown the answer
+_MAX_FAULTS: Final = 1_000  # told at once; a wrong column in a long list would drown the answer
+MAX_TOLD: Final = 10_000  # refused rows that an answer lists
+MAX_REFUSED: Final = 100_000  # more of them are no list: the wrong column, or the wrong file
+_ROW_TYPES: Final = {"address": str, "name": str, "variables": dict}
+_SHOWN: Final = 254
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +72,87 @@ class Audience:
     listed: bool
 
 
-def check_recipients(rows: Sequence[dict[str, Any]], *, path: str = "recipients") -> list[Recipient]:
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """The good rows of a list, in the order of their folded address, and what was refused of it."""
+
+    recipients: Sequence[Recipient]
+    refused: Sequence[Refused]  # the first ones
+    refused_count: int
+    rows: int  # that were read, refused ones included
+
+    @property
+    def duplicates(self) -> int:
+        """Rows whose address an earlier row has."""
+        return self.rows - self.refused_count - len(self.recipients)
+
+
+def check_recipients(rows: Sequence[Any], *, path: str = "recipients") -> list[Recipient]:
     """The recipients in the order of their folded address, an address twice kept once (the first row wins).
 
-    Raises InvalidInput with a path such as `recipients[2].address`.
+    Raises InvalidInput with a path such as `recipients[2].address` for everything that is wrong, up to a limit.
     """
     if not rows:
         raise InvalidInput(Fault(path, "at least one recipient is needed"))
     if len(rows) > MAX_RECIPIENTS:
         raise InvalidInput(Fault(path, f"at most {MAX_RECIPIENTS:,} recipients; these are {len(rows):,}"))
     faults: list[Fault] = []
+    more = 0
     by_key: dict[str, Recipient] = {}
     for index, row in enumerate(rows):
-        recipient = _check_row(row, f"{path}[{index}]", faults)
-        if recipient is not None:
-            by_key.setdefault(recipient.key, recipient)
-        if len(faults) >= _MAX_FAULTS:
-            break
+        checked = check_row(row)
+        if isinstance(checked, Recipient):
+            by_key.setdefault(checked.key, checked)
+        elif len(faults) < _MAX_FAULTS:
+            faults += [Fault(f"{path}[{index}]{where}", message) for where, message in checked]
+        else:
+            more += 1
+            if more > MAX_REFUSED:
+                break
+    if more:
+        faults.append(Fault(path, f"{more:,}{' or more' if more > MAX_REFUSED else ''} further rows are wrong"))
     if faults:
         raise InvalidInput(*faults)
     return [by_key[key] for key in sorted(by_key)]
+
+
+def screen(rows: Iterable[Read], *, path: str = "recipients") -> Screened:
+    """Sort the good rows from those that cannot be taken. An address twice is kept once: the first row wins.
+
+    Raises InvalidInput for more rows than a list may have, and where so many are wrong that it is no list.
+    """
+    by_key: dict[str, Recipient] = {}
+    refused: list[Refused] = []
+    wrong = count = 0
+    for count, judged in enumerate(judge(rows), 1):
+        if count > MAX_RECIPIENTS:
+            raise InvalidInput(Fault(path, f"at most {MAX_RECIPIENTS:,} recipients"))
+        if isinstance(judged, Recipient):
+            by_key.setdefault(judged.key, judged)
+            continue
+        wrong += 1
+        if wrong <= MAX_TOLD:
+            refused.append(judged)
+        elif wrong > MAX_REFUSED:
+            words = f"more than {MAX_REFUSED:,} rows cannot be taken; the first is line {refused[0].row}"
+            raise InvalidInput(Fault(path, f"{words}: {refused[0].message}. Is this the right list and column?"))
+    return Screened([by_key[key] for key in sorted(by_key)], refused, wrong, count)
+
+
+def judge(rows: Iterable[Read]) -> Iterator[Recipient | Refused]:
+    """Each row as a recipient, or why it is none."""
+    for read in rows:
+        if isinstance(read, Refused):
+            yield read
+            continue
+        number, row = read
+        checked = check_row(row)
+        if isinstance(checked, Recipient):
+            yield checked
+        else:
+            address = row.get("address") if isinstance(row, dict) else None
+            words = "; ".join(m if where == ".address" else f"{where.lstrip('.')}: {m}" for where, m in checked)
+            yield Refused(number, address[:_SHOWN] if isinstance(address, str) else "", words.removeprefix(": "))
 
 
 def known_variables(recipients: Iterable[Recipient]) -> frozenset[str]:
@@ -99,107 +165,81 @@ def known_variables(recipients: Iterable[Recipient]) -> frozenset[str]:
     return frozenset(common or ()) | RESERVED
 
 
-def parse_pasted(text: str, *, path: str = "recipients") -> list[dict[str, Any]]:
-    """Rows from a text field: one address or `Name <address>` a line, or CSV whose first line names its columns.
-
-    The columns `address` (or `email`) and `name` are ours, every other one is a variable. Raises InvalidInput with
-    the line's number.
-    """
-    text = text.strip("\ufeff \t\r\n")
-    first = text.split("\n", 1)[0].lower()
-    names_columns = "@" not in first and (re.search(r"[,;\t]", first) or first.strip(' "') in ("address", "email"))
-    if names_columns:
-        return _parse_csv(text, path)
-    return [_parse_line(line.strip()) for line in re.split(r"[\n;]", text) if line.strip()]
-
-
-def _parse_line(line: str) -> dict[str, Any]:
-    line = line.rstrip(", ")
-    name, bracket, address = line.rpartition("<")
-    if bracket and address.endswith(">"):
-        return {"name": name.strip(' "'), "address": address[:-1]}
-    return {"address": line}
-
-
-def _parse_csv(text: str, path: str) -> list[dict[str, Any]]:
-    delimiter = max(",;\t", key=text.split("\n", 1)[0].count)
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
-    rows: list[dict[str, Any]] = []
-    try:
-        header = [column.strip() for column in next(reader)]
-        _check_header(header, path)
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(header):
-                message = f"line {reader.line_num} has {len(cells)} columns; the first line names {len(header)}"
-                raise InvalidInput(Fault(path, message))
-            rows.append(_row_of(dict(zip(header, (cell.strip() for cell in cells), strict=True))))
-    except csv.Error as error:
-        raise InvalidInput(Fault(path, f"line {reader.line_num}: {error}")) from None
-    return rows
-
-
-def _check_header(header: Sequence[str], path: str) -> None:
-    folded = [column.lower() for column in header]
-    if not {"address", "email"} & set(folded):
-        raise InvalidInput(Fault(path, "the first line names no column 'address' or 'email'"))
-    twice = sorted({column for column in folded if folded.count(column) > 1})
-    if twice:
-        raise InvalidInput(Fault(path, f"the first line names the column '{twice[0]}' twice"))
-
-
-def _row_of(cells: dict[str, str]) -> dict[str, Any]:
-    row: dict[str, Any] = {"variables": {}}
-    for column, cell in cells.items():
-        match column.lower():
-            case "address" | "email":
-                row["address"] = cell
-            case "name":
-                row["name"] = cell
-            case _:
-                row["variables"][column] = cell
-    return row
-
-
-def _check_row(row: dict[str, Any], path: str, faults: list[Fault]) -> Recipient | None:
-    before = len(faults)
-    address = ""
-    try:
-        address = check_address(row.get("address") or "")
-    except InvalidAddress as error:
-        faults.append(Fault(f"{path}.address", str(error)))
-    name = (row.get("name") or "").strip()
-    if len(name) > MAX_RECIPIENT_NAME:
-        faults.append(Fault(f"{path}.name", f"at most {MAX_RECIPIENT_NAME} characters"))
-    elif name and not _ORDINARY_NAME.fullmatch(name):
+def check_row(row: Any) -> Recipient | list[tuple[str, str]]:
+    """A row as a recipient, or all that is wrong with it: where (`.address`, `.variables.city`), and what."""
+    if isinstance(row, Recipient):
+        return row  # it was checked before
+    if not isinstance(row, dict):
+        return [("", "Not an object with address, name and variables.")]
+    faults = _faults_of_shape(row)
+    address, name, variables = row.get("address") or "", row.get("name") or "", row.get("variables") or {}
+    if "address" in row and isinstance(address, str):
         try:
-            check_written(Mailbox(_ANYBODY, name))
+            address = check_address(address)
         except InvalidAddress as error:
-            faults.append(Fault(f"{path}.name", str(error)))
-    variables = row.get("variables") or {}
-    faults += _faults_of_variables(variables, f"{path}.variables")
-    return Recipient(address, name, dict(variables)) if len(faults) == before else None
+            faults.append((".address", str(error)))
+    if isinstance(name, str):
+        name = name.strip()
+        if name and not (len(name) <= MAX_RECIPIENT_NAME and _ORDINARY_NAME.fullmatch(name)):
+            faults += [(".name", message) for message in _faults_of_name(name)]
+    if isinstance(variables, dict) and variables:
+        faults += _faults_of_variables(variables)
+    return faults or Recipient(address, name, {**variables})
 
 
-def _faults_of_variables(variables: dict[str, Any], path: str) -> list[Fault]:
+def _faults_of_shape(row: dict[str, Any]) -> list[tuple[str, str]]:
+    faults = []
+    for name, value in row.items():
+        if name not in _ROW_TYPES:
+            faults.append((f".{name}", "Unknown field."))
+        elif value is not None and not isinstance(value, _ROW_TYPES[name]):
+            faults.append((f".{name}", f"Not a valid {'object' if name == 'variables' else 'string'}."))
+    if "address" not in row:
+        faults.append((".address", "Missing data for required field."))
+    return faults
+
+
+def _faults_of_name(name: str) -> list[str]:
+    if len(name) > MAX_RECIPIENT_NAME:
+        return [f"at most {MAX_RECIPIENT_NAME} characters"]
+    try:
+        check_written(Mailbox(_ANYBODY, name))
+    except InvalidAddress as error:
+        return [str(error)]
+    return []
+
+
+def _faults_of_variables(variables: dict[str, Any]) -> list[tuple[str, str]]:
     if len(variables) > MAX_VARIABLES:
-        return [Fault(path, f"at most {MAX_VARIABLES} variables")]
+        return [(".variables", f"at most {MAX_VARIABLES} variables")]
     faults = []
     for name, value in variables.items():
-        where = f"{path}.{name}"
-        if not _VARIABLE_NAME.fullmatch(name) or len(name) > MAX_VARIABLE_NAME:
-            faults.append(Fault(where, f"a name has letters, digits and _, at most {MAX_VARIABLE_NAME} of them"))
-        elif name in _JINJAS:
-            faults.append(Fault(where, f"'{name}' is a word of the template language"))
-        elif name in RESERVED:
-            faults.append(Fault(where, f"'{name}' is taken: it is the recipient's own"))
-        elif not isinstance(value, Value):
-            faults.append(Fault(where, "a value is a text, a number, true, false or null"))
-        elif isinstance(value, float) and not math.isfinite(value):
-            faults.append(Fault(where, "a number is neither infinite nor NaN"))
-        elif isinstance(value, int) and abs(value) > _MAX_NUMBER:
-            faults.append(Fault(where, "a number has at most 15 digits; give longer ones as text"))
-        elif len(str(value)) > MAX_VARIABLE_VALUE:
-            faults.append(Fault(where, f"at most {MAX_VARIABLE_VALUE:,} characters"))
+        message = fault_of_variable_name(name)
+        if message is None and (not isinstance(value, str) or len(value) > MAX_VARIABLE_VALUE):
+            message = _fault_of_value(value)
+        if message:
+            faults.append((f".variables.{name}", message))
     return faults
+
+
+@lru_cache(maxsize=4_096)
+def fault_of_variable_name(name: str) -> str | None:
+    if not _VARIABLE_NAME.fullmatch(name) or len(name) > MAX_VARIABLE_NAME:
+        return f"a name has letters, digits and _, at most {MAX_VARIABLE_NAME} of them"
+    if name in _JINJAS:
+        return f"'{name}' is a word of the template language"
+    if name in RESERVED:
+        return f"'{name}' is taken: it is the recipient's own"
+    return None
+
+
+def _fault_of_value(value: Any) -> str | None:
+    if not isinstance(value, Value):
+        return "a value is a text, a number, true, false or null"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "a number is neither infinite nor NaN"
+    if isinstance(value, int) and abs(value) > _MAX_NUMBER:
+        return "a number has at most 15 digits; give longer ones as text"
+    if len(str(value)) > MAX_VARIABLE_VALUE:
+        return f"at most {MAX_VARIABLE_VALUE:,} characters"
+    return None

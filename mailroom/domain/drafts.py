@@ -28,8 +28,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What was asked for, as it was asked for. `recipients` are rows of address, name and variables; instead of them
-    `audience` may be the id of a listed one.
+    """What was asked for, as it was asked for. `recipients` are rows of address, name and variables, or
+    checked ones; instead of them `audience` may be the id of a listed one.
 
     `recurrence` has the fields of the API's body; times in it may be naive (local to its zone).
     """
@@ -41,7 +41,7 @@ class Draft:
     text: str = ""
     html: str = ""
     reply_to: str = ""
-    recipients: Sequence[dict[str, Any]] = ()
+    recipients: Sequence[Any] = ()
     audience: str = ""
     misfire: Mapping[str, Any] = field(default_factory=dict)
     tags: Sequence[str] = ()

@@ -1,15 +1,16 @@
 """Audiences that are kept under a name, for any number of schedules. One never changes: an edited list is a new one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from mailroom.domain.addresses import breaks_header
-from mailroom.domain.audiences import Audience, Known, Recipient, check_recipients
+from mailroom.domain.audiences import Audience, Known, Recipient, Screened, check_recipients, screen
 from mailroom.domain.errors import AudienceNotFound, Fault, IdempotencyMismatch, InvalidInput
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import MAX_NAME
+from mailroom.domain.lists.rows import Refused
 from mailroom.services.idempotency import check_key, digest_of_request
 from mailroom.storage import audiences
 from mailroom.storage.database import Db, server_now
@@ -17,31 +18,67 @@ from mailroom.storage.database import Db, server_now
 
 @dataclass(frozen=True, slots=True)
 class NewList:
-    """What was asked for; `recipients` are rows of address, name and variables."""
+    """What was asked for; `recipients` are rows of address, name and variables. With `on_invalid` `skip`, rows that
+    cannot be taken are left out and told; with `refuse`, one of them refuses the list."""
 
     name: str
-    recipients: Sequence[dict[str, Any]]
+    recipients: Sequence[Any]
+    on_invalid: str = field(default="refuse", metadata={"compared": False})
 
 
-def create(db: Db, asked: NewList, *, owner: str, key: str) -> tuple[Audience, bool]:
-    """Keep a list, whole or not at all. The same request again, by its Idempotency-Key, finds the same one.
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A list, whether it is new, and which rows were left out of it."""
 
-    Returns it, and whether it is new. Raises InvalidInput, IdempotencyMismatch, Unavailable.
+    audience: Audience
+    new: bool
+    refused: Sequence[Refused] = ()
+    refused_count: int = 0
+
+
+def create(db: Db, asked: NewList, *, owner: str, key: str) -> Made:
+    """Save a list. The same request again, by its Idempotency-Key, finds the same one.
+
+    Raises InvalidInput, IdempotencyMismatch, Unavailable.
     """
     check_key(key)
-    request, digest = f"{owner}/{key}", digest_of_request(asked)
+    request, digest = f"{owner}/{key}", _digest(asked)
+    earlier = _repeated(db, request, digest)
+    if earlier and asked.on_invalid == "refuse":
+        return Made(earlier, new=False)
+    screened = _checked(asked)
+    if earlier:
+        return Made(earlier, False, screened.refused, screened.refused_count)
+    return save(db, asked.name, screened, request=request, digest=digest)
+
+
+def create_of(db: Db, name: str, recipients: Sequence[Recipient], *, owner: str, key: str) -> Made:
+    """Save recipients that were checked one by one. The same request again finds the same list.
+
+    Raises InvalidInput, IdempotencyMismatch, Unavailable.
+    """
+    check_key(key)
+    if faults := faults_of_name(name):
+        raise InvalidInput(*faults)
+    request, digest = f"{owner}/{key}", _digest(NewList(name, recipients))
     if earlier := _repeated(db, request, digest):
-        return earlier, False
-    members = _checked(asked)
-    audience = audiences.stage(db, members, now=server_now(db))
+        return Made(earlier, new=False)
+    checked = screened_or_refused(Screened(recipients, (), 0, len(recipients)))
+    return save(db, name, checked, request=request, digest=digest)
+
+
+def save(db: Db, name: str, screened: Screened, *, request: str, digest: str) -> Made:
+    """Save recipients that are checked, under a name that is checked. Raises IdempotencyMismatch, Unavailable."""
+    told = (screened.refused, screened.refused_count)
+    audience = audiences.stage(db, screened.recipients, now=server_now(db))
     try:
-        audiences.enlist(db, audience, name=asked.name.strip(), request=request, digest=digest)
+        audiences.enlist(db, audience, name=name.strip(), request=request, digest=digest)
     except audiences.AlreadyListed:  # the same key came twice in one moment
         repeated = _repeated(db, request, digest)
         if repeated is None:
             raise
-        return repeated, False
-    return audiences.get(db, audience), True
+        return Made(repeated, False, *told)
+    return Made(audiences.get(db, audience), True, *told)
 
 
 def get(db: Db, audience: AudienceId) -> Audience:
@@ -83,18 +120,41 @@ def faults_of(asked: NewList) -> tuple[Fault, ...]:
     return ()
 
 
-def _checked(asked: NewList) -> list[Recipient]:
+def _checked(asked: NewList) -> Screened:
     """Raises InvalidInput with every fault."""
-    faults = []
-    if not 0 < len(asked.name.strip()) <= MAX_NAME or breaks_header(asked.name):
-        faults.append(Fault("name", f"1 to {MAX_NAME} characters in one line"))
+    faults = faults_of_name(asked.name)
     try:
-        found = check_recipients(asked.recipients)
+        if asked.on_invalid == "skip":
+            found = screened_or_refused(screen(enumerate(asked.recipients, 1)))
+        else:
+            found = Screened(check_recipients(asked.recipients), (), 0, len(asked.recipients))
     except InvalidInput as error:
         raise InvalidInput(*faults, *error.faults) from None
     if faults:
         raise InvalidInput(*faults)
     return found
+
+
+_TOLD_OF_NONE: Final = 1_000
+
+
+def screened_or_refused(screened: Screened, *, path: str = "recipients") -> Screened:
+    """Raises InvalidInput where nobody is left to mail to."""
+    if screened.recipients:
+        return screened
+    told = [Fault(f"{path}[{one.row - 1}]", one.message) for one in screened.refused[:_TOLD_OF_NONE]]
+    raise InvalidInput(Fault(path, "at least one recipient is needed"), *told)
+
+
+def faults_of_name(name: str) -> list[Fault]:
+    if not 0 < len(name.strip()) <= MAX_NAME or breaks_header(name):
+        return [Fault("name", f"1 to {MAX_NAME} characters in one line")]
+    return []
+
+
+def _digest(asked: NewList) -> str:
+    """Of what a request asks for; where it refuses, as before there was a choice."""
+    return digest_of_request(asked) + ("/skip" if asked.on_invalid == "skip" else "")
 
 
 def _repeated(db: Db, request: str, digest: str) -> Audience | None:

@@ -159,6 +159,7 @@ def ensure_indexes(db: Db) -> None:
         sessions,
         suppressions,
         tokens,
+        uploads,
         webhook_tokens,
     )
 
@@ -180,6 +181,7 @@ def ensure_indexes(db: Db) -> None:
         sessions,
         suppressions,
         tokens,
+        uploads,
         webhook_tokens,
     ):
         indexes = module.INDEXES

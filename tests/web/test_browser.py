@@ -88,7 +88,7 @@ def test_from_the_form_to_two_of_three_opens_on_the_report(page: Page, system: S
         "address,name,city\nann@example.org,Ann,Rome\nbo@example.org,Bo,Oslo\ncy@example.org,Cy,Bern"
     )
     page.get_by_label("Date and time").fill(due.strftime("%Y-%m-%dT%H:%M:%S"))
-    page.get_by_role("button", name="Show the next five runs").click()
+    page.get_by_role("button", name="Preview schedule").click()
     expect(page.get_by_text(due.strftime("%H:%M:%S UTC"))).to_be_visible()
     look(page, "schedule-form")
     page.get_by_role("button", name="Save schedule").click()
@@ -134,40 +134,6 @@ def test_from_the_form_to_two_of_three_opens_on_the_report(page: Page, system: S
     look(page, "schedules")
 
 
-def test_a_list_is_kept_once_and_a_schedule_is_made_for_it(page: Page, system: System) -> None:
-    sign_in(page, system)
-    page.get_by_role("link", name="Audiences").click()
-    expect(page.get_by_text("No list is kept yet.")).to_be_visible()
-    fill_in(page, Name="")
-    page.get_by_label("Paste addresses or CSV").fill("good@example.org\nbad address")
-    page.get_by_role("button", name="Keep the list").click()
-    expect(page.locator(".field:has(#name) .message")).to_contain_text("characters")
-    expect(page.locator(".field:has(#recipients) .message")).to_contain_text("row 2 (address)")
-    look(page, "audiences-refused")
-
-    fill_in(page, Name="Customers")
-    page.get_by_label("Paste addresses or CSV").fill(
-        "address,name,city\nbo@example.org,Bo,Rome\nann@example.org,Ann,Oslo"
-    )
-    page.get_by_role("button", name="Keep the list").click()
-    expect(page.get_by_role("cell", name="Oslo")).to_be_visible()
-    look(page, "audience")
-    page.get_by_role("link", name="Audiences", exact=True).click()
-    look(page, "audiences")
-    page.get_by_role("link", name="Customers").click()
-    page.get_by_role("link", name="New schedule for it").click()
-    fill_in(page, Name="News", From="Ann <ann@mg.example.com>", Subject="From {{ city }}", Text="Hello {{ name }}")
-    page.get_by_label("Date and time").fill((datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%S"))
-    look(page, "schedule-form-audience")
-    page.get_by_role("button", name="Save schedule").click()
-    page.get_by_role("link", name="2", exact=True).click()
-    expect(page.get_by_role("heading", name="Customers")).to_be_visible()
-
-    page.get_by_role("button", name="Take it off the list").click()
-    expect(page.get_by_text("No list is kept yet.")).to_be_visible()
-    assert system.db.schedules.count_documents({}) == 1
-
-
 def test_a_refused_form_comes_back_with_what_was_typed_and_the_message_beside_the_field(
     page: Page, system: System
 ) -> None:
@@ -183,7 +149,9 @@ def test_a_refused_form_comes_back_with_what_was_typed_and_the_message_beside_th
     assert page.get_by_label("Name", exact=True).input_value() == "<b>Name</b>"
     assert page.get_by_label("Paste addresses or CSV").input_value() == "good@example.org\nbad address"
     expect(page.locator(".field:has(#from) .message")).to_contain_text("write one address")
-    expect(page.locator(".field:has(#recipients) .message")).to_contain_text("row 2 (address)")
+    expect(page.locator(".field:has(#recipients) .message")).to_contain_text("1 line cannot be imported")
+    expect(page.locator(".refused tbody tr")).to_contain_text(re.compile(r"2\s*bad address"))
+    expect(page.get_by_role("alert")).to_contain_text("Could not save: 4 fields need attention")
     expect(page.locator(".field:has(#cron) .message")).to_contain_text("bad minute")
     look(page, "schedule-form-refused")
     assert system.db.schedules.count_documents({}) == 0

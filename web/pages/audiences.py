@@ -1,18 +1,15 @@
-"""Audiences: lists of recipients under a name; made, looked through, taken off the list."""
+"""Audiences: lists of recipients under a name; made, looked through, deleted."""
 
 import secrets
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from werkzeug.datastructures import FileStorage
 
-from mailroom.domain.audiences import parse_pasted
 from mailroom.domain.errors import AudienceNotFound, Fault, IdempotencyMismatch, InvalidInput
 from mailroom.domain.ids import AudienceId
-from mailroom.services import audience_lists
-from mailroom.services.audience_lists import NewList
-from web import cursors
-from web.forms import text_of, words_of
+from mailroom.services import audience_lists, uploads
+from web import cursors, recipients
+from web.recipients import Given
 from web.session import front, principal, signed_in
 
 blueprint = Blueprint("audiences", __name__)
@@ -22,26 +19,44 @@ _ROWS = 50
 @blueprint.get("/audiences")
 @signed_in()
 def index() -> str:
-    return _page({"nonce": secrets.token_hex(16)}, ())
+    before = cursors.decode(request.args.get("before"))
+    found = audience_lists.page(front().db, before=before, limit=_ROWS)
+    older = cursors.encode(found[-1].created_at, found[-1].id) if len(found) == _ROWS else None
+    return render_template("audiences.html", audiences=found, older=older)
+
+
+@blueprint.get("/audiences/new")
+@signed_in("schedules")
+def new() -> str:
+    return _form(Given(), "", secrets.token_hex(16))
 
 
 @blueprint.post("/audiences")
 @signed_in("schedules")
 def create() -> Any:
-    """The form's nonce names the list: sent twice, it is one."""
-    typed = {name: request.form.get(name, "") for name in ("name", "recipients", "nonce")}
+    """Save a list; a table first comes back with how its columns are read. The form's nonce names the list: sent twice,
+    it is one."""
+    db, owner, action = front().db, principal().owner, request.form.get("action")
+    if action == "refused":
+        return recipients.refused_report(db, request.form, owner=owner)
+    name, nonce = request.form.get("name", ""), request.form.get("nonce", "")[:64]
+    given = recipients.read(db, request.form, request.files.get("recipients_file"), owner=owner)
+    if action == "check" or (given.table and not given.seen):
+        return _form(given, name, nonce)
+    if given.stopped or not given.any:
+        return _form(given, name, nonce, audience_lists.faults_of_name(name), refused=True), 422
     try:
-        pasted = _pasted(typed["recipients"], request.files.get("recipients_file"))
-        asked = NewList(typed["name"], parse_pasted(pasted) if pasted.strip() else [])
-        key = f"form-{typed['nonce'][:64]}"
-        made, _ = audience_lists.create(front().db, asked, owner=principal().owner, key=key)
+        made = audience_lists.create_of(db, name, given.recipients, owner=owner, key=f"form-{nonce}")
     except InvalidInput as error:
-        return _page(typed, error.faults), 422
+        return _form(given, name, nonce, error.faults, refused=True), 422
     except IdempotencyMismatch:
-        fault = Fault("name", "this form was saved before with other values; save again to make a second list")
-        return _page(typed | {"nonce": secrets.token_hex(16)}, [fault]), 409
-    flash("The audience is kept. Choose it when you make a schedule.")
-    return redirect(url_for("audiences.show", audience_id=made.id), 303)
+        fault = Fault("name", "This form was saved before with other values. Save again to make a second audience.")
+        return _form(given, name, secrets.token_hex(16), [fault]), 409
+    if given.upload:
+        uploads.drop(db, given.upload, owner=owner)
+    left_out = f" {given.refused:,} lines were skipped." if given.refused > 1 else " 1 line was skipped."
+    flash(f"Audience saved.{left_out if given.refused else ''} Choose it when you make a schedule.")
+    return redirect(url_for("audiences.show", audience_id=made.audience.id), 303)
 
 
 @blueprint.get("/audiences/<audience_id>")
@@ -64,25 +79,16 @@ def show(audience_id: str) -> str:
 def drop(audience_id: str) -> Any:
     try:
         audience_lists.drop(front().db, AudienceId(audience_id))
-        flash("Taken off the list. Schedules that go to it still do.")
+        flash("Audience deleted. Schedules that go to it still do.")
     except AudienceNotFound:
-        flash("It was taken off the list before.")
+        flash("It was deleted before.")
     return redirect(url_for("audiences.index"), 303)
 
 
-def _pasted(typed: str, upload: FileStorage | None) -> str:
-    """Raises InvalidInput for a file that cannot be read."""
-    try:
-        return typed if upload is None or not upload.filename else text_of(upload)
-    except ValueError as error:
-        raise InvalidInput(Fault("recipients", str(error))) from None
-
-
-def _page(typed: dict[str, str], faults: Any) -> str:
-    before = cursors.decode(request.args.get("before"))
-    found = audience_lists.page(front().db, before=before, limit=_ROWS)
+def _form(given: Given, name: str, nonce: str, faults: Any = (), *, refused: bool = False) -> str:
     errors: dict[str, list[str]] = {}
     for fault in faults:
-        errors.setdefault(fault.path.partition("[")[0], []).append(words_of(fault))
-    older = cursors.encode(found[-1].created_at, found[-1].id) if len(found) == _ROWS else None
-    return render_template("audiences.html", audiences=found, older=older, typed=typed, errors=errors)
+        errors.setdefault(fault.path.partition("[")[0], []).append(fault.message)
+    if problems := recipients.problems_of(given, asked=refused):
+        errors["recipients"] = problems
+    return render_template("audience_form.html", name=name, nonce=nonce, errors=errors, **recipients.of_page(given))

@@ -23,7 +23,7 @@ from mailroom.domain.runs import OPEN
 from mailroom.domain.schedules import Schedule, ScheduleState
 from mailroom.services import audience_lists, carrying, changing, drafting, pausing, reporting, running, scheduling
 from mailroom.services.pausing import Toll
-from web import cursors
+from web import cursors, recipients
 from web.acting import ask_even_if_paused
 from web.forms import ScheduleForm
 from web.session import front, principal, signed_in
@@ -52,10 +52,13 @@ def new() -> Any:
         form = ScheduleForm.empty()
         form.typed["audience"] = request.args.get("audience", "")
         return _form(form)
-    form = ScheduleForm.sent(request.form, request.files.get("recipients_file"))
+    if request.form.get("action") == "refused":
+        return recipients.refused_report(front().db, request.form, owner=principal().owner)
+    form = _sent()
     if request.form.get("action") == "preview":
         return _previewed(form)
     try:
+        form.look_at_recipients()
         draft = form.draft()
         if form.errors:
             form.refuse(InvalidInput(*drafting.faults_of(front().db, draft)))
@@ -81,11 +84,14 @@ def edit(schedule_id: str) -> Any:
     stored = scheduling.get(front().db, ScheduleId(schedule_id))
     if request.method == "GET":
         return _form(ScheduleForm.of(stored), stored.schedule.id)
-    form = ScheduleForm.sent(request.form, request.files.get("recipients_file"))
+    if request.form.get("action") == "refused":
+        return recipients.refused_report(front().db, request.form, owner=principal().owner)
+    form = _sent()
     if request.form.get("action") == "preview":
         return _previewed(form, stored.schedule.id)
     version = form.typed["version"]
     try:
+        form.look_at_recipients()
         changes = form.changes(stored)
         if form.errors:
             return _form(form, stored.schedule.id), 422
@@ -225,6 +231,12 @@ def _previewed(form: ScheduleForm, schedule_id: ScheduleId | None = None) -> Any
     return _form(form, schedule_id, upcoming=upcoming), status
 
 
+def _sent() -> ScheduleForm:
+    """The form that came, its recipients read."""
+    file = request.files.get("recipients_file")
+    return ScheduleForm.sent(request.form, recipients.read(front().db, request.form, file, owner=principal().owner))
+
+
 def _form(
     form: ScheduleForm, schedule_id: ScheduleId | None = None, *, upcoming: list[Occurrence] | None = None
 ) -> str:
@@ -236,6 +248,7 @@ def _form(
         audiences=audience_lists.page(front().db, before=None, limit=_AUDIENCES),
         zone_of=_zone_of,
         zones=sorted(zone for zone in available_timezones() if "/" in zone or zone == "UTC"),
+        **recipients.of_page(form.given),
     )
 
 

@@ -1,0 +1,176 @@
+"""What each column of a table is for: proposed from its heading and its first rows, changed by a person."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from mailroom.domain.addresses import InvalidAddress, check_address, trimmed
+from mailroom.domain.audiences import RESERVED, fault_of_variable_name
+from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.limits import MAX_VARIABLE_NAME, MAX_VARIABLES
+
+
+class Role(StrEnum):
+    """What a column is read as."""
+
+    ADDRESS = "address"
+    NAME = "name"  # several are put together, in their order, with a space between
+    FIELD = "field"  # a merge field
+    NAME_AND_FIELD = "both"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its heading as it stands in the file, and what it is for. `field` names its merge field."""
+
+    heading: str
+    role: Role
+    field: str = ""
+
+
+# Headings, without case and punctuation, of what Mailchimp, Outlook, Google Contacts, HubSpot and others export.
+_ADDRESS_HEADINGS: Final = (
+    *("email", "emailaddress", "mail", "mailaddress", "emailadresse", "mailadresse", "emailid", "emailaddr"),
+    *("primaryemail", "contactemail", "subscriberemail", "emailaddress1", "email1", "email1value", "workemail"),
+    *("adresseemail", "adressemail", "courriel", "correo", "correoelectronico", "indirizzoemail", "epost", "eposta"),
+    *("email2", "recipient", "recipients", "to", "address"),
+)
+_NAME_HEADINGS: Final = ("name", "fullname", "displayname", "recipientname", "contactname", "nom", "nombre")
+_NAME_PARTS: Final = (
+    *("firstname", "givenname", "fname", "vorname", "prenom", "first"),
+    *("lastname", "familyname", "surname", "lname", "nachname", "last"),
+)
+_ENOUGH: Final = 0.5  # of the first rows' cells must be addresses
+
+
+def is_address_heading(heading: str) -> bool:
+    return _plain(heading) in _ADDRESS_HEADINGS
+
+
+def propose(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[tuple[Column, ...], bool]:
+    """What each column is for, and whether that is certain: the headings say it, in words that only mean one thing."""
+    address = _address_column(headings, rows)
+    whole_name = next((n for n, heading in enumerate(headings) if _plain(heading) in _NAME_HEADINGS), None)
+    columns: list[Column] = []
+    taken: set[str] = set()
+    for number, heading in enumerate(headings):
+        field = _field_name(heading, number, taken)
+        role = Role.FIELD
+        if number == address:
+            role = Role.ADDRESS
+        elif number == whole_name:
+            role = Role.NAME
+        elif len(taken) >= MAX_VARIABLES or _is_empty(heading, number, rows):
+            role = Role.IGNORED
+        elif whole_name is None and _plain(heading) in _NAME_PARTS:
+            role = Role.NAME_AND_FIELD
+        if role in (Role.FIELD, Role.NAME_AND_FIELD):
+            taken.add(field)
+        columns.append(Column(heading, role, field if role in (Role.FIELD, Role.NAME_AND_FIELD) else ""))
+    return tuple(columns), address is not None and _is_certain(columns, rows)
+
+
+def check_columns(columns: Sequence[Column]) -> None:
+    """Raises InvalidInput with every fault of what was chosen."""
+    faults = []
+    addresses = [n for n, column in enumerate(columns) if column.role is Role.ADDRESS]
+    if not addresses:
+        faults.append(Fault("columns", "choose the column that holds the email addresses"))
+    faults += [Fault(f"columns[{n}]", "another column is the email address already") for n in addresses[1:]]
+    fields = [(n, c.field) for n, c in enumerate(columns) if c.role in (Role.FIELD, Role.NAME_AND_FIELD)]
+    if len(fields) > MAX_VARIABLES:
+        words = f"at most {MAX_VARIABLES} merge fields; leave {len(fields) - MAX_VARIABLES} columns out"
+        faults.append(Fault("columns", words))
+    seen: set[str] = set()
+    for number, field in fields:
+        if message := fault_of_variable_name(field):
+            faults.append(Fault(f"columns[{number}]", message))
+        elif field in seen:
+            faults.append(Fault(f"columns[{number}]", f"another column is the merge field '{field}' already"))
+        seen.add(field)
+    if faults:
+        raise InvalidInput(*faults)
+
+
+def _address_column(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> int | None:
+    """By what the cells hold, then by the heading: `Address` is a street in most exports."""
+    found = []
+    for number, heading in enumerate(headings):
+        share = _share_of_addresses(number, rows)
+        mostly = share is None or share >= _ENOUGH
+        if (share != 0 and is_address_heading(heading)) or (share is not None and mostly):
+            found.append((mostly, -_rank(heading), -number))
+    if found:
+        return -max(found)[2]
+    named = [number for number, heading in enumerate(headings) if is_address_heading(heading)]
+    return named[0] if len(named) == 1 else None
+
+
+def _share_of_addresses(number: int, rows: Sequence[Sequence[str]]) -> float | None:
+    """Of the column's cells that are not empty, how many are addresses; None where all are empty."""
+    cells = [cell for row in rows if number < len(row) and (cell := trimmed(row[number]))]
+    return sum(map(is_address, cells)) / len(cells) if cells else None
+
+
+def is_address(text: str) -> bool:
+    try:
+        check_address(trimmed(text))
+    except InvalidAddress:
+        return False
+    return True
+
+
+def _rank(heading: str) -> int:
+    plain = _plain(heading)
+    return _ADDRESS_HEADINGS.index(plain) if plain in _ADDRESS_HEADINGS else len(_ADDRESS_HEADINGS)
+
+
+def _is_certain(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> bool:
+    for number, column in enumerate(columns):
+        match column.role:
+            case Role.ADDRESS:
+                if column.heading.strip().lower() not in ("address", "email"):
+                    return False
+            case Role.NAME:
+                if column.heading.strip().lower() != "name":
+                    return False
+            case Role.FIELD:
+                odd = column.field != column.heading.strip() or is_address_heading(column.heading)
+                if odd or (_share_of_addresses(number, rows) or 0) >= _ENOUGH:
+                    return False
+            case _:
+                return False
+    return True
+
+
+def _is_empty(heading: str, number: int, rows: Sequence[Sequence[str]]) -> bool:
+    return not heading.strip() and not any(number < len(row) and row[number].strip() for row in rows)
+
+
+def _plain(heading: str) -> str:
+    return re.sub(r"[\W_]+", "", _without_accents(heading))
+
+
+def _without_accents(text: str) -> str:
+    """`Größe` as `grosse`."""
+    split = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(character for character in split if not unicodedata.combining(character))
+
+
+def _field_name(heading: str, number: int, taken: set[str]) -> str:
+    """A merge field's name for a heading: itself where it can be one."""
+    name = trimmed(heading)
+    if fault_of_variable_name(name):
+        name = re.sub(r"[^a-z0-9]+", "_", _without_accents(name)).strip("_")
+        name = f"column_{name}".rstrip("_") if name[:1].isdigit() else name or f"column_{number + 1}"
+        name = name[: MAX_VARIABLE_NAME - 4]
+        if name in RESERVED or fault_of_variable_name(name):
+            name = f"{name}_column"
+    base, again = name[: MAX_VARIABLE_NAME - 4], 2
+    while name in taken:
+        name, again = f"{base}_{again}", again + 1
+    return name

@@ -1,0 +1,88 @@
+"""A list of recipients as it was pasted or uploaded: a first look, and then its rows, one at a time."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.lists import mailboxes, tables
+from mailroom.domain.lists.columns import Column, check_columns, propose
+from mailroom.domain.lists.rows import Read, Refused, Row
+from mailroom.domain.lists.tables import Layout
+from mailroom.domain.lists.texts import ENCODINGS, check_is_text, guess_encoding, is_encoded, lines_of
+
+SHOWN_ROWS: Final = 5
+_STRANGERS: Final = re.compile(r"<[^<>]*@|@[^@]*@")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a list is read. `layout` and `columns` are None and empty where it is addresses, one or several a line;
+    `certain` where nobody needs to be asked what the columns are for."""
+
+    encoding: str
+    layout: Layout | None
+    columns: tuple[Column, ...]
+    certain: bool
+
+    @property
+    def sample(self) -> tuple[tuple[str, ...], ...]:
+        return self.layout.sample[:SHOWN_ROWS] if self.layout else ()
+
+
+def look_at(data: bytes, *, encoding: str | None = None) -> Look:
+    """Find out how it is written. `encoding` is one of ENCODINGS, where a person has chosen. Raises InvalidInput."""
+    check_is_text(data)
+    if not data.strip():
+        raise InvalidInput(Fault("recipients", "the file is empty"))
+    if encoding is not None and encoding not in ENCODINGS:
+        raise InvalidInput(Fault("encoding", f"one of {', '.join(ENCODINGS)}"))
+    found = encoding or guess_encoding(data)
+    layout = tables.layout_of(lines_of(data, found))
+    if layout is None:
+        return Look(found, None, (), True)
+    columns, certain = propose(layout.headings, layout.sample)
+    return Look(found, layout, columns, certain and any(layout.headings) and found.startswith("utf-8"))
+
+
+def rows_of(data: bytes, look: Look, columns: Sequence[Column] = ()) -> Iterator[Read]:
+    """The rows, as `columns` say, or as `look` proposes. Raises InvalidInput before the first row."""
+    if look.layout is None:
+        found = mailboxes.rows_of(lines_of(data, look.encoding))
+    else:
+        chosen = tuple(columns) or look.columns
+        if len(chosen) != len(look.columns):
+            raise InvalidInput(Fault("columns", f"the list has {len(look.columns)} columns"))
+        check_columns(chosen)
+        found = tables.rows_of(lines_of(data, look.encoding), look.layout, chosen)
+    if b"\0" in data or not is_encoded(data, look.encoding):
+        found = _without_spoilt(found, look.encoding)
+    return _without_strangers(found)
+
+
+def _without_spoilt(rows: Iterator[Read], encoding: str) -> Iterator[Read]:
+    """Rows that hold what is no text in this encoding, or a zero byte, are refused."""
+    for read in rows:
+        if isinstance(read, tuple) and any(_is_spoilt(text) for text in _texts(read[1])):
+            words = f"holds what is no text in {ENCODINGS[encoding]}; save the file as UTF-8, or choose its encoding"
+            yield Refused(read[0], read[1]["address"], words)
+        else:
+            yield read
+
+
+def _is_spoilt(text: str) -> bool:
+    return "\0" in text or "\ufffd" in text
+
+
+def _texts(row: Row) -> Iterator[str]:
+    yield from (row["address"], row.get("name", ""), *row.get("variables", {}).values())
+
+
+def _without_strangers(rows: Iterator[Read]) -> Iterator[Read]:
+    """Rows in whose name stand other people's addresses are refused: the recipient would read them."""
+    for read in rows:
+        if isinstance(read, tuple) and "@" in read[1].get("name", "") and _STRANGERS.search(read[1]["name"]):
+            yield Refused(read[0], read[1]["address"], "the name holds addresses; write one recipient a line")
+        else:
+            yield read
