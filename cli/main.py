@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cli import dead_letters, looking, mails, providers, refusals, runs, sending, suppressions, tokens
+from cli import audiences, dead_letters, looking, mails, providers, refusals, runs, sending, suppressions, tokens
 from cli.doctor import doctor
 from cli.logs import set_up_logs
 from config.settings import BadSettings, Settings, read_settings
@@ -122,6 +122,7 @@ main.add_command(looking.schedules)
 main.add_command(looking.dispatches)
 main.add_command(looking.webhooks)
 main.add_command(mails.send)
+main.add_command(audiences.audiences)
 main.add_command(runs.runs_)
 main.add_command(runs.emails_)
 main.add_command(sending.sending_)
