@@ -11,11 +11,12 @@ from rich.table import Table
 
 from mailroom.assembly import Back, build_back
 from mailroom.domain.errors import CannotBeKnown, MailroomError, Unavailable
-from mailroom.services import ledger, memory, providers, stopping, watching
+from mailroom.services import draining, ledger, memory, providers, stopping, watching
 from mailroom.services.memory import Hold
 from mailroom.services.server_time import read_clocks
 
 console = Console()
+_NAMED = 10
 
 
 @click.command()
@@ -109,6 +110,15 @@ def _senders(back: Back) -> tuple[bool, str]:
     return count > 0, f"{count} running" if count else "none is running: nothing is sent"
 
 
+def _lanes(back: Back) -> tuple[bool, str]:
+    found = draining.undrained(back.db)
+    if not found:
+        return True, "a sender drains every lane with work"
+    named = ", ".join(f"{one.lane} (for {one.age.total_seconds():.0f} s)" for one in found[:_NAMED])
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return False, f"no sender drains {named}{more}: start one, or look why those that run do not take them"
+
+
 def _enabled(back: Back) -> tuple[bool, str]:
     shown = providers.listing(back.db, back.circuits, list(back.adapters))
     working = [one.name for one in shown if one.enabled]
@@ -141,6 +151,7 @@ _CHECKS = {
     "providers": _enabled,
     "senders": _senders,
     "sending": _sending,
+    "lanes": _lanes,
     "dispatches": _doubts,
 }
 

@@ -20,6 +20,7 @@ from sender.feed import Feed
 from sender.hands import Hands
 from sender.holding import Holding
 from sender.lanes import Lanes
+from sender.presence import Presence
 
 log = structlog.get_logger()
 _LOOK_FOR_RUNS_S: Final = 0.05
@@ -31,7 +32,7 @@ class Pump:
     def __init__(self, back: Back, hands: Hands, lanes: Lanes, holding: Holding, feed: Feed, *, sender: str) -> None:
         self._back, self._hands, self._sender = back, hands, sender
         self._lanes, self._holding, self._feed = lanes, holding, feed
-        self._clocks = Clocks(back.db)
+        self._clocks, self._presence = Clocks(back.db), Presence(back, hands, sender=sender)
         self._plan_at = self._judged_at = 0.0
         self._completed_at = self._worked_at = time.monotonic()
         first = next(iter(back.adapters.values()))
@@ -54,6 +55,7 @@ class Pump:
         else:
             log.error("host_clock_is_off", ahead_s=round(clocks.host_ahead.total_seconds(), 2), plans="nothing")
         worked = sum([self._do(duty, clocks.now) for duty in duties])
+        self._presence.check_in()
         self._completed_at = time.monotonic()
         if worked:
             self._worked_at = self._completed_at

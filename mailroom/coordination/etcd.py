@@ -16,8 +16,8 @@ from etcd3 import etcdrpc
 
 from mailroom.domain.errors import Unavailable
 
-_CALL_S: Final = 3.0  # for a call in all, where there are up to three members
-_LEAST_S: Final = 1.0  # for each member
+_CALL_S: Final = 3.0  # for a call in all, where there is one member or two
+_LEAST_S: Final = 1.5  # for each member
 _OPTIONS: Final = [
     # Without its own pool a new connection would be the old one again.
     ("grpc.use_local_subchannel_pool", 1),

@@ -134,6 +134,11 @@ def new_claim_id() -> ClaimId:
     return ClaimId(secrets.token_hex(12))
 
 
+def schedule_of_lane(lane: Lane) -> ScheduleId | None:
+    """The schedule whose lane this is; None of a lane of single mails."""
+    return ScheduleId(lane.removeprefix(SCHEDULE_LANES)) if lane.startswith(SCHEDULE_LANES) else None
+
+
 def schedule_lane(schedule_id: ScheduleId) -> Lane:
     return Lane(f"{SCHEDULE_LANES}{schedule_id}")
 

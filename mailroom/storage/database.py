@@ -68,7 +68,9 @@ def connect(url: str, *, app: str) -> Db:
         readConcernLevel="majority",
         retryWrites=True,
         serverSelectionTimeoutMS=8_000,
-        connectTimeoutMS=5_000,
+        # A member that hangs is noticed after both together; calls that wait for it are given up then.
+        connectTimeoutMS=3_000,
+        heartbeatFrequencyMS=2_000,
         maxPoolSize=100,
     )
     options: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
@@ -161,6 +163,7 @@ def ensure_indexes(db: Db) -> None:
         tokens,
         uploads,
         webhook_tokens,
+        workers,
     )
 
     for module in (
@@ -183,6 +186,7 @@ def ensure_indexes(db: Db) -> None:
         tokens,
         uploads,
         webhook_tokens,
+        workers,
     ):
         indexes = module.INDEXES
         if indexes:

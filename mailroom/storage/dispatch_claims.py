@@ -15,6 +15,8 @@ from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, To
 from mailroom.storage.database import Db, Document, Session, guarded
 from mailroom.storage.dispatches import IS_OPEN, onto_trail
 
+# In the index' order: of each state and rank those that wait longest come first.
+_LOOKED_AT_OF_A_LANE: Final = 1_000
 _LANES_A_LOOK: Final = 190  # MongoDB merges so many walks along an index in order; more it sorts in memory
 
 
@@ -28,6 +30,18 @@ def lanes_with_work(db: Db, *, now: datetime, limit: int, leave_out: Sequence[La
     due = {"lane": {"$nin": list(leave_out)}, **IS_OPEN, "not_before": {"$lte": now}}
     rows = db.dispatches.aggregate([{"$match": due}, {"$group": {"_id": "$lane"}}, {"$limit": limit}], hint="by_rank")
     return [Lane(row["_id"]) for row in rows]
+
+
+@guarded
+def waiting_since(db: Db, lanes: Sequence[Lane]) -> dict[Lane, datetime]:
+    """Of each of these lanes that has open dispatches, since when the longest waiting of them may go on."""
+    found: dict[Lane, datetime] = {}
+    for lane in lanes:
+        some: list[Document] = [{"$match": {"lane": lane, **IS_OPEN}}, {"$limit": _LOOKED_AT_OF_A_LANE}]
+        oldest = {"$group": {"_id": "$lane", "at": {"$min": "$not_before"}}}
+        for row in db.dispatches.aggregate([*some, oldest], hint="by_rank"):
+            found[lane] = row["at"]
+    return found
 
 
 @guarded

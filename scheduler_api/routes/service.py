@@ -6,11 +6,12 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from mailroom.services import watching, webhook_targets
+from mailroom.services import draining, watching, webhook_targets
 from scheduler_api.auth import front
 from scheduler_api.problems import FROM_HTTP, STATUS
 
 blueprint = Blueprint("service", __name__)
+_LANES_NAMED = 20
 
 
 @blueprint.get("/health")
@@ -48,7 +49,22 @@ def metrics() -> Response:
         ("ledger_time_seconds", "When the newest ledger was made", _epoch(standing.ledger_at)),
     ):
         Gauge(f"mailroom_{name}", words, registry=registry).set(value)
+    _show_undrained(registry)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _show_undrained(registry: CollectorRegistry) -> None:
+    found = draining.undrained(front().db)
+    words = "Lanes with work older than a minute that no sender drains; wants an alarm"
+    Gauge("mailroom_undrained_lanes", words, registry=registry).set(len(found))
+    oldest = Gauge(
+        "mailroom_undrained_seconds",
+        "For how long work waits in such a lane, of the oldest",
+        ["lane"],
+        registry=registry,
+    )
+    for one in found[:_LANES_NAMED]:
+        oldest.labels(one.lane).set(one.age.total_seconds())
 
 
 def _epoch(moment: datetime | None) -> float:

@@ -1,10 +1,16 @@
-"""A way from one sender to one store that can be cut, or left open with nothing passing."""
+"""A way from one process to one server that can be cut, or left open with nothing passing."""
 
 import contextlib
 import selectors
 import socket
 import threading
+import time
 from enum import StrEnum
+from typing import Final
+
+import psutil
+
+_LOOK_S: Final = 0.2  # for connections of a process that is shut out
 
 
 class Way(StrEnum):
@@ -14,16 +20,22 @@ class Way(StrEnum):
 
 
 class Proxy:
-    """Listens on a port of its own and passes bytes to `target`, both ways, while its way is open."""
+    """Listens on a port of its own and passes bytes to `target`, both ways, while its way is open.
+
+    `shut_out` is a process that is refused while all others pass: so a member of a cluster is cut off from the others
+    also where it is the one that connects.
+    """
 
     def __init__(self, target: int) -> None:
         self._target, self.way = target, Way.OPEN
+        self.shut_out: int | None = None
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         self._selector = selectors.DefaultSelector()
         self._peers: dict[socket.socket, socket.socket] = {}
+        self._near: dict[socket.socket, int] = {}  # accepted connections, by the port that they come from
         self._selector.register(self._listener, selectors.EVENT_READ)
-        self._ending = False
+        self._ending, self._looked_at = False, 0.0
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
         self._thread.start()
 
@@ -39,6 +51,10 @@ class Proxy:
             if self.way is Way.CUT:
                 for one in list(self._peers):
                     self._drop(one)
+            elif self.shut_out is not None and time.monotonic() > self._looked_at + _LOOK_S:
+                self._looked_at = time.monotonic()
+                for one in self._of(self.shut_out, list(self._near)):
+                    self._drop(one)
             for key, _ in self._selector.select(0.05):
                 found = key.fileobj
                 assert isinstance(found, socket.socket)
@@ -49,15 +65,24 @@ class Proxy:
         for one in [*self._peers, self._listener]:
             one.close()
 
+    def _of(self, pid: int, near: list[socket.socket]) -> list[socket.socket]:
+        """Those of the connections that come from this process."""
+        try:
+            ports = {own.laddr.port for own in psutil.Process(pid).net_connections("tcp") if own.laddr}
+        except psutil.Error:
+            return []
+        return [one for one in near if self._near.get(one) in ports]
+
     def _accept(self) -> None:
-        near, _ = self._listener.accept()
-        if self.way is Way.CUT:
-            near.close()
+        near, (_, port) = self._listener.accept()
+        self._near[near] = port
+        if self.way is Way.CUT or (self.shut_out is not None and self._of(self.shut_out, [near])):
+            self._close(near)
             return
         try:
             far = socket.create_connection(("127.0.0.1", self._target), timeout=2)
         except OSError:
-            near.close()
+            self._close(near)
             return
         for one, other in ((near, far), (far, near)):
             one.settimeout(5)
@@ -80,4 +105,8 @@ class Proxy:
             self._peers.pop(each, None)
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(each)
-            each.close()
+            self._close(each)
+
+    def _close(self, one: socket.socket) -> None:
+        self._near.pop(one, None)
+        one.close()

@@ -10,13 +10,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from local.servers import Ports
 from mailroom.assembly import build_back
 from mailroom.coordination.etcd import Etcd
+from mailroom.coordination.fences import Fences
 from mailroom.coordination.leases import Leases
 from mailroom.domain.dispatches import NewDispatch
 from mailroom.domain.errors import Unavailable
@@ -27,6 +30,7 @@ from sender.hands import Hands
 from sender.lanes import Lanes
 from sender.pump import Pump
 from tests.chaos.proxy import Proxy, Way
+from tests.support.clusters import Clusters
 from tests.support.system import System, wait_for
 
 TTL_S = 6
@@ -62,14 +66,16 @@ class LosesAnswers(Etcd):
 class OneSender:
     """Its pump and its heartbeat, on a clock and a way to etcd that the test holds."""
 
-    def __init__(self, system: System, name: str) -> None:
+    def __init__(self, system: System, name: str, clusters: Clusters | None) -> None:
         self.way = Proxy(system.servers.ports.etcd)
         self.late_s = 0.0
         self.name = f"{name}-{secrets.token_hex(3)}"
-        url = f"http://127.0.0.1:{self.way.port}"
-        self.leases = Leases([url], sender=self.name, ttl_s=TTL_S, monotonic=lambda: time.monotonic() + self.late_s)
-        self.etcd = self.leases._etcd = LosesAnswers([url])
+        urls = clusters.etcd_url.split(",") if clusters else [f"http://127.0.0.1:{self.way.port}"]
+        self.leases = Leases(urls, sender=self.name, ttl_s=TTL_S, monotonic=lambda: time.monotonic() + self.late_s)
+        self.etcd = self.leases._etcd = LosesAnswers(urls)
         self.back = dataclasses.replace(build_back(system.settings, sender=self.name), leases=self.leases)
+        if clusters:  # whose revisions are lower than those that the other Redis has seen
+            self.back = dataclasses.replace(self.back, fences=Fences(clusters.redis_url))
         self.hands = Hands(always=MAILS)
         self.lanes = Lanes(self.back, self.hands, sender=self.name)
         feed: Any = SimpleNamespace(send=lambda _now: 0)
@@ -100,15 +106,15 @@ class OneSender:
         self.way.close()
 
 
-Make = Callable[[str], OneSender]
+Make = Callable[..., OneSender]
 
 
 @pytest.fixture
 def make(system: System) -> Iterator[Make]:
     made: list[OneSender] = []
 
-    def one(name: str) -> OneSender:
-        made.append(OneSender(system, name))
+    def one(name: str, clusters: Clusters | None = None) -> OneSender:
+        made.append(OneSender(system, name, clusters))
         return made[-1]
 
     yield one
@@ -276,3 +282,56 @@ def test_while_nothing_goes_wrong_nothing_is_dropped_or_released(make: Make, wor
         ann.lanes.reconcile()
 
     assert ann.hands.tokens() == before
+
+
+@pytest.fixture
+def etcd_cluster(tmp_path: Path) -> Iterator[Clusters]:
+    with Clusters(tmp_path, Ports()) as clusters:
+        clusters.start_etcd()
+        clusters.start_redis()
+        clusters.wait_until_well(clusters.etcds)
+        yield clusters
+
+
+def test_lanes_come_back_after_etcd_was_without_a_majority(
+    make: Make, work: frozenset[Lane], etcd_cluster: Clusters
+) -> None:
+    """While a sender takes lanes, keeps its lease alive, and begins anew."""
+    ann = make("ann", etcd_cluster)
+    wait_for(lambda: ann.holds(work), within_s=20, what="all lanes are taken")
+    ann.lanes.give_back([sorted(work)[0]])
+
+    frozen = etcd_cluster.etcds[:2]
+    for member in frozen:
+        member.freeze()
+    ann.round()
+    ann.beat()
+    ann.late_s = TTL_S
+    ann.round()
+    for member in frozen:
+        member.thaw()
+    etcd_cluster.wait_until_well(etcd_cluster.etcds)
+    ann.beat()
+
+    wait_for(lambda: ann.holds(work), within_s=TTL_S + 5, what="all lanes are in hand again")
+
+
+@pytest.mark.parametrize("how", ["killed", "frozen", "cut off"])
+def test_a_sender_keeps_its_lanes_whatever_happens_to_etcds_leader(
+    make: Make, etcd_cluster: Clusters, how: str
+) -> None:
+    ann = make("ann", etcd_cluster)
+    wait_for(lambda: ann.holds(MAILS), within_s=20, what="all lanes are taken")
+    leader = wait_for(lambda: etcd_cluster.leader("etcd"), within_s=20, what="etcd has a leader")
+
+    if how == "killed":
+        leader.kill()
+    elif how == "frozen":
+        leader.freeze()
+    else:
+        etcd_cluster.cut_off(leader, Way.FROZEN)
+
+    wait_for(lambda: etcd_cluster.leader("etcd") not in (None, leader), within_s=20, what="etcd has another leader")
+    wait_for(lambda: ann.holds(MAILS) and ann.leases.held, within_s=TTL_S + 5, what="all lanes are in hand")
+    if how == "frozen":
+        leader.thaw()

@@ -1,0 +1,236 @@
+"""A MongoDB replica set and an etcd cluster of three members each, and one Redis, as processes of this machine.
+
+Each member stands behind a proxy, under whose port the others and all clients know it: so a member can be killed,
+frozen, or cut off from everybody while its process lives.
+"""
+
+import json
+import signal
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from local import binaries
+from local.children import Child, ChildFailed, free_port
+from local.servers import START_S, TRANSACTION_S, Ports, Servers
+from tests.chaos.proxy import Proxy, Way
+
+MEMBERS: Final = 3
+_SET: Final = "mailroom"
+_ASK_S: Final = 2.0
+_ALREADY_INITIALIZED: Final = 23
+
+
+@dataclass(eq=False)
+class Member:
+    """One process of a cluster: how to start it, and the proxies before it."""
+
+    store: str  # mongo, etcd
+    number: int
+    port: int  # for clients, behind the proxy
+    begin: Callable[["Member"], Child]
+    leads: Callable[[int], bool]  # asked at its own port
+    well: Callable[[int], bool]  # asked at its own port: it follows a leader that has a majority
+    ways: list[Proxy]
+    child: Child = field(init=False)
+
+    def start(self) -> None:
+        self.child = self.begin(self)
+
+    def kill(self) -> None:
+        self.child.kill()
+
+    def freeze(self) -> None:
+        self.child.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.child.process.send_signal(signal.SIGCONT)
+
+    def is_leader(self) -> bool:
+        return _quietly(self.leads, self.port)
+
+    def is_well(self) -> bool:
+        return _quietly(self.well, self.port)
+
+
+class Clusters(Servers):
+    """In the place of the three servers."""
+
+    def __init__(self, folder: Path, ports: Ports) -> None:
+        super().__init__(folder, ports)
+        self.mongo = [self._mongo_member(number) for number in range(MEMBERS)]
+        self.etcds = [self._etcd_member(number) for number in range(MEMBERS)]
+
+    @property
+    def members(self) -> list[Member]:
+        return [*self.mongo, *self.etcds]
+
+    def others(self, member: Member) -> list[Member]:
+        return [other for other in self.members if other.store == member.store and other is not member]
+
+    @property
+    def mongo_url(self) -> str:
+        hosts = ",".join(f"127.0.0.1:{member.ways[0].port}" for member in self.mongo)
+        return f"mongodb://{hosts}/?replicaSet={_SET}"
+
+    @property
+    def etcd_ports(self) -> list[int]:
+        return [member.ways[0].port for member in self.etcds]
+
+    @property
+    def etcd_url(self) -> str:
+        return ",".join(f"http://127.0.0.1:{port}" for port in self.etcd_ports)
+
+    def start_mongod(self) -> Child:
+        for member in self.mongo:
+            member.start()
+        self._form_set()
+        return self.mongo[0].child
+
+    def start_etcd(self) -> Child:
+        for member in self.etcds:
+            member.start()
+        return self.etcds[0].child
+
+    def wait_until_healthy(self) -> None:
+        super().wait_until_healthy()
+        for store in (self.mongo, self.etcds):
+            self.wait_until_well(store)
+
+    def wait_until_well(self, members: Sequence[Member], *, within_s: float = START_S) -> None:
+        """Until each of these follows a leader, or leads. Raises ChildFailed."""
+        deadline = time.monotonic() + within_s
+        while missing := [member for member in members if not member.is_well()]:
+            if time.monotonic() > deadline:
+                names = ", ".join(f"{member.store}-{member.number}" for member in missing)
+                raise ChildFailed(f"not well within {within_s:.0f} s: {names}\n{missing[0].child.tail()}")
+            time.sleep(0.1)
+
+    def leader(self, store: str) -> Member | None:
+        return next((member for member in self.members if member.store == store and member.is_leader()), None)
+
+    def cut_off(self, member: Member, way: Way) -> None:
+        """From everybody, whoever connects."""
+        for proxy in member.ways:
+            proxy.way = way
+        for other in self.others(member):
+            for proxy in other.ways:
+                proxy.shut_out = member.child.pid
+
+    def let_in(self, member: Member) -> None:
+        for proxy in member.ways:
+            proxy.way = Way.OPEN
+        for other in self.others(member):
+            for proxy in other.ways:
+                proxy.shut_out = None
+
+    def children(self) -> list[Child]:
+        redis = [self.redis] if self.redis is not None else []
+        return redis + [member.child for member in reversed(self.members) if hasattr(member, "child")]
+
+    def stop(self) -> None:
+        """At once: nobody needs their data any more."""
+        for child in self.children():
+            child.kill()
+        for member in self.members:
+            for way in member.ways:
+                way.close()
+
+    def _mongo_member(self, number: int) -> Member:
+        port = free_port()
+        return Member("mongo", number, port, self._start_mongo, _mongo_leads, _mongo_is_well, [Proxy(port)])
+
+    def _etcd_member(self, number: int) -> Member:
+        port, peer = free_port(), free_port()
+        ways = [Proxy(port), Proxy(peer)]
+        return Member(
+            "etcd", number, port, lambda member: self._start_etcd(member, peer), _etcd_leads, _etcd_is_well, ways
+        )
+
+    def _start_mongo(self, member: Member) -> Child:
+        data = self.folder / f"mongo-{member.number}"
+        data.mkdir(parents=True, exist_ok=True)
+        return self._child(
+            f"mongod-{member.number}",
+            [str(binaries.find(binaries.MONGOD)), "--dbpath", str(data), "--port", str(member.port)]
+            + ["--bind_ip", "127.0.0.1", "--replSet", _SET, "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "200"]
+            + ["--setParameter", "diagnosticDataCollectionEnabled=false", "--nounixsocket", "--quiet"]
+            + ["--setParameter", f"transactionLifetimeLimitSeconds={TRANSACTION_S}"],
+        )
+
+    def _start_etcd(self, member: Member, peer: int) -> Child:
+        data = self.folder / f"etcd-{member.number}"
+        client, others = member.ways[0].port, member.ways[1].port
+        peers = ",".join(f"m{each.number}=http://127.0.0.1:{each.ways[1].port}" for each in self.etcds)
+        return self._child(
+            f"etcd-{member.number}",
+            [str(binaries.find(binaries.ETCD)), "--name", f"m{member.number}", "--data-dir", str(data)]
+            + ["--listen-client-urls", f"http://127.0.0.1:{member.port}"]
+            + ["--advertise-client-urls", f"http://127.0.0.1:{client}"]
+            + ["--listen-peer-urls", f"http://127.0.0.1:{peer}"]
+            + ["--initial-advertise-peer-urls", f"http://127.0.0.1:{others}", "--initial-cluster", peers]
+            + ["--auto-compaction-mode", "periodic", "--auto-compaction-retention", "1h", "--log-level", "error"],
+        )
+
+    def _form_set(self) -> None:
+        members = [{"_id": m.number, "host": f"127.0.0.1:{m.ways[0].port}"} for m in self.mongo]
+        settings = {"electionTimeoutMillis": 1_500, "heartbeatIntervalMillis": 500, "heartbeatTimeoutSecs": 2}
+        config = {"_id": _SET, "members": members, "settings": settings}
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            try:
+                with _direct(self.mongo[0].port) as client:
+                    client.admin.command("replSetInitiate", config)
+                    return
+            except OperationFailure as error:
+                if error.code == _ALREADY_INITIALIZED:
+                    return
+                time.sleep(0.2)
+            except PyMongoError:
+                time.sleep(0.2)
+        raise ChildFailed("the replica set was not formed")
+
+
+def _quietly(asks: Callable[[int], bool], port: int) -> bool:
+    try:
+        return asks(port)
+    except (PyMongoError, OSError, ValueError, KeyError):
+        return False
+
+
+def _direct(port: int) -> MongoClient[dict[str, Any]]:
+    return MongoClient(
+        f"mongodb://127.0.0.1:{port}/?directConnection=true",
+        serverSelectionTimeoutMS=int(_ASK_S * 1000),
+        socketTimeoutMS=int(_ASK_S * 1000),
+    )
+
+
+def _mongo_leads(port: int) -> bool:
+    with _direct(port) as client:
+        return bool(client.admin.command("hello").get("isWritablePrimary"))
+
+
+def _mongo_is_well(port: int) -> bool:
+    with _direct(port) as client:
+        seen = client.admin.command("replSetGetStatus")["members"]
+    states = [member["stateStr"] for member in seen]
+    return states.count("PRIMARY") == 1 and states.count("SECONDARY") == MEMBERS - 1
+
+
+def _etcd_leads(port: int) -> bool:
+    asked = urllib.request.Request(f"http://127.0.0.1:{port}/v3/maintenance/status", data=b"{}")
+    with urllib.request.urlopen(asked, timeout=_ASK_S) as answer:
+        status = json.load(answer)
+    return bool(status["leader"] == status["header"]["member_id"])
+
+
+def _etcd_is_well(port: int) -> bool:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=_ASK_S) as answer:
+        return bool(json.load(answer)["health"] == "true")
