@@ -47,8 +47,9 @@ $(VENV)/.benching: $(STAMP)
 bench: $(VENV)/.benching  ## one mail a call, beside bare requests, Celery and dramatiq; writes docs/figures
 	$(BIN)/python -m benchmarks
 
-chaos: $(STAMP)  ## break the whole system for minutes, and count: doubled, lost, unknown; then the negative controls
+chaos: $(STAMP)  ## break the whole system for minutes, and count: doubled, lost, unknown, undrained; clusters too; then the negative controls
 	$(BIN)/python -m tests.chaos
+	$(BIN)/python -m tests.chaos --clusters 10 --schedules 45 --recipients 420 --mails 1000 --json data/chaos-clusters.json
 	$(BIN)/python -m tests.chaos.controls
 
 fuzz: $(STAMP)  ## schemathesis over all operations of the API: 20,000 cases, a table of what each answered

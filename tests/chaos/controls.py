@@ -13,13 +13,13 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import etcd3
 from rich.console import Console
 from rich.table import Table
 
 from local.servers import Servers
+from mailroom.coordination.etcd import Etcd
 from tests.chaos.faults import is_stopped
 from tests.chaos.world import SETTINGS, Sender, World
 from tests.support.system import a_system, wait_for
@@ -94,7 +94,7 @@ def doubles(control: str, folder: Path, *, broken: bool) -> int:
         world = World(folder, servers, system, backup, senders=2, rng=random.Random(1))
         world.breaks = control if broken else ""
         try:
-            world.prepare(schedules=1, recipients=_MAILS)
+            world.asks.prepare(schedules=1, recipients=_MAILS)
             world.system.simulator.turn(refused_addresses=[])
             situation(world)
             wait_for(lambda: _all_out(world), within_s=60, what="all mails went out")
@@ -123,7 +123,7 @@ def _marks(world: World) -> Counter[str]:
 
 def _ask(world: World) -> None:
     (schedule,) = world.asked.marks
-    assert world.ask(schedule)
+    assert world.asks.ask(schedule)
 
 
 def _stopped_before_the_fence(world: World) -> Sender:
@@ -135,9 +135,9 @@ def _stopped_before_the_fence(world: World) -> Sender:
 
 
 def _revoke_leases(world: World) -> None:
-    client: Any = etcd3.client(port=world.servers.ports.etcd, timeout=3)
-    for value, _ in client.get_prefix("/mailroom/senders/"):
-        client.revoke_lease(int(value))
+    client = Etcd([world.servers.etcd_url])
+    for kv in client.range("/mailroom/senders/").kvs:
+        client.revoke(kv.lease)
     client.close()
 
 

@@ -13,13 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import etcd3
 import requests
 from redis import Redis
 
 from local.children import Child
+from mailroom.coordination.etcd import Etcd
+from mailroom.domain.errors import Unavailable
 from tests.chaos.proxy import Way
-from tests.chaos.world import IDLE_LIMIT_S, SETTINGS, World
+from tests.chaos.world import IDLE_LIMIT_S, World
 from tests.support.memory import is_remembered
 from tests.support.system import wait_for
 from tests.support.vendors import SendGrid
@@ -75,7 +76,7 @@ def reorder(world: World) -> int:
 
 def point(world: World) -> int:
     """Senders that are armed kill themselves at a step; new ones are started in their place."""
-    armed = next((sender for sender in world.senders if sender.point is None), None)
+    armed = next((sender for sender in world.senders if sender.point is None and not sender.steady), None)
     if armed is not None:
         armed.child.kill()
         return 1
@@ -108,7 +109,7 @@ def freeze_shortly(world: World) -> int:
 
 def freeze_beyond_lease(world: World) -> int:
     """SIGSTOP for longer than the lease, and less than the provider's idle limit."""
-    return _freeze(world, float(SETTINGS["MAILROOM_LEASE_TTL"]) + 0.7)
+    return _freeze(world, world.lease_ttl_s + 0.7)
 
 
 def freeze_beyond_idle_limit(world: World) -> int:
@@ -124,7 +125,7 @@ def freeze_at_point(world: World) -> int:
     deadline = time.monotonic() + 4
     while time.monotonic() < deadline and not is_stopped(sender.child):
         time.sleep(0.05)
-    time.sleep(float(SETTINGS["MAILROOM_LEASE_TTL"]) + 0.7)
+    time.sleep(world.lease_ttl_s + 0.7)
     sender.signal(signal.SIGCONT)
     time.sleep(0.3)
     world.senders.remove(sender)
@@ -187,11 +188,11 @@ def stale_redis(world: World) -> int:
 
 def lose_lease(world: World) -> int:
     """Somebody revokes every sender's lease in etcd; none of them is told."""
-    client = etcd3.client(port=world.servers.ports.etcd, timeout=3)
+    client = Etcd(world.system.settings.stores.etcd_urls)
     revoked = 0
-    for value, _ in client.get_prefix("/mailroom/senders/"):
-        with contextlib.suppress(etcd3.exceptions.Etcd3Exception):
-            client.revoke_lease(int(value))
+    with contextlib.suppress(Unavailable):
+        for kv in client.range("/mailroom/senders/").kvs:
+            client.revoke(kv.lease)
             revoked += 1
     client.close()
     return max(revoked, 1)
@@ -225,10 +226,10 @@ def restore(world: World) -> int:
     world.telling.tell_all_again()
     for mark, (_, answered) in list(world.asked.promised.items()):
         if answered >= copied_at - 1:
-            wait_for(lambda mark=mark: world.hand_in([mark]), within_s=60, what="the mail is promised again")
+            wait_for(lambda mark=mark: world.asks.hand_in([mark]), within_s=60, what="the mail is promised again")
     for schedule, answered in list(world.asked.answered.items()):
         if answered >= copied_at - 1:
-            wait_for(lambda schedule=schedule: world.ask(schedule), within_s=60, what="the run is promised again")
+            wait_for(lambda schedule=schedule: world.asks.ask(schedule), within_s=60, what="the run is promised again")
     return 2
 
 
@@ -297,10 +298,13 @@ def _kill(world: World, child: Child | None, start: Callable[[], Child]) -> int:
 
 
 def _block(world: World, way: Way) -> int:
-    proxy = world.any_sender().proxies[world.rng.choice(("mongo", "etcd", "redis"))]
-    proxy.way = way
+    ways = world.any_sender().ways
+    chosen = ways[world.rng.choice(sorted(ways))]
+    for proxy in chosen:
+        proxy.way = way
     time.sleep(world.rng.uniform(1, 4))
-    proxy.way = Way.OPEN
+    for proxy in chosen:
+        proxy.way = Way.OPEN
     return 1
 
 
@@ -330,3 +334,14 @@ ALL: Final[dict[str, tuple[Callable[[World], int], int]]] = {
     "a host's clock is wrong": (move_clock, 1),
     "mongodb and etcd are put back to copies": (restore, 1),
 }
+# These take a store away from everybody, where it is one server.
+OF_SINGLE_STORES: Final = frozenset(
+    ["mongod is killed", "etcd is killed", "a store stands still", "mongodb and etcd are put back to copies"]
+)
+# These may be done while a member of a cluster is away: they take a second or two.
+QUICK: Final = frozenset(
+    [
+        *("wire: the provider misbehaves", "wire: the second provider misbehaves", "a sender is killed at a step"),
+        *("a sender is killed", "a sender is frozen, shorter than its lease", "leases are lost"),
+    ]
+)

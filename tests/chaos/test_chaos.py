@@ -1,13 +1,23 @@
 """The short form of `make chaos`, and its negative controls."""
 
 import importlib
+import threading
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from mailroom.domain.dispatches import NewDispatch
+from mailroom.domain.ids import DispatchId, Lane, RunId
+from mailroom.storage import dispatches
+from tests.chaos import draining
 from tests.chaos.__main__ import run
 from tests.chaos.controls import CONTROLS, doubles
+from tests.chaos.members import Card
 from tests.chaos.points import POINTS, Point
+from tests.support.system import System
 
 
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: point.name)
@@ -24,7 +34,55 @@ def test_nothing_is_doubled_lost_or_unknown_while_everything_is_broken(tmp_path:
     found = run(tmp_path, seed=4, schedules=8, recipients=100, mails=60, least_faults=40, senders=3, most_s=45.0)
 
     assert found.asked > 500
-    assert (found.doubled, found.lost, found.unknown) == ([], [], [])
+    assert (found.doubled, found.lost, found.unknown, found.undrained) == ([], [], [], [])
+
+
+# One of each kind, and each store's leader.
+CARDS = (
+    Card("killed", "mongo", leader=True),
+    Card("frozen", "etcd", leader=True),
+    Card("cut off", "etcd", leader=False),
+)
+
+
+@pytest.mark.timeout(240)
+def test_nor_while_members_of_clusters_are_killed_frozen_and_cut_off(tmp_path: Path) -> None:
+    found = run(tmp_path, seed=7, schedules=4, recipients=60, mails=40, least_faults=0, senders=2, cards=CARDS)
+
+    assert len(found.members) == len(CARDS)
+    assert (found.doubled, found.lost, found.unknown, found.undrained) == ([], [], [], [])
+
+
+@pytest.fixture
+def waiting(system: System) -> SimpleNamespace:
+    """A world with a lane in which something is due, whose time is over after a second."""
+    inside: Any = None
+    new = NewDispatch(DispatchId("em_1-e"), RunId("em_1"), None, Lane("mail/3"), 0, 1, 1, "digest")
+    dispatches.add_many(system.db, [new], now=datetime.now(UTC), session=inside)
+    return SimpleNamespace(system=system, lease_ttl_s=-4.0)
+
+
+def test_a_lane_that_nobody_drains_is_seen(waiting: Any) -> None:
+    calm = draining.watch(waiting)
+
+    assert list(calm.waiting) == ["mail/3"]
+
+
+def test_a_lane_in_which_something_moves_is_not_taken_for_one(waiting: Any) -> None:
+    """However much waits in it behind that."""
+    ended = threading.Event()
+
+    def drain() -> None:
+        while not ended.wait(0.1):
+            waiting.system.db.dispatches.update_one({"_id": "em_1-e"}, {"$inc": {"attempt": 1}})
+
+    somebody = threading.Thread(target=drain)
+    somebody.start()
+    calm = draining.watch(waiting)
+    ended.set()
+    somebody.join()
+
+    assert (calm.lanes, calm.waiting) == (1, {})
 
 
 @pytest.mark.parametrize("control", CONTROLS)

@@ -9,11 +9,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from tests.chaos.world import BEAT, World, log_events
+from tests.chaos.asking import BEAT
+from tests.chaos.draining import Calm
+from tests.chaos.members import Played
+from tests.chaos.world import World
 
 
 @dataclass(slots=True)
@@ -35,6 +39,9 @@ class Verdict:
     doubled: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    undrained: list[str] = field(default_factory=list)  # lanes with work in which nothing moved in time
+    calms: list[Calm] = field(default_factory=list)
+    members: list[Played] = field(default_factory=list)  # of clusters: who was killed, frozen, cut off
     resolved: int = 0  # dispatches of the provider that cannot be asked, of which a person has said what became of them
     by_backup: int = 0  # mails that the second provider took
     requeued: int = 0  # dispatches in hand at three crashes, which a person has sent again
@@ -46,12 +53,15 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        return not (self.doubled or self.lost or self.unknown)
+        return not (self.doubled or self.lost or self.unknown or self.undrained)
 
 
-def judge(world: World, injected: Sequence[Injected], *, seed: int) -> Verdict:
+def judge(
+    world: World, injected: Sequence[Injected], *, seed: int, calms: Sequence[Calm] = (), played: Sequence[Played] = ()
+) -> Verdict:
     """Count it. Everything must be quiet."""
-    found = Verdict(seed=seed)
+    found = Verdict(seed=seed, calms=list(calms), members=list(played))
+    found.undrained = [f"{lane}: {waited_s} s" for calm in calms for lane, waited_s in calm.waiting.items()]
     went_out = _went_out(world)
     shown = _shown(world)
     for schedule, marks in world.asked.marks.items():
@@ -155,7 +165,7 @@ def _by_fault(world: World, injected: Sequence[Injected]) -> dict[str, dict[str,
             here["doubts"] += step["step"] == "in_doubt"
             here["second attempts"] += step["step"] == "claimed" and step.get("attempt", 0) > 1
             here["settled: not accepted"] += step["step"] == "not_accepted"
-    for line in log_events(world.system.folder):
+    for line in _log_events(world.system.folder):
         here = at(_moment(line))
         if here is None:
             continue
@@ -173,6 +183,18 @@ def _moment(line: Mapping[str, Any]) -> float:
         return 0.0
 
 
+def _log_events(folder: Path) -> list[dict[str, Any]]:
+    """Every log line of every sender, as its fields."""
+    found = []
+    for path in sorted((folder / "logs").glob("sender-*.log")):
+        for line in path.read_text(errors="replace").splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+    return found
+
+
 def tables(found: Verdict) -> list[Table]:
     """For a person."""
     faults = Table("fault", "injected", *_MADE, title=f"seed {found.seed}: what each fault made")
@@ -182,17 +204,35 @@ def tables(found: Verdict) -> list[Table]:
     for name, times in found.points.items():
         points.add_row(name, str(times))
     verdict = Table(
-        *("asked", "accepted once", "refused", "doubled", "lost", "unknown"),
+        *("asked", "accepted once", "refused", "doubled", "lost", "unknown", "undrained"),
         *("sent again", "resolved", "by the second", "dispatches", "faults"),
     )
-    shown = (found.asked, found.accepted_once, found.refused, len(found.doubled), len(found.lost), len(found.unknown))
+    wrong = (len(found.doubled), len(found.lost), len(found.unknown), len(found.undrained))
+    shown = (found.asked, found.accepted_once, found.refused, *wrong)
     verdict.add_row(
         *(
             f"{count:,}"
             for count in (*shown, found.requeued, found.resolved, found.by_backup, found.dispatches, found.faults)
         )
     )
-    return [faults, points, verdict]
+    return [faults, points, *([_members(found)] if found.members else []), _calms(found), verdict]
+
+
+def _members(found: Verdict) -> Table:
+    table = Table("member", "times", "calls in flight, at least", "longest repair, s", title="clusters")
+    for name in sorted({one.card.name for one in found.members}):
+        some = [one for one in found.members if one.card.name == name]
+        repair_s = max(one.repaired_s for one in some)
+        table.add_row(name, str(len(some)), str(min(one.in_flight for one in some)), f"{repair_s}")
+    return table
+
+
+def _calms(found: Verdict) -> Table:
+    table = Table("calms", "lanes with work, in all", "longest wait, s", "behind others", "undrained")
+    longest_s = max((calm.longest_s for calm in found.calms), default=0.0)
+    lanes, behind = sum(calm.lanes for calm in found.calms), sum(calm.behind for calm in found.calms)
+    table.add_row(str(len(found.calms)), str(lanes), f"{longest_s}", str(behind), str(len(found.undrained)))
+    return table
 
 
 def as_json(found: Verdict) -> str:
