@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from local.servers import Ports
 from mailroom.assembly import build_back
 from mailroom.coordination.etcd import Etcd
 from mailroom.coordination.fences import Fences
@@ -75,7 +74,7 @@ class OneSender:
         self.etcd = self.leases._etcd = LosesAnswers(urls)
         self.back = dataclasses.replace(build_back(system.settings, sender=self.name), leases=self.leases)
         if clusters:  # whose revisions are lower than those that the other Redis has seen
-            self.back = dataclasses.replace(self.back, fences=Fences(clusters.redis_url))
+            self.back = dataclasses.replace(self.back, fences=Fences(clusters.redis_url, of=self.back.db.name))
         self.hands = Hands(always=MAILS)
         self.lanes = Lanes(self.back, self.hands, sender=self.name)
         feed: Any = SimpleNamespace(send=lambda _now: 0)
@@ -286,7 +285,7 @@ def test_while_nothing_goes_wrong_nothing_is_dropped_or_released(make: Make, wor
 
 @pytest.fixture
 def etcd_cluster(tmp_path: Path) -> Iterator[Clusters]:
-    with Clusters(tmp_path, Ports()) as clusters:
+    with Clusters.of(tmp_path) as clusters:
         clusters.start_etcd()
         clusters.start_redis()
         clusters.wait_until_well(clusters.etcds)
@@ -331,7 +330,7 @@ def test_a_sender_keeps_its_lanes_whatever_happens_to_etcds_leader(
     else:
         etcd_cluster.cut_off(leader, Way.FROZEN)
 
-    wait_for(lambda: etcd_cluster.leader("etcd") not in (None, leader), within_s=20, what="etcd has another leader")
+    wait_for(lambda: etcd_cluster.leader("etcd") not in (None, leader), within_s=60, what="etcd has another leader")
     wait_for(lambda: ann.holds(MAILS) and ann.leases.held, within_s=TTL_S + 5, what="all lanes are in hand")
     if how == "frozen":
         leader.thaw()

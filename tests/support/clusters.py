@@ -11,13 +11,14 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from local import binaries
 from local.children import Child, ChildFailed, free_port
+from local.folder_lock import FolderLock, lock_folder
 from local.servers import START_S, TRANSACTION_S, Ports, Servers
 from tests.chaos.proxy import Proxy, Way
 
@@ -62,10 +63,15 @@ class Member:
 class Clusters(Servers):
     """In the place of the three servers."""
 
-    def __init__(self, folder: Path, ports: Ports) -> None:
-        super().__init__(folder, ports)
+    def __init__(self, folder: Path, ports: Ports, lock: FolderLock, password: str) -> None:
+        super().__init__(folder, ports, lock, password)
         self.mongo = [self._mongo_member(number) for number in range(MEMBERS)]
         self.etcds = [self._etcd_member(number) for number in range(MEMBERS)]
+
+    @classmethod
+    def of(cls, folder: Path) -> Self:
+        """Nothing of it started."""
+        return cls(folder, Ports(), lock_folder(folder), "")
 
     @property
     def members(self) -> list[Member]:
@@ -141,6 +147,7 @@ class Clusters(Servers):
         for member in self.members:
             for way in member.ways:
                 way.close()
+        self._lock.close()
 
     def _mongo_member(self, number: int) -> Member:
         port = free_port()
