@@ -36,11 +36,12 @@ class Calm:
 def watch(world: World) -> Calm:
     """From now on nothing is broken any more: see that every lane with work is drained in time."""
     limit_s = world.lease_ttl_s + _BESIDES_TTL_S
-    calm, began = Calm(time.time()), time.monotonic()
+    calm, began, repaired_at = Calm(time.time()), time.monotonic(), server_now(world.system.db)
     since: dict[Lane, float] = {}
     seen: dict[Lane, Any] = {}
     lanes: set[Lane] = set()
-    while time.monotonic() < began + limit_s + 2 * _POLL_S:
+    moment = began
+    while moment < began + limit_s + _POLL_S:  # the last look is at what stands after the time is over
         now, moment = server_now(world.system.db), time.monotonic()
         wanting = claiming.lanes_wanting_work(world.system.db, now=now, ahead=timedelta(), limit=1_000, leave_out=[])
         lanes.update(wanting)
@@ -54,20 +55,14 @@ def watch(world: World) -> Calm:
                 calm.longest_s = max(calm.longest_s, moment - since[lane])
             since[lane], seen[lane] = moment, stands
         time.sleep(_POLL_S)
-    ended = time.monotonic()
-    late = {lane: round(ended - at, 1) for lane, at in since.items() if ended - at >= limit_s}
+    late = {lane: round(moment - at, 1) for lane, at in since.items() if moment - at >= limit_s}
     calm.lanes = len(lanes)
-    in_hand = _in_hand(world) if late else set()
+    # What a sender says at the end of a round that it completed after the last repair.
+    in_hand = workers.lanes_held(world.system.db, since=repaired_at) if late else set()
     calm.waiting = {lane: waited_s for lane, waited_s in late.items() if lane not in in_hand}
     calm.behind = len(late) - len(calm.waiting)
     calm.longest_s = round(max([calm.longest_s, *calm.waiting.values()]), 1)
     return calm
-
-
-def _in_hand(world: World) -> set[Lane]:
-    """What senders said that they hold, after the last round that they completed."""
-    said = timedelta(seconds=2 * world.lease_ttl_s + 1)  # they say it once in a lease's time
-    return workers.lanes_held(world.system.db, since=server_now(world.system.db) - said)
 
 
 def _work(db: Db, lane: Lane, now: datetime) -> dict[str, Any]:
