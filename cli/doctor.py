@@ -123,6 +123,9 @@ def _enabled(back: Back) -> tuple[bool, str]:
     shown = providers.listing(back.db, back.circuits, list(back.adapters))
     working = [one.name for one in shown if one.enabled]
     off = [one.name for one in shown if not one.enabled]
+    faults = [f"{one.name} takes nothing: {one.fault.why}" for one in shown if one.enabled and one.fault]
+    if faults:
+        return False, "; ".join(faults)
     if not working:
         return False, f"none gets new work: {', '.join(off)} switched off"
     return True, f"new work goes to {', '.join(working)}" + (f"; switched off: {', '.join(off)}" if off else "")

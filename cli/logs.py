@@ -6,6 +6,8 @@ import sys
 
 import structlog
 
+from cli.repeats import Repeats
+
 
 def set_up_logs() -> None:
     """Set up once, at the start of a process. `MAILROOM_LOG_LEVEL` (info) sets what is shown."""
@@ -14,6 +16,7 @@ def set_up_logs() -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            Repeats(),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

@@ -22,7 +22,8 @@ def list_providers() -> None:
     for one in providers.listing(found.db, found.circuits, found.settings.sending.providers):
         circuit = one.circuit
         state = circuit.state if circuit else "Redis does not answer"
-        table.add_row(one.name, "yes" if one.enabled else "no", state, escape(circuit.why if circuit else ""))
+        why = one.fault.why if one.fault else circuit.why if circuit else ""
+        table.add_row(one.name, "yes" if one.enabled else "no", state, escape(why))
     show(table)
 
 

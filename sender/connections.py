@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 import structlog
 
 from mailroom.providers.base import Connection
+from mailroom.providers.connection import NotAdmitted
 from sender.reach import Reach
 
 log = structlog.get_logger()
@@ -22,7 +23,8 @@ _PATIENCE_S = 0.25  # for connections just begun; those that take longer are rea
 
 class Connections:
     """At most `limit` connections are lent out at a time, and no more than `most` of a provider; the others wait here.
-    `reserved` of them are for what is urgent. `reach` is told who can be reached."""
+    `reserved` of them are for what is urgent. `reach` is told who can be reached, `told` why one with whom no
+    connection stands cannot be."""
 
     def __init__(
         self,
@@ -32,8 +34,9 @@ class Connections:
         limit: int,
         reserved: int,
         reach: Reach,
+        told: Callable[[str, str], None] = lambda _provider, _why: None,
     ) -> None:
-        self._make, self._most, self._reach = make, most, reach
+        self._make, self._most, self._reach, self._told = make, most, reach, told
         self.limit, self._reserved = limit, reserved
         self._idle: dict[str, list[Connection]] = {provider: [] for provider in make}
         self._lent: dict[Connection, str] = {}
@@ -62,7 +65,7 @@ class Connections:
         with self._lock:
             self._opening[provider] = {one for one in self._opening[provider] if not one.done()}
             missing = wanted - len(ready) - len(self._opening[provider])
-        if missing > 0 and confirm_lease():
+        if missing > 0 and self._reach.may_open(provider) and confirm_lease():
             wait(self._begin_opening(provider, missing), timeout=_PATIENCE_S)
             ready += self._take_idle(provider, wanted - len(ready))
         with self._lock:
@@ -127,10 +130,18 @@ class Connections:
             connection = self._opened(provider)
         except Exception as error:
             log.warning("provider_not_reached", provider=provider, error=str(error) or type(error).__name__)
-            self._reach.failed(provider, since=began)
+            others_stand = self._has_any(provider)
+            refused = isinstance(error, NotAdmitted)
+            self._reach.failed(provider, since=began, others_stand=others_stand, refused=refused)
+            if not others_stand:
+                self._told(provider, str(error) or type(error).__name__)
         else:
             self._reach.reached(provider, since=began)
             self._keep(provider, connection)
+
+    def _has_any(self, provider: str) -> bool:
+        with self._lock:
+            return bool(self._idle[provider]) or provider in self._lent.values()
 
     def _opened(self, provider: str) -> Connection:
         connection = self._make[provider]()

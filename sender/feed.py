@@ -24,6 +24,7 @@ from sender.gate import Gate
 from sender.hands import Hands
 from sender.holding import Holding
 from sender.lanes import Lanes
+from sender.pace import Pace
 from sender.recorder import Recorder
 from sender.routes import Routes
 from sender.throttle import Throttle
@@ -44,6 +45,7 @@ class Feed:
         holding: Holding,
         routes: Routes,
         throttle: Throttle,
+        pace: Pace,
         connections: Connections,
         gate: Gate,
         recorder: Recorder,
@@ -52,7 +54,7 @@ class Feed:
     ) -> None:
         self._back, self._hands, self._sender = back, hands, sender
         self._lanes, self._holding = lanes, holding
-        self._routes, self._throttle, self._connections = routes, throttle, connections
+        self._routes, self._throttle, self._pace, self._connections = routes, throttle, pace, connections
         self._gate, self._recorder = gate, recorder
         self._preparing = Preparing(back.db, back.adapters)
         self._look_for_alone_at = self._look_for_urgent_at = 0.0
@@ -77,9 +79,12 @@ class Feed:
         )
 
     def _send_by(self, adapter: Adapter, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> int:
+        if not self._pace.open(adapter.name):
+            return 0
         connections = self._connections.lend(adapter.name, len(waiting), self._back.leases.confirm)
         try:
-            admitted = self._throttle.admit(adapter.name, waiting.first(len(connections)))
+            admitted = waiting.first(self._pace.admit(adapter.name, min(len(waiting), len(connections))))
+            admitted = self._throttle.admit(adapter.name, admitted)
             claimed = self._claim(adapter, admitted, held, now) if len(admitted) else []
             ready = self._prepare(claimed)
         except BaseException:

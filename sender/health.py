@@ -1,19 +1,25 @@
 """How the providers do, as the outcomes of calls show it: told to the routes, and to the limits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Final
 
-from mailroom.domain.outcomes import Refusal, Refused, health_of
+from mailroom.domain.outcomes import InPart, Outcome, Refusal, Refused, health_of
 from mailroom.domain.retries import ACCOUNT_WAIT, MAX_ACCOUNT_WAIT
 from mailroom.services.recording import Result
+from sender.faults import Faults
+from sender.pace import Pace
 from sender.routes import Routes
 from sender.throttle import Throttle
+
+_STUCK: Final = 4  # answers about our pace in a row, and nothing taken between them
 
 
 class Health:
     """Any thread may tell."""
 
-    def __init__(self, routes: Routes, throttle: Throttle) -> None:
-        self._routes, self._throttle = routes, throttle
+    def __init__(self, routes: Routes, throttle: Throttle, pace: Pace, faults: Faults) -> None:
+        self._routes, self._throttle, self._pace, self._faults = routes, throttle, pace, faults
 
     def tell(self, batch: Sequence[Result]) -> None:
         """Before they are written down: what is refused now may go elsewhere at once."""
@@ -23,11 +29,41 @@ class Health:
             if works is not None:
                 good, bad = counts.get(provider, (0, 0))
                 counts[provider] = (good + works, bad + (not works))
-            if isinstance(result.outcome, Refused) and result.outcome.kind is Refusal.ACCOUNT:
-                self._account_refused(provider, result.outcome)
+            for refused in _refusals(result.outcome):
+                self._refused(provider, refused)
+        for provider, (good, _) in counts.items():
+            if good:
+                self._pace.accepted(provider, good)
+                self._faults.well(provider)
         self._routes.tell(counts)
 
-    def _account_refused(self, provider: str, refused: Refused) -> None:
+    def _refused(self, provider: str, refused: Refused) -> None:
+        if refused.broke:
+            self._pace.broke(provider)
+        if refused.kind is not Refusal.ACCOUNT:
+            return
         if refused.too_fast:
-            self._throttle.too_fast(provider, refused.retry_after)
+            self._too_fast(provider, refused)
+            return
+        self._pace.refused(provider)
+        self._faults.tell(provider, refused.reason)
         self._routes.rest(provider, min(refused.retry_after or ACCOUNT_WAIT, MAX_ACCOUNT_WAIT), refused.reason)
+
+    def _too_fast(self, provider: str, refused: Refused) -> None:
+        """Being slow is not being down: mail stays with it, at its pace, unless it takes nothing at all for a while."""
+        self._throttle.too_fast(provider, refused.retry_after)
+        pause_s = self._pace.too_fast(provider, refused.retry_after.total_seconds() if refused.retry_after else None)
+        if refused.is_brief and self._pace.failures(provider) < _STUCK:
+            return
+        self._faults.tell(provider, refused.reason)
+        wait = max(refused.retry_after or timedelta(), timedelta(seconds=pause_s))
+        self._routes.rest(provider, min(wait, MAX_ACCOUNT_WAIT), refused.reason)
+
+
+def _refusals(outcome: Outcome) -> Iterable[Refused]:
+    """What a provider refused, of the whole call or of one of its recipients; each kind of it once."""
+    if isinstance(outcome, Refused):
+        return (outcome,)
+    if isinstance(outcome, InPart):
+        return set(outcome.refused.values())
+    return ()

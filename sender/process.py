@@ -22,12 +22,14 @@ from mailroom.services.watching import transaction_lifetime_s
 from sender.callers import Callers, Ended, Job
 from sender.connections import Connections
 from sender.duties import start_duties
+from sender.faults import Faults
 from sender.feed import Feed
 from sender.gate import Gate
 from sender.hands import Hands
 from sender.health import Health
 from sender.holding import Holding
 from sender.lanes import Lanes
+from sender.pace import Pace
 from sender.pump import Pump
 from sender.recorder import Recorder
 from sender.routes import Routes
@@ -66,6 +68,7 @@ class Sender:
         self._progress = threading.Event()  # a call has ended: there is room for another one
         spare, reserved = min(2 * sending.concurrency, _MOST_SPARE), max(1, sending.concurrency // _RESERVED)
         self._routes, self._throttle = Routes(self._back), Throttle(self._back)
+        pace, faults = Pace(self._back.adapters.keys()), Faults(self._back)
         self._lanes = Lanes(self._back, self._hands, sender=name)
         self._connections = Connections(
             {name: adapter.connection for name, adapter in self._back.adapters.items()},
@@ -73,8 +76,11 @@ class Sender:
             limit=sending.concurrency + spare + reserved,
             reserved=reserved,
             reach=self._routes.reach,
+            told=faults.tell,
         )
-        self._recorder = Recorder(self._back, self._hands, self._routes, Health(self._routes, self._throttle))
+        self._recorder = Recorder(
+            self._back, self._hands, self._routes, Health(self._routes, self._throttle, pace, faults)
+        )
         self._callers = Callers(
             in_flight=sending.concurrency,
             reserved=reserved,
@@ -100,6 +106,7 @@ class Sender:
             holding,
             self._routes,
             self._throttle,
+            pace,
             self._connections,
             self._gate,
             self._recorder,

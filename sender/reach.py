@@ -11,6 +11,8 @@ from typing import Final
 
 _SILENT_S: Final = 2.0  # without an answer for so long, while nothing else has got through
 _PAUSES_S: Final = (1.0, 2.0, 5.0)  # before a connection is tried again, with no mail waiting for it
+# One that answers and refuses us: who asks too often is locked out by some.
+_REFUSED_PAUSES_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 _TOLD_EVERY_S: Final = 1.0  # hundreds of openings that fail together are one failure
 
 
@@ -22,6 +24,8 @@ class _Openings:
     failures: int = 0
     try_at: float = 0.0
     told_at: float = float("-inf")
+    once_more: bool = False  # many may be tried, though the last ones failed
+    full: bool = False  # other connections stand: it wants no more of them
 
 
 class Reach:
@@ -43,7 +47,15 @@ class Reach:
         with self._lock:
             found = self._openings[provider]
             silent = bool(found.under_way) and self._monotonic() - min(found.under_way) > _SILENT_S
-            return silent or found.failures > 0
+            return silent or (found.failures > 0 and not found.full)
+
+    def may_open(self, provider: str) -> bool:
+        """False while connections fail, but for once after the first that did: then one now and then is tried, with no
+        mail waiting for it."""
+        with self._lock:
+            found = self._openings[provider]
+            once, found.once_more = found.once_more, False
+            return found.failures == 0 or once
 
     def to_be_tried(self) -> list[str]:
         """Those out of reach to which a connection may be tried again now."""
@@ -63,14 +75,18 @@ class Reach:
             found.under_way.clear()
             found.failures = 0
 
-    def failed(self, provider: str, *, since: float) -> None:
+    def failed(self, provider: str, *, since: float, others_stand: bool = False, refused: bool = False) -> None:
         with self._lock:
             found, now = self._openings[provider], self._monotonic()
             found.under_way[since] -= 1
             found.under_way = +found.under_way
-            found.try_at = now + _PAUSES_S[min(found.failures, len(_PAUSES_S) - 1)]
+            pauses = _REFUSED_PAUSES_S if refused else _PAUSES_S
+            found.try_at = now + pauses[min(found.failures, len(pauses) - 1)]
             if found.failures and now - found.told_at < _TOLD_EVERY_S:
                 return
-            found.told_at = now
+            found.told_at, found.full = now, others_stand
+            found.once_more = found.failures == 0
             found.failures += 1
+            if others_stand:
+                return
         self._not_reached(provider)

@@ -23,6 +23,9 @@ class Refusal(StrEnum):
     ACCOUNT = "account"  # quota, key, domain: the lane waits, a person is told, no try is used up
 
 
+BRIEF: Final = timedelta(seconds=5)
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """`attempt` is given where it is another one than the call at hand: an earlier one's acceptance was found; and
@@ -44,6 +47,11 @@ class Refused:
     broke: bool = False  # with NOT_CALLED: the dialogue of a new session broke; if it always does, tries are used up
     spent: bool = False  # with TEMPORARY: said by a session that had carried mail; another one may do better
     hard: bool = False  # the address itself takes no mail: it gets nothing more
+
+    @property
+    def is_brief(self) -> bool:
+        """True if nothing is wrong but our pace, and a moment's pause is all that is asked for."""
+        return self.kind is Refusal.ACCOUNT and self.too_fast and (self.retry_after or timedelta()) <= BRIEF
 
 
 @dataclass(frozen=True, slots=True)

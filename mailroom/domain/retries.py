@@ -10,6 +10,8 @@ from mailroom.domain.outcomes import Refusal, Refused
 
 # Where the account is at fault and the provider names no time.
 ACCOUNT_WAIT: Final = timedelta(seconds=60)
+# Where nothing is wrong but our pace, and the provider names no time.
+PACE_WAIT: Final = timedelta(seconds=1)
 # After a call that was not even begun: at once the first time, then ever later, whatever keeps it from beginning.
 NOT_CALLED_PAUSES: Final = tuple(timedelta(seconds=s) for s in (0, 1, 5, 30, 60))
 # So often a session may be to blame for what it says, or for its end; after that it is this mail.
@@ -63,7 +65,8 @@ def after_refusal(
         case Refusal.THROTTLED:
             return TryAgain(now + (refused.retry_after or timedelta()), uses_a_try=False)
         case Refusal.ACCOUNT:
-            wait = min(refused.retry_after or ACCOUNT_WAIT, MAX_ACCOUNT_WAIT)
+            usual = PACE_WAIT if refused.too_fast else ACCOUNT_WAIT
+            wait = min(refused.retry_after or usual, MAX_ACCOUNT_WAIT)
             return TryAgain(now + wait, uses_a_try=False)
         case Refusal.RECIPIENT if messages > 1:
             return Divide(-(-messages // 2))

@@ -18,7 +18,7 @@ from mailroom.domain.messages import MessageState
 from mailroom.domain.searches import EmailSearch
 from mailroom.services.stories import Step, steps_of_messages
 from mailroom.services.telling import tell_these
-from mailroom.storage import dispatch_outcomes, dispatches, emails, messages
+from mailroom.storage import dispatch_outcomes, dispatches, emails, messages, providers
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 
 
@@ -36,7 +36,17 @@ def get(db: Db, email_id: EmailId) -> Shown:
     """Raises EmailNotFound."""
     doc = emails.get(db, email_id)
     found = messages.of_emails(db, [email_id])[email_id]
-    return _shown(doc, found, _calls(db, email_id, found))
+    return _shown(doc, _why_queued(db, found), _calls(db, email_id, found))
+
+
+def _why_queued(db: Db, found: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """What a provider holds against us is why a mail waits, as long as nothing else is told of it."""
+    waits = [message for message in found if message["state"] == MessageState.QUEUED and not message.get("reason")]
+    faults = providers.faults(db, now=server_now(db)) if waits else {}
+    if not faults:
+        return list(found)
+    why = "; ".join(f"{name} takes nothing: {fault.why}" for name, fault in sorted(faults.items()))
+    return [{**message, "reason": why} if message in waits else message for message in found]
 
 
 def events_of(db: Db, email_id: EmailId) -> list[Step]:

@@ -17,11 +17,13 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ShownProvider:
-    """A provider in its place. `circuit` is None where Redis does not answer."""
+    """A provider in its place. `circuit` is None where Redis does not answer; `fault` where it holds nothing against
+    us."""
 
     name: str
     enabled: bool
     circuit: Circuit | None
+    fault: providers.Fault | None = None
 
 
 def listing(db: Db, circuits: Circuits, configured: Sequence[str]) -> list[ShownProvider]:
@@ -30,7 +32,11 @@ def listing(db: Db, circuits: Circuits, configured: Sequence[str]) -> list[Shown
         found: Mapping[str, Circuit] = circuits.look(configured)
     except Unavailable:
         found = {}
-    return [ShownProvider(one.name, one.enabled, found.get(one.name)) for one in providers.standings(db, configured)]
+    faults = providers.faults(db, now=server_now(db))
+    return [
+        ShownProvider(one.name, one.enabled, found.get(one.name), faults.get(one.name))
+        for one in providers.standings(db, configured)
+    ]
 
 
 def enable(db: Db, circuits: Circuits, configured: Sequence[str], name: str, enabled: bool, *, by: str) -> bool:

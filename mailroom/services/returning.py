@@ -89,7 +89,7 @@ Decided = tuple[Claimed, Refused, TryAgain | Divide | GiveUp]
 def _after(
     claimed: Claimed, refused: Refused, delays: Delays, now: datetime, *, elsewhere: bool
 ) -> TryAgain | Divide | GiveUp:
-    if elsewhere and refused.kind is Refusal.ACCOUNT:
+    if elsewhere and refused.kind is Refusal.ACCOUNT and not refused.is_brief:
         return TryAgain(now, uses_a_try=False)
     return after_refusal(
         refused,
@@ -134,7 +134,7 @@ def _suppress_hard(db: Db, group: Sequence[Decided], *, now: datetime) -> None:
 def _make_lanes_wait(db: Db, group: Sequence[Decided]) -> None:
     waits: dict[Lane, tuple[Token, datetime, str]] = {}
     for claimed, refused, next_ in group:
-        if refused.kind is Refusal.ACCOUNT and isinstance(next_, TryAgain):
+        if refused.kind is Refusal.ACCOUNT and not refused.is_brief and isinstance(next_, TryAgain):
             waits[claimed.claim.lane] = (claimed.claim.token, next_.not_before, refused.reason)
             log.error("provider_refuses_the_account", lane=claimed.claim.lane, reason=refused.reason, code=refused.code)
     lanes.make_wait(db, waits)

@@ -4,15 +4,17 @@
     enabled    false: it gets no new work; what it has in doubt is still asked about
     position   int, its place in the order; the settings' order where it is absent
     changed_by, changed_at
+    fault      {why, since, at}: what it holds against us, as a sender was told last at `at`; over when nobody has said
+               so for FAULT_LASTS. Absent where nothing is known
 
-Written by API, pages and commands; read by senders every moment.
+Written by API, pages and commands, faults by senders; read by senders every moment.
 
 Indexes: none; there are a handful.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pymongo import IndexModel, UpdateOne
@@ -21,6 +23,17 @@ from mailroom.storage.database import Db, guarded
 
 COLLECTION: Final = "providers"
 INDEXES: Final[Sequence[IndexModel]] = ()
+
+
+FAULT_LASTS: Final = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a provider takes nothing from us, and since when."""
+
+    why: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +66,26 @@ def reorder(db: Db, names: Sequence[str], *, by: str, now: datetime) -> None:
         for place, name in enumerate(names)
     ]
     db.providers.bulk_write(writes)
+
+
+@guarded
+def note_fault(db: Db, name: str, why: str, *, now: datetime) -> None:
+    """A sender was told this by the provider just now, or could not reach it."""
+    lasts = {"$gt": [{"$ifNull": ["$fault.at", now - FAULT_LASTS]}, now - FAULT_LASTS]}
+    since = {"$cond": [lasts, "$fault.since", now]}
+    # As literals: words that begin with $ would be read as the name of a field.
+    change = [{"$set": {"fault": {"why": {"$literal": why}, "since": since, "at": {"$literal": now}}}}]
+    db.providers.update_one({"_id": name}, change, upsert=True)
+
+
+@guarded
+def forget_fault(db: Db, name: str) -> None:
+    """A sender's mail was taken."""
+    db.providers.update_one({"_id": name}, {"$unset": {"fault": 1}})
+
+
+@guarded
+def faults(db: Db, *, now: datetime) -> dict[str, Fault]:
+    """What providers hold against us at this moment, by name."""
+    found = db.providers.find({"fault.at": {"$gt": now - FAULT_LASTS}}, {"fault": 1})
+    return {doc["_id"]: Fault(doc["fault"]["why"], doc["fault"]["since"]) for doc in found}

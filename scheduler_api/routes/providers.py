@@ -21,10 +21,18 @@ class CircuitOut(Schema):
     why = fields.String()
 
 
+class FaultOut(Schema):
+    why = fields.String()
+    since = fields.AwareDateTime()
+
+
 class ProviderOut(Schema):
     name = fields.String()
     enabled = fields.Boolean()
     circuit = fields.Nested(CircuitOut, allow_none=True)
+    fault = fields.Nested(
+        FaultOut, allow_none=True, metadata={"description": "Why it takes nothing from this account, if it does not."}
+    )
 
 
 class Providers(Schema):
@@ -84,6 +92,7 @@ def _shown(one: ShownProvider) -> dict[str, Any]:
     return {
         "name": one.name,
         "enabled": one.enabled,
+        "fault": {"why": one.fault.why, "since": one.fault.since} if one.fault else None,
         "circuit": circuit
         and {
             "state": circuit.state,

@@ -76,3 +76,40 @@ def test_one_that_gets_through_makes_up_for_all_that_failed(told: Told) -> None:
     reach.reached("smtp", since=told.now)
 
     assert not reach.out_of_reach("smtp")
+
+
+def test_many_are_opened_once_more_after_the_first_failure_and_then_one_now_and_then(told: Told) -> None:
+    reach = told.reach()
+    assert reach.may_open("smtp")
+
+    for _ in range(8):
+        fail(reach, told)
+
+    assert reach.may_open("smtp")
+    assert not reach.may_open("smtp")
+    told.now += 3_600
+    assert not reach.may_open("smtp")
+    reach.reached("smtp", since=told.now)
+    assert reach.may_open("smtp")
+
+
+def test_one_that_answers_and_refuses_us_is_asked_ever_less_up_to_once_a_minute(told: Told) -> None:
+    reach, pauses = told.reach(), []
+    for _ in range(8):
+        reach.trying("smtp", since=told.now)
+        reach.failed("smtp", since=told.now, refused=True)
+        began = told.now
+        while not reach.to_be_tried():
+            told.now += 1
+        pauses.append(told.now - began)
+
+    assert pauses == [1, 2, 5, 10, 30, 60, 60, 60]
+
+
+def test_one_that_wants_no_more_connections_than_stand_is_not_out_of_reach(told: Told) -> None:
+    reach = told.reach()
+    reach.trying("smtp", since=told.now)
+    reach.failed("smtp", since=told.now, others_stand=True)
+
+    assert not reach.out_of_reach("smtp")
+    assert not told.not_reached

@@ -1,0 +1,135 @@
+"""How fast a provider lets this sender go, as its answers show: no setting says so, and other senders see their own.
+
+A provider that finds us too fast gets what it has just taken in a second, then half of that; nothing goes for a second
+or two. One that takes nothing at all, whatever the reason, is asked again after pauses that grow, by one call at a
+time: for one provider as for several. Times are monotonic.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final
+
+_TOO_FAST_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+_REFUSED_S: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
+_BROKE_S: Final = (0.0, 0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+_LONGEST_S: Final = 60.0
+_LEAST: Final = 0.5  # mails a second
+_BETWEEN_HALVINGS_S: Final = 2.0
+_FASTER_EVERY_S: Final = 5.0
+_FASTER: Final = 1.1
+_FORGET_S: Final = 600.0  # without a complaint
+_PROBE_S: Final = 5.0
+
+
+@dataclass(slots=True)
+class _State:
+    """Of one provider. `failures` in a row, none accepted between; `per_s` is None while nobody has complained."""
+
+    failures: int = 0
+    closed_until: float = 0.0
+    per_s: float | None = None
+    tokens: float = 0.0
+    counted_at: float = 0.0
+    complained_at: float = 0.0
+    faster_at: float = 0.0
+    probing: bool = False  # it is closed for all but one call, which has no answer yet
+    second: int = 0
+    in_second: int = 0
+    in_last_second: int = 0
+
+
+class Pace:
+    """Thread-safe."""
+
+    def __init__(self, providers: Collection[str], monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._states = {provider: _State() for provider in providers}
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+
+    def open(self, provider: str) -> bool:
+        """False while nothing may go."""
+        with self._lock:
+            return self._monotonic() >= self._states[provider].closed_until
+
+    def admit(self, provider: str, count: int) -> int:
+        """How many of these mails may go now; they have taken their place in the rate."""
+        with self._lock:
+            state, now = self._states[provider], self._monotonic()
+            if now < state.closed_until or count <= 0:
+                return 0
+            if state.failures > 1:
+                state.closed_until, state.probing = now + _PROBE_S, True
+                return 1
+            if state.per_s is None:
+                return count
+            self._count(state, now)
+            admitted = min(count, int(state.tokens))
+            state.tokens -= admitted
+            return admitted
+
+    def accepted(self, provider: str, count: int) -> None:
+        with self._lock:
+            state, now = self._states[provider], self._monotonic()
+            if state.failures:
+                state.failures, state.probing = 0, False
+                state.closed_until = min(state.closed_until, now + _TOO_FAST_S[0])
+            self._tick(state, now)
+            state.in_second += count
+
+    def too_fast(self, provider: str, pause_s: float | None) -> float:
+        """It says so. Returns for how long nothing goes."""
+        with self._lock:
+            state, now = self._states[provider], self._monotonic()
+            state.complained_at = now
+            if now - state.faster_at >= _BETWEEN_HALVINGS_S or state.per_s is None:
+                self._tick(state, now)
+                seen = max(state.in_second, state.in_last_second)
+                state.per_s = max(_LEAST, state.per_s / 2 if state.per_s else max(1.0, seen))
+                state.tokens, state.counted_at = 0.0, now
+                state.faster_at = now
+            return self._close(state, now, _TOO_FAST_S, pause_s or 0.0)
+
+    def refused(self, provider: str) -> float:
+        """It takes nothing from this account. Returns for how long nothing goes."""
+        with self._lock:
+            return self._close(self._states[provider], self._monotonic(), _REFUSED_S, 0.0)
+
+    def broke(self, provider: str) -> None:
+        """Its dialogue broke off; several times in a row it takes nothing, whatever the reason."""
+        with self._lock:
+            self._close(self._states[provider], self._monotonic(), _BROKE_S, 0.0)
+
+    def failures(self, provider: str) -> int:
+        with self._lock:
+            return self._states[provider].failures
+
+    @staticmethod
+    def _close(state: _State, now: float, pauses: tuple[float, ...], at_least: float) -> float:
+        """Calls that fail while it is closed were begun before: what fails together is one failure. A probe's failure
+        is one more."""
+        if now >= state.closed_until or state.probing:
+            state.failures += 1
+            pause = min(max(pauses[min(state.failures, len(pauses)) - 1], at_least), _LONGEST_S)
+            state.closed_until, state.probing = now + pause, False
+        return max(0.0, state.closed_until - now)
+
+    @staticmethod
+    def _tick(state: _State, now: float) -> None:
+        if int(now) != state.second:
+            state.in_last_second = state.in_second if int(now) == state.second + 1 else 0
+            state.second, state.in_second = int(now), 0
+
+    @staticmethod
+    def _count(state: _State, now: float) -> None:
+        assert state.per_s is not None
+        if now - state.complained_at > _FORGET_S:
+            state.per_s, state.tokens = None, 1e9
+            return
+        if now - max(state.complained_at, state.faster_at) > _FASTER_EVERY_S:
+            state.per_s, state.faster_at = state.per_s * _FASTER, now
+        # Few at once: a server that counts by the second takes no burst of a second's worth after another.
+        most = max(1.0, state.per_s / 5)
+        state.tokens = min(most, state.tokens + (now - state.counted_at) * state.per_s)
+        state.counted_at = now
