@@ -19,6 +19,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 
@@ -32,11 +33,13 @@ from tests.chaos.telling import say_what_became_of_the_unknown, send_failed_agai
 from tests.chaos.verdict import Injected, Verdict
 from tests.chaos.world import CLUSTER_SETTINGS, LATENCY_S, SETTINGS, SETTLE_S, World
 from tests.support.clusters import Clusters
+from tests.support.smtp_backup import SmtpBackup
 from tests.support.system import a_system
 from tests.support.vendors import SendGrid
 
 console = Console(stderr=True)
 _QUIET_S = 300.0
+SECOND: Final = {"sendgrid": SendGrid, "smtp": SmtpBackup}
 _MIXED = 0.3
 _CARDS_A_CALM = 6  # faults of members, between two calms in which lanes are looked at
 _MEANWHILE = 0.5
@@ -55,15 +58,16 @@ def run(
     most_s: float = 3_600.0,
     least_hits: int = 0,
     cards: Sequence[Card] = (),
+    second: str = "sendgrid",
 ) -> Verdict:
     """One run: ask, break, heal, wait until all is quiet, count. With `cards` MongoDB and etcd are clusters of three,
     and these faults are done to their members."""
     rng = random.Random(seed)
     settings = SETTINGS | (CLUSTER_SETTINGS if cards else {})
     with (
-        closing(SendGrid(latency_s=LATENCY_S)) as backup,
+        closing(SECOND[second](latency_s=LATENCY_S)) as backup,
         (Clusters if cards else Servers).start(folder / "servers") as servers,
-        a_system(folder / "system", servers, database="chaos", **settings, **backup.settings) as system,
+        a_system(folder / "system", servers, database="chaos", **(settings | backup.settings)) as system,
     ):
         system.start_simulator()
         system.start_api(webhooks=False)
@@ -139,7 +143,8 @@ def _calm(world: World, asking: Asking) -> Calm:
     asking.paused = True
     faults.primary_well(world)
     world.system.simulator.turn(latency_s=0.02)
-    world.backup.lose_answers, world.backup.refusals, world.backup.latency_s = 0, [], 0.02
+    world.backup.heal()
+    world.backup.latency_s = 0.02
     world.servers.wait_until_healthy()
     world.disarm()
     calm = draining.watch(world)
@@ -184,7 +189,7 @@ def _heal(world: World) -> None:
     """No more faults, and time for doubts to settle; by the senders that there are: they were disarmed."""
     world.keeping = False
     world.system.simulator.turn(latency_s=0.0)
-    world.backup.latency_s = 0.0
+    world.backup.heal()
     deadline = time.monotonic() + _QUIET_S
     with console.status("until all is quiet") as status:
         while time.monotonic() < deadline:
@@ -206,6 +211,7 @@ def main() -> int:
     arguments.add_argument("--hits", type=int, default=10)
     arguments.add_argument("--only", default="")
     arguments.add_argument("--clusters", type=int, default=0, metavar="N")
+    arguments.add_argument("--second", choices=SECOND, default="sendgrid", help="the second provider")
     arguments.add_argument("--json", type=Path, default=Path("data/chaos.json"))
     options = arguments.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="mailroom-chaos-"))
@@ -219,6 +225,7 @@ def main() -> int:
         least_hits=options.hits,
         only=options.only,
         cards=members.deck(options.clusters, random.Random(options.seed)),
+        second=options.second,
     )
     for table in verdict.tables(found):
         console.print(table)

@@ -23,7 +23,6 @@ from tests.chaos.proxy import Way
 from tests.chaos.world import IDLE_LIMIT_S, World
 from tests.support.memory import is_remembered
 from tests.support.system import wait_for
-from tests.support.vendors import SendGrid
 
 WIRE: Final = {
     **dict.fromkeys(("429", "500_before", "500_after", "drop_before", "drop_after", "hang_before", "hang_after"), 4),
@@ -42,11 +41,7 @@ def wire(world: World) -> int:
 
 def backup_wire(world: World) -> int:
     """The second provider misbehaves with some of its next calls."""
-    times, how = world.rng.randint(1, 4), world.rng.choice(("lost answers", "500", "429", "401"))
-    if how == "lost answers":
-        world.backup.lose_answers += times
-    else:
-        world.backup.refusals += [SendGrid.no(int(how), "not now")] * times
+    times = world.backup.misbehave(world.rng)
     time.sleep(0.1)
     return times
 
@@ -68,7 +63,7 @@ def primary_well(world: World) -> int:
 
 def reorder(world: World) -> int:
     """Somebody puts the providers in another order while mail goes out."""
-    order = world.rng.sample(["mailgun", "sendgrid"], 2)
+    order = world.rng.sample(["mailgun", world.backup.name], 2)
     with contextlib.suppress(requests.RequestException):
         world.system.call("PUT", "/v1/providers", json={"order": order})
     return 1

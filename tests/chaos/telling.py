@@ -60,7 +60,7 @@ def say_what_became_of_the_unknown(world: "World") -> int:
     """What a person does about calls of the provider that cannot be asked: look into its record. Returns how
     many. Everything must be quiet: what is not there will not come."""
     took = {kept.ids["mailroom_dispatch"] for kept in world.backup.kept}
-    unknown = list(world.system.db.dispatches.find({"state": "unknown", "provider": "sendgrid"}, {"_id": 1}))
+    unknown = list(world.system.db.dispatches.find({"state": "unknown", "provider": world.backup.name}, {"_id": 1}))
     for dispatch in unknown:
         word = "went_out" if dispatch["_id"] in took else "send_again"
         path = f"/v1/dispatches/{dispatch['_id']}/resolve"

@@ -15,6 +15,7 @@ from tests.chaos.points import POINTS
 from tests.chaos.proxy import Proxy, Way
 from tests.chaos.telling import Telling
 from tests.support.clusters import Clusters
+from tests.support.smtp_backup import SmtpBackup
 from tests.support.system import System, wait_for
 from tests.support.vendors import SendGrid
 
@@ -78,7 +79,7 @@ class World:
         folder: Path,
         servers: Servers,
         system: System,
-        backup: SendGrid,
+        backup: SendGrid | SmtpBackup,
         *,
         senders: int,
         rng: random.Random,

@@ -73,7 +73,10 @@ class ScriptedSmtp:
         spent: str = "452 4.4.5 too many messages",
         extensions: Sequence[str] = ("SIZE 40000000",),
         pace: Callable[[], str | None] = lambda: None,
+        latency_s: float = 0.0,
     ) -> None:
+        self.latency_s = latency_s
+        self.refused_addresses: set[str] = set()
         self._port, self._tls, self._password = port, tls, password
         self._per_session, self._spent, self._pace = per_session, spent, pace
         self._extensions = list(extensions)
@@ -156,7 +159,8 @@ class ScriptedSmtp:
             session.mail = self._say(session, "mail", limit or "250 yes")[0] == "2"
         elif verb == "RCPT":
             to = line.partition("<")[2].partition(">")[0]
-            said = self._say(session, "rcpt", "250 yes" if session.mail else "503 no MAIL", to)
+            usual = "550 5.1.1 nobody" if to in self.refused_addresses else "250 yes"
+            said = self._say(session, "rcpt", usual if session.mail else "503 no MAIL", to)
             if said[:1] not in ("3", "4", "5"):
                 session.recipients.append(to)  # what is no answer may have been a yes
         elif verb == "DATA":
@@ -177,6 +181,7 @@ class ScriptedSmtp:
             lines.append(line)
         recipients, session.mail, session.recipients = tuple(session.recipients), False, []
         session.messages += 1
+        time.sleep(self.latency_s)
         raw = b"".join(line[1:] if line.startswith(b".") else line for line in lines)
         self._say(session, "dot", "250 2.0.0 taken", keep=lambda: self._keep(session, recipients, raw))
 

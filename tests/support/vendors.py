@@ -4,6 +4,7 @@ accepted, misbehave on request, and tell it by signed webhooks.
 
 import base64
 import json
+import random
 import threading
 import time
 import uuid
@@ -57,6 +58,10 @@ class Vendor:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
+    def heal(self) -> None:
+        """No faults from here on."""
+        self.lose_answers, self.refusals, self.latency_s = 0, [], 0.0
+
     def stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()
@@ -101,6 +106,7 @@ def _handler(vendor: Vendor) -> type[BaseHTTPRequestHandler]:
 
 
 class SendGrid(Vendor):
+    name = "sendgrid"
     path = "/v3/mail/send"
 
     def __post_init__(self) -> None:
@@ -143,6 +149,15 @@ class SendGrid(Vendor):
         seen = {place: personal.get(place, []) for place in ("to", "cc")}
         addresses = [one["email"] for place in ("to", "cc", "bcc") for one in personal.get(place, [])]
         return Kept(addresses, subject, text, asked["custom_args"], json.dumps(seen))
+
+    def misbehave(self, rng: random.Random) -> int:
+        """Some of the next calls go wrong. Returns how many."""
+        times, how = rng.randint(1, 4), rng.choice(("lost answers", "500", "429", "401"))
+        if how == "lost answers":
+            self.lose_answers += times
+        else:
+            self.refusals += [self.no(int(how), "not now")] * times
+        return times
 
     @staticmethod
     def no(status: int, message: str, about: str | None = None) -> Answer:
