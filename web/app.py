@@ -26,6 +26,7 @@ from web.pages import (
     schedules,
     sending,
     signing,
+    suppressions,
 )
 from web.session import has_session
 
@@ -53,7 +54,20 @@ def create_app(front: Front) -> Flask:
     admission.install(app)  # before anything that reads forms
     CSRFProtect(app)
     for page in (
-        *(signing, schedules, audiences, runs, emails, dispatches, dead_letters, providers, sending, refusals, reports),
+        *(
+            signing,
+            schedules,
+            audiences,
+            runs,
+            emails,
+            dispatches,
+            dead_letters,
+            providers,
+            sending,
+            refusals,
+            suppressions,
+            reports,
+        ),
     ):
         app.register_blueprint(page.blueprint)
     app.register_error_handler(NotFound, lambda error: _page(404, "Not found", f"{error}".capitalize() + "."))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.stores.test_doubts_stored import a_doubt
 from tests.support.campaigns import a_campaign, dispatch_states, finished, marks
 from tests.support.emails import an_email, hand_in, status
 from tests.support.system import System, wait_for
@@ -342,3 +343,40 @@ def test_what_was_typed_when_the_session_had_expired_is_sent_after_signing_in_ag
 
     expect(page.get_by_role("heading", name="Customers")).to_be_visible()
     assert system.db.audiences.count_documents({"name": "Customers"}) == 1
+
+
+def test_an_address_is_suppressed_looked_up_and_removed(page: Page, system: System) -> None:
+    old = {"_id": "cy@example.org", "reason": "complained", "since": datetime.now(UTC) - timedelta(days=3)}
+    system.db.suppressions.insert_one(old)
+    sign_in(page, system)
+    page.get_by_role("link", name="Suppressions").click()
+    add = page.locator("section", has_text="Add an address")
+
+    add.get_by_label("Address").fill("nobody")
+    add.get_by_role("button", name="Add").click()
+    expect(page.get_by_role("alert")).to_contain_text("address")
+    add.get_by_label("Address").fill("Bo@Bücher.example")
+    add.get_by_label("Scope").select_option("campaigns")
+    add.get_by_role("button", name="Add").click()
+    expect(page.get_by_role("status")).to_have_text("bo@xn--bcher-kva.example is suppressed.")
+    page.get_by_role("link", name="Show all").click()
+    look(page, "suppressions")
+    expect(page.get_by_role("row")).to_have_count(3)
+    page.get_by_role("button", name="Remove cy@example.org from campaigns").click()
+
+    expect(page.get_by_role("status")).to_have_text("cy@example.org was removed from campaigns.")
+    assert [doc["_id"] for doc in system.db.suppressions.find()] == ["bo@xn--bcher-kva.example"]
+
+
+def test_a_call_in_doubt_shows_what_the_providers_events_report(page: Page, system: System) -> None:
+    a_doubt(system.db, messages=2)
+    told = {"run_id": "run-1", "dispatch_id": "run-1-d000000", "sent_at": datetime.now(UTC)}
+    rows = [{"_id": f"m{n}", "address": f"{n}@example.org", "state": "delivered", **told} for n in range(2)]
+    system.db.messages.insert_many([row | {"delivered_at": datetime.now(UTC)} for row in rows])
+    sign_in(page, system)
+    page.goto(f"{system.web_url}/dispatches/run-1-d000000")
+    look(page, "call-reported-delivered")
+
+    expect(page.get_by_text("The provider's events report 2 of 2 emails as delivered.")).to_be_visible()
+    expect(page.get_by_role("button", name="It went out, as the provider's events say")).to_be_visible()
+    expect(page.get_by_role("button", name="Send it again")).to_have_count(0)
