@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from pymongo import IndexModel, UpdateOne
 
-from mailroom.storage.database import Db, Session, guarded
+from mailroom.storage.database import Db, Document, Session, guarded
 
 COLLECTION: Final = "webhook_targets"
 INDEXES: Final[Sequence[IndexModel]] = ()
@@ -29,8 +29,11 @@ def every(db: Db) -> dict[str, Mapping[str, Any]]:
 
 @guarded
 def pushed(db: Db, provider: str, url: str, marked: str, mark: str, *, by: str, now: datetime) -> None:
-    fields = {"url": url, "pushed_url": marked, "mark": mark, "pushed_at": now, "pushed_by": by}
-    db.webhook_targets.update_one({"_id": provider}, {"$set": fields}, upsert=True)
+    told = {"url": url, "pushed_url": marked, "mark": mark, "pushed_at": now, "pushed_by": by}
+    fields: Document = {name: {"$literal": value} for name, value in told.items()}
+    # What came by another address says nothing of this one.
+    fields["marked_at"] = {"$cond": [{"$eq": ["$mark", {"$literal": mark}]}, "$marked_at", "$$REMOVE"]}
+    db.webhook_targets.update_one({"_id": provider}, [{"$set": fields}], upsert=True)
 
 
 def count_unread(db: Db, counts: Mapping[str, int], *, session: Session) -> None:
