@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help env run chromium test lint format bench chaos fuzz bench-campaign bench-million bench-lateness bench-compare bench-intake bench-resets lock clean
+.PHONY: help env run chromium test lint format bench chaos fuzz bench-campaign bench-million bench-lateness bench-compare bench-intake bench-resets bench-hostile lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -60,6 +60,9 @@ bench-campaign: $(STAMP)  ## 20,000 recipients every minute for five minutes, 3 
 
 bench-million: $(STAMP)  ## a campaign of a million recipients: pace, and a sender's peak memory
 	$(BIN)/python -m benchmarks.million
+
+bench-hostile: $(STAMP)  ## requests that are made to cost much: alone, and ten at a time beside password resets
+	$(BIN)/python -m benchmarks.hostile
 
 bench-lateness: $(STAMP)  ## 1,000 schedules due in the same second among 100,000
 	$(BIN)/python -m benchmarks.lateness

@@ -73,7 +73,13 @@ def _epoch(moment: datetime | None) -> float:
 
 @blueprint.get("/docs")
 def docs() -> str:
-    """The API's reference, made from its OpenAPI document; nothing is loaded from outside."""
+    """The API's reference, made from its OpenAPI document, once; nothing is loaded from outside."""
+    page: str = current_app.extensions.get("docs_page") or _docs()
+    current_app.extensions["docs_page"] = page
+    return page
+
+
+def _docs() -> str:
     spec = current_app.extensions["openapi"]()
     codes = [(code, status, title) for _, status, code, title in STATUS] + list(FROM_HTTP)
     return render_template("docs.html", spec=spec, problems=codes, named=lambda schema: _named(spec, schema))
