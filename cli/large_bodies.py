@@ -7,7 +7,7 @@ from typing import Final, Generic, TypeVar
 
 LARGE: Final = 1024 * 1024  # bytes; smaller ones do not wait
 MOST_BYTES: Final = 32 * 1024 * 1024  # of bodies in hand at once; a single one may be larger
-MOST: Final = 4
+MOST: Final = 2
 
 T = TypeVar("T")
 

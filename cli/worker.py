@@ -8,6 +8,7 @@ that what their documents need in memory is bounded whoever sends how many.
 
 import contextlib
 import errno
+import gc
 import os
 import select
 import socket
@@ -30,6 +31,7 @@ log = structlog.get_logger()
 
 IDLE_S: Final = 75.0  # between two requests
 LINGER_S: Final = 3.0  # what a client still sends after its answer is read over
+HUGE: Final = 8 * 1024 * 1024  # of a body: its document may have a gigabyte
 UNASKED: Final = 64 * 1024 * 1024  # of a body, where the application has no word to say about it
 _READ: Final = 256 * 1024
 _LOOK_S: Final = 0.5
@@ -239,6 +241,8 @@ class ReadingWorker(Worker):
         try:
             self._run(one)
         finally:
+            if size > HUGE:
+                gc.collect()  # a refusal's traceback holds its document, in a circle that is seldom looked for
             for other in self._large.leave(size):
                 self._jobs.put((self._run_large, other))
 

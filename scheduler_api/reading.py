@@ -82,7 +82,7 @@ def weighs_more(raw: bytes, most: int) -> bool:
         return False
     found = at = steps = 0
     inside = False
-    while found <= most and steps <= _MOST_STEPS * most:
+    while found <= most and steps <= _MOST_STEPS:
         quote, steps = raw.find(b'"', at), steps + 1
         end = quote if quote >= 0 else len(raw)
         if not inside:
@@ -92,7 +92,7 @@ def weighs_more(raw: bytes, most: int) -> bool:
         # Within a text, a quote behind an odd number of backslashes does not end it.
         escaped = inside and _backslashes_before(raw, at, end) % 2
         inside, at = inside if escaped else not inside, quote + 1
-    return found > most or steps > _MOST_STEPS * most
+    return found > most or steps > _MOST_STEPS
 
 
 def _marks(raw: bytes, at: int, end: int, most: int) -> int:
@@ -223,7 +223,7 @@ def _whole(number: str) -> int | None:
 _SLICE: Final = 1024 * 1024
 _COLLECTOR: Final = threading.Lock()
 _BACKSLASH: Final = b"\\"
-_MOST_STEPS: Final = 8  # quotes for each value: texts that are nothing but quotes cost time too
+_MOST_STEPS: Final = 500_000  # quotes that are looked at: texts that are nothing but quotes cost time too
 _MOST_DIGITS: Final = 1_000
 _ONCE: Final = json.JSONDecoder(object_pairs_hook=_once)
 _ANY: Final = json.JSONDecoder()
