@@ -1,11 +1,11 @@
 """Refused requests are kept, redacted: hooked in behind every answer."""
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
-import orjson
 from flask import Flask, Response, g, request
 
 from mailroom.domain.errors import Fault
@@ -37,9 +37,10 @@ def install(app: Flask) -> None:
 
 def keep_parts(parts: Iterable[tuple[str, Mapping[str, Any], Any]]) -> None:
     """Keep what was refused of a request that was not refused as a whole: which part, its problem, what it said."""
+    # Not orjson: it writes no whole number beyond 64 bits, and the reader takes them.
     kept = (part for part in parts if part[1]["status"] in _KEPT)
     for which, told, said in islice(kept, _MOST_PARTS):
-        raw = said.raw if isinstance(said, Unread) else orjson.dumps(said, default=str)
+        raw = said.raw if isinstance(said, Unread) else json.dumps(said, default=str).encode()
         path = f"{request.path}{which}"
         shown = raw if len(raw) <= _MOST_READ else b""
         front().refusals.keep(_refusal(told["status"], told, shown, path=path, size=len(raw)))

@@ -90,7 +90,7 @@ class Fuzzing:
             body, query = self._spoilt(body, takes)
         elif not wanted and takes is not None and self._chance.random() < 0.1:
             body = self._chance.choice(RAW)
-        if isinstance(body, dict) and type(body.get("wait_s")) is int and body["wait_s"] > 0:
+        if isinstance(body, dict) and "webhook-targets" in operation[1] and type(body.get("wait_s", 1)) is int:
             body = body | {"wait_s": 0}  # nobody is to wait for what never comes
         raw = None if body is NOT_SET or takes is None else raw_of(body)
         if raw is not None:

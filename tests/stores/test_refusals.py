@@ -77,6 +77,15 @@ def test_what_is_refused_within_a_batch_is_kept_by_its_place_and_what_is_taken_i
     assert "4711" not in found["/v1/emails/batch#1"]["body"]
 
 
+def test_a_number_beyond_64_bits_in_one_mail_of_a_batch_concerns_no_other(call: Caller) -> None:
+    batch = [an_email(), an_email(variables={"n": 10**30}, tags=[-(10**30)]), 10**30, [2**64]]
+
+    answer = call("POST", "/v1/emails/batch", json={"emails": batch})
+
+    assert answer.status_code == 200
+    assert [one["code"] for one in answer.json["items"]] == [202, 422, 422, 422]
+
+
 def test_of_a_batch_that_is_all_wrong_enough_is_kept_to_see_why(call: Caller, db: Db) -> None:
     call("POST", "/v1/emails/batch", json={"emails": [{}] * 1_000})
     call("POST", "/v1/emails", json={})
