@@ -5,11 +5,13 @@ raises, so that nothing is passed over in silence. `test_stand_ins.py` compares 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 Document = dict[str, Any]
 Pipeline = Sequence[Mapping[str, Any]]
 _ABSENT: Final = object()
+_NOW: Final = datetime(2026, 11, 23, tzinfo=UTC)  # nothing that is explored hangs on it
 
 
 def matches(doc: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
@@ -102,7 +104,7 @@ _UPDATES: Final[dict[str, Callable[[Document, str, Any, bool], object]]] = {
 def value_of(expression: Any, doc: Document) -> Any:
     """An aggregation expression's value for a document; None where a field is missing."""
     if isinstance(expression, str) and expression.startswith("$$"):
-        return {"$$ROOT": doc, "$$REMOVE": _ABSENT}[expression]
+        return {"$$ROOT": doc, "$$REMOVE": _ABSENT, "$$NOW": _NOW}[expression]
     if isinstance(expression, str) and expression.startswith("$"):
         found = _at(doc, expression[1:])
         return None if found is _ABSENT else found
@@ -113,12 +115,15 @@ def value_of(expression: Any, doc: Document) -> Any:
     ((operator, operand),) = expression.items()
     if operator == "$literal":
         return operand
+    if operator == "$type":
+        return "missing" if value_of(operand, doc) is None else type(value_of(operand, doc)).__name__
     return _EXPRESSIONS[operator](*value_of(operand, doc))
 
 
 _EXPRESSIONS: Final[dict[str, Callable[..., Any]]] = {
     "$arrayElemAt": lambda array, place: array[place],
     "$indexOfArray": lambda array, value: array.index(value) if value in array else -1,
+    "$eq": lambda one, other: one == other,
     "$cond": lambda condition, yes, no: yes if condition else no,
     "$in": lambda value, array: value in array,
     "$min": lambda *values: min((v for v in values if v is not None), default=None),
