@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mailroom.assembly import Back, build_back
+from mailroom.coordination.redis_client import RedisWrites
 from mailroom.domain.errors import CannotBeKnown, MailroomError, Unavailable
 from mailroom.services import draining, ledger, memory, providers, stopping, watching
 from mailroom.services.memory import Hold
@@ -61,10 +62,11 @@ def _checked(name: str, look: Callable[[Back], tuple[bool, str]], back: Back) ->
 
 
 def _mongodb(back: Back) -> tuple[bool, str]:
+    watching.check_store(back.db)
     lifetime_s = watching.transaction_lifetime_s(back.db)
     if lifetime_s is not None and lifetime_s > back.settings.sending.lease_ttl_s:
         return False, f"transactionLifetimeLimitSeconds is {lifetime_s}: a killed sender's lanes stay locked so long"
-    return True, "it answers, as a replica set"
+    return True, "it takes writes, as a replica set"
 
 
 def _memory(back: Back) -> tuple[bool, str]:
@@ -79,8 +81,9 @@ def _copy(hold: Hold) -> str:
 
 
 def _redis(back: Back) -> tuple[bool, str]:
+    RedisWrites(back.settings.stores.redis_url).check()
     back.fences.check_eviction()
-    return True, "it answers, and throws nothing away"
+    return True, "it takes writes, and throws nothing away"
 
 
 def _etcd(back: Back) -> tuple[bool, str]:

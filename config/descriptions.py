@@ -51,6 +51,7 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
     "MAILROOM_SENDER_CONCURRENCY": ("8", "calls in flight in one sender, 1 to 1024"),
     "MAILROOM_SCHEDULES_PER_SENDER": ("2000", "lanes that one sender holds at once, 1 to 100000"),
     "MAILROOM_MAIL_LANES": ("16", "lanes that single mails are spread over, 1 to 256"),
+    "MAILROOM_SENDER_PORT": ("none", "a TCP port on which a sender answers /health and /ready, or `none`"),
     "MAILROOM_RETENTION_DAYS": ("400", "days, 30 to 3650, for which events, trails and bodies are kept"),
     "MAILROOM_RETENTION_EVENTS": ("same", "the same for what providers told"),
     "MAILROOM_RETENTION_TRAILS": ("same", "the same for the audit trails of calls"),

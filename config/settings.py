@@ -73,6 +73,7 @@ class Sending:
     concurrency: int
     schedules_per_sender: int
     mail_lanes: int
+    port: int | None  # on which a sender tells whether it is ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,9 @@ def _settings(read: Reader) -> Settings:
         concurrency=read.number("MAILROOM_SENDER_CONCURRENCY", int, 1, 1024),
         schedules_per_sender=read.number("MAILROOM_SCHEDULES_PER_SENDER", int, 1, 100_000),
         mail_lanes=read.number("MAILROOM_MAIL_LANES", int, 1, 256),
+        port=read.number("MAILROOM_SENDER_PORT", int, 1, 65535)
+        if read.is_set("MAILROOM_SENDER_PORT", "none")
+        else None,
     )
     mailgun = _mailgun(read) if "mailgun" in (sending.providers or PROVIDERS) else Mailgun("", "", "", "")
     sendgrid = _sendgrid(read) if "sendgrid" in sending.providers else SendGrid("", "", "")
@@ -193,6 +197,12 @@ def _limits(read: Reader) -> CallerLimits:
         mails_per_day=read.limit("MAILROOM_MAILS_PER_DAY"),
         trusted_proxies=tuple(read.checked("MAILROOM_TRUSTED_PROXIES", _networks, ())),
     )
+
+
+def _port_or_none(raw: str) -> int | None:
+    if raw != "none" and not 1 <= int(raw) <= 65535:
+        raise ValueError(raw)
+    return None if raw == "none" else int(raw)
 
 
 def _networks(raw: str) -> list[IPv4Network | IPv6Network]:

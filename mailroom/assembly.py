@@ -8,11 +8,13 @@ from typing import Any
 from config.settings import Sending, Settings
 from mailroom.coordination.circuits import Circuits
 from mailroom.coordination.counters import Counters
+from mailroom.coordination.etcd import Etcd
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.holds import Holds
 from mailroom.coordination.leases import Leases
 from mailroom.coordination.mirror import Mirror
 from mailroom.coordination.rates import Rates
+from mailroom.coordination.redis_client import RedisWrites
 from mailroom.domain.circuits import Rule
 from mailroom.domain.doubts import Timing, Unaskable
 from mailroom.domain.emails.model import RANK_OF, Priority
@@ -40,6 +42,7 @@ from mailroom.services.refusals import RefusalRecord
 from mailroom.services.reporting import run_report
 from mailroom.services.sharing import Shared
 from mailroom.services.webhook_targets import Arrivals
+from mailroom.services.writability import Writability, of_stores
 from mailroom.storage.database import Db, connect, ensure_indexes
 from mailroom.storage.retention import keep_for
 
@@ -60,6 +63,7 @@ class Front:
     limits: Limits
     brakes: Brakes
     reports: Shared[RunId, tuple[Run, Report]]
+    writability: Writability
 
 
 def build_front(settings: Settings, *, app: str) -> Front:
@@ -78,7 +82,13 @@ def build_front(settings: Settings, *, app: str) -> Front:
         build_limits(settings, of=db.name),
         Brakes(Holds(settings.stores.redis_url, of=db.name), Fences(settings.stores.redis_url, of=db.name)),
         Shared(lambda run_id: run_report(db, run_id)),
+        build_writability(settings, db),
     )
+
+
+def build_writability(settings: Settings, db: Db) -> Writability:
+    """Whether the stores take writes."""
+    return of_stores(db, Etcd(settings.stores.etcd_urls), RedisWrites(settings.stores.redis_url))
 
 
 def build_limits(settings: Settings, *, of: str) -> Limits:

@@ -15,10 +15,11 @@ from typing import Final
 import structlog
 
 from config.settings import Settings
-from mailroom.assembly import build_back
+from mailroom.assembly import build_back, build_writability
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import mail_lanes
 from mailroom.services.watching import transaction_lifetime_s
+from mailroom.services.writability import why_nothing_is_sent
 from sender.callers import Callers, Ended, Job
 from sender.connections import Connections
 from sender.duties import start_duties
@@ -27,6 +28,7 @@ from sender.feed import Feed
 from sender.gate import Gate
 from sender.hands import Hands
 from sender.health import Health
+from sender.health_port import HealthPort
 from sender.holding import Holding
 from sender.lanes import Lanes
 from sender.pace import Pace
@@ -46,6 +48,7 @@ _MOST_SPARE: Final = 128
 _RESERVED: Final = 8
 _WRITE_S: Final = 15.0
 _ASK_S: Final = 0.5
+_IDLE_TTLS: Final = 3  # leases' times without a completed round, before a sender says that it is not ready
 
 
 def run_sender(settings: Settings, stop: threading.Event) -> None:
@@ -64,6 +67,7 @@ class Sender:
     def __init__(self, settings: Settings, name: str) -> None:
         sending = settings.sending
         self._back = build_back(settings, sender=name)
+        self._lease_ttl_s = sending.lease_ttl_s
         self._hands = Hands(always=frozenset(mail_lanes(sending.mail_lanes)))
         self._progress = threading.Event()  # a call has ended: there is room for another one
         spare, reserved = min(2 * sending.concurrency, _MOST_SPARE), max(1, sending.concurrency // _RESERVED)
@@ -113,9 +117,12 @@ class Sender:
             sender=name,
         )
         self._pump = Pump(self._back, self._hands, self._lanes, holding, feed, sender=name)
+        self._writability = build_writability(settings, self._back.db)
+        self._health_port = HealthPort(settings.web.bind, sending.port, self._why_not_ready)
 
     def run(self, stop: threading.Event) -> None:
         """Raises MisconfiguredStore before anything is sent."""
+        self._health_port.open()
         self._check_stores(stop)
         log.info("sender_started")
         duties = start_duties(self._back, idle_s=self._pump.idle_s)
@@ -143,6 +150,15 @@ class Sender:
             if lifetime_s is not None and lifetime_s > self._back.settings.sending.lease_ttl_s:
                 log.warning("mongodb_transactions_outlive_leases", lifetime_s=lifetime_s)
             return
+
+    def _why_not_ready(self) -> str:
+        """In words; empty while this sender can send."""
+        if why := why_nothing_is_sent(self._writability.look()):
+            return why
+        if not self._back.leases.held:
+            return "it has no lease of etcd"
+        idle_s = self._pump.idle_s()
+        return f"it has done nothing for {idle_s:.0f} s" if idle_s > _IDLE_TTLS * self._lease_ttl_s else ""
 
     def _one_round(self, stop: threading.Event) -> None:
         if not (self._callers.alive and self._gate.alive):
@@ -190,6 +206,7 @@ class Sender:
         self._back.leases.end()  # with it every lane of ours is free
 
     def _close(self) -> None:
+        self._health_port.close()
         self._connections.close()
         self._back.leases.close()
         self._back.fences.close_client()

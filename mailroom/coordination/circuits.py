@@ -23,7 +23,7 @@ class Circuits:
 
     def look(self, providers: Sequence[str]) -> dict[str, Circuit]:
         """Every provider's circuit as it stands."""
-        with redis_answers(), self._redis.pipeline(transaction=False) as pipe:
+        with redis_answers(self._redis), self._redis.pipeline(transaction=False) as pipe:
             for provider in providers:
                 self._look(keys=[self._prefix + provider], client=pipe)
             answers = pipe.execute()
@@ -33,7 +33,7 @@ class Circuits:
         """Count calls, (good, bad) by provider. Returns the providers whose circuit that has `opened` or `closed`."""
         rule = self._rule
         fixed: list[Any] = [_ms(rule.window), rule.failures, _ms(rule.cooldown), _ms(LONGEST_COOLDOWN), rule.healthy]
-        with redis_answers(), self._redis.pipeline(transaction=False) as pipe:
+        with redis_answers(self._redis), self._redis.pipeline(transaction=False) as pipe:
             for provider, (good, bad) in counts.items():
                 self._report(keys=[self._prefix + provider], args=[*fixed, good, bad], client=pipe)
             answers = pipe.execute()
@@ -41,7 +41,7 @@ class Circuits:
 
     def probe(self, provider: str) -> bool:
         """True if one call may be made now to a provider whose circuit is half open."""
-        with redis_answers():
+        with redis_answers(self._redis):
             return bool(self._probe(keys=[self._prefix + provider], args=[_ms(BETWEEN_PROBES)]))
 
     def rest(self, provider: str, span: timedelta, why: str) -> None:
@@ -53,12 +53,12 @@ class Circuits:
             "cooldown": _ms(self._rule.cooldown),
             "why": why,
         }
-        with redis_answers():
+        with redis_answers(self._redis):
             self._redis.hset(self._prefix + provider, mapping=told)
 
     def close_circuit(self, provider: str) -> None:
         """A person says that all is well again."""
-        with redis_answers():
+        with redis_answers(self._redis):
             self._redis.delete(self._prefix + provider)
 
     def close(self) -> None:

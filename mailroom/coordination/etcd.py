@@ -6,6 +6,7 @@ on an old one may wait for minutes after the way is open again.
 """
 
 import contextlib
+import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
@@ -14,10 +15,11 @@ from urllib.parse import unquote, urlsplit
 import grpc
 from etcd3 import etcdrpc
 
-from mailroom.domain.errors import Unavailable
+from mailroom.domain.errors import TakesNoWrites, Unavailable
 
 _CALL_S: Final = 3.0  # for a call in all, where there is one member or two
 _LEAST_S: Final = 1.5  # for each member
+_TRIED_TTL_S: Final = 10  # of a lease that is granted to see whether etcd takes writes
 _OPTIONS: Final = [
     # Without its own pool a new connection would be the old one again.
     ("grpc.use_local_subchannel_pool", 1),
@@ -79,6 +81,13 @@ class Etcd:
         """End a lease, and all keys that are bound to it; one that is not there is ended. Raises Unavailable."""
         with contextlib.suppress(Gone), _explained("revoke a lease"):
             self._call("LeaseRevoke", etcdrpc.LeaseRevokeRequest(ID=lease_id))
+
+    def check_writes(self) -> None:
+        """Try a write that leaves nothing behind, not even a revision: a lease. Raises TakesNoWrites, Unavailable."""
+        lease_id = secrets.randbits(62) + 1
+        self.grant(lease_id, _TRIED_TTL_S)
+        with contextlib.suppress(Unavailable):  # then it ends by itself
+            self.revoke(lease_id)
 
     def close(self) -> None:
         for member in self._members:
@@ -179,6 +188,12 @@ def _explained(purpose: str) -> Iterator[None]:
         code, words = error.code(), error.details() or ""
         if code is grpc.StatusCode.NOT_FOUND:
             raise Gone(words) from error
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "space exceeded" in words:
+            raise TakesNoWrites("etcd", "its space is used up (NOSPACE)") from error
+        if code is grpc.StatusCode.DATA_LOSS:
+            raise TakesNoWrites("etcd", "its members' data differ (CORRUPT)") from error
+        if code is grpc.StatusCode.PERMISSION_DENIED:
+            raise TakesNoWrites("etcd", "its user may not write") from error
         if code is grpc.StatusCode.FAILED_PRECONDITION and "already exists" in words:
             raise AlreadyThere(words) from error
         raise Unavailable(f"etcd did not {purpose}: {code.name} {words}") from error

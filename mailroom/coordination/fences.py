@@ -57,20 +57,20 @@ class Fences:
 
     def memory(self) -> str:
         """Redis' identity: it changes when Redis restarts, fails over, is replaced or emptied."""
-        with redis_answers(), self._redis.pipeline(transaction=True) as pipe:
+        with redis_answers(self._redis), self._redis.pipeline(transaction=True) as pipe:
             self._ask_identity(pipe)
             return str(pipe.execute()[0])
 
     def check_eviction(self) -> None:
         """Raises MisconfiguredStore if Redis may throw fences away when its memory is full."""
-        with redis_answers():
+        with redis_answers(self._redis):
             memory: Any = self._redis.info("memory")
         if memory.get("maxmemory") and memory.get("maxmemory_policy") != "noeviction":
             raise MisconfiguredStore("Redis has a maxmemory-policy that throws keys away; it must be noeviction")
 
     def enter(self, tokens: Mapping[Lane, Token]) -> tuple[set[Lane], str]:
         """Bring tokens to their lanes. Returns the lanes that saw no higher one, and Redis' identity."""
-        with redis_answers(), self._redis.pipeline(transaction=True) as pipe:
+        with redis_answers(self._redis), self._redis.pipeline(transaction=True) as pipe:
             self._ask_identity(pipe)
             for lane, token in tokens.items():
                 self._enter(keys=[_lane_key(lane)], args=[token, _TTL_MS], client=pipe)
@@ -79,7 +79,7 @@ class Fences:
 
     def cross(self, claims: Mapping[ClaimId, Sequence[Claimed]]) -> tuple[dict[Claimed, Verdict], str]:
         """Cross the fences of claimed dispatches. Returns a verdict for each claim of each, and Redis' identity."""
-        with redis_answers(), self._redis.pipeline(transaction=True) as pipe:
+        with redis_answers(self._redis), self._redis.pipeline(transaction=True) as pipe:
             self._ask_identity(pipe)
             for dispatches in claims.values():
                 claim = dispatches[0].claim
@@ -130,7 +130,7 @@ class Fences:
 
     def read(self, dispatches: Sequence[tuple[Lane, DispatchId]]) -> tuple[dict[DispatchId, Fence], str]:
         """The fences as they stand, and Redis' identity at that very moment."""
-        with redis_answers(), self._redis.pipeline(transaction=True) as pipe:
+        with redis_answers(self._redis), self._redis.pipeline(transaction=True) as pipe:
             self._ask_identity(pipe)
             for lane, dispatch in dispatches:
                 pipe.hgetall(_fence_key(lane, dispatch))
@@ -139,7 +139,7 @@ class Fences:
 
     def seen_token(self, lane: Lane) -> int:
         """The highest token this lane has seen, 0 if none: for tests and `doctor`."""
-        with redis_answers():
+        with redis_answers(self._redis):
             return int(self._redis.get(_lane_key(lane)) or 0)
 
     def _for_each_lane(self, script: Any, said: Sequence[tuple[Claimed, list[Any]]]) -> list[Any]:
@@ -147,7 +147,7 @@ class Fences:
         by_lane: dict[Lane, list[int]] = {}
         for place, (claimed, _) in enumerate(said):
             by_lane.setdefault(claimed.claim.lane, []).append(place)
-        with redis_answers(), self._redis.pipeline(transaction=False) as pipe:
+        with redis_answers(self._redis), self._redis.pipeline(transaction=False) as pipe:
             for lane, places in by_lane.items():
                 keys = [_fence_key(lane, said[place][0].id) for place in places]
                 words = [_TTL_MS, *(word for place in places for word in said[place][1])]

@@ -28,7 +28,7 @@ class Holds:
 
     def read(self, id_: str) -> Hold:
         """As it is mirrored; number 0 where Redis knows nothing of it."""
-        with redis_answers():
+        with redis_answers(self._redis):
             found: Any = self._redis.hgetall(hold_key(self._of, id_))
         if not found:
             return Hold(id_)
@@ -39,7 +39,7 @@ class Holds:
         """Mirror a hold, unless a newer one stands: from now on its fences are crossed, or not, as it says."""
         at_ms = int(hold.at.timestamp() * 1000) if hold.at else ""
         kept_ms = 0 if hold.id == EVERYTHING else _KEPT_MS
-        with redis_answers():
+        with redis_answers(self._redis):
             self._raise(keys=[hold_key(self._of, hold.id)], args=[hold.number, hold.by, at_ms, kept_ms])
 
     def close(self) -> None:

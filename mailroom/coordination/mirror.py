@@ -35,20 +35,20 @@ class Mirror:
 
     def read(self) -> Mark | None:
         """The highest mark that was mirrored; None if there is none, or Redis has forgotten it."""
-        with redis_answers():
+        with redis_answers(self._redis):
             found: Any = self._redis.hgetall(self._key)
         return Mark(int(found["number"]), _time(found["at_ms"])) if found else None
 
     def raise_to(self, mark: Mark) -> None:
         """Mirror a mark, unless a higher one stands."""
         kept_ms = int(KEPT_FOR.total_seconds() * 1000)
-        with redis_answers():
+        with redis_answers(self._redis):
             self._raise(keys=[self._key], args=[mark.number, int(mark.at.timestamp() * 1000), kept_ms])
 
     def fences(self) -> Iterator[list[tuple[DispatchId, Fence]]]:
         """All fences, some at a time."""
         for keys in self._keys("{*}:fence:*"):
-            with redis_answers(), self._redis.pipeline(transaction=False) as pipe:
+            with redis_answers(self._redis), self._redis.pipeline(transaction=False) as pipe:
                 for key in keys:
                     pipe.hgetall(key)
                 found = pipe.execute()
@@ -59,7 +59,7 @@ class Mirror:
 
     def memory_since(self) -> datetime:
         """Since when Redis has forgotten nothing, by its own clock: since its start, at most."""
-        with redis_answers():
+        with redis_answers(self._redis):
             # Asked who it is first: what stands there may be from before its start, if nobody has asked since.
             self._identity(keys=[IDENTITY], args=[secrets.token_hex(8)])
             at_ms: Any = self._redis.hget(IDENTITY, "at_ms")
@@ -69,7 +69,7 @@ class Mirror:
         """The highest token that any lane has seen; 0 if none has."""
         highest = 0
         for keys in self._keys("{*}:token"):
-            with redis_answers():
+            with redis_answers(self._redis):
                 tokens: Any = self._redis.mget(keys)
             highest = max([highest, *(int(token) for token in tokens if token)])
         return highest
@@ -81,7 +81,7 @@ class Mirror:
         cursor: Any = 0
         keys: Any
         while True:
-            with redis_answers():
+            with redis_answers(self._redis):
                 cursor, keys = self._redis.scan(cursor, match=pattern, count=_A_STEP)
             if keys:
                 yield keys

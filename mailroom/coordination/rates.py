@@ -53,7 +53,7 @@ class Rates:
     def take(self, bucket: str, rate: Rate, calls: Sequence[tuple[int, bool]]) -> int:
         """Take for as many of these calls, in their order, as may go now; each is (mails, urgent). Returns how many."""
         pairs = [part for mails, urgent in calls for part in (mails, int(urgent))]
-        with redis_answers():
+        with redis_answers(self._redis):
             return int(self._take(keys=[self._prefix + bucket], args=[rate.per_s, rate.at_once, _ms(RECOVERS), *pairs]))
 
     def hold(self, rates: Mapping[str, Rate], calls: Sequence[Wanted]) -> list[timedelta | None]:
@@ -64,25 +64,25 @@ class Rates:
         for call in calls:
             args += [int(call.line), int(call.returns), len(call.takes)]
             args += [part for name, mails in call.takes.items() for part in (buckets[name], mails)]
-        with redis_answers():
+        with redis_answers(self._redis):
             waits: Any = self._hold(keys=[self._prefix + name for name in rates], args=args)
         return [timedelta(milliseconds=wait) if wait else None for wait in waits]
 
     def give_back(self, bucket: str, mails: int) -> None:
         """Some that were paid for do not go after all."""
-        with redis_answers():
+        with redis_answers(self._redis):
             if self._redis.exists(self._prefix + bucket):
                 self._redis.hincrbyfloat(self._prefix + bucket, "tokens", mails)
 
     def lower(self, bucket: str, pause: timedelta | None) -> float:
         """A provider said that we are too fast. Returns the part of the rate that is in force from now on."""
         bounded = min(pause or timedelta(), _LONGEST_PAUSE)
-        with redis_answers():
+        with redis_answers(self._redis):
             return float(self._lower(keys=[self._prefix + bucket], args=[_LEAST, _ms(bounded), _ms(_BETWEEN_HALVINGS)]))
 
     def look(self, buckets: Sequence[str]) -> dict[str, Level]:
         """How these stand, as their last call left them."""
-        with redis_answers(), self._redis.pipeline(transaction=False) as pipe:
+        with redis_answers(self._redis), self._redis.pipeline(transaction=False) as pipe:
             for bucket in buckets:
                 pipe.hmget(self._prefix + bucket, "factor", "paused_until")
             answers = pipe.execute()
@@ -90,7 +90,7 @@ class Rates:
 
     def forget(self, bucket: str) -> None:
         """A person has set another limit: begin anew."""
-        with redis_answers():
+        with redis_answers(self._redis):
             self._redis.delete(self._prefix + bucket)
 
     def close(self) -> None:

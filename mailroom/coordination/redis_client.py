@@ -8,9 +8,12 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import RedisError
 
-from mailroom.domain.errors import Unavailable
+from mailroom.domain.errors import TakesNoWrites, Unavailable
 
 _CALL_S: Final = 3.0
+TRY_S: Final = 2.0  # for a write that is only tried
+_TRIED: Final = "mailroom:tried"
+_TRIED_KEPT_MS: Final = 60_000
 _HEALTH_S: Final = 15  # a connection that was idle for so long is looked at before it is used
 
 
@@ -31,10 +34,41 @@ def scripts(redis: Redis, *names: str) -> list[Any]:
     return [redis.register_script((folder / f"{name}.lua").read_text()) for name in names]
 
 
+# What Redis says when it refuses to write, by a word of it that stands in scripts' errors too, and what that means.
+_REFUSALS: Final = {
+    "command not allowed when used memory": "its memory is full (maxmemory)",
+    "against a read only replica": "it is a read-only replica",
+    "NOREPLICAS": "fewer replicas are in reach than min-replicas-to-write asks for",
+    "MISCONF": "it cannot write to its disk",
+    "no permissions to run": "its user may not write",
+}
+
+
 @contextlib.contextmanager
-def redis_answers() -> Iterator[None]:
-    """Says Unavailable where Redis does not answer."""
+def redis_answers(redis: Redis) -> Iterator[None]:
+    """Says TakesNoWrites where Redis refuses to write, and Unavailable where it does not answer."""
     try:
         yield
     except RedisError as error:
-        raise Unavailable(f"Redis did not answer: {type(error).__name__} {error}") from error
+        words = str(error)
+        why = next((why for refusal, why in _REFUSALS.items() if refusal in words), None)
+        if why is None:
+            raise Unavailable(f"Redis did not answer: {type(error).__name__} {words}") from error
+        # The address may lead to another server by now: an old connection would stay with the demoted one.
+        redis.connection_pool.disconnect(inuse_connections=False)
+        raise TakesNoWrites("Redis", why) from error
+
+
+class RedisWrites:
+    """Tries whether Redis takes a write, over a connection of its own that waits for no more than a moment."""
+
+    def __init__(self, url: str) -> None:
+        self._redis = Redis.from_url(url, socket_timeout=TRY_S, socket_connect_timeout=TRY_S, decode_responses=True)
+
+    def check(self) -> None:
+        """Raises TakesNoWrites, Unavailable."""
+        with redis_answers(self._redis):
+            self._redis.set(_TRIED, "1", px=_TRIED_KEPT_MS)
+
+    def close(self) -> None:
+        self._redis.close()

@@ -21,6 +21,7 @@ MailroomError
 ├── StoreRestored           a store was put back to an older copy: nothing is decided until it is put right
 ├── MisconfiguredStore      a server's own settings would break a promise: a sender does not start
 └── Unavailable             a server we need is away; the same call may succeed later
+    └── TakesNoWrites       it answers, but refuses to write: full, or read-only
 """
 
 import math
@@ -239,3 +240,11 @@ class MisconfiguredStore(MailroomError):
 
 class Unavailable(MailroomError):
     """A server that we need did not answer in its time; nothing was changed that is not said."""
+
+
+class TakesNoWrites(Unavailable):
+    """A server answers, but refuses to write. `why` is in words of ours, which anybody may read."""
+
+    def __init__(self, store: str, why: str) -> None:
+        self.why = why
+        super().__init__(f"{store} takes no writes: {why}")

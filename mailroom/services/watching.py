@@ -4,13 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from mailroom.domain.holds import EVERYTHING
 from mailroom.storage import cluster, database, dispatches, holds, schedules
-from mailroom.storage.database import Db, server_now
+from mailroom.storage.database import Db
 
 
 def check_store(db: Db) -> None:
-    """Raises Unavailable when MongoDB does not answer."""
-    server_now(db)
+    """Raises TakesNoWrites, Unavailable when MongoDB does not take a write."""
+    cluster.check_writes(db)
+
+
+def why_senders_hold(db: Db) -> str:
+    """Why nothing is sent though the stores are well, without names: anybody may read it. Empty where senders go on.
+    Raises Unavailable."""
+    if cluster.is_held(db):
+        return "MongoDB was put back to an older copy: senders hold"
+    return "All sending was stopped by a person" if holds.get(db, EVERYTHING).held else ""
 
 
 def transaction_lifetime_s(db: Db) -> int | None:

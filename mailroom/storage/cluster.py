@@ -18,6 +18,9 @@
     _id         'ledger': the newest check of whether it all balances
     at, wrong   when, and how many things did not;  next_at  when a sender makes the next one
 
+    _id         'tried': a write that is tried now and then, to see whether MongoDB takes any
+    at          when it last did
+
 Tokens are `epoch * 2^40 + create revision`, so they keep growing after etcd lost its memory.
 
 The order matters: first `recall`, then ask etcd, then `settle`. What etcd answers after the recall is at least as new
@@ -28,12 +31,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import pymongo
 from pymongo import ReturnDocument
 
 from mailroom.domain.errors import StoreRestored
 from mailroom.storage.database import Db, Session, guarded
 
 COLLECTION: Final = "cluster"
+_TRY_S: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,3 +167,10 @@ def settle(db: Db, recalled: EtcdMemory, *, cluster_id: str, revision: int) -> i
         {"$set": {"cluster_id": cluster_id, "revision": revision}, "$inc": {"epoch": 1}},
     )
     return recall(db).epoch
+
+
+@guarded
+def check_writes(db: Db) -> None:
+    """Write one small document, journaled by a majority. Raises TakesNoWrites, Unavailable."""
+    with pymongo.timeout(_TRY_S):
+        db.cluster.update_one({"_id": "tried"}, [{"$set": {"at": "$$NOW"}}], upsert=True)

@@ -28,7 +28,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from mailroom.domain.errors import Unavailable
+from mailroom.domain.errors import TakesNoWrites, Unavailable
 
 Document = dict[str, Any]
 Db = Database[Document]
@@ -91,11 +91,29 @@ def guarded(function: Callable[P, R]) -> Callable[P, R]:
         except (ConnectionFailure, NetworkTimeout, ExecutionTimeout, WTimeoutError) as error:
             raise Unavailable(f"MongoDB did not answer: {_in_short(error)}") from error
         except PyMongoError as error:
+            if why := _refusal(error):
+                raise TakesNoWrites("MongoDB", why) from error
             if error.timeout or error.has_error_label("TransientTransactionError"):
                 raise Unavailable(f"MongoDB did not answer in time: {_in_short(error)}") from error
             raise
 
     return bounded
+
+
+# Codes of mongod's that say that it takes no write now, whatever the write.
+_REFUSALS: Final = {
+    371: "its writes are blocked (setUserWriteBlockMode)",  # UserWritesBlocked
+    14031: "its disk is full",  # OutOfDiskSpace
+}
+
+
+def _refusal(error: PyMongoError) -> str | None:
+    """Why mongod takes no writes at all, in words; None where it is another error."""
+    codes = [error.code] if isinstance(error, OperationFailure) else []
+    if isinstance(error, BulkWriteError):
+        codes += [one["code"] for one in error.details["writeErrors"]]
+        codes += [one["code"] for one in error.details["writeConcernErrors"]]
+    return next((_REFUSALS[code] for code in codes if code in _REFUSALS), None)
 
 
 def _in_short(error: PyMongoError) -> str:

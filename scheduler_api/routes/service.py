@@ -7,8 +7,9 @@ from flask import Blueprint, Response, current_app, jsonify, redirect, render_te
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from mailroom.services import draining, watching, webhook_targets
+from mailroom.services.writability import MONGODB, why_nothing_is_sent
 from scheduler_api.auth import front
-from scheduler_api.problems import FROM_HTTP, STATUS
+from scheduler_api.problems import FROM_HTTP, STATUS, problem
 
 blueprint = Blueprint("service", __name__)
 _LANES_NAMED = 20
@@ -22,9 +23,13 @@ def health() -> Any:
 
 @blueprint.get("/ready")
 def ready() -> Any:
-    """200 when MongoDB answers; else 503, by Unavailable."""
-    watching.check_store(front().db)
-    return jsonify(ready=True)
+    """200 while requests are taken in, which needs MongoDB to take writes; else 503. `sending` is false, with its
+    reason, while nothing is sent all the same: Redis or etcd takes no writes, or it is stopped."""
+    found = front().writability.look()
+    if found[MONGODB]:
+        return problem(503, "unavailable", found[MONGODB], (), **{"Retry-After": "5"})
+    why = why_nothing_is_sent(found) or watching.why_senders_hold(front().db)
+    return jsonify(ready=True, sending=False, reason=why) if why else jsonify(ready=True, sending=True)
 
 
 @blueprint.get("/metrics")
@@ -50,7 +55,15 @@ def metrics() -> Response:
     ):
         Gauge(f"mailroom_{name}", words, registry=registry).set(value)
     _show_undrained(registry)
+    _show_writable(registry)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _show_writable(registry: CollectorRegistry) -> None:
+    words = "1 while a store takes a write, tried every few seconds"
+    writable = Gauge("mailroom_store_writable", words, ["store"], registry=registry)
+    for store, why in front().writability.look().items():
+        writable.labels(store.lower()).set(not why)
 
 
 def _show_undrained(registry: CollectorRegistry) -> None:

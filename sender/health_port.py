@@ -1,0 +1,84 @@
+"""A sender's own `/health` and `/ready`, on a port that the settings name: for whatever watches its process."""
+
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+import structlog
+
+log = structlog.get_logger()
+_MOST_AT_ONCE: Final = 16
+_SLOWEST_S: Final = 5.0  # a client that says nothing for so long is hung up on
+
+
+class HealthPort:
+    """Nothing where no port is set. A port that is taken is said, and no reason not to send."""
+
+    def __init__(self, bind: str, port: int | None, why_not_ready: Callable[[], str]) -> None:
+        self._bind, self._port, self._why_not_ready = bind, port, why_not_ready
+        self._server: _Server | None = None
+
+    def open(self) -> None:
+        if self._port is None:
+            return
+        try:
+            self._server = _Server((self._bind, self._port), self._why_not_ready)
+        except OSError as error:
+            log.error("sender_port_not_opened", port=self._port, error=str(error))
+            return
+        threading.Thread(target=self._server.serve_forever, name="health-port", daemon=True).start()
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, address: tuple[str, int], why_not_ready: Callable[[], str]) -> None:
+        self.why_not_ready = why_not_ready
+        self._room = threading.BoundedSemaphore(_MOST_AT_ONCE)
+        super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout = _SLOWEST_S
+    server: _Server
+
+    def do_GET(self) -> None:
+        match self.path.partition("?")[0]:
+            case "/health":
+                self._answer(200, health="ok")
+            case "/ready":
+                why = self.server.why_not_ready()
+                self._answer(503, ready=False, reason=why) if why else self._answer(200, ready=True)
+            case _:
+                self._answer(404, detail="there is /health and /ready")
+
+    def _answer(self, status: int, **body: Any) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        """Not a line a second for a probe."""
