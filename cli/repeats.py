@@ -20,8 +20,24 @@ _EVENTS: Final = {
     "circuit_not_told",
     "rate_not_lowered",
     "rate_not_given_back",
+    # A store that is away, full or read-only.
+    "arrival_not_noted",
+    "fence_not_closed",
+    "heartbeat_missed",
+    "hold_not_mirrored",
+    "hold_not_read",
+    "janitor_waits",
+    "ledger_waits",
+    "limits_not_counted",
+    "outcomes_wait",
+    "refusals_not_kept",
+    "request_refused",
+    "runs_not_finished",
+    "settler_waits",
+    "store_does_not_answer",
+    "store_takes_no_writes",
 }
-_WORDS: Final = ("provider", "error", "reason", "why")
+_WORDS: Final = ("provider", "store", "code", "error", "reason", "why")
 # Ids, times and addresses differ from line to line; the words are the same.
 _NUMBERS: Final = re.compile(r"[\w.:-]*\d[\w.:-]*")
 

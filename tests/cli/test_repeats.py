@@ -49,3 +49,16 @@ def test_what_tells_of_one_mail_is_always_said() -> None:
     repeats = Repeats(lambda: 0.0)
 
     assert all(said(repeats, "dispatch_failed", dispatch_id="d", reason="x") for _ in range(3))
+
+
+def test_a_store_that_is_full_is_said_once_a_minute_by_each_part_that_meets_it() -> None:
+    now = [0.0]
+    repeats = Repeats(lambda: now[0])
+    parts = ["outcomes_wait", "settler_waits", "heartbeat_missed", "request_refused"]
+
+    lines = []
+    for second in range(120):
+        now[0] = float(second)
+        lines += [said(repeats, part, error="Redis takes no writes: its memory is full") for part in parts]
+
+    assert sum(line is not None for line in lines) == 2 * len(parts)
