@@ -43,6 +43,7 @@ SECOND: Final = {"sendgrid": SendGrid, "smtp": SmtpBackup}
 _MIXED = 0.3
 _CARDS_A_CALM = 6  # faults of members, between two calms in which lanes are looked at
 _MEANWHILE = 0.5
+_MAILS_A_CALM = 48  # so that there is work in most lanes of single mails
 
 
 def run(
@@ -147,6 +148,7 @@ def _calm(world: World, asking: Asking) -> Calm:
     world.backup.latency_s = 0.02
     world.servers.wait_until_healthy()
     world.disarm()
+    world.asks.hand_in_more(_MAILS_A_CALM)
     calm = draining.watch(world)
     world.system.simulator.turn(latency_s=LATENCY_S)
     world.backup.latency_s = LATENCY_S

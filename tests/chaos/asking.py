@@ -80,6 +80,14 @@ class Asks:
             if number % 25 == 0:
                 self.asked.refused.add(self.asked.mails[mark][0])
 
+    def hand_in_more(self, count: int) -> bool:
+        """Single mails beyond those that were prepared, for as many lanes as they happen to fall into."""
+        first = len(self.asked.mails)
+        marks = [f"e{number}" for number in range(first, first + count)]
+        for mark in marks:
+            self.asked.mails[mark] = [f"{mark}-{n}@example.org" for n in (1, 2)]
+        return bool(wait_for(lambda: self.hand_in(marks), within_s=60, what="more mails are promised"))
+
     def beat(self) -> None:
         """While the last recurring schedule is over: begin another one, of five recipients and so many instants."""
         if datetime.now(UTC) < self._beat_until:
