@@ -199,12 +199,6 @@ def _limits(read: Reader) -> CallerLimits:
     )
 
 
-def _port_or_none(raw: str) -> int | None:
-    if raw != "none" and not 1 <= int(raw) <= 65535:
-        raise ValueError(raw)
-    return None if raw == "none" else int(raw)
-
-
 def _networks(raw: str) -> list[IPv4Network | IPv6Network]:
     return [ip_network(part.strip()) for part in raw.split(",")] if raw != "none" else []
 

@@ -42,12 +42,6 @@ def add_many(db: Db, events: Sequence[tuple[Event, MessageId | None]], *, now: d
 
 
 @guarded
-def any_of_run(db: Db, run_id: RunId) -> bool:
-    """True if anything was told under this run's id."""
-    return db.events.find_one({"run_id": run_id}, {"_id": 1}) is not None
-
-
-@guarded
 def of_message(db: Db, message_id: MessageId) -> list[Document]:
     """Every event about a message, without the providers' own documents."""
     return list(db.events.find({"message_id": message_id}, {"raw": 0}))
