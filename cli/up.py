@@ -29,6 +29,7 @@ from config.settings import BadSettings, read_settings
 from local.binaries import BinaryMissing
 from local.children import Child, ChildFailed, free_port
 from local.log_rotation import rotate
+from local.private_files import write_private
 from local.servers import Servers
 from mailroom.assembly import prepare_database
 from mailroom.domain.errors import AccessRefused, Unavailable
@@ -130,7 +131,7 @@ def _kept_secrets(data: Path) -> dict[str, str]:
     missing = [name for name in _SECRETS if name not in kept]
     if missing:
         kept |= {name: secrets.token_urlsafe(32) for name in missing}
-        _write_for_us(path, json.dumps(kept))
+        write_private(path, json.dumps(kept))
     return kept
 
 
@@ -139,15 +140,7 @@ def _keep_environment(data: Path, environment: dict[str, str]) -> None:
     ours = {name: value for name, value in environment.items() if name.removesuffix("_FILE") in DESCRIPTIONS}
     absolute = {name: str(Path(value).absolute()) for name, value in ours.items() if name.endswith("_FILE") and value}
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted((ours | absolute).items())]
-    _write_for_us(data / "env", "".join(lines))
-
-
-def _write_for_us(path: Path, content: str) -> None:
-    """The whole file or the old one, for nobody else to read."""
-    beside = path.with_name(f"{path.name}.new")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(content)
-    beside.replace(path)
+    write_private(data / "env", "".join(lines))
 
 
 def _check_port(setting: str, port: int) -> None:
@@ -253,7 +246,7 @@ def _admin_token(data: Path, environment: dict[str, str]) -> str:
         else:
             return token
     token = access.create_token(db, name="mailroom up", scopes=["admin"], now=now)
-    _write_for_us(path, token + "\n")
+    write_private(path, token + "\n")
     return token
 
 

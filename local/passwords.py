@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,8 @@ from etcd3 import etcdrpc
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
+from local.private_files import write_private
+
 USER: Final = "root"  # etcd's own name for the user that may do all
 _KEY: Final = "mongod-key"
 _ETCD_S: Final = 2.0
@@ -22,7 +23,7 @@ def kept(folder: Path) -> str:
     """The folder's password, made at the first call. Call it while the folder is locked."""
     path = folder / "store-password"
     if not path.exists():
-        _write(path, secrets.token_urlsafe(32))
+        write_private(path, secrets.token_urlsafe(32))
     return path.read_text()
 
 
@@ -37,12 +38,12 @@ def mongod_options(folder: Path, password: str) -> list[str]:
         return []
     key = hashlib.sha256(password.encode()).hexdigest()  # a key file holds few kinds of letters
     # The password is long and random: many rounds of hashing would only make every connection slow.
-    return ["--keyFile", str(_write(folder / _KEY, key)), "--setParameter", "scramSHA256IterationCount=5000"]
+    return ["--keyFile", str(write_private(folder / _KEY, key)), "--setParameter", "scramSHA256IterationCount=5000"]
 
 
 def redis_options(folder: Path, password: str) -> list[str]:
     """The file with the password comes first, as Redis wants it."""
-    return [str(_write(folder / "redis.conf", f"requirepass {password}\n"))] if password else []
+    return [str(write_private(folder / "redis.conf", f"requirepass {password}\n"))] if password else []
 
 
 def asked_by_mongod(client: MongoClient[dict[str, Any]], password: str) -> bool:
@@ -91,12 +92,3 @@ def asked_by_etcd(address: str, password: str) -> bool:
         except grpc.RpcError:
             return False
     return True
-
-
-def _write(path: Path, content: str) -> Path:
-    """The whole file or the old one, for nobody else to read."""
-    beside = path.with_name(f"{path.name}.new")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(content)
-    beside.replace(path)
-    return path
