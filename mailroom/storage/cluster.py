@@ -18,7 +18,7 @@
     _id         'ledger': the newest check of whether it all balances
     at, wrong   when, and how many things did not;  next_at  when a sender makes the next one
 
-    _id         'tried': a write that is tried now and then, to see whether MongoDB takes any
+    _id         'tried': written now and then to find out whether MongoDB takes writes
     at          when it last did
 
 Tokens are `epoch * 2^40 + create revision`, so they keep growing after etcd lost its memory.

@@ -100,7 +100,7 @@ def guarded(function: Callable[P, R]) -> Callable[P, R]:
     return bounded
 
 
-# Codes of mongod's that say that it takes no write now, whatever the write.
+# Error codes by which mongod refuses every write.
 _REFUSALS: Final = {
     371: "its writes are blocked (setUserWriteBlockMode)",  # UserWritesBlocked
     14031: "its disk is full",  # OutOfDiskSpace
@@ -108,7 +108,7 @@ _REFUSALS: Final = {
 
 
 def _refusal(error: PyMongoError) -> str | None:
-    """Why mongod takes no writes at all, in words; None where it is another error."""
+    """Why mongod takes no writes at all, in words; None for any other error."""
     codes = [error.code] if isinstance(error, OperationFailure) else []
     if isinstance(error, BulkWriteError):
         codes += [one["code"] for one in error.details["writeErrors"]]
@@ -219,7 +219,7 @@ _INDEX_NOT_FOUND: Final = 27
 
 @guarded
 def _drop_index(db: Db, collection: str, name: str) -> None:
-    """Dropping one that is not there changes nothing."""
+    """Drop an index; no change if there is none of this name."""
     try:
         db[collection].drop_index(name)
     except OperationFailure as error:

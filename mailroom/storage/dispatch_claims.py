@@ -34,7 +34,7 @@ def lanes_with_work(db: Db, *, now: datetime, limit: int, leave_out: Sequence[La
 
 @guarded
 def waiting_since(db: Db, lanes: Sequence[Lane]) -> dict[Lane, datetime]:
-    """Of each of these lanes that has open dispatches, since when the longest waiting of them may go on."""
+    """For each of these lanes with open dispatches: the earliest time from which one of them may go on."""
     found: dict[Lane, datetime] = {}
     for lane in lanes:
         some: list[Document] = [{"$match": {"lane": lane, **IS_OPEN}}, {"$limit": _LOOKED_AT_OF_A_LANE}]
@@ -48,9 +48,10 @@ def waiting_since(db: Db, lanes: Sequence[Lane]) -> dict[Lane, datetime]:
 def lanes_to_settle(
     db: Db, *, now: datetime, limit: int, leave_out: Sequence[Lane] = (), among: Sequence[Lane] | None = None
 ) -> list[Lane]:
-    """Lanes with a doubt to ask about, or with a dispatch in `sending`: what goes on while nothing may be claimed.
+    """Lanes with a doubt to ask about, or with a dispatch in `sending`: the work that goes on while nothing may be
+    claimed.
 
-    What waits is passed over in the index, however much it is.
+    The index passes over `pending` dispatches, however many there are.
     """
     wanted: Document = {"$in": list(among)} if among is not None else {"$gt": ""}
     found: list[Lane] = []
@@ -73,7 +74,7 @@ def lanes_of_waiting_runs(db: Db, runs: Sequence[RunId], *, now: datetime, limit
 def claimable_of_runs(
     db: Db, runs: Sequence[RunId], *, now: datetime, limit: int, down_to: Rank = Rank.CAMPAIGN
 ) -> list[Mapping[str, Any]]:
-    """The same as `claimable`, of these runs: where another run of their lane is held, and is to cost nothing."""
+    """As `claimable`, for these runs alone: in their lanes another run is held, and is not looked at."""
     by_order = [("rank", 1), ("not_before", 1)]
     found: list[Mapping[str, Any]] = []
     for start in range(0, len(runs), _LANES_A_LOOK):
@@ -112,8 +113,8 @@ def claimable(
 def claimable_alone(
     db: Db, lanes: Sequence[Lane], *, now: datetime, leave_out: Sequence[RunId] = ()
 ) -> list[Mapping[str, Any]]:
-    """At most one dispatch that may be claimed now, but only while nothing else is in hand; none of the runs left
-    out."""
+    """At most one dispatch that may be claimed now, but only while nothing else is in hand. `leave_out`: runs that are
+    held."""
     query = _waiting(lanes, now) | {"crashes": {"$gte": ALONE_AFTER_CRASHES}}
     if leave_out:
         query["run_id"] = {"$nin": list(leave_out)}

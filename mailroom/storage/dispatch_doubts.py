@@ -9,7 +9,7 @@
     cleared       the last claims that are known not to have been accepted: their crossings stop nobody any more
     asked         questions put to the provider since
     not_before    in doubt: when the next question is due
-    told_as       other ids of the mail at its provider, as events told them: the log is asked by these too
+    told_as       other ids under which events named the mail, at most five: the log is asked by these too
     resolved_by   the person who said what became of it
 
 Settling is a decision: bound to the claim and the attempt that are in doubt, in a transaction that has touched the
@@ -64,7 +64,7 @@ def hurry(db: Db, ids: Sequence[DispatchId], *, now: datetime, session: Session)
 
 
 def note_names(db: Db, told: Mapping[DispatchId, str], *, session: Session) -> None:
-    """Events name the mail otherwise than we did: what is in doubt, or unknown, is asked about by that name too."""
+    """Keep other names by which events tell of dispatches, for those that are in doubt or unknown."""
     held = [DispatchState.IN_DOUBT, DispatchState.UNKNOWN]
     few = {f"told_as.{_MOST_NAMES - 1}": {"$exists": False}}
     db.dispatches.bulk_write(

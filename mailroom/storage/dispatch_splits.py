@@ -2,7 +2,7 @@
 
     children    of a `split` dispatch: the ids of its parts
     parent      of a part: the dispatch that it was part of
-    inherited_tries  of a part: those of its `tries` that were its parent's, if any
+    inherited_tries  of a part: how many of its `tries` it took over from its parent; absent if none
 
 One transaction ends the parent, makes its children and moves its messages to them.
 """

@@ -1,4 +1,4 @@
-"""How the mails of a run stand by their dispatches, and what is in hand, in the collection `dispatches`."""
+"""Counts of mails by the state of their dispatch, and dispatches in `sending`, in the collection `dispatches`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class InHand:
 
 @guarded
 def mails_by_state(db: Db, run_ids: Sequence[RunId]) -> tuple[dict[DispatchState, int], list[InHand]]:
-    """How many mails of these runs are in dispatches of each state, and those in `sending`, all in one look."""
+    """Returns (mails of these runs by the state of their dispatch, dispatches in `sending`). One query for each run."""
     in_hand = {"id": "$_id", "lane": "$lane", "claim": "$claim_id", "messages": "$messages"}
     is_sending = {"$eq": ["$state", DispatchState.SENDING]}
     mails: dict[DispatchState, int] = {}

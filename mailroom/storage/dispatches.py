@@ -1,24 +1,27 @@
 """Collection `dispatches`: one document a call to a provider, carrying 1 to N messages.
 
     _id           dispatch id: run + chunk number; of a part of a split one: + '.' + a digest of its messages
-    run_id, schedule_id, lane, chunk, revision, messages (how many), digest (of the messages' ids), created_at
+    run_id, schedule_id, lane, chunk, revision, created_at
                   of a single mail: run_id is the mail's id, and there is no schedule_id
+    messages, digest
+                  how many messages, and a digest of their ids; both change when messages leave (see dispatch_trims.py)
     rank, size    in what order it goes (see domain/emails/model.py); bytes of a single mail's body
-    parent, children
-                  of and by a split (see dispatch_splits.py); of one that some left: dispatch_trims.py
+    parent, children, inherited_tries
+                  of and by a split (see dispatch_splits.py)
     state         see domain/dispatches.py
     attempt       calls claimed so far; tries: those that count against the retry limit
     crashes       how often its sender went away with it in hand
     not_before    no claim before this; in doubt: when the provider is asked next
     token, claim_id, sender, provider, account, memory, claimed_at
                   of the newest claim; `memory` is Redis' identity at that time
-    in_doubt_at, called_since, asked, used_a_try, doubted, call_ended, cleared, resolved_by
+    in_doubt_at, called_since, asked, used_a_try, doubted, call_ended, final, cleared, told_as, resolved_by
                   see dispatch_doubts.py
     span          of a campaign's: whom it goes to, by their places in the audience (see domain/spans.py)
     accepted      list of {provider_id, provider, attempt, at, sender, token}: facts; more than one is an alarm
     reason, code  the last refusal, or why it is in doubt
     tell          true while its messages must still be told what became of it
     dropped       see dead_letters.py
+    sent_again    see unreached.py
     run_cancelled set by a cancel while it was in hand: it must not return to `pending`
     trail         list of {at, step, ...}: the audit trail but for acceptances, which are facts of their own (steps_of)
 
@@ -26,8 +29,7 @@ Decisions are conditional on the claim, in a transaction that checks the lane's 
 
 Indexes: `by_rank` finds lanes with work, and what can be claimed, judged or asked about in one; `open_of_run_by_rank`
 tells whether a run is through, and what can be claimed of it where another run of its lane is paused; `to_tell` finds
-what messages must still be told; `goes_alone` what was in hand at crashes;
-`listed` pages by state.
+what messages must still be told; `goes_alone` what was in hand at crashes; `listed` pages by state.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,7 +64,7 @@ INDEXES: Final[Sequence[IndexModel]] = (
 )
 
 
-OLD_INDEXES: Final = ("open_of_run",)  # that `open_of_run_by_rank` has come in the place of
+OLD_INDEXES: Final = ("open_of_run",)  # dropped at the start; `open_of_run_by_rank` replaces it
 
 
 def add_many(db: Db, dispatches: Sequence[NewDispatch], *, now: datetime, session: Session) -> None:

@@ -7,7 +7,8 @@
     addressees      list of {address, name, place}; place is to, cc or bcc
     recipients      the folded addresses of those whom it goes to: all of these, but of one with a source
     source          the mail that did not reach them
-    suppressed      where somebody gets nothing from the beginning: each recipient's address, with the reason of those
+    suppressed      list of {address, reason}, one a recipient; a recipient without a reason gets the mail. Absent where
+                    nobody was suppressed when the mail was accepted
     size            bytes of its body
     send_at         not before; absent for at once
     created_at      when it was accepted; it is kept for the retention time from then on
@@ -44,9 +45,12 @@ INDEXES: Final[Sequence[IndexModel]] = (
 
 @dataclass(frozen=True, slots=True)
 class NewEmail:
-    """A mail as it is handed in. `digest` is of the request; '' where it has no Idempotency-Key. `only`: the folded
-    addresses of those of its addressees whom it goes to, where `source` did not reach them. `suppressed`: those of
-    them, folded, who get nothing, with the reason."""
+    """A mail as it is handed in.
+
+    `digest`: of the request; '' without an Idempotency-Key. `only`: the folded addresses that it goes to, if it repeats
+    `source` for the recipients that `source` did not reach. `suppressed`: reasons by folded address; these recipients
+    get nothing.
+    """
 
     id: EmailId
     owner: str
@@ -65,14 +69,14 @@ class NewEmail:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A mail that is stored: the digest of its request, and its recipients, where some of them were suppressed."""
+    """A stored mail: the digest of its request; `recipients` only if some of them were suppressed."""
 
     digest: str
-    recipients: Sequence[tuple[str, str | None]] = ()  # address, and why it gets nothing
+    recipients: Sequence[tuple[str, str | None]] = ()  # address, and the reason if it is suppressed
 
 
 def recipients_told(new: NewEmail) -> list[tuple[str, str | None]]:
-    """As `Known` has them: nobody where nobody is suppressed."""
+    """The `recipients` of `Known` for a new mail; empty if nobody is suppressed."""
     if not new.suppressed:
         return []
     everybody = [one.mailbox.address for one in new.recipients]

@@ -57,7 +57,7 @@ def standing(db: Db) -> Standing:
 
 @guarded
 def get(db: Db, id_: str) -> Hold:
-    """As it stands; one that was never put has number 0."""
+    """The hold as stored; number 0 if it was never put."""
     doc = db.holds.find_one({"_id": id_})
     return _hold(doc) if doc else Hold(id_)
 
@@ -71,7 +71,7 @@ def held_among(db: Db, ids: Collection[str], *, session: Session | None = None) 
 
 @guarded
 def change(db: Db, id_: str, *, held: bool, by: str, now: datetime) -> Hold:
-    """Put the hold, or lift it, where it does not stand so already. Returns it as it stands then."""
+    """Put or lift the hold; no change if it stands so already. Returns the hold as it is then stored."""
     change_ = {"$set": {"held": held, "by": by, "at": now}, "$inc": {"number": 1}}
     try:
         doc = db.holds.find_one_and_update(
@@ -87,7 +87,7 @@ def change(db: Db, id_: str, *, held: bool, by: str, now: datetime) -> Hold:
 
 @guarded
 def adopt(db: Db, seen: Hold, newer: Hold, *, of: ScheduleId | None) -> None:
-    """Take over what Redis knows of a hold, provided that it still stands as it was seen."""
+    """Store the newer hold that Redis mirrors, provided that the stored one is still `seen`."""
     fields: Document = {"held": newer.held, "number": newer.number, "by": newer.by, "at": newer.at}
     fields |= {"schedule_id": of} if of else {}
     as_seen = {"_id": seen.id, "number": seen.number}
@@ -98,7 +98,7 @@ def adopt(db: Db, seen: Hold, newer: Hold, *, of: ScheduleId | None) -> None:
 def put_on_runs(
     db: Db, runs: Mapping[RunId, ScheduleId], *, with_schedule: bool, by: str, now: datetime, session: Session
 ) -> None:
-    """Hold these runs, where they are not held yet."""
+    """Hold those of these runs that are not held yet."""
     for id_ in sorted(set(runs) - held_among(db, runs, session=session)):
         fields = {"held": True, "schedule_id": runs[RunId(id_)], "with_schedule": with_schedule, "by": by, "at": now}
         db.holds.update_one({"_id": id_}, {"$set": fields, "$inc": {"number": 1}}, upsert=True, session=session)

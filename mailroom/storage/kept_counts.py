@@ -1,17 +1,17 @@
-"""Collection `kept_counts`: what was counted of the mails of a run that has ended, as long as nothing changes them.
+"""Collection `kept_counts`: counts of a run that has ended, kept until one of its messages changes.
 
     _id        run id
-    marks      how often a change was marked since the counts were first asked for
-    marked_at  when last, by MongoDB's clock
-    report     the counts of domain/reports.py;  left: whom no other run carries (see unreached.py)
-               each absent until it is counted, and again from the next change on
+    marks      how many changes were marked since the counts were first asked for
+    marked_at  the time of the newest mark, by MongoDB's clock
+    report     the counts of domain/reports.py
+    left       how many messages reached nobody and are carried by no other run (see unreached.py)
+               `report` and `left` are absent until they are counted, and again after each mark
 
-A kept count equals a recount at any time. Whoever writes what is counted marks it before (`mark`), or in the same
-transaction (`mark_within`): that drops the counts. Whoever counts keeps the result only if nothing was marked since,
-and if the last mark is older than QUIET: a write outside a transaction that was marked before has come through by
-then, for one use of the store is bounded by database.CALL_S. A writer that finds no document goes on without a mark:
-the reader that makes the document keeps no count for QUIET either. So a run of which nobody has read the counts costs
-its writers one look.
+A kept count equals a recount at any time. A writer of messages marks their runs before it writes (`mark`), or in its
+transaction (`mark_within`); a mark drops the counts. A reader keeps its result only if no mark came while it counted
+and the newest mark is older than QUIET: by then a write outside of a transaction has come through, for database.CALL_S
+bounds each use of the store. A writer that finds no document marks nothing; the reader that inserts the document keeps
+no count for QUIET either. So a run whose counts nobody has read costs its writers one query.
 
 Indexes: none but `_id`.
 """
@@ -30,7 +30,7 @@ from mailroom.storage.database import CALL_S, Db, Document, Session, guarded
 COLLECTION: Final = "kept_counts"
 INDEXES: Final[Sequence[IndexModel]] = ()
 QUIET: Final = timedelta(seconds=CALL_S + 10)
-# Within a transaction marks are made at most so often: else intakes of events would collide on them all the time. A
+# The least time between two marks within transactions: else intakes of events would collide on them all the time. A
 # transaction that makes none is through long before QUIET is over.
 _STEP: Final = timedelta(seconds=4)
 _DROPPED: Final = ["report", "left"]
@@ -38,7 +38,7 @@ _DROPPED: Final = ["report", "left"]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is kept of a run. `marks` is None where nobody has asked for its counts yet."""
+    """The kept counts of a run. `marks` is None if nobody has asked for them yet."""
 
     marks: int | None = None
     report: Report | None = None
@@ -57,7 +57,7 @@ def of_messages(ids: Iterable[MessageId]) -> set[RunId]:
 
 @guarded
 def find(db: Db, runs: Collection[RunId], *, session: Session) -> dict[RunId, Kept]:
-    """At the moment of the snapshot."""
+    """The kept counts of each of these runs, at the moment of the snapshot."""
     found = {
         RunId(doc["_id"]): _kept(doc) for doc in db.kept_counts.find({"_id": {"$in": sorted(runs)}}, session=session)
     }
@@ -66,8 +66,10 @@ def find(db: Db, runs: Collection[RunId], *, session: Session) -> dict[RunId, Ke
 
 @guarded
 def keep(db: Db, counted: Mapping[RunId, tuple[int | None, Document]]) -> None:
-    """Keep what was counted of these runs: for each the marks that stood in the snapshot of the count, and the fields.
-    Where it cannot be kept yet, it can be QUIET from now on."""
+    """Keep the counts of these runs. `counted`: for each run its `marks` in the snapshot of the count, and the fields.
+
+    A run without a document gets one, and its counts can be kept QUIET later.
+    """
     quiet = {"$lt": ["$marked_at", {"$subtract": ["$$NOW", _ms(QUIET)]}]}
     made = {"$cond": [{"$eq": [{"$type": "$marks"}, "missing"]}, "$$NOW", "$marked_at"]}
     writes = [
@@ -81,13 +83,13 @@ def keep(db: Db, counted: Mapping[RunId, tuple[int | None, Document]]) -> None:
 
 
 def mark(db: Db, runs: Collection[RunId]) -> None:
-    """What is counted of these runs is going to be changed, now, within the same use of the store."""
+    """Drop the kept counts of these runs. Call it just before the write, within the same use of the store."""
     if runs and (asked := [doc["_id"] for doc in db.kept_counts.find({"_id": {"$in": sorted(runs)}}, {"_id": 1})]):
         db.kept_counts.update_many({"_id": {"$in": asked}}, _MARK)
 
 
 def mark_within(db: Db, runs: Collection[RunId], session: Session) -> None:
-    """The same inside the transaction that changes it."""
+    """As `mark`, inside the transaction that writes."""
     if not runs:
         return
     due = {"$lt": ["$marked_at", {"$subtract": ["$$NOW", _ms(_STEP)]}]}

@@ -2,7 +2,7 @@
 
     _id          run id + '/' + digest of the folded address: a run has an address once
     run_id, dispatch_id (absent where it never gets one), address, name
-    left_dispatch   see dispatch_trims.py
+    left_dispatch   see dispatch_trims.py;  sent_again: see unreached.py
     parts        the rendered pieces of the content that differ by recipient
     place, created_at
                  of a recipient of a single mail: to, cc or bcc, and when it was accepted; run_id is the mail's id
@@ -105,7 +105,7 @@ def sent_among(db: Db, dispatches: Sequence[DispatchId]) -> dict[DispatchId, lis
 
 @guarded
 def reported(db: Db, dispatch: DispatchId) -> dict[str, int]:
-    """Of how many mails of a dispatch a provider has told that it took them (`sent`), and that they were delivered."""
+    """How many mails of a dispatch the provider's events report as accepted (`sent`), and as delivered."""
     query = {"dispatch_id": dispatch, "sent_at": {"$exists": True}}
     rows = list(db.messages.find(query, {"delivered_at": 1}))
     return {"sent": len(rows), "delivered": sum("delivered_at" in row for row in rows)}

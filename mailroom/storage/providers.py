@@ -4,8 +4,8 @@
     enabled    false: it gets no new work; what it has in doubt is still asked about
     position   int, its place in the order; the settings' order where it is absent
     changed_by, changed_at
-    fault      {why, since, at}: what it holds against us, as a sender was told last at `at`; over when nobody has said
-               so for FAULT_LASTS. Absent where nothing is known
+    fault      {why, since, at}: why it takes nothing, and when a sender last noted that; over FAULT_LASTS after `at`.
+               Absent where no sender has noted any
 
 Written by API, pages and commands, faults by senders; read by senders every moment.
 
@@ -70,7 +70,7 @@ def reorder(db: Db, names: Sequence[str], *, by: str, now: datetime) -> None:
 
 @guarded
 def note_fault(db: Db, name: str, why: str, *, now: datetime) -> None:
-    """A sender was told this by the provider just now, or could not reach it."""
+    """Note that the provider has just refused a sender for this reason, or could not be reached."""
     lasts = {"$gt": [{"$ifNull": ["$fault.at", now - FAULT_LASTS]}, now - FAULT_LASTS]}
     since = {"$cond": [lasts, "$fault.since", now]}
     # As literals: words that begin with $ would be read as the name of a field.
@@ -80,12 +80,12 @@ def note_fault(db: Db, name: str, why: str, *, now: datetime) -> None:
 
 @guarded
 def forget_fault(db: Db, name: str) -> None:
-    """A sender's mail was taken."""
+    """Forget the fault: the provider has taken a mail."""
     db.providers.update_one({"_id": name}, {"$unset": {"fault": 1}})
 
 
 @guarded
 def faults(db: Db, *, now: datetime) -> dict[str, Fault]:
-    """What providers hold against us at this moment, by name."""
+    """The faults that last at this moment, by the provider's name."""
     found = db.providers.find({"fault.at": {"$gt": now - FAULT_LASTS}}, {"fault": 1})
     return {doc["_id"]: Fault(doc["fault"]["why"], doc["fault"]["since"]) for doc in found}

@@ -2,21 +2,22 @@
 
     _id              run id, made from schedule and due instant (or the asker's key): it can exist once
     schedule_id, kind (`due`, `asked`, `again`), state, due_at (UTC), revision, audience, recipients, created_at
-    source           of a run to those whom another one did not reach: that run;  groups: into which they are cut, fixed
-                     when the run is inserted. Runs of before 2026-11-29 have none: they are cut by three hex digits
+    source           of a resent run: the run whose unreached recipients it goes to
+    groups           of a resent run: the number of groups that its recipients are cut into, fixed when it is inserted.
+                     Absent in runs from before 2026-11-29: their groups are named by three hexadecimal digits
     planned_through  folded address (of one with a source: that run's message) up to which messages stand, '' before the
                      first;  chunks: dispatches so far;  placed: members of the audience so far
     unwritten        true of one that was cancelled in planning, until the rest of its messages stand too, as cancelled
     planned_at, finished_at, cancelled_at
-    paused_at, paused_by  while it is paused (collection `holds` says so to claims): since when, and by whom
+    paused_at, paused_by  since when, and by whom; only while it is paused. For display: claims read `holds`
     reason, due_through, instants   of a skipped run: why, and the range that it stands for
 
 Inserted by planning and 'run now'; moved by the lane's holder in transactions that check the lane's token;
 cancelled by the API.
 
 Indexes: `schedule_id, due_at, _id` for a schedule's runs; `due_at, _id` for all runs; `state` (partial: open ones)
-for what is to be planned or finished; `unwritten` for what is to be written down of cancelled ones; `open_of_schedule`
-(partial: open ones) for what is paused or cancelled with its schedule.
+for runs to plan or to finish; `unwritten` for cancelled runs whose messages are still to be written; `open_of_schedule`
+(partial: open ones) for runs that are paused or cancelled with their schedule.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -179,7 +180,7 @@ def open_among(db: Db, run_ids: Collection[RunId]) -> dict[RunId, ScheduleId]:
 
 
 def mark_paused(db: Db, run_ids: Collection[RunId], *, by: str, now: datetime | None, session: Session) -> None:
-    """For those who look: since when, and by whom. What claims heed is the collection `holds`."""
+    """Note since when, and by whom, these open runs are paused. Only for display: claims read `holds`."""
     query = {"_id": {"$in": sorted(run_ids)}, "state": {"$in": sorted(OPEN)}, "paused_at": {"$exists": False}}
     db.runs.update_many(query, {"$set": {"paused_at": now, "paused_by": by}}, session=session)
 

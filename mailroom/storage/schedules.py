@@ -12,8 +12,8 @@
     request_digest   of the request that made it under an Idempotency-Key
     rule_since       when the recurrence was last edited; absent where it never was
     created_at, updated_at, paused_at
-    asked            int, raised with every run that somebody asked for: so that it collides with a pause
-    set_aside        why planning paused it: its rule cannot be computed; absent where that did not happen
+    asked            int, raised by each run that a person asks for, so that such a run collides with a pause
+    set_aside        why planning paused it: the reason why its rule cannot be computed; absent otherwise
 
 Edited by the API and pages (guarded by `version`); moved on by planning (guarded by `decided_through` and `version`
 in one transaction with the lane's token).
@@ -116,14 +116,14 @@ def move_on(db: Db, moves: Sequence[tuple[Schedule, Decisions]], *, now: datetim
 
 
 def still_in(db: Db, seen: Schedule, *, session: Session) -> bool:
-    """True if the schedule is in the state in which it was seen, until the end of this transaction: a change of state
+    """True if the schedule is still in the state that was seen. A change of state before the end of this transaction
     collides with it."""
     as_seen = {"_id": seen.id, "state": seen.state}
     return db.schedules.update_one(as_seen, {"$inc": {"asked": 1}}, session=session).matched_count == 1
 
 
 def set_aside(db: Db, seen: Schedule, why: str, *, now: datetime, session: Session) -> bool:
-    """Pause a schedule whose rule cannot be computed, where it still is as it was read. False if it is not."""
+    """Pause a schedule whose rule cannot be computed. False if it has changed since it was read."""
     fields = {"state": ScheduleState.PAUSED, "paused_at": now, "set_aside": why, "updated_at": now}
     stored = db.schedules.update_one(
         {

@@ -1,11 +1,11 @@
 """Collection `sessions`: one document a browser that is signed in to the pages.
 
     _id          SHA-256 of the id in the browser's cookie
-    token_id     with which token it signed in
-    seen_at      when it asked for a page last, to the step of `touch`
+    token_id     the token that it signed in with
+    seen_at      when it last asked for a page, at least to the minute (see services/sessions.py)
     ends_at      when it ends in any case
 
-Written by the pages; gone at sign-out: the cookie alone lets nobody in.
+Written by the pages, and removed at sign-out: after that the cookie lets nobody in.
 
 Indexes: `ends_at` (TTL).
 """
@@ -51,7 +51,7 @@ def find(db: Db, session_id: str) -> StoredSession | None:
 
 @guarded
 def touch(db: Db, session_id: str, *, now: datetime) -> None:
-    """It asked for a page."""
+    """Note that the session has asked for a page."""
     db.sessions.update_one({"_id": session_id}, {"$max": {"seen_at": now}})
 
 

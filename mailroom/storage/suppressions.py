@@ -5,7 +5,7 @@
                     before there were scopes has `reason`, `since` and `event_id` instead: read as `all` where it
                     `bounced`, else as `campaigns`
     since           of the newest of them
-    resubscribed_at when its owner took an unsubscribe back: an older one that comes later changes nothing
+    resubscribed_at when its owner took an unsubscribe back: an unsubscribe from before that time changes nothing
 
 Written by the intake of events in its transaction, by what records answers, and by people; asked for by planning, by
 the acceptance of single mails, and before each call.
@@ -29,8 +29,8 @@ INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("since", -1), ("_id", -1)])
 
 
 def add_many(db: Db, told: Sequence[tuple[str, Entry]], *, session: Session | None = None) -> None:
-    """Add these entries to their folded addresses. What stands there for a scope stays; but an `unsubscribed`, which
-    can be taken back, gives way to any other reason, and to a later one."""
+    """Add these entries to their folded addresses. An entry that is stored for a scope stays; only `unsubscribed`,
+    which can be taken back, gives way to any other reason and to a later unsubscribe."""
     writes = [UpdateOne({"_id": key}, _adding(entry), upsert=True) for key, entry in told]
     if writes:
         db.suppressions.bulk_write(writes, ordered=True, session=session)
@@ -50,7 +50,7 @@ def add_bounced(db: Db, keys: Sequence[str], *, at: datetime) -> None:
 
 
 def take_back(db: Db, keys: Sequence[tuple[str, datetime]], *, session: Session) -> None:
-    """These folded addresses have subscribed again at these times: what unsubscribed them before is lifted."""
+    """Lift unsubscribes of these folded addresses that are older than the time given with each."""
     writes = [
         UpdateOne({"_id": spelling}, _taking_back(at), upsert=spelling == key)
         for key, at in keys
@@ -66,14 +66,14 @@ def among(db: Db, keys: Sequence[str], scopes: Collection[str]) -> dict[str, str
 
 
 def reasons(entries: Sequence[tuple[str, Sequence[Entry]]], scopes: Collection[str]) -> dict[str, str]:
-    """Of what was found, those that get no mail of the scopes, with the reason."""
+    """Of these addresses with their entries, those that get no mail of the scopes, with the reason."""
     found = [(key, forbidden(some, scopes)) for key, some in entries]
     return {key: reason for key, reason in found if reason is not None}
 
 
 @guarded
 def entries_among(db: Db, keys: Sequence[str]) -> list[tuple[str, list[Entry]]]:
-    """What stands against these folded addresses; one may come twice, where it was stored under two spellings."""
+    """The entries of these folded addresses. An address that was stored under two spellings comes twice."""
     asked = {spelling: key for key in keys for spelling in spellings(key)}
     found = db.suppressions.find({"_id": {"$in": list(asked)}}, {"resubscribed_at": 0})
     return [(asked[doc["_id"]], _entries(doc)) for doc in found]
@@ -97,7 +97,7 @@ def remove(db: Db, addresses: Sequence[str], scope: str | None) -> list[str]:
         kept: Document = {"$filter": {"input": _SCOPES, "cond": {"$ne": ["$$this.scope", {"$literal": scope}]}}}
         change = [{"$set": {"scopes": kept if scope else []}}, *_IN_SHAPE]
         db.suppressions.update_many({"_id": {"$in": held}}, change)
-        # What says only that somebody came back stays, so that an older event cannot undo it.
+        # A document that only says when its owner came back stays, so that an older event cannot undo that.
         db.suppressions.delete_many({"_id": {"$in": held}, "scopes": [], "resubscribed_at": {"$exists": False}})
     return list(dict.fromkeys(spelt[id_] for id_ in held))
 
@@ -136,7 +136,7 @@ _LEGACY: Final[Document] = {
 _SCOPES: Final[Document] = {
     "$cond": [{"$isArray": "$scopes"}, "$scopes", {"$cond": [{"$ifNull": ["$reason", False]}, [_LEGACY], []]}]
 }
-# `since` is that of the newest entry; what older documents had beside it is in their entry by now.
+# `since` is that of the newest entry. `reason` and `event_id` of older documents are in their entry by now.
 _IN_SHAPE: Final[Sequence[Document]] = (
     {"$set": {"since": {"$max": "$scopes.since"}}},
     {"$unset": ["reason", "event_id"]},

@@ -46,7 +46,7 @@ def page(db: Db, *, after: str, limit: int) -> list[Template]:
 
 @guarded
 def put(db: Db, template: Template, *, by: str) -> bool:
-    """Store it in the place of the version before, of the same owner. False if that is not the one that stands."""
+    """Replace the version before, of the same owner. False if another version is stored, or another owner's."""
     doc = drop_unset(
         {
             "_id": template.name,
@@ -70,7 +70,7 @@ def put(db: Db, template: Template, *, by: str) -> bool:
 
 @guarded
 def remove(db: Db, template: Template) -> bool:
-    """False if it is another owner's by now, or not there."""
+    """False if it is not there, or belongs to another owner by now."""
     return db.templates.delete_one({"_id": template.name, **_of(template.owner)}).deleted_count == 1
 
 

@@ -4,8 +4,8 @@ _id          token id, the public part
 hash         SHA-256 of the secret part (32 random bytes: no slow hash is needed)
 name, scopes, created_at, expires_at, revoked_at
 last_used_at to the minute
-owner        in whose name its Idempotency-Keys, templates and limits are; absent: its own id. Rotation hands it on
-rotated_to, ends_at   the id of the newest token that was made in its place, and when this one ends for that
+owner        its Idempotency-Keys, templates and limits belong to this owner; a rotation hands it on. Absent: its own id
+rotated_to, ends_at   the id of the newest token that replaces this one, and when this one ends because of that
 requests_per_minute, mails_per_day   its own limits; absent: those of the settings
 """
 

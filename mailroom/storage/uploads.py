@@ -1,10 +1,10 @@
 """Collection `uploads`: files between their upload and the choice of what their columns are for. One document a part.
 
     upload     its id;  n: the part's number, from 0
-    owner      the token's owner who uploaded it, who alone may read it
-    filename   as the browser told it;  size: bytes of the whole;  parts: how many
-    data       the part's bytes, at most 8 MB: a document takes 16
-    at         when it came: it is removed a day later
+    owner      the owner of the token that uploaded it; nobody else may read it
+    filename   as the browser names it;  size: bytes of the whole file;  parts: how many
+    data       the part's bytes, at most 8 MB: a document holds at most 16
+    at         when it was uploaded: it is removed a day later
 
 Indexes: `upload, n` (unique) reads one in order; `owner, at` finds an owner's older ones; `at` (TTL).
 """
@@ -39,7 +39,7 @@ class Upload:
 
 @guarded
 def keep(db: Db, upload: Upload, *, owner: str, now: datetime) -> None:
-    """Write it; the last part last, so that a whole one can be told from a torn one."""
+    """Write it, one document a part. A file without all its parts is never read (see `get`)."""
     size = len(upload.data)
     parts = max(1, -(-size // _PART))
     told = {"upload": upload.id, "owner": owner, "filename": upload.filename, "size": size, "parts": parts, "at": now}
@@ -49,7 +49,7 @@ def keep(db: Db, upload: Upload, *, owner: str, now: datetime) -> None:
 
 @guarded
 def get(db: Db, id_: str, *, owner: str) -> Upload | None:
-    """None where there is none of this owner's, or not any more."""
+    """None if this owner has no such file, or has it no longer."""
     parts = list(db.uploads.find({"upload": id_, "owner": owner}).sort("n", 1))
     if not parts or len(parts) != parts[0]["parts"]:
         return None

@@ -2,9 +2,11 @@
 
     _id          provider
     url, pushed_at, pushed_by
-                 the newest push; pushed_url: the same with its mark
-    mark         of the pushed address; marked_at: when a verified webhook came last by that address
-    arrived_at   when a verified webhook of it came last, to within a second
+                 the address of the newest push, when, and by whom
+    pushed_url, mark
+                 that address with its mark, and the mark
+    marked_at    when a verified webhook last came to the marked address, to within a second
+    arrived_at   when a verified webhook of this provider last came, to within a second
     unread       how many of its events could not be read; they are kept raw in `events`, of kind `unknown`
 
 Indexes: none; there are a handful.
@@ -31,7 +33,7 @@ def every(db: Db) -> dict[str, Mapping[str, Any]]:
 def pushed(db: Db, provider: str, url: str, marked: str, mark: str, *, by: str, now: datetime) -> None:
     told = {"url": url, "pushed_url": marked, "mark": mark, "pushed_at": now, "pushed_by": by}
     fields: Document = {name: {"$literal": value} for name, value in told.items()}
-    # What came by another address says nothing of this one.
+    # A webhook that came to another address says nothing about this one.
     fields["marked_at"] = {"$cond": [{"$eq": ["$mark", {"$literal": mark}]}, "$marked_at", "$$REMOVE"]}
     db.webhook_targets.update_one({"_id": provider}, [{"$set": fields}], upsert=True)
 

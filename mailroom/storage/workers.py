@@ -1,11 +1,11 @@
-"""Collection `workers`: which lanes each sender has in its hands, as it said a moment ago.
+"""Collection `workers`: the lanes that each sender holds, as of its last check-in.
 
     _id           the sender's name, unique among all that ever run
-    lanes         the lanes that it held then
-    checked_in_at when, by MongoDB's clock
+    lanes         the lanes that it held
+    checked_in_at when it said so, by MongoDB's clock
 
-Written by each sender every few seconds, at the end of a round that it completed; removed by its TTL. Read by `doctor`
-and `/metrics`: every document, there are as many as senders.
+Written by each sender every few seconds, at the end of a completed round; removed by its TTL. `doctor` and `/metrics`
+read every document: there are as many as senders.
 
 Indexes: `checked_in_at` (TTL).
 """
@@ -32,6 +32,6 @@ def check_in(db: Db, worker: str, lanes: Sequence[Lane]) -> None:
 
 @guarded
 def lanes_held(db: Db, *, since: datetime) -> set[Lane]:
-    """Every lane that a sender said it holds, at this time or later."""
+    """Every lane that some sender named in a check-in at this time or later."""
     rows = db.workers.find({"checked_in_at": {"$gte": since}}, {"lanes": 1})
     return {Lane(lane) for doc in rows for lane in doc["lanes"]}
