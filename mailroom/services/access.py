@@ -32,9 +32,9 @@ _FORM: Final = re.compile(r"mr_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling: the token's id, its name, its owner, what it may do, and its own limits.
+    """The caller: the id, name, owner and scopes of the token, and its own limits.
 
-    `owner` is the same before and after a rotation: Idempotency-Keys, templates and limits go by it.
+    A rotation keeps `owner`; Idempotency-Keys, templates and limits belong to the owner.
     """
 
     id: str
@@ -73,8 +73,8 @@ def create_token(
     requests_per_minute: int | None = None,
     mails_per_day: int | None = None,
 ) -> str:
-    """A new token's text: the only time that it can be seen. The limits are its own, instead of those of the settings.
-    Raises InvalidInput."""
+    """The text of a new token, which can be seen this once. `requests_per_minute` and `mails_per_day` replace the
+    limits of the settings for this token. Raises InvalidInput."""
     if not name.strip() or len(name) > MAX_NAME:
         raise InvalidInput(Fault("name", f"1 to {MAX_NAME} characters"))
     unknown = sorted(set(scopes) - SCOPES.keys())
@@ -97,10 +97,10 @@ def create_token(
 
 
 def rotate(db: Db, token_id: str, *, now: datetime, overlap: timedelta = OVERLAP) -> str:
-    """The text of a new token of the same owner, with the name, scopes and limits of this one, and as long a life.
+    """The text of a new token with the owner, name, scopes, limits and lifetime of this one.
 
-    The old token is let in for `overlap` more, so that callers can change over; with no overlap it ends at once.
-    Raises TokenNotFound for one that is not valid.
+    The old token is let in for `overlap` more, so that callers can change over; without an overlap it ends at once.
+    Raises TokenNotFound for a token that is not valid.
     """
     old = tokens.find(db, token_id)
     if old is None or not _valid(old, now):
@@ -204,7 +204,7 @@ def revoke(db: Db, token_id: str, *, now: datetime) -> None:
 
 
 def digest(secret: str) -> str:
-    """What is stored of a secret that is random itself: no slow hash is needed."""
+    """The stored form of a secret. The secret is random, so no slow hash is needed."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

@@ -18,8 +18,8 @@ from mailroom.storage.database import Db, server_now
 
 @dataclass(frozen=True, slots=True)
 class NewList:
-    """What was asked for; `recipients` are rows of address, name and variables. With `on_invalid` `skip`, rows that
-    cannot be taken are left out and told; with `refuse`, one of them refuses the list."""
+    """A list as it is asked for; `recipients` are rows of address, name and variables. `on_invalid`: `skip` leaves
+    invalid rows out and reports them, `refuse` refuses the whole list for one of them."""
 
     name: str
     recipients: Sequence[Any]
@@ -28,7 +28,7 @@ class NewList:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A list, whether it is new, and which rows were left out of it."""
+    """A saved list, whether it is new, and the rows that were left out (the first; `refused_count` counts all)."""
 
     audience: Audience
     new: bool
@@ -53,7 +53,7 @@ def create(db: Db, asked: NewList, *, owner: str, key: str) -> Made:
 
 
 def create_of(db: Db, name: str, recipients: Sequence[Recipient], *, owner: str, key: str) -> Made:
-    """Save recipients that were checked one by one. The same request again finds the same list.
+    """Save recipients that are checked already. The same request again finds the same list.
 
     Raises InvalidInput, IdempotencyMismatch, Unavailable.
     """
@@ -68,7 +68,7 @@ def create_of(db: Db, name: str, recipients: Sequence[Recipient], *, owner: str,
 
 
 def save(db: Db, name: str, screened: Screened, *, request: str, digest: str) -> Made:
-    """Save recipients that are checked, under a name that is checked. Raises IdempotencyMismatch, Unavailable."""
+    """Save checked recipients under a checked name. Raises IdempotencyMismatch, Unavailable."""
     told = (screened.refused, screened.refused_count)
     audience = audiences.stage(db, screened.recipients, now=server_now(db))
     try:
@@ -112,7 +112,7 @@ def named(db: Db, id_: str) -> tuple[Audience, Known]:
 
 
 def faults_of(asked: NewList) -> tuple[Fault, ...]:
-    """Everything that is wrong with a list that is refused anyway."""
+    """Every fault of a list that is refused in any case."""
     try:
         _checked(asked)
     except InvalidInput as error:
@@ -139,7 +139,7 @@ _TOLD_OF_NONE: Final = 1_000
 
 
 def screened_or_refused(screened: Screened, *, path: str = "recipients") -> Screened:
-    """Raises InvalidInput where nobody is left to mail to."""
+    """The same list. Raises InvalidInput if it has no recipient."""
     if screened.recipients:
         return screened
     told = [Fault(f"{path}[{one.row - 1}]", one.message) for one in screened.refused[:_TOLD_OF_NONE]]
@@ -153,7 +153,7 @@ def faults_of_name(name: str) -> list[Fault]:
 
 
 def _digest(asked: NewList) -> str:
-    """Of what a request asks for; where it refuses, as before there was a choice."""
+    """The digest of a request. With `refuse` it equals the digests stored before `on_invalid` existed."""
     return digest_of_request(asked) + ("/skip" if asked.on_invalid == "skip" else "")
 
 

@@ -1,5 +1,5 @@
-"""What only Mailgun can carry: refused where another provider may get it, when it is taken in and when the providers
-change. What was taken in before is looked at once more when it is handed over (see preparing.py)."""
+"""Content with Mailgun's own substitutions is refused while another provider may get it: at acceptance, and when
+providers are enabled or reordered. Content that was accepted before is checked again at the call (see preparing.py)."""
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -16,7 +16,8 @@ _MOST_NAMED: Final = 5
 
 
 def check(db: Db, configured: Sequence[str], written: Mapping[str, str]) -> None:
-    """Raises InvalidInput, with every field that holds a substitution of Mailgun's, unless Mailgun alone is enabled."""
+    """Raises InvalidInput with a fault for each field that holds a substitution of Mailgun's, unless only Mailgun is
+    enabled."""
     found = {field: word for field, text in written.items() if (word := of_mailgun((text,)))}
     if not found:
         return
@@ -27,8 +28,8 @@ def check(db: Db, configured: Sequence[str], written: Mapping[str, str]) -> None
 
 
 def check_change(db: Db, configured: Sequence[str], enabled_after: Sequence[str], *, path: str) -> None:
-    """Raises InvalidInput, naming them, where active schedules hold what another provider than Mailgun could get from
-    now on. `enabled_after`: who will be enabled, in their order."""
+    """Raises InvalidInput, which names them, if active or paused schedules hold substitutions of Mailgun's and another
+    provider would be enabled. `enabled_after`: the providers that will be enabled, in order."""
     before = [one.name for one in providers.standings(db, configured) if one.enabled]
     if not set(enabled_after) - {"mailgun"} or enabled_after == before:
         return
@@ -39,7 +40,7 @@ def check_change(db: Db, configured: Sequence[str], enabled_after: Sequence[str]
 
 
 def _schedules_for_mailgun(db: Db) -> list[str]:
-    """The first few; a rare question of an administrator's, asked of every active schedule."""
+    """The first few of them. It reads every active or paused schedule: administrators ask it seldom."""
     rows = (one for one in schedules.everyone(db) if one.state in (ScheduleState.ACTIVE, ScheduleState.PAUSED))
     named: list[str] = []
     while len(named) < _MOST_NAMED and (some := list(islice(rows, _A_STEP))):

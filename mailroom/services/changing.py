@@ -40,8 +40,8 @@ _TRIES: Final = 5
 
 def edit(db: Db, schedule_id: ScheduleId, changes: Mapping[str, Any], *, seen_version: int | None) -> StoredSchedule:
     """Change the named fields of a Draft. New content holds for due instants from now on; instants due before are
-    decided by the old rule first. Fields that are as they are stored change nothing; a recurrence that is goes on as
-    it does. Without `seen_version`, planning that moves the schedule on meanwhile is no conflict.
+    decided by the old rule first. Fields equal to the stored ones change nothing; an equal recurrence goes on without
+    a new start. Without `seen_version`, planning that moves the schedule on meanwhile is no conflict.
 
     Raises ScheduleNotFound, ScheduleEnded, PlanningBehind, StaleEdit, InvalidInput.
     """
@@ -87,8 +87,8 @@ def _edit(db: Db, schedule_id: ScheduleId, changes: Mapping[str, Any], *, seen_v
 
 
 def pause(db: Db, schedule_id: ScheduleId, *, by: str = "", seen_version: int | None = None) -> Schedule:
-    """No instant from now on runs, and nothing more of its open runs is claimed, until `resume`; of one that is
-    finished but for an open run, too. Raises ScheduleNotFound, ScheduleNotActive, StaleEdit."""
+    """Until `resume`, no instant from now on runs, and nothing more of its open runs is claimed. A finished schedule
+    that still has an open run can be paused too. Raises ScheduleNotFound, ScheduleNotActive, StaleEdit."""
     schedule = schedules.get(db, schedule_id)
     _check_version(schedule, seen_version)
     at_its_end = schedule.state is ScheduleState.FINISHED and runs.open_of(db, [schedule_id])
@@ -106,10 +106,10 @@ def pause(db: Db, schedule_id: ScheduleId, *, by: str = "", seen_version: int | 
 
 
 def resume(db: Db, schedule_id: ScheduleId, *, by: str = "", seen_version: int | None = None) -> Schedule:
-    """Go on from now, and with the runs that were paused with it; the instants of the pause are recorded as skipped, in
-    one record.
+    """Go on from now, and with the runs that were paused with it. One record says that the instants of the pause were
+    skipped.
 
-    Raises ScheduleNotFound, ScheduleNotPaused, StaleEdit.
+    Raises ScheduleNotFound, ScheduleNotPaused, RuleNotComputable, StaleEdit.
     """
     schedule = schedules.get(db, schedule_id)
     _check_version(schedule, seen_version)
@@ -154,8 +154,8 @@ def skip_next(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = Non
 
 
 def archive(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = None) -> Schedule:
-    """Put a schedule away: it plans nothing any more and leaves the list; what has not gone out of its open runs is
-    cancelled, and its runs and reports stay.
+    """Put a schedule away: it plans nothing any more and leaves the list. Mails of its open runs that have not gone out
+    are cancelled; its runs and reports stay.
 
     Archiving again changes nothing. Raises ScheduleNotFound, StaleEdit.
     """
@@ -167,7 +167,8 @@ def archive(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = None)
             running.cancel_within(db, run_id, now=now, session=session)
 
     if schedule.state is ScheduleState.ARCHIVED:
-        in_transaction(db, lambda session: cancel_runs(session, schedule))  # a version before this one left them going
+        # An earlier version of Mailroom left the runs of an archived schedule going.
+        in_transaction(db, lambda session: cancel_runs(session, schedule))
     else:
         _check_version(schedule, seen_version)
         gone = {"state": ScheduleState.ARCHIVED, "next_run_at": None}
@@ -206,8 +207,8 @@ def require_runnable(schedule: Schedule, *, even_if_paused: bool) -> None:
 
 
 def add_asked(db: Db, seen: Schedule, run: Run) -> bool:
-    """Add a run that somebody asked for. False if it stands already, or the schedule is not in the state that was seen:
-    a pause in the same moment either keeps it out or holds it too."""
+    """Add a run that a person asks for. False if it is stored already, or the schedule is not in the state that was
+    seen: a pause in the same moment either keeps the run out or holds it too."""
 
     def work(session: Session) -> bool:
         return schedules.still_in(db, seen, session=session) and runs.add_once(db, run, session=session)
@@ -232,7 +233,7 @@ def _as_draft(stored: StoredSchedule) -> Draft:
 
 
 def _differing(stored: StoredSchedule, as_stored: Draft, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the changes that are not as it is stored; new recipients always are, even if there are none."""
+    """The changes that differ from what is stored. `recipients` always count as a change, even an empty list."""
     found = dict(changes)
     if "recurrence" in found and is_same(stored.schedule.recurrence, found["recurrence"]):
         del found["recurrence"]
@@ -267,7 +268,8 @@ def _change(
 ) -> Schedule:
     """Decide what is due until now by the old rule, then change the schedule, in one transaction.
 
-    Pausing and archiving ask no rule, whatever it costs: what is due and not planned is skipped, by resuming or here.
+    Pausing and archiving never compute the rule. Instants that are due and not planned are skipped: of a pause when it
+    is resumed, of an archived schedule here.
     """
     history = contents.histories(db, [before.id])[before.id]
     settled, decided = _settled(before, history, now, wanted=change(before))
@@ -280,7 +282,7 @@ def _change(
 def _settled(
     before: Schedule, history: Sequence[Revision], now: datetime, *, wanted: Schedule
 ) -> tuple[Schedule, list[Run]]:
-    """The schedule with what is due decided, as far as the `wanted` change needs it; with the runs and records."""
+    """The schedule with its due instants decided as far as the `wanted` change needs it, and their runs and records."""
     if wanted.state is ScheduleState.ARCHIVED:
         decisions = planning.skip_unasked(before, now, SkipReason.ARCHIVED)
     elif wanted.state is ScheduleState.PAUSED and before.state is not ScheduleState.PAUSED:

@@ -122,7 +122,7 @@ def _dispatch(
 
 
 def _called(db: Db, run: Run) -> Mapping[DispatchId, str]:
-    """The calls of the run that fences remember beyond a restored database, each with its span."""
+    """The calls of the run that fences remember and a restored MongoDB does not, each with its span."""
     called = remembered.called_of_run(db, run.id)
     return spans_of_groups(run.id, run.groups, called) if run.groups else called
 

@@ -23,7 +23,7 @@ def lanes_wanting_work(db: Db, *, now: datetime, ahead: timedelta, limit: int, l
     """Up to `limit` lanes of each kind in which something is to be done, and which are not in `leave_out`: a schedule
     that is due within `ahead`, a run in planning, a dispatch to be sent, asked about, or judged.
 
-    What is held is not to be sent: its lane is wanted only for the rest.
+    Held runs are not sent; their lanes are wanted for other work alone.
     """
     left_out, held = {*leave_out, *lanes.waiting(db, now=now)}, holds.standing(db)
     enough = limit + len(left_out)
@@ -47,7 +47,7 @@ def _lanes_with_work(
 
 
 def _going(db: Db, held: Standing, mixed: Collection[Lane]) -> list[RunId]:
-    """The runs that are not held, in these lanes of which some are."""
+    """The open runs of these lanes that are not held."""
     named = {schedule for schedule in held.runs.values() if schedule_lane(schedule) in mixed}
     return [run for run in runs.open_of(db, named) if run not in held.runs] if named else []
 
@@ -75,7 +75,7 @@ def take_lanes(
 
 
 def revision_of(token: Token) -> int:
-    """The revision at which etcd created the key of the lane that was taken with this token."""
+    """The create revision, in etcd, of the lane's key that this token was made from."""
     return token % _EPOCH
 
 
@@ -124,7 +124,7 @@ def claimable(
     """Dispatches of the held lanes that could be claimed now, by rank, none of a lower one than `down_to`; none of a
     lane that waits, and none that goes alone. Raises Unavailable.
 
-    `on_hold` is what was stopped or paused a moment ago, so that nobody looks at it in vain: the claim asks again.
+    `on_hold`: what was held a moment ago; it saves useless reads, and the claim itself checks again.
     """
     if on_hold.everything:
         return Waiting()
@@ -177,8 +177,7 @@ def claim(
     account: str,
     now: datetime,
 ) -> list[Claimed]:
-    """Move these dispatches of held lanes to `sending`, but none that is stopped or paused. Raises StaleToken,
-    Unavailable.
+    """Move these dispatches of lanes in hand to `sending`, except those on hold. Raises StaleToken, Unavailable.
 
     After Unavailable some may be claimed unseen: they are found as abandoned, by us or by others.
     """

@@ -35,8 +35,10 @@ Chosen = Sequence[DispatchId] | DeadLetterSearch  # these, or all of a filter
 
 
 def within_reach(chosen: Chosen, who: Principal) -> tuple[Chosen, dict[DispatchId, str]]:
-    """Those of the chosen that this token may decide about, and why not the others, where they were named one by one.
-    Raises ScopeMissing where it may decide about none of them."""
+    """Returns (those that this token may decide about, the reason for each other that was named by its id).
+
+    Raises ScopeMissing if the token may decide about none of them.
+    """
     if isinstance(chosen, DeadLetterSearch):
         return _narrowed(chosen, who), {}
     missing = {id_: ScopeMissing(scope) for id_ in chosen if not who.may(scope := scope_of(id_))}

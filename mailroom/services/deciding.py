@@ -12,14 +12,14 @@ from mailroom.domain.planning import Decisions, Skipped
 from mailroom.domain.runs import Run, RunKind, RunState
 from mailroom.domain.schedules import Revision, Schedule, ScheduleState, in_force
 
-MOST_STEPS: Final = 50  # of `planning.STEP` instants; what is behind by more is for senders to work off
+MOST_STEPS: Final = 50  # of `planning.STEP` instants each; senders work off what is further behind
 
 
 def decide_all_due(schedule: Schedule, history: Sequence[Revision], now: datetime) -> tuple[Schedule, list[Run]]:
     """The schedule with every instant up to `now` decided, and the runs and records for them.
 
-    For edits: nothing that was due under the old rule may be forgotten by the new one. Raises RuleRefused, and
-    PlanningBehind where too many are due.
+    For edits: nothing that was due under the old rule may be forgotten by the new one. Raises RuleRefused; raises
+    PlanningBehind if too many instants are due.
     """
     runs: list[Run] = []
     if schedule.state is ScheduleState.ACTIVE:

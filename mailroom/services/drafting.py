@@ -55,8 +55,8 @@ def check(
 
 
 def faults_of(db: Db, draft: Draft, *, rule: Recurrence | None = None) -> tuple[Fault, ...]:
-    """Everything that is wrong with a new draft, for a form that is refused anyway; but for its rule, where `rule`
-    stands in for it."""
+    """Every fault of a new draft, for a form that is refused in any case. `rule`: stands in for the draft's own
+    recurrence, whose faults are then not looked for."""
     try:
         _checked(db, draft, server_now(db), rule, None)
     except InvalidInput as error:

@@ -1,6 +1,7 @@
-"""Which lanes have work that nobody comes for: each sender says now and then what it holds, and the rest is compared.
+"""Find lanes whose work no sender drains: senders check in with the lanes that they hold, and all other lanes with work
+are reported.
 
-Nothing is decided by this. It is for a person, who would not see otherwise that mails wait and nobody will send them.
+Nothing is decided by this. It shows a person that mails wait and nobody will send them.
 """
 
 from collections.abc import Sequence
@@ -13,28 +14,28 @@ from mailroom.services import claiming
 from mailroom.storage import dispatch_claims, runs, schedules, workers
 from mailroom.storage.database import Db, server_now
 
-CHECK_IN_S: Final = 10.0  # at most; a sender with a shorter lease says it as often as that is long
-_BELIEVED: Final = timedelta(seconds=30)  # a sender that says nothing for so long gets nothing done
+CHECK_IN_S: Final = 10.0  # at most; a sender with a shorter lease checks in once a lease time
+_BELIEVED: Final = timedelta(seconds=30)  # a sender without a check-in for so long gets nothing done
 LONG: Final = timedelta(minutes=1)
 _MOST: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Undrained:
-    """A lane that no sender holds, though something in it was due this long ago."""
+    """A lane that no sender holds. `age`: for how long its oldest work has been due."""
 
     lane: Lane
     age: timedelta
 
 
 def check_in(db: Db, sender: str, lanes: Sequence[Lane]) -> None:
-    """This sender, alive and at work, holds these lanes. Raises Unavailable."""
+    """Note that this sender is at work and holds these lanes. Raises Unavailable."""
     workers.check_in(db, sender, lanes)
 
 
 def undrained(db: Db, *, longer_than: timedelta = LONG) -> list[Undrained]:
-    """Lanes with work that is older than this and that nobody drains, oldest first, at most a hundred of each kind.
-    Lanes that wait for their account's sake are not among them. Raises Unavailable."""
+    """Lanes with work older than `longer_than` that no sender drains, oldest first, at most a hundred of each kind.
+    Lanes that wait because a provider refuses the account are left out. Raises Unavailable."""
     now = server_now(db)
     held = workers.lanes_held(db, since=now - _BELIEVED)
     earlier = now - longer_than
@@ -45,7 +46,7 @@ def undrained(db: Db, *, longer_than: timedelta = LONG) -> list[Undrained]:
 
 
 def _waiting_since(db: Db, lanes: Sequence[Lane], *, now: datetime) -> dict[Lane, datetime]:
-    """Since when the longest waiting work of each of these lanes is due."""
+    """The time from which the oldest work of each of these lanes was due."""
     found = dispatch_claims.waiting_since(db, lanes)
     ids = [id_ for id_ in map(schedule_of_lane, lanes) if id_ is not None]
     due = [(one.id, one.next_run_at) for one in schedules.due_among(db, ids, now=now, limit=len(ids))] if ids else []

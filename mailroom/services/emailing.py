@@ -40,7 +40,7 @@ def get(db: Db, email_id: EmailId) -> Shown:
 
 
 def _why_queued(db: Db, found: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """What a provider holds against us is why a mail waits, as long as nothing else is told of it."""
+    """The messages; a queued one without a reason of its own gets the faults of the providers as its reason."""
     waits = [message for message in found if message["state"] == MessageState.QUEUED and not message.get("reason")]
     faults = providers.faults(db, now=server_now(db)) if waits else {}
     if not faults:
@@ -117,8 +117,8 @@ def _calls_for(message: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]
 
 
 def _own_calls(doc: Mapping[str, Any], *, newest_counts: bool) -> int:
-    """The calls of this dispatch, without those of the parent that it was part of: these brought along tries, and the
-    acceptance of a part that was never called itself."""
+    """How often this dispatch itself was called. Tries that it inherited from its parent do not count, nor does an
+    acceptance of a part that was never called by itself."""
     if doc["attempt"] == 0:
         return 0
     undecided = doc["state"] in ("sending", "in_doubt", "unknown") or bool(doc.get("accepted"))

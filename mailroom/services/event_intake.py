@@ -91,7 +91,7 @@ def _named_otherwise(event: Event) -> bool:
 
 
 def _suppress(db: Db, fresh: Sequence[Event], session: Session) -> None:
-    """Whom these events forbid mail to, and whom they let have it again."""
+    """Store the suppressions that follow from these events, and lift those that a resubscribe takes back."""
     told = [(fold(event.recipient), entry) for event in fresh if (entry := entry_of(event))]
     suppressions.add_many(db, told, session=session)
     back = [(fold(e.recipient), e.at) for e in fresh if e.kind is EventKind.RESUBSCRIBED and e.recipient]

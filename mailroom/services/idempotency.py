@@ -15,8 +15,8 @@ def check_key(key: str | None) -> None:
 
 
 def digest_of_request(draft: Any) -> str:
-    """Names what a draft (a dataclass) asks for: the same fields have the same digest. A field that came later says
-    in its metadata that it is not `compared`: stored digests know nothing of it."""
+    """The digest of a draft (a dataclass): equal fields have equal digests. Fields whose metadata have `compared` False
+    are left out: they are newer than digests that are stored."""
     known = draft.__dataclass_fields__.items()
     fields = {name: getattr(draft, name) for name, field in known if field.metadata.get("compared", True)}
     return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()

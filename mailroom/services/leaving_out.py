@@ -57,7 +57,7 @@ def leave_out(db: Db, claimed: Sequence[Claimed], mails: Mails) -> tuple[list[Cl
 
 
 def _suppressed(db: Db, claimed: Sequence[Claimed], mails: Mails) -> dict[DispatchId, Mapping[str, str]]:
-    """For each of them the folded addresses that get no mail of its kind, with the reason: one question for all."""
+    """For each dispatch the folded addresses that get no mail of its kind, with the reason. One query for all."""
     keys = {fold(mail.address) for c in claimed for mail in mails[c.id]}
     found = suppressions.entries_among(db, list(keys))
     kinds = {scopes: suppressions.reasons(found, scopes) for scopes in (OF_CAMPAIGNS, OF_SINGLE_MAILS)}

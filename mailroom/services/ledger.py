@@ -47,8 +47,8 @@ class Ledger:
     counted: Counter[str] = field(default_factory=Counter)
     imbalances: list[Imbalance] = field(default_factory=list)
     more: int = 0
-    until: datetime | None = None  # what is younger is not held to account
-    logs_until: datetime | None = None  # nor, in the providers' logs, what is younger than this; None: not looked at
+    until: datetime | None = None  # younger things are not held to account
+    logs_until: datetime | None = None  # entries of providers' logs after this are not looked at; None: no log was read
 
     def say(self, kind: str, id_: str, words: str) -> None:
         if len(self.imbalances) < _MOST_SAID:
@@ -162,7 +162,7 @@ def _single_mails(db: Db, ledger: Ledger, until: datetime, fences: Fences | None
             ledger.counted["mails"] += len(found[id_])
             if len(found[id_]) != recipients:
                 ledger.say("mail", id_, f"{recipients} recipients, {len(found[id_])} mails")
-            # Where everybody was suppressed when it was accepted, there is nothing to call for.
+            # A mail whose recipients were all suppressed at acceptance has no dispatch.
             to_send = any(mail["state"] != MessageState.SUPPRESSED for mail in found[id_])
             if to_send and run_of_email(id_) not in there:
                 ledger.say("mail", id_, "it is in no dispatch")

@@ -1,6 +1,6 @@
-"""How often one caller may do something. Counted by a token's owner, so that a rotation starts no count anew.
+"""Limits on how often a caller may do something. Counts belong to a token's owner, so a rotation starts no new count.
 
-Each check raises TooMany. Where no limit is set nothing is counted, and Redis is not asked.
+Each check raises TooMany. Without a limit nothing is counted, and Redis is not asked.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _DAY: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """None: no limit. A token's own limits go before those of all tokens."""
+    """The limits of the settings; None is no limit. A token's own limits replace them."""
 
     counters: Counters
     sign_ins_per_minute: int | None
@@ -27,7 +27,7 @@ class Limits:
     mails_per_day: int | None
 
     def check_sign_in(self, address: str) -> None:
-        """Somebody at this address tries to sign in."""
+        """Count a try to sign in from this address."""
         self._check(f"sign-in:{counted_as(address)}", self.sign_ins_per_minute, "sign-ins a minute from this address")
 
     def check_request(self, who: Principal) -> None:
@@ -35,18 +35,18 @@ class Limits:
         self._check(f"requests:{who.owner}", most, "requests a minute with this token")
 
     def check_report(self, who: Principal) -> None:
-        """Somebody reads what must be counted."""
+        """Count a reading of a report."""
         self._check(f"reports:{who.owner}", self.reports_per_minute, "reports a minute with this token")
 
     def take_mails(self, who: Principal, count: int, *, now: datetime) -> None:
-        """So many single mails are handed in: of a day in UTC."""
+        """Count this many single mails, handed in on this day (UTC)."""
         most = who.mails_per_day or self.mails_per_day
         if most is not None and self.counters.take(_day(who, now), most=most, span=_DAY, count=count) is not None:
             midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + _DAY
             raise TooMany(f"at most {most:,} mails a day with this token", midnight - now)
 
     def give_back_mails(self, who: Principal, count: int, *, now: datetime) -> None:
-        """Some of those were refused, or known already."""
+        """Take so many mails off the count again: they were refused, or known already."""
         if count and (who.mails_per_day or self.mails_per_day) is not None:
             self.counters.give_back(_day(who, now), count)
 

@@ -20,9 +20,9 @@ _GROUPED_PAGE: Final = 2 * CHUNK_RECIPIENTS  # a group that is a little larger t
 class Member:
     """One recipient. `place` is what planning goes on after; `missed` the message that did not reach them.
 
-    Members of a `group` go in one dispatch, named by it: whom an earlier run did not reach may be known otherwise after
-    a restore, and planned again everybody must be in the same dispatch, whoever else is. None where the list never
-    changes: there it follows from the places.
+    `group` decides the dispatch of a resent member, and names it. It depends only on the address and on the run's
+    number of groups, so replanning after a restore puts each member into the same dispatch. None for ordinary
+    audiences, where the position decides.
     """
 
     place: str

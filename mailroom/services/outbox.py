@@ -46,7 +46,7 @@ class _HandedIn:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """What became of a mail that was handed in; its recipients where some of them are suppressed."""
+    """What became of a mail that was handed in; `recipients` only if some of them are suppressed."""
 
     fate: _Fate
     recipients: Sequence[tuple[str, str | None]] = ()
@@ -55,7 +55,7 @@ class _Stored:
 @dataclass(frozen=True, slots=True)
 class Taken:
     """A mail that is stored: it will be sent, or its state will say why not. `new` is False for a repeated request.
-    `recipients`: where some of them get nothing, each address with the reason, or None for who gets it."""
+    `recipients`: empty unless some are suppressed; then every address, with the reason or None."""
 
     id: EmailId
     new: bool
@@ -63,7 +63,7 @@ class Taken:
 
     @property
     def status(self) -> MessageState:
-        """`suppressed` when nobody is left."""
+        """`suppressed` if every recipient is, else `queued`."""
         nobody = self.recipients and all(reason is not None for _, reason in self.recipients)
         return MessageState.SUPPRESSED if nobody else MessageState.QUEUED
 
@@ -112,7 +112,7 @@ class Outbox:
         return [answers[index] for index in range(len(asked))]
 
     def faults_of(self, draft: EmailDraft, budget: TemplateBudget | None = None) -> tuple[Fault, ...]:
-        """Everything that is wrong with a mail, where it is refused anyway. Raises Unavailable."""
+        """Every fault of a mail that is refused in any case. Raises Unavailable."""
         known = self._templates([draft])
         try:
             (budget or TemplateBudget()).spend(draft, known.get(draft.template))
@@ -172,7 +172,8 @@ class Outbox:
             return self._commit_beside_known(batch, now)
 
     def _without_suppressed(self, batch: Sequence[_HandedIn]) -> list[_HandedIn]:
-        """Who gets nothing more is told at once, by one question for the whole batch; and again before the call."""
+        """The batch with its suppressed recipients marked, by one query for all; they are looked up again before the
+        call."""
         keys = {fold(to.mailbox.address) for one in batch for to in one.new.recipients}
         found = suppressions.among(self._db, list(keys), OF_SINGLE_MAILS)
         return [replace(one, new=suppressing_some(one.new, found)) for one in batch] if found else list(batch)
@@ -214,13 +215,13 @@ def _looked_up(draft: EmailDraft) -> bool:
 
 
 def suppressing_some(new: NewEmail, found: Mapping[str, str]) -> NewEmail:
-    """The mail without those of its recipients who are among the suppressed that were found."""
+    """The mail with those of its recipients marked that are among the suppressed addresses in `found`."""
     keys = [fold(to.mailbox.address) for to in new.recipients]
     return replace(new, suppressed={key: found[key] for key in keys if key in found})
 
 
 def taken_before(db: Db, email_id: EmailId, *, new: bool = False) -> Taken:
-    """The answer that this mail, which is stored, was taken with."""
+    """The answer with which this stored mail was accepted."""
     return Taken(email_id, new, emails.known(db, [email_id])[email_id].recipients)
 
 

@@ -1,8 +1,8 @@
-"""Runs, and schedules with their runs, paused, resumed and put away; and what went all the same. Used by the API, the
-pages and the commands.
+"""Pause, resume, cancel and archive: runs, and schedules with their runs. Each answer says what still goes.
 
-Each is one transaction in MongoDB, which claims collide with; then the hold goes to Redis, where crossings heed it;
-then the calls that had crossed before are looked up: these alone still go.
+Each action is one transaction in MongoDB, which claims collide with; then the hold goes to Redis, where crossings heed
+it; then the dispatches that had crossed before are looked up: only their calls still go. Used by the API, the pages and
+the commands.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ __all__ = ["InHand"]  # for those who show a Toll
 
 @dataclass(frozen=True, slots=True)
 class Brakes:
-    """What a hold is put with: the mirror of holds in Redis, and the fences beside it."""
+    """The Redis side of a hold: the mirror of holds, and the fences that heed it."""
 
     mirror: Holds
     fences: Fences
@@ -35,10 +35,9 @@ class Brakes:
 
 @dataclass(frozen=True, slots=True)
 class Toll:
-    """How the mails of some runs stand, by their dispatches: how many went out, wait, are cancelled, or are in doubt
-    (those of which nobody can know among them), and the calls that are under way.
+    """The mails of some runs by the state of their dispatches, and the calls under way. `in_doubt` includes `unknown`.
 
-    `sure` is False while Redis does not answer: then `in_flight` is all that is claimed, and some of it may not go.
+    `sure` is False while Redis does not answer: `in_flight` is then every claimed dispatch, and some may not be called.
     """
 
     runs: tuple[RunId, ...]
@@ -55,7 +54,7 @@ class Toll:
 
 
 def pause_run(db: Db, brakes: Brakes, run_id: RunId, *, by: str) -> tuple[Run, Toll]:
-    """Call nothing more of this run, until it is resumed. It is planned to its end, and doubts are settled.
+    """Call nothing more of this run until it is resumed. It is planned to its end, and its doubts are settled.
 
     Raises RunNotFound, RunEnded, RunPaused.
     """
@@ -78,7 +77,7 @@ def pause_run(db: Db, brakes: Brakes, run_id: RunId, *, by: str) -> tuple[Run, T
 
 
 def resume_run(db: Db, brakes: Brakes, run_id: RunId, *, by: str) -> tuple[Run, Toll]:
-    """Go on with it. Raises RunNotFound, RunEnded, RunNotPaused."""
+    """Go on with this run. Raises RunNotFound, RunEnded, RunNotPaused."""
     run = runs.get(db, run_id)
     if run.state not in OPEN:
         raise _ended(db, run_id)
@@ -105,7 +104,7 @@ def cancel_run(db: Db, brakes: Brakes, run_id: RunId) -> tuple[Run, Toll]:
 def pause_schedule(
     db: Db, brakes: Brakes, schedule_id: ScheduleId, *, by: str, seen_version: int | None = None
 ) -> tuple[Schedule, Toll]:
-    """No instant from now on runs, and nothing more of its open runs is called, until it is resumed.
+    """Until it is resumed, no instant from now on runs, and nothing more of its open runs is called.
 
     Raises ScheduleNotFound, ScheduleNotActive, StaleEdit.
     """
@@ -116,9 +115,9 @@ def pause_schedule(
 def resume_schedule(
     db: Db, brakes: Brakes, schedule_id: ScheduleId, *, by: str, seen_version: int | None = None
 ) -> tuple[Schedule, Toll]:
-    """Go on from now, and with the runs that were paused with it; one that was paused by itself stays paused.
+    """Go on from now, and with the runs that were paused with it. A run that was paused by itself stays paused.
 
-    Raises ScheduleNotFound, ScheduleNotPaused, StaleEdit.
+    Raises ScheduleNotFound, ScheduleNotPaused, RuleNotComputable, StaleEdit.
     """
     schedule = changing.resume(db, schedule_id, by=by, seen_version=seen_version)
     return schedule, _braked(db, brakes, list(runs.open_of(db, [schedule_id])))
@@ -127,7 +126,7 @@ def resume_schedule(
 def archive(
     db: Db, brakes: Brakes, schedule_id: ScheduleId, *, seen_version: int | None = None
 ) -> tuple[Schedule, Toll]:
-    """Put a schedule away: it plans nothing any more, and what has not gone out of its open runs is cancelled.
+    """Put a schedule away: it plans nothing any more. Mails of its open runs that have not gone out are cancelled.
 
     Raises ScheduleNotFound, StaleEdit.
     """
@@ -137,8 +136,8 @@ def archive(
 
 
 def toll(db: Db, fences: Fences, run_ids: Sequence[RunId], *, heeded: bool = True) -> Toll:
-    """How it stands with these runs; `heeded`: their fences are known to heed what holds them. Raises Unavailable where
-    MongoDB is away."""
+    """Count the mails of these runs. `heeded`: Redis is known to have their holds. Raises Unavailable if MongoDB is
+    away."""
     mails, in_hand = dispatch_tallies.mails_by_state(db, run_ids)
     in_flight, sure = called_among(fences, in_hand) if heeded else (tuple(in_hand), False)
     found = [runs.get(db, run_id) for run_id in run_ids]
@@ -147,7 +146,7 @@ def toll(db: Db, fences: Fences, run_ids: Sequence[RunId], *, heeded: bool = Tru
     }
     waiting = sum(one.messages for one in in_hand if one not in in_flight)
     cancelled = mails.get(DispatchState.CANCELLED, 0) + unplanned[False]
-    # What was claimed and not called goes back, to wait; of a cancelled run it ends as cancelled.
+    # A dispatch that was claimed and not called goes back to wait; of a cancelled run it ends as cancelled.
     if any(run.state is RunState.CANCELLED for run in found):
         cancelled, waiting = cancelled + waiting, 0
     return Toll(
@@ -162,18 +161,19 @@ def toll(db: Db, fences: Fences, run_ids: Sequence[RunId], *, heeded: bool = Tru
 
 
 def _unplanned(run: Run) -> int:
-    """Of its audience, those for whom no mail is written yet."""
+    """How many recipients of its audience have no message yet."""
     return run.recipients - run.placed if run.state is RunState.PLANNING or run.unwritten else 0
 
 
 def _braked(db: Db, brakes: Brakes, run_ids: Sequence[RunId]) -> Toll:
-    """Bring the holds of these runs, put or lifted, to Redis; then look what had gone before."""
+    """Mirror the holds of these runs, put or lifted, to Redis; then count."""
     changed = [hold for run_id in run_ids if (hold := holds.get(db, run_id)).number]
     mirrored = [mirror_or_say(brakes.mirror, hold) for hold in changed]
     return toll(db, brakes.fences, run_ids, heeded=all(mirrored))
 
 
 def _cancelled(db: Db, brakes: Brakes, run_ids: Sequence[RunId]) -> Toll:
+    """Hold these runs for good in Redis; then count."""
     now = server_now(db)
     mirrored = [mirror_or_say(brakes.mirror, Hold(run_id, FOR_GOOD, "cancelled", now)) for run_id in run_ids]
     return toll(db, brakes.fences, run_ids, heeded=all(mirrored))
@@ -184,7 +184,7 @@ def _ended(db: Db, run_id: RunId) -> RunEnded:
 
 
 def in_words(toll: Toll) -> str:
-    """For pages and commands: how many went, wait or are cancelled, and what still goes. '' where there is no run."""
+    """For pages and commands: how many emails went, wait or are cancelled, and which still go. '' without a run."""
     if not toll.runs:
         return ""
     counted = [(toll.sent, "sent"), (toll.held, "waiting"), (toll.cancelled, "cancelled"), (toll.in_doubt, "in doubt")]

@@ -33,7 +33,7 @@ from mailroom.storage.database import Db, Session, in_transaction
 
 log = structlog.get_logger()
 SCHEDULES_A_STEP: Final = 500
-_DECIDE_S: Final = 1.0  # in one step; schedules that are not come to in this time are due in the next one
+_DECIDE_S: Final = 1.0  # of one step; schedules that it does not reach in this time are due in the next step
 
 
 class _MovedMeanwhile(Exception):
@@ -82,7 +82,7 @@ def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: dateti
     had reached this mark; none while all sending is stopped. Raises StaleToken, StoreRestored, Unavailable."""
     due = schedules.due_among(db, list(held), now=now, limit=SCHEDULES_A_STEP)
     if not due or holds.get(db, EVERYTHING).held:
-        return Progress()  # at the start of all sending, what was missed is decided by the misfire rule
+        return Progress()  # when sending starts again, the misfire rule decides about the instants that were missed
     replay = cluster.replay(db)
     histories = contents.histories(db, [schedule.id for schedule in due])
 
@@ -96,7 +96,7 @@ def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: dateti
                 decided.append((schedule.id, (schedule, decisions)))
         except RuleRefused as error:
             aside.append((schedule.id, (schedule, str(error))))
-        except Exception:  # one schedule's fault, such as a zone that tzdata has no more, stops no other
+        except Exception:  # one schedule's fault, such as a zone that tzdata has dropped, stops no other schedule
             log.exception("schedule_cannot_be_planned", schedule_id=schedule.id)
             broken.add(schedule.id)
         if time.monotonic() - began > _DECIDE_S:

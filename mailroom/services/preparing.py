@@ -136,12 +136,14 @@ class Preparing:
 
 
 def _only_of_mailgun(adapter: Adapter, own: str | None) -> None:
-    """Taken in while Mailgun alone could get it, or before that was looked at. Raises ValueError."""
+    """Raises ValueError if another provider would send a substitution of Mailgun's. The mail was accepted while only
+    Mailgun was enabled, or before content was checked for this."""
     if own and adapter.name != MAILGUN:
         raise ValueError(f"{own} is filled in by Mailgun alone, and would be sent as it is written")
 
 
 def _said(email: Email) -> list[str]:
+    """Every text of a mail in which Mailgun would fill something in."""
     return [email.subject, email.body.text, email.body.html, *email.body.headers.values()]
 
 

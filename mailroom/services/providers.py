@@ -17,8 +17,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ShownProvider:
-    """A provider in its place. `circuit` is None where Redis does not answer; `fault` where it holds nothing against
-    us."""
+    """A provider in its place. `circuit` is None if Redis does not answer; `fault` is None if the provider takes
+    mail."""
 
     name: str
     enabled: bool

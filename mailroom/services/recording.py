@@ -129,7 +129,8 @@ _NOT_KNOWN_YET: Final = (
 
 
 def _together(refused: Iterable[tuple[MessageId, Refused]]) -> list[tuple[Refused, list[MessageId]]]:
-    """Those of whom nothing was said go on together, each other one by itself."""
+    """Group the recipients for whom the provider gave no verdict of their own, by refusal; each other recipient stays
+    alone."""
     parts: list[tuple[Refused, list[MessageId]]] = []
     left: dict[Refused, list[MessageId]] = {}
     for id_, why in refused:

@@ -30,8 +30,8 @@ def run_report(db: Db, run_id: RunId) -> tuple[Run, Report]:
 
 
 def reports_of(db: Db, some_runs: Sequence[Run]) -> dict[RunId, Report]:
-    """The counts of these runs: counted anew, but for those that have ended and of which nothing is told. While a run
-    is in planning, its recipients are those that it will have."""
+    """The counts of these runs; kept counts are used for runs that have ended and have not changed since. The
+    recipients of a run in planning are those that it will have."""
     with snapshot(db) as session:
         kept = kept_counts.find(db, [run.id for run in some_runs if run.ended], session=session)
         standing = {run: of.report for run, of in kept.items() if of.report is not None}

@@ -41,7 +41,7 @@ def view(db: Db, run_id: RunId) -> RunView:
 
 
 def moves(db: Db, shown: RunView) -> bool:
-    """Whether calls of this run may still change its numbers; of a cancelled one, those that were under way."""
+    """True while calls of this run may still change its numbers. Calls of a cancelled run may be under way too."""
     if shown.run.under_way or _MOVING & shown.dispatches.keys():
         return True
     return bool(messages.page(db, shown.run.id, state=MessageState.QUEUED, after="", limit=1))
@@ -100,7 +100,7 @@ def cancel(db: Db, run_id: RunId) -> Run:
 
 
 def cancel_within(db: Db, run_id: RunId, *, now: datetime, session: Session) -> bool:
-    """In a transaction; True if it was open."""
+    """Cancel a run inside a transaction. True if it was open."""
     if not runs.cancel(db, run_id, now=now, session=session):
         return False
     dispatch_outcomes.cancel(db, run_id, now=now, session=session)

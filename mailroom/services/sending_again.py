@@ -33,14 +33,14 @@ class Unreached:
 
 
 def unreached_by(db: Db, run_id: RunId, *, after: str, limit: int, left: int | None = None) -> Unreached:
-    """`left`: as an earlier page counted it, to be counted once for all pages. Raises RunNotFound."""
+    """One page. `left`: the count of an earlier page, so that it is counted once for all pages. Raises RunNotFound."""
     run = runs.get(db, run_id)
     return Unreached(unreached.page(db, run.id, after=after, limit=limit), left_of(db, run) if left is None else left)
 
 
 def left_of(db: Db, run: Run) -> int:
-    """How many of a run did not get their mail and are not sent it by another one: of one that has ended counted once,
-    as long as nothing is told of its mails."""
+    """How many recipients of a run did not get their mail and are not carried by another run. The count of a run that
+    has ended is kept until one of its messages changes."""
     if not run.ended:
         return unreached.count(db, run.id)
     with snapshot(db) as session:
@@ -61,8 +61,8 @@ def run_again(
     newest: bool = False,
     even_if_paused: bool = False,
 ) -> tuple[Run, bool]:
-    """A run to those whom this one did not reach, with the same content, or the newest, in calls of about `batch_size`
-    at the most. The same key again finds the same run; whom one run carries, no other does.
+    """A run to the recipients that this one did not reach, in calls of about `batch_size` at most. `newest`: with the
+    newest content instead of the same. The same key again finds the same run. No two runs carry the same recipient.
 
     Returns it, and whether it is new. Raises RunNotFound, RunUnderWay, NobodyLeft, ForgottenMeanwhile,
     ScheduleEnded, SchedulePaused, InvalidInput.

@@ -1,6 +1,6 @@
-"""Sessions of the pages: they live here, not in the browser's cookie, so that a sign-out ends them for good.
+"""Sessions of the pages, kept in MongoDB and not in the browser's cookie, so that a sign-out ends them for good.
 
-A session ends at its sign-out, when nothing was asked for a while, after its lifetime, and with its token.
+A session ends at its sign-out, after a time without a page, after its lifetime, and with its token.
 """
 
 import secrets
@@ -13,18 +13,18 @@ from mailroom.storage import sessions
 from mailroom.storage.database import Db
 from mailroom.storage.sessions import StoredSession
 
-_STEP: Final = timedelta(minutes=1)  # at most one write a minute tells that it is in use
+_STEP: Final = timedelta(minutes=1)  # `seen_at` is written once a minute at most
 
 
 def begin(db: Db, who: Principal, *, lifetime: timedelta, now: datetime) -> str:
-    """A new session's id, for the browser alone: only its digest is stored."""
+    """The id of a new session, for the browser's cookie. Only its digest is stored."""
     id_ = secrets.token_urlsafe(32)
     sessions.add(db, StoredSession(digest(id_), who.id, now, now + lifetime))
     return id_
 
 
 def principal_of(db: Db, id_: str, *, idle: timedelta, now: datetime) -> Principal:
-    """Whose session this is. Raises AccessRefused for one that has ended or never was."""
+    """The caller whose session this is. Raises AccessRefused for a session that has ended or never was."""
     found = sessions.find(db, digest(id_)) if id_ else None
     if found is None:
         raise AccessRefused("there is no such session")
@@ -38,5 +38,5 @@ def principal_of(db: Db, id_: str, *, idle: timedelta, now: datetime) -> Princip
 
 
 def end(db: Db, id_: str) -> None:
-    """Nobody comes in with it any more."""
+    """End the session for good."""
     sessions.remove(db, digest(id_))

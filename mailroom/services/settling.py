@@ -174,9 +174,12 @@ def _beyond_asking(doubts: Sequence[Doubt], policy: Policy, asked_at: datetime) 
 def _control(
     db: Db, adapter: Adapter, account: str, doubts: Sequence[Doubt], policy: Policy, now: datetime
 ) -> str | None:
-    """The log name of something accepted since all those calls were over that may be judged absent now; None where
-    there are none. Where traffic has given no control, for now or for later, one is made; but none while all sending is
-    stopped: it is a mail, though in test mode."""
+    """The log name of a control: something accepted after the end of every call that may be judged absent now. None if
+    there is no such call, or no control.
+
+    Where traffic gives no control, one is made in good time; but not while all sending is stopped, for it is a mail in
+    test mode.
+    """
     decisive, over = controls_needed(doubts, timing=policy.timing, now=now)
     found = controls.first_since(db, account, decisive) if decisive else None
     if over and controls.first_since(db, account, over) is None and not holds.get(db, EVERYTHING).held:

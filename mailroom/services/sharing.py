@@ -1,4 +1,4 @@
-"""The same costly question asked by many at once is answered once."""
+"""Answer a costly question once for all who ask it at the same time."""
 
 import threading
 from collections.abc import Callable
@@ -12,8 +12,8 @@ V = TypeVar("V")
 class Shared(Generic[K, V]):
     """Answers of `work`, one at a time for each key. Thread-safe.
 
-    Nobody is given an answer that was begun before the question: who comes while one is made waits for the next, and
-    shares it with all who wait.
+    No caller gets an answer that was begun before its question. A caller that comes while an answer is made waits for
+    the next one, and shares it with all who wait.
     """
 
     def __init__(self, work: Callable[[K], V]) -> None:

@@ -1,7 +1,7 @@
-"""All sending stopped and started again, and holds kept the same in MongoDB and Redis.
+"""Stop and start all sending, and keep holds the same in MongoDB and Redis.
 
-MongoDB is written first, then Redis. Claims ask MongoDB in their own transaction, crossings ask Redis in their own
-script: once a hold is in both, nothing passes. Where only one of them says that something is held, it is held.
+MongoDB is written first, then Redis. Claims read MongoDB in their own transaction, crossings read Redis in their own
+script: once a hold is in both, nothing passes. A hold that only one of the two has holds too.
 """
 
 from collections.abc import Collection
@@ -29,9 +29,9 @@ _MOST_SHOWN: Final = 10_000  # calls in hand anywhere; senders have fewer
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """Whether anything is sent, who changed that and when, and the calls that are under way all the same.
+    """The switch for all sending: its hold, and the calls that are under way while it is stopped.
 
-    `sure` is False while Redis does not answer: then `in_flight` is all that is claimed, and some of it may not go.
+    `sure` is False while Redis does not answer: `in_flight` is then every claimed dispatch, and some may not be called.
     """
 
     hold: Hold
@@ -44,8 +44,8 @@ class Switch:
 
 
 def stop(db: Db, mirror: Holds, fences: Fences, *, by: str) -> Switch:
-    """Send nothing any more, until `start`: when this returns, no fence is crossed. Calls that were begun are finished,
-    and are named. Stopping again changes nothing. Raises Unavailable: then nothing was changed."""
+    """Send nothing more until `start`: after this returns, no fence is crossed. The answer names the calls that had
+    begun; they are finished. Stopping again changes nothing. Raises Unavailable: then nothing was changed."""
     agree(db, mirror, EVERYTHING)
     hold = holds.change(db, EVERYTHING, held=True, by=by, now=server_now(db))
     log.warning("sending_stopped", by=hold.by, at=hold.at)
@@ -54,8 +54,8 @@ def stop(db: Db, mirror: Holds, fences: Fences, *, by: str) -> Switch:
 
 
 def start(db: Db, mirror: Holds, fences: Fences, *, by: str) -> Switch:
-    """Send again. What waited goes now; due instants that were missed are decided by the misfire rule. Starting again
-    changes nothing. Raises Unavailable: then nothing was changed."""
+    """Send again. Mails that waited go now; the misfire rule decides about due instants that were missed. Starting
+    again changes nothing. Raises Unavailable: then nothing was changed."""
     agree(db, mirror, EVERYTHING)
     hold = holds.change(db, EVERYTHING, held=False, by=by, now=server_now(db))
     log.warning("sending_started", by=by)
@@ -64,7 +64,7 @@ def start(db: Db, mirror: Holds, fences: Fences, *, by: str) -> Switch:
 
 
 def switch(db: Db, mirror: Holds, fences: Fences) -> Switch:
-    """How it stands. Raises Unavailable where MongoDB is away."""
+    """The switch as it stands. Raises Unavailable if MongoDB is away."""
     hold, of_one_mind = _agree(db, mirror, EVERYTHING)
     if not hold.held:
         return Switch(hold)
@@ -74,7 +74,7 @@ def switch(db: Db, mirror: Holds, fences: Fences) -> Switch:
 
 
 def require_sending(db: Db) -> None:
-    """Raises SendingStopped: for the few calls to a provider that carry no dispatch."""
+    """Raises SendingStopped. For the few calls to a provider that carry no dispatch."""
     hold = holds.get(db, EVERYTHING)
     if hold.held:
         raise SendingStopped(in_words(hold))
@@ -92,7 +92,7 @@ def what_still_goes(now: Switch) -> str:
 
 
 def why_stopped(db: Db) -> str | None:
-    """In words, while all sending is stopped."""
+    """Who stopped all sending, and when; None while it is not stopped."""
     hold = holds.get(db, EVERYTHING)
     return in_words(hold) if hold.held else None
 
@@ -105,8 +105,8 @@ def in_words(hold: Hold) -> str:
 
 
 def called_among(fences: Fences, in_hand: Collection[InHand]) -> tuple[tuple[InHand, ...], bool]:
-    """Those of these claimed dispatches that have crossed their fence and of which no outcome is known; and whether
-    that is sure. What has not crossed under a hold does not go."""
+    """Returns (the claimed dispatches that have crossed their fence and have no outcome, whether that is sure). A
+    dispatch that has not crossed under a hold is not called."""
     if not in_hand:
         return (), True
     try:
@@ -118,21 +118,21 @@ def called_among(fences: Fences, in_hand: Collection[InHand]) -> tuple[tuple[InH
 
 
 def look(db: Db, mirror: Holds) -> Standing:
-    """What is held now, after the switch was made the same in both stores. Raises Unavailable."""
+    """Make the switch the same in both stores, and return everything that is held. Raises Unavailable."""
     agree(db, mirror, EVERYTHING)
     return holds.standing(db)
 
 
 def agree(db: Db, mirror: Holds, id_: str, *, of: ScheduleId | None = None) -> Hold:
-    """Make a hold, of a run of this schedule or of all sending, the same in both stores; where Redis is away, MongoDB's
-    stands. Raises Unavailable."""
+    """Make a hold the same in both stores, and return it; while Redis is away, MongoDB's. `of`: the schedule, if it is
+    the hold of a run. Raises Unavailable."""
     return _agree(db, mirror, id_, of=of)[0]
 
 
 def _agree(db: Db, mirror: Holds, id_: str, *, of: ScheduleId | None = None) -> tuple[Hold, bool]:
-    """The hold, and whether both stores are known to have it.
+    """Returns (the hold, whether both stores are known to have it).
 
-    Redis is read first: whatever it shows, MongoDB had reached before, unless it was put back to an older copy.
+    Redis is read first: MongoDB had every number that Redis shows, unless MongoDB was put back to an older copy.
     """
     try:
         mirrored = mirror.read(id_)
@@ -151,9 +151,8 @@ def _agree(db: Db, mirror: Holds, id_: str, *, of: ScheduleId | None = None) -> 
 
 
 def agree_on_runs(db: Db, mirror: Holds, refused: Collection[RunId]) -> None:
-    """Fences of these runs were not crossed: what Redis holds, MongoDB holds too, or Redis learns that it was lifted.
-
-    Raises Unavailable.
+    """Make the holds of runs the same in both stores after their fences refused: either MongoDB takes the hold over, or
+    Redis learns that it was lifted. Raises Unavailable.
     """
     for run_id, schedule_id in runs.open_among(db, refused).items():
         hold = agree(db, mirror, run_id, of=schedule_id)
@@ -166,7 +165,8 @@ def agree_on_runs(db: Db, mirror: Holds, refused: Collection[RunId]) -> None:
 
 
 def mirror_or_say(mirror: Holds, hold: Hold) -> bool:
-    """False where Redis is away: no fence is crossed meanwhile either, and senders mirror it as soon as it is back."""
+    """Mirror a hold to Redis. False if Redis is away: then no fence is crossed either, and senders mirror the hold as
+    soon as Redis answers."""
     try:
         mirror.mirror(hold)
     except Unavailable as error:

@@ -33,8 +33,8 @@ class RefusedRow:
 
 @dataclass(slots=True)
 class Imported:
-    """How many addresses a file changed, and how many stood there already; the rows that are none (the first thousand;
-    `refused_count` has them all)."""
+    """How many entries a file added, how many were stored already, and the rows that were refused: the first thousand;
+    `refused_count` counts all."""
 
     added: int = 0
     unchanged: int = 0
@@ -60,7 +60,7 @@ def find(db: Db, address: str) -> Suppression | None:
 
 
 def add(db: Db, raw: Mapping[str, Any], *, by: str) -> Suppression:
-    """Forbid mail to an address. What stands there for the scope stays. Raises InvalidInput."""
+    """Forbid mail to an address. An entry that is stored for the scope stays. Raises InvalidInput."""
     told = check_entry(raw, by=by, now=server_now(db))
     suppressions.add(db, [told])
     log.info("suppression_added", scope=told[1].scope, by=by)
@@ -68,8 +68,8 @@ def add(db: Db, raw: Mapping[str, Any], *, by: str) -> Suppression:
 
 
 def add_file(db: Db, text: str, *, by: str) -> Imported:
-    """A CSV file with a column for the address, and perhaps `reason` and `scope`; or one address a line. Rows that are
-    wrong are told, the others are taken. Raises InvalidInput where it is no such file."""
+    """Add the rows of a CSV file with a column for the address, and optionally `reason` and `scope`; or of a file with
+    one address a line. Wrong rows are reported, the others are added. Raises InvalidInput for any other file."""
     rows, done, now = _rows(text), Imported(), server_now(db)
     while some := list(islice(rows, _A_STEP)):
         told = {}
@@ -97,7 +97,7 @@ def remove(db: Db, address: str, *, scope: str | None = None) -> bool:
 
 
 def remove_many(db: Db, addresses: Sequence[str], *, scope: str | None = None) -> tuple[int, list[str]]:
-    """Returns of how many it was taken off, and those that had nothing to take off. Raises InvalidInput."""
+    """Returns (how many addresses were removed, the addresses that were not suppressed so). Raises InvalidInput."""
     if len(addresses) > MOST_ROWS:
         raise InvalidInput(Fault("addresses", f"at most {MOST_ROWS:,}"))
     distinct = {fold(address): address for address in addresses}
@@ -109,7 +109,7 @@ def remove_many(db: Db, addresses: Sequence[str], *, scope: str | None = None) -
 
 
 def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Numbered as the lines of the file are, from 1."""
+    """The rows of the file, each with the number of its line, from 1."""
     text = text.lstrip("\ufeff")
     first = text.lstrip().partition("\n")[0]
     separator = max(",;\t", key=first.count)
@@ -125,7 +125,7 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
                 names = _names(cells)
                 if "address" not in names:
                     raise InvalidInput(
-                        Fault("body", "no column is named 'address' or 'email', and none holds addresses")
+                        Fault("body", "the first row holds no address, and names no column 'address' or 'email'")
                     )
                 if not any("@" in cell for cell in cells):
                     continue
@@ -135,7 +135,8 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _names(cells: Sequence[str]) -> list[str]:
-    """The columns of the first row; where it holds an address itself, the address, its reason and its scope."""
+    """What each column is, by the first row. If that row holds an address, the file has no header: the columns are then
+    address, reason and scope."""
     if any("@" in cell for cell in cells):
         return ["address", "reason", "scope"]
     plain = ["".join(c for c in cell.lower() if c.isalnum()) for cell in cells]

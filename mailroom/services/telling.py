@@ -41,7 +41,7 @@ def finish_runs(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
         return 0
     finished = runs.finish(db, through, now=now)
     if finished:
-        if paused := holds.held_among(db, through):  # with nothing left to be sent, a pause is over too
+        if paused := holds.held_among(db, through):  # with nothing left to send, a pause is over too
             holds.lift_from_runs(db, paused, by="finished", now=now)
         kept_counts.keep(db, {run: (None, {}) for run in through})  # from now on its counts may be kept
         # A person may have had something sent again between the look and the write.

@@ -1,8 +1,7 @@
-"""Files that wait, between their upload and a person's word on how they are to be read.
+"""Uploaded files that wait until a person has chosen what their columns are for.
 
-They wait in MongoDB, not in a hidden field of the page: a list of 100,000 recipients has megabytes, which a browser
-would have to show and send back with each change of a column. What waits is bounded: an owner's newest three files,
-for a day.
+They wait in MongoDB, not in a hidden field of the page: a browser would have to send the megabytes of a list of 100,000
+recipients back with each change of a column. An owner's newest three files are kept, for a day.
 """
 
 import secrets
@@ -25,10 +24,10 @@ def keep(db: Db, data: bytes, filename: str, *, owner: str) -> Upload:
 
 
 def get(db: Db, id_: str, *, owner: str) -> Upload | None:
-    """None where it is not there any more."""
+    """None if it is not kept any more."""
     return uploads.get(db, id_, owner=owner)
 
 
 def drop(db: Db, id_: str, *, owner: str) -> None:
-    """It is not needed any more."""
+    """Remove a file that is not needed any more."""
     uploads.remove(db, id_, owner=owner)

@@ -15,7 +15,7 @@ def check_store(db: Db) -> None:
 
 
 def why_senders_hold(db: Db) -> str:
-    """Why nothing is sent though the stores are well, without names: anybody may read it. Empty where senders go on.
+    """Why nothing is sent though the stores are well, without names, for anybody may read it. '' if senders go on.
     Raises Unavailable."""
     if cluster.is_held(db):
         return "MongoDB was put back to an older copy: senders hold"

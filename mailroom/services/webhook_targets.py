@@ -33,7 +33,8 @@ class Arrivals:
         self._noted_at: dict[str, float] = {}
 
     def note(self, provider: str, mark: str = "") -> None:
-        """`mark`: of the address it came to. Never raises: the webhook itself is stored, and that is what counts."""
+        """Note that a verified webhook came. `mark`: of the address that it came to. Never raises: the webhook itself
+        is stored already."""
         key = f"{provider} {mark[:_MOST_MARK]}"
         with self._lock:
             if time.monotonic() - self._noted_at.get(key, float("-inf")) < _NOTED_EVERY_S:
@@ -61,8 +62,8 @@ def push(
 ) -> Pushed:
     """Push `base`/webhooks/`provider` in the place of what was pushed before, then wait for a test event to come there.
 
-    The address that is pushed carries a mark: an event that comes by another way, such as a target that somebody else
-    has set, says nothing about this one. The same address keeps its mark.
+    The pushed address carries a mark: an event that comes to any other address, such as one that a person has set at
+    the provider, says nothing about this one. The same address keeps its mark.
 
     Raises InvalidInput, SendingStopped, Unavailable.
     """
@@ -92,7 +93,7 @@ def listing(db: Db) -> dict[str, Mapping[str, Any]]:
 
 def _arrived(db: Db, provider: str, mark: str, since: datetime) -> bool:
     known = webhook_targets.every(db).get(provider, {})
-    # One that came by this very address in the moment before is not noted again, and says as much.
+    # A webhook that came to this address just before `since` may be the last one noted for a second, and counts too.
     at, since = known.get("marked_at"), since - timedelta(seconds=_NOTED_EVERY_S)
     return known.get("mark") == mark and at is not None and at >= since
 

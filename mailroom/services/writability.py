@@ -1,5 +1,5 @@
-"""Whether each store takes a write. Reads go on where a disk or a memory is full, and then all looks well while nothing
-is sent: so a small write of our own is tried.
+"""Find out whether each store takes writes, by trying a small one. A store with a full disk or memory still answers
+reads: without the try all would look well while nothing is sent.
 """
 
 import threading
@@ -18,7 +18,7 @@ from mailroom.storage.database import Db
 
 log = structlog.get_logger()
 MONGODB: Final = "MongoDB"
-_BELIEVED_S: Final = 5.0  # however often it is asked, a write is tried no more often
+_BELIEVED_S: Final = 5.0  # between two tries, however often anybody asks
 
 
 class Writability:
@@ -34,9 +34,9 @@ class Writability:
         self._found_at = 0.0
 
     def look(self) -> Mapping[str, str]:
-        """For each store why it takes no writes, in words that anybody may read; an empty text if it does.
+        """By store, why it takes no writes, in words that anybody may read; '' if it does.
 
-        While one caller tries, others are told what was found last, so that a store that hangs holds no more than one.
+        While one caller tries, the others get the last result, so that a store that hangs holds one caller only.
         """
         found = self._found
         if found is not None and self._monotonic() < self._found_at + _BELIEVED_S:
@@ -72,7 +72,7 @@ def _why_not(store: str, write: Callable[[], None]) -> str:
 
 
 def of_stores(db: Db, etcd: Etcd, redis: RedisWrites) -> Writability:
-    """Of all three."""
+    """The Writability of MongoDB, etcd and Redis."""
     return Writability(
         {MONGODB: lambda: cluster.check_writes(db), "etcd": etcd.check_writes, "Redis": redis.check},
     )
