@@ -213,7 +213,7 @@ def main() -> int:
     arguments.add_argument("--hits", type=int, default=10)
     arguments.add_argument("--only", default="")
     arguments.add_argument("--clusters", type=int, default=0, metavar="N")
-    arguments.add_argument("--second", choices=SECOND, default="sendgrid", help="the second provider")
+    arguments.add_argument("--second", choices=SECOND, default="sendgrid", help="the provider beside Mailgun")
     arguments.add_argument("--json", type=Path, default=Path("data/chaos.json"))
     options = arguments.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="mailroom-chaos-"))
