@@ -110,11 +110,14 @@ def api_and_sender() -> None:
 @click.option("--api-key", envvar="MAILGUN_API_KEY", required=True)
 @click.option("--signing-key", envvar="MAILGUN_SIGNING_KEY", required=True)
 @click.option("--host", default="127.0.0.1", show_default=True)
-def simulator(port: int, data: Path, domain: str, api_key: str, signing_key: str, host: str) -> None:
+@click.option("--name", "names", multiple=True, help="A name with dots that it answers to.")
+def simulator(
+    port: int, data: Path, domain: str, api_key: str, signing_key: str, host: str, names: tuple[str, ...]
+) -> None:
     """A local Mailgun with an inbox page at /inbox."""
     from simulator.app import run
 
-    run(host=host, port=port, folder=data, domain=domain, api_key=api_key, signing_key=signing_key)
+    run(host=host, port=port, folder=data, domain=domain, api_key=api_key, signing_key=signing_key, names=names)
 
 
 main.add_command(tokens.token)

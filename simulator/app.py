@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from gunicorn.app.base import BaseApplication
 from simulator.api import api
 from simulator.behaviour import Behaviour
 from simulator.control import control
+from simulator.hosts import refuse_foreign_hosts
 from simulator.inbox import inbox
 from simulator.store import Store
 from simulator.webhooks import WebhookSender
@@ -24,9 +26,15 @@ _MAX_REQUEST: Final = 55_000_000  # bytes: Mailgun's 52.4 MiB
 
 
 def create_app(
-    *, folder: Path, domain: str, api_key: str, signing_key: str, set_idle_limit: Any = lambda seconds: None
+    *,
+    folder: Path,
+    domain: str,
+    api_key: str,
+    signing_key: str,
+    names: Collection[str] = (),
+    set_idle_limit: Any = lambda seconds: None,
 ) -> Flask:
-    """The WSGI application over a data folder; its webhook threads start with it."""
+    """The WSGI application over a data folder, which answers to these names too; its webhook threads start with it."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_REQUEST
     app.config["MAX_FORM_MEMORY_SIZE"] = _MAX_REQUEST
@@ -34,6 +42,7 @@ def create_app(
     store, behaviour = Store(folder / "simulator.sqlite"), Behaviour()
     sender = WebhookSender(store, behaviour, signing_key)
     app.extensions["world"] = World(domain, api_key, store, behaviour, sender, set_idle_limit)
+    refuse_foreign_hosts(app, names)
     app.register_blueprint(control)
     app.register_blueprint(inbox)
     app.register_blueprint(api)
@@ -71,7 +80,11 @@ class _Server(BaseApplication):
         return create_app(set_idle_limit=lambda s: self.cfg.set("keepalive", max(1, int(s))), **self._world)
 
 
-def run(*, host: str, port: int, folder: Path, domain: str, api_key: str, signing_key: str) -> None:
+def run(
+    *, host: str, port: int, folder: Path, domain: str, api_key: str, signing_key: str, names: Collection[str] = ()
+) -> None:
     """Serve until a signal comes."""
     os.environ.pop("GUNICORN_CMD_ARGS", None)
-    _Server(host, port, folder=folder, domain=domain, api_key=api_key, signing_key=signing_key).run()
+    _Server(
+        host, port, folder=folder, domain=domain, api_key=api_key, signing_key=signing_key, names=(host, *names)
+    ).run()

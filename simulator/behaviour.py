@@ -6,7 +6,7 @@ Both are set over HTTP (`/simulator/behaviour`, `/simulator/faults`) and live on
 import threading
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 
 class Fault(StrEnum):
@@ -30,6 +30,9 @@ class Fault(StrEnum):
 AFTER = frozenset({Fault.ERROR_AFTER, Fault.DROP_AFTER, Fault.HANG_AFTER, Fault.CUT_JSON, Fault.PART})
 
 
+_MOST: Final = 1_000_000  # seconds, or calls
+
+
 @dataclass(frozen=True, slots=True)
 class Knobs:
     latency_s: float = 0.0  # before each answer to a send
@@ -44,6 +47,29 @@ class Knobs:
     new_token_on_retry: bool = False
     webhook_retry_scale: float = 1.0  # of Mailgun's 5, 10, 15 minutes, 1, 2, 4 hours
     refused_addresses: list[str] = field(default_factory=list)
+
+
+_USUAL: Final = asdict(Knobs())
+
+
+def _checked(name: str, value: Any) -> Any:
+    """By the kind of the knob's default: a whole number that stands there now does not make it a whole one."""
+    usual = _USUAL.get(name)
+    match usual:
+        case bool():
+            fits = type(value) is bool
+        case int():
+            fits = type(value) is int and (value == 200 or 400 <= value <= 599)
+        case float():
+            fits = type(value) in (int, float) and 0 <= value <= _MOST
+            value = float(value) if fits else value
+        case list():
+            fits = type(value) is list and all(type(one) is str for one in value)
+        case _:
+            fits = False
+    if not fits:
+        raise ValueError(f"there is no knob '{name}' that takes {value!r}")
+    return value
 
 
 class Behaviour:
@@ -61,20 +87,21 @@ class Behaviour:
             return self._knobs
 
     def turn(self, changes: dict[str, Any]) -> Knobs:
-        """Change knobs by name. Raises ValueError for one that does not exist or has another type."""
+        """Change knobs by name, all of them or none. Raises ValueError for one that does not exist or takes no such
+        value."""
+        checked = {name: _checked(name, value) for name, value in changes.items()}
         with self._lock:
-            known = asdict(self._knobs)
-            for name, value in changes.items():
-                number = isinstance(known.get(name), float) and isinstance(value, int | float)
-                if name not in known or not (number or type(value) is type(known[name])):
-                    raise ValueError(f"there is no knob '{name}' that takes {value!r}")
-            self._knobs = replace(self._knobs, **changes)
+            self._knobs = replace(self._knobs, **checked)
             return self._knobs
 
     def add_fault(self, fault: Fault, times: int) -> None:
-        """The next `times` calls fail so; 0: all of them, until cleared."""
+        """The next `times` calls fail so; 0: all of them, until cleared. Those that are counted go before those that
+        stand. Raises ValueError."""
+        if type(times) is not int or not 0 <= times <= _MOST:
+            raise ValueError(f"'times' takes 0 to {_MOST}, not {times!r}")
         with self._lock:
             self._faults.append((fault, times))
+            self._faults.sort(key=lambda one: one[1] == 0)
 
     def clear_faults(self) -> None:
         with self._lock:

@@ -34,13 +34,19 @@ def faults() -> Any:
     """POST `{"fault": "500_after", "times": 3}` (0: until cleared), DELETE clears."""
     if request.method == "POST":
         body = request.get_json()
+        if not isinstance(body, dict) or body.get("fault") not in [*Fault]:
+            return jsonify(message=f"'fault' is one of {', '.join(Fault)}"), 400
         try:
-            world().behaviour.add_fault(Fault(str(body["fault"])), int(body.get("times", 1)))
-        except (KeyError, ValueError) as error:
-            return jsonify(message=f"{error}; one of {', '.join(Fault)}"), 400
+            world().behaviour.add_fault(Fault(body["fault"]), body.get("times", 1))
+        except ValueError as error:
+            return jsonify(message=str(error)), 400
     if request.method == "DELETE":
         world().behaviour.clear_faults()
     return jsonify(faults=[{"fault": fault, "times": times} for fault, times in world().behaviour.faults()])
+
+
+def _after() -> int:
+    return min(max(request.args.get("after", 0, type=int), 0), 2**62)
 
 
 @control.get("/record/calls")
@@ -50,7 +56,7 @@ def calls() -> Any:
         "SELECT id, message_id, accepted_at, recipients, sender, subject, text, html, headers, variables, tags, shown,"
         " files FROM calls"
         " WHERE id > ? AND test_mode = 0 ORDER BY id LIMIT 1000",
-        (int(request.args.get("after", "0")),),
+        (_after(),),
     )
     return jsonify(items=[dict(row) for row in rows])
 
@@ -61,7 +67,7 @@ def mails() -> Any:
     rows = world().store.rows(
         "SELECT id, call_id, recipient, subject, user_variables, accepted_at FROM mails"
         " WHERE id > ? AND test = 0 ORDER BY id LIMIT 20000",
-        (int(request.args.get("after", "0")),),
+        (_after(),),
     )
     return jsonify(items=[dict(row) for row in rows])
 
