@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
@@ -109,4 +110,4 @@ def _named(spec: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] | Non
 def to_v1(noun: str, rest: str = "") -> Any:
     """The short paths lead to their /v1 twins, method and body kept."""
     query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
-    return redirect(f"/v1/{noun}{'/' + rest if rest else ''}{query}", 308)
+    return redirect(f"/v1/{noun}{'/' + quote(rest) if rest else ''}{query}", 308)

@@ -1,6 +1,7 @@
 """The JSON API over a real MongoDB: the contract bodies, and a clear 4xx for every bad input."""
 
 import base64
+import re
 from typing import Any
 
 import pytest
@@ -286,3 +287,12 @@ def test_an_edit_of_the_misfire_policy_keeps_its_grace(call: Caller) -> None:
     changed = call("PATCH", f"/v1/schedules/{made['id']}", json={"misfire": {"policy": "run_all"}}).json
 
     assert changed["misfire"] == {"policy": "run_all", "grace_s": 60}
+
+
+@pytest.mark.parametrize("path", ["/schedules/%5cevil.example", "/schedules/a%3Fb=1", "/emails/%23x"])
+def test_a_short_path_is_quoted_on_its_way_to_its_twin(call: Caller, path: str) -> None:
+    answer = call.client.get(path)
+
+    assert answer.status_code == 308
+    assert answer.location.startswith(f"/v1{path.partition('%')[0]}")
+    assert not re.search(r"[?#\\\s]", answer.location)

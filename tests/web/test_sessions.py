@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from config.settings import read_settings
 from mailroom.assembly import build_front
 from mailroom.services import access
 from mailroom.storage.database import Db
@@ -221,3 +222,30 @@ def test_what_is_too_long_to_be_kept_is_told(browser: Open, system: System) -> N
 
 def test_a_page_that_is_open_for_hours_can_still_be_sent(browser: Open, system: System) -> None:
     assert create_app(build_front(system.settings, app="tests")).config["WTF_CSRF_TIME_LIMIT"] is None
+
+
+def test_signing_in_leads_only_to_our_own_pages(system: System) -> None:
+    settings = read_settings(system.environment | {"MAILROOM_SIGN_INS_PER_MINUTE": "none"}, dotenv=None)
+    client = create_app(build_front(settings, app="tests")).test_client()
+    assert sign_in(client, system.token, next="/runs?state=planned").location == "/runs?state=planned"
+
+    for off in (
+        "https://evil.example/",
+        "//evil.example",
+        "///evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "https:evil.example",
+        "evil.example",
+        "javascript:alert(1)",
+        " //evil.example",
+        "\t//evil.example",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        "/runs\r\nX-Evil: 1",
+        "/\u2028/evil.example",
+        "\uff0f\uff0fevil.example",
+        "",
+    ):
+        answer = sign_in(client, system.token, next=off)
+        assert (answer.status_code, answer.location) == (302, "/"), off
