@@ -1,0 +1,151 @@
+"""Small storage functions that need no transaction, on the stand-in and on a real mongod."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mailroom.domain.errors import TemplateNotFound
+from mailroom.domain.holds import EVERYTHING, Hold
+from mailroom.domain.ids import ScheduleId
+from mailroom.domain.rates import Limit, LimitKind, Per
+from mailroom.domain.templates import Template
+from mailroom.storage import cluster, holds, providers, rate_limits, sessions, templates
+from mailroom.storage.database import Db
+from mailroom.storage.sessions import StoredSession
+
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=1)
+
+
+def test_a_session_is_seen_ever_later_and_gone_once_removed(db: Db) -> None:
+    session = StoredSession("hash", "token", NOW, NOW + timedelta(days=1))
+    sessions.add(db, session)
+
+    sessions.touch(db, "hash", now=LATER)
+    sessions.touch(db, "hash", now=NOW)
+    sessions.touch(db, "another", now=NOW)
+
+    assert sessions.find(db, "hash") == replace(session, seen_at=LATER)
+    sessions.remove(db, "hash")
+    assert sessions.find(db, "hash") is None
+    assert sessions.find(db, "another") is None
+
+
+def test_a_warm_up_goes_on_while_it_stays_as_it_is_and_begins_anew_when_it_changes(db: Db) -> None:
+    limit = Limit(LimitKind.DOMAIN, "example.org", 1_000, Per.DAY, (50, 100), NOW)
+    rate_limits.put(db, limit, by="ann")
+
+    same = rate_limits.put(db, replace(limit, mails=2_000, began_at=LATER), by="bo")
+    other = rate_limits.put(db, replace(limit, warm_up=(10,), began_at=LATER), by="bo")
+
+    assert (same.mails, same.began_at) == (2_000, NOW)
+    assert other.began_at == LATER
+    assert rate_limits.every(db) == [other]
+
+
+def test_limits_are_listed_by_their_ids_and_removed_once(db: Db) -> None:
+    for name in ("b.example", "a.example"):
+        rate_limits.put(db, Limit(LimitKind.DOMAIN, name, 5, Per.HOUR, (), NOW), by="ann")
+
+    assert [limit.name for limit in rate_limits.every(db)] == ["a.example", "b.example"]
+    assert [rate_limits.remove(db, "domain/a.example") for _ in range(2)] == [True, False]
+
+
+def test_a_template_is_replaced_only_over_the_version_that_was_seen_and_by_its_owner(db: Db) -> None:
+    first = Template("welcome", "Hello", "Hello", "", frozenset({"name"}), 1, NOW, "ann")
+    assert templates.put(db, first, by="ann")
+    assert not templates.put(db, first, by="bo")
+
+    second = replace(first, subject="Hello again", version=2)
+    assert not templates.put(db, replace(second, owner="bo"), by="bo")
+    assert not templates.put(db, replace(second, owner=""), by="bo")
+    assert templates.put(db, second, by="ann")
+    assert not templates.put(db, second, by="ann")
+
+    assert templates.get(db, "welcome") == second
+    assert not templates.remove(db, replace(second, owner="bo"))
+    assert templates.remove(db, second)
+    with pytest.raises(TemplateNotFound):
+        templates.get(db, "welcome")
+
+
+def test_templates_are_paged_by_name(db: Db) -> None:
+    for name in ("c", "a", "d", "b"):
+        templates.put(db, Template(name, "s", "t", "", frozenset(), 1, NOW), by="ann")
+
+    assert [one.name for one in templates.page(db, after="", limit=2)] == ["a", "b"]
+    assert [one.name for one in templates.page(db, after="b", limit=5)] == ["c", "d"]
+
+
+def test_a_hold_counts_its_changes_and_one_that_stands_is_not_changed(db: Db) -> None:
+    assert holds.change(db, EVERYTHING, held=False, by="ann", now=NOW) == Hold(EVERYTHING)
+
+    put = holds.change(db, EVERYTHING, held=True, by="ann", now=NOW)
+    again = holds.change(db, EVERYTHING, held=True, by="bo", now=LATER)
+    assert holds.standing(db).everything
+    lifted = holds.change(db, EVERYTHING, held=False, by="bo", now=LATER)
+
+    assert put == again
+    assert (put.number, lifted.number, lifted.held) == (1, 2, False)
+    assert not holds.standing(db).everything
+
+
+def test_a_newer_hold_is_adopted_only_over_the_one_that_was_seen(db: Db) -> None:
+    newer = Hold("run", 7, "ann", NOW)
+    holds.adopt(db, Hold("run"), newer, of=ScheduleId("s"))
+    assert holds.get(db, "run") == newer
+
+    holds.adopt(db, Hold("run", 3), replace(newer, number=9), of=None)
+    holds.adopt(db, Hold("run"), replace(newer, number=9), of=None)
+
+    assert holds.get(db, "run") == newer
+    assert holds.held_among(db, ["run", "other"]) == {"run"}
+    assert holds.standing(db).runs == {"run": "s"}
+
+
+def test_a_provider_that_was_switched_off_stays_in_its_place(db: Db) -> None:
+    providers.enable(db, "ses", False, by="ann", now=NOW)
+
+    assert [(one.name, one.enabled) for one in providers.standings(db, ["ses", "smtp"])] == [
+        ("ses", False),
+        ("smtp", True),
+    ]
+
+
+def test_the_fault_of_a_provider_lasts_for_a_while_after_it_was_last_seen_and_keeps_its_beginning(db: Db) -> None:
+    providers.note_fault(db, "smtp", "$why.not {it: }", now=NOW)
+    providers.note_fault(db, "smtp", "535 no", now=LATER)
+
+    found = providers.faults(db, now=LATER + providers.FAULT_LASTS - timedelta(seconds=1))
+    assert (found["smtp"].why, found["smtp"].since) == ("535 no", NOW)
+    assert providers.faults(db, now=LATER + providers.FAULT_LASTS) == {}
+    much_later = LATER + 2 * providers.FAULT_LASTS
+    providers.note_fault(db, "smtp", "again", now=much_later)
+    assert providers.faults(db, now=much_later)["smtp"].since == much_later
+    providers.forget_fault(db, "smtp")
+    assert providers.faults(db, now=much_later) == {}
+
+
+def test_the_epoch_is_raised_where_etcd_lost_its_memory_and_by_one_of_many_that_see_it(db: Db) -> None:
+    first = cluster.recall(db)
+    assert cluster.settle(db, first, cluster_id="a", revision=5) == 1
+
+    known = cluster.recall(db)
+    assert [cluster.settle(db, known, cluster_id="a", revision=3) for _ in range(2)] == [2, 2]
+    assert cluster.settle(db, cluster.recall(db), cluster_id="b", revision=9) == 3
+    cluster.raise_epoch(db, 7)
+    assert cluster.recall(db).epoch == 8
+
+
+def test_the_newest_ledger_and_the_hold_after_a_restore_are_kept(db: Db) -> None:
+    assert cluster.newest_ledger(db) is None
+    assert not cluster.is_held(db)
+
+    cluster.note_ledger(db, at=NOW, wrong=3)
+    cluster.note_held(db, True)
+    cluster.set_replay(db, NOW, LATER)
+
+    assert cluster.newest_ledger(db) == (NOW, 3)
+    assert cluster.is_held(db)
+    assert cluster.replay(db) == (NOW, LATER)
