@@ -36,15 +36,15 @@ _ADDRESS_IN_NAME: Final = re.compile(r"[<>;@]")
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _DOT_ATOM: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _ATOMS_AND_DOTS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
-# What email-validator takes and leaves as it is, but for the case of the domain. It takes 45 microseconds an address,
-# this takes one. A test holds the two against each other.
+# Addresses that email-validator accepts and changes only in the case of the domain. email-validator takes 45
+# microseconds an address, this expression takes one. A test holds the two against each other.
 _ORDINARY: Final = re.compile(
     rf"({_ATOM}(?:\.{_ATOM})*)@((?:[A-Za-z0-9](?:[A-Za-z0-9-]{{0,61}}[A-Za-z0-9])?\.)+[A-Za-z]{{2,63}})"
 )
 _RESERVED_DOMAINS: Final = frozenset(name.rpartition(".")[2] for name in SPECIAL_USE_DOMAIN_NAMES)
-# Where an address may have to be folded by more than its case.
+# Addresses that may differ from their key by more than case.
 _FOLDS_FURTHER: Final = re.compile(r'[^\x00-\x7f]|"|\.\.|\.@|^\.')
-# They cannot be seen, and come along when an address is copied from a page or a letter.
+# Characters that cannot be seen; they come along when an address is copied from a page or a mail.
 _INVISIBLE: Final = "".join(
     map(chr, [0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x180E, 0x200B, 0x200E, 0x200F, 0x2028, 0x2029, 0xFEFF])
 ) + "".join(map(chr, [*range(0x202A, 0x202F), *range(0x2060, 0x2065), *range(0x2066, 0x2070)]))
@@ -147,8 +147,8 @@ def _named(character: str) -> str:
 def fold(address: str) -> str:
     """The key under which two spellings of one address are the same: `Bo@X.org` and `bo@x.org` get one mail.
 
-    Providers' events may name an address in another spelling than it was sent to: with the domain in Unicode, with or
-    without quotes. What `check_address` gives has had the same key from the first version on.
+    Providers' events may spell an address otherwise than we did: with the domain in Unicode, with or without quotes. An
+    address from `check_address` has the same key in every version of Mailroom.
     """
     folded = address.strip().lower()
     return folded if _FOLDS_FURTHER.search(folded) is None else _folded_further(folded)
@@ -191,7 +191,7 @@ def parse_mailbox(text: str) -> Mailbox:
 
 
 def parse_mailboxes(text: str) -> list[Mailbox]:
-    """Mailboxes with commas or semicolons between them; one alone as well. Raises InvalidAddress."""
+    """One mailbox, or several with commas or semicolons between them. Raises InvalidAddress."""
     if len(text) > MAX_REPLY_TO * MAX_MAILBOX:
         raise InvalidAddress(f"at most {MAX_REPLY_TO} addresses")
     pieces = [piece for piece, _ in pieces_of(text) if piece.strip()]
@@ -202,7 +202,7 @@ def parse_mailboxes(text: str) -> list[Mailbox]:
 
 
 def written_as_list(mailboxes: list[Mailbox]) -> str:
-    """As one header's value. `parse_mailboxes` reads it again."""
+    """The mailboxes as the value of one header; `parse_mailboxes` reads it back."""
     return ", ".join(map(str, mailboxes))
 
 
@@ -210,8 +210,8 @@ _MARKS: Final = re.compile(r'\\.|(?:"")+|"|[,;]+', re.DOTALL)
 
 
 def pieces_of(line: str) -> Iterator[tuple[str, str]]:
-    """What stands between commas and semicolons that are not in quotes, each with the separators after it. The cost
-    grows with the length only. Raises InvalidAddress for a quotation mark that is not closed."""
+    """The parts of a line between commas and semicolons outside quotes, each with the separators after it. The cost
+    grows only with the length. Raises InvalidAddress for a quotation mark that is not closed."""
     if '"' not in line:
         yield from ((found[1], found[2]) for found in re.finditer(r"([^,;]+)([,;]*)", line))
         return
@@ -228,8 +228,8 @@ def pieces_of(line: str) -> Iterator[tuple[str, str]]:
 
 
 def name_of(written: str, address: str, *, with_commas: bool = False) -> str:
-    """A display name as it stands before `<address>`, without its quotes. Raises InvalidAddress where it may be more
-    than a name. `with_commas`: the caller knows that a comma in it stands between no two addresses."""
+    """A display name as it stands before `<address>`, without its quotes. `with_commas`: commas are allowed, because
+    the caller has split addresses apart already. Raises InvalidAddress if it may be more than a name."""
     if _QUOTED.fullmatch(written):
         return re.sub(r"\\(.)", r"\1", written[1:-1]).strip()
     if (_ADDRESS_IN_NAME if with_commas else _LIST_IN_NAME).search(written) and fold(written) != fold(address):
@@ -240,7 +240,8 @@ def name_of(written: str, address: str, *, with_commas: bool = False) -> str:
 
 
 def check_written(mailbox: Mailbox) -> None:
-    """As we write it, it must read as the same again: quoting can hide what may not be in it. Raises InvalidAddress."""
+    """Raises InvalidAddress unless the mailbox, as we write it, reads back as the same: quoting can hide what a header
+    must not hold."""
     text = str(mailbox)
     if len(text) > MAX_MAILBOX:
         raise InvalidAddress(f"at most {MAX_MAILBOX} characters")

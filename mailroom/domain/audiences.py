@@ -23,7 +23,7 @@ from mailroom.domain.lists.rows import Read, Refused
 Value = str | int | float | bool | None
 
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-# Names that are written and read again as they are, in quotes where they need them; a test holds that.
+# Names that can be written before an address and read back unchanged; a test holds that.
 _ORDINARY_NAME: Final = re.compile(r"[\w.'(&-](?:[\w.,;:@()&/+!'-]| (?! ))*")
 _ANYBODY: Final = "anybody@example.com"  # stands in while a name is looked at
 RESERVED: Final = frozenset({"name", "address"})  # every recipient has these
@@ -31,7 +31,7 @@ _JINJAS: Final = frozenset({"self", "true", "false", "none", "True", "False", "N
 _MAX_NUMBER: Final = 10**15
 _MAX_FAULTS: Final = 1_000  # told at once; a wrong column in a long list would drown the answer
 MAX_TOLD: Final = 10_000  # refused rows that an answer lists
-MAX_REFUSED: Final = 100_000  # more of them are no list: the wrong column, or the wrong file
+MAX_REFUSED: Final = 100_000  # with more refused rows it is the wrong column, or the wrong file
 _ROW_TYPES: Final = {"address": str, "name": str, "variables": dict}
 _SHOWN: Final = 254
 
@@ -74,7 +74,7 @@ class Audience:
 
 @dataclass(frozen=True, slots=True)
 class Screened:
-    """The good rows of a list, in the order of their folded address, and what was refused of it."""
+    """The valid rows of a list, in the order of their folded address, and its refused rows."""
 
     recipients: Sequence[Recipient]
     refused: Sequence[Refused]  # the first ones
@@ -83,7 +83,7 @@ class Screened:
 
     @property
     def duplicates(self) -> int:
-        """Rows whose address an earlier row has."""
+        """How many rows repeat the address of an earlier row."""
         return self.rows - self.refused_count - len(self.recipients)
 
 
@@ -117,9 +117,9 @@ def check_recipients(rows: Sequence[Any], *, path: str = "recipients") -> list[R
 
 
 def screen(rows: Iterable[Read], *, path: str = "recipients") -> Screened:
-    """Sort the good rows from those that cannot be taken. An address twice is kept once: the first row wins.
+    """Separate the valid rows from the invalid ones. An address twice is kept once: the first row wins.
 
-    Raises InvalidInput for more rows than a list may have, and where so many are wrong that it is no list.
+    Raises InvalidInput for more rows than a list may have, and for more than MAX_REFUSED invalid rows.
     """
     by_key: dict[str, Recipient] = {}
     refused: list[Refused] = []
@@ -140,7 +140,7 @@ def screen(rows: Iterable[Read], *, path: str = "recipients") -> Screened:
 
 
 def judge(rows: Iterable[Read]) -> Iterator[Recipient | Refused]:
-    """Each row as a recipient, or why it is none."""
+    """Each row as a recipient, or as refused with the reason."""
     for read in rows:
         if isinstance(read, Refused):
             yield read
@@ -166,7 +166,7 @@ def known_variables(recipients: Iterable[Recipient]) -> frozenset[str]:
 
 
 def check_row(row: Any) -> Recipient | list[tuple[str, str]]:
-    """A row as a recipient, or all that is wrong with it: where (`.address`, `.variables.city`), and what."""
+    """A row as a recipient, or all its faults: the path in the row (`.address`, `.variables.city`), and the message."""
     if isinstance(row, Recipient):
         return row  # it was checked before
     if not isinstance(row, dict):

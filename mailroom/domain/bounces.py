@@ -1,8 +1,9 @@
-"""Does a refusal say of the address itself that it takes no mail? One table for every provider.
+"""Decide whether a refusal blames the address itself. One table for every provider.
 
-Only then is a bounce hard: the address gets nothing more. A refusal for anything else (policy, block lists, spam,
-relaying, a full mailbox, the size of the mail, the sender, a rate, a temporary fault) blames something that
-changes, and never suppresses. Codes decide before words; whatever blames something else decides before both.
+A bounce is hard, and the address gets nothing more, only if the refusal blames the address. A refusal for any other
+reason (policy, block lists, spam, relaying, a full mailbox, the size of the mail, the sender, a rate, a temporary
+fault) blames something that changes, and never suppresses. Codes decide before words, and blame of something else
+decides before both.
 
 Source: RFC 3463 and the IANA registry of RFC 5248 (enhanced codes); the non-delivery codes of Microsoft 365, Gmail,
 Yahoo and iCloud as their postmaster pages list them (read 2026-11). The replies of the test table are ours.
@@ -19,7 +20,7 @@ class Blame(StrEnum):
 
     ADDRESS = "address"  # there is no such mailbox, or it is closed for good
     ELSE = "else"  # something that says nothing about the address
-    SILENT = "silent"  # neither: what the provider makes of it decides
+    SILENT = "silent"  # neither: the provider's own verdict decides
 
 
 # "class.subject.detail" of class 5 without its class.
@@ -104,8 +105,8 @@ _ADDRESS_WORDS: Final = re.compile("|".join(_OF_ADDRESSES), re.IGNORECASE)
 
 
 def blame(code: int | None, enhanced: str, words: str) -> Blame:
-    """What a refusal blames. `code`: the reply's number where it came as a field; `enhanced`: the enhanced code where
-    it did; `words`: the reply as it was written, where both may stand too."""
+    """What a refusal blames. `code`, `enhanced`: the reply's number and its enhanced code, if they came as fields of
+    their own; `words`: the reply as it was written, which may hold both too."""
     words = " ".join(words[:_MOST_WORDS].split())
     replies = [code] if code else [int(found) for found in _REPLY.findall(words)][:1]
     if any(reply < 500 or reply >= 600 or reply == _TOO_LARGE_OR_FULL for reply in replies):
@@ -125,13 +126,14 @@ def blame(code: int | None, enhanced: str, words: str) -> Blame:
 
 
 def is_hard(code: int | None, enhanced: str, words: str, *, told_hard: bool) -> bool:
-    """Whether a bounce suppresses its address. Where nothing at all is said, the provider's own word counts."""
+    """Whether a bounce suppresses its address. The provider's own verdict (`told_hard`) counts only if the bounce has
+    neither codes nor words."""
     verdict = blame(code, enhanced, words)
     return verdict is Blame.ADDRESS or (verdict is Blame.SILENT and told_hard and not (code or enhanced or words))
 
 
 def enhanced_code(words: str) -> str:
-    """The first enhanced code that stands in these words; '' where there is none."""
+    """The first enhanced code in these words; '' if there is none."""
     return next((f"{class_}.{detail}" for class_, detail in _codes(words)), "")
 
 

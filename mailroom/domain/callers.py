@@ -1,4 +1,4 @@
-"""Where a request comes from: whom to believe about it, and who counts as one caller."""
+"""Where a request comes from: which proxies are believed about that, and which addresses count as one caller."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -8,10 +8,10 @@ _Address = IPv4Address | IPv6Address
 
 
 def client_address(remote: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
-    """The address of whoever made a request, `remote` being the other end of its connection.
+    """The address of the client that made a request. `remote`: the other end of the connection.
 
-    `forwarded`: the values of its X-Forwarded-For headers, in their order. Each proxy adds whom it heard at the end, so
-    they are read from the end, as long as trusted proxies have written them; what stands before may be made up.
+    `forwarded`: the values of its X-Forwarded-For headers, in order. Each proxy appends the address that it was called
+    from, so they are read from the end, as long as trusted proxies wrote them; anything before may be made up.
     """
     heard = _read(remote)
     for text in reversed([part for value in forwarded for part in value.split(",")]):
@@ -25,7 +25,8 @@ def client_address(remote: str, forwarded: Sequence[str], trusted: Sequence[Netw
 
 
 def counted_as(address: str) -> str:
-    """One caller, for a limit: an IPv4 address, or the /64 of an IPv6 address, for one machine may use all of it."""
+    """The caller that a limit counts: an IPv4 address, or the /64 of an IPv6 address, because one machine may use all
+    of a /64."""
     read = _read(address)
     return str(ip_network((read, 64), strict=False)) if isinstance(read, IPv6Address) else str(read or address)
 

@@ -6,12 +6,13 @@ MailroomError
 │                           AudienceNotFound, SuppressionNotFound, ProviderNotFound, LimitNotFound,
 │                           TemplateNotFound, TokenNotFound
 ├── Conflict                the thing is not in a state that allows this
-│   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleEnded
-│   ├── SchedulePaused, SendingStopped
-│   ├── RunEnded, RunPaused, RunNotPaused
+│   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleEnded, SchedulePaused
 │   ├── RuleNotComputable, PlanningBehind
-│   ├── DispatchNotUnknown, EmailUnderWay
-│   └── IdempotencyMismatch the same key came with another body
+│   ├── RunEnded, RunPaused, RunNotPaused, RunUnderWay
+│   ├── NobodyLeft, ForgottenMeanwhile
+│   ├── DispatchNotUnknown, EmailUnderWay, EmailGone
+│   └── SendingStopped      a person has stopped all sending
+├── IdempotencyMismatch     the same key came with another body
 ├── StaleEdit               the version that the caller saw is no longer the current one
 ├── AccessRefused           no token, a wrong or expired one
 │   ├── ScopeMissing        the token does not carry the scope
@@ -19,6 +20,7 @@ MailroomError
 ├── TooMany                 a caller has used up a limit
 ├── StaleToken              a newer holder has taken the lane: stop work on it
 ├── StoreRestored           a store was put back to an older copy: nothing is decided until it is put right
+├── CannotBeKnown           no store remembers it, and a person must decide
 ├── MisconfiguredStore      a server's own settings would break a promise: a sender does not start
 └── Unavailable             a server we need is away; the same call may succeed later
     └── TakesNoWrites       it answers, but refuses to write: full, or read-only
@@ -120,14 +122,14 @@ class ScheduleEnded(Conflict):
 
 
 class SchedulePaused(Conflict):
-    """Raised on running a paused schedule now, unless it was said that this is meant."""
+    """Raised on running a paused schedule now without `even_if_paused`."""
 
     def __init__(self, schedule: str) -> None:
         super().__init__(f"schedule {schedule} is paused; say even_if_paused to run it all the same")
 
 
 class SendingStopped(Conflict):
-    """Raised on what would call a provider at once, such as a test of its webhooks, while all sending is stopped."""
+    """Raised while all sending is stopped, by actions that call a provider at once, such as a test of its webhooks."""
 
 
 class RuleNotComputable(Conflict):
@@ -138,7 +140,7 @@ class RuleNotComputable(Conflict):
 
 
 class PlanningBehind(Conflict):
-    """Raised on changing a schedule of which very many instants are due and not planned yet."""
+    """Raised on changing a schedule that has too many instants due and not planned yet."""
 
 
 class RunEnded(Conflict):

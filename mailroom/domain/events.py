@@ -20,8 +20,8 @@ class EventKind(StrEnum):
     RESUBSCRIBED = "resubscribed"  # takes an earlier unsubscribe back
     REJECTED = "rejected"
     FAILED = "failed"
-    FEEDBACK = "feedback"  # what a mailbox provider reports that is no complaint, such as `not-spam`
-    UNKNOWN = "unknown"  # a word of the vendor that we do not know, or no event at all; kept raw, changes nothing
+    FEEDBACK = "feedback"  # a mailbox provider's report that is no complaint, such as `not-spam`
+    UNKNOWN = "unknown"  # an event that we do not know, or cannot read; kept raw, changes nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class Event:
     """One event about one recipient.
 
     `id` is unique over all providers. `by_machine` marks opens and clicks of mail proxies and scanners.
-    `delayed` marks a bounce that came after the delivery, `hard` one that blames the address itself. `note` is what a
-    suppression that follows from it says beside its reason. `raw` is the provider's own document, whole, as the text it
-    came in. `replay_key` comes with one event only: the same key with another event is refused, or is the same again.
+    `delayed` marks a bounce that came after the delivery, `hard` one that blames the address itself. `note` goes into
+    the suppression that follows from it, beside the reason. `raw` is the provider's own document, whole, as the text it
+    came in. `replay_key` belongs to one event: another id with the same key is a replay, or the same event again.
     """
 
     id: str

@@ -1,7 +1,7 @@
-"""A hold: nothing of a run, or nothing at all, is to be sent for now.
+"""A hold: for now nothing of a run, or nothing at all, is sent.
 
-A hold lives in MongoDB, where claims read it, and in Redis, where fences do. Its number grows with every change and is
-odd while it holds; so two copies that differ tell which of them is the older one.
+Claims read a hold in MongoDB, fences read it in Redis. Its number grows with every change and is odd while it holds; so
+of two copies that differ the one with the lower number is older.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 EVERYTHING: Final = "everything"  # the id of the switch for all sending; every other hold has a run's id
-# A cancelled run's hold in Redis: no later change comes near it.
+# The number of a cancelled run's hold in Redis; no other number reaches it.
 FOR_GOOD: Final = 2**40 + 1
 FORGOTTEN: Final = "somebody whom the older copy of MongoDB does not know"
 
@@ -29,6 +29,6 @@ class Hold:
 
 
 def number_after_loss(stored: int, mirrored: int) -> int:
-    """The number for both, where MongoDB came back with a lower one than Redis mirrors: MongoDB is an older copy, and
-    what either of them says is held stays held until somebody lifts it."""
+    """The number for both stores if MongoDB has a lower one than Redis: MongoDB is then an older copy. A hold of either
+    store stays until a person lifts it."""
     return mirrored | (stored % 2)

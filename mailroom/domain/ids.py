@@ -121,7 +121,7 @@ def rfc_message_id(dispatch: DispatchId, domain: str) -> str:
 
 
 def dispatch_of_rfc_message_id(message_id: str) -> DispatchId | None:
-    """The dispatch that such a Message-Id was made of; None for anybody else's."""
+    """The dispatch that this Message-Id was made for; None if it is not one of ours."""
     name, mark, _ = message_id.strip("<>").partition(".mailroom@")
     return DispatchId(name) if name and mark and not name.startswith("control-") else None
 
@@ -135,7 +135,7 @@ def new_claim_id() -> ClaimId:
 
 
 def schedule_of_lane(lane: Lane) -> ScheduleId | None:
-    """The schedule whose lane this is; None of a lane of single mails."""
+    """The schedule whose lane this is; None for a lane of single mails."""
     return ScheduleId(lane.removeprefix(SCHEDULE_LANES)) if lane.startswith(SCHEDULE_LANES) else None
 
 

@@ -14,7 +14,7 @@ from mailroom.domain.ids import ClaimId
 
 class Refusal(StrEnum):
     NOT_CALLED = "not_called"  # no byte of the request reached the kernel; no try is used up
-    HELD = "held"  # not called either: its run, or all sending, was held since it was claimed; no try is used up
+    HELD = "held"  # not called: its run, or all sending, was put on hold after the claim; no try is used up
     TEMPORARY = "temporary"
     PERMANENT = "permanent"
     RECIPIENT = "recipient"  # one of its recipients is refused: halves of it may do better
@@ -44,8 +44,8 @@ class Refused:
     retry_after: timedelta | None = None
     at_most: int | None = None  # with TOO_MANY: recipients that the provider takes in a call
     too_fast: bool = False  # with ACCOUNT: nothing is wrong but our pace
-    broke: bool = False  # with NOT_CALLED: the dialogue of a new session broke; if it always does, tries are used up
-    spent: bool = False  # with TEMPORARY: said by a session that had carried mail; another one may do better
+    broke: bool = False  # with NOT_CALLED: a new session's dialogue broke off; if it always does, tries are used up
+    spent: bool = False  # with TEMPORARY: the session had carried mail before; a new session may do better
     hard: bool = False  # the address itself takes no mail: it gets nothing more
 
     @property

@@ -91,9 +91,9 @@ def skip_through(schedule: Schedule, end: datetime, reason: SkipReason, *, most:
 
 
 def skip_unasked(schedule: Schedule, end: datetime, reason: SkipReason) -> Decisions:
-    """Record what is due until `end` as skipped, without asking the rule: one range from the stored next instant on.
+    """Record the instants up to `end` as skipped without computing the rule: one range from the stored next instant.
 
-    The count says one, the least that it can be.
+    Its count is 1, the least that it can be.
     """
     first = schedule.next_run_at
     if first is None or first > end:

@@ -14,7 +14,7 @@ ACCOUNT_WAIT: Final = timedelta(seconds=60)
 PACE_WAIT: Final = timedelta(seconds=1)
 # After a call that was not even begun: at once the first time, then ever later, whatever keeps it from beginning.
 NOT_CALLED_PAUSES: Final = tuple(timedelta(seconds=s) for s in (0, 1, 5, 30, 60))
-# So often a session may be to blame for what it says, or for its end; after that it is this mail.
+# So many attempts may fail because of a session; after that the mail itself is to blame.
 FREE_ATTEMPTS: Final = 12
 MAX_ACCOUNT_WAIT: Final = timedelta(hours=6)
 
@@ -59,9 +59,9 @@ def after_refusal(
             pause = NOT_CALLED_PAUSES[min(max(attempt, 1), len(NOT_CALLED_PAUSES)) - 1]
             return TryAgain(now + pause, uses_a_try=False)
         case Refusal.NOT_CALLED if messages > 1:
-            return Divide(-(-messages // 2))  # one of them may be what the other side cannot bear
+            return Divide(-(-messages // 2))  # one of them may be what breaks the other side
         case Refusal.HELD:
-            return TryAgain(now, uses_a_try=False)  # claimed again no sooner than the hold is lifted
+            return TryAgain(now, uses_a_try=False)  # no claim succeeds before the hold is lifted
         case Refusal.THROTTLED:
             return TryAgain(now + (refused.retry_after or timedelta()), uses_a_try=False)
         case Refusal.ACCOUNT:
@@ -82,7 +82,7 @@ def after_refusal(
 
 
 def _is_free(refused: Refused, attempt: int) -> bool:
-    """True where nothing was said about this mail: no try is used up."""
+    """True if the refusal says nothing about this mail: then no try is used up."""
     if refused.kind is Refusal.NOT_CALLED:
         return not refused.broke or attempt <= FREE_ATTEMPTS
     return refused.spent and attempt <= FREE_ATTEMPTS

@@ -54,9 +54,9 @@ class Run:
     due_through: datetime | None = None
     instants: int = 1
     source: RunId | None = None
-    groups: int | None = None  # into which those whom `source` did not reach are cut; None before they were counted
+    groups: int | None = None  # of a resent run: how many groups its recipients are cut into; None in old runs
     unwritten: bool = False
-    paused_at: datetime | None = None  # a mark, not a state: planning and asking go on, and nothing new is called
+    paused_at: datetime | None = None  # a mark, not a state: planning and reconciliation go on, nothing new is called
     paused_by: str = ""
 
     @property

@@ -84,7 +84,7 @@ class Schedule:
     created_at: datetime
     updated_at: datetime
     paused_at: datetime | None = None
-    set_aside: str = ""  # why planning paused it: its rule cannot be computed
+    set_aside: str = ""  # why planning paused it: the reason why its rule cannot be computed; '' otherwise
     rule_since: datetime | None = None  # since when the recurrence is what it is; None: since it was made
 
     @property

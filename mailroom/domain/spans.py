@@ -3,8 +3,8 @@
 A list never changes, so a span says for good who is in it, and names nobody. Fences keep it: when an older copy of
 MongoDB is planned again, and cut otherwise than before, it shows who may have been called already.
 
-Those whom a run did not reach are no such list: they may be known otherwise after a restore. They are cut into groups
-by their addresses' digests, a number that is fixed when the run is made. Each number is a list of its own.
+The recipients that a run did not reach are no such list: after a restore they may be others. They are cut into groups
+by the digests of their addresses. The number of groups is fixed when the run is made; each number is a list of its own.
 """
 
 from bisect import bisect_left
@@ -27,8 +27,8 @@ def span_of(audience: AudienceId, start: int, end: int) -> str:
 
 
 def groups_of(people: int, batch_size: int) -> int:
-    """Into how many groups so many people are cut, so that hardly any group has more than a batch. A power of two: a
-    few people more or less, after a restore, seldom make another number of it."""
+    """The number of groups for so many people: hardly any group is then larger than a batch. It is a power of two, so
+    that a few people more or less, after a restore, seldom change it."""
     usual = max(batch_size - 4 * sqrt(batch_size), batch_size / 8)
     groups = 1
     while people / groups > usual and groups < _MOST_GROUPS:
@@ -38,7 +38,7 @@ def groups_of(people: int, batch_size: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One of `groups` groups of those whom the run `source` did not reach."""
+    """One of `groups` groups of the recipients that the run `source` did not reach."""
 
     source: RunId
     groups: int
@@ -46,7 +46,7 @@ class Group:
 
     @property
     def name(self) -> str:
-        """Names the dispatch, the number of groups included: another cut makes other dispatches."""
+        """The name of the group's dispatch. It contains the number of groups: another cut makes other dispatches."""
         return f"{self.groups}g{self.number:05d}"
 
     @property
@@ -61,8 +61,8 @@ def group_of(source: RunId, groups: int, digest: str) -> Group:
 
 
 def spans_of_groups(run: RunId, groups: int, called: Mapping[DispatchId, str]) -> dict[DispatchId, str]:
-    """The calls of a run that is cut into groups, where some are known without a span: one of the same cut goes to
-    nobody else's group, and one that was named otherwise may go to anybody."""
+    """The calls of a run that is cut into groups, each with its span. Some calls are known without a span: a call of
+    the same cut overlaps with no other group, and any other call may have gone to anybody."""
     same_cut = group_dispatch_id(run, f"{groups}g")
     return {id_: span or ("" if id_.startswith(same_cut) else _ANYBODY) for id_, span in called.items()}
 

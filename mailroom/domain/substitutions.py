@@ -1,5 +1,5 @@
-"""Mailgun's own substitutions: `%unsubscribe_url%` and its kind. Mailgun fills them in; any other provider would send
-them as they are written."""
+"""Mailgun's own substitutions, such as `%unsubscribe_url%`. Mailgun fills them in; any other provider would send them
+as they are written."""
 
 import re
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ _MAILGUNS: Final = re.compile(r"%(?:tag_|mailing_list_)?unsubscribe_(?:url|email
 
 
 def of_mailgun(texts: Iterable[str]) -> str | None:
-    """The first that stands in any of these texts; None where none does."""
+    """The first substitution in any of these texts; None if they have none."""
     for text in texts:
         if found := _MAILGUNS.search(text):
             return found[0]
@@ -19,5 +19,5 @@ def of_mailgun(texts: Iterable[str]) -> str | None:
 
 @lru_cache(maxsize=64)
 def in_content(subject: str, text: str, html: str) -> str | None:
-    """The same, of content that is sent again and again."""
+    """As `of_mailgun`, remembered for content that is sent again and again."""
     return of_mailgun((subject, text, html))

@@ -1,7 +1,7 @@
-"""Whom mail is forbidden to, and which mail.
+"""Suppressions: addresses that must not get mail, by scope.
 
-An address holds one entry a scope. `all` forbids everything: the mailbox does not exist. `campaigns` forbids what goes
-to a list: who unsubscribes from a newsletter still gets the password reset that they ask for.
+An address holds one entry a scope. `all` forbids every mail, for instance because the mailbox does not exist.
+`campaigns` forbids campaigns: a reader who leaves a newsletter still gets the password reset that they ask for.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -25,7 +25,7 @@ MAX_REASON: Final = 200  # characters
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Why an address gets no mail of a scope, and since when. `told_by`: the event that said so, or who added it."""
+    """Why an address gets no mail of a scope, and since when. `told_by`: the event it follows from, or who added it."""
 
     scope: str
     reason: str
@@ -51,13 +51,13 @@ class Suppression:
 
 
 def scope_of(reason: str) -> str:
-    """What is forbidden for a reason where no scope is given: so are those stored before there were scopes."""
+    """The scope of a reason that comes without one. Entries stored before there were scopes are read by it too."""
     of_campaigns = {SuppressionReason.COMPLAINED, SuppressionReason.UNSUBSCRIBED}
     return CAMPAIGNS if reason in of_campaigns else ALL
 
 
 def entry_of(event: Event) -> Entry | None:
-    """What follows from an event for its address; None where nothing does."""
+    """The entry that follows from an event for its address; None if none does."""
     reason = suppresses(event)
     if reason is None or not event.recipient:
         return None
@@ -69,13 +69,13 @@ def in_order(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def forbidden(entries: Sequence[Entry], scopes: Collection[str]) -> str | None:
-    """Why no mail of these scopes may go; None where it may."""
+    """The reason why no mail of these scopes may go; None if it may."""
     return next((entry.reason for entry in in_order(entries) if entry.scope in scopes), None)
 
 
 def spellings(key: str) -> list[str]:
-    """A folded address, and the keys under which it may have been stored before its domain was folded to ASCII and its
-    quotes were: from events, which tell addresses as they like."""
+    """A folded address, and its keys from before domains were folded to ASCII and needless quotes were taken off.
+    Events had brought addresses in other spellings."""
     local, _, domain = key.rpartition("@")
     found = [key]
     if "xn--" in domain:
@@ -87,7 +87,7 @@ def spellings(key: str) -> list[str]:
 
 
 def check_entry(raw: Mapping[str, Any], *, by: str, now: datetime, path: str = "") -> tuple[str, Entry]:
-    """What somebody adds by hand or by file: the address as it will be kept, and its entry. Raises InvalidInput with
+    """Check what a person adds, by hand or by file. Returns (the folded address, its entry). Raises InvalidInput with
     every fault."""
     faults: list[Fault] = []
     reason, scope = str(raw.get("reason") or "").strip(), str(raw.get("scope") or "").strip()
@@ -96,7 +96,7 @@ def check_entry(raw: Mapping[str, Any], *, by: str, now: datetime, path: str = "
     except InvalidAddress as error:
         address = ""
         faults.append(Fault(f"{path}address", str(error)))
-    if len(reason) > MAX_REASON or not (reason.isprintable()):
+    if len(reason) > MAX_REASON or not reason.isprintable():
         faults.append(Fault(f"{path}reason", f"at most {MAX_REASON} printable characters"))
     if scope and scope not in SCOPES:
         faults.append(Fault(f"{path}scope", f"one of {', '.join(SCOPES)}"))

@@ -1,4 +1,4 @@
-"""What is known of a template before it is filled in: what it may not contain, and the values that it needs."""
+"""Checks of a template before it is filled in: for constructs that are not offered, and for values that it needs."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ _DEFAULTS: Final = frozenset({"default", "d"})
 
 @dataclass(frozen=True, slots=True)
 class KnownNames:
-    """The names that have a value for everybody, and the words that say of another name who has none."""
+    """`everybody`: the names with a value for every recipient. `lacking`: words for another name: who lacks a value."""
 
     everybody: frozenset[str]
     lacking: Callable[[str], str]
@@ -47,7 +47,7 @@ def lacking_by_count(counts: Mapping[str, int], total: int) -> Callable[[str], s
 
 
 def faults_of_tree(field: str, source: str, tree: nodes.Template, known: KnownNames) -> list[Fault]:
-    """What is not offered, what some recipients have no value for, and too many expressions: the first kind found."""
+    """Constructs that are not offered; else names that some recipients lack; else too many expressions."""
     return _not_offered(field, tree) or _not_known(field, source, tree, known) or _too_many_parts(field, tree)
 
 

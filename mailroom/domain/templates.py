@@ -14,8 +14,8 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """`variables` are the names that it asks for. `version` counts its changes, from 1. `owner`: of the token that made
-    it; empty for one that any token with scope `mail` may change."""
+    """`variables` are the names that it asks for. `version` counts its changes, from 1. `owner`: the owner of the token
+    that made it; '' if any token with scope `mail` may change it."""
 
     name: str
     subject: str

@@ -46,8 +46,8 @@ from mailroom.domain.templates import Template
 
 @dataclass(frozen=True, slots=True)
 class EmailDraft:
-    """What was asked for, as it was asked for. Where `templated`, subject, text and html are templates, filled in with
-    `variables`, be there any or not; or `template` names a stored one."""
+    """A mail as it was asked for. If `templated`, subject, text and html are templates, filled in with `variables`,
+    even if there are none; or `template` names a stored template."""
 
     sender: str
     to: Sequence[str]
@@ -65,7 +65,7 @@ class EmailDraft:
     priority: str = Priority.NORMAL
     send_at: datetime | None = None
     template: str = ""
-    # Said by `variables`, and so no part of what an Idempotency-Key compares.
+    # It follows from `variables`, so an Idempotency-Key does not compare it.
     templated: bool = field(default=False, metadata={"compared": False})
 
 
@@ -100,7 +100,7 @@ _METADATA_WORDS: Final = (
 
 
 class TemplateBudget:
-    """Bounds what the templates of one request cost together; a template that several mails share is paid once."""
+    """Bounds the cost of all templates of one request; a template that several mails share counts once."""
 
     def __init__(self) -> None:
         self._paid: set[tuple[str, ...]] = set()

@@ -1,4 +1,4 @@
-"""What each column of a table is for: proposed from its heading and its first rows, changed by a person."""
+"""The role of each column of a table: proposed from its heading and its first rows; a person may change it."""
 
 import re
 import unicodedata
@@ -25,14 +25,14 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its heading as it stands in the file, and what it is for. `field` names its merge field."""
+    """One column: its heading as it stands in the file, and its role. `field` names its merge field."""
 
     heading: str
     role: Role
     field: str = ""
 
 
-# Headings, without case and punctuation, of what Mailchimp, Outlook, Google Contacts, HubSpot and others export.
+# Headings of exports by Mailchimp, Outlook, Google Contacts, HubSpot and others, without case and punctuation.
 _ADDRESS_HEADINGS: Final = (
     *("email", "emailaddress", "mail", "mailaddress", "emailadresse", "mailadresse", "emailid", "emailaddr"),
     *("primaryemail", "contactemail", "subscriberemail", "emailaddress1", "email1", "email1value", "workemail"),
@@ -52,7 +52,7 @@ def is_address_heading(heading: str) -> bool:
 
 
 def propose(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[tuple[Column, ...], bool]:
-    """What each column is for, and whether that is certain: the headings say it, in words that only mean one thing."""
+    """Returns (the columns with their roles, True if every heading has only one meaning)."""
     address = _address_column(headings, rows)
     whole_name = next((n for n, heading in enumerate(headings) if _plain(heading) in _NAME_HEADINGS), None)
     columns: list[Column] = []
@@ -75,7 +75,7 @@ def propose(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[tup
 
 
 def check_columns(columns: Sequence[Column]) -> None:
-    """Raises InvalidInput with every fault of what was chosen."""
+    """Raises InvalidInput with every fault of the chosen columns."""
     faults = []
     addresses = [n for n, column in enumerate(columns) if column.role is Role.ADDRESS]
     if not addresses:
@@ -97,7 +97,7 @@ def check_columns(columns: Sequence[Column]) -> None:
 
 
 def _address_column(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> int | None:
-    """By what the cells hold, then by the heading: `Address` is a street in most exports."""
+    """The column of addresses: by its cells, then by its heading, for `Address` is a street in most exports."""
     found = []
     for number, heading in enumerate(headings):
         share = _share_of_addresses(number, rows)
@@ -111,7 +111,7 @@ def _address_column(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> i
 
 
 def _share_of_addresses(number: int, rows: Sequence[Sequence[str]]) -> float | None:
-    """Of the column's cells that are not empty, how many are addresses; None where all are empty."""
+    """The share of addresses among the column's non-empty cells; None if all are empty."""
     cells = [cell for row in rows if number < len(row) and (cell := trimmed(row[number]))]
     return sum(map(is_address, cells)) / len(cells) if cells else None
 

@@ -1,7 +1,8 @@
 """Pasted recipients: an address or `Name <address>` a line, or several in one line.
 
-Mail programs put commas or semicolons between them, and write `Smith, Bo <bo@example.org>`: a piece without an address
-belongs to the piece after its comma. What is left over is refused; nobody's address ends in somebody else's name.
+Mail programs put commas or semicolons between recipients, and write `Smith, Bo <bo@example.org>`: a piece without an
+address belongs to the piece after its comma. A piece that is left over is refused; no address ends up in another
+recipient's name.
 """
 
 import re

@@ -18,8 +18,8 @@ _STRANGERS: Final = re.compile(r"<[^<>]*@|@[^@]*@")
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a list is read. `layout` and `columns` are None and empty where it is addresses, one or several a line;
-    `certain` where nobody needs to be asked what the columns are for."""
+    """How a list is read. For plain addresses, one or several a line, `layout` is None and `columns` is empty.
+    `certain`: no person needs to confirm the columns."""
 
     encoding: str
     layout: Layout | None
@@ -32,7 +32,7 @@ class Look:
 
 
 def look_at(data: bytes, *, encoding: str | None = None) -> Look:
-    """Find out how it is written. `encoding` is one of ENCODINGS, where a person has chosen. Raises InvalidInput."""
+    """Find out how a list is written. `encoding`: one of ENCODINGS, if a person chose it. Raises InvalidInput."""
     check_is_text(data)
     if not data.strip():
         raise InvalidInput(Fault("recipients", "the file is empty"))
@@ -62,7 +62,7 @@ def rows_of(data: bytes, look: Look, columns: Sequence[Column] = ()) -> Iterator
 
 
 def _without_spoilt(rows: Iterator[Read], encoding: str) -> Iterator[Read]:
-    """Rows that hold what is no text in this encoding, or a zero byte, are refused."""
+    """Refuse rows with bytes that are no text in this encoding, or with a zero byte."""
     for read in rows:
         if isinstance(read, tuple) and any(_is_spoilt(text) for text in _texts(read[1])):
             words = f"holds what is no text in {ENCODINGS[encoding]}; save the file as UTF-8, or choose its encoding"
@@ -80,7 +80,7 @@ def _texts(row: Row) -> Iterator[str]:
 
 
 def _without_strangers(rows: Iterator[Read]) -> Iterator[Read]:
-    """Rows in whose name stand other people's addresses are refused: the recipient would read them."""
+    """Refuse rows whose name holds other people's addresses: the recipient would read them."""
     for read in rows:
         if isinstance(read, tuple) and "@" in read[1].get("name", "") and _STRANGERS.search(read[1]["name"]):
             yield Refused(read[0], read[1]["address"], "the name holds addresses; write one recipient a line")

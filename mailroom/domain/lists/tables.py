@@ -21,8 +21,7 @@ _SHOWN: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a table is written. `first` is the line on which its rows begin; without a header line, `headings` are
-    empty."""
+    """How a table is written. `first`: the line on which its rows begin. Without a header line every heading is ''."""
 
     delimiter: str
     headings: tuple[str, ...]
@@ -31,7 +30,7 @@ class Layout:
 
 
 def layout_of(lines: Iterable[str]) -> Layout | None:
-    """How this is written as a table; None where it is addresses only. Raises InvalidInput for too many columns."""
+    """The layout of a table; None for a list of plain addresses. Raises InvalidInput for too many columns."""
     head, before, given = _head(lines)
     if not head:
         return None
@@ -46,7 +45,8 @@ def layout_of(lines: Iterable[str]) -> Layout | None:
 
 
 def _head(lines: Iterable[str]) -> tuple[list[str], int, str | None]:
-    """The first lines that say something, how many stand before them, and the separator that Excel wrote above."""
+    """Returns (the first lines that are not empty, how many lines stand before them, the separator of Excel's `sep=`
+    line)."""
     head: list[str] = []
     before, given = 0, None
     for line in lines:

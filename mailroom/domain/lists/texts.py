@@ -1,4 +1,4 @@
-"""Lists as bytes: in which encoding they are, and their lines, read one at a time."""
+"""Lists as bytes: their encoding, and their lines, read one at a time."""
 
 import codecs
 import io

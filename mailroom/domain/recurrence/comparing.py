@@ -10,8 +10,8 @@ from mailroom.domain.recurrence.model import Kind, Recurrence
 
 
 def is_same(stored: Recurrence, given: Mapping[str, Any]) -> bool:
-    """True if these fields (as `check_recurrence` takes them) say what is stored; whether they would be taken anew does
-    not matter: a single run that is over is still the same, and so is a rule that is refused today.
+    """True if these fields (as `check_recurrence` takes them) describe the stored recurrence, even if they would be
+    refused today: a single run that is over is still the same.
 
     The anchor is not compared: without `starts_at` it is the moment at which the stored rule began.
     """

@@ -1,7 +1,7 @@
-"""What a typed five-field cron expression may say, field by field, so that none is read otherwise than it was meant.
+"""Checks of a typed five-field cron expression, field by field, so that none is read otherwise than it was meant.
 
-cronsim takes a step that is larger than its range (`*/90` runs hourly) and drops one behind `L`. Both are refused here,
-with the field named. Expressions that are stored already are not held to this.
+cronsim takes a step that is larger than its range (`*/90` runs hourly), and drops a step behind `L`. Both are refused
+here, with the field named. Stored expressions are not checked again.
 """
 
 import re
@@ -18,7 +18,7 @@ class _Field(NamedTuple):
     low: int
     high: int
     names: tuple[str, ...] = ()
-    special: str = "(?!)"  # what else a term of it may be, as a pattern; such a term takes no step
+    special: str = "(?!)"  # a pattern for the other terms that it takes; none of them takes a step
     special_words: str = ""
 
     @property

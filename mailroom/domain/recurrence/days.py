@@ -1,4 +1,4 @@
-"""The days that a rule means: its filters by the calendar, and its periods (a day, a week, a month, a year).
+"""The days of a rule: its calendar filters, and its periods (a day, a week, a month, a year).
 
 A day is its ordinal, as in `date.toordinal`. Which days of a year pass the filters depends on the kind of the year
 alone: on its first weekday and on which of its neighbours and itself are leap years. So a walk through two centuries
@@ -19,7 +19,7 @@ _WEEK: Final = 7
 
 
 class YearKind(NamedTuple):
-    """What decides which days of a year pass a rule's filters."""
+    """The properties of a year that decide which of its days pass a rule's filters."""
 
     first_weekday: int
     leap: bool
@@ -32,7 +32,7 @@ class YearKind(NamedTuple):
 
 
 def completed(rule: Rule, start: datetime) -> Rule:
-    """The rule with what it does not say taken from its start (RFC 5545 3.3.10: DTSTART gives the missing parts)."""
+    """The rule with its missing parts taken from its start (RFC 5545 3.3.10: DTSTART gives them)."""
     if not rule.is_sub_daily:
         rule = replace(rule, by_hour=rule.by_hour or (start.hour,))
     if rule.frequency != "MINUTELY":

@@ -1,7 +1,7 @@
 """The parts of an RFC 5545 recurrence rule (3.3.10): their ranges, and which part goes with which frequency.
 
-`read` takes whatever can be computed: rules that are stored already, too. `check` is for rules that are typed in: it
-also refuses what the RFC forbids or leaves open, with what to write instead.
+`read` takes every rule that can be computed, stored rules among them. `check` is for rules that are typed in: it also
+refuses rules that the RFC forbids or leaves open, with what to write instead.
 """
 
 import re

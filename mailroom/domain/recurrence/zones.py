@@ -1,4 +1,4 @@
-"""IANA time zones by name, and what somebody may have meant who wrote another name."""
+"""IANA time zones by name, and suggestions for names that are none."""
 
 from difflib import get_close_matches
 from functools import lru_cache
@@ -11,7 +11,7 @@ _MOST_COMPARED: Final = 64
 
 
 def find(name: str) -> ZoneInfo | None:
-    """The zone of this name; None where there is none, or where the name means another one on every machine."""
+    """The zone of this name; None if there is none, or if the name means another zone on every machine."""
     if ("/" not in name and name != "UTC") or name.startswith(("posix", "right")):
         return None  # such as 'localtime'
     try:
@@ -21,7 +21,7 @@ def find(name: str) -> ZoneInfo | None:
 
 
 def unknown(name: str) -> str:
-    """What to say of a name that is no time zone."""
+    """The message for a name that is no time zone, with a suggestion."""
     shown = name if len(name) <= _MOST_COMPARED else f"{name[:_MOST_COMPARED]}..."
     meant = _meant(name.strip()[:_MOST_COMPARED])
     hint = f"Did you mean {meant}?" if meant else "Write an IANA name such as Europe/Berlin."
