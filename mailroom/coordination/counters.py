@@ -1,7 +1,7 @@
-"""Counts of what callers do, in Redis, one for all processes.
+"""Counts of callers' actions, in Redis, shared by all processes.
 
-A limit must never be why Mailroom stands still: where Redis does not answer within a quarter of a second, everybody is
-let through, and Redis is left alone for the next seconds.
+A limit must never be the reason why Mailroom stands still: if Redis does not answer within a quarter of a second,
+everybody is let through, and Redis is left alone for the next seconds.
 """
 
 import time
@@ -37,14 +37,14 @@ class Counters:
         (self._take,) = scripts(self._redis, "count_take")
 
     def take(self, name: str, *, most: int, span: timedelta, count: int = 1) -> timedelta | None:
-        """Count these. None where they were within `most` a span, or Redis is away; else after how long the span is
-        over: then nothing was counted."""
+        """Count so many actions. None if they fit into `most` a span, or if Redis is away. Otherwise nothing is
+        counted, and the answer is the time until the span ends."""
         args = [most, int(span.total_seconds() * 1000), count]
         waits = self._asked(lambda: int(self._take(keys=[self._prefix + name], args=args)))
         return timedelta(milliseconds=waits) if waits else None
 
     def give_back(self, name: str, count: int) -> None:
-        """Some that were counted did not happen."""
+        """Take actions off the count again that did not happen."""
         key = self._prefix + name
         self._asked(lambda: int(self._redis.decrby(key, count)) if self._redis.exists(key) else 0)
 

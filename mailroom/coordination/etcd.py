@@ -1,8 +1,8 @@
 """A client of etcd that goes on to another member when one is dead, frozen, or cut off from the others.
 
-Each call is tried at every member once, so a call must do the same when it is done twice: an answer that got lost says
-nothing about what was done. A member that did not answer gets a new connection for its next call: packets that wait
-on an old one may wait for minutes after the way is open again.
+Each call is tried at every member once, so every call must be safe to repeat: a lost answer does not tell whether the
+call was done. A member that did not answer gets a new connection for its next call: packets on the old one may wait for
+minutes after the network is well again.
 """
 
 import contextlib
@@ -42,11 +42,11 @@ _ASK_ANOTHER: Final = frozenset(
 
 
 class Gone(Exception):
-    """etcd says that what was asked for is not there: a lease that it does not know (any more)."""
+    """etcd says that it does not know the lease, or does not know it any more."""
 
 
 class AlreadyThere(Exception):
-    """etcd says that what was to be made is there: a lease of this id."""
+    """etcd says that a lease of this id exists already."""
 
 
 class Etcd:
@@ -58,27 +58,27 @@ class Etcd:
         self._current = 0
 
     def range(self, prefix: str, **options: bool) -> Any:
-        """What stands under the keys that begin so, as of now. Raises Unavailable."""
+        """The keys that begin with `prefix`, by a linearizable read. Raises Unavailable."""
         with _explained("read"):
             return self._call("Range", range_of(prefix, **options))
 
     def transaction(self, operations: Sequence[Any], *, purpose: str) -> Any:
-        """Do all of these, or none. Raises Unavailable, and Gone where one names a lease that is not there."""
+        """Do all of these, or none. Raises Unavailable; raises Gone if an operation names an unknown lease."""
         with _explained(purpose):
             return self._call("Txn", etcdrpc.TxnRequest(success=operations))
 
     def grant(self, lease_id: int, ttl_s: int) -> None:
-        """Make a lease. Raises Unavailable; then it may be there."""
+        """Make a lease. Raises Unavailable: then the lease may exist."""
         with contextlib.suppress(AlreadyThere), _explained("grant a lease"):  # an earlier answer got lost
             self._call("LeaseGrant", etcdrpc.LeaseGrantRequest(ID=lease_id, TTL=ttl_s))
 
     def renew(self, lease_id: int) -> bool:
-        """Let a lease begin anew. False if there is none. Raises Unavailable."""
+        """Renew a lease for its whole time. False if there is none of this id. Raises Unavailable."""
         with _explained("renew the lease"):
             return bool(self._call("LeaseKeepAlive", etcdrpc.LeaseKeepAliveRequest(ID=lease_id)).TTL > 0)
 
     def revoke(self, lease_id: int) -> None:
-        """End a lease, and all keys that are bound to it; one that is not there is ended. Raises Unavailable."""
+        """End a lease and all keys that are bound to it. An unknown lease is no error. Raises Unavailable."""
         with contextlib.suppress(Gone), _explained("revoke a lease"):
             self._call("LeaseRevoke", etcdrpc.LeaseRevokeRequest(ID=lease_id))
 
@@ -125,7 +125,8 @@ class _Member:
         self._methods: dict[str, Callable[..., Any]] = {}
 
     def ask(self, method: str, request: Any, *, within_s: float) -> Any:
-        """Signs in first where a password is set; and once more where etcd has forgotten that, as after a restart."""
+        """Ask this member. With a password it signs in first, and once more if etcd has forgotten that after a
+        restart."""
         if not self._user:
             return self._ask(method, request, within_s, _METADATA)
         if self._session is None:
@@ -230,7 +231,7 @@ def delete(key: str) -> Any:
 
 
 def if_created_at(key: str, revision: int, then: Sequence[Any], otherwise: Sequence[Any] = ()) -> Any:
-    """Where the key was created at this revision, do `then`; 0 means that it is not there."""
+    """Do `then` if the key was created at this revision, else `otherwise`. Revision 0: the key does not exist."""
     as_said = etcdrpc.Compare(
         result=etcdrpc.Compare.EQUAL,
         target=etcdrpc.Compare.CREATE,

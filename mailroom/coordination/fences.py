@@ -49,7 +49,7 @@ class Fences:
     """Thread-safe; each method is one round trip for any number of dispatches. All raise Unavailable."""
 
     def __init__(self, url: str, *, of: str) -> None:
-        """`of` is the name of the database whose holds are heeded."""
+        """`of`: the name of the database whose holds the fences heed."""
         self._of, self._redis = of, connect(url)
         self._enter, self._cross, self._close, self._release, self._remind, self._identity = scripts(
             self._redis, "enter", "cross", "close", "release", "remind", "identity"

@@ -1,7 +1,7 @@
-"""Holds as Redis mirrors them: beside the fences, so that a crossing and a hold exclude each other.
+"""The mirror of holds in Redis, beside the fences, so that a crossing and a hold exclude each other.
 
-MongoDB's holds are the ones that people see and that claims read. Whatever was claimed before is stopped here, and a
-MongoDB that was put back to an older copy does not make anybody forget that sending was stopped.
+People see, and claims read, the holds in MongoDB. The mirror stops dispatches that were claimed before, and keeps the
+switch stopped when MongoDB is put back to an older copy.
 """
 
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ class Holds:
         (self._raise,) = scripts(self._redis, "hold_raise")
 
     def read(self, id_: str) -> Hold:
-        """As it is mirrored; number 0 where Redis knows nothing of it."""
+        """The mirrored hold; number 0 if Redis has none."""
         with redis_answers(self._redis):
             found: Any = self._redis.hgetall(hold_key(self._of, id_))
         if not found:
@@ -36,7 +36,7 @@ class Holds:
         return Hold(id_, int(found["number"]), found["by"], at)
 
     def mirror(self, hold: Hold) -> None:
-        """Mirror a hold, unless a newer one stands: from now on its fences are crossed, or not, as it says."""
+        """Mirror a hold, unless a newer one is stored. From then on fences heed it."""
         at_ms = int(hold.at.timestamp() * 1000) if hold.at else ""
         kept_ms = 0 if hold.id == EVERYTHING else _KEPT_MS
         with redis_answers(self._redis):

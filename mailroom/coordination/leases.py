@@ -6,8 +6,8 @@ which the last good keep-alive was *sent*, less a margin: etcd counts from when 
 A frozen process's clocks cannot be trusted for that; what stops its calls is that its connections died (see
 providers/connection.py).
 
-A lease that was given up is never renewed again: what it holds would be in nobody's hands for as long as this process
-lives. It is revoked as soon as etcd answers, and ends by itself where that comes too late.
+A lease that was given up is never renewed: its lanes would be in nobody's hands for as long as this process lives. It
+is revoked as soon as etcd answers, or ends by itself before that.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A lane's key with this sender's name in it. Not `bound` means: to another lease than the one in force."""
+    """A lane's key with this sender's name in it. `bound`: to the lease in force, not to an earlier one."""
 
     lane: Lane
     revision: int  # at which it was created
@@ -96,7 +96,7 @@ class Leases:
             self._lease_id, self.deadline = None, 0.0
 
     def revoke_given_up(self) -> None:
-        """End leases that were given up: what they hold is free at once. Raises Unavailable: ask again."""
+        """End leases that were given up, so that their lanes are free at once. Raises Unavailable: ask again."""
         for lease_id in sorted(self._given_up):
             self._etcd.revoke(lease_id)
             self._given_up.discard(lease_id)
@@ -133,8 +133,8 @@ class Leases:
         return {Lane(kv.key.decode().removeprefix(_PREFIX)) for kv in found}
 
     def keys_of_ours(self) -> list[Key] | None:
-        """Every key of a lane with our name in it, by a linearizable read; None if our presence, and with it our lease,
-        is not there any more. Raises Unavailable."""
+        """Every lane's key with our name in it, by a linearizable read. None if our presence is gone, and with it our
+        lease. Raises Unavailable."""
         lease_id = self._lease_id
         if lease_id is None:
             return None
@@ -150,9 +150,11 @@ class Leases:
         ]
 
     def take(self, lanes: Sequence[Lane]) -> Taken:
-        """Take those of the lanes that nobody holds, many in one round trip. Raises Unavailable; then none may be
-        used, and what was taken unseen is among `keys_of_ours`, or will be: an answer may be given up before etcd has
-        read the question."""
+        """Take those of the lanes that nobody holds, many in one round trip.
+
+        On Unavailable use none of these lanes. Keys that were created without our knowledge appear in `keys_of_ours`,
+        perhaps only later: we may give up before etcd has read the request.
+        """
         lease_id = (
             self._lease_id
         )  # once: the heartbeat may lose it meanwhile, and a key without a lease never goes away
@@ -177,9 +179,9 @@ class Leases:
         return Taken(revisions, cluster_id, revision)
 
     def release(self, revisions: Mapping[Lane, int]) -> None:
-        """Give lanes back, each as it was taken at this revision, so that others need not wait for the lease's end.
-        A key that was made since stays: a release that comes late takes nothing from its next holder, ourselves
-        included. Raises Unavailable."""
+        """Give lanes back, so that others need not wait for the lease's end. `revisions`: the create revision of each
+        lane's key. A key that was created since stays, so a late release takes no lane from its next holder. Raises
+        Unavailable."""
         keys = [(_PREFIX + lane, revision) for lane, revision in revisions.items()]
         for start in range(0, len(keys), _LANES_A_TRANSACTION):
             batch = keys[start : start + _LANES_A_TRANSACTION]

@@ -34,7 +34,7 @@ def scripts(redis: Redis, *names: str) -> list[Any]:
     return [redis.register_script((folder / f"{name}.lua").read_text()) for name in names]
 
 
-# What Redis says when it refuses to write, by a word of it that stands in scripts' errors too, and what that means.
+# Why Redis refuses to write, by a part of its error that scripts' errors contain too.
 _REFUSALS: Final = {
     "command not allowed when used memory": "its memory is full (maxmemory)",
     "against a read only replica": "it is a read-only replica",
@@ -46,7 +46,7 @@ _REFUSALS: Final = {
 
 @contextlib.contextmanager
 def redis_answers(redis: Redis) -> Iterator[None]:
-    """Says TakesNoWrites where Redis refuses to write, and Unavailable where it does not answer."""
+    """Raises TakesNoWrites if Redis refuses to write, and Unavailable if it does not answer."""
     try:
         yield
     except RedisError as error:

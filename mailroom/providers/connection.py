@@ -38,8 +38,8 @@ class NotWritten(Exception):
 
 
 class NotAdmitted(NotWritten):
-    """The other side was reached, and refuses us before there was anything to write: the account's fault, or its own
-    limit on who may connect."""
+    """The other side was reached and refused us before anything was written: because of the account, or because of its
+    own limit on connections."""
 
 
 class LostReply(Exception):

@@ -107,7 +107,7 @@ def _add_inline(message: EmailMessage, attachment: Attachment) -> None:
         filename=attachment.filename,
         disposition="inline",
     )
-    # As it is: the library would fold a long one, into encoded words, and no HTML would find it.
+    # Written raw: the library would fold a long one into encoded words, and no HTML would find it.
     list(html.iter_parts())[-1].set_raw("Content-ID", f"<{attachment.content_id}>")
 
 

@@ -1,4 +1,4 @@
-"""What says that mail comes too fast, and nothing else: one table for all providers.
+"""Recognise answers that complain only about the pace of mail. One table for all providers.
 
 Sources: RFC 3463 (X.3.2, the host takes nothing now; X.7.28 by RFC 7372's registry and Gmail's pages, an unusual rate),
 Amazon SES "Errors related to the sending quotas", Microsoft's and Yahoo's pages of SMTP errors (read 2026-11).
@@ -13,10 +13,10 @@ SOON: Final = timedelta(seconds=1)
 LATER: Final = timedelta(minutes=10)
 
 _CODES: Final = re.compile(r"(?<![\d.])[45]\.(7\.28|3\.2)(?![\d.])")
-# The address or its mailbox: one recipient's own trouble, however it is worded.
+# Codes of the address or its mailbox: they concern one recipient, whatever the words.
 _OF_A_RECIPIENT: Final = re.compile(r"(?<![\d.])[45]\.[12]\.\d")
 _TOO_MANY: Final = (
-    # What a mail has too many of by itself is no matter of pace.
+    # Too many of something within one mail is no matter of pace.
     r"too many (?!(invalid|bad|unknown|wrong|different )?\s*"
     r"(recipients?|rcpts?|addresses|hops|received|headers?|parts|attachments?|links|urls|lookups|lines)\b)"
 )
@@ -28,17 +28,17 @@ _OF_A_SESSION: Final = re.compile(r"\b(this|per|one|a|each|same|single) (smtp )?
 
 
 def says_too_fast(words: str) -> bool:
-    """True if these words of a provider's, its enhanced code among them, are about our pace."""
+    """True if a provider's words, with its enhanced code, are about our pace."""
     if _CODES.search(words):
         return True
     return bool(_WORDS.search(words)) and not _OF_A_RECIPIENT.search(words)
 
 
 def pause_for(words: str) -> timedelta:
-    """For how long nothing more should go, where the provider names no time."""
+    """For how long to send nothing, if the provider names no time."""
     return LATER if _OF_A_DAY.search(words) else SOON
 
 
 def is_about_the_session(words: str) -> bool:
-    """True if the words say of themselves that another session may do better."""
+    """True if the words limit the refusal to this session: another one may do better."""
     return bool(_OF_A_SESSION.search(words))

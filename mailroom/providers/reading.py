@@ -45,8 +45,8 @@ def excerpt(body: bytes) -> str:
 
 
 def refused_by_number(reply: Reply, who: str, *, now: datetime | None = None) -> Refused | None:
-    """What 429 and 413 say by their number, whoever wrote the body, a proxy on the way among them: nothing was done.
-    None for every other answer."""
+    """The refusal of a 429 or a 413; None for every other answer. Their number alone says that nothing was done,
+    whoever wrote the body, even a proxy on the way."""
     words = storable(f"{who} answered {reply.status}: {excerpt(reply.body)}")
     if reply.status == 429:
         wait = told_wait(reply, now or datetime.now(UTC))
@@ -88,18 +88,18 @@ def id_of(kind: Any, value: Any) -> Any:
 
 
 def text_of(value: Any, most: int = MAX_FIELD) -> str:
-    """The text, cut, with halves of surrogate pairs replaced; '' for what is none."""
+    """The text, cut to `most` characters, with halves of surrogate pairs replaced; '' if the value is no text."""
     return _HALF.sub("\ufffd", value[:most]) if isinstance(value, str) else ""
 
 
 def address_in(value: Any) -> str:
-    """The bare address, of `bo@example.org` as of `Bo <bo@example.org>`; '' for what is no text."""
+    """The bare address of `bo@example.org` or `Bo <bo@example.org>`; '' if the value is no text."""
     text = text_of(value).strip()
     return parseaddr(text)[1] if "<" in text else text
 
 
 def digest_of(document: Any, *, without: str = "") -> str:
-    """A name made from the words of a document: the same words, the same name, in whatever order its keys came."""
+    """A digest of a document that does not depend on the order of its keys. `without`: a key to leave out."""
     if isinstance(document, dict):
         document = {key: value for key, value in document.items() if key != without}
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:40]

@@ -4,7 +4,7 @@ from typing import Protocol
 
 
 def same_but_mark(one: str, other: str) -> bool:
-    """Whether two addresses differ by what stands behind them alone: the mark of an earlier push."""
+    """True if two addresses are equal up to their query, which holds the mark of a push."""
     return one.partition("?")[0] == other.partition("?")[0]
 
 

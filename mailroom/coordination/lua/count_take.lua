@@ -1,7 +1,7 @@
--- Count something within a span that begins with the first of it, unless there were too many.
+-- Count actions within a span that begins with the first of them, unless they would be too many.
 -- KEYS[1] count: a number, gone when its span is over
--- ARGV    1 how many there may be in a span  2 ms of a span  3 how many are to be counted now
--- Returns 0 where they are counted; else the ms until the span is over
+-- ARGV    1 the most that a span may have  2 ms of a span  3 how many to count now
+-- Returns 0 if they are counted; else the ms until the span is over
 local found, left = tonumber(redis.call('GET', KEYS[1]) or '0'), redis.call('PTTL', KEYS[1])
 if found + tonumber(ARGV[3]) > tonumber(ARGV[1]) then
   return math.max(left > 0 and left or tonumber(ARGV[2]), 1)

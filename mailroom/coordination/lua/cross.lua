@@ -9,8 +9,8 @@
 --           commas between
 -- Returns   for each fence {'go'}, {'stale'} (the lane has seen a higher token, or this very claim was given up before),
 --           {'doubt', the time of the crossing that stands, whose claim it was, where that was called, 'final' where that
---           was accepted or split with other recipients}, {'split'}, {'done', attempt, where, provider id}, or {'held'}:
---           nothing was written, and it is not to be called for now
+--           was accepted or split with other recipients}, {'split'}, {'done', attempt, where, provider id}, or {'held'}
+--           (nothing was written, and the dispatch is not to be called for now)
 local seen = tonumber(redis.call('GET', KEYS[1]) or '0')
 local token, claim, ttl = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local verdicts, count = {}, (#KEYS - 2) / 2

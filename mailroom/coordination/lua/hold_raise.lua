@@ -1,4 +1,4 @@
--- Mirror a hold: what must not be sent for now.
+-- Mirror a hold on a run, or on all sending.
 -- KEYS[1] the hold: hash {number, by, at_ms}; an odd number means that it holds
 -- ARGV    number, by whom and when (ms) it was changed last, for how long it is kept (ms; 0: for ever)
 -- Returns 1 if it was mirrored, 0 if a newer change, or this one, stands.

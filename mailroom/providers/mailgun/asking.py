@@ -36,9 +36,8 @@ def ask(
     control: str | None,
     told_as: Mapping[DispatchId, Sequence[str]] = MappingProxyType({}),
 ) -> Answer:
-    """Everything that the log shows of these dispatches, and whether it shows the control. `told_as`: names by which
-    webhooks told of some; what the log shows by these counts only where the log itself says whose it is. Raises
-    Unavailable."""
+    """Every entry of the log about these dispatches, and whether it shows the control. `told_as`: other names from
+    webhooks; an entry under such a name counts only if it carries the dispatch's id itself. Raises Unavailable."""
     named = {rfc_message_id(dispatch, account): dispatch for dispatch in dispatches}
     hinted = {name for names in told_as.values() for name in names if _NAME.fullmatch(name)} - named.keys()
     wanted = [*named, *sorted(hinted), *([control] if control else [])]
@@ -134,7 +133,7 @@ def _message_id(event: dict[str, Any]) -> str:
 
 
 def _own(event: dict[str, Any]) -> DispatchId | None:
-    """The dispatch that travelled along."""
+    """The dispatch's id that travelled with the mail as a variable; None without one."""
     variables = event.get("user-variables")
     told = variables.get("dispatch") if isinstance(variables, dict) else None
     return DispatchId(told) if isinstance(told, str) else None

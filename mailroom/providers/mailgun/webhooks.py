@@ -73,7 +73,7 @@ def verify(document: Any, signing_keys: Sequence[str], *, now: datetime) -> str:
 
 
 def parse(document: Mapping[str, Any], domain: str, token: str) -> Event:
-    """The event of a verified webhook; what it lacks, the signature beside it tells. Raises Malformed where there is no
+    """The event of a verified webhook. Its signature supplies a missing id or time. Raises Malformed if there is no
     event at all."""
     raw = document.get("event-data")
     if not isinstance(raw, dict):
@@ -88,7 +88,7 @@ def parse_event(raw: dict[str, Any], domain: str) -> Event:
 
 
 def _event(raw: dict[str, Any], domain: str, envelope: Mapping[str, Any], replay_key: str | None) -> Event:
-    """`envelope`: an id and a time for an event that has none of its own."""
+    """`envelope`: an id and a time for an event without its own."""
     id_ = text_of(raw.get("id")) or envelope.get("id")
     at = moment(raw.get("timestamp")) or moment(envelope.get("timestamp"))
     if not id_ or at is None:
@@ -119,7 +119,7 @@ def _event(raw: dict[str, Any], domain: str, envelope: Mapping[str, Any], replay
 
 
 def _by_machine(raw: Mapping[str, Any]) -> bool:
-    """A mail proxy, a scanner, a robot: `bot` names it, or the kind of client does."""
+    """True for a mail proxy, a scanner or a robot: `bot` names it, or the type of client does."""
     client = mapping(raw.get("client-info"))
     return bool(client.get("bot")) or client.get("client-type") == "robot"
 
@@ -138,7 +138,7 @@ def _kind(raw: Mapping[str, Any]) -> EventKind:
 
 
 def _blames_the_address(raw: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
-    """A permanent bounce that says of the address itself that it takes no mail: see domain/bounces.py."""
+    """True for a permanent bounce that blames the address itself: see domain/bounces.py."""
     if raw.get("reason") in _OF_OTHERS or str(status.get("bounce-type")).lower() == "soft":
         return False
     code = status.get("bounce-code") or status.get("code")

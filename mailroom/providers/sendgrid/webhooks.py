@@ -41,7 +41,7 @@ _KINDS: Final = {
     "resubscribe": EventKind.RESUBSCRIBED,
     "group_resubscribe": EventKind.RESUBSCRIBED,
 }
-# What SendGrid says a bounce is of, where that is not the address.
+# SendGrid's classes of bounces that do not blame the address.
 _NOT_THE_ADDRESS: Final = {"content", "reputation", "technical", "frequency or volume too high", "frequency/volume"}
 
 
@@ -65,10 +65,11 @@ def verify(raw: bytes, signature: str, timestamp: str, *, public_key: str) -> No
 
 
 def parse(raw: bytes, told_at: datetime | None = None) -> list[Event]:
-    """The events of a verified webhook. What of it cannot be read is kept as an event of which only the provider's own
-    words are known: it is signed, and SendGrid does not send it again.
+    """The events of a verified webhook. A part that cannot be read becomes an event of kind UNKNOWN with the provider's
+    own words: it is signed, and SendGrid does not send it again.
 
-    `told_at`: the time of events that tell none; without it, these are left out. Raises Malformed for what is no array.
+    `told_at`: the time for events without one; without `told_at` these are left out. Raises Malformed unless the body
+    is an array.
     """
     found = json_of(raw)
     if found is None:
@@ -107,7 +108,7 @@ def _event(told: Any, told_at: datetime | None) -> Event | None:
 
 
 def _blames_the_address(raw: Mapping[str, Any]) -> bool:
-    """`blocked` is a policy of the receiving side, not the address; else the words and codes decide."""
+    """True if a bounce blames the address. `blocked` is a policy of the receiver; else words and codes decide."""
     if raw.get("type") == "blocked":
         return False
     words, classed = text_of(raw.get("reason"), 2_000), text_of(raw.get("bounce_classification"))

@@ -143,8 +143,8 @@ def is_of_sns(url: str, topic: str, *, query: str = "") -> bool:
 
 
 def parse(envelope: Mapping[str, str]) -> list[Event]:
-    """The events of a verified notification, one a recipient; none for SES's own greeting. What cannot be read is kept
-    as an event of which only the provider's own words are known, at the envelope's time."""
+    """The events of a verified notification, one a recipient; none for SES's own greeting. A notification that cannot
+    be read becomes an event of kind UNKNOWN with the provider's own words, at the envelope's time."""
     message = envelope["Message"]
     if message.startswith(_GREETING):
         return []
@@ -158,7 +158,7 @@ def parse(envelope: Mapping[str, str]) -> list[Event]:
         return []
     tags, id_ = mapping(mail.get("tags")), text_of(envelope["MessageId"])
     found = _recipients(told)
-    # Of whom it speaks only where it names them: else it is told of everybody, and held against nobody.
+    # Without names the event is told of every recipient, and held against none of them.
     named = bool(found)
     found = found or _whole(kind, mail)
     meant, about_several = _kind(kind, told), len(found) > 1
@@ -206,7 +206,7 @@ def _kind(kind: EventKind, told: Mapping[str, Any]) -> EventKind:
 
 
 def _subscription(told: Mapping[str, Any]) -> EventKind:
-    """SES' own management of subscriptions: all of them left, or taken up again."""
+    """The kind of an event of SES' own subscription management: all topics left, or taken up again."""
     left = mapping(told.get("newTopicPreferences")).get("unsubscribeAll") is True
     before = mapping(told.get("oldTopicPreferences")).get("unsubscribeAll") is True
     if left:

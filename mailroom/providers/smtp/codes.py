@@ -1,7 +1,7 @@
 """What an SMTP dialogue means. Source: RFC 5321 sections 4.2 and 4.3.2, RFC 3463 (read 2026-11).
 
-Each recipient has what was said of it, whatever followed. For the others the end of the dialogue counts: the message
-was accepted, refused, surely not handed over, or in doubt.
+A recipient that got an answer of its own keeps it, whatever followed. For all other recipients the end of the dialogue
+decides: the message was accepted, refused, surely not handed over, or in doubt.
 """
 
 from dataclasses import replace
@@ -49,7 +49,7 @@ def _each(refused: dict[str, Refused]) -> Outcome:
 
 
 def _ended(reply: SmtpReply) -> Accepted | Refused | InDoubt:
-    """What the end of the dialogue means for all of whom nothing else was said."""
+    """The outcome of the end of the dialogue, for all recipients without an answer of their own."""
     words = reply.body.decode("utf-8", "replace")[:_MOST_WORDS]
     if reply.status == 0:
         if reply.handed_over:
@@ -60,7 +60,7 @@ def _ended(reply: SmtpReply) -> Accepted | Refused | InDoubt:
         return _refused(reply.status, words, reply.step, used=reply.used)
     if reply.step == "message" and 200 <= reply.status < 300:
         return Accepted(words)
-    # An answer that is none, after the final dot: whatever it was, the message was handed over.
+    # After the final dot an unreadable answer does not change that the message was handed over.
     return InDoubt(f"the server answered {reply.status} {words}", reply.status)
 
 

@@ -28,8 +28,8 @@ _LEARNED_FOR_S: Final = 60.0
 
 
 class Patience:
-    """How many messages a session may carry: what the settings say, and for a while less, where a server refused more.
-    Shared by the sessions of one account."""
+    """How many messages a session may carry: as many as the settings allow, or for a while fewer if a server refused
+    more. Shared by the sessions of one account."""
 
     def __init__(self, most: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._most, self._monotonic = most, monotonic
@@ -40,7 +40,7 @@ class Patience:
         return self._learned if self._monotonic() < self._until else self._most
 
     def ended_after(self, carried: int) -> None:
-        """A session that had carried so many was refused the next one."""
+        """Note that a server refused the next message after a session had carried so many."""
         self._learned, self._until = min(self._most, max(1, carried)), self._monotonic() + _LEARNED_FOR_S
 
 
@@ -116,7 +116,7 @@ class SmtpConnection:
         return self._deadline
 
     def advance(self) -> Reply | None:
-        """What the server said, and how the dialogue ended; None while it goes on. Raises NotWritten where none was
+        """The server's last word and how the dialogue ended; None while it goes on. Raises NotWritten if no message was
         begun."""
         dialogue = self._dialogue
         if dialogue is None or self._thread is None:
@@ -172,7 +172,7 @@ class SmtpConnection:
 
     @staticmethod
     def _is_spent(reply: SmtpReply) -> bool:
-        """Whatever the server has against us may be this session's: of those that have carried mail any 4yz says so."""
+        """True if the server's complaint may be about this session alone. Any 4yz says so once it has carried mail."""
         if reply.status == CLOSES or (400 <= reply.status < 500 and reply.step != "rcpt"):
             return True
         return reply.used and any(400 <= code < 500 for code, _ in reply.refused.values())

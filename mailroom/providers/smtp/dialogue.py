@@ -1,8 +1,8 @@
 """The dialogue of one message: MAIL, RCPT for each recipient, DATA, the message, the final dot.
 
-The message is over only with its final dot: nothing is accepted before that was sent (RFC 5321 4.1.1.4), and whether it
-may be sent is decided under a lock, once. After it, a lost answer is in doubt (RFC 1047). An answer that was read
-stands, whatever follows it: what is known of each recipient is kept beside the words with which the dialogue ended.
+A message is complete only with its final dot: a server accepts nothing before the dot (RFC 5321 4.1.1.4), and a lock
+decides once whether it may be sent. After the dot a lost answer is in doubt (RFC 1047). An answer that was read stands,
+whatever follows it: the answers about recipients are kept beside the words with which the dialogue ended.
 """
 
 import threading
@@ -58,7 +58,7 @@ class Dialogue:
         self.in_step = False  # the line stands between two messages
 
     def run(self) -> SmtpReply:
-        """Never raises for what the server does."""
+        """Talk to the end. Never raises, whatever the server does."""
         try:
             return self._talk()
         except Exception as error:
@@ -127,7 +127,7 @@ class Dialogue:
         return self._reply(answer)
 
     def _no(self, answer: Answer) -> SmtpReply:
-        """The server refuses at this step, in a word that is an answer to it."""
+        """The reply of a dialogue that the server has refused at this step. Raises Garbled unless it is a refusal."""
         if not answer.refused:
             raise Garbled(f"the server answered {self._step.upper()} with {answer}")
         self.in_step = True

@@ -20,7 +20,7 @@ from mailroom.providers.smtp.replies import Answer, Garbled
 def begin_session(
     url: SplitResult, *, tls: str, local_name: str, within_s: float, monotonic: Callable[[], float] = time.monotonic
 ) -> Line:
-    """A session that is ready for a message. Raises NotAdmitted where the server answers no, else NotWritten."""
+    """A session that is ready for a message. Raises NotAdmitted if the server refuses us, else NotWritten."""
     host, port = url.hostname or "", url.port or (465 if tls == "implicit" else 587)
     line: Line | None = None
     try:
@@ -64,7 +64,7 @@ def _expect(answer: Answer, what: str) -> Answer:
 
 
 def _hello(line: Line, local_name: str) -> Mapping[str, str]:
-    """What the server offers, by keyword; nothing where it knows HELO alone."""
+    """The server's extensions by keyword; empty if it knows only HELO."""
     answer = line.ask(f"EHLO {local_name}")
     if answer.code // 100 == 5:
         _expect(line.ask(f"HELO {local_name}"), "HELO")

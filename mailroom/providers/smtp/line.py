@@ -1,7 +1,7 @@
 """The line to an SMTP server: one command, one answer, all before a deadline.
 
-A server that speaks unasked would make the next answer be taken for the answer to another question: a recipient for
-refused who was taken, a message for taken that was not. So the line is looked at before each command, and ends there.
+If a server spoke unasked, each later answer would be taken for the answer to another command: an accepted recipient
+would count as refused, a refused message as accepted. So the line is checked before each command, and ends there.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ class Line:
     def __init__(self, sock: socket.socket, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._socket, self._monotonic = sock, monotonic
         self._inbox, self._ended = Inbox(), False
-        # Else the final dot waits for the other side to acknowledge the message: 40 ms a mail.
+        # Without this the final dot waits until the other side acknowledges the message: 40 ms a mail.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.deadline = 0.0
         self.takes_size = False  # the server offers SIZE (RFC 1870)
@@ -71,7 +71,7 @@ class Line:
         return None
 
     def secure(self, context: ssl.SSLContext, host: str) -> None:
-        """TLS from here on. What was said before it is not believed after it."""
+        """Begin TLS. Nothing that the server said before counts afterwards."""
         if self.spoke():
             raise Garbled("the server spoke between STARTTLS and TLS")
         self._socket.settimeout(self._left())

@@ -1,4 +1,4 @@
-"""An SMTP server's answers, read strictly (RFC 5321 4.2): what is no answer is never taken for one.
+"""An SMTP server's answers, read strictly (RFC 5321 4.2): nothing else is ever taken for an answer.
 
 The first digit decides what an answer means, whatever the others are (RFC 5321 4.3.2).
 """
@@ -13,7 +13,7 @@ _MOST_BYTES: Final = 64 * 1024  # of one answer
 
 
 class Garbled(Exception):
-    """What came in is no answer, or not the answer to what was asked."""
+    """The server sent no answer, or not an answer to the command."""
 
 
 @dataclass(frozen=True, slots=True)
