@@ -81,7 +81,7 @@ def _show(look: Look, columns: Sequence[Column]) -> None:
 
 
 def _columns(look: Look, said: Sequence[str]) -> list[Column]:
-    """The columns as they are proposed, but for what was said."""
+    """The proposed columns, changed as `said` asks."""
     columns = list(look.columns)
     for one in said:
         number, _, what = one.partition("=")

@@ -7,12 +7,14 @@ from cli.heads import Refused
 
 _MAX_LINE: Final = 256
 _MAX_TRAILERS: Final = 8 * 1024
-_FEW: Final = 256  # chunks may be of any size; of more, each must have this many bytes on average
-_LEAST: Final = 32
+_FEW: Final = 256  # so many chunks may be of any size
+_LEAST: Final = 32  # bytes a chunk, on average, of a body with more chunks
 _SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t -~]*)?")
 
 
 class Chunks:
+    """The chunks of one body; `ended` is True once the last of them and the trailers are read."""
+
     def __init__(self) -> None:
         self.ended = False
         self._left = 0  # of the chunk in hand
@@ -21,7 +23,7 @@ class Chunks:
         self._count = self._bytes = 0
 
     def take(self, buffer: bytearray) -> bytes:
-        """What of the body stands in the buffer, which loses what was read. Raises Refused."""
+        """The part of the body that is in the buffer. The bytes read are removed from the buffer. Raises Refused."""
         found: list[bytes] = []
         at = 0
         while not self.ended:

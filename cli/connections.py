@@ -8,8 +8,8 @@ from typing import Final
 
 from cli.incoming import Incoming
 
-FIRST_BYTE_S: Final = 20.0  # a new connection says something
-UNREAD_S: Final = 10.0  # within which a client takes more of its answer
+FIRST_BYTE_S: Final = 20.0  # until a new connection must have sent something
+UNREAD_S: Final = 10.0  # until a client must have taken more of its answer
 MOST_CONNECTIONS: Final = 2_000
 
 
@@ -18,11 +18,11 @@ class State(Enum):
     READING = auto()
     BUSY = auto()  # a thread has it, or it waits for one
     WRITING = auto()
-    LINGERING = auto()  # answered; the rest that comes is read over
+    LINGERING = auto()  # answered; whatever still comes is thrown away
 
 
 class Connection:
-    """One client. Only whoever the state names touches it."""
+    """One client. A thread touches it while `state` is BUSY, the reading thread in all other states."""
 
     def __init__(self, sock: socket.socket, client: tuple[str, int], *, now: float) -> None:
         self.sock, self.fd, self.client = sock, sock.fileno(), client

@@ -213,7 +213,7 @@ def _balance(back: Back, hours: int, *, without_provider: bool) -> None:
 
 
 def _not_looked_at(made: ledger.Ledger) -> str:
-    """The sentence that says what the ledger leaves out."""
+    """A sentence about the times that the ledger leaves out."""
     young = f"Not looked at: what came after {made.until:%H:%M:%S} UTC"
     if made.logs_until is None:
         return f"{young}, and the providers' logs."

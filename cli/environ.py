@@ -1,4 +1,4 @@
-"""From a request to WSGI's environ, and from an application's answer to bytes."""
+"""Turn a request into WSGI's environ, and an application's answer into bytes."""
 
 import io
 import sys
@@ -16,14 +16,14 @@ from cli.incoming import Incoming
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 Address = tuple[str, int]
-# Names under which the application learns what WSGI has no word for.
-REFUSED: Final = "mailroom.refused"  # (status, words): the server refuses; the application says so in its own shape
+# Keys of the environ for facts that WSGI has no key for.
+REFUSED: Final = "mailroom.refused"  # (status, words): the server refuses, and the application writes the answer
 REPEATED_HEADERS: Final = "mailroom.repeated_headers"
 _WITHOUT_BODY: Final = frozenset({100, 101, 102, 103, 204, 304})
 
 
 class _Unread(io.RawIOBase):
-    """A body that is too large for its route, and was not read."""
+    """Stands for a body that was not read, because it is too large for its route."""
 
     def readable(self) -> bool:
         return True
@@ -33,7 +33,7 @@ class _Unread(io.RawIOBase):
 
 
 def environ_of(incoming: Incoming, client: Address, server: Address, *, trusted: bool) -> Environ:
-    """`trusted` where the other end is a proxy whose word about https is believed."""
+    """The environ of a whole request. `trusted`: the other end is a proxy that is believed about https."""
     head = incoming.head
     environ = _bare(head.method, head.target, client, server)
     environ["SERVER_PROTOCOL"] = f"HTTP/{head.version}"
@@ -43,7 +43,7 @@ def environ_of(incoming: Incoming, client: Address, server: Address, *, trusted:
         environ["wsgi.url_scheme"] = "https"
     if again := repeated(head):
         environ[REPEATED_HEADERS] = frozenset(name.title() for name in again)
-    # What came in chunks is whole by now: to the application it is a body like any other.
+    # A body that came in chunks is whole by now: to the application it is a body like any other.
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     if not incoming.unread:
         environ["CONTENT_LENGTH"] = str(incoming.received)
@@ -52,7 +52,7 @@ def environ_of(incoming: Incoming, client: Address, server: Address, *, trusted:
 
 
 def environ_to_ask(head: Head, client: Address, server: Address) -> Environ:
-    """For asking how much of a body to take: the head alone."""
+    """The environ of a head alone, to ask how much of its body to take."""
     environ = _bare(head.method, head.target, client, server)
     for name, value in head.headers:
         _add_header(environ, name, value)
@@ -67,7 +67,7 @@ def environ_of_refusal(status: int, words: str, client: Address, server: Address
 def answered(
     app: Application, environ: Environ, *, keeps_alive: bool, closing: Callable[[], bool]
 ) -> tuple[bytes, bool]:
-    """Call the application. Returns its whole answer, and whether the connection is kept."""
+    """Call the application. Returns (its whole answer, whether the connection is kept)."""
     told: list[Any] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
@@ -89,7 +89,7 @@ def answered(
 
 
 def plain_answer(status: int) -> bytes:
-    """Where the application itself failed to answer."""
+    """An answer without a body, for an application that failed to answer."""
     phrase = HTTPStatus(status).phrase
     return f"HTTP/1.1 {status} {phrase}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
 

@@ -1,4 +1,4 @@
-"""The head of a request: read by httptools (Node's llhttp), which refuses what could be understood in two ways."""
+"""The head of a request, read by httptools (Node's llhttp), which refuses heads that could be read in two ways."""
 
 import re
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class Head:
-    """What stands before a body."""
+    """The request line and the headers of a request."""
 
     method: str = ""
     target: bytes = b""
@@ -40,13 +40,13 @@ class Head:
 
 
 def read_head(raw: bytes) -> Head:
-    """Raises Refused for what is no request, or could be taken for two different ones."""
+    """Raises Refused for bytes that are no request, or could be read as two different ones."""
     head = Head()
     parser = httptools.HttpRequestParser(head)
     try:
         parser.feed_data(raw)
     except httptools.HttpParserUpgrade:
-        pass  # whoever asks for another protocol is answered in this one
+        pass  # a request for another protocol is answered in this one
     except httptools.HttpParserError as error:
         raise Refused(400, f"This is no request that can be read: {error}.") from None
     head.method, head.version = parser.get_method().decode("latin-1"), parser.get_http_version()

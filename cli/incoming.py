@@ -1,8 +1,7 @@
-"""A request as it comes in, piece by piece: its head, then its body. Pure, so that whatever somebody may send can be
-tried without a socket.
+"""A request as it comes in, piece by piece: its head, then its body. Pure, so that tests need no socket.
 
-A small body is kept in memory. Of a larger one nothing is taken before `allow` has said how much may come; it goes to a
-file.
+A small body is kept in memory. A larger one goes to a file, and nothing of it is taken before `allow` has said how much
+may come.
 """
 
 import io
@@ -18,7 +17,7 @@ MAX_HEAD: Final = 32 * 1024
 SMALL: Final = 64 * 1024  # a body that is taken without a question
 IN_MEMORY: Final = 1024 * 1024
 HEAD_S: Final = 10.0  # for the whole head
-GRACE_S: Final = 10.0  # a body may be late by so much
+GRACE_S: Final = 10.0  # before LEAST_RATE counts
 LEAST_RATE: Final = 4 * 1024  # bytes of a body in a second
 _END: Final = b"\r\n\r\n"
 
@@ -31,7 +30,7 @@ class Stage(Enum):
 
 
 class Incoming:
-    """One request of a connection. `feed` takes what came; `rest` is what came behind it. Raises Refused."""
+    """One request of a connection. `feed` takes bytes, and raises Refused; `rest` holds bytes of the next request."""
 
     def __init__(self, *, now: float) -> None:
         self.stage = Stage.HEAD
@@ -46,7 +45,7 @@ class Incoming:
 
     @property
     def deadline(self) -> float:
-        """By when more must have come."""
+        """The time by which more must have come."""
         if self.stage is Stage.HEAD:
             return self._began + HEAD_S
         return self._began + GRACE_S + self.received / LEAST_RATE
@@ -79,7 +78,7 @@ class Incoming:
             self._read_body()
 
     def body(self) -> IO[bytes]:
-        """What came of the body, from its beginning."""
+        """The body as far as it has come, at its beginning."""
         body = self._body or io.BytesIO()
         body.seek(0)
         return body

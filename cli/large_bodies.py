@@ -1,5 +1,5 @@
-"""Of requests with large bodies a few are in hand at once: what their documents need in memory, many times what the
-bodies have, is bounded whoever sends how many. All others wait, and hold no thread."""
+"""Only a few requests with large bodies are in hand at once; all others wait without a thread. A document needs many
+times the memory of its body; so the memory is bounded, however many clients send however many."""
 
 import threading
 from collections import deque
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class LargeBodies(Generic[T]):
-    """For several threads."""
+    """Thread-safe. `T` is the type of a request."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -21,7 +21,7 @@ class LargeBodies(Generic[T]):
         self._waiting: deque[tuple[T, int]] = deque()
 
     def enter(self, request: T, size: int) -> bool:
-        """True: it may begin. False: it waits, and `leave` names it when its turn has come."""
+        """True if the request may begin. If False it waits, and a later `leave` returns it when its turn has come."""
         with self._lock:
             if self._waiting or not self._fits(size):
                 self._waiting.append((request, size))
@@ -30,7 +30,7 @@ class LargeBodies(Generic[T]):
             return True
 
     def leave(self, size: int) -> list[T]:
-        """One is done; those that may begin now."""
+        """Note that a request of this size is done. Returns the waiting requests that may begin now."""
         with self._lock:
             self._in_hand.remove(size)
             begin: list[T] = []

@@ -1,4 +1,4 @@
-"""Log lines that say the same words again and again: one a minute, with the number of those left out."""
+"""Thin out log lines that repeat the same words: one a minute, with the number of those left out."""
 
 import re
 import threading
@@ -10,7 +10,7 @@ import structlog
 
 _EVERY_S: Final = 60.0
 _MOST: Final = 1_000  # kinds of lines in memory
-# What comes as fast as something is tried.
+# Events that can come as often as something is tried.
 _EVENTS: Final = {
     "provider_not_reached",
     "provider_refuses_the_account",

@@ -54,7 +54,7 @@ class _Server(BaseApplication):
 
 
 def _refuse_as_the_server() -> None:
-    """What cannot be read as a request is refused in the application's own shape: problem details, or a page."""
+    """Refuse what the server could not read as a request, in the application's shape: problem details, or a page."""
     if refused := request.environ.get(REFUSED):
         status, words = refused
         abort(status, description=words)

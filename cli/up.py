@@ -90,7 +90,7 @@ def run_all(data: Path, *, senders: int, simulator: bool) -> int:
 
 
 def _keep_to_ourselves(data: Path) -> None:
-    """No other user of this machine reads the data, what stands there already included."""
+    """Keep the data folder, with everything in it already, from other users of this machine."""
     os.umask(0o077)
     data.mkdir(parents=True, exist_ok=True)
     for path in (data, *data.rglob("*")):
@@ -125,7 +125,7 @@ def _environment(data: Path, servers: Servers, *, simulator: bool) -> dict[str, 
 
 
 def _kept_secrets(data: Path) -> dict[str, str]:
-    """Made at the first start; those that came with a later version are added then."""
+    """The folder's secrets, made at the first start. Secrets that a later version needs are added when it starts."""
     path = data / "secrets.json"
     kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     missing = [name for name in _SECRETS if name not in kept]

@@ -1,9 +1,9 @@
-"""gunicorn's worker for both applications: one thread reads and writes sockets, others only ever run whole requests.
+"""gunicorn's worker for both applications: one thread reads and writes sockets, the others run whole requests.
 
-No unfinished request and no unread answer holds a thread: heads and bodies are read here, against deadlines and a
-least rate, and an answer that a client does not take at once is written on here. A body beyond 64 kB is taken only
-after the application was asked how much of it may come (`admit`). Of large bodies only a few are in hand at once, so
-that what their documents need in memory is bounded whoever sends how many.
+No unfinished request and no unread answer holds a thread. The reading thread reads heads and bodies against deadlines
+and a least rate, and writes the rest of an answer that a client does not take at once. A body beyond 64 kB is taken
+only after the application was asked how much of it may come (`admit`). Only a few large bodies are in hand at once (see
+large_bodies.py).
 """
 
 import contextlib
@@ -30,9 +30,9 @@ from cli.large_bodies import LARGE, LargeBodies
 log = structlog.get_logger()
 
 IDLE_S: Final = 75.0  # between two requests
-LINGER_S: Final = 3.0  # what a client still sends after its answer is read over
-HUGE: Final = 8 * 1024 * 1024  # of a body: its document may have a gigabyte
-UNASKED: Final = 64 * 1024 * 1024  # of a body, where the application has no word to say about it
+LINGER_S: Final = 3.0  # for which bytes that a client still sends after its answer are thrown away
+HUGE: Final = 8 * 1024 * 1024  # bytes of a body whose document may take a gigabyte
+UNASKED: Final = 64 * 1024 * 1024  # the most bytes of a body, for an application without `admit`
 _READ: Final = 256 * 1024
 _LOOK_S: Final = 0.5
 _STOP_IDLE_S: Final = 0.5
@@ -41,7 +41,7 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class ReadingWorker(Worker):
-    """See above."""
+    """The worker described above. It touches a connection from the reading thread, or, while BUSY, from one other."""
 
     def init_process(self) -> None:
         self._poll = select.epoll()
@@ -125,7 +125,7 @@ class ReadingWorker(Worker):
             self._poll.register(one.fd, select.EPOLLIN | _ARMED)
 
     def _make_room(self) -> bool:
-        """The connection that has kept us waiting for longest goes: a client that means it is done within moments."""
+        """Close the connection that has kept us waiting for longest: an honest client is done within moments."""
         waiting = [one for one in list(self._connections.values()) if one.state is not State.BUSY]
         if not waiting:
             return False
@@ -161,7 +161,7 @@ class ReadingWorker(Worker):
             self._refuse(one, refused)
 
     def _see_what_came(self, one: Connection) -> None:
-        """Hand a whole request to a thread; else wait for more."""
+        """Hand a whole request to a thread, or wait for more."""
         incoming = one.incoming
         if incoming.stage is Stage.WHOLE:
             self._hand_over(one)
@@ -242,7 +242,7 @@ class ReadingWorker(Worker):
             self._run(one)
         finally:
             if size > HUGE:
-                gc.collect()  # a refusal's traceback holds its document, in a circle that is seldom looked for
+                gc.collect()  # a refusal's traceback holds its document in a cycle, which is collected seldom
             for other in self._large.leave(size):
                 self._jobs.put((self._run_large, other))
 
@@ -262,7 +262,7 @@ class ReadingWorker(Worker):
         self._write(one)
 
     def _write(self, one: Connection) -> None:
-        """As much as the client takes now; the rest when it takes more. Either thread may do this."""
+        """Write as much as the client takes now; the rest follows when it takes more. Any thread may do this."""
         before = len(one.left)
         try:
             while one.left:
@@ -287,7 +287,7 @@ class ReadingWorker(Worker):
             self._wait(one, State.IDLE, now + IDLE_S)
 
     def _end(self, one: Connection, now: float) -> None:
-        """Close, but let the client read its answer: what it still sends would reset the connection."""
+        """Close, but let the client read its answer first: bytes that it still sends would reset the connection."""
         if one.incoming.stage is Stage.WHOLE and not one.incoming.unread:
             self._close(one)
         else:

@@ -1,7 +1,7 @@
-"""One system a data folder: a second one would open the same append-only file, and neither would be whole afterwards.
+"""Let only one system run on a data folder: two would write to the same append-only file, and destroy it.
 
-The lock is the kernel's, on a file in the folder. The servers inherit it, so that it is held for as long as any of them
-lives, even where their parent was killed.
+The lock is the kernel's, on a file in the folder. The servers inherit it, so it is held for as long as any of them
+lives, even after their parent was killed.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ class FolderLock:
 
 
 def lock_folder(folder: Path) -> FolderLock:
-    """Raises ChildFailed, at once, where a living process has the folder; the message names the process."""
+    """Lock the folder. Raises ChildFailed at once if a living process has it; the message names that process."""
     path = folder / "lock"
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     deadline = time.monotonic() + _ENDING_S
@@ -57,7 +57,7 @@ def _locked(fd: int) -> bool:
 
 
 def _runs(pid: str) -> bool:
-    """A process that waits for its parent to notice its end runs no more."""
+    """True for a running process. A zombie, which has ended and waits for its parent, runs no more."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{int(pid)}/status").read_text()
     except (OSError, ValueError):

@@ -9,8 +9,8 @@ KEPT: Final = 3
 
 
 def rotate(log: Path, *, most_bytes: int = MOST_BYTES) -> bool:
-    """Copy the log aside and empty it, if it is larger than that. Its writer appends, and so goes on at the beginning;
-    what it writes in the moment between copy and emptying is lost. True if it was."""
+    """Copy the log aside and empty it, if it has more than `most_bytes`. True if it was rotated. The writer appends, so
+    it goes on at the beginning; lines written between copy and emptying are lost."""
     if not log.exists() or log.stat().st_size <= most_bytes:
         return False
     for number in range(KEPT - 1, 0, -1):

@@ -1,4 +1,4 @@
-"""How each embedded server comes to ask for a password. It stands in no command line: anybody may read those."""
+"""Make each embedded server ask for a password. No command line holds it, for any user may read those."""
 
 import contextlib
 import hashlib
@@ -47,8 +47,8 @@ def redis_options(folder: Path, password: str) -> list[str]:
 
 
 def asked_by_mongod(client: MongoClient[dict[str, Any]], password: str) -> bool:
-    """Whether the user with this password is there. A mongod without users lets a client on its own machine make the
-    first one: that is done here."""
+    """True if mongod knows the user with this password. A mongod without users lets a client on its own machine make
+    the first one; that is done here."""
     if not password:
         return True
     with contextlib.suppress(OperationFailure):
@@ -72,7 +72,7 @@ def signed_in(client: MongoClient[dict[str, Any]], password: str) -> Iterator[Mo
 
 
 def asked_by_etcd(address: str, password: str) -> bool:
-    """Whether etcd asks for this password. Where it asks for none yet, it does from now on."""
+    """True if etcd asks for this password. An etcd that asked for none is set up to ask for it."""
     if not password:
         return True
     with grpc.insecure_channel(address) as channel:

@@ -188,8 +188,8 @@ class Servers:
             return False
 
     def _make_user_of_old_data(self) -> None:
-        """A replica set that moves to another port elects nobody until it is told so, and mongod lets itself be told
-        only by a user that it knows: the first one is made while it asks for no password yet."""
+        """Make the first user while mongod asks for no password yet. A replica set that moves to another port elects no
+        primary until it gets a new configuration, which mongod takes only from a user that it knows."""
         child = self._start_mongod([])
         child.wait_until(lambda: self._mongod_is_primary(""), timeout_s=START_S)
         child.wait_until(lambda: self._mongod_is_primary(self._password), timeout_s=START_S)

@@ -23,8 +23,8 @@ _PATIENCE_S = 0.25  # for connections just begun; those that take longer are rea
 
 class Connections:
     """At most `limit` connections are lent out at a time, and no more than `most` of a provider; the others wait here.
-    `reserved` of them are for what is urgent. `reach` is told who can be reached, `told` why one with whom no
-    connection stands cannot be."""
+    `reserved` of them are for urgent mail. `reach` learns which providers can be reached; `told(provider, why)` is
+    called when a provider without any open connection cannot be."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What a provider holds against us, kept where a person looks for it: `doctor`, the pages, a mail that waits."""
+"""Note why a provider takes no mail, where people look for it: in `doctor`, on the pages, at a mail that waits."""
 
 import threading
 import time
@@ -12,11 +12,11 @@ from mailroom.storage import providers
 from mailroom.storage.database import server_now
 
 log = structlog.get_logger()
-_AGAIN_S: Final = 30.0  # what lasts is said again, so that what nobody says any more is over
+_AGAIN_S: Final = 30.0  # a lasting fault is noted again; one that is not noted again ends by itself
 
 
 class Faults:
-    """Any thread may tell. MongoDB being away changes nothing: it is said again."""
+    """Thread-safe. While MongoDB is away nothing is noted; a lasting fault is noted again later."""
 
     def __init__(self, back: Back) -> None:
         self._back = back
@@ -24,7 +24,7 @@ class Faults:
         self._lock = threading.Lock()
 
     def tell(self, provider: str, why: str) -> None:
-        """It takes nothing from us, for this reason."""
+        """Note that the provider takes no mail, for this reason."""
         now = time.monotonic()
         with self._lock:
             before, at = self._said.get(provider, ("", float("-inf")))
@@ -37,7 +37,7 @@ class Faults:
             log.warning("fault_not_noted", provider=provider, error=str(error))
 
     def well(self, provider: str) -> None:
-        """It took a mail."""
+        """Note that the provider took a mail."""
         if provider not in self._said:
             return
         with self._lock:

@@ -142,7 +142,7 @@ class Feed:
         )
         self._hands.take(claimed)
         if len(claimed) < len(waiting):
-            self._holding.look_anew()  # something was stopped or paused in this moment, perhaps
+            self._holding.look_anew()  # perhaps something was stopped or paused in this moment
         return claimed
 
     def _prepare(self, claimed: Sequence[Claimed]) -> dict[Claimed, Any]:

@@ -50,7 +50,7 @@ class Health:
         self._routes.rest(provider, min(refused.retry_after or ACCOUNT_WAIT, MAX_ACCOUNT_WAIT), refused.reason)
 
     def _too_fast(self, provider: str, refused: Refused) -> None:
-        """Being slow is not being down: mail stays with it, at its pace, unless it takes nothing at all for a while."""
+        """A slow provider is not down: it keeps its mail, at its pace, unless it takes nothing at all for a while."""
         self._throttle.too_fast(provider, refused.retry_after)
         pause_s = self._pace.too_fast(provider, refused.retry_after.total_seconds() if refused.retry_after else None)
         if refused.is_brief and self._pace.failures(provider) < _STUCK:
@@ -61,7 +61,7 @@ class Health:
 
 
 def _refusals(outcome: Outcome) -> Iterable[Refused]:
-    """What a provider refused, of the whole call or of one of its recipients; each kind of it once."""
+    """The refusals in an outcome: of the whole call, or of its recipients, each distinct one once."""
     if isinstance(outcome, Refused):
         return (outcome,)
     if isinstance(outcome, InPart):

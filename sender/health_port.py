@@ -1,4 +1,4 @@
-"""A sender's own `/health` and `/ready`, on a port that the settings name: for whatever watches its process."""
+"""A sender's own `/health` and `/ready` for a process supervisor, on the port that the settings name."""
 
 import json
 import threading
@@ -10,11 +10,11 @@ import structlog
 
 log = structlog.get_logger()
 _MOST_AT_ONCE: Final = 16
-_SLOWEST_S: Final = 5.0  # a client that says nothing for so long is hung up on
+_SLOWEST_S: Final = 5.0  # a client that is silent for so long is disconnected
 
 
 class HealthPort:
-    """Nothing where no port is set. A port that is taken is said, and no reason not to send."""
+    """Does nothing without a port. A port that is taken is logged, and does not keep the sender from sending."""
 
     def __init__(self, bind: str, port: int | None, why_not_ready: Callable[[], str]) -> None:
         self._bind, self._port, self._why_not_ready = bind, port, why_not_ready

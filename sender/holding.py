@@ -1,5 +1,5 @@
-"""What keeps a sender from beginning anything, looked at every second: MongoDB is an older copy of itself (which is
-said until that is put right), or something is stopped or paused."""
+"""Check every second whether this sender must hold: because MongoDB is an older copy of itself (which is logged until a
+person puts it right), or because sending is stopped or runs are paused."""
 
 import threading
 import time
@@ -26,8 +26,8 @@ class Holding:
         self._check_at = self._said_at = 0.0
         self._held = False
         self.mark = 0  # how far MongoDB had come when it was last looked at
-        self.on_hold = NOTHING_HELD  # stopped or paused a moment ago; claims and fences ask for themselves
-        self._refused: set[RunId] = set()  # held at their fences since
+        self.on_hold = NOTHING_HELD  # as of the last check; claims and fences check for themselves
+        self._refused: set[RunId] = set()  # runs whose fences have refused since
         self._lock = threading.Lock()
         self.remembers = False  # whether it keeps what fences knew when it was put right
 
@@ -36,7 +36,7 @@ class Holding:
         self._check_at = 0.0
 
     def refused(self, run_ids: Iterable[RunId]) -> None:
-        """Fences of these runs were not crossed, for a hold: look at it in both stores. Any thread may say so."""
+        """Note that fences refused these runs because of a hold: it is then compared in both stores. Thread-safe."""
         with self._lock:
             self._refused.update(run_ids)
         self._check_at = 0.0

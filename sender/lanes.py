@@ -1,9 +1,8 @@
 """Lanes taken, shared and given back, by the pump's thread alone.
 
-What our lease holds in etcd and what is in our hands are to be the same set. An answer that gets lost, a request that
-etcd reads late, a lane that its fences refuse make them differ; so both are compared now and then, and as soon as
-something went wrong (`reconcile`): a key of ours that is not in hand is released, a lane whose key is not ours any
-more is dropped.
+The lanes that our lease holds in etcd and the lanes in our hands must be the same set. A lost answer, a request that
+etcd reads late, or a lane that its fences refuse makes them differ. So `reconcile` compares both now and then, and
+after each error: it releases a key of ours whose lane is not in hand, and drops a lane whose key is not ours any more.
 """
 
 import contextlib
@@ -35,7 +34,7 @@ _LOOK_AGAIN_S: Final = 0.1
 _MOST_PAUSE_S: Final = 2.0
 _LOOK_FOR_SHARE_S: Final = 1.2
 _SET_ASIDE_S: Final = 60.0
-# Whatever makes keys and hands differ unseen lasts no longer than this.
+# No unseen difference between keys and hands lasts longer than this.
 _RECONCILE_S: Final = 3.0
 # A lane with nothing to do is kept this long: it was taken ahead, or its next chunk is on the way.
 _GIVE_BACK_S: Final = 4.0
@@ -53,9 +52,9 @@ class Lanes:
         self._most = back.settings.sending.schedules_per_sender
 
     def begin_anew(self) -> None:
-        """A new lease; what was held under the old one is no longer ours to begin anything in.
+        """Begin a new lease, without the lanes of the old one.
 
-        The old one is given up before anything can fail: the heartbeat must not keep what is in nobody's hands.
+        The old lease is given up before anything can fail: the heartbeat must not keep lanes in nobody's hands.
         """
         self._back.leases.give_up()
         lost = self._hands.tokens()
@@ -67,7 +66,7 @@ class Lanes:
         self._back.leases.begin()
 
     def reconcile_now_and_then(self) -> None:
-        """Raises Unavailable, and is done again then."""
+        """`reconcile`, if it is due. Raises Unavailable: then it stays due."""
         if time.monotonic() >= self._reconcile_at:
             self.reconcile()
             self._reconcile_at = time.monotonic() + _RECONCILE_S * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
@@ -135,7 +134,7 @@ class Lanes:
         self.give_back(self._hands.idle_lanes(before=time.monotonic() - _GIVE_BACK_S))
 
     def give_back(self, lanes: Sequence[Lane]) -> None:
-        """If it is not sure that etcd has let them go, they are released as keys that are not in our hands."""
+        """Release these lanes. If the answer is lost, `reconcile` releases their keys: they are in hand no more."""
         held = self._hands.tokens()
         revisions = {lane: claiming.revision_of(held[lane]) for lane in lanes if lane in held}
         if not revisions:
@@ -160,7 +159,8 @@ class Lanes:
             self._remember(self._back.fences.memory())
 
     def _take(self, lanes: Sequence[Lane], now: datetime) -> int:
-        """Take these lanes, as far as they are free. Where that ends half-way, what is ours unseen is released soon."""
+        """Take those of these lanes that are free. After an error half-way, `reconcile` releases keys that are not in
+        hand."""
         back = self._back
         with self._unless_sure():
             tokens, memory = claiming.take_lanes(back.db, back.leases, back.fences, lanes, sender=self._sender, now=now)
@@ -172,7 +172,7 @@ class Lanes:
 
     @contextlib.contextmanager
     def _unless_sure(self) -> Iterator[None]:
-        """Whatever ends this half-way, keys and hands are compared before anything else is done."""
+        """After an error in this block, keys and hands are compared before anything else is done."""
         reconcile_at, self._reconcile_at = self._reconcile_at, 0.0
         yield
         self._reconcile_at = reconcile_at

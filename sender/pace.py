@@ -1,8 +1,8 @@
-"""How fast a provider lets this sender go, as its answers show: no setting says so, and other senders see their own.
+"""The pace at which a provider takes mail from this sender, learnt from its answers. Each sender learns its own.
 
-A provider that finds us too fast gets what it has just taken in a second, then half of that; nothing goes for a second
-or two. One that takes nothing at all, whatever the reason, is asked again after pauses that grow, by one call at a
-time: for one provider as for several. Times are monotonic.
+A provider that finds us too fast gets nothing for a second or two, then as many mails a second as it had just taken,
+and half of that after another complaint. A provider that takes nothing at all, whatever the reason, gets one call at a
+time after pauses that grow, with one provider as with several. Times are monotonic.
 """
 
 import threading
@@ -34,7 +34,7 @@ class _State:
     counted_at: float = 0.0
     complained_at: float = 0.0
     faster_at: float = 0.0
-    probing: bool = False  # it is closed for all but one call, which has no answer yet
+    probing: bool = False  # closed for all but one call, which has no answer yet
     second: int = 0
     in_second: int = 0
     in_last_second: int = 0
@@ -49,12 +49,12 @@ class Pace:
         self._lock = threading.Lock()
 
     def open(self, provider: str) -> bool:
-        """False while nothing may go."""
+        """False while nothing may be sent by this provider."""
         with self._lock:
             return self._monotonic() >= self._states[provider].closed_until
 
     def admit(self, provider: str, count: int) -> int:
-        """How many of these mails may go now; they have taken their place in the rate."""
+        """How many of these mails may go now; they count against the rate."""
         with self._lock:
             state, now = self._states[provider], self._monotonic()
             if now < state.closed_until or count <= 0:
@@ -79,7 +79,7 @@ class Pace:
             state.in_second += count
 
     def too_fast(self, provider: str, pause_s: float | None) -> float:
-        """It says so. Returns for how long nothing goes."""
+        """Note that the provider found us too fast. Returns for how many seconds nothing goes."""
         with self._lock:
             state, now = self._states[provider], self._monotonic()
             state.complained_at = now
@@ -92,12 +92,12 @@ class Pace:
             return self._close(state, now, _TOO_FAST_S, pause_s or 0.0)
 
     def refused(self, provider: str) -> float:
-        """It takes nothing from this account. Returns for how long nothing goes."""
+        """Note that the provider refuses the account. Returns for how many seconds nothing goes."""
         with self._lock:
             return self._close(self._states[provider], self._monotonic(), _REFUSED_S, 0.0)
 
     def broke(self, provider: str) -> None:
-        """Its dialogue broke off; several times in a row it takes nothing, whatever the reason."""
+        """Note that a dialogue broke off. After several in a row the provider counts as one that takes nothing."""
         with self._lock:
             self._close(self._states[provider], self._monotonic(), _BROKE_S, 0.0)
 
@@ -107,8 +107,8 @@ class Pace:
 
     @staticmethod
     def _close(state: _State, now: float, pauses: tuple[float, ...], at_least: float) -> float:
-        """Calls that fail while it is closed were begun before: what fails together is one failure. A probe's failure
-        is one more."""
+        """Close for a pause. Calls that fail while it is closed were begun before, so they count as one failure; the
+        failure of a probe counts by itself."""
         if now >= state.closed_until or state.probing:
             state.failures += 1
             pause = min(max(pauses[min(state.failures, len(pauses)) - 1], at_least), _LONGEST_S)
@@ -129,7 +129,7 @@ class Pace:
             return
         if now - max(state.complained_at, state.faster_at) > _FASTER_EVERY_S:
             state.per_s, state.faster_at = state.per_s * _FASTER, now
-        # Few at once: a server that counts by the second takes no burst of a second's worth after another.
+        # A fifth of a second's worth at once: a server that counts by the second refuses two full bursts in a row.
         most = max(1.0, state.per_s / 5)
         state.tokens = min(most, state.tokens + (now - state.counted_at) * state.per_s)
         state.counted_at = now

@@ -1,4 +1,4 @@
-"""A sender says now and then which lanes it has in its hands, so that those in nobody's hands can be seen."""
+"""Check in now and then with the lanes in this sender's hands, so that lanes in nobody's hands can be seen."""
 
 import time
 
@@ -8,7 +8,7 @@ from sender.hands import Hands
 
 
 class Presence:
-    """For the pump's thread, at the end of a round that it completed: who gets nothing done says nothing."""
+    """For the pump's thread, at the end of each completed round: a sender that gets nothing done does not check in."""
 
     def __init__(self, back: Back, hands: Hands, *, sender: str) -> None:
         self._back, self._hands, self._sender = back, hands, sender

@@ -48,7 +48,7 @@ _MOST_SPARE: Final = 128
 _RESERVED: Final = 8
 _WRITE_S: Final = 15.0
 _ASK_S: Final = 0.5
-_IDLE_TTLS: Final = 3  # leases' times without a completed round, before a sender says that it is not ready
+_IDLE_TTLS: Final = 3  # lease times without a completed round until a sender is not ready
 
 
 def run_sender(settings: Settings, stop: threading.Event) -> None:
@@ -152,7 +152,7 @@ class Sender:
             return
 
     def _why_not_ready(self) -> str:
-        """In words; empty while this sender can send."""
+        """Why this sender cannot send; '' while it can."""
         if why := why_nothing_is_sent(self._writability.look()):
             return why
         if not self._back.leases.held:

@@ -11,7 +11,7 @@ from typing import Final
 
 _SILENT_S: Final = 2.0  # without an answer for so long, while nothing else has got through
 _PAUSES_S: Final = (1.0, 2.0, 5.0)  # before a connection is tried again, with no mail waiting for it
-# One that answers and refuses us: who asks too often is locked out by some.
+# Pauses after a refusal: some servers lock out a client that asks too often.
 _REFUSED_PAUSES_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 _TOLD_EVERY_S: Final = 1.0  # hundreds of openings that fail together are one failure
 
@@ -24,8 +24,8 @@ class _Openings:
     failures: int = 0
     try_at: float = 0.0
     told_at: float = float("-inf")
-    once_more: bool = False  # many may be tried, though the last ones failed
-    full: bool = False  # other connections stand: it wants no more of them
+    once_more: bool = False  # many may be opened once more, though the last ones failed
+    full: bool = False  # other connections are open: the provider takes no more of them
 
 
 class Reach:
@@ -50,8 +50,8 @@ class Reach:
             return silent or (found.failures > 0 and not found.full)
 
     def may_open(self, provider: str) -> bool:
-        """False while connections fail, but for once after the first that did: then one now and then is tried, with no
-        mail waiting for it."""
+        """True while no connection fails, and once after the first failure. Otherwise one is tried now and then, with
+        no mail waiting for it."""
         with self._lock:
             found = self._openings[provider]
             once, found.once_more = found.once_more, False
