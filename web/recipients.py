@@ -19,7 +19,7 @@ from mailroom.domain.errors import InvalidInput
 from mailroom.domain.limits import MAX_RECIPIENTS
 from mailroom.domain.lists.columns import Column, Role
 from mailroom.domain.lists.reading import Look, look_at, rows_of
-from mailroom.domain.lists.rows import Refused
+from mailroom.domain.lists.rows import RefusedRow
 from mailroom.domain.lists.texts import ENCODINGS
 from mailroom.services import uploads
 from mailroom.storage.database import Db
@@ -160,7 +160,7 @@ def refused_report(db: Db, form: MultiDict[str, str], *, owner: str) -> Response
     out = csv.writer(written)
     out.writerow(["line", "address", "problem"])
     for count, judged in enumerate(judge(rows_of(data, given.look, columns))):
-        if isinstance(judged, Refused):
+        if isinstance(judged, RefusedRow):
             out.writerow([judged.row, _harmless(judged.address), judged.message])
         if count > MAX_RECIPIENTS:
             break

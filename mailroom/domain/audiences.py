@@ -18,7 +18,7 @@ from mailroom.domain.limits import (
     MAX_VARIABLE_VALUE,
     MAX_VARIABLES,
 )
-from mailroom.domain.lists.rows import Read, Refused
+from mailroom.domain.lists.rows import Read, RefusedRow
 
 Value = str | int | float | bool | None
 
@@ -77,7 +77,7 @@ class Screened:
     """The valid rows of a list, in the order of their folded address, and its refused rows."""
 
     recipients: Sequence[Recipient]
-    refused: Sequence[Refused]  # the first ones
+    refused: Sequence[RefusedRow]  # the first ones
     refused_count: int
     rows: int  # that were read, refused ones included
 
@@ -122,7 +122,7 @@ def screen(rows: Iterable[Read], *, path: str = "recipients") -> Screened:
     Raises InvalidInput for more rows than a list may have, and for more than MAX_REFUSED invalid rows.
     """
     by_key: dict[str, Recipient] = {}
-    refused: list[Refused] = []
+    refused: list[RefusedRow] = []
     wrong = count = 0
     for count, judged in enumerate(judge(rows), 1):
         if count > MAX_RECIPIENTS:
@@ -139,10 +139,10 @@ def screen(rows: Iterable[Read], *, path: str = "recipients") -> Screened:
     return Screened([by_key[key] for key in sorted(by_key)], refused, wrong, count)
 
 
-def judge(rows: Iterable[Read]) -> Iterator[Recipient | Refused]:
+def judge(rows: Iterable[Read]) -> Iterator[Recipient | RefusedRow]:
     """Each row as a recipient, or as refused with the reason."""
     for read in rows:
-        if isinstance(read, Refused):
+        if isinstance(read, RefusedRow):
             yield read
             continue
         number, row = read
@@ -152,7 +152,7 @@ def judge(rows: Iterable[Read]) -> Iterator[Recipient | Refused]:
         else:
             address = row.get("address") if isinstance(row, dict) else None
             words = "; ".join(m if where == ".address" else f"{where.lstrip('.')}: {m}" for where, m in checked)
-            yield Refused(number, address[:_SHOWN] if isinstance(address, str) else "", words.removeprefix(": "))
+            yield RefusedRow(number, address[:_SHOWN] if isinstance(address, str) else "", words.removeprefix(": "))
 
 
 def known_variables(recipients: Iterable[Recipient]) -> frozenset[str]:

@@ -10,7 +10,7 @@ from mailroom.domain.audiences import Audience, Known, Recipient, Screened, chec
 from mailroom.domain.errors import AudienceNotFound, Fault, IdempotencyMismatch, InvalidInput
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import MAX_NAME
-from mailroom.domain.lists.rows import Refused
+from mailroom.domain.lists.rows import RefusedRow
 from mailroom.services.idempotency import check_key, digest_of_request
 from mailroom.storage import audiences
 from mailroom.storage.database import Db, server_now
@@ -32,7 +32,7 @@ class Made:
 
     audience: Audience
     new: bool
-    refused: Sequence[Refused] = ()
+    refused: Sequence[RefusedRow] = ()
     refused_count: int = 0
 
 

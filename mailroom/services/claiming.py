@@ -14,7 +14,7 @@ from mailroom.domain.ids import ClaimId, Lane, RunId, Token, new_claim_id, sched
 from mailroom.domain.outcomes import NOBODY_KNOWS_WHERE, Accepted, CalledAt, InDoubt
 from mailroom.storage import cluster, dispatch_claims, holds, lanes, runs, schedules
 from mailroom.storage.database import Db, Session, in_transaction
-from mailroom.storage.holds import NOTHING_HELD, Standing
+from mailroom.storage.holds import NOTHING_HELD, OnHold
 
 _EPOCH: Final = 2**40  # a token is epoch * this + create revision
 
@@ -33,9 +33,7 @@ def lanes_wanting_work(db: Db, *, now: datetime, ahead: timedelta, limit: int, l
     return [lane for lane in dict.fromkeys([*due, *unfinished, *sending]) if lane not in left_out]
 
 
-def _lanes_with_work(
-    db: Db, held: Standing, *, now: datetime, limit: int, leave_out: Collection[Lane]
-) -> Sequence[Lane]:
+def _lanes_with_work(db: Db, held: OnHold, *, now: datetime, limit: int, leave_out: Collection[Lane]) -> Sequence[Lane]:
     if held.everything:
         return dispatch_claims.lanes_to_settle(db, now=now, limit=limit, leave_out=sorted(leave_out))
     mixed = held.lanes
@@ -46,7 +44,7 @@ def _lanes_with_work(
     return found
 
 
-def _going(db: Db, held: Standing, mixed: Collection[Lane]) -> list[RunId]:
+def _going(db: Db, held: OnHold, mixed: Collection[Lane]) -> list[RunId]:
     """The open runs of these lanes that are not held."""
     named = {schedule for schedule in held.runs.values() if schedule_lane(schedule) in mixed}
     return [run for run in runs.open_of(db, named) if run not in held.runs] if named else []
@@ -119,7 +117,7 @@ def claimable(
     now: datetime,
     room: Room,
     down_to: Rank = Rank.CAMPAIGN,
-    on_hold: Standing = NOTHING_HELD,
+    on_hold: OnHold = NOTHING_HELD,
 ) -> Waiting:
     """Dispatches of the held lanes that could be claimed now, by rank, none of a lower one than `down_to`; none of a
     lane that waits, and none that goes alone. Raises Unavailable.
@@ -152,7 +150,7 @@ def _that_fit(found: Sequence[Mapping[str, Any]], room: Room) -> Iterator[Mappin
             yield doc
 
 
-def claimable_alone(db: Db, held: Mapping[Lane, Token], *, now: datetime, on_hold: Standing = NOTHING_HELD) -> Waiting:
+def claimable_alone(db: Db, held: Mapping[Lane, Token], *, now: datetime, on_hold: OnHold = NOTHING_HELD) -> Waiting:
     """At most one dispatch, one that was in hand at several crashes: to be claimed only while nothing else is in hand.
 
     Raises Unavailable.

@@ -24,7 +24,7 @@ from mailroom.services.placing import place
 from mailroom.services.server_time import Clocks
 from mailroom.storage import bodies, emails, suppressions, templates
 from mailroom.storage.database import AlreadyThere, Db, Document, Session, in_transaction
-from mailroom.storage.emails import Known, NewEmail
+from mailroom.storage.emails import NewEmail, StoredEmail
 
 _BATCH: Final = 200
 
@@ -191,7 +191,7 @@ class Outbox:
                 continue  # another process has committed one of them meanwhile: this time it is found
 
     def _store(
-        self, batch: Sequence[_HandedIn], known: Mapping[EmailId, Known], now: datetime, session: Session
+        self, batch: Sequence[_HandedIn], known: Mapping[EmailId, StoredEmail], now: datetime, session: Session
     ) -> list[_Stored]:
         """`known`: those that are stored."""
         known = dict(known)  # this may run again
@@ -203,7 +203,7 @@ class Outbox:
                 told = emails.recipients_told(one.new)
                 fates.append(_Stored(_Fate.NEW, told))
                 fresh.append(one)
-                known[one.new.id] = Known(one.new.digest, told)
+                known[one.new.id] = StoredEmail(one.new.digest, told)
             else:
                 fates.append(_repeated(stored, one.new.digest))
         place(self._db, [(one.new, one.body) for one in fresh], lanes=self._lanes, now=now, session=session)
@@ -225,7 +225,7 @@ def taken_before(db: Db, email_id: EmailId, *, new: bool = False) -> Taken:
     return Taken(email_id, new, emails.known(db, [email_id])[email_id].recipients)
 
 
-def _repeated(known: Known, digest: str) -> _Stored:
+def _repeated(known: StoredEmail, digest: str) -> _Stored:
     return _Stored(_Fate.REPEATED, known.recipients) if known.digest == digest else _Stored(_Fate.MISMATCH)
 
 

@@ -23,7 +23,7 @@ class ShownProvider:
     name: str
     enabled: bool
     circuit: Circuit | None
-    fault: providers.Fault | None = None
+    fault: providers.ProviderFault | None = None
 
 
 def listing(db: Db, circuits: Circuits, configured: Sequence[str]) -> list[ShownProvider]:

@@ -19,9 +19,9 @@ from mailroom.domain.ids import RunId, ScheduleId
 from mailroom.storage import dispatch_tallies, holds, runs
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatch_tallies import InHand
-from mailroom.storage.holds import NOTHING_HELD, Standing
+from mailroom.storage.holds import NOTHING_HELD, OnHold
 
-__all__ = ["NOTHING_HELD", "Standing"]  # for senders
+__all__ = ["NOTHING_HELD", "OnHold"]  # for senders
 
 log = structlog.get_logger()
 _MOST_SHOWN: Final = 10_000  # calls in hand anywhere; senders have fewer
@@ -117,7 +117,7 @@ def called_among(fences: Fences, in_hand: Collection[InHand]) -> tuple[tuple[InH
     return tuple(crossed), True
 
 
-def look(db: Db, mirror: Holds) -> Standing:
+def look(db: Db, mirror: Holds) -> OnHold:
     """Make the switch the same in both stores, and return everything that is held. Raises Unavailable."""
     agree(db, mirror, EVERYTHING)
     return holds.standing(db)

@@ -12,6 +12,7 @@ import structlog
 
 from mailroom.domain.addresses import fold
 from mailroom.domain.errors import Fault, InvalidInput, SuppressionNotFound
+from mailroom.domain.lists.rows import RefusedRow
 from mailroom.domain.suppressions import Suppression, check_entry
 from mailroom.storage import suppressions
 from mailroom.storage.database import Db, server_now
@@ -22,13 +23,6 @@ MOST_ROWS: Final = 200_000  # of a file, or addresses of one removal
 _MOST_TOLD: Final = 1_000
 _ADDRESS: Final = ("address", "email", "emailaddress", "recipient")
 _COLUMNS: Final = {"reason": "reason", "scope": "scope"}
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedRow:
-    row: int
-    address: str
-    message: str
 
 
 @dataclass(slots=True)

@@ -68,7 +68,7 @@ class NewEmail:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StoredEmail:
     """A stored mail: the digest of its request; `recipients` only if some of them were suppressed."""
 
     digest: str
@@ -76,18 +76,18 @@ class Known:
 
 
 def recipients_told(new: NewEmail) -> list[tuple[str, str | None]]:
-    """The `recipients` of `Known` for a new mail; empty if nobody is suppressed."""
+    """The `recipients` of `StoredEmail` for a new mail; empty if nobody is suppressed."""
     if not new.suppressed:
         return []
     everybody = [one.mailbox.address for one in new.recipients]
     return [(address, new.suppressed.get(fold(address))) for address in everybody]
 
 
-def known(db: Db, ids: Sequence[EmailId], *, session: Session | None = None) -> dict[EmailId, Known]:
+def known(db: Db, ids: Sequence[EmailId], *, session: Session | None = None) -> dict[EmailId, StoredEmail]:
     """Those of the mails that are stored."""
     fields = {"request_digest": 1, "suppressed": 1}
     found = db.emails.find({"_id": {"$in": list(ids)}}, fields, session=session)
-    return {EmailId(doc["_id"]): Known(doc.get("request_digest", ""), _told(doc)) for doc in found}
+    return {EmailId(doc["_id"]): StoredEmail(doc.get("request_digest", ""), _told(doc)) for doc in found}
 
 
 def _told(doc: Mapping[str, Any]) -> list[tuple[str, str | None]]:

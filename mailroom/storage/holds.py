@@ -32,7 +32,7 @@ INDEXES: Final[Sequence[IndexModel]] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class OnHold:
     """All that is held at one moment: everything, or these runs."""
 
     everything: bool = False
@@ -44,15 +44,15 @@ class Standing:
         return {schedule_lane(schedule) for schedule in self.runs.values()}
 
 
-NOTHING_HELD: Final = Standing()
+NOTHING_HELD: Final = OnHold()
 
 
 @guarded
-def standing(db: Db) -> Standing:
+def standing(db: Db) -> OnHold:
     """All that is held now."""
     found = {doc["_id"]: doc for doc in db.holds.find({"held": True}, {"schedule_id": 1})}
     everything = found.pop(EVERYTHING, None) is not None
-    return Standing(everything, {RunId(id_): ScheduleId(doc["schedule_id"]) for id_, doc in found.items()})
+    return OnHold(everything, {RunId(id_): ScheduleId(doc["schedule_id"]) for id_, doc in found.items()})
 
 
 @guarded

@@ -29,7 +29,7 @@ FAULT_LASTS: Final = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ProviderFault:
     """Why a provider takes nothing from us, and since when."""
 
     why: str
@@ -85,7 +85,7 @@ def forget_fault(db: Db, name: str) -> None:
 
 
 @guarded
-def faults(db: Db, *, now: datetime) -> dict[str, Fault]:
+def faults(db: Db, *, now: datetime) -> dict[str, ProviderFault]:
     """The faults that last at this moment, by the provider's name."""
     found = db.providers.find({"fault.at": {"$gt": now - FAULT_LASTS}}, {"fault": 1})
-    return {doc["_id"]: Fault(doc["fault"]["why"], doc["fault"]["since"]) for doc in found}
+    return {doc["_id"]: ProviderFault(doc["fault"]["why"], doc["fault"]["since"]) for doc in found}

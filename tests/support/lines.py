@@ -15,7 +15,7 @@ from mailroom.services.pausing import Brakes
 from mailroom.services.recording import Result, record
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
-from mailroom.storage.holds import NOTHING_HELD, Standing
+from mailroom.storage.holds import NOTHING_HELD, OnHold
 from tests.support.builders import recipients, stored_schedule
 
 HELD = Refused(Refusal.HELD, "it was stopped or paused before the call")
@@ -49,7 +49,7 @@ class Line:
         while planning.expand(self.db, held, batch_size=batch, now=server_now(self.db)).moved:
             pass
 
-    def waiting(self, on_hold: Standing = NOTHING_HELD) -> Waiting:
+    def waiting(self, on_hold: OnHold = NOTHING_HELD) -> Waiting:
         return claiming.claimable(self.db, self.held, now=server_now(self.db), room=_ROOM, on_hold=on_hold)
 
     def claim(self, waiting: Waiting | None = None) -> list[Claimed]:

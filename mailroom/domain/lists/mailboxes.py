@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from mailroom.domain.addresses import MAX_MAILBOX, InvalidAddress, name_of, pieces_of, trimmed
-from mailroom.domain.lists.rows import Read, Refused, Row
+from mailroom.domain.lists.rows import Read, RefusedRow, Row
 
 _SHOWN: Final = 100  # characters of what was refused
 _ONE_A_LINE: Final = "write one recipient a line, as an address or as Name <address@example.com>"
@@ -23,7 +23,7 @@ def rows_of(lines: Iterable[str]) -> Iterator[Read]:
             for entry in _entries(line):
                 yield from _read(number, entry)
         except InvalidAddress as error:
-            yield Refused(number, trimmed(line)[:_SHOWN], str(error))
+            yield RefusedRow(number, trimmed(line)[:_SHOWN], str(error))
 
 
 def _entries(line: str) -> Iterator[str]:
@@ -53,7 +53,7 @@ def _read(number: int, entry: str) -> Iterator[Read]:
         else:
             yield number, _row(entry)
     except InvalidAddress as error:
-        yield Refused(number, entry[:_SHOWN], str(error))
+        yield RefusedRow(number, entry[:_SHOWN], str(error))
 
 
 def _row(entry: str) -> Row:

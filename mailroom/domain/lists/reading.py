@@ -8,7 +8,7 @@ from typing import Final
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.lists import mailboxes, tables
 from mailroom.domain.lists.columns import Column, check_columns, propose
-from mailroom.domain.lists.rows import Read, Refused, Row
+from mailroom.domain.lists.rows import Read, RefusedRow, Row
 from mailroom.domain.lists.tables import Layout
 from mailroom.domain.lists.texts import ENCODINGS, check_is_text, guess_encoding, is_encoded, lines_of
 
@@ -66,7 +66,7 @@ def _without_spoilt(rows: Iterator[Read], encoding: str) -> Iterator[Read]:
     for read in rows:
         if isinstance(read, tuple) and any(_is_spoilt(text) for text in _texts(read[1])):
             words = f"holds what is no text in {ENCODINGS[encoding]}; save the file as UTF-8, or choose its encoding"
-            yield Refused(read[0], read[1]["address"], words)
+            yield RefusedRow(read[0], read[1]["address"], words)
         else:
             yield read
 
@@ -83,6 +83,6 @@ def _without_strangers(rows: Iterator[Read]) -> Iterator[Read]:
     """Refuse rows whose name holds other people's addresses: the recipient would read them."""
     for read in rows:
         if isinstance(read, tuple) and "@" in read[1].get("name", "") and _STRANGERS.search(read[1]["name"]):
-            yield Refused(read[0], read[1]["address"], "the name holds addresses; write one recipient a line")
+            yield RefusedRow(read[0], read[1]["address"], "the name holds addresses; write one recipient a line")
         else:
             yield read

@@ -7,7 +7,7 @@ Row = dict[str, Any]  # address, name, variables
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedRow:
     """A row that cannot be taken. `row` is the line of a file or of pasted text, or the place in a JSON list; all count
     from one."""
 
@@ -17,4 +17,4 @@ class Refused:
 
 
 # A row with its number, or why there is none.
-Read = tuple[int, Row] | Refused
+Read = tuple[int, Row] | RefusedRow

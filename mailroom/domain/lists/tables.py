@@ -9,7 +9,7 @@ from typing import Final
 from mailroom.domain.addresses import trimmed
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.lists.columns import Column, Role, is_address, is_address_heading
-from mailroom.domain.lists.rows import Read, Refused, Row
+from mailroom.domain.lists.rows import Read, RefusedRow, Row
 
 MAX_COLUMNS: Final = 200
 DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
@@ -113,7 +113,7 @@ def rows_of(lines: Iterable[str], layout: Layout, columns: Sequence[Column]) -> 
             return
         except csv.Error as error:
             begin, last = last + 1, reader.line_num
-            yield Refused(begin, "", _words(error, begin, last))
+            yield RefusedRow(begin, "", _words(error, begin, last))
 
 
 def _row(cells: Sequence[str], columns: Sequence[Column]) -> Row:
@@ -135,9 +135,9 @@ def _row(cells: Sequence[str], columns: Sequence[Column]) -> Row:
     return row
 
 
-def _ragged(line: int, cells: Sequence[str], wanted: int) -> Refused:
+def _ragged(line: int, cells: Sequence[str], wanted: int) -> RefusedRow:
     address = next((cell for cell in map(trimmed, cells) if is_address(cell)), "")
-    return Refused(line, address, f"has {len(cells)} columns; the first line has {wanted}")
+    return RefusedRow(line, address, f"has {len(cells)} columns; the first line has {wanted}")
 
 
 def _words(error: csv.Error, begin: int, end: int) -> str:
