@@ -17,7 +17,7 @@ from mailroom.domain.ids import RunId, ScheduleId, schedule_lane
 from mailroom.domain.runs import OPEN, Run, RunState
 from mailroom.domain.schedules import Schedule
 from mailroom.services import changing, running
-from mailroom.services.stopping import agree, called_among, mirror_or_say
+from mailroom.services.stopping import agree, agree_on_runs, called_among, mirror_or_say
 from mailroom.storage import dispatch_tallies, holds, lanes, runs
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatch_tallies import InHand
@@ -58,7 +58,9 @@ def pause_run(db: Db, brakes: Brakes, run_id: RunId, *, by: str) -> tuple[Run, T
 
     Raises RunNotFound, RunEnded, RunPaused.
     """
-    now, run = server_now(db), runs.get(db, run_id)
+    run = runs.get(db, run_id)
+    agree_on_runs(db, brakes.mirror, [run_id])  # else Redis may know a later number than an older copy comes to
+    now = server_now(db)
 
     def work(session: Session) -> bool:
         if run_id not in runs.open_of(db, [run.schedule_id], session=session):
@@ -108,6 +110,7 @@ def pause_schedule(
 
     Raises ScheduleNotFound, ScheduleNotActive, StaleEdit.
     """
+    agree_on_runs(db, brakes.mirror, list(runs.open_of(db, [schedule_id])))
     schedule = changing.pause(db, schedule_id, by=by, seen_version=seen_version)
     return schedule, _braked(db, brakes, list(runs.open_of(db, [schedule_id])))
 
@@ -119,6 +122,7 @@ def resume_schedule(
 
     Raises ScheduleNotFound, ScheduleNotPaused, RuleNotComputable, StaleEdit.
     """
+    agree_on_runs(db, brakes.mirror, list(runs.open_of(db, [schedule_id])))
     schedule = changing.resume(db, schedule_id, by=by, seen_version=seen_version)
     return schedule, _braked(db, brakes, list(runs.open_of(db, [schedule_id])))
 
@@ -175,7 +179,9 @@ def _braked(db: Db, brakes: Brakes, run_ids: Sequence[RunId]) -> Toll:
 def _cancelled(db: Db, brakes: Brakes, run_ids: Sequence[RunId]) -> Toll:
     """Hold these runs for good in Redis; then count."""
     now = server_now(db)
-    mirrored = [mirror_or_say(brakes.mirror, Hold(run_id, FOR_GOOD, "cancelled", now)) for run_id in run_ids]
+    # A run that was cancelled before, in a MongoDB that was put back since, has a number beyond that already.
+    numbers = {run_id: max(FOR_GOOD, holds.get(db, run_id).number | 1) for run_id in run_ids}
+    mirrored = [mirror_or_say(brakes.mirror, Hold(id_, number, "cancelled", now)) for id_, number in numbers.items()]
     return toll(db, brakes.fences, run_ids, heeded=all(mirrored))
 
 

@@ -150,15 +150,16 @@ def _agree(db: Db, mirror: Holds, id_: str, *, of: ScheduleId | None = None) -> 
     return stored, True
 
 
-def agree_on_runs(db: Db, mirror: Holds, refused: Collection[RunId]) -> None:
-    """Make the holds of runs the same in both stores after their fences refused: either MongoDB takes the hold over, or
-    Redis learns that it was lifted. Raises Unavailable.
+def agree_on_runs(db: Db, mirror: Holds, run_ids: Collection[RunId]) -> None:
+    """Make the holds of runs the same in both stores, after their fences refused or before a hold is changed: either
+    MongoDB takes the hold over, or Redis learns that it was lifted. Raises Unavailable.
     """
-    for run_id, schedule_id in runs.open_among(db, refused).items():
+    for run_id, schedule_id in runs.open_among(db, run_ids).items():
         hold = agree(db, mirror, run_id, of=schedule_id)
 
         def work(session: Session, run_id: RunId = run_id, hold: Hold = hold) -> None:
-            runs.mark_paused(db, [run_id], by=hold.by, now=hold.at, session=session)
+            if holds.held_among(db, [run_id], session=session):  # it may be resumed in this moment
+                runs.mark_paused(db, [run_id], by=hold.by, now=hold.at, session=session)
 
         if hold.held:
             in_transaction(db, work)

@@ -332,3 +332,56 @@ def test_a_resume_that_redis_did_not_hear_of_reaches_it_with_the_next_claim(line
 
     assert (len(refused.held), refused.go) == (1, [])
     assert len(line.cross(line.claim()).go) == 1
+
+
+def put_back_to_before_any_pause(line: Line) -> None:
+    line.db.holds.delete_many({})
+    line.db.runs.update_many({}, {"$unset": {"paused_at": "", "paused_by": ""}})
+
+
+def test_a_pause_holds_at_the_fences_though_mongodb_has_forgotten_an_earlier_one(line: Line) -> None:
+    """Redis knows that the run was paused and resumed: the number of the new pause must be beyond that."""
+    run_id, schedule_id = a_run(line, 30)
+    pausing.pause_run(line.db, line.brakes, run_id, by="ann")
+    pausing.resume_run(line.db, line.brakes, run_id, by="ann")
+
+    for pause in (
+        lambda: pausing.pause_run(line.db, line.brakes, run_id, by="bo"),
+        lambda: pausing.pause_schedule(line.db, line.brakes, schedule_id, by="bo"),
+    ):
+        put_back_to_before_any_pause(line)
+        claimed = line.claim()
+        pause()
+        assert (len(claimed), line.cross(claimed).go) == (3, [])
+        pausing.resume_run(line.db, line.brakes, run_id, by="bo")
+
+
+def test_a_schedule_is_resumed_with_its_runs_though_mongodb_has_forgotten_its_newest_pause(line: Line) -> None:
+    run_id, schedule_id = a_run(line, 10)
+    pausing.pause_schedule(line.db, line.brakes, schedule_id, by="ann")
+    copy = list(line.db.holds.find())
+    pausing.resume_schedule(line.db, line.brakes, schedule_id, by="ann")
+    pausing.pause_schedule(line.db, line.brakes, schedule_id, by="ann")
+    line.db.holds.delete_many({})
+    line.db.holds.insert_many(copy)
+
+    pausing.resume_schedule(line.db, line.brakes, schedule_id, by="bo")
+
+    assert len(line.cross(line.claim()).go) == 1
+    assert running.get(line.db, run_id).paused_at is None
+
+
+def test_what_was_cancelled_forgotten_and_resumed_can_be_cancelled_for_good(line: Line) -> None:
+    run_id, _ = a_run(line, 10)
+    copy = line.db.runs.find_one({"_id": run_id}), line.db.dispatches.find_one({"run_id": run_id})
+    pausing.cancel_run(line.db, line.brakes, run_id)
+    for collection, doc in zip((line.db.runs, line.db.dispatches), copy, strict=True):
+        assert doc
+        collection.replace_one({"_id": doc["_id"]}, doc)
+    line.cross(line.claim())
+    pausing.resume_run(line.db, line.brakes, run_id, by="bo")
+    claimed = line.claim()
+
+    pausing.cancel_run(line.db, line.brakes, run_id)
+
+    assert (len(claimed), line.cross(claimed).go) == (1, [])
