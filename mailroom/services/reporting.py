@@ -37,9 +37,7 @@ def reports_of(db: Db, some_runs: Sequence[Run]) -> dict[RunId, Report]:
         standing = {run: of.report for run, of in kept.items() if of.report is not None}
         missing = [run.id for run in some_runs if run.id not in standing]
         counted = message_counts.report(db, missing, session) if missing else {}
-    kept_counts.keep(
-        db, {run: (kept[run].marks, kept_counts.fields_of(counted[run])) for run in kept if run in counted}
-    )
+    kept_counts.keep(db, {run: (kept[run], kept_counts.fields_of(counted[run])) for run in kept if run in counted})
     found = standing | counted
     return {run.id: _with_recipients(run, found[run.id]) for run in some_runs}
 

@@ -47,7 +47,7 @@ def left_of(db: Db, run: Run) -> int:
         kept = kept_counts.find(db, [run.id], session=session)[run.id]
         left = unreached.count(db, run.id, session=session) if kept.left is None else kept.left
     if kept.left is None:
-        kept_counts.keep(db, {run.id: (kept.marks, {"left": left})})
+        kept_counts.keep(db, {run.id: (kept, {"left": left})})
     return left
 
 

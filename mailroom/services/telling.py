@@ -43,7 +43,7 @@ def finish_runs(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
     if finished:
         if paused := holds.held_among(db, through):  # with nothing left to send, a pause is over too
             holds.lift_from_runs(db, paused, by="finished", now=now)
-        kept_counts.keep(db, {run: (None, {}) for run in through})  # from now on its counts may be kept
+        kept_counts.keep(db, {run: (kept_counts.Kept(), {}) for run in through})  # from now on its counts may be kept
         # A person may have had something sent again between the look and the write.
         runs.reopen(db, dispatches.runs_with_open(db, through))
     return finished

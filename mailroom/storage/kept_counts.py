@@ -9,9 +9,11 @@
 
 A kept count equals a recount at any time. A writer of messages marks their runs before it writes (`mark`), or in its
 transaction (`mark_within`); a mark drops the counts. A reader keeps its result only if no mark came while it counted
-and the newest mark is older than QUIET: by then a write outside of a transaction has come through, for database.CALL_S
-bounds each use of the store. A writer that finds no document marks nothing; the reader that inserts the document keeps
-no count for QUIET either. So a run whose counts nobody has read costs its writers one query.
+and, in the snapshot of its count, the newest mark was older than QUIET: by then every write that was marked before it,
+or made no mark of its own, had come through, for database.CALL_S bounds each use of the store. A count that takes long,
+and a reader that stands still, change nothing about that. A writer that finds no document marks nothing; the reader
+that inserts the document keeps no count for QUIET either. So a run whose counts nobody has read costs its writers one
+query.
 
 Indexes: none but `_id`.
 """
@@ -38,9 +40,11 @@ _DROPPED: Final = ["report", "left"]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The kept counts of a run. `marks` is None if nobody has asked for them yet."""
+    """The kept counts of a run. `marks` is None if nobody has asked for them yet; `quiet` is False if writes that were
+    marked before the snapshot may have come after it."""
 
     marks: int | None = None
+    quiet: bool = True
     report: Report | None = None
     left: int | None = None
 
@@ -58,25 +62,25 @@ def of_messages(ids: Iterable[MessageId]) -> set[RunId]:
 @guarded
 def find(db: Db, runs: Collection[RunId], *, session: Session) -> dict[RunId, Kept]:
     """The kept counts of each of these runs, at the moment of the snapshot."""
-    found = {
-        RunId(doc["_id"]): _kept(doc) for doc in db.kept_counts.find({"_id": {"$in": sorted(runs)}}, session=session)
-    }
+    shown = {"marks": 1, "report": 1, "left": 1, "quiet": {"$lt": ["$marked_at", {"$subtract": ["$$NOW", _ms(QUIET)]}]}}
+    rows = db.kept_counts.find({"_id": {"$in": sorted(runs)}}, shown, session=session)
+    found = {RunId(doc["_id"]): _kept(doc) for doc in rows}
     return {run: found.get(run, Kept()) for run in runs}
 
 
 @guarded
-def keep(db: Db, counted: Mapping[RunId, tuple[int | None, Document]]) -> None:
-    """Keep the counts of these runs. `counted`: for each run its `marks` in the snapshot of the count, and the fields.
+def keep(db: Db, counted: Mapping[RunId, tuple[Kept, Document]]) -> None:
+    """Keep the counts of these runs. `counted`: for each run what stood in the snapshot of the count, and the fields.
 
     A run without a document gets one, and its counts can be kept QUIET later.
     """
-    quiet = {"$lt": ["$marked_at", {"$subtract": ["$$NOW", _ms(QUIET)]}]}
     made = {"$cond": [{"$eq": [{"$type": "$marks"}, "missing"]}, "$$NOW", "$marked_at"]}
     writes = [
         UpdateOne({"_id": run}, [{"$set": {"marked_at": made, "marks": {"$ifNull": ["$marks", 0]}}}], upsert=True)
-        if marks is None
-        else UpdateOne({"_id": run, "marks": marks, "$expr": quiet}, {"$set": fields})
-        for run, (marks, fields) in counted.items()
+        if kept.marks is None
+        else UpdateOne({"_id": run, "marks": kept.marks}, {"$set": fields})
+        for run, (kept, fields) in counted.items()
+        if kept.quiet
     ]
     if writes:
         db.kept_counts.bulk_write(writes, ordered=False)
@@ -114,4 +118,4 @@ def fields_of(report: Report) -> Document:
 
 
 def _kept(doc: Mapping[str, Any]) -> Kept:
-    return Kept(doc["marks"], Report(**doc["report"]) if "report" in doc else None, doc.get("left"))
+    return Kept(doc["marks"], doc["quiet"], Report(**doc["report"]) if "report" in doc else None, doc.get("left"))

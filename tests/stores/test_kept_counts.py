@@ -111,7 +111,20 @@ def test_a_count_is_not_kept_where_a_change_came_between(db: Db) -> None:
     kept_counts.mark(db, [run.id])
     quiet(db)
 
-    kept_counts.keep(db, {run.id: (kept.marks, kept_counts.fields_of(Report(recipients=99)))})
+    kept_counts.keep(db, {run.id: (kept, kept_counts.fields_of(Report(recipients=99)))})
+
+    assert report(db, run) == recounted(db, run)
+
+
+def test_a_count_is_not_kept_where_its_process_stood_still_and_a_write_marked_before_it_came_after(db: Db) -> None:
+    run = a_finished_run(db, 3)
+    report(db, run)
+    kept_counts.mark(db, [run.id])  # by a write that comes through in a moment
+    with snapshot(db) as session:
+        kept = kept_counts.find(db, [run.id], session=session)[run.id]
+    quiet(db)  # so long the counting process was frozen
+
+    kept_counts.keep(db, {run.id: (kept, kept_counts.fields_of(Report(recipients=99)))})
 
     assert report(db, run) == recounted(db, run)
 
