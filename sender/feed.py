@@ -80,6 +80,7 @@ class Feed:
 
     def _send_by(self, adapter: Adapter, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> int:
         if not self._pace.open(adapter.name):
+            self._let_others_go(waiting)
             return 0
         connections = self._connections.lend(adapter.name, len(waiting), self._back.leases.confirm)
         try:
@@ -91,14 +92,19 @@ class Feed:
             self._connections.give_back(connections)
             raise
         self._throttle.give_back(adapter.name, admitted, gone=sum(dispatch.messages for dispatch in ready))
-        if waiting.alone and not len(admitted):
-            self._look_for_alone_at = time.monotonic() + _LOOK_FOR_ALONE_S  # its limit is used up: others may go
+        if not len(admitted):
+            self._let_others_go(waiting)
         self._gate.hand_in(
             Job(c, adapter, request, line) for (c, request), line in zip(ready.items(), connections, strict=False)
         )
         self._connections.give_back(connections[len(ready) :])
         self._hands.note_activity({dispatch.claim.lane for dispatch in ready}, at=time.monotonic())
         return len(ready)
+
+    def _let_others_go(self, waiting: Waiting) -> None:
+        """Nothing of this goes now: where it goes alone, others may go before it, for a moment."""
+        if waiting.alone:
+            self._look_for_alone_at = time.monotonic() + _LOOK_FOR_ALONE_S
 
     def _what_waits(self, held: Mapping[Lane, Token], now: datetime, room: int) -> Waiting:
         """What may be claimed now. While something waits that goes alone, nothing else is begun beside it."""
