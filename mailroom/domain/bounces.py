@@ -132,6 +132,11 @@ def is_hard(code: int | None, enhanced: str, words: str, *, told_hard: bool) -> 
     return verdict is Blame.ADDRESS or (verdict is Blame.SILENT and told_hard and not (code or enhanced or words))
 
 
+def without_names(words: str) -> str:
+    """The words without addresses, URLs and hosts, which can hold any word."""
+    return _NAMES.sub(" ", words[:_MOST_WORDS])
+
+
 def enhanced_code(words: str) -> str:
     """The first enhanced code in these words; '' if there is none."""
     return next((f"{class_}.{detail}" for class_, detail in _codes(words)), "")

@@ -8,6 +8,8 @@ import re
 from datetime import timedelta
 from typing import Final
 
+from mailroom.domain.bounces import without_names
+
 SOON: Final = timedelta(seconds=1)
 # A limit by the day or the month: nothing goes for a while.
 LATER: Final = timedelta(minutes=10)
@@ -31,12 +33,12 @@ def says_too_fast(words: str) -> bool:
     """True if a provider's words, with its enhanced code, are about our pace."""
     if _CODES.search(words):
         return True
-    return bool(_WORDS.search(words)) and not _OF_A_RECIPIENT.search(words)
+    return bool(_WORDS.search(without_names(words))) and not _OF_A_RECIPIENT.search(words)
 
 
 def pause_for(words: str) -> timedelta:
     """For how long to send nothing, if the provider names no time."""
-    return LATER if _OF_A_DAY.search(words) else SOON
+    return LATER if _OF_A_DAY.search(without_names(words)) else SOON
 
 
 def is_about_the_session(words: str) -> bool:
