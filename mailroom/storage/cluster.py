@@ -27,18 +27,20 @@ The order matters: first `recall`, then ask etcd, then `settle`. What etcd answe
 as what was recalled, unless etcd lost its memory in between.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import pymongo
 from pymongo import ReturnDocument
 
-from mailroom.domain.errors import StoreRestored
-from mailroom.storage.database import Db, Session, guarded
+from mailroom.domain.errors import StoreRestored, TakesNoWrites
+from mailroom.storage.database import DISK_IS_FULL, Db, Session, guarded
 
 COLLECTION: Final = "cluster"
 _TRY_S: Final = 3.0
+_LEAST_ROOM: Final = 16 * 1024 * 1024  # bytes, of MongoDB's largest document
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,3 +176,12 @@ def check_writes(db: Db) -> None:
     """Write one small document, journaled by a majority. Raises TakesNoWrites, Unavailable."""
     with pymongo.timeout(_TRY_S):
         db.cluster.update_one({"_id": "tried"}, [{"$set": {"at": "$$NOW"}}], upsert=True)
+        # A small write finds room in a page that is there already, long after a mail does not.
+        if not has_room(db.command("dbStats")):
+            raise TakesNoWrites("MongoDB", DISK_IS_FULL)
+
+
+def has_room(stats: Mapping[str, Any]) -> bool:
+    """Whether the disk of MongoDB's data has room for the largest document; True where its figures are not told."""
+    total, used = stats.get("fsTotalSize"), stats.get("fsUsedSize")
+    return total is None or used is None or total - used >= _LEAST_ROOM

@@ -100,20 +100,28 @@ def guarded(function: Callable[P, R]) -> Callable[P, R]:
     return bounded
 
 
+DISK_IS_FULL: Final = "its disk is full"
 # Error codes by which mongod refuses every write.
 _REFUSALS: Final = {
     371: "its writes are blocked (setUserWriteBlockMode)",  # UserWritesBlocked
-    14031: "its disk is full",  # OutOfDiskSpace
+    14031: DISK_IS_FULL,  # OutOfDiskSpace
 }
+_UNKNOWN: Final = 8  # the code of a write that finds no room on the disk, beside the words of the system
+_NO_ROOM: Final = "No space left on device"
 
 
 def _refusal(error: PyMongoError) -> str | None:
-    """Why mongod takes no writes at all, in words; None for any other error."""
-    codes = [error.code] if isinstance(error, OperationFailure) else []
+    """Why mongod takes no writes at all, in words; None where it is another error."""
+    found = [(error.code, str(error))] if isinstance(error, OperationFailure) else []
     if isinstance(error, BulkWriteError):
-        codes += [one["code"] for one in error.details["writeErrors"]]
-        codes += [one["code"] for one in error.details["writeConcernErrors"]]
-    return next((_REFUSALS[code] for code in codes if code in _REFUSALS), None)
+        every = [*error.details.get("writeErrors", ()), *error.details.get("writeConcernErrors", ())]
+        found += [(one.get("code"), one.get("errmsg", "")) for one in every]
+    for code, words in found:
+        if code == _UNKNOWN and _NO_ROOM in words:
+            return DISK_IS_FULL
+        if code in _REFUSALS:
+            return _REFUSALS[code]
+    return None
 
 
 def _in_short(error: PyMongoError) -> str:

@@ -12,6 +12,7 @@ import pytest
 import requests
 from click.testing import CliRunner
 from etcd3 import etcdrpc
+from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError, WriteError
 from redis import Redis
 
 from cli.main import main
@@ -21,6 +22,8 @@ from mailroom.assembly import build_front
 from mailroom.coordination.redis_client import connect, redis_answers
 from mailroom.domain.errors import TakesNoWrites, Unavailable
 from mailroom.services.writability import Writability
+from mailroom.storage import cluster
+from mailroom.storage.database import guarded
 from scheduler_api.app import create_app
 from tests.support.emails import an_email
 from tests.support.system import System, a_system, wait_for
@@ -194,3 +197,42 @@ def test_a_store_that_hangs_holds_one_caller_and_is_tried_again_after_a_while() 
     hang.set()
     trying.join()
     assert tried == 2
+
+
+NO_ROOM = {"code": 8, "errmsg": "28: No space left on device"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        WriteError("28: No space left on device", 8, NO_ROOM),
+        OperationFailure("28: No space left on device", 8, NO_ROOM),
+        BulkWriteError({"writeErrors": [{"index": 0, **NO_ROOM}], "writeConcernErrors": []}),
+        BulkWriteError({"writeErrors": [], "writeConcernErrors": [{"code": 14031, "errmsg": "no room"}]}),
+        OperationFailure("index build needs room", 14031),
+    ],
+)
+def test_a_write_that_finds_no_room_on_mongods_disk_says_so_and_may_be_tried_again(error: PyMongoError) -> None:
+    def write() -> None:
+        raise error
+
+    with pytest.raises(TakesNoWrites, match="MongoDB takes no writes: its disk is full"):
+        guarded(write)()
+
+
+@pytest.mark.parametrize("error", [OperationFailure("unknown", 8), WriteError("wrong", 2), BulkWriteError({})])
+def test_another_refusal_of_mongod_is_no_full_disk(error: PyMongoError) -> None:
+    def write() -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        guarded(write)()
+
+
+def test_a_disk_without_room_for_a_document_is_full_whatever_a_small_write_says() -> None:
+    room = {"fsTotalSize": 10**12, "fsUsedSize": 10**12 - 20_000_000}
+
+    assert cluster.has_room(room)
+    assert not cluster.has_room(room | {"fsUsedSize": 10**12 - 16_000_000})
+    assert not cluster.has_room({"fsTotalSize": 10.0, "fsUsedSize": 10.0})
+    assert cluster.has_room({})
