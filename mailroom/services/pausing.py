@@ -17,7 +17,7 @@ from mailroom.domain.ids import RunId, ScheduleId, schedule_lane
 from mailroom.domain.runs import OPEN, Run, RunState
 from mailroom.domain.schedules import Schedule
 from mailroom.services import changing, running
-from mailroom.services.stopping import agree, agree_on_runs, called_among, mirror_or_say
+from mailroom.services.stopping import Called, agree, agree_on_runs, called_among, mirror_or_say
 from mailroom.storage import dispatch_tallies, holds, lanes, runs
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatch_tallies import InHand
@@ -143,24 +143,25 @@ def toll(db: Db, fences: Fences, run_ids: Sequence[RunId], *, heeded: bool = Tru
     """Count the mails of these runs. `heeded`: Redis is known to have their holds. Raises Unavailable if MongoDB is
     away."""
     mails, in_hand = dispatch_tallies.mails_by_state(db, run_ids)
-    in_flight, sure = called_among(fences, in_hand) if heeded else (tuple(in_hand), False)
+    called = called_among(fences, in_hand) if heeded else Called(tuple(in_hand), sure=False)
     found = [runs.get(db, run_id) for run_id in run_ids]
     unplanned = {
         state: sum(_unplanned(run) for run in found if (run.state in OPEN) is state) for state in (True, False)
     }
-    waiting = sum(one.messages for one in in_hand if one not in in_flight)
+    accepted = sum(one.messages for one in called.accepted)
+    waiting = sum(one.messages for one in in_hand) - accepted - sum(one.messages for one in called.in_flight)
     cancelled = mails.get(DispatchState.CANCELLED, 0) + unplanned[False]
     # A dispatch that was claimed and not called goes back to wait; of a cancelled run it ends as cancelled.
     if any(run.state is RunState.CANCELLED for run in found):
         cancelled, waiting = cancelled + waiting, 0
     return Toll(
         tuple(run_ids),
-        sent=mails.get(DispatchState.ACCEPTED, 0),
+        sent=mails.get(DispatchState.ACCEPTED, 0) + accepted,
         held=mails.get(DispatchState.PENDING, 0) + waiting + unplanned[True],
         cancelled=cancelled,
         in_doubt=mails.get(DispatchState.IN_DOUBT, 0) + mails.get(DispatchState.UNKNOWN, 0),
-        in_flight=in_flight,
-        sure=sure,
+        in_flight=called.in_flight,
+        sure=called.sure,
     )
 
 

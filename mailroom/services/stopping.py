@@ -69,8 +69,8 @@ def switch(db: Db, mirror: Holds, fences: Fences) -> Switch:
     if not hold.held:
         return Switch(hold)
     in_hand = dispatch_tallies.in_hand_anywhere(db, limit=_MOST_SHOWN)
-    in_flight, sure = called_among(fences, in_hand) if of_one_mind else (tuple(in_hand), False)
-    return Switch(hold, in_flight, sure)
+    called = called_among(fences, in_hand) if of_one_mind else Called(tuple(in_hand), sure=False)
+    return Switch(hold, called.in_flight, called.sure)
 
 
 def require_sending(db: Db) -> None:
@@ -104,17 +104,28 @@ def in_words(hold: Hold) -> str:
     )
 
 
-def called_among(fences: Fences, in_hand: Collection[InHand]) -> tuple[tuple[InHand, ...], bool]:
-    """Returns (the claimed dispatches that have crossed their fence and have no outcome, whether that is sure). A
-    dispatch that has not crossed under a hold is not called."""
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Of claimed dispatches: those whose call may still go or be answered, and those that a provider has accepted and
+    whose sender has not written it down yet. Not `sure`: Redis does not answer, and any of them may go."""
+
+    in_flight: tuple[InHand, ...]
+    accepted: tuple[InHand, ...] = ()
+    sure: bool = True
+
+
+def called_among(fences: Fences, in_hand: Collection[InHand]) -> Called:
+    """What the fences of claimed dispatches tell. A dispatch that has not crossed its fence under a hold is not
+    called."""
     if not in_hand:
-        return (), True
+        return Called(())
     try:
         found, _ = fences.read([(one.lane, one.id) for one in in_hand])
     except Unavailable:
-        return tuple(in_hand), False
+        return Called(tuple(in_hand), sure=False)
     crossed = [one for one in in_hand if (f := found[one.id]).state is FenceState.CROSSED and f.claim_id == one.claim]
-    return tuple(crossed), True
+    accepted = [one for one in in_hand if found[one.id].state is FenceState.DONE]
+    return Called(tuple(crossed), tuple(accepted))
 
 
 def look(db: Db, mirror: Holds) -> OnHold:

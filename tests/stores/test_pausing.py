@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from mailroom.domain.dispatches import Acceptance
 from mailroom.domain.errors import (
     RunEnded,
     RunNotPaused,
@@ -66,6 +67,16 @@ def test_a_call_that_was_begun_is_named_finishes_and_is_written_down(line: Line)
     after = pausing.toll(line.db, line.fences, [run_id])
     assert (after.sent, after.held, after.in_flight) == (20, 10, ())
     assert states(line.db, run_id) == {"accepted": 2, "pending": 1}
+
+
+def test_what_was_accepted_and_is_not_written_down_yet_counts_as_sent(line: Line) -> None:
+    run_id, _ = a_run(line, 20)
+    going = line.cross(line.claim()[:1]).go
+    line.fences.close([(going[0], Acceptance("mailgun", "an id", going[0].attempt))])
+
+    _, toll = pausing.pause_run(line.db, line.brakes, run_id, by="ann")
+
+    assert (toll.sent, toll.held, toll.in_flight) == (10, 10, ())
 
 
 def test_a_claim_made_from_an_older_look_takes_nothing_of_a_paused_run_and_all_of_the_others(line: Line) -> None:
