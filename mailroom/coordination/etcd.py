@@ -20,6 +20,7 @@ from mailroom.domain.errors import TakesNoWrites, Unavailable
 _CALL_S: Final = 3.0  # for a call in all, where there is one member or two
 _LEAST_S: Final = 1.5  # for each member
 _TRIED_TTL_S: Final = 10  # of a lease that is granted to see whether etcd takes writes
+_MOST_ANSWERED: Final = 256 * 1024 * 1024  # bytes
 _OPTIONS: Final = [
     # Without its own pool a new connection would be the old one again.
     ("grpc.use_local_subchannel_pool", 1),
@@ -27,6 +28,8 @@ _OPTIONS: Final = [
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
+    # All keys of lanes are listed in one answer, a sixth of a kilobyte each: the default of 4 MB ends at 33,000 lanes.
+    ("grpc.max_receive_message_length", _MOST_ANSWERED),
 ]
 # A member that sees no leader says so at once; without this the call waits there for its time-out.
 _METADATA: Final = (("hasleader", "true"),)

@@ -187,3 +187,13 @@ def _answers(leases: Leases) -> bool:
         return leases.confirm()
     except Unavailable:
         return False
+
+
+def test_lanes_are_listed_however_many_there_are(make: Make, request: pytest.FixtureRequest) -> None:
+    """Long names stand for many: what counts is that the answer is longer than gRPC takes by itself, 4 MB."""
+    ann = make("ann" * 6_000)
+    wanted = lanes(request, 250)
+
+    ann.take(wanted)
+
+    assert {key.lane for key in ann.keys_of_ours() or ()} == set(wanted)
