@@ -55,10 +55,10 @@ class Hands:
             return {lane: held.token for lane, held in self._lanes.items()}
 
     def schedules(self) -> dict[ScheduleId, Token]:
-        """The tokens of the held lanes of schedules, by schedule."""
+        """The tokens of the held lanes of schedules, by schedule; but of none that is being left."""
         return {
             ScheduleId(lane.removeprefix(SCHEDULE_LANES)): token
-            for lane, token in self.tokens().items()
+            for lane, token in self.claimable_tokens().items()
             if lane.startswith(SCHEDULE_LANES)
         }
 

@@ -144,9 +144,11 @@ class Lanes:
             self._back.leases.release(revisions)
 
     def set_aside(self, lane: Lane) -> None:
-        """Give it back, and leave it alone for a while: it makes room for the others."""
+        """Give it back, and leave it alone for a while: it makes room for the others. What is in hand of it ends first:
+        its next holder would take that for a crash of ours, and give it up after three."""
         self._set_aside[lane] = time.monotonic() + _SET_ASIDE_S
-        self.give_back([lane])
+        self._hands.leave([lane])
+        self.give_back(self._hands.left_lanes())  # or with a later look for our share
 
     def redis_forgot(self) -> None:
         """The gate has seen that Redis is another one: enter the lanes anew. Any thread may say so."""

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from mailroom.domain.ids import Lane
+from mailroom.domain.ids import Lane, Token
 from mailroom.services import claiming
 from sender.hands import Hands
 from sender.lanes import AHEAD, Lanes, pause_of_looks
-from tests.support.builders import NOW
+from tests.support.builders import NOW, a_claimed
 
 
 def test_a_look_that_finds_nothing_is_followed_at_leisure_and_one_that_finds_something_at_once() -> None:
@@ -54,3 +54,29 @@ def test_where_etcd_has_lost_every_lease_a_sender_still_knows_of_itself(monkeypa
     lanes.take_wanted(NOW)
 
     assert len(asked) == 50
+
+
+def test_a_lane_that_is_set_aside_is_given_back_once_nothing_of_it_is_in_hand() -> None:
+    """Its next holder would take what is in hand for a crash, and give it up after three."""
+    released: list[Lane] = []
+
+    class Releasing(Nobody):
+        def release(self, revisions: Mapping[Lane, int]) -> None:
+            released.extend(revisions)
+
+    sending = SimpleNamespace(schedules_per_sender=100)
+    back: Any = SimpleNamespace(db=None, leases=Releasing(), settings=SimpleNamespace(sending=sending))
+    hands, claimed = Hands(), a_claimed(lane="schedule/sch_1")
+    idle, busy = Lane("schedule/sch_2"), claimed.claim.lane
+    hands.take_lanes({idle: Token(4), busy: Token(5)}, at=0.0)
+    hands.take([claimed])
+    lanes = Lanes(back, hands, sender="s")
+
+    lanes.set_aside(idle)
+    lanes.set_aside(busy)
+
+    assert (released, list(hands.tokens())) == ([idle], [busy])
+    assert (hands.schedules(), hands.claimable_tokens()) == ({}, {})
+    hands.put_down([claimed])
+    lanes.take_share(NOW)
+    assert released == [idle, busy]
