@@ -51,6 +51,7 @@ def create_app(front: Front) -> Flask:
     app.add_template_filter(_percent, "percent")
     app.add_template_filter(_number, "number")
     app.add_template_filter(_moment, "moment")
+    app.add_template_filter(_run_state, "run_state")
     admission.install(app)  # before anything that reads forms
     CSRFProtect(app)
     for page in (
@@ -150,6 +151,11 @@ def _stopped(front: Front) -> Hold | None:
             g.stopped = None  # the page says by itself that the database is away
     stopped: Hold | None = g.stopped
     return stopped
+
+
+def _run_state(state: str) -> str:
+    """The word of the pages for a run's state; the API keeps its own."""
+    return {"planned": "sending", "finished": "completed"}.get(state, state)
 
 
 def _percent(rate: float | None) -> str:

@@ -223,9 +223,9 @@ def test_a_person_says_what_became_of_a_call_that_nobody_else_can_know_of(page: 
     look(page, "dispatches-unknown")
     page.get_by_role("link", name=re.compile("-d00000")).click()
     look(page, "dispatch-unknown")
-    page.get_by_role("button", name="Send it again").click()
+    page.get_by_role("button", name="Resend").click()
 
-    expect(page.get_by_text("It is sent again")).to_be_visible()
+    expect(page.get_by_text("It is resent")).to_be_visible()
     run = wait_for(lambda: finished(system, schedule), within_s=20, what="it went out")
     page.goto(f"{system.web_url}/runs/{run.id}")
     look(page, "run-after-doubt")
@@ -274,7 +274,7 @@ def test_who_did_not_get_a_run_or_a_mail_gets_it_at_the_press_of_a_button(page: 
             page.locator(what).first.click()
         expect(page.get_by_role("heading", name="Who did not get it")).to_be_visible()
         look(page, f"{name}-not-reached")
-        page.get_by_role("button", name="Send it to this one").click()
+        page.get_by_role("button", name="Resend to 1 recipient").click()
         expect(page.get_by_text(re.compile("to those whom .*did not reach"))).to_be_visible()
         look(page, f"{name}-again")
 
@@ -287,13 +287,13 @@ def test_a_provider_is_switched_off_and_a_limit_is_set_and_removed(page: Page, s
     sign_in(page, system)
     page.get_by_role("link", name="Providers").click()
 
-    page.get_by_role("button", name="Switch off").click()
+    page.get_by_role("button", name="Disable").click()
     expect(page.get_by_text("nothing is sent until one is")).to_be_visible()
-    page.get_by_role("button", name="Switch on").click()
-    expect(page.get_by_text("mailgun gets new work.")).to_be_visible()
+    page.get_by_role("button", name="Enable").click()
+    expect(page.get_by_text("mailgun accepts mail.")).to_be_visible()
 
-    page.get_by_label("Our address, for mailgun").fill(system.api_url)
-    page.get_by_role("button", name="Push and test").click()
+    page.get_by_label("Webhook URL for mailgun").fill(system.api_url)
+    page.get_by_role("button", name="Register and test").click()
     expect(page.get_by_text("a test event came after")).to_be_visible()
     page.get_by_label("Domain or provider").fill("example.org")
     page.locator("[name=mails]").fill("none")
@@ -378,5 +378,5 @@ def test_a_call_in_doubt_shows_what_the_providers_events_report(page: Page, syst
     look(page, "call-reported-delivered")
 
     expect(page.get_by_text("The provider's events report 2 of 2 emails as delivered.")).to_be_visible()
-    expect(page.get_by_role("button", name="It went out, as the provider's events say")).to_be_visible()
-    expect(page.get_by_role("button", name="Send it again")).to_have_count(0)
+    expect(page.get_by_role("button", name="Mark as sent, as the provider's events report")).to_be_visible()
+    expect(page.get_by_role("button", name="Resend")).to_have_count(0)

@@ -48,7 +48,7 @@ def resolve(dispatch_id: str) -> Any:
     attempt = request.form.get("attempt", type=int)
     try:
         resolving.resolve(front().db, DispatchId(dispatch_id), Word(said), by=principal().name, attempt=attempt)
-        flash("Noted as sent." if said == Word.WENT_OUT else "It is sent again, as a new attempt.")
+        flash("Marked as sent." if said == Word.WENT_OUT else "It is resent, as a new attempt.")
     except DispatchNotUnknown as error:
         flash(f"Not done: {error}.")
     return redirect(url_for("dispatches.show", dispatch_id=dispatch_id), 303)

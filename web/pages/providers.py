@@ -30,7 +30,7 @@ def enable(name: str, what: str) -> Any:
     except InvalidInput as error:
         flash(f"Not done: {'; '.join(fault.message for fault in error.faults)}.")
         return _back()
-    flash(f"{name} gets new work." if enabled else f"{name} gets no new work; what it has in doubt is asked about.")
+    flash(f"{name} accepts mail." if enabled else f"{name} accepts no mail; it is still asked about emails in doubt.")
     if not left:
         flash("No provider is enabled now: nothing is sent until one is.")
     return _back()
@@ -44,7 +44,7 @@ def first(name: str) -> Any:
     names = [name, *(one for one in standing if one != name)]
     try:
         providers.reorder(front().db, _configured(), names, by=principal().name)
-        flash(f"{name} is first now.")
+        flash(f"{name} is the primary provider.")
     except InvalidInput as error:
         flash(f"Not done: {'; '.join(fault.message for fault in error.faults)}.")
     return _back()
