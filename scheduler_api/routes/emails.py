@@ -29,6 +29,7 @@ from scheduler_api.problems import faults_of, problem_body
 from scheduler_api.reading import Unread, read_in_parts
 from scheduler_api.recording import keep_parts
 from scheduler_api.schemas import emails as schemas
+from scheduler_api.schemas import stand_ins
 from scheduler_api.schemas.runs import step
 
 blueprint = Blueprint("emails", __name__, url_prefix="/v1/emails", description="Single mails, each sent once.")
@@ -40,7 +41,7 @@ _ONE, _KEYED, _TAKEN = schemas.EmailIn(), schemas.KeyedEmailIn(), schemas.TakenO
 
 
 def _further(asked: dict[str, Any], _: dict[str, Any]) -> Iterable[Fault]:
-    return front().outbox.faults_of(schemas.as_far_as_it_goes(asked))
+    return front().outbox.faults_of(stand_ins.email(asked))
 
 
 def _read_batch(raw: bytes) -> Any:
@@ -94,7 +95,7 @@ def _all_faults(error: ValidationError, asked: Any, budget: TemplateBudget) -> l
     """What all the refused mails of a batch may cost together is bounded by `budget`."""
 
     def further(asked: dict[str, Any], _: dict[str, Any]) -> Iterable[Fault]:
-        return front().outbox.faults_of(schemas.as_far_as_it_goes(asked), budget)
+        return front().outbox.faults_of(stand_ins.email(asked), budget)
 
     found = faults_of(error.messages)
     return with_those_of_the_domain(found, further, asked, {}) if isinstance(asked, dict) else found

@@ -21,6 +21,7 @@ from scheduler_api.auth import front, principal, requires
 from scheduler_api.headers import KEY, KEY_NEEDED, SEEN, etag, given_key, needed_key, seen_version
 from scheduler_api.schemas import runs as run_schemas
 from scheduler_api.schemas import schedules as schemas
+from scheduler_api.schemas import stand_ins
 
 blueprint = Blueprint("schedules", __name__, url_prefix="/v1/schedules", description="What to send, to whom, and when.")
 
@@ -38,7 +39,7 @@ class Occurrences(Schema):
 
 
 def _further(asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Fault]:
-    draft, rule = schemas.as_far_as_it_goes(asked, good)
+    draft, rule = stand_ins.schedule(asked, good)
     return drafting.faults_of(front().db, draft, rule=rule)
 
 

@@ -13,7 +13,7 @@ from scheduler_api.auth import front, requires
 from scheduler_api.bodies import document
 from scheduler_api.handing_in import hand_in
 from scheduler_api.headers import given_key
-from scheduler_api.schemas.emails import as_far_as_it_goes
+from scheduler_api.schemas import stand_ins
 
 blueprint = Blueprint("short", __name__)
 _KEYS = ("from", "to", "cc", "bcc", "subject", "message")
@@ -67,7 +67,7 @@ def _draft(body: Any) -> EmailDraft:
 def _beside(body: dict[str, Any], faults: Sequence[Fault]) -> list[Fault]:
     """What else is wrong with a mail of which a part has the wrong shape."""
     lists = {name: _as_list(body.get(name) or []) for name in ("to", "cc", "bcc")}
-    draft = as_far_as_it_goes({**body, **lists, "text": body.get("message", "")})
+    draft = stand_ins.email({**body, **lists, "text": body.get("message", "")})
     wrong = {_KEY_OF.get(fault.path, fault.path) for fault in faults}
     return [one for one in front().outbox.faults_of(draft) if _KEY_OF.get(one.path, one.path) not in wrong]
 

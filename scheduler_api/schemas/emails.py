@@ -22,7 +22,7 @@ from mailroom.services.emailing import Shown
 from scheduler_api.arguments import Body
 from scheduler_api.paging import PageOut
 from scheduler_api.schemas.runs import StepOut, iso
-from scheduler_api.schemas.schedules import REPLY_TO_DOC, ListQuery, MomentField, ReplyTo, mapping, reply_to_in
+from scheduler_api.schemas.schedules import REPLY_TO_DOC, ListQuery, MomentField, ReplyTo
 
 _MAILBOXES = {"description": 'list of "Bo <bo@example.org>" or bare addresses'}
 _INSTANT = {"type": "string", "description": "ISO 8601 with an offset"}
@@ -47,16 +47,17 @@ class Values(fields.Field[dict[str, Any]]):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise ValidationError("Not an object.")
-        wrong = {name: [words] for name, one in value.items() if (words := _wrong_with(one))}
+        wrong = {name: [words] for name, one in value.items() if (words := wrong_with(one))}
         if wrong:
             raise ValidationError(wrong)
         return value
 
 
-def _wrong_with(value: Any) -> str:
+def wrong_with(value: Any) -> str:
+    """Why this value cannot fill in a template; '' if it can."""
     if not isinstance(value, str | int | float | None):
         return "Neither text nor number."
-    # A whole number so long comes as this from a large body, some of its digits lost.
+    # A whole number beyond 64 bits is read as a float from a large body, with some of its digits lost.
     return "Give so large a number as text." if isinstance(value, float) and abs(value) >= 2**63 else ""
 
 
@@ -190,50 +191,6 @@ def draft(loaded: dict[str, Any]) -> EmailDraft:
     """An empty object of variables makes a template of the mail too: `{{ code }}` is never mailed as it stands."""
     given = {name: value for name, value in loaded.items() if value is not None}
     return EmailDraft(**given, templated="variables" in given)
-
-
-def as_far_as_it_goes(asked: dict[str, Any]) -> EmailDraft:
-    """A mail of which something has the wrong shape: with stand-ins there, so that all else can be looked at. Places in
-    lists stay what they are."""
-    texts = ("subject", "text", "html", "template")
-    told = {name: asked[name] for name in texts if isinstance(asked.get(name), str)}
-    if isinstance(asked.get("template", ""), str):
-        told |= {name: "x" for name in texts[:3] if not isinstance(asked.get(name, ""), str)}
-    else:
-        told |= {"subject": "x", "text": "x"}
-    return EmailDraft(
-        sender=asked["from"] if isinstance(asked.get("from"), str) else _SOMEBODY,
-        to=_texts_in(asked.get("to"), _SOMEBODY) or [_SOMEBODY],
-        cc=_texts_in(asked.get("cc"), _SOMEBODY),
-        bcc=_texts_in(asked.get("bcc"), _SOMEBODY),
-        tags=_texts_in(asked.get("tags"), "x"),
-        headers=_texts_of(asked.get("headers")),
-        metadata=_texts_of(asked.get("metadata")),
-        variables={name: "x" if _wrong_with(one) else one for name, one in mapping(asked.get("variables")).items()},
-        attachments=[
-            {"filename": "x", "content": "", **_texts_of(one)}
-            for one in _list(asked.get("attachments"))[:MAX_ATTACHMENTS]
-        ],
-        reply_to=reply_to_in(asked),
-        templated=isinstance(asked.get("variables"), dict),
-        **told,
-    )
-
-
-_SOMEBODY = "somebody@example.org"
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _texts_of(value: Any) -> dict[str, str]:
-    return {name: one for name, one in mapping(value).items() if isinstance(one, str)}
-
-
-def _texts_in(value: Any, stand_in: str) -> list[str]:
-    few = _list(value)[:MAX_MAIL_RECIPIENTS]
-    return [one if isinstance(one, str) and len(one) <= 500 else stand_in for one in few]
 
 
 def email(shown: Shown) -> dict[str, Any]:

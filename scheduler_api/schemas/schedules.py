@@ -1,12 +1,11 @@
 """Schedules in JSON: what is asked for (loads into a Draft's fields) and what is shown."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from marshmallow import Schema, ValidationError, fields, pre_load, validate
 
 from mailroom.domain.addresses import MAX_MAILBOX
-from mailroom.domain.drafts import Draft
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import (
     MAX_EXPRESSION,
@@ -214,44 +213,6 @@ class OccurrenceOut(Schema):
     at = fields.String()
     at_utc = fields.String()
     note = fields.String(allow_none=True)
-
-
-def as_far_as_it_goes(asked: dict[str, Any], good: dict[str, Any]) -> tuple[Draft, Recurrence | None]:
-    """A schedule of which something has the wrong shape or is left out: with stand-ins there, so that all else can be
-    looked at; and a rule that stands in for one that cannot be."""
-    told = {name: asked[name] if isinstance(asked.get(name), str) else "x" for name in ("name", "subject")}
-    told["text"] = asked.get("text", "") if isinstance(asked.get("text", ""), str) else "x"
-    rows = asked.get("recipients")
-    recipients = rows[:_ROWS_LOOKED_AT] if isinstance(rows, list) else []
-    rule = good.get("recurrence") if asked.keys() & {"recurrence"} else None
-    whole = isinstance(rule, dict) and rule.keys() >= mapping(asked["recurrence"]).keys() and "kind" in rule
-    return Draft(
-        **told,
-        sender=asked["from"] if isinstance(asked.get("from"), str) else _SOMEBODY,
-        reply_to=reply_to_in(asked),
-        html=asked["html"] if isinstance(asked.get("html"), str) else "",
-        recipients=recipients,
-        audience=asked["audience"] if isinstance(asked.get("audience"), str) else "",
-        tags=good.get("tags", ()),
-        misfire=good.get("misfire") or {},
-        recurrence=rule if whole and isinstance(rule, dict) else {},
-    ), None if whole else _SOME_RULE
-
-
-_ROWS_LOOKED_AT: Final = 10_000  # of a list that is refused anyway
-_SOMEBODY: Final = "somebody@example.org"
-_SOME_RULE: Final = Recurrence(Kind.EVERY, "UTC", datetime(2026, 1, 1, tzinfo=UTC), seconds=3600)
-
-
-def reply_to_in(asked: dict[str, Any]) -> str:
-    try:
-        return str(ReplyTo().deserialize(asked.get("reply_to", "")))
-    except ValidationError:
-        return ""
-
-
-def mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 class WholeScheduleEdit(ScheduleEdit):

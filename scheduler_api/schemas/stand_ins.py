@@ -1,0 +1,95 @@
+"""Drafts from bodies that a schema has refused, with stand-ins for the wrong parts, so that the domain can look for
+faults in all other parts. Such a draft is never stored.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from marshmallow import ValidationError
+
+from mailroom.domain.drafts import Draft
+from mailroom.domain.emails.checking import EmailDraft
+from mailroom.domain.limits import MAX_ATTACHMENTS, MAX_MAIL_RECIPIENTS
+from mailroom.domain.recurrence.model import Kind, Recurrence
+from scheduler_api.schemas.emails import wrong_with
+from scheduler_api.schemas.schedules import ReplyTo
+
+_ROWS_LOOKED_AT: Final = 10_000  # of a list that is refused in any case
+_SOMEBODY: Final = "somebody@example.org"
+_SOME_RULE: Final = Recurrence(Kind.EVERY, "UTC", datetime(2026, 1, 1, tzinfo=UTC), seconds=3600)
+_LONGEST: Final = 500  # characters of an address or a tag
+
+
+def schedule(asked: dict[str, Any], good: dict[str, Any]) -> tuple[Draft, Recurrence | None]:
+    """Returns (the draft, a rule that stands in for a recurrence that cannot be read).
+
+    `asked`: the body as it came. `good`: the fields that the schema has accepted.
+    """
+    texts = {name: asked[name] if isinstance(asked.get(name), str) else "x" for name in ("name", "subject")}
+    texts["text"] = asked.get("text", "") if isinstance(asked.get("text", ""), str) else "x"
+    rows = asked.get("recipients")
+    recipients = rows[:_ROWS_LOOKED_AT] if isinstance(rows, list) else []
+    rule = good.get("recurrence") if asked.keys() & {"recurrence"} else None
+    whole = isinstance(rule, dict) and rule.keys() >= _mapping(asked["recurrence"]).keys() and "kind" in rule
+    return Draft(
+        **texts,
+        sender=asked["from"] if isinstance(asked.get("from"), str) else _SOMEBODY,
+        reply_to=_reply_to(asked),
+        html=asked["html"] if isinstance(asked.get("html"), str) else "",
+        recipients=recipients,
+        audience=asked["audience"] if isinstance(asked.get("audience"), str) else "",
+        tags=good.get("tags", ()),
+        misfire=good.get("misfire") or {},
+        recurrence=rule if whole and isinstance(rule, dict) else {},
+    ), None if whole else _SOME_RULE
+
+
+def email(asked: dict[str, Any]) -> EmailDraft:
+    """The draft of a single mail. Each part of a list keeps its place, so that faults name the right one."""
+    names = ("subject", "text", "html", "template")
+    texts = {name: asked[name] for name in names if isinstance(asked.get(name), str)}
+    if isinstance(asked.get("template", ""), str):
+        texts |= {name: "x" for name in names[:3] if not isinstance(asked.get(name, ""), str)}
+    else:
+        texts |= {"subject": "x", "text": "x"}
+    return EmailDraft(
+        sender=asked["from"] if isinstance(asked.get("from"), str) else _SOMEBODY,
+        to=_texts_in(asked.get("to"), _SOMEBODY) or [_SOMEBODY],
+        cc=_texts_in(asked.get("cc"), _SOMEBODY),
+        bcc=_texts_in(asked.get("bcc"), _SOMEBODY),
+        tags=_texts_in(asked.get("tags"), "x"),
+        headers=_texts_of(asked.get("headers")),
+        metadata=_texts_of(asked.get("metadata")),
+        variables={name: "x" if wrong_with(one) else one for name, one in _mapping(asked.get("variables")).items()},
+        attachments=[
+            {"filename": "x", "content": "", **_texts_of(one)}
+            for one in _list(asked.get("attachments"))[:MAX_ATTACHMENTS]
+        ],
+        reply_to=_reply_to(asked),
+        templated=isinstance(asked.get("variables"), dict),
+        **texts,
+    )
+
+
+def _reply_to(asked: dict[str, Any]) -> str:
+    try:
+        return str(ReplyTo().deserialize(asked.get("reply_to", "")))
+    except ValidationError:
+        return ""
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _texts_of(value: Any) -> dict[str, str]:
+    return {name: one for name, one in _mapping(value).items() if isinstance(one, str)}
+
+
+def _texts_in(value: Any, stand_in: str) -> list[str]:
+    few = _list(value)[:MAX_MAIL_RECIPIENTS]
+    return [one if isinstance(one, str) and len(one) <= _LONGEST else stand_in for one in few]
