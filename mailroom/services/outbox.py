@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Final
 
 from mailroom.domain.addresses import fold
-from mailroom.domain.emails.checking import EmailDraft, TemplateBudget, check_email
+from mailroom.domain.emails.budget import TemplateBudget
+from mailroom.domain.emails.checking import EmailDraft, check_email
 from mailroom.domain.errors import Fault, IdempotencyMismatch, InvalidInput, Unavailable
 from mailroom.domain.ids import (
     EmailId,

@@ -7,7 +7,8 @@ from typing import Any
 from flask import Response
 from marshmallow import ValidationError
 
-from mailroom.domain.emails.checking import EmailDraft, TemplateBudget
+from mailroom.domain.emails.budget import TemplateBudget
+from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.errors import Fault, InvalidInput, MailroomError
 from mailroom.domain.ids import EmailId
 from mailroom.domain.limits import (

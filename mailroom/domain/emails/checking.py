@@ -17,14 +17,13 @@ from mailroom.domain.addresses import (
     parse_mailboxes,
     written_as_list,
 )
-from mailroom.domain.content import cost_of, render_once
+from mailroom.domain.content import render_once
 from mailroom.domain.drafts import faults_of_tags
 from mailroom.domain.emails.content_types import parse_content_type
 from mailroom.domain.emails.model import Addressee, Attachment, Body, Email, Place, Priority
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import (
     MAX_ATTACHMENTS,
-    MAX_BATCH_TOKENS,
     MAX_CONTENT_TYPE,
     MAX_FILENAME,
     MAX_HEADER_NAME,
@@ -97,28 +96,6 @@ _RESERVED_BEGINNINGS: Final = ("x-sg-", "x-smtpapi", "x-mailgun-", "x-ses-", "co
 _METADATA_WORDS: Final = (
     f"a printable name of at most {MAX_VARIABLE_NAME}, and a value of at most {MAX_METADATA_VALUE} characters"
 )
-
-
-class TemplateBudget:
-    """Bounds the cost of all templates of one request; a template that several mails share counts once."""
-
-    def __init__(self) -> None:
-        self._paid: set[tuple[str, ...]] = set()
-        self._left = MAX_BATCH_TOKENS
-
-    def spend(self, draft: EmailDraft, template: Template | None) -> None:
-        """Raises InvalidInput where the request has no budget left for this mail's templates."""
-        if not (draft.templated or draft.variables or draft.template):
-            return
-        content = template.content if template else {"subject": draft.subject, "text": draft.text, "html": draft.html}
-        key = tuple(content.values())
-        if key in self._paid:
-            return
-        self._paid.add(key)
-        self._left -= cost_of(content)
-        if self._left < 0:
-            words = f"the templates of one request have at most {MAX_BATCH_TOKENS:,} words and signs in all expressions"
-            raise InvalidInput(Fault("variables", f"{words}; hand this mail in with another request"))
 
 
 def check_email(draft: EmailDraft, *, now: datetime, template: Template | None = None) -> Email:

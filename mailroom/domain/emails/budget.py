@@ -1,0 +1,29 @@
+"""The bound on what all templates of one request cost together."""
+
+from mailroom.domain.content import cost_of
+from mailroom.domain.emails.checking import EmailDraft
+from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.limits import MAX_BATCH_TOKENS
+from mailroom.domain.templates import Template
+
+
+class TemplateBudget:
+    """Bounds the cost of all templates of one request; a template that several mails share counts once."""
+
+    def __init__(self) -> None:
+        self._paid: set[tuple[str, ...]] = set()
+        self._left = MAX_BATCH_TOKENS
+
+    def spend(self, draft: EmailDraft, template: Template | None) -> None:
+        """Raises InvalidInput where the request has no budget left for this mail's templates."""
+        if not (draft.templated or draft.variables or draft.template):
+            return
+        content = template.content if template else {"subject": draft.subject, "text": draft.text, "html": draft.html}
+        key = tuple(content.values())
+        if key in self._paid:
+            return
+        self._paid.add(key)
+        self._left -= cost_of(content)
+        if self._left < 0:
+            words = f"the templates of one request have at most {MAX_BATCH_TOKENS:,} words and signs in all expressions"
+            raise InvalidInput(Fault("variables", f"{words}; hand this mail in with another request"))
