@@ -5,7 +5,8 @@ import time
 import pytest
 
 from mailroom.domain.content import CannotRender, check_content, compile_content, names_in, render_once
-from mailroom.domain.emails.checking import EmailDraft, TemplateBudget
+from mailroom.domain.emails.budget import TemplateBudget
+from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.errors import InvalidInput
 from mailroom.domain.template_checks import KnownNames, lacking_in_audience
 
