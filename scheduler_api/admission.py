@@ -1,4 +1,4 @@
-"""How much of a large body may come: the server asks when it has a request's head, before it takes the body."""
+"""How much of a large body may come. The server asks once it has a request's head, before it takes the body."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -13,8 +13,8 @@ _WEBHOOKS: Final = "webhooks"
 
 
 def admission(app: Flask) -> Callable[[dict[str, Any]], int]:
-    """From the environ of a head to a number of bytes: 0 for a caller that is not known or lacks the scope. What the
-    application then refuses, it refuses by itself."""
+    """A function from the environ of a head to a number of bytes; 0 for a caller without a valid token or without the
+    scope. The application itself refuses such a request later."""
 
     def admit(environ: dict[str, Any]) -> int:
         with app.request_context(environ):

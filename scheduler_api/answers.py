@@ -1,9 +1,8 @@
 """Which refusals each operation may answer with, told in the OpenAPI document.
 
-They follow from what an operation is: every one wants a token and refuses parameters that it does not know, what may
-have a body may be sent a wrong one, what names a
-thing may name none, what changes a thing may find that its state does not allow it. Tests hold every answer that they
-see against the document.
+They follow from the operation: each needs a token and refuses unknown parameters; an operation with a body may get a
+wrong body; one that names a thing may name none; one that changes a thing may meet a state that does not allow it.
+Tests hold every answer that they see against the document.
 """
 
 from typing import Any, Final

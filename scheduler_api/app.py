@@ -39,7 +39,7 @@ class _Api(Api):
     _told = b""
 
     def _openapi_json(self) -> Any:
-        """Written once: nobody needs a token for it, and each time would cost as much as many mails."""
+        """The document, written once: it needs no token, and writing it costs as much as many mails."""
         self._told = self._told or super()._openapi_json().get_data()
         return Response(self._told, mimetype="application/json")
 

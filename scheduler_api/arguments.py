@@ -1,7 +1,7 @@
-"""How arguments are read: everything that is wrong with a request is told in one answer.
+"""Read arguments, and report all faults of a request in one answer.
 
-A schema tells what is wrong with the shape of a body. What else is wrong (what the domain says of the good part, an
-unknown query parameter, a header) would wait for a second round; here it is told with it.
+A schema finds faults in the shape of a body. The other faults (of the domain in the well-formed part, of query
+parameters, of headers) would come only after a second try; here they are reported together.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,12 +22,12 @@ EMPTY: Final = "is empty: give a value, or leave it out"
 TWICE: Final = "is given more than once"
 
 
-# What the domain says of a body whose shape is wrong somewhere: of the body as it came, and of its good part.
+# Finds the domain's faults of a body that a schema refuses: from the body as it came, and from its well-formed part.
 Further = Callable[[dict[str, Any], dict[str, Any]], Iterable[Fault]]
 
 
 class Body(Schema):
-    """A JSON body. A field that may be left out may be null as well: it is absent then."""
+    """A JSON body. Null for a field that may be left out means that it is absent."""
 
     @pre_load
     def without_nulls(self, data: Any, **_: Any) -> Any:
@@ -43,7 +43,7 @@ class Body(Schema):
 
 
 class Patch(Body):
-    """A JSON body whose fields change what is stored: null is not absent here, it clears a field that can be empty."""
+    """A JSON body whose fields change stored ones. Null is not absence here: it clears a field that can be empty."""
 
     @pre_load
     def without_nulls(self, data: Any, **_: Any) -> Any:
@@ -51,7 +51,7 @@ class Patch(Body):
 
 
 class Parser(FlaskParser):
-    """Takes the body as `bodies` has read it, and refuses what it does not know in queries too."""
+    """Takes the body as `bodies` has read it, and refuses unknown query parameters too."""
 
     DEFAULT_UNKNOWN_BY_LOCATION: Final = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": None}  # type: ignore[misc]
 
@@ -59,7 +59,7 @@ class Parser(FlaskParser):
         return document()
 
     def load_querystring(self, req: Request, schema: Schema) -> Any:
-        """Each parameter once, and with a value."""
+        """The parameters that are given once and with a value; the others are noted as faults."""
         note(*_faults_of_values())
         given = {name: values[0] for name, values in req.args.lists() if len(values) == 1 and values[0].strip()}
         return given or ({} if req.args else missing)
@@ -73,14 +73,14 @@ class Parser(FlaskParser):
 
 
 class Blueprint(flask_smorest.Blueprint):
-    """flask-smorest's, with arguments that are read so."""
+    """flask-smorest's Blueprint with the Parser above."""
 
     ARGUMENTS_PARSER = Parser()
 
     def arguments(
         self, schema: Any, *, location: str = "json", further: Further | None = None, **rest: Any
     ) -> Callable[[Any], Any]:
-        """`further` is asked where the schema refuses a body."""
+        """`further`: finds the domain's faults if the schema refuses the body."""
         if further:
             schema = schema() if isinstance(schema, type) else schema
             schema.further = further
@@ -101,13 +101,13 @@ class Blueprint(flask_smorest.Blueprint):
 def with_those_of_the_domain(
     found: Sequence[Fault], further: Further, asked: dict[str, Any], good: dict[str, Any]
 ) -> list[Fault]:
-    """What a schema found, and what else is wrong; not what only follows from what it found."""
+    """The schema's faults and the domain's, without those of the domain that may follow from the schema's."""
     beside = further(asked, good)
     return [*found, *(fault for fault in beside if not any(_touch(fault.path, one.path) for one in found))]
 
 
 def note(*faults: Fault) -> None:
-    """Keep faults until all are known."""
+    """Keep faults of this request until all are known."""
     if faults:
         g.faults = [*g.get("faults", ()), *faults]
 
@@ -118,7 +118,7 @@ def noted() -> Sequence[Fault]:
 
 
 def check_around(view: Any) -> None:
-    """Note what is wrong with query and headers. Raises InvalidInput where no argument will tell it."""
+    """Note the faults of query and headers. Raises InvalidInput at once if the view has no arguments to report them."""
     about = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", ())
     places = {one["in"] for one in about if isinstance(one, dict)}
     if request.query_string and "query" not in places:
@@ -145,6 +145,6 @@ def _faults_of_values() -> list[Fault]:
 
 
 def _touch(one: str, other: str) -> bool:
-    """Whether a fault of one path may be a consequence of a fault of the other."""
+    """True if a fault at one path may follow from a fault at the other."""
     longer, shorter = (one, other) if len(one) >= len(other) else (other, one)
     return longer == shorter or longer.startswith((f"{shorter}.", f"{shorter}["))

@@ -27,7 +27,7 @@ def front() -> Front:
 
 
 def client() -> str:
-    """The address of the caller: a header is believed only of a trusted proxy."""
+    """The address of the caller. X-Forwarded-For is believed only from a trusted proxy."""
     trusted = front().settings.limits.trusted_proxies
     return client_address(request.remote_addr or "", request.headers.getlist("X-Forwarded-For"), trusted)
 
@@ -40,7 +40,7 @@ def principal() -> Principal:
 
 @dataclass(frozen=True, slots=True)
 class Asks:
-    """What a guarded view asks of its caller, and how large a body it takes."""
+    """The scopes that a guarded view asks for (one of them is enough), and the most bytes of a body that it takes."""
 
     scopes: tuple[str, ...]
     most: int
@@ -49,8 +49,8 @@ class Asks:
 def requires(
     *any_of: str, most: int = MAX_SMALL_BODY_BYTES, values: int = MAX_VALUES, reader: Reader = read
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a view be called only with a token that carries one of these scopes; then its body is read, of at most so
-    many bytes and values. Raises AccessRefused, ScopeMissing."""
+    """Let a view be called only with a token that carries one of these scopes; then read the body, of at most `most`
+    bytes and `values` values. Raises AccessRefused, ScopeMissing, TooMany."""
 
     def guard(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
@@ -69,7 +69,7 @@ def requires(
 
 
 def caller() -> Principal:
-    """Whose token the request carries. Raises AccessRefused, Unavailable."""
+    """The caller whose token the request carries. Raises AccessRefused, Unavailable."""
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     presented = token.strip() if kind.lower() == "bearer" else ""
     return front().doorkeeper.authenticate(presented, now=datetime.now(UTC))

@@ -1,6 +1,6 @@
 """Request bodies: JSON that can be stored, or a clear refusal. Looked at only after the caller is known.
 
-Whatever way a body comes (with a length, or in chunks), it is read once, here, up to its route's limit; all others take
+A body is read once, here, up to its route's limit, whether it comes with a length or in chunks. Everything else takes
 the document from `document()`.
 """
 
@@ -42,11 +42,11 @@ def take_body(most: int = MAX_SMALL_BODY_BYTES, *, values: int = MAX_VALUES, rea
 
 
 def raw_body(most: int) -> bytes:
-    """The bytes as they came. Aborts with 413, or 415 for what is packed."""
+    """The bytes as they came. Aborts with 413 if they are too many, with 415 if they are compressed."""
     packed = request.headers.get("Content-Encoding", "").strip().lower()
     if packed not in ("", "identity"):
         abort(415, description=f"Send the body as it is, without Content-Encoding: {packed[:50]}.")
-    # One more: of a body that came in chunks, Werkzeug reads that much and says nothing about the rest.
+    # One byte more: of a body in chunks Werkzeug reads that much, and does not say that there is more.
     request.max_content_length = most + 1
     raw: bytes = b""
     try:

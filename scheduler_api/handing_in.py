@@ -1,4 +1,4 @@
-"""Single mails handed in by whoever is calling, within the daily cap of the token, where there is one."""
+"""Hand single mails in for the caller, within the token's daily cap if it has one."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ def hand_in(draft: EmailDraft, key: str | None) -> Taken:
 
 
 def hand_in_many(asked: Sequence[tuple[EmailDraft, str | None]]) -> list[Taken | Exception]:
-    """As Outbox.hand_in_many; raises TooMany where not all of them are within the cap: then none is taken."""
+    """As Outbox.hand_in_many. Raises TooMany if not all of them fit within the cap: then none is accepted."""
 
     def work() -> tuple[list[Taken | Exception], int]:
         answers = front().outbox.hand_in_many(asked, owner=principal().owner)
@@ -30,7 +30,7 @@ def hand_in_many(asked: Sequence[tuple[EmailDraft, str | None]]) -> list[Taken |
 
 
 def within_cap(count: int, work: Callable[[], tuple[T, int]]) -> T:
-    """What came of it; `work` returns that, and how many mails are new. Raises TooMany."""
+    """The answer of `work`, which returns (answer, how many mails are new); only new mails count. Raises TooMany."""
     limits, who, now, new = front().limits, principal(), datetime.now(UTC), 0
     limits.take_mails(who, count, now=now)
     try:

@@ -14,7 +14,7 @@ KEY: Final[dict[str, Any]] = {
 }
 KEY_NEEDED: Final = {**KEY, "required": True}
 SEEN: Final[dict[str, Any]] = {"in": "header", "name": "If-Match", "schema": {"type": "string"}}
-# Where the server says which headers came more than once: WSGI joins them with a comma.
+# The environ's key with the headers that came more than once; WSGI itself joins them with a comma.
 REPEATED: Final = "mailroom.repeated_headers"
 _WORDS: Final = f"1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters"
 

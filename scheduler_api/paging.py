@@ -68,8 +68,7 @@ def decode_id(cursor: str | None) -> str:
 
 
 def decode_id_and_count(cursor: str | None) -> tuple[str, int | None]:
-    """A place and what was counted for the first page; a cursor that names a place alone is good too. Raises
-    InvalidInput."""
+    """A place, and the count of the first page; None for a cursor that holds only a place. Raises InvalidInput."""
     if not cursor:
         return "", None
     try:

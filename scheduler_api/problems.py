@@ -48,7 +48,7 @@ STATUS: Final[Sequence[tuple[type[MailroomError], int, str, str]]] = (
 )
 
 
-# What is refused before Mailroom's own rules are asked: stable code, status, title.
+# Refusals from before Mailroom's own rules are asked: stable code, status, title.
 FROM_HTTP: Final = (
     ("bad_request", 400, "The request cannot be read"),
     ("method_not_allowed", 405, "This path does not take this method"),
@@ -60,7 +60,7 @@ FROM_HTTP: Final = (
     ("not_supported", 501, "This way to send a request is not supported"),
     ("version_not_supported", 505, "This version of HTTP is not supported"),
 )
-# What webhooks are refused for, and what nobody should see.
+# Titles of refused webhooks, and of answers that nobody should see.
 _OTHER_TITLES: Final = {
     "bad_signature": "The signature does not fit",
     "stale": "The signature is too old",

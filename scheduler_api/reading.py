@@ -1,9 +1,9 @@
-"""JSON of others, read: strictly; or, where only a part of it is wrong, with that part set aside or replaced.
+"""Read JSON from outside: strictly, or with wrong parts of it set aside or replaced.
 
-orjson reads first. It refuses what JSON does not have and what could not be stored (NaN, 1e999, half of a surrogate
-pair, bytes that are no UTF-8, brackets a thousand deep) and is fast whatever it is given. It keeps the last of a
-doubled key: small documents are read a second time, with doubled keys refused. Python's reader alone knows whole
-numbers beyond 64 bits, so what it read is what counts there.
+orjson reads first. It refuses everything that JSON does not have or that could not be stored (NaN, 1e999, half of a
+surrogate pair, bytes that are no UTF-8, brackets a thousand deep), and is fast for any input. It keeps the last of a
+doubled key, so small documents are read a second time, by Python's reader, which refuses doubled keys. That second
+reading is the result, because only Python's reader knows whole numbers beyond 64 bits.
 """
 
 import gc
@@ -17,17 +17,17 @@ import orjson
 
 from mailroom.domain.limits import MAX_SMALL_BODY_BYTES
 
-# Of a document whose parts are looked at one by one: what a second reading may cost.
+# The most bytes of a document whose parts are read one by one: it bounds the cost of the second reading.
 MAX_SPLIT_BYTES: Final = 16 * 1024 * 1024
 
 
 class Unreadable(Exception):
-    """This is no JSON that could be stored; the message says what is wrong with it, and where."""
+    """The bytes are no JSON that could be stored; the message says what is wrong, and where."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Stands for a part that cannot be read, and says why."""
+    """Stands for a part that cannot be read. `why`: the reason."""
 
     why: str
     raw: bytes
@@ -45,8 +45,8 @@ def read(raw: bytes) -> Any:
 
 
 def read_in_parts(raw: bytes, name: str, most: int) -> Any:
-    """The document; or, where it cannot be read as a whole, an object whose list `name` holds an Unread for each part
-    that cannot be read. Raises Unreadable where something else is wrong, or the list is longer than `most`."""
+    """The document. If only parts of its list `name` cannot be read, the list holds an Unread for each of these. Raises
+    Unreadable for any other fault, or if the list is longer than `most`."""
     try:
         return read(raw)
     except Unreadable:
@@ -60,8 +60,8 @@ def read_in_parts(raw: bytes, name: str, most: int) -> Any:
 
 
 def mended(raw: bytes) -> bytes:
-    """JSON that can be stored, of what somebody has signed: half of a surrogate pair, and bytes that are no text, are
-    replaced by U+FFFD, and numbers that are none by null. Raises Unreadable for what is no JSON at all."""
+    """A signed document as JSON that can be stored: halves of surrogate pairs and bytes that are no text become U+FFFD,
+    and numbers like NaN become null. Raises Unreadable if it is no JSON at all."""
     try:
         orjson.loads(raw)
         return raw
@@ -76,8 +76,8 @@ def mended(raw: bytes) -> bytes:
 
 
 def weighs_more(raw: bytes, most: int) -> bool:
-    """Whether a document has more values than `most`: what its reading costs, which its length does not tell. Counted
-    are commas and opening brackets outside of texts."""
+    """True if a document has more values than `most`. The number of values decides what reading it costs; its length
+    does not tell that. Commas and opening brackets outside of texts are counted."""
     if not _marks(raw, 0, len(raw), most) > most:
         return False
     found = at = steps = 0
@@ -96,8 +96,8 @@ def weighs_more(raw: bytes, most: int) -> bool:
 
 
 def _marks(raw: bytes, at: int, end: int, most: int) -> int:
-    """Commas and opening brackets; no more are counted than are needed to be too many. In slices, between which other
-    threads have their turn."""
+    """The number of commas and opening brackets; counting stops beyond `most`. It counts in slices, so that other
+    threads have their turn in between."""
     found = 0
     while at < end and found <= most:
         upto = min(at + _SLICE, end)
@@ -114,7 +114,7 @@ def _backslashes_before(raw: bytes, at: int, end: int) -> int:
 
 
 def _with_no_collection(raw: bytes) -> Any:
-    """Python's collector would look through all that was read so far, again and again, while more is read."""
+    """Read without Python's garbage collector: it would look through everything read so far, again and again."""
     with _COLLECTOR:
         gc.disable()
         try:
@@ -168,7 +168,7 @@ def _parts(text: str, at: int, most: int) -> tuple[list[Any], int]:
 
 
 def _piece(text: str, at: int, use: Callable[[bytes], Any]) -> tuple[Any, int]:
-    """One value, of which a tolerant reader tells the end."""
+    """One value, used by `use`, and the place behind it. A tolerant reader finds the end of the value."""
     _, end = _ANY.raw_decode(text, at)
     return use(text[at:end].encode("utf-8", "surrogateescape")), end
 

@@ -11,8 +11,8 @@ T = TypeVar("T")
 
 
 def done_or_told(work: Callable[[], T]) -> T | None:
-    """What came of it; None where it cannot be done any more, and the next page says why. Raises SchedulePaused: of
-    that the person is asked first."""
+    """The result of `work`; None if it raises Conflict, and the next page shows the reason. Raises SchedulePaused: the
+    person is then asked first."""
     try:
         return work()
     except SchedulePaused:

@@ -1,4 +1,4 @@
-"""How large a form may be: 64 kB; an upload as large as a list, once somebody is signed in."""
+"""The largest forms: 64 kB, and for an upload by somebody who is signed in as much as a list."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -28,7 +28,7 @@ def bound() -> None:
 
 
 def _has_small_heads(raw: bytes, about: Mapping[str, str]) -> bool:
-    """Whether an upload begins with a part, and each part's head ends soon: Werkzeug takes minutes for long ones."""
+    """True if an upload begins with a part and each part's head ends soon: Werkzeug takes minutes for long heads."""
     mark = b"--" + about.get("boundary", "").encode("latin-1", "replace")
     at = raw.find(mark, 0, len(mark) + 2)
     for _ in range(_MAX_PARTS + 1):
@@ -52,7 +52,7 @@ def _admission(app: Flask) -> Callable[[dict[str, Any]], int]:
 
 
 def _most() -> int:
-    """Looked up only where it matters: most forms are no uploads."""
+    """The most bytes of this form. The caller is looked up only for uploads, and most forms are none."""
     if request.mimetype != "multipart/form-data":
         return MAX_SMALL_BODY_BYTES
     try:

@@ -140,7 +140,7 @@ def _guard_the_browser(response: Any) -> Any:
 
 
 def _stopped(front: Front) -> Hold | None:
-    """The switch for all sending, where it is off, for those who are signed in: every page says so."""
+    """The hold of the switch while all sending is stopped; None for visitors who are not signed in."""
     if not has_session():
         return None
     if "stopped" not in g:

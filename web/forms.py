@@ -128,7 +128,7 @@ class ScheduleForm:
                 beside.append(fault.message)
 
     def look_at_recipients(self) -> None:
-        """Put what is wrong with the list beside it; a table whose headings leave a doubt is shown first."""
+        """Put the list's problems beside it. A table with ambiguous headings must be confirmed first."""
         problems = problems_of(self.given, asked=self.given.any)
         if self.given.table and not self.given.seen and not (self.given.look and self.given.look.certain):
             problems.insert(0, "Check how the columns below are read, then save.")

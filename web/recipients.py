@@ -1,7 +1,7 @@
-"""The part of a form that takes recipients: pasted text or a file, how its columns are read, and what is left out.
+"""The part of a form that takes recipients: pasted text or a file, the roles of its columns, and the refused lines.
 
-Works without scripts: a file goes up, the page comes back with its first rows and a choice for each column, and the
-form is sent again. The file itself waits in the database (`mailroom.services.uploads`).
+It works without scripts: after an upload the page comes back with the first rows and a choice for each column, and the
+form is sent again. The file itself waits in MongoDB (`mailroom.services.uploads`).
 """
 
 import csv
@@ -36,8 +36,8 @@ ROLES: Final = {
 
 @dataclass(slots=True)
 class Given:
-    """What a form said about its recipients, and what came of it. `problems` are for the field, `column_problems` for
-    a column by its number. `seen` is true once a person has seen how the columns are read, and sent that."""
+    """The recipients of a form, as given and as read. `problems` are for the field, `column_problems` for a column by
+    its number. `seen`: the person has seen how the columns are read, and sent the form with that."""
 
     text: str = ""
     upload: str = ""
@@ -60,7 +60,7 @@ class Given:
 
     @property
     def shape(self) -> str:
-        """Changes when another list is given, or the same one is read in another way: what was chosen is void then."""
+        """A digest that changes with another list, or another way to read it: choices for columns are then void."""
         if self.look is None or self.look.layout is None:
             return ""
         said = repr((self.look.encoding, self.look.layout.delimiter, self.look.layout.headings, self.upload))
@@ -115,7 +115,7 @@ def _data(db: Db, given: Given, form: MultiDict[str, str], file: FileStorage | N
 
 
 def _chosen(form: MultiDict[str, str], columns: Sequence[Column]) -> list[Column]:
-    """The columns as the form says; a merge field whose name was left out has the one that was proposed."""
+    """The columns as the form chooses them; a merge field without a name keeps its proposed name."""
     chosen = []
     for number, column in enumerate(columns):
         said = form.get(f"role-{number}", "")
@@ -135,7 +135,7 @@ def _sort_in(given: Given, error: InvalidInput) -> None:
 
 
 def problems_of(given: Given, *, asked: bool) -> list[str]:
-    """What stands beside the field. `asked`: somebody wanted to save it."""
+    """The messages beside the field. `asked`: the person wanted to save the list."""
     problems = list(given.problems)
     if given.column_problems:
         problems.append("Fix the columns below.")
@@ -169,7 +169,7 @@ def refused_report(db: Db, form: MultiDict[str, str], *, owner: str) -> Response
 
 
 def _harmless(cell: str) -> str:
-    """A spreadsheet computes what begins like a formula."""
+    """The cell with a quote before it if a spreadsheet would take it for a formula."""
     return f"'{cell}" if cell[:1] in ("=", "+", "-", "@") else cell
 
 

@@ -1,4 +1,4 @@
-"""Signing in with a token. The cookie names a session that is stored; each request asks whether it still holds."""
+"""Signing in with a token. The cookie names a stored session; each request checks whether it is still valid."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def front() -> Front:
 
 
 def client() -> str:
-    """The address of whoever asks: a header is believed only of a trusted proxy."""
+    """The address of the visitor. X-Forwarded-For is believed only from a trusted proxy."""
     trusted = front().settings.limits.trusted_proxies
     return client_address(request.remote_addr or "", request.headers.getlist("X-Forwarded-For"), trusted)
 
@@ -57,8 +57,8 @@ def sign_in(token: str) -> Principal:
 
 
 def sign_out() -> None:
-    """The session is dead, whoever has kept its cookie. Pages that are still open can say so: their forms' own mark,
-    against requests from other sites, stays good until somebody signs in."""
+    """End the session, even for a kept copy of its cookie. The forms of open pages keep a valid CSRF token until the
+    next sign-in, so that these pages can say that the session has expired."""
     if id_ := session.pop(_ID, ""):
         sessions.end(front().db, id_)
 
@@ -88,7 +88,7 @@ def signed_in(*any_of: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def _to_sign_in() -> Any:
-    """Where a form was sent, what was typed goes along, and is there again after signing in."""
+    """Send the visitor to sign in. The content of a sent form goes along, and is there again after signing in."""
     if session.pop(_ID, ""):
         flash("Your session has expired.")
     goes_to = request.full_path.rstrip("?")

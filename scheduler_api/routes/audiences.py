@@ -68,6 +68,7 @@ class RecipientPage(paging.PageOut):
 
 
 def _further(asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Fault]:
+    """The domain's faults of a list that the schema refuses."""
     name, rows = asked.get("name"), asked.get("recipients")
     read = NewList(name if isinstance(name, str) else "x", rows if isinstance(rows, list) else [])
     return audience_lists.faults_of(read)

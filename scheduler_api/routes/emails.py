@@ -46,7 +46,7 @@ def _further(asked: dict[str, Any], _: dict[str, Any]) -> Iterable[Fault]:
 
 
 def _read_batch(raw: bytes) -> Any:
-    """A mail that cannot be read concerns no other."""
+    """The batch as JSON; a mail that cannot be read is set aside, and concerns no other."""
     return read_in_parts(raw, "emails", MAX_MAILS)
 
 
@@ -93,7 +93,7 @@ def create_many(fields: dict[str, Any]) -> Any:
 
 
 def _all_faults(error: ValidationError, asked: Any, budget: TemplateBudget) -> list[Fault]:
-    """What all the refused mails of a batch may cost together is bounded by `budget`."""
+    """The faults of a mail that the schema refuses. `budget` bounds the cost of all refused mails of a batch."""
 
     def further(asked: dict[str, Any], _: dict[str, Any]) -> Iterable[Fault]:
         return front().outbox.faults_of(stand_ins.email(asked), budget)
@@ -170,7 +170,7 @@ def _taken(taken: "outbox.Taken") -> Response:
 
 
 def _recipients(taken: "outbox.Taken") -> dict[str, Any]:
-    """Each recipient's, where some of them get nothing."""
+    """The status of each recipient if some are suppressed, else nothing."""
     if not taken.recipients:
         return {}
     states = {False: {"status": MessageState.QUEUED}, True: {"status": MessageState.SUPPRESSED}}

@@ -44,7 +44,7 @@ def _further(asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Fault]:
 
 
 def _further_of_edit(asked: dict[str, Any], good: dict[str, Any]) -> list[Fault]:
-    """An edit says a part: what it leaves out is not wrong."""
+    """The domain's faults of an edit that the schema refuses: only of fields that the edit names."""
     found = _further(asked, good)
     return [fault for fault in found if fault.path.partition(".")[0].partition("[")[0] in asked]
 
@@ -222,6 +222,6 @@ def _braked(changed: tuple[Schedule, Toll]) -> Any:
 
 
 def _check_carriers(asked: dict[str, Any]) -> None:
-    """What only one provider can carry is refused where another may get it. Raises InvalidInput."""
+    """Raises InvalidInput for content that only Mailgun can carry, while another provider may get it."""
     said = {name: asked[name] for name in FIELDS if isinstance(asked.get(name), str)}
     carrying.check(front().db, front().settings.sending.providers, said)

@@ -65,7 +65,7 @@ def _draft(body: Any) -> EmailDraft:
 
 
 def _beside(body: dict[str, Any], faults: Sequence[Fault]) -> list[Fault]:
-    """What else is wrong with a mail of which a part has the wrong shape."""
+    """The domain's faults of a mail of which a part has the wrong shape."""
     lists = {name: _as_list(body.get(name) or []) for name in ("to", "cc", "bcc")}
     draft = stand_ins.email({**body, **lists, "text": body.get("message", "")})
     wrong = {_KEY_OF.get(fault.path, fault.path) for fault in faults}

@@ -68,7 +68,7 @@ def show(name: str) -> Any:
 
 
 def _further(asked: dict[str, Any], _: dict[str, Any]) -> Sequence[Fault]:
-    """What else is wrong with a template of which a part is no text."""
+    """The domain's faults of a template of which a part is no text."""
     content = {field: asked[field] if isinstance(asked.get(field), str) else "x" for field in FIELDS}
     try:
         check_template((request.view_args or {})["name"], content, version=1, now=datetime.now(UTC))

@@ -92,13 +92,14 @@ def _stored(found: Sequence[Event], provider: str) -> Response:
 
 
 def _storable(envelope: Mapping[str, str]) -> Mapping[str, str]:
-    """The signature stands for the message as it came: what cannot be stored of it is replaced only behind that."""
+    """The envelope with a message that can be stored. Call it after `verify`: the signature covers the message as it
+    came."""
     message = _mended(envelope["Message"].encode("utf-8", "surrogatepass"))
     return {**envelope, "Message": message.decode("utf-8", "replace")}
 
 
 def _mended(raw: bytes) -> bytes:
-    """What a provider tells is kept, whatever a part of it looks like; what is no JSON at all stays as it is."""
+    """The body as JSON that can be stored; unchanged if it is no JSON at all."""
     try:
         return mended(raw)
     except Unreadable:

@@ -167,7 +167,7 @@ def run(shown: Run) -> dict[str, Any]:
 
 
 def with_toll(shown: Mapping[str, Any], counted: Toll) -> dict[str, Any]:
-    """What was paused, resumed, cancelled or archived, and how its mails stand."""
+    """The thing that was paused, resumed, cancelled or archived, with the counts of its mails."""
     return {**shown, "mails": toll(counted)}
 
 

@@ -127,7 +127,7 @@ class ScheduleEdit(Patch, ScheduleIn):
 
     @pre_load
     def clear_what_is_null(self, data: Any, **_: Any) -> Any:
-        """Null clears a field that can be empty; of two ways to say whom it goes to, it is the one that is not used."""
+        """Null clears a field that can be empty. Null for `recipients` or `audience` means that the other is used."""
         if not isinstance(data, dict):
             return data
         unused = {name for name in ("recipients", "audience") if data.get(name, "") is None}
@@ -216,7 +216,7 @@ class OccurrenceOut(Schema):
 
 
 class WholeScheduleEdit(ScheduleEdit):
-    """An edit that may also carry what GET shows beside it, unchanged: a schedule is taken back as it was given."""
+    """An edit that may also carry the read-only fields that GET shows, unchanged: GET's answer is a valid edit."""
 
     class Meta:
         include: ClassVar = {name: fields.Raw(allow_none=True, metadata=_READ_ONLY_DOC) for name in READ_ONLY}

@@ -44,7 +44,7 @@ def leave() -> Any:
 
 
 def _pairs(typed: str) -> list[tuple[str, str]] | None:
-    """What was typed into the form that came too late; None where there was none."""
+    """The fields of a form that was sent after its session had ended; None without such a form."""
     try:
         read = json.loads(typed) if typed else None
         return None if read is None else [(str(name), str(value)) for name, value in read]
