@@ -110,7 +110,7 @@ class Lanes:
         return self._take(chosen, now)
 
     def take_share(self, now: datetime) -> int:
-        """Single mails' lanes are all held, always, by all senders alike, as they come and go."""
+        """Keep all lanes of single mails held at all times, divided evenly among the live senders."""
         if time.monotonic() < self._share_at:
             return 0
         self._share_at = time.monotonic() + _LOOK_FOR_SHARE_S * random.uniform(0.5, 1.5)  # noqa: S311 - jitter

@@ -47,7 +47,7 @@ class Throttle:
         return rate.at_once if rate else None
 
     def admit(self, provider: str, waiting: Waiting) -> Waiting:
-        """The first of these, as far as the provider's limit lets them go. They have paid for it."""
+        """The first of these, as many as the provider's rate limit admits now; its tokens are already taken."""
         rate = self._rate(_of_provider(provider))
         if rate is None or not len(waiting):
             return waiting

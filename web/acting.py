@@ -1,4 +1,4 @@
-"""What a button does, where its thing may have moved on since the page was shown."""
+"""Run a form action; if the object has changed since the page was shown (Conflict), flash the reason."""
 
 from collections.abc import Callable
 from typing import TypeVar

@@ -1,6 +1,6 @@
-"""What Redis keeps about MongoDB: how far it had come. A MongoDB that is behind that was put back to an older copy.
+"""Copy of MongoDB's high-water mark in Redis. If MongoDB's mark is lower, MongoDB was put back to an older copy.
 
-Also a walk through all that the fences know, for putting a restored MongoDB right.
+Also a walk through all fences, for putting a restored MongoDB right.
 """
 
 import secrets

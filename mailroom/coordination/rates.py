@@ -18,9 +18,9 @@ LONGEST_WAIT: Final = timedelta(minutes=10)
 
 
 class Line(IntEnum):
-    """Where a call stands while a bucket is empty."""
+    """Queueing class of a call while a bucket is empty."""
 
-    NONE = 0  # it goes and pays, whatever is left
+    NONE = 0  # sent at once; the bucket goes negative
     MAILS = 1
     CAMPAIGNS = 2
 

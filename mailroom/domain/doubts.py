@@ -101,10 +101,10 @@ def next_question(doubt: Doubt, *, timing: Timing, now: datetime) -> datetime:
 def controls_needed(
     doubts: Collection[Doubt], *, timing: Timing, now: datetime
 ) -> tuple[datetime | None, datetime | None]:
-    """From when on something must have been accepted, to be a control: for the doubts that may be judged absent now,
-    and for all whose calls are over. The second is made in good time, so that the log shows it when the first is due.
+    """Returns (decisive, upcoming): the earliest acceptance times that a control must have, first for doubts that can
+    be judged absent now, then for all whose calls are over. The second is made early, so that the log shows it in time.
 
-    None where there is no such doubt.
+    None if there is no such doubt.
     """
     over = [timing.over_from(doubt.marked_at) for doubt in doubts]
     decisive = [at for at in over if at + timing.settle <= now]

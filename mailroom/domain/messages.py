@@ -1,4 +1,4 @@
-"""A message: one mail to one recipient of a run. Its state, and the facts that stand beside it.
+"""A message: one mail to one recipient of a run, or of a single mail. Its state, and the facts beside it.
 
 `MOVES` is the whole state machine: for what is learnt about a message, the states it leads away from and the state it
 leads to. Everything else leaves the state alone. Facts (`sent_at`, `delivered_at`, opens...) are kept apart from

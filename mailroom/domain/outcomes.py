@@ -28,8 +28,8 @@ BRIEF: Final = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """`attempt` is given where it is another one than the call at hand: an earlier one's acceptance was found; and
-    `provider`, where that was another one's."""
+    """`attempt`, `provider`: set only if the acceptance belongs to an earlier attempt or another provider; None means
+    this call."""
 
     provider_id: str
     attempt: int | None = None

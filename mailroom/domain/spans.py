@@ -93,8 +93,8 @@ class Calls:
         }
 
     def sharing(self, dispatch: DispatchId, span: str) -> DispatchId | None:
-        """One with some of the same people as may be in this dispatch, and not the same call, nor a part of it. Of
-        another list, anybody may be the same."""
+        """An earlier call that may share a recipient with this span, ignoring this dispatch and its parts. Calls to
+        another list always count as overlapping."""
         if not span:
             return None
         list_, start, end = _parts(span)

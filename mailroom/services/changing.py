@@ -1,4 +1,4 @@
-"""Schedules changed: edited, paused, resumed, skipped once, archived, run now. Used by the API and the pages.
+"""Change a schedule: edit, pause, resume, skip once, archive, run now. Used by the API, the pages and pausing.py.
 
 A change and the planning of the same schedule exclude each other: both are conditional on the version and on
 `decided_through` that they read, in one transaction with what they insert.

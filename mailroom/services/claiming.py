@@ -264,8 +264,8 @@ def known_before(verdict: Verdict) -> Accepted | InDoubt | None:
 def crossed_by_another(
     claim: ClaimId | None, at: datetime | None, where: CalledAt | None, *, final: bool = False
 ) -> InDoubt:
-    """Somebody crossed this fence whom the database knows nothing of: it may have been called ever since, and perhaps
-    not where it would be called now."""
+    """The fence was crossed by a claim that MongoDB does not record, because it is a restored copy. The call may have
+    been made at any time since, possibly at another provider."""
     ever = datetime.min.replace(tzinfo=UTC)
     return InDoubt(
         "its fence was crossed before",

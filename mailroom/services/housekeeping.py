@@ -1,4 +1,4 @@
-"""What nobody waits for, done by any sender at any time: safe to repeat, safe to do twice at once."""
+"""Background maintenance. Any sender may run it, repeatedly and concurrently."""
 
 from datetime import timedelta
 

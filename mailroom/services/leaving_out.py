@@ -1,4 +1,5 @@
-"""Who is left out of a call at the last moment: whom to mail is forbidden by now, and who is known to have the mail."""
+"""Drop recipients from a claimed dispatch just before the call: those suppressed since planning, and those that an
+event shows to have received it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

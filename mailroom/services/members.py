@@ -1,4 +1,4 @@
-"""Whom a run goes to: the members of its audience, or those whom an earlier run did not reach."""
+"""The recipients of a run: the members of its audience, or the recipients that an earlier run did not reach."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -27,8 +27,8 @@ _MOST_BYTES: Final = 32 * 1024 * 1024
 
 
 class Prepared(NamedTuple):
-    """A request for each dispatch; refusals of what the provider cannot be asked to send; what has nobody left; and how
-    many of a ready one's mails go to each domain that is watched."""
+    """`ready`: requests by dispatch. `refused`: dispatches that the provider cannot carry. `over`: dispatches without a
+    recipient left. `domains`: mails by rate-limited domain."""
 
     ready: dict[Claimed, Any]
     refused: list[Result]

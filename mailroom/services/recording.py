@@ -1,4 +1,4 @@
-"""What came of calls is written down: facts always, decisions under the lane's token. Step 5 of the protocol, in bulk.
+"""Record the outcomes of calls: facts always, decisions under the lane's token. Step 5 of the protocol, in bulk.
 
 Every function here may be repeated after a failure: each write is bound to the claim or to the fact itself.
 """

@@ -32,8 +32,10 @@ def record_refusals(
     now: datetime,
     elsewhere: Callable[[str], bool],
 ) -> tuple[dict[Lane, Token], list[CalledBefore]]:
-    """Decisions: the fences go first, so that whoever takes over finds them so. Returns the lanes that a newer holder
-    has, and what was called before, as its fence knows: that is no refusal of it."""
+    """Release fences before MongoDB is written, so that a take-over finds them released.
+
+    Returns (lanes lost to a newer holder, dispatches whose fence shows an earlier call; these are not failed).
+    """
     free = {provider for provider in {c.provider for c, _ in refusals} if elsewhere(provider)}
     decided = [(c, refused, _after(c, refused, delays, now, elsewhere=c.provider in free)) for c, refused in refusals]
     divisions = [

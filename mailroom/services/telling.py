@@ -1,6 +1,6 @@
-"""Messages are told what became of their dispatches, and runs whose last one is through are finished.
+"""Copy each dispatch's state to its messages, and finish runs without an open dispatch.
 
-All of it may be repeated, and is done later by the janitor where somebody did not come to it.
+Idempotent; the janitor completes what a crash left undone.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What operators watch: is the store there, and how many things are in which state."""
+"""Figures for operators: whether the store takes writes, why senders hold, and how many things are in each state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -246,8 +246,8 @@ _FOR_TELLING: Final = {"state": 1, "accepted": 1, "reason": 1, "code": 1}
 
 @guarded
 def told(db: Db, states: Mapping[DispatchId, DispatchState]) -> None:
-    """Messages were told these states; where a state has moved on since, it is to be told, even if it was: what they
-    were told now may have come after it."""
+    """Clear `tell` if the dispatch is still in the propagated state; otherwise set it again, because our older update
+    may have overwritten a newer one."""
     writes: list[UpdateOne] = []
     for id_, state in states.items():
         writes.append(UpdateOne({"_id": id_, "state": state}, {"$unset": {"tell": ""}}))

@@ -1,6 +1,6 @@
 """Collection `lanes`: the highest token of each lane, and why a lane waits.
 
-    _id         lane, `schedule/<id>`
+    _id         lane: `schedule/<id>`, or `mail/<n>` for single mails
     token       int, the highest token that a holder brought here; only ever grows
     sender      who brought it
     taken_at    when
