@@ -1,6 +1,7 @@
 """A person says what became of a dispatch that nobody else can know of, or has what failed sent again."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -8,9 +9,9 @@ import structlog
 
 from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.errors import DispatchNotFound, DispatchNotUnknown
-from mailroom.domain.ids import DispatchId, Lane, RunId
+from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId
 from mailroom.services.telling import finish_runs, tell_these
-from mailroom.storage import dispatch_doubts, dispatches, lanes, messages, runs
+from mailroom.storage import dispatch_doubts, dispatches, holds, lanes, messages, runs, schedules
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatch_doubts import CALLED_FOR_GOOD
 
@@ -71,7 +72,9 @@ def _send_again(db: Db, found: Mapping[DispatchId, Mapping[str, Any]], by: str) 
         sent = messages.with_any_sent(db, list(found), session=session)
         unsent = {id_: doc for id_, doc in found.items() if id_ not in sent}
         again = dispatch_doubts.send_again(db, unsent, by=by, now=now, session=session)
-        runs.reopen(db, {RunId(found[id_]["run_id"]) for id_ in again}, session=session)
+        reopened = {RunId(found[id_]["run_id"]): found[id_].get("schedule_id") for id_ in again}
+        runs.reopen(db, reopened, session=session)
+        _hold_with_their_schedules(db, reopened, by, now, session)
         return again
 
     again = in_transaction(db, work)
@@ -79,6 +82,18 @@ def _send_again(db: Db, found: Mapping[DispatchId, Mapping[str, Any]], by: str) 
         log.info("dispatch_resolved", dispatch_id=id_, word=Word.SEND_AGAIN, by=by)
     tell_these(db, sorted(again))
     return again
+
+
+def _hold_with_their_schedules(
+    db: Db, reopened: Mapping[RunId, str | None], by: str, now: datetime, session: Session
+) -> None:
+    """A paused schedule sends nothing more until it is resumed, what a person has sent again included."""
+    named = {ScheduleId(id_) for id_ in reopened.values() if id_}
+    paused = schedules.paused_among(db, named, session=session) if named else set()
+    held = {run: ScheduleId(id_) for run, id_ in reopened.items() if id_ and ScheduleId(id_) in paused}
+    if held:
+        holds.put_on_runs(db, held, with_schedule=True, by=by, now=now, session=session)
+        runs.mark_paused(db, held, by=by, now=now, session=session)
 
 
 def _why_not_requeued(db: Db, dispatch: DispatchId, found: Mapping[str, Any] | None) -> str:

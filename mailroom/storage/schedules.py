@@ -21,7 +21,7 @@ in one transaction with the lane's token).
 Indexes: `state, next_run_at` finds what is due; `created_at, _id` pages the list.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -68,6 +68,11 @@ def get(db: Db, schedule_id: ScheduleId) -> Schedule:
 def names(db: Db, ids: Sequence[ScheduleId]) -> dict[ScheduleId, str]:
     """The names of these schedules, for lists of runs."""
     return {doc["_id"]: doc["name"] for doc in db.schedules.find({"_id": {"$in": list(ids)}}, {"name": 1})}
+
+
+def paused_among(db: Db, ids: Collection[ScheduleId], *, session: Session) -> set[ScheduleId]:
+    query = {"_id": {"$in": sorted(ids)}, "state": ScheduleState.PAUSED}
+    return {ScheduleId(doc["_id"]) for doc in db.schedules.find(query, {"_id": 1}, session=session)}
 
 
 @guarded

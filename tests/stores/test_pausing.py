@@ -13,11 +13,21 @@ from mailroom.domain.errors import (
     ScheduleNotActive,
     SchedulePaused,
 )
-from mailroom.domain.ids import RunId, schedule_lane
+from mailroom.domain.ids import DispatchId, RunId, schedule_lane
 from mailroom.domain.outcomes import Accepted
 from mailroom.domain.runs import RunState
 from mailroom.domain.schedules import ScheduleState
-from mailroom.services import changing, claiming, housekeeping, pausing, planning, running, sending_again, stopping
+from mailroom.services import (
+    changing,
+    claiming,
+    housekeeping,
+    pausing,
+    planning,
+    resolving,
+    running,
+    sending_again,
+    stopping,
+)
 from mailroom.services.take_over import take_over
 from mailroom.storage import schedules
 from mailroom.storage.database import Db, server_now
@@ -215,6 +225,21 @@ def test_pausing_a_schedule_holds_its_open_runs_and_resuming_it_goes_on_with_the
     assert (schedule.state, toll.runs, toll.held) == (ScheduleState.PAUSED, (run_id,), 30)
     assert (none, resumed.state) == ([], ScheduleState.ACTIVE)
     assert len(line.cross(line.claim()).go) == 3
+
+
+def test_what_is_requeued_in_a_paused_schedule_waits_until_it_is_resumed(line: Line) -> None:
+    run_id, schedule_id = a_run(line, 10)
+    line.db.dispatches.update_many({"run_id": run_id}, {"$set": {"state": "failed"}})
+    line.db.runs.update_one({"_id": run_id}, {"$set": {"state": RunState.FINISHED}})
+    pausing.pause_schedule(line.db, line.brakes, schedule_id, by="ann")
+
+    ids = [DispatchId(doc["_id"]) for doc in line.db.dispatches.find({"run_id": run_id})]
+    refused = resolving.requeue(line.db, ids, by="bo")
+    while_paused = line.claim()
+    pausing.resume_schedule(line.db, line.brakes, schedule_id, by="ann")
+
+    assert (refused, while_paused) == ({}, [])
+    assert len(line.cross(line.claim()).go) == 1
 
 
 def test_a_run_that_is_due_and_not_decided_when_its_schedule_is_paused_is_held_or_never_made(line: Line) -> None:
