@@ -36,6 +36,7 @@ from mailroom.domain.template_language import (
 )
 
 FIELDS: Final = ("subject", "text", "html")
+_NOT_CLOSED: Final = {"'end of print statement'": "}}", "'end of statement block'": "%}"}
 _KEPT_TEMPLATE: Final = 20_000  # characters of a single mail's template that is kept compiled
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "check_content",
     "compile_content",
     "cost_of",
+    "faults_of_language",
     "names_in",
     "render_once",
 ]
@@ -111,6 +113,20 @@ def check_content(content: Mapping[str, str], known: KnownNames, example: Mappin
         except CannotRender as error:
             field, _, message = str(error).partition(": ")
             faults.append(Fault(field, message) if field in FIELDS else Fault("text", str(error)))
+    return faults
+
+
+def faults_of_language(content: Mapping[str, str]) -> list[Fault]:
+    """What is wrong with subject, text and html whatever values the recipients have."""
+    faults: list[Fault] = []
+    for field in FIELDS:
+        source = content.get(field) or ""
+        try:
+            names = names_of(_parsed(field, source))
+        except InvalidInput as error:
+            faults += error.faults
+            continue
+        faults += _check_field(field, source, KnownNames(names, lacking_in_mail))
     return faults
 
 
@@ -220,7 +236,9 @@ def _parsed(field: str, source: str) -> nodes.Template:
 
 def _fault_of(field: str, error: Exception) -> Fault:
     if isinstance(error, TemplateSyntaxError):
-        return Fault(field, f"line {error.lineno}: {error.message}")
+        close = next((sign for words, sign in _NOT_CLOSED.items() if words in (error.message or "")), None)
+        words = f"something is opened and not closed: write {close} after it" if close else error.message
+        return Fault(field, f"line {error.lineno}: {words}")
     if isinstance(error, TemplateError):
         return Fault(field, str(error))
     return Fault(field, "this template is nested too deep, or holds a number that is too long")

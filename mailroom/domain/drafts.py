@@ -15,7 +15,7 @@ from mailroom.domain.addresses import (
     written_as_list,
 )
 from mailroom.domain.audiences import Known, Recipient, check_recipients, known_variables
-from mailroom.domain.content import check_content
+from mailroom.domain.content import check_content, faults_of_language
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_GRACE_S, MAX_HTML, MAX_NAME, MAX_SUBJECT, MAX_TAG, MAX_TAGS, MAX_TEXT
 from mailroom.domain.recurrence.checking import check_recurrence
@@ -87,8 +87,7 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
     if draft.audience and draft.recipients:
         faults.append(Fault("audience", "give either an audience or recipients"))
     known = kept.audience or (Known(known_variables(recipients), recipients[0]) if recipients else None)
-    if known:
-        faults += _faults_of_content(draft, known, recipients or ())
+    faults += _faults_of_content(draft, known, recipients or ())
     if faults or recurrence is None or misfire is None or recipients is None:
         raise InvalidInput(*faults)
     return Checked(
@@ -131,9 +130,11 @@ def _faults_of_texts(draft: Draft) -> list[Fault]:
     return faults + faults_of_tags(draft.tags)
 
 
-def _faults_of_content(draft: Draft, known: Known, recipients: Sequence[Recipient]) -> list[Fault]:
-    """What is wrong with the templates, given what is known of every recipient."""
+def _faults_of_content(draft: Draft, known: Known | None, recipients: Sequence[Recipient]) -> list[Fault]:
+    """What is wrong with the templates, given what is known of every recipient; None where the list is refused."""
     content = {"subject": draft.subject, "text": draft.text, "html": draft.html}
+    if known is None:
+        return faults_of_language(content)
     counts = Counter(name for recipient in recipients for name in recipient.variables)
     lacking = lacking_by_count(counts, len(recipients)) if recipients else lacking_in_audience
     return check_content(content, KnownNames(known.variables, lacking), known.example.context())

@@ -86,6 +86,12 @@ def _round(value: float, precision: int = 0, method: str = "common") -> float:
     return functions[method](value * scale) / scale
 
 
+def _default(value: object, instead: object = "", falsy: bool = False) -> object:
+    """A blank cell of a list is no value: Jinja2's own would fill in the blank."""
+    missing = value is None or isinstance(value, Undefined) or (isinstance(value, str) and not value.strip())
+    return instead if missing or (falsy and not value) else value
+
+
 def _counted(function: Callable[..., Any]) -> Callable[..., Any]:
     """The filter, which counts what it reads. Jinja2 hands some filters the environment or the evaluation context."""
     passes = getattr(function, "jinja_pass_arg", None)
@@ -125,8 +131,9 @@ class Language(ImmutableSandboxedEnvironment):
             optimized=False,  # folding constants costs the square of the depth, and saves nothing here
         )
         self.globals.clear()
-        self.filters = {name: _counted(self.filters[name]) for name in FILTERS - {"round"}}
+        self.filters = {name: _counted(self.filters[name]) for name in FILTERS - {"round", "default", "d"}}
         self.filters["round"] = _counted(_round)
+        self.filters["default"] = self.filters["d"] = _counted(_default)
 
 
 PLAIN: Final = Language(autoescape=False)

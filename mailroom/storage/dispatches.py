@@ -94,7 +94,7 @@ def get(db: Db, dispatch_id: DispatchId) -> Mapping[str, Any]:
 
 @guarded
 def standing(db: Db, ids: Sequence[DispatchId]) -> dict[DispatchId, Mapping[str, Any]]:
-    """How those of these dispatches that exist stand: `state`, `attempt`, `lane`, `run_id`, `schedule_id`, `doubted`."""
+    """`state`, `attempt`, `lane`, `run_id`, `schedule_id` and `doubted` of those of these dispatches that exist."""
     fields = dict.fromkeys(("state", "attempt", "lane", "run_id", "schedule_id", "doubted"), 1)
     return {DispatchId(doc["_id"]): doc for doc in db.dispatches.find({"_id": {"$in": list(ids)}}, fields)}
 

@@ -15,8 +15,10 @@ from mailroom.domain.content import (
     names_in,
     render_once,
 )
+from mailroom.domain.drafts import check_draft
 from mailroom.domain.errors import InvalidInput
 from mailroom.domain.template_checks import KnownNames, lacking_by_count, lacking_in_audience
+from tests.support.builders import NOW, a_draft
 
 KNOWN = KnownNames(frozenset({"name", "address", "city"}), lacking_in_audience)
 BO = {"name": "Bo", "address": "bo@example.org", "city": "Rome"}
@@ -33,7 +35,8 @@ def whole(content: Compiled, context: Mapping[str, Any]) -> dict[str, str]:
     [
         ("Hi {{ nam }}", 'line 1, column 7: not every recipient has "nam". Did you mean "name"?'),
         ("one\ntwo {{ x }}", "line 2, column 8: not every recipient has \"x\". Write {{ x|default('...') }}"),
-        ("{{ name", "line 1: unexpected end of template"),
+        ("{{ name", "line 1: something is opened and not closed: write }} after it"),
+        ("{% if name", "line 1: something is opened and not closed: write %} after it"),
         ("{% if name %}", "line 1: Unexpected end of template"),
         ("{% for c in name %}{{ c }}{% endfor %}", "loops are not offered"),
         ("{% set a = 1 %}", "{% set %} is not offered"),
@@ -142,6 +145,14 @@ def test_a_value_that_some_lack_may_be_used_where_the_template_says_what_then(te
     assert names_in({"text": template}) <= {"name"}
 
 
+@pytest.mark.parametrize("blank", ["", "  ", None])
+def test_a_blank_value_is_no_value_where_the_template_has_another_one(blank: str | None) -> None:
+    content = compile_content("Hi {{ city|default('friend') }}", "{{ city|d('x')|upper }}", "")
+
+    assert whole(content, BO | {"city": blank}) == {"subject": "Hi friend", "text": "X", "html": ""}
+    assert whole(content, BO | {"city": 0})["text"] == "0"
+
+
 @pytest.mark.parametrize(
     "template",
     [
@@ -197,3 +208,12 @@ def test_mail_content_has_no_comments(text: str) -> None:
 def test_a_single_mail_whose_value_is_missing_is_refused() -> None:
     with pytest.raises(InvalidInput, match='"code" is not among the variables'):
         render_once({"text": "{{ code }}"}, {})
+
+
+def test_a_bad_recipient_hides_no_fault_of_the_templates() -> None:
+    draft = a_draft(recipients=[{"address": "bo@@x"}], subject="Hi {{ name", text="{% for a in b %}{% endfor %}")
+
+    with pytest.raises(InvalidInput) as refused:
+        check_draft(draft, now=NOW)
+
+    assert [fault.path for fault in refused.value.faults] == ["recipients[0].address", "subject", "text"]
