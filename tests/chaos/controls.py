@@ -28,7 +28,7 @@ from tests.support.vendors import SendGrid
 console = Console(stderr=True)
 # Nothing but the promise at hand is to help: long leases, and connections that live long.
 _ALONE: Final = {**SETTINGS, "MAILROOM_PROVIDERS": "mailgun"}
-_CALM: Final = {**_ALONE, "MAILROOM_LEASE_TTL": "60", "MAILROOM_IDLE_LIMIT": "120"}
+_CALM: Final = {**_ALONE, "MAILROOM_LEASE_TTL": "300", "MAILROOM_IDLE_LIMIT": "120"}
 
 
 def _lost_reply(world: World) -> None:

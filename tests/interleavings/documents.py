@@ -62,11 +62,14 @@ def _key(value: Any) -> Any:
 
 
 def updated(doc: Document, change: Mapping[str, Any] | Pipeline, *, inserted: bool = False) -> Document:
-    """A new document, changed as an update or a pipeline of `$set` says."""
+    """A new document, changed as an update, or a pipeline of `$set` and `$unset`, says."""
     new = dict(doc)
     if not isinstance(change, Mapping):
         for stage in change:
             ((_, fields),) = stage.items()
+            if "$unset" in stage:
+                new = {name: value for name, value in new.items() if name not in fields}
+                continue
             assert "$set" in stage, f"{stage} is not known here"
             values = {name: value_of(expression, new) for name, expression in fields.items()}
             gone = {name for name, value in values.items() if value is _ABSENT or (value is None and name not in new)}

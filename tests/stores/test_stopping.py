@@ -239,7 +239,7 @@ def a_timing() -> Timing:
 
 
 def test_single_mails_are_taken_in_wait_and_say_why(call: Caller, line: Line) -> None:
-    line.take(*mail_lanes(64))
+    line.take_of_all_tests(*mail_lanes(64))
     before = call("GET", "/v1/sending").json
     stopped = call("POST", "/v1/sending/stop")
 

@@ -327,12 +327,12 @@ def test_a_refused_request_is_shown_with_its_reasons(page: Page, system: System)
 
 def test_what_was_typed_when_the_session_had_expired_is_sent_after_signing_in_again(page: Page, system: System) -> None:
     sign_in(page, system)
-    page.goto(f"{system.web_url}/audiences")
+    page.goto(f"{system.web_url}/audiences/new")
     fill_in(page, Name="Customers")
     page.get_by_label("Paste addresses or CSV").fill("bo@example.org\nann@example.org")
     system.db.sessions.delete_many({})
 
-    page.locator("main form button").last.click()
+    page.get_by_role("button", name="Save audience").click()
     expect(page.get_by_text("Your session has expired.")).to_be_visible()
     look(page, "session-expired")
     page.get_by_label("Token").fill(system.token)
