@@ -70,7 +70,9 @@ class Throttle:
         """Those of these calls, by their mails to limited domains, that may not go yet; the others have paid."""
         rates = {id_: rate for id_, limit in self._limits.items() if (rate := self._rate(id_)) and _is_domain(limit)}
         known = {c: {_of_domain(d): n for d, n in to.items() if _of_domain(d) in rates} for c, to in domains.items()}
-        asked = {claimed: takes for claimed, takes in known.items() if takes}
+        # Who was held back most often goes first: else the last in the order of claims loses each time.
+        in_turn = sorted(known, key=lambda claimed: claimed.attempt, reverse=True)
+        asked = {claimed: known[claimed] for claimed in in_turn if known[claimed]}
         parts = [too_large for c, takes in asked.items() if (too_large := _in_parts(c, takes, rates))]
         divided = {result.claimed for result in parts}
         going = {c: Wanted(takes, _line(c), returns=c.attempt > 1) for c, takes in asked.items() if c not in divided}
