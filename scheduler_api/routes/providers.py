@@ -21,7 +21,7 @@ class CircuitOut(Schema):
     why = fields.String()
 
 
-class FaultOut(Schema):
+class ProviderFaultOut(Schema):
     why = fields.String()
     since = fields.AwareDateTime()
 
@@ -31,7 +31,9 @@ class ProviderOut(Schema):
     enabled = fields.Boolean()
     circuit = fields.Nested(CircuitOut, allow_none=True)
     fault = fields.Nested(
-        FaultOut, allow_none=True, metadata={"description": "Why it takes nothing from this account, if it does not."}
+        ProviderFaultOut,
+        allow_none=True,
+        metadata={"description": "Why it takes nothing from this account, if it does not."},
     )
 
 
