@@ -6,6 +6,7 @@ skip on a laptop.
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,10 +18,18 @@ from local.servers import Servers
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.holds import Holds
 from mailroom.storage.database import Db
+from tests.support import memory_disk
 from tests.support.lines import Line
 from tests.support.system import System, a_system
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Temporary folders lie in memory, unless `--basetemp` says where; the workers' lie in their parent's."""
+    if config.option.basetemp is None and (folder := memory_disk.new_folder()):
+        config.option.basetemp = str(folder)
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @pytest.fixture(scope="session")
