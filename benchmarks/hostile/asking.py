@@ -1,6 +1,6 @@
 """A process that sends one row again and again over several connections, so that it stands in nobody's way.
 
-    python -m benchmarks.hostile.asking NAME HOST_PORT TOKEN AT_ONCE SECONDS
+    python -m benchmarks.hostile.asking NAME PATH PORT TOKEN AT_ONCE SECONDS
 
 Prints how many answers of which status came, and the longest time that one took. SECONDS 0: each connection once.
 """
@@ -12,13 +12,14 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 
 from benchmarks.hostile.rows import ROWS, Row
 
 
 def main() -> None:
-    name, port, token, at_once, seconds = sys.argv[1:]
-    (row,) = (row for row in ROWS if row.name == name)
+    name, path, port, token, at_once, seconds = sys.argv[1:]
+    row = replace(next(row for row in ROWS if row.name == name), path=path)
     body, until = row.body(), time.monotonic() + float(seconds)
     came: Counter[str] = Counter()
     spent: list[float] = []

@@ -13,7 +13,7 @@ JSON: Final = "application/json"
 @dataclass(frozen=True, slots=True)
 class Row:
     """`scope` is the token's; '' for nobody. `to` is `api` or `web`. `holds`: so many connections that are left open
-    behind `body`, which is no whole request then."""
+    behind `body`, which is no whole request then. `{run}` in `path` stands for a finished run of 300,000 mails."""
 
     name: str
     path: str
@@ -117,4 +117,7 @@ ROWS: Final = (
         _json(_mail(text="{{ a }}" * 700, variables={"a": "x" * 500_000})),
         "mail",
     ),
+    Row("reports of 300,000 mails", "/v1/runs/{run}/report", bytes, "read", method="GET"),
+    Row("the unreached of 300,000 mails", "/v1/runs/{run}/unreached", bytes, "read", method="GET"),
+    Row("mails of 300,000 in one state", "/v1/runs/{run}/messages?status=failed", bytes, "read", method="GET"),
 )
