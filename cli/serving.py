@@ -37,6 +37,8 @@ class _Server(BaseApplication):
             "timeout": 120,
             "graceful_timeout": int(self._grace_s),
             "loglevel": "warning",
+            # A file in the home of whoever runs us, the same for all servers, that can end them.
+            "control_socket_disable": True,
             # gunicorn's worker would notice a killed master only a second later, and hold the port until then.
             "post_fork": lambda _server, _worker: die_with_parent(),
             "worker_exit": lambda _server, _worker: self._after() if self._after else None,

@@ -71,6 +71,7 @@ class _Server(BaseApplication):
             "timeout": 0,
             "graceful_timeout": 2,
             "loglevel": "warning",
+            "control_socket_disable": True,  # a file in the home of whoever runs us
             "post_fork": lambda _server, _worker: _die_with_parent(),
         }
         for name, value in options.items():

@@ -10,8 +10,12 @@ from typing import Any
 import click
 import pytest
 import yaml
+from flask import Flask
+from gunicorn.app.base import BaseApplication
 
+import simulator.app
 from cli.main import main
+from cli.serving import serve
 from config.descriptions import DESCRIPTIONS
 from config.dev_env import dev_env
 from config.settings import read_settings
@@ -101,6 +105,20 @@ def test_no_container_can_change_its_own_disk_or_gain_rights(compose: dict[str, 
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
+
+
+def test_no_server_makes_a_control_socket_in_its_home(
+    compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A container's home is read-only, and a home is shared by all servers outside."""
+    begun: list[BaseApplication] = []
+    monkeypatch.setattr(BaseApplication, "run", lambda server: begun.append(server))
+    environment = {key: _filled_in(str(value)) for key, value in compose["services"]["api"]["environment"].items()}
+
+    serve(lambda: Flask(__name__), read_settings(environment, dotenv=None).web, port=5000)
+    simulator.app.run(host="", port=8025, folder=tmp_path, domain="", api_key="", signing_key="")
+
+    assert [server.cfg.control_socket_disable for server in begun] == [True, True]
 
 
 def test_make_env_writes_random_keys_once(tmp_path: Path) -> None:
