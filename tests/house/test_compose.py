@@ -107,6 +107,14 @@ def test_no_container_can_change_its_own_disk_or_gain_rights(compose: dict[str, 
         assert service["security_opt"] == ["no-new-privileges:true"], name
 
 
+def test_images_that_begin_as_root_have_the_rights_to_become_another_user_and_no_more(compose: dict[str, Any]) -> None:
+    """Redis' start calls `setpriv --bounding-set=-all`, which fails without SETPCAP (from Debian 13 on)."""
+    added = {name: service["cap_add"] for name, service in compose["services"].items() if "cap_add" in service}
+    to_change_user = ["CHOWN", "DAC_OVERRIDE", "SETGID", "SETUID"]
+
+    assert added == {"mongo": to_change_user, "redis": sorted([*to_change_user, "SETPCAP"])}
+
+
 def test_no_server_makes_a_control_socket_in_its_home(
     compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
