@@ -59,14 +59,16 @@ def read_in_parts(raw: bytes, name: str, most: int) -> Any:
         raise
 
 
-def mended(raw: bytes) -> bytes:
+def mended(raw: bytes, require_signed: Callable[[], object]) -> bytes:
     """A signed document as JSON that can be stored: halves of surrogate pairs and bytes that are no text become U+FFFD,
-    and numbers like NaN become null. Raises Unreadable if it is no JSON at all."""
+    and numbers like NaN become null. Mending costs many times what reading costs: `require_signed` is called before,
+    and what it raises is raised. Raises Unreadable if the document is no JSON at all."""
     try:
         orjson.loads(raw)
         return raw
     except orjson.JSONDecodeError as error:
         refused = Unreadable(str(error))
+    require_signed()
     try:
         document = _LENIENT.decode(raw.decode("utf-8", "replace"))
         text = json.dumps(document, ensure_ascii=False)

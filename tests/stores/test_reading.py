@@ -99,13 +99,13 @@ def test_what_is_wrong_elsewhere_is_refused_as_a_whole(raw: str) -> None:
     ],
 )
 def test_what_was_signed_is_kept_and_what_cannot_be_stored_of_it_replaced(raw: bytes, kept: Any) -> None:
-    assert orjson.loads(mended(raw)) == kept
+    assert orjson.loads(mended(raw, _signed)) == kept
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[" * 1_000_000, b"\xff"])
 def test_what_is_no_json_cannot_be_mended(raw: bytes) -> None:
     with pytest.raises(Unreadable):
-        mended(raw)
+        mended(raw, _signed)
 
 
 @pytest.mark.parametrize(
@@ -140,3 +140,18 @@ def test_a_long_run_of_backslashes_costs_little() -> None:
 
     assert weighs_more(raw, 200_000)
     assert time.process_time() - began < 2
+
+
+def test_only_a_signed_document_is_mended() -> None:
+    """Mending is costly, and nobody without a key shall be able to ask for it."""
+
+    def unsigned() -> None:
+        raise PermissionError
+
+    assert mended(b'{"a": 1}', unsigned) == b'{"a": 1}'
+    with pytest.raises(PermissionError):
+        mended(b'{"a": "\\ud83d"}', unsigned)
+
+
+def _signed() -> None:
+    pass

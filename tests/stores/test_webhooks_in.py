@@ -100,3 +100,26 @@ def test_an_event_that_lacks_something_is_kept_once(call: Caller, system: System
     assert codes == [200, 200]
     (stored,) = system.db.events.find()
     assert json.loads(stored["raw"]) == event
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [({}, 200), ({"key": "another"}, 401), ({"age_s": 86_400}, 406)],
+    ids=["signed by us", "signed by another", "too old"],
+)
+def test_half_an_emoji_is_replaced_only_where_the_signature_fits(
+    call: Caller, system: System, changes: dict[str, Any], status: int
+) -> None:
+    """The word `signature` may stand in the event as well, and before the signature itself."""
+    delivery = webhook({**OPENED, "subject": "HALF", "note": {"signature": {"timestamp": "1"}}}, **changes)
+    raw = json.dumps(dict(reversed(delivery.items()))).replace("HALF", "\\ud83d")
+
+    answer = call("POST", "/webhooks/mailgun", data=raw, content_type="application/json")
+
+    assert answer.status_code == status
+    assert [json.loads(each["raw"])["subject"] for each in system.db.events.find()] == ["\ufffd"] * (status == 200)
+
+
+def test_half_an_emoji_in_what_nobody_signed_is_refused(call: Caller) -> None:
+    for raw in (b'{"event-data": {"subject": "\\ud83d"}}', b'["signature", "\\ud83d"]' + b'"signature"' * 10_000):
+        assert call("POST", "/webhooks/mailgun", data=raw, content_type="application/json").status_code == 406
