@@ -26,6 +26,7 @@ from cli.environ import answered, environ_of, environ_of_refusal, environ_to_ask
 from cli.heads import Refused
 from cli.incoming import Incoming, Stage
 from cli.large_bodies import LARGE, LargeBodies
+from cli.turns import Turns
 
 log = structlog.get_logger()
 
@@ -34,6 +35,9 @@ LINGER_S: Final = 3.0  # for which bytes that a client still sends after its ans
 HUGE: Final = 8 * 1024 * 1024  # bytes of a body whose document may take a gigabyte
 UNASKED: Final = 64 * 1024 * 1024  # the most bytes of a body, for an application without `admit`
 _READ: Final = 256 * 1024
+# Bytes of answers that the kernel holds for a client which does not read. By itself it would hold megabytes: a dozen
+# answers for each of hundreds of clients who ask and never read.
+_UNSENT: Final = 128 * 1024
 _LOOK_S: Final = 0.5
 _STOP_IDLE_S: Final = 0.5
 _ARMED: Final = select.EPOLLONESHOT | select.EPOLLRDHUP
@@ -48,6 +52,7 @@ class ReadingWorker(Worker):
         self._connections: dict[int, Connection] = {}
         self._jobs: SimpleQueue[tuple[Callable[[Connection], None], Connection] | None] = SimpleQueue()
         self._large = LargeBodies[Connection]()
+        self._turns = Turns()
         self._most = most_connections()
         super().init_process()
 
@@ -120,6 +125,7 @@ class ReadingWorker(Worker):
             sock.setblocking(False)
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT)
             one = Connection(sock, client[:2] if client else ("", 0), now=time.monotonic())
             self._connections[one.fd] = one
             self._poll.register(one.fd, select.EPOLLIN | _ARMED)
@@ -249,7 +255,8 @@ class ReadingWorker(Worker):
     def _run(self, one: Connection) -> None:
         trusted = one.client[0] in self.cfg.forwarded_allow_ips
         environ = environ_of(one.incoming, one.client, self._address(), trusted=trusted)
-        self._answer(one, environ, keeps_alive=one.incoming.head.keeps_alive)
+        with self._turns.of(one.incoming.received):
+            self._answer(one, environ, keeps_alive=one.incoming.head.keeps_alive)
 
     def _answer(self, one: Connection, environ: dict[str, Any], *, keeps_alive: bool) -> None:
         try:
