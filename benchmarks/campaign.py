@@ -21,7 +21,8 @@ from rich.table import Table
 from local.servers import Servers
 from mailroom.domain.ids import RunId, ScheduleId
 from mailroom.domain.reports import Report
-from mailroom.services import reporting, running
+from mailroom.services.reports import counts as report_counts
+from mailroom.services.reports import runs as run_views
 from tests.support.system import System, a_schedule_body, a_system, peak_memory_mb, wait_for
 
 console = Console(stderr=True)
@@ -65,7 +66,7 @@ def measure(system: System, options: argparse.Namespace) -> dict[str, object]:
         **_counted(system, options),
         "run_seconds": [round((run.finished_at - run.due_at).total_seconds(), 2) for run in runs if run.finished_at],
         "sender_vm_hwm_mb": [round(peak_memory_mb(sender.pid), 1) for sender in senders],
-        "report": _as_dict(reporting.schedule_report(system.db, schedule).total),
+        "report": _as_dict(report_counts.schedule_report(system.db, schedule).total),
         "reports_equal_recount": all(_equal(system, run.id) for run in runs),
     }
 
@@ -93,8 +94,8 @@ def _make_schedule(system: System, options: argparse.Namespace, start: datetime)
     return ScheduleId(answer.json()["id"])
 
 
-def _finished(system: System, schedule: ScheduleId, count: int) -> list[running.Run] | None:
-    runs = running.page(system.db, schedule_id=schedule, before=None, limit=50)
+def _finished(system: System, schedule: ScheduleId, count: int) -> list[run_views.Run] | None:
+    runs = run_views.page(system.db, schedule_id=schedule, before=None, limit=50)
     return runs if len(runs) == count and all(run.state == "finished" for run in runs) else None
 
 
@@ -114,7 +115,7 @@ def _counted(system: System, options: argparse.Namespace) -> dict[str, object]:
 
 def _equal(system: System, run: RunId) -> bool:
     """The report against a recount of the raw events."""
-    reported, recounted = reporting.audit(system.db, run)
+    reported, recounted = report_counts.audit(system.db, run)
     return reported == recounted
 
 

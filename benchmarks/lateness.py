@@ -25,7 +25,8 @@ from benchmarks.stage import Stub, a_stub
 from local.servers import Servers
 from mailroom.domain.drafts import Draft
 from mailroom.domain.ids import ScheduleId
-from mailroom.services import scheduling
+from mailroom.services.schedules import create as create_schedule
+from mailroom.services.schedules import view as schedule_view
 from mailroom.storage import schedules as schedule_store
 from tests.support.system import DOMAIN, System, a_system
 
@@ -52,7 +53,7 @@ def main() -> int:
 
 def measure(system: System, stub: Stub, options: argparse.Namespace) -> dict[str, object]:
     far = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
-    template, _ = scheduling.create(system.db, _draft(0, far), owner="benchmark")
+    template, _ = create_schedule.create(system.db, _draft(0, far), owner="benchmark")
     _fill(system, template, options.stored - options.due)
     due_at = _make_due(system, options)
     senders = system.start_senders(options.senders, MAILROOM_SENDER_CONCURRENCY="64")
@@ -92,7 +93,7 @@ def _draft(number: int, at: datetime) -> Draft:
     )
 
 
-def _fill(system: System, template: scheduling.StoredSchedule, count: int) -> None:
+def _fill(system: System, template: schedule_view.StoredSchedule, count: int) -> None:
     """Schedules that are not due, as the store's own documents."""
     for start in track(range(0, count, 5_000), "storing schedules", console=console):
         documents = [
@@ -107,7 +108,7 @@ def _make_due(system: System, options: argparse.Namespace) -> datetime:
     due_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=_AHEAD_S + options.due / 40)
     with ThreadPoolExecutor(8) as pool:
         made = pool.map(
-            lambda n: scheduling.create(system.db, _draft(n + 1, due_at), owner="benchmark"), range(options.due)
+            lambda n: create_schedule.create(system.db, _draft(n + 1, due_at), owner="benchmark"), range(options.due)
         )
         for _ in track(made, "making schedules", total=options.due, console=console):
             pass

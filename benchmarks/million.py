@@ -19,7 +19,8 @@ from rich.console import Console
 from benchmarks.stage import Stub, a_stub
 from local.servers import Servers
 from mailroom.domain.ids import ScheduleId
-from mailroom.services import running, scheduling
+from mailroom.services.reports import runs as run_views
+from mailroom.services.schedules import create as create_schedule
 from tests.support.builders import a_draft, recipients
 from tests.support.system import System, a_system, peak_memory_mb
 
@@ -53,7 +54,7 @@ def measure(system: System, stub: Stub, options: argparse.Namespace) -> dict[str
         rule = {"kind": "once", "at": soon, "time_zone": "UTC"}
         misfire = {"policy": "run_all", "grace_s": 3_600}
         draft = a_draft(recipients=people, recurrence=rule, misfire=misfire)
-        schedule = scheduling.create(system.db, draft, owner="benchmark")[0].schedule
+        schedule = create_schedule.create(system.db, draft, owner="benchmark")[0].schedule
         del draft, people
     stored_s = time.monotonic() - began
     senders = system.start_senders(options.senders)
@@ -76,7 +77,7 @@ def measure(system: System, stub: Stub, options: argparse.Namespace) -> dict[str
 
 
 def _finished(system: System, schedule: ScheduleId) -> Any:
-    found = running.page(system.db, schedule_id=schedule, before=None, limit=1)
+    found = run_views.page(system.db, schedule_id=schedule, before=None, limit=1)
     return found[0] if found and found[0].state == "finished" else None
 
 

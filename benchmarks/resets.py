@@ -22,7 +22,8 @@ from rich.console import Console
 from benchmarks.stage import Stub, a_stub
 from local.servers import Servers
 from mailroom.domain.ids import ScheduleId
-from mailroom.services import changing, scheduling
+from mailroom.services.planning import asked_runs
+from mailroom.services.schedules import create as create_schedule
 from tests.support.builders import a_draft, recipients
 from tests.support.emails import an_email
 from tests.support.system import System, a_system, wait_for
@@ -56,7 +57,7 @@ def measure(system: System, stub: Stub, options: argparse.Namespace) -> dict[str
     system.start_senders(options.senders)
     with console.status("resets alone"):
         without = resets(system, stub, options)
-    changing.run_now(system.db, schedule, owner="benchmark", key="campaign")
+    asked_runs.run_now(system.db, schedule, owner="benchmark", key="campaign")
     wait_for(lambda: _campaign_calls(stub) > 0, within_s=60, what="the campaign goes out")
     before = _campaign_calls(stub)
     with console.status("resets beside the campaign"):
@@ -73,7 +74,7 @@ def _a_campaign(system: System, count: int) -> ScheduleId:
     far = (datetime.now(UTC) + timedelta(days=300)).replace(microsecond=0, tzinfo=None)
     rule = {"kind": "once", "at": far, "time_zone": "UTC"}
     draft = a_draft(recipients=recipients(count), recurrence=rule)
-    return scheduling.create(system.db, draft, owner="benchmark")[0].schedule.id
+    return create_schedule.create(system.db, draft, owner="benchmark")[0].schedule.id
 
 
 def _campaign_calls(stub: Stub) -> int:

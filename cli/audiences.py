@@ -14,7 +14,7 @@ from mailroom.domain.audiences import Screened, screen
 from mailroom.domain.lists.columns import Column, Role
 from mailroom.domain.lists.reading import Look, look_at, rows_of
 from mailroom.domain.lists.texts import ENCODINGS
-from mailroom.services import audience_lists
+from mailroom.services.schedules import audiences as audience_lists
 
 
 @click.group()

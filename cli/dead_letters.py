@@ -9,8 +9,8 @@ from rich.table import Table
 from cli.looking import front, show, who
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.searches import DeadLetterSearch
-from mailroom.services import dead_letters
-from mailroom.services.dead_letters import Chosen
+from mailroom.services.operations import dead_letters
+from mailroom.services.operations.dead_letters import Chosen
 
 _ROWS: Final = 200
 

@@ -12,9 +12,11 @@ from rich.table import Table
 from mailroom.assembly import Back, build_back
 from mailroom.coordination.redis_client import RedisWrites
 from mailroom.domain.errors import CannotBeKnown, MailroomError, Unavailable
-from mailroom.services import draining, ledger, memory, providers, stopping, watching
-from mailroom.services.memory import Hold
-from mailroom.services.server_time import read_clocks
+from mailroom.services.common import sending_switch
+from mailroom.services.common.clock import read_clocks
+from mailroom.services.operations import ledger, providers, restore, undrained_lanes
+from mailroom.services.operations import metrics as service_metrics
+from mailroom.services.operations.restore import Hold
 
 console = Console()
 _NAMED = 10
@@ -62,15 +64,15 @@ def _checked(name: str, look: Callable[[Back], tuple[bool, str]], back: Back) ->
 
 
 def _mongodb(back: Back) -> tuple[bool, str]:
-    watching.check_store(back.db)
-    lifetime_s = watching.transaction_lifetime_s(back.db)
+    service_metrics.check_store(back.db)
+    lifetime_s = service_metrics.transaction_lifetime_s(back.db)
     if lifetime_s is not None and lifetime_s > back.settings.sending.lease_ttl_s:
         return False, f"transactionLifetimeLimitSeconds is {lifetime_s}: a killed sender's lanes stay locked so long"
     return True, "it takes writes, as a replica set"
 
 
 def _memory(back: Back) -> tuple[bool, str]:
-    found = memory.look(back.db, back.mirror)
+    found = restore.look(back.db, back.mirror)
     if isinstance(found, Hold):
         return False, f"it was put back to {_copy(found)}; senders hold: run doctor --after-restore"
     return True, "it is not an older copy"
@@ -114,7 +116,7 @@ def _senders(back: Back) -> tuple[bool, str]:
 
 
 def _lanes(back: Back) -> tuple[bool, str]:
-    found = draining.undrained(back.db)
+    found = undrained_lanes.undrained(back.db)
     if not found:
         return True, "a sender drains every lane with work"
     named = ", ".join(f"{one.lane} (for {one.age.total_seconds():.0f} s)" for one in found[:_NAMED])
@@ -135,15 +137,15 @@ def _enabled(back: Back) -> tuple[bool, str]:
 
 
 def _sending(back: Back) -> tuple[bool, str]:
-    now = stopping.switch(back.db, back.holds, back.fences)
+    now = sending_switch.switch(back.db, back.holds, back.fences)
     if not now.sending:
-        return False, f"{stopping.in_words(now.hold)}; to go on: mailroom sending start"
-    paused = len(stopping.look(back.db, back.holds).runs)
+        return False, f"{sending_switch.in_words(now.hold)}; to go on: mailroom sending start"
+    paused = len(sending_switch.look(back.db, back.holds).runs)
     return True, "it is not stopped" + (f"; paused runs: {paused:,}" if paused else "")
 
 
 def _doubts(back: Back) -> tuple[bool, str]:
-    counts = watching.counts(back.db)["dispatches"]
+    counts = service_metrics.counts(back.db)["dispatches"]
     return not counts["unknown"], f"{counts['in_doubt']} in doubt, {counts['unknown']} unknown"
 
 
@@ -165,7 +167,7 @@ _CHECKS = {
 def _after_restore(back: Back, *, even_so: bool) -> None:
     try:
         with console.status("replaying the fences"):
-            done = memory.after_restore(back.db, back.mirror, list(back.adapters.values()), even_so=even_so)
+            done = restore.after_restore(back.db, back.mirror, list(back.adapters.values()), even_so=even_so)
     except CannotBeKnown as error:
         words = "Nothing is sent meanwhile. Cancel what must not go out twice, then say --even-so."
         raise click.ClickException(f"{error}.\n{words}") from None
@@ -175,11 +177,11 @@ def _after_restore(back: Back, *, even_so: bool) -> None:
     console.print(f"MongoDB was put back to {_copy(done.hold)}, and knew nothing up to {done.hold.lost_at}.")
     console.print(f"{done.fences:,} fences replayed: {done.accepted:,} dispatches had been accepted since,")
     console.print(f"{done.unknown_to_copy:,} are not in the copy; their runs are planned again and recognised.")
-    now = stopping.switch(back.db, back.holds, back.fences)
+    now = sending_switch.switch(back.db, back.holds, back.fences)
     if now.sending:
         console.print("Senders go on now.")
     else:
-        console.print(f"{escape(stopping.in_words(now.hold))}.")
+        console.print(f"{escape(sending_switch.in_words(now.hold))}.")
         console.print("It stays stopped until: mailroom sending start")
 
 

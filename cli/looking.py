@@ -14,9 +14,12 @@ from mailroom.assembly import Front, build_front, build_target, prepare_database
 from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.errors import MailroomError
 from mailroom.domain.ids import DispatchId
-from mailroom.services import resolving, running, scheduling, webhook_targets
-from mailroom.services.resolving import Word
-from mailroom.services.webhook_targets import LONGEST_WAIT_S
+from mailroom.services.feedback import webhook_targets
+from mailroom.services.feedback.webhook_targets import LONGEST_WAIT_S
+from mailroom.services.reconciliation import resolve
+from mailroom.services.reconciliation.resolve import Word
+from mailroom.services.reports import runs as run_views
+from mailroom.services.schedules import view as schedule_view
 
 
 def front() -> Front:
@@ -59,7 +62,7 @@ def schedules() -> None:
 def list_schedules() -> None:
     """The newest schedules and when they run next."""
     table = Table("id", "name", "state", "next run", box=None)
-    for schedule in scheduling.page(front().db, state=None, before=None, limit=200):
+    for schedule in schedule_view.page(front().db, state=None, before=None, limit=200):
         following = schedule.next_run_at
         shown = following.astimezone(schedule.recurrence.zone).isoformat() if following else "-"
         table.add_row(schedule.id, escape(schedule.name), schedule.state, shown)
@@ -78,7 +81,7 @@ def dispatches() -> None:
 def list_dispatches(state: str) -> None:
     """Dispatches in a state, and why."""
     table = Table("id", "messages", "attempt", "reason", box=None)
-    for doc in running.dispatches_of(front().db, state=DispatchState(state), run_id=None, after="", limit=200):
+    for doc in run_views.dispatches_of(front().db, state=DispatchState(state), run_id=None, after="", limit=200):
         table.add_row(doc["_id"], str(doc["messages"]), str(doc["attempt"]), escape(doc.get("reason") or ""))
     show(table)
 
@@ -95,7 +98,7 @@ def resolve_dispatch(dispatch_id: str, word: str | None) -> None:
     if word is None:
         raise click.UsageError("say --went-out or --send-again")
     with told():
-        resolving.resolve(front().db, DispatchId(dispatch_id), Word(word), by=who())
+        resolve.resolve(front().db, DispatchId(dispatch_id), Word(word), by=who())
     click.echo(f"{dispatch_id}: {word.replace('_', ' ')}")
 
 
@@ -104,7 +107,7 @@ def resolve_dispatch(dispatch_id: str, word: str | None) -> None:
 def requeue_dispatch(dispatch_id: str) -> None:
     """Send a dispatch again that failed: a new attempt, with all its tries."""
     with told():
-        refused = resolving.requeue(front().db, [DispatchId(dispatch_id)], by=who())
+        refused = resolve.requeue(front().db, [DispatchId(dispatch_id)], by=who())
     for why in refused.values():
         raise click.ClickException(why)
     click.echo(f"{dispatch_id}: to be sent again")

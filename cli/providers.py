@@ -6,7 +6,7 @@ from rich.table import Table
 
 from cli.looking import front, show, told, who
 from mailroom.domain.rates import LimitKind, Per
-from mailroom.services import providers, rate_limits
+from mailroom.services.operations import providers, rate_limits
 
 
 @click.group("providers")

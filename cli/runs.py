@@ -8,7 +8,8 @@ from rich.table import Table
 
 from cli.looking import front, show, told, who
 from mailroom.domain.ids import EmailId, RunId
-from mailroom.services import mails_again, sending_again
+from mailroom.services.resending import mails as resend_mails
+from mailroom.services.resending import runs as resend_runs
 
 _KEY = click.option("--key", help="An Idempotency-Key: the same command again is the same one.")
 
@@ -25,7 +26,7 @@ def unreached(run_id: str) -> None:
     table = Table("address", "state", "code", "why", "sent again by", box=None)
     db, after, left = front().db, "", 0
     with told():
-        while (page := sending_again.unreached_by(db, RunId(run_id), after=after, limit=1_000)).rows:
+        while (page := resend_runs.unreached_by(db, RunId(run_id), after=after, limit=1_000)).rows:
             after, left = page.rows[-1]["_id"], page.left
             for row in page.rows:
                 about = (str(row.get("code") or ""), escape(row.get("reason") or ""), row.get("sent_again", ""))
@@ -43,7 +44,7 @@ def run_again(run_id: str, newest: bool, key: str | None) -> None:
     made, key = front(), key or secrets.token_hex(16)
     with told():
         batch_size = made.settings.sending.batch_size
-        run, _ = sending_again.run_again(
+        run, _ = resend_runs.run_again(
             made.db, RunId(run_id), owner=who(), key=key, batch_size=batch_size, newest=newest
         )
     click.echo(run.id)
@@ -62,5 +63,5 @@ def mail_again(email_id: str, key: str | None) -> None:
     made, key = front(), key or secrets.token_hex(16)
     lanes = made.settings.sending.mail_lanes
     with told():
-        again, _ = mails_again.send_again(made.db, EmailId(email_id), owner=who(), key=key, lanes=lanes)
+        again, _ = resend_mails.send_again(made.db, EmailId(email_id), owner=who(), key=key, lanes=lanes)
     click.echo(again)

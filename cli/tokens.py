@@ -9,9 +9,10 @@ from rich.table import Table
 
 from cli.looking import front, show, told
 from mailroom.assembly import prepare_database
+from mailroom.domain import principals
 from mailroom.domain.limits import MAX_RATE
-from mailroom.services import access
-from mailroom.services.access import MAX_OVERLAP_S, OVERLAP
+from mailroom.services.operations import tokens as token_service
+from mailroom.services.operations.tokens import MAX_OVERLAP_S, OVERLAP
 
 _COUNT = click.IntRange(1, MAX_RATE)
 
@@ -23,7 +24,9 @@ def token() -> None:
 
 @token.command("create")
 @click.option("--name", required=True, help="Who or what will use it.")
-@click.option("--scope", "scopes", multiple=True, required=True, help=f"One or more of: {', '.join(access.SCOPES)}.")
+@click.option(
+    "--scope", "scopes", multiple=True, required=True, help=f"One or more of: {', '.join(principals.SCOPES)}."
+)
 @click.option("--requests-per-minute", type=_COUNT, help="Instead of MAILROOM_REQUESTS_PER_MINUTE.")
 @click.option("--mails-per-day", type=_COUNT, help="Single mails a day, instead of MAILROOM_MAILS_PER_DAY.")
 def create_token(name: str, scopes: tuple[str, ...], **limits: Any) -> None:
@@ -31,7 +34,7 @@ def create_token(name: str, scopes: tuple[str, ...], **limits: Any) -> None:
     made = front()
     with told():
         prepare_database(made.settings)
-        click.echo(access.create_token(made.db, name=name, scopes=scopes, now=datetime.now(UTC), **limits))
+        click.echo(token_service.create_token(made.db, name=name, scopes=scopes, now=datetime.now(UTC), **limits))
 
 
 @token.command("rotate")
@@ -47,7 +50,7 @@ def create_token(name: str, scopes: tuple[str, ...], **limits: Any) -> None:
 def rotate(token_id: str, overlap_s: int) -> None:
     """Print a new token of the same owner, alone, on standard output: an Idempotency-Key goes on naming the same."""
     with told():
-        text = access.rotate(front().db, token_id, now=datetime.now(UTC), overlap=timedelta(seconds=overlap_s))
+        text = token_service.rotate(front().db, token_id, now=datetime.now(UTC), overlap=timedelta(seconds=overlap_s))
     click.echo(text)
 
 
@@ -55,7 +58,7 @@ def rotate(token_id: str, overlap_s: int) -> None:
 def list_tokens() -> None:
     """All tokens, newest first, without their secrets."""
     table = Table("id", "name", "owner", "scopes", "last used", "ends", box=None)
-    for one in access.everyone(front().db):
+    for one in token_service.everyone(front().db):
         used = one.last_used_at.isoformat(timespec="minutes") if one.last_used_at else "never"
         end = one.revoked_at or one.expires_at
         ends = f"{'revoked ' if one.revoked_at else ''}{end.isoformat(timespec='minutes')}" if end else "-"
@@ -68,5 +71,5 @@ def list_tokens() -> None:
 def revoke(token_id: str) -> None:
     """Refuse a token from now on."""
     with told():
-        access.revoke(front().db, token_id, now=datetime.now(UTC))
+        token_service.revoke(front().db, token_id, now=datetime.now(UTC))
     click.echo(f"{token_id} is revoked")

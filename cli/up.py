@@ -34,7 +34,7 @@ from local.servers import Servers
 from mailroom.assembly import prepare_database
 from mailroom.domain.errors import AccessRefused, Unavailable
 from mailroom.providers.mailgun.targets import MailgunTarget
-from mailroom.services import access
+from mailroom.services.operations import tokens as token_service
 
 _HEALTHY_S: Final = 60.0
 _BEYOND_A_CALL_S: Final = 20.0  # a sender that drains lets its calls end, and writes down what came of them
@@ -240,12 +240,12 @@ def _admin_token(data: Path, environment: dict[str, str]) -> str:
     if path.exists():
         token = path.read_text().strip()
         try:
-            access.authenticate(db, token, now=now)
+            token_service.authenticate(db, token, now=now)
         except AccessRefused:
             path.unlink()
         else:
             return token
-    token = access.create_token(db, name="mailroom up", scopes=["admin"], now=now)
+    token = token_service.create_token(db, name="mailroom up", scopes=["admin"], now=now)
     write_private(path, token + "\n")
     return token
 

@@ -31,18 +31,18 @@ from mailroom.providers.sendgrid.targets import SendGridTarget
 from mailroom.providers.ses.targets import SesTarget
 from mailroom.providers.smtp.sending import SmtpAdapter
 from mailroom.providers.targets import Target
-from mailroom.services.access import Doorkeeper
-from mailroom.services.event_intake import Intake, group_intake
-from mailroom.services.findings import Policy
-from mailroom.services.group_commit import GroupCommit
-from mailroom.services.limits import Limits
-from mailroom.services.outbox import Outbox
-from mailroom.services.pausing import Brakes
-from mailroom.services.refusals import RefusalRecord
-from mailroom.services.reporting import run_report
-from mailroom.services.sharing import Shared
-from mailroom.services.webhook_targets import Arrivals
-from mailroom.services.writability import Writability, of_stores
+from mailroom.services.common.group_commit import GroupCommit
+from mailroom.services.common.shared_answers import Shared
+from mailroom.services.feedback.intake import Intake, group_intake
+from mailroom.services.feedback.webhook_targets import Arrivals
+from mailroom.services.mails.accept import Outbox
+from mailroom.services.operations.caller_limits import Limits
+from mailroom.services.operations.rejected_requests import RefusalRecord
+from mailroom.services.operations.tokens import Doorkeeper
+from mailroom.services.operations.writability import Writability, of_stores
+from mailroom.services.reconciliation.conclusions import Policy
+from mailroom.services.reports.counts import run_report
+from mailroom.services.schedules.pause import Brakes
 from mailroom.storage.database import Db, connect, ensure_indexes
 from mailroom.storage.retention import keep_for
 

@@ -11,7 +11,7 @@ from flask import current_app, g, request
 from mailroom.assembly import Front
 from mailroom.domain.callers import client_address
 from mailroom.domain.limits import MAX_SMALL_BODY_BYTES, MAX_VALUES
-from mailroom.services.access import Principal
+from mailroom.domain.principals import Principal
 from scheduler_api.arguments import check_around
 from scheduler_api.bodies import Reader, take_body
 from scheduler_api.reading import read

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from mailroom.domain.emails.checking import EmailDraft
-from mailroom.services.outbox import Taken
+from mailroom.services.mails.accept import Taken
 from scheduler_api.auth import front, principal
 
 T = TypeVar("T")

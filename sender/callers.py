@@ -21,7 +21,7 @@ from mailroom.domain.dispatches import Claimed
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.outcomes import InDoubt, Outcome, Refusal, Refused
 from mailroom.providers.base import Adapter, Connection, advance, begin
-from mailroom.services.recording import Result
+from mailroom.services.dispatching.outcomes import Result
 
 log = structlog.get_logger()
 _LONGEST_POLL_S: Final = 0.5

@@ -9,8 +9,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from mailroom.assembly import Back
 from mailroom.domain.errors import Unavailable
-from mailroom.services import housekeeping, ledger
-from mailroom.services.server_time import server_now
+from mailroom.services.common.clock import server_now
+from mailroom.services.operations import janitor, ledger
 
 log = structlog.get_logger()
 _JANITOR_S: Final = 5.0
@@ -63,7 +63,7 @@ def balance(back: Back) -> None:
 def tidy(back: Back) -> None:
     """One round of what nobody waits for."""
     try:
-        done = housekeeping.tidy(back.db, trails_kept_for=back.settings.retention.trails)
+        done = janitor.tidy(back.db, trails_kept_for=back.settings.retention.trails)
     except Unavailable as error:
         log.warning("janitor_waits", error=str(error))
         return

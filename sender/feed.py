@@ -14,10 +14,11 @@ from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import MAIL_LANES, Lane, Token
 from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.providers.base import Adapter
-from mailroom.services import claiming, memory
-from mailroom.services.claiming import Room, Waiting
-from mailroom.services.preparing import Preparing
-from mailroom.services.recording import Result
+from mailroom.services.dispatching import claims
+from mailroom.services.dispatching import fences as dispatching_fences
+from mailroom.services.dispatching.claims import Room, Waiting
+from mailroom.services.dispatching.outcomes import Result
+from mailroom.services.dispatching.requests import Preparing
 from sender.callers import Job
 from sender.connections import Connections
 from sender.gate import Gate
@@ -109,13 +110,13 @@ class Feed:
     def _what_waits(self, held: Mapping[Lane, Token], now: datetime, room: int) -> Waiting:
         """What may be claimed now. While something waits that goes alone, nothing else is begun beside it."""
         if time.monotonic() >= self._look_for_alone_at:
-            alone = claiming.claimable_alone(self._back.db, held, now=now, on_hold=self._holding.on_hold)
+            alone = claims.claimable_alone(self._back.db, held, now=now, on_hold=self._holding.on_hold)
             if len(alone):
                 return alone if not self._hands.in_hand() else Waiting()
             self._look_for_alone_at = time.monotonic() + _LOOK_FOR_ALONE_S
         if room >= self._least_room:
             on_hold = self._holding.on_hold
-            return claiming.claimable(self._back.db, held, now=now, room=self._room(room), on_hold=on_hold)
+            return claims.claimable(self._back.db, held, now=now, room=self._room(room), on_hold=on_hold)
         return self._what_is_urgent(now)
 
     def _room(self, dispatches: int) -> Room:
@@ -132,11 +133,11 @@ class Feed:
         if not held or room <= 0 or time.monotonic() < self._look_for_urgent_at:
             return Waiting()
         self._look_for_urgent_at = time.monotonic() + _LOOK_FOR_URGENT_S
-        return claiming.claimable(self._back.db, held, now=now, room=self._room(room), down_to=Rank.HIGH)
+        return claims.claimable(self._back.db, held, now=now, room=self._room(room), down_to=Rank.HIGH)
 
     def _claim(self, adapter: Adapter, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> list[Claimed]:
         back = self._back
-        claimed = claiming.claim(
+        claimed = claims.claim(
             back.db,
             waiting,
             held,
@@ -156,7 +157,7 @@ class Feed:
             return {}
         try:
             if self._holding.remembers:
-                memory.remind(self._back.db, self._back.fences, claimed)
+                dispatching_fences.remind(self._back.db, self._back.fences, claimed)
             prepared = self._preparing.build(claimed, most=self._throttle.most_at_once, watched=self._throttle.domains)
             held_back = self._throttle.held_back(prepared.domains)
         except BaseException as error:

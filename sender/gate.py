@@ -17,8 +17,8 @@ from mailroom.domain.dispatches import Claimed
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.outcomes import Refusal, Refused
-from mailroom.services.claiming import Crossing, cross_fences
-from mailroom.services.recording import Result
+from mailroom.services.dispatching.fences import Crossing, cross_fences
+from mailroom.services.dispatching.outcomes import Result
 from sender.callers import Callers, Ended, Job
 
 log = structlog.get_logger()

@@ -6,7 +6,7 @@ from typing import Final
 
 from mailroom.domain.outcomes import InPart, Outcome, Refusal, Refused, health_of
 from mailroom.domain.retries import ACCOUNT_WAIT, MAX_ACCOUNT_WAIT
-from mailroom.services.recording import Result
+from mailroom.services.dispatching.outcomes import Result
 from sender.faults import Faults
 from sender.pace import Pace
 from sender.routes import Routes

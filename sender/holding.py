@@ -11,9 +11,10 @@ import structlog
 from mailroom.assembly import Back
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import RunId
-from mailroom.services import memory, stopping
-from mailroom.services.memory import Hold, Sound
-from mailroom.services.stopping import NOTHING_HELD
+from mailroom.services.common import sending_switch
+from mailroom.services.common.sending_switch import NOTHING_HELD
+from mailroom.services.operations import restore
+from mailroom.services.operations.restore import Hold, Sound
 
 log = structlog.get_logger()
 _CHECK_S: Final = 1.0
@@ -45,7 +46,7 @@ class Holding:
         """True while a person is to put MongoDB right. Raises Unavailable."""
         if time.monotonic() < self._check_at:
             return self._held
-        found = memory.check(self._back.db, self._back.mirror)
+        found = restore.check(self._back.db, self._back.mirror)
         self._check_at = time.monotonic() + _CHECK_S
         if isinstance(found, Hold):
             self._say(found)
@@ -61,8 +62,8 @@ class Holding:
         with self._lock:
             refused, self._refused = self._refused, set()
         try:
-            stopping.agree_on_runs(self._back.db, self._back.holds, refused)
-            was, self.on_hold = self.on_hold, stopping.look(self._back.db, self._back.holds)
+            sending_switch.agree_on_runs(self._back.db, self._back.holds, refused)
+            was, self.on_hold = self.on_hold, sending_switch.look(self._back.db, self._back.holds)
         except Unavailable:
             self.refused(refused)
             raise
@@ -74,4 +75,4 @@ class Holding:
             return
         self._said_at = time.monotonic()
         log.error("mongodb_was_restored", copied_at=found.copied_at, lost_at=found.lost_at, do="doctor --after-restore")
-        memory.say_held(self._back.db)
+        restore.say_held(self._back.db)

@@ -17,8 +17,8 @@ import structlog
 
 from mailroom.assembly import Back
 from mailroom.domain.ids import MAIL_LANES, SCHEDULE_LANES, Lane
-from mailroom.services import claiming
-from mailroom.services.server_time import server_now
+from mailroom.services.common.clock import server_now
+from mailroom.services.dispatching import lanes as dispatching_lanes
 from sender.hands import Hands
 
 log = structlog.get_logger()
@@ -77,7 +77,7 @@ class Lanes:
         if keys is None:
             self.begin_anew()
             return
-        in_hand = {lane: claiming.revision_of(token) for lane, token in self._hands.tokens().items()}
+        in_hand = {lane: dispatching_lanes.revision_of(token) for lane, token in self._hands.tokens().items()}
         ours = {key.lane: key.revision for key in keys if key.bound}
         lost = [lane for lane, revision in in_hand.items() if ours.get(lane) != revision]
         if lost:
@@ -95,7 +95,9 @@ class Lanes:
         started = time.monotonic()
         self._set_aside = {lane: until for lane, until in self._set_aside.items() if until > started}
         left_out = [*self._hands.tokens(), *self._set_aside, *self._hands.always]
-        wanted = claiming.lanes_wanting_work(self._back.db, now=now, ahead=AHEAD, limit=_LOOKED_AT, leave_out=left_out)
+        wanted = dispatching_lanes.lanes_wanting_work(
+            self._back.db, now=now, ahead=AHEAD, limit=_LOOKED_AT, leave_out=left_out
+        )
         if wanted:
             taken = self._back.leases.held_by_anybody(SCHEDULE_LANES)
             wanted = [lane for lane in wanted if lane not in taken]
@@ -136,7 +138,7 @@ class Lanes:
     def give_back(self, lanes: Sequence[Lane]) -> None:
         """Release these lanes. If the answer is lost, `reconcile` releases their keys: they are in hand no more."""
         held = self._hands.tokens()
-        revisions = {lane: claiming.revision_of(held[lane]) for lane in lanes if lane in held}
+        revisions = {lane: dispatching_lanes.revision_of(held[lane]) for lane in lanes if lane in held}
         if not revisions:
             return
         self._hands.drop_lanes(revisions)
@@ -165,7 +167,9 @@ class Lanes:
         hand."""
         back = self._back
         with self._unless_sure():
-            tokens, memory = claiming.take_lanes(back.db, back.leases, back.fences, lanes, sender=self._sender, now=now)
+            tokens, memory = dispatching_lanes.take_lanes(
+                back.db, back.leases, back.fences, lanes, sender=self._sender, now=now
+            )
         if tokens:
             self._hands.take_lanes(tokens, at=time.monotonic())
             self._remember(memory)

@@ -3,7 +3,7 @@
 import time
 
 from mailroom.assembly import Back
-from mailroom.services import draining
+from mailroom.services.operations import undrained_lanes
 from sender.hands import Hands
 
 
@@ -12,11 +12,11 @@ class Presence:
 
     def __init__(self, back: Back, hands: Hands, *, sender: str) -> None:
         self._back, self._hands, self._sender = back, hands, sender
-        self._every_s = min(draining.CHECK_IN_S, back.settings.sending.lease_ttl_s)
+        self._every_s = min(undrained_lanes.CHECK_IN_S, back.settings.sending.lease_ttl_s)
         self._say_at = 0.0
 
     def check_in(self) -> None:
         """Raises Unavailable."""
         if time.monotonic() >= self._say_at:
             self._say_at = time.monotonic() + self._every_s
-            draining.check_in(self._back.db, self._sender, list(self._hands.tokens()))
+            undrained_lanes.check_in(self._back.db, self._sender, list(self._hands.tokens()))

@@ -18,8 +18,8 @@ from config.settings import Settings
 from mailroom.assembly import build_back, build_writability
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import mail_lanes
-from mailroom.services.watching import transaction_lifetime_s
-from mailroom.services.writability import why_nothing_is_sent
+from mailroom.services.operations.metrics import transaction_lifetime_s
+from mailroom.services.operations.writability import why_nothing_is_sent
 from sender.callers import Callers, Ended, Job
 from sender.connections import Connections
 from sender.duties import start_duties

@@ -13,9 +13,9 @@ import structlog
 from mailroom.assembly import Back
 from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
 from mailroom.domain.ids import Lane, Token, schedule_lane
-from mailroom.services import planning
-from mailroom.services.server_time import Clocks
-from mailroom.services.take_over import take_over
+from mailroom.services.common.clock import Clocks
+from mailroom.services.dispatching.take_over import take_over
+from mailroom.services.planning import plan
 from sender.feed import Feed
 from sender.hands import Hands
 from sender.holding import Holding
@@ -105,10 +105,10 @@ class Pump:
         held = self._hands.schedules()
         if not held or time.monotonic() < self._plan_at:
             return 0
-        done = planning.Progress()
+        done = plan.Progress()
         if not self._holding.on_hold.everything:
-            done += planning.plan_due(self._back.db, held, mark=self._holding.mark, now=now)
-        done += planning.expand(
+            done += plan.plan_due(self._back.db, held, mark=self._holding.mark, now=now)
+        done += plan.expand(
             self._back.db, held, batch_size=self._batch_size, now=now, remembers=self._holding.remembers
         )
         at = time.monotonic()

@@ -15,10 +15,10 @@ from mailroom.domain.dispatches import Claimed
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import RunId
 from mailroom.domain.outcomes import Accepted, Refused
-from mailroom.services.recording import Result, record
-from mailroom.services.server_time import Clocks, server_now
-from mailroom.services.settling import note_control
-from mailroom.services.telling import finish_runs
+from mailroom.services.common.clock import Clocks, server_now
+from mailroom.services.dispatching.outcomes import Result, record
+from mailroom.services.dispatching.propagation import finish_runs
+from mailroom.services.reconciliation.reconcile import note_control
 from sender.hands import Hands
 from sender.health import Health
 from sender.routes import Routes

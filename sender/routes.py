@@ -13,7 +13,7 @@ import structlog
 from mailroom.assembly import Back
 from mailroom.domain.circuits import Circuit, CircuitState
 from mailroom.domain.errors import Unavailable
-from mailroom.services.claiming import Waiting
+from mailroom.services.dispatching.claims import Waiting
 from mailroom.storage.providers import Standing, standings
 from sender.reach import Reach
 

@@ -12,7 +12,7 @@ import structlog
 
 from mailroom.assembly import Back
 from mailroom.domain.errors import Unavailable
-from mailroom.services.settling import settle
+from mailroom.services.reconciliation.reconcile import settle
 from sender.hands import Hands
 
 log = structlog.get_logger()

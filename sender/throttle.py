@@ -14,8 +14,8 @@ from mailroom.domain.emails.model import Rank
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.domain.rates import Limit, LimitKind, Rate
-from mailroom.services.claiming import Waiting
-from mailroom.services.recording import Result
+from mailroom.services.dispatching.claims import Waiting
+from mailroom.services.dispatching.outcomes import Result
 from mailroom.storage import rate_limits
 
 log = structlog.get_logger()

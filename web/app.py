@@ -12,7 +12,7 @@ from mailroom.assembly import Front
 from mailroom.domain.errors import InvalidInput, NotFound, NotTheOwner, ScopeMissing, TooMany, Unavailable
 from mailroom.domain.holds import EVERYTHING, Hold
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_SMALL_BODY_BYTES
-from mailroom.services import stopping
+from mailroom.services.common import sending_switch
 from web import admission
 from web.pages import (
     audiences,
@@ -145,7 +145,7 @@ def _stopped(front: Front) -> Hold | None:
         return None
     if "stopped" not in g:
         try:
-            hold = stopping.agree(front.db, front.brakes.mirror, EVERYTHING)
+            hold = sending_switch.agree(front.db, front.brakes.mirror, EVERYTHING)
             g.stopped = hold if hold.held else None
         except Unavailable:
             g.stopped = None  # the page says by itself that the database is away

@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 from mailroom.domain.drafts import Draft
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.recurrence.model import Kind
-from mailroom.services.scheduling import StoredSchedule
+from mailroom.services.schedules.view import StoredSchedule
 from web.recipients import Given, problems_of
 
 UNITS: Final = {"minutes": 60, "hours": 3600, "days": 86_400}

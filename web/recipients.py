@@ -1,7 +1,7 @@
 """The part of a form that takes recipients: pasted text or a file, the roles of its columns, and the refused lines.
 
 It works without scripts: after an upload the page comes back with the first rows and a choice for each column, and the
-form is sent again. The file itself waits in MongoDB (`mailroom.services.uploads`).
+form is sent again. The file itself waits in MongoDB (`mailroom.services.schedules.uploads`).
 """
 
 import csv
@@ -21,7 +21,7 @@ from mailroom.domain.lists.columns import Column, Role
 from mailroom.domain.lists.reading import Look, look_at, rows_of
 from mailroom.domain.lists.rows import RefusedRow
 from mailroom.domain.lists.texts import ENCODINGS
-from mailroom.services import uploads
+from mailroom.services.schedules import uploads
 from mailroom.storage.database import Db
 
 SHOWN_REFUSED: Final = 50

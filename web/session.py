@@ -11,8 +11,9 @@ from flask import current_app, flash, g, redirect, render_template, request, ses
 from mailroom.assembly import Front
 from mailroom.domain.callers import client_address
 from mailroom.domain.errors import AccessRefused
-from mailroom.services import access, sessions
-from mailroom.services.access import Principal
+from mailroom.domain.principals import Principal
+from mailroom.services.operations import sessions
+from mailroom.services.operations import tokens as token_service
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,7 +49,7 @@ def sign_in(token: str) -> Principal:
     """Raises AccessRefused, TooMany."""
     front().limits.check_sign_in(client())
     now = datetime.now(UTC)
-    who = access.authenticate(front().db, token.strip(), now=now)
+    who = token_service.authenticate(front().db, token.strip(), now=now)
     sign_out()
     session.clear()
     session[_ID] = sessions.begin(front().db, who, lifetime=front().settings.web.session_lifetime, now=now)

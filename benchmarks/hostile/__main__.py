@@ -27,7 +27,10 @@ from benchmarks.resets import resets
 from benchmarks.stage import Stub, a_stub
 from local.children import Child
 from local.servers import Servers
-from mailroom.services import access, changing, running, scheduling
+from mailroom.services.operations import tokens as token_service
+from mailroom.services.planning import asked_runs
+from mailroom.services.reports import runs as run_views
+from mailroom.services.schedules import create as create_schedule
 from tests.support.builders import a_draft, recipients
 from tests.support.system import System, a_system, peak_memory_mb, wait_for
 
@@ -69,7 +72,7 @@ def _measure(system: System, stub: Stub, rows: list[Row], options: argparse.Name
     system.start_senders(1)
     now = datetime.now(UTC)
     tokens = {
-        scope: access.create_token(system.db, name=f"hostile-{scope}", scopes=[scope], now=now)
+        scope: token_service.create_token(system.db, name=f"hostile-{scope}", scopes=[scope], now=now)
         for scope in ("read", "mail", "schedules")
     }
     run = _a_finished_run(system, stub) if any("{run}" in row.path for row in rows) else ""
@@ -103,9 +106,9 @@ def _a_finished_run(system: System, stub: Stub) -> str:
         far = (datetime.now(UTC) + timedelta(days=300)).replace(microsecond=0, tzinfo=None)
         rule = {"kind": "once", "at": far, "time_zone": "UTC"}
         draft = a_draft(recipients=recipients(_MANY), recurrence=rule)
-        schedule = scheduling.create(system.db, draft, owner="benchmark")[0].schedule.id
-        run, _ = changing.run_now(system.db, schedule, owner="benchmark", key="run")
-        wait_for(lambda: running.get(system.db, run.id).finished_at, within_s=600, what="the run ends")
+        schedule = create_schedule.create(system.db, draft, owner="benchmark")[0].schedule.id
+        run, _ = asked_runs.run_now(system.db, schedule, owner="benchmark", key="run")
+        wait_for(lambda: run_views.get(system.db, run.id).finished_at, within_s=600, what="the run ends")
     stub.forget()
     return run.id
 

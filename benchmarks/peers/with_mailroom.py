@@ -16,7 +16,8 @@ from benchmarks.stage import Stub, cpu_s
 from local.children import Child
 from local.servers import Servers
 from mailroom.domain.ids import ScheduleId, Token, schedule_lane
-from mailroom.services import planning, scheduling
+from mailroom.services.planning import plan as planning_plan
+from mailroom.services.schedules import create as create_schedule
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
 from tests.support.builders import a_draft, recipients
@@ -61,13 +62,15 @@ def plan(db: Db, mails: int, batch_size: int) -> float:
     """One schedule's run, planned as a sender plans it, its token then given back. Returns the seconds that it took."""
     soon = (datetime.now(UTC) + timedelta(seconds=3)).replace(microsecond=0, tzinfo=None)
     rule = {"kind": "once", "at": soon, "time_zone": "UTC"}
-    schedule = scheduling.create(db, a_draft(recipients=recipients(mails), recurrence=rule), owner="bench")[0].schedule
+    schedule = create_schedule.create(db, a_draft(recipients=recipients(mails), recurrence=rule), owner="bench")[
+        0
+    ].schedule
     held = {ScheduleId(schedule.id): Token(1)}
     lanes.raise_tokens(db, {schedule_lane(schedule.id): Token(1)}, "bench", now=server_now(db))
-    while not planning.plan_due(db, held, mark=0, now=server_now(db)).moved:
+    while not planning_plan.plan_due(db, held, mark=0, now=server_now(db)).moved:
         time.sleep(0.05)
     began = time.monotonic()
-    while planning.expand(db, held, batch_size=batch_size, now=server_now(db)).moved:
+    while planning_plan.expand(db, held, batch_size=batch_size, now=server_now(db)).moved:
         pass
     return time.monotonic() - began
 

@@ -2,7 +2,7 @@
 
     _id          SHA-256 of the id in the browser's cookie
     token_id     the token that it signed in with
-    seen_at      when it last asked for a page, at least to the minute (see services/sessions.py)
+    seen_at      when it last asked for a page, at least to the minute (see services/operations/sessions.py)
     ends_at      when it ends in any case
 
 Written by the pages, and removed at sign-out: after that the cookie lets nobody in.

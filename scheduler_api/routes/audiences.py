@@ -11,8 +11,8 @@ from mailroom.domain.audiences import MAX_TOLD, Audience, Recipient
 from mailroom.domain.errors import Fault
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_NAME, MAX_VALUES_OF_A_LIST
-from mailroom.services import audience_lists
-from mailroom.services.audience_lists import NewList
+from mailroom.services.schedules import audiences as audience_lists
+from mailroom.services.schedules.audiences import NewList
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires

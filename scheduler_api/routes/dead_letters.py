@@ -7,7 +7,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.limits import MAX_IDS_BODY_BYTES, MAX_MAILS
 from mailroom.domain.searches import DeadLetterSearch
-from mailroom.services import dead_letters
+from mailroom.services.operations import dead_letters
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires

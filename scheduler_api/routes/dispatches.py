@@ -6,8 +6,9 @@ from marshmallow import fields, validate
 
 from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.ids import DispatchId, RunId
-from mailroom.services import resolving, running
-from mailroom.services.resolving import Word
+from mailroom.services.reconciliation import resolve as reconciliation_resolve
+from mailroom.services.reconciliation.resolve import Word
+from mailroom.services.reports import runs as run_views
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires
@@ -36,7 +37,7 @@ def list_dispatches(query: dict[str, Any]) -> Any:
     state = DispatchState(query["state"]) if "state" in query else None
     run_id = RunId(query["run_id"]) if "run_id" in query else None
     after, limit = paging.decode_id(query.get("cursor")), query["limit"]
-    found = running.dispatches_of(front().db, state=state, run_id=run_id, after=after, limit=limit)
+    found = run_views.dispatches_of(front().db, state=state, run_id=run_id, after=after, limit=limit)
     return paging.page_of(found, limit, schemas.dispatch, paging.by_id)
 
 
@@ -45,7 +46,7 @@ def list_dispatches(query: dict[str, Any]) -> Any:
 @blueprint.response(200, schemas.DispatchOut)
 def show_dispatch(dispatch_id: str) -> Any:
     """One dispatch with its audit trail."""
-    return schemas.dispatch(running.dispatch(front().db, DispatchId(dispatch_id)))
+    return schemas.dispatch(run_views.dispatch(front().db, DispatchId(dispatch_id)))
 
 
 @blueprint.post("/<dispatch_id>/resolve")
@@ -60,5 +61,5 @@ def resolve(body: dict[str, Any], dispatch_id: str) -> Any:
     """
     principal().require_for(DispatchId(dispatch_id))
     verdict, by = Word(body["verdict"]), principal().name
-    resolving.resolve(front().db, DispatchId(dispatch_id), verdict, by=by, attempt=body.get("attempt"))
-    return schemas.dispatch(running.dispatch(front().db, DispatchId(dispatch_id)))
+    reconciliation_resolve.resolve(front().db, DispatchId(dispatch_id), verdict, by=by, attempt=body.get("attempt"))
+    return schemas.dispatch(run_views.dispatch(front().db, DispatchId(dispatch_id)))

@@ -20,7 +20,10 @@ from mailroom.domain.limits import (
 )
 from mailroom.domain.messages import MessageState
 from mailroom.domain.searches import EmailSearch
-from mailroom.services import emailing, mails_again, outbox, stopping
+from mailroom.services.common import sending_switch
+from mailroom.services.mails import accept
+from mailroom.services.mails import view as mail_view
+from mailroom.services.resending import mails as resend_mails
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint, with_those_of_the_domain
 from scheduler_api.auth import front, principal, requires
@@ -102,7 +105,7 @@ def _all_faults(error: ValidationError, asked: Any, budget: TemplateBudget) -> l
     return with_those_of_the_domain(found, further, asked, {}) if isinstance(asked, dict) else found
 
 
-def _answer(of: "outbox.Taken | Exception") -> dict[str, Any]:
+def _answer(of: "accept.Taken | Exception") -> dict[str, Any]:
     if isinstance(of, MailroomError):
         body = problem_body(of)
         return {"code": body["status"], "problem": body}
@@ -122,9 +125,9 @@ def index(query: dict[str, Any]) -> Any:
     if "status" in query:
         if search != EmailSearch():
             raise InvalidInput(Fault("status", "cannot be asked for together with something else"))
-        shown, last = emailing.page_in_state(front().db, MessageState(query["status"]), before=before, limit=limit)
+        shown, last = mail_view.page_in_state(front().db, MessageState(query["status"]), before=before, limit=limit)
     else:
-        shown = emailing.page(front().db, search, before=before, limit=limit)
+        shown = mail_view.page(front().db, search, before=before, limit=limit)
         last = (shown[-1].email["created_at"], shown[-1].email["_id"]) if len(shown) == limit else None
     return {"items": [schemas.email(one) for one in shown], "next_cursor": paging.encode(*last) if last else None}
 
@@ -134,9 +137,9 @@ def index(query: dict[str, Any]) -> Any:
 @blueprint.response(200, schemas.EmailOut)
 def show(email_id: str) -> Any:
     """One mail: its state, and that of each recipient; and why it waits, where a person has stopped all sending."""
-    shown = schemas.email(emailing.get(front().db, EmailId(email_id)))
+    shown = schemas.email(mail_view.get(front().db, EmailId(email_id)))
     waits = shown["status"] == MessageState.QUEUED
-    return shown | {"waits_because": stopping.why_stopped(front().db) if waits else None}
+    return shown | {"waits_because": sending_switch.why_stopped(front().db) if waits else None}
 
 
 @blueprint.get("/<email_id>/events")
@@ -144,7 +147,7 @@ def show(email_id: str) -> Any:
 @blueprint.response(200, schemas.Events)
 def events(email_id: str) -> Any:
     """Everything that happened to a mail, in order: each step of its calls, each event that the provider told."""
-    return {"items": [step(told) for told in emailing.events_of(front().db, EmailId(email_id))]}
+    return {"items": [step(told) for told in mail_view.events_of(front().db, EmailId(email_id))]}
 
 
 @blueprint.post("/<email_id>/send-again")
@@ -157,11 +160,11 @@ def send_again(email_id: str) -> Any:
     lanes = front().settings.sending.mail_lanes
     owner, key = principal().owner, needed_key()
     id_ = EmailId(email_id)
-    again = within_cap(1, lambda: mails_again.send_again(front().db, id_, owner=owner, key=key, lanes=lanes))
-    return _taken(outbox.taken_before(front().db, again))
+    again = within_cap(1, lambda: resend_mails.send_again(front().db, id_, owner=owner, key=key, lanes=lanes))
+    return _taken(accept.taken_before(front().db, again))
 
 
-def _taken(taken: "outbox.Taken") -> Response:
+def _taken(taken: "accept.Taken") -> Response:
     """As `TakenOut` has it, written by hand: of all answers this is the one that must cost little."""
     body = f'{{"id": "{taken.id}", "status": "{taken.status}"}}\n'
     if taken.recipients:
@@ -169,7 +172,7 @@ def _taken(taken: "outbox.Taken") -> Response:
     return Response(body, 202, {"Location": f"/v1/emails/{taken.id}"}, mimetype="application/json")
 
 
-def _recipients(taken: "outbox.Taken") -> dict[str, Any]:
+def _recipients(taken: "accept.Taken") -> dict[str, Any]:
     """The status of each recipient if some are suppressed, else nothing."""
     if not taken.recipients:
         return {}
@@ -187,4 +190,4 @@ def _recipients(taken: "outbox.Taken") -> dict[str, Any]:
 @blueprint.response(200, schemas.EmailOut)
 def cancel(email_id: str) -> Any:
     """Do not send it. 409 where it was sent, or its call is under way: then it is at least not tried again."""
-    return schemas.email(emailing.cancel(front().db, EmailId(email_id)))
+    return schemas.email(mail_view.cancel(front().db, EmailId(email_id)))

@@ -5,8 +5,8 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from mailroom.domain.errors import ProviderNotFound
-from mailroom.services import providers
-from mailroom.services.providers import ShownProvider
+from mailroom.services.operations import providers
+from mailroom.services.operations.providers import ShownProvider
 from scheduler_api.arguments import Blueprint, Body, Patch
 from scheduler_api.auth import front, principal, requires
 

@@ -6,8 +6,8 @@ from marshmallow import Schema, fields, validate
 
 from mailroom.domain.limits import MAX_RATE, MAX_WARM_UP_DAYS
 from mailroom.domain.rates import LimitKind, Per
-from mailroom.services import rate_limits
-from mailroom.services.rate_limits import ShownLimit
+from mailroom.services.operations import rate_limits
+from mailroom.services.operations.rate_limits import ShownLimit
 from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.schemas.runs import iso

@@ -13,8 +13,16 @@ from mailroom.domain.errors import Fault
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_VALUES_OF_A_LIST
 from mailroom.domain.schedules import Schedule, ScheduleState
-from mailroom.services import carrying, changing, drafting, pausing, running, scheduling
-from mailroom.services.pausing import Toll
+from mailroom.services.common import mailgun_only
+from mailroom.services.planning import asked_runs
+from mailroom.services.reports import runs as run_views
+from mailroom.services.schedules import create as create_schedule
+from mailroom.services.schedules import drafts as schedule_drafts
+from mailroom.services.schedules import edit as edit_schedule
+from mailroom.services.schedules import lifecycle as schedule_lifecycle
+from mailroom.services.schedules import pause as schedule_pause
+from mailroom.services.schedules import view as schedule_view
+from mailroom.services.schedules.pause import Toll
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires
@@ -40,7 +48,7 @@ class Occurrences(Schema):
 
 def _further(asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Fault]:
     draft, rule = stand_ins.schedule(asked, good)
-    return drafting.faults_of(front().db, draft, rule=rule)
+    return schedule_drafts.faults_of(front().db, draft, rule=rule)
 
 
 def _further_of_edit(asked: dict[str, Any], good: dict[str, Any]) -> list[Fault]:
@@ -67,7 +75,7 @@ def create(fields_: dict[str, Any]) -> Any:
     """Make a schedule. With an Idempotency-Key the same request again answers 200 with the same schedule."""
     key = given_key()
     _check_carriers(fields_)
-    stored, new = scheduling.create(front().db, Draft(**fields_), owner=principal().owner, key=key)
+    stored, new = create_schedule.create(front().db, Draft(**fields_), owner=principal().owner, key=key)
     location = url_for("schedules.show", schedule_id=stored.schedule.id)
     return schemas.whole(stored), 201 if new else 200, {"Location": location, "ETag": etag(stored.schedule.version)}
 
@@ -80,7 +88,7 @@ def index(query: dict[str, Any]) -> Any:
     """Schedules, newest first. Archived ones only with `status=archived`."""
     state = ScheduleState(query["status"]) if "status" in query else None
     before, limit = paging.decode_time_and_id(query.get("cursor")), query["limit"]
-    found = scheduling.page(front().db, state=state, before=before, limit=limit)
+    found = schedule_view.page(front().db, state=state, before=before, limit=limit)
     return paging.page_of(found, limit, schemas.summary, lambda one: [one.created_at, one.id])
 
 
@@ -90,7 +98,7 @@ def index(query: dict[str, Any]) -> Any:
 @blueprint.response(200, Occurrences)
 def preview(asked: dict[str, Any]) -> Any:
     """The next due instants of a recurrence that is not stored."""
-    found = scheduling.preview(front().db, asked["recurrence"], asked["count"])
+    found = schedule_view.preview(front().db, asked["recurrence"], asked["count"])
     zone = ZoneInfo(asked["recurrence"]["time_zone"])
     return {"items": [schemas.occurrence(zone, due) for due in found]}
 
@@ -100,7 +108,7 @@ def preview(asked: dict[str, Any]) -> Any:
 @blueprint.response(200, schemas.ScheduleOut)
 def show(schedule_id: str) -> Any:
     """One schedule with its newest content. The ETag names its version."""
-    stored = scheduling.get(front().db, ScheduleId(schedule_id))
+    stored = schedule_view.get(front().db, ScheduleId(schedule_id))
     return schemas.whole(stored), 200, {"ETag": etag(stored.schedule.version)}
 
 
@@ -115,9 +123,9 @@ def edit(changes: dict[str, Any], schedule_id: str) -> Any:
     What is as it is stored changes nothing: a whole schedule, as GET gives it, is taken back. Null clears a field."""
     id_ = ScheduleId(schedule_id)
     if changes.keys() & set(schemas.READ_ONLY):
-        changes = schemas.require_unchanged(changes, scheduling.get(front().db, id_))
+        changes = schemas.require_unchanged(changes, schedule_view.get(front().db, id_))
     _check_carriers(changes)
-    stored = changing.edit(front().db, id_, changes, seen_version=seen_version())
+    stored = edit_schedule.edit(front().db, id_, changes, seen_version=seen_version())
     return schemas.whole(stored), 200, {"ETag": etag(stored.schedule.version)}
 
 
@@ -127,7 +135,7 @@ def edit(changes: dict[str, Any], schedule_id: str) -> Any:
 @blueprint.response(204)
 def delete(schedule_id: str) -> None:
     """Archive it, as `POST /archive` does, which says what became of its mails."""
-    pausing.archive(front().db, front().brakes, ScheduleId(schedule_id), seen_version=seen_version())
+    schedule_pause.archive(front().db, front().brakes, ScheduleId(schedule_id), seen_version=seen_version())
 
 
 @blueprint.post("/<schedule_id>/archive")
@@ -137,7 +145,9 @@ def delete(schedule_id: str) -> None:
 def archive(schedule_id: str) -> Any:
     """Put it away: it plans nothing any more, and what has not gone out is cancelled; its runs and reports stay. The
     answer says how many mails went, how many are cancelled, and which calls were under way and are finished."""
-    return _braked(pausing.archive(front().db, front().brakes, ScheduleId(schedule_id), seen_version=seen_version()))
+    return _braked(
+        schedule_pause.archive(front().db, front().brakes, ScheduleId(schedule_id), seen_version=seen_version())
+    )
 
 
 @blueprint.post("/<schedule_id>/pause")
@@ -149,7 +159,7 @@ def pause(schedule_id: str) -> Any:
     how many mails went, how many are held, and which calls were under way and go all the same."""
     by, seen = principal().name, seen_version()
     return _braked(
-        pausing.pause_schedule(front().db, front().brakes, ScheduleId(schedule_id), by=by, seen_version=seen)
+        schedule_pause.pause_schedule(front().db, front().brakes, ScheduleId(schedule_id), by=by, seen_version=seen)
     )
 
 
@@ -162,7 +172,7 @@ def resume(schedule_id: str) -> Any:
     skipped. A run that was paused by itself stays paused."""
     by, seen = principal().name, seen_version()
     return _braked(
-        pausing.resume_schedule(front().db, front().brakes, ScheduleId(schedule_id), by=by, seen_version=seen)
+        schedule_pause.resume_schedule(front().db, front().brakes, ScheduleId(schedule_id), by=by, seen_version=seen)
     )
 
 
@@ -172,7 +182,7 @@ def resume(schedule_id: str) -> Any:
 @blueprint.response(200, run_schemas.RunOut)
 def skip_next(schedule_id: str) -> Any:
     """Record that the next due instant does not run; answers with that record."""
-    _, record = changing.skip_next(front().db, ScheduleId(schedule_id), seen_version=seen_version())
+    _, record = schedule_lifecycle.skip_next(front().db, ScheduleId(schedule_id), seen_version=seen_version())
     return run_schemas.run(record)
 
 
@@ -187,7 +197,7 @@ def run_now(body: dict[str, Any], schedule_id: str) -> Any:
     key it is the same run. Of a paused schedule it is 409 `schedule_paused`, unless `even_if_paused` says that it is
     meant."""
     owner, key, even_if_paused = principal().owner, needed_key(), body.get("even_if_paused") is True
-    run, new = changing.run_now(
+    run, new = asked_runs.run_now(
         front().db, ScheduleId(schedule_id), owner=owner, key=key, even_if_paused=even_if_paused
     )
     return run_schemas.run(run), 202 if new else 200, {"Location": url_for("runs.show", run_id=run.id)}
@@ -200,8 +210,8 @@ def run_now(body: dict[str, Any], schedule_id: str) -> Any:
 @blueprint.alt_response(409, "CONFLICT")
 def next_runs(query: dict[str, Any], schedule_id: str) -> Any:
     """The next due instants, with a note where a clock change moves or doubles one."""
-    schedule = scheduling.get(front().db, ScheduleId(schedule_id)).schedule
-    found = scheduling.next_runs(front().db, schedule.id, query["count"])
+    schedule = schedule_view.get(front().db, ScheduleId(schedule_id)).schedule
+    found = schedule_view.next_runs(front().db, schedule.id, query["count"])
     return {"items": [schemas.occurrence(schedule.recurrence.zone, due) for due in found]}
 
 
@@ -212,7 +222,7 @@ def next_runs(query: dict[str, Any], schedule_id: str) -> Any:
 def list_runs(query: dict[str, Any], schedule_id: str) -> Any:
     """Its runs and its recorded decisions not to run, latest first."""
     before, limit = paging.decode_time_and_id(query.get("cursor")), query["limit"]
-    found = running.page(front().db, schedule_id=ScheduleId(schedule_id), before=before, limit=limit)
+    found = run_views.page(front().db, schedule_id=ScheduleId(schedule_id), before=before, limit=limit)
     return paging.page_of(found, limit, run_schemas.run, lambda run: [run.due_at, run.id])
 
 
@@ -224,4 +234,4 @@ def _braked(changed: tuple[Schedule, Toll]) -> Any:
 def _check_carriers(asked: dict[str, Any]) -> None:
     """Raises InvalidInput for content that only Mailgun can carry, while another provider may get it."""
     said = {name: asked[name] for name in FIELDS if isinstance(asked.get(name), str)}
-    carrying.check(front().db, front().settings.sending.providers, said)
+    mailgun_only.check(front().db, front().settings.sending.providers, said)

@@ -4,8 +4,8 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from mailroom.services import stopping
-from mailroom.services.stopping import Switch
+from mailroom.services.common import sending_switch
+from mailroom.services.common.sending_switch import Switch
 from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.schemas.runs import CallOut, calls, iso
@@ -31,7 +31,7 @@ class SendingOut(Schema):
 @blueprint.response(200, SendingOut)
 def show() -> Any:
     """Whether anything is sent; who stopped it and when; and which calls are still under way."""
-    return _shown(stopping.switch(front().db, front().brakes.mirror, front().brakes.fences))
+    return _shown(sending_switch.switch(front().db, front().brakes.mirror, front().brakes.fences))
 
 
 @blueprint.post("/stop")
@@ -41,7 +41,7 @@ def stop() -> Any:
     """Send nothing any more, of campaigns and single mails, until `start`. Calls that were begun are finished, and are
     named; mails are still taken in, and wait. Stopping again changes nothing."""
     brakes = front().brakes
-    return _shown(stopping.stop(front().db, brakes.mirror, brakes.fences, by=principal().name))
+    return _shown(sending_switch.stop(front().db, brakes.mirror, brakes.fences, by=principal().name))
 
 
 @blueprint.post("/start")
@@ -50,7 +50,7 @@ def stop() -> Any:
 def start() -> Any:
     """Send again: what waits goes, and due instants that were missed are decided by each schedule's misfire rule."""
     brakes = front().brakes
-    return _shown(stopping.start(front().db, brakes.mirror, brakes.fences, by=principal().name))
+    return _shown(sending_switch.start(front().db, brakes.mirror, brakes.fences, by=principal().name))
 
 
 def _shown(now: Switch) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from urllib.parse import quote
 from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from mailroom.services import draining, watching, webhook_targets
-from mailroom.services.writability import MONGODB, why_nothing_is_sent
+from mailroom.services.feedback import webhook_targets
+from mailroom.services.operations import metrics as service_metrics
+from mailroom.services.operations import undrained_lanes
+from mailroom.services.operations.writability import MONGODB, why_nothing_is_sent
 from scheduler_api.auth import front
 from scheduler_api.problems import FROM_HTTP, STATUS, problem
 
@@ -29,7 +31,7 @@ def ready() -> Any:
     found = front().writability.look()
     if found[MONGODB]:
         return problem(503, "unavailable", found[MONGODB], (), **{"Retry-After": "5"})
-    why = why_nothing_is_sent(found) or watching.why_senders_hold(front().db)
+    why = why_nothing_is_sent(found) or service_metrics.why_senders_hold(front().db)
     return jsonify(ready=True, sending=False, reason=why) if why else jsonify(ready=True, sending=True)
 
 
@@ -38,7 +40,7 @@ def metrics() -> Response:
     """For Prometheus: how many schedules and dispatches are in each state. `in_doubt` wants an alarm."""
     registry = CollectorRegistry()
     shapes = {"schedules": "Schedules by state", "dispatches": "Dispatches that are not through, or failed, by state"}
-    for noun, counts in watching.counts(front().db).items():
+    for noun, counts in service_metrics.counts(front().db).items():
         gauge = Gauge(f"mailroom_{noun}", shapes[noun], ["state"], registry=registry)
         for state, count in counts.items():
             gauge.labels(state).set(count)
@@ -46,7 +48,7 @@ def metrics() -> Response:
     unread = Gauge("mailroom_webhook_events_unread", words, ["provider"], registry=registry)
     for provider, target in webhook_targets.listing(front().db).items():
         unread.labels(provider).set(target.get("unread", 0))
-    standing = watching.standing(front().db)
+    standing = service_metrics.standing(front().db)
     for name, words, value in (
         ("held", "1 while senders hold because MongoDB is an older copy", float(standing.held)),
         ("sending_stopped", "1 while all sending is stopped by a person", float(standing.stopped)),
@@ -68,7 +70,7 @@ def _show_writable(registry: CollectorRegistry) -> None:
 
 
 def _show_undrained(registry: CollectorRegistry) -> None:
-    found = draining.undrained(front().db)
+    found = undrained_lanes.undrained(front().db)
     words = "Lanes with work older than a minute that no sender drains; wants an alarm"
     Gauge("mailroom_undrained_lanes", words, registry=registry).set(len(found))
     oldest = Gauge(

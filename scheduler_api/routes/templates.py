@@ -11,7 +11,7 @@ from mailroom.domain.content import FIELDS
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_TEMPLATE, MAX_TEMPLATE_BODY_BYTES
 from mailroom.domain.templates import Template, check_template
-from mailroom.services import templates
+from mailroom.services.mails import templates
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires

@@ -7,8 +7,9 @@ from marshmallow import Schema, fields, validate
 
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_NAME, MAX_RATE
-from mailroom.services import access
-from mailroom.services.access import MAX_OVERLAP_S, OVERLAP, SCOPES, KnownToken
+from mailroom.domain.principals import SCOPES
+from mailroom.services.operations import tokens as token_service
+from mailroom.services.operations.tokens import MAX_OVERLAP_S, OVERLAP, KnownToken
 from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.schemas.schedules import MomentField
@@ -82,7 +83,7 @@ def create(body: dict[str, Any]) -> Any:
     if expires_at is not None and expires_at.tzinfo is None:
         raise InvalidInput(Fault("expires_at", "needs an offset, such as 2026-12-01T09:00:00+01:00"))
     limits = {name: body.get(name) for name in ("requests_per_minute", "mails_per_day")}
-    text = access.create_token(
+    text = token_service.create_token(
         front().db, name=body["name"], scopes=body["scopes"], now=datetime.now(UTC), expires_at=expires_at, **limits
     )
     return _new(text)
@@ -96,7 +97,7 @@ def rotate(body: dict[str, Any], token_id: str) -> Any:
     """Make a new token in the place of this one: same owner, name, scopes and limits. An Idempotency-Key that came with
     the old token names the same mail with the new one. The old token is let in for `overlap_s` more."""
     overlap = timedelta(seconds=body["overlap_s"]) if "overlap_s" in body else OVERLAP
-    text = access.rotate(front().db, token_id, now=datetime.now(UTC), overlap=overlap)
+    text = token_service.rotate(front().db, token_id, now=datetime.now(UTC), overlap=overlap)
     front().doorkeeper.forget()
     return _new(text)
 
@@ -106,9 +107,9 @@ def rotate(body: dict[str, Any], token_id: str) -> Any:
 @blueprint.response(200, Presented)
 def presented() -> Any:
     """Whether the token presented is valid, and what it may do; 401 where it is not. For `admin` all others too."""
-    shown = _shown(access.known(front().db, principal().id)) | {"valid": True}
+    shown = _shown(token_service.known(front().db, principal().id)) | {"valid": True}
     if "admin" in principal().scopes:
-        shown["tokens"] = [_shown(token) for token in access.everyone(front().db)]
+        shown["tokens"] = [_shown(token) for token in token_service.everyone(front().db)]
     return shown
 
 
@@ -117,12 +118,12 @@ def presented() -> Any:
 @blueprint.response(204)
 def revoke(token_id: str) -> None:
     """Revoke a token: it is refused from now on."""
-    access.revoke(front().db, token_id, now=datetime.now(UTC))
+    token_service.revoke(front().db, token_id, now=datetime.now(UTC))
     front().doorkeeper.forget()
 
 
 def _new(text: str) -> dict[str, Any]:
-    return _shown(access.known(front().db, access.id_of(text))) | {"token": text}
+    return _shown(token_service.known(front().db, token_service.id_of(text))) | {"token": text}
 
 
 def _shown(token: KnownToken) -> dict[str, Any]:

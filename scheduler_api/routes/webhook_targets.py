@@ -7,8 +7,8 @@ from marshmallow import Schema, fields, validate
 
 from mailroom.assembly import build_target
 from mailroom.domain.errors import Fault, InvalidInput
-from mailroom.services import webhook_targets
-from mailroom.services.webhook_targets import LONGEST_WAIT_S
+from mailroom.services.feedback import webhook_targets
+from mailroom.services.feedback.webhook_targets import LONGEST_WAIT_S
 from scheduler_api.arguments import Blueprint, Body
 from scheduler_api.auth import front, principal, requires
 from scheduler_api.schemas.runs import iso

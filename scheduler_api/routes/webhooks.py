@@ -12,7 +12,7 @@ from mailroom.providers.mailgun import webhooks as mailgun
 from mailroom.providers.reading import json_of, moment
 from mailroom.providers.sendgrid import webhooks as sendgrid
 from mailroom.providers.ses import webhooks as ses
-from mailroom.services.event_intake import Intake
+from mailroom.services.feedback.intake import Intake
 from scheduler_api.auth import front
 from scheduler_api.bodies import raw_body
 from scheduler_api.problems import problem

@@ -18,7 +18,7 @@ from mailroom.domain.limits import (
     MAX_TAGS,
 )
 from mailroom.domain.messages import MessageState
-from mailroom.services.emailing import Shown
+from mailroom.services.mails.view import Shown
 from scheduler_api.arguments import Body
 from scheduler_api.paging import PageOut
 from scheduler_api.schemas.runs import StepOut, iso

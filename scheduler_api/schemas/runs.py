@@ -11,8 +11,8 @@ from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.messages import MessageState
 from mailroom.domain.reports import Report
 from mailroom.domain.runs import Run
-from mailroom.services.pausing import InHand, Toll
-from mailroom.services.stories import Step, Story
+from mailroom.services.reports.timeline import Step, Story
+from mailroom.services.schedules.pause import InHand, Toll
 from scheduler_api.schemas.schedules import ListQuery
 
 

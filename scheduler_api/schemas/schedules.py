@@ -22,7 +22,7 @@ from mailroom.domain.limits import (
 )
 from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
 from mailroom.domain.schedules import DEFAULT_GRACE_S, MisfirePolicy, Schedule, ScheduleState
-from mailroom.services.scheduling import StoredSchedule
+from mailroom.services.schedules.view import StoredSchedule
 from scheduler_api.arguments import Body, Patch
 
 

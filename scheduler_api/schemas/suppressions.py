@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from mailroom.domain.suppressions import MAX_REASON, SCOPES, Suppression
-from mailroom.services.suppressing import MOST_ROWS
+from mailroom.services.feedback.suppressions import MOST_ROWS
 from scheduler_api.arguments import Body
 from scheduler_api.paging import PageOut
 from scheduler_api.schemas.schedules import ListQuery

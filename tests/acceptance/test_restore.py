@@ -12,8 +12,8 @@ from redis import Redis
 
 from local.servers import Servers
 from mailroom.assembly import build_back
-from mailroom.services.ledger import check
-from mailroom.services.server_time import server_now
+from mailroom.services.common.clock import server_now
+from mailroom.services.operations.ledger import check
 from tests.support.campaigns import a_campaign, dispatch_states, finished, marks, soon
 from tests.support.emails import hand_in, status
 from tests.support.memory import is_remembered

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mailroom.services import changing
+from mailroom.services.schedules import edit as edit_schedule
 from tests.acceptance.test_restore import QUICK, doctor, own, put_mongodb_aside, put_mongodb_back
 from tests.support.builders import recipients
 from tests.support.campaigns import a_campaign, dispatch_states, finished, marks, soon
@@ -73,7 +73,7 @@ def test_who_went_into_another_dispatch_by_an_edit_that_was_lost_is_held(own: Sy
         for n, person in enumerate(people):
             person["variables"]["mark"] = f"mark-{n}"
         people = sorted(people, key=lambda person: person["address"])[COUNT // 2 :]
-        changing.edit(own.db, schedule, {"recipients": people}, seen_version=1)
+        edit_schedule.edit(own.db, schedule, {"recipients": people}, seen_version=1)
 
     schedule = put_back_after_a_run(own, tmp_path / "copy", lost=halve, MAILROOM_BATCH_SIZE="25")
     went_out = marks(own)

@@ -13,7 +13,9 @@ from redis import Redis
 
 from local.servers import Servers
 from mailroom.domain.ids import ScheduleId
-from mailroom.services import reporting, running
+from mailroom.services.dispatching import cancel as cancel_runs
+from mailroom.services.reports import counts as report_counts
+from mailroom.services.reports import runs as run_views
 from tests.support.builders import recipients
 from tests.support.campaigns import (
     a_campaign,
@@ -54,8 +56,8 @@ def test_a_recurring_schedule_runs_once_at_each_instant_and_reports_equal_a_reco
     )
     schedule = ScheduleId(system.call("POST", "/v1/schedules", json=body).json()["id"])
 
-    def all_told() -> list[running.Run] | None:
-        runs = running.page(system.db, schedule_id=schedule, before=None, limit=9)
+    def all_told() -> list[run_views.Run] | None:
+        runs = run_views.page(system.db, schedule_id=schedule, before=None, limit=9)
         record = system.simulator.record()
         done = len(runs) == 3 and all(run.state == "finished" for run in runs)
         return runs if done and record["mails"] == 900 and record["webhooks_waiting"] == 0 else None
@@ -66,7 +68,7 @@ def test_a_recurring_schedule_runs_once_at_each_instant_and_reports_equal_a_reco
     copies = Counter((json.loads(m["user_variables"])["run"], m["recipient"]) for m in system.simulator.mails())
     assert set(copies.values()) == {1}
     for run in runs:
-        reported, recounted = reporting.audit(system.db, run.id)
+        reported, recounted = report_counts.audit(system.db, run.id)
         assert reported == recounted
         assert reported["delivered"] == 300
 
@@ -157,7 +159,7 @@ def test_a_refused_key_is_told_and_waited_for(system: System) -> None:
 
     run = only_run(system, schedule)
     assert run is not None
-    view = running.view(system.db, run.id)
+    view = run_views.view(system.db, run.id)
     assert "Forbidden" in view.waits_why
     assert dispatch_states(system) == {"pending": 1}
 
@@ -184,7 +186,7 @@ def test_a_cancelled_run_sends_nothing_more(system: System) -> None:
     run = only_run(system, schedule)
     assert run is not None
 
-    running.cancel(system.db, run.id)
+    cancel_runs.cancel(system.db, run.id)
     wait_for(lambda: not dispatch_states(system).keys() & {"pending", "sending"}, within_s=20, what="nothing is open")
     sent = len(marks(system))
     time.sleep(1.5)

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from mailroom.domain.ids import DispatchId
-from mailroom.services import ledger, running
-from mailroom.services.stories import story_of
+from mailroom.services.operations import ledger
+from mailroom.services.reports import runs as run_views
+from mailroom.services.reports.timeline import story_of
 from mailroom.storage.dispatch_doubts import GIVES_UP
 from tests.support.campaigns import a_campaign, assert_nothing_is_lost, counts, dispatch_states, finished, marks
 from tests.support.system import System, wait_for
@@ -39,7 +40,7 @@ def test_a_call_that_went_out_after_all_is_found_at_once_and_never_repeated(syst
 
     assert set(marks(system).values()) == {1}
     assert counts(system, run.id)["sent"] == 3
-    shown = running.dispatch(system.db, DispatchId(only_dispatch(system)["_id"]))
+    shown = run_views.dispatch(system.db, DispatchId(only_dispatch(system)["_id"]))
     steps = [step["step"] for step in shown["trail"]]
     assert steps == ["planned", "claimed", "in_doubt", "found in the provider's log"]
 
@@ -142,8 +143,10 @@ def test_what_cannot_be_asked_any_more_is_unknown_and_sent_again_at_a_persons_wo
     assert answer.status_code == 200
     wait_for(lambda: dispatch_states(system)["accepted"], within_s=20, what="it went out")
     assert set(marks(system).values()) == {1}
-    run = running.get(system.db, only_dispatch(system)["run_id"])
-    assert wait_for(lambda: running.get(system.db, run.id).state == "finished", within_s=10, what="the run is finished")
+    run = run_views.get(system.db, only_dispatch(system)["run_id"])
+    assert wait_for(
+        lambda: run_views.get(system.db, run.id).state == "finished", within_s=10, what="the run is finished"
+    )
 
 
 def test_what_cannot_be_asked_any_more_counts_as_sent_at_a_persons_word(system: System) -> None:

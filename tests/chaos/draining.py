@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from mailroom.domain.ids import SCHEDULE_LANES, Lane
-from mailroom.services import claiming
+from mailroom.services.dispatching import lanes as dispatching_lanes
 from mailroom.storage import workers
 from mailroom.storage.database import Db, server_now
 from tests.chaos.world import World
@@ -43,7 +43,9 @@ def watch(world: World) -> Calm:
     moment = began
     while moment < began + limit_s + _POLL_S:  # the last look is at what stands after the time is over
         now, moment = server_now(world.system.db), time.monotonic()
-        wanting = claiming.lanes_wanting_work(world.system.db, now=now, ahead=timedelta(), limit=1_000, leave_out=[])
+        wanting = dispatching_lanes.lanes_wanting_work(
+            world.system.db, now=now, ahead=timedelta(), limit=1_000, leave_out=[]
+        )
         lanes.update(wanting)
         for lane in set(since) - set(wanting):
             calm.longest_s = max(calm.longest_s, moment - since.pop(lane))

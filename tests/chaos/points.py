@@ -40,13 +40,19 @@ class Point:
 
 
 POINTS: Final = (
-    Point("lanes taken", "mailroom.services.claiming", "take_lanes", True, lambda _, result: bool(result[0])),
-    Point("instants decided", "mailroom.services.planning", "plan_due", True, _moved),
-    Point("chunk planned", "mailroom.services.planning", "expand", True, _moved),
-    Point("before the claim", "mailroom.services.claiming", "claim", False),
+    Point("lanes taken", "mailroom.services.dispatching.claims", "take_lanes", True, lambda _, result: bool(result[0])),
+    Point("instants decided", "mailroom.services.planning.plan", "plan_due", True, _moved),
+    Point("chunk planned", "mailroom.services.planning.plan", "expand", True, _moved),
+    Point("before the claim", "mailroom.services.dispatching.claims", "claim", False),
     Point("within the claim", "mailroom.storage.dispatch_claims", "claim", True),
-    Point("claimed", "mailroom.services.claiming", "claim", True, _a_result),
-    Point("made ready", "mailroom.services.preparing:Preparing", "build", True, lambda _, result: bool(result[0])),
+    Point("claimed", "mailroom.services.dispatching.claims", "claim", True, _a_result),
+    Point(
+        "made ready",
+        "mailroom.services.dispatching.requests:Preparing",
+        "build",
+        True,
+        lambda _, result: bool(result[0]),
+    ),
     Point("before the fence", "sender.gate", "cross_fences", False, _second),
     Point("fence crossed", "sender.gate", "cross_fences", True, lambda _, result: bool(result.go)),
     Point("before the call", "sender.callers", "begin", False),
@@ -65,6 +71,6 @@ POINTS: Final = (
     Point("taken over", "sender.pump", "take_over", True, _a_result),
     Point("question put off", "mailroom.storage.dispatch_doubts", "put_off", True, _second),
     Point("provider asked", "mailroom.providers.mailgun.sending:MailgunAdapter", "ask", True),
-    Point("doubt settled", "mailroom.services.findings", "_decide", True, _a_result),
+    Point("doubt settled", "mailroom.services.reconciliation.conclusions", "_decide", True, _a_result),
 )
 BY_NAME: Final = {point.name: point for point in POINTS}

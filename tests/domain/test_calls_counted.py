@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mailroom.services.emailing import _calls_for
+from mailroom.services.mails.view import _calls_for
 
 PARENT = {"_id": "p", "state": "split", "attempt": 1, "tries": 1}
 

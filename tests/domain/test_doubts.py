@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mailroom.domain.doubts import Doubt, Timing, Traces, Verdict, controls_needed, judge_absent, next_question
 from mailroom.domain.ids import ClaimId, MessageId, child_dispatch_id
-from mailroom.services.findings import Findings, sort_in
+from mailroom.services.reconciliation.conclusions import Findings, sort_in
 from tests.support.builders import NOW, a_claimed
 
 S = timedelta(seconds=1)

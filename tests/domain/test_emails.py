@@ -15,7 +15,7 @@ from mailroom.domain.ids import keyed_email_id, mail_lane, new_email_id
 from mailroom.domain.limits import MAX_MAIL_BYTES
 from mailroom.domain.messages import MessageState
 from mailroom.providers.mime import as_mime
-from mailroom.services.idempotency import digest_of_request
+from mailroom.services.common.idempotency import digest_of_request
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 

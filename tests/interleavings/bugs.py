@@ -62,7 +62,8 @@ def doubts_are_judged_at_once() -> Iterator[None]:
     no_wait = patch.object(Timing, "over_from", lambda _self, marked_at: marked_at)
     at_once = patch.object(Timing, "decisive_from", lambda _self, marked_at: marked_at)
     no_control = patch(
-        "mailroom.services.settling.judge_absent", lambda *args, **rest: judge(*args, **rest | {"control_seen": True})
+        "mailroom.services.reconciliation.reconcile.judge_absent",
+        lambda *args, **rest: judge(*args, **rest | {"control_seen": True}),
     )
     with no_wait, at_once, no_control:
         yield
@@ -72,7 +73,8 @@ def doubts_are_judged_at_once() -> Iterator[None]:
 def no_control_is_asked_for() -> Iterator[None]:
     judge = doubts.judge_absent
     with patch(
-        "mailroom.services.settling.judge_absent", lambda *args, **rest: judge(*args, **rest | {"control_seen": True})
+        "mailroom.services.reconciliation.reconcile.judge_absent",
+        lambda *args, **rest: judge(*args, **rest | {"control_seen": True}),
     ):
         yield
 

@@ -9,7 +9,8 @@ from mailroom.domain.errors import RunEnded, Unavailable
 from mailroom.domain.ids import AudienceId, ScheduleId
 from mailroom.domain.runs import Run, RunKind, RunState
 from mailroom.domain.schedules import Content
-from mailroom.services import planning, running
+from mailroom.services.dispatching import cancel as cancel_runs
+from mailroom.services.planning import plan
 from mailroom.storage import contents, runs
 from tests.interleavings.director import Choose, Machine, Menu, Violation
 from tests.interleavings.sender import Sender
@@ -23,7 +24,7 @@ class Planner(Sender):
     """A sender that plans as well, as the pump does, before it judges and sends."""
 
     def _take_over(self, now: datetime) -> int:
-        done = planning.expand(self._db, self.hands.schedules(), batch_size=2, now=now)
+        done = plan.expand(self._db, self.hands.schedules(), batch_size=2, now=now)
         return len(done.moved) + super()._take_over(now)
 
 
@@ -59,7 +60,7 @@ class PlanningWorld(World):
 
     def _cancel(self) -> None:
         with contextlib.suppress(RunEnded, Unavailable):
-            running.cancel(self.db, RUN)
+            cancel_runs.cancel(self.db, RUN)
 
     def _store(self, sizes: object) -> None:
         inside: Any = None  # outside of any transaction

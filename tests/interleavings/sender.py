@@ -14,14 +14,17 @@ from mailroom.domain.dispatches import Claimed
 from mailroom.domain.errors import StaleToken, Unavailable
 from mailroom.domain.ids import Lane, Token
 from mailroom.domain.outcomes import Accepted, Outcome, Refusal, Refused
-from mailroom.services import claiming, stopping
-from mailroom.services.claiming import Room, Waiting, cross_fences
-from mailroom.services.findings import Policy
-from mailroom.services.recording import Result, record
-from mailroom.services.settling import note_control, settle
-from mailroom.services.stopping import NOTHING_HELD
-from mailroom.services.take_over import take_over
-from mailroom.services.telling import finish_runs
+from mailroom.services.common import sending_switch
+from mailroom.services.common.sending_switch import NOTHING_HELD
+from mailroom.services.dispatching import claims
+from mailroom.services.dispatching import lanes as dispatching_lanes
+from mailroom.services.dispatching.claims import Room, Waiting
+from mailroom.services.dispatching.fences import cross_fences
+from mailroom.services.dispatching.outcomes import Result, record
+from mailroom.services.dispatching.propagation import finish_runs
+from mailroom.services.dispatching.take_over import take_over
+from mailroom.services.reconciliation.conclusions import Policy
+from mailroom.services.reconciliation.reconcile import note_control, settle
 from mailroom.storage import messages
 from mailroom.storage.database import server_now
 from sender.hands import Hands
@@ -106,7 +109,7 @@ class Sender:
         if self._forgotten:
             self._forgotten = False
             self._remember(self._fences.memory())
-        self._on_hold = stopping.look(self._db, self._holds)  # type: ignore[arg-type]
+        self._on_hold = sending_switch.look(self._db, self._holds)  # type: ignore[arg-type]
         now = server_now(self._db)
         duties = [self._take_lanes, self._take_over, self._send, self._give_back_idle_lanes]
         return sum([self._do(duty, now) for duty in duties]) > 0
@@ -122,7 +125,7 @@ class Sender:
         if keys is None:
             self._begin_anew()
             return
-        in_hand = {lane: claiming.revision_of(token) for lane, token in self.hands.tokens().items()}
+        in_hand = {lane: dispatching_lanes.revision_of(token) for lane, token in self.hands.tokens().items()}
         ours = {key.lane: key.revision for key in keys}
         self.hands.drop_lanes(lane for lane, revision in in_hand.items() if ours.get(lane) != revision)
         self.leases.release({lane: revision for lane, revision in ours.items() if in_hand.get(lane) != revision})
@@ -142,14 +145,14 @@ class Sender:
 
     def _take_lanes(self, now: datetime) -> int:
         held = self.hands.tokens()
-        wanted = claiming.lanes_wanting_work(
+        wanted = dispatching_lanes.lanes_wanting_work(
             self._db, now=now, ahead=timedelta(seconds=3), limit=10, leave_out=list(held)
         )
         wanted = [lane for lane in wanted if lane not in self.leases.held_by_anybody()]
         if not wanted:
             return 0
         with self._unless_sure():
-            tokens, memory = claiming.take_lanes(
+            tokens, memory = dispatching_lanes.take_lanes(
                 self._db,
                 self.leases,  # type: ignore[arg-type]
                 self._fences,
@@ -197,11 +200,11 @@ class Sender:
         return len(claimed)
 
     def _what_waits(self, held: Mapping[Lane, Token], now: datetime) -> Waiting:
-        alone = claiming.claimable_alone(self._db, held, now=now, on_hold=self._on_hold)
+        alone = claims.claimable_alone(self._db, held, now=now, on_hold=self._on_hold)
         if len(alone):
             return alone if not self.hands.in_hand() else Waiting()
         room = Room(_ROOM - len(self.lent), 1, 1)
-        return claiming.claimable(self._db, held, now=now, room=room, on_hold=self._on_hold)
+        return claims.claimable(self._db, held, now=now, room=room, on_hold=self._on_hold)
 
     def _lend(self, count: int) -> list[Connection]:
         ready = [connection for connection in self._idle if connection.looks_usable(self._director.now)][:count]
@@ -219,7 +222,7 @@ class Sender:
             self._idle.append(connection)
 
     def _claim(self, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> list[Claimed]:
-        claimed = claiming.claim(
+        claimed = claims.claim(
             self._db,
             waiting,
             held,
@@ -238,7 +241,7 @@ class Sender:
             tokens = self.hands.tokens()
             self.hands.drop_lanes(idle)
             with self._unless_sure():
-                self.leases.release({lane: claiming.revision_of(tokens[lane]) for lane in idle})
+                self.leases.release({lane: dispatching_lanes.revision_of(tokens[lane]) for lane in idle})
         return 0
 
     # Gate and callers

@@ -49,7 +49,7 @@ class _RealCollection:
 
 def run(seed: int, db: Callable[[Callable[[], datetime]], Any]) -> tuple[list[str], dict[str, Any]]:
     claims = count(1)
-    with patch("mailroom.services.claiming.new_claim_id", lambda: f"claim-{next(claims)}"):
+    with patch("mailroom.services.dispatching.claims.new_claim_id", lambda: f"claim-{next(claims)}"):
         world = World(walk(random.Random(seed), 0.12), sizes=(2, 1), db=db)
         world.run()
     names = ("dispatches", "messages", "lanes", "runs", "controls", "cluster")

@@ -11,8 +11,9 @@ from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId, digest_of_m
 from mailroom.domain.messages import Message, MessageState
 from mailroom.domain.retries import Delays
 from mailroom.domain.runs import Run, RunKind, RunState
-from mailroom.services import stopping, telling
-from mailroom.services.findings import Policy
+from mailroom.services.common import sending_switch
+from mailroom.services.dispatching import propagation
+from mailroom.services.reconciliation.conclusions import Policy
 from mailroom.storage import dispatches, messages, runs
 from tests.interleavings.director import EVERYTHING, Choose, Director, Machine, Menu, Violation
 from tests.interleavings.etcd import Etcd, MemoryLeases
@@ -100,8 +101,8 @@ class World:
     def run(self) -> None:
         """Until everything is settled and everybody idle; then what was promised is checked. Raises Violation."""
         self.director.run()
-        telling.tell_left_over(self.db)
-        telling.finish_left_over(self.db, now=self._server_now())
+        propagation.tell_left_over(self.db)
+        propagation.finish_left_over(self.db, now=self._server_now())
         self._check()
 
     # What the director asks and tells
@@ -190,13 +191,13 @@ class World:
     def _stop_and_start(self) -> None:
         """What is done without an answer is done again. Once it is answered for sure, no fence is crossed."""
         brakes: Any = (self.db, MemoryHolds(self.fences), self.fences)
-        while not _answered(lambda: stopping.stop(*brakes, by="ann").sure):
+        while not _answered(lambda: sending_switch.stop(*brakes, by="ann").sure):
             pass
         self.fences.stopped = True
         self._starts_at = self.director.now + 60
         self.director.wait_for(lambda: self.director.now >= self._starts_at)
         self.fences.stopped = False
-        while not _answered(lambda: stopping.start(*brakes, by="ann").sending):
+        while not _answered(lambda: sending_switch.start(*brakes, by="ann").sending):
             pass
         self._person_is_through = True
 

@@ -5,8 +5,8 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from mailroom.services import claiming
-from mailroom.services.claiming import Waiting
+from mailroom.services.dispatching import claims
+from mailroom.services.dispatching.claims import Waiting
 from mailroom.storage.holds import NOTHING_HELD
 from sender.feed import Feed
 from sender.pace import Pace
@@ -17,8 +17,8 @@ def test_what_goes_alone_to_a_provider_that_takes_nothing_keeps_nothing_else_bac
 ) -> None:
     alone = Waiting([{"_id": "a", "lane": "schedule/s", "messages": 1}], alone=True)
     asked_for_others: list[Any] = []
-    monkeypatch.setattr(claiming, "claimable_alone", lambda *_, **__: alone)
-    monkeypatch.setattr(claiming, "claimable", lambda *_, **__: asked_for_others.append(1) or Waiting())
+    monkeypatch.setattr(claims, "claimable_alone", lambda *_, **__: alone)
+    monkeypatch.setattr(claims, "claimable", lambda *_, **__: asked_for_others.append(1) or Waiting())
     pace = Pace(["mailgun"])
     pace.refused("mailgun")
     hands, routes, connections, holding = MagicMock(), MagicMock(), MagicMock(), MagicMock()

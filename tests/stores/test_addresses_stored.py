@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from mailroom.domain.events import EventKind
-from mailroom.services import planning, running
-from mailroom.services.event_intake import take_in
+from mailroom.services.feedback.intake import take_in
+from mailroom.services.planning import plan
+from mailroom.services.reports import runs as run_views
 from mailroom.storage.database import Db, server_now
 from tests.stores.conftest import Caller
 from tests.stores.test_scheduling import expand_all, hold
@@ -29,9 +30,9 @@ def test_an_event_in_another_spelling_finds_the_mail_and_stops_the_address(db: D
     schedule = stored_schedule(db, recipients=[{"address": sent, "name": "Bo", "variables": {"city": "Rome"}}])
     make_due(db, schedule, since=timedelta(minutes=61))
     held = hold(db, schedule.id)
-    planning.plan_due(db, held, mark=0, now=server_now(db))
+    plan.plan_due(db, held, mark=0, now=server_now(db))
     expand_all(db, held)
-    run = running.page(db, schedule_id=schedule.id, before=None, limit=1)[0].id
+    run = run_views.page(db, schedule_id=schedule.id, before=None, limit=1)[0].id
 
     take_in(db, [an_event(EventKind.COMPLAINED, id_="c1", run_id=run, recipient=told)], now=NOW)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailroom.services import access
+from mailroom.services.operations import tokens as token_service
 from mailroom.storage.database import server_now
 from scheduler_api import paging
 from tests.stores.conftest import Caller
@@ -225,7 +225,7 @@ def test_what_does_not_exist_is_a_404_in_the_one_shape(call: Caller, path: str) 
 
 
 def test_only_a_valid_token_with_the_scope_gets_in(call: Caller, system: System) -> None:
-    reader = access.create_token(system.db, name="r", scopes=["read"], now=server_now(system.db))
+    reader = token_service.create_token(system.db, name="r", scopes=["read"], now=server_now(system.db))
 
     def status(token: str, method: str = "GET") -> int:
         headers = {"Authorization": f"Bearer {token}"}

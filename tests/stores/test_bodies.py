@@ -4,7 +4,7 @@ import io
 import json
 from typing import Any
 
-from mailroom.services import access
+from mailroom.services.operations import tokens as token_service
 from mailroom.storage.database import server_now
 from tests.stores.conftest import Caller
 from tests.stores.test_api import problems
@@ -64,7 +64,7 @@ def test_the_caller_is_known_before_a_byte_is_read(call: Caller, system: System)
         def read(self, *_: Any) -> bytes:
             raise AssertionError("the body was read")
 
-    reader = access.create_token(system.db, name="r", scopes=["read"], now=server_now(system.db))
+    reader = token_service.create_token(system.db, name="r", scopes=["read"], now=server_now(system.db))
     for token, status in (("", 401), (reader, 403)):
         answer = call.client.post(
             "/v1/emails",

@@ -10,8 +10,9 @@ from config.settings import read_settings
 from mailroom.assembly import build_front
 from mailroom.domain.errors import InvalidInput
 from mailroom.domain.substitutions import of_mailgun
-from mailroom.services import providers, webhook_targets
-from mailroom.services.preparing import Preparing
+from mailroom.services.dispatching.requests import Preparing
+from mailroom.services.feedback import webhook_targets
+from mailroom.services.operations import providers
 from mailroom.storage.database import Db
 from scheduler_api.app import create_app
 from tests.stores.conftest import Caller

@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 
 from cli.main import main
 from mailroom.domain.ids import RunId
-from mailroom.services import running
+from mailroom.services.reports import runs as run_views
 from tests.stores.test_sending_again import a_finished_run, planned, unreached
 from tests.support.lines import Line, a_run
 from tests.support.system import System
@@ -75,7 +75,7 @@ def test_whom_a_run_did_not_reach_is_listed_and_sent_to_again(system: System, ru
     assert len(listed.stdout.splitlines()) == 1 + 2
     assert "2 of them are carried by no other run" in listed.output
     assert run("runs", "send-again", source.id, "--key", "k").stdout.strip() == again
-    assert planned(system.db, running.get(system.db, RunId(again))) == unreached(system.db, source, "failed")
+    assert planned(system.db, run_views.get(system.db, RunId(again))) == unreached(system.db, source, "failed")
     assert run("runs", "send-again", source.id).exit_code == 1
     assert run("runs", "unreached", "nonsense").exit_code == 1
 

@@ -9,10 +9,10 @@ from mailroom.domain.errors import DispatchNotUnknown
 from mailroom.domain.ids import ClaimId
 from mailroom.domain.outcomes import CalledAt, Refusal, Refused
 from mailroom.domain.retries import Delays
-from mailroom.services.claiming import cross_fences
-from mailroom.services.recording import Result, record
-from mailroom.services.resolving import Word, resolve
-from mailroom.services.take_over import take_over
+from mailroom.services.dispatching.fences import cross_fences
+from mailroom.services.dispatching.outcomes import Result, record
+from mailroom.services.dispatching.take_over import take_over
+from mailroom.services.reconciliation.resolve import Word, resolve
 from mailroom.storage.database import Db, server_now
 from tests.stores.test_doubts_stored import DISPATCH, LANE, TOKEN, a_doubt, the_state
 from tests.stores.test_doubts_unasked import MINUTE, Fences, Forgetful, Silent, a_message, ask, by_smtp, fences, of_smtp

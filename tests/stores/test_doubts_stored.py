@@ -13,11 +13,11 @@ from mailroom.domain.events import EventKind
 from mailroom.domain.ids import DispatchId, Lane, RunId, Token
 from mailroom.domain.retries import Delays
 from mailroom.providers.mailgun.sending import MailgunAdapter
-from mailroom.services import running
-from mailroom.services.event_intake import take_in
-from mailroom.services.findings import Policy
-from mailroom.services.resolving import Word, resolve
-from mailroom.services.settling import settle
+from mailroom.services.dispatching import cancel as cancel_runs
+from mailroom.services.feedback.intake import take_in
+from mailroom.services.reconciliation.conclusions import Policy
+from mailroom.services.reconciliation.reconcile import settle
+from mailroom.services.reconciliation.resolve import Word, resolve
 from mailroom.storage.database import Db, server_now
 from tests.support.builders import NOW, an_event
 from tests.support.system import System
@@ -124,7 +124,7 @@ def test_what_a_webhook_speaks_of_is_asked_about_at_once(system: System, state: 
 
 def test_a_cancelled_runs_unknown_can_be_said_to_have_gone_out_but_not_be_sent_again(db: Db) -> None:
     a_doubt(db, state="unknown")
-    running.cancel(db, RUN)
+    cancel_runs.cancel(db, RUN)
 
     with pytest.raises(DispatchNotUnknown, match="cancelled"):
         resolve(db, DISPATCH, Word.SEND_AGAIN, by="tests")

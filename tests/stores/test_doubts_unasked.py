@@ -13,11 +13,11 @@ from mailroom.domain.ids import DispatchId, MessageId
 from mailroom.domain.outcomes import CalledAt, InPart, Refusal, Refused
 from mailroom.domain.retries import Delays
 from mailroom.providers.base import Answer
-from mailroom.services.claiming import cross_fences
-from mailroom.services.findings import Policy
-from mailroom.services.recording import Result, record
-from mailroom.services.resolving import Word, resolve
-from mailroom.services.settling import settle
+from mailroom.services.dispatching.fences import cross_fences
+from mailroom.services.dispatching.outcomes import Result, record
+from mailroom.services.reconciliation.conclusions import Policy
+from mailroom.services.reconciliation.reconcile import settle
+from mailroom.services.reconciliation.resolve import Word, resolve
 from mailroom.storage.database import Db, server_now
 from tests.stores.test_doubts_stored import DISPATCH, LANE, RUN, TOKEN, a_doubt, the_state
 from tests.support.builders import a_claimed

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from cli.main import main
 from mailroom.domain.dispatches import NewDispatch
 from mailroom.domain.ids import DispatchId, EmailId, Lane, RunId, run_of_email, schedule_lane
-from mailroom.services import draining
+from mailroom.services.operations import undrained_lanes
 from mailroom.storage import dispatches, workers
 from mailroom.storage.database import Db
 from tests.stores.conftest import Caller
@@ -30,7 +30,7 @@ def waits(db: Db) -> None:
 
 @pytest.mark.usefixtures("waits")
 def test_a_lane_with_work_and_no_holder_is_told_with_its_age(db: Db) -> None:
-    (found,) = draining.undrained(db)
+    (found,) = undrained_lanes.undrained(db)
 
     assert found.lane == LANE
     assert timedelta(minutes=2) <= found.age < timedelta(minutes=3)
@@ -38,9 +38,9 @@ def test_a_lane_with_work_and_no_holder_is_told_with_its_age(db: Db) -> None:
 
 @pytest.mark.usefixtures("waits")
 def test_a_lane_that_a_sender_says_it_holds_is_not_told(db: Db) -> None:
-    draining.check_in(db, "ann-1", [LANE])
+    undrained_lanes.check_in(db, "ann-1", [LANE])
 
-    assert draining.undrained(db) == []
+    assert undrained_lanes.undrained(db) == []
 
 
 @pytest.mark.usefixtures("waits")
@@ -48,7 +48,7 @@ def test_a_sender_that_says_nothing_any_more_holds_nothing(db: Db) -> None:
     workers.check_in(db, "ann-1", [LANE])
     db.workers.update_one({"_id": "ann-1"}, {"$set": {"checked_in_at": datetime.now(UTC) - timedelta(minutes=1)}})
 
-    assert [one.lane for one in draining.undrained(db)] == [LANE]
+    assert [one.lane for one in undrained_lanes.undrained(db)] == [LANE]
 
 
 @pytest.mark.usefixtures("waits")
@@ -56,14 +56,14 @@ def test_a_lane_that_waits_for_its_accounts_sake_is_not_told(db: Db) -> None:
     later = datetime.now(UTC) + timedelta(minutes=5)
     db.lanes.insert_one({"_id": LANE, "token": 1, "waits_until": later, "waits_why": "quota"})
 
-    assert draining.undrained(db) == []
+    assert undrained_lanes.undrained(db) == []
 
 
 def test_a_schedule_that_is_due_and_that_nobody_plans_is_told(db: Db) -> None:
     schedule = stored_schedule(db)
     make_due(db, schedule, since=timedelta(hours=2))
 
-    (found,) = draining.undrained(db)
+    (found,) = undrained_lanes.undrained(db)
 
     assert found.lane == schedule_lane(schedule.id)
     assert found.age > timedelta(minutes=30)
@@ -74,7 +74,7 @@ def test_what_is_due_for_seconds_is_nobodys_fault_yet(db: Db) -> None:
     new = NewDispatch(DispatchId("em_2-e"), RunId("em_2"), None, LANE, 0, 1, 1, "digest")
     dispatches.add_many(db, [new], now=datetime.now(UTC) - timedelta(seconds=20), session=inside)
 
-    assert draining.undrained(db) == []
+    assert undrained_lanes.undrained(db) == []
 
 
 @pytest.mark.usefixtures("waits")

@@ -9,8 +9,10 @@ import pytest
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import RunId, message_id
 from mailroom.domain.messages import MOVES
-from mailroom.services import planning, reporting, running
-from mailroom.services.event_intake import Intake, group_intake, take_in
+from mailroom.services.feedback.intake import Intake, group_intake, take_in
+from mailroom.services.planning import plan
+from mailroom.services.reports import counts as report_counts
+from mailroom.services.reports import runs as run_views
 from mailroom.storage.database import Db, server_now
 from tests.stores.test_scheduling import expand_all, hold
 from tests.support.builders import NOW, an_event, make_due, recipients, stored_schedule
@@ -22,9 +24,9 @@ def run(db: Db) -> RunId:
     schedule = stored_schedule(db, recipients=recipients(5))
     make_due(db, schedule, since=timedelta(minutes=61))
     held = hold(db, schedule.id)
-    planning.plan_due(db, held, mark=0, now=server_now(db))
+    plan.plan_due(db, held, mark=0, now=server_now(db))
     expand_all(db, held)
-    return running.page(db, schedule_id=schedule.id, before=None, limit=1)[0].id
+    return run_views.page(db, schedule_id=schedule.id, before=None, limit=1)[0].id
 
 
 def told(run: RunId, kind: EventKind, reader: int, id_: str, **changes: object) -> Event:
@@ -32,7 +34,7 @@ def told(run: RunId, kind: EventKind, reader: int, id_: str, **changes: object) 
 
 
 def assert_report_equals_recount(db: Db, run: RunId) -> None:
-    reported, recounted = reporting.audit(db, run)
+    reported, recounted = report_counts.audit(db, run)
     assert reported == recounted
 
 
@@ -42,14 +44,14 @@ def test_an_event_is_stored_and_applied_once(db: Db, run: RunId) -> None:
     verdicts = [take_in(db, [opened], now=NOW)[0], *take_in(db, [opened, opened], now=NOW)]
 
     assert verdicts == [Intake.STORED, Intake.DUPLICATE, Intake.DUPLICATE]
-    assert reporting.run_report(db, run)[1].total_opens == 1
+    assert report_counts.run_report(db, run)[1].total_opens == 1
 
 
 def test_the_same_event_twice_in_one_batch_counts_once(db: Db, run: RunId) -> None:
     opened = told(run, EventKind.OPENED, 0, "o1")
 
     assert take_in(db, [opened, opened], now=NOW) == [Intake.STORED, Intake.DUPLICATE]
-    assert reporting.run_report(db, run)[1].total_opens == 1
+    assert report_counts.run_report(db, run)[1].total_opens == 1
 
 
 def test_a_one_time_token_with_another_event_is_a_replay_and_changes_nothing(db: Db, run: RunId) -> None:
@@ -58,7 +60,7 @@ def test_a_one_time_token_with_another_event_is_a_replay_and_changes_nothing(db:
     verdict = take_in(db, [told(run, EventKind.COMPLAINED, 1, "c1", replay_key="t1")], now=NOW)
 
     assert verdict == [Intake.REPLAYED]
-    assert reporting.run_report(db, run)[1].complained == 0
+    assert report_counts.run_report(db, run)[1].complained == 0
 
 
 def test_a_redelivery_with_its_own_token_is_a_duplicate(db: Db, run: RunId) -> None:
@@ -116,7 +118,7 @@ def test_many_threads_share_transactions_and_each_learns_its_own_verdict(db: Db,
         verdicts = list(pool.map(intake.submit, events))
 
     assert verdicts.count(Intake.STORED) == 60
-    assert reporting.run_report(db, run)[1].total_opens == 60
+    assert report_counts.run_report(db, run)[1].total_opens == 60
 
 
 def test_the_raw_event_is_kept_as_it_came(db: Db) -> None:

@@ -15,7 +15,7 @@ from mailroom.domain.dispatches import Acceptance, Fence, FenceState
 from mailroom.domain.errors import MisconfiguredStore
 from mailroom.domain.ids import ClaimId, Lane, Token
 from mailroom.domain.outcomes import CalledAt
-from mailroom.services.claiming import cross_fences
+from mailroom.services.dispatching.fences import cross_fences
 from tests.support.builders import NOW, a_claimed
 
 

@@ -8,8 +8,8 @@ from unittest.mock import patch
 import pytest
 
 from mailroom.domain.errors import Unavailable
-from mailroom.services import group_commit
-from mailroom.services.group_commit import GroupCommit
+from mailroom.services.common import group_commit
+from mailroom.services.common.group_commit import GroupCommit
 
 
 def test_what_was_not_begun_when_its_caller_gave_up_is_never_stored() -> None:

@@ -11,7 +11,7 @@ from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import ClaimId, EmailId, Lane, MessageId, RunId, ScheduleId
 from mailroom.domain.messages import MessageState
 from mailroom.domain.searches import EmailSearch
-from mailroom.services import planning
+from mailroom.services.planning import plan as planning_plan
 from mailroom.storage import (
     audiences,
     controls,
@@ -126,7 +126,7 @@ def test_the_query_for(asked: str, db: Db) -> None:
     schedule = stored_schedule(db, recipients=recipients(50))
     make_due(db, schedule, since=timedelta(minutes=61))
     held = hold(db, schedule.id)
-    planning.plan_due(db, held, mark=0, now=server_now(db))
+    planning_plan.plan_due(db, held, mark=0, now=server_now(db))
     expand_all(db, held)
     listener, heard = listened_to(db)
 

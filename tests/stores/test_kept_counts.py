@@ -14,8 +14,11 @@ from mailroom.domain.ids import DispatchId, MessageId, RunId
 from mailroom.domain.messages import Learnt
 from mailroom.domain.reports import Report
 from mailroom.domain.runs import Run
-from mailroom.services import event_intake, reporting, sending_again, telling
-from mailroom.services.sharing import Shared
+from mailroom.services.common.shared_answers import Shared
+from mailroom.services.dispatching import propagation
+from mailroom.services.feedback import intake
+from mailroom.services.reports import counts as report_counts
+from mailroom.services.resending import runs as resend_runs
 from mailroom.storage import dispatch_trims, kept_counts, message_counts, message_marks
 from mailroom.storage.database import Db, in_transaction, snapshot
 from tests.stores.conftest import Caller
@@ -33,7 +36,7 @@ def quiet(db: Db) -> None:
 
 
 def report(db: Db, run: Run) -> Report:
-    return reporting.run_report(db, run.id)[1]
+    return report_counts.run_report(db, run.id)[1]
 
 
 def recounted(db: Db, run: Run) -> Report:
@@ -47,7 +50,7 @@ def a_kept_run(db: Db) -> Run:
     report(db, run)
     quiet(db)
     report(db, run)
-    sending_again.left_of(db, run)
+    resend_runs.left_of(db, run)
     doc = db.kept_counts.find_one({"_id": run.id})
     assert doc
     assert {"report", "left"} <= doc.keys()
@@ -80,7 +83,7 @@ def test_a_run_that_has_ended_is_counted_once(db: Db) -> None:
     heard, counting = listened(db)
 
     assert report(heard, run) == recounted(db, run)
-    assert sending_again.unreached_by(heard, run.id, after="", limit=2).left == 5
+    assert resend_runs.unreached_by(heard, run.id, after="", limit=2).left == 5
     assert counting.count == 0
 
 
@@ -138,7 +141,7 @@ def some(db: Db, run: Run, state: str) -> Any:
 def an_event_comes(db: Db, run: Run) -> None:
     address = some(db, run, "delivered")["address"]
     told = an_event(EventKind.OPENED, recipient=address, run_id=run.id, at=NOW)
-    event_intake.take_in(db, [told], now=NOW)
+    intake.take_in(db, [told], now=NOW)
 
 
 def it_was_sent(db: Db, run: Run) -> None:
@@ -182,11 +185,11 @@ def test_what_is_told_later_shows_at_once(db: Db, change: Callable[[Db, Run], No
 
 def test_whom_another_run_carries_is_counted_out_at_once(db: Db) -> None:
     run = a_kept_run(db)
-    again, _ = sending_again.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
+    again, _ = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
 
     planned(db, again)
 
-    assert sending_again.unreached_by(db, run.id, after="", limit=10).left == 0
+    assert resend_runs.unreached_by(db, run.id, after="", limit=10).left == 0
 
 
 def test_events_mark_a_run_now_and_then_and_no_count_is_kept_between(db: Db) -> None:
@@ -194,7 +197,7 @@ def test_events_mark_a_run_now_and_then_and_no_count_is_kept_between(db: Db) -> 
     for number in range(3):
         address = some(db, run, "delivered")["address"]
         told = an_event(EventKind.OPENED, id_=f"e{number}", recipient=address, run_id=run.id, at=NOW)
-        event_intake.take_in(db, [told], now=NOW)
+        intake.take_in(db, [told], now=NOW)
         assert report(db, run) == recounted(db, run)
 
     (doc,) = db.kept_counts.find({"_id": run.id})
@@ -205,7 +208,7 @@ def test_a_run_is_ready_to_be_counted_once_as_soon_as_it_has_finished(db: Db) ->
     run = a_finished_run(db, 3)
     db.runs.update_one({"_id": run.id}, {"$set": {"state": "planned"}})
 
-    assert telling.finish_runs(db, [run.id], now=NOW) == 1
+    assert propagation.finish_runs(db, [run.id], now=NOW) == 1
 
     assert [doc["_id"] for doc in db.kept_counts.find()] == [run.id]
 

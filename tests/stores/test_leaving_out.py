@@ -1,9 +1,10 @@
 """Who is left out of a call at the last moment."""
 
 from mailroom.domain.dispatches import Claimed
-from mailroom.services import changing, claiming
-from mailroom.services.claiming import Room, claimable
-from mailroom.services.leaving_out import leave_out
+from mailroom.services.dispatching import claims
+from mailroom.services.dispatching.claims import Room, claimable
+from mailroom.services.dispatching.exclusions import leave_out
+from mailroom.services.planning import asked_runs
 from mailroom.storage import messages
 from mailroom.storage.database import Db, server_now
 from tests.stores.test_scheduling import expand_all, hold
@@ -13,14 +14,14 @@ from tests.support.builders import recipients, stored_schedule
 def a_claim(db: Db, count: int) -> Claimed:
     """Of a run's only dispatch."""
     schedule = stored_schedule(db, recipients=recipients(count))
-    changing.run_now(db, schedule.id, owner="tests", key="k")
+    asked_runs.run_now(db, schedule.id, owner="tests", key="k")
     held = hold(db, schedule.id)
     expand_all(db, held)
-    lanes = {claiming.schedule_lane(schedule.id): held[schedule.id]}
+    lanes = {claims.schedule_lane(schedule.id): held[schedule.id]}
     now = server_now(db)
     waiting = claimable(db, lanes, now=now, room=Room(10, 10**6, 10**6))
     where = {"provider": "mailgun", "account": "mg.example.com"}
-    (claimed,) = claiming.claim(db, waiting, lanes, memory="m", sender="s", **where, now=now)
+    (claimed,) = claims.claim(db, waiting, lanes, memory="m", sender="s", **where, now=now)
     return claimed
 
 

@@ -16,7 +16,7 @@ import web.app
 from config.settings import read_settings
 from mailroom.assembly import build_front
 from mailroom.coordination.counters import Counters
-from mailroom.services import access
+from mailroom.services.operations import tokens as token_service
 from mailroom.storage.database import Db
 from scheduler_api.app import create_app
 from tests.support.emails import an_email
@@ -46,7 +46,7 @@ def counters(system: System) -> Counters:
 
 
 def a_token(db: Db, *scopes: str, **limits: int) -> str:
-    return access.create_token(db, name="t", scopes=scopes or ["mail"], now=datetime.now(UTC), **limits)
+    return token_service.create_token(db, name="t", scopes=scopes or ["mail"], now=datetime.now(UTC), **limits)
 
 
 def statuses(call: Callable[..., Any], times: int, *request: str, **rest: Any) -> list[int]:
@@ -92,7 +92,7 @@ def test_a_tokens_own_limit_goes_before_the_settings_and_its_count_through_a_rot
     call = api(old, MAILROOM_REQUESTS_PER_MINUTE="100")
     assert statuses(call, 3, "GET", "/v1/tokens") == [200, 200, 429]
 
-    new = api(access.rotate(db, access.id_of(old), now=datetime.now(UTC)))
+    new = api(token_service.rotate(db, token_service.id_of(old), now=datetime.now(UTC)))
 
     assert new("GET", "/v1/tokens").status_code == 429
     assert api(a_token(db, "read"))("GET", "/v1/tokens").status_code == 200

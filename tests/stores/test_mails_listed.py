@@ -4,8 +4,8 @@ from typing import Any
 
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.messages import MessageState
-from mailroom.services import emailing
-from mailroom.services.outbox import Outbox
+from mailroom.services.mails import view as mail_view
+from mailroom.services.mails.accept import Outbox
 from mailroom.storage.database import Db
 
 
@@ -19,7 +19,7 @@ def test_a_mail_of_which_several_recipients_are_in_a_state_is_on_one_page_only(d
     seen: list[str] = []
     before, pages = None, 0
     while pages == 0 or before:
-        shown, before = emailing.page_in_state(db, MessageState.FAILED, before=before, limit=4)
+        shown, before = mail_view.page_in_state(db, MessageState.FAILED, before=before, limit=4)
         seen += [one.email["_id"] for one in shown]
         pages += 1
 

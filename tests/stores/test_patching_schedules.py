@@ -7,7 +7,8 @@ import pytest
 
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.schedules import ScheduleState
-from mailroom.services import changing, scheduling
+from mailroom.services.schedules import edit as edit_schedule
+from mailroom.services.schedules import view as schedule_view
 from mailroom.storage.database import Db, server_now
 from tests.stores.conftest import Caller
 from tests.support.builders import make_due, stored_schedule
@@ -92,7 +93,7 @@ def test_an_interval_that_is_patched_with_itself_more_often_than_it_fires_still_
 
     for _ in range(3):
         same = {"kind": "every", "seconds": 3600, "time_zone": "UTC"}
-        after = changing.edit(db, schedule.id, {"recurrence": same, "name": "Again"}, seen_version=None).schedule
+        after = edit_schedule.edit(db, schedule.id, {"recurrence": same, "name": "Again"}, seen_version=None).schedule
 
     assert after.next_run_at == schedule.next_run_at
     assert after.recurrence == schedule.recurrence
@@ -108,7 +109,7 @@ def test_a_finished_schedule_that_is_patched_with_its_own_rule_stays_finished(db
     db.schedules.update_one({"_id": schedule.id}, {"$set": past, "$unset": {"next_run_at": ""}})
 
     same = {**rule, "at": at.replace(year=2020, month=1, day=1, hour=0, minute=0, second=0)}
-    after = changing.edit(db, schedule.id, {"recurrence": same, "subject": "New"}, seen_version=None).schedule
+    after = edit_schedule.edit(db, schedule.id, {"recurrence": same, "subject": "New"}, seen_version=None).schedule
 
     assert (after.state, after.next_run_at) == (ScheduleState.FINISHED, None)
 
@@ -117,9 +118,9 @@ def test_a_finished_max_runs_of_one_does_not_send_again(db: Db) -> None:
     rule = {"kind": "every", "seconds": 3600, "time_zone": "UTC", "max_runs": 1}
     schedule = stored_schedule(db, recurrence=rule)
     make_due(db, schedule, since=timedelta(hours=1.5))
-    changing.edit(db, schedule.id, {"name": "Decided"}, seen_version=None)
+    edit_schedule.edit(db, schedule.id, {"name": "Decided"}, seen_version=None)
 
-    after = changing.edit(db, schedule.id, {"recurrence": rule}, seen_version=None).schedule
+    after = edit_schedule.edit(db, schedule.id, {"recurrence": rule}, seen_version=None).schedule
 
     assert (after.state, after.next_run_at) == (ScheduleState.FINISHED, None)
     assert db.runs.count_documents({"schedule_id": schedule.id}) == 1
@@ -135,7 +136,7 @@ def test_a_rule_that_differs_is_a_new_rule(call: Caller, db: Db, change: dict[st
 
     assert answer.status_code == 200, answer.json
     assert answer.json["version"] == 2
-    assert scheduling.get(db, ScheduleId(shown["id"])).schedule.rule_since is not None
+    assert schedule_view.get(db, ScheduleId(shown["id"])).schedule.rule_since is not None
 
 
 def test_a_stored_rule_that_would_be_refused_today_is_taken_back_as_it_is(call: Caller, db: Db) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 from unittest.mock import patch
 
 from mailroom.domain.ids import DispatchId, RunId
-from mailroom.services import telling
+from mailroom.services.dispatching import propagation
 from mailroom.storage import dispatches, message_marks, runs
 from mailroom.storage.database import Db
 from tests.support.builders import NOW
@@ -33,12 +33,12 @@ def test_a_late_word_that_a_mail_waits_does_not_outlive_the_word_that_it_failed(
         """Between the look and the mark another sender calls, is refused for good, and tells the mails so."""
         with patch.object(message_marks, "mark", mark):
             db.dispatches.update_one({}, {"$set": {"state": "failed", "reason": "no such user", "tell": True}})
-            telling.tell_these(db, [DISPATCH])
+            propagation.tell_these(db, [DISPATCH])
         mark(*arguments)
 
     with patch.object(message_marks, "mark", fails_meanwhile):
-        telling.tell_these(db, [DISPATCH])
-    telling.tell_left_over(db)
+        propagation.tell_these(db, [DISPATCH])
+    propagation.tell_left_over(db)
 
     assert db.messages.find_one({}, {"state": 1, "_id": 0}) == {"state": "failed"}
     assert db.dispatches.find_one({"tell": True}) is None
@@ -55,7 +55,7 @@ def test_a_run_that_is_reopened_while_it_is_finished_stays_open(db: Db) -> None:
         return finish(*arguments, **rest)
 
     with patch.object(runs, "finish", sent_again_meanwhile):
-        telling.finish_runs(db, [RunId("run-1")], now=NOW)
+        propagation.finish_runs(db, [RunId("run-1")], now=NOW)
 
     assert dispatches.runs_with_open(db, [RunId("run-1")])
     assert db.runs.find_one({}, {"state": 1, "_id": 0}) == {"state": "planned"}

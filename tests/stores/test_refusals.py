@@ -3,7 +3,7 @@
 from typing import Any
 
 from mailroom.domain.errors import Unavailable
-from mailroom.services.refusals import STRANGERS_A_MINUTE
+from mailroom.services.operations.rejected_requests import STRANGERS_A_MINUTE
 from mailroom.storage import refusals
 from mailroom.storage.database import Db
 from tests.stores.conftest import Caller

@@ -7,8 +7,9 @@ from config.settings import read_settings
 from mailroom.assembly import prepare_database
 from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.emails.checking import EmailDraft
-from mailroom.services import emailing, housekeeping
-from mailroom.services.outbox import Outbox
+from mailroom.services.mails import view as mail_view
+from mailroom.services.mails.accept import Outbox
+from mailroom.services.operations import janitor
 from mailroom.storage import retention
 from mailroom.storage.database import Db, server_now
 from tests.stores.test_sending_again import a_finished_run
@@ -58,7 +59,7 @@ def test_trails_are_cut_where_a_call_is_through_and_stay_where_it_is_not(db: Db)
     db.runs.update_one({"_id": run.id}, {"$set": {"created_at": server_now(db) - 50 * DAY}})
     young = a_finished_run(db, 1)
 
-    done = housekeeping.tidy(db, trails_kept_for=40 * DAY)
+    done = janitor.tidy(db, trails_kept_for=40 * DAY)
 
     assert done["trails_cut"] == 2
     assert trails(db, run.id) == [("accepted", False), ("failed", False), ("unknown", True)]
@@ -75,5 +76,5 @@ def test_trails_of_single_mails_are_cut_too_each_once(db: Db) -> None:
 
     assert sum(cut) == 30
     assert cut[-1] == 0
-    shown = [emailing.get(db, one.id) for one in taken if not isinstance(one, Exception)]
+    shown = [mail_view.get(db, one.id) for one in taken if not isinstance(one, Exception)]
     assert len(shown) == 30

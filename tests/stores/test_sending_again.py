@@ -12,8 +12,14 @@ from mailroom.domain.errors import ForgottenMeanwhile, NobodyLeft, RunUnderWay
 from mailroom.domain.ids import ClaimId, DispatchId, RunId
 from mailroom.domain.messages import MessageState
 from mailroom.domain.runs import Run, RunState
-from mailroom.services import changing, mails_again, planning, resolving, running, sending_again, telling
-from mailroom.services.outbox import Outbox
+from mailroom.services.dispatching import propagation
+from mailroom.services.mails.accept import Outbox
+from mailroom.services.planning import asked_runs, plan
+from mailroom.services.reconciliation import resolve
+from mailroom.services.reports import runs as run_views
+from mailroom.services.resending import mails as resend_mails
+from mailroom.services.resending import runs as resend_runs
+from mailroom.services.schedules import edit as edit_schedule
 from mailroom.storage import dispatch_outcomes, remembered
 from mailroom.storage import unreached as unreached_rows
 from mailroom.storage.database import Db, Session, in_transaction, server_now
@@ -24,7 +30,7 @@ from tests.support.builders import recipients, stored_schedule
 def a_finished_run(db: Db, count: int, **states: int) -> Run:
     """A run of so many, the first of whose mails are in these states, each with its dispatch of one."""
     schedule = stored_schedule(db, recipients=recipients(count))
-    run, _ = changing.run_now(db, schedule.id, owner="tests", key="source")
+    run, _ = asked_runs.run_now(db, schedule.id, owner="tests", key="source")
     expand_all_by_one(db, run)
     ids = [doc["_id"] for doc in db.messages.find({"run_id": run.id}).sort("_id", 1)]
     db.messages.update_many({"run_id": run.id}, {"$set": {"state": MessageState.DELIVERED}})
@@ -36,12 +42,12 @@ def a_finished_run(db: Db, count: int, **states: int) -> Run:
             of_them = [doc["dispatch_id"] for doc in db.messages.find({"_id": {"$in": some}})]
             db.dispatches.update_many({"_id": {"$in": of_them}}, {"$set": {"state": DispatchState.FAILED}})
     db.runs.update_one({"_id": run.id}, {"$set": {"state": RunState.FINISHED}})
-    return running.get(db, run.id)
+    return run_views.get(db, run.id)
 
 
 def expand_all_by_one(db: Db, run: Run) -> None:
     held = hold(db, run.schedule_id)
-    while planning.expand(db, held, batch_size=1, now=server_now(db)).moved:
+    while plan.expand(db, held, batch_size=1, now=server_now(db)).moved:
         pass
 
 
@@ -60,19 +66,19 @@ def test_it_goes_to_exactly_those_whom_the_run_is_known_not_to_have_reached(db: 
     )
     wanted = unreached(db, run, "failed", "bounced", "rejected", "cancelled")
 
-    again, new = sending_again.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
+    again, new = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
 
     assert new
     assert (again.source, again.recipients, again.revision) == (run.id, 7, 1)
     assert planned(db, again) == wanted
     assert db.messages.find_one({"run_id": again.id})["parts"]  # type: ignore[index]
-    assert sending_again.unreached_by(db, run.id, after="", limit=50).left == 0
+    assert resend_runs.unreached_by(db, run.id, after="", limit=50).left == 0
 
 
 def test_a_large_one_is_planned_in_steps_and_names_everybody_once(db: Db) -> None:
     run = a_finished_run(db, 2_300, failed=2_200)
 
-    again, _ = sending_again.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
+    again, _ = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
 
     assert planned(db, again) == unreached(db, run, "failed")
     calls = list(db.dispatches.find({"run_id": again.id}))
@@ -86,7 +92,7 @@ def test_a_large_one_is_planned_in_steps_and_names_everybody_once(db: Db) -> Non
 
 def test_those_of_a_run_of_before_groups_were_counted_stay_in_their_dispatches(db: Db) -> None:
     run = a_finished_run(db, 40, failed=20)
-    again, _ = sending_again.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
+    again, _ = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
     db.runs.update_one({"_id": again.id}, {"$unset": {"groups": ""}})
 
     planned(db, again)
@@ -98,38 +104,38 @@ def test_those_of_a_run_of_before_groups_were_counted_stay_in_their_dispatches(d
 def test_asked_for_twice_nobody_is_carried_twice(db: Db) -> None:
     run = a_finished_run(db, 10, failed=4)
 
-    first, _ = sending_again.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
-    same, new = sending_again.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
+    first, _ = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
+    same, new = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
     assert (same.id, new) == (first.id, False)
-    other, _ = sending_again.run_again(db, run.id, owner="bo", key="k", batch_size=1_000)  # before the first is planned
+    other, _ = resend_runs.run_again(db, run.id, owner="bo", key="k", batch_size=1_000)  # before the first is planned
     both = planned(db, first) + planned(db, other)
 
     assert sorted(both) == unreached(db, run, "failed")
     with pytest.raises(NobodyLeft):
-        sending_again.run_again(db, run.id, owner="ann", key="another", batch_size=1_000)
+        resend_runs.run_again(db, run.id, owner="ann", key="another", batch_size=1_000)
 
 
 def test_what_is_requeued_is_not_carried_and_what_is_carried_is_not_requeued(db: Db) -> None:
     run = a_finished_run(db, 10, failed=4)
     failed = [DispatchId(doc["_id"]) for doc in db.dispatches.find({"run_id": run.id, "state": "failed"})]
-    assert resolving.requeue(db, failed[:1], by="ann") == {}
+    assert resolve.requeue(db, failed[:1], by="ann") == {}
     db.runs.update_one({"_id": run.id}, {"$set": {"state": RunState.FINISHED}})
 
-    again, _ = sending_again.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
+    again, _ = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
 
     assert len(planned(db, again)) == 3
-    refused = resolving.requeue(db, failed[1:], by="ann")
+    refused = resolve.requeue(db, failed[1:], by="ann")
     assert all("carried by" in why for why in refused.values())
     assert sorted(refused) == sorted(failed[1:])
 
 
 def test_requeue_and_another_run_at_the_same_moment_send_one_mail(db: Db) -> None:
     run = a_finished_run(db, 60, failed=60)
-    again, _ = sending_again.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
+    again, _ = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
     failed = [DispatchId(doc["_id"]) for doc in db.dispatches.find({"run_id": run.id, "state": "failed"})]
 
     def requeue(some: list[DispatchId]) -> int:
-        return len(some) - len(resolving.requeue(db, some, by="ann"))
+        return len(some) - len(resolve.requeue(db, some, by="ann"))
 
     with ThreadPoolExecutor(4) as pool:
         under_way = pool.submit(planned, db, again)
@@ -146,14 +152,14 @@ def test_a_run_under_way_is_waited_for(db: Db, state: RunState) -> None:
     db.runs.update_one({"_id": run.id}, {"$set": {"state": state}})
 
     with pytest.raises(RunUnderWay):
-        sending_again.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
+        resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
 
 
 def test_the_newest_content_goes_out_where_that_is_wanted(db: Db) -> None:
     run = a_finished_run(db, 3, failed=2)
-    changing.edit(db, run.schedule_id, {"subject": "Mended {{ name }}"}, seen_version=None)
+    edit_schedule.edit(db, run.schedule_id, {"subject": "Mended {{ name }}"}, seen_version=None)
 
-    again, _ = sending_again.run_again(db, run.id, owner="ann", key="k", batch_size=1_000, newest=True)
+    again, _ = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000, newest=True)
 
     assert again.revision == 2
     assert planned(db, again) == unreached(db, run, "failed")
@@ -161,13 +167,13 @@ def test_the_newest_content_goes_out_where_that_is_wanted(db: Db) -> None:
 
 def test_whom_the_second_run_did_not_reach_either_a_third_can_go_to(db: Db) -> None:
     run = a_finished_run(db, 10, failed=4)
-    again, _ = sending_again.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
+    again, _ = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
     planned(db, again)
     db.messages.update_many({"run_id": again.id}, {"$set": {"state": MessageState.BOUNCED}})
     db.dispatches.update_many({"run_id": again.id}, {"$set": {"state": DispatchState.ACCEPTED}})
     db.runs.update_one({"_id": again.id}, {"$set": {"state": RunState.FINISHED}})
 
-    third, _ = sending_again.run_again(db, RunId(again.id), owner="ann", key="k", batch_size=1_000)
+    third, _ = resend_runs.run_again(db, RunId(again.id), owner="ann", key="k", batch_size=1_000)
 
     assert third.source == again.id
     assert planned(db, third) == unreached(db, run, "failed")
@@ -176,7 +182,7 @@ def test_whom_the_second_run_did_not_reach_either_a_third_can_go_to(db: Db) -> N
 def again_after(db: Db, run: Run, key: str = "k") -> list[str]:
     """Whom another run would go to; nobody where there is nobody left."""
     try:
-        again, _ = sending_again.run_again(db, run.id, owner="ann", key=key, batch_size=1_000)
+        again, _ = resend_runs.run_again(db, run.id, owner="ann", key=key, batch_size=1_000)
     except NobodyLeft:
         return []
     return planned(db, again)
@@ -191,7 +197,7 @@ def test_what_a_restored_mongodb_calls_failed_and_its_fence_calls_done_went_out(
     changed, known = dispatch_outcomes.replay_accepted(db, [(failed["_id"], done)])
 
     assert (changed, known) == (1, 1)
-    telling.tell_these(db, [failed["_id"]])
+    propagation.tell_these(db, [failed["_id"]])
     assert again_after(db, run) == []
 
 
@@ -206,7 +212,7 @@ def test_what_fences_knew_beyond_a_restored_mongodb_is_not_sent_again(db: Db) ->
 
 def test_what_a_restored_mongodb_forgot_to_have_sent_again_is_not_sent_once_more_under_another_key(db: Db) -> None:
     run = a_finished_run(db, 3, failed=2)
-    again, _ = sending_again.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
+    again, _ = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
     planned(db, again)
     (dispatch, *_) = [DispatchId(doc["_id"]) for doc in db.dispatches.find({"run_id": again.id})]
     crossed = Fence(FenceState.CROSSED, attempt=1, claim_id=ClaimId("c"))
@@ -214,8 +220,8 @@ def test_what_a_restored_mongodb_forgot_to_have_sent_again_is_not_sent_once_more
     forget(db, again)
 
     with pytest.raises(ForgottenMeanwhile, match=again.id):
-        sending_again.run_again(db, run.id, owner="ann", key="another", batch_size=1_000)
-    same, _ = sending_again.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
+        resend_runs.run_again(db, run.id, owner="ann", key="another", batch_size=1_000)
+    same, _ = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
     assert same.id == again.id
 
 
@@ -229,14 +235,14 @@ def forget(db: Db, run: Run) -> None:
 
 def test_planned_again_after_a_restore_everybody_is_in_the_same_dispatch_whoever_else_is(db: Db) -> None:
     run = a_finished_run(db, 400, bounced=200)
-    again, _ = sending_again.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
+    again, _ = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
     planned(db, again)
     first = carriers(db, again)
     forget(db, again)
     some = [doc["_id"] for doc in db.messages.find({"run_id": run.id, "state": "bounced"}).limit(90)]
     db.messages.update_many({"_id": {"$in": some}}, {"$set": {"state": MessageState.SENT}})
 
-    sending_again.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
+    resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
     planned(db, again)
 
     then = carriers(db, again)
@@ -248,16 +254,16 @@ def test_planned_again_after_a_restore_everybody_is_in_the_same_dispatch_whoever
 def test_planned_again_in_another_number_of_groups_nothing_goes_out_on_a_guess(db: Db, batch_size: int) -> None:
     """What was called before the restore, by a version without groups and by this one, may have reached anybody."""
     run = a_finished_run(db, 400, bounced=200)
-    again, _ = sending_again.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
+    again, _ = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
     planned(db, again)
     (called,) = db.dispatches.find({"run_id": again.id})
     crossed = Fence(FenceState.CROSSED, attempt=1, claim_id=ClaimId("c"), span=called["span"])
     remembered.keep(db, [(called["_id"], crossed)], now=server_now(db), kept_for=timedelta(days=1))
     forget(db, again)
 
-    sending_again.run_again(db, run.id, owner="ann", key="k", batch_size=batch_size)
+    resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=batch_size)
     held = hold(db, run.schedule_id, token=3)
-    while planning.expand(db, held, batch_size=1_000, now=server_now(db), remembers=True).moved:
+    while plan.expand(db, held, batch_size=1_000, now=server_now(db), remembers=True).moved:
         pass
 
     made = list(db.dispatches.find({"run_id": again.id}))
@@ -286,12 +292,12 @@ def test_whose_own_call_may_still_go_is_left_out_and_holds_up_nobody(db: Db, sta
     run = a_finished_run(db, 6, failed=2, bounced=1)
     (one, *_) = list(db.messages.find({"run_id": run.id, "state": "bounced"}))
     db.dispatches.update_one({"_id": one["dispatch_id"]}, {"$set": {"state": state}})
-    later, _ = changing.run_now(db, run.schedule_id, owner="tests", key="later")
+    later, _ = asked_runs.run_now(db, run.schedule_id, owner="tests", key="later")
 
     assert len(again_after(db, run)) == 2
 
     assert len(planned(db, later)) == 6
-    assert sending_again.unreached_by(db, run.id, after="", limit=50).left == 1
+    assert resend_runs.unreached_by(db, run.id, after="", limit=50).left == 1
 
 
 def test_rows_that_were_read_before_a_split_are_not_taken_after_it(db: Db) -> None:
@@ -316,7 +322,7 @@ def test_what_was_requeued_and_claimed_before_it_was_told_is_told_all_the_same(d
     told = []
     for state in (DispatchState.SENDING, DispatchState.IN_DOUBT, DispatchState.UNKNOWN):
         db.dispatches.update_one({"_id": failed["_id"]}, {"$set": {"state": state, "tell": True}})
-        telling.tell_these(db, [failed["_id"]])
+        propagation.tell_these(db, [failed["_id"]])
         told += [doc["state"] for doc in db.messages.find({"dispatch_id": failed["_id"]})]
 
     assert told == ["queued", "in_doubt", "unknown"]
@@ -328,6 +334,6 @@ def test_a_mail_whose_own_call_may_still_go_is_not_sent_again_and_the_request_re
     db.messages.update_many({"run_id": email}, {"$set": {"state": MessageState.FAILED}})
 
     with pytest.raises(NobodyLeft):
-        mails_again.send_again(db, email, owner="ann", key="k", lanes=4)
+        resend_mails.send_again(db, email, owner="ann", key="k", lanes=4)
 
     assert db.dispatches.count_documents({}) == 1

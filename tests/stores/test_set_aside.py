@@ -9,7 +9,12 @@ from mailroom.domain.errors import PlanningBehind, RuleNotComputable
 from mailroom.domain.ids import Token, schedule_lane
 from mailroom.domain.runs import RunState
 from mailroom.domain.schedules import Schedule, ScheduleState
-from mailroom.services import changing, ledger, planning, running, scheduling
+from mailroom.services.operations import ledger
+from mailroom.services.planning import plan as planning_plan
+from mailroom.services.reports import runs as run_views
+from mailroom.services.schedules import edit as edit_schedule
+from mailroom.services.schedules import lifecycle as schedule_lifecycle
+from mailroom.services.schedules import view as schedule_view
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
 from tests.stores.conftest import Caller
@@ -27,16 +32,16 @@ def with_rule(db: Db, expression: str, **changes: Any) -> Schedule:
     make_due(db, schedule, since=1.5 * HOUR)
     rule = {"recurrence.kind": "rrule", "recurrence.expression": expression}
     db.schedules.update_one({"_id": schedule.id}, {"$set": rule, "$unset": {"recurrence.seconds": ""}})
-    return scheduling.get(db, schedule.id).schedule
+    return schedule_view.get(db, schedule.id).schedule
 
 
-def plan(db: Db, *schedules: Schedule) -> planning.Progress:
+def plan(db: Db, *schedules: Schedule) -> planning_plan.Progress:
     lanes.raise_tokens(db, {schedule_lane(s.id): Token(1) for s in schedules}, "tests", now=server_now(db))
-    return planning.plan_due(db, {s.id: Token(1) for s in schedules}, mark=0, now=server_now(db))
+    return planning_plan.plan_due(db, {s.id: Token(1) for s in schedules}, mark=0, now=server_now(db))
 
 
 def records(db: Db, schedule: Schedule) -> list[tuple[RunState, str | None]]:
-    return [(run.state, run.reason) for run in running.page(db, schedule_id=schedule.id, before=None, limit=100)]
+    return [(run.state, run.reason) for run in run_views.page(db, schedule_id=schedule.id, before=None, limit=100)]
 
 
 @pytest.mark.parametrize("expression", [EVERY_MINUTE, "FREQ=MONTHLY;BYMONTHDAY=0", "nonsense"])
@@ -48,7 +53,7 @@ def test_a_rule_that_cannot_be_computed_is_set_aside_with_its_reason_and_the_oth
 
     done = plan(db, bad, good)
 
-    after = scheduling.get(db, bad.id).schedule
+    after = schedule_view.get(db, bad.id).schedule
     assert after.state is ScheduleState.PAUSED
     assert after.set_aside
     assert after.version == bad.version + 1
@@ -84,17 +89,17 @@ def test_what_is_set_aside_is_not_resumed_until_it_has_another_rule_and_then_for
     plan(db, bad)
 
     with pytest.raises(RuleNotComputable, match="288"):
-        changing.resume(db, bad.id)
+        schedule_lifecycle.resume(db, bad.id)
     hourly = {"kind": "every", "seconds": 3600, "time_zone": "UTC"}
-    edited = changing.edit(db, bad.id, {"recurrence": hourly}, seen_version=None).schedule
-    resumed = changing.resume(db, bad.id)
+    edited = edit_schedule.edit(db, bad.id, {"recurrence": hourly}, seen_version=None).schedule
+    resumed = schedule_lifecycle.resume(db, bad.id)
 
     assert (edited.state, edited.set_aside) == (ScheduleState.PAUSED, "")
     assert (resumed.state, resumed.set_aside) == (ScheduleState.ACTIVE, "")
     assert records(db, bad) == [(RunState.SKIPPED, "set aside")]
 
 
-@pytest.mark.parametrize("stop", [changing.pause, changing.archive])
+@pytest.mark.parametrize("stop", [schedule_lifecycle.pause, schedule_lifecycle.archive])
 def test_pausing_and_archiving_ask_no_rule(db: Db, stop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     schedule = with_rule(db, "FREQ=DAILY")
 
@@ -112,7 +117,7 @@ def test_what_was_due_before_an_archive_is_recorded_as_skipped(db: Db) -> None:
     schedule = stored_schedule(db)
     make_due(db, schedule, since=2.5 * HOUR)
 
-    changing.archive(db, schedule.id)
+    schedule_lifecycle.archive(db, schedule.id)
 
     assert records(db, schedule) == [(RunState.SKIPPED, "archived")]
 
@@ -121,8 +126,8 @@ def test_what_was_due_before_a_pause_is_recorded_as_skipped_when_it_is_resumed(d
     schedule = stored_schedule(db)
     make_due(db, schedule, since=2.5 * HOUR)
 
-    changing.pause(db, schedule.id)
-    changing.resume(db, schedule.id)
+    schedule_lifecycle.pause(db, schedule.id)
+    schedule_lifecycle.resume(db, schedule.id)
 
     assert records(db, schedule) == [(RunState.SKIPPED, "paused")]
 
@@ -130,9 +135,9 @@ def test_what_was_due_before_a_pause_is_recorded_as_skipped_when_it_is_resumed(d
 def test_a_schedule_that_is_set_aside_can_be_renamed_paused_and_archived(db: Db) -> None:
     bad = with_rule(db, EVERY_MINUTE)
 
-    renamed = changing.edit(db, bad.id, {"name": "Renamed"}, seen_version=None).schedule
-    paused = changing.pause(db, bad.id)
-    archived = changing.archive(db, bad.id)
+    renamed = edit_schedule.edit(db, bad.id, {"name": "Renamed"}, seen_version=None).schedule
+    paused = schedule_lifecycle.pause(db, bad.id)
+    archived = schedule_lifecycle.archive(db, bad.id)
 
     assert (renamed.name, renamed.state) == ("Renamed", ScheduleState.ACTIVE)
     assert [paused.state, archived.state] == [ScheduleState.PAUSED, ScheduleState.ARCHIVED]
@@ -154,12 +159,12 @@ def test_an_edit_does_not_work_off_a_year_of_seconds_but_pausing_first_lets_it_t
     other = {"recurrence": {"kind": "every", "seconds": 3600, "time_zone": "UTC"}}
 
     with pytest.raises(PlanningBehind):
-        changing.edit(db, schedule.id, other, seen_version=None)
-    changing.pause(db, schedule.id)
-    edited = changing.edit(db, schedule.id, other, seen_version=None).schedule
+        edit_schedule.edit(db, schedule.id, other, seen_version=None)
+    schedule_lifecycle.pause(db, schedule.id)
+    edited = edit_schedule.edit(db, schedule.id, other, seen_version=None).schedule
 
     assert edited.recurrence.seconds == 3600
-    (record,) = running.page(db, schedule_id=schedule.id, before=None, limit=10)
+    (record,) = run_views.page(db, schedule_id=schedule.id, before=None, limit=10)
     assert record.due_through == edited.decided_through
 
 

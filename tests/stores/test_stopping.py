@@ -13,9 +13,15 @@ from mailroom.domain.errors import SendingStopped, Unavailable
 from mailroom.domain.holds import EVERYTHING
 from mailroom.domain.ids import mail_lanes, schedule_lane
 from mailroom.domain.outcomes import Accepted, InDoubt
-from mailroom.services import changing, claiming, planning, running, settling, stopping, watching, webhook_targets
-from mailroom.services.findings import Policy
-from mailroom.services.resolving import requeue
+from mailroom.services.common import sending_switch
+from mailroom.services.dispatching import lanes as dispatching_lanes
+from mailroom.services.feedback import webhook_targets
+from mailroom.services.operations import metrics as service_metrics
+from mailroom.services.planning import asked_runs, plan
+from mailroom.services.reconciliation import reconcile
+from mailroom.services.reconciliation.conclusions import Policy
+from mailroom.services.reconciliation.resolve import requeue
+from mailroom.services.reports import runs as run_views
 from mailroom.storage.database import Db, connect, server_now
 from tests.stores.conftest import Caller
 from tests.stores.test_doubts_unasked import MINUTE, Forgetful
@@ -26,21 +32,21 @@ from tests.support.lines import Line, a_run
 TAKEN = Accepted("<id@mg.example.com>")
 
 
-def stop(line: Line, by: str = "ann") -> stopping.Switch:
-    return stopping.stop(line.db, line.holds, line.fences, by=by)
+def stop(line: Line, by: str = "ann") -> sending_switch.Switch:
+    return sending_switch.stop(line.db, line.holds, line.fences, by=by)
 
 
-def start(line: Line, by: str = "ann") -> stopping.Switch:
-    return stopping.start(line.db, line.holds, line.fences, by=by)
+def start(line: Line, by: str = "ann") -> sending_switch.Switch:
+    return sending_switch.start(line.db, line.holds, line.fences, by=by)
 
 
-def look(line: Line) -> stopping.Switch:
-    return stopping.switch(line.db, line.holds, line.fences)
+def look(line: Line) -> sending_switch.Switch:
+    return sending_switch.switch(line.db, line.holds, line.fences)
 
 
 def wanted(line: Line) -> list[str]:
     now = server_now(line.db)
-    return list(claiming.lanes_wanting_work(line.db, now=now, ahead=timedelta(), limit=50, leave_out=[]))
+    return list(dispatching_lanes.lanes_wanting_work(line.db, now=now, ahead=timedelta(), limit=50, leave_out=[]))
 
 
 def test_a_thousand_claims_in_a_senders_hand_go_back_and_what_was_called_is_named(line: Line) -> None:
@@ -78,7 +84,7 @@ def test_no_lane_is_wanted_while_all_is_stopped_but_for_doubts_and_for_planning(
     due = stored_schedule(line.db)
     make_due(line.db, due, since=timedelta(minutes=61))
     in_planning = stored_schedule(line.db, recipients=recipients(2_000))
-    changing.run_now(line.db, in_planning.id, owner="tests", key="k")
+    asked_runs.run_now(line.db, in_planning.id, owner="tests", key="k")
 
     stop(line)
     while_in_hand = wanted(line)
@@ -100,13 +106,13 @@ def test_nothing_is_planned_meanwhile_and_the_misfire_rule_decides_at_the_start(
     held = {schedule.id: line.held[schedule_lane(schedule.id)]}
     stop(line)
 
-    planned = planning.plan_due(line.db, held, mark=0, now=server_now(line.db))
+    planned = plan.plan_due(line.db, held, mark=0, now=server_now(line.db))
     nothing = list(line.db.runs.find({}))
     start(line)
-    planning.plan_due(line.db, held, mark=0, now=server_now(line.db))
+    plan.plan_due(line.db, held, mark=0, now=server_now(line.db))
 
     assert (planned.moved, nothing) == (frozenset(), [])
-    made = running.page(line.db, schedule_id=schedule.id, before=None, limit=10)
+    made = run_views.page(line.db, schedule_id=schedule.id, before=None, limit=10)
     assert sum(run.state == "planning" for run in made) == runs
     assert sum(run.instants for run in made) == 3
 
@@ -184,7 +190,7 @@ def test_an_emptied_redis_learns_from_mongodb_that_all_is_stopped(line: Line) ->
     stop(line)
     line.holds._redis.delete(f"mailroom:hold:{line.db.name}:everything")
 
-    stopping.look(line.db, line.holds)
+    sending_switch.look(line.db, line.holds)
 
     assert line.cross(claimed).go == []
 
@@ -195,11 +201,11 @@ def test_where_redis_is_away_it_is_stopped_all_the_same_and_what_may_go_is_told_
     nowhere = "redis://127.0.0.1:1/0"
     away = Holds(nowhere, of=line.db.name), Fences(nowhere, of=line.db.name)
 
-    stopped = stopping.stop(line.db, *away, by="ann")
+    stopped = sending_switch.stop(line.db, *away, by="ann")
 
     assert (stopped.sending, stopped.sure, len(stopped.in_flight)) == (False, False, 2)
     assert line.claim() == []
-    stopping.look(line.db, line.holds)  # a sender, a second later
+    sending_switch.look(line.db, line.holds)  # a sender, a second later
     assert line.cross(claimed).go == []
 
 
@@ -215,7 +221,7 @@ def test_no_control_is_made_and_no_webhook_tested_meanwhile(line: Line) -> None:
 
     def settle() -> None:
         policy = Policy(a_timing(), Mock())
-        settling.settle(line.db, line.fences, {"mailgun": asked}, line.held, policy, sender="s")  # type: ignore[dict-item]
+        reconcile.settle(line.db, line.fences, {"mailgun": asked}, line.held, policy, sender="s")  # type: ignore[dict-item]
 
     settle()
     while_stopped = made.call_count
@@ -256,7 +262,7 @@ def test_single_mails_are_taken_in_wait_and_say_why(call: Caller, line: Line) ->
     assert call("POST", "/v1/sending/start").json["sending"] is True
     assert call("GET", f"/v1/emails/{taken.json['id']}").json["waits_because"] is None
     assert len(line.cross(line.claim()).go) == 1
-    assert not watching.standing(line.db).stopped
+    assert not service_metrics.standing(line.db).stopped
 
 
 def test_only_an_admin_stops_and_starts_and_everybody_may_look(call: Caller, db: Db) -> None:
@@ -274,7 +280,7 @@ def test_after_a_restore_it_is_stopped_before_anybody_sends(line: Line) -> None:
     stop(line)
     line.db.holds.delete_many({})
 
-    on_hold = stopping.look(line.db, line.holds)
+    on_hold = sending_switch.look(line.db, line.holds)
 
     assert on_hold.everything
 
@@ -283,4 +289,4 @@ def test_where_mongodb_is_away_nothing_is_said_to_be_stopped(line: Line) -> None
     nowhere = connect("mongodb://127.0.0.1:1/none?serverSelectionTimeoutMS=200", app="tests")
 
     with pytest.raises(Unavailable):
-        stopping.stop(nowhere, line.holds, line.fences, by="ann")
+        sending_switch.stop(nowhere, line.holds, line.fences, by="ann")

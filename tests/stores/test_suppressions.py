@@ -9,10 +9,12 @@ from mailroom.domain.dispatches import Claimed
 from mailroom.domain.events import EventKind
 from mailroom.domain.ids import Lane, Token
 from mailroom.domain.suppressions import OF_CAMPAIGNS, OF_SINGLE_MAILS
-from mailroom.services import changing, claiming, ledger
-from mailroom.services.claiming import Room, claimable
-from mailroom.services.event_intake import take_in
-from mailroom.services.leaving_out import leave_out
+from mailroom.services.dispatching import claims
+from mailroom.services.dispatching.claims import Room, claimable
+from mailroom.services.dispatching.exclusions import leave_out
+from mailroom.services.feedback.intake import take_in
+from mailroom.services.operations import ledger
+from mailroom.services.planning import asked_runs
 from mailroom.storage import lanes, messages, suppressions
 from mailroom.storage.database import Db, server_now
 from tests.stores.conftest import Caller
@@ -35,7 +37,7 @@ def a_claimed_mail(db: Db) -> Claimed:
     now = server_now(db)
     waiting = claimable(db, held, now=now, room=Room(10, 10**6, 10**6))
     where = {"provider": "mailgun", "account": "mg.example.com"}
-    (claimed,) = claiming.claim(db, waiting, held, memory="m", sender="s", **where, now=now)
+    (claimed,) = claims.claim(db, waiting, held, memory="m", sender="s", **where, now=now)
     return claimed
 
 
@@ -155,7 +157,7 @@ def test_a_run_is_planned_without_whom_any_scope_forbids(db: Db) -> None:
     schedule = stored_schedule(db, recipients=people)
     told(db, EventKind.UNSUBSCRIBED, "e1", recipient="a@example.org")
     told(db, EventKind.BOUNCED, "e2", hard=True, recipient="b@example.org")
-    run, _ = changing.run_now(db, schedule.id, owner="tests", key="k")
+    run, _ = asked_runs.run_now(db, schedule.id, owner="tests", key="k")
 
     expand_all(db, hold(db, schedule.id))
 

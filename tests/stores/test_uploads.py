@@ -1,6 +1,6 @@
 """Uploaded files that wait for a person's word: whole, for their owner alone, and never many."""
 
-from mailroom.services import uploads
+from mailroom.services.schedules import uploads
 from mailroom.storage.database import Db
 
 

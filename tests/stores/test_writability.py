@@ -21,7 +21,7 @@ from local.servers import Servers
 from mailroom.assembly import build_front
 from mailroom.coordination.redis_client import connect, redis_answers
 from mailroom.domain.errors import TakesNoWrites, Unavailable
-from mailroom.services.writability import Writability
+from mailroom.services.operations.writability import Writability
 from mailroom.storage import cluster
 from mailroom.storage.database import guarded
 from scheduler_api.app import create_app

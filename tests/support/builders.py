@@ -9,7 +9,7 @@ from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token
 from mailroom.domain.recurrence.checking import check_recurrence
 from mailroom.domain.schedules import Misfire, MisfirePolicy, Schedule, ScheduleState
-from mailroom.services import scheduling
+from mailroom.services.schedules import create as create_schedule
 from mailroom.storage.database import Db
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -37,7 +37,7 @@ def recipients(count: int) -> list[dict[str, Any]]:
 
 def stored_schedule(db: Db, **changes: Any) -> Schedule:
     """A schedule in the database."""
-    return scheduling.create(db, a_draft(**changes), owner="tests")[0].schedule
+    return create_schedule.create(db, a_draft(**changes), owner="tests")[0].schedule
 
 
 def make_due(db: Db, schedule: Schedule, *, since: timedelta) -> datetime:

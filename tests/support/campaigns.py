@@ -8,7 +8,9 @@ from typing import Any
 
 from local.children import Child
 from mailroom.domain.ids import RunId, ScheduleId
-from mailroom.services import reporting, running, scheduling
+from mailroom.services.reports import counts as report_counts
+from mailroom.services.reports import runs as run_views
+from mailroom.services.schedules import create as create_schedule
 from tests.support.builders import a_draft, recipients
 from tests.support.system import System, wait_for
 
@@ -25,7 +27,7 @@ def a_campaign(system: System, count: int, **changes: Any) -> ScheduleId:
     for number, person in enumerate(people):
         person["variables"]["mark"] = f"mark-{number}"
     draft = a_draft(**{"recipients": people, "subject": "{{ mark }}", "recurrence": soon()} | changes)
-    return scheduling.create(system.db, draft, owner="tests")[0].schedule.id
+    return create_schedule.create(system.db, draft, owner="tests")[0].schedule.id
 
 
 def marks(system: System) -> Counter[str]:
@@ -33,12 +35,12 @@ def marks(system: System) -> Counter[str]:
     return Counter(mail["subject"] for mail in system.simulator.mails())
 
 
-def only_run(system: System, schedule: ScheduleId) -> running.Run | None:
-    found = running.page(system.db, schedule_id=schedule, before=None, limit=2)
+def only_run(system: System, schedule: ScheduleId) -> run_views.Run | None:
+    found = run_views.page(system.db, schedule_id=schedule, before=None, limit=2)
     return found[0] if found else None
 
 
-def finished(system: System, schedule: ScheduleId) -> running.Run | None:
+def finished(system: System, schedule: ScheduleId) -> run_views.Run | None:
     run = only_run(system, schedule)
     return run if run and run.state == "finished" else None
 
@@ -48,7 +50,7 @@ def dispatch_states(system: System) -> Counter[str]:
 
 
 def counts(system: System, run_id: RunId) -> Mapping[str, int]:
-    report = reporting.run_report(system.db, run_id)[1]
+    report = report_counts.run_report(system.db, run_id)[1]
     return {name: getattr(report, name) for name in ("recipients", "sent", "in_doubt", "failed", "queued")}
 
 

@@ -9,10 +9,15 @@ from mailroom.domain.ids import Lane, RunId, ScheduleId, Token, schedule_lane
 from mailroom.domain.outcomes import Outcome, Refusal, Refused
 from mailroom.domain.retries import Delays
 from mailroom.domain.schedules import Schedule
-from mailroom.services import changing, claiming, planning, stopping
-from mailroom.services.claiming import Crossing, Room, Waiting
-from mailroom.services.pausing import Brakes
-from mailroom.services.recording import Result, record
+from mailroom.services.common import sending_switch
+from mailroom.services.dispatching import claims
+from mailroom.services.dispatching import fences as dispatching_fences
+from mailroom.services.dispatching.claims import Room, Waiting
+from mailroom.services.dispatching.fences import Crossing
+from mailroom.services.dispatching.outcomes import Result, record
+from mailroom.services.planning import asked_runs
+from mailroom.services.planning import plan as planning_plan
+from mailroom.services.schedules.pause import Brakes
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.holds import NOTHING_HELD, OnHold
@@ -50,11 +55,11 @@ class Line:
 
     def plan(self, *schedules: ScheduleId, batch: int = 10) -> None:
         held = {id_: self.held[schedule_lane(id_)] for id_ in schedules}
-        while planning.expand(self.db, held, batch_size=batch, now=server_now(self.db)).moved:
+        while planning_plan.expand(self.db, held, batch_size=batch, now=server_now(self.db)).moved:
             pass
 
     def waiting(self, on_hold: OnHold = NOTHING_HELD) -> Waiting:
-        return claiming.claimable(self.db, self.held, now=server_now(self.db), room=_ROOM, on_hold=on_hold)
+        return claims.claimable(self.db, self.held, now=server_now(self.db), room=_ROOM, on_hold=on_hold)
 
     def claim(self, waiting: Waiting | None = None) -> list[Claimed]:
         where = {"provider": "mailgun", "account": "mg.example.com"}
@@ -62,13 +67,13 @@ class Line:
         now = server_now(self.db)
         if not len(waiting):
             return []
-        return claiming.claim(self.db, waiting, self.held, memory=memory, sender=self.name, **where, now=now)
+        return claims.claim(self.db, waiting, self.held, memory=memory, sender=self.name, **where, now=now)
 
     def cross(self, claimed: list[Claimed]) -> Crossing:
         """What was held goes back, as a sender hands it back."""
-        crossing = claiming.cross_fences(self.fences, claimed)
+        crossing = dispatching_fences.cross_fences(self.fences, claimed)
         self.record(crossing.held, HELD)
-        stopping.agree_on_runs(self.db, self.holds, {one.run_id for one in crossing.held})
+        sending_switch.agree_on_runs(self.db, self.holds, {one.run_id for one in crossing.held})
         return crossing
 
     def record(self, claimed: list[Claimed], outcome: Outcome) -> None:
@@ -81,7 +86,7 @@ def a_run(
 ) -> tuple[RunId, ScheduleId]:
     """A planned run to so many people, its lane held by the line."""
     schedule = of or stored_schedule(line.db, recipients=recipients(count))
-    run, _ = changing.run_now(line.db, schedule.id, owner="tests", key=key)
+    run, _ = asked_runs.run_now(line.db, schedule.id, owner="tests", key=key)
     line.take(schedule_lane(schedule.id))
     line.plan(schedule.id, batch=batch)
     return run.id, schedule.id

@@ -1,7 +1,7 @@
 """How far back MongoDB and Redis remember."""
 
 from mailroom.coordination.mirror import Mirror
-from mailroom.services.memory import CLOCKS_APART
+from mailroom.services.operations.restore import CLOCKS_APART
 from mailroom.storage import cluster
 from tests.support.system import System
 

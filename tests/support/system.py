@@ -20,7 +20,7 @@ from local.children import Child, free_port
 from local.servers import Servers
 from mailroom.assembly import prepare_database
 from mailroom.providers.mailgun.targets import MailgunTarget
-from mailroom.services import access
+from mailroom.services.operations import tokens as token_service
 from mailroom.storage.database import Db
 
 T = TypeVar("T")
@@ -117,7 +117,7 @@ class System:
     def token(self) -> str:
         """An admin token, made on first use."""
         if self._token is None:
-            self._token = access.create_token(self.db, name="tests", scopes=["admin"], now=datetime.now(UTC))
+            self._token = token_service.create_token(self.db, name="tests", scopes=["admin"], now=datetime.now(UTC))
         return self._token
 
     def start_simulator(self) -> Child:

@@ -7,7 +7,8 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 
 from mailroom.domain.errors import AudienceNotFound, Fault, IdempotencyMismatch, InvalidInput
 from mailroom.domain.ids import AudienceId
-from mailroom.services import audience_lists, uploads
+from mailroom.services.schedules import audiences as audience_lists
+from mailroom.services.schedules import uploads
 from web import cursors, recipients
 from web.recipients import Given
 from web.session import front, principal, signed_in

@@ -8,8 +8,8 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.searches import DeadLetterSearch
-from mailroom.services import dead_letters
-from mailroom.services.dead_letters import Chosen
+from mailroom.services.operations import dead_letters
+from mailroom.services.operations.dead_letters import Chosen
 from web.session import front, principal, signed_in
 
 blueprint = Blueprint("dead_letters", __name__)

@@ -7,8 +7,9 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.errors import DispatchNotUnknown, Fault, InvalidInput
 from mailroom.domain.ids import DispatchId
-from mailroom.services import resolving, running
-from mailroom.services.resolving import Word
+from mailroom.services.reconciliation import resolve as reconciliation_resolve
+from mailroom.services.reconciliation.resolve import Word
+from mailroom.services.reports import runs as run_views
 from web.session import front, principal, signed_in
 
 blueprint = Blueprint("dispatches", __name__)
@@ -20,7 +21,7 @@ _ROWS = 50
 def index() -> str:
     state = request.args.get("state", DispatchState.IN_DOUBT)
     chosen = DispatchState(state) if state in list(DispatchState) else DispatchState.IN_DOUBT
-    found = running.dispatches_of(
+    found = run_views.dispatches_of(
         front().db, state=chosen, run_id=None, after=request.args.get("after", ""), limit=_ROWS
     )
     return render_template(
@@ -35,7 +36,7 @@ def index() -> str:
 @blueprint.get("/dispatches/<dispatch_id>")
 @signed_in()
 def show(dispatch_id: str) -> str:
-    return render_template("dispatch.html", dispatch=running.dispatch(front().db, DispatchId(dispatch_id)))
+    return render_template("dispatch.html", dispatch=run_views.dispatch(front().db, DispatchId(dispatch_id)))
 
 
 @blueprint.post("/dispatches/<dispatch_id>/resolve")
@@ -47,7 +48,9 @@ def resolve(dispatch_id: str) -> Any:
         raise InvalidInput(Fault("verdict", f"one of {', '.join(Word)}"))
     attempt = request.form.get("attempt", type=int)
     try:
-        resolving.resolve(front().db, DispatchId(dispatch_id), Word(said), by=principal().name, attempt=attempt)
+        reconciliation_resolve.resolve(
+            front().db, DispatchId(dispatch_id), Word(said), by=principal().name, attempt=attempt
+        )
         flash("Marked as sent." if said == Word.WENT_OUT else "It is resent, as a new attempt.")
     except DispatchNotUnknown as error:
         flash(f"Not done: {error}.")

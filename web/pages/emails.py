@@ -8,7 +8,8 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from mailroom.domain.ids import EmailId
 from mailroom.domain.messages import MessageState
 from mailroom.domain.searches import EmailSearch
-from mailroom.services import emailing, mails_again
+from mailroom.services.mails import view as mail_view
+from mailroom.services.resending import mails as resend_mails
 from web import cursors
 from web.acting import done_or_told
 from web.session import front, principal, signed_in
@@ -24,9 +25,9 @@ def index() -> str:
     recipient, tag = (request.args.get(name, "").strip() for name in ("recipient", "tag"))
     state = request.args.get("status", "")
     if state in list(MessageState):
-        shown, last = emailing.page_in_state(db, MessageState(state), before=before, limit=_ROWS)
+        shown, last = mail_view.page_in_state(db, MessageState(state), before=before, limit=_ROWS)
     else:
-        shown = emailing.page(db, EmailSearch(recipient or None, tag or None), before=before, limit=_ROWS)
+        shown = mail_view.page(db, EmailSearch(recipient or None, tag or None), before=before, limit=_ROWS)
         last = (shown[-1].email["created_at"], shown[-1].email["_id"]) if len(shown) == _ROWS else None
     return render_template(
         "emails.html",
@@ -42,12 +43,12 @@ def index() -> str:
 @blueprint.get("/emails/<email_id>")
 @signed_in()
 def show(email_id: str) -> str:
-    shown = emailing.get(front().db, EmailId(email_id))
+    shown = mail_view.get(front().db, EmailId(email_id))
     return render_template(
         "email.html",
         shown=shown,
-        steps=emailing.events_of(front().db, EmailId(email_id)),
-        left=mails_again.left(front().db, EmailId(email_id)),
+        steps=mail_view.events_of(front().db, EmailId(email_id)),
+        left=resend_mails.left(front().db, EmailId(email_id)),
         nonce=secrets.token_hex(16),
     )
 
@@ -58,13 +59,13 @@ def send_again(email_id: str) -> Any:
     """The page's nonce names the mail: pressing twice makes one."""
     key, lanes = f"form-{request.form.get('nonce', '')[:64]}", front().settings.sending.mail_lanes
     source, owner = EmailId(email_id), principal().owner
-    again = done_or_told(lambda: mails_again.send_again(front().db, source, owner=owner, key=key, lanes=lanes))
+    again = done_or_told(lambda: resend_mails.send_again(front().db, source, owner=owner, key=key, lanes=lanes))
     return redirect(url_for("emails.show", email_id=again[0] if again else email_id), 303)
 
 
 @blueprint.post("/emails/<email_id>/cancel")
 @signed_in("mail")
 def cancel(email_id: str) -> Any:
-    if done_or_told(lambda: emailing.cancel(front().db, EmailId(email_id))):
+    if done_or_told(lambda: mail_view.cancel(front().db, EmailId(email_id))):
         flash("Cancelled: it is not sent.")
     return redirect(url_for("emails.show", email_id=email_id), 303)

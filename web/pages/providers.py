@@ -8,7 +8,8 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from mailroom.assembly import build_target
 from mailroom.domain.errors import InvalidInput, MailroomError, Unavailable
 from mailroom.domain.rates import LimitKind, Per
-from mailroom.services import providers, rate_limits, webhook_targets
+from mailroom.services.feedback import webhook_targets
+from mailroom.services.operations import providers, rate_limits
 from web.session import front, principal, signed_in
 
 blueprint = Blueprint("providers", __name__)

@@ -3,7 +3,8 @@
 from flask import Blueprint, render_template
 
 from mailroom.domain.ids import ScheduleId
-from mailroom.services import reporting, scheduling
+from mailroom.services.reports import counts as report_counts
+from mailroom.services.schedules import view as schedule_view
 from web.plots import opens_by_hour, paired_bars
 from web.session import front, principal, signed_in
 
@@ -16,8 +17,8 @@ _PLOTTED = 24
 def show(schedule_id: str) -> str:
     db = front().db
     front().limits.check_report(principal())
-    schedule = scheduling.get(db, ScheduleId(schedule_id)).schedule
-    report = reporting.schedule_report(db, schedule.id)
+    schedule = schedule_view.get(db, ScheduleId(schedule_id)).schedule
+    report = report_counts.schedule_report(db, schedule.id)
     zone = schedule.recurrence.zone
     newest = report.runs[-_PLOTTED:]
     labels = [f"{run.due_at.astimezone(zone):%d %b %H:%M}" for run, _ in newest]

@@ -9,8 +9,13 @@ from mailroom.domain.errors import SchedulePaused
 from mailroom.domain.ids import MessageId, RunId
 from mailroom.domain.messages import MessageState
 from mailroom.domain.runs import OPEN
-from mailroom.services import pausing, reporting, running, scheduling, sending_again, stories
-from mailroom.services.pausing import in_words
+from mailroom.services.reports import counts as report_counts
+from mailroom.services.reports import runs as run_views
+from mailroom.services.reports import timeline
+from mailroom.services.resending import runs as resend_runs
+from mailroom.services.schedules import pause as schedule_pause
+from mailroom.services.schedules import view as schedule_view
+from mailroom.services.schedules.pause import in_words
 from web.acting import ask_even_if_paused, done_or_told
 from web.plots import opens_by_hour
 from web.session import front, principal, signed_in
@@ -24,29 +29,29 @@ _ROWS = 50
 def show(run_id: str) -> str:
     db = front().db
     front().limits.check_report(principal())
-    view = running.view(db, RunId(run_id))
+    view = run_views.view(db, RunId(run_id))
     _, report = front().reports.get(view.run.id)
     state = request.args.get("status", "")
     chosen = MessageState(state) if state in list(MessageState) else None
-    found = running.messages_of(db, view.run.id, state=chosen, after=request.args.get("after", ""), limit=_ROWS)
-    schedule = scheduling.get(db, view.run.schedule_id).schedule
+    found = run_views.messages_of(db, view.run.id, state=chosen, after=request.args.get("after", ""), limit=_ROWS)
+    schedule = schedule_view.get(db, view.run.schedule_id).schedule
     return render_template(
         "run.html",
         view=view,
         run=view.run,
         report=report,
         is_open=view.run.state in OPEN,
-        moves=running.moves(db, view),
+        moves=run_views.moves(db, view),
         schedule=schedule,
         messages=found,
         message_states=list(MessageState),
         state=state,
         after=found[-1]["_id"] if len(found) == _ROWS else None,
-        toll=pausing.toll(db, front().brakes.fences, [view.run.id]) if view.run.paused_at else None,
+        toll=schedule_pause.toll(db, front().brakes.fences, [view.run.id]) if view.run.paused_at else None,
         toll_in_words=in_words,
-        left=0 if view.run.under_way else sending_again.unreached_by(db, view.run.id, after="", limit=1).left,
+        left=0 if view.run.under_way else resend_runs.unreached_by(db, view.run.id, after="", limit=1).left,
         nonce=secrets.token_hex(16),
-        plot=opens_by_hour(reporting.opens_of_run(db, view.run.id), schedule.recurrence.zone),
+        plot=opens_by_hour(report_counts.opens_of_run(db, view.run.id), schedule.recurrence.zone),
     )
 
 
@@ -60,7 +65,7 @@ def send_again(run_id: str) -> Any:
     batch_size = front().settings.sending.batch_size
     try:
         again = done_or_told(
-            lambda: sending_again.run_again(
+            lambda: resend_runs.run_again(
                 front().db,
                 source,
                 owner=owner,
@@ -80,9 +85,9 @@ def send_again(run_id: str) -> Any:
 def change(run_id: str, action: str) -> Any:
     db, brakes, id_, by = front().db, front().brakes, RunId(run_id), principal().name
     actions = {
-        "pause": lambda: pausing.pause_run(db, brakes, id_, by=by),
-        "resume": lambda: pausing.resume_run(db, brakes, id_, by=by),
-        "cancel": lambda: pausing.cancel_run(db, brakes, id_),
+        "pause": lambda: schedule_pause.pause_run(db, brakes, id_, by=by),
+        "resume": lambda: schedule_pause.resume_run(db, brakes, id_, by=by),
+        "cancel": lambda: schedule_pause.cancel_run(db, brakes, id_),
     }
     if done := done_or_told(actions[action]):
         flash(f"{_DONE[action]} {in_words(done[1])}")
@@ -96,10 +101,10 @@ _DONE = {"pause": "Paused.", "resume": "Resumed.", "cancel": "Stopped for good."
 @signed_in()
 def message(run_id: str, digest: str) -> str:
     db = front().db
-    run = running.get(db, RunId(run_id))
+    run = run_views.get(db, RunId(run_id))
     return render_template(
         "mail.html",
-        story=stories.story_of(db, MessageId(f"{run_id}/{digest}")),
+        story=timeline.story_of(db, MessageId(f"{run_id}/{digest}")),
         run=run,
-        schedule=scheduling.get(db, run.schedule_id).schedule,
+        schedule=schedule_view.get(db, run.schedule_id).schedule,
     )

@@ -21,8 +21,18 @@ from mailroom.domain.recurrence import cron
 from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
 from mailroom.domain.runs import OPEN
 from mailroom.domain.schedules import Schedule, ScheduleState
-from mailroom.services import audience_lists, carrying, changing, drafting, pausing, reporting, running, scheduling
-from mailroom.services.pausing import Toll
+from mailroom.services.common import mailgun_only
+from mailroom.services.planning import asked_runs
+from mailroom.services.reports import counts as report_counts
+from mailroom.services.reports import runs as run_views
+from mailroom.services.schedules import audiences as audience_lists
+from mailroom.services.schedules import create as create_schedule
+from mailroom.services.schedules import drafts as schedule_drafts
+from mailroom.services.schedules import edit as edit_schedule
+from mailroom.services.schedules import lifecycle as schedule_lifecycle
+from mailroom.services.schedules import pause as schedule_pause
+from mailroom.services.schedules import view as schedule_view
+from mailroom.services.schedules.pause import Toll
 from web import cursors, recipients
 from web.acting import ask_even_if_paused
 from web.forms import ScheduleForm
@@ -40,7 +50,7 @@ def index() -> str:
     state = request.args.get("status", "")
     chosen = ScheduleState(state) if state in list(ScheduleState) else None
     before = cursors.decode(request.args.get("before"))
-    found = scheduling.page(front().db, state=chosen, before=before, limit=_ROWS)
+    found = schedule_view.page(front().db, state=chosen, before=before, limit=_ROWS)
     older = cursors.encode(found[-1].created_at, found[-1].id) if len(found) == _ROWS else None
     return render_template("schedules.html", schedules=found, state=state, older=older, in_words=in_words)
 
@@ -61,11 +71,11 @@ def new() -> Any:
         form.look_at_recipients()
         draft = form.draft()
         if form.errors:
-            form.refuse(InvalidInput(*drafting.faults_of(front().db, draft)))
+            form.refuse(InvalidInput(*schedule_drafts.faults_of(front().db, draft)))
             return _form(form), 422
-        carrying.check(front().db, front().settings.sending.providers, _said(form.typed))
+        mailgun_only.check(front().db, front().settings.sending.providers, _said(form.typed))
         key = f"form-{form.typed['nonce'][:64]}"
-        stored, made = scheduling.create(front().db, draft, owner=principal().owner, key=key)
+        stored, made = create_schedule.create(front().db, draft, owner=principal().owner, key=key)
     except InvalidInput as error:
         form.refuse(error)
         return _form(form), 422
@@ -81,7 +91,7 @@ def new() -> Any:
 @blueprint.route("/schedules/<schedule_id>/edit", methods=["GET", "POST"])
 @signed_in("schedules")
 def edit(schedule_id: str) -> Any:
-    stored = scheduling.get(front().db, ScheduleId(schedule_id))
+    stored = schedule_view.get(front().db, ScheduleId(schedule_id))
     if request.method == "GET":
         return _form(ScheduleForm.of(stored), stored.schedule.id)
     if request.form.get("action") == "refused":
@@ -95,9 +105,9 @@ def edit(schedule_id: str) -> Any:
         changes = form.changes(stored)
         if form.errors:
             return _form(form, stored.schedule.id), 422
-        carrying.check(front().db, front().settings.sending.providers, _said(form.typed))
+        mailgun_only.check(front().db, front().settings.sending.providers, _said(form.typed))
         seen = int(version) if re.fullmatch("[0-9]{1,15}", version) else 0
-        changing.edit(front().db, stored.schedule.id, changes, seen_version=seen)
+        edit_schedule.edit(front().db, stored.schedule.id, changes, seen_version=seen)
     except InvalidInput as error:
         form.refuse(error)
         return _form(form, stored.schedule.id), 422
@@ -115,10 +125,10 @@ def edit(schedule_id: str) -> Any:
 @signed_in()
 def show(schedule_id: str) -> str:
     front().limits.check_report(principal())
-    stored = scheduling.get(front().db, ScheduleId(schedule_id))
+    stored = schedule_view.get(front().db, ScheduleId(schedule_id))
     before = cursors.decode(request.args.get("before"))
     coming, not_computed = _next_runs(stored.schedule.id)
-    runs = running.page(front().db, schedule_id=stored.schedule.id, before=before, limit=_ROWS)
+    runs = run_views.page(front().db, schedule_id=stored.schedule.id, before=before, limit=_ROWS)
     return render_template(
         "schedule.html",
         stored=stored,
@@ -127,7 +137,7 @@ def show(schedule_id: str) -> str:
         upcoming=coming,
         not_computed=not_computed,
         runs=runs,
-        reports=reporting.reports_of(front().db, runs),
+        reports=report_counts.reports_of(front().db, runs),
         older=cursors.encode(runs[-1].due_at, runs[-1].id) if len(runs) == _ROWS else None,
         nonce=ScheduleForm.empty().typed["nonce"],
         going=any(run.state in OPEN for run in runs),
@@ -145,17 +155,17 @@ def change(schedule_id: str, action: str) -> Any:
         "archive": "Archived. Its runs and reports stay.",
     }
     actions: dict[str, Callable[[], tuple[Schedule, Toll]]] = {
-        "pause": lambda: pausing.pause_schedule(db, brakes, id_, by=by),
-        "resume": lambda: pausing.resume_schedule(db, brakes, id_, by=by),
-        "archive": lambda: pausing.archive(db, brakes, id_),
+        "pause": lambda: schedule_pause.pause_schedule(db, brakes, id_, by=by),
+        "resume": lambda: schedule_pause.resume_schedule(db, brakes, id_, by=by),
+        "archive": lambda: schedule_pause.archive(db, brakes, id_),
     }
     try:
         if action == "skip":
-            changing.skip_next(db, id_)
+            schedule_lifecycle.skip_next(db, id_)
             flash("The next run is skipped.")
         else:
             _, toll = actions[action]()
-            flash(f"{said[action]} {pausing.in_words(toll)}".strip())
+            flash(f"{said[action]} {schedule_pause.in_words(toll)}".strip())
     except (Conflict, StaleEdit) as error:
         flash(f"Not done: {error}.")
     return redirect(url_for("schedules.show", schedule_id=schedule_id), 303)
@@ -167,7 +177,7 @@ def run_now(schedule_id: str) -> Any:
     """The form's nonce names the run: pressing twice makes one."""
     key = f"form-{request.form.get('nonce', '')[:64]}"
     try:
-        run, _ = changing.run_now(
+        run, _ = asked_runs.run_now(
             front().db,
             ScheduleId(schedule_id),
             owner=principal().owner,
@@ -208,7 +218,7 @@ def _duration(seconds: int) -> str:
 def _next_runs(schedule_id: ScheduleId) -> tuple[list[Occurrence], str]:
     """The next runs, or why there are none."""
     try:
-        return scheduling.next_runs(front().db, schedule_id, _PREVIEWED), ""
+        return schedule_view.next_runs(front().db, schedule_id, _PREVIEWED), ""
     except RuleNotComputable as error:
         return [], str(error)
 
@@ -224,7 +234,7 @@ def _previewed(form: ScheduleForm, schedule_id: ScheduleId | None = None) -> Any
     try:
         rule = form.recurrence()
         if not form.errors:
-            upcoming = scheduling.preview(front().db, rule, _PREVIEWED)
+            upcoming = schedule_view.preview(front().db, rule, _PREVIEWED)
     except InvalidInput as error:
         form.refuse(error)
     status = 422 if form.errors else 200

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, url_for
 
-from mailroom.services import stopping
+from mailroom.services.common import sending_switch
 from web.session import front, principal, signed_in
 
 blueprint = Blueprint("sending", __name__)
@@ -14,7 +14,7 @@ blueprint = Blueprint("sending", __name__)
 @signed_in()
 def show() -> str:
     brakes = front().brakes
-    return render_template("sending.html", switch=stopping.switch(front().db, brakes.mirror, brakes.fences))
+    return render_template("sending.html", switch=sending_switch.switch(front().db, brakes.mirror, brakes.fences))
 
 
 @blueprint.post("/sending/<any(stop, start):action>")
@@ -22,9 +22,9 @@ def show() -> str:
 def change(action: str) -> Any:
     brakes = front().brakes
     if action == "stop":
-        now = stopping.stop(front().db, brakes.mirror, brakes.fences, by=principal().name)
-        flash(f"All sending is stopped. {stopping.what_still_goes(now)}")
+        now = sending_switch.stop(front().db, brakes.mirror, brakes.fences, by=principal().name)
+        flash(f"All sending is stopped. {sending_switch.what_still_goes(now)}")
     else:
-        stopping.start(front().db, brakes.mirror, brakes.fences, by=principal().name)
+        sending_switch.start(front().db, brakes.mirror, brakes.fences, by=principal().name)
         flash("Sending goes on.")
     return redirect(url_for("sending.show"), 303)

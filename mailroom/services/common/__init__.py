@@ -1,0 +1,1 @@
+"""What several rooms use: the clock, idempotency, group commits, the sending switch."""

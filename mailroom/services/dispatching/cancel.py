@@ -1,0 +1,33 @@
+"""Cancel a run: nothing more of it is called."""
+
+from datetime import datetime
+
+from mailroom.domain.errors import RunEnded
+from mailroom.domain.ids import RunId
+from mailroom.domain.runs import Run
+from mailroom.services.dispatching.propagation import tell_left_over
+from mailroom.storage import dispatch_outcomes, holds, runs
+from mailroom.storage.database import Db, Session, in_transaction, server_now
+
+
+def cancel(db: Db, run_id: RunId) -> Run:
+    """Send nothing more of this run. What is in hand at this moment is finished, and shown as what came of it.
+
+    Raises RunNotFound, RunEnded.
+    """
+    now = server_now(db)
+
+    if not in_transaction(db, lambda session: cancel_within(db, run_id, now=now, session=session)):
+        run = runs.get(db, run_id)
+        raise RunEnded(f"run {run_id} is {run.state} already")
+    tell_left_over(db)
+    return runs.get(db, run_id)
+
+
+def cancel_within(db: Db, run_id: RunId, *, now: datetime, session: Session) -> bool:
+    """Cancel a run inside a transaction. True if it was open."""
+    if not runs.cancel(db, run_id, now=now, session=session):
+        return False
+    dispatch_outcomes.cancel(db, run_id, now=now, session=session)
+    holds.lift_from_runs(db, [run_id], by="cancelled", now=now, session=session)
+    return True

@@ -1,0 +1,72 @@
+"""Lanes with work, and how a sender takes them: 'taking a lane' of the protocol, in bulk."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from mailroom.coordination.fences import Fences
+from mailroom.coordination.leases import Leases
+from mailroom.domain.ids import Lane, RunId, Token, schedule_lane
+from mailroom.storage import cluster, dispatch_claims, holds, lanes, runs, schedules
+from mailroom.storage.database import Db
+from mailroom.storage.holds import OnHold
+
+_EPOCH: Final = 2**40  # a token is epoch * this + create revision
+
+
+def lanes_wanting_work(db: Db, *, now: datetime, ahead: timedelta, limit: int, leave_out: Sequence[Lane]) -> list[Lane]:
+    """Up to `limit` lanes of each kind in which something is to be done, and which are not in `leave_out`: a schedule
+    that is due within `ahead`, a run in planning, a dispatch to be sent, asked about, or judged.
+
+    Held runs are not sent; their lanes are wanted for other work alone.
+    """
+    left_out, held = {*leave_out, *lanes.waiting(db, now=now)}, holds.standing(db)
+    enough = limit + len(left_out)
+    due = [] if held.everything else [schedule_lane(id_) for id_ in schedules.due(db, now=now + ahead, limit=enough)]
+    unfinished = [schedule_lane(id_) for id_ in runs.schedules_in_planning(db, limit=enough)]
+    sending = _lanes_with_work(db, held, now=now, limit=enough, leave_out=left_out)
+    return [lane for lane in dict.fromkeys([*due, *unfinished, *sending]) if lane not in left_out]
+
+
+def _lanes_with_work(db: Db, held: OnHold, *, now: datetime, limit: int, leave_out: Collection[Lane]) -> Sequence[Lane]:
+    if held.everything:
+        return dispatch_claims.lanes_to_settle(db, now=now, limit=limit, leave_out=sorted(leave_out))
+    mixed = held.lanes
+    found = dispatch_claims.lanes_with_work(db, now=now, limit=limit, leave_out=sorted({*leave_out, *mixed}))
+    if mixed:
+        found += dispatch_claims.lanes_to_settle(db, now=now, limit=limit, among=sorted(mixed))
+        found += dispatch_claims.lanes_of_waiting_runs(db, open_runs_not_held(db, held, mixed), now=now, limit=limit)
+    return found
+
+
+def open_runs_not_held(db: Db, held: OnHold, mixed: Collection[Lane]) -> list[RunId]:
+    """The open runs of these lanes that are not held."""
+    named = {schedule for schedule in held.runs.values() if schedule_lane(schedule) in mixed}
+    return [run for run in runs.open_of(db, named) if run not in held.runs] if named else []
+
+
+def take_lanes(
+    db: Db, leases: Leases, fences: Fences, wanted: Sequence[Lane], *, sender: str, now: datetime
+) -> tuple[dict[Lane, Token], str]:
+    """Take those of the lanes that are free: etcd's key first, the token to MongoDB, then to Redis.
+
+    Returns the lanes that are ours in all three, with their tokens, and Redis' identity. What was refused anywhere is
+    given back at once. Raises Unavailable; then none may be used.
+    """
+    if not wanted:
+        return {}, ""
+    recalled = cluster.recall(db)
+    taken = leases.take(wanted)
+    if not taken.revisions:
+        return {}, ""
+    epoch = cluster.settle(db, recalled, cluster_id=taken.cluster_id, revision=taken.revision)
+    tokens = {lane: Token(epoch * _EPOCH + revision) for lane, revision in taken.revisions.items()}
+    stored = lanes.raise_tokens(db, tokens, sender, now=now)
+    entered, memory = fences.enter({lane: token for lane, token in tokens.items() if lane in stored})
+    leases.release({lane: revision for lane, revision in taken.revisions.items() if lane not in entered})
+    return {lane: token for lane, token in tokens.items() if lane in entered}, memory
+
+
+def revision_of(token: Token) -> int:
+    """The create revision, in etcd, of the lane's key that this token was made from."""
+    return token % _EPOCH

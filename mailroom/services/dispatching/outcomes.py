@@ -1,0 +1,151 @@
+"""Record the outcomes of calls: facts always, decisions under the lane's token. Step 5 of the protocol, in bulk.
+
+Every function here may be repeated after a failure: each write is bound to the claim or to the fact itself.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from mailroom.coordination.fences import Fences
+from mailroom.domain.addresses import fold
+from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState
+from mailroom.domain.errors import Unavailable
+from mailroom.domain.ids import DispatchId, Lane, MessageId, Token
+from mailroom.domain.outcomes import Accepted, InDoubt, InPart, Outcome, Refusal, Refused
+from mailroom.domain.retries import Delays, TryAgain, after_refusal
+from mailroom.services.dispatching.propagation import tell_these
+from mailroom.services.dispatching.rejections import record_refusals
+from mailroom.storage import dispatch_outcomes, dispatch_splits, message_marks, messages, suppressions
+from mailroom.storage.database import Db, Session, in_transaction
+from mailroom.storage.dispatch_splits import Part
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One call, or one that was not made, and what came of it."""
+
+    claimed: Claimed
+    outcome: Outcome
+
+
+def record(
+    db: Db,
+    fences: Fences,
+    results: Sequence[Result],
+    *,
+    delays: Delays,
+    now: datetime,
+    elsewhere: Callable[[str], bool] = lambda _: False,
+) -> dict[Lane, Token]:
+    """Write down what came of these calls. Returns lanes that a newer holder has, with our stale tokens.
+
+    `elsewhere` says whether what a provider refuses for its account's sake can go by another one: then no lane waits.
+
+    Facts come first, so that no refusal's trouble holds them up. Raises Unavailable: nothing is lost by calling again
+    with the same results.
+    """
+    refusals = [(r.claimed, r.outcome) for r in results if isinstance(r.outcome, Refused)]
+    _record_facts(db, fences, results, now=now)
+    for r in results:
+        if isinstance(r.outcome, InPart):
+            _record_in_part(db, r.claimed, r.outcome, delays=delays, now=now)
+    stale, called_before = record_refusals(db, fences, refusals, delays=delays, now=now, elsewhere=elsewhere)
+    _record_facts(db, fences, [Result(claimed, before) for claimed, before in called_before], now=now)
+    tell_these(db, [claimed.id for claimed, _ in refusals])
+    return stale
+
+
+def _record_facts(db: Db, fences: Fences, results: Sequence[Result], *, now: datetime) -> None:
+    """What was accepted, and what may have been."""
+    accepted = [(r.claimed, _acceptance(r.claimed, r.outcome)) for r in results if isinstance(r.outcome, Accepted)]
+    doubts = [(r.claimed, r.outcome) for r in results if isinstance(r.outcome, InDoubt)]
+    record_accepted(db, fences, accepted, now=now)
+    for claimed, doubt in doubts:
+        log.warning("dispatch_in_doubt", dispatch_id=claimed.id, attempt=claimed.attempt, reason=doubt.reason)
+    dispatch_outcomes.record_in_doubt(db, doubts, now=now)
+    tell_these(db, [claimed.id for claimed, _ in doubts])
+
+
+def _acceptance(claimed: Claimed, yes: Accepted) -> Acceptance:
+    return Acceptance(yes.provider or claimed.provider, yes.provider_id, yes.attempt or claimed.attempt)
+
+
+def record_accepted(db: Db, fences: Fences, accepted: Sequence[tuple[Claimed, Acceptance]], *, now: datetime) -> None:
+    """Facts: the fence first, which a take-over reads, then the messages, then the dispatch, which ends it. Without
+    Redis, MongoDB alone: always written. May be repeated."""
+    if not accepted:
+        return
+    try:
+        twice = fences.close(accepted)
+    except Unavailable as error:
+        twice = []
+        log.warning("fence_not_closed", count=len(accepted), error=str(error))
+    message_marks.mark_sent(db, [claimed.id for claimed, _ in accepted], at=now)
+    again = dispatch_outcomes.record_accepted(db, accepted, now=now)
+    for dispatch in {*twice, *again}:
+        log.error("accepted_twice", dispatch_id=dispatch)
+
+
+def _record_in_part(db: Db, claimed: Claimed, outcome: InPart, *, delays: Delays, now: datetime) -> None:
+    """The provider judged each recipient by itself. Its yes is a fact; each no goes on, or ends, by itself.
+
+    Bound to this very claim, whoever holds the lane by now: nobody else can know this, not even its fence, which stays
+    crossed. Who finds it so, in an older copy of MongoDB, is in doubt.
+    """
+    addresses = messages.addresses_of(db, [claimed.id])[claimed.id]
+    refused = {fold(address): why for address, why in outcome.refused.items()}
+    accepted = sorted(id_ for id_, address in addresses.items() if fold(address) not in refused)
+    message_marks.mark_some_sent(db, accepted, at=now)
+    yes = Acceptance(claimed.provider, outcome.provider_id, claimed.attempt)
+    parts = [Part(accepted, DispatchState.ACCEPTED, [yes])] if accepted else []
+    for why, ids in _together((id_, why) for id_, a in sorted(addresses.items()) if (why := refused.get(fold(a)))):
+        parts.append(_part_refused(ids, why, claimed, delays, now))
+    suppressions.add_bounced(
+        db, [fold(a) for a in addresses.values() if (w := refused.get(fold(a))) and w.hard], at=now
+    )
+
+    def work(session: Session) -> list[DispatchId]:
+        for stands in _NOT_KNOWN_YET:
+            by, why = claimed.claim.sender, "some of its recipients were refused"
+            made = dispatch_splits.split(db, claimed, stands, parts, by=by, why=why, now=now, session=session)
+            if made:
+                return made
+        return []
+
+    tell_these(db, in_transaction(db, work))
+
+
+# Somebody may have taken it over meanwhile, and it may have been beyond knowing since, or been given up for a person.
+_NOT_KNOWN_YET: Final = (
+    *(DispatchState.SENDING, DispatchState.IN_DOUBT, DispatchState.UNKNOWN),
+    *(DispatchState.PENDING, DispatchState.FAILED),
+)
+
+
+def _together(refused: Iterable[tuple[MessageId, Refused]]) -> list[tuple[Refused, list[MessageId]]]:
+    """Group the recipients for whom the provider gave no verdict of their own, by refusal; each other recipient stays
+    alone."""
+    parts: list[tuple[Refused, list[MessageId]]] = []
+    left: dict[Refused, list[MessageId]] = {}
+    for id_, why in refused:
+        if why.kind in (Refusal.NOT_CALLED, Refusal.ACCOUNT) or why.spent:
+            left.setdefault(why, []).append(id_)
+        else:
+            parts.append((why, [id_]))
+    return [*parts, *left.items()]
+
+
+def _part_refused(ids: Sequence[MessageId], why: Refused, claimed: Claimed, delays: Delays, now: datetime) -> Part:
+    next_ = after_refusal(
+        why, attempt=claimed.attempt, tries=claimed.tries, messages=1, delays=delays.of(claimed.rank), now=now
+    )
+    if isinstance(next_, TryAgain):
+        tries = claimed.tries + next_.uses_a_try
+        return Part(ids, DispatchState.PENDING, (), next_.not_before, tries, why.reason, why.code)
+    return Part(ids, DispatchState.FAILED, (), None, claimed.tries + 1, why.reason, why.code)

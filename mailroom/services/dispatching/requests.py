@@ -1,0 +1,171 @@
+"""Claimed dispatches become ready requests, all of them in one question to the store, or two where content is new."""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import Any, Final, NamedTuple
+
+import structlog
+
+from mailroom.domain.dispatches import Claimed
+from mailroom.domain.emails.model import Body, Email
+from mailroom.domain.ids import EmailId, ScheduleId
+from mailroom.domain.messages import Message
+from mailroom.domain.outcomes import Refusal, Refused
+from mailroom.domain.schedules import Content
+from mailroom.domain.substitutions import in_content, of_mailgun
+from mailroom.providers.base import Adapter, Batch, Letter, SendInParts
+from mailroom.services.dispatching.exclusions import leave_out
+from mailroom.services.dispatching.outcomes import Result
+from mailroom.storage import bodies, contents, emails, messages
+from mailroom.storage.database import Db
+
+_Written = tuple[ScheduleId, int]  # a revision of a schedule's content never changes
+Stored = tuple[Mapping[str, Any], Body]  # a single mail as it is kept
+log = structlog.get_logger()
+MAILGUN: Final = "mailgun"
+_MOST_BYTES: Final = 32 * 1024 * 1024
+
+
+class Prepared(NamedTuple):
+    """`ready`: requests by dispatch. `refused`: dispatches that the provider cannot carry. `over`: dispatches without a
+    recipient left. `domains`: mails by rate-limited domain."""
+
+    ready: dict[Claimed, Any]
+    refused: list[Result]
+    over: list[Claimed]
+    domains: dict[Claimed, Counter[str]]
+
+
+class Preparing:
+    """Builds requests, each for the provider that its dispatch was claimed for. Keeps the contents that were used last,
+    up to a bounded size. For one thread."""
+
+    def __init__(self, db: Db, adapters: Mapping[str, Adapter]) -> None:
+        self._db, self._adapters = db, adapters
+        self._kept: OrderedDict[_Written, Content] = OrderedDict()
+        self._kept_bytes = 0
+
+    def build(
+        self,
+        claimed: Sequence[Claimed],
+        *,
+        most: Callable[[str], int | None] = lambda _: None,
+        watched: Set[str] = frozenset(),
+    ) -> Prepared:
+        """Build the requests, without those whom to mail has been forbidden meanwhile, and who have it already.
+
+        `most` tells of a provider how many mails of a campaign may be in one call, where that is limited.
+
+        Raises StaleToken, Unavailable.
+        """
+        mails = messages.of_dispatches(self._db, [dispatch.id for dispatch in claimed])
+        claimed, over = leave_out(self._db, claimed, mails)
+        written = self._contents([(c.schedule_id, c.revision) for c in claimed if c.schedule_id])
+        letters = self._letters([c for c in claimed if not c.schedule_id])
+        ready: dict[Claimed, Any] = {}
+        refused: list[Result] = []
+        for dispatch in claimed:
+            built = self._build(dispatch, mails[dispatch.id], written, letters, most(dispatch.provider))
+            if isinstance(built, Refused):
+                refused.append(Result(dispatch, built))
+            else:
+                ready[dispatch] = built
+        domains = {dispatch: _domains(mails[dispatch.id], watched) for dispatch in ready} if watched else {}
+        return Prepared(ready, refused, over, domains)
+
+    def _build(
+        self,
+        dispatch: Claimed,
+        mails: Sequence[Message],
+        written: Mapping[_Written, Content],
+        letters: Mapping[Claimed, Stored],
+        most: int | None,
+    ) -> Any:
+        """A request, or a refusal. What cannot be built concerns no other dispatch, and is not tried for ever."""
+        adapter = self._adapters[dispatch.provider]
+        try:
+            if dispatch.schedule_id is None:
+                stored = letters.get(dispatch)
+                if stored is None:
+                    return Refused(Refusal.PERMANENT, "what it says is not kept any more")
+                letter = _letter(dispatch, stored, mails)
+                _only_of_mailgun(adapter, of_mailgun(_said(letter.email)))
+                return adapter.build_letter(letter)
+            bound = min(adapter.max_recipients, most or adapter.max_recipients)
+            if dispatch.messages > bound:
+                raise SendInParts(bound)
+            content = written[dispatch.schedule_id, dispatch.revision]
+            if adapter.name != MAILGUN:
+                own = in_content(content.subject, content.text, content.html)
+                _only_of_mailgun(adapter, own or of_mailgun(part for mail in mails for part in mail.parts.values()))
+            return adapter.build(_batch(dispatch, content, mails))
+        except SendInParts as error:
+            return Refused(Refusal.TOO_MANY, f"{adapter.name}: {error}", at_most=error.at_most)
+        except ValueError as error:
+            return Refused(Refusal.PERMANENT, f"{adapter.name} cannot send this: {error}")
+        except Exception as error:
+            log.exception("request_not_built", dispatch_id=dispatch.id, provider=adapter.name)
+            return Refused(Refusal.PERMANENT, f"it could not be made ready: {type(error).__name__}")
+
+    def _letters(self, claimed: Sequence[Claimed]) -> dict[Claimed, Stored]:
+        """Single mails, as far as what they say is still kept."""
+        if not claimed:
+            return {}
+        ids = [EmailId(dispatch.run_id) for dispatch in claimed]
+        envelopes, said = emails.get_many(self._db, ids), bodies.get_many(self._db, ids)
+        return {
+            dispatch: (envelopes[id_], said[id_])
+            for id_, dispatch in zip(ids, claimed, strict=True)
+            if id_ in said and id_ in envelopes
+        }
+
+    def _contents(self, wanted: Sequence[_Written]) -> dict[_Written, Content]:
+        distinct = dict.fromkeys(wanted)
+        new = [written for written in distinct if written not in self._kept]
+        found = contents.get_many(self._db, new) if new else {}
+        for written, content in found.items():
+            self._kept[written] = content
+            self._kept_bytes += _size(content)
+        needed = {written: self._kept[written] for written in distinct}
+        for written in distinct:
+            self._kept.move_to_end(written)
+        while self._kept_bytes > _MOST_BYTES and len(self._kept) > 1:
+            _, dropped = self._kept.popitem(last=False)
+            self._kept_bytes -= _size(dropped)
+        return needed
+
+
+def _only_of_mailgun(adapter: Adapter, own: str | None) -> None:
+    """Raises ValueError if another provider would send a substitution of Mailgun's. The mail was accepted while only
+    Mailgun was enabled, or before content was checked for this."""
+    if own and adapter.name != MAILGUN:
+        raise ValueError(f"{own} is filled in by Mailgun alone, and would be sent as it is written")
+
+
+def _said(email: Email) -> list[str]:
+    """Every text of a mail in which Mailgun would fill something in."""
+    return [email.subject, email.body.text, email.body.html, *email.body.headers.values()]
+
+
+def _letter(dispatch: Claimed, stored: Stored, mails: Sequence[Message]) -> Letter:
+    return Letter(
+        dispatch=dispatch.id,
+        attempt=dispatch.attempt,
+        run=dispatch.run_id,
+        email=emails.as_email(*stored),
+        recipients=[mail.address for mail in mails],
+        date=dispatch.claimed_at,
+    )
+
+
+def _batch(dispatch: Claimed, content: Content, mails: Sequence[Message]) -> Batch:
+    return Batch(dispatch.id, dispatch.attempt, dispatch.run_id, content, mails, dispatch.claimed_at)
+
+
+def _domains(mails: Sequence[Message], watched: Set[str]) -> Counter[str]:
+    found = Counter(mail.address.rpartition("@")[2].lower() for mail in mails)
+    return Counter({domain: count for domain, count in found.items() if domain in watched})
+
+
+def _size(content: Content) -> int:
+    return len(content.text) + len(content.html)

@@ -1,0 +1,1 @@
+"""What providers report: events, suppressions, and where their webhooks go."""

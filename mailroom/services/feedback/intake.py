@@ -1,0 +1,111 @@
+"""Events taken in from providers: stored raw and applied to their messages in one transaction, each once.
+
+Webhooks come one event a request, hundreds a second; `group_intake` lets them share transactions.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+import structlog
+
+from mailroom.domain.addresses import fold
+from mailroom.domain.events import Event, EventKind
+from mailroom.domain.ids import MessageId, dispatch_of_rfc_message_id, message_id
+from mailroom.domain.messages import effect_of
+from mailroom.domain.suppressions import entry_of
+from mailroom.services.common.group_commit import GroupCommit
+from mailroom.storage import (
+    dispatch_doubts,
+    events,
+    message_marks,
+    messages,
+    suppressions,
+    webhook_targets,
+    webhook_tokens,
+)
+from mailroom.storage.database import AlreadyThere, Db, Session, in_transaction, server_now
+
+_BATCH: Final = 500
+log = structlog.get_logger()
+
+
+class Intake(StrEnum):
+    """What became of an event that was handed in."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"  # it is stored already: answer as if it were new
+    REPLAYED = "replayed"  # its one-time token came before with another event: refuse
+
+
+def take_in(db: Db, batch: Sequence[Event], *, now: datetime) -> list[Intake]:
+    """Store and apply these events; one answer for each. Raises Unavailable: then nothing of the batch stands."""
+    while True:
+        try:
+            return in_transaction(db, lambda session: _store(db, batch, now, session))
+        except AlreadyThere:
+            continue  # the other intake has committed it: this time it is found
+
+
+def group_intake(db: Db) -> GroupCommit[Event, Intake]:
+    """Takes in single events from many threads, many a transaction."""
+    return GroupCommit(lambda batch: take_in(db, batch, now=server_now(db)), most=_BATCH, name="event-intake")
+
+
+def _store(db: Db, batch: Sequence[Event], now: datetime, session: Session) -> list[Intake]:
+    known = events.known(db, [event.id for event in batch], session=session)
+    keys = [event.replay_key for event in batch if event.replay_key]
+    used = webhook_tokens.used(db, keys, session=session)
+    before = set(used)
+    answers: list[Intake] = []
+    fresh: list[Event] = []
+    for event in batch:
+        verdict = _sort(event, known, used)
+        answers.append(verdict)
+        if verdict is Intake.STORED:
+            fresh.append(event)
+            known.add(event.id)
+        if event.replay_key and verdict is not Intake.REPLAYED:
+            used.setdefault(event.replay_key, event.id)  # a redelivery's own token as well
+    ours = _ours(db, fresh, session)
+    events.add_many(db, [(event, ours.get(event.id)) for event in fresh], now=now, session=session)
+    message_marks.apply_effects(db, [(ours[e.id], effect_of(e)) for e in fresh if e.id in ours], session=session)
+    fresh_tokens = {key: event_id for key, event_id in used.items() if key not in before}
+    webhook_tokens.add_many(db, fresh_tokens, now=now, session=session)
+    _suppress(db, fresh, session)
+    if unread := Counter(event.provider for event in fresh if event.kind is EventKind.UNKNOWN):
+        log.warning("events_not_read", **{f"of_{provider}": count for provider, count in unread.items()})
+        webhook_targets.count_unread(db, unread, session=session)
+    # Not believed for what became of the call (a webhook's signature does not cover its body): it makes us ask.
+    named = {e.dispatch_id: e.provider_id for e in fresh if e.dispatch_id and _named_otherwise(e)}
+    if named:
+        dispatch_doubts.note_names(db, named, session=session)
+    dispatch_doubts.hurry(db, [event.dispatch_id for event in fresh if event.dispatch_id], now=now, session=session)
+    return answers
+
+
+def _named_otherwise(event: Event) -> bool:
+    return bool(event.provider_id) and dispatch_of_rfc_message_id(event.provider_id) != event.dispatch_id
+
+
+def _suppress(db: Db, fresh: Sequence[Event], session: Session) -> None:
+    """Store the suppressions that follow from these events, and lift those that a resubscribe takes back."""
+    told = [(fold(event.recipient), entry) for event in fresh if (entry := entry_of(event))]
+    suppressions.add_many(db, told, session=session)
+    back = [(fold(e.recipient), e.at) for e in fresh if e.kind is EventKind.RESUBSCRIBED and e.recipient]
+    suppressions.take_back(db, back, session=session)
+
+
+def _sort(event: Event, known: set[str], used: dict[str, str]) -> Intake:
+    if event.replay_key and used.get(event.replay_key, event.id) != event.id:
+        return Intake.REPLAYED
+    return Intake.DUPLICATE if event.id in known else Intake.STORED
+
+
+def _ours(db: Db, fresh: Sequence[Event], session: Session) -> dict[str, MessageId]:
+    """For each event about a message of ours, that message's id; it follows from run and recipient."""
+    named = {e.id: message_id(e.run_id, e.recipient) for e in fresh if e.run_id and e.recipient}
+    existing = messages.existing(db, list(named.values()), session=session)
+    return {event: message for event, message in named.items() if message in existing}

@@ -1,0 +1,1 @@
+"""Single mails: accepted, stored, looked at, cancelled; and their templates."""

@@ -1,0 +1,1 @@
+"""For operators: tokens, providers, limits, restores, the ledger, maintenance, metrics."""

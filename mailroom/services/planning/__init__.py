@@ -1,0 +1,1 @@
+"""Due instants become runs, and runs become messages and dispatches."""

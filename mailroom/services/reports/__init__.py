@@ -1,0 +1,1 @@
+"""Reading only: counts, the timeline of a message, runs and their dispatches."""

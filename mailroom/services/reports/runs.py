@@ -1,0 +1,83 @@
+"""Runs looked at and cancelled. Used by the API and the pages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.ids import DispatchId, RunId, ScheduleId, rfc_message_id, schedule_lane
+from mailroom.domain.messages import MessageState
+from mailroom.domain.runs import Run
+from mailroom.storage import dispatches, lanes, messages, runs, schedules
+from mailroom.storage.database import Db, server_now
+
+_MOVING: Final = frozenset({DispatchState.PENDING, DispatchState.SENDING})
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run, how its dispatches stand, and why its lane waits, if it does."""
+
+    run: Run
+    dispatches: Mapping[str, int]
+    waits_until: datetime | None
+    waits_why: str
+
+
+def get(db: Db, run_id: RunId) -> Run:
+    """Raises RunNotFound."""
+    return runs.get(db, run_id)
+
+
+def view(db: Db, run_id: RunId) -> RunView:
+    """Raises RunNotFound."""
+    run = runs.get(db, run_id)
+    lane = schedule_lane(run.schedule_id)
+    until, why = lanes.why_waiting(db, lane, now=server_now(db)) or (None, "")
+    return RunView(run, dispatches.count_by_state(db, run_id), until, why)
+
+
+def moves(db: Db, shown: RunView) -> bool:
+    """True while calls of this run may still change its numbers. Calls of a cancelled run may be under way too."""
+    if shown.run.under_way or _MOVING & shown.dispatches.keys():
+        return True
+    return bool(messages.page(db, shown.run.id, state=MessageState.QUEUED, after="", limit=1))
+
+
+def page(db: Db, *, schedule_id: ScheduleId | None, before: tuple[datetime, str] | None, limit: int) -> list[Run]:
+    """Latest due instant first. Raises ScheduleNotFound."""
+    if schedule_id is not None:
+        schedules.get(db, schedule_id)
+    return runs.page(db, schedule_id=schedule_id, before=before, limit=limit)
+
+
+def messages_of(
+    db: Db, run_id: RunId, *, state: MessageState | None, after: str, limit: int
+) -> list[Mapping[str, Any]]:
+    """A page of a run's mails. Raises RunNotFound."""
+    runs.get(db, run_id)
+    return messages.page(db, run_id, state=state, after=after, limit=limit)
+
+
+def dispatches_of(
+    db: Db, *, state: DispatchState | None, run_id: RunId | None, after: str, limit: int
+) -> list[Mapping[str, Any]]:
+    """A page of dispatches, of all runs or of one."""
+    return dispatches.page(db, state=state, run_id=run_id, after=after, limit=limit)
+
+
+def dispatch(db: Db, dispatch_id: DispatchId) -> Mapping[str, Any]:
+    """One dispatch with its audit trail, the Message-Id by which its provider knows it, and how many of its mails the
+    provider's events report as accepted and as delivered.
+
+    Raises DispatchNotFound.
+    """
+    found = dispatches.get(db, dispatch_id)
+    account = found.get("account")
+    return {
+        **found,
+        "trail": dispatches.steps_of(found),
+        "message_id": rfc_message_id(dispatch_id, account) if account else None,
+        "reported": messages.reported(db, dispatch_id),
+    }

@@ -1,0 +1,1 @@
+"""Schedules and their audiences: made, changed, paused, archived."""

@@ -1,0 +1,166 @@
+"""Audiences that are kept under a name, for any number of schedules. One never changes: an edited list is a new one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from mailroom.domain.addresses import breaks_header
+from mailroom.domain.audiences import Audience, Known, Recipient, Screened, check_recipients, screen
+from mailroom.domain.errors import AudienceNotFound, Fault, IdempotencyMismatch, InvalidInput
+from mailroom.domain.ids import AudienceId
+from mailroom.domain.limits import MAX_NAME
+from mailroom.domain.lists.rows import RefusedRow
+from mailroom.services.common.idempotency import check_key, digest_of_request
+from mailroom.storage import audiences
+from mailroom.storage.database import Db, server_now
+
+
+@dataclass(frozen=True, slots=True)
+class NewList:
+    """A list as it is asked for; `recipients` are rows of address, name and variables. `on_invalid`: `skip` leaves
+    invalid rows out and reports them, `refuse` refuses the whole list for one of them."""
+
+    name: str
+    recipients: Sequence[Any]
+    on_invalid: str = field(default="refuse", metadata={"compared": False})
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A saved list, whether it is new, and the rows that were left out (the first; `refused_count` counts all)."""
+
+    audience: Audience
+    new: bool
+    refused: Sequence[RefusedRow] = ()
+    refused_count: int = 0
+
+
+def create(db: Db, asked: NewList, *, owner: str, key: str) -> Made:
+    """Save a list. The same request again, by its Idempotency-Key, finds the same one.
+
+    Raises InvalidInput, IdempotencyMismatch, Unavailable.
+    """
+    check_key(key)
+    request, digest = f"{owner}/{key}", _digest(asked)
+    earlier = _repeated(db, request, digest)
+    if earlier and asked.on_invalid == "refuse":
+        return Made(earlier, new=False)
+    screened = _checked(asked)
+    if earlier:
+        return Made(earlier, False, screened.refused, screened.refused_count)
+    return save(db, asked.name, screened, request=request, digest=digest)
+
+
+def create_of(db: Db, name: str, recipients: Sequence[Recipient], *, owner: str, key: str) -> Made:
+    """Save recipients that are checked already. The same request again finds the same list.
+
+    Raises InvalidInput, IdempotencyMismatch, Unavailable.
+    """
+    check_key(key)
+    if faults := faults_of_name(name):
+        raise InvalidInput(*faults)
+    request, digest = f"{owner}/{key}", _digest(NewList(name, recipients))
+    if earlier := _repeated(db, request, digest):
+        return Made(earlier, new=False)
+    checked = screened_or_refused(Screened(recipients, (), 0, len(recipients)))
+    return save(db, name, checked, request=request, digest=digest)
+
+
+def save(db: Db, name: str, screened: Screened, *, request: str, digest: str) -> Made:
+    """Save checked recipients under a checked name. Raises IdempotencyMismatch, Unavailable."""
+    told = (screened.refused, screened.refused_count)
+    audience = audiences.stage(db, screened.recipients, now=server_now(db))
+    try:
+        audiences.enlist(db, audience, name=name.strip(), request=request, digest=digest)
+    except audiences.AlreadyListed:  # the same key came twice in one moment
+        repeated = _repeated(db, request, digest)
+        if repeated is None:
+            raise
+        return Made(repeated, False, *told)
+    return Made(audiences.get(db, audience), True, *told)
+
+
+def get(db: Db, audience: AudienceId) -> Audience:
+    """One that is listed, or a schedule's own. Raises AudienceNotFound."""
+    return audiences.get(db, audience)
+
+
+def page(db: Db, *, before: tuple[datetime, str] | None, limit: int) -> list[Audience]:
+    """Those that are listed, newest first."""
+    return audiences.page(db, before=before, limit=limit)
+
+
+def members(db: Db, audience: AudienceId, *, after: str, limit: int) -> list[Recipient]:
+    """In the order of their folded addresses, after this one. Raises AudienceNotFound."""
+    audiences.get(db, audience)
+    return audiences.after(db, audience, after, limit)
+
+
+def drop(db: Db, audience: AudienceId) -> None:
+    """Take it off the list. Schedules that go to it still do; where none does, its members are removed within a day or
+    so. Raises AudienceNotFound."""
+    audiences.drop(db, audience)
+
+
+def named(db: Db, id_: str) -> tuple[Audience, Known]:
+    """The one that a draft names, and what templates may count on. Raises InvalidInput."""
+    try:
+        return audiences.get(db, AudienceId(id_)), audiences.known(db, AudienceId(id_))
+    except AudienceNotFound as error:
+        raise InvalidInput(Fault("audience", str(error))) from None
+
+
+def faults_of(asked: NewList) -> tuple[Fault, ...]:
+    """Every fault of a list that is refused in any case."""
+    try:
+        _checked(asked)
+    except InvalidInput as error:
+        return error.faults
+    return ()
+
+
+def _checked(asked: NewList) -> Screened:
+    """Raises InvalidInput with every fault."""
+    faults = faults_of_name(asked.name)
+    try:
+        if asked.on_invalid == "skip":
+            found = screened_or_refused(screen(enumerate(asked.recipients, 1)))
+        else:
+            found = Screened(check_recipients(asked.recipients), (), 0, len(asked.recipients))
+    except InvalidInput as error:
+        raise InvalidInput(*faults, *error.faults) from None
+    if faults:
+        raise InvalidInput(*faults)
+    return found
+
+
+_TOLD_OF_NONE: Final = 1_000
+
+
+def screened_or_refused(screened: Screened, *, path: str = "recipients") -> Screened:
+    """The same list. Raises InvalidInput if it has no recipient."""
+    if screened.recipients:
+        return screened
+    told = [Fault(f"{path}[{one.row - 1}]", one.message) for one in screened.refused[:_TOLD_OF_NONE]]
+    raise InvalidInput(Fault(path, "at least one recipient is needed"), *told)
+
+
+def faults_of_name(name: str) -> list[Fault]:
+    if not 0 < len(name.strip()) <= MAX_NAME or breaks_header(name):
+        return [Fault("name", f"1 to {MAX_NAME} characters in one line")]
+    return []
+
+
+def _digest(asked: NewList) -> str:
+    """The digest of a request. With `refuse` it equals the digests stored before `on_invalid` existed."""
+    return digest_of_request(asked) + ("/skip" if asked.on_invalid == "skip" else "")
+
+
+def _repeated(db: Db, request: str, digest: str) -> Audience | None:
+    found = audiences.of_request(db, request)
+    if found is None:
+        return None
+    if found[1] != digest:
+        raise IdempotencyMismatch("this Idempotency-Key was used with another body")
+    return found[0]

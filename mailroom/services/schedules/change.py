@@ -1,0 +1,88 @@
+"""One change of a stored schedule: what is due is decided by the old rule first, in one transaction with the change.
+
+A change and the planning of the same schedule exclude each other: both are conditional on the version and on
+`decided_through` that they read, in one transaction with what they insert.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from mailroom.domain import planning
+from mailroom.domain.errors import (
+    StaleEdit,
+)
+from mailroom.domain.planning import SkipReason
+from mailroom.domain.recurrence.model import RuleRefused
+from mailroom.domain.runs import Run
+from mailroom.domain.schedules import Revision, Schedule, ScheduleState
+from mailroom.services.planning.decisions import decide_all_due, moved_on, runs_for
+from mailroom.storage import contents, runs, schedules
+from mailroom.storage.database import Db, Session, in_transaction
+
+
+def change_schedule(
+    db: Db,
+    before: Schedule,
+    change: Callable[[Schedule], Schedule],
+    now: datetime,
+    *,
+    also: Callable[[Session, Schedule], None] | None = None,
+) -> Schedule:
+    """Decide what is due until now by the old rule, then change the schedule, in one transaction.
+
+    Pausing and archiving never compute the rule. Instants that are due and not planned are skipped: of a pause when it
+    is resumed, of an archived schedule here.
+    """
+    history = contents.histories(db, [before.id])[before.id]
+    settled, decided = _settled(before, history, now, wanted=change(before))
+    after = change(settled)
+    if after.state is ScheduleState.ACTIVE and after.next_run_at is None:
+        after = replace(after, state=ScheduleState.FINISHED)
+    return store_change(db, before, after, decided, now, also=also)
+
+
+def _settled(
+    before: Schedule, history: Sequence[Revision], now: datetime, *, wanted: Schedule
+) -> tuple[Schedule, list[Run]]:
+    """The schedule with its due instants decided as far as the `wanted` change needs it, and their runs and records."""
+    if wanted.state is ScheduleState.ARCHIVED:
+        decisions = planning.skip_unasked(before, now, SkipReason.ARCHIVED)
+    elif wanted.state is ScheduleState.PAUSED and before.state is not ScheduleState.PAUSED:
+        return before, []
+    else:
+        try:
+            if before.state is not ScheduleState.PAUSED:
+                return decide_all_due(before, history, now)
+            decisions = planning.skip_through(before, now, SkipReason.PAUSED)
+        except RuleRefused:
+            if wanted.recurrence == before.recurrence:
+                return before, []  # planning sets it aside
+            decisions = planning.skip_unasked(before, now, SkipReason.SET_ASIDE)
+    return moved_on(before, decisions), list(runs_for(before, decisions, history, now))
+
+
+def store_change(
+    db: Db,
+    before: Schedule,
+    after: Schedule,
+    decided: Sequence[Run],
+    now: datetime,
+    *,
+    also: Callable[[Session, Schedule], None] | None = None,
+) -> Schedule:
+    after = replace(after, version=before.version + 1, updated_at=now)
+
+    def store(session: Session) -> None:
+        schedules.replace(db, after, seen=before, session=session)
+        runs.add_many(db, decided, session=session)
+        if also:
+            also(session, after)
+
+    in_transaction(db, store)
+    return after
+
+
+def check_version(schedule: Schedule, seen: int | None) -> None:
+    if seen is not None and seen != schedule.version:
+        raise StaleEdit(f"schedule {schedule.id} is at version {schedule.version}, not {seen}")

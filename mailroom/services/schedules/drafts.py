@@ -1,0 +1,88 @@
+"""What somebody wants a schedule to be, checked with the audience that it is to go to."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from mailroom.domain.audiences import Known
+from mailroom.domain.drafts import Checked, Draft, Kept, check_draft
+from mailroom.domain.errors import AudienceNotFound, Fault, InvalidInput
+from mailroom.domain.ids import AudienceId
+from mailroom.domain.recurrence.model import Recurrence
+from mailroom.services.schedules.audiences import named
+from mailroom.storage import audiences
+from mailroom.storage.database import Db, Session, server_now
+
+
+class Origin(StrEnum):
+    """Where an audience comes from."""
+
+    NEW = "new"  # handed in with the draft
+    LISTED = "listed"
+    OWN = "own"  # the schedule's already
+
+
+@dataclass(frozen=True, slots=True)
+class Goes:
+    """To whom a schedule is to go."""
+
+    id: AudienceId
+    count: int
+    origin: Origin
+
+    def take(self, db: Db, session: Session) -> None:
+        """Make it the schedule's, in the schedule's own transaction. Raises InvalidInput where it is gone by now."""
+        if self.origin is Origin.NEW:
+            audiences.keep(db, self.id, session=session)
+        elif self.origin is Origin.LISTED:
+            try:
+                audiences.use(db, self.id, session=session)
+            except AudienceNotFound as error:
+                raise InvalidInput(Fault("audience", str(error))) from None
+
+
+def check(
+    db: Db, draft: Draft, *, now: datetime, rule: Recurrence | None = None, own: Goes | None = None
+) -> tuple[Checked, Goes]:
+    """The draft as it can be stored, and to whom it goes; new recipients are staged. An edit keeps the stored `rule`,
+    and its `own` audience, where it names no other.
+
+    Raises InvalidInput with every fault, Unavailable.
+    """
+    checked, goes = _checked(db, draft, now, rule, own)
+    staged = goes or Goes(audiences.stage(db, checked.recipients, now=now), len(checked.recipients), Origin.NEW)
+    return checked, staged
+
+
+def faults_of(db: Db, draft: Draft, *, rule: Recurrence | None = None) -> tuple[Fault, ...]:
+    """Every fault of a new draft, for a form that is refused in any case. `rule`: stands in for the draft's own
+    recurrence, whose faults are then not looked for."""
+    try:
+        _checked(db, draft, server_now(db), rule, None)
+    except InvalidInput as error:
+        return error.faults
+    return ()
+
+
+def _checked(
+    db: Db, draft: Draft, now: datetime, rule: Recurrence | None, own: Goes | None
+) -> tuple[Checked, Goes | None]:
+    goes, known, faults = _chosen(db, draft, own)
+    try:
+        checked = check_draft(draft, now=now, kept=Kept(rule, known))
+    except InvalidInput as error:
+        raise InvalidInput(*faults, *error.faults) from None
+    if faults:
+        raise InvalidInput(*faults)
+    return checked, goes
+
+
+def _chosen(db: Db, draft: Draft, own: Goes | None) -> tuple[Goes | None, Known | None, tuple[Fault, ...]]:
+    """The audience that stands already, if it is to be one, what is known of it, and what is wrong with the choice."""
+    if draft.audience:
+        try:
+            found, known = named(db, draft.audience)
+        except InvalidInput as error:
+            return None, None, error.faults
+        return Goes(found.id, found.count, Origin.LISTED), known, ()
+    return (own, audiences.known(db, own.id), ()) if own else (None, None, ())
