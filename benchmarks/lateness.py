@@ -27,7 +27,7 @@ from mailroom.domain.drafts import Draft
 from mailroom.domain.ids import ScheduleId
 from mailroom.services.schedules import create as create_schedule
 from mailroom.services.schedules import view as schedule_view
-from mailroom.storage import schedules as schedule_store
+from mailroom.storage.schedules import schedules as schedule_store
 from tests.support.system import DOMAIN, System, a_system
 
 console = Console(stderr=True)

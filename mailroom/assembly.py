@@ -43,7 +43,8 @@ from mailroom.services.operations.writability import Writability, of_stores
 from mailroom.services.reconciliation.conclusions import Policy
 from mailroom.services.reports.counts import run_report
 from mailroom.services.schedules.pause import Brakes
-from mailroom.storage.database import Db, connect, ensure_indexes
+from mailroom.storage.database import Db, connect
+from mailroom.storage.indexes import ensure_indexes
 from mailroom.storage.retention import keep_for
 
 

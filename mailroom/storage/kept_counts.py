@@ -4,7 +4,7 @@
     marks      how many changes were marked since the counts were first asked for
     marked_at  the time of the newest mark, by MongoDB's clock
     report     the counts of domain/reports.py
-    left       how many messages reached nobody and are carried by no other run (see unreached.py)
+    left       how many messages reached nobody and are carried by no other run (see messages/unreached.py)
                `report` and `left` are absent until they are counted, and again after each mark
 
 A kept count equals a recount at any time. A writer of messages marks their runs before it writes (`mark`), or in its

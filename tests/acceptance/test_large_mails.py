@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from gridfs import GridFSBucket
 
-from mailroom.storage import bodies
 from mailroom.storage.database import server_now
+from mailroom.storage.mails import bodies
 from tests.support.emails import an_email, base64_of, hand_in, status
 from tests.support.system import System, peak_memory_mb, wait_for
 

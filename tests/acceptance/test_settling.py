@@ -9,7 +9,7 @@ from mailroom.domain.ids import DispatchId
 from mailroom.services.operations import ledger
 from mailroom.services.reports import runs as run_views
 from mailroom.services.reports.timeline import story_of
-from mailroom.storage.dispatch_doubts import GIVES_UP
+from mailroom.storage.dispatches.doubts import GIVES_UP
 from tests.support.campaigns import a_campaign, assert_nothing_is_lost, counts, dispatch_states, finished, marks
 from tests.support.system import System, wait_for
 

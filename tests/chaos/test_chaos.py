@@ -11,7 +11,7 @@ import pytest
 
 from mailroom.domain.dispatches import NewDispatch
 from mailroom.domain.ids import DispatchId, Lane, RunId
-from mailroom.storage import dispatches
+from mailroom.storage.dispatches import document as dispatches
 from tests.chaos import draining
 from tests.chaos.__main__ import run
 from tests.chaos.controls import CONTROLS, doubles

@@ -10,7 +10,8 @@ from mailroom.domain import doubts
 from mailroom.domain.dispatches import Claimed, FenceState
 from mailroom.domain.doubts import Timing
 from mailroom.domain.outcomes import Outcome
-from mailroom.storage import lanes, runs
+from mailroom.storage import lanes
+from mailroom.storage.schedules import runs
 from tests.interleavings.etcd import MemoryLeases
 from tests.interleavings.fences import MemoryFences
 from tests.interleavings.provider import Connection

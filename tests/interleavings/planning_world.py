@@ -11,7 +11,7 @@ from mailroom.domain.runs import Run, RunKind, RunState
 from mailroom.domain.schedules import Content
 from mailroom.services.dispatching import cancel as cancel_runs
 from mailroom.services.planning import plan
-from mailroom.storage import contents, runs
+from mailroom.storage.schedules import contents, runs
 from tests.interleavings.director import Choose, Machine, Menu, Violation
 from tests.interleavings.sender import Sender
 from tests.interleavings.world import RUN, START, World

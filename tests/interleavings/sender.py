@@ -25,8 +25,8 @@ from mailroom.services.dispatching.propagation import finish_runs
 from mailroom.services.dispatching.take_over import take_over
 from mailroom.services.reconciliation.conclusions import Policy
 from mailroom.services.reconciliation.reconcile import note_control, settle
-from mailroom.storage import messages
 from mailroom.storage.database import server_now
+from mailroom.storage.messages import document as messages
 from sender.hands import Hands
 from tests.interleavings.director import Director, Machine
 from tests.interleavings.etcd import MemoryLeases

@@ -14,7 +14,9 @@ from mailroom.domain.runs import Run, RunKind, RunState
 from mailroom.services.common import sending_switch
 from mailroom.services.dispatching import propagation
 from mailroom.services.reconciliation.conclusions import Policy
-from mailroom.storage import dispatches, messages, runs
+from mailroom.storage.dispatches import document as dispatches
+from mailroom.storage.messages import document as messages
+from mailroom.storage.schedules import runs
 from tests.interleavings.director import EVERYTHING, Choose, Director, Machine, Menu, Violation
 from tests.interleavings.etcd import Etcd, MemoryLeases
 from tests.interleavings.fences import MemoryFences, MemoryHolds

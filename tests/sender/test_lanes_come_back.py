@@ -23,7 +23,7 @@ from mailroom.coordination.leases import Leases
 from mailroom.domain.dispatches import NewDispatch
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId, mail_lanes
-from mailroom.storage import dispatches
+from mailroom.storage.dispatches import document as dispatches
 from sender.duties import keep_alive
 from sender.hands import Hands
 from sender.lanes import Lanes

@@ -10,8 +10,10 @@ from mailroom.domain.holds import EVERYTHING, Hold
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.rates import Limit, LimitKind, Per
 from mailroom.domain.templates import Template
-from mailroom.storage import cluster, holds, providers, rate_limits, sessions, templates
+from mailroom.storage import holds, providers, rate_limits, sessions
+from mailroom.storage.cluster import etcd_epoch, ledger_runs, restore_mark
 from mailroom.storage.database import Db
+from mailroom.storage.mails import templates
 from mailroom.storage.sessions import StoredSession
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -128,24 +130,24 @@ def test_the_fault_of_a_provider_lasts_for_a_while_after_it_was_last_seen_and_ke
 
 
 def test_the_epoch_is_raised_where_etcd_lost_its_memory_and_by_one_of_many_that_see_it(db: Db) -> None:
-    first = cluster.recall(db)
-    assert cluster.settle(db, first, cluster_id="a", revision=5) == 1
+    first = etcd_epoch.recall(db)
+    assert etcd_epoch.settle(db, first, cluster_id="a", revision=5) == 1
 
-    known = cluster.recall(db)
-    assert [cluster.settle(db, known, cluster_id="a", revision=3) for _ in range(2)] == [2, 2]
-    assert cluster.settle(db, cluster.recall(db), cluster_id="b", revision=9) == 3
-    cluster.raise_epoch(db, 7)
-    assert cluster.recall(db).epoch == 8
+    known = etcd_epoch.recall(db)
+    assert [etcd_epoch.settle(db, known, cluster_id="a", revision=3) for _ in range(2)] == [2, 2]
+    assert etcd_epoch.settle(db, etcd_epoch.recall(db), cluster_id="b", revision=9) == 3
+    etcd_epoch.raise_epoch(db, 7)
+    assert etcd_epoch.recall(db).epoch == 8
 
 
 def test_the_newest_ledger_and_the_hold_after_a_restore_are_kept(db: Db) -> None:
-    assert cluster.newest_ledger(db) is None
-    assert not cluster.is_held(db)
+    assert ledger_runs.newest_ledger(db) is None
+    assert not restore_mark.is_held(db)
 
-    cluster.note_ledger(db, at=NOW, wrong=3)
-    cluster.note_held(db, True)
-    cluster.set_replay(db, NOW, LATER)
+    ledger_runs.note_ledger(db, at=NOW, wrong=3)
+    restore_mark.note_held(db, True)
+    restore_mark.set_replay(db, NOW, LATER)
 
-    assert cluster.newest_ledger(db) == (NOW, 3)
-    assert cluster.is_held(db)
-    assert cluster.replay(db) == (NOW, LATER)
+    assert ledger_runs.newest_ledger(db) == (NOW, 3)
+    assert restore_mark.is_held(db)
+    assert restore_mark.replay(db) == (NOW, LATER)

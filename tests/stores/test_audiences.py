@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mailroom.storage import audiences
 from mailroom.storage.database import Db, server_now
+from mailroom.storage.schedules import audiences
 from tests.stores.conftest import Caller
 from tests.support.builders import recipients
 from tests.support.system import a_schedule_body

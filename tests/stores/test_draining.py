@@ -10,8 +10,9 @@ from cli.main import main
 from mailroom.domain.dispatches import NewDispatch
 from mailroom.domain.ids import DispatchId, EmailId, Lane, RunId, run_of_email, schedule_lane
 from mailroom.services.operations import undrained_lanes
-from mailroom.storage import dispatches, workers
+from mailroom.storage import workers
 from mailroom.storage.database import Db
+from mailroom.storage.dispatches import document as dispatches
 from tests.stores.conftest import Caller
 from tests.support.builders import make_due, stored_schedule
 from tests.support.system import System

@@ -12,25 +12,18 @@ from mailroom.domain.ids import ClaimId, EmailId, Lane, MessageId, RunId, Schedu
 from mailroom.domain.messages import MessageState
 from mailroom.domain.searches import EmailSearch
 from mailroom.services.planning import plan as planning_plan
-from mailroom.storage import (
-    audiences,
-    controls,
-    dispatch_claims,
-    dispatch_doubts,
-    dispatch_outcomes,
-    dispatch_tallies,
-    dispatches,
-    emails,
-    events,
-    holds,
-    lanes,
-    message_counts,
-    messages,
-    runs,
-    schedules,
-    unreached,
-)
+from mailroom.storage import controls, events, holds, lanes
 from mailroom.storage.database import Db, server_now, snapshot
+from mailroom.storage.dispatches import claims as dispatch_claims
+from mailroom.storage.dispatches import counts as dispatch_counts
+from mailroom.storage.dispatches import doubts as dispatch_doubts
+from mailroom.storage.dispatches import outcomes as dispatch_outcomes
+from mailroom.storage.dispatches import queries as dispatch_queries
+from mailroom.storage.mails import emails
+from mailroom.storage.messages import counts as message_counts
+from mailroom.storage.messages import document as messages
+from mailroom.storage.messages import unreached
+from mailroom.storage.schedules import audiences, runs, schedules
 from tests.stores.test_scheduling import expand_all, hold
 from tests.support.builders import a_claimed, make_due, recipients, stored_schedule
 
@@ -55,8 +48,8 @@ ASKED = {
     "what is held": lambda db, now: holds.standing(db),
     "which of these are held": lambda db, now: holds.held_among(db, ["everything", "r"]),
     "a schedule's open runs": lambda db, now: runs.open_of(db, [ScheduleId("s")]),
-    "how the mails of a run stand": lambda db, now: dispatch_tallies.mails_by_state(db, [RunId("r")]),
-    "what is in hand anywhere": lambda db, now: dispatch_tallies.in_hand_anywhere(db, limit=10),
+    "how the mails of a run stand": lambda db, now: dispatch_counts.mails_by_state(db, [RunId("r")]),
+    "what is in hand anywhere": lambda db, now: dispatch_counts.in_hand_anywhere(db, limit=10),
     "what is urgent": lambda db, now: dispatch_claims.claimable(
         db, [Lane("mail/1")], now=now, limit=10, down_to=Rank.HIGH
     ),
@@ -71,18 +64,18 @@ ASKED = {
     "a single mail's recipients": lambda db, now: messages.of_emails(db, [EmailId("em_1")]),
     "what a claim got": lambda db, now: dispatch_claims.claimed(db, {ClaimId("c"): a_claimed().claim}),
     "what is in sending": lambda db, now: dispatch_claims.in_sending(db, [Lane("schedule/s")], leave_out=[], limit=10),
-    "what is in doubt": lambda db, now: dispatches.page(
+    "what is in doubt": lambda db, now: dispatch_queries.page(
         db, state=DispatchState.IN_DOUBT, run_id=None, after="", limit=10
     ),
-    "what is unknown": lambda db, now: dispatches.page(
+    "what is unknown": lambda db, now: dispatch_queries.page(
         db, state=DispatchState.UNKNOWN, run_id=None, after="", limit=10
     ),
     "what is to be asked about": lambda db, now: dispatch_doubts.to_ask(db, [Lane("l")], now=now, limit=10),
     "what goes alone": lambda db, now: dispatch_claims.claimable_alone(db, [Lane("l")], now=now),
     "a control": lambda db, now: controls.first_since(db, "mg.example.com", now),
     "a mail's events": lambda db, now: events.of_message(db, MessageId("r/m")),
-    "a run's dispatches": lambda db, now: dispatches.page(db, state=None, run_id=RunId("r"), after="", limit=10),
-    "runs with open dispatches": lambda db, now: dispatches.runs_with_open(db, [RunId("r")]),
+    "a run's dispatches": lambda db, now: dispatch_queries.page(db, state=None, run_id=RunId("r"), after="", limit=10),
+    "runs with open dispatches": lambda db, now: dispatch_queries.runs_with_open(db, [RunId("r")]),
     "what is to be told": lambda db, now: dispatch_outcomes.to_tell(db, limit=10),
     "waiting lanes": lambda db, now: lanes.waiting(db, now=now),
     "a dispatch's mails": lambda db, now: messages.of_dispatches(db, []),

@@ -19,8 +19,11 @@ from mailroom.services.dispatching import propagation
 from mailroom.services.feedback import intake
 from mailroom.services.reports import counts as report_counts
 from mailroom.services.resending import runs as resend_runs
-from mailroom.storage import dispatch_trims, kept_counts, message_counts, message_marks
+from mailroom.storage import kept_counts
 from mailroom.storage.database import Db, in_transaction, snapshot
+from mailroom.storage.dispatches import exclusions as dispatch_exclusions
+from mailroom.storage.messages import counts as message_counts
+from mailroom.storage.messages import marks as message_marks
 from tests.stores.conftest import Caller
 from tests.stores.test_sending_again import a_finished_run, planned
 from tests.support.builders import a_claimed, an_event
@@ -164,7 +167,9 @@ def it_is_suppressed_at_the_last_moment(db: Db, run: Run) -> None:
     db.dispatches.update_one({"_id": claimed.id}, {"$set": changed})
     in_transaction(
         db,
-        lambda session: dispatch_trims.leave_out(db, claimed, {message["_id"]: "no"}, [], [], now=NOW, session=session),
+        lambda session: dispatch_exclusions.leave_out(
+            db, claimed, {message["_id"]: "no"}, [], [], now=NOW, session=session
+        ),
     )
 
 

@@ -5,8 +5,8 @@ from mailroom.services.dispatching import claims
 from mailroom.services.dispatching.claims import Room, claimable
 from mailroom.services.dispatching.exclusions import leave_out
 from mailroom.services.planning import asked_runs
-from mailroom.storage import messages
 from mailroom.storage.database import Db, server_now
+from mailroom.storage.messages import document as messages
 from tests.stores.test_scheduling import expand_all, hold
 from tests.support.builders import recipients, stored_schedule
 

@@ -28,8 +28,8 @@ from mailroom.services.reports import runs as run_views
 from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import lifecycle as schedule_lifecycle
 from mailroom.services.schedules import pause as schedule_pause
-from mailroom.storage import schedules
 from mailroom.storage.database import Db, server_now
+from mailroom.storage.schedules import schedules
 from tests.support.builders import make_due, recipients, stored_schedule
 from tests.support.lines import Line, a_run
 

@@ -5,8 +5,10 @@ from unittest.mock import patch
 
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.services.dispatching import propagation
-from mailroom.storage import dispatches, message_marks, runs
 from mailroom.storage.database import Db
+from mailroom.storage.dispatches import queries as dispatch_queries
+from mailroom.storage.messages import marks as message_marks
+from mailroom.storage.schedules import runs
 from tests.support.builders import NOW
 
 DISPATCH = DispatchId("run-1-d000000")
@@ -57,5 +59,5 @@ def test_a_run_that_is_reopened_while_it_is_finished_stays_open(db: Db) -> None:
     with patch.object(runs, "finish", sent_again_meanwhile):
         propagation.finish_runs(db, [RunId("run-1")], now=NOW)
 
-    assert dispatches.runs_with_open(db, [RunId("run-1")])
+    assert dispatch_queries.runs_with_open(db, [RunId("run-1")])
     assert db.runs.find_one({}, {"state": 1, "_id": 0}) == {"state": "planned"}

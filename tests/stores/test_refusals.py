@@ -4,7 +4,7 @@ from typing import Any
 
 from mailroom.domain.errors import Unavailable
 from mailroom.services.operations.rejected_requests import STRANGERS_A_MINUTE
-from mailroom.storage import refusals
+from mailroom.storage import rejected_requests
 from mailroom.storage.database import Db
 from tests.stores.conftest import Caller
 from tests.support.emails import an_email
@@ -119,7 +119,7 @@ def test_the_record_being_away_keeps_no_caller_waiting(call: Caller, db: Db, mon
     def away(*_: Any) -> None:
         raise Unavailable("away")
 
-    monkeypatch.setattr(refusals, "add_many", away)
+    monkeypatch.setattr(rejected_requests, "add_many", away)
 
     assert call("POST", "/v1/emails", json={}).status_code == 422
     assert db.refusals.count_documents({}) == 0

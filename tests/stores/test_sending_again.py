@@ -20,9 +20,10 @@ from mailroom.services.reports import runs as run_views
 from mailroom.services.resending import mails as resend_mails
 from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import edit as edit_schedule
-from mailroom.storage import dispatch_outcomes, remembered
-from mailroom.storage import unreached as unreached_rows
+from mailroom.storage.cluster import restored_fences
 from mailroom.storage.database import Db, Session, in_transaction, server_now
+from mailroom.storage.dispatches import outcomes as dispatch_outcomes
+from mailroom.storage.messages import unreached as unreached_rows
 from tests.stores.test_scheduling import expand_all, hold
 from tests.support.builders import recipients, stored_schedule
 
@@ -205,7 +206,7 @@ def test_what_fences_knew_beyond_a_restored_mongodb_is_not_sent_again(db: Db) ->
     run = a_finished_run(db, 3, failed=2)
     failed = [doc["_id"] for doc in db.dispatches.find({"run_id": run.id, "state": DispatchState.FAILED})]
     crossed = Fence(FenceState.CROSSED, attempt=2, claim_id=ClaimId("c"))
-    remembered.keep(db, [(failed[0], crossed)], now=server_now(db), kept_for=timedelta(days=1))
+    restored_fences.keep(db, [(failed[0], crossed)], now=server_now(db), kept_for=timedelta(days=1))
 
     assert len(again_after(db, run)) == 1
 
@@ -216,7 +217,7 @@ def test_what_a_restored_mongodb_forgot_to_have_sent_again_is_not_sent_once_more
     planned(db, again)
     (dispatch, *_) = [DispatchId(doc["_id"]) for doc in db.dispatches.find({"run_id": again.id})]
     crossed = Fence(FenceState.CROSSED, attempt=1, claim_id=ClaimId("c"))
-    remembered.keep(db, [(dispatch, crossed)], now=server_now(db), kept_for=timedelta(days=1))
+    restored_fences.keep(db, [(dispatch, crossed)], now=server_now(db), kept_for=timedelta(days=1))
     forget(db, again)
 
     with pytest.raises(ForgottenMeanwhile, match=again.id):
@@ -258,7 +259,7 @@ def test_planned_again_in_another_number_of_groups_nothing_goes_out_on_a_guess(d
     planned(db, again)
     (called,) = db.dispatches.find({"run_id": again.id})
     crossed = Fence(FenceState.CROSSED, attempt=1, claim_id=ClaimId("c"), span=called["span"])
-    remembered.keep(db, [(called["_id"], crossed)], now=server_now(db), kept_for=timedelta(days=1))
+    restored_fences.keep(db, [(called["_id"], crossed)], now=server_now(db), kept_for=timedelta(days=1))
     forget(db, again)
 
     resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=batch_size)

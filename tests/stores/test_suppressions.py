@@ -15,8 +15,9 @@ from mailroom.services.dispatching.exclusions import leave_out
 from mailroom.services.feedback.intake import take_in
 from mailroom.services.operations import ledger
 from mailroom.services.planning import asked_runs
-from mailroom.storage import lanes, messages, suppressions
+from mailroom.storage import lanes, suppressions
 from mailroom.storage.database import Db, server_now
+from mailroom.storage.messages import document as messages
 from tests.stores.conftest import Caller
 from tests.stores.test_leaving_out import a_claim
 from tests.stores.test_scheduling import expand_all, hold

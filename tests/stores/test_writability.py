@@ -22,7 +22,7 @@ from mailroom.assembly import build_front
 from mailroom.coordination.redis_client import connect, redis_answers
 from mailroom.domain.errors import TakesNoWrites, Unavailable
 from mailroom.services.operations.writability import Writability
-from mailroom.storage import cluster
+from mailroom.storage.cluster import write_check
 from mailroom.storage.database import guarded
 from scheduler_api.app import create_app
 from tests.support.emails import an_email
@@ -232,7 +232,7 @@ def test_another_refusal_of_mongod_is_no_full_disk(error: PyMongoError) -> None:
 def test_a_disk_without_room_for_a_document_is_full_whatever_a_small_write_says() -> None:
     room = {"fsTotalSize": 10**12, "fsUsedSize": 10**12 - 20_000_000}
 
-    assert cluster.has_room(room)
-    assert not cluster.has_room(room | {"fsUsedSize": 10**12 - 16_000_000})
-    assert not cluster.has_room({"fsTotalSize": 10.0, "fsUsedSize": 10.0})
-    assert cluster.has_room({})
+    assert write_check.has_room(room)
+    assert not write_check.has_room(room | {"fsUsedSize": 10**12 - 16_000_000})
+    assert not write_check.has_room({"fsTotalSize": 10.0, "fsUsedSize": 10.0})
+    assert write_check.has_room({})

@@ -1,5 +1,6 @@
 """Content with Mailgun's own substitutions is refused while another provider may get it: at acceptance, and when
-providers are enabled or reordered. Content that was accepted before is checked again at the call (see dispatching/requests.py)."""
+providers are enabled or reordered. Content that was accepted before is checked again at the call
+(see dispatching/requests.py)."""
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -8,8 +9,9 @@ from typing import Final
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.schedules import ScheduleState
 from mailroom.domain.substitutions import in_content, of_mailgun
-from mailroom.storage import contents, providers, schedules
+from mailroom.storage import providers
 from mailroom.storage.database import Db
+from mailroom.storage.schedules import contents, schedules
 
 _A_STEP: Final = 50
 _MOST_NAMED: Final = 5

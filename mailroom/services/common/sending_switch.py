@@ -16,10 +16,12 @@ from mailroom.domain.dispatches import FenceState
 from mailroom.domain.errors import SendingStopped, Unavailable
 from mailroom.domain.holds import EVERYTHING, FORGOTTEN, Hold, number_after_loss
 from mailroom.domain.ids import RunId, ScheduleId
-from mailroom.storage import dispatch_tallies, holds, runs
+from mailroom.storage import holds
 from mailroom.storage.database import Db, Session, in_transaction, server_now
-from mailroom.storage.dispatch_tallies import InHand
+from mailroom.storage.dispatches import counts as dispatch_counts
+from mailroom.storage.dispatches.counts import InHand
 from mailroom.storage.holds import NOTHING_HELD, OnHold
+from mailroom.storage.schedules import runs
 
 __all__ = ["NOTHING_HELD", "OnHold"]  # for senders
 
@@ -68,7 +70,7 @@ def switch(db: Db, mirror: Holds, fences: Fences) -> Switch:
     hold, of_one_mind = _agree(db, mirror, EVERYTHING)
     if not hold.held:
         return Switch(hold)
-    in_hand = dispatch_tallies.in_hand_anywhere(db, limit=_MOST_SHOWN)
+    in_hand = dispatch_counts.in_hand_anywhere(db, limit=_MOST_SHOWN)
     called = called_among(fences, in_hand) if of_one_mind else Called(tuple(in_hand), sure=False)
     return Switch(hold, called.in_flight, called.sure)
 

@@ -6,8 +6,10 @@ from mailroom.domain.errors import RunEnded
 from mailroom.domain.ids import RunId
 from mailroom.domain.runs import Run
 from mailroom.services.dispatching.propagation import tell_left_over
-from mailroom.storage import dispatch_outcomes, holds, runs
+from mailroom.storage import holds
 from mailroom.storage.database import Db, Session, in_transaction, server_now
+from mailroom.storage.dispatches import outcomes as dispatch_outcomes
+from mailroom.storage.schedules import runs
 
 
 def cancel(db: Db, run_id: RunId) -> Run:

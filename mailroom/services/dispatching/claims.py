@@ -10,8 +10,9 @@ from mailroom.domain.emails.model import Rank
 from mailroom.domain.holds import EVERYTHING
 from mailroom.domain.ids import ClaimId, Lane, Token, new_claim_id
 from mailroom.services.dispatching.lanes import open_runs_not_held
-from mailroom.storage import dispatch_claims, holds, lanes
+from mailroom.storage import holds, lanes
 from mailroom.storage.database import Db, Session, in_transaction
+from mailroom.storage.dispatches import claims as dispatch_claims
 from mailroom.storage.holds import NOTHING_HELD, OnHold
 
 

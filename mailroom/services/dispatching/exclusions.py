@@ -11,8 +11,9 @@ from mailroom.domain.dispatches import Claimed
 from mailroom.domain.ids import DispatchId, MessageId, digest_of_messages
 from mailroom.domain.messages import Message
 from mailroom.domain.suppressions import OF_CAMPAIGNS, OF_SINGLE_MAILS
-from mailroom.storage import dispatch_trims, lanes, suppressions
+from mailroom.storage import lanes, suppressions
 from mailroom.storage.database import Db, Session, in_transaction, server_now
+from mailroom.storage.dispatches import exclusions as dispatch_exclusions
 
 log = structlog.get_logger()
 
@@ -46,7 +47,7 @@ def leave_out(db: Db, claimed: Sequence[Claimed], mails: Mails) -> tuple[list[Cl
         lanes.touch(db, {c.claim.lane: c.claim.token for c in changed}, session)
         for c in changed:
             found, rest = parted[c.id], [mail.id for mail in parted[c.id].rest]
-            dispatch_trims.leave_out(db, c, found.suppressed, found.gone, rest, now=now, session=session)
+            dispatch_exclusions.leave_out(db, c, found.suppressed, found.gone, rest, now=now, session=session)
 
     in_transaction(db, work)
     for c in changed:

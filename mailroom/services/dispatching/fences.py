@@ -8,7 +8,7 @@ from mailroom.coordination.fences import Fences, Verdict
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.ids import ClaimId
 from mailroom.domain.outcomes import NOBODY_KNOWS_WHERE, Accepted, CalledAt, InDoubt
-from mailroom.storage import remembered
+from mailroom.storage.cluster import restored_fences
 from mailroom.storage.database import Db
 
 
@@ -83,6 +83,6 @@ def crossed_by_another(
 def remind(db: Db, fences: Fences, claimed: Sequence[Claimed]) -> None:
     """Before the fences of these are crossed: let Redis know what it knew of them when MongoDB was put right, should it
     have lost its memory since. Raises Unavailable: none may be called."""
-    known = remembered.among(db, [one.id for one in claimed])
+    known = restored_fences.among(db, [one.id for one in claimed])
     if known:
         fences.remind([(one, known[one.id]) for one in claimed if one.id in known])

@@ -7,9 +7,12 @@ from typing import Final
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.leases import Leases
 from mailroom.domain.ids import Lane, RunId, Token, schedule_lane
-from mailroom.storage import cluster, dispatch_claims, holds, lanes, runs, schedules
+from mailroom.storage import holds, lanes
+from mailroom.storage.cluster import etcd_epoch
 from mailroom.storage.database import Db
+from mailroom.storage.dispatches import claims as dispatch_claims
 from mailroom.storage.holds import OnHold
+from mailroom.storage.schedules import runs, schedules
 
 _EPOCH: Final = 2**40  # a token is epoch * this + create revision
 
@@ -55,11 +58,11 @@ def take_lanes(
     """
     if not wanted:
         return {}, ""
-    recalled = cluster.recall(db)
+    recalled = etcd_epoch.recall(db)
     taken = leases.take(wanted)
     if not taken.revisions:
         return {}, ""
-    epoch = cluster.settle(db, recalled, cluster_id=taken.cluster_id, revision=taken.revision)
+    epoch = etcd_epoch.settle(db, recalled, cluster_id=taken.cluster_id, revision=taken.revision)
     tokens = {lane: Token(epoch * _EPOCH + revision) for lane, revision in taken.revisions.items()}
     stored = lanes.raise_tokens(db, tokens, sender, now=now)
     entered, memory = fences.enter({lane: token for lane, token in tokens.items() if lane in stored})

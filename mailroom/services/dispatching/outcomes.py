@@ -19,9 +19,13 @@ from mailroom.domain.outcomes import Accepted, InDoubt, InPart, Outcome, Refusal
 from mailroom.domain.retries import Delays, TryAgain, after_refusal
 from mailroom.services.dispatching.propagation import tell_these
 from mailroom.services.dispatching.rejections import record_refusals
-from mailroom.storage import dispatch_outcomes, dispatch_splits, message_marks, messages, suppressions
+from mailroom.storage import suppressions
 from mailroom.storage.database import Db, Session, in_transaction
-from mailroom.storage.dispatch_splits import Part
+from mailroom.storage.dispatches import outcomes as dispatch_outcomes
+from mailroom.storage.dispatches import splits as dispatch_splits
+from mailroom.storage.dispatches.splits import Part
+from mailroom.storage.messages import document as messages
+from mailroom.storage.messages import marks as message_marks
 
 log = structlog.get_logger()
 

@@ -10,8 +10,12 @@ from typing import Any, Final
 from mailroom.domain.dispatches import TELLS_MESSAGES, DispatchState
 from mailroom.domain.ids import DispatchId, RunId, is_email
 from mailroom.domain.messages import Learnt
-from mailroom.storage import dispatch_outcomes, dispatches, holds, kept_counts, message_marks, runs
+from mailroom.storage import holds, kept_counts
 from mailroom.storage.database import Db
+from mailroom.storage.dispatches import outcomes as dispatch_outcomes
+from mailroom.storage.dispatches import queries as dispatch_queries
+from mailroom.storage.messages import marks as message_marks
+from mailroom.storage.schedules import runs
 
 TELL_A_STEP: Final = 200
 FINISH_A_STEP: Final = 500
@@ -35,7 +39,7 @@ def finish_runs(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
     asked = [run for run in dict.fromkeys(run_ids) if not is_email(run)]
     if not asked:
         return 0
-    still_open = dispatches.runs_with_open(db, asked)
+    still_open = dispatch_queries.runs_with_open(db, asked)
     through = [run for run in asked if run not in still_open]
     if not through:
         return 0
@@ -45,7 +49,7 @@ def finish_runs(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
             holds.lift_from_runs(db, paused, by="finished", now=now)
         kept_counts.keep(db, {run: (kept_counts.Kept(), {}) for run in through})  # from now on its counts may be kept
         # A person may have had something sent again between the look and the write.
-        runs.reopen(db, dispatches.runs_with_open(db, through))
+        runs.reopen(db, dispatch_queries.runs_with_open(db, through))
     return finished
 
 

@@ -15,9 +15,11 @@ from mailroom.domain.outcomes import Accepted, InDoubt, Refusal, Refused
 from mailroom.domain.retries import Delays, Divide, GiveUp, TryAgain, after_refusal
 from mailroom.services.dispatching.fences import known_before
 from mailroom.services.dispatching.splits import Division, divide
-from mailroom.storage import dispatch_outcomes, lanes, messages, suppressions
+from mailroom.storage import lanes, suppressions
 from mailroom.storage.database import Db, Session, in_transaction
-from mailroom.storage.dispatch_outcomes import Return
+from mailroom.storage.dispatches import outcomes as dispatch_outcomes
+from mailroom.storage.dispatches.outcomes import Return
+from mailroom.storage.messages import document as messages
 
 log = structlog.get_logger()
 CalledBefore = tuple[Claimed, Accepted | InDoubt]

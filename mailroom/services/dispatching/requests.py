@@ -16,8 +16,10 @@ from mailroom.domain.substitutions import in_content, of_mailgun
 from mailroom.providers.base import Adapter, Batch, Letter, SendInParts
 from mailroom.services.dispatching.exclusions import leave_out
 from mailroom.services.dispatching.outcomes import Result
-from mailroom.storage import bodies, contents, emails, messages
 from mailroom.storage.database import Db
+from mailroom.storage.mails import bodies, emails
+from mailroom.storage.messages import document as messages
+from mailroom.storage.schedules import contents
 
 _Written = tuple[ScheduleId, int]  # a revision of a schedule's content never changes
 Stored = tuple[Mapping[str, Any], Body]  # a single mail as it is kept

@@ -8,9 +8,11 @@ import structlog
 from mailroom.coordination.fences import Fences, Verdict
 from mailroom.domain.dispatches import Claimed, DispatchState
 from mailroom.domain.ids import Lane, Token
-from mailroom.storage import dispatch_splits, lanes, messages
+from mailroom.storage import lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
-from mailroom.storage.dispatch_splits import Part
+from mailroom.storage.dispatches import splits as dispatch_splits
+from mailroom.storage.dispatches.splits import Part
+from mailroom.storage.messages import document as messages
 
 log = structlog.get_logger()
 

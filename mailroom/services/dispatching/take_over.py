@@ -13,10 +13,12 @@ from mailroom.services.dispatching.fences import crossed_by_another
 from mailroom.services.dispatching.outcomes import record_accepted
 from mailroom.services.dispatching.propagation import finish_runs, tell_these
 from mailroom.services.dispatching.splits import Division, divide, in_halves
-from mailroom.storage import dispatch_claims, dispatch_outcomes, lanes
+from mailroom.storage import lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
-from mailroom.storage.dispatch_doubts import GIVES_UP
-from mailroom.storage.dispatch_outcomes import Return
+from mailroom.storage.dispatches import claims as dispatch_claims
+from mailroom.storage.dispatches import outcomes as dispatch_outcomes
+from mailroom.storage.dispatches.doubts import GIVES_UP
+from mailroom.storage.dispatches.outcomes import Return
 
 log = structlog.get_logger()
 A_STEP: Final = 200

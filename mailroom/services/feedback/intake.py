@@ -17,16 +17,11 @@ from mailroom.domain.ids import MessageId, dispatch_of_rfc_message_id, message_i
 from mailroom.domain.messages import effect_of
 from mailroom.domain.suppressions import entry_of
 from mailroom.services.common.group_commit import GroupCommit
-from mailroom.storage import (
-    dispatch_doubts,
-    events,
-    message_marks,
-    messages,
-    suppressions,
-    webhook_targets,
-    webhook_tokens,
-)
+from mailroom.storage import events, suppressions, webhook_targets, webhook_tokens
 from mailroom.storage.database import AlreadyThere, Db, Session, in_transaction, server_now
+from mailroom.storage.dispatches import doubts as dispatch_doubts
+from mailroom.storage.messages import document as messages
+from mailroom.storage.messages import marks as message_marks
 
 _BATCH: Final = 500
 log = structlog.get_logger()

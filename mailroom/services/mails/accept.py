@@ -23,9 +23,10 @@ from mailroom.services.common.clock import Clocks
 from mailroom.services.common.group_commit import GroupCommit
 from mailroom.services.common.idempotency import check_key, digest_of_request
 from mailroom.services.mails.store import place
-from mailroom.storage import bodies, emails, suppressions, templates
+from mailroom.storage import suppressions
 from mailroom.storage.database import AlreadyThere, Db, Document, Session, in_transaction
-from mailroom.storage.emails import NewEmail, StoredEmail
+from mailroom.storage.mails import bodies, emails, templates
+from mailroom.storage.mails.emails import NewEmail, StoredEmail
 
 _BATCH: Final = 200
 

@@ -10,9 +10,11 @@ from mailroom.domain.dispatches import NewDispatch
 from mailroom.domain.emails.model import RANK_OF
 from mailroom.domain.ids import MessageId, digest_of_messages, dispatch_id, mail_lane, message_id, run_of_email
 from mailroom.domain.messages import Message, MessageState
-from mailroom.storage import bodies, dispatches, emails, messages
 from mailroom.storage.database import Db, Document, Session
-from mailroom.storage.emails import NewEmail
+from mailroom.storage.dispatches import document as dispatches
+from mailroom.storage.mails import bodies, emails
+from mailroom.storage.mails.emails import NewEmail
+from mailroom.storage.messages import document as messages
 
 
 def place(db: Db, fresh: Sequence[tuple[NewEmail, Document]], *, lanes: int, now: datetime, session: Session) -> None:

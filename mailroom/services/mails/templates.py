@@ -7,8 +7,8 @@ import structlog
 from mailroom.domain.errors import NotTheOwner, StaleEdit, TemplateNotFound
 from mailroom.domain.principals import Principal
 from mailroom.domain.templates import Template, check_template
-from mailroom.storage import templates
 from mailroom.storage.database import Db, server_now
+from mailroom.storage.mails import templates
 
 log = structlog.get_logger()
 

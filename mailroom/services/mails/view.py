@@ -18,8 +18,12 @@ from mailroom.domain.messages import MessageState
 from mailroom.domain.searches import EmailSearch
 from mailroom.services.dispatching.propagation import tell_these
 from mailroom.services.reports.timeline import Step, steps_of_messages
-from mailroom.storage import dispatch_outcomes, dispatches, emails, messages, providers
+from mailroom.storage import providers
 from mailroom.storage.database import Db, Session, in_transaction, server_now
+from mailroom.storage.dispatches import outcomes as dispatch_outcomes
+from mailroom.storage.dispatches import queries as dispatch_queries
+from mailroom.storage.mails import emails
+from mailroom.storage.messages import document as messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,9 @@ def cancel(db: Db, email_id: EmailId) -> Shown:
         return dispatch_outcomes.cancel(db, run_of_email(email_id), now=now, session=session)
 
     cancelled = in_transaction(db, work)
-    tell_these(db, [DispatchId(doc["_id"]) for some in dispatches.of_run(db, run_of_email(email_id)) for doc in some])
+    tell_these(
+        db, [DispatchId(doc["_id"]) for some in dispatch_queries.of_run(db, run_of_email(email_id)) for doc in some]
+    )
     shown = get(db, email_id)
     if not cancelled and shown.state is not MessageState.CANCELLED:
         raise EmailUnderWay(f"mail {email_id} is {shown.state.replace('_', ' ')}: it cannot be cancelled any more")
@@ -102,7 +108,7 @@ def _calls(db: Db, email_id: EmailId, found: Sequence[Mapping[str, Any]]) -> dic
     """How many calls were made for each recipient: those that used up a try, and the one that is not decided or was
     accepted."""
     made: dict[str, Mapping[str, Any]] = {
-        doc["_id"]: doc for some in dispatches.of_run(db, run_of_email(email_id)) for doc in some
+        doc["_id"]: doc for some in dispatch_queries.of_run(db, run_of_email(email_id)) for doc in some
     }
     return {MessageId(message["_id"]): _calls_for(message, made) for message in found}
 

@@ -11,8 +11,8 @@ from mailroom.domain.ids import DispatchId
 from mailroom.domain.principals import Principal, scope_of
 from mailroom.domain.searches import DeadLetterSearch
 from mailroom.services.reconciliation import resolve
-from mailroom.storage import dead_letters
 from mailroom.storage.database import Db, server_now
+from mailroom.storage.dispatches import dead_letters
 
 log = structlog.get_logger()
 _A_STEP: Final = 200

@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 from mailroom.services.dispatching.propagation import finish_left_over, tell_left_over
-from mailroom.storage import audiences, bodies, retention
+from mailroom.storage import retention
 from mailroom.storage.database import Db, server_now
+from mailroom.storage.mails import bodies
+from mailroom.storage.schedules import audiences
 
 
 def tidy(db: Db, *, trails_kept_for: timedelta) -> dict[str, int]:

@@ -21,8 +21,13 @@ from mailroom.domain.recurrence.upcoming import upcoming
 from mailroom.domain.runs import RunState
 from mailroom.domain.schedules import Schedule, ScheduleState
 from mailroom.providers.base import Adapter
-from mailroom.storage import cluster, dispatches, emails, message_counts, messages, runs, schedules
+from mailroom.storage.cluster import ledger_runs
 from mailroom.storage.database import Db, server_now
+from mailroom.storage.dispatches import queries as dispatch_queries
+from mailroom.storage.mails import emails
+from mailroom.storage.messages import counts as message_counts
+from mailroom.storage.messages import document as messages
+from mailroom.storage.schedules import runs, schedules
 
 YOUNG: Final = timedelta(minutes=2)
 _MOST_INSTANTS: Final = 10_000  # a schedule; what is older was in an earlier ledger
@@ -88,12 +93,12 @@ def check(
 
 def is_due(db: Db, *, every: timedelta) -> bool:
     """True for one caller in each span of time: it is to make the next ledger. Raises Unavailable."""
-    return cluster.claim_ledger(db, every_s=every.total_seconds())
+    return ledger_runs.claim_ledger(db, every_s=every.total_seconds())
 
 
 def keep(db: Db, ledger: Ledger) -> None:
     """Store how it came out, for the gauge. Raises Unavailable."""
-    cluster.note_ledger(db, at=ledger.at, wrong=ledger.wrong)
+    ledger_runs.note_ledger(db, at=ledger.at, wrong=ledger.wrong)
 
 
 def _due_instants(db: Db, ledger: Ledger, until: datetime) -> None:
@@ -146,7 +151,7 @@ def _runs(db: Db, ledger: Ledger, until: datetime, fences: Fences | None) -> Non
             ledger.say("run", run.id, f"{run.recipients} recipients, {mails} mails")
         if run.state is RunState.FINISHED and waiting:
             ledger.say("run", run.id, f"finished, and {waiting} mails still wait")
-        for some in dispatches.of_run(db, run.id):
+        for some in dispatch_queries.of_run(db, run.id):
             _dispatches(ledger, some, {id_: c.mails for id_, c in carried.items() if id_}, until, fences)
 
 
@@ -155,7 +160,7 @@ def _single_mails(db: Db, ledger: Ledger, until: datetime, fences: Fences | None
     for some in emails.created_between(db, ledger.since, until):
         ids = list(some)
         found = messages.of_emails(db, ids)
-        docs = dispatches.of_emails(db, ids)
+        docs = dispatch_queries.of_emails(db, ids)
         there = {RunId(doc["run_id"]) for doc in docs}
         for id_, recipients in some.items():
             ledger.counted["single mails"] += 1
@@ -173,9 +178,9 @@ def _single_mails(db: Db, ledger: Ledger, until: datetime, fences: Fences | None
 def _carriers(db: Db, ledger: Ledger, until: datetime) -> Iterator[Sequence[Mapping[str, Any]]]:
     """The dispatches of all runs and single mails, some at a time."""
     for run in runs.created_between(db, ledger.since, until):
-        yield from dispatches.of_run(db, run.id)
+        yield from dispatch_queries.of_run(db, run.id)
     for some in emails.created_between(db, ledger.since, until):
-        yield dispatches.of_emails(db, list(some))
+        yield dispatch_queries.of_emails(db, list(some))
 
 
 def _dispatches(
@@ -231,5 +236,5 @@ def _providers_log(db: Db, ledger: Ledger, adapter: Adapter, until: datetime) ->
                 if (called_as, fold(address)) not in logged:
                     ledger.say("missing", doc["_id"], f"sent to {address}, and not in the provider's log")
     ids = {dispatch for dispatch, _ in logged}
-    for stranger in ids - dispatches.existing(db, sorted(ids)):
+    for stranger in ids - dispatch_queries.existing(db, sorted(ids)):
         ledger.say("stranger", stranger, "the provider accepted it, and it is not here")

@@ -5,19 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailroom.domain.holds import EVERYTHING
-from mailroom.storage import cluster, database, dispatches, holds, schedules
+from mailroom.storage import database, holds
+from mailroom.storage.cluster import ledger_runs, restore_mark, write_check
 from mailroom.storage.database import Db
+from mailroom.storage.dispatches import queries as dispatch_queries
+from mailroom.storage.schedules import schedules
 
 
 def check_store(db: Db) -> None:
     """Raises TakesNoWrites, Unavailable when MongoDB does not take a write."""
-    cluster.check_writes(db)
+    write_check.check_writes(db)
 
 
 def why_senders_hold(db: Db) -> str:
     """Why nothing is sent though the stores are well, without names, for anybody may read it. '' if senders go on.
     Raises Unavailable."""
-    if cluster.is_held(db):
+    if restore_mark.is_held(db):
         return "MongoDB was put back to an older copy: senders hold"
     return "All sending was stopped by a person" if holds.get(db, EVERYTHING).held else ""
 
@@ -41,12 +44,12 @@ class Standing:
 
 def standing(db: Db) -> Standing:
     """Raises Unavailable."""
-    newest = cluster.newest_ledger(db)
+    newest = ledger_runs.newest_ledger(db)
     on_hold = holds.standing(db)
     stops = (on_hold.everything, len(on_hold.runs))
-    return Standing(cluster.is_held(db), *stops, newest[0] if newest else None, newest[1] if newest else 0)
+    return Standing(restore_mark.is_held(db), *stops, newest[0] if newest else None, newest[1] if newest else 0)
 
 
 def counts(db: Db) -> dict[str, Mapping[str, int]]:
     """Schedules by state, and dispatches that are not through by state. Raises Unavailable."""
-    return {"schedules": schedules.count_by_state(db), "dispatches": dispatches.count_open(db)}
+    return {"schedules": schedules.count_by_state(db), "dispatches": dispatch_queries.count_open(db)}

@@ -10,7 +10,7 @@ import structlog
 
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.refusals import Refusal
-from mailroom.storage import refusals
+from mailroom.storage import rejected_requests
 from mailroom.storage.database import Db
 
 log = structlog.get_logger()
@@ -62,7 +62,7 @@ class RefusalRecord:
             while len(some) < _AT_ONCE and not self._waiting.empty():
                 some.append(self._waiting.get())
             try:
-                refusals.add_many(self._db, some)
+                rejected_requests.add_many(self._db, some)
             except Unavailable as error:
                 log.warning("refusals_not_kept", count=len(some), error=str(error))
             except Exception:
@@ -71,4 +71,4 @@ class RefusalRecord:
 
 def page(db: Db, *, status: int | None, before: str, limit: int) -> list[Mapping[str, Any]]:
     """Newest first."""
-    return refusals.page(db, status=status, before=before, limit=limit)
+    return rejected_requests.page(db, status=status, before=before, limit=limit)

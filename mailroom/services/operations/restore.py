@@ -20,8 +20,10 @@ from mailroom.domain.ids import ClaimId, DispatchId
 from mailroom.domain.outcomes import CalledAt
 from mailroom.providers.base import Adapter
 from mailroom.services.dispatching.propagation import tell_left_over
-from mailroom.storage import cluster, dispatch_outcomes, dispatches, remembered
+from mailroom.storage.cluster import etcd_epoch, restore_mark, restored_fences
 from mailroom.storage.database import Db, server_now
+from mailroom.storage.dispatches import outcomes as dispatch_outcomes
+from mailroom.storage.dispatches import queries as dispatch_queries
 
 log = structlog.get_logger()
 _EPOCH_BITS: Final = 40
@@ -48,7 +50,7 @@ def look(db: Db, mirror: Mirror) -> Hold | int:
     Redis is read first: whatever it shows, MongoDB had reached before.
     """
     mirrored = mirror.read()
-    number, at = cluster.mark(db)
+    number, at = restore_mark.mark(db)
     if mirrored is not None and number < mirrored.number:
         return Hold(at, mirrored.at)
     return number
@@ -67,7 +69,7 @@ def check(db: Db, mirror: Mirror) -> Hold | Sound:
     found = look(db, mirror)
     if isinstance(found, Hold):
         return found
-    raised, now, remembers = cluster.raise_mark(db)
+    raised, now, remembers = restore_mark.raise_mark(db)
     mirror.raise_to(Mark(raised, now))
     return Sound(raised, remembers)
 
@@ -83,21 +85,21 @@ def _remember_from_logs(db: Db, adapters: Sequence[Adapter], since: datetime) ->
         done = Fence(FenceState.DONE, claim_id=ClaimId(""), called_at=CalledAt(one.name, one.account))
         for start in range(0, len(found), _A_STEP):
             some = found[start : start + _A_STEP]
-            known = dispatches.accepted_among(db, some)
+            known = dispatch_queries.accepted_among(db, some)
             made = [(id_, done) for id_ in some if id_ not in known]
-            remembered.keep(db, made, now=server_now(db), kept_for=KEPT_FOR)
+            restored_fences.keep(db, made, now=server_now(db), kept_for=KEPT_FOR)
 
 
 def _remember(db: Db, some: Sequence[tuple[DispatchId, Fence]]) -> None:
     """Keep what fences know of attempts that this database does not."""
-    attempts = dispatches.attempts_of(db, [id_ for id_, _ in some])
+    attempts = dispatch_queries.attempts_of(db, [id_ for id_, _ in some])
     newer = [(id_, fence) for id_, fence in some if fence.attempt > attempts.get(id_, 0)]
-    remembered.keep(db, newer, now=server_now(db), kept_for=KEPT_FOR)
+    restored_fences.keep(db, newer, now=server_now(db), kept_for=KEPT_FOR)
 
 
 def say_held(db: Db) -> None:
     """Let API and pages show that senders hold. Raises Unavailable."""
-    cluster.note_held(db, True)
+    restore_mark.note_held(db, True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +140,10 @@ def after_restore(db: Db, mirror: Mirror, adapters: Sequence[Adapter], *, even_s
         _remember(db, some)
     while tell_left_over(db):
         pass
-    cluster.raise_epoch(db, mirror.highest_token() >> _EPOCH_BITS)
+    etcd_epoch.raise_epoch(db, mirror.highest_token() >> _EPOCH_BITS)
     since = hold.copied_at or datetime.min.replace(tzinfo=hold.lost_at.tzinfo)
-    cluster.set_replay(db, since, hold.lost_at + _AFTER_THE_LAST_MARK)
-    cluster.raise_mark(db, mirrored.number, remembers=True)
-    cluster.note_held(db, False)
+    restore_mark.set_replay(db, since, hold.lost_at + _AFTER_THE_LAST_MARK)
+    restore_mark.raise_mark(db, mirrored.number, remembers=True)
+    restore_mark.note_held(db, False)
     log.info("mongodb_put_right", fences=fences, accepted=accepted, unknown_to_copy=missing)
     return Restored(hold, fences, accepted, missing)

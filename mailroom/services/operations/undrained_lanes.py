@@ -11,8 +11,10 @@ from typing import Final
 
 from mailroom.domain.ids import Lane, schedule_lane, schedule_of_lane
 from mailroom.services.dispatching import lanes as dispatching_lanes
-from mailroom.storage import dispatch_claims, runs, schedules, workers
+from mailroom.storage import workers
 from mailroom.storage.database import Db, server_now
+from mailroom.storage.dispatches import claims as dispatch_claims
+from mailroom.storage.schedules import runs, schedules
 
 CHECK_IN_S: Final = 10.0  # at most; a sender with a shorter lease checks in once a lease time
 _BELIEVED: Final = timedelta(seconds=30)  # a sender without a check-in for so long gets nothing done

@@ -13,7 +13,7 @@ import structlog
 from mailroom.coordination.etcd import Etcd
 from mailroom.coordination.redis_client import RedisWrites
 from mailroom.domain.errors import TakesNoWrites, Unavailable
-from mailroom.storage import cluster
+from mailroom.storage.cluster import write_check
 from mailroom.storage.database import Db
 
 log = structlog.get_logger()
@@ -74,7 +74,7 @@ def _why_not(store: str, write: Callable[[], None]) -> str:
 def of_stores(db: Db, etcd: Etcd, redis: RedisWrites) -> Writability:
     """The Writability of MongoDB, etcd and Redis."""
     return Writability(
-        {MONGODB: lambda: cluster.check_writes(db), "etcd": etcd.check_writes, "Redis": redis.check},
+        {MONGODB: lambda: write_check.check_writes(db), "etcd": etcd.check_writes, "Redis": redis.check},
     )
 
 

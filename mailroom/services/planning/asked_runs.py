@@ -12,8 +12,8 @@ from mailroom.domain.runs import Run, RunKind
 from mailroom.domain.schedules import Revision, Schedule, ScheduleState
 from mailroom.services.common.idempotency import check_key
 from mailroom.services.planning.decisions import planned_run
-from mailroom.storage import contents, runs, schedules
 from mailroom.storage.database import Db, Session, in_transaction, server_now
+from mailroom.storage.schedules import contents, runs, schedules
 
 _TRIES: Final = 5
 

@@ -24,8 +24,10 @@ from mailroom.domain.schedules import Content
 from mailroom.domain.spans import Calls, Group, span_of, spans_of_groups
 from mailroom.domain.suppressions import OF_CAMPAIGNS
 from mailroom.services.planning.members import Member, Page, next_members, whole_groups
-from mailroom.storage import contents, remembered, suppressions
+from mailroom.storage import suppressions
+from mailroom.storage.cluster import restored_fences
 from mailroom.storage.database import Db
+from mailroom.storage.schedules import contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ def _dispatch(
 
 def _called(db: Db, run: Run) -> Mapping[DispatchId, str]:
     """The calls of the run that fences remember and a restored MongoDB does not, each with its span."""
-    called = remembered.called_of_run(db, run.id)
+    called = restored_fences.called_of_run(db, run.id)
     return spans_of_groups(run.id, run.groups, called) if run.groups else called
 
 

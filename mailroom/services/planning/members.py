@@ -9,8 +9,9 @@ from mailroom.domain.ids import AudienceId, RunId
 from mailroom.domain.limits import CHUNK_RECIPIENTS
 from mailroom.domain.runs import Run
 from mailroom.domain.spans import Group, group_of
-from mailroom.storage import audiences, unreached
 from mailroom.storage.database import Db
+from mailroom.storage.messages import unreached
+from mailroom.storage.schedules import audiences
 
 _OLD_GROUP: Final = 3  # hexadecimal digits of the digest that name the group in runs that have no number of groups
 _GROUPED_PAGE: Final = 2 * CHUNK_RECIPIENTS  # a group that is a little larger than a batch still stands whole in a page

@@ -28,8 +28,13 @@ from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Schedule
 from mailroom.services.planning.chunks import next_chunks
 from mailroom.services.planning.decisions import runs_for
-from mailroom.storage import cluster, contents, dispatches, holds, lanes, messages, runs, schedules, unreached
+from mailroom.storage import holds, lanes
+from mailroom.storage.cluster import restore_mark
 from mailroom.storage.database import Db, Session, in_transaction
+from mailroom.storage.dispatches import document as dispatches
+from mailroom.storage.messages import document as messages
+from mailroom.storage.messages import unreached
+from mailroom.storage.schedules import contents, runs, schedules
 
 log = structlog.get_logger()
 SCHEDULES_A_STEP: Final = 500
@@ -83,7 +88,7 @@ def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: dateti
     due = schedules.due_among(db, list(held), now=now, limit=SCHEDULES_A_STEP)
     if not due or holds.get(db, EVERYTHING).held:
         return Progress()  # when sending starts again, the misfire rule decides about the instants that were missed
-    replay = cluster.replay(db)
+    replay = restore_mark.replay(db)
     histories = contents.histories(db, [schedule.id for schedule in due])
 
     decided: list[tuple[ScheduleId, tuple[Schedule, Decisions]]] = []
@@ -104,7 +109,7 @@ def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: dateti
 
     def store(batch: Sequence[tuple[Schedule, Decisions]]) -> None:
         def work(session: Session) -> None:
-            cluster.require_mark(db, mark, session)
+            restore_mark.require_mark(db, mark, session)
             lanes.touch(db, {schedule_lane(s.id): held[s.id] for s, _ in batch}, session)
             if not schedules.move_on(db, batch, now=now, session=session):
                 raise _MovedMeanwhile
@@ -114,7 +119,7 @@ def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: dateti
 
     def set_aside(batch: Sequence[tuple[Schedule, str]]) -> None:
         def work(session: Session) -> None:
-            cluster.require_mark(db, mark, session)
+            restore_mark.require_mark(db, mark, session)
             lanes.touch(db, {schedule_lane(s.id): held[s.id] for s, _ in batch}, session)
             if not all(schedules.set_aside(db, s, why, now=now, session=session) for s, why in batch):
                 raise _MovedMeanwhile

@@ -18,9 +18,12 @@ from mailroom.domain.ids import DispatchId, Lane, MessageId, Token
 from mailroom.domain.retries import Delays
 from mailroom.services.dispatching.outcomes import record_accepted
 from mailroom.services.dispatching.propagation import finish_runs, tell_these
-from mailroom.storage import dispatch_doubts, dispatch_splits, lanes, message_marks
+from mailroom.storage import lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
-from mailroom.storage.dispatch_splits import Part
+from mailroom.storage.dispatches import doubts as dispatch_doubts
+from mailroom.storage.dispatches import splits as dispatch_splits
+from mailroom.storage.dispatches.splits import Part
+from mailroom.storage.messages import marks as message_marks
 
 log = structlog.get_logger()
 _SLOTS: Final = 30  # controls kept for each settling time

@@ -27,8 +27,10 @@ from mailroom.domain.holds import EVERYTHING
 from mailroom.domain.ids import Lane, Token
 from mailroom.providers.base import Adapter
 from mailroom.services.reconciliation.conclusions import Findings, Policy, sort_in, write
-from mailroom.storage import controls, dispatch_doubts, holds, messages
+from mailroom.storage import controls, holds
 from mailroom.storage.database import Db, server_now
+from mailroom.storage.dispatches import doubts as dispatch_doubts
+from mailroom.storage.messages import document as messages
 
 log = structlog.get_logger()
 DOUBTS_A_STEP: Final = 200

@@ -11,9 +11,13 @@ from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.errors import DispatchNotFound, DispatchNotUnknown
 from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId
 from mailroom.services.dispatching.propagation import finish_runs, tell_these
-from mailroom.storage import dispatch_doubts, dispatches, holds, lanes, messages, runs, schedules
+from mailroom.storage import holds, lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
-from mailroom.storage.dispatch_doubts import CALLED_FOR_GOOD
+from mailroom.storage.dispatches import doubts as dispatch_doubts
+from mailroom.storage.dispatches import queries as dispatch_queries
+from mailroom.storage.dispatches.doubts import CALLED_FOR_GOOD
+from mailroom.storage.messages import document as messages
+from mailroom.storage.schedules import runs, schedules
 
 log = structlog.get_logger()
 
@@ -32,7 +36,7 @@ def resolve(db: Db, dispatch: DispatchId, word: Word, *, by: str, attempt: int |
     still be asked. What failed may be sent again: it is known not to have gone out. With `attempt`, the word is about
     that one, and about none that came after. Raises DispatchNotFound, DispatchNotUnknown.
     """
-    found = dispatches.get(db, dispatch)
+    found = dispatch_queries.get(db, dispatch)
     if attempt is not None and found["attempt"] != attempt:
         raise DispatchNotUnknown(dispatch, f"it has come to attempt {found['attempt']} since")
     if not (_went_out(db, found, by) if word is Word.WENT_OUT else _send_again(db, {dispatch: found}, by)):
@@ -42,7 +46,7 @@ def resolve(db: Db, dispatch: DispatchId, word: Word, *, by: str, attempt: int |
 def requeue(db: Db, ids: Sequence[DispatchId], *, by: str) -> dict[DispatchId, str]:
     """Have these `failed` dispatches, a few hundred at most, sent again in one transaction: each as a new attempt with
     all its tries. Returns those that cannot be, and why; they hold up no other."""
-    found = dispatches.standing(db, ids)
+    found = dispatch_queries.standing(db, ids)
     failed = {id_: doc for id_, doc in found.items() if doc["state"] == DispatchState.FAILED}
     again = _send_again(db, failed, by) if failed else set()
     return {id_: _why_not_requeued(db, id_, found.get(id_)) for id_ in ids if id_ not in again}
@@ -106,7 +110,7 @@ def _why_not_requeued(db: Db, dispatch: DispatchId, found: Mapping[str, Any] | N
 
 
 def _why_not(db: Db, dispatch: DispatchId) -> str:
-    now_found = dispatches.get(db, dispatch)
+    now_found = dispatch_queries.get(db, dispatch)
     any_sent = messages.with_any_sent(db, [dispatch])
     if now_found["state"] == DispatchState.IN_DOUBT:
         return "it is in doubt, and the provider is still being asked; it can be sent again once it is unknown"

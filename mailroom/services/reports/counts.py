@@ -8,8 +8,10 @@ from typing import Final
 from mailroom.domain.ids import RunId, ScheduleId
 from mailroom.domain.reports import Report
 from mailroom.domain.runs import Run, RunState
-from mailroom.storage import events, kept_counts, message_counts, runs, schedules
+from mailroom.storage import events, kept_counts
 from mailroom.storage.database import Db, snapshot
+from mailroom.storage.messages import counts as message_counts
+from mailroom.storage.schedules import runs, schedules
 
 RUNS_IN_A_REPORT: Final = 50
 

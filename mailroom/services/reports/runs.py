@@ -9,8 +9,12 @@ from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.ids import DispatchId, RunId, ScheduleId, rfc_message_id, schedule_lane
 from mailroom.domain.messages import MessageState
 from mailroom.domain.runs import Run
-from mailroom.storage import dispatches, lanes, messages, runs, schedules
+from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
+from mailroom.storage.dispatches import document as dispatches
+from mailroom.storage.dispatches import queries as dispatch_queries
+from mailroom.storage.messages import document as messages
+from mailroom.storage.schedules import runs, schedules
 
 _MOVING: Final = frozenset({DispatchState.PENDING, DispatchState.SENDING})
 
@@ -35,7 +39,7 @@ def view(db: Db, run_id: RunId) -> RunView:
     run = runs.get(db, run_id)
     lane = schedule_lane(run.schedule_id)
     until, why = lanes.why_waiting(db, lane, now=server_now(db)) or (None, "")
-    return RunView(run, dispatches.count_by_state(db, run_id), until, why)
+    return RunView(run, dispatch_queries.count_by_state(db, run_id), until, why)
 
 
 def moves(db: Db, shown: RunView) -> bool:
@@ -64,7 +68,7 @@ def dispatches_of(
     db: Db, *, state: DispatchState | None, run_id: RunId | None, after: str, limit: int
 ) -> list[Mapping[str, Any]]:
     """A page of dispatches, of all runs or of one."""
-    return dispatches.page(db, state=state, run_id=run_id, after=after, limit=limit)
+    return dispatch_queries.page(db, state=state, run_id=run_id, after=after, limit=limit)
 
 
 def dispatch(db: Db, dispatch_id: DispatchId) -> Mapping[str, Any]:
@@ -73,7 +77,7 @@ def dispatch(db: Db, dispatch_id: DispatchId) -> Mapping[str, Any]:
 
     Raises DispatchNotFound.
     """
-    found = dispatches.get(db, dispatch_id)
+    found = dispatch_queries.get(db, dispatch_id)
     account = found.get("account")
     return {
         **found,

@@ -6,8 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from mailroom.domain.ids import DispatchId, MessageId
-from mailroom.storage import dispatches, events, messages
+from mailroom.storage import events
 from mailroom.storage.database import Db
+from mailroom.storage.dispatches import document as dispatches
+from mailroom.storage.dispatches import queries as dispatch_queries
+from mailroom.storage.messages import document as messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ def steps_of_messages(db: Db, some: Sequence[Mapping[str, Any]]) -> list[Step]:
         carrier = message.get("dispatch_id") or message.get("left_dispatch")
         while carrier is not None and carrier not in carriers:
             carriers.add(carrier)
-            dispatch = dispatches.get(db, DispatchId(carrier))
+            dispatch = dispatch_queries.get(db, DispatchId(carrier))
             steps += _calls(dispatch)
             carrier = dispatch.get("parent")
     return sorted(steps, key=lambda step: step.at)

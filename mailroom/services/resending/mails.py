@@ -12,9 +12,12 @@ from mailroom.domain.ids import EmailId, again_email_id, again_email_prefix, run
 from mailroom.domain.suppressions import OF_SINGLE_MAILS
 from mailroom.services.common.idempotency import check_key
 from mailroom.services.mails.store import place
-from mailroom.storage import bodies, emails, remembered, suppressions, unreached
+from mailroom.storage import suppressions
+from mailroom.storage.cluster import restored_fences
 from mailroom.storage.database import AlreadyThere, Db, Session, in_transaction, server_now
-from mailroom.storage.emails import NewEmail
+from mailroom.storage.mails import bodies, emails
+from mailroom.storage.mails.emails import NewEmail
+from mailroom.storage.messages import unreached
 
 log = structlog.get_logger()
 _TRIES: Final = 5
@@ -37,7 +40,7 @@ def send_again(db: Db, email_id: EmailId, *, owner: str, key: str, lanes: int) -
     again_id = again_email_id(email_id, owner, key)
     if again_id in emails.get_many(db, [again_id]):
         return again_id, False
-    forgotten = {id_.rpartition("-d")[0] for id_ in remembered.beginning_with(db, again_email_prefix(email_id))}
+    forgotten = {id_.rpartition("-d")[0] for id_ in restored_fences.beginning_with(db, again_email_prefix(email_id))}
     if unknown := forgotten - {again_id} - emails.get_many(db, [EmailId(id_) for id_ in forgotten]).keys():
         raise ForgottenMeanwhile(f"MongoDB was put back to a copy that does not know of {', '.join(sorted(unknown))}")
     body = bodies.get_many(db, [email_id]).get(email_id)

@@ -18,8 +18,11 @@ from mailroom.domain.spans import groups_of
 from mailroom.services.common.idempotency import check_key
 from mailroom.services.planning.asked_runs import add_asked, require_runnable
 from mailroom.services.planning.decisions import planned_run
-from mailroom.storage import contents, kept_counts, remembered, runs, schedules, unreached
+from mailroom.storage import kept_counts
+from mailroom.storage.cluster import restored_fences
 from mailroom.storage.database import Db, server_now, snapshot
+from mailroom.storage.messages import unreached
+from mailroom.storage.schedules import contents, runs, schedules
 
 log = structlog.get_logger()
 
@@ -97,6 +100,6 @@ def run_again(
 
 def _forgotten(db: Db, source: RunId) -> set[RunId]:
     """Runs to those whom this one did not reach that a restored MongoDB knows nothing of: only their fences do."""
-    found = remembered.beginning_with(db, again_run_prefix(source))
+    found = restored_fences.beginning_with(db, again_run_prefix(source))
     named = {RunId(id_.rpartition("-d")[0]) for id_ in found}
     return {run for run in named if runs.find(db, run) is None}

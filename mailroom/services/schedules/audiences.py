@@ -12,8 +12,8 @@ from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import MAX_NAME
 from mailroom.domain.lists.rows import RefusedRow
 from mailroom.services.common.idempotency import check_key, digest_of_request
-from mailroom.storage import audiences
 from mailroom.storage.database import Db, server_now
+from mailroom.storage.schedules import audiences
 
 
 @dataclass(frozen=True, slots=True)

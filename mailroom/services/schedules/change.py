@@ -17,8 +17,8 @@ from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Revision, Schedule, ScheduleState
 from mailroom.services.planning.decisions import decide_all_due, moved_on, runs_for
-from mailroom.storage import contents, runs, schedules
 from mailroom.storage.database import Db, Session, in_transaction
+from mailroom.storage.schedules import contents, runs, schedules
 
 
 def change_schedule(

@@ -12,8 +12,8 @@ from mailroom.domain.schedules import Content, Schedule, ScheduleState
 from mailroom.services.common.idempotency import check_key, digest_of_request
 from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules.view import StoredSchedule, get
-from mailroom.storage import contents, schedules
 from mailroom.storage.database import Db, Session, in_transaction, server_now
+from mailroom.storage.schedules import contents, schedules
 
 
 def create(db: Db, draft: Draft, *, owner: str, key: str | None = None) -> tuple[StoredSchedule, bool]:

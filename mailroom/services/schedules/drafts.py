@@ -10,8 +10,8 @@ from mailroom.domain.errors import AudienceNotFound, Fault, InvalidInput
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.recurrence.model import Recurrence
 from mailroom.services.schedules.audiences import named
-from mailroom.storage import audiences
 from mailroom.storage.database import Db, Session, server_now
+from mailroom.storage.schedules import audiences
 
 
 class Origin(StrEnum):

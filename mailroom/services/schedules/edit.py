@@ -20,8 +20,8 @@ from mailroom.services.schedules.change import change_schedule, check_version
 from mailroom.services.schedules.create import content_of
 from mailroom.services.schedules.drafts import Goes, Origin
 from mailroom.services.schedules.view import StoredSchedule, get
-from mailroom.storage import contents
 from mailroom.storage.database import Db, Session, server_now
+from mailroom.storage.schedules import contents
 
 _TRIES: Final = 5
 

@@ -17,8 +17,9 @@ from mailroom.services.dispatching.cancel import cancel_within
 from mailroom.services.dispatching.propagation import tell_left_over
 from mailroom.services.planning.decisions import decide_all_due, moved_on, runs_for
 from mailroom.services.schedules.change import change_schedule, check_version, store_change
-from mailroom.storage import contents, holds, lanes, runs, schedules
+from mailroom.storage import holds, lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
+from mailroom.storage.schedules import contents, runs, schedules
 
 
 def pause(db: Db, schedule_id: ScheduleId, *, by: str = "", seen_version: int | None = None) -> Schedule:

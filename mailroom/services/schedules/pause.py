@@ -19,9 +19,11 @@ from mailroom.domain.schedules import Schedule
 from mailroom.services.common.sending_switch import Called, agree, agree_on_runs, called_among, mirror_or_say
 from mailroom.services.dispatching import cancel as cancel_runs
 from mailroom.services.schedules import lifecycle as schedule_lifecycle
-from mailroom.storage import dispatch_tallies, holds, lanes, runs
+from mailroom.storage import holds, lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
-from mailroom.storage.dispatch_tallies import InHand
+from mailroom.storage.dispatches import counts as dispatch_counts
+from mailroom.storage.dispatches.counts import InHand
+from mailroom.storage.schedules import runs
 
 __all__ = ["InHand"]  # for those who show a Toll
 
@@ -143,7 +145,7 @@ def archive(
 def toll(db: Db, fences: Fences, run_ids: Sequence[RunId], *, heeded: bool = True) -> Toll:
     """Count the mails of these runs. `heeded`: Redis is known to have their holds. Raises Unavailable if MongoDB is
     away."""
-    mails, in_hand = dispatch_tallies.mails_by_state(db, run_ids)
+    mails, in_hand = dispatch_counts.mails_by_state(db, run_ids)
     called = called_among(fences, in_hand) if heeded else Called(tuple(in_hand), sure=False)
     found = [runs.get(db, run_id) for run_id in run_ids]
     unplanned = {

@@ -7,9 +7,9 @@ recipients back with each change of a column. An owner's newest three files are 
 import secrets
 from typing import Final
 
-from mailroom.storage import uploads
 from mailroom.storage.database import Db, server_now
-from mailroom.storage.uploads import Upload
+from mailroom.storage.schedules import uploads
+from mailroom.storage.schedules.uploads import Upload
 
 KEPT: Final = 3  # files of one owner
 _MAX_FILENAME: Final = 200

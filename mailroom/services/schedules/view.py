@@ -13,8 +13,8 @@ from mailroom.domain.recurrence.checking import check_recurrence
 from mailroom.domain.recurrence.model import Occurrence, RuleRefused
 from mailroom.domain.recurrence.upcoming import next_occurrences
 from mailroom.domain.schedules import Content, Schedule, ScheduleState
-from mailroom.storage import contents, schedules
 from mailroom.storage.database import Db, server_now
+from mailroom.storage.schedules import contents, schedules
 
 
 @dataclass(frozen=True, slots=True)

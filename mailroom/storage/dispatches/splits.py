@@ -1,4 +1,4 @@
-"""A dispatch becomes several, in the collection `dispatches` (see dispatches.py): the one mechanism of splitting.
+"""A dispatch becomes several, in the collection `dispatches` (see document.py): the one mechanism of splitting.
 
     children    of a `split` dispatch: the ids of its parts
     parent      of a part: the dispatch that it was part of
@@ -16,7 +16,7 @@ from pymongo import UpdateMany
 from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState
 from mailroom.domain.ids import DispatchId, MessageId, child_dispatch_id, digest_of_messages
 from mailroom.storage.database import Db, Document, Session
-from mailroom.storage.dispatches import onto_trail
+from mailroom.storage.dispatches.document.document import onto_trail
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What came of dispatches, written into the collection `dispatches` (see dispatches.py for the document).
+"""What came of dispatches, written into the collection `dispatches` (see document.py).
 
 Facts are always written, whoever holds the lane. Decisions are bound to the claim, and run inside a transaction that
 has touched the lane under its token. Whatever its messages must still be told is marked with `tell`.
@@ -15,7 +15,7 @@ from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState, Fence
 from mailroom.domain.ids import ClaimId, DispatchId, RunId
 from mailroom.domain.outcomes import InDoubt
 from mailroom.storage.database import Db, Document, Session, guarded, server_now
-from mailroom.storage.dispatches import onto_trail
+from mailroom.storage.dispatches.document.document import onto_trail
 
 
 @guarded

@@ -1,4 +1,4 @@
-"""Messages counted, in the collection `messages` (see messages.py): for reports, and for the ledger."""
+"""Messages counted, in the collection `messages` (see document.py): for reports, and for the ledger."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

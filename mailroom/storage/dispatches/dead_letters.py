@@ -1,8 +1,8 @@
-"""Dispatches that failed for good, in the collection `dispatches` (see dispatches.py for the document).
+"""Dispatches that failed for good, in the collection `dispatches` (see document.py).
 
     dropped    {by, at}: a person has taken it off the list; unset when it is sent again
 
-Indexes: `listed` of dispatches.py.
+Indexes: `listed` of document.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.ids import DispatchId
 from mailroom.domain.searches import DeadLetterSearch
 from mailroom.storage.database import Db, Document, guarded
-from mailroom.storage.dispatches import onto_trail
+from mailroom.storage.dispatches.document.document import onto_trail
 
 
 @guarded

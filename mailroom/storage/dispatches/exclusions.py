@@ -1,4 +1,4 @@
-"""Messages leave a dispatch that is in hand and not called, in the collection `dispatches` (see dispatches.py).
+"""Messages leave a dispatch that is in hand and not called, in the collection `dispatches` (see document.py).
 
     left_dispatch   of such a message, in the collection `messages`: where its story began
 
@@ -13,8 +13,8 @@ from mailroom.domain.ids import MessageId, digest_of_messages
 from mailroom.domain.messages import MessageState
 from mailroom.storage import kept_counts
 from mailroom.storage.database import Db, Document, Session
-from mailroom.storage.dispatches import onto_trail
-from mailroom.storage.message_marks import mark_sent_among
+from mailroom.storage.dispatches.document.document import onto_trail
+from mailroom.storage.messages.marks import mark_sent_among
 
 
 def leave_out(

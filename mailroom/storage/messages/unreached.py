@@ -6,7 +6,7 @@
 So nobody is mailed twice by asking twice, nor by requeueing what another run carries already. Whoever gave a sign of
 having the mail (delivered, opened, clicked, complained) was reached, whatever a bounce said.
 
-Index: `listed` of messages.py.
+Index: `listed` of document.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,8 @@ from typing import Any, Final
 from mailroom.domain.dispatches import OPEN, DispatchState
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.messages import UNREACHED
-from mailroom.storage import kept_counts, remembered
+from mailroom.storage import kept_counts
+from mailroom.storage.cluster import restored_fences
 from mailroom.storage.database import Db, Document, Session, guarded
 
 _NONE: Final[Document] = {"$exists": False}
@@ -76,7 +77,7 @@ def take(db: Db, rows: Sequence[Mapping[str, Any]], by: RunId, *, session: Sessi
 def _held(db: Db, ids: Sequence[DispatchId]) -> set[str]:
     """Those of the dispatches that may still go, or of which fences knew more than a restored MongoDB does."""
     going = {"_id": {"$in": list(ids)}, "state": {"$in": _MAY_STILL_GO}}
-    return {doc["_id"] for doc in db.dispatches.find(going, {"_id": 1})} | set(remembered.among(db, ids))
+    return {doc["_id"] for doc in db.dispatches.find(going, {"_id": 1})} | set(restored_fences.among(db, ids))
 
 
 _UNREACHED: Final[Document] = {

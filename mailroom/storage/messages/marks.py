@@ -1,4 +1,4 @@
-"""What is learnt about messages, written into the collection `messages` (see messages.py).
+"""What is learnt about messages, written into the collection `messages` (see document.py).
 
 States move straight from MOVES; facts stand beside them, told in any order and as often as one likes.
 """

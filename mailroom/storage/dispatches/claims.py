@@ -1,4 +1,4 @@
-"""Dispatches that may be claimed, are claimed, or are in `sending`, in the collection `dispatches` (see dispatches.py).
+"""Dispatches that may be claimed, are claimed, or are in `sending`, in the collection `dispatches` (see document.py).
 
 A claim is conditional on what was read, in a transaction that has touched the lanes under their tokens.
 """
@@ -13,7 +13,7 @@ from mailroom.domain.dispatches import ALONE_AFTER_CRASHES, Claim, Claimed, Disp
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token
 from mailroom.storage.database import Db, Document, Session, guarded
-from mailroom.storage.dispatches import IS_OPEN, onto_trail
+from mailroom.storage.dispatches.document.document import IS_OPEN, onto_trail
 
 # In the index' order: of each state and rank those that wait longest come first.
 _LOOKED_AT_OF_A_LANE: Final = 1_000

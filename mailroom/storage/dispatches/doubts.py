@@ -1,4 +1,4 @@
-"""Dispatches in doubt, in the collection `dispatches` (see dispatches.py for the document).
+"""Dispatches in doubt, in the collection `dispatches` (see document.py).
 
     in_doubt_at   MongoDB's time when the doubt was marked
     called_since  since when it may have been called: before the newest claim where an earlier crossing is in question
@@ -26,9 +26,9 @@ from mailroom.domain.dispatches import FAILS_AFTER_CRASHES, DispatchState
 from mailroom.domain.doubts import Doubt
 from mailroom.domain.ids import ClaimId, DispatchId, Lane
 from mailroom.storage.database import Db, Document, Session, guarded
-from mailroom.storage.dispatch_claims import claim_of, claimed_of
-from mailroom.storage.dispatch_outcomes import clearing
-from mailroom.storage.dispatches import onto_trail
+from mailroom.storage.dispatches.claims import claim_of, claimed_of
+from mailroom.storage.dispatches.document.document import onto_trail
+from mailroom.storage.dispatches.outcomes import clearing
 
 CALLED_FOR_GOOD: Final = "its fence says that it was accepted, or split, with other recipients than it has now"
 _MOST_NAMES: Final = 5

@@ -1,0 +1,1 @@
+"""Collection `cluster` and what restores need: one file a document or topic."""

@@ -1,0 +1,1 @@
+"""Collection `dispatches`: the document's contract in document.py; what is written and read, a file a topic."""

@@ -1,0 +1,1 @@
+"""Single mails: their envelopes, their bodies, and templates."""

@@ -1,0 +1,1 @@
+"""Schedules, what they send, to whom, and their runs."""
