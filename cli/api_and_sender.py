@@ -14,7 +14,7 @@ from flask import Flask
 
 from cli.serving import serve
 from config.settings import Settings
-from mailroom.assembly import build_front, prepare_database
+from mailroom.assembly import build_api_services, prepare_database
 from scheduler_api.app import create_app
 from sender.process import run_sender
 
@@ -57,7 +57,7 @@ def run(settings: Settings) -> None:
     def make() -> Flask:
         sending.append(_Sending(settings))
         sending[0].start()
-        return create_app(build_front(settings, app="api+sender"))
+        return create_app(build_api_services(settings, app="api+sender"))
 
     def end_sending() -> None:
         for one in sending:

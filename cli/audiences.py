@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from cli.looking import front, show, told, who
+from cli.looking import services, show, told, who
 from mailroom.assembly import prepare_database
 from mailroom.domain.audiences import Screened, screen
 from mailroom.domain.lists.columns import Column, Role
@@ -57,7 +57,7 @@ def import_(
         return
     if screened.refused_count and not skip_invalid:
         raise click.ClickException("not imported: fix these lines, or skip them with --skip-invalid")
-    made = front()
+    made = services()
     with told():
         prepare_database(made.settings)
         key = key or secrets.token_hex(16)

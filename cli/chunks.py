@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from cli.heads import Refused
+from cli.heads import RequestRefused
 
 _MAX_LINE: Final = 256
 _MAX_TRAILERS: Final = 8 * 1024
@@ -39,7 +39,7 @@ class Chunks:
             end = buffer.find(b"\r\n", at, at + _MAX_LINE + 2)
             if end < 0:
                 if len(buffer) - at > _MAX_LINE:
-                    raise Refused(400, "A line between chunks is too long.")
+                    raise RequestRefused(400, "A line between chunks is too long.")
                 break
             self._line(bytes(buffer[at:end]))
             at = end + 2
@@ -49,20 +49,20 @@ class Chunks:
     def _line(self, line: bytes) -> None:
         if self._closes:
             if line:
-                raise Refused(400, "A chunk is longer than it says.")
+                raise RequestRefused(400, "A chunk is longer than it says.")
             self._closes = False
         elif self._trailers >= 0:
             self._trailers += len(line) + 2
             self.ended = not line
             if self._trailers > _MAX_TRAILERS:
-                raise Refused(431, "The trailers are too large.")
+                raise RequestRefused(431, "The trailers are too large.")
         else:
             size = _SIZE.fullmatch(line)
             if size is None:
-                raise Refused(400, "The size of a chunk is none.")
+                raise RequestRefused(400, "The size of a chunk is none.")
             self._left = int(size[1], 16)
             self._count, self._bytes = self._count + 1, self._bytes + self._left
             if self._count > _FEW and self._bytes < self._count * _LEAST:
-                raise Refused(400, "The body comes in too many small chunks.")
+                raise RequestRefused(400, "The body comes in too many small chunks.")
             if not self._left:
                 self._trailers = 0

@@ -21,7 +21,7 @@ class State(Enum):
     LINGERING = auto()  # answered; whatever still comes is thrown away
 
 
-class Connection:
+class ClientConnection:
     """One client. A thread touches it while `state` is BUSY, the reading thread in all other states."""
 
     def __init__(self, sock: socket.socket, client: tuple[str, int], *, now: float) -> None:

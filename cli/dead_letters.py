@@ -6,7 +6,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from cli.looking import front, show, who
+from cli.looking import services, show, who
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.searches import DeadLetterSearch
 from mailroom.services.operations import dead_letters
@@ -34,7 +34,7 @@ def _filtered(command: Any) -> Any:
 def list_dead_letters(run_id: str | None, code: int | None) -> None:
     """Each with its reason."""
     table = Table("id", "messages", "tries", "code", "reason", box=None)
-    letters = dead_letters.page(front().db, _search(run_id, code), after="", limit=_ROWS)
+    letters = dead_letters.page(services().db, _search(run_id, code), after="", limit=_ROWS)
     for doc in letters:
         told = (str(doc["messages"]), str(doc["tries"]), str(doc.get("code") or ""), escape(doc.get("reason") or ""))
         table.add_row(doc["_id"], *told)
@@ -49,7 +49,7 @@ def list_dead_letters(run_id: str | None, code: int | None) -> None:
 @_filtered
 def requeue(ids: tuple[str, ...], everything: bool, run_id: str | None, code: int | None) -> None:
     """Send them again, each as a new attempt with all its tries."""
-    done = dead_letters.requeue(front().db, _chosen(ids, everything, run_id, code), by=who())
+    done = dead_letters.requeue(services().db, _chosen(ids, everything, run_id, code), by=who())
     for why in done.refused.values():
         click.echo(why, err=True)
     click.echo(f"{done.done} to be sent again")
@@ -61,7 +61,7 @@ def requeue(ids: tuple[str, ...], everything: bool, run_id: str | None, code: in
 @_filtered
 def drop(ids: tuple[str, ...], everything: bool, run_id: str | None, code: int | None) -> None:
     """Take them off the list: they stay failed."""
-    click.echo(f"{dead_letters.drop(front().db, _chosen(ids, everything, run_id, code), by=who())} dropped")
+    click.echo(f"{dead_letters.drop(services().db, _chosen(ids, everything, run_id, code), by=who())} dropped")
 
 
 def _chosen(ids: tuple[str, ...], everything: bool, run_id: str | None, code: int | None) -> Chosen:

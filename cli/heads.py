@@ -9,7 +9,7 @@ import httptools
 MAX_HEADERS: Final = 100
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The request is answered with this status, and its connection closed."""
 
     def __init__(self, status: int, words: str) -> None:
@@ -48,23 +48,23 @@ def read_head(raw: bytes) -> Head:
     except httptools.HttpParserUpgrade:
         pass  # a request for another protocol is answered in this one
     except httptools.HttpParserError as error:
-        raise Refused(400, f"This is no request that can be read: {error}.") from None
+        raise RequestRefused(400, f"This is no request that can be read: {error}.") from None
     head.method, head.version = parser.get_method().decode("latin-1"), parser.get_http_version()
     if head.version not in ("1.0", "1.1"):
-        raise Refused(505, "HTTP/1.1 is spoken here.")
+        raise RequestRefused(505, "HTTP/1.1 is spoken here.")
     if head.method == "CONNECT":
-        raise Refused(501, "This is no proxy.")
+        raise RequestRefused(501, "This is no proxy.")
     if len(head.headers) > MAX_HEADERS:
-        raise Refused(431, f"At most {MAX_HEADERS} headers.")
+        raise RequestRefused(431, f"At most {MAX_HEADERS} headers.")
     hosts = head.of("host")
     if len(hosts) > 1 or (not hosts and head.version == "1.1"):
-        raise Refused(400, "One Host header is needed.")
+        raise RequestRefused(400, "One Host header is needed.")
     _read_framing(head)
     connection = ",".join(head.of("connection")).lower()
     head.keeps_alive = "keep-alive" in connection if head.version == "1.0" else "close" not in connection
     expected = [value.lower() for value in head.of("expect")]
     if expected not in ([], ["100-continue"]):
-        raise Refused(417, "Nothing but 100-continue can be expected.")
+        raise RequestRefused(417, "Nothing but 100-continue can be expected.")
     head.expects_continue = bool(expected) and head.version == "1.1"
     return head
 
@@ -73,13 +73,13 @@ def _read_framing(head: Head) -> None:
     lengths, codings = head.of("content-length"), head.of("transfer-encoding")
     if codings:
         if lengths or head.version == "1.0":
-            raise Refused(400, "Content-Length and Transfer-Encoding contradict each other.")
+            raise RequestRefused(400, "Content-Length and Transfer-Encoding contradict each other.")
         if [coding.lower() for coding in codings] != ["chunked"]:
-            raise Refused(501, "Of all Transfer-Encodings only chunked is understood.")
+            raise RequestRefused(501, "Of all Transfer-Encodings only chunked is understood.")
         head.length = None
     elif lengths:
         if len(lengths) > 1 or not re.fullmatch("[0-9]{1,15}", lengths[0]):
-            raise Refused(400, "One Content-Length in digits is needed.")
+            raise RequestRefused(400, "One Content-Length in digits is needed.")
         head.length = int(lengths[0])
     else:
         head.length = 0

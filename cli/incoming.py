@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import IO, Final
 
 from cli.chunks import Chunks
-from cli.heads import Head, Refused, read_head
+from cli.heads import Head, RequestRefused, read_head
 
 MAX_LINE: Final = 8 * 1024  # bytes of a request line
 MAX_HEAD: Final = 32 * 1024
@@ -94,9 +94,9 @@ class Incoming:
         end = self._buffer.find(_END, searched)
         line = self._buffer.find(b"\r\n", 0, MAX_LINE + 2)
         if line < 0 and len(self._buffer) > MAX_LINE:
-            raise Refused(414, f"The path with its query has at most {MAX_LINE:,} bytes.")
+            raise RequestRefused(414, f"The path with its query has at most {MAX_LINE:,} bytes.")
         if max(end, len(self._buffer) - len(_END) if end < 0 else 0) > MAX_HEAD:
-            raise Refused(431, f"The headers have at most {MAX_HEAD:,} bytes together.")
+            raise RequestRefused(431, f"The headers have at most {MAX_HEAD:,} bytes together.")
         if end < 0:
             return
         self.head = read_head(bytes(self._buffer[: end + len(_END)]))
@@ -135,7 +135,7 @@ class Incoming:
         try:
             self._body.write(data)
         except OSError:
-            raise Refused(503, "There is no room for so large a body at this moment.") from None
+            raise RequestRefused(503, "There is no room for so large a body at this moment.") from None
         self.received += len(data)
 
     def _leave_unread(self) -> None:

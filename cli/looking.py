@@ -10,23 +10,23 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mailroom.assembly import Front, build_front, build_target, prepare_database
+from mailroom.assembly import ApiServices, build_api_services, build_target, prepare_database
 from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.errors import MailroomError
 from mailroom.domain.ids import DispatchId
 from mailroom.services.feedback import webhook_targets
 from mailroom.services.feedback.webhook_targets import LONGEST_WAIT_S
 from mailroom.services.reconciliation import resolve
-from mailroom.services.reconciliation.resolve import Word
+from mailroom.services.reconciliation.resolve import Resolution
 from mailroom.services.reports import runs as run_views
 from mailroom.services.schedules import view as schedule_view
 
 
-def front() -> Front:
+def services() -> ApiServices:
     """What the commands work with, by the settings; or every fault of them, and exit 2."""
     from cli.main import settings_or_exit
 
-    return build_front(settings_or_exit(), app="cli")
+    return build_api_services(settings_or_exit(), app="cli")
 
 
 def show(table: Table) -> None:
@@ -62,7 +62,7 @@ def schedules() -> None:
 def list_schedules() -> None:
     """The newest schedules and when they run next."""
     table = Table("id", "name", "state", "next run", box=None)
-    for schedule in schedule_view.page(front().db, state=None, before=None, limit=200):
+    for schedule in schedule_view.page(services().db, state=None, before=None, limit=200):
         following = schedule.next_run_at
         shown = following.astimezone(schedule.recurrence.zone).isoformat() if following else "-"
         table.add_row(schedule.id, escape(schedule.name), schedule.state, shown)
@@ -81,15 +81,15 @@ def dispatches() -> None:
 def list_dispatches(state: str) -> None:
     """Dispatches in a state, and why."""
     table = Table("id", "messages", "attempt", "reason", box=None)
-    for doc in run_views.dispatches_of(front().db, state=DispatchState(state), run_id=None, after="", limit=200):
+    for doc in run_views.dispatches_of(services().db, state=DispatchState(state), run_id=None, after="", limit=200):
         table.add_row(doc["_id"], str(doc["messages"]), str(doc["attempt"]), escape(doc.get("reason") or ""))
     show(table)
 
 
 @dispatches.command("resolve")
 @click.argument("dispatch_id")
-@click.option("--went-out", "word", flag_value=Word.WENT_OUT.value, help="It went out: count it as sent.")
-@click.option("--send-again", "word", flag_value=Word.SEND_AGAIN.value, help="It did not: make a new attempt.")
+@click.option("--went-out", "word", flag_value=Resolution.WENT_OUT.value, help="It went out: count it as sent.")
+@click.option("--send-again", "word", flag_value=Resolution.SEND_AGAIN.value, help="It did not: make a new attempt.")
 def resolve_dispatch(dispatch_id: str, word: str | None) -> None:
     """Say what became of a dispatch that is unknown.
 
@@ -98,7 +98,7 @@ def resolve_dispatch(dispatch_id: str, word: str | None) -> None:
     if word is None:
         raise click.UsageError("say --went-out or --send-again")
     with told():
-        resolve.resolve(front().db, DispatchId(dispatch_id), Word(word), by=who())
+        resolve.resolve(services().db, DispatchId(dispatch_id), Resolution(word), by=who())
     click.echo(f"{dispatch_id}: {word.replace('_', ' ')}")
 
 
@@ -107,7 +107,7 @@ def resolve_dispatch(dispatch_id: str, word: str | None) -> None:
 def requeue_dispatch(dispatch_id: str) -> None:
     """Send a dispatch again that failed: a new attempt, with all its tries."""
     with told():
-        refused = resolve.requeue(front().db, [DispatchId(dispatch_id)], by=who())
+        refused = resolve.requeue(services().db, [DispatchId(dispatch_id)], by=who())
     for why in refused.values():
         raise click.ClickException(why)
     click.echo(f"{dispatch_id}: to be sent again")
@@ -124,7 +124,7 @@ def webhooks() -> None:
 @click.option("--wait", "wait_s", default=30, show_default=True, type=click.IntRange(0, LONGEST_WAIT_S))
 def set_webhooks(provider: str | None, url: str | None, wait_s: int) -> None:
     """Make our URL the target of a provider's webhooks, and wait for a test event. Exits 1 if none arrives."""
-    made = front()
+    made = services()
     name, base = provider or made.settings.sending.providers[0], url or made.settings.web.public_url
     try:
         target = build_target(made.settings, name)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cli.looking import front, told, who
+from cli.looking import services, told, who
 from mailroom.assembly import prepare_database
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.emails.model import Priority
@@ -36,7 +36,7 @@ def send(text: str, attach: tuple[Path, ...], key: str | None, **fields: Any) ->
         for path in attach
     ]
     written = sys.stdin.read() if text == "-" else text
-    found = front()
+    found = services()
     with told():
         prepare_database(found.settings)
         draft = EmailDraft(text=written, attachments=attachments, **fields)

@@ -58,12 +58,12 @@ def up(senders: int, data: Path, no_simulator: bool) -> None:
 def api() -> None:
     """The JSON API and the webhooks' intake, on MAILROOM_API_PORT."""
     from cli.serving import serve
-    from mailroom.assembly import build_front, prepare_database
+    from mailroom.assembly import build_api_services, prepare_database
     from scheduler_api.app import create_app
 
     settings = settings_or_exit()
     serve(
-        lambda: create_app(build_front(settings, app="api")),
+        lambda: create_app(build_api_services(settings, app="api")),
         settings.web,
         port=settings.web.api_port,
         before=lambda: prepare_database(settings),
@@ -74,11 +74,11 @@ def api() -> None:
 def web() -> None:
     """The pages, on MAILROOM_WEB_PORT."""
     from cli.serving import serve
-    from mailroom.assembly import build_front
+    from mailroom.assembly import build_api_services
     from web.app import create_app
 
     settings = settings_or_exit()
-    serve(lambda: create_app(build_front(settings, app="web")), settings.web, port=settings.web.web_port)
+    serve(lambda: create_app(build_api_services(settings, app="web")), settings.web, port=settings.web.web_port)
 
 
 @main.command()

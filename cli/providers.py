@@ -4,7 +4,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from cli.looking import front, show, told, who
+from cli.looking import services, show, told, who
 from mailroom.domain.rates import LimitKind, Per
 from mailroom.services.operations import providers, rate_limits
 
@@ -17,7 +17,7 @@ def providers_() -> None:
 @providers_.command("list")
 def list_providers() -> None:
     """In the order in force: the first that works gets new work."""
-    found = front()
+    found = services()
     table = Table("name", "gets new work", "circuit", "why", box=None)
     for one in providers.listing(found.db, found.circuits, found.settings.sending.providers):
         circuit = one.circuit
@@ -45,14 +45,14 @@ def disable(name: str) -> None:
 @click.argument("names", nargs=-1, required=True)
 def order(names: tuple[str, ...]) -> None:
     """Set the order; name each of them once."""
-    found = front()
+    found = services()
     with told():
         providers.reorder(found.db, found.settings.sending.providers, names, by=who())
     click.echo(" before ".join(names))
 
 
 def _enable(name: str, enabled: bool) -> None:
-    found = front()
+    found = services()
     with told():
         left = providers.enable(found.db, found.circuits, found.settings.sending.providers, name, enabled, by=who())
     click.echo(f"{name} gets {'new work' if enabled else 'no new work'}")
@@ -68,7 +68,7 @@ def rate_limits_() -> None:
 @rate_limits_.command("list")
 def list_limits() -> None:
     """Each with what of it is in force."""
-    found = front()
+    found = services()
     table = Table("of", "mails", "warm-up", "now", box=None)
     for one in rate_limits.listing(found.db, found.rates):
         limit, level = one.limit, one.level
@@ -85,7 +85,7 @@ def list_limits() -> None:
 @click.option("--warm-up", default="", help="Mails for the first day, the second...: 50,100,400")
 def set_limit(kind: str, name: str, mails: int, per: str, warm_up: str) -> None:
     """Limit a provider, or a recipients' domain."""
-    found = front()
+    found = services()
     with told():
         draft = {"mails": mails, "per": per, "warm_up": rate_limits.read_warm_up(warm_up)}
         stored = rate_limits.put(found.db, found.rates, found.settings.sending.providers, kind, name, draft, by=who())
@@ -97,7 +97,7 @@ def set_limit(kind: str, name: str, mails: int, per: str, warm_up: str) -> None:
 @click.argument("name")
 def remove_limit(kind: str, name: str) -> None:
     """As fast as it goes."""
-    found = front()
+    found = services()
     with told():
         rate_limits.remove(found.db, found.rates, kind, name, by=who())
     click.echo(f"{kind}/{name} has no limit")

@@ -6,7 +6,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from cli.looking import front, show, told, who
+from cli.looking import services, show, told, who
 from mailroom.domain.ids import EmailId, RunId
 from mailroom.services.resending import mails as resend_mails
 from mailroom.services.resending import runs as resend_runs
@@ -24,7 +24,7 @@ def runs_() -> None:
 def unreached(run_id: str) -> None:
     """Who did not get it, and why. What is in doubt or unknown is not among them."""
     table = Table("address", "state", "code", "why", "sent again by", box=None)
-    db, after, left = front().db, "", 0
+    db, after, left = services().db, "", 0
     with told():
         while (page := resend_runs.unreached_by(db, RunId(run_id), after=after, limit=1_000)).rows:
             after, left = page.rows[-1]["_id"], page.left
@@ -41,7 +41,7 @@ def unreached(run_id: str) -> None:
 @_KEY
 def run_again(run_id: str, newest: bool, key: str | None) -> None:
     """A run to exactly those whom this one did not reach. Prints its id, alone, on standard output."""
-    made, key = front(), key or secrets.token_hex(16)
+    made, key = services(), key or secrets.token_hex(16)
     with told():
         batch_size = made.settings.sending.batch_size
         run, _ = resend_runs.run_again(
@@ -60,7 +60,7 @@ def emails_() -> None:
 @_KEY
 def mail_again(email_id: str, key: str | None) -> None:
     """The same mail to exactly those whom it did not reach. Prints the new one's id, alone, on standard output."""
-    made, key = front(), key or secrets.token_hex(16)
+    made, key = services(), key or secrets.token_hex(16)
     lanes = made.settings.sending.mail_lanes
     with told():
         again, _ = resend_mails.send_again(made.db, EmailId(email_id), owner=who(), key=key, lanes=lanes)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import click
 
-from cli.looking import front, schedules, told, who
+from cli.looking import schedules, services, told, who
 from cli.runs import runs_
 from mailroom.domain.ids import RunId, ScheduleId
 from mailroom.services.common import sending_switch
@@ -21,7 +21,7 @@ def sending_() -> None:
 @sending_.command("stop")
 def stop() -> None:
     """Send nothing any more, until it is started again. What was begun is finished."""
-    made = front()
+    made = services()
     with told():
         _say(sending_switch.stop(made.db, made.brakes.mirror, made.brakes.fences, by=who()))
 
@@ -29,7 +29,7 @@ def stop() -> None:
 @sending_.command("start")
 def start() -> None:
     """Send again what waits."""
-    made = front()
+    made = services()
     with told():
         _say(sending_switch.start(made.db, made.brakes.mirror, made.brakes.fences, by=who()))
 
@@ -37,7 +37,7 @@ def start() -> None:
 @sending_.command("status")
 def status() -> None:
     """Whether anything is sent. Exits 1 while all sending is stopped."""
-    made = front()
+    made = services()
     with told():
         now = sending_switch.switch(made.db, made.brakes.mirror, made.brakes.fences)
     _say(now)
@@ -70,7 +70,7 @@ def resume_run(run_id: str) -> None:
 @click.argument("run_id")
 def cancel_run(run_id: str) -> None:
     """Send nothing more of it, for good."""
-    made = front()
+    made = services()
     _brake("cancelled", lambda: schedule_pause.cancel_run(made.db, made.brakes, RunId(run_id))[1])
 
 
@@ -92,17 +92,17 @@ def resume_schedule(schedule_id: str) -> None:
 @click.argument("schedule_id")
 def archive_schedule(schedule_id: str) -> None:
     """Put it away: what has not gone out is cancelled."""
-    made = front()
+    made = services()
     _brake("archived", lambda: schedule_pause.archive(made.db, made.brakes, ScheduleId(schedule_id))[1])
 
 
 def _of_run(act: Callable[..., tuple[object, Toll]], run_id: str) -> Toll:
-    made = front()
+    made = services()
     return act(made.db, made.brakes, RunId(run_id), by=who())[1]
 
 
 def _of_schedule(act: Callable[..., tuple[object, Toll]], schedule_id: str) -> Toll:
-    made = front()
+    made = services()
     return act(made.db, made.brakes, ScheduleId(schedule_id), by=who())[1]
 
 

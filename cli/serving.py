@@ -14,7 +14,7 @@ from local.children import die_with_parent
 _THREADS: Final = 64
 
 
-class _Server(BaseApplication):
+class _GunicornServer(BaseApplication):
     def __init__(
         self,
         make: Callable[[], Flask],
@@ -73,4 +73,4 @@ def serve(
 ) -> None:
     """Until a signal comes. `before` runs once per worker, before the application is made; `after` when all requests in
     hand are answered; both within `grace_s` after the signal."""
-    _Server(make, web, port, before, after, grace_s).run()
+    _GunicornServer(make, web, port, before, after, grace_s).run()

@@ -6,7 +6,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from cli.looking import front, show, told, who
+from cli.looking import services, show, told, who
 from mailroom.domain.suppressions import SCOPES, Suppression
 from mailroom.services.feedback import suppressions as suppression_lists
 
@@ -24,7 +24,7 @@ def suppressions_() -> None:
 def list_(limit: int) -> None:
     """The newest first."""
     with told():
-        _show(suppression_lists.page(front().db, before=None, limit=limit))
+        _show(suppression_lists.page(services().db, before=None, limit=limit))
 
 
 @suppressions_.command("show")
@@ -32,7 +32,7 @@ def list_(limit: int) -> None:
 def show_(address: str) -> None:
     """What stands against an address."""
     with told():
-        _show([suppression_lists.get(front().db, address)])
+        _show([suppression_lists.get(services().db, address)])
 
 
 @suppressions_.command("add")
@@ -42,7 +42,7 @@ def show_(address: str) -> None:
 def add(address: str, reason: str, scope: str | None) -> None:
     """Send no mail to an address."""
     with told():
-        _show([suppression_lists.add(front().db, {"address": address, "reason": reason, "scope": scope}, by=who())])
+        _show([suppression_lists.add(services().db, {"address": address, "reason": reason, "scope": scope}, by=who())])
 
 
 @suppressions_.command("import")
@@ -51,7 +51,7 @@ def import_(file: Path) -> None:
     """A CSV file with a column `address`, and perhaps `reason` and `scope`; or one address a line. Exit 1 where a row
     was refused; the others are taken."""
     with told():
-        done = suppression_lists.add_file(front().db, _text(file), by=who())
+        done = suppression_lists.add_file(services().db, _text(file), by=who())
     for row in done.refused:
         click.echo(f"line {row.row}: {row.address or '(no address)'}: {row.message}", err=True)
     click.echo(f"{done.added} added, {done.unchanged} there already, {done.refused_count} refused")
@@ -70,7 +70,7 @@ def remove(addresses: tuple[str, ...], file: Path | None, scope: str | None) -> 
     if not wanted:
         raise click.ClickException("name an address, or --file")
     with told():
-        removed, missing = suppression_lists.remove_many(front().db, wanted, scope=scope)
+        removed, missing = suppression_lists.remove_many(services().db, wanted, scope=scope)
     for address in missing:
         click.echo(f"{address} was not suppressed", err=True)
     click.echo(f"{removed} removed")

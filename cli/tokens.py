@@ -7,7 +7,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from cli.looking import front, show, told
+from cli.looking import services, show, told
 from mailroom.assembly import prepare_database
 from mailroom.domain import principals
 from mailroom.domain.limits import MAX_RATE
@@ -31,7 +31,7 @@ def token() -> None:
 @click.option("--mails-per-day", type=_COUNT, help="Single mails a day, instead of MAILROOM_MAILS_PER_DAY.")
 def create_token(name: str, scopes: tuple[str, ...], **limits: Any) -> None:
     """Print a new token, alone, on standard output. It is not shown again."""
-    made = front()
+    made = services()
     with told():
         prepare_database(made.settings)
         click.echo(token_service.create_token(made.db, name=name, scopes=scopes, now=datetime.now(UTC), **limits))
@@ -50,7 +50,9 @@ def create_token(name: str, scopes: tuple[str, ...], **limits: Any) -> None:
 def rotate(token_id: str, overlap_s: int) -> None:
     """Print a new token of the same owner, alone, on standard output: an Idempotency-Key goes on naming the same."""
     with told():
-        text = token_service.rotate(front().db, token_id, now=datetime.now(UTC), overlap=timedelta(seconds=overlap_s))
+        text = token_service.rotate(
+            services().db, token_id, now=datetime.now(UTC), overlap=timedelta(seconds=overlap_s)
+        )
     click.echo(text)
 
 
@@ -58,7 +60,7 @@ def rotate(token_id: str, overlap_s: int) -> None:
 def list_tokens() -> None:
     """All tokens, newest first, without their secrets."""
     table = Table("id", "name", "owner", "scopes", "last used", "ends", box=None)
-    for one in token_service.everyone(front().db):
+    for one in token_service.everyone(services().db):
         used = one.last_used_at.isoformat(timespec="minutes") if one.last_used_at else "never"
         end = one.revoked_at or one.expires_at
         ends = f"{'revoked ' if one.revoked_at else ''}{end.isoformat(timespec='minutes')}" if end else "-"
@@ -71,5 +73,5 @@ def list_tokens() -> None:
 def revoke(token_id: str) -> None:
     """Refuse a token from now on."""
     with told():
-        token_service.revoke(front().db, token_id, now=datetime.now(UTC))
+        token_service.revoke(services().db, token_id, now=datetime.now(UTC))
     click.echo(f"{token_id} is revoked")

@@ -33,7 +33,7 @@ from local.private_files import write_private
 from local.servers import Servers
 from mailroom.assembly import prepare_database
 from mailroom.domain.errors import AccessRefused, Unavailable
-from mailroom.providers.mailgun.targets import MailgunTarget
+from mailroom.providers.mailgun.webhook_setup import MailgunTarget
 from mailroom.services.operations import tokens as token_service
 
 _HEALTHY_S: Final = 60.0
@@ -45,7 +45,7 @@ console = Console(stderr=True, highlight=False)
 
 
 @dataclass(slots=True)
-class Part:
+class PartProcess:
     """One process of ours: how it is started, and how often it had to be started again."""
 
     name: str
@@ -67,7 +67,7 @@ def run_all(data: Path, *, senders: int, simulator: bool) -> int:
     stop_on_signals(stop)
     data = data.absolute()
     _keep_to_ourselves(data)
-    parts: list[Part] = []
+    parts: list[PartProcess] = []
     servers: Servers | None = None
     grace_s = _BEYOND_A_CALL_S
     try:
@@ -163,9 +163,9 @@ def _port_of_choice(wanted: int) -> int:
     return wanted
 
 
-def _parts(data: Path, environment: dict[str, str], *, senders: int, simulator: bool) -> list[Part]:
-    def part(name: str, *arguments: str) -> Part:
-        return Part(name, list(arguments), data / "logs" / f"{name}.log", environment)
+def _parts(data: Path, environment: dict[str, str], *, senders: int, simulator: bool) -> list[PartProcess]:
+    def part(name: str, *arguments: str) -> PartProcess:
+        return PartProcess(name, list(arguments), data / "logs" / f"{name}.log", environment)
 
     parts = []
     if simulator:
@@ -175,7 +175,7 @@ def _parts(data: Path, environment: dict[str, str], *, senders: int, simulator: 
     return parts + [part(f"sender-{number}", "sender") for number in range(1, senders + 1)]
 
 
-def _start(parts: list[Part], environment: dict[str, str], *, simulator: bool) -> None:
+def _start(parts: list[PartProcess], environment: dict[str, str], *, simulator: bool) -> None:
     settings = read_settings(environment)
     prepare_database(settings)
     _say("starting " + ", ".join(part.name for part in parts))
@@ -250,7 +250,7 @@ def _admin_token(data: Path, environment: dict[str, str]) -> str:
     return token
 
 
-def _watch(parts: list[Part], servers: Servers, stop: threading.Event) -> None:
+def _watch(parts: list[PartProcess], servers: Servers, stop: threading.Event) -> None:
     """Start again what has ended, with growing pauses; the servers too, on their old ports and data."""
     due: dict[str, float] = {}
     look_at_logs = 0.0
@@ -280,7 +280,7 @@ def _watch(parts: list[Part], servers: Servers, stop: threading.Event) -> None:
                 again()
 
 
-def _stop(parts: list[Part], servers: Servers | None, *, grace_s: float) -> None:
+def _stop(parts: list[PartProcess], servers: Servers | None, *, grace_s: float) -> None:
     """Senders first, all at once, until they have drained; then what they talked to; the servers last."""
     senders = [part for part in parts if part.name.startswith("sender")]
     if any(part.child is not None and part.child.alive() for part in senders):

@@ -21,9 +21,9 @@ from typing import Any, Final
 import structlog
 from gunicorn.workers.base import Worker
 
-from cli.connections import UNREAD_S, Connection, State, most_connections
+from cli.connections import UNREAD_S, ClientConnection, State, most_connections
 from cli.environ import answered, environ_of, environ_of_refusal, environ_to_ask, plain_answer
-from cli.heads import Refused
+from cli.heads import RequestRefused
 from cli.incoming import Incoming, Stage
 from cli.large_bodies import LARGE, LargeBodies
 from cli.turns import Turns
@@ -49,9 +49,9 @@ class ReadingWorker(Worker):
 
     def init_process(self) -> None:
         self._poll = select.epoll()
-        self._connections: dict[int, Connection] = {}
-        self._jobs: SimpleQueue[tuple[Callable[[Connection], None], Connection] | None] = SimpleQueue()
-        self._large = LargeBodies[Connection]()
+        self._connections: dict[int, ClientConnection] = {}
+        self._jobs: SimpleQueue[tuple[Callable[[ClientConnection], None], ClientConnection] | None] = SimpleQueue()
+        self._large = LargeBodies[ClientConnection]()
         self._turns = Turns()
         self._most = most_connections()
         super().init_process()
@@ -126,7 +126,7 @@ class ReadingWorker(Worker):
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT)
-            one = Connection(sock, client[:2] if client else ("", 0), now=time.monotonic())
+            one = ClientConnection(sock, client[:2] if client else ("", 0), now=time.monotonic())
             self._connections[one.fd] = one
             self._poll.register(one.fd, select.EPOLLIN | _ARMED)
 
@@ -138,7 +138,7 @@ class ReadingWorker(Worker):
         self._close(min(waiting, key=lambda one: (one.state is not State.IDLE, one.deadline)))
         return True
 
-    def _go_on(self, one: Connection) -> None:
+    def _go_on(self, one: ClientConnection) -> None:
         try:
             if one.state in (State.IDLE, State.READING):
                 self._read(one)
@@ -153,20 +153,20 @@ class ReadingWorker(Worker):
         except OSError:
             self._close(one)
 
-    def _read(self, one: Connection) -> None:
+    def _read(self, one: ClientConnection) -> None:
         if data := one.sock.recv(_READ):
             self._take(one, data, time.monotonic())
         else:
             self._close(one)
 
-    def _take(self, one: Connection, data: bytes, now: float) -> None:
+    def _take(self, one: ClientConnection, data: bytes, now: float) -> None:
         try:
             one.incoming.feed(data, now=now)
             self._see_what_came(one)
-        except Refused as refused:
+        except RequestRefused as refused:
             self._refuse(one, refused)
 
-    def _see_what_came(self, one: Connection) -> None:
+    def _see_what_came(self, one: ClientConnection) -> None:
         """Hand a whole request to a thread, or wait for more."""
         incoming = one.incoming
         if incoming.stage is Stage.WHOLE:
@@ -180,15 +180,15 @@ class ReadingWorker(Worker):
                 one.sock.send(_CONTINUE)
             self._wait(one, State.READING if incoming.begun else State.IDLE, incoming.deadline)
 
-    def _wait(self, one: Connection, state: State, deadline: float) -> None:
+    def _wait(self, one: ClientConnection, state: State, deadline: float) -> None:
         one.deadline, one.state = deadline, state
         self._arm(one, select.EPOLLOUT if state is State.WRITING else select.EPOLLIN)
 
-    def _arm(self, one: Connection, event: int) -> None:
+    def _arm(self, one: ClientConnection, event: int) -> None:
         with contextlib.suppress(OSError, ValueError):  # it was closed meanwhile
             self._poll.modify(one.fd, event | _ARMED)
 
-    def _refuse(self, one: Connection, refused: Refused) -> None:
+    def _refuse(self, one: ClientConnection, refused: RequestRefused) -> None:
         one.state = State.BUSY
         environ = environ_of_refusal(refused.status, refused.words, one.client, self._address())
         self._jobs.put((lambda one: self._answer(one, environ, keeps_alive=False), one))
@@ -199,16 +199,16 @@ class ReadingWorker(Worker):
             if one.deadline > now or one.state is State.BUSY:
                 continue
             if one.state is State.READING:
-                self._refuse(one, Refused(408, "The request did not come in its time."))
+                self._refuse(one, RequestRefused(408, "The request did not come in its time."))
             else:
                 self._close(one)
 
-    def _close(self, one: Connection) -> None:
+    def _close(self, one: ClientConnection) -> None:
         self._connections.pop(one.fd, None)
         one.incoming.close()
         one.sock.close()  # which takes it off the poll as well
 
-    def _hand_over(self, one: Connection) -> None:
+    def _hand_over(self, one: ClientConnection) -> None:
         one.state = State.BUSY
         size = one.incoming.received
         if size <= LARGE:
@@ -229,7 +229,7 @@ class ReadingWorker(Worker):
                 log.exception("request_lost")
                 self._close(one)
 
-    def _ask(self, one: Connection) -> None:
+    def _ask(self, one: ClientConnection) -> None:
         head, most = one.incoming.head, 0
         environ = environ_to_ask(head, one.client, self._address())
         try:
@@ -239,10 +239,10 @@ class ReadingWorker(Worker):
         try:
             one.incoming.allow(most, now=time.monotonic())
             self._see_what_came(one)
-        except Refused as refused:
+        except RequestRefused as refused:
             self._refuse(one, refused)
 
-    def _run_large(self, one: Connection) -> None:
+    def _run_large(self, one: ClientConnection) -> None:
         size = one.incoming.received
         try:
             self._run(one)
@@ -252,13 +252,13 @@ class ReadingWorker(Worker):
             for other in self._large.leave(size):
                 self._jobs.put((self._run_large, other))
 
-    def _run(self, one: Connection) -> None:
+    def _run(self, one: ClientConnection) -> None:
         trusted = one.client[0] in self.cfg.forwarded_allow_ips
         environ = environ_of(one.incoming, one.client, self._address(), trusted=trusted)
         with self._turns.of(one.incoming.received):
             self._answer(one, environ, keeps_alive=one.incoming.head.keeps_alive)
 
-    def _answer(self, one: Connection, environ: dict[str, Any], *, keeps_alive: bool) -> None:
+    def _answer(self, one: ClientConnection, environ: dict[str, Any], *, keeps_alive: bool) -> None:
         try:
             answer, keeps = answered(self.wsgi, environ, keeps_alive=keeps_alive, closing=lambda: not self.alive)
         except Exception:
@@ -268,7 +268,7 @@ class ReadingWorker(Worker):
         one.deadline = time.monotonic() + UNREAD_S
         self._write(one)
 
-    def _write(self, one: Connection) -> None:
+    def _write(self, one: ClientConnection) -> None:
         """Write as much as the client takes now; the rest follows when it takes more. Any thread may do this."""
         before = len(one.left)
         try:
@@ -284,7 +284,7 @@ class ReadingWorker(Worker):
         else:
             self._end(one, now)
 
-    def _begin_anew(self, one: Connection, now: float) -> None:
+    def _begin_anew(self, one: ClientConnection, now: float) -> None:
         rest, before = one.incoming.rest, one.incoming
         one.incoming = Incoming(now=now)
         before.close()
@@ -293,7 +293,7 @@ class ReadingWorker(Worker):
         else:
             self._wait(one, State.IDLE, now + IDLE_S)
 
-    def _end(self, one: Connection, now: float) -> None:
+    def _end(self, one: ClientConnection, now: float) -> None:
         """Close, but let the client read its answer first: bytes that it still sends would reset the connection."""
         if one.incoming.stage is Stage.WHOLE and not one.incoming.unread:
             self._close(one)

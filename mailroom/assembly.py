@@ -15,7 +15,7 @@ from mailroom.coordination.leases import Leases
 from mailroom.coordination.mirror import Mirror
 from mailroom.coordination.rates import Rates
 from mailroom.coordination.redis_client import RedisWrites
-from mailroom.domain.circuits import Rule
+from mailroom.domain.circuits import CircuitRule
 from mailroom.domain.doubts import Timing, Unaskable
 from mailroom.domain.emails.model import RANK_OF, Priority
 from mailroom.domain.events import Event
@@ -25,20 +25,20 @@ from mailroom.domain.retries import Delays
 from mailroom.domain.runs import Run
 from mailroom.providers.base import Adapter
 from mailroom.providers.mailgun.sending import MailgunAdapter
-from mailroom.providers.mailgun.targets import MailgunTarget
+from mailroom.providers.mailgun.webhook_setup import MailgunTarget
 from mailroom.providers.sendgrid.sending import SendGridAdapter
-from mailroom.providers.sendgrid.targets import SendGridTarget
-from mailroom.providers.ses.targets import SesTarget
+from mailroom.providers.sendgrid.webhook_setup import SendGridTarget
+from mailroom.providers.ses.webhook_setup import SesTarget
 from mailroom.providers.smtp.sending import SmtpAdapter
-from mailroom.providers.targets import Target
+from mailroom.providers.webhook_setup import Target
 from mailroom.services.common.group_commit import GroupCommit
 from mailroom.services.common.shared_answers import Shared
 from mailroom.services.feedback.intake import Intake, group_intake
 from mailroom.services.feedback.webhook_targets import Arrivals
 from mailroom.services.mails.accept import Outbox
-from mailroom.services.operations.caller_limits import Limits
-from mailroom.services.operations.rejected_requests import RefusalRecord
-from mailroom.services.operations.tokens import Doorkeeper
+from mailroom.services.operations.caller_limits import CallerLimits
+from mailroom.services.operations.rejected_requests import RejectedRequestRecord
+from mailroom.services.operations.tokens import TokenCache
 from mailroom.services.operations.writability import Writability, of_stores
 from mailroom.services.reconciliation.conclusions import Policy
 from mailroom.services.reports.counts import run_report
@@ -49,7 +49,7 @@ from mailroom.storage.retention import keep_for
 
 
 @dataclass(frozen=True, slots=True)
-class Front:
+class ApiServices:
     """What the API and the pages work with."""
 
     settings: Settings
@@ -59,18 +59,18 @@ class Front:
     circuits: Circuits
     rates: Rates
     arrivals: Arrivals
-    refusals: RefusalRecord
-    doorkeeper: Doorkeeper
-    limits: Limits
+    refusals: RejectedRequestRecord
+    doorkeeper: TokenCache
+    limits: CallerLimits
     brakes: Brakes
     reports: Shared[RunId, tuple[Run, Report]]
     writability: Writability
 
 
-def build_front(settings: Settings, *, app: str) -> Front:
+def build_api_services(settings: Settings, *, app: str) -> ApiServices:
     """Connects lazily: the servers may still be on their way up."""
     db = connect(settings.stores.mongo_url, app=app)
-    return Front(
+    return ApiServices(
         settings,
         db,
         group_intake(db),
@@ -78,8 +78,8 @@ def build_front(settings: Settings, *, app: str) -> Front:
         build_circuits(settings, of=db.name),
         Rates(settings.stores.redis_url, of=db.name),
         Arrivals(db),
-        RefusalRecord(db),
-        Doorkeeper(db),
+        RejectedRequestRecord(db),
+        TokenCache(db),
         build_limits(settings, of=db.name),
         Brakes(Holds(settings.stores.redis_url, of=db.name), Fences(settings.stores.redis_url, of=db.name)),
         Shared(lambda run_id: run_report(db, run_id)),
@@ -92,10 +92,10 @@ def build_writability(settings: Settings, db: Db) -> Writability:
     return of_stores(db, Etcd(settings.stores.etcd_urls), RedisWrites(settings.stores.redis_url))
 
 
-def build_limits(settings: Settings, *, of: str) -> Limits:
+def build_limits(settings: Settings, *, of: str) -> CallerLimits:
     """How often callers may do what, in the database of this name."""
     limits = settings.limits
-    return Limits(
+    return CallerLimits(
         Counters(settings.stores.redis_url, of=of),
         sign_ins_per_minute=limits.sign_ins_per_minute,
         requests_per_minute=limits.requests_per_minute,
@@ -105,7 +105,7 @@ def build_limits(settings: Settings, *, of: str) -> Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Back:
+class SenderServices:
     """What a sender works with."""
 
     settings: Settings
@@ -120,11 +120,11 @@ class Back:
     policy: Policy
 
 
-def build_back(settings: Settings, *, sender: str) -> Back:
+def build_sender_services(settings: Settings, *, sender: str) -> SenderServices:
     """`sender` is this process's name, unique among all that run."""
     stores, sending = settings.stores, settings.sending
     db = connect(stores.mongo_url, app="sender")
-    return Back(
+    return SenderServices(
         settings=settings,
         db=db,
         leases=Leases(stores.etcd_urls, sender=sender, ttl_s=sending.lease_ttl_s),
@@ -141,7 +141,7 @@ def build_back(settings: Settings, *, sender: str) -> Back:
 def build_circuits(settings: Settings, *, of: str) -> Circuits:
     """The providers' circuits, of the database of this name."""
     sending = settings.sending
-    rule = Rule(
+    rule = CircuitRule(
         window=timedelta(seconds=sending.circuit_window_s),
         failures=sending.circuit_failures,
         cooldown=timedelta(seconds=sending.circuit_cooldown_s),

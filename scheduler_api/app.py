@@ -5,7 +5,7 @@ from typing import Any
 from flask import Flask, Response
 from flask_smorest import Api
 
-from mailroom.assembly import Front
+from mailroom.assembly import ApiServices
 from mailroom.domain.limits import MAX_SMALL_BODY_BYTES
 from scheduler_api import problems, recording
 from scheduler_api.admission import admission
@@ -47,7 +47,7 @@ class _Api(Api):
         return problems.from_http(error)
 
 
-def create_app(front: Front) -> Flask:
+def create_app(services: ApiServices) -> Flask:
     """The whole API over what `assembly` built."""
     app = Flask(__name__)
     app.config.update(
@@ -62,7 +62,7 @@ def create_app(front: Front) -> Flask:
             "security": [{"token": []}],
         },
     )
-    app.extensions["front"] = front
+    app.extensions["services"] = services
     problems.install(app)
     recording.install(app)
     api = _Api(app, spec_kwargs={"extra_plugins": [Answers()]})

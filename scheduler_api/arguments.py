@@ -26,7 +26,7 @@ TWICE: Final = "is given more than once"
 Further = Callable[[dict[str, Any], dict[str, Any]], Iterable[Fault]]
 
 
-class Body(Schema):
+class RequestBody(Schema):
     """A JSON body. Null for a field that may be left out means that it is absent."""
 
     @pre_load
@@ -42,7 +42,7 @@ class Body(Schema):
         return field is not None and not field.required and not field.allow_none
 
 
-class Patch(Body):
+class Patch(RequestBody):
     """A JSON body whose fields change stored ones. Null is not absence here: it clears a field that can be empty."""
 
     @pre_load

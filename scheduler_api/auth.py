@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from flask import current_app, g, request
 
-from mailroom.assembly import Front
+from mailroom.assembly import ApiServices
 from mailroom.domain.callers import client_address
 from mailroom.domain.limits import MAX_SMALL_BODY_BYTES, MAX_VALUES
 from mailroom.domain.principals import Principal
@@ -20,15 +20,15 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def front() -> Front:
+def services() -> ApiServices:
     """What this application was built with."""
-    found: Front = current_app.extensions["front"]
+    found: ApiServices = current_app.extensions["services"]
     return found
 
 
 def client() -> str:
     """The address of the caller. X-Forwarded-For is believed only from a trusted proxy."""
-    trusted = front().settings.limits.trusted_proxies
+    trusted = services().settings.limits.trusted_proxies
     return client_address(request.remote_addr or "", request.headers.getlist("X-Forwarded-For"), trusted)
 
 
@@ -56,7 +56,7 @@ def requires(
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             g.principal = caller()
-            front().limits.check_request(g.principal)
+            services().limits.check_request(g.principal)
             g.principal.require(*any_of)
             take_body(most, values=values, reader=reader)
             check_around(view)
@@ -72,4 +72,4 @@ def caller() -> Principal:
     """The caller whose token the request carries. Raises AccessRefused, Unavailable."""
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     presented = token.strip() if kind.lower() == "bearer" else ""
-    return front().doorkeeper.authenticate(presented, now=datetime.now(UTC))
+    return services().doorkeeper.authenticate(presented, now=datetime.now(UTC))

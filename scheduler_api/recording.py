@@ -9,8 +9,8 @@ from typing import Any, Final
 from flask import Flask, Response, g, request
 
 from mailroom.domain.errors import Fault
-from mailroom.domain.refusals import MAX_FAULTS, Refusal, redacted
-from scheduler_api.auth import client, front
+from mailroom.domain.refusals import MAX_FAULTS, RejectedRequest, redacted
+from scheduler_api.auth import client, services
 from scheduler_api.reading import Unread
 
 # Not 404 and 412: what is not there, or was changed meanwhile, is no fault of the request.
@@ -31,7 +31,7 @@ def install(app: Flask) -> None:
             told = said if isinstance(said, dict) else {}
             raw = _body(response.status_code) if g.get("principal") else b""
             size = len(g.get("raw_body", b"")) or request.content_length or 0
-            front().refusals.keep(_refusal(response.status_code, told, raw, path=request.path, size=size))
+            services().refusals.keep(_refusal(response.status_code, told, raw, path=request.path, size=size))
         return response
 
 
@@ -43,13 +43,13 @@ def keep_parts(parts: Iterable[tuple[str, Mapping[str, Any], Any]]) -> None:
         raw = said.raw if isinstance(said, Unread) else json.dumps(said, default=str).encode()
         path = f"{request.path}{which}"
         shown = raw if len(raw) <= _MOST_READ else b""
-        front().refusals.keep(_refusal(told["status"], told, shown, path=path, size=len(raw)))
+        services().refusals.keep(_refusal(told["status"], told, shown, path=path, size=len(raw)))
 
 
-def _refusal(status: int, told: Mapping[str, Any], raw: bytes, *, path: str, size: int) -> Refusal:
+def _refusal(status: int, told: Mapping[str, Any], raw: bytes, *, path: str, size: int) -> RejectedRequest:
     faults = [Fault(str(one.get("path")), str(one.get("message"))) for one in told.get("errors", [])[:MAX_FAULTS]]
     caller = g.get("principal")
-    return Refusal(
+    return RejectedRequest(
         at=datetime.now(UTC),
         method=request.method,
         path=path[:500],

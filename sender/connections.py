@@ -15,7 +15,7 @@ import structlog
 
 from mailroom.providers.base import Connection
 from mailroom.providers.connection import NotAdmitted
-from sender.reach import Reach
+from sender.reachability import Reachability
 
 log = structlog.get_logger()
 _PATIENCE_S = 0.25  # for connections just begun; those that take longer are ready at another time
@@ -33,10 +33,10 @@ class Connections:
         most: Mapping[str, int],
         limit: int,
         reserved: int,
-        reach: Reach,
+        reachability: Reachability,
         told: Callable[[str, str], None] = lambda _provider, _why: None,
     ) -> None:
-        self._make, self._most, self._reach, self._told = make, most, reach, told
+        self._make, self._most, self._reachability, self._told = make, most, reachability, told
         self.limit, self._reserved = limit, reserved
         self._idle: dict[str, list[Connection]] = {provider: [] for provider in make}
         self._lent: dict[Connection, str] = {}
@@ -65,7 +65,7 @@ class Connections:
         with self._lock:
             self._opening[provider] = {one for one in self._opening[provider] if not one.done()}
             missing = wanted - len(ready) - len(self._opening[provider])
-        if missing > 0 and self._reach.may_open(provider) and confirm_lease():
+        if missing > 0 and self._reachability.may_open(provider) and confirm_lease():
             wait(self._begin_opening(provider, missing), timeout=_PATIENCE_S)
             ready += self._take_idle(provider, wanted - len(ready))
         with self._lock:
@@ -74,7 +74,7 @@ class Connections:
 
     def try_again(self, confirm_lease: Callable[[], bool]) -> None:
         """One connection to each provider that is out of reach, now and then: no mail waits for it."""
-        for provider in self._reach.to_be_tried():
+        for provider in self._reachability.to_be_tried():
             if confirm_lease():
                 self._begin_opening(provider, 1)
 
@@ -125,18 +125,18 @@ class Connections:
     def _open(self, provider: str) -> None:
         """Into what waits here. Whatever goes wrong, it is told, and tried again later."""
         began = time.monotonic()
-        self._reach.trying(provider, since=began)
+        self._reachability.trying(provider, since=began)
         try:
             connection = self._opened(provider)
         except Exception as error:
             log.warning("provider_not_reached", provider=provider, error=str(error) or type(error).__name__)
             others_stand = self._has_any(provider)
             refused = isinstance(error, NotAdmitted)
-            self._reach.failed(provider, since=began, others_stand=others_stand, refused=refused)
+            self._reachability.failed(provider, since=began, others_stand=others_stand, refused=refused)
             if not others_stand:
                 self._told(provider, str(error) or type(error).__name__)
         else:
-            self._reach.reached(provider, since=began)
+            self._reachability.reached(provider, since=began)
             self._keep(provider, connection)
 
     def _has_any(self, provider: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from mailroom.assembly import Back
+from mailroom.assembly import SenderServices
 from mailroom.domain.errors import Unavailable
 from mailroom.services.common.clock import server_now
 from mailroom.services.operations import janitor, ledger
@@ -20,39 +20,41 @@ _LEDGER_EVERY: Final = timedelta(hours=1)
 _LEDGER_SPAN: Final = timedelta(hours=3)
 
 
-def start_duties(back: Back, *, idle_s: Callable[[], float]) -> BackgroundScheduler:
-    """All duties, ticking; `shutdown()` ends them. `idle_s` tells for how long no round of the pump was completed."""
+def start_duties(services: SenderServices, *, idle_s: Callable[[], float]) -> BackgroundScheduler:
+    """All duties, ticking; `shutdown()` ends them. `idle_s` tells for how long no round of the loop was completed."""
     ticking = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
-    ticking.add_job(keep_alive, "interval", [back, idle_s], seconds=max(0.3, back.settings.sending.lease_ttl_s / 4))
-    ticking.add_job(tidy, "interval", [back], seconds=_JANITOR_S, jitter=2)
-    ticking.add_job(balance, "interval", [back], seconds=_LEDGER_LOOK_S, jitter=20)
+    ticking.add_job(
+        keep_alive, "interval", [services, idle_s], seconds=max(0.3, services.settings.sending.lease_ttl_s / 4)
+    )
+    ticking.add_job(tidy, "interval", [services], seconds=_JANITOR_S, jitter=2)
+    ticking.add_job(balance, "interval", [services], seconds=_LEDGER_LOOK_S, jitter=20)
     ticking.start()
     return ticking
 
 
-def keep_alive(back: Back, idle_s: Callable[[], float]) -> None:
+def keep_alive(services: SenderServices, idle_s: Callable[[], float]) -> None:
     """Renew the lease. When etcd is away, the deadline alone decides what may still be called.
 
     A sender that gets nothing done, cut off from MongoDB perhaps, lets its lanes go: others may be able to.
     """
-    if idle_s() > _STUCK_TTLS * back.settings.sending.lease_ttl_s:
-        if back.leases.held:
+    if idle_s() > _STUCK_TTLS * services.settings.sending.lease_ttl_s:
+        if services.leases.held:
             log.error("lease_let_go", idle_s=round(idle_s(), 1))
         return
     try:
-        if not back.leases.keep_alive():
+        if not services.leases.keep_alive():
             log.warning("lease_not_renewed")
     except Unavailable as error:
         log.warning("heartbeat_missed", error=str(error))
 
 
-def balance(back: Back) -> None:
+def balance(services: SenderServices) -> None:
     """One sender an hour makes the ledger of the last hours, across MongoDB and Redis; the gauge shows it."""
     try:
-        if not ledger.is_due(back.db, every=_LEDGER_EVERY):
+        if not ledger.is_due(services.db, every=_LEDGER_EVERY):
             return
-        made = ledger.check(back.db, since=server_now(back.db) - _LEDGER_SPAN, fences=back.fences)
-        ledger.keep(back.db, made)
+        made = ledger.check(services.db, since=server_now(services.db) - _LEDGER_SPAN, fences=services.fences)
+        ledger.keep(services.db, made)
     except Unavailable as error:
         log.warning("ledger_waits", error=str(error))
         return
@@ -60,10 +62,10 @@ def balance(back: Back) -> None:
         log.error("ledger_does_not_balance", kind=wrong.kind, id=wrong.id, words=wrong.words)
 
 
-def tidy(back: Back) -> None:
+def tidy(services: SenderServices) -> None:
     """One round of what nobody waits for."""
     try:
-        done = janitor.tidy(back.db, trails_kept_for=back.settings.retention.trails)
+        done = janitor.tidy(services.db, trails_kept_for=services.settings.retention.trails)
     except Unavailable as error:
         log.warning("janitor_waits", error=str(error))
         return

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from mailroom.assembly import Back
+from mailroom.assembly import SenderServices
 from mailroom.domain.errors import Unavailable
 from mailroom.storage import providers
 from mailroom.storage.database import server_now
@@ -18,8 +18,8 @@ _AGAIN_S: Final = 30.0  # a lasting fault is noted again; one that is not noted 
 class Faults:
     """Thread-safe. While MongoDB is away nothing is noted; a lasting fault is noted again later."""
 
-    def __init__(self, back: Back) -> None:
-        self._back = back
+    def __init__(self, services: SenderServices) -> None:
+        self._services = services
         self._said: dict[str, tuple[str, float]] = {}
         self._lock = threading.Lock()
 
@@ -32,7 +32,7 @@ class Faults:
                 return
             self._said[provider] = (why, now)
         try:
-            providers.note_fault(self._back.db, provider, why, now=server_now(self._back.db))
+            providers.note_fault(self._services.db, provider, why, now=server_now(self._services.db))
         except Unavailable as error:
             log.warning("fault_not_noted", provider=provider, error=str(error))
 
@@ -43,6 +43,6 @@ class Faults:
         with self._lock:
             self._said.pop(provider, None)
         try:
-            providers.forget_fault(self._back.db, provider)
+            providers.forget_fault(self._services.db, provider)
         except Unavailable as error:
             log.warning("fault_not_forgotten", provider=provider, error=str(error))

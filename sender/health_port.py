@@ -18,13 +18,13 @@ class HealthPort:
 
     def __init__(self, bind: str, port: int | None, why_not_ready: Callable[[], str]) -> None:
         self._bind, self._port, self._why_not_ready = bind, port, why_not_ready
-        self._server: _Server | None = None
+        self._server: _HealthServer | None = None
 
     def open(self) -> None:
         if self._port is None:
             return
         try:
-            self._server = _Server((self._bind, self._port), self._why_not_ready)
+            self._server = _HealthServer((self._bind, self._port), self._why_not_ready)
         except OSError as error:
             log.error("sender_port_not_opened", port=self._port, error=str(error))
             return
@@ -36,7 +36,7 @@ class HealthPort:
             self._server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
+class _HealthServer(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
@@ -60,7 +60,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     timeout = _SLOWEST_S
-    server: _Server
+    server: _HealthServer
 
     def do_GET(self) -> None:
         match self.path.partition("?")[0]:

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from mailroom.assembly import Back
+from mailroom.assembly import SenderServices
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import RunId
@@ -19,9 +19,9 @@ from mailroom.services.common.clock import Clocks, server_now
 from mailroom.services.dispatching.outcomes import Result, record
 from mailroom.services.dispatching.propagation import finish_runs
 from mailroom.services.reconciliation.reconcile import note_control
-from sender.hands import Hands
-from sender.health import Health
-from sender.routes import Routes
+from sender.in_flight import InFlight
+from sender.provider_health import ProviderHealth
+from sender.provider_router import ProviderRouter
 
 log = structlog.get_logger()
 _AT_ONCE: Final = 500
@@ -34,9 +34,16 @@ _FINISH_S: Final = 0.2
 class Recorder:
     """Results are handed in from any thread; none is dropped while this process lives."""
 
-    def __init__(self, back: Back, hands: Hands, routes: Routes, health: Health) -> None:
-        self._back, self._hands, self._routes, self._health = back, hands, routes, health
-        self._clocks = Clocks(back.db)
+    def __init__(
+        self, services: SenderServices, in_flight: InFlight, router: ProviderRouter, provider_health: ProviderHealth
+    ) -> None:
+        self._services, self._in_flight, self._router, self._provider_health = (
+            services,
+            in_flight,
+            router,
+            provider_health,
+        )
+        self._clocks = Clocks(services.db)
         self._control_at = self._finish_at = 0.0
         self._touched_runs: set[RunId] = set()
         self._results: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
@@ -62,7 +69,7 @@ class Recorder:
         left: list[Result] = []
         while left or not ending:
             new, ended = self._next(wait_s if left else None)
-            self._health.tell(new)
+            self._provider_health.tell(new)
             ending = ending or ended
             left = self._record(left + new)
             wait_s = min(2 * wait_s, _MOST_WAIT_S) if left else _WAIT_S
@@ -94,7 +101,7 @@ class Recorder:
         runs, self._touched_runs = self._touched_runs, set()
         self._finish_at = time.monotonic() + _FINISH_S
         try:
-            finish_runs(self._back.db, list(runs), now=server_now(self._back.db))
+            finish_runs(self._services.db, list(runs), now=server_now(self._services.db))
         except Exception as error:
             log.warning("runs_not_finished", count=len(runs), error=str(error))
 
@@ -117,34 +124,36 @@ class Recorder:
                 return [left for one in group for left in self._record_group([one])]
             # Its fence tells the next holder of the lane; the claim is no longer in hand, so that it can be judged.
             log.exception("outcome_not_written", dispatch_id=group[0].claimed.id)
-            self._hands.put_down([group[0].claimed])
+            self._in_flight.done([group[0].claimed])
         return []
 
     def _write(self, batch: list[Result]) -> None:
-        back = self._back
+        services = self._services
         # A doubt's time must not be early by anything; for the rest a reading of a moment ago will do.
         certain = all(isinstance(r.outcome, Accepted) for r in batch)
-        now = self._clocks.read().now if certain else server_now(back.db)
+        now = self._clocks.read().now if certain else server_now(services.db)
         stale = record(
-            back.db,
-            back.fences,
+            services.db,
+            services.fences,
             batch,
-            delays=back.policy.delays,
+            delays=services.policy.delays,
             now=now,
-            elsewhere=self._routes.has_other_than,
+            elsewhere=self._router.has_other_than,
         )
-        self._hands.drop_stale(stale)
-        self._hands.note_activity({r.claimed.claim.lane for r in batch}, at=time.monotonic())
-        self._hands.put_down(r.claimed for r in batch)
+        self._in_flight.drop_stale(stale)
+        self._in_flight.note_activity({r.claimed.claim.lane for r in batch}, at=time.monotonic())
+        self._in_flight.done(r.claimed for r in batch)
         self._touched_runs.update(r.claimed.run_id for r in batch)
         self._note_control([r.claimed for r in batch if isinstance(r.outcome, Accepted) and r.outcome.attempt is None])
 
     def _note_control(self, accepted: Sequence[Claimed]) -> None:
         """Now and then an acceptance is remembered as a control for questions about doubts."""
-        accepted = [one for one in accepted if self._back.adapters[one.provider].askable]
+        accepted = [one for one in accepted if self._services.adapters[one.provider].askable]
         if not accepted or time.monotonic() < self._control_at:
             return
-        back = self._back
+        services = self._services
         latest = max(accepted, key=lambda claimed: claimed.claimed_at)
-        self._control_at = time.monotonic() + back.policy.slot.total_seconds()
-        note_control(back.db, latest, back.adapters[latest.provider].log_name(latest.id, latest.account), back.policy)
+        self._control_at = time.monotonic() + services.policy.slot.total_seconds()
+        note_control(
+            services.db, latest, services.adapters[latest.provider].log_name(latest.id, latest.account), services.policy
+        )

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import structlog
 
-from mailroom.assembly import Back
-from mailroom.coordination.rates import Line, Wanted
+from mailroom.assembly import SenderServices
+from mailroom.coordination.rates import QueueClass, Wanted
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.errors import Unavailable
@@ -25,8 +25,8 @@ _LOOK_S: Final = 2.0
 class Throttle:
     """One thread asks what may go; any thread may tell of a provider that finds us too fast."""
 
-    def __init__(self, back: Back) -> None:
-        self._back = back
+    def __init__(self, services: SenderServices) -> None:
+        self._services = services
         self._limits: Mapping[str, Limit] = {}
         self._look_at = 0.0
 
@@ -34,7 +34,7 @@ class Throttle:
         """Read the limits, now and then. Raises Unavailable."""
         if time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + _LOOK_S
-            self._limits = {limit.id: limit for limit in rate_limits.every(self._back.db)}
+            self._limits = {limit.id: limit for limit in rate_limits.every(self._services.db)}
 
     @property
     def domains(self) -> frozenset[str]:
@@ -52,7 +52,7 @@ class Throttle:
         if rate is None or not len(waiting):
             return waiting
         calls = [(_pays(doc, rate), doc.get("rank") == Rank.HIGH) for doc in waiting.dispatches]
-        return waiting.first(self._back.rates.take(_of_provider(provider), rate, calls))
+        return waiting.first(self._services.rates.take(_of_provider(provider), rate, calls))
 
     def give_back(self, provider: str, admitted: Waiting, *, gone: int) -> None:
         """Of what was admitted, and has paid, so many mails go now; the others will pay again. Redis being away costs
@@ -62,7 +62,7 @@ class Throttle:
         if mails <= 0:
             return
         try:
-            self._back.rates.give_back(_of_provider(provider), mails)
+            self._services.rates.give_back(_of_provider(provider), mails)
         except Unavailable as error:
             log.warning("rate_not_given_back", provider=provider, mails=mails, error=str(error))
 
@@ -79,7 +79,7 @@ class Throttle:
         if not going:
             return parts
         named = {id_: rates[id_] for wanted in going.values() for id_ in wanted.takes}
-        waits = self._back.rates.hold(named, list(going.values()))
+        waits = self._services.rates.hold(named, list(going.values()))
         return parts + [_wait(c, going[c], wait) for c, wait in zip(going, waits, strict=True) if wait]
 
     def too_fast(self, provider: str, pause: timedelta | None) -> None:
@@ -87,7 +87,7 @@ class Throttle:
         if _of_provider(provider) not in self._limits:
             return
         try:
-            factor = self._back.rates.lower(_of_provider(provider), pause)
+            factor = self._services.rates.lower(_of_provider(provider), pause)
         except Unavailable as error:
             log.warning("rate_not_lowered", provider=provider, error=str(error))
             return
@@ -98,10 +98,10 @@ class Throttle:
         return limit.rate_at(datetime.now(UTC)) if limit else None
 
 
-def _line(claimed: Claimed) -> Line:
+def _line(claimed: Claimed) -> QueueClass:
     if claimed.rank is Rank.HIGH:
-        return Line.NONE
-    return Line.MAILS if claimed.rank < Rank.CAMPAIGN else Line.CAMPAIGNS
+        return QueueClass.NONE
+    return QueueClass.MAILS if claimed.rank < Rank.CAMPAIGN else QueueClass.CAMPAIGNS
 
 
 def _pays(doc: Mapping[str, Any], rate: Rate) -> int:

@@ -8,7 +8,7 @@ from flask import Flask, g, render_template
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from mailroom.assembly import Front
+from mailroom.assembly import ApiServices
 from mailroom.domain.errors import InvalidInput, NotFound, NotTheOwner, ScopeMissing, TooMany, Unavailable
 from mailroom.domain.holds import EVERYTHING, Hold
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_SMALL_BODY_BYTES
@@ -33,20 +33,20 @@ from web.session import has_session
 log = structlog.get_logger()
 
 
-def create_app(front: Front) -> Flask:
+def create_app(services: ApiServices) -> Flask:
     """All pages over what `assembly` built."""
     app = Flask(__name__)
-    secure = front.settings.web.public_url.startswith("https://")
+    secure = services.settings.web.public_url.startswith("https://")
     app.config.update(
-        SECRET_KEY=front.settings.web.secret_key,
+        SECRET_KEY=services.settings.web.secret_key,
         SESSION_COOKIE_NAME="mailroom",
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=secure,
-        PERMANENT_SESSION_LIFETIME=front.settings.web.session_lifetime,
+        PERMANENT_SESSION_LIFETIME=services.settings.web.session_lifetime,
         WTF_CSRF_TIME_LIMIT=None,  # a form's mark is good as long as its session
         WTF_CSRF_SSL_STRICT=secure,
     )
-    app.extensions["front"] = front
+    app.extensions["services"] = services
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.add_template_filter(_percent, "percent")
     app.add_template_filter(_number, "number")
@@ -89,7 +89,7 @@ def create_app(front: Front) -> Flask:
     )
     app.register_error_handler(Exception, _unexpected)
     app.after_request(_guard_the_browser)
-    app.context_processor(lambda: {"signed_in": has_session(), "stopped": lambda: _stopped(front)})
+    app.context_processor(lambda: {"signed_in": has_session(), "stopped": lambda: _stopped(services)})
 
     @app.get("/health")
     def health() -> Any:
@@ -139,13 +139,13 @@ def _guard_the_browser(response: Any) -> Any:
     return response
 
 
-def _stopped(front: Front) -> Hold | None:
+def _stopped(services: ApiServices) -> Hold | None:
     """The hold of the switch while all sending is stopped; None for visitors who are not signed in."""
     if not has_session():
         return None
     if "stopped" not in g:
         try:
-            hold = sending_switch.agree(front.db, front.brakes.mirror, EVERYTHING)
+            hold = sending_switch.agree(services.db, services.brakes.mirror, EVERYTHING)
             g.stopped = hold if hold.held else None
         except Unavailable:
             g.stopped = None  # the page says by itself that the database is away

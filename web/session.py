@@ -8,7 +8,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from flask import current_app, flash, g, redirect, render_template, request, session, url_for
 
-from mailroom.assembly import Front
+from mailroom.assembly import ApiServices
 from mailroom.domain.callers import client_address
 from mailroom.domain.errors import AccessRefused
 from mailroom.domain.principals import Principal
@@ -21,15 +21,15 @@ _ID: Final = "session_id"
 _MOST_KEPT: Final = 48 * 1024  # characters of a form: it travels through the page of signing in
 
 
-def front() -> Front:
+def services() -> ApiServices:
     """What this application was built with."""
-    found: Front = current_app.extensions["front"]
+    found: ApiServices = current_app.extensions["services"]
     return found
 
 
 def client() -> str:
     """The address of the visitor. X-Forwarded-For is believed only from a trusted proxy."""
-    trusted = front().settings.limits.trusted_proxies
+    trusted = services().settings.limits.trusted_proxies
     return client_address(request.remote_addr or "", request.headers.getlist("X-Forwarded-For"), trusted)
 
 
@@ -41,18 +41,18 @@ def principal() -> Principal:
 
 def caller() -> Principal:
     """Who is signed in, by the browser's cookie. Raises AccessRefused, Unavailable."""
-    idle, now = front().settings.web.session_idle, datetime.now(UTC)
-    return sessions.principal_of(front().db, session.get(_ID, ""), idle=idle, now=now)
+    idle, now = services().settings.web.session_idle, datetime.now(UTC)
+    return sessions.principal_of(services().db, session.get(_ID, ""), idle=idle, now=now)
 
 
 def sign_in(token: str) -> Principal:
     """Raises AccessRefused, TooMany."""
-    front().limits.check_sign_in(client())
+    services().limits.check_sign_in(client())
     now = datetime.now(UTC)
-    who = token_service.authenticate(front().db, token.strip(), now=now)
+    who = token_service.authenticate(services().db, token.strip(), now=now)
     sign_out()
     session.clear()
-    session[_ID] = sessions.begin(front().db, who, lifetime=front().settings.web.session_lifetime, now=now)
+    session[_ID] = sessions.begin(services().db, who, lifetime=services().settings.web.session_lifetime, now=now)
     session.permanent = True
     return who
 
@@ -61,7 +61,7 @@ def sign_out() -> None:
     """End the session, even for a kept copy of its cookie. The forms of open pages keep a valid CSRF token until the
     next sign-in, so that these pages can say that the session has expired."""
     if id_ := session.pop(_ID, ""):
-        sessions.end(front().db, id_)
+        sessions.end(services().db, id_)
 
 
 def has_session() -> bool:

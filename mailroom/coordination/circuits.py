@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mailroom.coordination.redis_client import connect, redis_answers, scripts
-from mailroom.domain.circuits import BETWEEN_PROBES, LONGEST_COOLDOWN, Circuit, CircuitState, Rule
+from mailroom.domain.circuits import BETWEEN_PROBES, LONGEST_COOLDOWN, Circuit, CircuitRule, CircuitState
 
 
 class Circuits:
     """Of the providers of one database, by its name. Thread-safe. All methods raise Unavailable."""
 
-    def __init__(self, url: str, rule: Rule, *, of: str) -> None:
+    def __init__(self, url: str, rule: CircuitRule, *, of: str) -> None:
         self._prefix, self._rule = f"mailroom:circuit:{of}:", rule
         self._redis = connect(url)
         self._report, self._look, self._probe = scripts(self._redis, "circuit_report", "circuit_look", "circuit_probe")

@@ -48,7 +48,7 @@ class Gone(Exception):
     """etcd says that it does not know the lease, or does not know it any more."""
 
 
-class AlreadyThere(Exception):
+class KeyExists(Exception):
     """etcd says that a lease of this id exists already."""
 
 
@@ -72,7 +72,7 @@ class Etcd:
 
     def grant(self, lease_id: int, ttl_s: int) -> None:
         """Make a lease. Raises Unavailable: then the lease may exist."""
-        with contextlib.suppress(AlreadyThere), _explained("grant a lease"):  # an earlier answer got lost
+        with contextlib.suppress(KeyExists), _explained("grant a lease"):  # an earlier answer got lost
             self._call("LeaseGrant", etcdrpc.LeaseGrantRequest(ID=lease_id, TTL=ttl_s))
 
     def renew(self, lease_id: int) -> bool:
@@ -199,7 +199,7 @@ def _explained(purpose: str) -> Iterator[None]:
         if code is grpc.StatusCode.PERMISSION_DENIED:
             raise TakesNoWrites("etcd", "its user may not write") from error
         if code is grpc.StatusCode.FAILED_PRECONDITION and "already exists" in words:
-            raise AlreadyThere(words) from error
+            raise KeyExists(words) from error
         raise Unavailable(f"etcd did not {purpose}: {code.name} {words}") from error
     except ValueError as error:
         raise Unavailable(f"etcd did not {purpose}: {error}") from error

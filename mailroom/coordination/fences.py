@@ -26,7 +26,7 @@ IDENTITY: Final = "mailroom:identity"  # a hash, see lua/identity.lua
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class FenceAnswer:
     """What the fence says to one claimed dispatch: exactly one of these is meant.
 
     `go`: call. `accepted`: it was before, (attempt, provider's id). `stale`: a higher token was seen. `split`: it was
@@ -51,11 +51,11 @@ class Fences:
     def __init__(self, url: str, *, of: str) -> None:
         """`of`: the name of the database whose holds the fences heed."""
         self._of, self._redis = of, connect(url)
-        self._enter, self._cross, self._close, self._release, self._remind, self._identity = scripts(
+        self._enter, self._cross, self._close, self._release, self._seed, self._identity = scripts(
             self._redis, "enter", "cross", "close", "release", "remind", "identity"
         )
 
-    def memory(self) -> str:
+    def redis_identity(self) -> str:
         """Redis' identity: it changes when Redis restarts, fails over, is replaced or emptied."""
         with redis_answers(self._redis), self._redis.pipeline(transaction=True) as pipe:
             self._ask_identity(pipe)
@@ -77,7 +77,7 @@ class Fences:
             identity, *answers = pipe.execute()
         return {lane for lane, ours in zip(tokens, answers, strict=True) if ours}, identity
 
-    def cross(self, claims: Mapping[ClaimId, Sequence[Claimed]]) -> tuple[dict[Claimed, Verdict], str]:
+    def cross(self, claims: Mapping[ClaimId, Sequence[Claimed]]) -> tuple[dict[Claimed, FenceAnswer], str]:
         """Cross the fences of claimed dispatches. Returns a verdict for each claim of each, and Redis' identity."""
         with redis_answers(self._redis), self._redis.pipeline(transaction=True) as pipe:
             self._ask_identity(pipe)
@@ -92,7 +92,7 @@ class Fences:
                     keys += [_fence_key(claim.lane, claimed.id), hold_key(self._of, claimed.run_id)]
                 self._cross(keys=keys, args=args, client=pipe)
             identity, *answers = pipe.execute()
-        verdicts: dict[Claimed, Verdict] = {}
+        verdicts: dict[Claimed, FenceAnswer] = {}
         for dispatches, words in zip(claims.values(), answers, strict=True):
             for claimed, word in zip(dispatches, words, strict=True):
                 verdicts[claimed] = _verdict(word)
@@ -105,13 +105,13 @@ class Fences:
         words = self._for_each_lane(self._close, facts)
         return [claimed.id for (claimed, _), word in zip(accepted, words, strict=True) if word != "closed"]
 
-    def release(self, refused: Sequence[Claimed]) -> list[Verdict | None]:
+    def release(self, refused: Sequence[Claimed]) -> list[FenceAnswer | None]:
         """Release fences whose calls are known not to have been accepted; each bound to its own claim. Where another
         claim has crossed, or it was accepted, or split, it is not released: the verdict says what stands."""
         said = [(c, _released(c, FenceState.RELEASED, "")) for c in refused]
         return [None if word == ["written"] else _verdict(word) for word in self._for_each_lane(self._release, said)]
 
-    def split(self, refused: Sequence[tuple[Claimed, int]]) -> list[int | Verdict]:
+    def split(self, refused: Sequence[tuple[Claimed, int]]) -> list[int | FenceAnswer]:
         """These were refused for sure and are never called again: their parts are, of at most so many messages. Each
         bound to its own claim. Returns for each how many that is: where it was split before, what was said then. Where
         another claim has crossed, or it was accepted, it is not split: the verdict says what stands."""
@@ -119,14 +119,14 @@ class Fences:
         answers = self._for_each_lane(self._release, said)
         return [_size_or_verdict(answer, most) for answer, (_, most) in zip(answers, refused, strict=True)]
 
-    def remind(self, known: Sequence[tuple[Claimed, Fence]]) -> None:
+    def seed(self, known: Sequence[tuple[Claimed, Fence]]) -> None:
         """Tell Redis what it knew of these before it lost its memory. What it knows of a crossing since stays."""
         said: list[tuple[Claimed, list[Any]]] = []
         for claimed, fence in known:
             at = int(fence.crossed_at.timestamp() * 1000) if fence.crossed_at else ""
             what = [fence.state, fence.claim_id, fence.attempt, fence.digest, fence.provider_id]
             said.append((claimed, [*what, at, _where(fence.called_at), fence.span, _cleared(claimed)]))
-        self._for_each_lane(self._remind, said)
+        self._for_each_lane(self._seed, said)
 
     def read(self, dispatches: Sequence[tuple[Lane, DispatchId]]) -> tuple[dict[DispatchId, Fence], str]:
         """The fences as they stand, and Redis' identity at that very moment."""
@@ -184,20 +184,20 @@ def _released(claimed: Claimed, outcome: FenceState, most: int | str) -> list[An
     return [outcome, claimed.claim.id, claimed.attempt, claimed.digest, most, _cleared(claimed)]
 
 
-def _verdict(answer: Sequence[str]) -> Verdict:
+def _verdict(answer: Sequence[str]) -> FenceAnswer:
     match answer:
         case ["done", attempt, where, provider_id]:
-            return Verdict(accepted=(int(attempt), provider_id), called_at=_called_at(where))
+            return FenceAnswer(accepted=(int(attempt), provider_id), called_at=_called_at(where))
         case ["doubt", at_ms, claim, where, final]:
             by, at = ClaimId(claim), _called_at(where)
-            return Verdict(crossed_at=_time(at_ms), crossed_by=by, called_at=at, final=bool(final))
+            return FenceAnswer(crossed_at=_time(at_ms), crossed_by=by, called_at=at, final=bool(final))
         case ["split", *_]:
-            return Verdict(split=True)
+            return FenceAnswer(split=True)
     (word,) = answer
-    return Verdict(go=word == "go", stale=word == "stale", held=word == "held")
+    return FenceAnswer(go=word == "go", stale=word == "stale", held=word == "held")
 
 
-def _size_or_verdict(answer: Sequence[str], most: int) -> int | Verdict:
+def _size_or_verdict(answer: Sequence[str], most: int) -> int | FenceAnswer:
     match answer:
         case ["written"]:
             return most

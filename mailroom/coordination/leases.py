@@ -29,7 +29,7 @@ _LANES_A_TRANSACTION: Final = 50  # etcd refuses more than 128 operations; each 
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenLanes:
     """What one attempt to take lanes brought: create revisions of the keys that are ours now, and etcd's memory."""
 
     revisions: dict[Lane, int]
@@ -149,7 +149,7 @@ class Leases:
             if kv.value == ours
         ]
 
-    def take(self, lanes: Sequence[Lane]) -> Taken:
+    def take(self, lanes: Sequence[Lane]) -> TakenLanes:
         """Take those of the lanes that nobody holds, many in one round trip.
 
         On Unavailable use none of these lanes. Keys that were created without our knowledge appear in `keys_of_ours`,
@@ -176,7 +176,7 @@ class Leases:
                 kv = response.response_txn.responses[-1].response_range.kvs
                 if kv and kv[0].lease == lease_id:
                     revisions[lane] = kv[0].create_revision
-        return Taken(revisions, cluster_id, revision)
+        return TakenLanes(revisions, cluster_id, revision)
 
     def release(self, revisions: Mapping[Lane, int]) -> None:
         """Give lanes back, so that others need not wait for the lease's end. `revisions`: the create revision of each

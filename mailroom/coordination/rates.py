@@ -17,7 +17,7 @@ _LONGEST_PAUSE: Final = timedelta(hours=6)
 LONGEST_WAIT: Final = timedelta(minutes=10)
 
 
-class Line(IntEnum):
+class QueueClass(IntEnum):
     """Queueing class of a call while a bucket is empty."""
 
     NONE = 0  # sent at once; the bucket goes negative
@@ -30,7 +30,7 @@ class Wanted:
     """What a call takes: mails from each of the buckets by their names."""
 
     takes: Mapping[str, int]
-    line: Line = Line.CAMPAIGNS
+    line: QueueClass = QueueClass.CAMPAIGNS
     returns: bool = False  # it was held back before: it goes before who is new
 
 

@@ -19,7 +19,7 @@ class CircuitState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class CircuitRule:
     """When a circuit opens and closes."""
 
     window: timedelta

@@ -44,7 +44,7 @@ __all__ = [
     "CannotRender",
     "Compiled",
     "CutTemplate",
-    "Part",
+    "TemplatePart",
     "check_content",
     "compile_content",
     "cost_of",
@@ -55,7 +55,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TemplatePart:
     """One piece of a template that differs by recipient. `key` names its value in a provider's call."""
 
     key: str
@@ -66,7 +66,7 @@ class Part:
 class CutTemplate:
     """A template cut at its top level: fixed strings and parts, in order."""
 
-    pieces: tuple[str | Part, ...]
+    pieces: tuple[str | TemplatePart, ...]
 
     def with_placeholders(self, placeholder: Callable[[str], str]) -> str:
         """The whole text, each part replaced by what the provider will fill in."""
@@ -88,7 +88,7 @@ class Compiled:
         context = with_spending(context)
         for field in FIELDS:
             for piece in getattr(self, field).pieces:
-                if isinstance(piece, Part):
+                if isinstance(piece, TemplatePart):
                     values[piece.key] = _rendered(piece.template, context, field, room, MAX_RENDERED_BYTES)
                     room -= len(values[piece.key])
         return values
@@ -246,13 +246,13 @@ def _fault_of(field: str, error: Exception) -> Fault:
 
 def _cut(field: str, source: str) -> CutTemplate:
     language = language_of(field)
-    pieces: list[str | Part] = []
+    pieces: list[str | TemplatePart] = []
     for node in language.parse(source).body:
         for child in node.nodes if isinstance(node, nodes.Output) else [node]:
             if isinstance(child, nodes.TemplateData):
                 pieces.append(child.data)
             else:
-                pieces.append(Part(f"{field[0]}{len(pieces)}", _template(language, child)))
+                pieces.append(TemplatePart(f"{field[0]}{len(pieces)}", _template(language, child)))
     return CutTemplate(tuple(pieces))
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token
-from mailroom.domain.messages import Learnt
+from mailroom.domain.messages import MessageTrigger
 from mailroom.domain.outcomes import CalledAt
 
 
@@ -34,13 +34,13 @@ OPEN: Final = frozenset({DispatchState.PENDING, DispatchState.SENDING, DispatchS
 
 # What a dispatch's state says about its messages.
 TELLS_MESSAGES: Final = {
-    DispatchState.PENDING: Learnt.NOT_SENT,
-    DispatchState.SENDING: Learnt.NOT_SENT,  # claimed before its messages were told that it waits again
-    DispatchState.ACCEPTED: Learnt.SENT,
-    DispatchState.IN_DOUBT: Learnt.IN_DOUBT,
-    DispatchState.UNKNOWN: Learnt.UNKNOWN,
-    DispatchState.FAILED: Learnt.REFUSED,
-    DispatchState.CANCELLED: Learnt.CANCELLED,
+    DispatchState.PENDING: MessageTrigger.NOT_SENT,
+    DispatchState.SENDING: MessageTrigger.NOT_SENT,  # claimed before its messages were told that it waits again
+    DispatchState.ACCEPTED: MessageTrigger.SENT,
+    DispatchState.IN_DOUBT: MessageTrigger.IN_DOUBT,
+    DispatchState.UNKNOWN: MessageTrigger.UNKNOWN,
+    DispatchState.FAILED: MessageTrigger.REFUSED,
+    DispatchState.CANCELLED: MessageTrigger.CANCELLED,
 }
 
 
@@ -75,7 +75,7 @@ class Claim:
     lane: Lane
     token: Token
     sender: str
-    memory: str
+    redis_identity: str
 
 
 @dataclass(frozen=True, slots=True)

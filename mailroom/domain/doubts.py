@@ -74,7 +74,7 @@ class Unaskable(StrEnum):
     SEND_AGAIN = "send_again"
 
 
-class Verdict(StrEnum):
+class AbsenceVerdict(StrEnum):
     """About those recipients of which the log shows nothing."""
 
     NOT_ACCEPTED = "not_accepted"
@@ -82,13 +82,13 @@ class Verdict(StrEnum):
     ASK_AGAIN = "ask_again"
 
 
-def judge_absent(doubt: Doubt, *, asked_at: datetime, control_seen: bool, timing: Timing) -> Verdict:
+def judge_absent(doubt: Doubt, *, asked_at: datetime, control_seen: bool, timing: Timing) -> AbsenceVerdict:
     """What follows from an answer without a trace. `asked_at` is MongoDB's time before the question was put."""
     if asked_at - doubt.called_since >= timing.log_retention:
-        return Verdict.UNKNOWN
+        return AbsenceVerdict.UNKNOWN
     if control_seen and asked_at >= timing.decisive_from(doubt.marked_at):
-        return Verdict.NOT_ACCEPTED
-    return Verdict.ASK_AGAIN
+        return AbsenceVerdict.NOT_ACCEPTED
+    return AbsenceVerdict.ASK_AGAIN
 
 
 def next_question(doubt: Doubt, *, timing: Timing, now: datetime) -> datetime:

@@ -33,7 +33,7 @@ class MessageState(StrEnum):
 UNREACHED: Final = frozenset({MessageState.FAILED, MessageState.REJECTED, MessageState.BOUNCED, MessageState.CANCELLED})
 
 
-class Learnt(StrEnum):
+class MessageTrigger(StrEnum):
     """What can be learnt about a message: from our own dispatch, or from a provider's event."""
 
     SENT = "sent"
@@ -54,33 +54,33 @@ S = MessageState
 _BEFORE_SENT: Final = frozenset({S.QUEUED, S.IN_DOUBT, S.UNKNOWN})
 _ON_THE_WAY: Final = _BEFORE_SENT | {S.SENT, S.DEFERRED}
 
-MOVES: Final[dict[Learnt, tuple[frozenset[MessageState], MessageState]]] = {
+MOVES: Final[dict[MessageTrigger, tuple[frozenset[MessageState], MessageState]]] = {
     # A cancelled or failed message that a provider accepted after all did go out: facts win.
-    Learnt.SENT: (_BEFORE_SENT | {S.CANCELLED, S.FAILED}, S.SENT),
+    MessageTrigger.SENT: (_BEFORE_SENT | {S.CANCELLED, S.FAILED}, S.SENT),
     # From failed, too: it may have been sent again before it was told that it waits.
-    Learnt.IN_DOUBT: (frozenset({S.QUEUED, S.FAILED}), S.IN_DOUBT),
-    Learnt.UNKNOWN: (frozenset({S.QUEUED, S.IN_DOUBT, S.FAILED}), S.UNKNOWN),
+    MessageTrigger.IN_DOUBT: (frozenset({S.QUEUED, S.FAILED}), S.IN_DOUBT),
+    MessageTrigger.UNKNOWN: (frozenset({S.QUEUED, S.IN_DOUBT, S.FAILED}), S.UNKNOWN),
     # A failed one too: a person has its call sent again.
-    Learnt.NOT_SENT: (frozenset({S.IN_DOUBT, S.UNKNOWN, S.FAILED}), S.QUEUED),
-    Learnt.REFUSED: (_BEFORE_SENT, S.FAILED),
-    Learnt.CANCELLED: (_BEFORE_SENT, S.CANCELLED),
-    Learnt.DEFERRED: (_BEFORE_SENT | {S.SENT}, S.DEFERRED),
-    Learnt.DELIVERED: (_ON_THE_WAY | {S.CANCELLED, S.FAILED}, S.DELIVERED),
+    MessageTrigger.NOT_SENT: (frozenset({S.IN_DOUBT, S.UNKNOWN, S.FAILED}), S.QUEUED),
+    MessageTrigger.REFUSED: (_BEFORE_SENT, S.FAILED),
+    MessageTrigger.CANCELLED: (_BEFORE_SENT, S.CANCELLED),
+    MessageTrigger.DEFERRED: (_BEFORE_SENT | {S.SENT}, S.DEFERRED),
+    MessageTrigger.DELIVERED: (_ON_THE_WAY | {S.CANCELLED, S.FAILED}, S.DELIVERED),
     # An ordinary bounce after a delivery is an old event that came late: the delivery stands.
-    Learnt.BOUNCED: (_ON_THE_WAY | {S.CANCELLED, S.FAILED}, S.BOUNCED),
+    MessageTrigger.BOUNCED: (_ON_THE_WAY | {S.CANCELLED, S.FAILED}, S.BOUNCED),
     # A delayed bounce is told by the receiving side after it took the mail (Mailgun's flags.is-delayed-bounce).
-    Learnt.BOUNCED_LATE: (_ON_THE_WAY | {S.CANCELLED, S.FAILED, S.DELIVERED}, S.BOUNCED),
-    Learnt.REJECTED: (_ON_THE_WAY, S.REJECTED),
-    Learnt.FAILED: (_ON_THE_WAY, S.FAILED),
+    MessageTrigger.BOUNCED_LATE: (_ON_THE_WAY | {S.CANCELLED, S.FAILED, S.DELIVERED}, S.BOUNCED),
+    MessageTrigger.REJECTED: (_ON_THE_WAY, S.REJECTED),
+    MessageTrigger.FAILED: (_ON_THE_WAY, S.FAILED),
 }
 
 _LEARNT_FROM_EVENT: Final = {
-    EventKind.ACCEPTED: Learnt.SENT,
-    EventKind.DELIVERED: Learnt.DELIVERED,
-    EventKind.DEFERRED: Learnt.DEFERRED,
-    EventKind.BOUNCED: Learnt.BOUNCED,
-    EventKind.REJECTED: Learnt.REJECTED,
-    EventKind.FAILED: Learnt.FAILED,
+    EventKind.ACCEPTED: MessageTrigger.SENT,
+    EventKind.DELIVERED: MessageTrigger.DELIVERED,
+    EventKind.DEFERRED: MessageTrigger.DEFERRED,
+    EventKind.BOUNCED: MessageTrigger.BOUNCED,
+    EventKind.REJECTED: MessageTrigger.REJECTED,
+    EventKind.FAILED: MessageTrigger.FAILED,
 }
 
 
@@ -104,7 +104,7 @@ class Message:
 class Effect:
     """What one event does to its message: a move of the state, earliest times, counts."""
 
-    learnt: Learnt | None
+    learnt: MessageTrigger | None
     earliest: dict[str, datetime] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
@@ -113,13 +113,19 @@ class Effect:
 def effect_of(event: Event) -> Effect:
     """The effect of an event that is seen for the first time. Pure; repeated events must be sorted out before."""
     learnt = _LEARNT_FROM_EVENT.get(event.kind)
-    if learnt is Learnt.BOUNCED and event.delayed:
-        learnt = Learnt.BOUNCED_LATE
+    if learnt is MessageTrigger.BOUNCED and event.delayed:
+        learnt = MessageTrigger.BOUNCED_LATE
     notes = {"code": event.code, "reason": event.reason} if learnt in _TELLING and event.reason else {}
     return Effect(learnt, _earliest(event), _counts(event), notes)
 
 
-_TELLING: Final = {Learnt.DEFERRED, Learnt.BOUNCED, Learnt.BOUNCED_LATE, Learnt.REJECTED, Learnt.FAILED}
+_TELLING: Final = {
+    MessageTrigger.DEFERRED,
+    MessageTrigger.BOUNCED,
+    MessageTrigger.BOUNCED_LATE,
+    MessageTrigger.REJECTED,
+    MessageTrigger.FAILED,
+}
 
 _FACT_TIMES: Final = {
     EventKind.DELIVERED: "delivered_at",

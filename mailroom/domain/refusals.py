@@ -28,7 +28,7 @@ _OPENED: Final = frozenset(["recurrence", "misfire", "recipients", "attachments"
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RejectedRequest:
     """One refused request. `body` is redacted and cut; '' where it was not read."""
 
     at: datetime

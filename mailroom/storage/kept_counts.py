@@ -39,7 +39,7 @@ _DROPPED: Final = ["report", "left"]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptCount:
     """The kept counts of a run. `marks` is None if nobody has asked for them yet; `quiet` is False if writes that were
     marked before the snapshot may have come after it."""
 
@@ -60,16 +60,16 @@ def of_messages(ids: Iterable[MessageId]) -> set[RunId]:
 
 
 @guarded
-def find(db: Db, runs: Collection[RunId], *, session: Session) -> dict[RunId, Kept]:
+def find(db: Db, runs: Collection[RunId], *, session: Session) -> dict[RunId, KeptCount]:
     """The kept counts of each of these runs, at the moment of the snapshot."""
     shown = {"marks": 1, "report": 1, "left": 1, "quiet": {"$lt": ["$marked_at", {"$subtract": ["$$NOW", _ms(QUIET)]}]}}
     rows = db.kept_counts.find({"_id": {"$in": sorted(runs)}}, shown, session=session)
     found = {RunId(doc["_id"]): _kept(doc) for doc in rows}
-    return {run: found.get(run, Kept()) for run in runs}
+    return {run: found.get(run, KeptCount()) for run in runs}
 
 
 @guarded
-def keep(db: Db, counted: Mapping[RunId, tuple[Kept, Document]]) -> None:
+def keep(db: Db, counted: Mapping[RunId, tuple[KeptCount, Document]]) -> None:
     """Keep the counts of these runs. `counted`: for each run what stood in the snapshot of the count, and the fields.
 
     A run without a document gets one, and its counts can be kept QUIET later.
@@ -117,5 +117,5 @@ def fields_of(report: Report) -> Document:
     return {"report": asdict(report)}
 
 
-def _kept(doc: Mapping[str, Any]) -> Kept:
-    return Kept(doc["marks"], doc["quiet"], Report(**doc["report"]) if "report" in doc else None, doc.get("left"))
+def _kept(doc: Mapping[str, Any]) -> KeptCount:
+    return KeptCount(doc["marks"], doc["quiet"], Report(**doc["report"]) if "report" in doc else None, doc.get("left"))

@@ -37,7 +37,7 @@ class ProviderFault:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ProviderStanding:
     """A provider's place in the order, and whether it gets new work."""
 
     name: str
@@ -45,11 +45,11 @@ class Standing:
 
 
 @guarded
-def standings(db: Db, configured: Sequence[str]) -> list[Standing]:
+def standings(db: Db, configured: Sequence[str]) -> list[ProviderStanding]:
     """The configured providers in the order in force."""
     stored: Mapping[str, Any] = {doc["_id"]: doc for doc in db.providers.find()}
     placed = [(stored.get(name, {}).get("position", place), place, name) for place, name in enumerate(configured)]
-    return [Standing(name, stored.get(name, {}).get("enabled", True)) for _, _, name in sorted(placed)]
+    return [ProviderStanding(name, stored.get(name, {}).get("enabled", True)) for _, _, name in sorted(placed)]
 
 
 @guarded

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from pymongo import DESCENDING, IndexModel
 
-from mailroom.domain.refusals import Refusal
+from mailroom.domain.refusals import RejectedRequest
 from mailroom.storage.database import Db, Document, guarded
 
 COLLECTION: Final = "refusals"
@@ -24,7 +24,7 @@ INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("status", 1), ("_id", DESCE
 
 
 @guarded
-def add_many(db: Db, refusals: Sequence[Refusal]) -> None:
+def add_many(db: Db, refusals: Sequence[RejectedRequest]) -> None:
     db.refusals.insert_many([_document(refusal) for refusal in refusals], ordered=False)
 
 
@@ -37,7 +37,7 @@ def page(db: Db, *, status: int | None, before: str, limit: int) -> list[Mapping
     return list(db.refusals.find(query).sort("_id", DESCENDING).limit(limit))
 
 
-def _document(refusal: Refusal) -> Document:
+def _document(refusal: RejectedRequest) -> Document:
     plain = ("at", "method", "path", "status", "code", "detail", "who", "remote", "request_id", "size", "body")
     return {
         "_id": f"{int(refusal.at.timestamp() * 1000):011x}{secrets.token_hex(4)}",

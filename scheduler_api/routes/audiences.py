@@ -14,15 +14,15 @@ from mailroom.domain.limits import MAX_BODY_BYTES, MAX_NAME, MAX_VALUES_OF_A_LIS
 from mailroom.services.schedules import audiences as audience_lists
 from mailroom.services.schedules.audiences import NewList
 from scheduler_api import paging
-from scheduler_api.arguments import Blueprint, Body
-from scheduler_api.auth import front, principal, requires
+from scheduler_api.arguments import Blueprint, RequestBody
+from scheduler_api.auth import principal, requires, services
 from scheduler_api.headers import KEY_NEEDED, needed_key
 from scheduler_api.schemas.schedules import ROWS_DOC, ListQuery, Recipients
 
 blueprint = Blueprint("audiences", __name__, url_prefix="/v1/audiences", description="To whom schedules go.")
 
 
-class AudienceIn(Body):
+class AudienceIn(RequestBody):
     name = fields.String(required=True, validate=validate.Length(min=1, max=MAX_NAME))
     recipients = Recipients(required=True, metadata=ROWS_DOC)
     on_invalid = fields.String(
@@ -84,7 +84,7 @@ def create(body: dict[str, Any]) -> Any:
     """Keep a list of recipients under a name. It never changes: an edited list is a new one. The `Idempotency-Key`
     header is needed: with the same key it is the same list. A row that cannot be taken refuses the list, with every
     fault; with `"on_invalid": "skip"` it is left out, and told under `refused`."""
-    made = audience_lists.create(front().db, NewList(**body), owner=principal().owner, key=needed_key())
+    made = audience_lists.create(services().db, NewList(**body), owner=principal().owner, key=needed_key())
     location = url_for("audiences.show", audience_id=made.audience.id)
     told = {"refused": [asdict(one) for one in made.refused], "refused_count": made.refused_count}
     return _shown(made.audience) | told, 201 if made.new else 200, {"Location": location}
@@ -97,7 +97,7 @@ def create(body: dict[str, Any]) -> Any:
 def index(query: dict[str, Any]) -> Any:
     """Those that schedules may name, newest first."""
     before, limit = paging.decode_time_and_id(query.get("cursor")), query["limit"]
-    found = audience_lists.page(front().db, before=before, limit=limit)
+    found = audience_lists.page(services().db, before=before, limit=limit)
     return paging.page_of(found, limit, _shown, lambda one: [one.created_at, one.id])
 
 
@@ -106,7 +106,7 @@ def index(query: dict[str, Any]) -> Any:
 @blueprint.response(200, AudienceOut)
 def show(audience_id: str) -> Any:
     """One of them, or the audience of a schedule that was made with recipients of its own."""
-    return _shown(audience_lists.get(front().db, AudienceId(audience_id)))
+    return _shown(audience_lists.get(services().db, AudienceId(audience_id)))
 
 
 @blueprint.get("/<audience_id>/recipients")
@@ -116,7 +116,7 @@ def show(audience_id: str) -> Any:
 def recipients(query: dict[str, Any], audience_id: str) -> Any:
     """Everybody in it, in the order of their addresses."""
     after, limit = paging.decode_id(query.get("cursor")), query["limit"]
-    found = audience_lists.members(front().db, AudienceId(audience_id), after=after, limit=limit)
+    found = audience_lists.members(services().db, AudienceId(audience_id), after=after, limit=limit)
     return paging.page_of(found, limit, _recipient, lambda one: [one.key])
 
 
@@ -126,7 +126,7 @@ def recipients(query: dict[str, Any], audience_id: str) -> Any:
 def delete(audience_id: str) -> None:
     """Take it off the list: no schedule can name it any more. Those that go to it still do; where none does, its
     recipients are removed within a day or so."""
-    audience_lists.drop(front().db, AudienceId(audience_id))
+    audience_lists.drop(services().db, AudienceId(audience_id))
 
 
 def _shown(audience: Audience) -> dict[str, Any]:

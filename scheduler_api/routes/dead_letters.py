@@ -9,8 +9,8 @@ from mailroom.domain.limits import MAX_IDS_BODY_BYTES, MAX_MAILS
 from mailroom.domain.searches import DeadLetterSearch
 from mailroom.services.operations import dead_letters
 from scheduler_api import paging
-from scheduler_api.arguments import Blueprint, Body
-from scheduler_api.auth import front, principal, requires
+from scheduler_api.arguments import Blueprint, RequestBody
+from scheduler_api.auth import principal, requires, services
 from scheduler_api.schemas import runs as schemas
 from scheduler_api.schemas.schedules import ListQuery
 
@@ -20,7 +20,7 @@ blueprint = Blueprint(
 _KINDS = {"mail": True, "campaign": False}
 
 
-class FilterIn(Body):
+class FilterIn(RequestBody):
     run_id = fields.String(
         validate=validate.Length(max=200), metadata={"description": "of a run, or the id of a single mail"}
     )
@@ -62,7 +62,7 @@ class DoneOut(Schema):
 def index(query: dict[str, Any]) -> Any:
     """Dead letters, each with its reason and code."""
     limit = query["limit"]
-    found = dead_letters.page(front().db, _search(query), after=paging.decode_id(query.get("cursor")), limit=limit)
+    found = dead_letters.page(services().db, _search(query), after=paging.decode_id(query.get("cursor")), limit=limit)
     return paging.page_of(found, limit, schemas.dispatch, paging.by_id)
 
 
@@ -74,7 +74,7 @@ def requeue(body: dict[str, Any]) -> Any:
     """Send them again, each as a new attempt with all its tries: with scope `mail` those of single mails, with
     `schedules` those of campaigns."""
     chosen, refused = dead_letters.within_reach(_chosen(body), principal())
-    done = dead_letters.requeue(front().db, chosen, by=principal().name)
+    done = dead_letters.requeue(services().db, chosen, by=principal().name)
     return {"done": done.done, "refused": {**refused, **done.refused}}
 
 
@@ -85,7 +85,7 @@ def requeue(body: dict[str, Any]) -> Any:
 def drop(body: dict[str, Any]) -> Any:
     """Take them off the list: they stay failed. Scopes as for requeue."""
     chosen, refused = dead_letters.within_reach(_chosen(body), principal())
-    return {"done": dead_letters.drop(front().db, chosen, by=principal().name), "refused": refused}
+    return {"done": dead_letters.drop(services().db, chosen, by=principal().name), "refused": refused}
 
 
 def _chosen(body: dict[str, Any]) -> dead_letters.Chosen:

@@ -7,11 +7,11 @@ from marshmallow import fields, validate
 from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.services.reconciliation import resolve as reconciliation_resolve
-from mailroom.services.reconciliation.resolve import Word
+from mailroom.services.reconciliation.resolve import Resolution
 from mailroom.services.reports import runs as run_views
 from scheduler_api import paging
-from scheduler_api.arguments import Blueprint, Body
-from scheduler_api.auth import front, principal, requires
+from scheduler_api.arguments import Blueprint, RequestBody
+from scheduler_api.auth import principal, requires, services
 from scheduler_api.schemas import runs as schemas
 
 blueprint = Blueprint("dispatches", __name__, url_prefix="/v1/dispatches", description="One call to a provider each.")
@@ -21,8 +21,8 @@ class DispatchPage(paging.PageOut):
     items = fields.List(fields.Nested(schemas.DispatchOut))
 
 
-class ResolveIn(Body):
-    verdict = fields.String(required=True, validate=validate.OneOf(list(Word)))
+class ResolveIn(RequestBody):
+    verdict = fields.String(required=True, validate=validate.OneOf(list(Resolution)))
     attempt = fields.Integer(
         validate=validate.Range(min=0), metadata={"description": "of which this is said: 409 once there is a later one"}
     )
@@ -37,7 +37,7 @@ def list_dispatches(query: dict[str, Any]) -> Any:
     state = DispatchState(query["state"]) if "state" in query else None
     run_id = RunId(query["run_id"]) if "run_id" in query else None
     after, limit = paging.decode_id(query.get("cursor")), query["limit"]
-    found = run_views.dispatches_of(front().db, state=state, run_id=run_id, after=after, limit=limit)
+    found = run_views.dispatches_of(services().db, state=state, run_id=run_id, after=after, limit=limit)
     return paging.page_of(found, limit, schemas.dispatch, paging.by_id)
 
 
@@ -46,7 +46,7 @@ def list_dispatches(query: dict[str, Any]) -> Any:
 @blueprint.response(200, schemas.DispatchOut)
 def show_dispatch(dispatch_id: str) -> Any:
     """One dispatch with its audit trail."""
-    return schemas.dispatch(run_views.dispatch(front().db, DispatchId(dispatch_id)))
+    return schemas.dispatch(run_views.dispatch(services().db, DispatchId(dispatch_id)))
 
 
 @blueprint.post("/<dispatch_id>/resolve")
@@ -60,6 +60,6 @@ def resolve(body: dict[str, Any], dispatch_id: str) -> Any:
     `went_out` may be said of one `in_doubt` too, `send_again` of one that `failed`.
     """
     principal().require_for(DispatchId(dispatch_id))
-    verdict, by = Word(body["verdict"]), principal().name
-    reconciliation_resolve.resolve(front().db, DispatchId(dispatch_id), verdict, by=by, attempt=body.get("attempt"))
-    return schemas.dispatch(run_views.dispatch(front().db, DispatchId(dispatch_id)))
+    verdict, by = Resolution(body["verdict"]), principal().name
+    reconciliation_resolve.resolve(services().db, DispatchId(dispatch_id), verdict, by=by, attempt=body.get("attempt"))
+    return schemas.dispatch(run_views.dispatch(services().db, DispatchId(dispatch_id)))

@@ -26,7 +26,7 @@ from mailroom.services.mails import view as mail_view
 from mailroom.services.resending import mails as resend_mails
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint, with_those_of_the_domain
-from scheduler_api.auth import front, principal, requires
+from scheduler_api.auth import principal, requires, services
 from scheduler_api.handing_in import hand_in, hand_in_many, within_cap
 from scheduler_api.headers import KEY, KEY_NEEDED, given_key, needed_key
 from scheduler_api.problems import faults_of, problem_body
@@ -45,7 +45,7 @@ _ONE, _KEYED, _TAKEN = schemas.EmailIn(), schemas.KeyedEmailIn(), schemas.TakenO
 
 
 def _further(asked: dict[str, Any], _: dict[str, Any]) -> Iterable[Fault]:
-    return front().outbox.faults_of(stand_ins.email(asked))
+    return services().outbox.faults_of(stand_ins.email(asked))
 
 
 def _read_batch(raw: bytes) -> Any:
@@ -99,13 +99,13 @@ def _all_faults(error: ValidationError, asked: Any, budget: TemplateBudget) -> l
     """The faults of a mail that the schema refuses. `budget` bounds the cost of all refused mails of a batch."""
 
     def further(asked: dict[str, Any], _: dict[str, Any]) -> Iterable[Fault]:
-        return front().outbox.faults_of(stand_ins.email(asked), budget)
+        return services().outbox.faults_of(stand_ins.email(asked), budget)
 
     found = faults_of(error.messages)
     return with_those_of_the_domain(found, further, asked, {}) if isinstance(asked, dict) else found
 
 
-def _answer(of: "accept.Taken | Exception") -> dict[str, Any]:
+def _answer(of: "accept.AcceptedMail | Exception") -> dict[str, Any]:
     if isinstance(of, MailroomError):
         body = problem_body(of)
         return {"code": body["status"], "problem": body}
@@ -125,9 +125,9 @@ def index(query: dict[str, Any]) -> Any:
     if "status" in query:
         if search != EmailSearch():
             raise InvalidInput(Fault("status", "cannot be asked for together with something else"))
-        shown, last = mail_view.page_in_state(front().db, MessageState(query["status"]), before=before, limit=limit)
+        shown, last = mail_view.page_in_state(services().db, MessageState(query["status"]), before=before, limit=limit)
     else:
-        shown = mail_view.page(front().db, search, before=before, limit=limit)
+        shown = mail_view.page(services().db, search, before=before, limit=limit)
         last = (shown[-1].email["created_at"], shown[-1].email["_id"]) if len(shown) == limit else None
     return {"items": [schemas.email(one) for one in shown], "next_cursor": paging.encode(*last) if last else None}
 
@@ -137,9 +137,9 @@ def index(query: dict[str, Any]) -> Any:
 @blueprint.response(200, schemas.EmailOut)
 def show(email_id: str) -> Any:
     """One mail: its state, and that of each recipient; and why it waits, where a person has stopped all sending."""
-    shown = schemas.email(mail_view.get(front().db, EmailId(email_id)))
+    shown = schemas.email(mail_view.get(services().db, EmailId(email_id)))
     waits = shown["status"] == MessageState.QUEUED
-    return shown | {"waits_because": sending_switch.why_stopped(front().db) if waits else None}
+    return shown | {"waits_because": sending_switch.why_stopped(services().db) if waits else None}
 
 
 @blueprint.get("/<email_id>/events")
@@ -147,7 +147,7 @@ def show(email_id: str) -> Any:
 @blueprint.response(200, schemas.Events)
 def events(email_id: str) -> Any:
     """Everything that happened to a mail, in order: each step of its calls, each event that the provider told."""
-    return {"items": [step(told) for told in mail_view.events_of(front().db, EmailId(email_id))]}
+    return {"items": [step(told) for told in mail_view.events_of(services().db, EmailId(email_id))]}
 
 
 @blueprint.post("/<email_id>/send-again")
@@ -157,14 +157,14 @@ def events(email_id: str) -> Any:
 def send_again(email_id: str) -> Any:
     """The same mail to exactly those of its recipients whom it did not reach: refused for good, bounced, rejected,
     cancelled. With the same `Idempotency-Key` it is the same mail; asked for twice, nobody is mailed twice."""
-    lanes = front().settings.sending.mail_lanes
+    lanes = services().settings.sending.mail_lanes
     owner, key = principal().owner, needed_key()
     id_ = EmailId(email_id)
-    again = within_cap(1, lambda: resend_mails.send_again(front().db, id_, owner=owner, key=key, lanes=lanes))
-    return _taken(accept.taken_before(front().db, again))
+    again = within_cap(1, lambda: resend_mails.send_again(services().db, id_, owner=owner, key=key, lanes=lanes))
+    return _taken(accept.taken_before(services().db, again))
 
 
-def _taken(taken: "accept.Taken") -> Response:
+def _taken(taken: "accept.AcceptedMail") -> Response:
     """As `TakenOut` has it, written by hand: of all answers this is the one that must cost little."""
     body = f'{{"id": "{taken.id}", "status": "{taken.status}"}}\n'
     if taken.recipients:
@@ -172,7 +172,7 @@ def _taken(taken: "accept.Taken") -> Response:
     return Response(body, 202, {"Location": f"/v1/emails/{taken.id}"}, mimetype="application/json")
 
 
-def _recipients(taken: "accept.Taken") -> dict[str, Any]:
+def _recipients(taken: "accept.AcceptedMail") -> dict[str, Any]:
     """The status of each recipient if some are suppressed, else nothing."""
     if not taken.recipients:
         return {}
@@ -190,4 +190,4 @@ def _recipients(taken: "accept.Taken") -> dict[str, Any]:
 @blueprint.response(200, schemas.EmailOut)
 def cancel(email_id: str) -> Any:
     """Do not send it. 409 where it was sent, or its call is under way: then it is at least not tried again."""
-    return schemas.email(mail_view.cancel(front().db, EmailId(email_id)))
+    return schemas.email(mail_view.cancel(services().db, EmailId(email_id)))

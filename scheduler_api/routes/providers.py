@@ -7,8 +7,8 @@ from marshmallow import Schema, fields, validate
 from mailroom.domain.errors import ProviderNotFound
 from mailroom.services.operations import providers
 from mailroom.services.operations.providers import ShownProvider
-from scheduler_api.arguments import Blueprint, Body, Patch
-from scheduler_api.auth import front, principal, requires
+from scheduler_api.arguments import Blueprint, Patch, RequestBody
+from scheduler_api.auth import principal, requires, services
 
 blueprint = Blueprint("providers", __name__, url_prefix="/v1/providers", description="Who carries the mail.")
 
@@ -45,7 +45,7 @@ class ProviderEdit(Patch):
     enabled = fields.Boolean()
 
 
-class Order(Body):
+class Order(RequestBody):
     order = fields.List(fields.String(validate=validate.Length(max=50)), required=True)
 
 
@@ -63,7 +63,7 @@ def index() -> Any:
 @blueprint.response(200, Providers)
 def reorder(body: dict[str, Any]) -> Any:
     """Set the order: the first that works gets new work. Senders follow within a second."""
-    providers.reorder(front().db, _configured(), body["order"], by=principal().name)
+    providers.reorder(services().db, _configured(), body["order"], by=principal().name)
     return _listing()
 
 
@@ -74,18 +74,18 @@ def reorder(body: dict[str, Any]) -> Any:
 def edit(body: dict[str, Any], name: str) -> Any:
     """Enable it, which closes its circuit too, or disable it: it gets no new work."""
     if "enabled" in body:
-        providers.enable(front().db, front().circuits, _configured(), name, body["enabled"], by=principal().name)
+        providers.enable(services().db, services().circuits, _configured(), name, body["enabled"], by=principal().name)
     elif name not in _configured():
         raise ProviderNotFound(name)
     return _listing()
 
 
 def _configured() -> tuple[str, ...]:
-    return front().settings.sending.providers
+    return services().settings.sending.providers
 
 
 def _listing() -> dict[str, Any]:
-    found = providers.listing(front().db, front().circuits, _configured())
+    found = providers.listing(services().db, services().circuits, _configured())
     return {"items": [_shown(one) for one in found]}
 
 

@@ -8,15 +8,15 @@ from mailroom.domain.limits import MAX_RATE, MAX_WARM_UP_DAYS
 from mailroom.domain.rates import LimitKind, Per
 from mailroom.services.operations import rate_limits
 from mailroom.services.operations.rate_limits import ShownLimit
-from scheduler_api.arguments import Blueprint, Body
-from scheduler_api.auth import front, principal, requires
+from scheduler_api.arguments import Blueprint, RequestBody
+from scheduler_api.auth import principal, requires, services
 from scheduler_api.schemas.runs import iso
 
 blueprint = Blueprint("rate_limits", __name__, url_prefix="/v1/rate-limits", description="How fast mail may go.")
 _KIND = f"<any({','.join(LimitKind)}):kind>"
 
 
-class LimitIn(Body):
+class LimitIn(RequestBody):
     mails = fields.Integer(strict=True, required=True, validate=validate.Range(1, MAX_RATE))
     per = fields.String(required=True, validate=validate.OneOf(list(Per)))
     warm_up = fields.List(
@@ -47,7 +47,7 @@ class Limits(Schema):
 @blueprint.response(200, Limits)
 def index() -> Any:
     """Every limit with what of it is in force. Senders share them."""
-    return {"items": [_shown(one) for one in rate_limits.listing(front().db, front().rates)]}
+    return {"items": [_shown(one) for one in rate_limits.listing(services().db, services().rates)]}
 
 
 @blueprint.put(f"/{_KIND}/<name>")
@@ -60,8 +60,8 @@ def put(body: dict[str, Any], kind: str, name: str) -> Any:
     What is held back waits and is lost never; mails of high priority pay, and are not held back. A warm-up that stays
     as it is goes on. `429` of the provider halves the rate; it comes back, doubled each minute.
     """
-    configured = front().settings.sending.providers
-    return _shown(rate_limits.put(front().db, front().rates, configured, kind, name, body, by=principal().name))
+    configured = services().settings.sending.providers
+    return _shown(rate_limits.put(services().db, services().rates, configured, kind, name, body, by=principal().name))
 
 
 @blueprint.delete(f"/{_KIND}/<name>")
@@ -69,7 +69,7 @@ def put(body: dict[str, Any], kind: str, name: str) -> Any:
 @blueprint.response(204)
 def remove(kind: str, name: str) -> None:
     """Remove a limit."""
-    rate_limits.remove(front().db, front().rates, kind, name, by=principal().name)
+    rate_limits.remove(services().db, services().rates, kind, name, by=principal().name)
 
 
 def _shown(one: ShownLimit) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from marshmallow import Schema, fields, validate
 from mailroom.services.operations import rejected_requests
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint
-from scheduler_api.auth import front, requires
+from scheduler_api.auth import requires, services
 from scheduler_api.problems import FaultOut
 from scheduler_api.schemas.runs import iso
 from scheduler_api.schemas.schedules import ListQuery
@@ -47,7 +47,7 @@ class Refusals(paging.PageOut):
 def index(query: dict[str, Any]) -> Any:
     """What was refused: malformed, wrong, not allowed, with its reasons. Kept for a while, without secrets."""
     before, limit = paging.decode_id(query.get("cursor")), query["limit"]
-    found = rejected_requests.page(front().db, status=query.get("status"), before=before, limit=limit)
+    found = rejected_requests.page(services().db, status=query.get("status"), before=before, limit=limit)
     return paging.page_of(found, limit, _shown, paging.by_id)
 
 

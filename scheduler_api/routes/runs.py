@@ -13,8 +13,8 @@ from mailroom.services.reports import timeline
 from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import pause as schedule_pause
 from scheduler_api import paging
-from scheduler_api.arguments import Blueprint, Body
-from scheduler_api.auth import front, principal, requires
+from scheduler_api.arguments import Blueprint, RequestBody
+from scheduler_api.auth import principal, requires, services
 from scheduler_api.headers import KEY_NEEDED, needed_key
 from scheduler_api.schemas import runs as schemas
 from scheduler_api.schemas.schedules import ListQuery
@@ -37,7 +37,7 @@ class Unreached(paging.PageOut):
     )
 
 
-class AgainIn(Body):
+class AgainIn(RequestBody):
     content = fields.String(
         validate=validate.OneOf(["same", "newest"]), metadata={"description": "of that run (default), or the newest"}
     )
@@ -49,7 +49,7 @@ class AgainIn(Body):
 @blueprint.response(200, schemas.RunOut)
 def show(run_id: str) -> Any:
     """One run."""
-    return schemas.run(run_views.get(front().db, RunId(run_id)))
+    return schemas.run(run_views.get(services().db, RunId(run_id)))
 
 
 @blueprint.get("/<run_id>/report")
@@ -57,8 +57,8 @@ def show(run_id: str) -> Any:
 @blueprint.response(200, schemas.ReportOut)
 def report(run_id: str) -> Any:
     """Its counts at this moment; they equal a recount of the raw events."""
-    front().limits.check_report(principal())
-    return schemas.report(front().reports.get(RunId(run_id))[1])
+    services().limits.check_report(principal())
+    return schemas.report(services().reports.get(RunId(run_id))[1])
 
 
 @blueprint.get("/<run_id>/messages")
@@ -69,7 +69,7 @@ def messages(query: dict[str, Any], run_id: str) -> Any:
     """Its mails, one per recipient."""
     state = MessageState(query["status"]) if "status" in query else None
     after, limit = paging.decode_id(query.get("cursor")), query["limit"]
-    found = run_views.messages_of(front().db, RunId(run_id), state=state, after=after, limit=limit)
+    found = run_views.messages_of(services().db, RunId(run_id), state=state, after=after, limit=limit)
     return paging.page_of(found, limit, schemas.message, paging.by_id)
 
 
@@ -78,7 +78,7 @@ def messages(query: dict[str, Any], run_id: str) -> Any:
 @blueprint.response(200, schemas.StoryOut)
 def story(run_id: str, digest: str) -> Any:
     """One mail: every step of the calls that carried it, and every event that the provider told."""
-    return schemas.story(timeline.story_of(front().db, MessageId(f"{run_id}/{digest}")))
+    return schemas.story(timeline.story_of(services().db, MessageId(f"{run_id}/{digest}")))
 
 
 @blueprint.get("/<run_id>/unreached")
@@ -87,9 +87,9 @@ def story(run_id: str, digest: str) -> Any:
 @blueprint.response(200, Unreached)
 def unreached(query: dict[str, Any], run_id: str) -> Any:
     """Who did not get it: refused for good, bounced, rejected, cancelled. What is in doubt or unknown is not here."""
-    front().limits.check_report(principal())
+    services().limits.check_report(principal())
     (after, left), limit = paging.decode_id_and_count(query.get("cursor")), query["limit"]
-    found = resend_runs.unreached_by(front().db, RunId(run_id), after=after, limit=limit, left=left)
+    found = resend_runs.unreached_by(services().db, RunId(run_id), after=after, limit=limit, left=left)
     page = paging.page_of(found.rows, limit, _missed, lambda row: [row["_id"], found.left])
     return {"left": found.left, **page}
 
@@ -106,11 +106,11 @@ def send_again(body: dict[str, Any], run_id: str) -> Any:
     newest = body.get("content") == "newest"
     key = needed_key()
     run, new = resend_runs.run_again(
-        front().db,
+        services().db,
         RunId(run_id),
         owner=principal().owner,
         key=key,
-        batch_size=front().settings.sending.batch_size,
+        batch_size=services().settings.sending.batch_size,
         newest=newest,
         even_if_paused=body.get("even_if_paused") is True,
     )
@@ -124,7 +124,7 @@ def pause(run_id: str) -> Any:
     """Call nothing more of it, until it is resumed. The answer says how many mails went, how many are held, and which
     calls were under way and go all the same."""
     by = principal().name
-    run, toll = schedule_pause.pause_run(front().db, front().brakes, RunId(run_id), by=by)
+    run, toll = schedule_pause.pause_run(services().db, services().brakes, RunId(run_id), by=by)
     return schemas.with_toll(schemas.run(run), toll)
 
 
@@ -134,7 +134,7 @@ def pause(run_id: str) -> Any:
 def resume(run_id: str) -> Any:
     """Go on with it."""
     by = principal().name
-    run, toll = schedule_pause.resume_run(front().db, front().brakes, RunId(run_id), by=by)
+    run, toll = schedule_pause.resume_run(services().db, services().brakes, RunId(run_id), by=by)
     return schemas.with_toll(schemas.run(run), toll)
 
 
@@ -144,7 +144,7 @@ def resume(run_id: str) -> Any:
 def cancel(run_id: str) -> Any:
     """Send nothing more of it. The answer says how many mails went, how many are cancelled, and which calls were under
     way and are finished."""
-    run, toll = schedule_pause.cancel_run(front().db, front().brakes, RunId(run_id))
+    run, toll = schedule_pause.cancel_run(services().db, services().brakes, RunId(run_id))
     return schemas.with_toll(schemas.run(run), toll)
 
 

@@ -24,8 +24,8 @@ from mailroom.services.schedules import pause as schedule_pause
 from mailroom.services.schedules import view as schedule_view
 from mailroom.services.schedules.pause import Toll
 from scheduler_api import paging
-from scheduler_api.arguments import Blueprint, Body
-from scheduler_api.auth import front, principal, requires
+from scheduler_api.arguments import Blueprint, RequestBody
+from scheduler_api.auth import principal, requires, services
 from scheduler_api.headers import KEY, KEY_NEEDED, SEEN, etag, given_key, needed_key, seen_version
 from scheduler_api.schemas import runs as run_schemas
 from scheduler_api.schemas import schedules as schemas
@@ -48,7 +48,7 @@ class Occurrences(Schema):
 
 def _further(asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Fault]:
     draft, rule = stand_ins.schedule(asked, good)
-    return schedule_drafts.faults_of(front().db, draft, rule=rule)
+    return schedule_drafts.faults_of(services().db, draft, rule=rule)
 
 
 def _further_of_edit(asked: dict[str, Any], good: dict[str, Any]) -> list[Fault]:
@@ -61,7 +61,7 @@ class PausedSchedule(schemas.ScheduleSummary):
     mails = fields.Nested(run_schemas.TollOut)
 
 
-class RunNowIn(Body):
+class RunNowIn(RequestBody):
     even_if_paused = fields.Boolean(truthy={True}, falsy={False})
 
 
@@ -75,7 +75,7 @@ def create(fields_: dict[str, Any]) -> Any:
     """Make a schedule. With an Idempotency-Key the same request again answers 200 with the same schedule."""
     key = given_key()
     _check_carriers(fields_)
-    stored, new = create_schedule.create(front().db, Draft(**fields_), owner=principal().owner, key=key)
+    stored, new = create_schedule.create(services().db, Draft(**fields_), owner=principal().owner, key=key)
     location = url_for("schedules.show", schedule_id=stored.schedule.id)
     return schemas.whole(stored), 201 if new else 200, {"Location": location, "ETag": etag(stored.schedule.version)}
 
@@ -88,7 +88,7 @@ def index(query: dict[str, Any]) -> Any:
     """Schedules, newest first. Archived ones only with `status=archived`."""
     state = ScheduleState(query["status"]) if "status" in query else None
     before, limit = paging.decode_time_and_id(query.get("cursor")), query["limit"]
-    found = schedule_view.page(front().db, state=state, before=before, limit=limit)
+    found = schedule_view.page(services().db, state=state, before=before, limit=limit)
     return paging.page_of(found, limit, schemas.summary, lambda one: [one.created_at, one.id])
 
 
@@ -98,7 +98,7 @@ def index(query: dict[str, Any]) -> Any:
 @blueprint.response(200, Occurrences)
 def preview(asked: dict[str, Any]) -> Any:
     """The next due instants of a recurrence that is not stored."""
-    found = schedule_view.preview(front().db, asked["recurrence"], asked["count"])
+    found = schedule_view.preview(services().db, asked["recurrence"], asked["count"])
     zone = ZoneInfo(asked["recurrence"]["time_zone"])
     return {"items": [schemas.occurrence(zone, due) for due in found]}
 
@@ -108,7 +108,7 @@ def preview(asked: dict[str, Any]) -> Any:
 @blueprint.response(200, schemas.ScheduleOut)
 def show(schedule_id: str) -> Any:
     """One schedule with its newest content. The ETag names its version."""
-    stored = schedule_view.get(front().db, ScheduleId(schedule_id))
+    stored = schedule_view.get(services().db, ScheduleId(schedule_id))
     return schemas.whole(stored), 200, {"ETag": etag(stored.schedule.version)}
 
 
@@ -123,9 +123,9 @@ def edit(changes: dict[str, Any], schedule_id: str) -> Any:
     What is as it is stored changes nothing: a whole schedule, as GET gives it, is taken back. Null clears a field."""
     id_ = ScheduleId(schedule_id)
     if changes.keys() & set(schemas.READ_ONLY):
-        changes = schemas.require_unchanged(changes, schedule_view.get(front().db, id_))
+        changes = schemas.require_unchanged(changes, schedule_view.get(services().db, id_))
     _check_carriers(changes)
-    stored = edit_schedule.edit(front().db, id_, changes, seen_version=seen_version())
+    stored = edit_schedule.edit(services().db, id_, changes, seen_version=seen_version())
     return schemas.whole(stored), 200, {"ETag": etag(stored.schedule.version)}
 
 
@@ -135,7 +135,7 @@ def edit(changes: dict[str, Any], schedule_id: str) -> Any:
 @blueprint.response(204)
 def delete(schedule_id: str) -> None:
     """Archive it, as `POST /archive` does, which says what became of its mails."""
-    schedule_pause.archive(front().db, front().brakes, ScheduleId(schedule_id), seen_version=seen_version())
+    schedule_pause.archive(services().db, services().brakes, ScheduleId(schedule_id), seen_version=seen_version())
 
 
 @blueprint.post("/<schedule_id>/archive")
@@ -146,7 +146,7 @@ def archive(schedule_id: str) -> Any:
     """Put it away: it plans nothing any more, and what has not gone out is cancelled; its runs and reports stay. The
     answer says how many mails went, how many are cancelled, and which calls were under way and are finished."""
     return _braked(
-        schedule_pause.archive(front().db, front().brakes, ScheduleId(schedule_id), seen_version=seen_version())
+        schedule_pause.archive(services().db, services().brakes, ScheduleId(schedule_id), seen_version=seen_version())
     )
 
 
@@ -159,7 +159,9 @@ def pause(schedule_id: str) -> Any:
     how many mails went, how many are held, and which calls were under way and go all the same."""
     by, seen = principal().name, seen_version()
     return _braked(
-        schedule_pause.pause_schedule(front().db, front().brakes, ScheduleId(schedule_id), by=by, seen_version=seen)
+        schedule_pause.pause_schedule(
+            services().db, services().brakes, ScheduleId(schedule_id), by=by, seen_version=seen
+        )
     )
 
 
@@ -172,7 +174,9 @@ def resume(schedule_id: str) -> Any:
     skipped. A run that was paused by itself stays paused."""
     by, seen = principal().name, seen_version()
     return _braked(
-        schedule_pause.resume_schedule(front().db, front().brakes, ScheduleId(schedule_id), by=by, seen_version=seen)
+        schedule_pause.resume_schedule(
+            services().db, services().brakes, ScheduleId(schedule_id), by=by, seen_version=seen
+        )
     )
 
 
@@ -182,7 +186,7 @@ def resume(schedule_id: str) -> Any:
 @blueprint.response(200, run_schemas.RunOut)
 def skip_next(schedule_id: str) -> Any:
     """Record that the next due instant does not run; answers with that record."""
-    _, record = schedule_lifecycle.skip_next(front().db, ScheduleId(schedule_id), seen_version=seen_version())
+    _, record = schedule_lifecycle.skip_next(services().db, ScheduleId(schedule_id), seen_version=seen_version())
     return run_schemas.run(record)
 
 
@@ -198,7 +202,7 @@ def run_now(body: dict[str, Any], schedule_id: str) -> Any:
     meant."""
     owner, key, even_if_paused = principal().owner, needed_key(), body.get("even_if_paused") is True
     run, new = asked_runs.run_now(
-        front().db, ScheduleId(schedule_id), owner=owner, key=key, even_if_paused=even_if_paused
+        services().db, ScheduleId(schedule_id), owner=owner, key=key, even_if_paused=even_if_paused
     )
     return run_schemas.run(run), 202 if new else 200, {"Location": url_for("runs.show", run_id=run.id)}
 
@@ -210,8 +214,8 @@ def run_now(body: dict[str, Any], schedule_id: str) -> Any:
 @blueprint.alt_response(409, "CONFLICT")
 def next_runs(query: dict[str, Any], schedule_id: str) -> Any:
     """The next due instants, with a note where a clock change moves or doubles one."""
-    schedule = schedule_view.get(front().db, ScheduleId(schedule_id)).schedule
-    found = schedule_view.next_runs(front().db, schedule.id, query["count"])
+    schedule = schedule_view.get(services().db, ScheduleId(schedule_id)).schedule
+    found = schedule_view.next_runs(services().db, schedule.id, query["count"])
     return {"items": [schemas.occurrence(schedule.recurrence.zone, due) for due in found]}
 
 
@@ -222,7 +226,7 @@ def next_runs(query: dict[str, Any], schedule_id: str) -> Any:
 def list_runs(query: dict[str, Any], schedule_id: str) -> Any:
     """Its runs and its recorded decisions not to run, latest first."""
     before, limit = paging.decode_time_and_id(query.get("cursor")), query["limit"]
-    found = run_views.page(front().db, schedule_id=ScheduleId(schedule_id), before=before, limit=limit)
+    found = run_views.page(services().db, schedule_id=ScheduleId(schedule_id), before=before, limit=limit)
     return paging.page_of(found, limit, run_schemas.run, lambda run: [run.due_at, run.id])
 
 
@@ -234,4 +238,4 @@ def _braked(changed: tuple[Schedule, Toll]) -> Any:
 def _check_carriers(asked: dict[str, Any]) -> None:
     """Raises InvalidInput for content that only Mailgun can carry, while another provider may get it."""
     said = {name: asked[name] for name in FIELDS if isinstance(asked.get(name), str)}
-    mailgun_only.check(front().db, front().settings.sending.providers, said)
+    mailgun_only.check(services().db, services().settings.sending.providers, said)

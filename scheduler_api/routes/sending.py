@@ -7,7 +7,7 @@ from marshmallow import Schema, fields
 from mailroom.services.common import sending_switch
 from mailroom.services.common.sending_switch import Switch
 from scheduler_api.arguments import Blueprint
-from scheduler_api.auth import front, principal, requires
+from scheduler_api.auth import principal, requires, services
 from scheduler_api.schemas.runs import CallOut, calls, iso
 
 blueprint = Blueprint("sending", __name__, url_prefix="/v1/sending", description="The one switch for all sending.")
@@ -31,7 +31,7 @@ class SendingOut(Schema):
 @blueprint.response(200, SendingOut)
 def show() -> Any:
     """Whether anything is sent; who stopped it and when; and which calls are still under way."""
-    return _shown(sending_switch.switch(front().db, front().brakes.mirror, front().brakes.fences))
+    return _shown(sending_switch.switch(services().db, services().brakes.mirror, services().brakes.fences))
 
 
 @blueprint.post("/stop")
@@ -40,8 +40,8 @@ def show() -> Any:
 def stop() -> Any:
     """Send nothing any more, of campaigns and single mails, until `start`. Calls that were begun are finished, and are
     named; mails are still taken in, and wait. Stopping again changes nothing."""
-    brakes = front().brakes
-    return _shown(sending_switch.stop(front().db, brakes.mirror, brakes.fences, by=principal().name))
+    brakes = services().brakes
+    return _shown(sending_switch.stop(services().db, brakes.mirror, brakes.fences, by=principal().name))
 
 
 @blueprint.post("/start")
@@ -49,8 +49,8 @@ def stop() -> Any:
 @blueprint.response(200, SendingOut)
 def start() -> Any:
     """Send again: what waits goes, and due instants that were missed are decided by each schedule's misfire rule."""
-    brakes = front().brakes
-    return _shown(sending_switch.start(front().db, brakes.mirror, brakes.fences, by=principal().name))
+    brakes = services().brakes
+    return _shown(sending_switch.start(services().db, brakes.mirror, brakes.fences, by=principal().name))
 
 
 def _shown(now: Switch) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from mailroom.services.feedback import webhook_targets
 from mailroom.services.operations import metrics as service_metrics
 from mailroom.services.operations import undrained_lanes
 from mailroom.services.operations.writability import MONGODB, why_nothing_is_sent
-from scheduler_api.auth import front
+from scheduler_api.auth import services
 from scheduler_api.problems import FROM_HTTP, STATUS, problem
 
 blueprint = Blueprint("service", __name__)
@@ -28,10 +28,10 @@ def health() -> Any:
 def ready() -> Any:
     """200 while requests are taken in, which needs MongoDB to take writes; else 503. `sending` is false, with its
     reason, while nothing is sent all the same: Redis or etcd takes no writes, or it is stopped."""
-    found = front().writability.look()
+    found = services().writability.look()
     if found[MONGODB]:
         return problem(503, "unavailable", found[MONGODB], (), **{"Retry-After": "5"})
-    why = why_nothing_is_sent(found) or service_metrics.why_senders_hold(front().db)
+    why = why_nothing_is_sent(found) or service_metrics.why_senders_hold(services().db)
     return jsonify(ready=True, sending=False, reason=why) if why else jsonify(ready=True, sending=True)
 
 
@@ -40,15 +40,15 @@ def metrics() -> Response:
     """For Prometheus: how many schedules and dispatches are in each state. `in_doubt` wants an alarm."""
     registry = CollectorRegistry()
     shapes = {"schedules": "Schedules by state", "dispatches": "Dispatches that are not through, or failed, by state"}
-    for noun, counts in service_metrics.counts(front().db).items():
+    for noun, counts in service_metrics.counts(services().db).items():
         gauge = Gauge(f"mailroom_{noun}", shapes[noun], ["state"], registry=registry)
         for state, count in counts.items():
             gauge.labels(state).set(count)
     words = "Signed events that could not be read, kept raw"
     unread = Gauge("mailroom_webhook_events_unread", words, ["provider"], registry=registry)
-    for provider, target in webhook_targets.listing(front().db).items():
+    for provider, target in webhook_targets.listing(services().db).items():
         unread.labels(provider).set(target.get("unread", 0))
-    standing = service_metrics.standing(front().db)
+    standing = service_metrics.standing(services().db)
     for name, words, value in (
         ("held", "1 while senders hold because MongoDB is an older copy", float(standing.held)),
         ("sending_stopped", "1 while all sending is stopped by a person", float(standing.stopped)),
@@ -65,12 +65,12 @@ def metrics() -> Response:
 def _show_writable(registry: CollectorRegistry) -> None:
     words = "1 while a store takes a write, tried every few seconds"
     writable = Gauge("mailroom_store_writable", words, ["store"], registry=registry)
-    for store, why in front().writability.look().items():
+    for store, why in services().writability.look().items():
         writable.labels(store.lower()).set(not why)
 
 
 def _show_undrained(registry: CollectorRegistry) -> None:
-    found = undrained_lanes.undrained(front().db)
+    found = undrained_lanes.undrained(services().db)
     words = "Lanes with work older than a minute that no sender drains; wants an alarm"
     Gauge("mailroom_undrained_lanes", words, registry=registry).set(len(found))
     oldest = Gauge(

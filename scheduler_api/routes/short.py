@@ -9,7 +9,7 @@ from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_MAIL_BODY_BYTES
 from mailroom.domain.messages import MessageState
-from scheduler_api.auth import front, requires
+from scheduler_api.auth import requires, services
 from scheduler_api.bodies import document
 from scheduler_api.handing_in import hand_in
 from scheduler_api.headers import given_key
@@ -69,7 +69,7 @@ def _beside(body: dict[str, Any], faults: Sequence[Fault]) -> list[Fault]:
     lists = {name: _as_list(body.get(name) or []) for name in ("to", "cc", "bcc")}
     draft = stand_ins.email({**body, **lists, "text": body.get("message", "")})
     wrong = {_KEY_OF.get(fault.path, fault.path) for fault in faults}
-    return [one for one in front().outbox.faults_of(draft) if _KEY_OF.get(one.path, one.path) not in wrong]
+    return [one for one in services().outbox.faults_of(draft) if _KEY_OF.get(one.path, one.path) not in wrong]
 
 
 def _is_addresses(value: Any) -> bool:

@@ -7,7 +7,7 @@ from mailroom.domain.limits import MAX_FILE_BYTES, MAX_IDS_BODY_BYTES, MAX_VALUE
 from mailroom.services.feedback import suppressions as suppression_lists
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint
-from scheduler_api.auth import front, principal, requires
+from scheduler_api.auth import principal, requires, services
 from scheduler_api.bodies import raw_body
 from scheduler_api.schemas import suppressions as schemas
 
@@ -22,10 +22,10 @@ _CSV = {"requestBody": {"required": True, "content": {"text/csv": {"schema": {"t
 def index(query: dict[str, Any]) -> Any:
     """Hard bounces, complaints, unsubscribes and what was added, newest first; or those of one address."""
     if "address" in query:
-        found = suppression_lists.find(front().db, query["address"])
+        found = suppression_lists.find(services().db, query["address"])
         return {"items": [schemas.shown(found)] if found else [], "next_cursor": None}
     limit = query["limit"]
-    rows = suppression_lists.page(front().db, before=paging.decode_time_and_id(query.get("cursor")), limit=limit)
+    rows = suppression_lists.page(services().db, before=paging.decode_time_and_id(query.get("cursor")), limit=limit)
     return paging.page_of(rows, limit, schemas.shown, lambda one: [one.since, one.address])
 
 
@@ -35,7 +35,7 @@ def index(query: dict[str, Any]) -> Any:
 @blueprint.response(201, schemas.SuppressionOut)
 def add(body: dict[str, Any]) -> Any:
     """Send no mail to an address, or none of campaigns. What stands there for the scope already stays."""
-    return schemas.shown(suppression_lists.add(front().db, body, by=principal().name))
+    return schemas.shown(suppression_lists.add(services().db, body, by=principal().name))
 
 
 @blueprint.post("/import")
@@ -49,7 +49,7 @@ def add_file() -> Any:
         text = raw_body(MAX_FILE_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidInput(Fault("body", "is not UTF-8")) from None
-    return suppression_lists.add_file(front().db, text, by=principal().name)
+    return suppression_lists.add_file(services().db, text, by=principal().name)
 
 
 @blueprint.post("/remove")
@@ -58,7 +58,7 @@ def add_file() -> Any:
 @blueprint.response(200, schemas.RemovedOut)
 def remove_many(body: dict[str, Any]) -> Any:
     """Let these addresses be mailed to again; with `scope` what is of that scope alone."""
-    removed, not_found = suppression_lists.remove_many(front().db, body["addresses"], scope=body.get("scope"))
+    removed, not_found = suppression_lists.remove_many(services().db, body["addresses"], scope=body.get("scope"))
     return {"removed": removed, "not_found": not_found}
 
 
@@ -67,7 +67,7 @@ def remove_many(body: dict[str, Any]) -> Any:
 @blueprint.response(200, schemas.SuppressionOut)
 def show(address: str) -> Any:
     """What stands against an address, by scope."""
-    return schemas.shown(suppression_lists.get(front().db, address))
+    return schemas.shown(suppression_lists.get(services().db, address))
 
 
 @blueprint.delete("/<path:address>")
@@ -76,5 +76,5 @@ def show(address: str) -> Any:
 @blueprint.response(204)
 def remove(query: dict[str, Any], address: str) -> None:
     """Let this address be mailed to again; with `scope` what is of that scope alone."""
-    if not suppression_lists.remove(front().db, address, scope=query.get("scope")):
+    if not suppression_lists.remove(services().db, address, scope=query.get("scope")):
         raise SuppressionNotFound(address)

@@ -13,8 +13,8 @@ from mailroom.domain.limits import MAX_TEMPLATE, MAX_TEMPLATE_BODY_BYTES
 from mailroom.domain.templates import Template, check_template
 from mailroom.services.mails import templates
 from scheduler_api import paging
-from scheduler_api.arguments import Blueprint, Body
-from scheduler_api.auth import front, principal, requires
+from scheduler_api.arguments import Blueprint, RequestBody
+from scheduler_api.auth import principal, requires, services
 from scheduler_api.headers import SEEN, etag, seen_version
 from scheduler_api.schemas.runs import iso
 from scheduler_api.schemas.schedules import ListQuery
@@ -22,7 +22,7 @@ from scheduler_api.schemas.schedules import ListQuery
 blueprint = Blueprint("templates", __name__, url_prefix="/v1/templates", description="What single mails say.")
 
 
-class TemplateIn(Body):
+class TemplateIn(RequestBody):
     subject = fields.String(required=True, validate=validate.Length(max=MAX_TEMPLATE))
     text = fields.String(validate=validate.Length(max=MAX_TEMPLATE))
     html = fields.String(validate=validate.Length(max=MAX_TEMPLATE))
@@ -55,7 +55,7 @@ class TemplatePage(paging.PageOut):
 def index(query: dict[str, Any]) -> Any:
     """Templates by their names."""
     limit = query["limit"]
-    found = templates.page(front().db, after=paging.decode_id(query.get("cursor")), limit=limit)
+    found = templates.page(services().db, after=paging.decode_id(query.get("cursor")), limit=limit)
     return paging.page_of(found, limit, _summary, lambda one: [one.name])
 
 
@@ -64,7 +64,7 @@ def index(query: dict[str, Any]) -> Any:
 @blueprint.response(200, TemplateOut)
 def show(name: str) -> Any:
     """One template. The ETag names its version."""
-    return _answer(templates.get(front().db, name))
+    return _answer(templates.get(services().db, name))
 
 
 def _further(asked: dict[str, Any], _: dict[str, Any]) -> Sequence[Fault]:
@@ -86,7 +86,7 @@ def _further(asked: dict[str, Any], _: dict[str, Any]) -> Sequence[Fault]:
 def put(content: dict[str, str], name: str) -> Any:
     """Make it (201), or change it for all mails that are handed in from now on. With `If-Match` only if nobody has
     changed it since. It belongs to the owner of the token that made it: that owner's tokens and `admin` change it."""
-    stored, new = templates.put(front().db, name, content, seen_version=seen_version(), who=principal())
+    stored, new = templates.put(services().db, name, content, seen_version=seen_version(), who=principal())
     body, status, headers = _answer(stored)
     return (body, 201, headers | {"Location": url_for("templates.show", name=name)}) if new else (body, status, headers)
 
@@ -96,7 +96,7 @@ def put(content: dict[str, str], name: str) -> Any:
 @blueprint.response(204)
 def remove(name: str) -> None:
     """Remove it; mails that were handed in with it stay as they are."""
-    templates.remove(front().db, name, who=principal())
+    templates.remove(services().db, name, who=principal())
 
 
 def _answer(template: Template) -> tuple[dict[str, Any], int, dict[str, str]]:

@@ -10,14 +10,14 @@ from mailroom.domain.limits import MAX_NAME, MAX_RATE
 from mailroom.domain.principals import SCOPES
 from mailroom.services.operations import tokens as token_service
 from mailroom.services.operations.tokens import MAX_OVERLAP_S, OVERLAP, KnownToken
-from scheduler_api.arguments import Blueprint, Body
-from scheduler_api.auth import front, principal, requires
+from scheduler_api.arguments import Blueprint, RequestBody
+from scheduler_api.auth import principal, requires, services
 from scheduler_api.schemas.schedules import MomentField
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/v1/tokens", description="Who may use the API and the pages.")
 
 
-class TokenIn(Body):
+class TokenIn(RequestBody):
     name = fields.String(required=True, validate=validate.Length(min=1, max=MAX_NAME))
     scopes = fields.List(
         fields.String(validate=validate.OneOf(list(SCOPES))), required=True, validate=validate.Length(min=1)
@@ -39,7 +39,7 @@ class TokenIn(Body):
     )
 
 
-class RotateIn(Body):
+class RotateIn(RequestBody):
     overlap_s = fields.Integer(
         strict=True,
         validate=validate.Range(0, MAX_OVERLAP_S),
@@ -84,7 +84,7 @@ def create(body: dict[str, Any]) -> Any:
         raise InvalidInput(Fault("expires_at", "needs an offset, such as 2026-12-01T09:00:00+01:00"))
     limits = {name: body.get(name) for name in ("requests_per_minute", "mails_per_day")}
     text = token_service.create_token(
-        front().db, name=body["name"], scopes=body["scopes"], now=datetime.now(UTC), expires_at=expires_at, **limits
+        services().db, name=body["name"], scopes=body["scopes"], now=datetime.now(UTC), expires_at=expires_at, **limits
     )
     return _new(text)
 
@@ -97,8 +97,8 @@ def rotate(body: dict[str, Any], token_id: str) -> Any:
     """Make a new token in the place of this one: same owner, name, scopes and limits. An Idempotency-Key that came with
     the old token names the same mail with the new one. The old token is let in for `overlap_s` more."""
     overlap = timedelta(seconds=body["overlap_s"]) if "overlap_s" in body else OVERLAP
-    text = token_service.rotate(front().db, token_id, now=datetime.now(UTC), overlap=overlap)
-    front().doorkeeper.forget()
+    text = token_service.rotate(services().db, token_id, now=datetime.now(UTC), overlap=overlap)
+    services().doorkeeper.forget()
     return _new(text)
 
 
@@ -107,9 +107,9 @@ def rotate(body: dict[str, Any], token_id: str) -> Any:
 @blueprint.response(200, Presented)
 def presented() -> Any:
     """Whether the token presented is valid, and what it may do; 401 where it is not. For `admin` all others too."""
-    shown = _shown(token_service.known(front().db, principal().id)) | {"valid": True}
+    shown = _shown(token_service.known(services().db, principal().id)) | {"valid": True}
     if "admin" in principal().scopes:
-        shown["tokens"] = [_shown(token) for token in token_service.everyone(front().db)]
+        shown["tokens"] = [_shown(token) for token in token_service.everyone(services().db)]
     return shown
 
 
@@ -118,12 +118,12 @@ def presented() -> Any:
 @blueprint.response(204)
 def revoke(token_id: str) -> None:
     """Revoke a token: it is refused from now on."""
-    token_service.revoke(front().db, token_id, now=datetime.now(UTC))
-    front().doorkeeper.forget()
+    token_service.revoke(services().db, token_id, now=datetime.now(UTC))
+    services().doorkeeper.forget()
 
 
 def _new(text: str) -> dict[str, Any]:
-    return _shown(token_service.known(front().db, token_service.id_of(text))) | {"token": text}
+    return _shown(token_service.known(services().db, token_service.id_of(text))) | {"token": text}
 
 
 def _shown(token: KnownToken) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from mailroom.assembly import build_target
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.services.feedback import webhook_targets
 from mailroom.services.feedback.webhook_targets import LONGEST_WAIT_S
-from scheduler_api.arguments import Blueprint, Body
-from scheduler_api.auth import front, principal, requires
+from scheduler_api.arguments import Blueprint, RequestBody
+from scheduler_api.auth import principal, requires, services
 from scheduler_api.schemas.runs import iso
 
 blueprint = Blueprint(
@@ -18,7 +18,7 @@ blueprint = Blueprint(
 )
 
 
-class TargetIn(Body):
+class TargetIn(RequestBody):
     provider = fields.String(required=True, validate=validate.Length(max=50))
     url = fields.String(
         validate=validate.Length(max=1_000),
@@ -51,8 +51,8 @@ class Targets(Schema):
 @blueprint.response(200, Targets)
 def index() -> Any:
     """What was pushed by us, and when webhooks came last."""
-    found = webhook_targets.listing(front().db)
-    return {"items": [_shown(name, found.get(name, {})) for name in front().settings.sending.providers]}
+    found = webhook_targets.listing(services().db)
+    return {"items": [_shown(name, found.get(name, {})) for name in services().settings.sending.providers]}
 
 
 @blueprint.post("")
@@ -61,14 +61,14 @@ def index() -> Any:
 @blueprint.response(200, PushedOut)
 def push(body: dict[str, Any]) -> Any:
     """Make `url`/webhooks/{provider} a target of its webhooks, and wait for a test event to arrive there."""
-    settings, name = front().settings, body["provider"]
+    settings, name = services().settings, body["provider"]
     try:
         target = build_target(settings, name)
     except LookupError as error:
         raise InvalidInput(Fault("provider", str(error))) from None
     base = body.get("url") or settings.web.public_url
     pushed = webhook_targets.push(
-        front().db, target, name, base, by=principal().name, wait_s=body["wait_s"], sleep=time.sleep
+        services().db, target, name, base, by=principal().name, wait_s=body["wait_s"], sleep=time.sleep
     )
     after_s = pushed.arrived_after_s
     return {"provider": name, "url": pushed.url, "arrived": after_s is not None, "arrived_after_s": after_s}

@@ -9,11 +9,12 @@ from flask import Blueprint, Response, jsonify, request
 from mailroom.domain.events import Event
 from mailroom.domain.limits import MAX_WEBHOOK_BYTES
 from mailroom.providers.mailgun import webhooks as mailgun
-from mailroom.providers.reading import json_of, moment
+from mailroom.providers.parsing import json_of, moment
 from mailroom.providers.sendgrid import webhooks as sendgrid
 from mailroom.providers.ses import webhooks as ses
+from mailroom.providers.webhooks import BadSignature, Malformed, Stale
 from mailroom.services.feedback.intake import Intake
-from scheduler_api.auth import front
+from scheduler_api.auth import services
 from scheduler_api.bodies import raw_body
 from scheduler_api.problems import problem
 from scheduler_api.reading import Unreadable, mended
@@ -26,20 +27,20 @@ log = structlog.get_logger()
 def from_mailgun() -> Response:
     """200: stored, or known already. 401: the signature fits none of our keys (Mailgun tries again, so a key that was
     just rotated loses nothing). 406: malformed, stale or replayed; Mailgun does not try again. 503: try again."""
-    settings, raw, now = front().settings.mailgun, raw_body(MAX_WEBHOOK_BYTES), datetime.now(UTC)
+    settings, raw, now = services().settings.mailgun, raw_body(MAX_WEBHOOK_BYTES), datetime.now(UTC)
     keys = [settings.signing_key]
     try:
         document = json_of(_mended(raw, lambda: mailgun.verify_within(raw, keys, now=now)))
         token = mailgun.verify(document, keys, now=now)
         event = mailgun.parse(document, settings.domain, token)
-    except mailgun.BadSignature as error:
+    except BadSignature as error:
         return _refused(401, "bad_signature", str(error))
-    except mailgun.Stale as error:
+    except Stale as error:
         return _refused(406, "stale", str(error))
-    except mailgun.Malformed as error:
+    except Malformed as error:
         return _refused(406, "malformed", str(error))
-    verdict = front().intake.submit(event)
-    front().arrivals.note("mailgun", request.args.get("mark", ""))
+    verdict = services().intake.submit(event)
+    services().arrivals.note("mailgun", request.args.get("mark", ""))
     if verdict is Intake.REPLAYED:
         return _refused(406, "replayed", "this token came before, with another event")
     return jsonify(status=verdict)
@@ -49,16 +50,16 @@ def from_mailgun() -> Response:
 def from_sendgrid() -> Response:
     """200: all of its events are stored, or known already. 401: the signature does not fit. 400: this is no event.
     503: try again; what was stored is known the next time."""
-    key, raw = front().settings.sendgrid.verification_key, raw_body(MAX_WEBHOOK_BYTES)
+    key, raw = services().settings.sendgrid.verification_key, raw_body(MAX_WEBHOOK_BYTES)
     if not key:
         return _refused(404, "not_set_up", "SendGrid is not among the providers", provider="sendgrid")
     try:
         signature, timestamp = (request.headers.get(name, "") for name in (sendgrid.SIGNATURE, sendgrid.TIMESTAMP))
         sendgrid.verify(raw, signature, timestamp, public_key=key)
         found = sendgrid.parse(_mended(raw), moment(timestamp) or datetime.now(UTC))
-    except sendgrid.BadSignature as error:
+    except BadSignature as error:
         return _refused(401, "bad_signature", str(error), provider="sendgrid")
-    except sendgrid.Malformed as error:
+    except Malformed as error:
         return _refused(400, "malformed", str(error), provider="sendgrid")
     return _stored(found, "sendgrid")
 
@@ -67,7 +68,7 @@ def from_sendgrid() -> Response:
 def from_ses() -> Response:
     """200: all of its events are stored, or known already; a subscription of a topic of ours is confirmed. 401: it is
     not signed by AWS, or for no topic of ours. 400: this is nothing of SNS. 503: SNS tries again."""
-    topics = front().settings.ses.topics
+    topics = services().settings.ses.topics
     if not topics:
         return _refused(404, "not_set_up", "SES is not among the providers", provider="ses")
     try:
@@ -76,19 +77,19 @@ def from_ses() -> Response:
         if envelope["Type"] == ses.CONFIRMATION:
             ses.confirm(envelope)
             log.info("subscription_confirmed", provider="ses", topic=envelope["TopicArn"])
-    except ses.BadSignature as error:
+    except BadSignature as error:
         return _refused(401, "bad_signature", str(error), provider="ses")
-    except ses.Malformed as error:
+    except Malformed as error:
         return _refused(400, "malformed", str(error), provider="ses")
     return _stored(found, "ses")
 
 
 def _stored(found: Sequence[Event], provider: str) -> Response:
     """All of them stored, or nothing said: then the provider sends them again."""
-    for answer in front().intake.submit_many(found):
+    for answer in services().intake.submit_many(found):
         if isinstance(answer, Exception):
             raise answer
-    front().arrivals.note(provider, request.args.get("mark", ""))
+    services().arrivals.note(provider, request.args.get("mark", ""))
     return jsonify(status="stored", events=len(found))
 
 

@@ -19,7 +19,7 @@ from mailroom.domain.limits import (
 )
 from mailroom.domain.messages import MessageState
 from mailroom.services.mails.view import Shown
-from scheduler_api.arguments import Body
+from scheduler_api.arguments import RequestBody
 from scheduler_api.paging import PageOut
 from scheduler_api.schemas.runs import StepOut, iso
 from scheduler_api.schemas.schedules import REPLY_TO_DOC, ListQuery, MomentField, ReplyTo
@@ -61,7 +61,7 @@ def wrong_with(value: Any) -> str:
     return "Give so large a number as text." if isinstance(value, float) and abs(value) >= 2**63 else ""
 
 
-class AttachmentIn(Body):
+class AttachmentIn(RequestBody):
     filename = fields.String(required=True)
     content_type = fields.String()
     content = fields.String(required=True, metadata={"description": "base64"})
@@ -73,7 +73,7 @@ def _mailboxes(**more: Any) -> fields.List[str]:
     return fields.List(fields.String(validate=validate.Length(max=500)), validate=few, metadata=_MAILBOXES, **more)
 
 
-class EmailIn(Body):
+class EmailIn(RequestBody):
     sender = fields.String(required=True, data_key="from", validate=validate.Length(max=500))
     reply_to = ReplyTo(metadata=REPLY_TO_DOC)
     to = _mailboxes(required=True)
@@ -103,7 +103,7 @@ class KeyedEmailIn(EmailIn):
     idempotency_key = fields.String(validate=validate.Length(min=1, max=MAX_IDEMPOTENCY_KEY))
 
 
-class BatchIn(Body):
+class BatchIn(RequestBody):
     """Each mail is looked at by itself, so that a wrong one concerns no other."""
 
     emails = fields.List(

@@ -11,7 +11,7 @@ from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.messages import MessageState
 from mailroom.domain.reports import Report
 from mailroom.domain.runs import Run
-from mailroom.services.reports.timeline import Step, Story
+from mailroom.services.reports.timeline import Story, TimelineStep
 from mailroom.services.schedules.pause import InHand, Toll
 from scheduler_api.schemas.schedules import ListQuery
 
@@ -213,7 +213,7 @@ def story(told: Story) -> dict[str, Any]:
     return message(told.message) | {"steps": [step(one) for one in told.steps]}
 
 
-def step(told: Step) -> dict[str, Any]:
+def step(told: TimelineStep) -> dict[str, Any]:
     return {"at": iso(told.at), "what": told.what, "dispatch_id": told.dispatch, "details": dict(told.details)}
 
 

@@ -23,7 +23,7 @@ from mailroom.domain.limits import (
 from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
 from mailroom.domain.schedules import DEFAULT_GRACE_S, MisfirePolicy, Schedule, ScheduleState
 from mailroom.services.schedules.view import StoredSchedule
-from scheduler_api.arguments import Body, Patch
+from scheduler_api.arguments import Patch, RequestBody
 
 
 class Recipients(fields.Field[list[dict[str, Any]]]):
@@ -80,7 +80,7 @@ REPLY_TO_DOC: Final = {
 }
 
 
-class RecurrenceIn(Body):
+class RecurrenceIn(RequestBody):
     kind = fields.String(required=True, validate=validate.OneOf(list(Kind)))
     expression = fields.String(allow_none=True, validate=validate.Length(max=MAX_EXPRESSION))
     at = MomentField(allow_none=True, metadata=_MOMENT_DOC)
@@ -91,12 +91,12 @@ class RecurrenceIn(Body):
     max_runs = fields.Integer(strict=True, allow_none=True)
 
 
-class MisfireIn(Body):
+class MisfireIn(RequestBody):
     policy = fields.String(validate=validate.OneOf(list(MisfirePolicy)))
     grace_s = fields.Integer(strict=True)
 
 
-class ScheduleIn(Body):
+class ScheduleIn(RequestBody):
     """The fields of a new schedule; in an edit each may be left out."""
 
     name = fields.String(required=True, validate=validate.Length(min=1, max=MAX_NAME))
@@ -147,7 +147,7 @@ CLEARED: Final = {
 }
 
 
-class PreviewIn(Body):
+class PreviewIn(RequestBody):
     recurrence = fields.Nested(RecurrenceIn, required=True)
     count = fields.Integer(strict=True, load_default=5, validate=validate.Range(1, MAX_NEXT_RUNS))
 

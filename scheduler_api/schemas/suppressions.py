@@ -6,7 +6,7 @@ from marshmallow import Schema, fields, validate
 
 from mailroom.domain.suppressions import MAX_REASON, SCOPES, Suppression
 from mailroom.services.feedback.suppressions import MOST_ROWS
-from scheduler_api.arguments import Body
+from scheduler_api.arguments import RequestBody
 from scheduler_api.paging import PageOut
 from scheduler_api.schemas.schedules import ListQuery
 
@@ -20,7 +20,7 @@ def _scope(**more: Any) -> fields.String:
     return fields.String(validate=validate.OneOf(SCOPES), metadata={"description": words}, **more)
 
 
-class SuppressionIn(Body):
+class SuppressionIn(RequestBody):
     address = _address(required=True)
     reason = fields.String(
         allow_none=True, validate=validate.Length(max=MAX_REASON), metadata={"description": "manual if left out"}
@@ -58,7 +58,7 @@ class ScopeQuery(Schema):
     scope = _scope()
 
 
-class RemovalIn(Body):
+class RemovalIn(RequestBody):
     addresses = fields.List(_address(), required=True, validate=validate.Length(min=1, max=MOST_ROWS))
     scope = _scope(allow_none=True)
 

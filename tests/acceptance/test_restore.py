@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 
 from local.servers import Servers
-from mailroom.assembly import build_back
+from mailroom.assembly import build_sender_services
 from mailroom.services.common.clock import server_now
 from mailroom.services.operations.ledger import check
 from tests.support.campaigns import a_campaign, dispatch_states, finished, marks, soon
@@ -240,7 +240,7 @@ def test_the_ledger_balances_after_a_campaign_and_says_what_does_not(system: Sys
 
 def ledger(system: System) -> list[tuple[str, str]]:
     """What does not balance, the provider's log included: (kind, words)."""
-    back = build_back(system.settings, sender="tests")
+    back = build_sender_services(system.settings, sender="tests")
     try:
         since = server_now(back.db) - timedelta(hours=1)
         made = check(back.db, since=since, fences=back.fences, adapters=list(back.adapters.values()), young=timedelta())

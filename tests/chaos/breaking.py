@@ -8,14 +8,14 @@ from typing import Any, Final
 
 def no_fence() -> None:
     """Every fence says 'go'."""
-    from mailroom.coordination.fences import Fences, Verdict
+    from mailroom.coordination.fences import FenceAnswer, Fences
 
     _no_look_at_keys()
     cross = Fences.cross
 
     def says_go(self: Fences, claims: Any) -> Any:
         verdicts, memory = cross(self, claims)
-        return {dispatch: Verdict(go=True) for dispatch in verdicts}, memory
+        return {dispatch: FenceAnswer(go=True) for dispatch in verdicts}, memory
 
     Fences.cross = says_go  # type: ignore[method-assign]
 

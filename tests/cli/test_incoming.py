@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cli.heads import Refused
+from cli.heads import RequestRefused
 from cli.incoming import HEAD_S, MAX_HEAD, MAX_LINE, SMALL, Incoming, Stage
 
 GET = b"GET /v1/emails?tag=a HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -74,9 +74,9 @@ def test_what_comes_behind_a_request_is_the_next_one() -> None:
     ],
 )
 def test_what_is_no_request_is_refused_with_its_status(raw: bytes, status: int) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         fed(raw)
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         fed(raw, by=100)
 
     assert refused.value.status == status

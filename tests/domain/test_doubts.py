@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailroom.domain.doubts import Doubt, Timing, Traces, Verdict, controls_needed, judge_absent, next_question
+from mailroom.domain.doubts import AbsenceVerdict, Doubt, Timing, Traces, controls_needed, judge_absent, next_question
 from mailroom.domain.ids import ClaimId, MessageId, child_dispatch_id
 from mailroom.services.reconciliation.conclusions import Findings, sort_in
 from tests.support.builders import NOW, a_claimed
@@ -32,17 +32,17 @@ def a_doubt(*, asked: int = 0, marked: timedelta = timedelta()) -> Doubt:
 @pytest.mark.parametrize(
     ("after", "control_seen", "verdict"),
     [
-        (DECISIVE, True, Verdict.NOT_ACCEPTED),
-        (DECISIVE, False, Verdict.ASK_AGAIN),
-        (DECISIVE - S, True, Verdict.ASK_AGAIN),
-        (timedelta(), True, Verdict.ASK_AGAIN),
-        (86_399 * S, False, Verdict.ASK_AGAIN),
-        (86_400 * S, True, Verdict.UNKNOWN),
-        (86_400 * S, False, Verdict.UNKNOWN),
+        (DECISIVE, True, AbsenceVerdict.NOT_ACCEPTED),
+        (DECISIVE, False, AbsenceVerdict.ASK_AGAIN),
+        (DECISIVE - S, True, AbsenceVerdict.ASK_AGAIN),
+        (timedelta(), True, AbsenceVerdict.ASK_AGAIN),
+        (86_399 * S, False, AbsenceVerdict.ASK_AGAIN),
+        (86_400 * S, True, AbsenceVerdict.UNKNOWN),
+        (86_400 * S, False, AbsenceVerdict.UNKNOWN),
     ],
 )
 def test_absent_is_believed_only_when_nothing_can_hide_it(
-    after: timedelta, control_seen: bool, verdict: Verdict
+    after: timedelta, control_seen: bool, verdict: AbsenceVerdict
 ) -> None:
     found = judge_absent(a_doubt(), asked_at=NOW + after, control_seen=control_seen, timing=TIMING)
 
@@ -91,7 +91,7 @@ def test_splitting_the_same_again_gives_the_same_children_at_any_depth() -> None
 def test_a_call_that_the_log_shows_to_somebody_else_or_to_nobody_is_not_repeated(traces: Traces) -> None:
     findings = Findings()
 
-    sort_in(findings, a_doubt(), {MessageId("m1"): "bo@example.org"}, traces, Verdict.NOT_ACCEPTED, "id")
+    sort_in(findings, a_doubt(), {MessageId("m1"): "bo@example.org"}, traces, AbsenceVerdict.NOT_ACCEPTED, "id")
 
     assert not findings.not_accepted
     assert len(findings.unknown) + len(findings.in_parts) == 1
@@ -102,4 +102,4 @@ def test_the_age_of_a_doubt_is_counted_from_the_first_time_it_may_have_been_call
 
     verdict = judge_absent(doubt, asked_at=NOW + DECISIVE, control_seen=True, timing=TIMING)
 
-    assert verdict is Verdict.UNKNOWN
+    assert verdict is AbsenceVerdict.UNKNOWN

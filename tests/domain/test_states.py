@@ -8,15 +8,15 @@ import pytest
 from mailroom.domain.dispatches import Fence, FenceState, Finding, judge_abandoned
 from mailroom.domain.events import EventKind, SuppressionReason, suppresses
 from mailroom.domain.ids import ClaimId
-from mailroom.domain.messages import MOVES, Learnt, MessageState, effect_of
+from mailroom.domain.messages import MOVES, MessageState, MessageTrigger, effect_of
 from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.domain.retries import Divide, GiveUp, TryAgain, after_refusal
 from tests.support.builders import NOW, an_event
 
-S, L = MessageState, Learnt
+S, L = MessageState, MessageTrigger
 
 
-def end_state(*learnt: Learnt) -> MessageState:
+def end_state(*learnt: MessageTrigger) -> MessageState:
     state = S.QUEUED
     for step in learnt:
         leaves, leads_to = MOVES[step]
@@ -46,7 +46,7 @@ def end_state(*learnt: Learnt) -> MessageState:
         ([L.REFUSED, L.DELIVERED], S.DELIVERED),
     ],
 )
-def test_a_message_ends_where_its_story_leads(story: list[Learnt], state: MessageState) -> None:
+def test_a_message_ends_where_its_story_leads(story: list[MessageTrigger], state: MessageState) -> None:
     assert end_state(*story) is state
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from unittest.mock import patch
 
-from mailroom.coordination.fences import Verdict
+from mailroom.coordination.fences import FenceAnswer
 from mailroom.domain import doubts
 from mailroom.domain.dispatches import Claimed, FenceState
 from mailroom.domain.doubts import Timing
@@ -21,15 +21,15 @@ from tests.interleavings.sender import Job, Sender
 class EveryCrossingGoes(MemoryFences):
     """The fence is not asked."""
 
-    def crossed(self, c: Claimed) -> Verdict:
+    def crossed(self, c: Claimed) -> FenceAnswer:
         super().crossed(c)
-        return Verdict(go=True)
+        return FenceAnswer(go=True)
 
 
 class AnyoneReleases(MemoryFences):
     """A release is not bound to the claim that crossed."""
 
-    def released(self, c: Claimed, outcome: FenceState, note: str | None = None) -> Verdict | None:
+    def released(self, c: Claimed, outcome: FenceState, note: str | None = None) -> FenceAnswer | None:
         known = self.records.get((c.claim.lane, c.id))
         if known is None or known.outcome is not FenceState.CROSSED:
             return super().released(c, outcome, note)
@@ -50,7 +50,7 @@ class NoTokenAsked(MemoryFences):
     def entered(self, lane: object, token: int) -> bool:
         return True
 
-    def crossed(self, c: Claimed) -> Verdict:
+    def crossed(self, c: Claimed) -> FenceAnswer:
         known = self.records.get((c.claim.lane, c.id))
         earlier = known is not None and known.attempt < c.attempt
         return super().crossed(replace(c, cleared=(known.claim,)) if known and earlier else c)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from mailroom.coordination.leases import Key, Taken
+from mailroom.coordination.leases import Key, TakenLanes
 from mailroom.domain.ids import Lane
 from tests.interleavings.director import Director, Machine
 
@@ -82,18 +82,18 @@ class MemoryLeases:
         """After so many seconds the lease may not be believed any more, unless it is renewed."""
         return self._deadline - self._machine.clock(self._director.now) if self._lease is not None else 0
 
-    def take(self, lanes: Sequence[Lane]) -> Taken:
+    def take(self, lanes: Sequence[Lane]) -> TakenLanes:
         lease = self._lease
         assert lease is not None
 
-        def use() -> Taken:
+        def use() -> TakenLanes:
             etcd = self._etcd
             for lane in lanes:
                 if lane not in etcd.lanes and lease in etcd.ends_at:
                     etcd.revision += 1
                     etcd.lanes[lane] = lease, etcd.revision
             mine = {lane: etcd.lanes[lane][1] for lane in lanes if lane in etcd.lanes and etcd.lanes[lane][0] == lease}
-            return Taken(mine, "cluster", etcd.revision)
+            return TakenLanes(mine, "cluster", etcd.revision)
 
         return self._step("take lanes", use)
 

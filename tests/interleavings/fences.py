@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from mailroom.coordination.fences import Verdict
+from mailroom.coordination.fences import FenceAnswer
 from mailroom.domain.dispatches import Acceptance, Claimed, Fence, FenceState
 from mailroom.domain.holds import EVERYTHING, Hold
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, Token
@@ -50,7 +50,7 @@ class MemoryFences:
         self.records: dict[tuple[Lane, DispatchId], Record] = {}
         self.holds: dict[str, Hold] = {}
 
-    def memory(self) -> str:
+    def redis_identity(self) -> str:
         return self._use("memory", lambda: self.identity, writes=False)
 
     def seen_token(self, lane: Lane) -> int:
@@ -62,11 +62,11 @@ class MemoryFences:
 
         return self._use("enter", use)
 
-    def cross(self, claims: Mapping[ClaimId, Sequence[Claimed]]) -> tuple[dict[Claimed, Verdict], str]:
-        def use() -> tuple[dict[Claimed, Verdict], str]:
+    def cross(self, claims: Mapping[ClaimId, Sequence[Claimed]]) -> tuple[dict[Claimed, FenceAnswer], str]:
+        def use() -> tuple[dict[Claimed, FenceAnswer], str]:
             crossed = {c: self.crossed(c) for group in claims.values() for c in group}
             for c, verdict in crossed.items():
-                if self.stopped and verdict.go and c.claim.memory == self.identity:
+                if self.stopped and verdict.go and c.claim.redis_identity == self.identity:
                     raise Violation(f"{c.id} crosses its fence after it was answered that all sending is stopped")
             return crossed, self.identity
 
@@ -75,14 +75,14 @@ class MemoryFences:
     def close(self, accepted: Sequence[tuple[Claimed, Acceptance]]) -> list[DispatchId]:
         return self._use("close", lambda: [c.id for c, yes in accepted if not self.closed(c, yes)])
 
-    def release(self, refused: Sequence[Claimed]) -> list[Verdict | None]:
-        def use() -> list[Verdict | None]:
+    def release(self, refused: Sequence[Claimed]) -> list[FenceAnswer | None]:
+        def use() -> list[FenceAnswer | None]:
             return [self.released(c, FenceState.RELEASED) for c in refused]
 
         return self._use("release", use) if refused else []
 
-    def split(self, refused: Sequence[tuple[Claimed, int]]) -> list[int | Verdict]:
-        def use() -> list[int | Verdict]:
+    def split(self, refused: Sequence[tuple[Claimed, int]]) -> list[int | FenceAnswer]:
+        def use() -> list[int | FenceAnswer]:
             return [self.split_up(c, most) for c, most in refused]
 
         return self._use("split", use) if refused else []
@@ -100,25 +100,25 @@ class MemoryFences:
         self.tokens[lane] = token
         return True
 
-    def crossed(self, c: Claimed) -> Verdict:
+    def crossed(self, c: Claimed) -> FenceAnswer:
         """cross.lua, for one dispatch"""
         if not self.entered(c.claim.lane, c.claim.token):
-            return Verdict(stale=True)
+            return FenceAnswer(stale=True)
         key = c.claim.lane, c.id
         known = self.records.get(key)
         if known is not None and known.outcome is FenceState.SPLIT and known.digest == c.digest:
-            return Verdict(split=True)
+            return FenceAnswer(split=True)
         if known is not None and known.outcome is FenceState.RELEASED and known.claim == c.claim.id:
-            return Verdict(stale=True)
+            return FenceAnswer(stale=True)
         if known is not None and (stands := _stands(known, c)):
             return stands
         if self.heeded(EVERYTHING) or self.heeded(c.run_id):
-            return Verdict(held=True)
+            return FenceAnswer(held=True)
         where, note = CalledAt(c.provider, c.account), known.provider_id if known else ""
         self.records[key] = Record(
             FenceState.CROSSED, c.claim.id, c.attempt, c.digest, note, c.claimed_at, where, c.span
         )
-        return Verdict(go=True)
+        return FenceAnswer(go=True)
 
     def heeded(self, id_: str) -> bool:
         return id_ in self.holds and self.holds[id_].held
@@ -136,18 +136,18 @@ class MemoryFences:
         )
         return True
 
-    def split_up(self, c: Claimed, most: int) -> int | Verdict:
+    def split_up(self, c: Claimed, most: int) -> int | FenceAnswer:
         """release.lua, for one dispatch that is to be split"""
         known = self.records.get((c.claim.lane, c.id))
         if known is not None and known.outcome is FenceState.SPLIT and known.digest == c.digest:
             return int(known.provider_id)
         return self.released(c, FenceState.SPLIT, str(most)) or most
 
-    def released(self, c: Claimed, outcome: FenceState, note: str | None = None) -> Verdict | None:
+    def released(self, c: Claimed, outcome: FenceState, note: str | None = None) -> FenceAnswer | None:
         """release.lua, for one dispatch. None where it was written."""
         known = self.records.get((c.claim.lane, c.id))
         if known is not None and known.outcome is FenceState.SPLIT and known.digest == c.digest:
-            return Verdict(split=True)
+            return FenceAnswer(split=True)
         if known is not None and (stands := _stands(known, c)):
             return stands
         at, where, span = (known.at, known.where, known.span) if known else (None, None, "")
@@ -179,14 +179,14 @@ class MemoryHolds:
         self._fences._use("mirror hold", use)
 
 
-def _stands(known: Record, c: Claimed) -> Verdict | None:
+def _stands(known: Record, c: Claimed) -> FenceAnswer | None:
     """What keeps this claim from crossing, or from being released, if anything does."""
     final = known.outcome in (FenceState.DONE, FenceState.SPLIT)
-    doubt = Verdict(crossed_at=known.at, crossed_by=known.claim, called_at=known.where, final=final)
+    doubt = FenceAnswer(crossed_at=known.at, crossed_by=known.claim, called_at=known.where, final=final)
     if final:
         if known.outcome is FenceState.SPLIT or known.digest != c.digest:
             return doubt
-        return Verdict(accepted=(known.attempt, known.provider_id), called_at=known.where)
+        return FenceAnswer(accepted=(known.attempt, known.provider_id), called_at=known.where)
     if known.outcome is FenceState.CROSSED and known.claim not in (c.claim.id, *c.cleared):
         return doubt
     return None

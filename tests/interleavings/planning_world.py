@@ -24,7 +24,7 @@ class Planner(Sender):
     """A sender that plans as well, as the pump does, before it judges and sends."""
 
     def _take_over(self, now: datetime) -> int:
-        done = plan.expand(self._db, self.hands.schedules(), batch_size=2, now=now)
+        done = plan.expand(self._db, self.in_flight.schedules(), batch_size=2, now=now)
         return len(done.moved) + super()._take_over(now)
 
 

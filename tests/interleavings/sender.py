@@ -1,7 +1,7 @@
 """One sender process: its threads use the services in the order, and with the times, of `sender/`.
 
-Where a function here has a namesake in sender/pump.py, lanes.py, gate.py, callers.py, recorder.py or settler.py, it is
-to do the same with the same services; only threads, sockets and pauses are gone.
+Where a function here has a namesake in sender/loop.py, lanes.py, fencer.py, caller.py, recorder.py or reconciler.py, it
+is to do the same with the same services; only threads, sockets and pauses are gone.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,10 +24,10 @@ from mailroom.services.dispatching.outcomes import Result, record
 from mailroom.services.dispatching.propagation import finish_runs
 from mailroom.services.dispatching.take_over import take_over
 from mailroom.services.reconciliation.conclusions import Policy
-from mailroom.services.reconciliation.reconcile import note_control, settle
+from mailroom.services.reconciliation.reconcile import note_control, reconcile
 from mailroom.storage.database import server_now
 from mailroom.storage.messages import document as messages
-from sender.hands import Hands
+from sender.in_flight import InFlight
 from tests.interleavings.director import Director, Machine
 from tests.interleavings.etcd import MemoryLeases
 from tests.interleavings.fences import MemoryHolds
@@ -46,7 +46,7 @@ class Job:
 
 
 class Sender:
-    """Four threads that share their hands: the pump, the line (gate and callers), the recorder, the settler."""
+    """Four threads that share their hands: the loop, the line (fencer and caller), the recorder, the reconciler."""
 
     def __init__(
         self,
@@ -62,9 +62,9 @@ class Sender:
         self._machine, self._director = machine, director
         self._db, self._fences, self.leases, self._provider = db, fences, leases, provider
         self._adapter, self._policy = adapter, policy
-        self.hands = Hands()
+        self.in_flight = InFlight()
         self._holds, self._on_hold = MemoryHolds(fences), NOTHING_HELD
-        self._memory, self._forgotten = "", False
+        self._redis_identity, self._forgotten = "", False
         self._reconcile_at = 0.0
         self._idle: list[Connection] = []
         self.lent: list[Connection] = []
@@ -73,14 +73,14 @@ class Sender:
 
     @property
     def busy(self) -> bool:
-        return bool(self._jobs or self._results or self.hands.in_hand())
+        return bool(self._jobs or self._results or self.in_flight.in_hand())
 
     def threads(self) -> dict[str, Callable[[], None]]:
         return {
-            "pump": lambda: self._for_ever(self._round),
+            "loop": lambda: self._for_ever(self._round),
             "line": lambda: self._for_ever(self._line),
             "recorder": lambda: self._for_ever(self._record),
-            "settler": lambda: self._for_ever(self._settle),
+            "reconciler": lambda: self._for_ever(self._reconcile),
         }
 
     def _for_ever(self, step: Callable[[], bool]) -> None:
@@ -108,7 +108,7 @@ class Sender:
             self._reconcile_at = self._clock() + RECONCILE_S
         if self._forgotten:
             self._forgotten = False
-            self._remember(self._fences.memory())
+            self._remember(self._fences.redis_identity())
         self._on_hold = sending_switch.look(self._db, self._holds)  # type: ignore[arg-type]
         now = server_now(self._db)
         duties = [self._take_lanes, self._take_over, self._send, self._give_back_idle_lanes]
@@ -116,7 +116,7 @@ class Sender:
 
     def _begin_anew(self) -> None:
         self.leases.give_up()
-        self.hands.drop_all_lanes()
+        self.in_flight.drop_all_lanes()
         self._reconcile_at = 0.0
         self.leases.begin()
 
@@ -125,9 +125,9 @@ class Sender:
         if keys is None:
             self._begin_anew()
             return
-        in_hand = {lane: dispatching_lanes.revision_of(token) for lane, token in self.hands.tokens().items()}
+        in_hand = {lane: dispatching_lanes.revision_of(token) for lane, token in self.in_flight.tokens().items()}
         ours = {key.lane: key.revision for key in keys}
-        self.hands.drop_lanes(lane for lane, revision in in_hand.items() if ours.get(lane) != revision)
+        self.in_flight.drop_lanes(lane for lane, revision in in_hand.items() if ours.get(lane) != revision)
         self.leases.release({lane: revision for lane, revision in ours.items() if in_hand.get(lane) != revision})
 
     @contextmanager
@@ -140,11 +140,11 @@ class Sender:
         try:
             return duty(now)
         except StaleToken as error:
-            self.hands.drop_stale({Lane(error.lane): Token(error.token)})
+            self.in_flight.drop_stale({Lane(error.lane): Token(error.token)})
             return 1
 
     def _take_lanes(self, now: datetime) -> int:
-        held = self.hands.tokens()
+        held = self.in_flight.tokens()
         wanted = dispatching_lanes.lanes_wanting_work(
             self._db, now=now, ahead=timedelta(seconds=3), limit=10, leave_out=list(held)
         )
@@ -152,7 +152,7 @@ class Sender:
         if not wanted:
             return 0
         with self._unless_sure():
-            tokens, memory = dispatching_lanes.take_lanes(
+            tokens, redis_identity = dispatching_lanes.take_lanes(
                 self._db,
                 self.leases,  # type: ignore[arg-type]
                 self._fences,
@@ -161,26 +161,26 @@ class Sender:
                 now=now,
             )
         if tokens:
-            self.hands.take_lanes(tokens, at=self._clock())
-            self._remember(memory)
+            self.in_flight.take_lanes(tokens, at=self._clock())
+            self._remember(redis_identity)
         return len(tokens)
 
-    def _remember(self, memory: str) -> None:
-        if self._memory and memory != self._memory:
-            tokens = self.hands.tokens()
-            entered, memory = self._fences.enter(tokens)
-            self.hands.drop_lanes(lane for lane in tokens if lane not in entered)
-        self._memory = memory
+    def _remember(self, redis_identity: str) -> None:
+        if self._redis_identity and redis_identity != self._redis_identity:
+            tokens = self.in_flight.tokens()
+            entered, redis_identity = self._fences.enter(tokens)
+            self.in_flight.drop_lanes(lane for lane in tokens if lane not in entered)
+        self._redis_identity = redis_identity
 
     def _take_over(self, _now: datetime) -> int:
-        held = self.hands.tokens()
+        held = self.in_flight.tokens()
         if not held:
             return 0
-        in_hand = self.hands.claims_in_hand()
+        in_hand = self.in_flight.claims_in_hand()
         return take_over(self._db, self._fences, held, in_hand, sender=self._machine.name)
 
     def _send(self, now: datetime) -> int:
-        held = self.hands.tokens()
+        held = self.in_flight.tokens()
         if not held:
             return 0
         waiting = self._what_waits(held, now)
@@ -196,13 +196,13 @@ class Sender:
         for c, connection in zip(claimed, connections, strict=False):
             self._jobs.append(Job(c, Mail(c.id, c.attempt, tuple(sorted(found[c.id].values()))), connection))
         self._give_back(connections[len(claimed) :])
-        self.hands.note_activity({c.claim.lane for c in claimed}, at=self._clock())
+        self.in_flight.note_activity({c.claim.lane for c in claimed}, at=self._clock())
         return len(claimed)
 
     def _what_waits(self, held: Mapping[Lane, Token], now: datetime) -> Waiting:
         alone = claims.claimable_alone(self._db, held, now=now, on_hold=self._on_hold)
         if len(alone):
-            return alone if not self.hands.in_hand() else Waiting()
+            return alone if not self.in_flight.in_hand() else Waiting()
         room = Room(_ROOM - len(self.lent), 1, 1)
         return claims.claimable(self._db, held, now=now, room=room, on_hold=self._on_hold)
 
@@ -226,20 +226,20 @@ class Sender:
             self._db,
             waiting,
             held,
-            memory=self._memory,
+            redis_identity=self._redis_identity,
             sender=self._machine.name,
             provider=self._adapter.name,
             account=self._adapter.account,
             now=now,
         )
-        self.hands.take(claimed)
+        self.in_flight.take(claimed)
         return claimed
 
     def _give_back_idle_lanes(self, _now: datetime) -> int:
-        idle = self.hands.idle_lanes(before=self._clock() - GIVE_BACK_S)
+        idle = self.in_flight.idle_lanes(before=self._clock() - GIVE_BACK_S)
         if idle:
-            tokens = self.hands.tokens()
-            self.hands.drop_lanes(idle)
+            tokens = self.in_flight.tokens()
+            self.in_flight.drop_lanes(idle)
             with self._unless_sure():
                 self.leases.release({lane: dispatching_lanes.revision_of(tokens[lane]) for lane in idle})
         return 0
@@ -284,8 +284,8 @@ class Sender:
         self._give_back([jobs[result.claimed].connection for result in results])
 
     def _lanes_lost(self, jobs: Sequence[Job]) -> None:
-        self.hands.drop_stale({job.claimed.claim.lane: job.claimed.claim.token for job in jobs})
-        self.hands.put_down(job.claimed for job in jobs)
+        self.in_flight.drop_stale({job.claimed.claim.lane: job.claimed.claim.token for job in jobs})
+        self.in_flight.done(job.claimed for job in jobs)
         self._give_back([job.connection for job in jobs])
 
     # The recorder
@@ -296,22 +296,22 @@ class Sender:
         now = server_now(self._db)
         stale = record(self._db, self._fences, batch, delays=self._policy.delays, now=now)
         self._results = self._results[len(batch) :]
-        self.hands.drop_stale(stale)
-        self.hands.note_activity({r.claimed.claim.lane for r in batch}, at=self._clock())
-        self.hands.put_down(r.claimed for r in batch)
+        self.in_flight.drop_stale(stale)
+        self.in_flight.note_activity({r.claimed.claim.lane for r in batch}, at=self._clock())
+        self.in_flight.done(r.claimed for r in batch)
         for r in batch:
             if isinstance(r.outcome, Accepted) and r.outcome.attempt is None:
                 note_control(self._db, r.claimed, self._adapter.log_name(r.claimed.id, r.claimed.account), self._policy)
         finish_runs(self._db, [r.claimed.run_id for r in batch], now=now)
         return True
 
-    # The settler
+    # The reconciler
 
-    def _settle(self) -> bool:
-        held = self.hands.tokens()
+    def _reconcile(self) -> bool:
+        held = self.in_flight.tokens()
         if not held:
             return False
-        asked = settle(
+        asked = reconcile(
             self._db,
             self._fences,
             {self._adapter.name: self._adapter},  # type: ignore[dict-item]

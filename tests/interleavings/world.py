@@ -103,7 +103,7 @@ class World:
     def run(self) -> None:
         """Until everything is settled and everybody idle; then what was promised is checked. Raises Violation."""
         self.director.run()
-        propagation.tell_left_over(self.db)
+        propagation.propagate_left_over(self.db)
         propagation.finish_left_over(self.db, now=self._server_now())
         self._check()
 
@@ -120,7 +120,7 @@ class World:
         for machine, sender in self.senders.items():
             if machine.frozen_at is not None:
                 moments += [connection.used_at + IDLE_LIMIT_S for connection in sender.lent]
-            elif sender.hands.tokens():
+            elif sender.in_flight.tokens():
                 moments.append(self.director.now + GIVE_BACK_S + 1)
         moments.append(self._starts_at)
         return min((at for at in moments if at > self.director.now), default=-1)

@@ -20,7 +20,8 @@ from mailroom.providers.base import Batch, Letter, SendInParts
 from mailroom.providers.connection import Reply
 from mailroom.providers.sendgrid.codes import read_reply
 from mailroom.providers.sendgrid.sending import SendGridAdapter
-from mailroom.providers.sendgrid.webhooks import BadSignature, Malformed, parse, verify
+from mailroom.providers.sendgrid.webhooks import parse, verify
+from mailroom.providers.webhooks import BadSignature, Malformed
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 ADAPTER = SendGridAdapter(base_url="https://api.sendgrid.com", api_key="SG.k", call_timeout_s=5, idle_limit_s=60)

@@ -19,7 +19,8 @@ from mailroom.providers.ses import webhooks
 from mailroom.providers.ses.codes import read_reply
 from mailroom.providers.ses.signing import Signer
 from mailroom.providers.ses.tags import as_tag, of_tag
-from mailroom.providers.ses.webhooks import BadSignature, Malformed, is_of_sns, parse, verify
+from mailroom.providers.ses.webhooks import is_of_sns, parse, verify
+from mailroom.providers.webhooks import BadSignature, Malformed
 from tests.support.sns import Sns
 from tests.support.vendors import REGION, Ses
 

@@ -10,8 +10,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from mailroom.domain.errors import Unavailable
-from mailroom.providers.sendgrid.targets import SendGridTarget
-from mailroom.providers.ses.targets import SesTarget
+from mailroom.providers.sendgrid.webhook_setup import SendGridTarget
+from mailroom.providers.ses.webhook_setup import SesTarget
 
 HERE, EARLIER = "https://mail.example.com/webhooks/x", "https://old.example.com/webhooks/x"
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:mailroom"

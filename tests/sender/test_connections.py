@@ -3,7 +3,7 @@
 import errno
 
 from sender.connections import Connections
-from sender.reach import Reach
+from sender.reachability import Reachability
 
 
 class Open:
@@ -40,9 +40,9 @@ class Broken(Open):
 
 
 def connections(make: type[Open], told: list[str]) -> Connections:
-    reach = Reach(["smtp"], told.append)
+    reachability = Reachability(["smtp"], told.append)
     made = {"smtp": make}
-    return Connections(made, most={"smtp": 8}, limit=8, reserved=0, reach=reach)  # type: ignore[arg-type]
+    return Connections(made, most={"smtp": 8}, limit=8, reserved=0, reachability=reachability)  # type: ignore[arg-type]
 
 
 def test_what_could_not_even_be_made_is_told_and_made_once_it_can_be() -> None:

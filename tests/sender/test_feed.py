@@ -8,7 +8,7 @@ import pytest
 from mailroom.services.dispatching import claims
 from mailroom.services.dispatching.claims import Waiting
 from mailroom.storage.holds import NOTHING_HELD
-from sender.feed import Feed
+from sender.claimer import Claimer
 from sender.pace import Pace
 
 
@@ -21,21 +21,31 @@ def test_what_goes_alone_to_a_provider_that_takes_nothing_keeps_nothing_else_bac
     monkeypatch.setattr(claims, "claimable", lambda *_, **__: asked_for_others.append(1) or Waiting())
     pace = Pace(["mailgun"])
     pace.refused("mailgun")
-    hands, routes, connections, holding = MagicMock(), MagicMock(), MagicMock(), MagicMock()
-    hands.in_hand.return_value = hands.bytes_in_hand.return_value = 0
+    in_flight, router, connections, guard = MagicMock(), MagicMock(), MagicMock(), MagicMock()
+    in_flight.in_hand.return_value = in_flight.bytes_in_hand.return_value = 0
     connections.limit = connections.room.return_value = 8
-    routes.choose.side_effect = lambda waiting: [("mailgun", waiting)]
-    holding.on_hold = NOTHING_HELD
+    router.choose.side_effect = lambda waiting: [("mailgun", waiting)]
+    guard.on_hold = NOTHING_HELD
     adapter = MagicMock()
     adapter.name = "mailgun"
-    back = MagicMock(adapters={"mailgun": adapter})
+    services = MagicMock(adapters={"mailgun": adapter})
     others = MagicMock(), MagicMock()
-    feed = Feed(
-        back, hands, MagicMock(), holding, routes, others[0], pace, connections, others[1], MagicMock(), sender="s"
+    claimer = Claimer(
+        services,
+        in_flight,
+        MagicMock(),
+        guard,
+        router,
+        others[0],
+        pace,
+        connections,
+        others[1],
+        MagicMock(),
+        sender="s",
     )
     now = MagicMock()
 
-    assert feed.send(now) == 0
-    feed.send(now)
+    assert claimer.send(now) == 0
+    claimer.send(now)
 
     assert asked_for_others

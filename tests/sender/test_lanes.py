@@ -8,7 +8,7 @@ import pytest
 
 from mailroom.domain.ids import Lane, Token
 from mailroom.services.dispatching import claims
-from sender.hands import Hands
+from sender.in_flight import InFlight
 from sender.lanes import AHEAD, Lanes, pause_of_looks
 from tests.support.builders import NOW, a_claimed
 
@@ -44,8 +44,8 @@ class Nobody:
 def test_where_etcd_has_lost_every_lease_a_sender_still_knows_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = [Lane(f"schedule/{n}") for n in range(300)]
     sending = SimpleNamespace(schedules_per_sender=100)
-    back: Any = SimpleNamespace(db=None, fences=None, leases=Nobody(), settings=SimpleNamespace(sending=sending))
-    lanes = Lanes(back, Hands(), sender="s")
+    services: Any = SimpleNamespace(db=None, fences=None, leases=Nobody(), settings=SimpleNamespace(sending=sending))
+    lanes = Lanes(services, InFlight(), sender="s")
     monkeypatch.setattr(claims, "lanes_wanting_work", lambda *_, **__: wanted)
     asked: list[Lane] = []
     monkeypatch.setattr(claims, "take_lanes", lambda _db, _l, _f, some, **__: (asked.extend(some), ({}, ""))[1])
@@ -65,18 +65,18 @@ def test_a_lane_that_is_set_aside_is_given_back_once_nothing_of_it_is_in_hand() 
             released.extend(revisions)
 
     sending = SimpleNamespace(schedules_per_sender=100)
-    back: Any = SimpleNamespace(db=None, leases=Releasing(), settings=SimpleNamespace(sending=sending))
-    hands, claimed = Hands(), a_claimed(lane="schedule/sch_1")
+    services: Any = SimpleNamespace(db=None, leases=Releasing(), settings=SimpleNamespace(sending=sending))
+    in_flight, claimed = InFlight(), a_claimed(lane="schedule/sch_1")
     idle, busy = Lane("schedule/sch_2"), claimed.claim.lane
-    hands.take_lanes({idle: Token(4), busy: Token(5)}, at=0.0)
-    hands.take([claimed])
-    lanes = Lanes(back, hands, sender="s")
+    in_flight.take_lanes({idle: Token(4), busy: Token(5)}, at=0.0)
+    in_flight.take([claimed])
+    lanes = Lanes(services, in_flight, sender="s")
 
     lanes.set_aside(idle)
     lanes.set_aside(busy)
 
-    assert (released, list(hands.tokens())) == ([idle], [busy])
-    assert (hands.schedules(), hands.claimable_tokens()) == ({}, {})
-    hands.put_down([claimed])
+    assert (released, list(in_flight.tokens())) == ([idle], [busy])
+    assert (in_flight.schedules(), in_flight.claimable_tokens()) == ({}, {})
+    in_flight.done([claimed])
     lanes.take_share(NOW)
     assert released == [idle, busy]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from mailroom.assembly import build_back
+from mailroom.assembly import build_sender_services
 from mailroom.coordination.etcd import Etcd
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.leases import Leases
@@ -25,9 +25,9 @@ from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId, mail_lanes
 from mailroom.storage.dispatches import document as dispatches
 from sender.duties import keep_alive
-from sender.hands import Hands
+from sender.in_flight import InFlight
 from sender.lanes import Lanes
-from sender.pump import Pump
+from sender.loop import Loop
 from tests.chaos.proxy import Proxy, Way
 from tests.support.clusters import Clusters
 from tests.support.system import System, wait_for
@@ -72,31 +72,35 @@ class OneSender:
         urls = clusters.etcd_url.split(",") if clusters else [f"http://127.0.0.1:{self.way.port}"]
         self.leases = Leases(urls, sender=self.name, ttl_s=TTL_S, monotonic=lambda: time.monotonic() + self.late_s)
         self.etcd = self.leases._etcd = LosesAnswers(urls)
-        self.back = dataclasses.replace(build_back(system.settings, sender=self.name), leases=self.leases)
+        self.services = dataclasses.replace(
+            build_sender_services(system.settings, sender=self.name), leases=self.leases
+        )
         if clusters:  # whose revisions are lower than those that the other Redis has seen
-            self.back = dataclasses.replace(self.back, fences=Fences(clusters.redis_url, of=self.back.db.name))
-        self.hands = Hands(always=MAILS)
-        self.lanes = Lanes(self.back, self.hands, sender=self.name)
-        feed: Any = SimpleNamespace(send=lambda _now: 0)
-        holding: Any = SimpleNamespace(
+            self.services = dataclasses.replace(
+                self.services, fences=Fences(clusters.redis_url, of=self.services.db.name)
+            )
+        self.in_flight = InFlight(always=MAILS)
+        self.lanes = Lanes(self.services, self.in_flight, sender=self.name)
+        claimer: Any = SimpleNamespace(send=lambda _now: 0)
+        guard: Any = SimpleNamespace(
             is_held=lambda: False, look_anew=lambda: None, mark=None, remembers=lambda *_: False
         )
-        self.pump = Pump(self.back, self.hands, self.lanes, holding, feed, sender=self.name)
+        self.loop = Loop(self.services, self.in_flight, self.lanes, guard, claimer, sender=self.name)
 
     def round(self) -> None:
         try:
-            self.pump.step()
+            self.loop.step()
         except Unavailable:
             return
 
     def beat(self) -> None:
-        keep_alive(self.back, self.pump.idle_s)
+        keep_alive(self.services, self.loop.idle_s)
 
     def holds(self, lanes: Sequence[Lane] | frozenset[Lane]) -> bool:
         """One more round, with its heartbeat; then: are all of these in hand?"""
         self.beat()
         self.round()
-        return set(lanes) <= set(self.hands.tokens())
+        return set(lanes) <= set(self.in_flight.tokens())
 
     def close(self) -> None:
         self.way.way = Way.OPEN
@@ -213,7 +217,7 @@ def test_a_take_that_etcd_reads_late_does_not_keep_the_lane_from_others(make: Ma
         ann.lanes.reconcile_now_and_then()
         bo.beat()
         bo.round()
-        return len(bo.hands.tokens()) == len(MAILS) // 2
+        return len(bo.in_flight.tokens()) == len(MAILS) // 2
 
     wait_for(bo_has_its_share, within_s=TTL_S + 5, what="the other sender has its share")
     assert ann.leases.keys_of_ours() == []
@@ -251,15 +255,15 @@ def test_an_announcement_of_an_old_lease_that_etcd_reads_late_stops_nobody_for_l
 def test_a_lane_whose_key_went_is_dropped_and_taken_anew(make: Make) -> None:
     ann = make("ann")
     wait_for(lambda: ann.holds(MAILS), within_s=10, what="all lanes are taken")
-    before = ann.hands.tokens()
+    before = ann.in_flight.tokens()
     lane = sorted(MAILS)[0]
     ann.leases.release({key.lane: key.revision for key in ann.leases.keys_of_ours() or [] if key.lane == lane})
 
     ann.lanes.reconcile()
-    assert lane not in ann.hands.tokens()
+    assert lane not in ann.in_flight.tokens()
 
     wait_for(lambda: ann.holds(MAILS), within_s=TTL_S + 5, what="it is taken anew")
-    assert ann.hands.tokens()[lane] > before[lane]
+    assert ann.in_flight.tokens()[lane] > before[lane]
 
 
 def test_a_lane_that_a_fence_refused_is_released_so_that_somebody_takes_it(make: Make) -> None:
@@ -267,7 +271,7 @@ def test_a_lane_that_a_fence_refused_is_released_so_that_somebody_takes_it(make:
     wait_for(lambda: ann.holds(MAILS), within_s=10, what="all lanes are taken")
     lane = sorted(MAILS)[0]
 
-    ann.hands.drop_stale({lane: ann.hands.tokens()[lane]})
+    ann.in_flight.drop_stale({lane: ann.in_flight.tokens()[lane]})
 
     wait_for(lambda: ann.holds(MAILS), within_s=TTL_S + 5, what="it is in hand again")
 
@@ -275,12 +279,12 @@ def test_a_lane_that_a_fence_refused_is_released_so_that_somebody_takes_it(make:
 def test_while_nothing_goes_wrong_nothing_is_dropped_or_released(make: Make, work: frozenset[Lane]) -> None:
     ann = make("ann")
     wait_for(lambda: ann.holds(work), within_s=10, what="all lanes are taken")
-    before = ann.hands.tokens()
+    before = ann.in_flight.tokens()
 
     for _ in range(3):
         ann.lanes.reconcile()
 
-    assert ann.hands.tokens() == before
+    assert ann.in_flight.tokens() == before
 
 
 @pytest.fixture

@@ -131,11 +131,11 @@ def test_the_fault_of_a_provider_lasts_for_a_while_after_it_was_last_seen_and_ke
 
 def test_the_epoch_is_raised_where_etcd_lost_its_memory_and_by_one_of_many_that_see_it(db: Db) -> None:
     first = etcd_epoch.recall(db)
-    assert etcd_epoch.settle(db, first, cluster_id="a", revision=5) == 1
+    assert etcd_epoch.epoch_for(db, first, cluster_id="a", revision=5) == 1
 
     known = etcd_epoch.recall(db)
-    assert [etcd_epoch.settle(db, known, cluster_id="a", revision=3) for _ in range(2)] == [2, 2]
-    assert etcd_epoch.settle(db, etcd_epoch.recall(db), cluster_id="b", revision=9) == 3
+    assert [etcd_epoch.epoch_for(db, known, cluster_id="a", revision=3) for _ in range(2)] == [2, 2]
+    assert etcd_epoch.epoch_for(db, etcd_epoch.recall(db), cluster_id="b", revision=9) == 3
     etcd_epoch.raise_epoch(db, 7)
     assert etcd_epoch.recall(db).epoch == 8
 

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.exceptions import HTTPException
 
-from mailroom.assembly import build_front
+from mailroom.assembly import build_api_services
 from scheduler_api.app import create_app
 from tests.support.system import System
 
@@ -41,6 +41,6 @@ class Caller:
 
 @pytest.fixture
 def call(system: System) -> Iterator[Caller]:
-    app = create_app(build_front(system.settings, app="tests"))
+    app = create_app(build_api_services(system.settings, app="tests"))
     with app.test_client() as client:
         yield Caller(client, system.token)

@@ -66,7 +66,7 @@ def test_what_a_run_to_the_unreached_had_not_come_to_when_it_was_cancelled_stays
 
     cancel_runs.cancel(db, again.id)
     expand_all(db, held)
-    while propagation.tell_left_over(db):
+    while propagation.propagate_left_over(db):
         pass
 
     written = db.messages.count_documents({"run_id": again.id})

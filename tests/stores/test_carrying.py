@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from config.settings import read_settings
-from mailroom.assembly import build_front
+from mailroom.assembly import build_api_services
 from mailroom.domain.errors import InvalidInput
 from mailroom.domain.substitutions import of_mailgun
 from mailroom.services.dispatching.requests import Preparing
@@ -57,7 +57,7 @@ class _Other:
 def test_it_is_refused_while_another_provider_may_get_it(system: System) -> None:
     more = {"MAILROOM_PROVIDERS": "mailgun,smtp", "SMTP_URL": "smtp://localhost:25?tls=none"}
     settings = read_settings(system.environment | more, dotenv=None)
-    app = create_app(build_front(settings, app="tests"))
+    app = create_app(build_api_services(settings, app="tests"))
     with app.test_client() as client:
         call = Caller(client, system.token)
         one = call("POST", "/v1/emails", json=MAIL)

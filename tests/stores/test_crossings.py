@@ -12,7 +12,7 @@ from mailroom.domain.retries import Delays
 from mailroom.services.dispatching.fences import cross_fences
 from mailroom.services.dispatching.outcomes import Result, record
 from mailroom.services.dispatching.take_over import take_over
-from mailroom.services.reconciliation.resolve import Word, resolve
+from mailroom.services.reconciliation.resolve import Resolution, resolve
 from mailroom.storage.database import Db, server_now
 from tests.stores.test_doubts_stored import DISPATCH, LANE, TOKEN, a_doubt, the_state
 from tests.stores.test_doubts_unasked import MINUTE, Fences, Forgetful, Silent, a_message, ask, by_smtp, fences, of_smtp
@@ -22,9 +22,9 @@ __all__ = ["fences"]
 REFUSED = Refused(Refusal.PERMANENT, "what it says is not kept any more")
 
 
-def claimed(claim: str, *, cleared: tuple[str, ...] = (), digest: str = "d", memory: str = "") -> Claimed:
+def claimed(claim: str, *, cleared: tuple[str, ...] = (), digest: str = "d", redis_identity: str = "") -> Claimed:
     known = tuple(ClaimId(one) for one in cleared)
-    told = {"lane": LANE, "digest": digest, "memory": memory, "cleared": known}
+    told = {"lane": LANE, "digest": digest, "memory": redis_identity, "cleared": known}
     return a_claimed(dispatch=DISPATCH, claim=claim, token=TOKEN, **told)
 
 
@@ -52,7 +52,7 @@ def test_redis_is_reminded_where_it_came_back_with_an_older_record(fences: Fence
     fences.release([claimed("c1")])
     lost = Fence(FenceState.CROSSED, 2, ClaimId("lost"), "d", called_at=CalledAt("smtp", "h"))
 
-    fences.remind([(claimed("c3"), lost)])
+    fences.seed_fences([(claimed("c3"), lost)])
 
     assert not goes(fences, claimed("c3"))
     assert goes(fences, claimed("c4", cleared=("lost",)))
@@ -102,7 +102,7 @@ def test_what_was_refused_for_sure_stands_in_nobodys_way_though_redis_forgot_it(
 def test_what_is_final_with_other_recipients_ends_as_unknown_and_is_not_sent_again(db: Db, fences: Fences) -> None:
     lost = by_smtp(fences, LANE)
     fences.close([(lost, Acceptance("mailgun", "id", 1))])
-    other = claimed("c2", digest="other", memory=fences.memory())
+    other = claimed("c2", digest="other", redis_identity=fences.redis_identity())
     a_doubt(db, state="sending", claim_id="c2", token=TOKEN, digest="other")
     a_message(db, 1)
 
@@ -112,8 +112,8 @@ def test_what_is_final_with_other_recipients_ends_as_unknown_and_is_not_sent_aga
 
     assert ask(db, fences, Forgetful()) == "unknown"
     with pytest.raises(DispatchNotUnknown, match="with other recipients"):
-        resolve(db, DISPATCH, Word.SEND_AGAIN, by="ann")
-    resolve(db, DISPATCH, Word.WENT_OUT, by="ann")
+        resolve(db, DISPATCH, Resolution.SEND_AGAIN, by="ann")
+    resolve(db, DISPATCH, Resolution.WENT_OUT, by="ann")
     assert the_state(db) == "accepted"
 
 

@@ -16,8 +16,8 @@ from mailroom.providers.mailgun.sending import MailgunAdapter
 from mailroom.services.dispatching import cancel as cancel_runs
 from mailroom.services.feedback.intake import take_in
 from mailroom.services.reconciliation.conclusions import Policy
-from mailroom.services.reconciliation.reconcile import settle
-from mailroom.services.reconciliation.resolve import Word, resolve
+from mailroom.services.reconciliation.reconcile import reconcile
+from mailroom.services.reconciliation.resolve import Resolution, resolve
 from mailroom.storage.database import Db, server_now
 from tests.support.builders import NOW, an_event
 from tests.support.system import System
@@ -89,7 +89,7 @@ def ask_nobody(system: System) -> int:
     )
     fences = Fences(system.settings.stores.redis_url, of=system.db.name)
     try:
-        return settle(system.db, fences, {adapter.name: adapter}, {LANE: TOKEN}, policy, sender="tests")
+        return reconcile(system.db, fences, {adapter.name: adapter}, {LANE: TOKEN}, policy, sender="tests")
     finally:
         fences.close_client()
 
@@ -127,7 +127,7 @@ def test_a_cancelled_runs_unknown_can_be_said_to_have_gone_out_but_not_be_sent_a
     cancel_runs.cancel(db, RUN)
 
     with pytest.raises(DispatchNotUnknown, match="cancelled"):
-        resolve(db, DISPATCH, Word.SEND_AGAIN, by="tests")
+        resolve(db, DISPATCH, Resolution.SEND_AGAIN, by="tests")
 
-    resolve(db, DISPATCH, Word.WENT_OUT, by="tests")
+    resolve(db, DISPATCH, Resolution.WENT_OUT, by="tests")
     assert the_state(db) == "accepted"

@@ -11,7 +11,7 @@ import pytest
 
 from mailroom.domain.events import EventKind
 from mailroom.domain.ids import DispatchId
-from mailroom.providers.mailgun.asking import ask
+from mailroom.providers.mailgun.events_api import ask
 from mailroom.providers.mailgun.webhooks import parse_event
 from mailroom.services.feedback.intake import take_in
 from mailroom.services.reports import runs as run_views

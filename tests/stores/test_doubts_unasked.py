@@ -16,8 +16,8 @@ from mailroom.providers.base import Answer
 from mailroom.services.dispatching.fences import cross_fences
 from mailroom.services.dispatching.outcomes import Result, record
 from mailroom.services.reconciliation.conclusions import Policy
-from mailroom.services.reconciliation.reconcile import settle
-from mailroom.services.reconciliation.resolve import Word, resolve
+from mailroom.services.reconciliation.reconcile import reconcile
+from mailroom.services.reconciliation.resolve import Resolution, resolve
 from mailroom.storage.database import Db, server_now
 from tests.stores.test_doubts_stored import DISPATCH, LANE, RUN, TOKEN, a_doubt, the_state
 from tests.support.builders import a_claimed
@@ -60,7 +60,7 @@ def ask(db: Db, fences: Fences, *adapters: Any, unaskable: Unaskable = Unaskable
     db.dispatches.update_many({}, {"$set": {"not_before": server_now(db)}})
     timing = Timing(call_timeout=MINUTE, idle_limit=MINUTE, settle=MINUTE, log_retention=timedelta(days=1))
     policy = Policy(timing, Delays([timedelta()] * 3), unaskable)
-    settle(db, fences, {one.name: one for one in adapters}, {LANE: TOKEN}, policy, sender="tests")
+    reconcile(db, fences, {one.name: one for one in adapters}, {LANE: TOKEN}, policy, sender="tests")
     return the_state(db)
 
 
@@ -161,16 +161,18 @@ def test_a_word_about_one_attempt_is_not_taken_for_a_later_one(db: Db) -> None:
     of_smtp(db, state="unknown", attempt=2)
 
     with pytest.raises(Exception, match="attempt 2"):
-        resolve(db, DISPATCH, Word.SEND_AGAIN, by="ann", attempt=1)
+        resolve(db, DISPATCH, Resolution.SEND_AGAIN, by="ann", attempt=1)
 
-    resolve(db, DISPATCH, Word.SEND_AGAIN, by="ann", attempt=2)
+    resolve(db, DISPATCH, Resolution.SEND_AGAIN, by="ann", attempt=2)
     assert the_state(db) == "pending"
 
 
 def test_a_crossing_without_a_place_is_asked_about_nowhere(db: Db, fences: Fences) -> None:
     claimed = by_smtp(fences, LANE)
     fences._redis.hdel(f"{{{LANE}}}:fence:{DISPATCH}", "where")  # as an earlier version kept it
-    again = a_claimed(dispatch=DISPATCH, claim="c2", lane=LANE, token=6, digest="d", memory=fences.memory())
+    again = a_claimed(
+        dispatch=DISPATCH, claim="c2", lane=LANE, token=6, digest="d", redis_identity=fences.redis_identity()
+    )
     a_doubt(db, state="sending", claim_id="c2", token=6)
 
     ((_, doubt),) = cross_fences(fences, [again]).in_doubt

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from local.servers import Servers
-from mailroom.coordination.fences import Fences, Verdict
+from mailroom.coordination.fences import FenceAnswer, Fences
 from mailroom.coordination.holds import Holds
 from mailroom.domain.dispatches import Acceptance, Claimed, FenceState
 from mailroom.domain.holds import Hold
@@ -158,11 +158,11 @@ class FenceMachine(RuleBasedStateMachine):
         for lane in LANES:
             assert self.redis.seen_token(self.name(lane)) == self.model.seen_token(self.name(lane))
 
-    def judge(self, claimed: Claimed, verdict: Verdict) -> None:
+    def judge(self, claimed: Claimed, verdict: FenceAnswer) -> None:
         """What must hold whatever the model says."""
         lane, which = claimed.claim.lane, (claimed.claim.lane, claimed.id)
         if claimed.claim.token < self.entered.get(lane, 0):
-            assert verdict == Verdict(stale=True), "a higher token was entered"
+            assert verdict == FenceAnswer(stale=True), "a higher token was entered"
             return
         self.entered[lane] = claimed.claim.token  # a crossing brings its token too
         if which in self.done:

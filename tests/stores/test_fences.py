@@ -9,7 +9,7 @@ import time_machine
 from redis import Redis
 
 from local.servers import Servers
-from mailroom.coordination.fences import Fences, Verdict
+from mailroom.coordination.fences import FenceAnswer, Fences
 from mailroom.coordination.mirror import Mirror
 from mailroom.domain.dispatches import Acceptance, Fence, FenceState
 from mailroom.domain.errors import MisconfiguredStore
@@ -153,7 +153,7 @@ def test_a_split_is_bound_to_the_claim_that_crossed(fences: Fences, lane: str) -
 
     (answer,) = fences.split([(a_claimed(lane=lane, claim="c2"), 1)])
 
-    assert isinstance(answer, Verdict)
+    assert isinstance(answer, FenceAnswer)
     assert answer.crossed_by == "c1"
     found, _ = fences.read([(Lane(lane), a_claimed().id)])
     assert found[a_claimed().id].state is FenceState.CROSSED
@@ -166,7 +166,7 @@ def test_what_was_accepted_is_not_split(fences: Fences, lane: str) -> None:
 
     (answer,) = fences.split([(a_claimed(lane=lane, claim="c2", attempt=2), 1)])
 
-    assert answer == Verdict(accepted=(1, "id-1"), called_at=CalledAt("mailgun", "mg.example.com"))
+    assert answer == FenceAnswer(accepted=(1, "id-1"), called_at=CalledAt("mailgun", "mg.example.com"))
 
 
 def test_an_acceptance_of_what_was_refused_and_split_is_told(fences: Fences, lane: str) -> None:
@@ -206,12 +206,12 @@ def test_a_token_keeps_every_digit_beyond_forty_bits(fences: Fences, lane: str) 
 def test_a_redis_that_was_emptied_while_it_ran_has_another_identity(tmp_path: Path) -> None:
     with Servers.start(tmp_path) as own:
         fences = Fences(own.redis_url, of="tests")
-        before = fences.memory()
-        assert fences.memory() == before
+        before = fences.redis_identity()
+        assert fences.redis_identity() == before
 
         Redis.from_url(own.redis_url).flushall()
 
-        assert fences.memory() != before
+        assert fences.redis_identity() != before
 
 
 def test_since_when_redis_remembers_is_not_told_by_the_clock_of_whoever_asks(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_since_when_redis_remembers_is_not_told_by_the_clock_of_whoever_asks(tmp
     with Servers.start(tmp_path) as own:
         before = datetime.now(UTC) - timedelta(milliseconds=1)
         with time_machine.travel(before - timedelta(days=1)):
-            Fences(own.redis_url, of="tests").memory()
+            Fences(own.redis_url, of="tests").redis_identity()
 
         since = Mirror(own.redis_url, of="any").memory_since()
 
@@ -229,7 +229,7 @@ def test_since_when_redis_remembers_is_not_told_by_the_clock_of_whoever_asks(tmp
 def test_a_redis_that_was_started_again_remembers_only_since_then_whoever_asks_first(tmp_path: Path) -> None:
     """It may have been started on an older copy of itself."""
     with Servers.start(tmp_path) as own:
-        Fences(own.redis_url, of="tests").memory()
+        Fences(own.redis_url, of="tests").redis_identity()
         assert own.redis is not None
         own.redis.stop(grace_s=10)
         own.start_redis()
@@ -253,10 +253,10 @@ def test_a_redis_that_may_throw_fences_away_is_refused(tmp_path: Path) -> None:
 
 
 def test_two_claims_of_one_dispatch_in_the_same_bulk_get_a_verdict_each(fences: Fences, lane: str) -> None:
-    _, memory = fences.enter({Lane(lane): Token(5)})
-    old = a_claimed(claim="old", token=5, attempt=1, lane=lane, memory=memory)
+    _, redis_identity = fences.enter({Lane(lane): Token(5)})
+    old = a_claimed(claim="old", token=5, attempt=1, lane=lane, redis_identity=redis_identity)
     fences.enter({Lane(lane): Token(6)})
-    new = a_claimed(claim="new", token=6, attempt=2, lane=lane, memory=memory)
+    new = a_claimed(claim="new", token=6, attempt=2, lane=lane, redis_identity=redis_identity)
 
     crossing = cross_fences(fences, [old, new])
 
@@ -284,7 +284,7 @@ def test_where_a_call_went_is_remembered_beyond_redis(fences: Fences, lane: Lane
     crossed = Fence(FenceState.CROSSED, 1, ClaimId("c1"), "digest-1", "", NOW, CalledAt("sendgrid", "there"))
     again = a_claimed(lane=lane, claim="c2")
 
-    fences.remind([(again, crossed)])
+    fences.seed([(again, crossed)])
 
     assert fences.cross({again.claim.id: [again]})[0][again].called_at == CalledAt("sendgrid", "there")
 
@@ -296,7 +296,7 @@ def test_what_redis_is_reminded_of_counts_only_where_it_knows_nothing_itself(fen
     fences.cross({crossed_itself.claim.id: [crossed_itself]})
     known = [a_claimed(lane=lane, dispatch=f"d{n}", claim="c2", attempt=2) for n in (1, 2, 3)]
 
-    fences.remind([(known[0], done), (known[1], split), (known[2], done)])
+    fences.seed([(known[0], done), (known[1], split), (known[2], done)])
 
     verdicts = fences.cross({known[0].claim.id: known})[0]
     assert verdicts[known[0]].accepted == (1, "id-1")

@@ -44,7 +44,7 @@ ASKED = {
     "lanes of runs beside a paused one": lambda db, now: dispatch_claims.lanes_of_waiting_runs(
         db, [RunId("r")], now=now, limit=10
     ),
-    "lanes with something to settle": lambda db, now: dispatch_claims.lanes_to_settle(db, now=now, limit=10),
+    "lanes with something to settle": lambda db, now: dispatch_claims.lanes_to_reconcile(db, now=now, limit=10),
     "what is held": lambda db, now: holds.standing(db),
     "which of these are held": lambda db, now: holds.held_among(db, ["everything", "r"]),
     "a schedule's open runs": lambda db, now: runs.open_of(db, [ScheduleId("s")]),
@@ -76,7 +76,7 @@ ASKED = {
     "a mail's events": lambda db, now: events.of_message(db, MessageId("r/m")),
     "a run's dispatches": lambda db, now: dispatch_queries.page(db, state=None, run_id=RunId("r"), after="", limit=10),
     "runs with open dispatches": lambda db, now: dispatch_queries.runs_with_open(db, [RunId("r")]),
-    "what is to be told": lambda db, now: dispatch_outcomes.to_tell(db, limit=10),
+    "what is to be told": lambda db, now: dispatch_outcomes.pending_propagation(db, limit=10),
     "waiting lanes": lambda db, now: lanes.waiting(db, now=now),
     "a dispatch's mails": lambda db, now: messages.of_dispatches(db, []),
     "a report": lambda db, now: _report(db),
@@ -144,7 +144,7 @@ def test_what_waits_of_a_paused_run_is_passed_over_in_the_index(db: Db) -> None:
     for name, ask in {
         "claim": lambda db: dispatch_claims.claimable_of_runs(db, [RunId("going")], now=now, limit=10),
         "look": lambda db: dispatch_claims.lanes_of_waiting_runs(db, [RunId("going")], now=now, limit=10),
-        "settle": lambda db: dispatch_claims.lanes_to_settle(db, now=now, limit=10),
+        "settle": lambda db: dispatch_claims.lanes_to_reconcile(db, now=now, limit=10),
     }.items():
         listener, heard = listened_to(db)
         assert ask(heard)

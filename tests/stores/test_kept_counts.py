@@ -11,7 +11,7 @@ from pymongo.monitoring import CommandListener
 
 from mailroom.domain.events import EventKind
 from mailroom.domain.ids import DispatchId, MessageId, RunId
-from mailroom.domain.messages import Learnt
+from mailroom.domain.messages import MessageTrigger
 from mailroom.domain.reports import Report
 from mailroom.domain.runs import Run
 from mailroom.services.common.shared_answers import Shared
@@ -157,7 +157,7 @@ def some_were_sent(db: Db, run: Run) -> None:
 
 def it_waits_again(db: Db, run: Run) -> None:
     dispatch = DispatchId(some(db, run, "failed")["dispatch_id"])
-    message_marks.mark(db, [(dispatch, Learnt.NOT_SENT, "", None)])
+    message_marks.mark(db, [(dispatch, MessageTrigger.NOT_SENT, "", None)])
 
 
 def it_is_suppressed_at_the_last_moment(db: Db, run: Run) -> None:

@@ -1,6 +1,7 @@
 """Who is left out of a call at the last moment."""
 
 from mailroom.domain.dispatches import Claimed
+from mailroom.domain.ids import schedule_lane
 from mailroom.services.dispatching import claims
 from mailroom.services.dispatching.claims import Room, claimable
 from mailroom.services.dispatching.exclusions import leave_out
@@ -17,11 +18,11 @@ def a_claim(db: Db, count: int) -> Claimed:
     asked_runs.run_now(db, schedule.id, owner="tests", key="k")
     held = hold(db, schedule.id)
     expand_all(db, held)
-    lanes = {claims.schedule_lane(schedule.id): held[schedule.id]}
+    lanes = {schedule_lane(schedule.id): held[schedule.id]}
     now = server_now(db)
     waiting = claimable(db, lanes, now=now, room=Room(10, 10**6, 10**6))
     where = {"provider": "mailgun", "account": "mg.example.com"}
-    (claimed,) = claims.claim(db, waiting, lanes, memory="m", sender="s", **where, now=now)
+    (claimed,) = claims.claim(db, waiting, lanes, redis_identity="m", sender="s", **where, now=now)
     return claimed
 
 

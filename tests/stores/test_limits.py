@@ -14,7 +14,7 @@ from redis import Redis
 
 import web.app
 from config.settings import read_settings
-from mailroom.assembly import build_front
+from mailroom.assembly import build_api_services
 from mailroom.coordination.counters import Counters
 from mailroom.services.operations import tokens as token_service
 from mailroom.storage.database import Db
@@ -32,7 +32,9 @@ def api(system: System) -> Api:
 
     def started(token: str, **limits: str) -> Callable[..., Any]:
         system.environment |= limits
-        client = create_app(build_front(read_settings(system.environment, dotenv=None), app="tests")).test_client()
+        client = create_app(
+            build_api_services(read_settings(system.environment, dotenv=None), app="tests")
+        ).test_client()
         return lambda method, path, **rest: client.open(
             path, method=method, headers={"Authorization": f"Bearer {token}", **rest.pop("headers", {})}, **rest
         )
@@ -166,7 +168,7 @@ def pages(system: System) -> Iterator[Callable[..., FlaskClient]]:
     def started(**limits: str) -> FlaskClient:
         system.environment |= limits
         return web.app.create_app(
-            build_front(read_settings(system.environment, dotenv=None), app="tests")
+            build_api_services(read_settings(system.environment, dotenv=None), app="tests")
         ).test_client()
 
     yield started

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from redis import Redis
 
-from mailroom.coordination.rates import Line, Rates, Wanted
+from mailroom.coordination.rates import QueueClass, Rates, Wanted
 from mailroom.domain.rates import Rate
 from tests.stores.conftest import Caller
 from tests.support.system import System
@@ -89,7 +89,7 @@ def test_a_lowered_rate_is_doubled_for_each_minute_without_a_complaint(system: S
 
 SLOW, FAST = "domain/slow.example", "domain/fast.example"
 LIMITS = {SLOW: Rate(10.0, 1), FAST: Rate(1000.0, 100)}
-NEW, URGENT, BACK = Wanted({SLOW: 1}), Wanted({SLOW: 1}, Line.NONE), Wanted({SLOW: 1}, returns=True)
+NEW, URGENT, BACK = Wanted({SLOW: 1}), Wanted({SLOW: 1}, QueueClass.NONE), Wanted({SLOW: 1}, returns=True)
 
 
 def seconds(waits: list[timedelta | None]) -> list[float]:
@@ -143,7 +143,7 @@ def test_a_single_mail_does_not_stand_in_line_behind_a_campaign(system: System, 
     rates.hold(LIMITS, [NEW] * 1_000)
     pretend_earlier(system, SLOW, by_s=0.11)
 
-    first, second = seconds(rates.hold(LIMITS, [Wanted({SLOW: 1}, Line.MAILS)] * 2))
+    first, second = seconds(rates.hold(LIMITS, [Wanted({SLOW: 1}, QueueClass.MAILS)] * 2))
 
     assert first == 0
     assert second < 1

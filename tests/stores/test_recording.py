@@ -35,12 +35,12 @@ def test_a_late_word_that_a_mail_waits_does_not_outlive_the_word_that_it_failed(
         """Between the look and the mark another sender calls, is refused for good, and tells the mails so."""
         with patch.object(message_marks, "mark", mark):
             db.dispatches.update_one({}, {"$set": {"state": "failed", "reason": "no such user", "tell": True}})
-            propagation.tell_these(db, [DISPATCH])
+            propagation.propagate_states(db, [DISPATCH])
         mark(*arguments)
 
     with patch.object(message_marks, "mark", fails_meanwhile):
-        propagation.tell_these(db, [DISPATCH])
-    propagation.tell_left_over(db)
+        propagation.propagate_states(db, [DISPATCH])
+    propagation.propagate_left_over(db)
 
     assert db.messages.find_one({}, {"state": 1, "_id": 0}) == {"state": "failed"}
     assert db.dispatches.find_one({"tell": True}) is None

@@ -198,7 +198,7 @@ def test_what_a_restored_mongodb_calls_failed_and_its_fence_calls_done_went_out(
     changed, known = dispatch_outcomes.replay_accepted(db, [(failed["_id"], done)])
 
     assert (changed, known) == (1, 1)
-    propagation.tell_these(db, [failed["_id"]])
+    propagation.propagate_states(db, [failed["_id"]])
     assert again_after(db, run) == []
 
 
@@ -323,7 +323,7 @@ def test_what_was_requeued_and_claimed_before_it_was_told_is_told_all_the_same(d
     told = []
     for state in (DispatchState.SENDING, DispatchState.IN_DOUBT, DispatchState.UNKNOWN):
         db.dispatches.update_one({"_id": failed["_id"]}, {"$set": {"state": state, "tell": True}})
-        propagation.tell_these(db, [failed["_id"]])
+        propagation.propagate_states(db, [failed["_id"]])
         told += [doc["state"] for doc in db.messages.find({"dispatch_id": failed["_id"]})]
 
     assert told == ["queued", "in_doubt", "unknown"]

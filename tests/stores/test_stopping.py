@@ -18,7 +18,6 @@ from mailroom.services.dispatching import lanes as dispatching_lanes
 from mailroom.services.feedback import webhook_targets
 from mailroom.services.operations import metrics as service_metrics
 from mailroom.services.planning import asked_runs, plan
-from mailroom.services.reconciliation import reconcile
 from mailroom.services.reconciliation.conclusions import Policy
 from mailroom.services.reconciliation.resolve import requeue
 from mailroom.services.reports import runs as run_views
@@ -219,15 +218,15 @@ def test_no_control_is_made_and_no_webhook_tested_meanwhile(line: Line) -> None:
     made = asked.make_control = Mock(return_value="control")  # type: ignore[method-assign]
     stop(line)
 
-    def settle() -> None:
+    def ask() -> None:
         policy = Policy(a_timing(), Mock())
-        reconcile.settle(line.db, line.fences, {"mailgun": asked}, line.held, policy, sender="s")  # type: ignore[dict-item]
+        reconcile.reconcile(line.db, line.fences, {"mailgun": asked}, line.held, policy, sender="s")  # type: ignore[dict-item]
 
-    settle()
+    ask()
     while_stopped = made.call_count
     start(line)
     line.db.dispatches.update_many({"run_id": run_id}, {"$set": {"not_before": long_ago}})
-    settle()
+    ask()
 
     assert (while_stopped, made.call_count) == (0, 1)
     stop(line)

@@ -38,7 +38,7 @@ def a_claimed_mail(db: Db) -> Claimed:
     now = server_now(db)
     waiting = claimable(db, held, now=now, room=Room(10, 10**6, 10**6))
     where = {"provider": "mailgun", "account": "mg.example.com"}
-    (claimed,) = claims.claim(db, waiting, held, memory="m", sender="s", **where, now=now)
+    (claimed,) = claims.claim(db, waiting, held, redis_identity="m", sender="s", **where, now=now)
     return claimed
 
 

@@ -18,7 +18,7 @@ from redis import Redis
 from cli.main import main
 from local.children import free_port
 from local.servers import Servers
-from mailroom.assembly import build_front
+from mailroom.assembly import build_api_services
 from mailroom.coordination.redis_client import connect, redis_answers
 from mailroom.domain.errors import TakesNoWrites, Unavailable
 from mailroom.services.operations.writability import Writability
@@ -103,7 +103,7 @@ def test_a_store_that_takes_no_writes_is_told_by_ready_metrics_and_doctor(
 ) -> None:
     def asked() -> Any:
         """By an API that has tried nothing yet."""
-        return create_app(build_front(spoiled.settings, app="tests")).test_client()
+        return create_app(build_api_services(spoiled.settings, app="tests")).test_client()
 
     def doctor() -> str:
         return CliRunner().invoke(main, ["doctor"], env=spoiled.environment | {"COLUMNS": "200"}).output
@@ -130,7 +130,7 @@ def test_a_store_that_takes_no_writes_is_told_by_ready_metrics_and_doctor(
 
 
 def test_a_mail_for_a_mongodb_that_takes_no_writes_is_503_and_may_be_asked_again(spoiled: System) -> None:
-    client = create_app(build_front(spoiled.settings, app="tests")).test_client()
+    client = create_app(build_api_services(spoiled.settings, app="tests")).test_client()
     headers = {"Authorization": f"Bearer {spoiled.token}", "Idempotency-Key": "k"}
 
     with mongodb_is_blocked(spoiled):

@@ -78,7 +78,7 @@ def a_claimed(*, dispatch: str = "d1", claim: str = "c1", token: int = 5, attemp
         "id": DispatchId(dispatch),
         "run_id": RunId("run-1"),
         "schedule_id": ScheduleId("sch_1"),
-        "claim": Claim(ClaimId(claim), lane, Token(token), "sender-1", changes.pop("memory", "")),
+        "claim": Claim(ClaimId(claim), lane, Token(token), "sender-1", changes.pop("redis_identity", "")),
         "attempt": attempt,
         "tries": 0,
         "revision": 1,

@@ -63,11 +63,13 @@ class Line:
 
     def claim(self, waiting: Waiting | None = None) -> list[Claimed]:
         where = {"provider": "mailgun", "account": "mg.example.com"}
-        waiting, memory = self.waiting() if waiting is None else waiting, self.fences.memory()
+        waiting, redis_identity = self.waiting() if waiting is None else waiting, self.fences.redis_identity()
         now = server_now(self.db)
         if not len(waiting):
             return []
-        return claims.claim(self.db, waiting, self.held, memory=memory, sender=self.name, **where, now=now)
+        return claims.claim(
+            self.db, waiting, self.held, redis_identity=redis_identity, sender=self.name, **where, now=now
+        )
 
     def cross(self, claimed: list[Claimed]) -> Crossing:
         """What was held goes back, as a sender hands it back."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from mailroom.assembly import build_front
+from mailroom.assembly import build_api_services
 from mailroom.storage.database import Db
 from tests.stores.test_set_aside import EVERY_MINUTE, plan, with_rule
 from tests.support.system import System
@@ -15,7 +15,7 @@ from web.app import create_app
 
 @pytest.fixture
 def client(system: System) -> FlaskClient:
-    client = create_app(build_front(system.settings, app="tests")).test_client()
+    client = create_app(build_api_services(system.settings, app="tests")).test_client()
     client.post("/sign-in", data={"token": system.token, "next": "/", "csrf_token": csrf(client, "/sign-in")})
     return client
 

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from config.settings import read_settings
-from mailroom.assembly import build_front
+from mailroom.assembly import build_api_services
 from mailroom.services.operations import tokens as token_service
 from mailroom.storage.database import Db
 from tests.support.builders import stored_schedule
@@ -22,7 +22,7 @@ Open = Callable[[], FlaskClient]
 
 @pytest.fixture
 def browser(system: System) -> Open:
-    app = create_app(build_front(system.settings, app="tests"))
+    app = create_app(build_api_services(system.settings, app="tests"))
     return app.test_client
 
 
@@ -221,12 +221,12 @@ def test_what_is_too_long_to_be_kept_is_told(browser: Open, system: System) -> N
 
 
 def test_a_page_that_is_open_for_hours_can_still_be_sent(browser: Open, system: System) -> None:
-    assert create_app(build_front(system.settings, app="tests")).config["WTF_CSRF_TIME_LIMIT"] is None
+    assert create_app(build_api_services(system.settings, app="tests")).config["WTF_CSRF_TIME_LIMIT"] is None
 
 
 def test_signing_in_leads_only_to_our_own_pages(system: System) -> None:
     settings = read_settings(system.environment | {"MAILROOM_SIGN_INS_PER_MINUTE": "none"}, dotenv=None)
-    client = create_app(build_front(settings, app="tests")).test_client()
+    client = create_app(build_api_services(settings, app="tests")).test_client()
     assert sign_in(client, system.token, next="/runs?state=planned").location == "/runs?state=planned"
 
     for off in (

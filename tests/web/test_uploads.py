@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 
-from mailroom.assembly import build_front
+from mailroom.assembly import build_api_services
 from tests.support.system import System
 from web.app import create_app
 
@@ -19,7 +19,7 @@ KIND = "multipart/form-data; boundary=x"
 @pytest.fixture
 def pages(system: System) -> Iterator[FlaskClient]:
     """The pages, signed in; without marks against requests from other sites."""
-    app = create_app(build_front(system.settings, app="tests"))
+    app = create_app(build_api_services(system.settings, app="tests"))
     app.config["WTF_CSRF_ENABLED"] = False
     with app.test_client() as client:
         client.post("/sign-in", data={"token": system.token})

@@ -11,7 +11,7 @@ from mailroom.services.schedules import audiences as audience_lists
 from mailroom.services.schedules import uploads
 from web import cursors, recipients
 from web.recipients import Given
-from web.session import front, principal, signed_in
+from web.session import principal, services, signed_in
 
 blueprint = Blueprint("audiences", __name__)
 _ROWS = 50
@@ -21,7 +21,7 @@ _ROWS = 50
 @signed_in()
 def index() -> str:
     before = cursors.decode(request.args.get("before"))
-    found = audience_lists.page(front().db, before=before, limit=_ROWS)
+    found = audience_lists.page(services().db, before=before, limit=_ROWS)
     older = cursors.encode(found[-1].created_at, found[-1].id) if len(found) == _ROWS else None
     return render_template("audiences.html", audiences=found, older=older)
 
@@ -37,7 +37,7 @@ def new() -> str:
 def create() -> Any:
     """Save a list; a table first comes back with how its columns are read. The form's nonce names the list: sent twice,
     it is one."""
-    db, owner, action = front().db, principal().owner, request.form.get("action")
+    db, owner, action = services().db, principal().owner, request.form.get("action")
     if action == "refused":
         return recipients.refused_report(db, request.form, owner=owner)
     name, nonce = request.form.get("name", ""), request.form.get("nonce", "")[:64]
@@ -63,9 +63,9 @@ def create() -> Any:
 @blueprint.get("/audiences/<audience_id>")
 @signed_in()
 def show(audience_id: str) -> str:
-    audience = audience_lists.get(front().db, AudienceId(audience_id))
+    audience = audience_lists.get(services().db, AudienceId(audience_id))
     after = request.args.get("after", "")
-    members = audience_lists.members(front().db, audience.id, after=after, limit=_ROWS)
+    members = audience_lists.members(services().db, audience.id, after=after, limit=_ROWS)
     return render_template(
         "audience.html",
         audience=audience,
@@ -79,7 +79,7 @@ def show(audience_id: str) -> str:
 @signed_in("schedules")
 def drop(audience_id: str) -> Any:
     try:
-        audience_lists.drop(front().db, AudienceId(audience_id))
+        audience_lists.drop(services().db, AudienceId(audience_id))
         flash("Audience deleted. Schedules that go to it still do.")
     except AudienceNotFound:
         flash("It was deleted before.")

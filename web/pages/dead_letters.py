@@ -10,7 +10,7 @@ from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.searches import DeadLetterSearch
 from mailroom.services.operations import dead_letters
 from mailroom.services.operations.dead_letters import Chosen
-from web.session import front, principal, signed_in
+from web.session import principal, services, signed_in
 
 blueprint = Blueprint("dead_letters", __name__)
 _ROWS = 50
@@ -19,7 +19,7 @@ _ROWS = 50
 @blueprint.get("/dead-letters")
 @signed_in()
 def index() -> str:
-    found = dead_letters.page(front().db, _search(request.args), after=request.args.get("after", ""), limit=_ROWS)
+    found = dead_letters.page(services().db, _search(request.args), after=request.args.get("after", ""), limit=_ROWS)
     return render_template(
         "dead_letters.html",
         letters=found,
@@ -42,12 +42,14 @@ def act() -> Any:
     if not isinstance(chosen, DeadLetterSearch) and not chosen:
         flash("Nothing was ticked.")
     elif what == "requeue":
-        done = dead_letters.requeue(front().db, chosen, by=principal().name)
+        done = dead_letters.requeue(services().db, chosen, by=principal().name)
         flash(f"{done.done:,} to be sent again.")
         for why in list(done.refused.values())[:5]:
             flash(f"Not done: {why}.")
     elif what == "drop":
-        flash(f"{dead_letters.drop(front().db, chosen, by=principal().name):,} taken off the list; they stay failed.")
+        flash(
+            f"{dead_letters.drop(services().db, chosen, by=principal().name):,} taken off the list; they stay failed."
+        )
     run_id, code = form.get("run_id") or None, form.get("code") or None
     return redirect(url_for("dead_letters.index", run_id=run_id, code=code), 303)
 

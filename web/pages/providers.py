@@ -10,7 +10,7 @@ from mailroom.domain.errors import InvalidInput, MailroomError, Unavailable
 from mailroom.domain.rates import LimitKind, Per
 from mailroom.services.feedback import webhook_targets
 from mailroom.services.operations import providers, rate_limits
-from web.session import front, principal, signed_in
+from web.session import principal, services, signed_in
 
 blueprint = Blueprint("providers", __name__)
 _WAIT_S: Final = 15
@@ -27,7 +27,7 @@ def index() -> str:
 def enable(name: str, what: str) -> Any:
     enabled = what == "enable"
     try:
-        left = providers.enable(front().db, front().circuits, _configured(), name, enabled, by=principal().name)
+        left = providers.enable(services().db, services().circuits, _configured(), name, enabled, by=principal().name)
     except InvalidInput as error:
         flash(f"Not done: {'; '.join(fault.message for fault in error.faults)}.")
         return _back()
@@ -41,10 +41,10 @@ def enable(name: str, what: str) -> Any:
 @signed_in("admin")
 def first(name: str) -> Any:
     """Put it before all others."""
-    standing = [one.name for one in providers.listing(front().db, front().circuits, _configured())]
+    standing = [one.name for one in providers.listing(services().db, services().circuits, _configured())]
     names = [name, *(one for one in standing if one != name)]
     try:
-        providers.reorder(front().db, _configured(), names, by=principal().name)
+        providers.reorder(services().db, _configured(), names, by=principal().name)
         flash(f"{name} is the primary provider.")
     except InvalidInput as error:
         flash(f"Not done: {'; '.join(fault.message for fault in error.faults)}.")
@@ -61,7 +61,7 @@ def limit() -> Any:
         draft = {"mails": mails, "per": form.get("per"), "warm_up": rate_limits.read_warm_up(form.get("warm_up", ""))}
         kind, _, name = form.get("of", "").strip().rpartition("/")
         put = rate_limits.put(
-            front().db, front().rates, _configured(), kind or LimitKind.DOMAIN, name, draft, by=principal().name
+            services().db, services().rates, _configured(), kind or LimitKind.DOMAIN, name, draft, by=principal().name
         )
     except InvalidInput as error:
         return _page({fault.path: fault.message for fault in error.faults}, form), 422
@@ -73,7 +73,7 @@ def limit() -> Any:
 @signed_in("admin")
 def remove_limit(kind: str, name: str) -> Any:
     try:
-        rate_limits.remove(front().db, front().rates, kind, name, by=principal().name)
+        rate_limits.remove(services().db, services().rates, kind, name, by=principal().name)
         flash(f"{name} has no limit any more.")
     except MailroomError as error:
         flash(f"Not done: {error}.")
@@ -85,9 +85,9 @@ def remove_limit(kind: str, name: str) -> Any:
 def push_target(name: str) -> Any:
     """Push our URL, and wait a moment for a test event."""
     try:
-        target = build_target(front().settings, name)
+        target = build_target(services().settings, name)
         pushed = webhook_targets.push(
-            front().db,
+            services().db,
             target,
             name,
             request.form.get("url", ""),
@@ -105,22 +105,22 @@ def push_target(name: str) -> Any:
 
 
 def _page(faults: dict[str, str], form: dict[str, str] | None = None) -> str:
-    db = front().db
+    db = services().db
     return render_template(
         "providers.html",
-        providers=providers.listing(db, front().circuits, _configured()),
-        limits=rate_limits.listing(db, front().rates),
+        providers=providers.listing(db, services().circuits, _configured()),
+        limits=rate_limits.listing(db, services().rates),
         spans=list(Per),
         faults=faults,
         form=form or {},
         webhooks=webhook_targets.listing(db),
-        public_url=front().settings.web.public_url,
+        public_url=services().settings.web.public_url,
         targets=[f"{LimitKind.PROVIDER}/{name}" for name in _configured()],
     )
 
 
 def _configured() -> tuple[str, ...]:
-    return front().settings.sending.providers
+    return services().settings.sending.providers
 
 
 def _back() -> Any:

@@ -3,7 +3,7 @@
 from flask import Blueprint, render_template, request
 
 from mailroom.services.operations import rejected_requests
-from web.session import front, signed_in
+from web.session import services, signed_in
 
 blueprint = Blueprint("refusals", __name__)
 _ROWS = 50
@@ -15,7 +15,7 @@ _STATUSES = (400, 401, 403, 405, 406, 409, 413, 415, 422)
 def index() -> str:
     asked = request.args.get("status", "")
     status = int(asked) if asked in map(str, _STATUSES) else None
-    found = rejected_requests.page(front().db, status=status, before=request.args.get("before", ""), limit=_ROWS)
+    found = rejected_requests.page(services().db, status=status, before=request.args.get("before", ""), limit=_ROWS)
     return render_template(
         "refusals.html",
         refusals=found,

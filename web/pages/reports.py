@@ -6,7 +6,7 @@ from mailroom.domain.ids import ScheduleId
 from mailroom.services.reports import counts as report_counts
 from mailroom.services.schedules import view as schedule_view
 from web.plots import opens_by_hour, paired_bars
-from web.session import front, principal, signed_in
+from web.session import principal, services, signed_in
 
 blueprint = Blueprint("reports", __name__)
 _PLOTTED = 24
@@ -15,8 +15,8 @@ _PLOTTED = 24
 @blueprint.get("/schedules/<schedule_id>/report")
 @signed_in()
 def show(schedule_id: str) -> str:
-    db = front().db
-    front().limits.check_report(principal())
+    db = services().db
+    services().limits.check_report(principal())
     schedule = schedule_view.get(db, ScheduleId(schedule_id)).schedule
     report = report_counts.schedule_report(db, schedule.id)
     zone = schedule.recurrence.zone

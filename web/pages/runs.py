@@ -18,7 +18,7 @@ from mailroom.services.schedules import view as schedule_view
 from mailroom.services.schedules.pause import in_words
 from web.acting import ask_even_if_paused, done_or_told
 from web.plots import opens_by_hour
-from web.session import front, principal, signed_in
+from web.session import principal, services, signed_in
 
 blueprint = Blueprint("runs", __name__)
 _ROWS = 50
@@ -27,10 +27,10 @@ _ROWS = 50
 @blueprint.get("/runs/<run_id>")
 @signed_in()
 def show(run_id: str) -> str:
-    db = front().db
-    front().limits.check_report(principal())
+    db = services().db
+    services().limits.check_report(principal())
     view = run_views.view(db, RunId(run_id))
-    _, report = front().reports.get(view.run.id)
+    _, report = services().reports.get(view.run.id)
     state = request.args.get("status", "")
     chosen = MessageState(state) if state in list(MessageState) else None
     found = run_views.messages_of(db, view.run.id, state=chosen, after=request.args.get("after", ""), limit=_ROWS)
@@ -47,7 +47,7 @@ def show(run_id: str) -> str:
         message_states=list(MessageState),
         state=state,
         after=found[-1]["_id"] if len(found) == _ROWS else None,
-        toll=schedule_pause.toll(db, front().brakes.fences, [view.run.id]) if view.run.paused_at else None,
+        toll=schedule_pause.toll(db, services().brakes.fences, [view.run.id]) if view.run.paused_at else None,
         toll_in_words=in_words,
         left=0 if view.run.under_way else resend_runs.unreached_by(db, view.run.id, after="", limit=1).left,
         nonce=secrets.token_hex(16),
@@ -62,11 +62,11 @@ def send_again(run_id: str) -> Any:
     key, newest = f"form-{request.form.get('nonce', '')[:64]}", request.form.get("content") == "newest"
     source, owner = RunId(run_id), principal().owner
     even_if_paused = "even_if_paused" in request.form
-    batch_size = front().settings.sending.batch_size
+    batch_size = services().settings.sending.batch_size
     try:
         again = done_or_told(
             lambda: resend_runs.run_again(
-                front().db,
+                services().db,
                 source,
                 owner=owner,
                 key=key,
@@ -83,7 +83,7 @@ def send_again(run_id: str) -> Any:
 @blueprint.post("/runs/<run_id>/<any(pause, resume, cancel):action>")
 @signed_in("schedules")
 def change(run_id: str, action: str) -> Any:
-    db, brakes, id_, by = front().db, front().brakes, RunId(run_id), principal().name
+    db, brakes, id_, by = services().db, services().brakes, RunId(run_id), principal().name
     actions = {
         "pause": lambda: schedule_pause.pause_run(db, brakes, id_, by=by),
         "resume": lambda: schedule_pause.resume_run(db, brakes, id_, by=by),
@@ -100,7 +100,7 @@ _DONE = {"pause": "Paused.", "resume": "Resumed.", "cancel": "Stopped for good."
 @blueprint.get("/runs/<run_id>/mails/<digest>")
 @signed_in()
 def message(run_id: str, digest: str) -> str:
-    db = front().db
+    db = services().db
     run = run_views.get(db, RunId(run_id))
     return render_template(
         "mail.html",

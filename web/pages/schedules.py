@@ -36,7 +36,7 @@ from mailroom.services.schedules.pause import Toll
 from web import cursors, recipients
 from web.acting import ask_even_if_paused
 from web.forms import ScheduleForm
-from web.session import front, principal, signed_in
+from web.session import principal, services, signed_in
 
 blueprint = Blueprint("schedules", __name__)
 _ROWS = 50
@@ -50,7 +50,7 @@ def index() -> str:
     state = request.args.get("status", "")
     chosen = ScheduleState(state) if state in list(ScheduleState) else None
     before = cursors.decode(request.args.get("before"))
-    found = schedule_view.page(front().db, state=chosen, before=before, limit=_ROWS)
+    found = schedule_view.page(services().db, state=chosen, before=before, limit=_ROWS)
     older = cursors.encode(found[-1].created_at, found[-1].id) if len(found) == _ROWS else None
     return render_template("schedules.html", schedules=found, state=state, older=older, in_words=in_words)
 
@@ -63,7 +63,7 @@ def new() -> Any:
         form.typed["audience"] = request.args.get("audience", "")
         return _form(form)
     if request.form.get("action") == "refused":
-        return recipients.refused_report(front().db, request.form, owner=principal().owner)
+        return recipients.refused_report(services().db, request.form, owner=principal().owner)
     form = _sent()
     if request.form.get("action") == "preview":
         return _previewed(form)
@@ -71,11 +71,11 @@ def new() -> Any:
         form.look_at_recipients()
         draft = form.draft()
         if form.errors:
-            form.refuse(InvalidInput(*schedule_drafts.faults_of(front().db, draft)))
+            form.refuse(InvalidInput(*schedule_drafts.faults_of(services().db, draft)))
             return _form(form), 422
-        mailgun_only.check(front().db, front().settings.sending.providers, _said(form.typed))
+        mailgun_only.check(services().db, services().settings.sending.providers, _said(form.typed))
         key = f"form-{form.typed['nonce'][:64]}"
-        stored, made = create_schedule.create(front().db, draft, owner=principal().owner, key=key)
+        stored, made = create_schedule.create(services().db, draft, owner=principal().owner, key=key)
     except InvalidInput as error:
         form.refuse(error)
         return _form(form), 422
@@ -91,11 +91,11 @@ def new() -> Any:
 @blueprint.route("/schedules/<schedule_id>/edit", methods=["GET", "POST"])
 @signed_in("schedules")
 def edit(schedule_id: str) -> Any:
-    stored = schedule_view.get(front().db, ScheduleId(schedule_id))
+    stored = schedule_view.get(services().db, ScheduleId(schedule_id))
     if request.method == "GET":
         return _form(ScheduleForm.of(stored), stored.schedule.id)
     if request.form.get("action") == "refused":
-        return recipients.refused_report(front().db, request.form, owner=principal().owner)
+        return recipients.refused_report(services().db, request.form, owner=principal().owner)
     form = _sent()
     if request.form.get("action") == "preview":
         return _previewed(form, stored.schedule.id)
@@ -105,9 +105,9 @@ def edit(schedule_id: str) -> Any:
         changes = form.changes(stored)
         if form.errors:
             return _form(form, stored.schedule.id), 422
-        mailgun_only.check(front().db, front().settings.sending.providers, _said(form.typed))
+        mailgun_only.check(services().db, services().settings.sending.providers, _said(form.typed))
         seen = int(version) if re.fullmatch("[0-9]{1,15}", version) else 0
-        edit_schedule.edit(front().db, stored.schedule.id, changes, seen_version=seen)
+        edit_schedule.edit(services().db, stored.schedule.id, changes, seen_version=seen)
     except InvalidInput as error:
         form.refuse(error)
         return _form(form, stored.schedule.id), 422
@@ -124,11 +124,11 @@ def edit(schedule_id: str) -> Any:
 @blueprint.get("/schedules/<schedule_id>")
 @signed_in()
 def show(schedule_id: str) -> str:
-    front().limits.check_report(principal())
-    stored = schedule_view.get(front().db, ScheduleId(schedule_id))
+    services().limits.check_report(principal())
+    stored = schedule_view.get(services().db, ScheduleId(schedule_id))
     before = cursors.decode(request.args.get("before"))
     coming, not_computed = _next_runs(stored.schedule.id)
-    runs = run_views.page(front().db, schedule_id=stored.schedule.id, before=before, limit=_ROWS)
+    runs = run_views.page(services().db, schedule_id=stored.schedule.id, before=before, limit=_ROWS)
     return render_template(
         "schedule.html",
         stored=stored,
@@ -137,7 +137,7 @@ def show(schedule_id: str) -> str:
         upcoming=coming,
         not_computed=not_computed,
         runs=runs,
-        reports=report_counts.reports_of(front().db, runs),
+        reports=report_counts.reports_of(services().db, runs),
         older=cursors.encode(runs[-1].due_at, runs[-1].id) if len(runs) == _ROWS else None,
         nonce=ScheduleForm.empty().typed["nonce"],
         going=any(run.state in OPEN for run in runs),
@@ -147,8 +147,8 @@ def show(schedule_id: str) -> str:
 @blueprint.post("/schedules/<schedule_id>/<any(pause, resume, skip, archive):action>")
 @signed_in("schedules")
 def change(schedule_id: str, action: str) -> Any:
-    db, id_ = front().db, ScheduleId(schedule_id)
-    brakes, by = front().brakes, principal().name
+    db, id_ = services().db, ScheduleId(schedule_id)
+    brakes, by = services().brakes, principal().name
     said = {
         "pause": "Paused. Nothing is sent until you resume it.",
         "resume": "Resumed. What was due meanwhile is recorded as skipped.",
@@ -178,7 +178,7 @@ def run_now(schedule_id: str) -> Any:
     key = f"form-{request.form.get('nonce', '')[:64]}"
     try:
         run, _ = asked_runs.run_now(
-            front().db,
+            services().db,
             ScheduleId(schedule_id),
             owner=principal().owner,
             key=key,
@@ -218,7 +218,7 @@ def _duration(seconds: int) -> str:
 def _next_runs(schedule_id: ScheduleId) -> tuple[list[Occurrence], str]:
     """The next runs, or why there are none."""
     try:
-        return schedule_view.next_runs(front().db, schedule_id, _PREVIEWED), ""
+        return schedule_view.next_runs(services().db, schedule_id, _PREVIEWED), ""
     except RuleNotComputable as error:
         return [], str(error)
 
@@ -234,7 +234,7 @@ def _previewed(form: ScheduleForm, schedule_id: ScheduleId | None = None) -> Any
     try:
         rule = form.recurrence()
         if not form.errors:
-            upcoming = schedule_view.preview(front().db, rule, _PREVIEWED)
+            upcoming = schedule_view.preview(services().db, rule, _PREVIEWED)
     except InvalidInput as error:
         form.refuse(error)
     status = 422 if form.errors else 200
@@ -244,7 +244,7 @@ def _previewed(form: ScheduleForm, schedule_id: ScheduleId | None = None) -> Any
 def _sent() -> ScheduleForm:
     """The form that came, its recipients read."""
     file = request.files.get("recipients_file")
-    return ScheduleForm.sent(request.form, recipients.read(front().db, request.form, file, owner=principal().owner))
+    return ScheduleForm.sent(request.form, recipients.read(services().db, request.form, file, owner=principal().owner))
 
 
 def _form(
@@ -255,7 +255,7 @@ def _form(
         form=form,
         schedule_id=schedule_id,
         upcoming=upcoming or [],
-        audiences=audience_lists.page(front().db, before=None, limit=_AUDIENCES),
+        audiences=audience_lists.page(services().db, before=None, limit=_AUDIENCES),
         zone_of=_zone_of,
         zones=sorted(zone for zone in available_timezones() if "/" in zone or zone == "UTC"),
         **recipients.of_page(form.given),

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, url_for
 
 from mailroom.services.common import sending_switch
-from web.session import front, principal, signed_in
+from web.session import principal, services, signed_in
 
 blueprint = Blueprint("sending", __name__)
 
@@ -13,18 +13,18 @@ blueprint = Blueprint("sending", __name__)
 @blueprint.get("/sending")
 @signed_in()
 def show() -> str:
-    brakes = front().brakes
-    return render_template("sending.html", switch=sending_switch.switch(front().db, brakes.mirror, brakes.fences))
+    brakes = services().brakes
+    return render_template("sending.html", switch=sending_switch.switch(services().db, brakes.mirror, brakes.fences))
 
 
 @blueprint.post("/sending/<any(stop, start):action>")
 @signed_in("admin")
 def change(action: str) -> Any:
-    brakes = front().brakes
+    brakes = services().brakes
     if action == "stop":
-        now = sending_switch.stop(front().db, brakes.mirror, brakes.fences, by=principal().name)
+        now = sending_switch.stop(services().db, brakes.mirror, brakes.fences, by=principal().name)
         flash(f"All sending is stopped. {sending_switch.what_still_goes(now)}")
     else:
-        sending_switch.start(front().db, brakes.mirror, brakes.fences, by=principal().name)
+        sending_switch.start(services().db, brakes.mirror, brakes.fences, by=principal().name)
         flash("Sending goes on.")
     return redirect(url_for("sending.show"), 303)

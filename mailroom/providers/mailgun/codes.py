@@ -12,7 +12,7 @@ from typing import Any, Final
 from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
 from mailroom.providers.connection import Reply
 from mailroom.providers.pace import says_too_fast
-from mailroom.providers.reading import excerpt, json_of, refused_by_number, storable, told_wait
+from mailroom.providers.parsing import excerpt, json_of, refused_by_number, storable, told_wait
 
 # 4xx that concern the account, its key or its domain rather than this mail: the lane waits for a person.
 _ACCOUNT: Final = {401, 402, 403, 404, 429}

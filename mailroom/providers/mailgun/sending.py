@@ -19,9 +19,9 @@ from mailroom.domain.outcomes import Outcome
 from mailroom.domain.schedules import Content
 from mailroom.providers.base import Answer, Batch, Letter
 from mailroom.providers.connection import LiveConnection, Reply, Request
-from mailroom.providers.mailgun import forms, letters
-from mailroom.providers.mailgun.asking import accepted_since, ask, make_control
+from mailroom.providers.mailgun import multipart, single_mail
 from mailroom.providers.mailgun.codes import read_reply
+from mailroom.providers.mailgun.events_api import accepted_since, ask, make_control
 
 MAX_RECIPIENTS: Final = 1_000
 
@@ -43,7 +43,7 @@ class MailgunAdapter:
             "Authorization": f"Basic {credentials}",
             "Accept": "application/json",
             "User-Agent": "mailroom",
-            "Content-Type": forms.CONTENT_TYPE,
+            "Content-Type": multipart.CONTENT_TYPE,
         }
         self._path = f"/v3/{domain}/messages"
 
@@ -53,13 +53,13 @@ class MailgunAdapter:
     def build(self, batch: Batch) -> Request:
         """The multipart request. Our ids travel as `v:` variables; they also reach the recipient's headers, so they
         hold nothing secret."""
-        own = b"".join(forms.field(name, value) for name, value in self._own_fields(batch))
-        return Request(self._path, self._headers, _same_parts(batch.content) + own + forms.END)
+        own = b"".join(multipart.field(name, value) for name, value in self._own_fields(batch))
+        return Request(self._path, self._headers, _same_parts(batch.content) + own + multipart.END)
 
     def build_letter(self, letter: Letter) -> Request:
         if letter.whole:
-            return Request(self._path, self._headers, letters.whole(letter, self.account))
-        return Request(f"{self._path}.mime", self._headers, letters.in_part(letter, self.account))
+            return Request(self._path, self._headers, single_mail.whole(letter, self.account))
+        return Request(f"{self._path}.mime", self._headers, single_mail.in_part(letter, self.account))
 
     def read(self, reply: Reply) -> Outcome:
         return read_reply(reply)
@@ -108,7 +108,7 @@ def _same_parts(content: Content) -> bytes:
         fields.append(("h:Reply-To", content.reply_to))
     fields += [("o:tag", tag) for tag in content.tags]
     fields.append(("o:tracking-opens", "yes"))
-    return b"".join(forms.field(name, value) for name, value in fields)
+    return b"".join(multipart.field(name, value) for name, value in fields)
 
 
 def _placeholder(key: str) -> str:

@@ -16,7 +16,8 @@ from typing import Any, Final
 from mailroom.domain.bounces import is_hard
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import DispatchId, RunId, dispatch_of_rfc_message_id
-from mailroom.providers.reading import address_in, id_of, mapping, moment, text_of
+from mailroom.providers.parsing import address_in, id_of, mapping, moment, text_of
+from mailroom.providers.webhooks import BadSignature, Malformed, Stale
 
 MAX_AGE: Final = timedelta(hours=12)  # Mailgun retries for about 8 hours
 MAX_AHEAD: Final = timedelta(minutes=5)
@@ -38,18 +39,6 @@ _MOST_WORDS: Final = 2_000
 _SIGNATURE: Final = b'"signature"'
 _MOST_PLACES: Final = 8  # the word may stand in the event's own data too
 _MOST_BYTES: Final = 1_024
-
-
-class BadSignature(Exception):
-    """The signature does not fit any of our keys."""
-
-
-class Stale(Exception):
-    """The signature fits, but it is older than any retry, or from the future."""
-
-
-class Malformed(Exception):
-    """This is no event of Mailgun's; sending it again would not help."""
 
 
 def verify(document: Any, signing_keys: Sequence[str], *, now: datetime) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
 from mailroom.providers.connection import Reply
 from mailroom.providers.pace import says_too_fast
-from mailroom.providers.reading import excerpt, json_of, mapping, refused_by_number, storable, told_wait
+from mailroom.providers.parsing import excerpt, json_of, mapping, refused_by_number, storable, told_wait
 
 _ACCOUNT: Final = {401, 403, 404, 405, 429}
 _NOT_SENDGRIDS: Final = {408, 499}

@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from mailroom.domain.bounces import is_hard
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import DispatchId, RunId
-from mailroom.providers.reading import address_in, digest_of, id_of, json_of, mapping, moment, text_of
+from mailroom.providers.parsing import address_in, digest_of, id_of, json_of, mapping, moment, text_of
 from mailroom.providers.sendgrid.sending import DISPATCH, RUN
+from mailroom.providers.webhooks import BadSignature, Malformed
 
 SIGNATURE: Final = "X-Twilio-Email-Event-Webhook-Signature"
 TIMESTAMP: Final = "X-Twilio-Email-Event-Webhook-Timestamp"
@@ -43,14 +44,6 @@ _KINDS: Final = {
 }
 # SendGrid's classes of bounces that do not blame the address.
 _NOT_THE_ADDRESS: Final = {"content", "reputation", "technical", "frequency or volume too high", "frequency/volume"}
-
-
-class BadSignature(Exception):
-    """The signature does not fit our key."""
-
-
-class Malformed(Exception):
-    """This is nothing of SendGrid's."""
 
 
 def verify(raw: bytes, signature: str, timestamp: str, *, public_key: str) -> None:

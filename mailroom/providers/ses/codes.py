@@ -12,7 +12,7 @@ from typing import Any, Final
 from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
 from mailroom.providers.connection import Reply
 from mailroom.providers.pace import pause_for, says_too_fast
-from mailroom.providers.reading import excerpt, json_of, mapping, refused_by_number, storable, told_wait
+from mailroom.providers.parsing import excerpt, json_of, mapping, refused_by_number, storable, told_wait
 
 # About this mail: everything else that SES refuses concerns the account, its key, its clock or its domain.
 _THIS_MAIL: Final = {"MessageRejected", "MessageRejectedException", "BadRequestException", "ValidationException"}

@@ -26,8 +26,9 @@ from mailroom.domain.bounces import is_hard
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import DispatchId, RunId
-from mailroom.providers.reading import address_in, id_of, json_of, mapping, text_of
+from mailroom.providers.parsing import address_in, id_of, json_of, mapping, text_of
 from mailroom.providers.ses.tags import DISPATCH, RUN, of_tag
+from mailroom.providers.webhooks import BadSignature, Malformed
 
 NOTIFICATION: Final = "Notification"
 CONFIRMATION: Final = "SubscriptionConfirmation"
@@ -62,14 +63,6 @@ _NO_COMPLAINTS: Final = {"not-spam", "auth-failure"}
 _GREETING: Final = "Successfully validated SNS topic"
 _PERHAPS_A_REPLY: Final = {"General", "Undetermined"}
 _NEVER_TRIED: Final = {"OnAccountSuppressionList", "Suppressed", "UnsubscribedRecipient"}
-
-
-class BadSignature(Exception):
-    """It is not signed by AWS, or not for a topic of ours."""
-
-
-class Malformed(Exception):
-    """This is nothing that SNS sends."""
 
 
 def fetch(url: str) -> bytes:

@@ -20,7 +20,7 @@ from urllib.parse import SplitResult
 from mailroom.providers.connection import NotWritten, Reply
 from mailroom.providers.smtp.dialogue import CLOSES, Dialogue, Envelope, SmtpReply
 from mailroom.providers.smtp.greeting import begin_session
-from mailroom.providers.smtp.line import Line
+from mailroom.providers.smtp.line import SmtpLine
 
 _OPEN_S: Final = 20.0  # for connection, greeting and sign-in together
 _MOST_IDLE_S: Final = 120.0  # servers may close after 300
@@ -62,7 +62,7 @@ class SmtpConnection:
         self._call_timeout_s, self._monotonic = call_timeout_s, monotonic
         self._retire_after_s = min(idle_limit_s / 2, _MOST_IDLE_S)
         self._patience = patience
-        self._line: Line | None = None
+        self._line: SmtpLine | None = None
         self._begun = 0  # messages
         self._reset_first = False
         self._used_at = self._deadline = 0.0

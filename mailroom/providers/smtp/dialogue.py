@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from mailroom.providers.connection import Reply
-from mailroom.providers.smtp.line import Line
-from mailroom.providers.smtp.replies import Answer, Garbled
+from mailroom.providers.smtp.line import SmtpLine
+from mailroom.providers.smtp.replies import Garbled, SmtpAnswer
 
 DOT: Final = b".\r\n"
 CLOSES: Final = 421  # the server ends the session, at whatever step it says so
@@ -49,7 +49,7 @@ class _GivenUp(Exception):
 class Dialogue:
     """One message over one line. `give_up` is for another thread."""
 
-    def __init__(self, line: Line, envelope: Envelope, *, used: bool, reset_first: bool) -> None:
+    def __init__(self, line: SmtpLine, envelope: Envelope, *, used: bool, reset_first: bool) -> None:
         self._line, self._envelope = line, envelope
         self._used, self._reset_first = used, reset_first
         self._step, self._refused = "mail", dict[str, tuple[int, str]]()
@@ -126,14 +126,14 @@ class Dialogue:
         self.in_step = True
         return self._reply(answer)
 
-    def _no(self, answer: Answer) -> SmtpReply:
+    def _no(self, answer: SmtpAnswer) -> SmtpReply:
         """The reply of a dialogue that the server has refused at this step. Raises Garbled unless it is a refusal."""
         if not answer.refused:
             raise Garbled(f"the server answered {self._step.upper()} with {answer}")
         self.in_step = True
         return self._reply(answer)
 
-    def _reply(self, answer: Answer) -> SmtpReply:
+    def _reply(self, answer: SmtpAnswer) -> SmtpReply:
         return self._ended(answer.code, answer.words, "")
 
     def _broken(self, why: str) -> SmtpReply:

@@ -13,18 +13,18 @@ from typing import Final
 from urllib.parse import SplitResult, unquote
 
 from mailroom.providers.connection import NotAdmitted, NotWritten
-from mailroom.providers.smtp.line import Line
-from mailroom.providers.smtp.replies import Answer, Garbled
+from mailroom.providers.smtp.line import SmtpLine
+from mailroom.providers.smtp.replies import Garbled, SmtpAnswer
 
 
 def begin_session(
     url: SplitResult, *, tls: str, local_name: str, within_s: float, monotonic: Callable[[], float] = time.monotonic
-) -> Line:
+) -> SmtpLine:
     """A session that is ready for a message. Raises NotAdmitted if the server refuses us, else NotWritten."""
     host, port = url.hostname or "", url.port or (465 if tls == "implicit" else 587)
-    line: Line | None = None
+    line: SmtpLine | None = None
     try:
-        line = Line(socket.create_connection((host, port), timeout=within_s), monotonic)
+        line = SmtpLine(socket.create_connection((host, port), timeout=within_s), monotonic)
         line.deadline = monotonic() + within_s
         _greet(line, url, tls, local_name)
     except BaseException as error:
@@ -39,7 +39,7 @@ def begin_session(
     return line
 
 
-def _greet(line: Line, url: SplitResult, tls: str, local_name: str) -> None:
+def _greet(line: SmtpLine, url: SplitResult, tls: str, local_name: str) -> None:
     if tls == "implicit":
         line.secure(ssl.create_default_context(), url.hostname or "")
     _expect(line.read(), "its greeting")
@@ -55,7 +55,7 @@ def _greet(line: Line, url: SplitResult, tls: str, local_name: str) -> None:
         _sign_in(line, offers.get("AUTH", "").upper().split(), unquote(url.username), unquote(url.password or ""))
 
 
-def _expect(answer: Answer, what: str) -> Answer:
+def _expect(answer: SmtpAnswer, what: str) -> SmtpAnswer:
     if answer.taken:
         return answer
     if answer.refused:
@@ -63,7 +63,7 @@ def _expect(answer: Answer, what: str) -> Answer:
     raise Garbled(f"the server answered {what} with {answer}"[:400])
 
 
-def _hello(line: Line, local_name: str) -> Mapping[str, str]:
+def _hello(line: SmtpLine, local_name: str) -> Mapping[str, str]:
     """The server's extensions by keyword; empty if it knows only HELO."""
     answer = line.ask(f"EHLO {local_name}")
     if answer.code // 100 == 5:
@@ -75,7 +75,7 @@ def _hello(line: Line, local_name: str) -> Mapping[str, str]:
     return {keyword.upper(): values for keyword, _, values in parted}
 
 
-def _sign_in(line: Line, offered: list[str], user: str, password: str) -> None:
+def _sign_in(line: SmtpLine, offered: list[str], user: str, password: str) -> None:
     known = [how for how in _WAYS if how in offered]
     if not known:
         raise NotAdmitted(f"Authentication: the server offers {' '.join(offered) or 'none'}, not {', '.join(_WAYS)}")
@@ -88,7 +88,7 @@ def _sign_in(line: Line, offered: list[str], user: str, password: str) -> None:
     raise NotAdmitted(f"Authentication failed: the server answered {answer}"[:400])
 
 
-def _cram_md5(line: Line, user: str, password: str) -> Answer:
+def _cram_md5(line: SmtpLine, user: str, password: str) -> SmtpAnswer:
     challenge = line.ask("AUTH CRAM-MD5")
     if not challenge.go_on:
         return challenge
@@ -96,13 +96,13 @@ def _cram_md5(line: Line, user: str, password: str) -> Answer:
     return line.ask(_coded(f"{user} {digest}"))
 
 
-def _plain(line: Line, user: str, password: str) -> Answer:
+def _plain(line: SmtpLine, user: str, password: str) -> SmtpAnswer:
     secret = _coded(f"\0{user}\0{password}")
     answer = line.ask(f"AUTH PLAIN {secret}")
     return line.ask(secret) if answer.go_on else answer
 
 
-def _login(line: Line, user: str, password: str) -> Answer:
+def _login(line: SmtpLine, user: str, password: str) -> SmtpAnswer:
     answer = line.ask("AUTH LOGIN")
     for word in (user, password):
         if not answer.go_on:
@@ -115,7 +115,7 @@ def _coded(words: str) -> str:
     return base64.b64encode(words.encode()).decode()
 
 
-_WAYS: Final[Mapping[str, Callable[[Line, str, str], Answer]]] = {
+_WAYS: Final[Mapping[str, Callable[[SmtpLine, str, str], SmtpAnswer]]] = {
     "CRAM-MD5": _cram_md5,
     "PLAIN": _plain,
     "LOGIN": _login,

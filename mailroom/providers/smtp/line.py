@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from mailroom.providers.smtp.replies import Answer, Garbled, Inbox
+from mailroom.providers.smtp.replies import Garbled, Inbox, SmtpAnswer
 
 _READ_BYTES: Final = 16 * 1024
 _WRITE_BYTES: Final = 64 * 1024
 
 
-class Line:
+class SmtpLine:
     """Not thread-safe. Everything raises OSError where the line breaks or `deadline` passes, and Garbled."""
 
     def __init__(self, sock: socket.socket, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -30,7 +30,7 @@ class Line:
         self.deadline = 0.0
         self.takes_size = False  # the server offers SIZE (RFC 1870)
 
-    def ask(self, command: str) -> Answer:
+    def ask(self, command: str) -> SmtpAnswer:
         """Send a command and read its answer. Raises ValueError for a command that would be two."""
         if "\r" in command or "\n" in command:
             raise ValueError("a line break in an SMTP command")
@@ -45,7 +45,7 @@ class Line:
             self._socket.settimeout(self._left())
             self._socket.sendall(view[start : start + _WRITE_BYTES])
 
-    def read(self) -> Answer:
+    def read(self) -> SmtpAnswer:
         while (answer := self._inbox.take()) is None:
             if self._ended:
                 raise ConnectionError("the server closed the connection")
@@ -63,7 +63,7 @@ class Line:
             self._take_what_is_here()
         return bool(self._inbox) or self._ended
 
-    def last_words(self) -> Answer | None:
+    def last_words(self) -> SmtpAnswer | None:
         """What the server said before the line broke, if that is a whole answer."""
         with contextlib.suppress(OSError, Garbled, ValueError):
             if self.spoke():

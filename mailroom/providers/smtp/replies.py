@@ -17,7 +17,7 @@ class Garbled(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SmtpAnswer:
     """A whole answer: its code, and the words of all its lines."""
 
     code: int
@@ -54,7 +54,7 @@ class Inbox:
     def put(self, received: bytes) -> None:
         self._bytes += received
 
-    def take(self) -> Answer | None:
+    def take(self) -> SmtpAnswer | None:
         """The next whole answer, or None where more of it is to come. Raises Garbled."""
         while (end := self._bytes.find(b"\n")) >= 0:
             line = bytes(self._bytes[:end])
@@ -65,7 +65,7 @@ class Inbox:
             raise Garbled("the line is too long to be an answer")
         return None
 
-    def _read_line(self, line: bytes) -> Answer | None:
+    def _read_line(self, line: bytes) -> SmtpAnswer | None:
         found = _LINE.fullmatch(line.rstrip(b"\r"))
         if not found:
             raise Garbled(f"no answer of an SMTP server: {line[:100]!r}")
@@ -79,6 +79,6 @@ class Inbox:
         self._words.append(found[3].decode("utf-8", "replace").strip())
         if found[2]:
             return None
-        answer = Answer(code, "\n".join(self._words))
+        answer = SmtpAnswer(code, "\n".join(self._words))
         self._words, self._size = [], 0
         return answer

@@ -5,7 +5,7 @@ from datetime import datetime
 from mailroom.domain.errors import RunEnded
 from mailroom.domain.ids import RunId
 from mailroom.domain.runs import Run
-from mailroom.services.dispatching.propagation import tell_left_over
+from mailroom.services.dispatching.propagation import propagate_left_over
 from mailroom.storage import holds
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import outcomes as dispatch_outcomes
@@ -22,7 +22,7 @@ def cancel(db: Db, run_id: RunId) -> Run:
     if not in_transaction(db, lambda session: cancel_within(db, run_id, now=now, session=session)):
         run = runs.get(db, run_id)
         raise RunEnded(f"run {run_id} is {run.state} already")
-    tell_left_over(db)
+    propagate_left_over(db)
     return runs.get(db, run_id)
 
 

@@ -108,7 +108,7 @@ def claim(
     waiting: Waiting,
     held: Mapping[Lane, Token],
     *,
-    memory: str,
+    redis_identity: str,
     sender: str,
     provider: str,
     account: str,
@@ -119,7 +119,7 @@ def claim(
     After Unavailable some may be claimed unseen: they are found as abandoned, by us or by others.
     """
     by_lane = waiting.by_lane
-    made = {lane: Claim(new_claim_id(), lane, held[lane], sender, memory) for lane in by_lane}
+    made = {lane: Claim(new_claim_id(), lane, held[lane], sender, redis_identity) for lane in by_lane}
     claims: Wanted = {made[lane].id: (made[lane], docs) for lane, docs in by_lane.items()}
 
     asked = {EVERYTHING, *(doc["run_id"] for doc in waiting.dispatches if "schedule_id" in doc)}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from mailroom.coordination.fences import Fences, Verdict
+from mailroom.coordination.fences import FenceAnswer, Fences
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.ids import ClaimId
 from mailroom.domain.outcomes import NOBODY_KNOWS_WHERE, Accepted, CalledAt, InDoubt
@@ -30,14 +30,14 @@ def cross_fences(fences: Fences, claimed: Sequence[Claimed]) -> Crossing:
     by_claim: dict[ClaimId, list[Claimed]] = {}
     for dispatch in claimed:
         by_claim.setdefault(dispatch.claim.id, []).append(dispatch)
-    verdicts, memory = fences.cross(by_claim)
+    verdicts, redis_identity = fences.cross(by_claim)
     crossing = Crossing([], [], [], [], [], [], [])
     for dispatch in claimed:
-        _sort_in(crossing, dispatch, verdicts[dispatch], remembered=memory == dispatch.claim.memory)
+        _sort_in(crossing, dispatch, verdicts[dispatch], remembered=redis_identity == dispatch.claim.redis_identity)
     return crossing
 
 
-def _sort_in(crossing: Crossing, dispatch: Claimed, verdict: Verdict, *, remembered: bool) -> None:
+def _sort_in(crossing: Crossing, dispatch: Claimed, verdict: FenceAnswer, *, remembered: bool) -> None:
     before = known_before(verdict)
     if isinstance(before, Accepted):
         crossing.accepted_before.append((dispatch, before))
@@ -55,7 +55,7 @@ def _sort_in(crossing: Crossing, dispatch: Claimed, verdict: Verdict, *, remembe
         crossing.in_doubt.append((dispatch, before))
 
 
-def known_before(verdict: Verdict) -> Accepted | InDoubt | None:
+def known_before(verdict: FenceAnswer) -> Accepted | InDoubt | None:
     """What a fence knows of an earlier call: it was accepted, or may have been; None where it knows of none."""
     if verdict.accepted is not None:
         attempt, provider_id = verdict.accepted
@@ -80,9 +80,9 @@ def crossed_by_another(
     )
 
 
-def remind(db: Db, fences: Fences, claimed: Sequence[Claimed]) -> None:
+def seed_fences(db: Db, fences: Fences, claimed: Sequence[Claimed]) -> None:
     """Before the fences of these are crossed: let Redis know what it knew of them when MongoDB was put right, should it
     have lost its memory since. Raises Unavailable: none may be called."""
     known = restored_fences.among(db, [one.id for one in claimed])
     if known:
-        fences.remind([(one, known[one.id]) for one in claimed if one.id in known])
+        fences.seed([(one, known[one.id]) for one in claimed if one.id in known])

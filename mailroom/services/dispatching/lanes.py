@@ -33,11 +33,11 @@ def lanes_wanting_work(db: Db, *, now: datetime, ahead: timedelta, limit: int, l
 
 def _lanes_with_work(db: Db, held: OnHold, *, now: datetime, limit: int, leave_out: Collection[Lane]) -> Sequence[Lane]:
     if held.everything:
-        return dispatch_claims.lanes_to_settle(db, now=now, limit=limit, leave_out=sorted(leave_out))
+        return dispatch_claims.lanes_to_reconcile(db, now=now, limit=limit, leave_out=sorted(leave_out))
     mixed = held.lanes
     found = dispatch_claims.lanes_with_work(db, now=now, limit=limit, leave_out=sorted({*leave_out, *mixed}))
     if mixed:
-        found += dispatch_claims.lanes_to_settle(db, now=now, limit=limit, among=sorted(mixed))
+        found += dispatch_claims.lanes_to_reconcile(db, now=now, limit=limit, among=sorted(mixed))
         found += dispatch_claims.lanes_of_waiting_runs(db, open_runs_not_held(db, held, mixed), now=now, limit=limit)
     return found
 
@@ -62,12 +62,12 @@ def take_lanes(
     taken = leases.take(wanted)
     if not taken.revisions:
         return {}, ""
-    epoch = etcd_epoch.settle(db, recalled, cluster_id=taken.cluster_id, revision=taken.revision)
+    epoch = etcd_epoch.epoch_for(db, recalled, cluster_id=taken.cluster_id, revision=taken.revision)
     tokens = {lane: Token(epoch * _EPOCH + revision) for lane, revision in taken.revisions.items()}
     stored = lanes.raise_tokens(db, tokens, sender, now=now)
-    entered, memory = fences.enter({lane: token for lane, token in tokens.items() if lane in stored})
+    entered, redis_identity = fences.enter({lane: token for lane, token in tokens.items() if lane in stored})
     leases.release({lane: revision for lane, revision in taken.revisions.items() if lane not in entered})
-    return {lane: token for lane, token in tokens.items() if lane in entered}, memory
+    return {lane: token for lane, token in tokens.items() if lane in entered}, redis_identity
 
 
 def revision_of(token: Token) -> int:

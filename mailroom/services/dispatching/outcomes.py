@@ -17,13 +17,13 @@ from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, Lane, MessageId, Token
 from mailroom.domain.outcomes import Accepted, InDoubt, InPart, Outcome, Refusal, Refused
 from mailroom.domain.retries import Delays, TryAgain, after_refusal
-from mailroom.services.dispatching.propagation import tell_these
+from mailroom.services.dispatching.propagation import propagate_states
 from mailroom.services.dispatching.rejections import record_refusals
 from mailroom.storage import suppressions
 from mailroom.storage.database import Db, Session, in_transaction
 from mailroom.storage.dispatches import outcomes as dispatch_outcomes
 from mailroom.storage.dispatches import splits as dispatch_splits
-from mailroom.storage.dispatches.splits import Part
+from mailroom.storage.dispatches.splits import DispatchPart
 from mailroom.storage.messages import document as messages
 from mailroom.storage.messages import marks as message_marks
 
@@ -61,7 +61,7 @@ def record(
             _record_in_part(db, r.claimed, r.outcome, delays=delays, now=now)
     stale, called_before = record_refusals(db, fences, refusals, delays=delays, now=now, elsewhere=elsewhere)
     _record_facts(db, fences, [Result(claimed, before) for claimed, before in called_before], now=now)
-    tell_these(db, [claimed.id for claimed, _ in refusals])
+    propagate_states(db, [claimed.id for claimed, _ in refusals])
     return stale
 
 
@@ -73,7 +73,7 @@ def _record_facts(db: Db, fences: Fences, results: Sequence[Result], *, now: dat
     for claimed, doubt in doubts:
         log.warning("dispatch_in_doubt", dispatch_id=claimed.id, attempt=claimed.attempt, reason=doubt.reason)
     dispatch_outcomes.record_in_doubt(db, doubts, now=now)
-    tell_these(db, [claimed.id for claimed, _ in doubts])
+    propagate_states(db, [claimed.id for claimed, _ in doubts])
 
 
 def _acceptance(claimed: Claimed, yes: Accepted) -> Acceptance:
@@ -107,7 +107,7 @@ def _record_in_part(db: Db, claimed: Claimed, outcome: InPart, *, delays: Delays
     accepted = sorted(id_ for id_, address in addresses.items() if fold(address) not in refused)
     message_marks.mark_some_sent(db, accepted, at=now)
     yes = Acceptance(claimed.provider, outcome.provider_id, claimed.attempt)
-    parts = [Part(accepted, DispatchState.ACCEPTED, [yes])] if accepted else []
+    parts = [DispatchPart(accepted, DispatchState.ACCEPTED, [yes])] if accepted else []
     for why, ids in _together((id_, why) for id_, a in sorted(addresses.items()) if (why := refused.get(fold(a)))):
         parts.append(_part_refused(ids, why, claimed, delays, now))
     suppressions.add_bounced(
@@ -122,7 +122,7 @@ def _record_in_part(db: Db, claimed: Claimed, outcome: InPart, *, delays: Delays
                 return made
         return []
 
-    tell_these(db, in_transaction(db, work))
+    propagate_states(db, in_transaction(db, work))
 
 
 # Somebody may have taken it over meanwhile, and it may have been beyond knowing since, or been given up for a person.
@@ -145,11 +145,13 @@ def _together(refused: Iterable[tuple[MessageId, Refused]]) -> list[tuple[Refuse
     return [*parts, *left.items()]
 
 
-def _part_refused(ids: Sequence[MessageId], why: Refused, claimed: Claimed, delays: Delays, now: datetime) -> Part:
+def _part_refused(
+    ids: Sequence[MessageId], why: Refused, claimed: Claimed, delays: Delays, now: datetime
+) -> DispatchPart:
     next_ = after_refusal(
         why, attempt=claimed.attempt, tries=claimed.tries, messages=1, delays=delays.of(claimed.rank), now=now
     )
     if isinstance(next_, TryAgain):
         tries = claimed.tries + next_.uses_a_try
-        return Part(ids, DispatchState.PENDING, (), next_.not_before, tries, why.reason, why.code)
-    return Part(ids, DispatchState.FAILED, (), None, claimed.tries + 1, why.reason, why.code)
+        return DispatchPart(ids, DispatchState.PENDING, (), next_.not_before, tries, why.reason, why.code)
+    return DispatchPart(ids, DispatchState.FAILED, (), None, claimed.tries + 1, why.reason, why.code)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from mailroom.domain.dispatches import TELLS_MESSAGES, DispatchState
 from mailroom.domain.ids import DispatchId, RunId, is_email
-from mailroom.domain.messages import Learnt
+from mailroom.domain.messages import MessageTrigger
 from mailroom.storage import holds, kept_counts
 from mailroom.storage.database import Db
 from mailroom.storage.dispatches import outcomes as dispatch_outcomes
@@ -21,16 +21,16 @@ TELL_A_STEP: Final = 200
 FINISH_A_STEP: Final = 500
 
 
-def tell_these(db: Db, ids: Sequence[DispatchId]) -> None:
+def propagate_states(db: Db, ids: Sequence[DispatchId]) -> None:
     """Let the messages of these dispatches know what became of them, where they do not yet."""
     if ids:
-        _tell(db, dispatch_outcomes.to_tell_of(db, ids))
+        _propagate(db, dispatch_outcomes.pending_propagation_of(db, ids))
 
 
-def tell_left_over(db: Db) -> int:
+def propagate_left_over(db: Db) -> int:
     """Tell messages whose dispatch was written by somebody who did not come to tell them. Returns how many."""
-    left = dispatch_outcomes.to_tell(db, limit=TELL_A_STEP)
-    _tell(db, left)
+    left = dispatch_outcomes.pending_propagation(db, limit=TELL_A_STEP)
+    _propagate(db, left)
     return len(left)
 
 
@@ -47,7 +47,9 @@ def finish_runs(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
     if finished:
         if paused := holds.held_among(db, through):  # with nothing left to send, a pause is over too
             holds.lift_from_runs(db, paused, by="finished", now=now)
-        kept_counts.keep(db, {run: (kept_counts.Kept(), {}) for run in through})  # from now on its counts may be kept
+        kept_counts.keep(
+            db, {run: (kept_counts.KeptCount(), {}) for run in through}
+        )  # from now on its counts may be kept
         # A person may have had something sent again between the look and the write.
         runs.reopen(db, dispatch_queries.runs_with_open(db, through))
     return finished
@@ -63,13 +65,13 @@ def finish_left_over(db: Db, *, now: datetime) -> int:
     return finished
 
 
-def _tell(db: Db, documents: Sequence[Mapping[str, Any]]) -> None:
+def _propagate(db: Db, documents: Sequence[Mapping[str, Any]]) -> None:
     marks = []
     for doc in documents:
         learnt = TELLS_MESSAGES.get(DispatchState(doc["state"]))
-        if learnt is Learnt.SENT:
+        if learnt is MessageTrigger.SENT:
             message_marks.mark_sent(db, [DispatchId(doc["_id"])], at=doc["accepted"][0]["at"])
         elif learnt is not None:
             marks.append((DispatchId(doc["_id"]), learnt, doc.get("reason") or "", doc.get("code")))
     message_marks.mark(db, marks)
-    dispatch_outcomes.told(db, {DispatchId(doc["_id"]): DispatchState(doc["state"]) for doc in documents})
+    dispatch_outcomes.note_propagated(db, {DispatchId(doc["_id"]): DispatchState(doc["state"]) for doc in documents})

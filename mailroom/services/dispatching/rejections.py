@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from mailroom.coordination.fences import Fences, Verdict
+from mailroom.coordination.fences import FenceAnswer, Fences
 from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.errors import StaleToken
@@ -105,7 +105,7 @@ def _after(
     )
 
 
-def _before_giving_up(decided: Decided, verdict: Verdict | None) -> Accepted | InDoubt | None:
+def _before_giving_up(decided: Decided, verdict: FenceAnswer | None) -> Accepted | InDoubt | None:
     """What the fence knows of another call of what is to fail now; what is tried again comes to its fence by itself."""
     return known_before(verdict) if verdict and isinstance(decided[2], GiveUp) else None
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from mailroom.coordination.fences import Fences, Verdict
+from mailroom.coordination.fences import FenceAnswer, Fences
 from mailroom.domain.dispatches import Claimed, DispatchState
 from mailroom.domain.ids import Lane, Token
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import splits as dispatch_splits
-from mailroom.storage.dispatches.splits import Part
+from mailroom.storage.dispatches.splits import DispatchPart
 from mailroom.storage.messages import document as messages
 
 log = structlog.get_logger()
@@ -33,7 +33,7 @@ def in_halves(claimed: Claimed, why: str) -> Division:
 
 def divide(
     db: Db, fences: Fences, divisions: Sequence[Division], tokens: Mapping[Lane, Token], *, by: str
-) -> list[tuple[Claimed, Verdict]]:
+) -> list[tuple[Claimed, FenceAnswer]]:
     """Replace each of these dispatches, refused for the sake of one of its recipients or too large for the provider, by
     its parts. Returns those that are left as they are, because an older copy of MongoDB does not know what their fences
     do: they were called before.
@@ -46,17 +46,17 @@ def divide(
     sizes = fences.split([(one.claimed, one.most) for one in divisions])
     now = server_now(db)
     addresses = messages.addresses_of(db, [one.claimed.id for one in divisions])
-    left: list[tuple[Claimed, Verdict]] = []
+    left: list[tuple[Claimed, FenceAnswer]] = []
     for one, most in zip(divisions, sizes, strict=True):
-        if isinstance(most, Verdict):
+        if isinstance(most, FenceAnswer):
             left.append((one.claimed, most))
             continue
         claimed, ids = one.claimed, sorted(addresses[one.claimed.id])
         pieces = [ids[start : start + most] for start in range(0, len(ids), most)]
-        parts = [Part(piece, DispatchState.PENDING) for piece in pieces]
+        parts = [DispatchPart(piece, DispatchState.PENDING) for piece in pieces]
         log.warning("dispatch_divided", dispatch_id=claimed.id, messages=len(ids), parts=len(parts), reason=one.why)
 
-        def work(session: Session, one: Division = one, parts: Sequence[Part] = parts) -> None:
+        def work(session: Session, one: Division = one, parts: Sequence[DispatchPart] = parts) -> None:
             lane = one.claimed.claim.lane
             lanes.touch(db, {lane: tokens[lane]}, session)
             dispatch_splits.split(

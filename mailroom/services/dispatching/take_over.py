@@ -11,7 +11,7 @@ from mailroom.domain.ids import ClaimId, Lane, Token
 from mailroom.domain.outcomes import InDoubt
 from mailroom.services.dispatching.fences import crossed_by_another
 from mailroom.services.dispatching.outcomes import record_accepted
-from mailroom.services.dispatching.propagation import finish_runs, tell_these
+from mailroom.services.dispatching.propagation import finish_runs, propagate_states
 from mailroom.services.dispatching.splits import Division, divide, in_halves
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
@@ -42,7 +42,7 @@ def take_over(
     abandoned = dispatch_claims.in_sending(db, list(held), leave_out=list(in_hand), limit=A_STEP)
     if not abandoned:
         return 0
-    found, memory = fences.read([(dispatch.claim.lane, dispatch.id) for dispatch in abandoned])
+    found, redis_identity = fences.read([(dispatch.claim.lane, dispatch.id) for dispatch in abandoned])
     # After the fences were read: whatever was crossed was crossed before, so the doubt is not marked too early.
     now = server_now(db)
     accepted: list[tuple[Claimed, Acceptance]] = []
@@ -52,7 +52,7 @@ def take_over(
     doubts: list[tuple[Claimed, InDoubt]] = []
     for dispatch in abandoned:
         fence = found[dispatch.id]
-        unchanged, own = memory == dispatch.claim.memory, dispatch.claim.id
+        unchanged, own = redis_identity == dispatch.claim.redis_identity, dispatch.claim.id
         finding = judge_abandoned(
             fence,
             claim=own,
@@ -90,7 +90,7 @@ def take_over(
     record_accepted(db, fences, accepted, now=now)
     in_transaction(db, work)
     divide(db, fences, divisions, held, by=sender)
-    tell_these(db, [dispatch.id for dispatch in abandoned])
+    propagate_states(db, [dispatch.id for dispatch in abandoned])
     finish_runs(db, [dispatch.run_id for dispatch in abandoned], now=now)
     return len(abandoned)
 

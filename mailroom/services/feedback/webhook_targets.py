@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from mailroom.domain.errors import Fault, InvalidInput, Unavailable
-from mailroom.providers.targets import Target
+from mailroom.providers.webhook_setup import Target
 from mailroom.services.common.sending_switch import require_sending
 from mailroom.storage import webhook_targets
 from mailroom.storage.database import Db, server_now

@@ -34,7 +34,7 @@ _BATCH: Final = 200
 _LARGE: Final = 64 * 1024  # characters
 
 
-class _Fate(StrEnum):
+class _InsertResult(StrEnum):
     NEW = "new"
     REPEATED = "repeated"
     MISMATCH = "mismatch"
@@ -50,12 +50,12 @@ class _HandedIn:
 class _Stored:
     """What became of a mail that was handed in; `recipients` only if some of them are suppressed."""
 
-    fate: _Fate
+    fate: _InsertResult
     recipients: Sequence[tuple[str, str | None]] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class AcceptedMail:
     """A mail that is stored: it will be sent, or its state will say why not. `new` is False for a repeated request.
     `recipients`: empty unless some are suppressed; then every address, with the reason or None."""
 
@@ -78,7 +78,7 @@ class Outbox:
         self._clocks = Clocks(db)
         self._group = GroupCommit[_HandedIn, _Stored](self._commit, most=_BATCH, name="outbox")
 
-    def hand_in(self, draft: EmailDraft, *, owner: str, key: str | None = None) -> Taken:
+    def hand_in(self, draft: EmailDraft, *, owner: str, key: str | None = None) -> AcceptedMail:
         """Store a mail, whole or not at all: on a majority's disks when this returns. With an Idempotency-Key the same
         request again finds the same mail.
 
@@ -90,7 +90,9 @@ class Outbox:
             raise answer
         return answer
 
-    def hand_in_many(self, asked: Sequence[tuple[EmailDraft, str | None]], *, owner: str) -> list[Taken | Exception]:
+    def hand_in_many(
+        self, asked: Sequence[tuple[EmailDraft, str | None]], *, owner: str
+    ) -> list[AcceptedMail | Exception]:
         """Several mails, each with its key or None; what is refused of one concerns no other.
 
         Returns for each what `hand_in` would return or raise.
@@ -139,7 +141,7 @@ class Outbox:
 
     def _handed_in_before(
         self, asked: Sequence[tuple[EmailDraft, str | None]], owner: str
-    ) -> dict[int, Taken | Exception]:
+    ) -> dict[int, AcceptedMail | Exception]:
         """Repeated requests for what may look otherwise by now, or is large, are answered before anything is done about
         them: a template may have changed since. All others are found when they are to be stored."""
         keyed = {index: keyed_email_id(owner, key) for index, (d, key) in enumerate(asked) if key and _looked_up(d)}
@@ -152,7 +154,7 @@ class Outbox:
             if id_ in known
         }
 
-    def _hand_in_fresh(self, fresh: Sequence[NewEmail]) -> list[Taken | Exception]:
+    def _hand_in_fresh(self, fresh: Sequence[NewEmail]) -> list[AcceptedMail | Exception]:
         handed_in = [_HandedIn(new, bodies.put_aside(self._db, new.id, new.email.body)) for new in fresh]
         fates = self._group.submit_many(handed_in)
         answers = [
@@ -161,7 +163,7 @@ class Outbox:
         ]
         # Somebody else was faster with the same key: the files of this one are nobody's.
         for one, fate in zip(handed_in, fates, strict=True):
-            if isinstance(fate, _Stored) and fate.fate is not _Fate.NEW:
+            if isinstance(fate, _Stored) and fate.fate is not _InsertResult.NEW:
                 bodies.throw_away(self._db, one.body)
         return answers
 
@@ -203,7 +205,7 @@ class Outbox:
             stored = known.get(one.new.id)
             if not one.new.digest or stored is None or not stored.digest:
                 told = emails.recipients_told(one.new)
-                fates.append(_Stored(_Fate.NEW, told))
+                fates.append(_Stored(_InsertResult.NEW, told))
                 fresh.append(one)
                 known[one.new.id] = StoredEmail(one.new.digest, told)
             else:
@@ -222,16 +224,18 @@ def suppressing_some(new: NewEmail, found: Mapping[str, str]) -> NewEmail:
     return replace(new, suppressed={key: found[key] for key in keys if key in found})
 
 
-def taken_before(db: Db, email_id: EmailId, *, new: bool = False) -> Taken:
+def taken_before(db: Db, email_id: EmailId, *, new: bool = False) -> AcceptedMail:
     """The answer with which this stored mail was accepted."""
-    return Taken(email_id, new, emails.known(db, [email_id])[email_id].recipients)
+    return AcceptedMail(email_id, new, emails.known(db, [email_id])[email_id].recipients)
 
 
 def _repeated(known: StoredEmail, digest: str) -> _Stored:
-    return _Stored(_Fate.REPEATED, known.recipients) if known.digest == digest else _Stored(_Fate.MISMATCH)
+    return (
+        _Stored(_InsertResult.REPEATED, known.recipients) if known.digest == digest else _Stored(_InsertResult.MISMATCH)
+    )
 
 
-def _answer(id_: EmailId, stored: _Stored) -> Taken | Exception:
-    if stored.fate is _Fate.MISMATCH:
+def _answer(id_: EmailId, stored: _Stored) -> AcceptedMail | Exception:
+    if stored.fate is _InsertResult.MISMATCH:
         return IdempotencyMismatch("this Idempotency-Key was used with another body")
-    return Taken(id_, stored.fate is _Fate.NEW, stored.recipients)
+    return AcceptedMail(id_, stored.fate is _InsertResult.NEW, stored.recipients)

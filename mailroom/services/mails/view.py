@@ -16,8 +16,8 @@ from mailroom.domain.ids import (
 )
 from mailroom.domain.messages import MessageState
 from mailroom.domain.searches import EmailSearch
-from mailroom.services.dispatching.propagation import tell_these
-from mailroom.services.reports.timeline import Step, steps_of_messages
+from mailroom.services.dispatching.propagation import propagate_states
+from mailroom.services.reports.timeline import TimelineStep, steps_of_messages
 from mailroom.storage import providers
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import outcomes as dispatch_outcomes
@@ -53,7 +53,7 @@ def _why_queued(db: Db, found: Sequence[Mapping[str, Any]]) -> list[Mapping[str,
     return [{**message, "reason": why} if message in waits else message for message in found]
 
 
-def events_of(db: Db, email_id: EmailId) -> list[Step]:
+def events_of(db: Db, email_id: EmailId) -> list[TimelineStep]:
     """Everything that happened to a mail, in order. Raises EmailNotFound."""
     emails.get(db, email_id)
     return steps_of_messages(db, messages.of_emails(db, [email_id])[email_id])
@@ -89,7 +89,7 @@ def cancel(db: Db, email_id: EmailId) -> Shown:
         return dispatch_outcomes.cancel(db, run_of_email(email_id), now=now, session=session)
 
     cancelled = in_transaction(db, work)
-    tell_these(
+    propagate_states(
         db, [DispatchId(doc["_id"]) for some in dispatch_queries.of_run(db, run_of_email(email_id)) for doc in some]
     )
     shown = get(db, email_id)

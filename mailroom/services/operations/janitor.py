@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from mailroom.services.dispatching.propagation import finish_left_over, tell_left_over
+from mailroom.services.dispatching.propagation import finish_left_over, propagate_left_over
 from mailroom.storage import retention
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.mails import bodies
@@ -17,7 +17,7 @@ def tidy(db: Db, *, trails_kept_for: timedelta) -> dict[str, int]:
     """
     now = server_now(db)
     done = {
-        "dispatches_told": tell_left_over(db),
+        "dispatches_told": propagate_left_over(db),
         "runs_finished": finish_left_over(db, now=now),
         "lists_removed": audiences.sweep(db, now=now),
         "files_removed": bodies.sweep(db, now=now),

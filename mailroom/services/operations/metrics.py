@@ -31,7 +31,7 @@ def transaction_lifetime_s(db: Db) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SystemHealth:
     """Whether senders hold because MongoDB is an older copy, whether a person has stopped all sending, how many runs
     are paused, and how the newest ledger came out."""
 
@@ -42,12 +42,12 @@ class Standing:
     ledger_wrong: int
 
 
-def standing(db: Db) -> Standing:
+def standing(db: Db) -> SystemHealth:
     """Raises Unavailable."""
     newest = ledger_runs.newest_ledger(db)
     on_hold = holds.standing(db)
     stops = (on_hold.everything, len(on_hold.runs))
-    return Standing(restore_mark.is_held(db), *stops, newest[0] if newest else None, newest[1] if newest else 0)
+    return SystemHealth(restore_mark.is_held(db), *stops, newest[0] if newest else None, newest[1] if newest else 0)
 
 
 def counts(db: Db) -> dict[str, Mapping[str, int]]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 
 from mailroom.domain.errors import Unavailable
-from mailroom.domain.refusals import Refusal
+from mailroom.domain.refusals import RejectedRequest
 from mailroom.storage import rejected_requests
 from mailroom.storage.database import Db
 
@@ -19,7 +19,7 @@ _AT_ONCE: Final = 200
 STRANGERS_A_MINUTE: Final = 60
 
 
-class RefusalRecord:
+class RejectedRequestRecord:
     """Keeps no caller waiting, and is no promise: what comes faster than it can be written is left out, and said.
 
     Make it after a fork: it has a thread.
@@ -27,12 +27,12 @@ class RefusalRecord:
 
     def __init__(self, db: Db) -> None:
         self._db = db
-        self._waiting: queue.Queue[Refusal] = queue.Queue(_MOST_WAITING)
+        self._waiting: queue.Queue[RejectedRequest] = queue.Queue(_MOST_WAITING)
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._minute = self._strangers = 0
 
-    def keep(self, refusal: Refusal) -> None:
+    def keep(self, refusal: RejectedRequest) -> None:
         if not refusal.who and not self._of_strangers_too():
             return
         try:

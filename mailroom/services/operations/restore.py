@@ -19,7 +19,7 @@ from mailroom.domain.errors import CannotBeKnown
 from mailroom.domain.ids import ClaimId, DispatchId
 from mailroom.domain.outcomes import CalledAt
 from mailroom.providers.base import Adapter
-from mailroom.services.dispatching.propagation import tell_left_over
+from mailroom.services.dispatching.propagation import propagate_left_over
 from mailroom.storage.cluster import etcd_epoch, restore_mark, restored_fences
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.dispatches import outcomes as dispatch_outcomes
@@ -36,7 +36,7 @@ _AFTER_THE_LAST_MARK: Final = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class OlderCopy:
     """MongoDB is an older copy: it knows nothing of what happened after `copied_at`, up to `lost_at` and maybe a
     moment longer. None where the copy is older than any mark."""
 
@@ -44,7 +44,7 @@ class Hold:
     lost_at: datetime
 
 
-def look(db: Db, mirror: Mirror) -> Hold | int:
+def look(db: Db, mirror: Mirror) -> OlderCopy | int:
     """A Hold if MongoDB is an older copy; else its mark. Changes nothing. Raises Unavailable.
 
     Redis is read first: whatever it shows, MongoDB had reached before.
@@ -52,26 +52,26 @@ def look(db: Db, mirror: Mirror) -> Hold | int:
     mirrored = mirror.read()
     number, at = restore_mark.mark(db)
     if mirrored is not None and number < mirrored.number:
-        return Hold(at, mirrored.at)
+        return OlderCopy(at, mirrored.at)
     return number
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
+class Healthy:
     """MongoDB is no older copy, and has come to this mark. `remembers`: it was one once, and keeps what fences knew."""
 
     mark: int
     remembers: bool
 
 
-def check(db: Db, mirror: Mirror) -> Hold | Sound:
+def check(db: Db, mirror: Mirror) -> OlderCopy | Healthy:
     """A Hold if MongoDB is an older copy; else its mark, raised and mirrored. Raises Unavailable."""
     found = look(db, mirror)
-    if isinstance(found, Hold):
+    if isinstance(found, OlderCopy):
         return found
     raised, now, remembers = restore_mark.raise_mark(db)
     mirror.raise_to(Mark(raised, now))
-    return Sound(raised, remembers)
+    return Healthy(raised, remembers)
 
 
 def _remember_from_logs(db: Db, adapters: Sequence[Adapter], since: datetime) -> None:
@@ -106,7 +106,7 @@ def say_held(db: Db) -> None:
 class Restored:
     """What was put right after a restore."""
 
-    hold: Hold
+    hold: OlderCopy
     fences: int
     accepted: int  # dispatches that the copy did not know to be accepted
     # Accepted dispatches that the copy does not know at all: they are planned again, and recognised.
@@ -122,7 +122,7 @@ def after_restore(db: Db, mirror: Mirror, adapters: Sequence[Adapter], *, even_s
     `even_so`. Raises CannotBeKnown, Unavailable; then the hold stands.
     """
     hold, mirrored = look(db, mirror), mirror.read()
-    if not isinstance(hold, Hold) or mirrored is None:
+    if not isinstance(hold, OlderCopy) or mirrored is None:
         return None
     began = mirror.memory_since()
     if hold.copied_at is None or began >= hold.copied_at - CLOCKS_APART:
@@ -138,7 +138,7 @@ def after_restore(db: Db, mirror: Mirror, adapters: Sequence[Adapter], *, even_s
         changed, known = dispatch_outcomes.replay_accepted(db, done)
         fences, accepted, missing = fences + len(some), accepted + changed, missing + len(done) - known
         _remember(db, some)
-    while tell_left_over(db):
+    while propagate_left_over(db):
         pass
     etcd_epoch.raise_epoch(db, mirror.highest_token() >> _EPOCH_BITS)
     since = hold.copied_at or datetime.min.replace(tzinfo=hold.lost_at.tzinfo)

@@ -89,7 +89,7 @@ def authenticate(db: Db, presented: str, *, now: datetime) -> Principal:
     return _principal(stored)
 
 
-class Doorkeeper:
+class TokenCache:
     """Remembers for a second who presented which token: a caller in a hurry is not looked up for each request. So a
     token that is revoked by another process is let in for a second more. Thread-safe."""
 

@@ -13,16 +13,16 @@ import structlog
 from mailroom.coordination.fences import Fences
 from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState
-from mailroom.domain.doubts import Doubt, Timing, Traces, Unaskable, Verdict
+from mailroom.domain.doubts import AbsenceVerdict, Doubt, Timing, Traces, Unaskable
 from mailroom.domain.ids import DispatchId, Lane, MessageId, Token
 from mailroom.domain.retries import Delays
 from mailroom.services.dispatching.outcomes import record_accepted
-from mailroom.services.dispatching.propagation import finish_runs, tell_these
+from mailroom.services.dispatching.propagation import finish_runs, propagate_states
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import doubts as dispatch_doubts
 from mailroom.storage.dispatches import splits as dispatch_splits
-from mailroom.storage.dispatches.splits import Part
+from mailroom.storage.dispatches.splits import DispatchPart
 from mailroom.storage.messages import marks as message_marks
 
 log = structlog.get_logger()
@@ -52,7 +52,7 @@ class Findings:
     not_accepted: list[Doubt] = field(default_factory=list)
     unknown: list[Doubt] = field(default_factory=list)
     why_unknown: str = "the provider's log does not go back to this call any more"
-    in_parts: list[tuple[Doubt, list[Part]]] = field(default_factory=list)
+    in_parts: list[tuple[Doubt, list[DispatchPart]]] = field(default_factory=list)
 
 
 def sort_in(
@@ -60,7 +60,7 @@ def sort_in(
     doubt: Doubt,
     expected: Mapping[MessageId, str],
     traces: Traces,
-    verdict: Verdict,
+    verdict: AbsenceVerdict,
     log_name: str,
 ) -> None:
     """Sort one doubt in: `expected` are its recipients, `verdict` is about those of whom there is no trace."""
@@ -74,18 +74,18 @@ def sort_in(
         return
     findings.seen += seen
     foreign = traces.seen - {fold(address) for address in expected.values()}
-    if verdict is Verdict.NOT_ACCEPTED and (foreign or (traces.accepted and not seen)):
+    if verdict is AbsenceVerdict.NOT_ACCEPTED and (foreign or (traces.accepted and not seen)):
         # The log shows this call, to somebody else than we say, or to nobody: it is not for us to repeat it.
-        verdict = Verdict.UNKNOWN
-    if verdict is Verdict.NOT_ACCEPTED and doubt.final:
-        verdict = Verdict.UNKNOWN  # it would find its fence so each time
-    if verdict is Verdict.ASK_AGAIN:
+        verdict = AbsenceVerdict.UNKNOWN
+    if verdict is AbsenceVerdict.NOT_ACCEPTED and doubt.final:
+        verdict = AbsenceVerdict.UNKNOWN  # it would find its fence so each time
+    if verdict is AbsenceVerdict.ASK_AGAIN:
         return
     if seen:
-        state = DispatchState.PENDING if verdict is Verdict.NOT_ACCEPTED else DispatchState.UNKNOWN
-        parts = [Part(sorted(seen), DispatchState.ACCEPTED, yes), Part(sorted(rest), state)]
+        state = DispatchState.PENDING if verdict is AbsenceVerdict.NOT_ACCEPTED else DispatchState.UNKNOWN
+        parts = [DispatchPart(sorted(seen), DispatchState.ACCEPTED, yes), DispatchPart(sorted(rest), state)]
         findings.in_parts.append((doubt, parts))
-    elif verdict is Verdict.NOT_ACCEPTED:
+    elif verdict is AbsenceVerdict.NOT_ACCEPTED:
         findings.not_accepted.append(doubt)
     else:
         findings.unknown.append(doubt)
@@ -108,7 +108,7 @@ def write(
         touched += _decide(
             db, findings, {d.dispatch.claim.lane: held[d.dispatch.claim.lane] for d in doubts}, policy, sender, now
         )
-    tell_these(db, touched)
+    propagate_states(db, touched)
     finish_runs(db, [d.run_id for d, _ in findings.accepted] + [d.dispatch.run_id for d in doubts], now=now)
 
 
@@ -120,8 +120,10 @@ def _decide(
     def work(session: Session) -> list[DispatchId]:
         lanes.touch(db, tokens, session)
         again = [(doubt, _try_again_at(doubt, policy, now)) for doubt in findings.not_accepted]
-        dispatch_doubts.settle_not_accepted(db, again, by=sender, now=now, session=session)
-        dispatch_doubts.settle_unknown(db, findings.unknown, findings.why_unknown, by=sender, now=now, session=session)
+        dispatch_doubts.conclude_not_accepted(db, again, by=sender, now=now, session=session)
+        dispatch_doubts.conclude_unknown(
+            db, findings.unknown, findings.why_unknown, by=sender, now=now, session=session
+        )
         made = [doubt.dispatch.id for doubt in [*findings.not_accepted, *findings.unknown]]
         for doubt, parts in findings.in_parts:
             made += dispatch_splits.split(

@@ -14,10 +14,10 @@ from mailroom.coordination.fences import Fences
 from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches import Acceptance, Claimed, Fence, FenceState
 from mailroom.domain.doubts import (
+    AbsenceVerdict,
     Doubt,
     Traces,
     Unaskable,
-    Verdict,
     controls_needed,
     judge_absent,
     next_question,
@@ -38,7 +38,7 @@ _IN_A_QUESTION: Final = 20  # dispatches; the query must stay a URL of sane leng
 _MAILS_IN_A_QUESTION: Final = 2_000  # the log has an entry or two for each
 
 
-def settle(
+def reconcile(
     db: Db,
     fences: Fences,
     adapters: Mapping[str, Adapter],
@@ -100,11 +100,11 @@ def _judge_unasked(
             seen = list(expected[id_].values())
         traces = Traces(frozenset(map(fold, seen)), {doubt.dispatch.attempt: ""} if seen else {})
         if _released(doubt, stand[id_]):
-            verdict = Verdict.NOT_ACCEPTED
+            verdict = AbsenceVerdict.NOT_ACCEPTED
         elif not doubt.over(policy.timing, now):
-            verdict = Verdict.ASK_AGAIN
+            verdict = AbsenceVerdict.ASK_AGAIN
         else:
-            verdict = Verdict.NOT_ACCEPTED if says is Unaskable.SEND_AGAIN else Verdict.UNKNOWN
+            verdict = AbsenceVerdict.NOT_ACCEPTED if says is Unaskable.SEND_AGAIN else AbsenceVerdict.UNKNOWN
         sort_in(findings, doubt, expected[id_], traces, verdict, "")
     write(db, fences, findings, held, policy, sender=sender)
 
@@ -161,8 +161,9 @@ def _ask_about(
     for doubt in doubts:
         id_ = doubt.dispatch.id
         verdict = judge_absent(doubt, asked_at=asked_at, control_seen=answer.control_seen, timing=policy.timing)
-        if verdict is Verdict.NOT_ACCEPTED and set(map(fold, told[id_])) - answer.traces[id_].seen:
-            verdict = Verdict.UNKNOWN  # its events tell of what the log does not show: it is not for us to repeat it
+        if verdict is AbsenceVerdict.NOT_ACCEPTED and set(map(fold, told[id_])) - answer.traces[id_].seen:
+            # Its events tell of what the log does not show: repeating it is not for us.
+            verdict = AbsenceVerdict.UNKNOWN
         sort_in(findings, doubt, expected[id_], answer.traces[id_], verdict, adapter.log_name(id_, account))
     write(db, fences, findings, held, policy, sender=sender)
 
@@ -170,7 +171,7 @@ def _ask_about(
 def _beyond_asking(doubts: Sequence[Doubt], policy: Policy, asked_at: datetime) -> Findings:
     """Without an answer: what is older than the provider's log is beyond knowing; the rest is asked about again."""
     verdicts = [(d, judge_absent(d, asked_at=asked_at, control_seen=False, timing=policy.timing)) for d in doubts]
-    return Findings(unknown=[doubt for doubt, verdict in verdicts if verdict is Verdict.UNKNOWN])
+    return Findings(unknown=[doubt for doubt, verdict in verdicts if verdict is AbsenceVerdict.UNKNOWN])
 
 
 def _control(

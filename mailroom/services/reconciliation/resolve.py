@@ -10,7 +10,7 @@ import structlog
 from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.errors import DispatchNotFound, DispatchNotUnknown
 from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId
-from mailroom.services.dispatching.propagation import finish_runs, tell_these
+from mailroom.services.dispatching.propagation import finish_runs, propagate_states
 from mailroom.storage import holds, lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import doubts as dispatch_doubts
@@ -22,14 +22,14 @@ from mailroom.storage.schedules import runs, schedules
 log = structlog.get_logger()
 
 
-class Word(StrEnum):
+class Resolution(StrEnum):
     """What a person can say."""
 
     WENT_OUT = "went_out"
     SEND_AGAIN = "send_again"
 
 
-def resolve(db: Db, dispatch: DispatchId, word: Word, *, by: str, attempt: int | None = None) -> None:
+def resolve(db: Db, dispatch: DispatchId, word: Resolution, *, by: str, attempt: int | None = None) -> None:
     """Settle an `unknown` dispatch by a person's word: it went out, or it is to be sent again as a new attempt.
 
     That it went out may be said of one in doubt as well; to send that again is refused as long as the provider can
@@ -39,7 +39,7 @@ def resolve(db: Db, dispatch: DispatchId, word: Word, *, by: str, attempt: int |
     found = dispatch_queries.get(db, dispatch)
     if attempt is not None and found["attempt"] != attempt:
         raise DispatchNotUnknown(dispatch, f"it has come to attempt {found['attempt']} since")
-    if not (_went_out(db, found, by) if word is Word.WENT_OUT else _send_again(db, {dispatch: found}, by)):
+    if not (_went_out(db, found, by) if word is Resolution.WENT_OUT else _send_again(db, {dispatch: found}, by)):
         raise DispatchNotUnknown(dispatch, _why_not(db, dispatch))
 
 
@@ -61,8 +61,8 @@ def _went_out(db: Db, found: Mapping[str, Any], by: str) -> bool:
 
     if not in_transaction(db, work):
         return False
-    log.info("dispatch_resolved", dispatch_id=dispatch, word=Word.WENT_OUT, by=by)
-    tell_these(db, [dispatch])
+    log.info("dispatch_resolved", dispatch_id=dispatch, word=Resolution.WENT_OUT, by=by)
+    propagate_states(db, [dispatch])
     finish_runs(db, [RunId(found["run_id"])], now=now)
     return True
 
@@ -83,8 +83,8 @@ def _send_again(db: Db, found: Mapping[DispatchId, Mapping[str, Any]], by: str) 
 
     again = in_transaction(db, work)
     for id_ in sorted(again):
-        log.info("dispatch_resolved", dispatch_id=id_, word=Word.SEND_AGAIN, by=by)
-    tell_these(db, sorted(again))
+        log.info("dispatch_resolved", dispatch_id=id_, word=Resolution.SEND_AGAIN, by=by)
+    propagate_states(db, sorted(again))
     return again
 
 

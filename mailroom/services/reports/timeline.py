@@ -14,7 +14,7 @@ from mailroom.storage.messages import document as messages
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TimelineStep:
     """`what` happened at `at`; `dispatch` is None for what the provider told; the details are words and numbers."""
 
     at: datetime
@@ -26,7 +26,7 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Story:
     message: Mapping[str, Any]
-    steps: list[Step]
+    steps: list[TimelineStep]
 
 
 def story_of(db: Db, message_id: MessageId) -> Story:
@@ -35,9 +35,9 @@ def story_of(db: Db, message_id: MessageId) -> Story:
     return Story(message, steps_of_messages(db, [message]))
 
 
-def steps_of_messages(db: Db, some: Sequence[Mapping[str, Any]]) -> list[Step]:
+def steps_of_messages(db: Db, some: Sequence[Mapping[str, Any]]) -> list[TimelineStep]:
     """The steps of these messages together; a call that carried several of them is told once."""
-    steps: list[Step] = []
+    steps: list[TimelineStep] = []
     carriers: set[str] = set()
     for message in some:
         steps += _events(db, message)
@@ -50,13 +50,13 @@ def steps_of_messages(db: Db, some: Sequence[Mapping[str, Any]]) -> list[Step]:
     return sorted(steps, key=lambda step: step.at)
 
 
-def _events(db: Db, message: Mapping[str, Any]) -> Iterator[Step]:
+def _events(db: Db, message: Mapping[str, Any]) -> Iterator[TimelineStep]:
     for event in events.of_message(db, message["_id"]):
         details = {name: event[name] for name in ("code", "reason") if event.get(name)}
-        yield Step(event["at"], event["kind"], None, {"address": message["address"]} | details)
+        yield TimelineStep(event["at"], event["kind"], None, {"address": message["address"]} | details)
 
 
-def _calls(dispatch: Mapping[str, Any]) -> Iterator[Step]:
+def _calls(dispatch: Mapping[str, Any]) -> Iterator[TimelineStep]:
     for step in dispatches.steps_of(dispatch):
         details = {name: value for name, value in step.items() if name not in ("at", "step")}
-        yield Step(step["at"], step["step"], DispatchId(dispatch["_id"]), details)
+        yield TimelineStep(step["at"], step["step"], DispatchId(dispatch["_id"]), details)

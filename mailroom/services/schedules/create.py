@@ -62,7 +62,7 @@ def _first(schedule_id: ScheduleId, checked: Checked, now: datetime) -> Schedule
     )
 
 
-def content_of(checked: Checked, audience: schedule_drafts.Goes) -> Content:
+def content_of(checked: Checked, audience: schedule_drafts.ChosenAudience) -> Content:
     return Content(
         sender=checked.sender,
         reply_to=checked.reply_to,

@@ -23,7 +23,7 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Goes:
+class ChosenAudience:
     """To whom a schedule is to go."""
 
     id: AudienceId
@@ -42,15 +42,17 @@ class Goes:
 
 
 def check(
-    db: Db, draft: Draft, *, now: datetime, rule: Recurrence | None = None, own: Goes | None = None
-) -> tuple[Checked, Goes]:
+    db: Db, draft: Draft, *, now: datetime, rule: Recurrence | None = None, own: ChosenAudience | None = None
+) -> tuple[Checked, ChosenAudience]:
     """The draft as it can be stored, and to whom it goes; new recipients are staged. An edit keeps the stored `rule`,
     and its `own` audience, where it names no other.
 
     Raises InvalidInput with every fault, Unavailable.
     """
     checked, goes = _checked(db, draft, now, rule, own)
-    staged = goes or Goes(audiences.stage(db, checked.recipients, now=now), len(checked.recipients), Origin.NEW)
+    staged = goes or ChosenAudience(
+        audiences.stage(db, checked.recipients, now=now), len(checked.recipients), Origin.NEW
+    )
     return checked, staged
 
 
@@ -65,8 +67,8 @@ def faults_of(db: Db, draft: Draft, *, rule: Recurrence | None = None) -> tuple[
 
 
 def _checked(
-    db: Db, draft: Draft, now: datetime, rule: Recurrence | None, own: Goes | None
-) -> tuple[Checked, Goes | None]:
+    db: Db, draft: Draft, now: datetime, rule: Recurrence | None, own: ChosenAudience | None
+) -> tuple[Checked, ChosenAudience | None]:
     goes, known, faults = _chosen(db, draft, own)
     try:
         checked = check_draft(draft, now=now, kept=Kept(rule, known))
@@ -77,12 +79,14 @@ def _checked(
     return checked, goes
 
 
-def _chosen(db: Db, draft: Draft, own: Goes | None) -> tuple[Goes | None, Known | None, tuple[Fault, ...]]:
+def _chosen(
+    db: Db, draft: Draft, own: ChosenAudience | None
+) -> tuple[ChosenAudience | None, Known | None, tuple[Fault, ...]]:
     """The audience that stands already, if it is to be one, what is known of it, and what is wrong with the choice."""
     if draft.audience:
         try:
             found, known = named(db, draft.audience)
         except InvalidInput as error:
             return None, None, error.faults
-        return Goes(found.id, found.count, Origin.LISTED), known, ()
+        return ChosenAudience(found.id, found.count, Origin.LISTED), known, ()
     return (own, audiences.known(db, own.id), ()) if own else (None, None, ())

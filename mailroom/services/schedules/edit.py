@@ -18,7 +18,7 @@ from mailroom.domain.schedules import Schedule, ScheduleState
 from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules.change import change_schedule, check_version
 from mailroom.services.schedules.create import content_of
-from mailroom.services.schedules.drafts import Goes, Origin
+from mailroom.services.schedules.drafts import ChosenAudience, Origin
 from mailroom.services.schedules.view import StoredSchedule, get
 from mailroom.storage.database import Db, Session, server_now
 from mailroom.storage.schedules import contents
@@ -54,7 +54,11 @@ def _edit(db: Db, schedule_id: ScheduleId, changes: Mapping[str, Any], *, seen_v
     changes = _differing(stored, as_stored, changes)
     if not changes:
         return stored
-    own = None if "recipients" in changes else Goes(stored.content.audience, stored.content.recipients, Origin.OWN)
+    own = (
+        None
+        if "recipients" in changes
+        else ChosenAudience(stored.content.audience, stored.content.recipients, Origin.OWN)
+    )
     rule = None if "recurrence" in changes else before.recurrence
     checked, audience = schedule_drafts.check(db, replace(as_stored, **changes), now=now, rule=rule, own=own)
     content = content_of(checked, audience)

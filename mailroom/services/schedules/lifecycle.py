@@ -14,7 +14,7 @@ from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Schedule, ScheduleState
 from mailroom.services.dispatching.cancel import cancel_within
-from mailroom.services.dispatching.propagation import tell_left_over
+from mailroom.services.dispatching.propagation import propagate_left_over
 from mailroom.services.planning.decisions import decide_all_due, moved_on, runs_for
 from mailroom.services.schedules.change import change_schedule, check_version, store_change
 from mailroom.storage import holds, lanes
@@ -111,5 +111,5 @@ def archive(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = None)
         check_version(schedule, seen_version)
         gone = {"state": ScheduleState.ARCHIVED, "next_run_at": None}
         schedule = change_schedule(db, schedule, lambda s: replace(s, **gone), now, also=cancel_runs)  # type: ignore[arg-type]
-    tell_left_over(db)
+    propagate_left_over(db)
     return schedule

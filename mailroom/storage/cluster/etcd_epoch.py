@@ -7,8 +7,8 @@
 
 Tokens are `epoch * 2^40 + create revision`, so they keep growing after etcd lost its memory.
 
-The order matters: first `recall`, then ask etcd, then `settle`. What etcd answers after the recall is at least as new
-as what was recalled, unless etcd lost its memory in between.
+The order matters: first `recall`, then ask etcd, then `epoch_for`. What etcd answers after the recall is at least as
+new as what was recalled, unless etcd lost its memory in between.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ def raise_epoch(db: Db, least: int) -> None:
 
 
 @guarded
-def settle(db: Db, recalled: EtcdMemory, *, cluster_id: str, revision: int) -> int:
+def epoch_for(db: Db, recalled: EtcdMemory, *, cluster_id: str, revision: int) -> int:
     """The epoch for tokens of this revision, which etcd told after `recalled` was read; raised first if etcd lost its
     memory. Of many senders that see the same loss one raises."""
     if recalled.cluster_id in ("", cluster_id) and recalled.revision <= revision:

@@ -13,7 +13,7 @@ from mailroom.domain.dispatches import ALONE_AFTER_CRASHES, Claim, Claimed, Disp
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token
 from mailroom.storage.database import Db, Document, Session, guarded
-from mailroom.storage.dispatches.document.document import IS_OPEN, onto_trail
+from mailroom.storage.dispatches.document import IS_OPEN, onto_trail
 
 # In the index' order: of each state and rank those that wait longest come first.
 _LOOKED_AT_OF_A_LANE: Final = 1_000
@@ -45,7 +45,7 @@ def waiting_since(db: Db, lanes: Sequence[Lane]) -> dict[Lane, datetime]:
 
 
 @guarded
-def lanes_to_settle(
+def lanes_to_reconcile(
     db: Db, *, now: datetime, limit: int, leave_out: Sequence[Lane] = (), among: Sequence[Lane] | None = None
 ) -> list[Lane]:
     """Lanes with a doubt to ask about, or with a dispatch in `sending`: the work that goes on while nothing may be
@@ -137,7 +137,7 @@ def claim(
     """
     writes: list[UpdateMany] = []
     for claim, waiting in wanted.values():
-        newest = {"token": claim.token, "claim_id": claim.id, "sender": claim.sender, "memory": claim.memory}
+        newest = {"token": claim.token, "claim_id": claim.id, "sender": claim.sender, "memory": claim.redis_identity}
         by_attempt: dict[int, list[str]] = {}
         for doc in waiting:
             by_attempt.setdefault(doc["attempt"], []).append(doc["_id"])

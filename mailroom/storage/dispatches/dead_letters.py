@@ -13,7 +13,7 @@ from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.ids import DispatchId
 from mailroom.domain.searches import DeadLetterSearch
 from mailroom.storage.database import Db, Document, guarded
-from mailroom.storage.dispatches.document.document import onto_trail
+from mailroom.storage.dispatches.document import onto_trail
 
 
 @guarded

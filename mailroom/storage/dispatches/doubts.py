@@ -27,7 +27,7 @@ from mailroom.domain.doubts import Doubt
 from mailroom.domain.ids import ClaimId, DispatchId, Lane
 from mailroom.storage.database import Db, Document, Session, guarded
 from mailroom.storage.dispatches.claims import claim_of, claimed_of
-from mailroom.storage.dispatches.document.document import onto_trail
+from mailroom.storage.dispatches.document import onto_trail
 from mailroom.storage.dispatches.outcomes import clearing
 
 CALLED_FOR_GOOD: Final = "its fence says that it was accepted, or split, with other recipients than it has now"
@@ -79,7 +79,7 @@ def note_names(db: Db, told: Mapping[DispatchId, str], *, session: Session) -> N
     )
 
 
-def settle_not_accepted(
+def conclude_not_accepted(
     db: Db, settled: Sequence[tuple[Doubt, datetime | None]], *, by: str, now: datetime, session: Session
 ) -> None:
     """`in_doubt -> pending` from the given time on; None where no try is left: `failed`. `cancelled` instead where the
@@ -105,7 +105,7 @@ def settle_not_accepted(
         db.dispatches.bulk_write(writes, ordered=True, session=session)
 
 
-def settle_unknown(db: Db, doubts: Sequence[Doubt], reason: str, *, by: str, now: datetime, session: Session) -> None:
+def conclude_unknown(db: Db, doubts: Sequence[Doubt], reason: str, *, by: str, now: datetime, session: Session) -> None:
     """`in_doubt -> unknown`: held for a person."""
     writes = []
     for doubt in doubts:

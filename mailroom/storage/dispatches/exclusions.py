@@ -13,7 +13,7 @@ from mailroom.domain.ids import MessageId, digest_of_messages
 from mailroom.domain.messages import MessageState
 from mailroom.storage import kept_counts
 from mailroom.storage.database import Db, Document, Session
-from mailroom.storage.dispatches.document.document import onto_trail
+from mailroom.storage.dispatches.document import onto_trail
 from mailroom.storage.messages.marks import mark_sent_among
 
 

@@ -15,7 +15,7 @@ from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState, Fence
 from mailroom.domain.ids import ClaimId, DispatchId, RunId
 from mailroom.domain.outcomes import InDoubt
 from mailroom.storage.database import Db, Document, Session, guarded, server_now
-from mailroom.storage.dispatches.document.document import onto_trail
+from mailroom.storage.dispatches.document import onto_trail
 
 
 @guarded
@@ -77,15 +77,15 @@ def _record_oddly_accepted(db: Db, facts: Sequence[tuple[Claimed, Document]]) ->
 
 def _is_alarming(doc: Document) -> bool:
     """Accepted twice, or refused, split and accepted. What a person said went out, a provider may confirm."""
-    told = [entry for entry in doc.get("accepted", ()) if not entry.get("by")]
-    return len(told) > 1 or (bool(told) and doc["state"] == DispatchState.SPLIT)
+    acceptances = [entry for entry in doc.get("accepted", ()) if not entry.get("by")]
+    return len(acceptances) > 1 or (bool(acceptances) and doc["state"] == DispatchState.SPLIT)
 
 
 def _entry(claimed: Claimed, yes: Acceptance, now: datetime) -> Document:
-    told: Document = {"provider_id": yes.provider_id, "provider": yes.provider, "attempt": yes.attempt}
+    entry: Document = {"provider_id": yes.provider_id, "provider": yes.provider, "attempt": yes.attempt}
     if yes.found:
-        told["found"] = True
-    return {**told, "at": now, "sender": claimed.claim.sender, "token": claimed.claim.token}
+        entry["found"] = True
+    return {**entry, "at": now, "sender": claimed.claim.sender, "token": claimed.claim.token}
 
 
 _SPLIT: Final = DispatchState.SPLIT
@@ -153,12 +153,12 @@ def return_to_pending(db: Db, returns: Sequence[Return], *, now: datetime, sessi
     writes: list[UpdateOne] = []
     for back in returns:
         trail = _answer_step(back.claimed, "returned", back.reason, back.code, now)
-        told = {"reason": back.reason, "code": back.code}
+        why = {"reason": back.reason, "code": back.code}
         writes.append(
             UpdateOne(
                 _own(back.claimed) | {"run_cancelled": {"$ne": True}},
                 {
-                    "$set": {"state": DispatchState.PENDING, "not_before": back.not_before, **told},
+                    "$set": {"state": DispatchState.PENDING, "not_before": back.not_before, **why},
                     "$inc": {"tries": int(back.used_a_try), "crashes": int(back.crashed)},
                     "$push": {"trail": trail, **clearing(back.claimed.claim.id)},
                 },
@@ -167,7 +167,10 @@ def return_to_pending(db: Db, returns: Sequence[Return], *, now: datetime, sessi
         writes.append(
             UpdateOne(
                 _own(back.claimed) | {"run_cancelled": True},
-                {"$set": {"state": DispatchState.CANCELLED, "tell": True, **told}, "$push": {"trail": trail}},
+                {
+                    "$set": {"state": DispatchState.CANCELLED, "tell": True, **why},
+                    "$push": {"trail": trail},
+                },
             )
         )
     if writes:
@@ -230,13 +233,13 @@ _MAY_COME_BACK: Final = [
 
 
 @guarded
-def to_tell(db: Db, *, limit: int) -> list[Mapping[str, Any]]:
+def pending_propagation(db: Db, *, limit: int) -> list[Mapping[str, Any]]:
     """Dispatches whose messages have not been told their state: `_id`, `state`, `accepted`, `reason`, `code`."""
     return list(db.dispatches.find({"tell": True}, _FOR_TELLING).limit(limit))
 
 
 @guarded
-def to_tell_of(db: Db, ids: Sequence[DispatchId]) -> list[Mapping[str, Any]]:
+def pending_propagation_of(db: Db, ids: Sequence[DispatchId]) -> list[Mapping[str, Any]]:
     """The same, among these dispatches."""
     return list(db.dispatches.find({"_id": {"$in": list(ids)}, "tell": True}, _FOR_TELLING))
 
@@ -245,7 +248,7 @@ _FOR_TELLING: Final = {"state": 1, "accepted": 1, "reason": 1, "code": 1}
 
 
 @guarded
-def told(db: Db, states: Mapping[DispatchId, DispatchState]) -> None:
+def note_propagated(db: Db, states: Mapping[DispatchId, DispatchState]) -> None:
     """Clear `tell` if the dispatch is still in the propagated state; otherwise set it again, because our older update
     may have overwritten a newer one."""
     writes: list[UpdateOne] = []

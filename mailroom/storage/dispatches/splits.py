@@ -16,11 +16,11 @@ from pymongo import UpdateMany
 from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState
 from mailroom.domain.ids import DispatchId, MessageId, child_dispatch_id, digest_of_messages
 from mailroom.storage.database import Db, Document, Session
-from mailroom.storage.dispatches.document.document import onto_trail
+from mailroom.storage.dispatches.document import onto_trail
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class DispatchPart:
     """Some of a dispatch's messages, and what is known of them: `pending` from a time on, `unknown`, `failed`, or
     `accepted` with the facts."""
 
@@ -37,7 +37,7 @@ def split(
     db: Db,
     parent: Claimed,
     leaves: DispatchState,
-    parts: Sequence[Part],
+    parts: Sequence[DispatchPart],
     *,
     by: str,
     why: str,
@@ -73,7 +73,7 @@ def split(
     return children
 
 
-def _child(parent: Mapping[str, object], child: DispatchId, part: Part, why: str, now: datetime) -> Document:
+def _child(parent: Mapping[str, object], child: DispatchId, part: DispatchPart, why: str, now: datetime) -> Document:
     inherited = ("run_id", "schedule_id", "lane", "chunk", "revision", "rank", "size", "span", "run_cancelled")
     cancelled = part.state is DispatchState.PENDING and parent.get("run_cancelled")
     facts = [

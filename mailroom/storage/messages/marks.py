@@ -10,19 +10,19 @@ from typing import Final
 from pymongo import UpdateMany, UpdateOne
 
 from mailroom.domain.ids import DispatchId, MessageId
-from mailroom.domain.messages import MOVES, Effect, Learnt
+from mailroom.domain.messages import MOVES, Effect, MessageTrigger
 from mailroom.storage import kept_counts
 from mailroom.storage.database import Db, Document, Session, guarded
 
 
 @guarded
-def mark(db: Db, marks: Sequence[tuple[DispatchId, Learnt, str, int | None]]) -> None:
+def mark(db: Db, marks: Sequence[tuple[DispatchId, MessageTrigger, str, int | None]]) -> None:
     """Tell the messages of these dispatches what was learnt: (dispatch, what, reason, code). May be repeated."""
     writes: list[UpdateMany] = []
     for dispatch, learnt, reason, code in marks:
         leaves, state = MOVES[learnt]
         change: Document = {"$set": {"state": state}}
-        if learnt is Learnt.NOT_SENT:
+        if learnt is MessageTrigger.NOT_SENT:
             change["$unset"] = _NO_REASON
         elif reason:
             change["$set"] |= {"reason": reason} | ({"code": code} if code is not None else {})
@@ -61,7 +61,7 @@ def mark_sent_among(db: Db, ids: Sequence[MessageId], *, at: datetime, session: 
 
 def _to_sent(at: datetime) -> list[Document]:
     """State and fact in one pass: the state moves as MOVES says, the earliest time told stays."""
-    leaves, state = MOVES[Learnt.SENT]
+    leaves, state = MOVES[MessageTrigger.SENT]
     moves = {"$in": ["$state", sorted(leaves)]}
     kept = {name: {"$cond": [moves, "$$REMOVE", f"${name}"]} for name in _NO_REASON}
     moved = {"$cond": [moves, state, "$state"]}

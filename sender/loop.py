@@ -10,17 +10,17 @@ from typing import Final
 
 import structlog
 
-from mailroom.assembly import Back
+from mailroom.assembly import SenderServices
 from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
 from mailroom.domain.ids import Lane, Token, schedule_lane
 from mailroom.services.common.clock import Clocks
 from mailroom.services.dispatching.take_over import take_over
 from mailroom.services.planning import plan
-from sender.feed import Feed
-from sender.hands import Hands
-from sender.holding import Holding
+from sender.claimer import Claimer
+from sender.in_flight import InFlight
 from sender.lanes import Lanes
 from sender.presence import Presence
+from sender.restore_guard import RestoreGuard
 
 log = structlog.get_logger()
 _LOOK_FOR_RUNS_S: Final = 0.05
@@ -28,28 +28,37 @@ _TAKE_OVER_S: Final = 1.0
 _RESTS_AFTER_S: Final = 2.0
 
 
-class Pump:
-    def __init__(self, back: Back, hands: Hands, lanes: Lanes, holding: Holding, feed: Feed, *, sender: str) -> None:
-        self._back, self._hands, self._sender = back, hands, sender
-        self._lanes, self._holding, self._feed = lanes, holding, feed
-        self._clocks, self._presence = Clocks(back.db), Presence(back, hands, sender=sender)
+class Loop:
+    def __init__(
+        self,
+        services: SenderServices,
+        in_flight: InFlight,
+        lanes: Lanes,
+        guard: RestoreGuard,
+        claimer: Claimer,
+        *,
+        sender: str,
+    ) -> None:
+        self._services, self._in_flight, self._sender = services, in_flight, sender
+        self._lanes, self._guard, self._claimer = lanes, guard, claimer
+        self._clocks, self._presence = Clocks(services.db), Presence(services, in_flight, sender=sender)
         self._plan_at = self._judged_at = 0.0
         self._completed_at = self._worked_at = time.monotonic()
-        first = next(iter(back.adapters.values()))
-        self._batch_size = min(back.settings.sending.batch_size, first.max_recipients)
+        first = next(iter(services.adapters.values()))
+        self._batch_size = min(services.settings.sending.batch_size, first.max_recipients)
 
     def step(self) -> bool:
         """One round. True if there may be more to do at once. Raises Unavailable."""
-        if not self._back.leases.held:
+        if not self._services.leases.held:
             self._lanes.begin_anew()
         self._lanes.reconcile_now_and_then()
-        if self._holding.is_held():
+        if self._guard.is_held():
             self._lanes.give_back_all()
             self._completed_at = time.monotonic()
             return False
         self._lanes.enter_anew()
         clocks = self._clocks.read()
-        duties = [self._take_share, self._take_lanes, self._take_over, self._feed.send, self._give_back]
+        duties = [self._take_share, self._take_lanes, self._take_over, self._claimer.send, self._give_back]
         if clocks.trustworthy:
             duties.insert(2, self._plan)
         else:
@@ -64,7 +73,7 @@ class Pump:
     @property
     def resting(self) -> bool:
         """True if no schedule's lane is held, none of which was taken ahead, and nothing was done for a while."""
-        return not self._hands.schedules() and time.monotonic() - self._worked_at > _RESTS_AFTER_S
+        return not self._in_flight.schedules() and time.monotonic() - self._worked_at > _RESTS_AFTER_S
 
     def idle_s(self) -> float:
         """For how long no round was completed. Any thread may ask."""
@@ -76,14 +85,14 @@ class Pump:
             return duty(now)
         except StaleToken as error:
             log.warning("lane_lost", lane=error.lane, token=error.token)
-            self._hands.drop_stale({Lane(error.lane): Token(error.token)})
+            self._in_flight.drop_stale({Lane(error.lane): Token(error.token)})
             return 1
         except StoreRestored as error:
             log.warning("nothing_decided", why=str(error))
-            self._holding.look_anew()
+            self._guard.look_anew()
             return 1
         except Unavailable:
-            self._holding.look_anew()  # what comes back may be an older copy
+            self._guard.look_anew()  # what comes back may be an older copy
             raise
         except Exception:
             # Everything in hand is guarded by its claim and its fence, so going on is sound; say it loudly.
@@ -102,18 +111,18 @@ class Pump:
         return count
 
     def _plan(self, now: datetime) -> int:
-        held = self._hands.schedules()
+        held = self._in_flight.schedules()
         if not held or time.monotonic() < self._plan_at:
             return 0
         done = plan.Progress()
-        if not self._holding.on_hold.everything:
-            done += plan.plan_due(self._back.db, held, mark=self._holding.mark, now=now)
+        if not self._guard.on_hold.everything:
+            done += plan.plan_due(self._services.db, held, mark=self._guard.mark, now=now)
         done += plan.expand(
-            self._back.db, held, batch_size=self._batch_size, now=now, remembers=self._holding.remembers
+            self._services.db, held, batch_size=self._batch_size, now=now, remembers=self._guard.remembers
         )
         at = time.monotonic()
         self._plan_at = at if done.moved else at + _LOOK_FOR_RUNS_S
-        self._hands.note_activity(map(schedule_lane, done.moved), at=at)
+        self._in_flight.note_activity(map(schedule_lane, done.moved), at=at)
         for lane in map(schedule_lane, done.broken):
             self._lanes.set_aside(lane)  # a schedule that cannot be planned waits
         return len(done.moved)
@@ -123,11 +132,11 @@ class Pump:
         if time.monotonic() - self._judged_at < _TAKE_OVER_S:
             return 0
         self._judged_at = time.monotonic()
-        held = self._hands.tokens()
+        held = self._in_flight.tokens()
         if not held:
             return 0
-        in_hand = self._hands.claims_in_hand()
-        return take_over(self._back.db, self._back.fences, held, in_hand, sender=self._sender)
+        in_hand = self._in_flight.claims_in_hand()
+        return take_over(self._services.db, self._services.fences, held, in_hand, sender=self._sender)
 
     def _give_back(self, _now: datetime) -> int:
         self._lanes.give_back_idle()

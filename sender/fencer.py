@@ -19,36 +19,36 @@ from mailroom.domain.errors import Unavailable
 from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.services.dispatching.fences import Crossing, cross_fences
 from mailroom.services.dispatching.outcomes import Result
-from sender.callers import Callers, Ended, Job
+from sender.caller import Caller, Ended, Job
 
 log = structlog.get_logger()
 # Fenced ahead of the calls, as a part of those in flight: what is called while a question to Redis is on its way.
 _AHEAD: Final = 4
 
 
-class Gate:
+class Fencer:
     """Jobs are handed in ready; each ends as a call, or as a result without one."""
 
     def __init__(
         self,
         fences: Fences,
-        callers: Callers,
+        caller: Caller,
         *,
-        in_flight: int,
+        most_calls: int,
         reserved: int,
         done: Callable[[Sequence[Ended]], None],
         dropped: Callable[[Sequence[Job]], None],
         forgotten: Callable[[], None],
         held: Callable[[Sequence[Claimed]], None],
     ) -> None:
-        self._fences, self._callers = fences, callers
+        self._fences, self._caller = fences, caller
         self._done, self._dropped, self._forgotten, self._held = done, dropped, forgotten, held
-        self._most, self._reserved = in_flight + max(1, in_flight // _AHEAD), reserved
+        self._most, self._reserved = most_calls + max(1, most_calls // _AHEAD), reserved
         self._ready: dict[Rank, deque[Job]] = {rank: deque() for rank in Rank}
         self._beyond = {True: 0, False: 0}  # fenced and not yet ended: the urgent ones, and the others
         self._changed = threading.Condition()
         self._ending = False
-        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="gate", daemon=True)
+        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="fencer", daemon=True)
         self._thread.start()
 
     @property
@@ -115,7 +115,7 @@ class Gate:
 
     def _sort(self, crossing: Crossing, jobs: Mapping[Claimed, Job]) -> None:
         going = set(crossing.go)
-        self._callers.start([jobs[claimed] for claimed in crossing.go])
+        self._caller.start([jobs[claimed] for claimed in crossing.go])
         self.ended(job for claimed, job in jobs.items() if claimed not in going)
         ended = [Result(c, before) for c, before in crossing.accepted_before]
         ended += [Result(c, before) for c, before in crossing.in_doubt]

@@ -1,4 +1,4 @@
-"""From what waits to what is ready: connections first, then claims, then requests; the gate has them next.
+"""From what waits to what is ready: connections first, then claims, then requests; the fencer has them next.
 
 Everything that can fail here fails before a fence is crossed.
 """
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from mailroom.assembly import Back
+from mailroom.assembly import SenderServices
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import MAIL_LANES, Lane, Token
@@ -19,15 +19,15 @@ from mailroom.services.dispatching import fences as dispatching_fences
 from mailroom.services.dispatching.claims import Room, Waiting
 from mailroom.services.dispatching.outcomes import Result
 from mailroom.services.dispatching.requests import Preparing
-from sender.callers import Job
+from sender.caller import Job
 from sender.connections import Connections
-from sender.gate import Gate
-from sender.hands import Hands
-from sender.holding import Holding
+from sender.fencer import Fencer
+from sender.in_flight import InFlight
 from sender.lanes import Lanes
 from sender.pace import Pace
+from sender.provider_router import ProviderRouter
 from sender.recorder import Recorder
-from sender.routes import Routes
+from sender.restore_guard import RestoreGuard
 from sender.throttle import Throttle
 
 _LOOK_FOR_ALONE_S: Final = 1.0
@@ -35,55 +35,55 @@ _LOOK_FOR_URGENT_S: Final = 0.02
 _MOST_BYTES: Final = 64 * 1024 * 1024  # of single mails' bodies, in memory at once
 
 
-class Feed:
-    """For the pump's thread alone."""
+class Claimer:
+    """For the loop's thread alone."""
 
     def __init__(
         self,
-        back: Back,
-        hands: Hands,
+        services: SenderServices,
+        in_flight: InFlight,
         lanes: Lanes,
-        holding: Holding,
-        routes: Routes,
+        guard: RestoreGuard,
+        router: ProviderRouter,
         throttle: Throttle,
         pace: Pace,
         connections: Connections,
-        gate: Gate,
+        fencer: Fencer,
         recorder: Recorder,
         *,
         sender: str,
     ) -> None:
-        self._back, self._hands, self._sender = back, hands, sender
-        self._lanes, self._holding = lanes, holding
-        self._routes, self._throttle, self._pace, self._connections = routes, throttle, pace, connections
-        self._gate, self._recorder = gate, recorder
-        self._preparing = Preparing(back.db, back.adapters)
+        self._services, self._in_flight, self._sender = services, in_flight, sender
+        self._lanes, self._guard = lanes, guard
+        self._router, self._throttle, self._pace, self._connections = router, throttle, pace, connections
+        self._fencer, self._recorder = fencer, recorder
+        self._preparing = Preparing(services.db, services.adapters)
         self._look_for_alone_at = self._look_for_urgent_at = 0.0
         # With calls that take no time, claims one by one would cost more than the calls: some room must be.
         self._least_room = max(1, connections.limit // 4)
 
     def send(self, now: datetime) -> int:
-        """Claim no more than there are connections for, load, build, and hand over to the gate. Returns how many.
+        """Claim no more than there are connections for, load, build, and hand over to the fencer. Returns how many.
 
         Raises StaleToken, Unavailable.
         """
         self._throttle.look()
-        self._connections.try_again(self._back.leases.confirm)
-        held, room = self._hands.claimable_tokens(), self._connections.room()
-        if not held or self._holding.on_hold.everything:
+        self._connections.try_again(self._services.leases.confirm)
+        held, room = self._in_flight.claimable_tokens(), self._connections.room()
+        if not held or self._guard.on_hold.everything:
             return 0
         waiting = self._what_waits(held, now, room)
         if not len(waiting):
             return 0
         return sum(
-            self._send_by(self._back.adapters[name], part, held, now) for name, part in self._routes.choose(waiting)
+            self._send_by(self._services.adapters[name], part, held, now) for name, part in self._router.choose(waiting)
         )
 
     def _send_by(self, adapter: Adapter, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> int:
         if not self._pace.open(adapter.name):
             self._let_others_go(waiting)
             return 0
-        connections = self._connections.lend(adapter.name, len(waiting), self._back.leases.confirm)
+        connections = self._connections.lend(adapter.name, len(waiting), self._services.leases.confirm)
         try:
             admitted = waiting.first(self._pace.admit(adapter.name, min(len(waiting), len(connections))))
             admitted = self._throttle.admit(adapter.name, admitted)
@@ -95,11 +95,11 @@ class Feed:
         self._throttle.give_back(adapter.name, admitted, gone=sum(dispatch.messages for dispatch in ready))
         if not len(admitted):
             self._let_others_go(waiting)
-        self._gate.hand_in(
+        self._fencer.hand_in(
             Job(c, adapter, request, line) for (c, request), line in zip(ready.items(), connections, strict=False)
         )
         self._connections.give_back(connections[len(ready) :])
-        self._hands.note_activity({dispatch.claim.lane for dispatch in ready}, at=time.monotonic())
+        self._in_flight.note_activity({dispatch.claim.lane for dispatch in ready}, at=time.monotonic())
         return len(ready)
 
     def _let_others_go(self, waiting: Waiting) -> None:
@@ -110,54 +110,56 @@ class Feed:
     def _what_waits(self, held: Mapping[Lane, Token], now: datetime, room: int) -> Waiting:
         """What may be claimed now. While something waits that goes alone, nothing else is begun beside it."""
         if time.monotonic() >= self._look_for_alone_at:
-            alone = claims.claimable_alone(self._back.db, held, now=now, on_hold=self._holding.on_hold)
+            alone = claims.claimable_alone(self._services.db, held, now=now, on_hold=self._guard.on_hold)
             if len(alone):
-                return alone if not self._hands.in_hand() else Waiting()
+                return alone if not self._in_flight.in_hand() else Waiting()
             self._look_for_alone_at = time.monotonic() + _LOOK_FOR_ALONE_S
         if room >= self._least_room:
-            on_hold = self._holding.on_hold
-            return claims.claimable(self._back.db, held, now=now, room=self._room(room), on_hold=on_hold)
+            on_hold = self._guard.on_hold
+            return claims.claimable(self._services.db, held, now=now, room=self._room(room), on_hold=on_hold)
         return self._what_is_urgent(now)
 
     def _room(self, dispatches: int) -> Room:
         return Room(
             dispatches,
-            _MOST_BYTES - self._hands.bytes_in_hand(urgent=False),
-            _MOST_BYTES // 2 - self._hands.bytes_in_hand(urgent=True),
+            _MOST_BYTES - self._in_flight.bytes_in_hand(urgent=False),
+            _MOST_BYTES // 2 - self._in_flight.bytes_in_hand(urgent=True),
         )
 
     def _what_is_urgent(self, now: datetime) -> Waiting:
         """While there is no room for anything else, there is some for this."""
-        held = {lane: token for lane, token in self._hands.claimable_tokens().items() if lane.startswith(MAIL_LANES)}
+        held = {
+            lane: token for lane, token in self._in_flight.claimable_tokens().items() if lane.startswith(MAIL_LANES)
+        }
         room = self._connections.room(urgent=True)
         if not held or room <= 0 or time.monotonic() < self._look_for_urgent_at:
             return Waiting()
         self._look_for_urgent_at = time.monotonic() + _LOOK_FOR_URGENT_S
-        return claims.claimable(self._back.db, held, now=now, room=self._room(room), down_to=Rank.HIGH)
+        return claims.claimable(self._services.db, held, now=now, room=self._room(room), down_to=Rank.HIGH)
 
     def _claim(self, adapter: Adapter, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> list[Claimed]:
-        back = self._back
+        services = self._services
         claimed = claims.claim(
-            back.db,
+            services.db,
             waiting,
             held,
-            memory=self._lanes.memory,
+            redis_identity=self._lanes.redis_identity,
             sender=self._sender,
             provider=adapter.name,
             account=adapter.account,
             now=now,
         )
-        self._hands.take(claimed)
+        self._in_flight.take(claimed)
         if len(claimed) < len(waiting):
-            self._holding.look_anew()  # perhaps something was stopped or paused in this moment
+            self._guard.look_anew()  # perhaps something was stopped or paused in this moment
         return claimed
 
     def _prepare(self, claimed: Sequence[Claimed]) -> dict[Claimed, Any]:
         if not claimed:
             return {}
         try:
-            if self._holding.remembers:
-                dispatching_fences.remind(self._back.db, self._back.fences, claimed)
+            if self._guard.remembers:
+                dispatching_fences.seed_fences(self._services.db, self._services.fences, claimed)
             prepared = self._preparing.build(claimed, most=self._throttle.most_at_once, watched=self._throttle.domains)
             held_back = self._throttle.held_back(prepared.domains)
         except BaseException as error:
@@ -165,7 +167,7 @@ class Feed:
             self._recorder.hand_in(Result(c, why) for c in claimed)
             raise
         self._recorder.hand_in([*prepared.refused, *held_back])
-        self._hands.put_down(prepared.over)
+        self._in_flight.done(prepared.over)
         for result in held_back:
             del prepared.ready[result.claimed]
         return prepared.ready

@@ -10,12 +10,12 @@ from typing import Final
 
 import structlog
 
-from mailroom.assembly import Back
+from mailroom.assembly import SenderServices
 from mailroom.domain.circuits import Circuit, CircuitState
 from mailroom.domain.errors import Unavailable
 from mailroom.services.dispatching.claims import Waiting
-from mailroom.storage.providers import Standing, standings
-from sender.reach import Reach
+from mailroom.storage.providers import ProviderStanding, standings
+from sender.reachability import Reachability
 
 log = structlog.get_logger()
 _LOOK_S: Final = 0.25
@@ -23,14 +23,14 @@ _SAY_S: Final = 60.0
 _UNREACHED: Final = 3
 
 
-class Routes:
-    """One thread asks for routes; any thread may tell what came of calls."""
+class ProviderRouter:
+    """One thread asks for a provider; any thread may tell what came of calls."""
 
-    def __init__(self, back: Back) -> None:
-        self._back = back
-        self._names = list(back.adapters)
-        self.reach = Reach(self._names, self._could_not_reach)
-        self._order: Sequence[Standing] = [Standing(name, True) for name in self._names]
+    def __init__(self, services: SenderServices) -> None:
+        self._services = services
+        self._names = list(services.adapters)
+        self.reachability = Reachability(self._names, self._could_not_reach)
+        self._order: Sequence[ProviderStanding] = [ProviderStanding(name, True) for name in self._names]
         self._circuits: Mapping[str, Circuit] = {name: Circuit() for name in self._names}
         self._look_at = self._say_at = 0.0
 
@@ -42,7 +42,7 @@ class Routes:
             self._say_that_none_is_enabled()
         if len(enabled) < 2:
             return [(name, waiting) for name in enabled]  # where there is no other, waiting would help nobody
-        order = [name for name in enabled if not self.reach.out_of_reach(name)] or enabled
+        order = [name for name in enabled if not self.reachability.out_of_reach(name)] or enabled
         chosen: list[tuple[str, Waiting]] = []
         for name in order:
             state = self._circuits[name].state
@@ -50,7 +50,7 @@ class Routes:
                 break
             if state is CircuitState.CLOSED:
                 return [*chosen, (name, waiting)]
-            if state is CircuitState.HALF and self._back.circuits.probe(name):
+            if state is CircuitState.HALF and self._services.circuits.probe(name):
                 chosen.append((name, waiting.first(1)))
                 waiting = waiting.after(1)
         return chosen
@@ -64,14 +64,14 @@ class Routes:
 
     def _could_not_reach(self, provider: str) -> None:
         """Nobody gets through, however little there is to send: three times of this open the circuit."""
-        self.tell({provider: (0, -(-self._back.circuits.failures // _UNREACHED))})
+        self.tell({provider: (0, -(-self._services.circuits.failures // _UNREACHED))})
 
     def rest(self, provider: str, span: timedelta, why: str) -> None:
         """The provider refuses the account: let it rest where there are others. Redis being away changes nothing."""
         if not self.has_other_than(provider):
             return
         try:
-            self._back.circuits.rest(provider, span, why)
+            self._services.circuits.rest(provider, span, why)
         except Unavailable as error:
             log.warning("circuit_not_told", provider=provider, error=str(error))
         self._look_at = 0.0
@@ -81,7 +81,7 @@ class Routes:
         if len(self._names) < 2 or not counts:
             return
         try:
-            changed = self._back.circuits.report(counts)
+            changed = self._services.circuits.report(counts)
         except Unavailable as error:
             log.warning("circuit_not_told", error=str(error))
             return
@@ -100,6 +100,6 @@ class Routes:
         if time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + _LOOK_S
-        self._order = standings(self._back.db, self._names)
+        self._order = standings(self._services.db, self._names)
         if len(self._names) > 1:
-            self._circuits = self._back.circuits.look(self._names)
+            self._circuits = self._services.circuits.look(self._names)

@@ -1,4 +1,4 @@
-"""How the providers do, as the outcomes of calls show it: told to the routes, and to the limits."""
+"""How the providers do, as the outcomes of calls show it: told to the router, and to the limits."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -9,17 +9,17 @@ from mailroom.domain.retries import ACCOUNT_WAIT, MAX_ACCOUNT_WAIT
 from mailroom.services.dispatching.outcomes import Result
 from sender.faults import Faults
 from sender.pace import Pace
-from sender.routes import Routes
+from sender.provider_router import ProviderRouter
 from sender.throttle import Throttle
 
 _STUCK: Final = 4  # answers about our pace in a row, and nothing taken between them
 
 
-class Health:
+class ProviderHealth:
     """Any thread may tell."""
 
-    def __init__(self, routes: Routes, throttle: Throttle, pace: Pace, faults: Faults) -> None:
-        self._routes, self._throttle, self._pace, self._faults = routes, throttle, pace, faults
+    def __init__(self, router: ProviderRouter, throttle: Throttle, pace: Pace, faults: Faults) -> None:
+        self._router, self._throttle, self._pace, self._faults = router, throttle, pace, faults
 
     def tell(self, batch: Sequence[Result]) -> None:
         """Before they are written down: what is refused now may go elsewhere at once."""
@@ -35,7 +35,7 @@ class Health:
             if good:
                 self._pace.accepted(provider, good)
                 self._faults.well(provider)
-        self._routes.tell(counts)
+        self._router.tell(counts)
 
     def _refused(self, provider: str, refused: Refused) -> None:
         if refused.broke:
@@ -47,7 +47,7 @@ class Health:
             return
         self._pace.refused(provider)
         self._faults.tell(provider, refused.reason)
-        self._routes.rest(provider, min(refused.retry_after or ACCOUNT_WAIT, MAX_ACCOUNT_WAIT), refused.reason)
+        self._router.rest(provider, min(refused.retry_after or ACCOUNT_WAIT, MAX_ACCOUNT_WAIT), refused.reason)
 
     def _too_fast(self, provider: str, refused: Refused) -> None:
         """A slow provider is not down: it keeps its mail, at its pace, unless it takes nothing at all for a while."""
@@ -57,7 +57,7 @@ class Health:
             return
         self._faults.tell(provider, refused.reason)
         wait = max(refused.retry_after or timedelta(), timedelta(seconds=pause_s))
-        self._routes.rest(provider, min(wait, MAX_ACCOUNT_WAIT), refused.reason)
+        self._router.rest(provider, min(wait, MAX_ACCOUNT_WAIT), refused.reason)
 
 
 def _refusals(outcome: Outcome) -> Iterable[Refused]:

@@ -1,4 +1,4 @@
-"""What this process holds at this moment: its lanes with their tokens, and the dispatches in its hands."""
+"""Lanes and dispatches of this process at this moment: its lanes with their tokens, and what is in flight in them."""
 
 import threading
 from collections.abc import Collection, Iterable, Mapping
@@ -17,7 +17,7 @@ class _Lane:
 
 
 @dataclass(slots=True)
-class Hands:
+class InFlight:
     """Thread-safe. A dispatch is in hand from before its fence is crossed until its outcome is written down.
 
     `always` are lanes that are kept, idle or not: somebody waits for a single mail.
@@ -109,8 +109,8 @@ class Hands:
             for dispatch in claimed:
                 self._dispatches[dispatch.id, dispatch.claim.id] = dispatch
 
-    def put_down(self, claimed: Iterable[Claimed]) -> None:
-        """Put down these claims; the same dispatch under a newer claim stays in hand."""
+    def done(self, claimed: Iterable[Claimed]) -> None:
+        """These claims are no longer in flight; the same dispatch under a newer claim still is."""
         with self._lock:
             for dispatch in claimed:
                 self._dispatches.pop((dispatch.id, dispatch.claim.id), None)

@@ -8,22 +8,22 @@ from typing import Final
 
 import structlog
 
-from mailroom.assembly import Back
+from mailroom.assembly import SenderServices
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import RunId
 from mailroom.services.common import sending_switch
 from mailroom.services.common.sending_switch import NOTHING_HELD
 from mailroom.services.operations import restore
-from mailroom.services.operations.restore import Hold, Sound
+from mailroom.services.operations.restore import Healthy, OlderCopy
 
 log = structlog.get_logger()
 _CHECK_S: Final = 1.0
 _SAY_AGAIN_S: Final = 30.0
 
 
-class Holding:
-    def __init__(self, back: Back) -> None:
-        self._back = back
+class RestoreGuard:
+    def __init__(self, services: SenderServices) -> None:
+        self._services = services
         self._check_at = self._said_at = 0.0
         self._held = False
         self.mark = 0  # how far MongoDB had come when it was last looked at
@@ -46,14 +46,14 @@ class Holding:
         """True while a person is to put MongoDB right. Raises Unavailable."""
         if time.monotonic() < self._check_at:
             return self._held
-        found = restore.check(self._back.db, self._back.mirror)
+        found = restore.check(self._services.db, self._services.mirror)
         self._check_at = time.monotonic() + _CHECK_S
-        if isinstance(found, Hold):
+        if isinstance(found, OlderCopy):
             self._say(found)
         elif self._held:
             log.info("mongodb_is_put_right")
-        self._held = isinstance(found, Hold)
-        if isinstance(found, Sound):
+        self._held = isinstance(found, OlderCopy)
+        if isinstance(found, Healthy):
             self.mark, self.remembers = found.mark, found.remembers
             self._look_at_holds()
         return self._held
@@ -62,17 +62,17 @@ class Holding:
         with self._lock:
             refused, self._refused = self._refused, set()
         try:
-            sending_switch.agree_on_runs(self._back.db, self._back.holds, refused)
-            was, self.on_hold = self.on_hold, sending_switch.look(self._back.db, self._back.holds)
+            sending_switch.agree_on_runs(self._services.db, self._services.holds, refused)
+            was, self.on_hold = self.on_hold, sending_switch.look(self._services.db, self._services.holds)
         except Unavailable:
             self.refused(refused)
             raise
         if was.everything != self.on_hold.everything:
             log.warning("sending_is_stopped" if self.on_hold.everything else "sending_goes_on")
 
-    def _say(self, found: Hold) -> None:
+    def _say(self, found: OlderCopy) -> None:
         if self._held and time.monotonic() < self._said_at + _SAY_AGAIN_S:
             return
         self._said_at = time.monotonic()
         log.error("mongodb_was_restored", copied_at=found.copied_at, lost_at=found.lost_at, do="doctor --after-restore")
-        restore.say_held(self._back.db)
+        restore.say_held(self._services.db)

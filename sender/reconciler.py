@@ -1,6 +1,6 @@
 """The thread that asks the provider about doubts in the lanes that this process holds.
 
-It is apart from the pump: a question takes as long as the provider takes.
+It is apart from the loop: a question takes as long as the provider takes.
 """
 
 import random
@@ -10,21 +10,21 @@ from typing import Final
 
 import structlog
 
-from mailroom.assembly import Back
+from mailroom.assembly import SenderServices
 from mailroom.domain.errors import Unavailable
-from mailroom.services.reconciliation.reconcile import settle
-from sender.hands import Hands
+from mailroom.services.reconciliation.reconcile import reconcile
+from sender.in_flight import InFlight
 
 log = structlog.get_logger()
 _LOOK_S: Final = 1.0
 _AWAY_S: Final = 2.0
 
 
-class Settler:
-    def __init__(self, back: Back, hands: Hands, *, sender: str) -> None:
-        self._back, self._hands, self._sender = back, hands, sender
+class Reconciler:
+    def __init__(self, services: SenderServices, in_flight: InFlight, *, sender: str) -> None:
+        self._services, self._in_flight, self._sender = services, in_flight, sender
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="settler", daemon=True)
+        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="reconciler", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -36,11 +36,11 @@ class Settler:
 
     def step(self) -> bool:
         """One round of questions. True if there may be more at once. Raises Unavailable."""
-        held = self._hands.tokens()
+        held = self._in_flight.tokens()
         if not held:
             return False
-        back = self._back
-        asked = settle(back.db, back.fences, back.adapters, held, back.policy, sender=self._sender)
+        services = self._services
+        asked = reconcile(services.db, services.fences, services.adapters, held, services.policy, sender=self._sender)
         return asked > 0
 
     def _run(self) -> None:

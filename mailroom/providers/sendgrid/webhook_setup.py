@@ -8,7 +8,7 @@ from typing import Any, Final
 import requests
 
 from mailroom.domain.errors import Unavailable
-from mailroom.providers.targets import same_but_mark
+from mailroom.providers.webhook_setup import same_but_mark
 
 _ROOT: Final = "/v3/user/webhooks/event"
 _KINDS: Final = (

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mailroom.domain.errors import Unavailable
-from mailroom.providers.targets import same_but_mark
+from mailroom.providers.webhook_setup import same_but_mark
 
 
 class SesTarget:

@@ -8,7 +8,7 @@ from typing import Final
 import requests
 
 from mailroom.domain.errors import Unavailable
-from mailroom.providers.targets import same_but_mark
+from mailroom.providers.webhook_setup import same_but_mark
 
 TYPES: Final = ("delivered", "opened", "clicked", "unsubscribed", "complained", "temporary_fail", "permanent_fail")
 _TIMEOUT_S: Final = 15

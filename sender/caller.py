@@ -45,20 +45,20 @@ class Job:
 Ended = tuple[Job, Result]
 
 
-class Callers:
+class Caller:
     """At most `in_flight` calls at a time, and as many as `reserved` beside them that are for nothing but what is
     urgent; each job has a connection of its own and waits only for its turn."""
 
     def __init__(
         self,
         *,
-        in_flight: int,
+        most_calls: int,
         reserved: int,
         may_call: Callable[[], bool],
         done: Callable[[Sequence[Ended]], None],
     ) -> None:
         self._may_call, self._done = may_call, done
-        self._most, self._reserved = in_flight, reserved
+        self._most, self._reserved = most_calls, reserved
         self._urgent: deque[Job] = deque()
         self._waiting: deque[Job] = deque()
         self._under_way: dict[int, Job] = {}  # by descriptor, in the order in which they began
@@ -67,7 +67,7 @@ class Callers:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll.register(self._wake, select.EPOLLIN)
         self._ending = False
-        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="callers", daemon=True)
+        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="caller", daemon=True)
         self._thread.start()
 
     def start(self, jobs: Iterable[Job]) -> None:

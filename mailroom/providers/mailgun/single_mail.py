@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from mailroom.domain.emails.model import Place
 from mailroom.domain.ids import rfc_message_id
 from mailroom.providers.base import Letter
-from mailroom.providers.mailgun.forms import END, field, file
+from mailroom.providers.mailgun.multipart import END, field, file
 from mailroom.providers.mime import as_mime
 
 

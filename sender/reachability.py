@@ -28,7 +28,7 @@ class _Openings:
     full: bool = False  # other connections are open: the provider takes no more of them
 
 
-class Reach:
+class Reachability:
     """Thread-safe. `not_reached` is told of a provider where an opening failed, and none has succeeded meanwhile."""
 
     def __init__(
