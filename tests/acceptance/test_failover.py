@@ -9,19 +9,11 @@ import pytest
 
 from tests.support.campaigns import a_campaign, dispatch_states, finished, marks
 from tests.support.emails import hand_in, shown, status
+from tests.support.failover import QUICK
 from tests.support.smtp import Script, SmtpServer
 from tests.support.system import System, wait_for
 
 numbers = itertools.count()
-QUICK = {
-    "MAILROOM_PROVIDERS": "mailgun,smtp",
-    "MAILROOM_CIRCUIT_FAILURES": "3",
-    "MAILROOM_CIRCUIT_WINDOW": "10",
-    "MAILROOM_CIRCUIT_COOLDOWN": "2",
-    "MAILROOM_CALL_TIMEOUT": "2",
-    "MAILROOM_IDLE_LIMIT": "1",
-    "MAILROOM_SETTLE": "2",
-}
 
 
 @pytest.fixture

@@ -1,65 +1,20 @@
 """A store that is put back to an older copy, or emptied, sends nothing twice; and all of it balances in the end."""
 
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
-from local.servers import Servers
 from mailroom.assembly import build_sender_services
 from mailroom.services.common.clock import server_now
 from mailroom.services.operations.ledger import check
+from tests.support.backups import QUICK, doctor, put_mongodb_aside, put_mongodb_back
 from tests.support.campaigns import a_campaign, dispatch_states, finished, marks, soon
 from tests.support.emails import hand_in, status
 from tests.support.memory import is_remembered
-from tests.support.system import System, a_system, wait_for
+from tests.support.system import System, wait_for
 from tests.support.vendors import SendGrid
-
-QUICK = {"MAILROOM_CALL_TIMEOUT": "1", "MAILROOM_IDLE_LIMIT": "1", "MAILROOM_SETTLE": "2"}
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[System]:
-    """A system on servers of its own, which a test may kill and put back."""
-    with (
-        Servers.start(tmp_path / "servers") as servers,
-        a_system(tmp_path / "system", servers, database="own") as made,
-    ):
-        made.start_simulator()
-        yield made
-
-
-def put_mongodb_aside(servers: Servers, copy: Path) -> None:
-    assert servers.mongod is not None
-    servers.mongod.kill()
-    shutil.copytree(servers.folder / "mongo", copy)
-    servers.start_mongod()
-    servers.wait_until_healthy()
-
-
-def put_mongodb_back(servers: Servers, copy: Path) -> None:
-    assert servers.mongod is not None
-    servers.mongod.kill()
-    shutil.rmtree(servers.folder / "mongo")
-    shutil.copytree(copy, servers.folder / "mongo")
-    servers.start_mongod()
-    servers.wait_until_healthy()
-
-
-def doctor(system: System, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "cli.main", "doctor", *arguments],
-        env=system.environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_a_mongodb_put_back_to_an_older_copy_is_held_put_right_and_sends_nothing_twice(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mailroom.services.schedules import edit as edit_schedule
-from tests.acceptance.test_restore import QUICK, doctor, own, put_mongodb_aside, put_mongodb_back
+from tests.support.backups import QUICK, doctor, put_mongodb_aside, put_mongodb_back
 from tests.support.builders import recipients
 from tests.support.campaigns import a_campaign, dispatch_states, finished, marks, soon
 from tests.support.emails import hand_in, status
@@ -17,7 +17,6 @@ from tests.support.memory import is_remembered
 from tests.support.system import System, wait_for
 from tests.support.vendors import SendGrid
 
-__all__ = ["own"]
 COUNT = 50
 
 

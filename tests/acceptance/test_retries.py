@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.test_failover import QUICK
 from tests.support.campaigns import a_campaign, finished
 from tests.support.emails import hand_in, shown, status
+from tests.support.failover import QUICK
 from tests.support.smtp import SmtpServer
 from tests.support.system import System, wait_for
 

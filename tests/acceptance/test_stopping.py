@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local.servers import Servers
-from tests.acceptance.test_restore import doctor, put_mongodb_aside, put_mongodb_back
+from tests.support.backups import doctor, put_mongodb_aside, put_mongodb_back
 from tests.support.campaigns import a_campaign, finished, marks, only_run
 from tests.support.emails import hand_in, shown, status
 from tests.support.system import System, a_system, wait_for

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mailroom.storage import suppressions
-from tests.stores.test_sending_again import a_finished_run
 from tests.support.emails import an_email
+from tests.support.finished_runs import a_finished_run
 from tests.support.system import System, a_schedule_body
 
 Operation = tuple[str, str]  # method and path, as the OpenAPI document has them

@@ -10,10 +10,10 @@ from mailroom.services.feedback.intake import take_in
 from mailroom.services.planning import plan
 from mailroom.services.reports import runs as run_views
 from mailroom.storage.database import Db, server_now
-from tests.stores.conftest import Caller
-from tests.stores.test_scheduling import expand_all, hold
 from tests.support.builders import NOW, an_event, make_due, stored_schedule
+from tests.support.caller import Caller
 from tests.support.emails import an_email
+from tests.support.planned import expand_all, hold
 from tests.support.system import a_schedule_body
 
 

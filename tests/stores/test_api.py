@@ -9,13 +9,8 @@ import pytest
 from mailroom.services.operations import tokens as token_service
 from mailroom.storage.database import server_now
 from scheduler_api import paging
-from tests.stores.conftest import Caller
+from tests.support.caller import Caller, problems
 from tests.support.system import System, a_schedule_body
-
-
-def problems(answer: Any) -> dict[str, str]:
-    assert answer.content_type == "application/problem+json"
-    return {error["path"]: error["message"] for error in answer.json["errors"]}
 
 
 def test_a_schedule_is_made_as_in_the_contract(call: Caller) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.schedules import audiences
-from tests.stores.conftest import Caller
 from tests.support.builders import recipients
+from tests.support.caller import Caller
 from tests.support.system import a_schedule_body
 
 ROWS = [

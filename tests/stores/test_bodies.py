@@ -6,11 +6,10 @@ from typing import Any
 
 from mailroom.services.operations import tokens as token_service
 from mailroom.storage.database import server_now
-from tests.stores.conftest import Caller
-from tests.stores.test_api import problems
-from tests.stores.test_webhooks_in import OPENED, webhook
+from tests.support.caller import Caller, problems
 from tests.support.emails import an_email
 from tests.support.system import System, a_schedule_body
+from tests.support.webhooks import OPENED, webhook
 
 JSON = "application/json"
 SMALL = 64 * 1024

@@ -15,8 +15,8 @@ from mailroom.services.planning import asked_runs, plan
 from mailroom.services.reports import runs as run_views
 from mailroom.services.resending import runs as resend_runs
 from mailroom.storage.database import Db, server_now
-from tests.stores.test_scheduling import expand_all, hold
 from tests.support.builders import recipients, stored_schedule
+from tests.support.planned import expand_all, hold
 
 COUNT = 2_500  # recipients: more than two chunks
 

@@ -15,12 +15,11 @@ from mailroom.services.feedback import webhook_targets
 from mailroom.services.operations import providers
 from mailroom.storage.database import Db
 from scheduler_api.app import create_app
-from tests.stores.conftest import Caller
-from tests.stores.test_leaving_out import a_claim
-from tests.stores.test_suppressions import a_claimed_mail
-from tests.stores.test_webhooks_in import OPENED, webhook
 from tests.support.builders import stored_schedule
+from tests.support.caller import Caller
+from tests.support.claims import a_claim, a_claimed_mail
 from tests.support.system import System
+from tests.support.webhooks import OPENED, webhook
 
 LEAVE = "Leave: %unsubscribe_url%"
 MAIL = {"from": "a@mg.example.com", "subject": "Hi", "to": ["bo@example.org"], "text": LEAVE}

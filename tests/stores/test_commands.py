@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from cli.main import main
 from mailroom.domain.ids import RunId
 from mailroom.services.reports import runs as run_views
-from tests.stores.test_sending_again import a_finished_run, planned, unreached
+from tests.support.finished_runs import a_finished_run, planned, unreached
 from tests.support.lines import Line, a_run
 from tests.support.system import System
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from mailroom.coordination.fences import Fences
 from mailroom.domain.dispatches import Acceptance, Claimed, Fence, FenceState
 from mailroom.domain.errors import DispatchNotUnknown
 from mailroom.domain.ids import ClaimId
@@ -14,11 +15,22 @@ from mailroom.services.dispatching.outcomes import Result, record
 from mailroom.services.dispatching.take_over import take_over
 from mailroom.services.reconciliation.resolve import Resolution, resolve
 from mailroom.storage.database import Db, server_now
-from tests.stores.test_doubts_stored import DISPATCH, LANE, TOKEN, a_doubt, the_state
-from tests.stores.test_doubts_unasked import MINUTE, Fences, Forgetful, Silent, a_message, ask, by_smtp, fences, of_smtp
 from tests.support.builders import a_claimed
+from tests.support.doubts import (
+    DISPATCH,
+    LANE,
+    MINUTE,
+    TOKEN,
+    Forgetful,
+    Silent,
+    a_doubt,
+    a_message,
+    ask,
+    by_smtp,
+    of_smtp,
+    the_state,
+)
 
-__all__ = ["fences"]
 REFUSED = Refused(Refusal.PERMANENT, "what it says is not kept any more")
 
 

@@ -1,7 +1,6 @@
 """Doubts in the store: asked about again, held, and settled, without a provider that answers."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -10,7 +9,6 @@ from mailroom.coordination.fences import Fences
 from mailroom.domain.doubts import Timing
 from mailroom.domain.errors import DispatchNotUnknown
 from mailroom.domain.events import EventKind
-from mailroom.domain.ids import DispatchId, Lane, RunId, Token
 from mailroom.domain.retries import Delays
 from mailroom.providers.mailgun.sending import MailgunAdapter
 from mailroom.services.dispatching import cancel as cancel_runs
@@ -19,61 +17,11 @@ from mailroom.services.reconciliation.conclusions import Policy
 from mailroom.services.reconciliation.reconcile import reconcile
 from mailroom.services.reconciliation.resolve import Resolution, resolve
 from mailroom.storage.database import Db, server_now
-from tests.support.builders import NOW, an_event
+from tests.support.builders import an_event
+from tests.support.doubts import DISPATCH, LANE, RUN, TOKEN, a_doubt, the_state
 from tests.support.system import System
 
-DISPATCH, RUN, LANE, TOKEN = DispatchId("run-1-d000000"), RunId("run-1"), Lane("schedule/s"), Token(5)
 RETENTION = timedelta(hours=1)
-
-
-def a_doubt(db: Db, *, state: str = "in_doubt", called_ago: timedelta = timedelta(), **fields: Any) -> None:
-    now = server_now(db)
-    doc = {
-        "_id": DISPATCH,
-        "run_id": RUN,
-        "schedule_id": "s",
-        "lane": LANE,
-        "state": state,
-        "attempt": 1,
-        "tries": 0,
-        "revision": 1,
-        "messages": 1,
-        "digest": "d",
-        "token": TOKEN,
-        "claim_id": "c",
-        "sender": "gone",
-        "memory": "m",
-        "provider": "mailgun",
-        "account": "mg.example.com",
-        "claimed_at": now - called_ago,
-        "called_since": now - called_ago,
-        "in_doubt_at": now - called_ago,
-        "doubted": "c",
-        "call_ended": False,
-        "not_before": now,
-        "trail": [],
-    }
-    db.dispatches.insert_one(doc | fields)
-    db.runs.insert_one({"_id": RUN, "schedule_id": "s", "state": "planned", "due_at": NOW, **A_RUN})
-    db.lanes.insert_one({"_id": LANE, "token": TOKEN})
-
-
-A_RUN = {
-    "kind": "due",
-    "revision": 1,
-    "recipients": 1,
-    "instants": 1,
-    "created_at": NOW,
-    "planned_through": "",
-    "chunks": 1,
-    "placed": 0,
-}
-
-
-def the_state(db: Db) -> str:
-    doc = db.dispatches.find_one({"_id": DISPATCH})
-    assert doc
-    return str(doc["state"])
 
 
 def ask_nobody(system: System) -> int:

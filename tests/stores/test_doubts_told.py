@@ -16,8 +16,8 @@ from mailroom.providers.mailgun.webhooks import parse_event
 from mailroom.services.feedback.intake import take_in
 from mailroom.services.reports import runs as run_views
 from mailroom.storage.database import Db
-from tests.stores.test_doubts_stored import DISPATCH, RUN, a_doubt
 from tests.support.builders import NOW, an_event
+from tests.support.doubts import DISPATCH, RUN, a_doubt
 
 OWN = "20261123.1.A@mg.example.com"  # a name that the provider gave
 

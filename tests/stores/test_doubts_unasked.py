@@ -1,85 +1,32 @@
 """Doubts of providers that cannot be asked, or whose log and events say different things."""
 
-from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from mailroom.coordination.fences import Fences
-from mailroom.domain.dispatches import Acceptance, Claimed
-from mailroom.domain.doubts import Timing, Traces, Unaskable
-from mailroom.domain.ids import DispatchId, MessageId
+from mailroom.domain.dispatches import Acceptance
+from mailroom.domain.doubts import Unaskable
 from mailroom.domain.outcomes import CalledAt, InPart, Refusal, Refused
 from mailroom.domain.retries import Delays
-from mailroom.providers.base import Answer
 from mailroom.services.dispatching.fences import cross_fences
 from mailroom.services.dispatching.outcomes import Result, record
-from mailroom.services.reconciliation.conclusions import Policy
-from mailroom.services.reconciliation.reconcile import reconcile
 from mailroom.services.reconciliation.resolve import Resolution, resolve
 from mailroom.storage.database import Db, server_now
-from tests.stores.test_doubts_stored import DISPATCH, LANE, RUN, TOKEN, a_doubt, the_state
 from tests.support.builders import a_claimed
-from tests.support.system import System
-
-MINUTE = timedelta(minutes=1)
-
-
-class Silent:
-    """A provider without a log."""
-
-    name, askable = "smtp", False
-
-
-class Forgetful:
-    """A provider whose complete log shows nothing."""
-
-    name, askable = "mailgun", True
-
-    def ask(self, account: str, ids: Sequence[DispatchId], control: str | None) -> Answer:
-        return Answer({id_: Traces() for id_ in ids}, control_seen=True)
-
-    def make_control(self, account: str) -> str:
-        return "control"
-
-    def log_name(self, dispatch: DispatchId, account: str) -> str:
-        return dispatch
-
-
-@pytest.fixture
-def fences(system: System) -> Iterator[Fences]:
-    made = Fences(system.settings.stores.redis_url, of=system.db.name)
-    made._redis.delete(f"{{{LANE}}}:fence:{DISPATCH}", f"{{{LANE}}}:token")
-    yield made
-    made.close_client()
-
-
-def ask(db: Db, fences: Fences, *adapters: Any, unaskable: Unaskable = Unaskable.HOLD) -> str:
-    """One round of settling. Returns the state of the dispatch."""
-    db.dispatches.update_many({}, {"$set": {"not_before": server_now(db)}})
-    timing = Timing(call_timeout=MINUTE, idle_limit=MINUTE, settle=MINUTE, log_retention=timedelta(days=1))
-    policy = Policy(timing, Delays([timedelta()] * 3), unaskable)
-    reconcile(db, fences, {one.name: one for one in adapters}, {LANE: TOKEN}, policy, sender="tests")
-    return the_state(db)
-
-
-def by_smtp(fences: Fences, lane: str) -> Claimed:
-    """Claimed, and its fence crossed, by somebody who was overtaken since."""
-    claimed = a_claimed(dispatch=DISPATCH, claim="c", lane=lane, provider="smtp", account="h", digest="d")
-    cross_fences(fences, [claimed])
-    return claimed
-
-
-def a_message(db: Db, number: int, **fields: Any) -> MessageId:
-    id_ = MessageId(f"{RUN}/m{number}")
-    told = {"_id": id_, "run_id": RUN, "dispatch_id": DISPATCH, "address": f"r{number}@example.org", "name": ""}
-    db.messages.insert_one({**told, "parts": {}, "state": "in_doubt", **fields})
-    return id_
-
-
-def of_smtp(db: Db, **fields: Any) -> None:
-    a_doubt(db, provider="smtp", account="h", **fields)
+from tests.support.doubts import (
+    DISPATCH,
+    LANE,
+    MINUTE,
+    Forgetful,
+    Silent,
+    a_doubt,
+    a_message,
+    ask,
+    by_smtp,
+    of_smtp,
+    the_state,
+)
 
 
 def test_as_long_as_its_call_may_still_be_made_a_doubt_is_not_unknown(db: Db, fences: Fences) -> None:

@@ -13,8 +13,8 @@ from mailroom.services.operations import undrained_lanes
 from mailroom.storage import workers
 from mailroom.storage.database import Db
 from mailroom.storage.dispatches import document as dispatches
-from tests.stores.conftest import Caller
 from tests.support.builders import make_due, stored_schedule
+from tests.support.caller import Caller
 from tests.support.system import System
 
 LANE = Lane("mail/3")

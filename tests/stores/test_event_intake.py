@@ -14,8 +14,8 @@ from mailroom.services.planning import plan
 from mailroom.services.reports import counts as report_counts
 from mailroom.services.reports import runs as run_views
 from mailroom.storage.database import Db, server_now
-from tests.stores.test_scheduling import expand_all, hold
 from tests.support.builders import NOW, an_event, make_due, recipients, stored_schedule
+from tests.support.planned import expand_all, hold
 
 
 @pytest.fixture

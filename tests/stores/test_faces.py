@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from mailroom.storage.database import Db
-from tests.stores.conftest import Caller
+from tests.support.caller import Caller
 from tests.support.emails import an_email
 
 LATER = (datetime.now(UTC) + timedelta(days=1)).isoformat()

@@ -24,8 +24,8 @@ from mailroom.storage.messages import counts as message_counts
 from mailroom.storage.messages import document as messages
 from mailroom.storage.messages import unreached
 from mailroom.storage.schedules import audiences, runs, schedules
-from tests.stores.test_scheduling import expand_all, hold
 from tests.support.builders import a_claimed, make_due, recipients, stored_schedule
+from tests.support.planned import expand_all, hold
 
 ASKED = {
     "the list of audiences": lambda db, now: audiences.page(db, before=(now, "aud_1"), limit=10),

@@ -24,9 +24,9 @@ from mailroom.storage.database import Db, in_transaction, snapshot
 from mailroom.storage.dispatches import exclusions as dispatch_exclusions
 from mailroom.storage.messages import counts as message_counts
 from mailroom.storage.messages import marks as message_marks
-from tests.stores.conftest import Caller
-from tests.stores.test_sending_again import a_finished_run, planned
 from tests.support.builders import a_claimed, an_event
+from tests.support.caller import Caller
+from tests.support.finished_runs import a_finished_run, planned
 
 NOW = datetime.now(UTC)
 

@@ -1,29 +1,9 @@
 """Who is left out of a call at the last moment."""
 
-from mailroom.domain.dispatches import Claimed
-from mailroom.domain.ids import schedule_lane
-from mailroom.services.dispatching import claims
-from mailroom.services.dispatching.claims import Room, claimable
 from mailroom.services.dispatching.exclusions import leave_out
-from mailroom.services.planning import asked_runs
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.messages import document as messages
-from tests.stores.test_scheduling import expand_all, hold
-from tests.support.builders import recipients, stored_schedule
-
-
-def a_claim(db: Db, count: int) -> Claimed:
-    """Of a run's only dispatch."""
-    schedule = stored_schedule(db, recipients=recipients(count))
-    asked_runs.run_now(db, schedule.id, owner="tests", key="k")
-    held = hold(db, schedule.id)
-    expand_all(db, held)
-    lanes = {schedule_lane(schedule.id): held[schedule.id]}
-    now = server_now(db)
-    waiting = claimable(db, lanes, now=now, room=Room(10, 10**6, 10**6))
-    where = {"provider": "mailgun", "account": "mg.example.com"}
-    (claimed,) = claims.claim(db, waiting, lanes, redis_identity="m", sender="s", **where, now=now)
-    return claimed
+from tests.support.claims import a_claim
 
 
 def test_who_is_known_to_have_the_mail_leaves_its_call_and_the_others_go(db: Db) -> None:

@@ -10,8 +10,8 @@ from mailroom.domain.schedules import ScheduleState
 from mailroom.services.schedules import edit as edit_schedule
 from mailroom.services.schedules import view as schedule_view
 from mailroom.storage.database import Db, server_now
-from tests.stores.conftest import Caller
 from tests.support.builders import make_due, stored_schedule
+from tests.support.caller import Caller
 from tests.support.system import a_schedule_body
 
 RECURRENCES: list[dict[str, Any]] = [

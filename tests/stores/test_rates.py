@@ -9,7 +9,7 @@ from redis import Redis
 
 from mailroom.coordination.rates import QueueClass, Rates, Wanted
 from mailroom.domain.rates import Rate
-from tests.stores.conftest import Caller
+from tests.support.caller import Caller
 from tests.support.system import System
 
 TEN_A_SECOND = Rate(10.0, 5)

@@ -6,7 +6,7 @@ from mailroom.domain.errors import Unavailable
 from mailroom.services.operations.rejected_requests import STRANGERS_A_MINUTE
 from mailroom.storage import rejected_requests
 from mailroom.storage.database import Db
-from tests.stores.conftest import Caller
+from tests.support.caller import Caller
 from tests.support.emails import an_email
 from tests.support.system import wait_for
 

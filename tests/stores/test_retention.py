@@ -12,7 +12,7 @@ from mailroom.services.mails.accept import Outbox
 from mailroom.services.operations import janitor
 from mailroom.storage import retention
 from mailroom.storage.database import Db, server_now
-from tests.stores.test_sending_again import a_finished_run
+from tests.support.finished_runs import a_finished_run
 from tests.support.system import System
 
 DAY = timedelta(days=1)

@@ -29,23 +29,13 @@ from mailroom.services.schedules import view as schedule_view
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
 from tests.support.builders import a_draft, make_due, recipients, stored_schedule
+from tests.support.planned import expand_all, hold
 
 HOUR = timedelta(hours=1)
 
 
-def hold(db: Db, *ids: ScheduleId, token: int = 1) -> dict[ScheduleId, Token]:
-    """The lanes of these schedules, held with a token, as a sender would."""
-    lanes.raise_tokens(db, {schedule_lane(id_): Token(token) for id_ in ids}, "tests", now=server_now(db))
-    return {id_: Token(token) for id_ in ids}
-
-
 def runs_of(db: Db, id_: ScheduleId) -> list[Any]:
     return list(reversed(run_views.page(db, schedule_id=id_, before=None, limit=100)))
-
-
-def expand_all(db: Db, held: dict[ScheduleId, Token]) -> None:
-    while plan.expand(db, held, batch_size=1_000, now=server_now(db)).moved:
-        pass
 
 
 def test_a_refused_schedule_leaves_nothing_behind(db: Db) -> None:

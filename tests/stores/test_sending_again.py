@@ -16,7 +16,6 @@ from mailroom.services.dispatching import propagation
 from mailroom.services.mails.accept import Outbox
 from mailroom.services.planning import asked_runs, plan
 from mailroom.services.reconciliation import resolve
-from mailroom.services.reports import runs as run_views
 from mailroom.services.resending import mails as resend_mails
 from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import edit as edit_schedule
@@ -24,41 +23,8 @@ from mailroom.storage.cluster import restored_fences
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import outcomes as dispatch_outcomes
 from mailroom.storage.messages import unreached as unreached_rows
-from tests.stores.test_scheduling import expand_all, hold
-from tests.support.builders import recipients, stored_schedule
-
-
-def a_finished_run(db: Db, count: int, **states: int) -> Run:
-    """A run of so many, the first of whose mails are in these states, each with its dispatch of one."""
-    schedule = stored_schedule(db, recipients=recipients(count))
-    run, _ = asked_runs.run_now(db, schedule.id, owner="tests", key="source")
-    expand_all_by_one(db, run)
-    ids = [doc["_id"] for doc in db.messages.find({"run_id": run.id}).sort("_id", 1)]
-    db.messages.update_many({"run_id": run.id}, {"$set": {"state": MessageState.DELIVERED}})
-    db.dispatches.update_many({"run_id": run.id}, {"$set": {"state": DispatchState.ACCEPTED}})
-    for state, number in states.items():
-        some, ids = ids[:number], ids[number:]
-        db.messages.update_many({"_id": {"$in": some}}, {"$set": {"state": state}})
-        if state == MessageState.FAILED:
-            of_them = [doc["dispatch_id"] for doc in db.messages.find({"_id": {"$in": some}})]
-            db.dispatches.update_many({"_id": {"$in": of_them}}, {"$set": {"state": DispatchState.FAILED}})
-    db.runs.update_one({"_id": run.id}, {"$set": {"state": RunState.FINISHED}})
-    return run_views.get(db, run.id)
-
-
-def expand_all_by_one(db: Db, run: Run) -> None:
-    held = hold(db, run.schedule_id)
-    while plan.expand(db, held, batch_size=1, now=server_now(db)).moved:
-        pass
-
-
-def planned(db: Db, run: Run) -> list[str]:
-    expand_all(db, hold(db, run.schedule_id, token=2))
-    return sorted(doc["address"] for doc in db.messages.find({"run_id": run.id}))
-
-
-def unreached(db: Db, run: Run, *states: str) -> list[str]:
-    return sorted(doc["address"] for doc in db.messages.find({"run_id": run.id, "state": {"$in": list(states)}}))
+from tests.support.finished_runs import a_finished_run, planned, unreached
+from tests.support.planned import hold
 
 
 def test_it_goes_to_exactly_those_whom_the_run_is_known_not_to_have_reached(db: Db) -> None:

@@ -18,13 +18,14 @@ from mailroom.services.dispatching import lanes as dispatching_lanes
 from mailroom.services.feedback import webhook_targets
 from mailroom.services.operations import metrics as service_metrics
 from mailroom.services.planning import asked_runs, plan
+from mailroom.services.reconciliation import reconcile
 from mailroom.services.reconciliation.conclusions import Policy
 from mailroom.services.reconciliation.resolve import requeue
 from mailroom.services.reports import runs as run_views
 from mailroom.storage.database import Db, connect, server_now
-from tests.stores.conftest import Caller
-from tests.stores.test_doubts_unasked import MINUTE, Forgetful
 from tests.support.builders import make_due, recipients, stored_schedule
+from tests.support.caller import Caller
+from tests.support.doubts import MINUTE, Forgetful
 from tests.support.emails import an_email
 from tests.support.lines import Line, a_run
 

@@ -1,7 +1,7 @@
 """Pause, resume, cancel, archive and run-now as a caller of the API meets them."""
 
-from tests.stores.conftest import Caller
 from tests.support.builders import recipients, stored_schedule
+from tests.support.caller import Caller
 from tests.support.lines import Line, a_run
 
 

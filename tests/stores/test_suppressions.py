@@ -5,41 +5,24 @@ from typing import Any
 
 import pytest
 
-from mailroom.domain.dispatches import Claimed
 from mailroom.domain.events import EventKind
-from mailroom.domain.ids import Lane, Token
 from mailroom.domain.suppressions import OF_CAMPAIGNS, OF_SINGLE_MAILS
-from mailroom.services.dispatching import claims
-from mailroom.services.dispatching.claims import Room, claimable
 from mailroom.services.dispatching.exclusions import leave_out
 from mailroom.services.feedback.intake import take_in
 from mailroom.services.operations import ledger
 from mailroom.services.planning import asked_runs
-from mailroom.storage import lanes, suppressions
+from mailroom.storage import suppressions
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.messages import document as messages
-from tests.stores.conftest import Caller
-from tests.stores.test_leaving_out import a_claim
-from tests.stores.test_scheduling import expand_all, hold
-from tests.stores.test_tokens import a_token
 from tests.support.builders import NOW, an_event, stored_schedule
+from tests.support.caller import Caller
+from tests.support.claims import a_claim, a_claimed_mail
+from tests.support.planned import expand_all, hold
 from tests.support.system import System
+from tests.support.tokens import a_token
 
 BO = "bo@example.org"
 MAIL = {"from": "a@mg.example.com", "subject": "Reset", "text": "Here", "to": [BO]}
-
-
-def a_claimed_mail(db: Db) -> Claimed:
-    """The only single mail's dispatch, claimed."""
-    doc = db.dispatches.find_one({})
-    assert doc
-    held = {Lane(doc["lane"]): Token(1)}
-    lanes.raise_tokens(db, held, "tests", now=server_now(db))
-    now = server_now(db)
-    waiting = claimable(db, held, now=now, room=Room(10, 10**6, 10**6))
-    where = {"provider": "mailgun", "account": "mg.example.com"}
-    (claimed,) = claims.claim(db, waiting, held, redis_identity="m", sender="s", **where, now=now)
-    return claimed
 
 
 def told(db: Db, kind: EventKind, id_: str = "e", at: datetime = NOW, **changes: Any) -> None:

@@ -7,8 +7,8 @@ from click.testing import CliRunner, Result
 from cli.main import main
 from mailroom.domain.events import EventKind
 from mailroom.services.feedback.intake import take_in
-from tests.stores.conftest import Caller
 from tests.support.builders import NOW, an_event
+from tests.support.caller import Caller
 from tests.support.system import System
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mailroom.storage.database import Db
-from tests.stores.conftest import Caller
+from tests.support.caller import Caller
 from tests.support.emails import an_email
 
 WELCOME = {"subject": "Hello {{ name }}", "text": "Welcome to {{ city }}", "html": "<p>{{ name }}</p>"}

@@ -9,8 +9,9 @@ import pytest
 from mailroom.services.operations import tokens as token_service
 from mailroom.services.operations.tokens import authenticate
 from mailroom.storage.database import Db
-from tests.stores.conftest import Caller
+from tests.support.caller import Caller
 from tests.support.emails import an_email
+from tests.support.tokens import a_token
 
 As = Callable[..., Any]
 KEY = {"Idempotency-Key": "order-17"}
@@ -26,10 +27,6 @@ def by(call: Caller) -> As:
         return call.client.open(path, method=method, headers=headers, **rest)
 
     return made
-
-
-def a_token(db: Db, *scopes: str, **more: Any) -> str:
-    return token_service.create_token(db, name="shop", scopes=scopes, now=datetime.now(UTC), **more)
 
 
 def rotated(call: Caller, token: str, **body: Any) -> Any:

@@ -1,26 +1,13 @@
 """Webhooks in, over a real MongoDB: each event once; what is forged, stale, replayed or malformed is refused."""
 
-import hashlib
-import hmac
 import json
-import time
 from typing import Any
 
 import pytest
 
-from tests.stores.conftest import Caller
+from tests.support.caller import Caller
 from tests.support.system import System
-
-
-def webhook(
-    event: Any, *, key: str = "signing-key-for-tests", token: str = "t" * 50, age_s: float = 0
-) -> dict[str, Any]:
-    timestamp = str(int(time.time() - age_s))
-    signature = hmac.new(key.encode(), (timestamp + token).encode(), hashlib.sha256).hexdigest()
-    return {"signature": {"timestamp": timestamp, "token": token, "signature": signature}, "event-data": event}
-
-
-OPENED = {"event": "opened", "id": "e1", "timestamp": 1767268800.123, "recipient": "bo@example.org"}
+from tests.support.webhooks import OPENED, webhook
 
 
 def test_a_webhook_is_stored_once_and_repeats_are_answered_with_200(call: Caller, system: System) -> None:

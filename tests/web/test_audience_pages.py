@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support.pages import fill_in, look, sign_in
 from tests.support.system import System
-from tests.web.test_browser import browser, fill_in, look, page, sign_in
 
-__all__ = ["browser", "page"]
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 MAILCHIMP = (
     "Email Address,First Name,Last Name,Größe,Address\n"

@@ -3,72 +3,25 @@
 Scripts are off in the browser: everything works without them. Screenshots go to MAILROOM_SCREENSHOTS, if that is set.
 """
 
-import os
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from tests.stores.test_doubts_stored import a_doubt
 from tests.support.campaigns import a_campaign, dispatch_states, finished, marks
+from tests.support.doubts import a_doubt
 from tests.support.emails import an_email, hand_in, status
+from tests.support.pages import fill_in, look, sign_in
 from tests.support.system import System, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-CHROMIUM = os.environ.get("CHROMIUM_BIN", "/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not Path(CHROMIUM).exists() and not os.environ.get("CI"):
-        pytest.skip("no Chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, "--disable-component-update"])
-        yield started
-        started.close()
 
 
 @pytest.fixture
 def provider_and_api(system: System) -> None:
     system.start_simulator()
     system.start_api()
-
-
-@pytest.fixture
-def page(browser: Browser, system: System) -> Iterator[Page]:
-    system.start_web()
-    context = browser.new_context(java_script_enabled=False, viewport=DESKTOP)
-    context.set_default_timeout(15_000)
-    yield context.new_page()
-    context.close()
-
-
-def sign_in(page: Page, system: System) -> None:
-    page.goto(system.web_url)
-    page.get_by_label("Token").fill(system.token)
-    page.get_by_role("button", name="Sign in").click()
-
-
-def look(page: Page, name: str) -> None:
-    """The page at phone and desktop width: nothing sticks out sideways; a picture of each where one is wanted."""
-    folder = os.environ.get("MAILROOM_SCREENSHOTS")
-    for device, size in (("phone", PHONE), ("desktop", DESKTOP)):
-        page.set_viewport_size(size)
-        if folder:
-            page.screenshot(path=Path(folder) / f"{name}-{device}.png", full_page=True)
-        box = page.locator("main").bounding_box()
-        assert box is not None
-        assert box["width"] <= size["width"], f"{name} is wider than a {device}"
-
-
-def fill_in(page: Page, **fields: str) -> None:
-    for label, value in fields.items():
-        page.get_by_label(label.replace("_", " "), exact=True).fill(value)
 
 
 @pytest.mark.usefixtures("provider_and_api")

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from mailroom.assembly import build_api_services
 from mailroom.storage.database import Db
-from tests.stores.test_set_aside import EVERY_MINUTE, plan, with_rule
+from tests.support.rules import EVERY_MINUTE, plan, with_rule
 from tests.support.system import System
 from web.app import create_app
 

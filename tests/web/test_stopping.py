@@ -1,14 +1,13 @@
 """Stopping in a browser: one switch for all, a run by itself, and a paused schedule that asks before it sends."""
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.support.builders import recipients, stored_schedule
 from tests.support.lines import Line, a_run
+from tests.support.pages import look, sign_in
 from tests.support.system import System
-from tests.web.test_browser import browser, look, page, sign_in
 
-__all__ = ["Browser", "browser", "page"]
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 

@@ -1,0 +1,38 @@
+"""Claims of stored dispatches."""
+
+from mailroom.domain.dispatches import Claimed
+from mailroom.domain.ids import Lane, Token, schedule_lane
+from mailroom.services.dispatching import claims
+from mailroom.services.dispatching.claims import Room, claimable
+from mailroom.services.planning import asked_runs
+from mailroom.storage import lanes
+from mailroom.storage.database import Db, server_now
+from tests.support.builders import recipients, stored_schedule
+from tests.support.planned import expand_all, hold
+
+
+def a_claim(db: Db, count: int) -> Claimed:
+    """Of a run's only dispatch."""
+    schedule = stored_schedule(db, recipients=recipients(count))
+    asked_runs.run_now(db, schedule.id, owner="tests", key="k")
+    held = hold(db, schedule.id)
+    expand_all(db, held)
+    lanes = {schedule_lane(schedule.id): held[schedule.id]}
+    now = server_now(db)
+    waiting = claimable(db, lanes, now=now, room=Room(10, 10**6, 10**6))
+    where = {"provider": "mailgun", "account": "mg.example.com"}
+    (claimed,) = claims.claim(db, waiting, lanes, redis_identity="m", sender="s", **where, now=now)
+    return claimed
+
+
+def a_claimed_mail(db: Db) -> Claimed:
+    """The only single mail's dispatch, claimed."""
+    doc = db.dispatches.find_one({})
+    assert doc
+    held = {Lane(doc["lane"]): Token(1)}
+    lanes.raise_tokens(db, held, "tests", now=server_now(db))
+    now = server_now(db)
+    waiting = claimable(db, held, now=now, room=Room(10, 10**6, 10**6))
+    where = {"provider": "mailgun", "account": "mg.example.com"}
+    (claimed,) = claims.claim(db, waiting, held, redis_identity="m", sender="s", **where, now=now)
+    return claimed
