@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.providers.smtp_rows import ANSWERS
+from tests.integration.providers.smtp_rows import ANSWERS
 from tests.support.emails import hand_in, shown, status
 from tests.support.scripted_smtp import SILENCE, STEPS, Said, ScriptedSmtp, at_most
 from tests.support.system import System, wait_for

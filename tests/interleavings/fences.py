@@ -1,6 +1,6 @@
 """The fences of a Redis of this process: the same scripts as in mailroom/coordination/lua, line for line in Python.
 
-`tests/stores/test_fence_machine.py` compares them with the real ones in a real Redis.
+`tests/integration/coordination/test_fence_machine.py` compares them with the real ones in a real Redis.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,6 +1,6 @@
 """The stand-in for MongoDB answers as MongoDB does: the same schedules end in the same documents on a real one.
 
-The stand-in for Redis is compared with the real scripts in tests/stores/test_fence_machine.py.
+The stand-in for Redis is compared with the real scripts in tests/integration/coordination/test_fence_machine.py.
 """
 
 import random

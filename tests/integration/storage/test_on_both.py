@@ -1,8 +1,15 @@
-"""Small storage functions that need no transaction, on the stand-in and on a real mongod."""
+"""Small storage functions that need no transaction, on the stand-in and on a real mongod.
 
+The stand-in of this process answers in a moment, the real mongod is right. Each test here runs on both. Where the
+stand-in differs the test fails, so nothing is ever believed on its word alone.
+"""
+
+import secrets
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import mongomock
 import pytest
 
 from mailroom.domain.errors import TemplateNotFound
@@ -12,12 +19,25 @@ from mailroom.domain.rates import Limit, LimitKind, Per
 from mailroom.domain.templates import Template
 from mailroom.storage import holds, providers, rate_limits, sessions
 from mailroom.storage.cluster import etcd_epoch, ledger_runs, restore_mark
-from mailroom.storage.database import Db
+from mailroom.storage.database import Db, connect
 from mailroom.storage.mails import templates
 from mailroom.storage.sessions import StoredSession
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
+
+
+@pytest.fixture(params=["stand-in", "real"])
+def db(request: pytest.FixtureRequest) -> Iterator[Db]:
+    """An empty database, without indexes."""
+    if request.param == "stand-in":
+        yield mongomock.MongoClient(tz_aware=True).get_database("mailroom")
+        return
+    servers = request.getfixturevalue("servers")
+    real = connect(servers.mongo_url.replace("/?", f"/test_{secrets.token_hex(6)}?"), app="tests")
+    yield real
+    real.client.drop_database(real.name)
+    real.client.close()
 
 
 def test_a_session_is_seen_ever_later_and_gone_once_removed(db: Db) -> None:

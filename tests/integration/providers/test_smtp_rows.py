@@ -5,7 +5,7 @@ import ssl
 import pytest
 
 from mailroom.domain.outcomes import InDoubt
-from tests.providers.smtp_rows import PEOPLE, UNREADABLE, rows, table
+from tests.integration.providers.smtp_rows import PEOPLE, UNREADABLE, rows, table
 from tests.support.scripted_smtp import STEPS
 
 

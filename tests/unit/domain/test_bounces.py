@@ -5,7 +5,7 @@ import time
 import pytest
 
 from mailroom.domain.bounces import Blame, blame, enhanced_code
-from tests.domain.bounce_cases import CASES
+from tests.unit.domain.bounce_cases import CASES
 
 OF_ADDRESSES = [case for case in CASES if case[3] is Blame.ADDRESS]
 

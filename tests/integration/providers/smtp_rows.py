@@ -1,5 +1,5 @@
 """The table of SMTP: step x answer x 'and then the line drops', each row judged by the server's own record beside what
-Mailroom told. `python -m tests.providers.smtp_rows` prints it.
+Mailroom told. `python -m tests.integration.providers.smtp_rows` prints it.
 """
 
 import select

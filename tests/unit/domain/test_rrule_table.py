@@ -11,7 +11,7 @@ from dateutil.rrule import rrulestr
 from mailroom.domain.recurrence import parts as rule_parts
 from mailroom.domain.recurrence.model import Kind, Recurrence, RuleRefused
 from mailroom.domain.recurrence.upcoming import upcoming
-from tests.domain.rrule_table import DAYS, Slow, days_in_month
+from tests.unit.domain.rrule_table import DAYS, Slow, days_in_month
 
 RULES = 90
 YEARS = {"DAILY": 1, "WEEKLY": 2, "MONTHLY": 3, "YEARLY": 7}

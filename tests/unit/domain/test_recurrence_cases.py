@@ -7,7 +7,7 @@ import pytest
 
 from mailroom.domain.recurrence.checking import check_recurrence
 from mailroom.domain.recurrence.upcoming import upcoming
-from tests.domain.recurrence_cases import CASES, Case
+from tests.unit.domain.recurrence_cases import CASES, Case
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
