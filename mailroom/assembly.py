@@ -36,7 +36,7 @@ from mailroom.services.common.shared_answers import Shared
 from mailroom.services.feedback.intake import Intake, group_intake
 from mailroom.services.feedback.webhook_targets import Arrivals
 from mailroom.services.mails.accept import Outbox
-from mailroom.services.operations.caller_limits import CallerLimits
+from mailroom.services.operations.caller_limits import CallerBudget
 from mailroom.services.operations.rejected_requests import RejectedRequestRecord
 from mailroom.services.operations.tokens import TokenCache
 from mailroom.services.operations.writability import Writability, of_stores
@@ -61,7 +61,7 @@ class ApiServices:
     arrivals: Arrivals
     refusals: RejectedRequestRecord
     doorkeeper: TokenCache
-    limits: CallerLimits
+    limits: CallerBudget
     brakes: Brakes
     reports: Shared[RunId, tuple[Run, Report]]
     writability: Writability
@@ -92,10 +92,10 @@ def build_writability(settings: Settings, db: Db) -> Writability:
     return of_stores(db, Etcd(settings.stores.etcd_urls), RedisWrites(settings.stores.redis_url))
 
 
-def build_limits(settings: Settings, *, of: str) -> CallerLimits:
+def build_limits(settings: Settings, *, of: str) -> CallerBudget:
     """How often callers may do what, in the database of this name."""
     limits = settings.limits
-    return CallerLimits(
+    return CallerBudget(
         Counters(settings.stores.redis_url, of=of),
         sign_ins_per_minute=limits.sign_ins_per_minute,
         requests_per_minute=limits.requests_per_minute,

@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from mailroom.assembly import SenderServices
-from mailroom.domain.ids import MAIL_LANES, SCHEDULE_LANES, Lane
+from mailroom.domain.ids import MAIL_LANES, SCHEDULE_LANES, Lane, revision_of
 from mailroom.services.common.clock import server_now
 from mailroom.services.dispatching import lanes as dispatching_lanes
 from sender.in_flight import InFlight
@@ -77,7 +77,7 @@ class Lanes:
         if keys is None:
             self.begin_anew()
             return
-        in_hand = {lane: dispatching_lanes.revision_of(token) for lane, token in self._in_flight.tokens().items()}
+        in_hand = {lane: revision_of(token) for lane, token in self._in_flight.tokens().items()}
         ours = {key.lane: key.revision for key in keys if key.bound}
         lost = [lane for lane, revision in in_hand.items() if ours.get(lane) != revision]
         if lost:
@@ -138,7 +138,7 @@ class Lanes:
     def give_back(self, lanes: Sequence[Lane]) -> None:
         """Release these lanes. If the answer is lost, `reconcile` releases their keys: they are in hand no more."""
         held = self._in_flight.tokens()
-        revisions = {lane: dispatching_lanes.revision_of(held[lane]) for lane in lanes if lane in held}
+        revisions = {lane: revision_of(held[lane]) for lane in lanes if lane in held}
         if not revisions:
             return
         self._in_flight.drop_lanes(revisions)

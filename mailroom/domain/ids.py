@@ -1,6 +1,6 @@
 """Identity: the same thing asked twice gets the same id, so that it can exist only once.
 
-Ids are made here and nowhere else. They are safe in URLs, headers and log lines.
+Ids are made here and taken apart here, and nowhere else. They are safe in URLs, headers and log lines.
 """
 
 import hashlib
@@ -26,6 +26,7 @@ Token = NewType("Token", int)
 MAIL_LANES: Final = "mail/"
 SCHEDULE_LANES: Final = "schedule/"
 _EMAIL: Final = "em_"
+_REVISIONS: Final = 2**40  # more than etcd counts in a lifetime
 
 
 def new_schedule_id() -> ScheduleId:
@@ -106,13 +107,37 @@ def group_dispatch_id(run_id: RunId, group: str) -> DispatchId:
 
 def child_dispatch_id(parent: DispatchId, messages: Sequence[MessageId]) -> DispatchId:
     """A part of a dispatch that was split, named by whom it goes to: splitting it so again gives the same children."""
-    root = parent.partition(".")[0]
-    return DispatchId(f"{root}.{digest_of_messages(messages)[:12]}")
+    return DispatchId(f"{root_of(parent)}.{digest_of_messages(messages)[:12]}")
+
+
+def root_of(dispatch: DispatchId) -> DispatchId:
+    """The dispatch that was planned: of a part, the one that was split; of any other, itself."""
+    return DispatchId(dispatch.partition(".")[0])
+
+
+def run_of_dispatch(dispatch: DispatchId) -> RunId:
+    """The run or single mail that a dispatch is of."""
+    return RunId(dispatch.rpartition("-d")[0])
+
+
+def dispatch_range(run_id: RunId) -> tuple[str, str]:
+    """The ids of all dispatches of a run lie between these two."""
+    return f"{run_id}-d", f"{run_id}-e"
 
 
 def message_id(run_id: RunId, address: str) -> MessageId:
     """One message a run and folded address; it sorts under its run."""
     return MessageId(f"{run_id}/{_digest('message', fold(address))[:20]}")
+
+
+def run_of_message(message: MessageId) -> RunId:
+    """The run or single mail that a message is of."""
+    return RunId(message.rpartition("/")[0])
+
+
+def address_digest_of(message: MessageId) -> str:
+    """The part of a message's id that names its address; the same in every run."""
+    return message.rpartition("/")[2]
 
 
 def rfc_message_id(dispatch: DispatchId, domain: str) -> str:
@@ -141,6 +166,21 @@ def schedule_of_lane(lane: Lane) -> ScheduleId | None:
 
 def schedule_lane(schedule_id: ScheduleId) -> Lane:
     return Lane(f"{SCHEDULE_LANES}{schedule_id}")
+
+
+def make_token(epoch: int, revision: int) -> Token:
+    """The fencing token of a lane: it grows with etcd's revision, and with the epoch where etcd lost its memory."""
+    return Token(epoch * _REVISIONS + revision)
+
+
+def epoch_of(token: int) -> int:
+    """The epoch in which a token was made."""
+    return token // _REVISIONS
+
+
+def revision_of(token: Token) -> int:
+    """The create revision, in etcd, of the lane's key that a token was made from."""
+    return token % _REVISIONS
 
 
 def digest_of_messages(ids: Sequence[MessageId]) -> str:

@@ -14,7 +14,7 @@ from itertools import accumulate
 from math import sqrt
 from typing import Final
 
-from mailroom.domain.ids import AudienceId, DispatchId, RunId, group_dispatch_id
+from mailroom.domain.ids import AudienceId, DispatchId, RunId, group_dispatch_id, root_of
 
 _ANYBODY: Final = "?:0-1"  # a list that is no other's: what goes to it may go to anybody
 _MOST_GROUPS: Final = 2**16
@@ -104,7 +104,7 @@ class Calls:
                 if other == list_ and found.reaches[place] <= start:
                     break
                 _, call_end, id_ = found.calls[place]
-                if id_.partition(".")[0] != dispatch and (other != list_ or call_end > start):
+                if root_of(id_) != dispatch and (other != list_ or call_end > start):
                     return id_
         return None
 

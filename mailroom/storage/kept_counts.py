@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from pymongo import IndexModel, UpdateOne
 
-from mailroom.domain.ids import DispatchId, MessageId, RunId, is_email
+from mailroom.domain.ids import DispatchId, MessageId, RunId, is_email, run_of_dispatch, run_of_message
 from mailroom.domain.reports import Report
 from mailroom.storage.database import CALL_S, Db, Document, Session, guarded
 
@@ -51,12 +51,12 @@ class KeptCount:
 
 def of_dispatches(ids: Iterable[DispatchId]) -> set[RunId]:
     """Their runs; single mails have no reports."""
-    return {run for id_ in ids if not is_email(run := RunId(id_.rpartition("-d")[0]))}
+    return {run for id_ in ids if not is_email(run := run_of_dispatch(id_))}
 
 
 def of_messages(ids: Iterable[MessageId]) -> set[RunId]:
     """Their runs; single mails have no reports."""
-    return {run for id_ in ids if not is_email(run := RunId(id_.rpartition("/")[0]))}
+    return {run for id_ in ids if not is_email(run := run_of_message(id_))}
 
 
 @guarded

@@ -6,19 +6,18 @@
 Collection `cluster`, _id 'trails': `runs`, `emails`, the times of making through which trails were looked at.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
-from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.ids import RunId
 from mailroom.storage.database import Db, guarded
+from mailroom.storage.dispatches import trails
 
 _FIELDS: Final = {"events": "received_at", "bodies": "kept_since", "refusals": "at"}
 _OPTIONS_CONFLICT: Final = 85
-_THROUGH: Final = [DispatchState.ACCEPTED, DispatchState.FAILED, DispatchState.CANCELLED, DispatchState.SPLIT]
 
 
 @guarded
@@ -50,17 +49,6 @@ def cut_trails(db: Db, *, made_before: datetime, limit: int = 200) -> int:
         through = found[-1]["created_at"]
         # All that were made in the last one's moment: the next look begins after it.
         same = db[collection].find({"created_at": through}, {"_id": 1})
-        cut += _cut(db, sorted({doc["_id"] for doc in [*found, *same]}))
+        cut += trails.cut(db, [RunId(id_) for id_ in sorted({doc["_id"] for doc in [*found, *same]})])
         db.cluster.update_one({"_id": "trails"}, {"$max": {collection: through}}, upsert=True)
-    return cut
-
-
-def _cut(db: Db, ids: Sequence[str]) -> int:
-    """Ids of dispatches begin with their run's."""
-    cut = 0
-    for run_id in ids:
-        of_run = {"_id": {"$gt": f"{run_id}-d", "$lt": f"{run_id}-e"}, "state": {"$in": _THROUGH}}
-        cut += db.dispatches.update_many(
-            of_run | {"trail.0": {"$exists": True}}, {"$set": {"trail": []}}
-        ).modified_count
     return cut

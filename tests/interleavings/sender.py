@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from mailroom.domain.dispatches import Claimed
 from mailroom.domain.errors import StaleToken, Unavailable
-from mailroom.domain.ids import Lane, Token
+from mailroom.domain.ids import Lane, Token, revision_of
 from mailroom.domain.outcomes import Accepted, Outcome, Refusal, Refused
 from mailroom.services.common import sending_switch
 from mailroom.services.common.sending_switch import NOTHING_HELD
@@ -125,7 +125,7 @@ class Sender:
         if keys is None:
             self._begin_anew()
             return
-        in_hand = {lane: dispatching_lanes.revision_of(token) for lane, token in self.in_flight.tokens().items()}
+        in_hand = {lane: revision_of(token) for lane, token in self.in_flight.tokens().items()}
         ours = {key.lane: key.revision for key in keys}
         self.in_flight.drop_lanes(lane for lane, revision in in_hand.items() if ours.get(lane) != revision)
         self.leases.release({lane: revision for lane, revision in ours.items() if in_hand.get(lane) != revision})
@@ -241,7 +241,7 @@ class Sender:
             tokens = self.in_flight.tokens()
             self.in_flight.drop_lanes(idle)
             with self._unless_sure():
-                self.leases.release({lane: dispatching_lanes.revision_of(tokens[lane]) for lane in idle})
+                self.leases.release({lane: revision_of(tokens[lane]) for lane in idle})
         return 0
 
     # Gate and callers

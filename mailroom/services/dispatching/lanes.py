@@ -2,19 +2,16 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Final
 
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.leases import Leases
-from mailroom.domain.ids import Lane, RunId, Token, schedule_lane
+from mailroom.domain.ids import Lane, RunId, Token, make_token, schedule_lane
 from mailroom.storage import holds, lanes
 from mailroom.storage.cluster import etcd_epoch
 from mailroom.storage.database import Db
 from mailroom.storage.dispatches import claims as dispatch_claims
 from mailroom.storage.holds import OnHold
 from mailroom.storage.schedules import runs, schedules
-
-_EPOCH: Final = 2**40  # a token is epoch * this + create revision
 
 
 def lanes_wanting_work(db: Db, *, now: datetime, ahead: timedelta, limit: int, leave_out: Sequence[Lane]) -> list[Lane]:
@@ -63,13 +60,8 @@ def take_lanes(
     if not taken.revisions:
         return {}, ""
     epoch = etcd_epoch.epoch_for(db, recalled, cluster_id=taken.cluster_id, revision=taken.revision)
-    tokens = {lane: Token(epoch * _EPOCH + revision) for lane, revision in taken.revisions.items()}
+    tokens = {lane: make_token(epoch, revision) for lane, revision in taken.revisions.items()}
     stored = lanes.raise_tokens(db, tokens, sender, now=now)
     entered, redis_identity = fences.enter({lane: token for lane, token in tokens.items() if lane in stored})
     leases.release({lane: revision for lane, revision in taken.revisions.items() if lane not in entered})
     return {lane: token for lane, token in tokens.items() if lane in entered}, redis_identity
-
-
-def revision_of(token: Token) -> int:
-    """The create revision, in etcd, of the lane's key that this token was made from."""
-    return token % _EPOCH

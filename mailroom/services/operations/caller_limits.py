@@ -17,7 +17,7 @@ _DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class CallerLimits:
+class CallerBudget:
     """The limits of the settings; None is no limit. A token's own limits replace them."""
 
     counters: Counters

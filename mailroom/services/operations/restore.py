@@ -16,7 +16,7 @@ from mailroom.coordination.fences import KEPT_FOR
 from mailroom.coordination.mirror import Mark, Mirror
 from mailroom.domain.dispatches import Fence, FenceState
 from mailroom.domain.errors import CannotBeKnown
-from mailroom.domain.ids import ClaimId, DispatchId
+from mailroom.domain.ids import ClaimId, DispatchId, epoch_of
 from mailroom.domain.outcomes import CalledAt
 from mailroom.providers.base import Adapter
 from mailroom.services.dispatching.propagation import propagate_left_over
@@ -26,7 +26,6 @@ from mailroom.storage.dispatches import outcomes as dispatch_outcomes
 from mailroom.storage.dispatches import queries as dispatch_queries
 
 log = structlog.get_logger()
-_EPOCH_BITS: Final = 40
 # What was due after the last mark may have been decided still: it is planned as on time rather than dropped.
 _A_STEP: Final = 1_000
 _AROUND: Final = timedelta(minutes=5)  # marks are MongoDB's time, the log's are the provider's
@@ -140,7 +139,7 @@ def after_restore(db: Db, mirror: Mirror, adapters: Sequence[Adapter], *, even_s
         _remember(db, some)
     while propagate_left_over(db):
         pass
-    etcd_epoch.raise_epoch(db, mirror.highest_token() >> _EPOCH_BITS)
+    etcd_epoch.raise_epoch(db, epoch_of(mirror.highest_token()))
     since = hold.copied_at or datetime.min.replace(tzinfo=hold.lost_at.tzinfo)
     restore_mark.set_replay(db, since, hold.lost_at + _AFTER_THE_LAST_MARK)
     restore_mark.raise_mark(db, mirrored.number, remembers=True)

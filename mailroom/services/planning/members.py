@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mailroom.domain.audiences import Recipient
-from mailroom.domain.ids import AudienceId, RunId
+from mailroom.domain.ids import AudienceId, RunId, address_digest_of
 from mailroom.domain.limits import CHUNK_RECIPIENTS
 from mailroom.domain.runs import Run
 from mailroom.domain.spans import Group, group_of
@@ -74,7 +74,7 @@ def _unreached(db: Db, run: Run, source: RunId) -> Page:
     bare = [Recipient(row["address"], row["name"]) for row in rows]
     known = audiences.some(db, _audience(run), [recipient.key for recipient in bare])
     members = [
-        Member(row["_id"], known.get(r.key, r), _group(run, source, row["_id"].rpartition("/")[2]), row)
+        Member(row["_id"], known.get(r.key, r), _group(run, source, address_digest_of(row["_id"])), row)
         for row, r in zip(rows, bare, strict=True)
     ]
     if more:  # the last group may go on in the next page

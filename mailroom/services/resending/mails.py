@@ -8,7 +8,7 @@ import structlog
 
 from mailroom.domain.addresses import fold
 from mailroom.domain.errors import EmailGone, ForgottenMeanwhile, NobodyLeft
-from mailroom.domain.ids import EmailId, again_email_id, again_email_prefix, run_of_email
+from mailroom.domain.ids import EmailId, again_email_id, again_email_prefix, run_of_dispatch, run_of_email
 from mailroom.domain.suppressions import OF_SINGLE_MAILS
 from mailroom.services.common.idempotency import check_key
 from mailroom.services.mails.store import place
@@ -24,7 +24,7 @@ _TRIES: Final = 5
 _MOST: Final = 1_000  # more recipients than a mail can have
 
 
-class _MovedMeanwhile(Exception):
+class _MailMoved(Exception):
     """One of them is not as it was read: look again."""
 
 
@@ -40,7 +40,7 @@ def send_again(db: Db, email_id: EmailId, *, owner: str, key: str, lanes: int) -
     again_id = again_email_id(email_id, owner, key)
     if again_id in emails.get_many(db, [again_id]):
         return again_id, False
-    forgotten = {id_.rpartition("-d")[0] for id_ in restored_fences.beginning_with(db, again_email_prefix(email_id))}
+    forgotten = {run_of_dispatch(id_) for id_ in restored_fences.beginning_with(db, again_email_prefix(email_id))}
     if unknown := forgotten - {again_id} - emails.get_many(db, [EmailId(id_) for id_ in forgotten]).keys():
         raise ForgottenMeanwhile(f"MongoDB was put back to a copy that does not know of {', '.join(sorted(unknown))}")
     body = bodies.get_many(db, [email_id]).get(email_id)
@@ -73,12 +73,12 @@ def _store(db: Db, new: NewEmail, rows: Sequence[Mapping[str, Any]], lanes: int)
 
     def work(session: Session) -> None:
         if not unreached.take(db, rows, run_of_email(new.id), session=session):
-            raise _MovedMeanwhile
+            raise _MailMoved
         place(db, [(new, stored)], lanes=lanes, now=now, session=session)
 
     try:
         in_transaction(db, work)
-    except (_MovedMeanwhile, AlreadyThere):
+    except (_MailMoved, AlreadyThere):
         bodies.throw_away(db, stored)
         return False
     return True

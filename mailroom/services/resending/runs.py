@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from mailroom.domain.errors import ForgottenMeanwhile, NobodyLeft, RunUnderWay, StaleEdit
-from mailroom.domain.ids import RunId, again_run_id, again_run_prefix
+from mailroom.domain.ids import RunId, again_run_id, again_run_prefix, run_of_dispatch
 from mailroom.domain.runs import Run, RunKind, RunState
 from mailroom.domain.schedules import Revision
 from mailroom.domain.spans import groups_of
@@ -28,17 +28,19 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Unreached:
+class UnreachedRecipients:
     """A page of those who did not get it, and how many of all of them no other run carries."""
 
     rows: Sequence[Mapping[str, Any]]
     left: int
 
 
-def unreached_by(db: Db, run_id: RunId, *, after: str, limit: int, left: int | None = None) -> Unreached:
+def unreached_by(db: Db, run_id: RunId, *, after: str, limit: int, left: int | None = None) -> UnreachedRecipients:
     """One page. `left`: the count of an earlier page, so that it is counted once for all pages. Raises RunNotFound."""
     run = runs.get(db, run_id)
-    return Unreached(unreached.page(db, run.id, after=after, limit=limit), left_of(db, run) if left is None else left)
+    return UnreachedRecipients(
+        unreached.page(db, run.id, after=after, limit=limit), left_of(db, run) if left is None else left
+    )
 
 
 def left_of(db: Db, run: Run) -> int:
@@ -101,5 +103,5 @@ def run_again(
 def _forgotten(db: Db, source: RunId) -> set[RunId]:
     """Runs to those whom this one did not reach that a restored MongoDB knows nothing of: only their fences do."""
     found = restored_fences.beginning_with(db, again_run_prefix(source))
-    named = {RunId(id_.rpartition("-d")[0]) for id_ in found}
+    named = {run_of_dispatch(id_) for id_ in found}
     return {run for run in named if runs.find(db, run) is None}

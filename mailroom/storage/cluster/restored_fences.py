@@ -19,6 +19,7 @@ from mailroom.domain.dispatches import Fence, FenceState
 from mailroom.domain.ids import ClaimId, DispatchId, RunId
 from mailroom.domain.outcomes import CalledAt
 from mailroom.storage.database import Db, Document, drop_unset, guarded
+from mailroom.storage.dispatches.document import ids_of_run
 
 COLLECTION: Final = "remembered"
 _SOME: Final = 1_000
@@ -47,7 +48,7 @@ def beginning_with(db: Db, prefix: str) -> list[DispatchId]:
 @guarded
 def called_of_run(db: Db, run_id: RunId) -> dict[DispatchId, str]:
     """The dispatches of a run that were called, or may have been, each with its span."""
-    of_run = {"_id": {"$gt": f"{run_id}-d", "$lt": f"{run_id}-e"}, "outcome": {"$in": _CALLED}}
+    of_run = {"_id": ids_of_run(run_id), "outcome": {"$in": _CALLED}}
     return {DispatchId(doc["_id"]): doc.get("span", "") for doc in db.remembered.find(of_run, {"span": 1})}
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mailroom.domain.dispatches import DispatchState
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId
 from mailroom.storage.database import Db, guarded
+from mailroom.storage.dispatches.document import ids_of_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,7 @@ def mails_by_state(db: Db, run_ids: Sequence[RunId]) -> tuple[dict[DispatchState
     for run_id in run_ids:
         rows = db.dispatches.aggregate(
             [
-                # Ids begin with their run's, so the primary index gives a run's dispatches.
-                {"$match": {"_id": {"$gt": f"{run_id}-d", "$lt": f"{run_id}-e"}}},
+                {"$match": {"_id": ids_of_run(run_id)}},
                 {
                     "$group": {
                         "_id": "$state",

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from mailroom.domain.dispatches import DispatchState
-from mailroom.domain.ids import DispatchId
+from mailroom.domain.ids import DispatchId, dispatch_range
 from mailroom.domain.searches import DeadLetterSearch
 from mailroom.storage.database import Db, Document, guarded
 from mailroom.storage.dispatches.document import onto_trail
@@ -23,7 +23,8 @@ def page(db: Db, wanted: DeadLetterSearch, *, after: str, limit: int) -> list[Ma
     if wanted.run_id is None:
         query["_id"] = {"$gt": after}
     else:  # ids begin with their run's
-        query["_id"] = {"$gt": after or f"{wanted.run_id}-d", "$lt": f"{wanted.run_id}-e"}
+        low, high = dispatch_range(wanted.run_id)
+        query["_id"] = {"$gt": after or low, "$lt": high}
     return list(db.dispatches.find(query, {"trail": 0}).sort("_id", 1).limit(limit))
 
 

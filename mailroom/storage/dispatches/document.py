@@ -21,7 +21,7 @@
     reason, code  the last refusal, or why it is in doubt
     tell          true while its messages must still be told what became of it
     dropped       see dead_letters.py
-    sent_again    see messages/unreached.py
+    sent_again    see resends.py
     run_cancelled set by a cancel while it was in hand: it must not return to `pending`
     trail         list of {at, step, ...}: the audit trail but for acceptances, which are facts of their own (steps_of)
 
@@ -39,6 +39,7 @@ from typing import Any, Final
 from pymongo import IndexModel
 
 from mailroom.domain.dispatches import ALONE_AFTER_CRASHES, OPEN, DispatchState, NewDispatch
+from mailroom.domain.ids import RunId, dispatch_range
 from mailroom.storage.database import Db, Document, Session
 
 COLLECTION: Final = "dispatches"
@@ -63,6 +64,12 @@ INDEXES: Final[Sequence[IndexModel]] = (
 
 
 OLD_INDEXES: Final = ("open_of_run",)  # dropped at the start; `open_of_run_by_rank` replaces it
+
+
+def ids_of_run(run_id: RunId) -> Document:
+    """A condition on `_id` that all dispatches of a run meet; the primary index answers it."""
+    low, high = dispatch_range(run_id)
+    return {"$gt": low, "$lt": high}
 
 
 def add_many(db: Db, dispatches: Sequence[NewDispatch], *, now: datetime, session: Session) -> None:

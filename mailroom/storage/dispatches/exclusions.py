@@ -1,7 +1,5 @@
 """Messages leave a dispatch that is in hand and not called, in the collection `dispatches` (see document.py).
 
-    left_dispatch   of such a message, in the collection `messages`: where its story began
-
 The dispatch's digest is another one afterwards, so nothing that knew it whole can take it for the same.
 """
 
@@ -10,11 +8,9 @@ from datetime import datetime
 
 from mailroom.domain.dispatches import Claimed, DispatchState
 from mailroom.domain.ids import MessageId, digest_of_messages
-from mailroom.domain.messages import MessageState
-from mailroom.storage import kept_counts
 from mailroom.storage.database import Db, Document, Session
 from mailroom.storage.dispatches.document import onto_trail
-from mailroom.storage.messages.marks import mark_sent_among
+from mailroom.storage.messages.moves import leave_as_sent, leave_as_suppressed
 
 
 def leave_out(
@@ -51,22 +47,5 @@ def leave_out(
     own = {"_id": claimed.id, "state": DispatchState.SENDING, "claim_id": claimed.claim.id, "attempt": claimed.attempt}
     if not db.dispatches.update_one(own, change, session=session).matched_count:
         return
-    # An opening alone has moved no state of theirs, and nobody tells them any more once they have left.
-    mark_sent_among(db, gone, at=now, session=session)
-    if rest and gone:
-        db.messages.update_many(
-            {"_id": {"$in": list(gone)}, "dispatch_id": claimed.id},
-            {"$set": {"left_dispatch": claimed.id}, "$unset": {"dispatch_id": ""}},
-            session=session,
-        )
-    kept_counts.mark_within(db, kept_counts.of_messages(suppressed), session)
-    for reason in sorted(set(suppressed.values())):
-        ids = [id_ for id_, why in suppressed.items() if why == reason]
-        db.messages.update_many(
-            {"_id": {"$in": ids}, "dispatch_id": claimed.id, "sent_at": {"$exists": False}},
-            {
-                "$set": {"state": MessageState.SUPPRESSED, "reason": reason, "left_dispatch": claimed.id},
-                "$unset": {"dispatch_id": "", "code": ""},
-            },
-            session=session,
-        )
+    leave_as_sent(db, claimed.id, gone, alone=not rest, now=now, session=session)
+    leave_as_suppressed(db, claimed.id, suppressed, session=session)

@@ -5,7 +5,7 @@ from typing import Any
 
 from mailroom.domain.dispatches import OPEN, DispatchState
 from mailroom.domain.errors import DispatchNotFound
-from mailroom.domain.ids import DispatchId, EmailId, RunId, run_of_email
+from mailroom.domain.ids import DispatchId, EmailId, RunId, dispatch_range, run_of_email
 from mailroom.storage.database import Db, Document, guarded
 from mailroom.storage.dispatches.document import COLLECTION, IS_OPEN
 
@@ -48,7 +48,8 @@ def page(
     if state:
         query["state"] = state
     if run_id:  # ids begin with their run's, so the primary index gives a run's dispatches in order
-        query["_id"] = {"$gt": after or f"{run_id}-d", "$lt": f"{run_id}-e"}
+        low, high = dispatch_range(run_id)
+        query["_id"] = {"$gt": after or low, "$lt": high}
     return list(db.dispatches.find(query, {"trail": 0}).sort("_id", 1).limit(limit))
 
 

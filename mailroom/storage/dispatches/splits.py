@@ -11,12 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pymongo import UpdateMany
-
 from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState
 from mailroom.domain.ids import DispatchId, MessageId, child_dispatch_id, digest_of_messages
 from mailroom.storage.database import Db, Document, Session
 from mailroom.storage.dispatches.document import onto_trail
+from mailroom.storage.messages.moves import move_to_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +64,8 @@ def split(
         return []
     made = [_child(before, child, part, why, now) for child, part in zip(children, parts, strict=True)]
     db.dispatches.insert_many(made, session=session)
-    moves = [
-        UpdateMany({"_id": {"$in": list(part.messages)}}, {"$set": {"dispatch_id": child}})
-        for child, part in zip(children, parts, strict=True)
-    ]
-    db.messages.bulk_write(moves, ordered=False, session=session)
+    members = {child: part.messages for child, part in zip(children, parts, strict=True)}
+    move_to_parts(db, members, session=session)
     return children
 
 
@@ -96,5 +92,9 @@ def _child(parent: Mapping[str, object], child: DispatchId, part: DispatchPart, 
         **({"reason": part.reason, "code": part.code} if part.reason else {}),
         "trail": [{"at": now, "step": "split_off", "parent": parent["_id"], "reason": why}],
         **({"accepted": facts} if facts else {}),
-        **({"provider": parent["provider"], "account": parent["account"]} if part.state != "pending" else {}),
+        **(
+            {"provider": parent["provider"], "account": parent["account"]}
+            if part.state is not DispatchState.PENDING
+            else {}
+        ),
     }

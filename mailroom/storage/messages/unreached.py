@@ -1,7 +1,6 @@
-"""Who did not get a mail, and is sent it once more by another run or mail: in `messages` and `dispatches`.
+"""Who did not get a mail, and is sent it once more by another run or mail: in the collection `messages`.
 
-    sent_again   of a message that did not reach its recipient: the run or mail that carries it instead, for good.
-                 Of a dispatch that carried such a message: the newest of these; what failed is not requeued any more
+    sent_again   of a message that did not reach its recipient: the run or mail that carries it instead, for good
 
 So nobody is mailed twice by asking twice, nor by requeueing what another run carries already. Whoever gave a sign of
 having the mail (delivered, opened, clicked, complained) was reached, whatever a bounce said.
@@ -12,17 +11,16 @@ Index: `listed` of document.py.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from mailroom.domain.dispatches import OPEN, DispatchState
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.messages import UNREACHED
 from mailroom.storage import kept_counts
 from mailroom.storage.cluster import restored_fences
 from mailroom.storage.database import Db, Document, Session, guarded
+from mailroom.storage.dispatches import resends
 
 _NONE: Final[Document] = {"$exists": False}
 _SIGNS: Final = ("delivered_at", "first_opened_at", "first_clicked_at", "complained_at", "unsubscribed_at")
 _COUNTS: Final = ("opens", "machine_opens", "clicks", "machine_clicks")
-_MAY_STILL_GO: Final = sorted({*OPEN, DispatchState.UNKNOWN, DispatchState.SPLIT})
 _A_STEP: Final = 1_000
 
 
@@ -68,16 +66,12 @@ def take(db: Db, rows: Sequence[Mapping[str, Any]], by: RunId, *, session: Sessi
     # As they stand now: a split may have given them others since they were read.
     now = db.messages.find(ids | {"dispatch_id": {"$exists": True}}, {"dispatch_id": 1}, session=session)
     carried = sorted({doc["dispatch_id"] for doc in now})
-    # Written, not only read: whoever has one of them sent again in this moment collides.
-    db.dispatches.update_many({"_id": {"$in": carried}}, taken, session=session)
-    going = {"_id": {"$in": carried}, "state": {"$in": _MAY_STILL_GO}}
-    return db.dispatches.find_one(going, {"_id": 1}, session=session) is None
+    return resends.note_resent(db, carried, by=by, session=session)
 
 
 def _held(db: Db, ids: Sequence[DispatchId]) -> set[str]:
     """Those of the dispatches that may still go, or of which fences knew more than a restored MongoDB does."""
-    going = {"_id": {"$in": list(ids)}, "state": {"$in": _MAY_STILL_GO}}
-    return {doc["_id"] for doc in db.dispatches.find(going, {"_id": 1})} | set(restored_fences.among(db, ids))
+    return resends.may_still_go(db, ids) | set(restored_fences.among(db, ids))
 
 
 _UNREACHED: Final[Document] = {

@@ -1,0 +1,29 @@
+"""Dispatches whose unreached messages another run or mail carries, in the collection `dispatches` (see document.py).
+
+sent_again   the newest run or mail that carries one of its messages; what failed is not requeued any more
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from mailroom.domain.dispatches import OPEN, DispatchState
+from mailroom.domain.ids import DispatchId, RunId
+from mailroom.storage.database import Db, Session
+
+_MAY_STILL_GO: Final = sorted({*OPEN, DispatchState.UNKNOWN, DispatchState.SPLIT})
+
+
+def may_still_go(db: Db, ids: Sequence[DispatchId]) -> set[str]:
+    """Those of the dispatches whose call may still be made, or may have been."""
+    going = {"_id": {"$in": list(ids)}, "state": {"$in": _MAY_STILL_GO}}
+    return {doc["_id"] for doc in db.dispatches.find(going, {"_id": 1})}
+
+
+def note_resent(db: Db, ids: Sequence[DispatchId], *, by: RunId, session: Session) -> bool:
+    """Note who carries messages of these dispatches. False if one of them may still go: then give the transaction up.
+
+    Each is written, not only read: whoever has one of them sent again in this moment collides.
+    """
+    db.dispatches.update_many({"_id": {"$in": list(ids)}}, {"$set": {"sent_again": by}}, session=session)
+    going = {"_id": {"$in": list(ids)}, "state": {"$in": _MAY_STILL_GO}}
+    return db.dispatches.find_one(going, {"_id": 1}, session=session) is None

@@ -1,0 +1,54 @@
+"""Where things live: one home for each collection, one class for each name, one place that knows how ids are made."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+OURS = ("mailroom", "sender", "scheduler_api", "web", "cli", "config", "local")
+
+
+def modules(*folders: str) -> Iterator[tuple[str, str]]:
+    """Each module's path from the root, and its text."""
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield path.relative_to(ROOT).as_posix(), path.read_text()
+
+
+@pytest.mark.parametrize("collection", ["dispatches", "messages"])
+def test_only_its_own_room_names_a_collection(collection: str) -> None:
+    named = re.compile(rf"\bdb\.{collection}\b|\bdb\[.{collection}.\]")
+
+    assert not [
+        name
+        for name, text in modules(*OURS)
+        if named.search(text) and not name.startswith(f"mailroom/storage/{collection}/")
+    ]
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    homes = defaultdict(list)
+    for name, text in modules(*OURS):
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef):
+                homes[node.name].append(name)
+
+    assert {name: places for name, places in homes.items() if len(places) > 1} == {}
+
+
+def test_ids_are_taken_apart_in_one_place() -> None:
+    surgery = re.compile(r"""partition\(["']-d["']\)|\}-d["']|\}-e["']|2\s*\*\*\s*40\b(?! \+ 1)""")
+
+    found = [name for name, text in modules(*OURS) if surgery.search(text)]
+
+    assert found == ["mailroom/domain/ids.py"]
+
+
+def test_no_test_imports_another_test() -> None:
+    shared = re.compile(r"^(?:from|import) tests\.[\w.]*\btest_\w+", re.MULTILINE)
+
+    assert not [name for name, text in modules("tests", "benchmarks") if shared.search(text)]
