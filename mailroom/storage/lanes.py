@@ -12,7 +12,8 @@
 Written by the lane's holder. Read by claims and pages, by _id, or by `waits_until` (sparse index).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
@@ -22,6 +23,7 @@ from pymongo.errors import BulkWriteError
 from mailroom.domain.errors import StaleToken
 from mailroom.domain.ids import Lane, Token
 from mailroom.storage.database import Db, Session, guarded
+from mailroom.storage.guard import _MAKER, LaneGuard
 
 COLLECTION: Final = "lanes"
 INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("waits_until", 1)], sparse=True),)
@@ -54,11 +56,22 @@ def raise_tokens(db: Db, tokens: Mapping[Lane, Token], sender: str, *, now: date
     return {lane for index, lane in enumerate(tokens) if index not in refused}
 
 
-def touch(db: Db, tokens: Mapping[Lane, Token], session: Session) -> None:
-    """Inside a transaction: make sure that each token is still its lane's highest, and collide with any take-over.
+@contextmanager
+def under(db: Db, tokens: Mapping[Lane, Token], session: Session) -> Iterator[LaneGuard]:
+    """Inside a transaction: the guard of decisions about these lanes. Each token is still its lane's highest, and any
+    take-over collides with the transaction.
 
     Raises StaleToken for the first lane where it is not; the transaction is then to be given up.
     """
+    _touch(db, tokens, session)
+    guard = LaneGuard(session, made_by=_MAKER)
+    try:
+        yield guard
+    finally:
+        guard.end()
+
+
+def _touch(db: Db, tokens: Mapping[Lane, Token], session: Session) -> None:
     writes = [UpdateOne({"_id": lane, "token": token}, {"$inc": {"touched": 1}}) for lane, token in tokens.items()]
     if db.lanes.bulk_write(writes, ordered=False, session=session).matched_count == len(writes):
         return

@@ -45,7 +45,7 @@ class NoHoldHeeded(MemoryFences):
 
 
 class NoTokenAsked(MemoryFences):
-    """Redis lets lower tokens pass, as lanes.touch does; and higher attempts, or it would find the others by itself."""
+    """Redis lets lower tokens pass, as lanes.under does; and higher attempts, or it would find the others by itself."""
 
     def entered(self, lane: object, token: int) -> bool:
         return True
@@ -82,7 +82,7 @@ def no_control_is_asked_for() -> Iterator[None]:
 
 @contextmanager
 def tokens_are_not_checked() -> Iterator[None]:
-    with patch.object(lanes, "touch", lambda _db, _tokens, _session: None):
+    with patch.object(lanes, "_touch", lambda _db, _tokens, _session: None):
         yield
 
 

@@ -125,10 +125,10 @@ def claim(
     asked = {EVERYTHING, *(doc["run_id"] for doc in waiting.dispatches if "schedule_id" in doc)}
 
     def work(session: Session) -> int:
-        lanes.touch(db, {lane: held[lane] for lane in by_lane}, session)
-        on_hold = holds.held_among(db, asked, session=session)
-        going = _not_held(claims, on_hold) if on_hold else claims
-        return dispatch_claims.claim(db, going, provider, account, now=now, session=session)
+        with lanes.under(db, {lane: held[lane] for lane in by_lane}, session) as guard:
+            on_hold = holds.held_among(db, asked, session=session)
+            going = _not_held(claims, on_hold) if on_hold else claims
+            return dispatch_claims.claim(db, going, provider, account, now=now, guard=guard)
 
     if in_transaction(db, work) == len(waiting):
         return [

@@ -44,10 +44,10 @@ def leave_out(db: Db, claimed: Sequence[Claimed], mails: Mails) -> tuple[list[Cl
     now = server_now(db)
 
     def work(session: Session) -> None:
-        lanes.touch(db, {c.claim.lane: c.claim.token for c in changed}, session)
-        for c in changed:
-            found, rest = parted[c.id], [mail.id for mail in parted[c.id].rest]
-            dispatch_exclusions.leave_out(db, c, found.suppressed, found.gone, rest, now=now, session=session)
+        with lanes.under(db, {c.claim.lane: c.claim.token for c in changed}, session) as guard:
+            for c in changed:
+                found, rest = parted[c.id], [mail.id for mail in parted[c.id].rest]
+                dispatch_exclusions.leave_out(db, c, found.suppressed, found.gone, rest, now=now, guard=guard)
 
     in_transaction(db, work)
     for c in changed:

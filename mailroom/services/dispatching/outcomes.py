@@ -23,7 +23,7 @@ from mailroom.storage import suppressions
 from mailroom.storage.database import Db, Session, in_transaction
 from mailroom.storage.dispatches import outcomes as dispatch_outcomes
 from mailroom.storage.dispatches import splits as dispatch_splits
-from mailroom.storage.dispatches.splits import DispatchPart
+from mailroom.storage.dispatches.splits import DispatchPart, Split
 from mailroom.storage.messages import document as messages
 from mailroom.storage.messages import marks as message_marks
 
@@ -116,8 +116,8 @@ def _record_in_part(db: Db, claimed: Claimed, outcome: InPart, *, delays: Delays
 
     def work(session: Session) -> list[DispatchId]:
         for stands in _NOT_KNOWN_YET:
-            by, why = claimed.claim.sender, "some of its recipients were refused"
-            made = dispatch_splits.split(db, claimed, stands, parts, by=by, why=why, now=now, session=session)
+            wanted = Split(claimed, stands, parts, claimed.claim.sender, "some of its recipients were refused")
+            made = dispatch_splits.split_by_answer(db, wanted, now=now, session=session)
             if made:
                 return made
         return []

@@ -121,9 +121,9 @@ def _decide(db: Db, group: Sequence[Decided], *, now: datetime) -> None:
             log.warning("dispatch_failed", dispatch_id=claimed.id, reason=refused.reason, code=refused.code)
 
     def work(session: Session) -> None:
-        lanes.touch(db, tokens, session)
-        dispatch_outcomes.return_to_pending(db, returns, now=now, session=session)
-        dispatch_outcomes.fail(db, failures, now=now, session=session)
+        with lanes.under(db, tokens, session) as guard:
+            dispatch_outcomes.return_to_pending(db, returns, now=now, guard=guard)
+            dispatch_outcomes.fail(db, failures, now=now, guard=guard)
 
     in_transaction(db, work)
 

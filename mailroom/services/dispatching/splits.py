@@ -11,7 +11,7 @@ from mailroom.domain.ids import Lane, Token
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import splits as dispatch_splits
-from mailroom.storage.dispatches.splits import DispatchPart
+from mailroom.storage.dispatches.splits import DispatchPart, Split
 from mailroom.storage.messages import document as messages
 
 log = structlog.get_logger()
@@ -56,20 +56,12 @@ def divide(
         parts = [DispatchPart(piece, DispatchState.PENDING) for piece in pieces]
         log.warning("dispatch_divided", dispatch_id=claimed.id, messages=len(ids), parts=len(parts), reason=one.why)
 
-        def work(session: Session, one: Division = one, parts: Sequence[DispatchPart] = parts) -> None:
-            lane = one.claimed.claim.lane
-            lanes.touch(db, {lane: tokens[lane]}, session)
-            dispatch_splits.split(
-                db,
-                one.claimed,
-                DispatchState.SENDING,
-                parts,
-                by=by,
-                why=one.why,
-                now=now,
-                session=session,
-                was_called=one.was_called,
-            )
+        wanted = Split(claimed, DispatchState.SENDING, parts, by, one.why, one.was_called)
+
+        def work(session: Session, wanted: Split = wanted) -> None:
+            lane = wanted.parent.claim.lane
+            with lanes.under(db, {lane: tokens[lane]}, session) as guard:
+                dispatch_splits.split(db, wanted, now=now, guard=guard)
 
         in_transaction(db, work)
     return left

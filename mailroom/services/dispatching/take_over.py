@@ -82,10 +82,10 @@ def take_over(
                 doubts.append((dispatch, InDoubt(_why(unchanged))))
 
     def work(session: Session) -> None:
-        lanes.touch(db, {d.claim.lane: held[d.claim.lane] for d in abandoned}, session)
-        dispatch_outcomes.return_to_pending(db, returns, now=now, session=session)
-        dispatch_outcomes.fail(db, failures, now=now, session=session)
-        dispatch_outcomes.doubt_abandoned(db, doubts, sender, now=now, session=session)
+        with lanes.under(db, {d.claim.lane: held[d.claim.lane] for d in abandoned}, session) as guard:
+            dispatch_outcomes.return_to_pending(db, returns, now=now, guard=guard)
+            dispatch_outcomes.fail(db, failures, now=now, guard=guard)
+            dispatch_outcomes.doubt_abandoned(db, doubts, sender, now=now, guard=guard)
 
     record_accepted(db, fences, accepted, now=now)
     in_transaction(db, work)

@@ -110,19 +110,19 @@ def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: dateti
     def store(batch: Sequence[tuple[Schedule, Decisions]]) -> None:
         def work(session: Session) -> None:
             restore_mark.require_mark(db, mark, session)
-            lanes.touch(db, {schedule_lane(s.id): held[s.id] for s, _ in batch}, session)
-            if not schedules.move_on(db, batch, now=now, session=session):
-                raise _MovedMeanwhile
-            runs.add_many(db, [r for s, d in batch for r in runs_for(s, d, histories[s.id], now)], session=session)
+            with lanes.under(db, {schedule_lane(s.id): held[s.id] for s, _ in batch}, session) as guard:
+                if not schedules.move_on(db, batch, now=now, guard=guard):
+                    raise _MovedMeanwhile
+                runs.add_many(db, [r for s, d in batch for r in runs_for(s, d, histories[s.id], now)], session=session)
 
         in_transaction(db, work)
 
     def set_aside(batch: Sequence[tuple[Schedule, str]]) -> None:
         def work(session: Session) -> None:
             restore_mark.require_mark(db, mark, session)
-            lanes.touch(db, {schedule_lane(s.id): held[s.id] for s, _ in batch}, session)
-            if not all(schedules.set_aside(db, s, why, now=now, session=session) for s, why in batch):
-                raise _MovedMeanwhile
+            with lanes.under(db, {schedule_lane(s.id): held[s.id] for s, _ in batch}, session) as guard:
+                if not all(schedules.set_aside(db, s, why, now=now, guard=guard) for s, why in batch):
+                    raise _MovedMeanwhile
 
         in_transaction(db, work)
         for schedule, why in batch:
@@ -147,18 +147,15 @@ def expand(
         chunks = next_chunks(db, batch, batch_size, remembers=remembers)
 
         def work(session: Session) -> None:
-            lanes.touch(db, {schedule_lane(c.run.schedule_id): held[c.run.schedule_id] for c in chunks}, session)
-            if not runs.advance(
-                db,
-                [runs.Step(c.run, c.through, c.members, c.numbers, c.is_last) for c in chunks],
-                now=now,
-                session=session,
-            ):
-                raise _MovedMeanwhile
-            if not all(unreached.take(db, c.missed, c.run.id, session=session) for c in chunks if c.missed):
-                raise _MovedMeanwhile
-            messages.add_many(db, [m for c in chunks for m in c.messages], session=session)
-            dispatches.add_many(db, [d for c in chunks for d in c.dispatches], now=now, session=session)
+            tokens = {schedule_lane(c.run.schedule_id): held[c.run.schedule_id] for c in chunks}
+            steps = [runs.Step(c.run, c.through, c.members, c.numbers, c.is_last) for c in chunks]
+            with lanes.under(db, tokens, session) as guard:
+                if not runs.advance(db, steps, now=now, guard=guard):
+                    raise _MovedMeanwhile
+                if not all(unreached.take(db, c.missed, c.run.id, session=session) for c in chunks if c.missed):
+                    raise _MovedMeanwhile
+                messages.add_many(db, [m for c in chunks for m in c.messages], session=session)
+                dispatches.add_many(db, [d for c in chunks for d in c.dispatches], now=now, session=session)
 
         in_transaction(db, work)
 

@@ -22,7 +22,7 @@ from mailroom.storage import lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import doubts as dispatch_doubts
 from mailroom.storage.dispatches import splits as dispatch_splits
-from mailroom.storage.dispatches.splits import DispatchPart
+from mailroom.storage.dispatches.splits import DispatchPart, Split
 from mailroom.storage.messages import marks as message_marks
 
 log = structlog.get_logger()
@@ -118,24 +118,17 @@ def _decide(
     """Write the decisions in one transaction under the lanes' tokens. Returns what messages must be told of."""
 
     def work(session: Session) -> list[DispatchId]:
-        lanes.touch(db, tokens, session)
         again = [(doubt, _try_again_at(doubt, policy, now)) for doubt in findings.not_accepted]
-        dispatch_doubts.conclude_not_accepted(db, again, by=sender, now=now, session=session)
-        dispatch_doubts.conclude_unknown(
-            db, findings.unknown, findings.why_unknown, by=sender, now=now, session=session
-        )
         made = [doubt.dispatch.id for doubt in [*findings.not_accepted, *findings.unknown]]
-        for doubt, parts in findings.in_parts:
-            made += dispatch_splits.split(
-                db,
-                doubt.dispatch,
-                DispatchState.IN_DOUBT,
-                parts,
-                by=sender,
-                why="the provider's log shows a part of it",
-                now=now,
-                session=session,
+        with lanes.under(db, tokens, session) as guard:
+            dispatch_doubts.conclude_not_accepted(db, again, by=sender, now=now, guard=guard)
+            dispatch_doubts.conclude_unknown(
+                db, findings.unknown, findings.why_unknown, by=sender, now=now, guard=guard
             )
+            for doubt, parts in findings.in_parts:
+                why = "the provider's log shows a part of it"
+                wanted = Split(doubt.dispatch, DispatchState.IN_DOUBT, parts, sender, why)
+                made += dispatch_splits.split(db, wanted, now=now, guard=guard)
         return made
 
     return in_transaction(db, work)

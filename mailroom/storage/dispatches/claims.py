@@ -1,6 +1,6 @@
 """Dispatches that may be claimed, are claimed, or are in `sending`, in the collection `dispatches` (see document.py).
 
-A claim is conditional on what was read, in a transaction that has touched the lanes under their tokens.
+A claim is conditional on what was read, under the guard of its lane.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,9 @@ from pymongo import UpdateMany
 from mailroom.domain.dispatches import ALONE_AFTER_CRASHES, Claim, Claimed, DispatchState
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token
-from mailroom.storage.database import Db, Document, Session, guarded
+from mailroom.storage.database import Db, Document, guarded
 from mailroom.storage.dispatches.document import IS_OPEN, onto_trail
+from mailroom.storage.guard import LaneGuard
 
 # In the index' order: of each state and rank those that wait longest come first.
 _LOOKED_AT_OF_A_LANE: Final = 1_000
@@ -128,10 +129,9 @@ def claim(
     account: str,
     *,
     now: datetime,
-    session: Session,
+    guard: LaneGuard,
 ) -> int:
-    """`pending -> sending` for many dispatches of many lanes, in a transaction that has touched the lanes. Returns how
-    many were claimed.
+    """`pending -> sending` for many dispatches of many lanes. Returns how many were claimed.
 
     What somebody else changed meanwhile is left alone; `claimed` tells what was got.
     """
@@ -160,7 +160,7 @@ def claim(
                     },
                 )
             )
-    return db.dispatches.bulk_write(writes, ordered=False, session=session).matched_count if writes else 0
+    return db.dispatches.bulk_write(writes, ordered=False, session=guard.session).matched_count if writes else 0
 
 
 def as_claimed(doc: Mapping[str, Any], claim: Claim, provider: str, account: str, now: datetime) -> Claimed:

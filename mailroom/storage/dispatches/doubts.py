@@ -12,8 +12,8 @@
     told_as       other ids under which events named the mail, at most five: the log is asked by these too
     resolved_by   the person who said what became of it
 
-Settling is a decision: bound to the claim and the attempt that are in doubt, in a transaction that has touched the
-lane. Finding out that it was accepted is a fact (dispatch_outcomes.record_accepted).
+A conclusion is a decision: bound to the claim and the attempt that are in doubt, and to the guard of the lane. Finding
+out that it was accepted is a fact (outcomes.record_accepted).
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,6 +29,7 @@ from mailroom.storage.database import Db, Document, Session, guarded
 from mailroom.storage.dispatches.claims import claim_of, claimed_of
 from mailroom.storage.dispatches.document import onto_trail
 from mailroom.storage.dispatches.outcomes import clearing
+from mailroom.storage.guard import LaneGuard
 
 CALLED_FOR_GOOD: Final = "its fence says that it was accepted, or split, with other recipients than it has now"
 _MOST_NAMES: Final = 5
@@ -80,7 +81,7 @@ def note_names(db: Db, told: Mapping[DispatchId, str], *, session: Session) -> N
 
 
 def conclude_not_accepted(
-    db: Db, settled: Sequence[tuple[Doubt, datetime | None]], *, by: str, now: datetime, session: Session
+    db: Db, settled: Sequence[tuple[Doubt, datetime | None]], *, by: str, now: datetime, guard: LaneGuard
 ) -> None:
     """`in_doubt -> pending` from the given time on; None where no try is left: `failed`. `cancelled` instead where the
     run was cancelled meanwhile, `failed` where crashes of ours were too many."""
@@ -102,10 +103,10 @@ def conclude_not_accepted(
             UpdateOne(_own(doubt) | {"run_cancelled": True}, {"$set": cancelled, "$push": {"trail": trail}, **tries})
         )
     if writes:
-        db.dispatches.bulk_write(writes, ordered=True, session=session)
+        db.dispatches.bulk_write(writes, ordered=True, session=guard.session)
 
 
-def conclude_unknown(db: Db, doubts: Sequence[Doubt], reason: str, *, by: str, now: datetime, session: Session) -> None:
+def conclude_unknown(db: Db, doubts: Sequence[Doubt], reason: str, *, by: str, now: datetime, guard: LaneGuard) -> None:
     """`in_doubt -> unknown`: held for a person."""
     writes = []
     for doubt in doubts:
@@ -114,7 +115,7 @@ def conclude_unknown(db: Db, doubts: Sequence[Doubt], reason: str, *, by: str, n
         unknown = {"state": DispatchState.UNKNOWN, "tell": True, "reason": why}
         writes.append(UpdateOne(_own(doubt), {"$set": unknown, "$push": {"trail": step}}))
     if writes:
-        db.dispatches.bulk_write(writes, ordered=False, session=session)
+        db.dispatches.bulk_write(writes, ordered=False, session=guard.session)
 
 
 def went_out(db: Db, dispatch: DispatchId, attempt: int, *, by: str, now: datetime, session: Session) -> bool:

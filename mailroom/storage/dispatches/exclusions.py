@@ -8,8 +8,9 @@ from datetime import datetime
 
 from mailroom.domain.dispatches import Claimed, DispatchState
 from mailroom.domain.ids import MessageId, digest_of_messages
-from mailroom.storage.database import Db, Document, Session
+from mailroom.storage.database import Db, Document
 from mailroom.storage.dispatches.document import onto_trail
+from mailroom.storage.guard import LaneGuard
 from mailroom.storage.messages.moves import leave_as_sent, leave_as_suppressed
 
 
@@ -21,11 +22,11 @@ def leave_out(
     rest: Sequence[MessageId],
     *,
     now: datetime,
-    session: Session,
+    guard: LaneGuard,
 ) -> None:
     """Take the suppressed messages, each with its reason, and those that are known to have gone out by an earlier call,
-    off this claim's dispatch. Where nobody is left, it was accepted, as its events tell; or it is cancelled. In a
-    transaction that has touched the lane. A claim that does not stand is left alone."""
+    off this claim's dispatch. Where nobody is left, it was accepted, as its events tell; or it is cancelled. A claim
+    that does not stand is left alone."""
     step = {"sender": claimed.claim.sender, "token": claimed.claim.token, "attempt": claimed.attempt}
     stay = rest or gone
     out = {"suppressed": len(suppressed) or None, "gone_out": len(gone) or None}
@@ -45,7 +46,7 @@ def leave_out(
     elif not rest:
         change["$set"] |= {"state": DispatchState.CANCELLED, "reason": "everybody on it is suppressed"}
     own = {"_id": claimed.id, "state": DispatchState.SENDING, "claim_id": claimed.claim.id, "attempt": claimed.attempt}
-    if not db.dispatches.update_one(own, change, session=session).matched_count:
+    if not db.dispatches.update_one(own, change, session=guard.session).matched_count:
         return
-    leave_as_sent(db, claimed.id, gone, alone=not rest, now=now, session=session)
-    leave_as_suppressed(db, claimed.id, suppressed, session=session)
+    leave_as_sent(db, claimed.id, gone, alone=not rest, now=now, session=guard.session)
+    leave_as_suppressed(db, claimed.id, suppressed, session=guard.session)

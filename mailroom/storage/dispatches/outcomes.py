@@ -1,7 +1,7 @@
 """What came of dispatches, written into the collection `dispatches` (see document.py).
 
-Facts are always written, whoever holds the lane. Decisions are bound to the claim, and run inside a transaction that
-has touched the lane under its token. Whatever its messages must still be told is marked with `tell`.
+Facts are always written, whoever holds the lane. Decisions are bound to the claim, and to the guard of its lane.
+Whatever its messages must still be told is marked with `tell`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ from mailroom.domain.ids import ClaimId, DispatchId, RunId
 from mailroom.domain.outcomes import InDoubt
 from mailroom.storage.database import Db, Document, Session, guarded, server_now
 from mailroom.storage.dispatches.document import onto_trail
+from mailroom.storage.guard import LaneGuard
 
 
 @guarded
@@ -147,9 +148,8 @@ class Return:
     crashed: bool = False
 
 
-def return_to_pending(db: Db, returns: Sequence[Return], *, now: datetime, session: Session) -> None:
-    """`sending -> pending`, in a transaction that has touched the lanes; `cancelled` instead where the run was
-    cancelled meanwhile."""
+def return_to_pending(db: Db, returns: Sequence[Return], *, now: datetime, guard: LaneGuard) -> None:
+    """`sending -> pending`; `cancelled` instead where the run was cancelled meanwhile."""
     writes: list[UpdateOne] = []
     for back in returns:
         trail = _answer_step(back.claimed, "returned", back.reason, back.code, now)
@@ -174,11 +174,11 @@ def return_to_pending(db: Db, returns: Sequence[Return], *, now: datetime, sessi
             )
         )
     if writes:
-        db.dispatches.bulk_write(writes, ordered=True, session=session)
+        db.dispatches.bulk_write(writes, ordered=True, session=guard.session)
 
 
-def fail(db: Db, failures: Sequence[tuple[Claimed, str, int | None]], *, now: datetime, session: Session) -> None:
-    """`sending -> failed` for (dispatch, reason, code), in a transaction that has touched the lanes."""
+def fail(db: Db, failures: Sequence[tuple[Claimed, str, int | None]], *, now: datetime, guard: LaneGuard) -> None:
+    """`sending -> failed` for (dispatch, reason, code)."""
     writes = [
         UpdateOne(
             _own(claimed),
@@ -191,11 +191,11 @@ def fail(db: Db, failures: Sequence[tuple[Claimed, str, int | None]], *, now: da
         for claimed, reason, code in failures
     ]
     if writes:
-        db.dispatches.bulk_write(writes, ordered=False, session=session)
+        db.dispatches.bulk_write(writes, ordered=False, session=guard.session)
 
 
 def doubt_abandoned(
-    db: Db, doubts: Sequence[tuple[Claimed, InDoubt]], by: str, *, now: datetime, session: Session
+    db: Db, doubts: Sequence[tuple[Claimed, InDoubt]], by: str, *, now: datetime, guard: LaneGuard
 ) -> None:
     """`sending -> in_doubt` at a take-over, for dispatches as they stood, where the lanes have been touched."""
     writes = [
@@ -203,7 +203,7 @@ def doubt_abandoned(
         for claimed, doubt in doubts
     ]
     if writes:
-        db.dispatches.bulk_write(writes, ordered=False, session=session)
+        db.dispatches.bulk_write(writes, ordered=False, session=guard.session)
 
 
 def cancel(db: Db, run_id: RunId, *, now: datetime, session: Session) -> int:

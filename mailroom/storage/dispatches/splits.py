@@ -15,6 +15,7 @@ from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState
 from mailroom.domain.ids import DispatchId, MessageId, child_dispatch_id, digest_of_messages
 from mailroom.storage.database import Db, Document, Session
 from mailroom.storage.dispatches.document import onto_trail
+from mailroom.storage.guard import LaneGuard
 from mailroom.storage.messages.moves import move_to_parts
 
 
@@ -32,31 +33,42 @@ class DispatchPart:
     code: int | None = None
 
 
-def split(
-    db: Db,
-    parent: Claimed,
-    leaves: DispatchState,
-    parts: Sequence[DispatchPart],
-    *,
-    by: str,
-    why: str,
-    now: datetime,
-    session: Session,
-    was_called: bool = True,
-) -> list[DispatchId]:
-    """End this claim of the parent, which stands in `leaves`, and begin its parts. Returns the children's ids; none if
-    the parent stands otherwise. `was_called` is False where no call was made for this attempt.
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A claimed dispatch that stands in `leaves`, and its parts. `was_called`: a call was made for this attempt."""
+
+    parent: Claimed
+    leaves: DispatchState
+    parts: Sequence[DispatchPart]
+    by: str
+    why: str
+    was_called: bool = True
+
+
+def split(db: Db, wanted: Split, *, now: datetime, guard: LaneGuard) -> list[DispatchId]:
+    """A decision: end this claim of the parent, and begin its parts. Returns the children's ids; none if the parent
+    stands otherwise.
 
     A part that would wait is cancelled instead where the run was cancelled meanwhile.
     """
-    own = {"_id": parent.id, "state": leaves, "claim_id": parent.claim.id, "attempt": parent.attempt}
+    return _split(db, wanted, now=now, session=guard.session)
+
+
+def split_by_answer(db: Db, wanted: Split, *, now: datetime, session: Session) -> list[DispatchId]:
+    """A fact: as `split`, where the provider's answer to this very claim judged each recipient by itself."""
+    return _split(db, wanted, now=now, session=session)
+
+
+def _split(db: Db, wanted: Split, *, now: datetime, session: Session) -> list[DispatchId]:
+    parent, parts, why = wanted.parent, wanted.parts, wanted.why
+    own = {"_id": parent.id, "state": wanted.leaves, "claim_id": parent.claim.id, "attempt": parent.attempt}
     children = [child_dispatch_id(parent.id, part.messages) for part in parts]
     before = db.dispatches.find_one_and_update(
         own,
         {
             "$set": {"state": DispatchState.SPLIT, "children": children, "reason": why},
-            "$inc": {"tries": int(was_called)},
-            "$push": {"trail": onto_trail(now, "split", sender=by, into=list(children), reason=why)},
+            "$inc": {"tries": int(wanted.was_called)},
+            "$push": {"trail": onto_trail(now, "split", sender=wanted.by, into=list(children), reason=why)},
         },
         session=session,
     )

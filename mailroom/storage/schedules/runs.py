@@ -30,6 +30,7 @@ from mailroom.domain.errors import RunNotFound
 from mailroom.domain.ids import AudienceId, RunId, ScheduleId
 from mailroom.domain.runs import OPEN, Run, RunKind, RunState
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
+from mailroom.storage.guard import LaneGuard
 
 COLLECTION: Final = "runs"
 INDEXES: Final[Sequence[IndexModel]] = (
@@ -138,7 +139,7 @@ class Step(NamedTuple):
     is_last: bool
 
 
-def advance(db: Db, steps: Sequence[Step], *, now: datetime, session: Session) -> bool:
+def advance(db: Db, steps: Sequence[Step], *, now: datetime, guard: LaneGuard) -> bool:
     """Write these steps down, provided that each run is in the state and stands where it was read. False if one does
     not."""
     writes = []
@@ -151,7 +152,7 @@ def advance(db: Db, steps: Sequence[Step], *, now: datetime, session: Session) -
             change["$set"] |= {"state": RunState.PLANNED, "planned_at": now}
         expected = {"_id": run.id, "state": run.state, "planned_through": run.planned_through}
         writes.append(UpdateOne(expected, change))
-    return db.runs.bulk_write(writes, ordered=False, session=session).matched_count == len(writes)
+    return db.runs.bulk_write(writes, ordered=False, session=guard.session).matched_count == len(writes)
 
 
 @guarded

@@ -34,6 +34,7 @@ from mailroom.domain.planning import Decisions
 from mailroom.domain.recurrence.model import Kind, Recurrence
 from mailroom.domain.schedules import Misfire, MisfirePolicy, Schedule, ScheduleState
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
+from mailroom.storage.guard import LaneGuard
 
 COLLECTION: Final = "schedules"
 INDEXES: Final[Sequence[IndexModel]] = (
@@ -107,7 +108,7 @@ def due_among(db: Db, ids: Sequence[ScheduleId], *, now: datetime, limit: int) -
     return [_schedule(doc) for doc in db.schedules.find(query).limit(limit)]
 
 
-def move_on(db: Db, moves: Sequence[tuple[Schedule, Decisions]], *, now: datetime, session: Session) -> bool:
+def move_on(db: Db, moves: Sequence[tuple[Schedule, Decisions]], *, now: datetime, guard: LaneGuard) -> bool:
     """Store that instants are decided, where each schedule still is as it was read. False if one is not: then the
     transaction is to be given up, nothing of it may stand."""
     writes = [
@@ -117,7 +118,7 @@ def move_on(db: Db, moves: Sequence[tuple[Schedule, Decisions]], *, now: datetim
         )
         for schedule, decisions in moves
     ]
-    return db.schedules.bulk_write(writes, ordered=False, session=session).matched_count == len(writes)
+    return db.schedules.bulk_write(writes, ordered=False, session=guard.session).matched_count == len(writes)
 
 
 def still_in(db: Db, seen: Schedule, *, session: Session) -> bool:
@@ -127,7 +128,7 @@ def still_in(db: Db, seen: Schedule, *, session: Session) -> bool:
     return db.schedules.update_one(as_seen, {"$inc": {"asked": 1}}, session=session).matched_count == 1
 
 
-def set_aside(db: Db, seen: Schedule, why: str, *, now: datetime, session: Session) -> bool:
+def set_aside(db: Db, seen: Schedule, why: str, *, now: datetime, guard: LaneGuard) -> bool:
     """Pause a schedule whose rule cannot be computed. False if it has changed since it was read."""
     fields = {"state": ScheduleState.PAUSED, "paused_at": now, "set_aside": why, "updated_at": now}
     stored = db.schedules.update_one(
@@ -138,7 +139,7 @@ def set_aside(db: Db, seen: Schedule, why: str, *, now: datetime, session: Sessi
             "decided_through": seen.decided_through,
         },
         {"$set": fields | {"version": seen.version + 1}},
-        session=session,
+        session=guard.session,
     )
     return stored.matched_count == 1
 

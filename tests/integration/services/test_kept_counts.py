@@ -19,8 +19,8 @@ from mailroom.services.dispatching import propagation
 from mailroom.services.feedback import intake
 from mailroom.services.reports import counts as report_counts
 from mailroom.services.resending import runs as resend_runs
-from mailroom.storage import kept_counts
-from mailroom.storage.database import Db, in_transaction, snapshot
+from mailroom.storage import kept_counts, lanes
+from mailroom.storage.database import Db, Session, in_transaction, snapshot
 from mailroom.storage.dispatches import exclusions as dispatch_exclusions
 from mailroom.storage.messages import counts as message_counts
 from mailroom.storage.messages import marks as message_marks
@@ -165,12 +165,14 @@ def it_is_suppressed_at_the_last_moment(db: Db, run: Run) -> None:
     claimed = a_claimed(dispatch=message["dispatch_id"])
     changed = {"state": "sending", "claim_id": claimed.claim.id, "attempt": claimed.attempt}
     db.dispatches.update_one({"_id": claimed.id}, {"$set": changed})
-    in_transaction(
-        db,
-        lambda session: dispatch_exclusions.leave_out(
-            db, claimed, {message["_id"]: "no"}, [], [], now=NOW, session=session
-        ),
-    )
+    lane = {claimed.claim.lane: claimed.claim.token}
+    lanes.raise_tokens(db, lane, "tests", now=NOW)
+
+    def leave_out(session: Session) -> None:
+        with lanes.under(db, lane, session) as guard:
+            dispatch_exclusions.leave_out(db, claimed, {message["_id"]: "no"}, [], [], now=NOW, guard=guard)
+
+    in_transaction(db, leave_out)
 
 
 CHANGES = (an_event_comes, it_was_sent, some_were_sent, it_waits_again, it_is_suppressed_at_the_last_moment)

@@ -303,7 +303,7 @@ def test_a_killed_holders_open_transaction_does_not_keep_its_lane_locked_for_lon
     lanes.raise_tokens(db, {lane: Token(1)}, "killed", now=server_now(db))
     left_open = db.client.start_session()
     left_open.start_transaction()
-    lanes.touch(db, {lane: Token(1)}, left_open)
+    lanes.under(db, {lane: Token(1)}, left_open).__enter__()
 
     began = time.monotonic()
     taken = lanes.raise_tokens(db, {lane: Token(2)}, "next", now=server_now(db))
