@@ -66,7 +66,7 @@ def _compared(what: str, old: Path, rounds: int, seconds: float) -> dict[str, di
 
 
 def _measured(checkout: Path, command: Sequence[str]) -> Mapping[str, Mapping[str, float]]:
-    """What a benchmark of that checkout prints."""
+    """What a benchmark of that checkout prints, whether or not its own goal is reached."""
     done = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=checkout,
@@ -74,7 +74,7 @@ def _measured(checkout: Path, command: Sequence[str]) -> Mapping[str, Mapping[st
         stdout=subprocess.PIPE,
         text=True,
         timeout=_LONGEST_S,
-        check=True,
+        check=False,
     )
     found: Mapping[str, Mapping[str, float]] = json.loads(done.stdout)
     return found

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mailroom.assembly import ApiServices, build_api_services, build_target, prepare_database
-from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.errors import MailroomError
 from mailroom.domain.ids import DispatchId
 from mailroom.services.feedback import webhook_targets

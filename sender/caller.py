@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import structlog
 
-from mailroom.domain.dispatches import Claimed
+from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.outcomes import InDoubt, Outcome, Refusal, Refused
 from mailroom.providers.base import Adapter, Connection, advance, begin

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from mailroom.assembly import SenderServices
-from mailroom.domain.dispatches import Claimed
+from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import MAIL_LANES, Lane, Token
 from mailroom.domain.outcomes import Refusal, Refused

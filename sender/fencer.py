@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from mailroom.coordination.fences import Fences
-from mailroom.domain.dispatches import Claimed
+from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.outcomes import Refusal, Refused

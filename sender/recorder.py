@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from mailroom.assembly import SenderServices
-from mailroom.domain.dispatches import Claimed
+from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import RunId
 from mailroom.domain.outcomes import Accepted, Refused

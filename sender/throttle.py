@@ -9,7 +9,7 @@ import structlog
 
 from mailroom.assembly import SenderServices
 from mailroom.coordination.rates import QueueClass, Wanted
-from mailroom.domain.dispatches import Claimed
+from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.outcomes import Refusal, Refused

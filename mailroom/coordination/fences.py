@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from mailroom.coordination.holds import hold_key
 from mailroom.coordination.redis_client import connect, redis_answers, scripts
-from mailroom.domain.dispatches import Acceptance, Claimed, Fence, FenceState
+from mailroom.domain.dispatches.fences import Fence, FenceState
+from mailroom.domain.dispatches.model import Acceptance, Claimed
 from mailroom.domain.errors import MisconfiguredStore
 from mailroom.domain.holds import EVERYTHING
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, Token

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from mailroom.coordination.fences import IDENTITY, KEPT_FOR, fence_of
 from mailroom.coordination.redis_client import connect, redis_answers, scripts
-from mailroom.domain.dispatches import Fence
+from mailroom.domain.dispatches.fences import Fence
 from mailroom.domain.ids import DispatchId
 
 _A_STEP: Final = 1_000

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from mailroom.domain.dispatches import Claimed
+from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.ids import ClaimId
 
 # Pauses between questions: at once and often, for most doubts are settled by the first answers.

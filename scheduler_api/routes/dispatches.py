@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.services.reconciliation import resolve as reconciliation_resolve
 from mailroom.services.reconciliation.resolve import Resolution

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mailroom.domain.dispatches import NewDispatch
+from mailroom.domain.dispatches.model import NewDispatch
 from mailroom.domain.ids import DispatchId, Lane, RunId
 from mailroom.storage.dispatches import document as dispatches
 from tests.chaos import draining

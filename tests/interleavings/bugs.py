@@ -7,7 +7,8 @@ from unittest.mock import patch
 
 from mailroom.coordination.fences import FenceAnswer
 from mailroom.domain import doubts
-from mailroom.domain.dispatches import Claimed, FenceState
+from mailroom.domain.dispatches.fences import FenceState
+from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.doubts import Timing
 from mailroom.domain.outcomes import Outcome
 from mailroom.storage import lanes

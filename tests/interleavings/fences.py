@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from mailroom.coordination.fences import FenceAnswer
-from mailroom.domain.dispatches import Acceptance, Claimed, Fence, FenceState
+from mailroom.domain.dispatches.fences import Fence, FenceState
+from mailroom.domain.dispatches.model import Acceptance, Claimed
 from mailroom.domain.holds import EVERYTHING, Hold
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, Token
 from mailroom.domain.outcomes import CalledAt

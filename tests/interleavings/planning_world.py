@@ -4,7 +4,7 @@ import contextlib
 from datetime import datetime
 from typing import Any, Final
 
-from mailroom.domain.dispatches import OPEN
+from mailroom.domain.dispatches.states import OPEN
 from mailroom.domain.errors import RunEnded, Unavailable
 from mailroom.domain.ids import AudienceId, ScheduleId
 from mailroom.domain.runs import Run, RunKind, RunState

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from mailroom.domain.dispatches import Claimed
+from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.errors import StaleToken, Unavailable
 from mailroom.domain.ids import Lane, Token, revision_of
 from mailroom.domain.outcomes import Accepted, Outcome, Refusal, Refused

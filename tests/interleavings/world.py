@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from mailroom.domain.dispatches import OPEN, DispatchState, FenceState, NewDispatch
+from mailroom.domain.dispatches.fences import FenceState
+from mailroom.domain.dispatches.model import NewDispatch
+from mailroom.domain.dispatches.states import OPEN, DispatchState
 from mailroom.domain.doubts import Timing
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId, digest_of_messages, dispatch_id, message_id

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mailroom.domain.dispatches import Claim, Claimed
+from mailroom.domain.dispatches.model import Claim, Claimed
 from mailroom.domain.drafts import Draft
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token

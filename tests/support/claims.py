@@ -1,6 +1,6 @@
 """Claims of stored dispatches."""
 
-from mailroom.domain.dispatches import Claimed
+from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.ids import Lane, Token, schedule_lane
 from mailroom.services.dispatching import claims
 from mailroom.services.dispatching.claims import Room, claimable

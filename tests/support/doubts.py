@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from mailroom.coordination.fences import Fences
-from mailroom.domain.dispatches import Claimed
+from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.doubts import Timing, Traces, Unaskable
 from mailroom.domain.ids import DispatchId, Lane, MessageId, RunId, Token
 from mailroom.domain.retries import Delays

@@ -1,6 +1,6 @@
 """Runs that have ended, whoever they reached."""
 
-from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.messages import MessageState
 from mailroom.domain.runs import Run, RunState
 from mailroom.services.planning import asked_runs, plan

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.holds import Holds
-from mailroom.domain.dispatches import Claimed
+from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.ids import Lane, RunId, ScheduleId, Token, schedule_lane
 from mailroom.domain.outcomes import Outcome, Refusal, Refused
 from mailroom.domain.retries import Delays

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
-from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.errors import DispatchNotUnknown, Fault, InvalidInput
 from mailroom.domain.ids import DispatchId
 from mailroom.services.reconciliation import resolve as reconciliation_resolve

@@ -12,7 +12,7 @@ import structlog
 
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.holds import Holds
-from mailroom.domain.dispatches import FenceState
+from mailroom.domain.dispatches.fences import FenceState
 from mailroom.domain.errors import SendingStopped, Unavailable
 from mailroom.domain.holds import EVERYTHING, FORGOTTEN, Hold, number_after_loss
 from mailroom.domain.ids import RunId, ScheduleId

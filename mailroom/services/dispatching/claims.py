@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from mailroom.domain.dispatches import Claim, Claimed
+from mailroom.domain.dispatches.model import Claim, Claimed
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.holds import EVERYTHING
 from mailroom.domain.ids import ClaimId, Lane, Token, new_claim_id

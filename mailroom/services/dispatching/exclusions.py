@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from mailroom.domain.addresses import fold
-from mailroom.domain.dispatches import Claimed
+from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.ids import DispatchId, MessageId, digest_of_messages
 from mailroom.domain.messages import Message
 from mailroom.domain.suppressions import OF_CAMPAIGNS, OF_SINGLE_MAILS

@@ -6,21 +6,21 @@ Every function here may be repeated after a failure: each write is bound to the 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 import structlog
 
 from mailroom.coordination.fences import Fences
 from mailroom.domain.addresses import fold
-from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState
+from mailroom.domain.dispatches.model import Acceptance, Claimed
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.errors import Unavailable
-from mailroom.domain.ids import DispatchId, Lane, MessageId, Token
+from mailroom.domain.ids import Lane, MessageId, Token
 from mailroom.domain.outcomes import Accepted, InDoubt, InPart, Outcome, Refusal, Refused
 from mailroom.domain.retries import Delays, TryAgain, after_refusal
 from mailroom.services.dispatching.propagation import propagate_states
 from mailroom.services.dispatching.rejections import record_refusals
 from mailroom.storage import suppressions
-from mailroom.storage.database import Db, Session, in_transaction
+from mailroom.storage.database import Db, in_transaction
 from mailroom.storage.dispatches import outcomes as dispatch_outcomes
 from mailroom.storage.dispatches import splits as dispatch_splits
 from mailroom.storage.dispatches.splits import DispatchPart, Split
@@ -114,22 +114,9 @@ def _record_in_part(db: Db, claimed: Claimed, outcome: InPart, *, delays: Delays
         db, [fold(a) for a in addresses.values() if (w := refused.get(fold(a))) and w.hard], at=now
     )
 
-    def work(session: Session) -> list[DispatchId]:
-        for stands in _NOT_KNOWN_YET:
-            wanted = Split(claimed, stands, parts, claimed.claim.sender, "some of its recipients were refused")
-            made = dispatch_splits.split_by_answer(db, wanted, now=now, session=session)
-            if made:
-                return made
-        return []
-
-    propagate_states(db, in_transaction(db, work))
-
-
-# Somebody may have taken it over meanwhile, and it may have been beyond knowing since, or been given up for a person.
-_NOT_KNOWN_YET: Final = (
-    *(DispatchState.SENDING, DispatchState.IN_DOUBT, DispatchState.UNKNOWN),
-    *(DispatchState.PENDING, DispatchState.FAILED),
-)
+    wanted = Split(claimed, parts, claimed.claim.sender, "some of its recipients were refused")
+    made = in_transaction(db, lambda session: dispatch_splits.split_by_answer(db, wanted, now=now, session=session))
+    propagate_states(db, made)
 
 
 def _together(refused: Iterable[tuple[MessageId, Refused]]) -> list[tuple[Refused, list[MessageId]]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from mailroom.domain.dispatches import TELLS_MESSAGES, DispatchState
+from mailroom.domain.dispatches.states import TELLS_MESSAGES, DispatchState
 from mailroom.domain.ids import DispatchId, RunId, is_email
 from mailroom.domain.messages import MessageTrigger
 from mailroom.storage import holds, kept_counts

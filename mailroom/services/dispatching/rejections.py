@@ -8,7 +8,7 @@ import structlog
 
 from mailroom.coordination.fences import FenceAnswer, Fences
 from mailroom.domain.addresses import fold
-from mailroom.domain.dispatches import Claimed
+from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.errors import StaleToken
 from mailroom.domain.ids import Lane, Token
 from mailroom.domain.outcomes import Accepted, InDoubt, Refusal, Refused

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
-from mailroom.domain.dispatches import Claimed
+from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.emails.model import Body, Email
 from mailroom.domain.ids import EmailId, ScheduleId
 from mailroom.domain.messages import Message

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import structlog
 
 from mailroom.coordination.fences import FenceAnswer, Fences
-from mailroom.domain.dispatches import Claimed, DispatchState
+from mailroom.domain.dispatches.model import Claimed
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import Lane, Token
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
@@ -56,12 +57,12 @@ def divide(
         parts = [DispatchPart(piece, DispatchState.PENDING) for piece in pieces]
         log.warning("dispatch_divided", dispatch_id=claimed.id, messages=len(ids), parts=len(parts), reason=one.why)
 
-        wanted = Split(claimed, DispatchState.SENDING, parts, by, one.why, one.was_called)
+        wanted = Split(claimed, parts, by, one.why, one.was_called)
 
         def work(session: Session, wanted: Split = wanted) -> None:
             lane = wanted.parent.claim.lane
             with lanes.under(db, {lane: tokens[lane]}, session) as guard:
-                dispatch_splits.split(db, wanted, now=now, guard=guard)
+                dispatch_splits.split(db, wanted, DispatchState.SENDING, now=now, guard=guard)
 
         in_transaction(db, work)
     return left

@@ -6,7 +6,8 @@ from typing import Final
 import structlog
 
 from mailroom.coordination.fences import Fences
-from mailroom.domain.dispatches import FAILS_AFTER_CRASHES, Acceptance, Claimed, FenceState, Finding, judge_abandoned
+from mailroom.domain.dispatches.fences import FenceState, Finding, judge_abandoned
+from mailroom.domain.dispatches.model import FAILS_AFTER_CRASHES, Acceptance, Claimed
 from mailroom.domain.ids import ClaimId, Lane, Token
 from mailroom.domain.outcomes import InDoubt
 from mailroom.services.dispatching.fences import crossed_by_another

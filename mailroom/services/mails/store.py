@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from mailroom.domain.addresses import fold
-from mailroom.domain.dispatches import NewDispatch
+from mailroom.domain.dispatches.model import NewDispatch
 from mailroom.domain.emails.model import RANK_OF
 from mailroom.domain.ids import MessageId, digest_of_messages, dispatch_id, mail_lane, message_id, run_of_email
 from mailroom.domain.messages import Message, MessageState

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from mailroom.coordination.fences import Fences
 from mailroom.domain.addresses import fold
-from mailroom.domain.dispatches import DispatchState, FenceState
+from mailroom.domain.dispatches.fences import FenceState
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import DispatchId, Lane, RunId, run_of_email
 from mailroom.domain.messages import MessageState
 from mailroom.domain.recurrence.model import RuleRefused

@@ -14,7 +14,7 @@ import structlog
 
 from mailroom.coordination.fences import KEPT_FOR
 from mailroom.coordination.mirror import Mark, Mirror
-from mailroom.domain.dispatches import Fence, FenceState
+from mailroom.domain.dispatches.fences import Fence, FenceState
 from mailroom.domain.errors import CannotBeKnown
 from mailroom.domain.ids import ClaimId, DispatchId, epoch_of
 from mailroom.domain.outcomes import CalledAt

@@ -7,7 +7,7 @@ from typing import Any
 
 from mailroom.domain.audiences import Recipient
 from mailroom.domain.content import CannotRender, Compiled, compile_content
-from mailroom.domain.dispatches import NewDispatch
+from mailroom.domain.dispatches.model import NewDispatch
 from mailroom.domain.ids import (
     DispatchId,
     MessageId,

@@ -12,7 +12,8 @@ import structlog
 
 from mailroom.coordination.fences import Fences
 from mailroom.domain.addresses import fold
-from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState
+from mailroom.domain.dispatches.model import Acceptance, Claimed
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.doubts import AbsenceVerdict, Doubt, Timing, Traces, Unaskable
 from mailroom.domain.ids import DispatchId, Lane, MessageId, Token
 from mailroom.domain.retries import Delays
@@ -127,8 +128,8 @@ def _decide(
             )
             for doubt, parts in findings.in_parts:
                 why = "the provider's log shows a part of it"
-                wanted = Split(doubt.dispatch, DispatchState.IN_DOUBT, parts, sender, why)
-                made += dispatch_splits.split(db, wanted, now=now, guard=guard)
+                wanted = Split(doubt.dispatch, parts, sender, why)
+                made += dispatch_splits.split(db, wanted, DispatchState.IN_DOUBT, now=now, guard=guard)
         return made
 
     return in_transaction(db, work)

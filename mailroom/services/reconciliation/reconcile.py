@@ -12,7 +12,8 @@ import structlog
 
 from mailroom.coordination.fences import Fences
 from mailroom.domain.addresses import fold
-from mailroom.domain.dispatches import Acceptance, Claimed, Fence, FenceState
+from mailroom.domain.dispatches.fences import Fence, FenceState
+from mailroom.domain.dispatches.model import Acceptance, Claimed
 from mailroom.domain.doubts import (
     AbsenceVerdict,
     Doubt,

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.errors import DispatchNotFound, DispatchNotUnknown
 from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId
 from mailroom.services.dispatching.propagation import finish_runs, propagate_states

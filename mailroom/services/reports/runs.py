@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import DispatchId, RunId, ScheduleId, rfc_message_id, schedule_lane
 from mailroom.domain.messages import MessageState
 from mailroom.domain.runs import Run

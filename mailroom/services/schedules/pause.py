@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.holds import Holds
-from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.errors import RunEnded, RunNotPaused, RunPaused
 from mailroom.domain.holds import FOR_GOOD, Hold
 from mailroom.domain.ids import RunId, ScheduleId, schedule_lane

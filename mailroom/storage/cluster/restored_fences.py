@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from pymongo import IndexModel, ReplaceOne
 
-from mailroom.domain.dispatches import Fence, FenceState
+from mailroom.domain.dispatches.fences import Fence, FenceState
 from mailroom.domain.ids import ClaimId, DispatchId, RunId
 from mailroom.domain.outcomes import CalledAt
 from mailroom.storage.database import Db, Document, drop_unset, guarded

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from pymongo import UpdateMany
 
-from mailroom.domain.dispatches import ALONE_AFTER_CRASHES, Claim, Claimed, DispatchState
+from mailroom.domain.dispatches.model import ALONE_AFTER_CRASHES, Claim, Claimed
+from mailroom.domain.dispatches.states import DispatchState, DispatchTrigger
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token
 from mailroom.storage.database import Db, Document, guarded
-from mailroom.storage.dispatches.document import IS_OPEN, onto_trail
+from mailroom.storage.dispatches.document import IS_OPEN, arriving, leaving, onto_trail
 from mailroom.storage.guard import LaneGuard
 
 # In the index' order: of each state and rank those that wait longest come first.
@@ -153,9 +154,14 @@ def claim(
             made = {"provider": provider, "account": account, "claimed_at": now, "attempt": attempt + 1}
             writes.append(
                 UpdateMany(
-                    {"_id": {"$in": ids}, "lane": claim.lane, "state": DispatchState.PENDING, "attempt": attempt},
                     {
-                        "$set": {"state": DispatchState.SENDING, **newest, **made},
+                        "_id": {"$in": ids},
+                        "lane": claim.lane,
+                        "state": leaving(DispatchTrigger.CLAIMED),
+                        "attempt": attempt,
+                    },
+                    {
+                        "$set": {"state": arriving(DispatchTrigger.CLAIMED), **newest, **made},
                         "$push": {"trail": onto_trail(now, "claimed", **step)},
                     },
                 )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId
 from mailroom.storage.database import Db, guarded
 from mailroom.storage.dispatches.document import ids_of_run

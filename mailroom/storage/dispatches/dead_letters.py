@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import DispatchId, dispatch_range
 from mailroom.domain.searches import DeadLetterSearch
 from mailroom.storage.database import Db, Document, guarded

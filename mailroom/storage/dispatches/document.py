@@ -38,7 +38,8 @@ from typing import Any, Final
 
 from pymongo import IndexModel
 
-from mailroom.domain.dispatches import ALONE_AFTER_CRASHES, OPEN, DispatchState, NewDispatch
+from mailroom.domain.dispatches.model import ALONE_AFTER_CRASHES, Claimed, NewDispatch
+from mailroom.domain.dispatches.states import MOVES, OPEN, DispatchState, DispatchTrigger
 from mailroom.domain.ids import RunId, dispatch_range
 from mailroom.storage.database import Db, Document, Session
 
@@ -70,6 +71,27 @@ def ids_of_run(run_id: RunId) -> Document:
     """A condition on `_id` that all dispatches of a run meet; the primary index answers it."""
     low, high = dispatch_range(run_id)
     return {"$gt": low, "$lt": high}
+
+
+def leaving(trigger: DispatchTrigger) -> Any:
+    """A condition on `state`: that this trigger moves the dispatch."""
+    states = sorted(MOVES[trigger][0])
+    return states[0] if len(states) == 1 else {"$in": states}
+
+
+def arriving(trigger: DispatchTrigger) -> DispatchState:
+    """The state that this trigger moves a dispatch to."""
+    return MOVES[trigger][1]
+
+
+def as_held(claimed: Claimed, trigger: DispatchTrigger) -> Document:
+    """The dispatch as this claim holds it: nobody has claimed or judged it since, and this trigger moves it."""
+    return {
+        "_id": claimed.id,
+        "state": leaving(trigger),
+        "claim_id": claimed.claim.id,
+        "attempt": claimed.attempt,
+    }
 
 
 def add_many(db: Db, dispatches: Sequence[NewDispatch], *, now: datetime, session: Session) -> None:

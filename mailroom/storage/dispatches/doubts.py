@@ -22,12 +22,13 @@ from typing import Any, Final
 
 from pymongo import UpdateOne
 
-from mailroom.domain.dispatches import FAILS_AFTER_CRASHES, DispatchState
+from mailroom.domain.dispatches.model import FAILS_AFTER_CRASHES
+from mailroom.domain.dispatches.states import DispatchState, DispatchTrigger
 from mailroom.domain.doubts import Doubt
 from mailroom.domain.ids import ClaimId, DispatchId, Lane
 from mailroom.storage.database import Db, Document, Session, guarded
 from mailroom.storage.dispatches.claims import claim_of, claimed_of
-from mailroom.storage.dispatches.document import onto_trail
+from mailroom.storage.dispatches.document import arriving, as_held, leaving, onto_trail
 from mailroom.storage.dispatches.outcomes import clearing
 from mailroom.storage.guard import LaneGuard
 
@@ -48,7 +49,11 @@ def to_ask(db: Db, lanes: Sequence[Lane], *, now: datetime, limit: int) -> list[
 def put_off(db: Db, questions: Sequence[tuple[Doubt, datetime]]) -> None:
     """The next question about each is due then; written before one is put, so that no bad answer can spin."""
     writes = [
-        UpdateOne(_own(doubt), {"$set": {"not_before": next_at}, "$inc": {"asked": 1}}) for doubt, next_at in questions
+        UpdateOne(
+            as_held(doubt.dispatch, DispatchTrigger.BEYOND_KNOWING),
+            {"$set": {"not_before": next_at}, "$inc": {"asked": 1}},
+        )
+        for doubt, next_at in questions
     ]
     if writes:
         db.dispatches.bulk_write(writes, ordered=False)
@@ -59,8 +64,8 @@ def hurry(db: Db, ids: Sequence[DispatchId], *, now: datetime, session: Session)
     query = {"_id": {"$in": list(ids)}, "state": DispatchState.IN_DOUBT, "not_before": {"$gt": now}}
     db.dispatches.update_many(query, {"$set": {"not_before": now}}, session=session)
     # What was beyond knowing is asked about once more: the log may show it after all.
-    unknown = {"_id": {"$in": list(ids)}, "state": DispatchState.UNKNOWN, "in_doubt_at": {"$exists": True}}
-    again = {"state": DispatchState.IN_DOUBT, "not_before": now, "tell": True}
+    unknown = {"_id": {"$in": list(ids)}, "state": leaving(DispatchTrigger.HEARD_OF), "in_doubt_at": {"$exists": True}}
+    again = {"state": arriving(DispatchTrigger.HEARD_OF), "not_before": now, "tell": True}
     db.dispatches.update_many(unknown, {"$set": again}, session=session)
 
 
@@ -90,17 +95,21 @@ def conclude_not_accepted(
         reason = "the provider's log is complete and shows nothing of it"
         trail = onto_trail(now, "not_accepted", sender=by, attempt=doubt.dispatch.attempt, reason=reason)
         tries: Document = {"$inc": {"tries": 1 if doubt.used_a_try else 0}}
-        end: Document = {"state": DispatchState.FAILED, "reason": f"not accepted, and no try is left ({reason})"}
+        over, again = DispatchTrigger.NOT_ACCEPTED_AND_OVER, DispatchTrigger.NOT_ACCEPTED
+        end: Document = {"state": arriving(over), "reason": f"not accepted, and no try is left ({reason})"}
         if doubt.dispatch.crashes >= FAILS_AFTER_CRASHES:
-            end = {"state": DispatchState.FAILED, "reason": GIVES_UP}
+            end = {"state": arriving(over), "reason": GIVES_UP}
         elif not_before is not None:
-            end = {"state": DispatchState.PENDING, "not_before": not_before, "reason": reason}
+            end = {"state": arriving(again), "not_before": not_before, "reason": reason}
         pushed = {"trail": trail, **clearing(doubt.doubted)}
         change = {"$set": {**end, "tell": True}, "$push": pushed, **tries}
-        writes.append(UpdateOne(_own(doubt) | {"run_cancelled": {"$ne": True}}, change))
-        cancelled = {"state": DispatchState.CANCELLED, "tell": True, "reason": reason}
+        writes.append(UpdateOne(as_held(doubt.dispatch, again) | {"run_cancelled": {"$ne": True}}, change))
+        cancelled = {"state": arriving(DispatchTrigger.NOT_ACCEPTED_CANCELLED), "tell": True, "reason": reason}
         writes.append(
-            UpdateOne(_own(doubt) | {"run_cancelled": True}, {"$set": cancelled, "$push": {"trail": trail}, **tries})
+            UpdateOne(
+                as_held(doubt.dispatch, DispatchTrigger.NOT_ACCEPTED_CANCELLED) | {"run_cancelled": True},
+                {"$set": cancelled, "$push": {"trail": trail}, **tries},
+            )
         )
     if writes:
         db.dispatches.bulk_write(writes, ordered=True, session=guard.session)
@@ -112,24 +121,27 @@ def conclude_unknown(db: Db, doubts: Sequence[Doubt], reason: str, *, by: str, n
     for doubt in doubts:
         why = CALLED_FOR_GOOD if doubt.final else reason
         step = onto_trail(now, "unknown", sender=by, attempt=doubt.dispatch.attempt, reason=why)
-        unknown = {"state": DispatchState.UNKNOWN, "tell": True, "reason": why}
-        writes.append(UpdateOne(_own(doubt), {"$set": unknown, "$push": {"trail": step}}))
+        unknown = {"state": arriving(DispatchTrigger.BEYOND_KNOWING), "tell": True, "reason": why}
+        writes.append(
+            UpdateOne(
+                as_held(doubt.dispatch, DispatchTrigger.BEYOND_KNOWING), {"$set": unknown, "$push": {"trail": step}}
+            )
+        )
     if writes:
         db.dispatches.bulk_write(writes, ordered=False, session=guard.session)
 
 
 def went_out(db: Db, dispatch: DispatchId, attempt: int, *, by: str, now: datetime, session: Session) -> bool:
     """A person's word about an `unknown` of this attempt, or a doubt. False if the dispatch stands otherwise."""
-    held = [DispatchState.UNKNOWN, DispatchState.IN_DOUBT]
     accepted = {"provider_id": "", "provider": "", "attempt": attempt, "at": now, "by": by}
     change: Document = {
-        "$set": {"state": DispatchState.ACCEPTED, "tell": True, "resolved_by": by},
+        "$set": {"state": arriving(DispatchTrigger.SAID_TO_BE_SENT), "tell": True, "resolved_by": by},
         "$push": {
             "accepted": accepted,
             "trail": onto_trail(now, "resolved", by=by, attempt=attempt, verdict="it went out"),
         },
     }
-    as_seen = {"_id": dispatch, "state": {"$in": held}, "attempt": attempt}
+    as_seen = {"_id": dispatch, "state": leaving(DispatchTrigger.SAID_TO_BE_SENT), "attempt": attempt}
     return db.dispatches.update_one(as_seen, change, session=session).matched_count == 1
 
 
@@ -138,8 +150,8 @@ def send_again(
 ) -> set[DispatchId]:
     """A person's word about what is `unknown` or `failed`, as it was found: to `pending`, with all its tries. Returns
     those that are; the others stand otherwise, or others carry their mails."""
-    again: Document = {"state": DispatchState.PENDING, "not_before": now, "resolved_by": by}
-    held: Document = {"state": {"$in": [DispatchState.UNKNOWN, DispatchState.FAILED]}, "sent_again": {"$exists": False}}
+    again: Document = {"state": arriving(DispatchTrigger.REQUEUED), "not_before": now, "resolved_by": by}
+    held: Document = {"state": leaving(DispatchTrigger.REQUEUED), "sent_again": {"$exists": False}}
     held["final"] = {"$ne": True}
     writes = [
         UpdateOne(
@@ -160,16 +172,6 @@ def send_again(
     db.dispatches.bulk_write(writes, ordered=False, session=session)
     moved = db.dispatches.find({"_id": {"$in": list(found)}, **again}, {"_id": 1}, session=session)
     return {DispatchId(doc["_id"]) for doc in moved}
-
-
-def _own(doubt: Doubt) -> Document:
-    """The dispatch as it was doubted: nobody has settled or resolved it since."""
-    return {
-        "_id": doubt.dispatch.id,
-        "state": DispatchState.IN_DOUBT,
-        "claim_id": doubt.dispatch.claim.id,
-        "attempt": doubt.dispatch.attempt,
-    }
 
 
 def _doubt(doc: Document) -> Doubt:

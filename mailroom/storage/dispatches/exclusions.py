@@ -6,10 +6,11 @@ The dispatch's digest is another one afterwards, so nothing that knew it whole c
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from mailroom.domain.dispatches import Claimed, DispatchState
+from mailroom.domain.dispatches.model import Claimed
+from mailroom.domain.dispatches.states import DispatchTrigger
 from mailroom.domain.ids import MessageId, digest_of_messages
 from mailroom.storage.database import Db, Document
-from mailroom.storage.dispatches.document import onto_trail
+from mailroom.storage.dispatches.document import arriving, as_held, onto_trail
 from mailroom.storage.guard import LaneGuard
 from mailroom.storage.messages.moves import leave_as_sent, leave_as_suppressed
 
@@ -42,11 +43,11 @@ def leave_out(
             "at": now,
             "by": "its events",
         }
-        change["$set"] |= {"state": DispatchState.ACCEPTED, "accepted": [fact]}
+        change["$set"] |= {"state": arriving(DispatchTrigger.ALL_GONE_OUT), "accepted": [fact]}
     elif not rest:
-        change["$set"] |= {"state": DispatchState.CANCELLED, "reason": "everybody on it is suppressed"}
-    own = {"_id": claimed.id, "state": DispatchState.SENDING, "claim_id": claimed.claim.id, "attempt": claimed.attempt}
-    if not db.dispatches.update_one(own, change, session=guard.session).matched_count:
+        change["$set"] |= {"state": arriving(DispatchTrigger.ALL_SUPPRESSED), "reason": "everybody on it is suppressed"}
+    held = as_held(claimed, DispatchTrigger.ALL_GONE_OUT)
+    if not db.dispatches.update_one(held, change, session=guard.session).matched_count:
         return
     leave_as_sent(db, claimed.id, gone, alone=not rest, now=now, session=guard.session)
     leave_as_suppressed(db, claimed.id, suppressed, session=guard.session)

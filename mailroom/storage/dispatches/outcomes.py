@@ -11,11 +11,13 @@ from typing import Any, Final
 
 from pymongo import UpdateOne
 
-from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState, Fence
+from mailroom.domain.dispatches.fences import Fence
+from mailroom.domain.dispatches.model import Acceptance, Claimed
+from mailroom.domain.dispatches.states import DispatchState, DispatchTrigger
 from mailroom.domain.ids import ClaimId, DispatchId, RunId
 from mailroom.domain.outcomes import InDoubt
 from mailroom.storage.database import Db, Document, Session, guarded, server_now
-from mailroom.storage.dispatches.document import onto_trail
+from mailroom.storage.dispatches.document import arriving, as_held, leaving, onto_trail
 from mailroom.storage.guard import LaneGuard
 
 
@@ -52,7 +54,7 @@ def _record_first(
     mine = {"$indexOfArray": [{"$literal": ids}, "$_id"]}
     entry = {"$arrayElemAt": [{"$literal": list(entries.values())}, mine]}
     gone = {"reason": "$$REMOVE", "code": "$$REMOVE"}
-    to_accepted = [{"$set": {"state": DispatchState.ACCEPTED, "accepted": [entry], **gone}}]
+    to_accepted = [{"$set": {"state": arriving(DispatchTrigger.ACCEPTED), "accepted": [entry], **gone}}]
     return db.dispatches.update_many(standing, to_accepted).matched_count
 
 
@@ -65,11 +67,11 @@ def _record_oddly_accepted(db: Db, facts: Sequence[tuple[Claimed, Document]]) ->
         # What was split for a refusal stays split: its parts go on, and this is an alarm.
         kept = UpdateOne(new | {"state": DispatchState.SPLIT}, {"$push": {"accepted": entry}})
         to_accepted = {
-            "$set": {"state": DispatchState.ACCEPTED},
+            "$set": {"state": arriving(DispatchTrigger.ACCEPTED)},
             "$push": {"accepted": entry},
             "$unset": {"reason": "", "code": ""},
         }
-        moved = UpdateOne(new | {"state": {"$ne": DispatchState.SPLIT}}, to_accepted)
+        moved = UpdateOne(new | {"state": leaving(DispatchTrigger.ACCEPTED)}, to_accepted)
         writes += [kept, moved, kept]  # it may be split between the first and the second
     db.dispatches.bulk_write(writes, ordered=True)
     found = db.dispatches.find({"_id": {"$in": [claimed.id for claimed, _ in facts]}}, {"accepted": 1, "state": 1})
@@ -89,9 +91,6 @@ def _entry(claimed: Claimed, yes: Acceptance, now: datetime) -> Document:
     return {**entry, "at": now, "sender": claimed.claim.sender, "token": claimed.claim.token}
 
 
-_SPLIT: Final = DispatchState.SPLIT
-
-
 @guarded
 def replay_accepted(db: Db, fences: Sequence[tuple[DispatchId, Fence]]) -> tuple[int, int]:
     """Acceptances that fences remember and this database may have forgotten. Returns how many were written, and how
@@ -106,9 +105,14 @@ def replay_accepted(db: Db, fences: Sequence[tuple[DispatchId, Fence]]) -> tuple
         writes.append(
             UpdateOne(
                 # Whatever stands there: what failed may have been sent again since, and a fact wins.
-                {"_id": id_, "digest": fence.digest, "accepted": {"$exists": False}, "state": {"$ne": _SPLIT}},
                 {
-                    "$set": {"state": DispatchState.ACCEPTED, "tell": True},
+                    "_id": id_,
+                    "digest": fence.digest,
+                    "accepted": {"$exists": False},
+                    "state": leaving(DispatchTrigger.ACCEPTED),
+                },
+                {
+                    "$set": {"state": arriving(DispatchTrigger.ACCEPTED), "tell": True},
                     "$max": {"attempt": fence.attempt},
                     "$push": {"accepted": entry, "trail": step},
                 },
@@ -127,7 +131,7 @@ def record_in_doubt(db: Db, doubts: Sequence[tuple[Claimed, InDoubt]], *, now: d
     """
     writes = [
         UpdateOne(
-            _own(claimed),
+            as_held(claimed, DispatchTrigger.ANSWER_LOST),
             _to_in_doubt(claimed, claimed.claim.sender, doubt, now, crashed=False, ended=doubt.crossed_by is None),
         )
         for claimed, doubt in doubts
@@ -156,9 +160,9 @@ def return_to_pending(db: Db, returns: Sequence[Return], *, now: datetime, guard
         why = {"reason": back.reason, "code": back.code}
         writes.append(
             UpdateOne(
-                _own(back.claimed) | {"run_cancelled": {"$ne": True}},
+                as_held(back.claimed, DispatchTrigger.RETURNED) | {"run_cancelled": {"$ne": True}},
                 {
-                    "$set": {"state": DispatchState.PENDING, "not_before": back.not_before, **why},
+                    "$set": {"state": arriving(DispatchTrigger.RETURNED), "not_before": back.not_before, **why},
                     "$inc": {"tries": int(back.used_a_try), "crashes": int(back.crashed)},
                     "$push": {"trail": trail, **clearing(back.claimed.claim.id)},
                 },
@@ -166,9 +170,9 @@ def return_to_pending(db: Db, returns: Sequence[Return], *, now: datetime, guard
         )
         writes.append(
             UpdateOne(
-                _own(back.claimed) | {"run_cancelled": True},
+                as_held(back.claimed, DispatchTrigger.RETURNED_CANCELLED) | {"run_cancelled": True},
                 {
-                    "$set": {"state": DispatchState.CANCELLED, "tell": True, **why},
+                    "$set": {"state": arriving(DispatchTrigger.RETURNED_CANCELLED), "tell": True, **why},
                     "$push": {"trail": trail},
                 },
             )
@@ -181,9 +185,9 @@ def fail(db: Db, failures: Sequence[tuple[Claimed, str, int | None]], *, now: da
     """`sending -> failed` for (dispatch, reason, code)."""
     writes = [
         UpdateOne(
-            _own(claimed),
+            as_held(claimed, DispatchTrigger.FAILED),
             {
-                "$set": {"state": DispatchState.FAILED, "tell": True, "reason": reason, "code": code},
+                "$set": {"state": arriving(DispatchTrigger.FAILED), "tell": True, "reason": reason, "code": code},
                 "$inc": {"tries": 1},
                 "$push": {"trail": _answer_step(claimed, "failed", reason, code, now), **clearing(claimed.claim.id)},
             },
@@ -199,7 +203,10 @@ def doubt_abandoned(
 ) -> None:
     """`sending -> in_doubt` at a take-over, for dispatches as they stood, where the lanes have been touched."""
     writes = [
-        UpdateOne(_own(claimed), _to_in_doubt(claimed, by, doubt, now, crashed=claimed.claim.sender != by, ended=False))
+        UpdateOne(
+            as_held(claimed, DispatchTrigger.ANSWER_LOST),
+            _to_in_doubt(claimed, by, doubt, now, crashed=claimed.claim.sender != by, ended=False),
+        )
         for claimed, doubt in doubts
     ]
     if writes:
@@ -209,9 +216,9 @@ def doubt_abandoned(
 def cancel(db: Db, run_id: RunId, *, now: datetime, session: Session) -> int:
     """What waits is cancelled; what is in hand or in doubt must not come back to wait. Returns how many waited."""
     cancelled = db.dispatches.update_many(
-        {"run_id": run_id, "state": DispatchState.PENDING},
+        {"run_id": run_id, "state": leaving(DispatchTrigger.CANCELLED)},
         {
-            "$set": {"state": DispatchState.CANCELLED, "tell": True, "run_cancelled": True},
+            "$set": {"state": arriving(DispatchTrigger.CANCELLED), "tell": True, "run_cancelled": True},
             "$push": {"trail": onto_trail(now, "cancelled")},
         },
         session=session,
@@ -259,17 +266,6 @@ def note_propagated(db: Db, states: Mapping[DispatchId, DispatchState]) -> None:
         db.dispatches.bulk_write(writes, ordered=False)
 
 
-def _own(claimed: Claimed) -> Document:
-    """The dispatch as this claim holds it: nobody has claimed or judged it since."""
-    return {
-        "_id": claimed.id,
-        "state": DispatchState.SENDING,
-        "claim_id": claimed.claim.id,
-        "attempt": claimed.attempt,
-        "token": claimed.claim.token,
-    }
-
-
 def _to_in_doubt(claimed: Claimed, by: str, doubt: InDoubt, now: datetime, *, crashed: bool, ended: bool) -> Document:
     why = {"reason": doubt.reason, "code": doubt.code}
     where = {"provider": doubt.called_at.provider, "account": doubt.called_at.account} if doubt.called_at else {}
@@ -280,7 +276,7 @@ def _to_in_doubt(claimed: Claimed, by: str, doubt: InDoubt, now: datetime, *, cr
     marked["doubted"] = claimed.claim.id if doubt.crossed_by is None else doubt.crossed_by
     marked |= {"call_ended": ended, "final": doubt.final}
     return {
-        "$set": {"state": DispatchState.IN_DOUBT, "tell": True, **why, **marked, **where},
+        "$set": {"state": arriving(DispatchTrigger.ANSWER_LOST), "tell": True, **why, **marked, **where},
         "$inc": {"crashes": int(crashed)},
         "$push": {"trail": step},
     }

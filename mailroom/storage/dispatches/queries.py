@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mailroom.domain.dispatches import OPEN, DispatchState
+from mailroom.domain.dispatches.states import OPEN, DispatchState
 from mailroom.domain.errors import DispatchNotFound
 from mailroom.domain.ids import DispatchId, EmailId, RunId, dispatch_range, run_of_email
 from mailroom.storage.database import Db, Document, guarded

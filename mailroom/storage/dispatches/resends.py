@@ -6,7 +6,7 @@ sent_again   the newest run or mail that carries one of its messages; what faile
 from collections.abc import Sequence
 from typing import Final
 
-from mailroom.domain.dispatches import OPEN, DispatchState
+from mailroom.domain.dispatches.states import OPEN, DispatchState
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.storage.database import Db, Session
 

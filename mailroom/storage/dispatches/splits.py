@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from mailroom.domain.dispatches import Acceptance, Claimed, DispatchState
+from mailroom.domain.dispatches.model import Acceptance, Claimed
+from mailroom.domain.dispatches.states import DispatchState, DispatchTrigger
 from mailroom.domain.ids import DispatchId, MessageId, child_dispatch_id, digest_of_messages
 from mailroom.storage.database import Db, Document, Session
-from mailroom.storage.dispatches.document import onto_trail
+from mailroom.storage.dispatches.document import arriving, as_held, onto_trail
 from mailroom.storage.guard import LaneGuard
 from mailroom.storage.messages.moves import move_to_parts
 
@@ -35,38 +36,38 @@ class DispatchPart:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A claimed dispatch that stands in `leaves`, and its parts. `was_called`: a call was made for this attempt."""
+    """A claimed dispatch, and its parts. `was_called`: a call was made for this attempt."""
 
     parent: Claimed
-    leaves: DispatchState
     parts: Sequence[DispatchPart]
     by: str
     why: str
     was_called: bool = True
 
 
-def split(db: Db, wanted: Split, *, now: datetime, guard: LaneGuard) -> list[DispatchId]:
-    """A decision: end this claim of the parent, and begin its parts. Returns the children's ids; none if the parent
-    stands otherwise.
+def split(db: Db, wanted: Split, leaves: DispatchState, *, now: datetime, guard: LaneGuard) -> list[DispatchId]:
+    """A decision: end this claim of the parent, which stands in `leaves`, and begin its parts. Returns the children's
+    ids; none if the parent stands otherwise.
 
     A part that would wait is cancelled instead where the run was cancelled meanwhile.
     """
-    return _split(db, wanted, now=now, session=guard.session)
+    held = as_held(wanted.parent, DispatchTrigger.SPLIT) | {"state": leaves}
+    return _split(db, wanted, held, now=now, session=guard.session)
 
 
 def split_by_answer(db: Db, wanted: Split, *, now: datetime, session: Session) -> list[DispatchId]:
     """A fact: as `split`, where the provider's answer to this very claim judged each recipient by itself."""
-    return _split(db, wanted, now=now, session=session)
+    held = as_held(wanted.parent, DispatchTrigger.ANSWERED_IN_PART)
+    return _split(db, wanted, held, now=now, session=session)
 
 
-def _split(db: Db, wanted: Split, *, now: datetime, session: Session) -> list[DispatchId]:
+def _split(db: Db, wanted: Split, held: Document, *, now: datetime, session: Session) -> list[DispatchId]:
     parent, parts, why = wanted.parent, wanted.parts, wanted.why
-    own = {"_id": parent.id, "state": wanted.leaves, "claim_id": parent.claim.id, "attempt": parent.attempt}
     children = [child_dispatch_id(parent.id, part.messages) for part in parts]
     before = db.dispatches.find_one_and_update(
-        own,
+        held,
         {
-            "$set": {"state": DispatchState.SPLIT, "children": children, "reason": why},
+            "$set": {"state": arriving(DispatchTrigger.SPLIT), "children": children, "reason": why},
             "$inc": {"tries": int(wanted.was_called)},
             "$push": {"trail": onto_trail(now, "split", sender=wanted.by, into=list(children), reason=why)},
         },

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import RunId
 from mailroom.storage.database import Db
 from mailroom.storage.dispatches.document import ids_of_run

@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from local.servers import Servers
 from mailroom.coordination.fences import FenceAnswer, Fences
 from mailroom.coordination.holds import Holds
-from mailroom.domain.dispatches import Acceptance, Claimed, FenceState
+from mailroom.domain.dispatches.fences import FenceState
+from mailroom.domain.dispatches.model import Acceptance, Claimed
 from mailroom.domain.holds import Hold
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, Token
 from tests.interleavings.fences import MemoryFences, MemoryHolds

@@ -11,7 +11,8 @@ from redis import Redis
 from local.servers import Servers
 from mailroom.coordination.fences import FenceAnswer, Fences
 from mailroom.coordination.mirror import Mirror
-from mailroom.domain.dispatches import Acceptance, Fence, FenceState
+from mailroom.domain.dispatches.fences import Fence, FenceState
+from mailroom.domain.dispatches.model import Acceptance
 from mailroom.domain.errors import MisconfiguredStore
 from mailroom.domain.ids import ClaimId, Lane, Token
 from mailroom.domain.outcomes import CalledAt

@@ -20,7 +20,7 @@ from mailroom.assembly import build_sender_services
 from mailroom.coordination.etcd import Etcd
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.leases import Leases
-from mailroom.domain.dispatches import NewDispatch
+from mailroom.domain.dispatches.model import NewDispatch
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId, mail_lanes
 from mailroom.storage.dispatches import document as dispatches

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from mailroom.coordination.fences import Fences
-from mailroom.domain.dispatches import Acceptance, Claimed, Fence, FenceState
+from mailroom.domain.dispatches.fences import Fence, FenceState
+from mailroom.domain.dispatches.model import Acceptance, Claimed
 from mailroom.domain.errors import DispatchNotUnknown
 from mailroom.domain.ids import ClaimId
 from mailroom.domain.outcomes import CalledAt, Refusal, Refused

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from mailroom.coordination.fences import Fences
-from mailroom.domain.dispatches import Acceptance
+from mailroom.domain.dispatches.model import Acceptance
 from mailroom.domain.doubts import Unaskable
 from mailroom.domain.outcomes import CalledAt, InPart, Refusal, Refused
 from mailroom.domain.retries import Delays

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from mailroom.domain.dispatches import Acceptance
+from mailroom.domain.dispatches.model import Acceptance
 from mailroom.domain.errors import (
     RunEnded,
     RunNotPaused,

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from mailroom.domain.dispatches import DispatchState, Fence, FenceState
+from mailroom.domain.dispatches.fences import Fence, FenceState
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.errors import ForgottenMeanwhile, NobodyLeft, RunUnderWay
 from mailroom.domain.ids import ClaimId, DispatchId, RunId

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import main
-from mailroom.domain.dispatches import NewDispatch
+from mailroom.domain.dispatches.model import NewDispatch
 from mailroom.domain.ids import DispatchId, EmailId, Lane, RunId, run_of_email, schedule_lane
 from mailroom.services.operations import undrained_lanes
 from mailroom.storage import workers

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pymongo.monitoring import CommandListener
 
-from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import ClaimId, EmailId, Lane, MessageId, RunId, ScheduleId
 from mailroom.domain.messages import MessageState

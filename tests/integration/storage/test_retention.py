@@ -5,7 +5,7 @@ from typing import Any
 
 from config.settings import read_settings
 from mailroom.assembly import prepare_database
-from mailroom.domain.dispatches import DispatchState
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.services.mails import view as mail_view
 from mailroom.services.mails.accept import Outbox

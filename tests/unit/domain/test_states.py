@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from mailroom.domain.dispatches import Fence, FenceState, Finding, judge_abandoned
+from mailroom.domain.dispatches.fences import Fence, FenceState, Finding, judge_abandoned
 from mailroom.domain.events import EventKind, SuppressionReason, suppresses
 from mailroom.domain.ids import ClaimId
 from mailroom.domain.messages import MOVES, MessageState, MessageTrigger, effect_of
