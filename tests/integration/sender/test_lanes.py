@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mailroom.domain.ids import Lane, Token
-from mailroom.services.dispatching import claims
+from mailroom.services.dispatching import lanes as dispatching_lanes
 from sender.in_flight import InFlight
 from sender.lanes import AHEAD, Lanes, pause_of_looks
 from tests.support.builders import NOW, a_claimed
@@ -46,9 +46,11 @@ def test_where_etcd_has_lost_every_lease_a_sender_still_knows_of_itself(monkeypa
     sending = SimpleNamespace(schedules_per_sender=100)
     services: Any = SimpleNamespace(db=None, fences=None, leases=Nobody(), settings=SimpleNamespace(sending=sending))
     lanes = Lanes(services, InFlight(), sender="s")
-    monkeypatch.setattr(claims, "lanes_wanting_work", lambda *_, **__: wanted)
+    monkeypatch.setattr(dispatching_lanes, "lanes_wanting_work", lambda *_, **__: wanted)
     asked: list[Lane] = []
-    monkeypatch.setattr(claims, "take_lanes", lambda _db, _l, _f, some, **__: (asked.extend(some), ({}, ""))[1])
+    monkeypatch.setattr(
+        dispatching_lanes, "take_lanes", lambda _db, _l, _f, some, **__: (asked.extend(some), ({}, ""))[1]
+    )
 
     lanes.take_share(NOW)
     lanes.take_wanted(NOW)

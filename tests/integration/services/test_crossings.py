@@ -37,7 +37,7 @@ REFUSED = Refused(Refusal.PERMANENT, "what it says is not kept any more")
 
 def claimed(claim: str, *, cleared: tuple[str, ...] = (), digest: str = "d", redis_identity: str = "") -> Claimed:
     known = tuple(ClaimId(one) for one in cleared)
-    told = {"lane": LANE, "digest": digest, "memory": redis_identity, "cleared": known}
+    told = {"lane": LANE, "digest": digest, "redis_identity": redis_identity, "cleared": known}
     return a_claimed(dispatch=DISPATCH, claim=claim, token=TOKEN, **told)
 
 
@@ -65,7 +65,7 @@ def test_redis_is_reminded_where_it_came_back_with_an_older_record(fences: Fence
     fences.release([claimed("c1")])
     lost = Fence(FenceState.CROSSED, 2, ClaimId("lost"), "d", called_at=CalledAt("smtp", "h"))
 
-    fences.seed_fences([(claimed("c3"), lost)])
+    fences.seed([(claimed("c3"), lost)])
 
     assert not goes(fences, claimed("c3"))
     assert goes(fences, claimed("c4", cleared=("lost",)))
