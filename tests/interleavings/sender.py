@@ -80,7 +80,7 @@ class Sender:
             "loop": lambda: self._for_ever(self._round),
             "line": lambda: self._for_ever(self._line),
             "recorder": lambda: self._for_ever(self._record),
-            "reconciler": lambda: self._for_ever(self._reconcile),
+            "reconciler": lambda: self._for_ever(self._ask_about_doubts),
         }
 
     def _for_ever(self, step: Callable[[], bool]) -> None:
@@ -307,7 +307,7 @@ class Sender:
 
     # The reconciler
 
-    def _reconcile(self) -> bool:
+    def _ask_about_doubts(self) -> bool:
         held = self.in_flight.tokens()
         if not held:
             return False
