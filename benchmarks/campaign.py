@@ -21,6 +21,7 @@ from rich.table import Table
 from local.servers import Servers
 from mailroom.domain.ids import RunId, ScheduleId
 from mailroom.domain.reports import Report
+from mailroom.domain.runs import Run
 from mailroom.services.reports import counts as report_counts
 from mailroom.services.reports import runs as run_views
 from tests.support.system import System, a_schedule_body, a_system, peak_memory_mb, wait_for
@@ -94,7 +95,7 @@ def _make_schedule(system: System, options: argparse.Namespace, start: datetime)
     return ScheduleId(answer.json()["id"])
 
 
-def _finished(system: System, schedule: ScheduleId, count: int) -> list[run_views.Run] | None:
+def _finished(system: System, schedule: ScheduleId, count: int) -> list[Run] | None:
     runs = run_views.page(system.db, schedule_id=schedule, before=None, limit=50)
     return runs if len(runs) == count and all(run.state == "finished" for run in runs) else None
 

@@ -88,7 +88,7 @@ def test_a_sender_that_ends_by_itself_takes_its_process_along_and_both_come_back
         stop.set()  # as a sender does one of whose threads has died
 
     monkeypatch.setattr(api_and_sender, "run_sender", cannot_go_on)
-    monkeypatch.setattr(api_and_sender.os, "kill", lambda _, number: signals.append(number))
+    monkeypatch.setattr("cli.api_and_sender.os.kill", lambda _, number: signals.append(number))
     sending = api_and_sender._Sending(cast(Settings, None))
 
     sending.start()

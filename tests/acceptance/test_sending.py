@@ -13,6 +13,7 @@ from redis import Redis
 
 from local.servers import Servers
 from mailroom.domain.ids import ScheduleId
+from mailroom.domain.runs import Run
 from mailroom.services.dispatching import cancel as cancel_runs
 from mailroom.services.reports import counts as report_counts
 from mailroom.services.reports import runs as run_views
@@ -56,7 +57,7 @@ def test_a_recurring_schedule_runs_once_at_each_instant_and_reports_equal_a_reco
     )
     schedule = ScheduleId(system.call("POST", "/v1/schedules", json=body).json()["id"])
 
-    def all_told() -> list[run_views.Run] | None:
+    def all_told() -> list[Run] | None:
         runs = run_views.page(system.db, schedule_id=schedule, before=None, limit=9)
         record = system.simulator.record()
         done = len(runs) == 3 and all(run.state == "finished" for run in runs)

@@ -29,16 +29,17 @@ def _no_look_at_keys() -> None:
 
 def no_wait() -> None:
     """What the provider's log does not show at once counts as not accepted; no control is asked for."""
+    from mailroom.domain import doubts
     from mailroom.domain.doubts import Timing
     from mailroom.services.reconciliation import reconcile
 
-    judge = reconcile.judge_absent
+    judge = doubts.judge_absent
     Timing.decisive_from = lambda _self, marked_at: marked_at  # type: ignore[method-assign]
 
     def without_control(doubt: Any, *, asked_at: datetime, control_seen: bool, timing: Timing) -> Any:
         return judge(doubt, asked_at=asked_at, control_seen=True, timing=timing)
 
-    reconcile.judge_absent = without_control  # type: ignore[assignment]
+    vars(reconcile)["judge_absent"] = without_control
 
 
 def reconnect() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from local.children import Child
 from mailroom.domain.ids import RunId, ScheduleId
+from mailroom.domain.runs import Run
 from mailroom.services.reports import counts as report_counts
 from mailroom.services.reports import runs as run_views
 from mailroom.services.schedules import create as create_schedule
@@ -35,12 +36,12 @@ def marks(system: System) -> Counter[str]:
     return Counter(mail["subject"] for mail in system.simulator.mails())
 
 
-def only_run(system: System, schedule: ScheduleId) -> run_views.Run | None:
+def only_run(system: System, schedule: ScheduleId) -> Run | None:
     found = run_views.page(system.db, schedule_id=schedule, before=None, limit=2)
     return found[0] if found else None
 
 
-def finished(system: System, schedule: ScheduleId) -> run_views.Run | None:
+def finished(system: System, schedule: ScheduleId) -> Run | None:
     run = only_run(system, schedule)
     return run if run and run.state == "finished" else None
 

@@ -12,7 +12,7 @@ from local.servers import Servers
 from mailroom.coordination.fences import FenceAnswer, Fences
 from mailroom.coordination.mirror import Mirror
 from mailroom.domain.dispatches.fences import Fence, FenceState
-from mailroom.domain.dispatches.model import Acceptance
+from mailroom.domain.dispatches.model import Acceptance, Claimed
 from mailroom.domain.errors import MisconfiguredStore
 from mailroom.domain.ids import ClaimId, Lane, Token
 from mailroom.domain.outcomes import CalledAt
@@ -36,9 +36,9 @@ def accepted(provider_id: str) -> Acceptance:
     return Acceptance("mailgun", provider_id, 1)
 
 
-def cross(fences: Fences, *dispatches: object) -> list[object]:
-    verdicts, _ = fences.cross({d.claim.id: [d] for d in dispatches})  # type: ignore[attr-defined]
-    return [verdicts[d] for d in dispatches]  # type: ignore[attr-defined]
+def cross(fences: Fences, *dispatches: Claimed) -> list[FenceAnswer]:
+    verdicts, _ = fences.cross({d.claim.id: [d] for d in dispatches})
+    return [verdicts[d] for d in dispatches]
 
 
 def test_a_first_crossing_may_call(fences: Fences, lane: str) -> None:

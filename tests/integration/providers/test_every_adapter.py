@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -99,7 +100,7 @@ def test_its_yes_its_no_and_what_is_neither_are_never_mixed_up(name: str) -> Non
 
 HTTP = [name for name in ADAPTERS if name != "smtp"]
 BODIES = [b"", b"<html>nginx</html>", b"{}", b"[]", b'"x"', b"\xff\xfe", b'{"message": 1}', b'{"errors": []}', b"{"]
-TOO_FAST = {
+TOO_FAST: dict[str, Sequence[Any]] = {
     "mailgun": [
         Reply(429, {}, b'{"message": "limit exceeded"}'),
         Reply(400, {}, b'{"message": "Throttled: slow down"}'),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mailroom.domain.errors import AccessRefused
 from mailroom.services.operations import tokens as token_service
 from mailroom.services.operations.tokens import authenticate
 from mailroom.storage.database import Db
@@ -73,7 +74,7 @@ def test_a_rotated_token_is_let_in_for_its_overlap_and_then_refused(call: Caller
     assert by(kept, "GET", "/v1/tokens").status_code == 200
     assert by(ended, "GET", "/v1/tokens").status_code == 401
     later = datetime.now(UTC) + timedelta(hours=24, seconds=1)
-    with pytest.raises(token_service.AccessRefused):
+    with pytest.raises(AccessRefused):
         authenticate(db, kept, now=later)
     assert rotated(call, ended).status_code == 404
 

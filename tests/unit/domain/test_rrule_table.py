@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice, takewhile
+from typing import Any
 
 import pytest
 from dateutil.rrule import rrulestr
@@ -171,7 +172,7 @@ def minute_matches(parts: dict[str, str], start: datetime, at: datetime) -> bool
     if unit == 60 and "BYMINUTE" not in parts and at.minute != start.minute:
         return False
     from_end = at.day - days_in_month(at.date()) - 1
-    values = {
+    values: dict[str, set[Any]] = {
         "BYMONTH": {at.month},
         "BYMONTHDAY": {at.day, from_end},
         "BYHOUR": {at.hour},
