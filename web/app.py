@@ -25,7 +25,7 @@ from web.pages import (
     runs,
     schedules,
     sending,
-    signing,
+    sign_in,
     suppressions,
 )
 from web.session import has_session
@@ -56,7 +56,7 @@ def create_app(services: ApiServices) -> Flask:
     CSRFProtect(app)
     for page in (
         *(
-            signing,
+            sign_in,
             schedules,
             audiences,
             runs,

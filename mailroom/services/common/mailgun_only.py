@@ -7,8 +7,8 @@ from itertools import islice
 from typing import Final
 
 from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.mailgun_substitutions import in_content, of_mailgun
 from mailroom.domain.schedules import ScheduleState
-from mailroom.domain.substitutions import in_content, of_mailgun
 from mailroom.storage import providers
 from mailroom.storage.database import Db
 from mailroom.storage.schedules import contents, schedules

@@ -9,10 +9,10 @@ import structlog
 from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.emails.model import Body, Email
 from mailroom.domain.ids import EmailId, ScheduleId
+from mailroom.domain.mailgun_substitutions import in_content, of_mailgun
 from mailroom.domain.messages import Message
 from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.domain.schedules import Content
-from mailroom.domain.substitutions import in_content, of_mailgun
 from mailroom.providers.base import Adapter, Batch, Letter, SendInParts
 from mailroom.services.dispatching.exclusions import leave_out
 from mailroom.services.dispatching.outcomes import Result

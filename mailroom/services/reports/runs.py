@@ -11,8 +11,8 @@ from mailroom.domain.messages import MessageState
 from mailroom.domain.runs import Run
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
-from mailroom.storage.dispatches import document as dispatches
 from mailroom.storage.dispatches import queries as dispatch_queries
+from mailroom.storage.dispatches import trails
 from mailroom.storage.messages import document as messages
 from mailroom.storage.schedules import runs, schedules
 
@@ -81,7 +81,7 @@ def dispatch(db: Db, dispatch_id: DispatchId) -> Mapping[str, Any]:
     account = found.get("account")
     return {
         **found,
-        "trail": dispatches.steps_of(found),
+        "trail": trails.steps_of(found),
         "message_id": rfc_message_id(dispatch_id, account) if account else None,
         "reported": messages.reported(db, dispatch_id),
     }

@@ -8,8 +8,8 @@ from typing import Any
 from mailroom.domain.ids import DispatchId, MessageId
 from mailroom.storage import events
 from mailroom.storage.database import Db
-from mailroom.storage.dispatches import document as dispatches
 from mailroom.storage.dispatches import queries as dispatch_queries
+from mailroom.storage.dispatches import trails
 from mailroom.storage.messages import document as messages
 
 
@@ -57,6 +57,6 @@ def _events(db: Db, message: Mapping[str, Any]) -> Iterator[TimelineStep]:
 
 
 def _calls(dispatch: Mapping[str, Any]) -> Iterator[TimelineStep]:
-    for step in dispatches.steps_of(dispatch):
+    for step in trails.steps_of(dispatch):
         details = {name: value for name, value in step.items() if name not in ("at", "step")}
         yield TimelineStep(step["at"], step["step"], DispatchId(dispatch["_id"]), details)

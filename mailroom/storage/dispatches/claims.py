@@ -14,7 +14,8 @@ from mailroom.domain.dispatches.states import DispatchState, DispatchTrigger
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token
 from mailroom.storage.database import Db, Document, guarded
-from mailroom.storage.dispatches.document import IS_OPEN, arriving, leaving, onto_trail
+from mailroom.storage.dispatches.document import IS_OPEN, arriving, leaving
+from mailroom.storage.dispatches.trails import onto_trail
 from mailroom.storage.guard import LaneGuard
 
 # In the index' order: of each state and rank those that wait longest come first.

@@ -13,7 +13,7 @@ from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import DispatchId, dispatch_range
 from mailroom.domain.searches import DeadLetterSearch
 from mailroom.storage.database import Db, Document, guarded
-from mailroom.storage.dispatches.document import onto_trail
+from mailroom.storage.dispatches.trails import onto_trail
 
 
 @guarded

@@ -32,7 +32,7 @@ tells whether a run is through, and what can be claimed of it where another run 
 what messages must still be told; `goes_alone` what was in hand at crashes; `listed` pages by state.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -42,9 +42,9 @@ from mailroom.domain.dispatches.model import ALONE_AFTER_CRASHES, Claimed, NewDi
 from mailroom.domain.dispatches.states import MOVES, OPEN, DispatchState, DispatchTrigger
 from mailroom.domain.ids import RunId, dispatch_range
 from mailroom.storage.database import Db, Document, Session
+from mailroom.storage.dispatches.trails import a_step
 
 COLLECTION: Final = "dispatches"
-_MOST_STEPS: Final = 200
 # States of a dispatch that is not through. Most are, so the indexes of the daily work hold only these: an acceptance
 # then takes entries out and puts none in.
 IS_OPEN: Final[Document] = {"state": {"$in": sorted(OPEN)}}
@@ -99,31 +99,11 @@ def add_many(db: Db, dispatches: Sequence[NewDispatch], *, now: datetime, sessio
         db.dispatches.insert_many([_document(new, now) for new in dispatches], ordered=False, session=session)
 
 
-def steps_of(doc: Mapping[str, Any]) -> list[Document]:
-    """The whole audit trail in order: every step with its time and facts, acceptances among them."""
-    accepted = [
-        {"step": "found in the provider's log" if entry.get("found") else "accepted"}
-        | {name: value for name, value in entry.items() if name != "found"}
-        for entry in doc.get("accepted", ())
-        if not entry.get("by")
-    ]
-    return sorted([*doc["trail"], *accepted], key=lambda step: step["at"])
-
-
-def _step(at: datetime, step: str, **facts: Any) -> Document:
-    return {"at": at, "step": step} | {name: value for name, value in facts.items() if value is not None}
-
-
-def onto_trail(at: datetime, step: str, **facts: Any) -> Document:
-    """For `$push`: the newest steps are kept, so that no story can outgrow its document."""
-    return {"$each": [_step(at, step, **facts)], "$slice": -_MOST_STEPS}
-
-
 def _document(new: NewDispatch, now: datetime) -> Document:
     of_schedule = {"schedule_id": new.schedule_id} if new.schedule_id else {"size": new.size}
     span = {"span": new.span} if new.span else {}
     held = {"state": DispatchState.UNKNOWN, "reason": new.held, "tell": True, **_NOWHERE} if new.held else {}
-    steps = [_step(now, "planned"), *([_step(now, "unknown", reason=new.held)] if new.held else [])]
+    steps = [a_step(now, "planned"), *([a_step(now, "unknown", reason=new.held)] if new.held else [])]
     return {
         "_id": new.id,
         "run_id": new.run_id,

@@ -28,8 +28,9 @@ from mailroom.domain.doubts import Doubt
 from mailroom.domain.ids import ClaimId, DispatchId, Lane
 from mailroom.storage.database import Db, Document, Session, guarded
 from mailroom.storage.dispatches.claims import claim_of, claimed_of
-from mailroom.storage.dispatches.document import arriving, as_held, leaving, onto_trail
+from mailroom.storage.dispatches.document import arriving, as_held, leaving
 from mailroom.storage.dispatches.outcomes import clearing
+from mailroom.storage.dispatches.trails import onto_trail
 from mailroom.storage.guard import LaneGuard
 
 CALLED_FOR_GOOD: Final = "its fence says that it was accepted, or split, with other recipients than it has now"

@@ -10,9 +10,10 @@ from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.dispatches.states import DispatchTrigger
 from mailroom.domain.ids import MessageId, digest_of_messages
 from mailroom.storage.database import Db, Document
-from mailroom.storage.dispatches.document import arriving, as_held, onto_trail
+from mailroom.storage.dispatches.document import arriving, as_held
+from mailroom.storage.dispatches.trails import onto_trail
 from mailroom.storage.guard import LaneGuard
-from mailroom.storage.messages.moves import leave_as_sent, leave_as_suppressed
+from mailroom.storage.messages.departures import leave_as_sent, leave_as_suppressed
 
 
 def leave_out(

@@ -17,7 +17,8 @@ from mailroom.domain.dispatches.states import DispatchState, DispatchTrigger
 from mailroom.domain.ids import ClaimId, DispatchId, RunId
 from mailroom.domain.outcomes import InDoubt
 from mailroom.storage.database import Db, Document, Session, guarded, server_now
-from mailroom.storage.dispatches.document import arriving, as_held, leaving, onto_trail
+from mailroom.storage.dispatches.document import arriving, as_held, leaving
+from mailroom.storage.dispatches.trails import onto_trail
 from mailroom.storage.guard import LaneGuard
 
 

@@ -15,9 +15,10 @@ from mailroom.domain.dispatches.model import Acceptance, Claimed
 from mailroom.domain.dispatches.states import DispatchState, DispatchTrigger
 from mailroom.domain.ids import DispatchId, MessageId, child_dispatch_id, digest_of_messages
 from mailroom.storage.database import Db, Document, Session
-from mailroom.storage.dispatches.document import arriving, as_held, onto_trail
+from mailroom.storage.dispatches.document import arriving, as_held
+from mailroom.storage.dispatches.trails import onto_trail
 from mailroom.storage.guard import LaneGuard
-from mailroom.storage.messages.moves import move_to_parts
+from mailroom.storage.messages.departures import move_to_parts
 
 
 @dataclass(frozen=True, slots=True)

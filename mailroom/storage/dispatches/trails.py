@@ -1,14 +1,35 @@
-"""Audit trails cut off dispatches which are through, in the collection `dispatches` (see document.py)."""
+"""The audit trail of a dispatch, in the collection `dispatches` (see document.py): steps pushed, read, and cut off."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
 
 from mailroom.domain.dispatches.states import DispatchState
-from mailroom.domain.ids import RunId
-from mailroom.storage.database import Db
-from mailroom.storage.dispatches.document import ids_of_run
+from mailroom.domain.ids import RunId, dispatch_range
+from mailroom.storage.database import Db, Document
 
+_MOST_STEPS: Final = 200
 _THROUGH: Final = [DispatchState.ACCEPTED, DispatchState.FAILED, DispatchState.CANCELLED, DispatchState.SPLIT]
+
+
+def steps_of(doc: Mapping[str, Any]) -> list[Document]:
+    """The whole audit trail in order: every step with its time and facts, acceptances among them."""
+    accepted = [
+        {"step": "found in the provider's log" if entry.get("found") else "accepted"}
+        | {name: value for name, value in entry.items() if name != "found"}
+        for entry in doc.get("accepted", ())
+        if not entry.get("by")
+    ]
+    return sorted([*doc["trail"], *accepted], key=lambda step: step["at"])
+
+
+def a_step(at: datetime, step: str, **facts: Any) -> Document:
+    return {"at": at, "step": step} | {name: value for name, value in facts.items() if value is not None}
+
+
+def onto_trail(at: datetime, step: str, **facts: Any) -> Document:
+    """For `$push`: the newest steps are kept, so that no story can outgrow its document."""
+    return {"$each": [a_step(at, step, **facts)], "$slice": -_MOST_STEPS}
 
 
 def cut(db: Db, runs: Sequence[RunId]) -> int:
@@ -16,6 +37,7 @@ def cut(db: Db, runs: Sequence[RunId]) -> int:
     cut."""
     count = 0
     for run_id in runs:
-        with_trail = {"_id": ids_of_run(run_id), "state": {"$in": _THROUGH}, "trail.0": {"$exists": True}}
+        low, high = dispatch_range(run_id)
+        with_trail = {"_id": {"$gt": low, "$lt": high}, "state": {"$in": _THROUGH}, "trail.0": {"$exists": True}}
         count += db.dispatches.update_many(with_trail, {"$set": {"trail": []}}).modified_count
     return count

@@ -2,7 +2,7 @@
 
     _id          run id + '/' + digest of the folded address: a run has an address once
     run_id, dispatch_id (absent where it never gets one), address, name
-    left_dispatch   see moves.py;  sent_again: see unreached.py
+    left_dispatch   see departures.py;  sent_again: see unreached.py
     parts        the rendered pieces of the content that differ by recipient
     place, created_at
                  of a recipient of a single mail: to, cc or bcc, and when it was accepted; run_id is the mail's id

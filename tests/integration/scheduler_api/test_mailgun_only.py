@@ -9,7 +9,7 @@ import pytest
 from config.settings import read_settings
 from mailroom.assembly import build_api_services
 from mailroom.domain.errors import InvalidInput
-from mailroom.domain.substitutions import of_mailgun
+from mailroom.domain.mailgun_substitutions import of_mailgun
 from mailroom.services.dispatching.requests import Preparing
 from mailroom.services.feedback import webhook_targets
 from mailroom.services.operations import providers
