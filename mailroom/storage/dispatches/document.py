@@ -32,6 +32,7 @@ tells whether a run is through, and what can be claimed of it where another run 
 what messages must still be told; `goes_alone` what was in hand at crashes; `listed` pages by state.
 """
 
+import functools
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -73,6 +74,7 @@ def ids_of_run(run_id: RunId) -> Document:
     return {"$gt": low, "$lt": high}
 
 
+@functools.cache
 def leaving(trigger: DispatchTrigger) -> Any:
     """A condition on `state`: that this trigger moves the dispatch."""
     states = sorted(MOVES[trigger][0])
