@@ -53,7 +53,7 @@ def main() -> int:
 def measure(system: System, stub: Stub, options: argparse.Namespace) -> dict[str, Any]:
     system.start_api(webhooks=False)
     with console.status("storing the list"):
-        schedule = _a_campaign(system, options.recipients)
+        schedule = a_far_campaign(system, options.recipients)
     system.start_senders(options.senders)
     with console.status("resets alone"):
         without = resets(system, stub, options)
@@ -70,7 +70,8 @@ def measure(system: System, stub: Stub, options: argparse.Namespace) -> dict[str
     }
 
 
-def _a_campaign(system: System, count: int) -> ScheduleId:
+def a_far_campaign(system: System, count: int) -> ScheduleId:
+    """A stored schedule to so many, due in most of a year: it runs when it is asked to."""
     far = (datetime.now(UTC) + timedelta(days=300)).replace(microsecond=0, tzinfo=None)
     rule = {"kind": "once", "at": far, "time_zone": "UTC"}
     draft = a_draft(recipients=recipients(count), recurrence=rule)

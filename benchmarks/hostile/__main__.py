@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,15 +23,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.hostile.rows import ROWS, Row
-from benchmarks.resets import resets
+from benchmarks.resets import a_far_campaign, resets
 from benchmarks.stage import Stub, a_stub
 from local.children import Child
 from local.servers import Servers
 from mailroom.services.operations import tokens as token_service
 from mailroom.services.planning import asked_runs
 from mailroom.services.reports import runs as run_views
-from mailroom.services.schedules import create as create_schedule
-from tests.support.builders import a_draft, recipients
 from tests.support.system import System, a_system, peak_memory_mb, wait_for
 
 console = Console(stderr=True)
@@ -103,10 +101,7 @@ def _measure(system: System, stub: Stub, rows: list[Row], options: argparse.Name
 def _a_finished_run(system: System, stub: Stub) -> str:
     """The id of a run of so many mails, all called; the stub has forgotten them."""
     with console.status(f"a run of {_MANY} mails"):
-        far = (datetime.now(UTC) + timedelta(days=300)).replace(microsecond=0, tzinfo=None)
-        rule = {"kind": "once", "at": far, "time_zone": "UTC"}
-        draft = a_draft(recipients=recipients(_MANY), recurrence=rule)
-        schedule = create_schedule.create(system.db, draft, owner="benchmark")[0].schedule.id
+        schedule = a_far_campaign(system, _MANY)
         run, _ = asked_runs.run_now(system.db, schedule, owner="benchmark", key="run")
         wait_for(lambda: run_views.get(system.db, run.id).finished_at, within_s=600, what="the run ends")
     stub.forget()

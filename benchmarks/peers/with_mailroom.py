@@ -62,9 +62,8 @@ def plan(db: Db, mails: int, batch_size: int) -> float:
     """One schedule's run, planned as a sender plans it, its token then given back. Returns the seconds that it took."""
     soon = (datetime.now(UTC) + timedelta(seconds=3)).replace(microsecond=0, tzinfo=None)
     rule = {"kind": "once", "at": soon, "time_zone": "UTC"}
-    schedule = create_schedule.create(db, a_draft(recipients=recipients(mails), recurrence=rule), owner="bench")[
-        0
-    ].schedule
+    draft = a_draft(recipients=recipients(mails), recurrence=rule)
+    schedule = create_schedule.create(db, draft, owner="bench")[0].schedule
     held = {ScheduleId(schedule.id): Token(1)}
     lanes.raise_tokens(db, {schedule_lane(schedule.id): Token(1)}, "bench", now=server_now(db))
     while not planning_plan.plan_due(db, held, mark=0, now=server_now(db)).moved:

@@ -22,14 +22,13 @@ LANE = Lane("schedule/s")
 TOKEN = Token(5)
 
 
-def a_doubt(db: Db, *, state: str = "in_doubt", called_ago: timedelta = timedelta(), **fields: Any) -> None:
-    now = server_now(db)
-    doc = {
-        "_id": DISPATCH,
+def a_document(id_: DispatchId = DISPATCH, **fields: Any) -> dict[str, Any]:
+    """A stored dispatch under the claim `c`."""
+    return {
+        "_id": id_,
         "run_id": RUN,
         "schedule_id": "s",
         "lane": LANE,
-        "state": state,
         "attempt": 1,
         "tries": 0,
         "revision": 1,
@@ -41,14 +40,21 @@ def a_doubt(db: Db, *, state: str = "in_doubt", called_ago: timedelta = timedelt
         "memory": "m",
         "provider": "mailgun",
         "account": "mg.example.com",
-        "claimed_at": now - called_ago,
-        "called_since": now - called_ago,
-        "in_doubt_at": now - called_ago,
-        "doubted": "c",
-        "call_ended": False,
-        "not_before": now,
         "trail": [],
-    }
+    } | fields
+
+
+def a_doubt(db: Db, *, state: str = "in_doubt", called_ago: timedelta = timedelta(), **fields: Any) -> None:
+    now = server_now(db)
+    doc = a_document(
+        state=state,
+        claimed_at=now - called_ago,
+        called_since=now - called_ago,
+        in_doubt_at=now - called_ago,
+        doubted="c",
+        call_ended=False,
+        not_before=now,
+    )
     db.dispatches.insert_one(doc | fields)
     db.runs.insert_one({"_id": RUN, "schedule_id": "s", "state": "planned", "due_at": NOW, **A_RUN})
     db.lanes.insert_one({"_id": LANE, "token": TOKEN})

@@ -51,7 +51,7 @@ def put_off(db: Db, questions: Sequence[tuple[Doubt, datetime]]) -> None:
     """The next question about each is due then; written before one is put, so that no bad answer can spin."""
     writes = [
         UpdateOne(
-            as_held(doubt.dispatch, DispatchTrigger.BEYOND_KNOWING),
+            _as_doubted(doubt),
             {"$set": {"not_before": next_at}, "$inc": {"asked": 1}},
         )
         for doubt, next_at in questions
@@ -123,11 +123,7 @@ def conclude_unknown(db: Db, doubts: Sequence[Doubt], reason: str, *, by: str, n
         why = CALLED_FOR_GOOD if doubt.final else reason
         step = onto_trail(now, "unknown", sender=by, attempt=doubt.dispatch.attempt, reason=why)
         unknown = {"state": arriving(DispatchTrigger.BEYOND_KNOWING), "tell": True, "reason": why}
-        writes.append(
-            UpdateOne(
-                as_held(doubt.dispatch, DispatchTrigger.BEYOND_KNOWING), {"$set": unknown, "$push": {"trail": step}}
-            )
-        )
+        writes.append(UpdateOne(_as_doubted(doubt), {"$set": unknown, "$push": {"trail": step}}))
     if writes:
         db.dispatches.bulk_write(writes, ordered=False, session=guard.session)
 
@@ -173,6 +169,11 @@ def send_again(
     db.dispatches.bulk_write(writes, ordered=False, session=session)
     moved = db.dispatches.find({"_id": {"$in": list(found)}, **again}, {"_id": 1}, session=session)
     return {DispatchId(doc["_id"]) for doc in moved}
+
+
+def _as_doubted(doubt: Doubt) -> Document:
+    """The dispatch as it was doubted: nobody has concluded or resolved the doubt since."""
+    return as_held(doubt.dispatch, DispatchTrigger.BEYOND_KNOWING)
 
 
 def _doubt(doc: Document) -> Doubt:

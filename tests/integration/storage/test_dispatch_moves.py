@@ -9,7 +9,7 @@ from mailroom.domain.dispatches.fences import Fence, FenceState
 from mailroom.domain.dispatches.model import Acceptance, Claimed
 from mailroom.domain.dispatches.states import MOVES, DispatchState, DispatchTrigger
 from mailroom.domain.doubts import Doubt
-from mailroom.domain.ids import ClaimId, DispatchId, Lane, MessageId, RunId, Token
+from mailroom.domain.ids import ClaimId, DispatchId, MessageId
 from mailroom.domain.outcomes import InDoubt
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, Session, in_transaction
@@ -18,10 +18,10 @@ from mailroom.storage.dispatches.outcomes import Return
 from mailroom.storage.dispatches.splits import DispatchPart, Split
 from mailroom.storage.guard import LaneGuard
 from tests.support.builders import NOW, a_claimed
+from tests.support.doubts import LANE, RUN, TOKEN, a_document
 
-LANE, RUN, TOKEN = Lane("schedule/s"), RunId("run-1"), Token(5)
 T, S = DispatchTrigger, DispatchState
-# States from which a write of the trigger is tried only with the claim that stands: every dispatch here has it.
+# Of a run that was cancelled meanwhile.
 CANCELLED_RUN = {T.RETURNED_CANCELLED, T.NOT_ACCEPTED_CANCELLED}
 
 
@@ -132,10 +132,11 @@ def move(db: Db, trigger: DispatchTrigger, state: DispatchState, id_: DispatchId
 def test_a_dispatch_moves_as_the_table_says_and_not_otherwise(db: Db, trigger: DispatchTrigger) -> None:
     lanes.raise_tokens(db, {LANE: TOKEN}, "ann", now=NOW)
     leaves, arrives = MOVES[trigger]
+    cancelled = {"run_cancelled": True} if trigger in CANCELLED_RUN else {}
     seen, wanted = {}, {}
     for number, state in enumerate(DispatchState):
         id_ = DispatchId(f"run-1-d{number:05d}")
-        db.dispatches.insert_one(a_document(id_, state, run_cancelled=trigger in CANCELLED_RUN))
+        db.dispatches.insert_one(a_document(id_, state=state, in_doubt_at=NOW, **cancelled))
         move(db, trigger, state, id_)
         stored = db.dispatches.find_one({"_id": id_})
         assert stored
@@ -146,7 +147,7 @@ def test_a_dispatch_moves_as_the_table_says_and_not_otherwise(db: Db, trigger: D
 
 def test_what_a_restored_fence_says_of_an_acceptance_moves_as_an_acceptance_does(db: Db) -> None:
     ids = {state: DispatchId(f"run-1-d{number:05d}") for number, state in enumerate(DispatchState)}
-    db.dispatches.insert_many(a_document(id_, state) for state, id_ in ids.items())
+    db.dispatches.insert_many(a_document(id_, state=state) for state, id_ in ids.items())
     done = Fence(FenceState.DONE, attempt=1, claim_id=ClaimId("c"), digest="d", provider_id="x")
 
     outcomes.replay_accepted(db, [(id_, done) for id_ in ids.values()])
@@ -156,27 +157,3 @@ def test_what_a_restored_fence_says_of_an_acceptance_moves_as_an_acceptance_does
         stored = db.dispatches.find_one({"_id": id_})
         assert stored
         assert stored["state"] == (arrives if state in leaves else state)
-
-
-def a_document(id_: DispatchId, state: DispatchState, *, run_cancelled: bool = False) -> dict[str, Any]:
-    claim = a_claimed_one(id_).claim
-    return {
-        "_id": id_,
-        "run_id": RUN,
-        "schedule_id": "s",
-        "lane": LANE,
-        "state": state,
-        "attempt": 1,
-        "tries": 0,
-        "revision": 1,
-        "messages": 1,
-        "digest": "d",
-        "token": TOKEN,
-        "claim_id": claim.id,
-        "sender": claim.sender,
-        "provider": "mailgun",
-        "account": "mg.example.com",
-        "in_doubt_at": NOW,
-        "trail": [],
-        **({"run_cancelled": True} if run_cancelled else {}),
-    }
