@@ -37,7 +37,7 @@ class _GunicornServer(BaseApplication):
             "timeout": 120,
             "graceful_timeout": int(self._grace_s),
             "loglevel": "warning",
-            # A file in the home of whoever runs us, the same for all servers, that can end them.
+            # Its file lies in the home, the same for all our servers, which can be ended with it.
             "control_socket_disable": True,
             # gunicorn's worker would notice a killed master only a second later, and hold the port until then.
             "post_fork": lambda _server, _worker: die_with_parent(),

@@ -2,7 +2,7 @@
 
 A thread that computes keeps the interpreter for a whole turn whenever another one waits for it. Beside ten threads that
 read large documents, a small request waits ten turns at each of its steps. Short turns make that wait short. They also
-cost: a tenth of all small requests, if turns were always short.
+cost: an eighth of all small requests, if turns were always short.
 """
 
 import sys

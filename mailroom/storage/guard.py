@@ -10,12 +10,12 @@ from mailroom.storage.database import Session
 
 
 class GuardEnded(Exception):
-    """A guard was used behind the block that it was made for; its tokens are no longer known to be the highest."""
+    """A guard was used after the block that it was made for; its tokens are no longer known to be the highest."""
 
 
 @final
 class LaneGuard:
-    """Proof for one block within one transaction. Thread-safe in no way: it belongs to the transaction's work."""
+    """Proof for one block within one transaction. It belongs to the thread of that transaction."""
 
     __slots__ = ("_ended", "_session")
 
@@ -27,7 +27,7 @@ class LaneGuard:
 
     @property
     def session(self) -> Session:
-        """The session of the guarded transaction. Raises GuardEnded behind its block."""
+        """The session of the guarded transaction. Raises GuardEnded after its block."""
         if self._ended:
             raise GuardEnded
         return self._session

@@ -2,9 +2,7 @@
 
 from typing import Final
 
-from pymongo.errors import (
-    OperationFailure,
-)
+from pymongo.errors import OperationFailure
 
 from mailroom.storage import (
     controls,

@@ -4,7 +4,7 @@ How it happens once, step by step, and where each step is written (docs/protocol
 
     1  take a lane    services/dispatching/lanes.py      etcd's key, then the token in MongoDB, then in Redis
     2  claim          services/dispatching/claims.py     pending -> sending, under the lane's guard
-       leave out      services/dispatching/exclusions.py whom to mail is forbidden by now
+       leave out      services/dispatching/exclusions.py drops recipients suppressed since planning
        build          services/dispatching/requests.py   the request, before anything is fenced
     3  cross a fence  services/dispatching/fences.py     Redis lets each attempt pass once
     4  call           sender/caller.py                   one request, over a connection that was open before
@@ -45,6 +45,6 @@ What may break "once", and what keeps it:
     A MongoDB that was put back       Its mark is behind Redis' copy of it: senders hold (sender/restore_guard.py).
     An etcd that was put back         Tokens begin with an epoch, which grows (storage/cluster/etcd_epoch.py).
 
-A decision is bound to the claim, and to the guard of the lane. A fact (a provider said yes) is always written, whoever
-holds the lane by then.
+A decision is bound to the claim, and to the guard of the lane. A fact (a provider said yes) is always written,
+whoever holds the lane.
 """

@@ -9,9 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from mailroom.domain import planning
-from mailroom.domain.errors import (
-    StaleEdit,
-)
+from mailroom.domain.errors import StaleEdit
 from mailroom.domain.planning import SkipReason
 from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.runs import Run

@@ -3,9 +3,7 @@
 from datetime import datetime
 
 from mailroom.domain.drafts import Checked, Draft
-from mailroom.domain.errors import (
-    IdempotencyMismatch,
-)
+from mailroom.domain.errors import IdempotencyMismatch
 from mailroom.domain.ids import ScheduleId, keyed_schedule_id, new_schedule_id
 from mailroom.domain.recurrence.upcoming import next_after
 from mailroom.domain.schedules import Content, Schedule, ScheduleState

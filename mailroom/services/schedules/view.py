@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from mailroom.domain.errors import (
-    RuleNotComputable,
-)
+from mailroom.domain.errors import RuleNotComputable
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.recurrence.checking import check_recurrence
 from mailroom.domain.recurrence.model import Occurrence, RuleRefused
