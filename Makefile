@@ -4,8 +4,11 @@ PYTHON := python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# Tests start hundreds of processes, each in two thirds of the time where it finds its modules compiled.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
-.PHONY: help env run chromium test lint format bench chaos fuzz bench-campaign bench-million bench-lateness bench-compare bench-intake bench-resets bench-hostile lock clean
+.PHONY: help env run chromium promtool haproxy test test-compose lint format bench chaos fuzz bench-campaign bench-million bench-lateness bench-compare bench-intake bench-resets bench-hostile lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -22,13 +25,33 @@ run: $(STAMP)  ## bring everything up on this machine: three senders, the pages,
 env:  ## write a .env with random keys, for trying it with Docker Compose
 	$(PYTHON) -m config.dev_env
 
-chromium:
-	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-	  apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
-	  { echo "Chromium is needed for the browser tests: apt-get install chromium (as root)"; exit 1; }
+# Install a command's Debian packages, unless the command is there: command, packages, what needs it.
+define debian
+	@PATH="$$PATH:/usr/sbin" command -v $(1) >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends $(2) >/dev/null; } || \
+	  { echo "$(1) is needed for the tests of $(3): apt-get install $(2) (as root)"; exit 1; }
+endef
 
-test: $(STAMP) chromium  ## run all checks and tests, on real servers and a real browser
-	$(BIN)/python -m pytest -n 4 --dist loadgroup
+chromium:
+	$(call debian,chromium,chromium fonts-dejavu-core,the pages)
+
+promtool:
+	$(call debian,promtool,prometheus,the alerts)
+
+haproxy:
+	$(call debian,haproxy,haproxy,the edge)
+
+test: $(STAMP) chromium promtool haproxy  ## run all checks and tests, on real servers and a real browser; report the coverage
+	$(BIN)/python -m pytest tests/unit -n 2 -p tests.support.measured --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 4 --dist loadgroup --ignore=tests/unit --durations=40
+
+test-compose: $(STAMP)  ## run the Compose files for real, by podman, on stand-ins for their images; needs root
+	@command -v podman >/dev/null && command -v debootstrap >/dev/null || { apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends podman runc netavark \
+	  aardvark-dns uidmap iptables debootstrap >/dev/null; }
+	$(BIN)/python -m pip install --quiet 'podman-compose>=1.6'
+	$(BIN)/python -m tests.compose.images
+	$(BIN)/python -m tests.compose
 
 lint: $(STAMP)  ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
@@ -81,4 +104,4 @@ lock: $(STAMP)  ## write the installed versions into constraints.txt
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean:  ## remove the virtual environment and caches; data stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage *.egg-info

@@ -1,7 +1,7 @@
 """`mailroom api+sender`: both in one process, for one machine that is to carry little.
 
 The API is served as ever, in a process of threads; the sender is one of them, made after the fork. SIGTERM lets
-requests in hand be answered, then drains the sender.
+requests in hand be answered, then drains the sender. Both check in, each under a name of its own.
 """
 
 import os
@@ -12,9 +12,14 @@ from typing import Final
 import structlog
 from flask import Flask
 
+from cli.checked_in import check_in, leave
 from cli.serving import serve
 from config.settings import Settings
-from mailroom.assembly import build_api_services, prepare_database
+from mailroom.assembly import build_api_services, prepare_database, require_readable_database
+from mailroom.domain.workers import WorkerKind
+from mailroom.services.operations.check_ins import CheckIns
+from mailroom.watching import traces
+from mailroom.watching.exposition import SENDER
 from scheduler_api.app import create_app
 from sender.process import run_sender
 
@@ -50,24 +55,32 @@ class _Sending:
 
 
 def run(settings: Settings) -> None:
-    """Until a signal comes."""
+    """Until a signal comes. Raises DatabaseTooNew."""
+    require_readable_database(settings)
     sending: list[_Sending] = []
+    here: list[CheckIns] = []
     drain_s = settings.sending.call_timeout_s + _BEYOND_A_CALL_S
 
     def make() -> Flask:
+        traces.start(settings.traces.url, share=settings.traces.share, part="api+sender")
         sending.append(_Sending(settings))
         sending[0].start()
-        return create_app(build_api_services(settings, app="api+sender"))
+        services = build_api_services(settings, app="api+sender")
+        app = create_app(services, beside=[SENDER])
+        here.append(check_in(app, services.db, WorkerKind.API))
+        return app
 
-    def end_sending() -> None:
+    def end() -> None:
+        leave(here)
         for one in sending:
             one.finish(within_s=drain_s)
+        traces.stop()
 
     serve(
         make,
         settings.web,
         port=settings.web.api_port,
         before=lambda: prepare_database(settings),
-        after=end_sending,
+        after=end,
         grace_s=drain_s + _BEYOND_A_CALL_S,
     )

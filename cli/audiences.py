@@ -1,94 +1,102 @@
-"""`mailroom audiences`: lists of recipients from files. It speaks to the stores directly, so it works while the API is
-away."""
+"""`mailroom audiences`: lists of recipients under a name."""
 
 import secrets
-from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 import click
-from rich.table import Table
 
-from cli.looking import services, show, told, who
-from mailroom.assembly import prepare_database
-from mailroom.domain.audiences import Screened, screen
-from mailroom.domain.lists.columns import Column, Role
-from mailroom.domain.lists.reading import Look, look_at, rows_of
-from mailroom.domain.lists.texts import ENCODINGS
+from cli.answers import Body, answer, print_id
+from cli.audience_import import import_
+from cli.bodies import BODY, document_of, loaded
+from cli.command_table import Noun
+from cli.common import actor, prepared_services, services
+from cli.paging import paged
+from cli.questions import asks, confirm, counted
+from cli.tables import print_fields, print_page
+from mailroom.domain.ids import AudienceId
+from mailroom.domain.limits import MAX_BODY_BYTES, MAX_VALUES_OF_A_LIST
 from mailroom.services.schedules import audiences as audience_lists
+from mailroom.services.schedules.audiences import NewList
+from scheduler_api import paging
+from scheduler_api.schemas import audiences as schemas
 
 
-@click.group()
+@click.group(cls=Noun)
 def audiences() -> None:
     """Audiences: lists of recipients."""
 
 
-@audiences.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--name", required=True)
-@click.option("--skip-invalid", is_flag=True, help="Import the other lines where some cannot be imported.")
-@click.option("--dry-run", is_flag=True, help="Show how the file is read, and what cannot be imported. Saves nothing.")
-@click.option("--encoding", type=click.Choice(list(ENCODINGS)), help="Guessed where it is left out.")
-@click.option(
-    "--column",
-    "said",
-    multiple=True,
-    metavar="NUMBER=ROLE",
-    help="How a column is read, the first is 1: address, name, ignored, field:NAME or both:NAME.",
-)
-@click.option("--key", help="An Idempotency-Key: the same command again is the same audience.")
-def import_(
-    file: Path,
-    name: str,
-    skip_invalid: bool,
-    dry_run: bool,
-    encoding: str | None,
-    said: tuple[str, ...],
-    key: str | None,
-) -> None:
-    """Make an audience of a file: addresses one a line, or CSV. Prints its id, alone, on standard output."""
-    with told():
-        data = file.read_bytes()
-        look = look_at(data, encoding=encoding)
-        columns = _columns(look, said)
-        screened = screen(rows_of(data, look, columns))
-    _tell(screened)
-    if dry_run:
-        _show(look, columns)
-        return
-    if screened.refused_count and not skip_invalid:
-        raise click.ClickException("not imported: fix these lines, or skip them with --skip-invalid")
-    made = services()
-    with told():
-        prepare_database(made.settings)
-        key = key or secrets.token_hex(16)
-        found = audience_lists.create_of(made.db, name, screened.recipients, owner=who(), key=key)
-    click.echo(found.audience.id)
+audiences.add_command(import_)
 
 
-def _tell(screened: Screened) -> None:
-    for one in screened.refused:
-        click.echo(f"line {one.row}: {one.address + ': ' if one.address else ''}{one.message}", err=True)
-    words = f"{len(screened.recipients):,} recipients, {screened.duplicates:,} duplicates"
-    click.echo(f"{words}, {screened.refused_count:,} lines that cannot be imported", err=True)
+@audiences.command("list")
+@paged
+def list_audiences(limit: int, cursor: str | None) -> None:
+    """Those that schedules may name, the newest first."""
+    found = audience_lists.page(services().db, before=paging.decode_time_and_id(cursor), limit=limit)
+    page = paging.page_of(found, limit, schemas.audience, lambda one: [one.created_at, one.id])
+    answer(schemas.AudiencePage, page, _show_page)
 
 
-def _show(look: Look, columns: Sequence[Column]) -> None:
-    click.echo(f"encoding: {ENCODINGS[look.encoding]}", err=True)
-    table = Table("number", "column", "read as", "merge field", box=None)
-    for number, column in enumerate(columns, 1):
-        table.add_row(str(number), column.heading, column.role, column.field)
-    show(table)
+@audiences.command("show")
+@click.argument("audience_id")
+def show_audience(audience_id: str) -> None:
+    """An audience: its name, how many it has, and the merge fields that all of them have."""
+    found = audience_lists.get(services().db, AudienceId(audience_id))
+    answer(schemas.AudienceOut, schemas.audience(found), print_fields)
 
 
-def _columns(look: Look, said: Sequence[str]) -> list[Column]:
-    """The proposed columns, changed as `said` asks."""
-    columns = list(look.columns)
-    for one in said:
-        number, _, what = one.partition("=")
-        role, _, field = what.partition(":")
-        if not number.isdigit() or not 1 <= int(number) <= len(columns) or role not in list(Role):
-            raise click.BadParameter(f"'{one}': write NUMBER=ROLE; the file has {len(columns)} columns")
-        before = columns[int(number) - 1]
-        named = field or before.field if role in (Role.FIELD, Role.NAME_AND_FIELD) else ""
-        columns[int(number) - 1] = Column(before.heading, Role(role), named)
-    return columns
+@audiences.command("recipients")
+@click.argument("audience_id")
+@paged
+def recipients(audience_id: str, limit: int, cursor: str | None) -> None:
+    """Everybody in it, in the order of their addresses."""
+    after = paging.decode_id(cursor)
+    found = audience_lists.members(services().db, AudienceId(audience_id), after=after, limit=limit)
+    page = paging.page_of(found, limit, schemas.recipient, lambda one: [one.key])
+    answer(schemas.RecipientPage, page, _show_recipients)
+
+
+@audiences.command("create")
+@BODY
+@click.option("--key", help="An Idempotency-Key: the same command again finds the same audience.")
+def create_audience(file: Any, key: str | None) -> None:
+    """Make an audience of a JSON file, or of standard input (-). Prints its id, alone, on standard output.
+
+    The fields are those of POST /v1/audiences. `import` takes a CSV file or a list of addresses.
+    """
+    document = document_of(file, most=MAX_BODY_BYTES, values=MAX_VALUES_OF_A_LIST)
+    body = loaded(schemas.AudienceIn(), document, further=schemas.further_faults)
+    made = prepared_services()
+    stored = audience_lists.create(made.db, NewList(**body), owner=actor(), key=key or secrets.token_hex(16))
+    answer(schemas.AudienceMade, schemas.made(stored), _show_made)
+
+
+@audiences.command("delete")
+@click.argument("audience_id")
+@asks
+def delete_audience(audience_id: str) -> None:
+    """No schedule can name it any more. Schedules that go to it still do."""
+    db, id_ = services().db, AudienceId(audience_id)
+    found = audience_lists.get(db, id_)
+    confirm(
+        f"Delete audience “{found.name}” with {counted(found.count, 'recipient')}?",
+        "Schedules that go to it still do; no other can name it. This cannot be undone.",
+    )
+    audience_lists.drop(db, id_)
+    answer(schemas.AudienceOut, schemas.audience(found), lambda _: click.echo("deleted"))
+
+
+def _show_page(body: Body) -> None:
+    columns = {"id": "id", "name": "name", "recipients": "recipients_count", "made": "created_at"}
+    print_page(body, columns)
+
+
+def _show_recipients(body: Body) -> None:
+    print_page(body, {"address": "address", "name": "name", "merge fields": "variables"})
+
+
+def _show_made(body: Body) -> None:
+    for row in body["refused"]:
+        click.echo(f"row {row['row']}: {row['address']}: {row['message']}", err=True)
+    print_id(body)

@@ -1,67 +1,83 @@
 """`mailroom dead-letters`: what failed for good."""
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import click
-from rich.markup import escape
-from rich.table import Table
 
-from cli.looking import services, show, who
+from cli.answers import Body, answer
+from cli.command_table import Noun
+from cli.common import actor, services
+from cli.paging import paged
+from cli.progress import progress
+from cli.questions import asks, confirm, counted
+from cli.tables import Columns, print_page, printable
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.searches import DeadLetterSearch
 from mailroom.services.operations import dead_letters
 from mailroom.services.operations.dead_letters import Chosen
+from mailroom.services.reports.descriptions import describe
+from mailroom.storage.database import Db
+from scheduler_api import paging
+from scheduler_api.schemas import dead_letters as schemas
+from scheduler_api.schemas import runs as run_schemas
+from scheduler_api.schemas.people import described
 
-_ROWS: Final = 200
+F = TypeVar("F", bound=Callable[..., Any])
+_COUNTED: Final = 1_000  # of a filter, for the question
 
 
-@click.group("dead-letters")
+@click.group("dead-letters", cls=Noun)
 def dead_letters_() -> None:
     """What failed for good: look, send again, drop."""
 
 
-def _filtered(command: Any) -> Any:
-    for option in (
-        click.option("--run", "run_id", help="Of a run, or the id of a single mail."),
-        click.option("--code", type=int, help="The provider's, such as 550."),
-    ):
-        command = option(command)
-    return command
+def _filtered(command: F) -> F:
+    run = click.option("--run", "run_id", help="Of a run, or the id of a single mail.")
+    code = click.option("--code", type=int, help="The provider's, such as 550.")
+    return run(code(command))
 
 
 @dead_letters_.command("list")
 @_filtered
-def list_dead_letters(run_id: str | None, code: int | None) -> None:
+@paged
+def list_dead_letters(run_id: str | None, code: int | None, limit: int, cursor: str | None) -> None:
     """Each with its reason."""
-    table = Table("id", "messages", "tries", "code", "reason", box=None)
-    letters = dead_letters.page(services().db, _search(run_id, code), after="", limit=_ROWS)
-    for doc in letters:
-        told = (str(doc["messages"]), str(doc["tries"]), str(doc.get("code") or ""), escape(doc.get("reason") or ""))
-        table.add_row(doc["_id"], *told)
-    show(table)
-    if len(letters) == _ROWS:
-        click.echo(f"These are the first {_ROWS}; --run and --code narrow it down.", err=True)
+    db = services().db
+    found = dead_letters.page(db, _search(run_id, code), after=paging.decode_id(cursor), limit=limit)
+    about = describe(db, [dispatch.id for dispatch in found])
+    page = paging.page_of(found, limit, lambda one: described(run_schemas.dispatch(one), about), paging.by_id)
+    answer(schemas.DeadLetterPage, page, _show_page)
 
 
 @dead_letters_.command("requeue")
 @click.argument("ids", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All, or all of a filter.")
 @_filtered
+@asks
 def requeue(ids: tuple[str, ...], everything: bool, run_id: str | None, code: int | None) -> None:
     """Send them again, each as a new attempt with all its tries."""
-    done = dead_letters.requeue(services().db, _chosen(ids, everything, run_id, code), by=who())
-    for why in done.refused.values():
-        click.echo(why, err=True)
-    click.echo(f"{done.done} to be sent again")
+    chosen, db = _chosen(ids, everything, run_id, code), services().db
+    requests, count = _counted(db, chosen)
+    confirm(f"Retry {requests}?", "Their emails are sent again. Retry after the cause is fixed.")
+    with progress("Requeueing", count) as advance:
+        done = dead_letters.requeue(db, chosen, by=actor(), advance=advance)
+    answer(schemas.DoneOut, {"done": done.done, "refused": dict(done.refused)}, _show_done)
 
 
 @dead_letters_.command("drop")
 @click.argument("ids", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All, or all of a filter.")
 @_filtered
+@asks
 def drop(ids: tuple[str, ...], everything: bool, run_id: str | None, code: int | None) -> None:
     """Take them off the list: they stay failed."""
-    click.echo(f"{dead_letters.drop(services().db, _chosen(ids, everything, run_id, code), by=who())} dropped")
+    chosen, db = _chosen(ids, everything, run_id, code), services().db
+    requests, count = _counted(db, chosen)
+    confirm(f"Dismiss {requests}?", "They leave the list and stay failed. This cannot be undone.")
+    with progress("Dismissing", count) as advance:
+        dropped = dead_letters.drop(db, chosen, by=actor(), advance=advance)
+    answer(schemas.DoneOut, {"done": dropped, "refused": {}}, lambda body: click.echo(f"{body['done']} dropped"))
 
 
 def _chosen(ids: tuple[str, ...], everything: bool, run_id: str | None, code: int | None) -> Chosen:
@@ -72,3 +88,25 @@ def _chosen(ids: tuple[str, ...], everything: bool, run_id: str | None, code: in
 
 def _search(run_id: str | None, code: int | None) -> DeadLetterSearch:
     return DeadLetterSearch(RunId(run_id) if run_id else None, code=code)
+
+
+def _counted(db: Db, chosen: Chosen) -> tuple[str, int | None]:
+    """How many they are, in words, and as a number where it is known."""
+    if not isinstance(chosen, DeadLetterSearch):
+        return counted(len(chosen), "failed request"), len(chosen)
+    count = len(dead_letters.page(db, chosen, after="", limit=_COUNTED + 1))
+    if count > _COUNTED:
+        return f"more than {_COUNTED:,} failed requests", None
+    return counted(count, "failed request"), count
+
+
+def _show_page(body: Body) -> None:
+    columns: Columns = {"id": "id", "messages": "messages", "tries": "tries", "code": lambda one: one["code"] or ""}
+    more: Columns = {"to": "recipients", "reason": lambda one: one["reason"] or ""}
+    print_page(body, {**columns, **more})
+
+
+def _show_done(body: Body) -> None:
+    for why in body["refused"].values():
+        click.echo(printable(why), err=True)
+    click.echo(f"{body['done']} to be sent again")

@@ -1,68 +1,87 @@
 """`mailroom doctor`: is everything there and set up as it must be; does it balance; what to do after a restore."""
 
 import sys
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 import click
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from mailroom.assembly import SenderServices, build_sender_services
+from cli.after_restore import copy_of, put_right
+from cli.answers import Body, answer_plainly
+from cli.command_table import Answering
+from cli.common import settings_or_exit
+from cli.ledger import balance
+from cli.refused import away
+from cli.tables import print_table, printable
+from mailroom.assembly import SenderServices, build_sender_services, build_sending_domains
 from mailroom.coordination.redis_client import RedisWrites
-from mailroom.domain.errors import CannotBeKnown, MailroomError, Unavailable
-from mailroom.services.common import sending_switch
+from mailroom.domain.errors import MailroomError, TakesNoWrites, Unavailable
+from mailroom.domain.sending_domains import Verdict
+from mailroom.services.common import hold_mirror, sending_switch
 from mailroom.services.common.clock import read_clocks
-from mailroom.services.operations import ledger, providers, restore, undrained_lanes
 from mailroom.services.operations import metrics as service_metrics
+from mailroom.services.operations import providers, restore, sending_domains, undrained_lanes, workers
 from mailroom.services.operations.restore import OlderCopy
+from mailroom.services.operations.sending_domains import CheckedDomain
+from mailroom.services.operations.workers import WorkerView
+from mailroom.storage.providers import ProviderFault
 
-console = Console()
 _NAMED = 10
+Look = Callable[[SenderServices], tuple[bool, str]]
 
 
-@click.command()
-@click.option("--ledger", "balance", is_flag=True, help="Hold every instant, mail and acceptance to account.")
+@click.command(cls=Answering)
+@click.option("--ledger", "balanced", is_flag=True, help="Hold every instant, mail and acceptance to account.")
 @click.option("--after-restore", "restored", is_flag=True, help="Put a MongoDB right that was put back to a copy.")
 @click.option("--even-so", is_flag=True, help="With --after-restore: go on though some may be sent twice.")
 @click.option("--hours", default=24, show_default=True, type=click.IntRange(1, 24 * 90), help="How far back to look.")
 @click.option("--without-provider", is_flag=True, help="Leave the provider's log out of the ledger.")
-def doctor(balance: bool, restored: bool, even_so: bool, hours: int, without_provider: bool) -> None:
+def doctor(balanced: bool, restored: bool, even_so: bool, hours: int, without_provider: bool) -> None:
     """Look whether all is well; exit 1 if it is not."""
-    from cli.main import settings_or_exit
-
     services = build_sender_services(settings_or_exit(), sender="doctor")
     try:
         if restored:
-            _after_restore(services, even_so=even_so)
-        elif balance:
-            _balance(services, hours, without_provider=without_provider)
+            put_right(services, even_so=even_so)
+        elif balanced:
+            balance(services, hours, without_provider=without_provider)
         else:
             _check_up(services)
-    except MailroomError as error:
-        raise click.ClickException(str(error)) from None
     finally:
         services.leases.close()
 
 
 def _check_up(services: SenderServices) -> None:
-    rows = [_checked(name, look, services) for name, look in _CHECKS.items()]
+    parts = list(_checked(services))
+    well = all(part["ok"] for part in parts)
+    answer_plainly({"ok": well, "parts": parts}, _show)
+    sys.exit(0 if well else 1)
+
+
+def _checked(services: SenderServices) -> Iterator[dict[str, Any]]:
+    """Look at each part. What needs a store that is away is not looked at: it would be waited for again and again."""
+    gone: set[str] = set()
+    for name, (look, needs) in _CHECKS.items():
+        if missing := [store for store in needs if store in gone]:
+            well, words = False, f"not looked at: {' and '.join(missing)} did not answer"
+        else:
+            try:
+                well, words = look(services)
+            except Unavailable as error:
+                if not isinstance(error, TakesNoWrites):
+                    gone.add(name)
+                well, words = False, away(error)
+            except MailroomError as error:
+                well, words = False, str(error)
+        yield {"part": name, "ok": well, "found": words}
+
+
+def _show(body: Body) -> None:
     table = Table("", "part", "what was found", box=None)
-    for well, name, words in rows:
-        table.add_row("[green]ok[/]" if well else "[red]no[/]", name, escape(words))
-    console.print(table)
-    sys.exit(0 if all(well for well, _, _ in rows) else 1)
-
-
-def _checked(
-    name: str, look: Callable[[SenderServices], tuple[bool, str]], services: SenderServices
-) -> tuple[bool, str, str]:
-    try:
-        well, words = look(services)
-    except MailroomError as error:
-        return False, name, str(error)
-    return well, name, words
+    for part in body["parts"]:
+        table.add_row("[green]ok[/]" if part["ok"] else "[red]no[/]", part["part"], Text(printable(part["found"])))
+    print_table(table)
 
 
 def _mongodb(services: SenderServices) -> tuple[bool, str]:
@@ -73,20 +92,20 @@ def _mongodb(services: SenderServices) -> tuple[bool, str]:
     return True, "it takes writes, as a replica set"
 
 
+def _bodies(services: SenderServices) -> tuple[bool, str]:
+    return True, services.bodies.check()
+
+
 def _memory(services: SenderServices) -> tuple[bool, str]:
     found = restore.look(services.db, services.mirror)
     if isinstance(found, OlderCopy):
-        return False, f"it was put back to {_copy(found)}; senders hold: run doctor --after-restore"
-    return True, "it is not an older copy"
-
-
-def _copy(hold: OlderCopy) -> str:
-    return f"a copy of {hold.copied_at}" if hold.copied_at else "a copy from before senders first ran, or an empty one"
+        return False, f"MongoDB was put back to {copy_of(found)}; senders hold: run doctor --after-restore"
+    return True, "MongoDB is not an older copy"
 
 
 def _redis(services: SenderServices) -> tuple[bool, str]:
     RedisWrites(services.settings.stores.redis_url).check()
-    services.fences.check_eviction()
+    services.fences.check_server()
     return True, "it takes writes, and throws nothing away"
 
 
@@ -117,6 +136,20 @@ def _senders(services: SenderServices) -> tuple[bool, str]:
     return count > 0, f"{count} running" if count else "none is running: nothing is sent"
 
 
+def _workers(services: SenderServices) -> tuple[bool, str]:
+    silent = workers.silent(services.db)
+    if not silent:
+        at_work = [f"{count} {kind}" for kind, count in sorted(workers.at_work(services.db).items())]
+        return True, f"all check in: {', '.join(at_work)}" if at_work else "none has checked in"
+    named = ", ".join(map(_silent, silent[:_NAMED]))
+    more = f" and {len(silent) - _NAMED} more" if len(silent) > _NAMED else ""
+    return False, f"silent: {named}{more}: killed, hanging, or cut off from MongoDB; forgotten after an hour"
+
+
+def _silent(view: WorkerView) -> str:
+    return f"{view.worker.kind} {view.worker.id} (for {view.quiet_for.total_seconds():.0f} s)"
+
+
 def _lanes(services: SenderServices) -> tuple[bool, str]:
     found = undrained_lanes.undrained(services.db)
     if not found:
@@ -130,7 +163,7 @@ def _enabled(services: SenderServices) -> tuple[bool, str]:
     shown = providers.listing(services.db, services.circuits, list(services.adapters))
     working = [one.name for one in shown if one.enabled]
     off = [one.name for one in shown if not one.enabled]
-    faults = [f"{one.name} takes nothing: {one.fault.why}" for one in shown if one.enabled and one.fault]
+    faults = [_fault(one.name, one.fault) for one in shown if one.enabled and one.fault]
     if faults:
         return False, "; ".join(faults)
     if not working:
@@ -138,11 +171,34 @@ def _enabled(services: SenderServices) -> tuple[bool, str]:
     return True, f"new work goes to {', '.join(working)}" + (f"; switched off: {', '.join(off)}" if off else "")
 
 
+def _fault(name: str, fault: ProviderFault) -> str:
+    return f"{name} is slow: {fault.why}" if fault.slow else f"{name} takes nothing: {fault.why}"
+
+
+def _dns(services: SenderServices) -> tuple[bool, str]:
+    settings = services.settings
+    domains = build_sending_domains(settings)
+    checked = sending_domains.check(domains, settings.sending.dns_servers)
+    unnamed = [name for name in services.adapters if name not in {known.provider for known in domains}]
+    words = [_found_in_dns(one) for one in checked]
+    words += [f"{name}: no domain of it in MAILROOM_SENDING_DOMAINS, so not looked at" for name in unnamed]
+    bad = {finding.verdict for one in checked for finding in one.findings} & {Verdict.WRONG, Verdict.UNKNOWN}
+    return not bad, "; ".join(words)
+
+
+def _found_in_dns(checked: CheckedDomain) -> str:
+    name = f"{checked.known.domain} ({checked.known.provider})"
+    if checked.known.reserved:
+        return f"{name} is a name for examples, in no DNS"
+    notes = [f"{one.what}: {one.words}" for one in checked.findings if one.verdict is not Verdict.OK]
+    return f"{name}: {'; '.join(notes)}" if notes else f"{name} has SPF, DKIM, DMARC and MX"
+
+
 def _sending(services: SenderServices) -> tuple[bool, str]:
     now = sending_switch.switch(services.db, services.holds, services.fences)
     if not now.sending:
         return False, f"{sending_switch.in_words(now.hold)}; to go on: mailroom sending start"
-    paused = len(sending_switch.look(services.db, services.holds).runs)
+    paused = len(hold_mirror.look(services.db, services.holds).runs)
     return True, "it is not stopped" + (f"; paused runs: {paused:,}" if paused else "")
 
 
@@ -151,76 +207,20 @@ def _doubts(services: SenderServices) -> tuple[bool, str]:
     return not counts["unknown"], f"{counts['in_doubt']} in doubt, {counts['unknown']} unknown"
 
 
-_CHECKS = {
-    "MongoDB": _mongodb,
-    "its memory": _memory,
-    "Redis": _redis,
-    "etcd": _etcd,
-    "clock": _clock,
-    "provider": _provider,
-    "providers": _enabled,
-    "senders": _senders,
-    "sending": _sending,
-    "lanes": _lanes,
-    "dispatches": _doubts,
+# Each part with the stores that it cannot be looked at without.
+_CHECKS: Final[dict[str, tuple[Look, tuple[str, ...]]]] = {
+    "MongoDB": (_mongodb, ()),
+    "Redis": (_redis, ()),
+    "etcd": (_etcd, ()),
+    "bodies": (_bodies, ()),
+    "memory": (_memory, ("MongoDB", "Redis")),
+    "clock": (_clock, ("MongoDB",)),
+    "provider": (_provider, ()),
+    "providers": (_enabled, ("MongoDB",)),
+    "DNS": (_dns, ()),
+    "senders": (_senders, ("etcd",)),
+    "workers": (_workers, ("MongoDB",)),
+    "sending": (_sending, ("MongoDB",)),
+    "lanes": (_lanes, ("MongoDB",)),
+    "dispatches": (_doubts, ("MongoDB",)),
 }
-
-
-def _after_restore(services: SenderServices, *, even_so: bool) -> None:
-    try:
-        with console.status("replaying the fences"):
-            done = restore.after_restore(
-                services.db, services.mirror, list(services.adapters.values()), even_so=even_so
-            )
-    except CannotBeKnown as error:
-        words = "Nothing is sent meanwhile. Cancel what must not go out twice, then say --even-so."
-        raise click.ClickException(f"{error}.\n{words}") from None
-    if done is None:
-        console.print("MongoDB is not an older copy: there is nothing to put right.")
-        return
-    console.print(f"MongoDB was put back to {_copy(done.hold)}, and knew nothing up to {done.hold.lost_at}.")
-    console.print(f"{done.fences:,} fences replayed: {done.accepted:,} dispatches had been accepted since,")
-    console.print(f"{done.unknown_to_copy:,} are not in the copy; their runs are planned again and recognised.")
-    now = sending_switch.switch(services.db, services.holds, services.fences)
-    if now.sending:
-        console.print("Senders go on now.")
-    else:
-        console.print(f"{escape(sending_switch.in_words(now.hold))}.")
-        console.print("It stays stopped until: mailroom sending start")
-
-
-def _balance(services: SenderServices, hours: int, *, without_provider: bool) -> None:
-    since = read_clocks(services.db).now - timedelta(hours=hours)
-    with console.status("holding everything to account"):
-        made = ledger.check(
-            services.db,
-            since=since,
-            fences=services.fences,
-            adapters=() if without_provider else [one for one in services.adapters.values() if one.askable],
-            settle=services.policy.timing.settle,
-        )
-    try:
-        ledger.keep(services.db, made)
-    except Unavailable as error:
-        console.print(f"[yellow]not kept: {escape(str(error))}[/]")
-    counted = Table("counted", "", box=None)
-    for name, count in made.counted.items():
-        counted.add_row(name, f"{count:,}")
-    console.print(counted)
-    if not made.wrong:
-        console.print(f"[green]It balances[/], {hours} hours back. {_not_looked_at(made)}")
-        return
-    wrong = Table("kind", "id", "what does not balance", box=None)
-    for one in made.imbalances:
-        wrong.add_row(one.kind, one.id, escape(one.words))
-    console.print(wrong)
-    console.print(f"[red]{made.wrong:,} things do not balance.[/] {_not_looked_at(made)}")
-    sys.exit(1)
-
-
-def _not_looked_at(made: ledger.Ledger) -> str:
-    """A sentence about the times that the ledger leaves out."""
-    young = f"Not looked at: what came after {made.until:%H:%M:%S} UTC"
-    if made.logs_until is None:
-        return f"{young}, and the providers' logs."
-    return f"{young}, and the providers' logs after {made.logs_until:%H:%M:%S}: they are not complete yet."

@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
-from cli.looking import services, told, who
-from mailroom.assembly import prepare_database
+from cli.command_table import Answering
+from cli.common import actor, prepared_services
+from cli.taken import answer_taken
 from mailroom.domain.emails.checking import EmailDraft
-from mailroom.domain.emails.model import Priority
+from mailroom.domain.emails.model import OnDoubt, Priority
 
 
-@click.command()
+@click.command(cls=Answering)
 @click.option("--from", "sender", required=True, help="The From mailbox.")
 @click.option("--to", multiple=True, required=True)
 @click.option("--cc", multiple=True)
@@ -24,6 +25,13 @@ from mailroom.domain.emails.model import Priority
 @click.option("--html", default="")
 @click.option("--attach", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--priority", type=click.Choice([one.value for one in Priority]), default="normal", show_default=True)
+@click.option(
+    "--on-doubt",
+    type=click.Choice([one.value for one in OnDoubt]),
+    default="wait",
+    show_default=True,
+    help="With 'elsewhere' a mail in doubt goes by the next provider after a few seconds. It may go twice.",
+)
 @click.option("--key", help="An Idempotency-Key: the same command again is the same mail.")
 def send(text: str, attach: tuple[Path, ...], key: str | None, **fields: Any) -> None:
     """Hand a single mail in. Prints its id, alone, on standard output."""
@@ -36,12 +44,5 @@ def send(text: str, attach: tuple[Path, ...], key: str | None, **fields: Any) ->
         for path in attach
     ]
     written = sys.stdin.read() if text == "-" else text
-    found = services()
-    with told():
-        prepare_database(found.settings)
-        draft = EmailDraft(text=written, attachments=attachments, **fields)
-        taken = found.outbox.hand_in(draft, owner=who(), key=key)
-    for address, reason in taken.recipients:
-        if reason is not None:
-            click.echo(f"{address} gets nothing: {reason}", err=True)
-    click.echo(taken.id)
+    draft = EmailDraft(text=written, attachments=attachments, **fields)
+    answer_taken(prepared_services().outbox.hand_in(draft, owner=actor(), key=key))

@@ -1,44 +1,84 @@
-"""`mailroom`: start the parts, make tokens, look at what is sent."""
+"""`mailroom`: start the parts, look at what is sent, and change it.
+
+The commands that serve are here. Those that answer have modules of their own, imported when they are called.
+"""
 
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from cli import audiences, dead_letters, looking, mails, providers, refusals, runs, sending, suppressions, tokens
-from cli.doctor import doctor
-from cli.logs import set_up_logs
-from config.settings import BadSettings, Settings, read_settings
-from mailroom.domain.errors import MailroomError
+from cli.command_table import CommandTable, TableEntry
+from cli.logs import set_up_logs, set_up_logs_of_a_command, show_held_back
+from cli.settings import settings_or_exit
+from mailroom.domain.workers import WorkerKind
+
+SERVING: Final = ("up", "api", "web", "webhooks-in", "sender", "api+sender", "simulator")
+ANSWERING: Final = {
+    "audiences": TableEntry("cli.audiences:audiences", "Audiences: lists of recipients."),
+    "backup": TableEntry("cli.backups:backup", "Copy the database into a new FOLDER, as it stands at one moment."),
+    "completion": TableEntry("cli.completion:completion", "Print the script that completes commands in this shell."),
+    "dead-letters": TableEntry("cli.dead_letters:dead_letters_", "What failed for good: look, send again, drop."),
+    "dispatches": TableEntry("cli.dispatches:dispatches", "Dispatches: one call to a provider each."),
+    "doctor": TableEntry("cli.doctor:doctor", "Look whether all is well; exit 1 if it is not."),
+    "edge": TableEntry("cli.edge:edge", "Write haproxy.cfg and its certificate."),
+    "emails": TableEntry("cli.emails:emails_", "Single mails: look, cancel, send again."),
+    "messages": TableEntry("cli.messages:messages_", "What was sent to a person."),
+    "providers": TableEntry("cli.providers:providers_", "Who carries the mail: order, enabled or not, circuits."),
+    "rate-limits": TableEntry("cli.rate_limits:rate_limits_", "How fast mail may go, by provider and by domain."),
+    "refusals": TableEntry("cli.refusals:refusals_", "Refused requests, newest first, with their reasons."),
+    "restore": TableEntry(
+        "cli.backups:restore", "Fill an empty database with the backup in FOLDER; senders then hold."
+    ),
+    "runs": TableEntry("cli.runs:runs_", "Runs: look, pause, resume, cancel, send again."),
+    "schedules": TableEntry("cli.schedules:schedules", "Schedules: make, look, change, run, pause, archive."),
+    "send": TableEntry("cli.mails:send", "Hand a single mail in."),
+    "sending": TableEntry("cli.sending:sending_", "The one switch for all sending: campaigns, single mails, retries."),
+    "suppressions": TableEntry("cli.suppressions:suppressions_", "Addresses that get no mail, or none of campaigns."),
+    "templates": TableEntry("cli.templates:templates_", "Stored templates of single mails."),
+    "token": TableEntry("cli.tokens:token", "Tokens for the API and the pages."),
+    "webhooks": TableEntry("cli.webhooks:webhooks", "Where the providers send their webhooks."),
+    "workers": TableEntry("cli.workers:workers_", "The processes that work here, and who is silent."),
+    "logs": TableEntry("cli.log_level:logs_", "What the processes log."),
+}
 
 
-def settings_or_exit() -> Settings:
-    """The settings; or every fault on standard error, and exit 2."""
-    try:
-        return read_settings()
-    except BadSettings as error:
-        click.echo("Mailroom cannot start:", err=True)
-        for fault in error.faults:
-            click.echo(f"  {fault}", err=True)
-        sys.exit(2)
+class _Mailroom(CommandTable):
+    """A command that Mailroom refuses, or that fails, ends with the reason in a line."""
 
-
-class _Telling(click.Group):
-    """What Mailroom refuses, or cannot do while a store is away, is told in a line."""
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        finally:
+            show_held_back()
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except MailroomError as error:
-            raise click.ClickException(str(error)) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort, OSError, EOFError):
+            raise  # click ends these by itself
+        except Exception as error:
+            from cli.refused import refusal_of
+
+            raise refusal_of(error) from error
 
 
-@click.group(cls=_Telling, context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
+@click.group(
+    cls=_Mailroom,
+    entries=ANSWERING,
+    aliases={"tokens": "token"},
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="mailroom", message="mailroom %(version)s")
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Mailroom: scheduled mail campaigns, each message sent once."""
-    set_up_logs()
+    if ctx.invoked_subcommand in SERVING:
+        set_up_logs()
+    else:
+        set_up_logs_of_a_command()
 
 
 @main.command()
@@ -47,24 +87,27 @@ def main() -> None:
     "--data", default="data", show_default=True, type=click.Path(path_type=Path), help="Where all data stays."
 )
 @click.option("--no-simulator", is_flag=True, help="Use the Mailgun account of the settings instead of the simulator.")
-def up(senders: int, data: Path, no_simulator: bool) -> None:
+@click.option("--edge", is_flag=True, help="Put HAProxy with TLS before API, pages and webhooks.")
+def up(senders: int, data: Path, no_simulator: bool, edge: bool) -> None:
     """All of it on this machine, on real embedded servers. Ctrl-C ends it; the data stays."""
     from cli.up import run_all
 
-    sys.exit(run_all(data, senders=senders, simulator=not no_simulator))
+    sys.exit(run_all(data, senders=senders, simulator=not no_simulator, edge=edge))
 
 
 @main.command()
 def api() -> None:
     """The JSON API and the webhooks' intake, on MAILROOM_API_PORT."""
-    from cli.serving import serve
-    from mailroom.assembly import build_api_services, prepare_database
+    from cli.checked_in import serve_checked_in
+    from mailroom.assembly import prepare_database, require_readable_database
     from scheduler_api.app import create_app
 
     settings = settings_or_exit()
-    serve(
-        lambda: create_app(build_api_services(settings, app="api")),
-        settings.web,
+    require_readable_database(settings)  # here a refusal is one line; in gunicorn's worker it would be a traceback
+    serve_checked_in(
+        WorkerKind.API,
+        create_app,
+        settings,
         port=settings.web.api_port,
         before=lambda: prepare_database(settings),
     )
@@ -73,12 +116,31 @@ def api() -> None:
 @main.command()
 def web() -> None:
     """The pages, on MAILROOM_WEB_PORT."""
-    from cli.serving import serve
-    from mailroom.assembly import build_api_services
+    from cli.checked_in import serve_checked_in
+    from mailroom.assembly import require_readable_database
     from web.app import create_app
 
     settings = settings_or_exit()
-    serve(lambda: create_app(build_api_services(settings, app="web")), settings.web, port=settings.web.web_port)
+    require_readable_database(settings)
+    serve_checked_in(WorkerKind.WEB, create_app, settings, port=settings.web.web_port)
+
+
+@main.command("webhooks-in")
+def webhooks_in() -> None:
+    """The webhooks' intake alone, on MAILROOM_WEBHOOKS_PORT, so that it scales apart from the API."""
+    from cli.checked_in import serve_checked_in
+    from mailroom.assembly import prepare_database, require_readable_database
+    from scheduler_api.webhooks_in import create_app
+
+    settings = settings_or_exit()
+    require_readable_database(settings)
+    serve_checked_in(
+        WorkerKind.WEBHOOKS,
+        create_app,
+        settings,
+        port=settings.web.webhooks_port,
+        before=lambda: prepare_database(settings),
+    )
 
 
 @main.command()
@@ -117,24 +179,9 @@ def simulator(
     """A local Mailgun with an inbox page at /inbox."""
     from simulator.app import run
 
+    signing_key, _, _ = signing_key.partition(",")  # the first of several signs
     run(host=host, port=port, folder=data, domain=domain, api_key=api_key, signing_key=signing_key, names=names)
 
-
-main.add_command(tokens.token)
-main.add_command(looking.schedules)
-main.add_command(looking.dispatches)
-main.add_command(looking.webhooks)
-main.add_command(mails.send)
-main.add_command(audiences.audiences)
-main.add_command(runs.runs_)
-main.add_command(runs.emails_)
-main.add_command(sending.sending_)
-main.add_command(dead_letters.dead_letters_)
-main.add_command(providers.providers_)
-main.add_command(providers.rate_limits_)
-main.add_command(refusals.refusals_)
-main.add_command(suppressions.suppressions_)
-main.add_command(doctor)
 
 if __name__ == "__main__":
     main()

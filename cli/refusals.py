@@ -1,21 +1,42 @@
 """`mailroom refusals`: requests that were refused."""
 
+from typing import Any
+
 import click
-from rich.markup import escape
-from rich.table import Table
 
-from cli.looking import services, show
+from cli.answers import Body, answer
+from cli.command_table import Answering
+from cli.common import services
+from cli.paging import paged
+from cli.tables import Columns, print_page
 from mailroom.services.operations import rejected_requests
+from scheduler_api import paging
+from scheduler_api.schemas import refusals as schemas
 
 
-@click.command("refusals")
+@click.command("refusals", cls=Answering)
 @click.option("--status", type=click.IntRange(400, 499), help="Only these, such as 422.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1_000))
-def refusals_(status: int | None, limit: int) -> None:
+@paged
+def refusals_(status: int | None, limit: int, cursor: str | None) -> None:
     """Refused requests, newest first, with their reasons."""
-    table = Table("when", "request", "status", "who", "why", box=None)
-    for doc in rejected_requests.page(services().db, status=status, before="", limit=limit):
-        why = "; ".join([doc["detail"] or doc["code"], *(f"{one['path']}: {one['message']}" for one in doc["faults"])])
-        who = doc["who"] or doc["remote"]
-        table.add_row(doc["at"].isoformat(), f"{doc['method']} {doc['path']}", str(doc["status"]), who, escape(why))
-    show(table)
+    found = rejected_requests.page(services().db, status=status, before=paging.decode_id(cursor), limit=limit)
+    answer(schemas.Refusals, paging.page_of(found, limit, schemas.refusal, paging.by_id), _show)
+
+
+def _show(body: Body) -> None:
+    columns: Columns = {
+        "when": "at",
+        "request": _request,
+        "status": "status",
+        "who": lambda one: one["who"] or one["remote"],
+    }
+    print_page(body, {**columns, "why": _why})
+
+
+def _request(refusal: Any) -> str:
+    return f"{refusal['method']} {refusal['path']}"
+
+
+def _why(refusal: Any) -> str:
+    faults = (f"{fault['path']}: {fault['message']}" for fault in refusal["errors"])
+    return "; ".join([refusal["detail"] or refusal["code"], *faults])

@@ -23,6 +23,7 @@ _EVENTS: Final = {
     # A store that is away, full or read-only.
     "arrival_not_noted",
     "fence_not_closed",
+    "figures_not_read",
     "heartbeat_missed",
     "hold_not_mirrored",
     "hold_not_read",
@@ -30,12 +31,13 @@ _EVENTS: Final = {
     "ledger_waits",
     "limits_not_counted",
     "outcomes_wait",
-    "refusals_not_kept",
+    "records_wait",
     "request_refused",
     "runs_not_finished",
     "settler_waits",
     "store_does_not_answer",
     "store_takes_no_writes",
+    "traces_not_sent",
 }
 _WORDS: Final = ("provider", "store", "code", "error", "reason", "why")
 # Ids, times and addresses differ from line to line; the words are the same.

@@ -1,67 +1,96 @@
-"""`mailroom runs` and `mailroom emails`: who did not get a mail, and once more to exactly those."""
+"""`mailroom runs`: looked at, down to the mails and who was not reached. run_actions.py has those that change one."""
 
-import secrets
+from datetime import datetime
 
 import click
-from rich.markup import escape
-from rich.table import Table
 
-from cli.looking import services, show, told, who
-from mailroom.domain.ids import EmailId, RunId
-from mailroom.services.resending import mails as resend_mails
-from mailroom.services.resending import runs as resend_runs
+from cli.answers import Body, answer
+from cli.command_table import Noun
+from cli.common import services
+from cli.paging import choice_of, moment, paged
+from cli.run_actions import cancel_run, pause_run, resume_run, run_again
+from cli.tables import print_fields, print_page
+from cli.unreached import unreached
+from mailroom.domain.ids import RunId, ScheduleId
+from mailroom.domain.messages import MessageState
+from mailroom.domain.runs import RunState
+from mailroom.domain.searches import RunOrder, RunSearch
+from mailroom.services.reports import counts, run_search
+from mailroom.services.reports import runs as run_views
+from scheduler_api import paging
+from scheduler_api.schemas import runs as schemas
+from scheduler_api.schemas import searches as search_schemas
 
-_KEY = click.option("--key", help="An Idempotency-Key: the same command again is the same one.")
 
-
-@click.group("runs")
+@click.group("runs", cls=Noun)
 def runs_() -> None:
-    """Runs: whom one did not reach."""
+    """Runs: look, pause, resume, cancel, send again."""
 
 
-@runs_.command("unreached")
+for command in (pause_run, resume_run, cancel_run, run_again, unreached):
+    runs_.add_command(command)
+
+
+@runs_.command("list")
+@click.option("--schedule", "name", help="Of the schedules of which a word of the name begins so.")
+@click.option("--schedule-id")
+@click.option("--status", type=choice_of(RunState))
+@click.option("--since", callback=moment, help="Due at this time or later: ISO 8601 with an offset.")
+@click.option("--until", callback=moment, help="Due before this time.")
+@click.option("--sort", type=choice_of(RunOrder), default=RunOrder.LATEST_DUE.value, show_default=True)
+@click.option("--total", "counted", is_flag=True, help="Say how many are found.")
+@paged
+def list_runs(
+    name: str | None,
+    schedule_id: str | None,
+    status: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    sort: str,
+    counted: bool,
+    limit: int,
+    cursor: str | None,
+) -> None:
+    """Runs, and recorded decisions not to run; the latest due instant first."""
+    state = RunState(status) if status else None
+    search = RunSearch(name, ScheduleId(schedule_id) if schedule_id else None, state, since, until)
+    after, db = paging.decode_time_and_id(cursor), services().db
+    found = run_search.page(db, search, RunOrder(sort), after=after, limit=limit)
+    page = paging.page_of(found, limit, search_schemas.listed_run, run_search.place_of)
+    total = search_schemas.total(run_search.count(db, search) if counted else None)
+    answer(search_schemas.ListedRunPage, page | total, _show_page)
+
+
+@runs_.command("show")
 @click.argument("run_id")
-def unreached(run_id: str) -> None:
-    """Who did not get it, and why. What is in doubt or unknown is not among them."""
-    table = Table("address", "state", "code", "why", "sent again by", box=None)
-    db, after, left = services().db, "", 0
-    with told():
-        while (page := resend_runs.unreached_by(db, RunId(run_id), after=after, limit=1_000)).rows:
-            after, left = page.rows[-1]["_id"], page.left
-            for row in page.rows:
-                about = (str(row.get("code") or ""), escape(row.get("reason") or ""), row.get("sent_again", ""))
-                table.add_row(row["address"], row["state"], *about)
-    show(table)
-    click.echo(f"{left} of them are carried by no other run", err=True)
+def show_run(run_id: str) -> None:
+    """A run."""
+    answer(schemas.RunOut, schemas.run(run_views.get(services().db, RunId(run_id))), print_fields)
 
 
-@runs_.command("send-again")
+@runs_.command("report")
 @click.argument("run_id")
-@click.option("--newest", is_flag=True, help="The newest content instead of that run's.")
-@_KEY
-def run_again(run_id: str, newest: bool, key: str | None) -> None:
-    """A run to exactly those whom this one did not reach. Prints its id, alone, on standard output."""
-    made, key = services(), key or secrets.token_hex(16)
-    with told():
-        batch_size = made.settings.sending.batch_size
-        run, _ = resend_runs.run_again(
-            made.db, RunId(run_id), owner=who(), key=key, batch_size=batch_size, newest=newest
-        )
-    click.echo(run.id)
+def report(run_id: str) -> None:
+    """Its counts at this moment; they equal a recount of the raw events."""
+    _, found = counts.run_report(services().db, RunId(run_id))
+    answer(schemas.ReportOut, schemas.report(found), print_fields)
 
 
-@click.group("emails")
-def emails_() -> None:
-    """Single mails."""
+@runs_.command("messages")
+@click.argument("run_id")
+@click.option("--status", type=choice_of(MessageState))
+@paged
+def messages(run_id: str, status: str | None, limit: int, cursor: str | None) -> None:
+    """Its mails, one for each recipient."""
+    after, state = paging.decode_id(cursor), MessageState(status) if status else None
+    found = run_views.messages_of(services().db, RunId(run_id), state=state, after=after, limit=limit)
+    answer(search_schemas.MessagePage, paging.page_of(found, limit, schemas.message, paging.by_id), _show_messages)
 
 
-@emails_.command("send-again")
-@click.argument("email_id")
-@_KEY
-def mail_again(email_id: str, key: str | None) -> None:
-    """The same mail to exactly those whom it did not reach. Prints the new one's id, alone, on standard output."""
-    made, key = services(), key or secrets.token_hex(16)
-    lanes = made.settings.sending.mail_lanes
-    with told():
-        again, _ = resend_mails.send_again(made.db, EmailId(email_id), owner=who(), key=key, lanes=lanes)
-    click.echo(again)
+def _show_page(body: Body) -> None:
+    columns = {"id": "id", "schedule": "schedule_name", "due": "due_at", "state": "status", "recipients": "recipients"}
+    print_page(body, columns)
+
+
+def _show_messages(body: Body) -> None:
+    print_page(body, {"id": "id", "address": "address", "state": "status", "code": "code", "why": "reason"})

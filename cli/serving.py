@@ -1,6 +1,6 @@
 """Serve a Flask application with gunicorn and our worker: one process of threads, ended gracefully by SIGTERM."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from flask import Flask, abort, request
@@ -26,6 +26,7 @@ class _GunicornServer(BaseApplication):
     ) -> None:
         self._make, self._host, self._port = make, web.bind, port
         self._before, self._after, self._grace_s = before, after, grace_s
+        self._at_end: Sequence[Callable[[], None]] = ()
         super().__init__()
 
     def load_config(self) -> None:
@@ -41,7 +42,7 @@ class _GunicornServer(BaseApplication):
             "control_socket_disable": True,
             # gunicorn's worker would notice a killed master only a second later, and hold the port until then.
             "post_fork": lambda _server, _worker: die_with_parent(),
-            "worker_exit": lambda _server, _worker: self._after() if self._after else None,
+            "worker_exit": lambda _server, _worker: self._end(),
         }
         for name, value in options.items():
             self.cfg.set(name, value)
@@ -52,7 +53,15 @@ class _GunicornServer(BaseApplication):
             self._before()
         app = self._make()
         app.before_request(_refuse_as_the_server)
+        self._at_end = app.extensions.get("at_end", ())
         return app
+
+    def _end(self) -> None:
+        """All requests in hand are answered."""
+        for end in self._at_end:
+            end()
+        if self._after:
+            self._after()
 
 
 def _refuse_as_the_server() -> None:
@@ -72,5 +81,6 @@ def serve(
     grace_s: float = 20,
 ) -> None:
     """Until a signal comes. `before` runs once per worker, before the application is made; `after` when all requests in
-    hand are answered; both within `grace_s` after the signal."""
+    hand are answered; both within `grace_s` after the signal. The application's extension `at_end` lists what it wants
+    to be called then."""
     _GunicornServer(make, web, port, before, after, grace_s).run()

@@ -1,38 +1,46 @@
 """`mailroom suppressions`: who gets no mail, looked up, added and lifted."""
 
-from pathlib import Path
+from typing import Any
 
 import click
-from rich.markup import escape
-from rich.table import Table
 
-from cli.looking import services, show, told, who
+from cli.answers import Body, answer
+from cli.bodies import bytes_of
+from cli.command_table import Noun
+from cli.common import actor, services
+from cli.paging import paged_up_to
+from cli.progress import progress
+from cli.questions import asks, confirm
+from cli.tables import print_rows, printable
+from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.limits import MAX_FILE_BYTES
 from mailroom.domain.suppressions import SCOPES, Suppression
 from mailroom.services.feedback import suppressions as suppression_lists
+from scheduler_api import paging
+from scheduler_api.schemas import suppressions as schemas
 
 _SCOPE = click.option("--scope", type=click.Choice(SCOPES), help="All mail, or that of campaigns alone.")
-_A_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.group("suppressions")
+@click.group("suppressions", cls=Noun)
 def suppressions_() -> None:
     """Addresses that get no mail, or none of campaigns."""
 
 
 @suppressions_.command("list")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
-def list_(limit: int) -> None:
+@paged_up_to(10_000)
+def list_(limit: int, cursor: str | None) -> None:
     """The newest first."""
-    with told():
-        _show(suppression_lists.page(services().db, before=None, limit=limit))
+    found = suppression_lists.page(services().db, before=paging.decode_time_and_id(cursor), limit=limit)
+    page = paging.page_of(found, limit, schemas.shown, lambda one: [one.since, one.address])
+    answer(schemas.SuppressionPage, page, _show_page)
 
 
 @suppressions_.command("show")
 @click.argument("address")
 def show_(address: str) -> None:
     """What stands against an address."""
-    with told():
-        _show([suppression_lists.get(services().db, address)])
+    _answer(suppression_lists.get(services().db, address))
 
 
 @suppressions_.command("add")
@@ -41,52 +49,72 @@ def show_(address: str) -> None:
 @_SCOPE
 def add(address: str, reason: str, scope: str | None) -> None:
     """Send no mail to an address."""
-    with told():
-        _show([suppression_lists.add(services().db, {"address": address, "reason": reason, "scope": scope}, by=who())])
+    asked = {"address": address, "reason": reason, "scope": scope}
+    _answer(suppression_lists.add(services().db, asked, by=actor()))
 
 
 @suppressions_.command("import")
-@click.argument("file", type=_A_FILE)
-def import_(file: Path) -> None:
-    """A CSV file with a column `address`, and perhaps `reason` and `scope`; or one address a line. Exit 1 where a row
-    was refused; the others are taken."""
-    with told():
-        done = suppression_lists.add_file(services().db, _text(file), by=who())
-    for row in done.refused:
-        click.echo(f"line {row.row}: {row.address or '(no address)'}: {row.message}", err=True)
-    click.echo(f"{done.added} added, {done.unchanged} there already, {done.refused_count} refused")
+@click.argument("file", type=click.File("rb"))
+def import_(file: Any) -> None:
+    """A CSV file with a column `address`, and perhaps `reason` and `scope`; or one address a line; - is standard input.
+    Exit 1 where a row was refused; the others are taken."""
+    text = _text(file)
+    with progress("Adding", text.count("\n")) as advance:
+        done = suppression_lists.add_file(services().db, text, by=actor(), advance=advance)
+    answer(schemas.ImportedOut, done, _show_imported)
     if done.refused_count:
         raise SystemExit(1)
 
 
 @suppressions_.command("remove")
 @click.argument("addresses", nargs=-1)
-@click.option("--file", type=_A_FILE, help="One address a line.")
+@click.option("--file", type=click.File("rb"), help="One address a line; - is standard input.")
 @_SCOPE
-def remove(addresses: tuple[str, ...], file: Path | None, scope: str | None) -> None:
+@asks
+def remove(addresses: tuple[str, ...], file: Any, scope: str | None) -> None:
     """Let these addresses be mailed to again."""
     lines = _text(file).splitlines() if file else []
     wanted = [*addresses, *(line.strip() for line in lines if line.strip())]
     if not wanted:
-        raise click.ClickException("name an address, or --file")
-    with told():
-        removed, missing = suppression_lists.remove_many(services().db, wanted, scope=scope)
-    for address in missing:
-        click.echo(f"{address} was not suppressed", err=True)
-    click.echo(f"{removed} removed")
+        raise click.UsageError("name an address, or --file")
+    named = printable(wanted[0]) if len(wanted) == 1 else f"{len(wanted):,} addresses"
+    confirm(f"Let {named} be mailed to again?", "The reasons and times of the entries are lost.")
+    with progress("Removing", len(wanted)) as advance:
+        removed, missing = suppression_lists.remove_many(services().db, wanted, scope=scope, advance=advance)
+    answer(schemas.RemovedOut, {"removed": removed, "not_found": missing}, _show_removed)
 
 
-def _text(file: Path) -> str:
+def _text(file: Any) -> str:
+    """The file as text. Raises InvalidInput."""
     try:
-        return file.read_text("utf-8-sig")
+        return bytes_of(file, MAX_FILE_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise click.ClickException(f"{file.name} is not UTF-8") from None
+        raise InvalidInput(Fault("body", "is not UTF-8")) from None
 
 
-def _show(found: list[Suppression]) -> None:
-    table = Table("address", "scope", "reason", "since", "note", box=None)
-    for one in found:
-        for entry in one.entries:
-            since = entry.since.isoformat(timespec="seconds")
-            table.add_row(escape(one.address), entry.scope, escape(entry.reason), since, escape(entry.note))
-    show(table)
+def _answer(one: Suppression) -> None:
+    answer(schemas.SuppressionOut, schemas.shown(one), lambda body: _show_entries([body]))
+
+
+def _show_page(body: Body) -> None:
+    _show_entries(body["items"])
+    if body["next_cursor"]:
+        click.echo(f"There are more: --cursor {body['next_cursor']}", err=True)
+
+
+def _show_entries(suppressions: list[Body]) -> None:
+    rows = [{"address": one["address"], **entry} for one in suppressions for entry in one["scopes"]]
+    columns = {"address": "address", "scope": "scope", "reason": "reason", "since": "since"}
+    print_rows(rows, {**columns, "note": lambda entry: entry.get("note", "")})
+
+
+def _show_imported(body: Body) -> None:
+    for row in body["refused"]:
+        click.echo(printable(f"line {row['row']}: {row['address'] or '(no address)'}: {row['message']}"), err=True)
+    click.echo(f"{body['added']:,} added, {body['unchanged']:,} there already, {body['refused_count']:,} refused")
+
+
+def _show_removed(body: Body) -> None:
+    for address in body["not_found"]:
+        click.echo(printable(f"{address} was not suppressed"), err=True)
+    click.echo(f"{body['removed']:,} removed")

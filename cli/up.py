@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import shlex
+import signal
 import socket
 import sys
 import threading
@@ -22,23 +23,27 @@ from urllib.request import urlopen
 
 from rich.console import Console
 
+from cli.edge import write_edge
+from cli.first_token import first_token
 from cli.signals import stop_on_signals
 from config.descriptions import DESCRIPTIONS
 from config.reading import dotenv_of
-from config.settings import BadSettings, read_settings
-from local.binaries import BinaryMissing
+from config.settings import BadSettings, Settings, read_settings
+from local.binaries import HAPROXY, BinaryMissing, find
 from local.children import Child, ChildFailed, free_port
 from local.log_rotation import rotate
 from local.private_files import write_private
 from local.servers import Servers
 from mailroom.assembly import prepare_database
-from mailroom.domain.errors import AccessRefused, Unavailable
+from mailroom.domain.errors import Unavailable
 from mailroom.providers.mailgun.webhook_setup import MailgunTarget
+from mailroom.services.operations import sign_in_links
 from mailroom.services.operations import tokens as token_service
 
 _HEALTHY_S: Final = 60.0
 _BEYOND_A_CALL_S: Final = 20.0  # a sender that drains lets its calls end, and writes down what came of them
 _SECRETS: Final = ("secret_key", "mailgun_api_key", "mailgun_signing_key")
+_HAPROXY: Final = "haproxy"
 _LOGS_S: Final = 5.0  # between two looks at how large the logs are
 _AGAIN_S: Final = (0.5, 1, 2, 5, 10)  # pauses before a part that keeps ending is started again
 console = Console(stderr=True, highlight=False)
@@ -52,16 +57,17 @@ class PartProcess:
     arguments: list[str]
     log: Path
     environment: dict[str, str]
+    program: tuple[str, ...] = (sys.executable, "-m", "cli.main")
     child: Child | None = None
     failures: int = 0
 
     def start(self) -> Child:
-        command = [sys.executable, "-m", "cli.main", *self.arguments]
+        command = [*self.program, *self.arguments]
         self.child = Child(self.name, command, log=self.log, env=self.environment)
         return self.child
 
 
-def run_all(data: Path, *, senders: int, simulator: bool) -> int:
+def run_all(data: Path, *, senders: int, simulator: bool, edge: bool = False) -> int:
     """Until a signal comes. Returns the exit status."""
     stop = threading.Event()
     stop_on_signals(stop)
@@ -73,13 +79,15 @@ def run_all(data: Path, *, senders: int, simulator: bool) -> int:
     try:
         _say("starting mongod, etcd and redis-server")
         servers = Servers.start(data, ask_password=True)
-        environment = _environment(data, servers, simulator=simulator)
+        environment = _environment(data, servers, simulator=simulator, edge=edge)
         simulator = simulator and "mailgun" in read_settings(environment).sending.providers
         _keep_environment(data, environment)
         grace_s += read_settings(environment).sending.call_timeout_s
         parts = _parts(data, environment, senders=senders, simulator=simulator)
+        if edge:
+            parts += _edge(data, environment)
         _start(parts, environment, simulator=simulator)
-        _greet(data, environment, senders=senders, simulator=simulator)
+        _greet(data, environment, senders=senders, simulator=simulator, edge=edge)
         _watch(parts, servers, stop)
     except (BadSettings, BinaryMissing, ChildFailed, Unavailable) as error:
         console.print(f"[red]Mailroom did not start:[/red]\n{error}", markup=True)
@@ -98,7 +106,7 @@ def _keep_to_ourselves(data: Path) -> None:
             path.chmod(0o700 if path.is_dir() else 0o600)
 
 
-def _environment(data: Path, servers: Servers, *, simulator: bool) -> dict[str, str]:
+def _environment(data: Path, servers: Servers, *, simulator: bool, edge: bool) -> dict[str, str]:
     """The settings of all parts: the user's own, and for the rest what fits this machine. Secrets are made once and
     kept in the data folder, for nobody else to read."""
     kept = _kept_secrets(data)
@@ -106,6 +114,11 @@ def _environment(data: Path, servers: Servers, *, simulator: bool) -> dict[str, 
     ours = {"MAILROOM_SECRET_KEY": kept["secret_key"], "MAILROOM_BIND": "127.0.0.1"}
     theirs = {**dotenv_of(Path(".env")), **os.environ}
     environment = {**ours, **theirs, **servers.environment}
+    if edge:
+        environment.setdefault(
+            "MAILROOM_PUBLIC_URL", f"https://localhost:{environment.get('MAILROOM_EDGE_API_PORT', '8443')}"
+        )
+        environment.setdefault("MAILROOM_TRUSTED_PROXIES", "127.0.0.1")
     environment.setdefault("MAILROOM_PUBLIC_URL", f"http://localhost:{environment.get('MAILROOM_API_PORT', '5000')}")
     if simulator:
         port = theirs.get("MAILROOM_SIMULATOR_PORT") or str(_port_of_choice(8025))
@@ -118,9 +131,14 @@ def _environment(data: Path, servers: Servers, *, simulator: bool) -> dict[str, 
             "MAILGUN_API_KEY": kept["mailgun_api_key"],
             "MAILGUN_SIGNING_KEY": kept["mailgun_signing_key"],
         }
-    web = read_settings(environment).web
-    _check_port("MAILROOM_API_PORT", web.api_port)
-    _check_port("MAILROOM_WEB_PORT", web.web_port)
+    settings = read_settings(environment)
+    ports = {"API": settings.web.api_port, "WEB": settings.web.web_port}
+    if edge:
+        found = settings.edge
+        ports |= {"WEBHOOKS": settings.web.webhooks_port, "EDGE_API": found.api_port}
+        ports |= {"EDGE_WEB": found.web_port, "EDGE_STATUS": found.status_port}
+    for name, number in ports.items():
+        _check_port(f"MAILROOM_{name}_PORT", number)
     return environment
 
 
@@ -164,15 +182,31 @@ def _port_of_choice(wanted: int) -> int:
 
 
 def _parts(data: Path, environment: dict[str, str], *, senders: int, simulator: bool) -> list[PartProcess]:
-    def part(name: str, *arguments: str) -> PartProcess:
-        return PartProcess(name, list(arguments), data / "logs" / f"{name}.log", environment)
+    def part(name: str, *arguments: str, **own: str) -> PartProcess:
+        return PartProcess(name, list(arguments), data / "logs" / f"{name}.log", environment | own)
 
     parts = []
     if simulator:
         port = environment["MAILROOM_SIMULATOR_PORT"]
         parts.append(part("simulator", "simulator", "--port", port, "--data", str(data / "simulator")))
     parts += [part("api", "api"), part("web", "web")]
-    return parts + [part(f"sender-{number}", "sender") for number in range(1, senders + 1)]
+    first_port = read_settings(environment).sending.port
+    for number in range(1, senders + 1):
+        own = {"MAILROOM_SENDER_PORT": str(first_port + number - 1)} if first_port else {}
+        parts.append(part(f"sender-{number}", "sender", **own))
+    return parts
+
+
+def _edge(data: Path, environment: dict[str, str]) -> list[PartProcess]:
+    """HAProxy, and a process for the webhooks that it leads there."""
+    haproxy = (str(find(HAPROXY)), "-db", "-f")
+    here = dict.fromkeys(("api", "web", "webhooks"), "127.0.0.1")
+    config = write_edge(data / "edge", read_settings(environment), hosts=here, now=datetime.now(UTC))
+    logs = data / "logs"
+    return [
+        PartProcess("webhooks-in", ["webhooks-in"], logs / "webhooks-in.log", environment),
+        PartProcess(_HAPROXY, [str(config)], logs / f"{_HAPROXY}.log", environment, haproxy),
+    ]
 
 
 def _start(parts: list[PartProcess], environment: dict[str, str], *, simulator: bool) -> None:
@@ -187,12 +221,17 @@ def _start(parts: list[PartProcess], environment: dict[str, str], *, simulator: 
     if simulator:
         mailgun = settings.mailgun
         target = MailgunTarget(base_url=mailgun.base_url, domain=mailgun.domain, api_key=mailgun.api_key)
-        target.push(f"http://127.0.0.1:{settings.web.api_port}/webhooks/mailgun")
+        # Past the edge, whose certificate the simulator would not believe.
+        apart = any(part.name == "webhooks-in" for part in parts)
+        port = settings.web.webhooks_port if apart else settings.web.api_port
+        target.push(f"http://127.0.0.1:{port}/webhooks/mailgun")
 
 
 def _health_url(name: str, environment: dict[str, str]) -> str | None:
     settings = read_settings(environment)
-    ports = {"api": settings.web.api_port, "web": settings.web.web_port}
+    web = settings.web
+    ports = {"api": web.api_port, "web": web.web_port, "webhooks-in": web.webhooks_port}
+    ports[_HAPROXY] = settings.edge.status_port
     if name == "simulator":
         return f"http://127.0.0.1:{environment['MAILROOM_SIMULATOR_PORT']}/simulator/health"
     return f"http://127.0.0.1:{ports[name]}/health" if name in ports else None
@@ -209,45 +248,47 @@ def _answers(url: str) -> Callable[[], bool]:
     return healthy
 
 
-def _greet(data: Path, environment: dict[str, str], *, senders: int, simulator: bool) -> None:
+def _greet(data: Path, environment: dict[str, str], *, senders: int, simulator: bool, edge: bool) -> None:
     settings = read_settings(environment)
-    token = _admin_token(data, environment)
-    rows = [
-        ("Pages", f"http://localhost:{settings.web.web_port}"),
-        ("API", f"http://localhost:{settings.web.api_port}/v1   (reference: /docs)"),
-    ]
+    token = first_token(data / "admin-token", prepare_database(settings), name="mailroom up")
+    pages, api = _addresses(settings, edge=edge)
+    rows = [("Pages", pages), ("API", f"{api}/v1"), ("API docs", f"{api}/docs")]
     if simulator:
         rows.append(("Inbox", f"http://localhost:{environment['MAILROOM_SIMULATOR_PORT']}/inbox"))
     rows += [
         ("Senders", str(senders)),
         ("Data", str(data)),
         ("Logs", str(data / "logs")),
-        ("Sign in", "with the token"),
+        *_ways_in(environment, token, pages),
     ]
     console.print("\nMailroom is up.\n", style="bold green")
     for name, value in rows:
         console.print(f"  {name:8} {value}", soft_wrap=True)
     console.print(f"\n  {token}\n", style="bold", soft_wrap=True)
-    console.print(f"Other commands find this system with:  . {data / 'env'}", soft_wrap=True)
+    console.print(f"`mailroom` commands find this system in a terminal after:  . {data / 'env'}", soft_wrap=True)
     console.print("Ctrl-C ends it; the data stays.\n")
 
 
-def _admin_token(data: Path, environment: dict[str, str]) -> str:
-    """The token that was made at the first start, or a new one where it is gone or revoked."""
-    path = data / "admin-token"
-    db = prepare_database(read_settings(environment))
+def _addresses(settings: Settings, *, edge: bool) -> tuple[str, str]:
+    """Of the pages and the API, for a browser on this machine."""
+    if edge:
+        return f"https://localhost:{settings.edge.web_port}", f"https://localhost:{settings.edge.api_port}"
+    return f"http://localhost:{settings.web.web_port}", f"http://localhost:{settings.web.api_port}"
+
+
+def _ways_in(environment: dict[str, str], token: str, pages: str) -> list[tuple[str, str]]:
+    """How to sign in: by a link, only where a person reads this at a terminal, or by the token that follows. A link in
+    a log file would sign in whoever reads the file first."""
+    if not sys.stderr.isatty():
+        return [("Sign in", "with this token:")]
+    settings = read_settings(environment)
     now = datetime.now(UTC)
-    if path.exists():
-        token = path.read_text().strip()
-        try:
-            token_service.authenticate(db, token, now=now)
-        except AccessRefused:
-            path.unlink()
-        else:
-            return token
-    token = token_service.create_token(db, name="mailroom up", scopes=["admin"], now=now)
-    write_private(path, token + "\n")
-    return token
+    secret = sign_in_links.create(prepare_database(settings), token_service.id_of(token), now=now)
+    minutes = int(sign_in_links.LIFETIME.total_seconds() / 60)
+    return [
+        ("Sign in", f"{pages}/sign-in/link?secret={secret}"),
+        ("", f"(works once, within {minutes} minutes), or with this token:"),
+    ]
 
 
 def _watch(parts: list[PartProcess], servers: Servers, stop: threading.Event) -> None:
@@ -281,19 +322,25 @@ def _watch(parts: list[PartProcess], servers: Servers, stop: threading.Event) ->
 
 
 def _stop(parts: list[PartProcess], servers: Servers | None, *, grace_s: float) -> None:
-    """Senders first, all at once, until they have drained; then what they talked to; the servers last."""
+    """Senders first, all at once, until they have drained; then the edge, which lets requests in hand be answered; then
+    what these talked to; the servers last."""
     senders = [part for part in parts if part.name.startswith("sender")]
     if any(part.child is not None and part.child.alive() for part in senders):
         _say(f"ending; calls in hand may take up to {grace_s:.0f} s")
-    for group in (senders, [part for part in parts if part not in senders]):
+    edge = [part for part in parts if part.name == _HAPROXY]
+    others = [part for part in parts if part not in senders + edge]
+    # At SIGTERM HAProxy breaks off what is in hand.
+    for group, by in ((senders, signal.SIGTERM), (edge, signal.SIGUSR1), (others, signal.SIGTERM)):
         running = [part.child for part in group if part.child is not None]
         for child in running:
             if child.alive():
-                child.process.terminate()
+                child.process.send_signal(by)
         for child in running:
-            child.stop(grace_s=grace_s)
+            child.stop(grace_s=grace_s, by=by)
     if servers is not None:
         servers.stop()
+    if parts:
+        console.print("[dim]ended; the data stays[/dim]")
 
 
 def _say(words: str) -> None:

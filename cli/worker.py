@@ -77,6 +77,8 @@ class ReadingWorker(Worker):
         for fd in listeners:
             self._poll.unregister(fd)
         for listener in self.sockets:
+            while self._accept(listener):  # who is waiting there would be cut off, with a request under way
+                pass
             listener.close()
         self._finish()
         for _ in threads:
@@ -111,14 +113,15 @@ class ReadingWorker(Worker):
 
     # What the one thread does.
 
-    def _accept(self, listener: Any) -> None:
+    def _accept(self, listener: Any) -> bool:
+        """True if more may be waiting."""
         for _ in range(64):
             try:
                 sock, client = listener.accept()
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE):
                     self._make_room()
-                return
+                return False
             if len(self._connections) >= self._most and not self._make_room():
                 sock.close()
                 continue
@@ -129,6 +132,7 @@ class ReadingWorker(Worker):
             one = ClientConnection(sock, client[:2] if client else ("", 0), now=time.monotonic())
             self._connections[one.fd] = one
             self._poll.register(one.fd, select.EPOLLIN | _ARMED)
+        return True
 
     def _make_room(self) -> bool:
         """Close the connection that has kept us waiting for longest: an honest client is done within moments."""

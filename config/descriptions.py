@@ -1,21 +1,57 @@
-"""Every setting by its name: what it is if it is not given, and what is expected. For documents and messages."""
+"""Every setting by name: its default and what is expected, for documents and messages."""
 
 from typing import Final
 
-PROVIDERS: Final = ("mailgun", "sendgrid", "ses", "smtp")
+PROVIDERS: Final = ("mailgun", "sendgrid", "ses", "postmark", "resend", "smtp")
 UNASKABLE: Final = ("hold", "went_out", "send_again")
 PRIORITIES: Final = ("high", "normal", "low")
+_STORES: Final = {"MONGO": "MongoDB", "ETCD": "etcd", "REDIS": "Redis"}
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
-# name, default (None: required), what is expected, for documents and messages
+# name -> default (None: required), what is expected
 DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
     "MAILROOM_MONGO_URL": (None, "a mongodb:// URL of a replica set"),
     "MAILROOM_ETCD_URL": (None, "http:// or https:// URLs of etcd, separated by commas"),
-    "MAILROOM_REDIS_URL": (None, "a redis:// or rediss:// URL"),
-    "MAILROOM_BIND": ("0.0.0.0", "an address of this host; API and pages listen there"),  # noqa: S104
+    "MAILROOM_REDIS_URL": (
+        None,
+        "a redis:// or rediss:// URL, or redis+sentinel://HOST:26379,HOST:26379/NAME/0 (or rediss+sentinel://)",
+    ),
+    **{
+        f"MAILROOM_{store}_CA": ("", f"the path of a PEM file with the authorities that vouch for {name}")
+        for store, name in _STORES.items()
+    },
+    **{
+        f"MAILROOM_{store}_CERT": (
+            "",
+            f"the path of a PEM file with our certificate for {name}, and its key without a passphrase",
+        )
+        for store, name in _STORES.items()
+    },
+    **{
+        f"MAILROOM_{store}_KEY": ("", f"the path of a PEM file with the key of MAILROOM_{store}_CERT")
+        for store in ("ETCD", "REDIS")
+    },
+    "MAILROOM_BODIES_S3_BUCKET": ("", "the name of a bucket of S3 for large bodies"),
+    "MAILROOM_BODIES_S3_URL": ("", "the http:// or https:// URL of S3, where it is not AWS"),
+    "MAILROOM_BODIES_S3_REGION": ("us-east-1", "the region of the bucket, such as eu-central-1"),
+    "MAILROOM_BODIES_S3_ACCESS_KEY_ID": (
+        "",
+        "a key for the bucket; without one, whatever boto3 finds: a profile, a machine's role",
+    ),
+    "MAILROOM_BODIES_S3_SECRET_ACCESS_KEY": ("", "the secret of MAILROOM_BODIES_S3_ACCESS_KEY_ID"),
+    "MAILROOM_BIND": ("0.0.0.0", "an address of this host; API, pages and webhooks-in listen there"),  # noqa: S104
     "MAILROOM_API_PORT": ("5000", "a TCP port"),
     "MAILROOM_WEB_PORT": ("3000", "a TCP port"),
+    "MAILROOM_WEBHOOKS_PORT": ("5001", "a TCP port"),
+    "MAILROOM_EDGE_API_PORT": ("8443", "a TCP port"),
+    "MAILROOM_EDGE_WEB_PORT": ("8444", "a TCP port"),
+    "MAILROOM_EDGE_STATUS_PORT": ("8404", "a TCP port"),
+    "MAILROOM_EDGE_CERTIFICATE": ("", "the path of a PEM file with a certificate and its key without a passphrase"),
     "MAILROOM_PUBLIC_URL": ("http://localhost:5000", "the URL at which the API is reached from outside"),
-    "MAILROOM_SECRET_KEY": (None, "a secret of at least 16 characters; it signs the pages' sessions"),
+    "MAILROOM_SECRET_KEY": (
+        None,
+        "a secret of at least 16 characters, or several separated by commas; the first signs the pages' sessions",
+    ),
     "MAILROOM_SESSION_IDLE": ("43200", "seconds, 60 to 31536000, without a page until a session of the pages ends"),
     "MAILROOM_SESSION_LIFETIME": ("1209600", "seconds, 60 to 31536000, until a session of the pages ends in any case"),
     "MAILROOM_SIGN_INS_PER_MINUTE": ("10", "tries to sign in a minute from one address, or `none` for no limit"),
@@ -27,6 +63,16 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
         "addresses and networks, separated by commas, whose X-Forwarded-For is believed, or `none`",
     ),
     "MAILROOM_PROVIDERS": ("mailgun", f"names in order, separated by commas, of: {', '.join(PROVIDERS)}"),
+    "MAILROOM_PROVIDER_SHARES": (
+        "none",
+        "shares between providers, also by the recipient's domain: mailgun=70,ses=30; gmail.com: ses=100, or `none`",
+    ),
+    "MAILROOM_SENDING_DOMAINS": (
+        "none",
+        "domains for which each provider may send, with the selector of its DKIM key where it is not the usual one: "
+        "mailgun=mg.example.com, ses=example.com/selector, or `none`; MAILGUN_DOMAIN needs no mention",
+    ),
+    "MAILROOM_DNS_SERVERS": ("none", "addresses of DNS servers, separated by commas, or `none` for those of the host"),
     "MAILROOM_LEASE_TTL": ("10", "seconds, 2 to 300: how long a dead sender's lanes stay locked"),
     "MAILROOM_RETRY_DELAYS": ("600,600", "seconds between tries, separated by commas: two delays are three tries"),
     **{
@@ -51,22 +97,27 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
     "MAILROOM_SENDER_CONCURRENCY": ("8", "calls in flight in one sender, 1 to 1024"),
     "MAILROOM_SCHEDULES_PER_SENDER": ("2000", "lanes that one sender holds at once, 1 to 100000"),
     "MAILROOM_MAIL_LANES": ("16", "lanes that single mails are spread over, 1 to 256"),
-    "MAILROOM_SENDER_PORT": ("none", "a TCP port on which a sender answers /health and /ready, or `none`"),
+    "MAILROOM_SENDER_PORT": ("none", "a TCP port on which a sender answers /health, /ready and /metrics, or `none`"),
     "MAILROOM_RETENTION_DAYS": ("400", "days, 30 to 3650, for which events, trails and bodies are kept"),
     "MAILROOM_RETENTION_EVENTS": ("same", "the same for what providers told"),
     "MAILROOM_RETENTION_TRAILS": ("same", "the same for the audit trails of calls"),
     "MAILROOM_RETENTION_BODIES": ("same", "the same for what single mails say"),
     "MAILROOM_RETENTION_REFUSALS": ("30", "days, 1 to 3650, for which refused requests are kept"),
+    "MAILROOM_RETENTION_REQUESTS": ("30", "days, 1 to 3650, for which a caller can look up its requests"),
+    "MAILROOM_ARCHIVE_FINISHED_DAYS": ("0", "days, 1 to 3650, until a finished schedule is archived, or 0 for never"),
     "MAILGUN_API_KEY": (None, "the sending or account key"),
     "MAILGUN_DOMAIN": (None, "the sending domain, such as mg.example.com"),
     "MAILGUN_BASE_URL": (
         "https://api.mailgun.net",
         "https://api.mailgun.net, or https://api.eu.mailgun.net for the EU",
     ),
-    "MAILGUN_SIGNING_KEY": (None, "the webhook signing key (not the API key)"),
+    "MAILGUN_SIGNING_KEY": (None, "the webhook signing key (not the API key), or several separated by commas"),
     "SENDGRID_API_KEY": (None, "a key that may send mail"),
     "SENDGRID_BASE_URL": ("https://api.sendgrid.com", "https://api.sendgrid.com, or https://api.eu.sendgrid.com"),
-    "SENDGRID_VERIFICATION_KEY": (None, "the public key of its signed event webhook, in base64"),
+    "SENDGRID_VERIFICATION_KEY": (
+        None,
+        "the public key of its signed event webhook, in base64, or several separated by commas",
+    ),
     "AWS_REGION": (None, "the region of SES, such as eu-central-1"),
     "AWS_ACCESS_KEY_ID": (
         "",
@@ -78,7 +129,27 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
     "SES_TOPIC_ARNS": (None, "the ARNs of the SNS topics that tell the events, separated by commas"),
     "SES_BASE_URL": ("", "the API's URL, where it is not the region's own"),
     "SES_SNS_URL": ("", "the URL of SNS, where it is not the region's own"),
-    "MAILROOM_LOG_LEVEL": ("info", "debug, info, warning or error"),
+    "POSTMARK_SERVER_TOKEN": (None, "the token of a server"),
+    "POSTMARK_WEBHOOK_SECRET": (
+        None,
+        "16 to 200 letters, digits, _ and -: the password in the webhooks' URL, for the user mailroom, or several "
+        "separated by commas",
+    ),
+    "POSTMARK_TRANSACTIONAL_STREAM": ("outbound", "the message stream of single mails"),
+    "POSTMARK_BROADCAST_STREAM": ("broadcast", "the message stream of campaigns"),
+    "POSTMARK_BASE_URL": ("https://api.postmarkapp.com", "the API's URL"),
+    "RESEND_API_KEY": (None, "a key that may send mail; to set webhooks it needs full access"),
+    "RESEND_WEBHOOK_SECRET": (
+        None,
+        "the signing secret of its webhook: whsec_ and base64, or several separated by commas",
+    ),
+    "RESEND_BASE_URL": ("https://api.resend.com", "the API's URL"),
+    "MAILROOM_LOG_LEVEL": ("info", f"one of: {', '.join(LOG_LEVELS)}"),
+    "MAILROOM_TRACES_URL": ("none", "an http:// or https:// URL of a collector of traces (OTLP), or `none`"),
+    "MAILROOM_TRACES_SHARE": (
+        "1",
+        "the share, 0 to 1, of the requests that are traced, where their caller has not decided",
+    ),
     "SMTP_URL": (
         None,
         "smtp://user:password@host:587 (STARTTLS), or smtps://; ?tls=none, ?connections=8, ?messages=100 (a session)",

@@ -1,6 +1,6 @@
-"""Writes a `.env` for trying Mailroom with Docker Compose: the simulator in Mailgun's place, and random keys.
+"""Writes a `.env` for trying Mailroom with Docker Compose: random keys, and the simulator instead of Mailgun.
 
-`python -m config.dev_env [FILE]` (`make env`). It needs nothing but Python, and never touches a file that is there.
+`python -m config.dev_env [FILE]` (`make env`). It needs only Python, and never changes an existing file.
 """
 
 import os
@@ -12,10 +12,13 @@ from pathlib import Path
 def dev_env() -> str:
     """The lines of the file; the keys differ each time."""
     return f"""\
-# Made by `make env`, for trying things out: what is sent goes to the simulator's inbox, http://localhost:8025/inbox.
-# Every setting and what it expects: README.md, "Settings". For real mail begin with .env.example instead.
-COMPOSE_PROFILES=dev
+# Made by `make env`, for trying things out: what is sent goes to the simulator's inbox, http://localhost:8025/inbox,
+# and to http://localhost:1080 where Mailgun is switched off (page *Providers*).
+# Every setting and what it expects: docs/settings.md. For real mail begin with .env.example instead.
+COMPOSE_FILE=docker-compose.yml:docker-compose.dev.yml
 MAILROOM_SECRET_KEY={secrets.token_urlsafe(32)}
+MAILROOM_PROVIDERS=mailgun,smtp
+SMTP_URL=smtp://smtp:1025?tls=none
 MAILGUN_BASE_URL=http://simulator:8025
 MAILGUN_DOMAIN=mg.example.com
 MAILGUN_API_KEY={secrets.token_urlsafe(32)}

@@ -1,17 +1,21 @@
-"""One value after the other, out of the environment, a `.env` file, or a file that `NAME_FILE` points to. Every mistake
-is kept, so that all are told at once.
+"""Read settings one by one from the environment, a `.env` file, or a file that `NAME_FILE` points to.
+
+Every mistake is collected, so that all are reported together. Why no library does this: docs/adr/0015.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
 from config.descriptions import DESCRIPTIONS
 
+T = TypeVar("T")
+Number = TypeVar("Number", int, float)
 _MOST: Final = 10_000_000
 
 
@@ -20,6 +24,9 @@ class _Unreadable(Exception):
 
 
 class Reader:
+    """Each method reads one setting. After a mistake it adds a line to `faults` and returns a harmless value, so that
+    the caller can go on to the next setting."""
+
     def __init__(self, environ: Mapping[str, str], dotenv: Path | None) -> None:
         self._values = {**dotenv_of(dotenv), **{k: v for k, v in environ.items() if v != ""}}
         self.faults: list[str] = []
@@ -34,11 +41,12 @@ class Reader:
             self.faults.append(f"{name}_FILE: cannot be read: {error}")
             raise _Unreadable from None
 
-    def checked(self, name: str, read: Callable[[str], Any], fallback: Any) -> Any:
+    def checked(self, name: str, read: Callable[[str], T], fallback: T) -> T:
+        """`read` raises ValueError for a wrong value."""
         try:
             raw = self._raw(name)
         except _Unreadable:
-            return fallback  # said already
+            return fallback  # the fault is noted already
         if not raw or not raw.strip():
             self._fault(name, "is missing")
             return fallback
@@ -47,6 +55,15 @@ class Reader:
         except ValueError:
             self._fault(name, "is wrong")
             return fallback
+
+    def each_fault(self, name: str, read: Callable[[str], tuple[T, Sequence[str]]], fallback: T) -> T:
+        """`read` returns the value and every fault of it, in words that show no secret."""
+        try:
+            value, faults = read(self._raw(name) or "")
+        except _Unreadable:
+            return fallback
+        self.faults += [f"{name}: {fault}" for fault in faults]
+        return value
 
     def _fault(self, name: str, what: str) -> None:
         # The value itself stays out: it may be a secret.
@@ -58,23 +75,27 @@ class Reader:
                 raise ValueError
             return raw
 
-        return str(self.checked(name, read, ""))
+        return self.checked(name, read, "")
+
+    def keys(self, name: str, read_one: Callable[[str], str]) -> tuple[str, ...]:
+        """Keys separated by commas, at least one: the first is in use, the others are taken too while they rotate."""
+        return self.checked(name, lambda raw: tuple(read_one(part.strip()) for part in raw.split(",")), ())
 
     def optional(self, name: str) -> str:
         """The text, or an empty one where it is not set."""
         return self.text(name) if self.is_set(name, "") else ""
 
-    def number(self, name: str, kind: Callable[[str], Any], least: float, most: float) -> Any:
-        def read(raw: str) -> Any:
+    def number(self, name: str, kind: Callable[[str], Number], least: float, most: float) -> Number:
+        def read(raw: str) -> Number:
             number = kind(raw)
             if not least <= number <= most:
                 raise ValueError
             return number
 
-        return self.checked(name, read, 0)
+        return self.checked(name, read, kind("0"))
 
     def limit(self, name: str) -> int | None:
-        """How many of something; None for `none`."""
+        """A whole number from 1; None for `none`."""
 
         def read(raw: str) -> int | None:
             if raw == "none":
@@ -83,14 +104,13 @@ class Reader:
                 raise ValueError
             return int(raw)
 
-        found: int | None = self.checked(name, read, None)
-        return found
+        return self.checked(name, read, None)
 
     def url(self, name: str, *schemes: str) -> str:
-        return str(self.checked(name, lambda raw: url_of(raw, schemes), ""))
+        return self.checked(name, lambda raw: url_of(raw, schemes), "")
 
     def urls(self, name: str, *schemes: str) -> tuple[str, ...]:
-        return tuple(self.checked(name, lambda raw: [url_of(part.strip(), schemes) for part in raw.split(",")], ()))
+        return self.checked(name, lambda raw: tuple(url_of(part.strip(), schemes) for part in raw.split(",")), ())
 
     def names(self, name: str, known: tuple[str, ...]) -> tuple[str, ...]:
         def read(raw: str) -> tuple[str, ...]:
@@ -99,7 +119,7 @@ class Reader:
                 raise ValueError
             return names
 
-        return tuple(self.checked(name, read, ()))
+        return self.checked(name, read, ())
 
     def one_of(self, name: str, known: tuple[str, ...]) -> str:
         def read(raw: str) -> str:
@@ -107,10 +127,10 @@ class Reader:
                 raise ValueError
             return raw
 
-        return str(self.checked(name, read, known[0]))
+        return self.checked(name, read, known[0])
 
     def is_set(self, name: str, unset: str) -> bool:
-        """True if it is given, by itself or as a file, and is not the word for what is not."""
+        """True if the setting is given, by itself or as a file, and is not `unset`, the word for no value."""
         return f"{name}_FILE" in self._values or self._values.get(name, unset) != unset
 
     def delays(self, name: str) -> tuple[timedelta, ...]:
@@ -120,20 +140,33 @@ class Reader:
                 raise ValueError
             return tuple(timedelta(seconds=s) for s in seconds)
 
-        return tuple(self.checked(name, read, ()))
+        return self.checked(name, read, ())
+
+
+def matching(pattern: str, raw: str) -> str:
+    """The text, if the whole of it matches. Raises ValueError."""
+    if not re.fullmatch(pattern, raw):
+        raise ValueError(raw)
+    return raw
+
+
+def aws_region(raw: str) -> str:
+    """Raises ValueError."""
+    return matching(r"[a-z0-9-]{4,40}", raw)
 
 
 def url_of(raw: str, schemes: tuple[str, ...]) -> str:
+    """The URL as it is written. Raises ValueError for another scheme, an impossible port, or no host."""
     parts = urlsplit(raw)
     if "," not in parts.netloc:  # MongoDB's URLs may name several hosts
-        _ = parts.port  # raises ValueError for one that cannot be
+        _ = parts.port  # raises ValueError for an impossible port
     if parts.scheme not in schemes or not (parts.hostname or parts.scheme == "unix"):
         raise ValueError(raw)
     return raw
 
 
 def dotenv_of(path: Path | None) -> dict[str, str]:
-    """What a `.env` file sets; nothing where there is none."""
+    """The settings of a `.env` file that are not empty; none if there is no file."""
     if path is None or not path.is_file():
         return {}
     return {name: value for name, value in dotenv_values(path).items() if value}

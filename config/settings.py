@@ -4,18 +4,22 @@ All mistakes are reported together, each with its name and what was expected. A 
 a path to a file that holds it, and never shows in a repr or a log.
 """
 
-import base64
 import os
-import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
-from config.descriptions import PRIORITIES, PROVIDERS, UNASKABLE
-from config.reading import Reader, url_of
+from config.bodies_s3 import BodiesS3, read_bodies_s3
+from config.descriptions import LOG_LEVELS, PRIORITIES, PROVIDERS, UNASKABLE
+from config.provider_accounts import Mailgun, Postmark, Resend, SendGrid, Ses, Smtp, read_accounts
+from config.reading import Reader, matching
+from config.sending_domains import NamedDomain, read_domains, read_servers
+from config.shares import Weights, read_shares
+from config.stores import Stores, read_stores
 
 
 class BadSettings(Exception):
@@ -27,26 +31,30 @@ class BadSettings(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Stores:
-    mongo_url: str = field(repr=False)  # it may carry a password
-    etcd_urls: tuple[str, ...] = field(repr=False)
-    redis_url: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Web:
-    bind: str  # the address on which API and pages listen
+    bind: str  # the address on which API, pages and webhooks-in listen
     api_port: int
     web_port: int
-    public_url: str  # without a slash at its end
-    secret_key: str = field(repr=False)
+    webhooks_port: int
+    public_url: str  # without a final slash
+    secret_keys: tuple[str, ...] = field(repr=False)  # the first signs, the others verify
     session_idle: timedelta
     session_lifetime: timedelta
 
 
 @dataclass(frozen=True, slots=True)
+class EdgeSettings:
+    """Of the proxy that ends TLS before API, pages and webhooks."""
+
+    api_port: int
+    web_port: int
+    status_port: int
+    certificate: str  # a path; '': a self-signed one is made
+
+
+@dataclass(frozen=True, slots=True)
 class CallerLimits:
-    """How often one caller may do what; None where there is no limit."""
+    """Limits of one caller; None means no limit."""
 
     sign_ins_per_minute: int | None
     requests_per_minute: int | None
@@ -58,9 +66,12 @@ class CallerLimits:
 @dataclass(frozen=True, slots=True)
 class Sending:
     providers: tuple[str, ...]
+    shares: Mapping[str, Weights]  # by the recipients' domain; OTHERS: all mail without weights of its own
+    domains: tuple[NamedDomain, ...]  # MAILGUN_DOMAIN is one of them in any case
+    dns_servers: tuple[tuple[str, int], ...]  # (): those of the host
     lease_ttl_s: int
     retry_delays: tuple[timedelta, ...]
-    retry_delays_by_priority: Mapping[str, tuple[timedelta, ...]]  # of those that have their own
+    retry_delays_by_priority: Mapping[str, tuple[timedelta, ...]]  # only of priorities with delays of their own
     call_timeout_s: float
     idle_limit_s: float
     settle_s: float
@@ -73,64 +84,48 @@ class Sending:
     concurrency: int
     schedules_per_sender: int
     mail_lanes: int
-    port: int | None  # on which a sender tells whether it is ready
-
-
-@dataclass(frozen=True, slots=True)
-class Mailgun:
-    domain: str
-    base_url: str
-    api_key: str = field(repr=False)
-    signing_key: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SendGrid:
-    base_url: str
-    api_key: str = field(repr=False)
-    verification_key: str  # of its signed event webhook
-
-
-@dataclass(frozen=True, slots=True)
-class Ses:
-    region: str
-    base_url: str
-    configuration_set: str
-    topics: tuple[str, ...]  # ARNs of those whose messages are believed
-    sns_url: str = ""  # none: the region's own
-    access_key: str = ""  # none: whatever boto3 finds
-    secret_key: str = field(default="", repr=False)
-    session_token: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Smtp:
-    url: str = field(repr=False)  # it may carry a password
+    port: int | None  # of a sender's /health and /ready
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long each is kept."""
+    """How long each kind of data is kept."""
 
     events: timedelta
     trails: timedelta
     bodies: timedelta
     refusals: timedelta
+    requests: timedelta
+    finished_schedules: timedelta | None  # until they are archived; None: never
+
+
+@dataclass(frozen=True, slots=True)
+class TraceExport:
+    """Where traces go, if anywhere, and of which share of the requests."""
+
+    url: str | None = field(repr=False)
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything a process needs; each part is handed only its slice."""
+    """All settings of a process; each part is given only its slice. A provider that is not in use has empty texts."""
 
     stores: Stores
+    bodies_s3: BodiesS3 | None  # None: large bodies go to GridFS
     web: Web
+    edge: EdgeSettings
     sending: Sending
-    mailgun: Mailgun  # with empty texts where it is not among the providers
+    mailgun: Mailgun
     sendgrid: SendGrid
     ses: Ses
+    postmark: Postmark
+    resend: Resend
     smtp: Smtp
     retention: Retention
     limits: CallerLimits
+    log_level: str
+    traces: TraceExport
 
 
 def read_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = Path(".env")) -> Settings:
@@ -139,22 +134,33 @@ def read_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
 
 
 def _settings(read: Reader) -> Settings:
-    stores = Stores(
-        mongo_url=read.url("MAILROOM_MONGO_URL", "mongodb", "mongodb+srv"),
-        etcd_urls=read.urls("MAILROOM_ETCD_URL", "http", "https"),
-        redis_url=read.url("MAILROOM_REDIS_URL", "redis", "rediss", "unix"),
-    )
+    stores, bodies_s3 = read_stores(read), read_bodies_s3(read)
     web = Web(
         bind=read.text("MAILROOM_BIND"),
         api_port=read.number("MAILROOM_API_PORT", int, 1, 65535),
         web_port=read.number("MAILROOM_WEB_PORT", int, 1, 65535),
+        webhooks_port=read.number("MAILROOM_WEBHOOKS_PORT", int, 1, 65535),
         public_url=read.url("MAILROOM_PUBLIC_URL", "http", "https").rstrip("/"),
-        secret_key=read.text("MAILROOM_SECRET_KEY", at_least=16),
+        secret_keys=read.keys("MAILROOM_SECRET_KEY", _secret),
         session_idle=timedelta(seconds=read.number("MAILROOM_SESSION_IDLE", int, 60, 31_536_000)),
         session_lifetime=timedelta(seconds=read.number("MAILROOM_SESSION_LIFETIME", int, 60, 31_536_000)),
     )
+    edge = EdgeSettings(
+        api_port=read.number("MAILROOM_EDGE_API_PORT", int, 1, 65535),
+        web_port=read.number("MAILROOM_EDGE_WEB_PORT", int, 1, 65535),
+        status_port=read.number("MAILROOM_EDGE_STATUS_PORT", int, 1, 65535),
+        certificate=read.checked("MAILROOM_EDGE_CERTIFICATE", _certificate, "")
+        if read.is_set("MAILROOM_EDGE_CERTIFICATE", "")
+        else "",
+    )
+    providers = read.names("MAILROOM_PROVIDERS", PROVIDERS)
     sending = Sending(
-        providers=read.names("MAILROOM_PROVIDERS", PROVIDERS),
+        providers=providers,
+        shares=_shares(read, providers),
+        domains=_sending_domains(read, providers),
+        dns_servers=read.checked("MAILROOM_DNS_SERVERS", read_servers, ())
+        if read.is_set("MAILROOM_DNS_SERVERS", "none")
+        else (),
         lease_ttl_s=read.number("MAILROOM_LEASE_TTL", int, 2, 300),
         retry_delays=read.delays("MAILROOM_RETRY_DELAYS"),
         retry_delays_by_priority={
@@ -178,14 +184,27 @@ def _settings(read: Reader) -> Settings:
         if read.is_set("MAILROOM_SENDER_PORT", "none")
         else None,
     )
-    mailgun = _mailgun(read) if "mailgun" in (sending.providers or PROVIDERS) else Mailgun("", "", "", "")
-    sendgrid = _sendgrid(read) if "sendgrid" in sending.providers else SendGrid("", "", "")
-    ses = _ses(read) if "ses" in sending.providers else Ses("", "", "", ())
-    smtp = Smtp(str(read.checked("SMTP_URL", _smtp_url, "")) if "smtp" in sending.providers else "")
+    accounts = read_accounts(read, sending.providers)
     retention, limits = _retention(read), _limits(read)
+    log_level, traces = read.checked("MAILROOM_LOG_LEVEL", _log_level, "info"), _traces(read)
     if read.faults:
         raise BadSettings(read.faults)
-    return Settings(stores, web, sending, mailgun, sendgrid, ses, smtp, retention, limits)
+    return Settings(stores, bodies_s3, web, edge, sending, *accounts, retention, limits, log_level, traces)
+
+
+def _shares(read: Reader, providers: tuple[str, ...]) -> Mapping[str, Weights]:
+    name = "MAILROOM_PROVIDER_SHARES"
+    if not read.is_set(name, "none"):
+        return {}
+    # Without providers that could be read, no name of a share can be wrong.
+    return read.each_fault(name, lambda text: read_shares(text, providers or PROVIDERS), {})
+
+
+def _sending_domains(read: Reader, providers: tuple[str, ...]) -> tuple[NamedDomain, ...]:
+    name = "MAILROOM_SENDING_DOMAINS"
+    if not read.is_set(name, "none"):
+        return ()
+    return read.each_fault(name, lambda text: read_domains(text, providers or PROVIDERS), ())
 
 
 def _limits(read: Reader) -> CallerLimits:
@@ -195,16 +214,16 @@ def _limits(read: Reader) -> CallerLimits:
     return CallerLimits(
         **{f"{what}_per_minute": most for what, most in per_minute.items()},
         mails_per_day=read.limit("MAILROOM_MAILS_PER_DAY"),
-        trusted_proxies=tuple(read.checked("MAILROOM_TRUSTED_PROXIES", _networks, ())),
+        trusted_proxies=read.checked("MAILROOM_TRUSTED_PROXIES", _networks, ()),
     )
 
 
-def _networks(raw: str) -> list[IPv4Network | IPv6Network]:
-    return [ip_network(part.strip()) for part in raw.split(",")] if raw != "none" else []
+def _networks(raw: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(part.strip()) for part in raw.split(",")) if raw != "none" else ()
 
 
 def _retention(read: Reader) -> Retention:
-    """What is not sent yet needs its body: a month is the least."""
+    """At least a month: a mail that is not sent yet needs its body."""
     every = read.number("MAILROOM_RETENTION_DAYS", int, 30, 3650)
     own = {
         name: read.number(f"MAILROOM_RETENTION_{name.upper()}", int, 30, 3650)
@@ -212,78 +231,33 @@ def _retention(read: Reader) -> Retention:
         else every
         for name in ("events", "trails", "bodies")
     }
-    refusals = timedelta(days=read.number("MAILROOM_RETENTION_REFUSALS", int, 1, 3650))
-    return Retention(**{name: timedelta(days=days) for name, days in own.items()}, refusals=refusals)
+    own |= {name: read.number(f"MAILROOM_RETENTION_{name.upper()}", int, 1, 3650) for name in ("refusals", "requests")}
+    archive_after = timedelta(days=read.number("MAILROOM_ARCHIVE_FINISHED_DAYS", int, 0, 3650)) or None
+    spans = {name: timedelta(days=days) for name, days in own.items()}
+    return Retention(**spans, finished_schedules=archive_after)
 
 
-def _mailgun(read: Reader) -> Mailgun:
-    return Mailgun(
-        domain=read.checked("MAILGUN_DOMAIN", _domain, ""),
-        base_url=read.url("MAILGUN_BASE_URL", "http", "https").rstrip("/"),
-        api_key=read.text("MAILGUN_API_KEY"),
-        signing_key=read.text("MAILGUN_SIGNING_KEY"),
-    )
+def _traces(read: Reader) -> TraceExport:
+    url = read.url("MAILROOM_TRACES_URL", "http", "https") if read.is_set("MAILROOM_TRACES_URL", "none") else None
+    if url and not (find_spec("opentelemetry") and find_spec("opentelemetry.sdk")):
+        read.faults.append("MAILROOM_TRACES_URL wants the extra `traces`: pip install 'mailroom[traces]'")
+    return TraceExport(url, read.number("MAILROOM_TRACES_SHARE", float, 0, 1))
 
 
-def _sendgrid(read: Reader) -> SendGrid:
-    return SendGrid(
-        base_url=read.url("SENDGRID_BASE_URL", "http", "https").rstrip("/"),
-        api_key=read.text("SENDGRID_API_KEY"),
-        verification_key=str(read.checked("SENDGRID_VERIFICATION_KEY", _base64, "")),
-    )
-
-
-def _ses(read: Reader) -> Ses:
-    region = str(read.checked("AWS_REGION", _region, ""))
-    own = f"https://email.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
-    access_key = read.optional("AWS_ACCESS_KEY_ID")
-    return Ses(
-        region=region,
-        base_url=read.url("SES_BASE_URL", "http", "https").rstrip("/") if read.is_set("SES_BASE_URL", "") else own,
-        configuration_set=str(read.checked("SES_CONFIGURATION_SET", _tag, "")),
-        topics=tuple(read.checked("SES_TOPIC_ARNS", _topics, ())),
-        sns_url=read.url("SES_SNS_URL", "http", "https").rstrip("/") if read.is_set("SES_SNS_URL", "") else "",
-        access_key=access_key,
-        secret_key=read.text("AWS_SECRET_ACCESS_KEY") if access_key else "",
-        session_token=read.optional("AWS_SESSION_TOKEN"),
-    )
-
-
-def _region(raw: str) -> str:
-    return _matching(r"[a-z0-9-]{4,40}", raw)
-
-
-def _tag(raw: str) -> str:
-    return _matching(r"[A-Za-z0-9_-]{1,64}", raw)
-
-
-def _topics(raw: str) -> list[str]:
-    return [
-        _matching(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}", arn.strip()) for arn in raw.split(",")
-    ]
-
-
-def _matching(pattern: str, raw: str) -> str:
-    if not re.fullmatch(pattern, raw):
+def _log_level(raw: str) -> str:
+    if raw.lower() not in LOG_LEVELS:
         raise ValueError(raw)
+    return raw.lower()
+
+
+def _certificate(raw: str) -> str:
+    try:
+        # A key with a passphrase is refused: nobody is there to type it.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(raw, password="")
+    except OSError as error:
+        raise ValueError(raw) from error
     return raw
 
 
-def _domain(raw: str) -> str:
-    return _matching(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", raw).lower()
-
-
-def _smtp_url(raw: str) -> str:
-    options = parse_qs(urlsplit(url_of(raw, ("smtp", "smtps"))).query, strict_parsing="?" in raw)
-    unknown = set(options) - {"tls", "connections", "messages"}
-    if unknown or options.get("tls", ["none"]) not in (["none"], ["starttls"]):
-        raise ValueError(raw)
-    for name, most in (("connections", 1_024), ("messages", 1_000_000)):
-        if not 1 <= int(options.get(name, ["1"])[0]) <= most:
-            raise ValueError(raw)
-    return raw
-
-
-def _base64(raw: str) -> str:
-    base64.b64decode(raw, validate=True)
-    return raw
+def _secret(raw: str) -> str:
+    return matching(r".{16,}", raw)

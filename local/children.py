@@ -100,11 +100,11 @@ class Child:
             time.sleep(_POLL_S)
         raise ChildFailed(f"{self.name} was not healthy within {timeout_s:.0f} s:\n{self.tail()}")
 
-    def stop(self, *, grace_s: float) -> None:
-        """SIGTERM, then SIGKILL once the grace is over. Safe to call twice."""
+    def stop(self, *, grace_s: float, by: signal.Signals = signal.SIGTERM) -> None:
+        """The signal `by`, then SIGKILL once the grace is over. Safe to call twice."""
         if not self.alive():
             return
-        self.process.terminate()
+        self.process.send_signal(by)
         try:
             self.process.wait(grace_s)
         except subprocess.TimeoutExpired:
@@ -122,9 +122,10 @@ class Child:
         return "\n".join(text.splitlines()[-lines:])
 
 
-def die_with_parent() -> None:
-    """In a process that was just forked: let SIGKILL reach it when its parent dies."""
-    ask = _die_with(os.getppid())
+def die_with_parent(parent: int | None = None) -> None:
+    """In a process that was just forked: let SIGKILL reach it when its parent dies. `parent`: the id of the process
+    that forked, where it is known: if that one is dead already, this one ends at once."""
+    ask = _die_with(os.getppid() if parent is None else parent)
     if ask is not None:
         ask()
 

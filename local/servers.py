@@ -24,6 +24,7 @@ START_S: Final = 60.0
 STOP_S: Final = 10.0
 _REPLICA_SET: Final = "mailroom"
 TRANSACTION_S: Final = 3
+_IDLE_FILE_S: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,9 @@ class Servers:
             + ["--setParameter", "diagnosticDataCollectionEnabled=false", "--nounixsocket", "--quiet"]
             # A killed process leaves its open transaction behind, with locks on its lanes, for this long.
             + ["--setParameter", f"transactionLifetimeLimitSeconds={TRANSACTION_S}"]
+            # Files of dropped collections stay open for this long. After 200 databases within the ten minutes that are
+            # usual, mongod had no descriptor left, and ended.
+            + ["--setParameter", f"wiredTigerFileHandleCloseIdleTime={_IDLE_FILE_S}"]
             + more,
         )
         return self.mongod

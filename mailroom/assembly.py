@@ -1,11 +1,13 @@
-"""Settings become clients and adapters: the one place that builds things. Nothing here is global."""
+"""Build clients, adapters and services from the settings: the only place that does. Nothing here is global."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from config.settings import Sending, Settings
+from config.shares import OTHERS
 from mailroom.coordination.circuits import Circuits
 from mailroom.coordination.counters import Counters
 from mailroom.coordination.etcd import Etcd
@@ -16,21 +18,34 @@ from mailroom.coordination.mirror import Mirror
 from mailroom.coordination.rates import Rates
 from mailroom.coordination.redis_client import RedisWrites
 from mailroom.domain.circuits import CircuitRule
-from mailroom.domain.doubts import Timing, Unaskable
+from mailroom.domain.dispatches.doubts import Timing, Unaskable
+from mailroom.domain.dispatches.retries import Delays
 from mailroom.domain.emails.model import RANK_OF, Priority
+from mailroom.domain.errors import Unavailable
 from mailroom.domain.events import Event
 from mailroom.domain.ids import RunId
 from mailroom.domain.reports import Report
-from mailroom.domain.retries import Delays
 from mailroom.domain.runs import Run
+from mailroom.domain.sending_domains import SendingDomain
+from mailroom.domain.shares import NO_SHARES, Shares
 from mailroom.providers.base import Adapter
 from mailroom.providers.mailgun.sending import MailgunAdapter
 from mailroom.providers.mailgun.webhook_setup import MailgunTarget
+from mailroom.providers.mailgun.webhooks import MailgunWebhooks
+from mailroom.providers.postmark.sending import PostmarkAdapter
+from mailroom.providers.postmark.webhook_setup import PostmarkTarget
+from mailroom.providers.postmark.webhooks import PostmarkWebhooks
+from mailroom.providers.resend.sending import ResendAdapter
+from mailroom.providers.resend.webhook_setup import ResendTarget
+from mailroom.providers.resend.webhooks import ResendWebhooks
 from mailroom.providers.sendgrid.sending import SendGridAdapter
 from mailroom.providers.sendgrid.webhook_setup import SendGridTarget
+from mailroom.providers.sendgrid.webhooks import SendGridWebhooks
 from mailroom.providers.ses.webhook_setup import SesTarget
+from mailroom.providers.ses.webhooks import SesWebhooks
 from mailroom.providers.smtp.sending import SmtpAdapter
 from mailroom.providers.webhook_setup import Target
+from mailroom.providers.webhooks import WebhookFace
 from mailroom.services.common.group_commit import GroupCommit
 from mailroom.services.common.shared_answers import Shared
 from mailroom.services.feedback.intake import Intake, group_intake
@@ -38,62 +53,80 @@ from mailroom.services.feedback.webhook_targets import Arrivals
 from mailroom.services.mails.accept import Outbox
 from mailroom.services.operations.caller_limits import CallerBudget
 from mailroom.services.operations.rejected_requests import RejectedRequestRecord
+from mailroom.services.operations.served_requests import ServedRequestRecord
+from mailroom.services.operations.system_figures import SystemFigures, of_system
 from mailroom.services.operations.tokens import TokenCache
 from mailroom.services.operations.writability import Writability, of_stores
 from mailroom.services.reconciliation.conclusions import Policy
 from mailroom.services.reports.counts import run_report
 from mailroom.services.schedules.pause import Brakes
+from mailroom.storage import migrations
+from mailroom.storage.body_files.homes import BodyFiles
+from mailroom.storage.body_files.s3_bucket import S3Bucket
 from mailroom.storage.database import Db, connect
 from mailroom.storage.indexes import ensure_indexes
 from mailroom.storage.retention import keep_for
 
+_MIGRATE_S: Final = 10.0  # of a start
+
 
 @dataclass(frozen=True, slots=True)
 class ApiServices:
-    """What the API and the pages work with."""
+    """The services of the API and the pages."""
 
     settings: Settings
     db: Db
+    bodies: BodyFiles
     intake: GroupCommit[Event, Intake]
     outbox: Outbox
     circuits: Circuits
     rates: Rates
+    webhooks: Mapping[str, WebhookFace]  # of the configured providers
     arrivals: Arrivals
     refusals: RejectedRequestRecord
+    requests: ServedRequestRecord
     doorkeeper: TokenCache
     limits: CallerBudget
     brakes: Brakes
     reports: Shared[RunId, tuple[Run, Report]]
     writability: Writability
+    figures: SystemFigures
+    shares: Shares
 
 
 def build_api_services(settings: Settings, *, app: str) -> ApiServices:
-    """Connects lazily: the servers may still be on their way up."""
+    """Build the services of the API and the pages. Connects lazily, because the servers may still be starting."""
     db = connect(settings.stores.mongo_url, app=app)
+    files = build_body_files(settings, db)
     return ApiServices(
         settings,
         db,
+        files,
         group_intake(db),
-        Outbox(db, lanes=settings.sending.mail_lanes, providers=settings.sending.providers),
+        Outbox(db, lanes=settings.sending.mail_lanes, providers=settings.sending.providers, files=files),
         build_circuits(settings, of=db.name),
         Rates(settings.stores.redis_url, of=db.name),
+        build_webhooks(settings),
         Arrivals(db),
         RejectedRequestRecord(db),
+        ServedRequestRecord(db),
         TokenCache(db),
         build_limits(settings, of=db.name),
         Brakes(Holds(settings.stores.redis_url, of=db.name), Fences(settings.stores.redis_url, of=db.name)),
         Shared(lambda run_id: run_report(db, run_id)),
         build_writability(settings, db),
+        of_system(db, calls_at_once=settings.sending.concurrency),
+        build_shares(settings.sending),
     )
 
 
 def build_writability(settings: Settings, db: Db) -> Writability:
-    """Whether the stores take writes."""
+    """Build the check whether the stores take writes."""
     return of_stores(db, Etcd(settings.stores.etcd_urls), RedisWrites(settings.stores.redis_url))
 
 
 def build_limits(settings: Settings, *, of: str) -> CallerBudget:
-    """How often callers may do what, in the database of this name."""
+    """Build the limits of callers. `of`: the name of the database that they count for."""
     limits = settings.limits
     return CallerBudget(
         Counters(settings.stores.redis_url, of=of),
@@ -106,10 +139,11 @@ def build_limits(settings: Settings, *, of: str) -> CallerBudget:
 
 @dataclass(frozen=True, slots=True)
 class SenderServices:
-    """What a sender works with."""
+    """The services of a sender."""
 
     settings: Settings
     db: Db
+    bodies: BodyFiles
     leases: Leases
     fences: Fences
     holds: Holds
@@ -118,15 +152,17 @@ class SenderServices:
     rates: Rates
     adapters: Mapping[str, Adapter]  # in the settings' order
     policy: Policy
+    shares: Shares = NO_SHARES
 
 
 def build_sender_services(settings: Settings, *, sender: str) -> SenderServices:
-    """`sender` is this process's name, unique among all that run."""
+    """Build the services of a sender. `sender`: the name of this process, unique among all running processes."""
     stores, sending = settings.stores, settings.sending
     db = connect(stores.mongo_url, app="sender")
     return SenderServices(
         settings=settings,
         db=db,
+        bodies=build_body_files(settings, db),
         leases=Leases(stores.etcd_urls, sender=sender, ttl_s=sending.lease_ttl_s),
         fences=Fences(stores.redis_url, of=db.name),
         holds=Holds(stores.redis_url, of=db.name),
@@ -135,11 +171,36 @@ def build_sender_services(settings: Settings, *, sender: str) -> SenderServices:
         rates=Rates(stores.redis_url, of=db.name),
         adapters={name: build_adapter(settings, name) for name in sending.providers},
         policy=build_policy(sending),
+        shares=build_shares(sending),
     )
 
 
+def build_shares(sending: Sending) -> Shares:
+    """Build the shares between the providers."""
+    by_domain = {domain: weights for domain, weights in sending.shares.items() if domain != OTHERS}
+    return Shares(sending.shares.get(OTHERS, {}), by_domain)
+
+
+def build_body_files(settings: Settings, db: Db) -> BodyFiles:
+    """Build the files of large bodies: in S3 if the settings name a bucket, else in GridFS."""
+    s3 = settings.bodies_s3
+    if s3 is None:
+        return BodyFiles(db)
+    bucket = S3Bucket(s3.bucket, endpoint=s3.url, region=s3.region, access_key=s3.access_key, secret_key=s3.secret_key)
+    return BodyFiles(db, bucket)
+
+
+def build_sending_domains(settings: Settings) -> list[SendingDomain]:
+    """Build the domains for which the configured providers may send. MAILGUN_DOMAIN is one of them."""
+    named = [SendingDomain(*domain) for domain in settings.sending.domains]
+    own = settings.mailgun.domain
+    if "mailgun" in settings.sending.providers and own not in [known.domain for known in named]:
+        named.append(SendingDomain("mailgun", own))
+    return named
+
+
 def build_circuits(settings: Settings, *, of: str) -> Circuits:
-    """The providers' circuits, of the database of this name."""
+    """Build the circuits of the providers. `of`: the name of the database that they belong to."""
     sending = settings.sending
     rule = CircuitRule(
         window=timedelta(seconds=sending.circuit_window_s),
@@ -150,7 +211,7 @@ def build_circuits(settings: Settings, *, of: str) -> Circuits:
 
 
 def build_policy(sending: Sending) -> Policy:
-    """How doubts are settled."""
+    """Build the policy for doubts and retries."""
     timing = Timing(
         call_timeout=timedelta(seconds=sending.call_timeout_s),
         idle_limit=timedelta(seconds=sending.idle_limit_s),
@@ -162,7 +223,7 @@ def build_policy(sending: Sending) -> Policy:
 
 
 def build_adapter(settings: Settings, name: str) -> Adapter:
-    """The adapter of a provider that the settings name."""
+    """Build the adapter of a configured provider. Raises LookupError for any other name."""
     mailgun, sendgrid, ses = settings.mailgun, settings.sendgrid, settings.ses
     bounds: Any = {
         "call_timeout_s": settings.sending.call_timeout_s,
@@ -174,7 +235,7 @@ def build_adapter(settings: Settings, name: str) -> Adapter:
         case "sendgrid":
             return SendGridAdapter(base_url=sendgrid.base_url, api_key=sendgrid.api_key, **bounds)
         case "ses":
-            # boto3 takes half a second and 20 MB, for nothing where SES is not used.
+            # boto3 takes half a second and 20 MB, which is wasted without SES.
             from mailroom.providers.ses.sending import SesAdapter
             from mailroom.providers.ses.signing import Signer
 
@@ -185,6 +246,17 @@ def build_adapter(settings: Settings, name: str) -> Adapter:
                 session_token=ses.session_token,
             )
             return SesAdapter(base_url=ses.base_url, signer=signer, configuration_set=ses.configuration_set, **bounds)
+        case "postmark":
+            postmark = settings.postmark
+            return PostmarkAdapter(
+                base_url=postmark.base_url,
+                server_token=postmark.server_token,
+                transactional_stream=postmark.transactional_stream,
+                broadcast_stream=postmark.broadcast_stream,
+                **bounds,
+            )
+        case "resend":
+            return ResendAdapter(base_url=settings.resend.base_url, api_key=settings.resend.api_key, **bounds)
         case "smtp":
             return SmtpAdapter(url=settings.smtp.url, **bounds)
         case _:
@@ -192,7 +264,8 @@ def build_adapter(settings: Settings, name: str) -> Adapter:
 
 
 def build_target(settings: Settings, name: str) -> Target:
-    """Where a provider of the settings sends its webhooks. Raises LookupError for one that has none."""
+    """Build the target of a configured provider's webhooks. Raises LookupError for any other provider, and for a
+    provider without webhooks."""
     mailgun, sendgrid, ses = settings.mailgun, settings.sendgrid, settings.ses
     if name not in settings.sending.providers:
         raise LookupError(f"{name} is not among the providers")
@@ -200,7 +273,7 @@ def build_target(settings: Settings, name: str) -> Target:
         case "mailgun":
             return MailgunTarget(base_url=mailgun.base_url, domain=mailgun.domain, api_key=mailgun.api_key)
         case "sendgrid":
-            key = sendgrid.verification_key
+            key = sendgrid.verification_keys[0]
             return SendGridTarget(base_url=sendgrid.base_url, api_key=sendgrid.api_key, verification_key=key)
         case "ses":
             return SesTarget(
@@ -211,15 +284,54 @@ def build_target(settings: Settings, name: str) -> Target:
                 session_token=ses.session_token,
                 endpoint=ses.sns_url or None,
             )
+        case "postmark":
+            postmark = settings.postmark
+            return PostmarkTarget(
+                base_url=postmark.base_url,
+                server_token=postmark.server_token,
+                secret=postmark.webhook_secrets[0],
+                streams=(postmark.transactional_stream, postmark.broadcast_stream),
+            )
+        case "resend":
+            resend = settings.resend
+            return ResendTarget(base_url=resend.base_url, api_key=resend.api_key, secret=resend.webhook_secrets[0])
         case _:
             raise LookupError(f"{name} sends no webhooks")
 
 
+def build_webhooks(settings: Settings) -> dict[str, WebhookFace]:
+    """Build the webhooks of each provider with a key, a secret or topics in the settings, by name. Without these a
+    forged webhook could not be detected, so a provider without them has no webhooks."""
+    mailgun, sendgrid, ses = settings.mailgun, settings.sendgrid, settings.ses
+    faces: list[WebhookFace] = []
+    if mailgun.signing_keys:
+        faces.append(MailgunWebhooks(domain=mailgun.domain, signing_keys=mailgun.signing_keys))
+    if sendgrid.verification_keys:
+        faces.append(SendGridWebhooks(verification_keys=sendgrid.verification_keys))
+    if ses.topics:
+        faces.append(SesWebhooks(topics=ses.topics))
+    if settings.postmark.webhook_secrets:
+        faces.append(PostmarkWebhooks(secrets=settings.postmark.webhook_secrets))
+    if settings.resend.webhook_secrets:
+        faces.append(ResendWebhooks(secrets=settings.resend.webhook_secrets))
+    return {face.name: face for face in faces}
+
+
+def require_readable_database(settings: Settings) -> None:
+    """Raises DatabaseTooNew. While MongoDB is away nothing is said: whoever needs it says so."""
+    db = connect(settings.stores.mongo_url, app="prepare")
+    with contextlib.suppress(Unavailable), db.client:
+        migrations.require_readable_database(db)
+
+
 def prepare_database(settings: Settings) -> Db:
-    """The database with every index that the queries and the retention need. Safe to call by every process at its
-    start."""
-    db, kept = connect(settings.stores.mongo_url, app="prepare"), settings.retention
+    """Create every index that the queries and the retention need, and migrate what an earlier version stored, for some
+    seconds; senders do what is left. Returns the database. Every process may call it at its start. Raises
+    DatabaseTooNew, Unavailable."""
+    db, retention = connect(settings.stores.mongo_url, app="prepare"), settings.retention
+    migrations.require_readable_database(db)
     ensure_indexes(db)
-    for collection, span in (("events", kept.events), ("bodies", kept.bodies), ("refusals", kept.refusals)):
-        keep_for(db, collection, span)
+    migrations.migrate(db, within_s=_MIGRATE_S)
+    for collection in ("events", "bodies", "refusals", "requests"):
+        keep_for(db, collection, getattr(retention, collection))
     return db

@@ -1,4 +1,4 @@
-"""How much of a large body may come. The server asks once it has a request's head, before it takes the body."""
+"""How many bytes of a body the server may take. The server asks with the request's head, before it reads the body."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -13,8 +13,8 @@ _WEBHOOKS: Final = "webhooks"
 
 
 def admission(app: Flask) -> Callable[[dict[str, Any]], int]:
-    """A function from the environ of a head to a number of bytes; 0 for a caller without a valid token or without the
-    scope. The application itself refuses such a request later."""
+    """Returns a function from a head's WSGI environ to a number of bytes. The number is 0 if the caller has no valid
+    token, or one without the scope; the application refuses such a request later."""
 
     def admit(environ: dict[str, Any]) -> int:
         with app.request_context(environ):

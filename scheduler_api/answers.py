@@ -1,8 +1,7 @@
-"""Which refusals each operation may answer with, told in the OpenAPI document.
+"""Adds to the OpenAPI document the errors that each operation may answer with.
 
-They follow from the operation: each needs a token and refuses unknown parameters; an operation with a body may get a
-wrong body; one that names a thing may name none; one that changes a thing may meet a state that does not allow it.
-Tests hold every answer that they see against the document.
+They follow from the operation: each needs a token and refuses unknown parameters; a body may be wrong; an id in the
+path may be unknown; the state of an object may not allow a change. Tests compare every answer with the document.
 """
 
 from typing import Any, Final
@@ -17,7 +16,7 @@ _OF_BODIES: Final = ("BAD_REQUEST", "REQUEST_ENTITY_TOO_LARGE", "UNSUPPORTED_MED
 
 
 class Answers(BasePlugin):
-    """Adds them by the names under which flask-smorest keeps a response for each status; and tells their media type."""
+    """Refers to the responses that flask-smorest defines for each status, and corrects their media type."""
 
     def response_helper(self, response: dict[str, Any], **_: Any) -> None:
         content = response.get("content", {})

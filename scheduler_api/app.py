@@ -1,23 +1,26 @@
 """The API as a Flask application."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Flask, Response
 from flask_smorest import Api
 
 from mailroom.assembly import ApiServices
-from mailroom.domain.limits import MAX_SMALL_BODY_BYTES
-from scheduler_api import problems, recording
-from scheduler_api.admission import admission
+from mailroom.watching.exposition import API
+from scheduler_api import problems
 from scheduler_api.answers import Answers
+from scheduler_api.bare import equip
 from scheduler_api.routes import (
     audiences,
     dead_letters,
     dispatches,
     emails,
+    messages,
     providers,
     rate_limits,
     refusals,
+    requests,
     runs,
     schedules,
     sending,
@@ -28,18 +31,20 @@ from scheduler_api.routes import (
     tokens,
     webhook_targets,
     webhooks,
+    workers,
 )
+from scheduler_api.twins import AppWithTwins
 
 
 class _Api(Api):
-    """flask-smorest's API, with our one shape for errors."""
+    """flask-smorest's API with problem details as the only error body."""
 
     ERROR_SCHEMA = problems.Problem
 
     _told = b""
 
     def _openapi_json(self) -> Any:
-        """The document, written once: it needs no token, and writing it costs as much as many mails."""
+        """Written once: anybody may ask for the document, and writing it costs as much as many mails."""
         self._told = self._told or super()._openapi_json().get_data()
         return Response(self._told, mimetype="application/json")
 
@@ -47,11 +52,11 @@ class _Api(Api):
         return problems.from_http(error)
 
 
-def create_app(services: ApiServices) -> Flask:
-    """The whole API over what `assembly` built."""
-    app = Flask(__name__)
+def create_app(services: ApiServices, *, beside: Sequence[str] = ()) -> Flask:
+    """The whole API over what `assembly` built. `beside`: the other parts in this process, whose metrics it shows."""
+    app = AppWithTwins(__name__)
+    equip(app, services, parts=(API, *beside))
     app.config.update(
-        MAX_CONTENT_LENGTH=MAX_SMALL_BODY_BYTES,
         API_TITLE="Mailroom API",
         API_VERSION="v1",
         OPENAPI_VERSION="3.0.3",
@@ -62,9 +67,6 @@ def create_app(services: ApiServices) -> Flask:
             "security": [{"token": []}],
         },
     )
-    app.extensions["services"] = services
-    problems.install(app)
-    recording.install(app)
     api = _Api(app, spec_kwargs={"extra_plugins": [Answers()]})
     for blueprint in (
         schedules.blueprint,
@@ -74,17 +76,19 @@ def create_app(services: ApiServices) -> Flask:
         emails.blueprint,
         dispatches.blueprint,
         dead_letters.blueprint,
+        messages.blueprint,
         providers.blueprint,
         rate_limits.blueprint,
         refusals.blueprint,
+        requests.blueprint,
         suppressions.blueprint,
         templates.blueprint,
         tokens.blueprint,
         webhook_targets.blueprint,
+        workers.blueprint,
     ):
         api.register_blueprint(blueprint)
-    for plain in (webhooks.blueprint, service.blueprint, short.blueprint):
+    for plain in (webhooks.blueprint, service.blueprint, service.reference, short.blueprint):
         app.register_blueprint(plain)
-    app.extensions["admit"] = admission(app)
     app.extensions["openapi"] = api.spec.to_dict
     return app

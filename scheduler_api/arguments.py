@@ -1,7 +1,7 @@
 """Read arguments, and report all faults of a request in one answer.
 
-A schema finds faults in the shape of a body. The other faults (of the domain in the well-formed part, of query
-parameters, of headers) would come only after a second try; here they are reported together.
+A schema finds only faults in the shape of a body. Faults of the domain, of query parameters and of headers would
+otherwise be reported after a second try; here they join the schema's.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,12 +22,12 @@ EMPTY: Final = "is empty: give a value, or leave it out"
 TWICE: Final = "is given more than once"
 
 
-# Finds the domain's faults of a body that a schema refuses: from the body as it came, and from its well-formed part.
+# Finds the domain's faults in a body that a schema refuses. Arguments: the whole body, and its well-formed part.
 Further = Callable[[dict[str, Any], dict[str, Any]], Iterable[Fault]]
 
 
 class RequestBody(Schema):
-    """A JSON body. Null for a field that may be left out means that it is absent."""
+    """A JSON body. Null for an optional field means that the field is absent."""
 
     @pre_load
     def without_nulls(self, data: Any, **_: Any) -> Any:
@@ -51,7 +51,7 @@ class Patch(RequestBody):
 
 
 class Parser(FlaskParser):
-    """Takes the body as `bodies` has read it, and refuses unknown query parameters too."""
+    """Takes the body that `bodies` has read, and refuses unknown query parameters."""
 
     DEFAULT_UNKNOWN_BY_LOCATION: Final = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": None}  # type: ignore[misc]
 
@@ -59,17 +59,17 @@ class Parser(FlaskParser):
         return document()
 
     def load_querystring(self, req: Request, schema: Schema) -> Any:
-        """The parameters that are given once and with a value; the others are noted as faults."""
+        """The parameters that are given once and with a value. All others are noted as faults."""
         note(*_faults_of_values())
         given = {name: values[0] for name, values in req.args.lists() if len(values) == 1 and values[0].strip()}
         return given or ({} if req.args else missing)
 
     def handle_error(self, error: ValidationError, req: Request, schema: Schema, **_: Any) -> NoReturn:
-        found = faults_of(without_location(error.messages))
-        asked, good = document(), error.valid_data
-        if (further := getattr(schema, "further", None)) and isinstance(asked, dict):
-            found = with_those_of_the_domain(found, further, asked, good if isinstance(good, dict) else {})
-        raise InvalidInput(*dict.fromkeys([*found, *noted()]))
+        faults = faults_of(without_location(error.messages))
+        body, valid = document(), error.valid_data
+        if (further := getattr(schema, "further", None)) and isinstance(body, dict):
+            faults = with_those_of_the_domain(faults, further, body, valid if isinstance(valid, dict) else {})
+        raise InvalidInput(*dict.fromkeys([*faults, *noted()]))
 
 
 class Blueprint(flask_smorest.Blueprint):
@@ -99,28 +99,28 @@ class Blueprint(flask_smorest.Blueprint):
 
 
 def with_those_of_the_domain(
-    found: Sequence[Fault], further: Further, asked: dict[str, Any], good: dict[str, Any]
+    faults: Sequence[Fault], further: Further, body: dict[str, Any], valid: dict[str, Any]
 ) -> list[Fault]:
-    """The schema's faults and the domain's, without those of the domain that may follow from the schema's."""
-    beside = further(asked, good)
-    return [*found, *(fault for fault in beside if not any(_touch(fault.path, one.path) for one in found))]
+    """The schema's faults, and those faults of the domain that cannot be consequences of them."""
+    of_domain = further(body, valid)
+    return [*faults, *(fault for fault in of_domain if not any(_touch(fault.path, known.path) for known in faults))]
 
 
 def note(*faults: Fault) -> None:
-    """Keep faults of this request until all are known."""
+    """Add faults to those of this request; they are reported together."""
     if faults:
         g.faults = [*g.get("faults", ()), *faults]
 
 
 def noted() -> Sequence[Fault]:
-    found: Sequence[Fault] = g.get("faults", ())
-    return found
+    faults: Sequence[Fault] = g.get("faults", ())
+    return faults
 
 
 def check_around(view: Any) -> None:
     """Note the faults of query and headers. Raises InvalidInput at once if the view has no arguments to report them."""
-    about = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", ())
-    places = {one["in"] for one in about if isinstance(one, dict)}
+    parameters = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", ())
+    places = {parameter["in"] for parameter in parameters if isinstance(parameter, dict)}
     if request.query_string and "query" not in places:
         note(*(Fault(name, "is no parameter of this path") for name in request.args))
     note(*headers.faults(needs_key=_needs_key()))
@@ -130,21 +130,21 @@ def check_around(view: Any) -> None:
 
 def _needs_key() -> bool:
     view = current_app.view_functions.get(request.endpoint or "")
-    manual = getattr(view, "_apidoc", {}).get("manual_doc", {}).get("parameters", ())
-    return any(one is headers.KEY_NEEDED or one == headers.KEY_NEEDED for one in manual)
+    parameters = getattr(view, "_apidoc", {}).get("manual_doc", {}).get("parameters", ())
+    return any(parameter is headers.KEY_NEEDED or parameter == headers.KEY_NEEDED for parameter in parameters)
 
 
 def _faults_of_values() -> list[Fault]:
-    found = []
+    faults = []
     for name, values in request.args.lists():
         if len(values) > 1:
-            found.append(Fault(name, TWICE))
+            faults.append(Fault(name, TWICE))
         elif not values[0].strip():
-            found.append(Fault(name, EMPTY))
-    return found
+            faults.append(Fault(name, EMPTY))
+    return faults
 
 
-def _touch(one: str, other: str) -> bool:
+def _touch(path: str, other: str) -> bool:
     """True if a fault at one path may follow from a fault at the other."""
-    longer, shorter = (one, other) if len(one) >= len(other) else (other, one)
+    longer, shorter = (path, other) if len(path) >= len(other) else (other, path)
     return longer == shorter or longer.startswith((f"{shorter}.", f"{shorter}["))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 from flask import current_app, g, request
 
@@ -21,9 +21,8 @@ R = TypeVar("R")
 
 
 def services() -> ApiServices:
-    """What this application was built with."""
-    found: ApiServices = current_app.extensions["services"]
-    return found
+    """The services that this application was built with."""
+    return cast(ApiServices, current_app.extensions["services"])
 
 
 def client() -> str:
@@ -33,14 +32,13 @@ def client() -> str:
 
 
 def principal() -> Principal:
-    """Who is calling; known inside a view under `requires`."""
-    found: Principal = g.principal
-    return found
+    """The caller. Only for views under `requires`."""
+    return cast(Principal, g.principal)
 
 
 @dataclass(frozen=True, slots=True)
 class Asks:
-    """The scopes that a guarded view asks for (one of them is enough), and the most bytes of a body that it takes."""
+    """The scopes of which a guarded view needs one, and the largest body in bytes that it takes."""
 
     scopes: tuple[str, ...]
     most: int
@@ -49,8 +47,8 @@ class Asks:
 def requires(
     *any_of: str, most: int = MAX_SMALL_BODY_BYTES, values: int = MAX_VALUES, reader: Reader = read
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a view be called only with a token that carries one of these scopes; then read the body, of at most `most`
-    bytes and `values` values. Raises AccessRefused, ScopeMissing, TooMany."""
+    """Guard a view: the caller's token must carry one of these scopes. The body is read only after that check, and may
+    have at most `most` bytes and `values` values. Raises AccessRefused, ScopeMissing, TooMany."""
 
     def guard(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
@@ -69,7 +67,7 @@ def requires(
 
 
 def caller() -> Principal:
-    """The caller whose token the request carries. Raises AccessRefused, Unavailable."""
+    """The caller, by the token of the request. Raises AccessRefused, Unavailable."""
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     presented = token.strip() if kind.lower() == "bearer" else ""
     return services().doorkeeper.authenticate(presented, now=datetime.now(UTC))

@@ -1,7 +1,7 @@
-"""Request bodies: JSON that can be stored, or a clear refusal. Looked at only after the caller is known.
+"""Read request bodies: the result is JSON that can be stored, or a refusal with its reason.
 
-A body is read once, here, up to its route's limit, whether it comes with a length or in chunks. Everything else takes
-the document from `document()`.
+A body is read once, after the caller is known, up to the limit of its route, with a length or in chunks. All other code
+takes the result from `document()`.
 """
 
 from collections.abc import Callable
@@ -17,12 +17,12 @@ from scheduler_api.reading import Unreadable, read, weighs_more
 Reader = Callable[[bytes], Any]
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 CSV: Final = "text/csv"
-TAKE_CSV: Final = frozenset({"suppressions.add_file"})  # views that read a list as a file
+TAKE_CSV: Final = frozenset({"suppressions.add_file"})  # endpoints that also take a list as a file
 
 
 def take_body(most: int = MAX_SMALL_BODY_BYTES, *, values: int = MAX_VALUES, reader: Reader = read) -> None:
-    """Read the body of this request. Aborts with 413 for one that is larger than `most` bytes or holds more than
-    `values` values, with 415 for one that is not said to be plain JSON, with 400 for one that is none."""
+    """Read the body of this request. Aborts with 413 if it has more than `most` bytes or `values` values, with 415 if
+    its content type is not JSON, with 400 if it is not JSON."""
     g.document = missing
     if request.method in _WITHOUT_BODY:
         return
@@ -42,11 +42,11 @@ def take_body(most: int = MAX_SMALL_BODY_BYTES, *, values: int = MAX_VALUES, rea
 
 
 def raw_body(most: int) -> bytes:
-    """The bytes as they came. Aborts with 413 if they are too many, with 415 if they are compressed."""
-    packed = request.headers.get("Content-Encoding", "").strip().lower()
-    if packed not in ("", "identity"):
-        abort(415, description=f"Send the body as it is, without Content-Encoding: {packed[:50]}.")
-    # One byte more: of a body in chunks Werkzeug reads that much, and does not say that there is more.
+    """The body in bytes. Aborts with 413 if it has more than `most`, with 415 if it is compressed."""
+    encoding = request.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        abort(415, description=f"Send the body as it is, without Content-Encoding: {encoding[:50]}.")
+    # One byte more: Werkzeug cuts a body in chunks at this length without an error.
     request.max_content_length = most + 1
     raw: bytes = b""
     try:
@@ -61,5 +61,5 @@ def raw_body(most: int) -> bytes:
 
 
 def document() -> Any:
-    """The body as it was read; `missing` where there is none."""
+    """The body as JSON values; `missing` if the request has none."""
     return g.get("document", missing)

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def hand_in(draft: EmailDraft, key: str | None) -> AcceptedMail:
-    """As Outbox.hand_in; raises TooMany too."""
+    """As Outbox.hand_in. Raises TooMany if the cap is reached."""
     (answer,) = hand_in_many([(draft, key)])
     if isinstance(answer, Exception):
         raise answer
@@ -30,11 +30,5 @@ def hand_in_many(asked: Sequence[tuple[EmailDraft, str | None]]) -> list[Accepte
 
 
 def within_cap(count: int, work: Callable[[], tuple[T, int]]) -> T:
-    """The answer of `work`, which returns (answer, how many mails are new); only new mails count. Raises TooMany."""
-    limits, who, now, new = services().limits, principal(), datetime.now(UTC), 0
-    limits.take_mails(who, count, now=now)
-    try:
-        answer, new = work()
-        return answer
-    finally:
-        limits.give_back_mails(who, count - new, now=now)
+    """As CallerBudget.within_cap, for the caller."""
+    return services().limits.within_cap(principal(), count, work, now=datetime.now(UTC))

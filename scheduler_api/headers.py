@@ -14,26 +14,26 @@ KEY: Final[dict[str, Any]] = {
 }
 KEY_NEEDED: Final = {**KEY, "required": True}
 SEEN: Final[dict[str, Any]] = {"in": "header", "name": "If-Match", "schema": {"type": "string"}}
-# The environ's key with the headers that came more than once; WSGI itself joins them with a comma.
+# Key in the environ: names of headers that came more than once. WSGI alone would hide that: it joins their values.
 REPEATED: Final = "mailroom.repeated_headers"
 _WORDS: Final = f"1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters"
 
 
 def faults(*, needs_key: bool) -> list[Fault]:
-    """What is wrong with the headers that Mailroom reads."""
-    found = []
+    """Faults in the headers that Mailroom reads."""
+    mistakes = []
     key, seen = request.headers.get("Idempotency-Key"), request.headers.get("If-Match", "")
     repeated = request.environ.get(REPEATED, ())
     if "Idempotency-Key" in repeated:
-        found.append(Fault("Idempotency-Key", "this header is given more than once"))
+        mistakes.append(Fault("Idempotency-Key", "this header is given more than once"))
     elif key is None:
         if needs_key:
-            found.append(_needed())
+            mistakes.append(_needed())
     elif not (len(key.strip()) > 0 and len(key) <= MAX_IDEMPOTENCY_KEY and key.isascii() and key.isprintable()):
-        found.append(_needed() if needs_key and not key else Fault("Idempotency-Key", _WORDS))
+        mistakes.append(_needed() if needs_key and not key else Fault("Idempotency-Key", _WORDS))
     if "If-Match" in repeated or (_is_given(seen) and _version(seen) is None):
-        found.append(Fault("If-Match", "is not an ETag that was given out"))
-    return found
+        mistakes.append(Fault("If-Match", "is not an ETag that was given out"))
+    return mistakes
 
 
 def given_key() -> str | None:
@@ -41,7 +41,7 @@ def given_key() -> str | None:
 
 
 def needed_key() -> str:
-    """Raises InvalidInput where there is none: what is asked for twice must be one thing."""
+    """The Idempotency-Key. Raises InvalidInput if there is none: a repeated request must not be done twice."""
     key = given_key()
     if not key:
         raise InvalidInput(_needed())

@@ -1,9 +1,8 @@
-"""One error body everywhere: RFC 9457 problem details, with a path for each wrong field.
+"""Every error has the same body: RFC 9457 problem details, with a path for each wrong field.
 
-`STATUS` is the whole mapping from what Mailroom refuses to what HTTP calls it.
+`STATUS` maps each class of Mailroom's errors to a status, a stable code and a title.
 """
 
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -21,8 +20,10 @@ from mailroom.domain.errors import (
     MailroomError,
     NotFound,
     NotTheOwner,
+    ScheduleNotArchived,
     SchedulePaused,
     ScopeMissing,
+    SendersTooOld,
     SendingStopped,
     StaleEdit,
     TooMany,
@@ -31,13 +32,15 @@ from mailroom.domain.errors import (
 
 log = structlog.get_logger()
 
-# Most special first: the first class that fits decides. Class -> status, stable code, title.
+# Subclasses before their bases: the first match decides. Class, status, stable code, title.
 STATUS: Final[Sequence[tuple[type[MailroomError], int, str, str]]] = (
     (InvalidInput, 422, "invalid_input", "Some fields are wrong"),
     (IdempotencyMismatch, 422, "idempotency_mismatch", "This Idempotency-Key was used with another body"),
     (NotFound, 404, "not_found", "There is no such thing"),
     (StaleEdit, 412, "stale_edit", "It was changed since you read it"),
     (SchedulePaused, 409, "schedule_paused", "This schedule is paused"),
+    (ScheduleNotArchived, 409, "schedule_not_archived", "This schedule is not archived"),
+    (SendersTooOld, 409, "senders_too_old", "Senders of an earlier version still run"),
     (SendingStopped, 409, "sending_stopped", "All sending is stopped"),
     (Conflict, 409, "conflict", "Its state does not allow this"),
     (ScopeMissing, 403, "scope_missing", "The token does not allow this"),
@@ -48,7 +51,7 @@ STATUS: Final[Sequence[tuple[type[MailroomError], int, str, str]]] = (
 )
 
 
-# Refusals from before Mailroom's own rules are asked: stable code, status, title.
+# Errors that HTTP itself knows: stable code, status, title.
 FROM_HTTP: Final = (
     ("bad_request", 400, "The request cannot be read"),
     ("method_not_allowed", 405, "This path does not take this method"),
@@ -60,7 +63,7 @@ FROM_HTTP: Final = (
     ("not_supported", 501, "This way to send a request is not supported"),
     ("version_not_supported", 505, "This version of HTTP is not supported"),
 )
-# Titles of refused webhooks, and of answers that nobody should see.
+# Titles of refused webhooks, and of errors without a rule of their own.
 _OTHER_TITLES: Final = {
     "bad_signature": "The signature does not fit",
     "stale": "The signature is too old",
@@ -107,7 +110,7 @@ def problem(status: int, code: str, detail: str = "", faults: Sequence[Fault] = 
 
 
 def problem_body(error: MailroomError) -> dict[str, Any]:
-    """The problem details of a refusal that is one answer among several. Raises the error where there are none."""
+    """Problem details as one answer of a batch. Raises `error` itself if `STATUS` does not list it."""
     for kind, status, code, _ in STATUS:
         if isinstance(error, kind):
             faults = error.faults if isinstance(error, InvalidInput) else ()
@@ -116,7 +119,7 @@ def problem_body(error: MailroomError) -> dict[str, Any]:
 
 
 def faults_of(messages: Any) -> list[Fault]:
-    """What marshmallow says of a body, with a path for each wrong field."""
+    """Marshmallow's messages as faults, each with the path of its field."""
     return list(_flatten(messages))
 
 
@@ -126,7 +129,7 @@ def _body(status: int, code: str, detail: str, faults: Sequence[Fault]) -> dict[
         "title": TITLES[code],
         "status": status,
         "code": code,
-        "request_id": g.get("request_id", ""),
+        "request_id": g.get("request_id", "") if g else "",  # a command's has none
     }
     if detail:
         body["detail"] = detail
@@ -136,26 +139,15 @@ def _body(status: int, code: str, detail: str, faults: Sequence[Fault]) -> dict[
 
 
 def install(app: Flask) -> None:
-    """Give each request an id, and every error its one shape."""
-
-    @app.before_request
-    def name_the_request() -> None:
-        g.request_id = secrets.token_hex(8)
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=g.request_id)
-
-    @app.after_request
-    def tell_the_name(response: Response) -> Response:
-        response.headers["X-Request-Id"] = g.get("request_id", "")
-        return response
-
-    app.register_error_handler(MailroomError, _refused)
+    """Answer every error with problem details."""
+    app.register_error_handler(MailroomError, from_refusal)
     app.register_error_handler(HTTPException, from_http)
     app.register_error_handler(RecursionError, _too_deep)
     app.register_error_handler(Exception, _unexpected)
 
 
-def _refused(error: MailroomError) -> Response:
+def from_refusal(error: MailroomError) -> Response:
+    """Answer an error of ours, as `STATUS` has it."""
     for kind, status, code, _ in STATUS:
         if isinstance(error, kind):
             headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
@@ -171,7 +163,7 @@ def _refused(error: MailroomError) -> Response:
 
 
 def from_http(error: HTTPException) -> Response:
-    """Flask's and webargs' own refusals: a wrong path or method, a body that is too large or is no JSON."""
+    """Answer an error of Flask or webargs, such as an unknown path, a wrong method or a body that is too large."""
     status = error.code or 500
     messages = getattr(error, "data", {}).get("messages") if hasattr(error, "data") else None
     faults = list(_flatten(without_location(messages))) if messages else ()
@@ -186,13 +178,13 @@ def _too_deep(_: RecursionError) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    """A bug: the caller learns the request's id, the log everything."""
+    """A bug: the caller gets the request's id, the log gets the traceback."""
     log.error("request_failed", method=request.method, path=request.path, exc_info=error)
     return problem(500, "internal", "Tell us the request id.")
 
 
 def without_location(messages: Any) -> Any:
-    """webargs files its messages under the part of the request that they are about."""
+    """The messages themselves. webargs nests them under the part of the request: json, query or headers."""
     if isinstance(messages, Mapping) and len(messages) == 1 and next(iter(messages)) in ("json", "query", "headers"):
         return next(iter(messages.values()))
     return messages

@@ -1,4 +1,4 @@
-"""Read JSON from outside: strictly, or with wrong parts of it set aside or replaced.
+"""Read JSON from outside strictly, or with wrong parts of a list set aside.
 
 orjson reads first. It refuses everything that JSON does not have or that could not be stored (NaN, 1e999, half of a
 surrogate pair, bytes that are no UTF-8, brackets a thousand deep), and is fast for any input. It keeps the last of a
@@ -17,17 +17,17 @@ import orjson
 
 from mailroom.domain.limits import MAX_SMALL_BODY_BYTES
 
-# The most bytes of a document whose parts are read one by one: it bounds the cost of the second reading.
+# Bytes. A larger document is never read part by part: that bounds the cost of the second reading.
 MAX_SPLIT_BYTES: Final = 16 * 1024 * 1024
 
 
 class Unreadable(Exception):
-    """The bytes are no JSON that could be stored; the message says what is wrong, and where."""
+    """The bytes are not JSON that can be stored. The message says what is wrong, and where."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Stands for a part that cannot be read. `why`: the reason."""
+    """Stands for a part of a list that cannot be read. `why`: the reason."""
 
     why: str
     raw: bytes
@@ -45,7 +45,7 @@ def read(raw: bytes) -> Any:
 
 
 def read_in_parts(raw: bytes, name: str, most: int) -> Any:
-    """The document. If only parts of its list `name` cannot be read, the list holds an Unread for each of these. Raises
+    """The document. If only parts of its list `name` cannot be read, the list holds an Unread in place of each. Raises
     Unreadable for any other fault, or if the list is longer than `most`."""
     try:
         return read(raw)
@@ -59,53 +59,35 @@ def read_in_parts(raw: bytes, name: str, most: int) -> Any:
         raise
 
 
-def mended(raw: bytes, require_signed: Callable[[], object]) -> bytes:
-    """A signed document as JSON that can be stored: halves of surrogate pairs and bytes that are no text become U+FFFD,
-    and numbers like NaN become null. Mending costs many times what reading costs: `require_signed` is called before,
-    and what it raises is raised. Raises Unreadable if the document is no JSON at all."""
-    try:
-        orjson.loads(raw)
-        return raw
-    except orjson.JSONDecodeError as error:
-        refused = Unreadable(str(error))
-    require_signed()
-    try:
-        document = _LENIENT.decode(raw.decode("utf-8", "replace"))
-        text = json.dumps(document, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        raise refused from None
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
-
-
 def weighs_more(raw: bytes, most: int) -> bool:
-    """True if a document has more values than `most`. The number of values decides what reading it costs; its length
-    does not tell that. Commas and opening brackets outside of texts are counted."""
+    """True if a document has more values than `most`. The cost of reading depends on the number of values, not on the
+    length. Counted are commas and opening brackets outside of texts."""
     if not _marks(raw, 0, len(raw), most) > most:
         return False
-    found = at = steps = 0
+    count = at = steps = 0
     inside = False
-    while found <= most and steps <= _MOST_STEPS:
+    while count <= most and steps <= _MOST_STEPS:
         quote, steps = raw.find(b'"', at), steps + 1
         end = quote if quote >= 0 else len(raw)
         if not inside:
-            found += _marks(raw, at, end, most)
+            count += _marks(raw, at, end, most)
         if quote < 0:
             break
         # Within a text, a quote behind an odd number of backslashes does not end it.
         escaped = inside and _backslashes_before(raw, at, end) % 2
         inside, at = inside if escaped else not inside, quote + 1
-    return found > most or steps > _MOST_STEPS
+    return count > most or steps > _MOST_STEPS
 
 
 def _marks(raw: bytes, at: int, end: int, most: int) -> int:
-    """The number of commas and opening brackets; counting stops beyond `most`. It counts in slices, so that other
-    threads have their turn in between."""
-    found = 0
-    while at < end and found <= most:
+    """The number of commas and opening brackets; counting stops beyond `most`. Counting goes in slices, so that other
+    threads can run in between."""
+    count = 0
+    while at < end and count <= most:
         upto = min(at + _SLICE, end)
-        found += raw.count(b",", at, upto) + raw.count(b"[", at, upto) + raw.count(b"{", at, upto)
+        count += raw.count(b",", at, upto) + raw.count(b"[", at, upto) + raw.count(b"{", at, upto)
         at = upto
-    return found
+    return count
 
 
 def _backslashes_before(raw: bytes, at: int, end: int) -> int:
@@ -116,7 +98,7 @@ def _backslashes_before(raw: bytes, at: int, end: int) -> int:
 
 
 def _with_no_collection(raw: bytes) -> Any:
-    """Read without Python's garbage collector: it would look through everything read so far, again and again."""
+    """Read with Python's garbage collector off: it would visit everything read so far, again and again."""
     with _COLLECTOR:
         gc.disable()
         try:
@@ -136,23 +118,23 @@ def _without_doubles(raw: bytes) -> Any:
 
 def _split(text: str, name: str, most: int) -> dict[str, Any]:
     """Read the list's parts one by one, all else strictly. Raises ValueError, Unreadable."""
-    found: dict[str, Any] = {}
+    document: dict[str, Any] = {}
     at = _behind(text, 0, "{")
     while text[at] != "}":
         key, at = _ANY.raw_decode(text, at)
         at = _behind(text, _skip(text, at), ":")
-        if key in found:
+        if key in document:
             raise Unreadable(f"the key {key!r} stands twice in one object")
         if key == name and text[at] == "[":
-            found[key], at = _parts(text, at, most)
+            document[key], at = _parts(text, at, most)
         else:
-            found[key], at = _piece(text, at, _strictly)
+            document[key], at = _piece(text, at, _strictly)
         at = _skip(text, at)
         if text[at] != "}":
             at = _behind(text, at, ",")
     if _skip(text, at + 1) != len(text):
         raise Unreadable("something stands behind the document")
-    return found
+    return document
 
 
 def _parts(text: str, at: int, most: int) -> tuple[list[Any], int]:
@@ -206,27 +188,16 @@ class _Doubled(Exception):
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
         seen: set[str] = set()
         raise _Doubled(next(key for key, _ in pairs if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
-    return found
-
-
-def _finite(number: str) -> float | None:
-    found = float(number)
-    return found if abs(found) != float("inf") else None
-
-
-def _whole(number: str) -> int | None:
-    return int(number) if len(number) < _MOST_DIGITS else None
+    return mapping
 
 
 _SLICE: Final = 1024 * 1024
 _COLLECTOR: Final = threading.Lock()
 _BACKSLASH: Final = b"\\"
-_MOST_STEPS: Final = 500_000  # quotes that are looked at: texts that are nothing but quotes cost time too
-_MOST_DIGITS: Final = 1_000
+_MOST_STEPS: Final = 500_000  # quotes visited: a text that is nothing but quotes costs time too
 _ONCE: Final = json.JSONDecoder(object_pairs_hook=_once)
 _ANY: Final = json.JSONDecoder()
-_LENIENT: Final = json.JSONDecoder(parse_constant=lambda _: None, parse_float=_finite, parse_int=_whole)

@@ -1,16 +1,26 @@
 """A sender process: plan due runs, lease lanes, claim, fence, call, record, drain. One duty a file.
 
-loop              the one thread that does everything up to a ready request, a round at a time, by way of
-lanes             what is taken, shared among senders, and given back
-claimer           what waits: connections, claims, requests made ready
-provider_router   which provider gets the next work
-throttle          how much may go now, by the limits that people have set
-restore_guard     notices a MongoDB that is an older copy, and what is stopped or paused; nothing is begun then
-fencer            the thread that crosses fences, no sooner than there is room to call
+loop              the one thread that does everything up to a ready request, round by round, through
+lanes             lanes: taken, shared among the senders, released
+claimer           waiting dispatches: connections, claims, requests
+connections       live connections to the providers, opened before any claim
+reachability      whether this sender can reach a provider
+provider_router   the provider for the next dispatches
+throttle          admission by the configured rate limits
+pace              admission by the rate that a provider's answers allow
+restore_guard     detects a restored MongoDB, stopped sending and paused runs; nothing is begun then
+presence          the check-ins that make undrained lanes visible
+fencer            the thread that crosses fences, only while there is room to call
 caller            the thread that makes the calls, each over a connection that was open before its dispatch was claimed
-recorder          the thread that writes down what came of the calls
-reconciler        the thread that asks the provider about doubts
-in_flight         the lanes and dispatches of this process at this moment
-duties            what ticks: the lease's heartbeat, the ledger, and the janitor
-process           puts them together, and ends them in order
+recorder          the thread that records the outcomes of calls
+provider_health   reports outcomes to the router, the throttle, the pace and the faults
+faults            why a provider takes no mail, for people to see
+reconciler        the thread that asks the provider about dispatches in doubt
+in_flight         the lanes held, and the dispatches in flight, in this process
+counts            what happens here, as metrics
+traced            what happens here with a traced mail, as steps of its trace
+duties            periodic duties: the lease's heartbeat, the ledger, the janitor, the archive
+health_port       `/health` and `/ready` for a process supervisor, `/metrics` for Prometheus
+parts             builds the parts and connects them
+process           a whole sender: runs until stopped, shuts down in order
 """

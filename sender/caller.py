@@ -1,7 +1,7 @@
-"""The thread that makes calls, hundreds at a time. Step 4 of the protocol: a last look at the lease's deadline and at
-the connection, then the request, once.
+"""The thread that makes calls, hundreds at a time: step 4 of the protocol. Each call checks the lease's deadline and
+the connection a last time, then sends the request once.
 
-One thread that polls, because a call is mostly waiting: it costs a few system calls and no switch between threads.
+One thread polls all calls, because a call mostly waits: it costs a few system calls and no switch between threads.
 """
 
 import contextlib
@@ -13,15 +13,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import datetime
+from typing import Final
 
 import structlog
 
 from mailroom.domain.dispatches.model import Claimed
+from mailroom.domain.dispatches.outcomes import CallResult, InDoubt, Outcome, Refusal, Refused
 from mailroom.domain.emails.model import Rank
-from mailroom.domain.outcomes import InDoubt, Outcome, Refusal, Refused
 from mailroom.providers.base import Adapter, Connection, advance, begin
-from mailroom.services.dispatching.outcomes import Result
+from sender.counts import count_call
+from sender.traced import trace_call
 
 log = structlog.get_logger()
 _LONGEST_POLL_S: Final = 0.5
@@ -29,25 +31,29 @@ _LONGEST_POLL_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A dispatch whose fence is crossed, its request, and the connection that was open before."""
+    """A dispatch whose fence is crossed, its request, and the connection that was open before its claim. `due_at`: when
+    its mails should have gone out; None if that is not known. `trace`: the request that handed it in; '' if it is not
+    traced. Only metrics and traces ask for these two."""
 
     claimed: Claimed
     adapter: Adapter
-    request: Any
+    request: object
     connection: Connection
+    due_at: datetime | None = None
+    trace: str = ""
 
     @property
     def urgent(self) -> bool:
-        """True for what somebody waits for, such as a password reset: nothing may stand in its way."""
+        """True for a mail that somebody waits for, such as a password reset: no other job goes before it."""
         return self.claimed.rank is Rank.HIGH
 
 
-Ended = tuple[Job, Result]
+Ended = tuple[Job, CallResult]
 
 
 class Caller:
-    """At most `in_flight` calls at a time, and as many as `reserved` beside them that are for nothing but what is
-    urgent; each job has a connection of its own and waits only for its turn."""
+    """At most `most_calls` calls at a time, and `reserved` more for urgent jobs only. Each job has a connection of its
+    own and waits only for its turn. `done` gets the ended calls, in the caller's thread."""
 
     def __init__(
         self,
@@ -62,53 +68,73 @@ class Caller:
         self._urgent: deque[Job] = deque()
         self._waiting: deque[Job] = deque()
         self._under_way: dict[int, Job] = {}  # by descriptor, in the order in which they began
+        self._began: dict[int, float] = {}  # when each of them began, on the monotonic clock
         self._ordinary = 0  # of those under way
         self._poll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll.register(self._wake, select.EPOLLIN)
         self._ending = False
         self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="caller", daemon=True)
+
+    def start(self) -> None:
         self._thread.start()
 
-    def start(self, jobs: Iterable[Job]) -> None:
-        """Begin these calls as soon as there is room. Any thread may say so."""
+    def hand_in(self, jobs: Iterable[Job]) -> None:
+        """Begin these calls as soon as there is room. Thread-safe."""
         for job in jobs:
             (self._urgent if job.urgent else self._waiting).append(job)
         os.eventfd_write(self._wake, 1)
 
     @property
+    def has_work(self) -> bool:
+        """True while a call waits for its turn or is under way."""
+        return bool(self._urgent or self._waiting or self._under_way)
+
+    @property
     def alive(self) -> bool:
-        """False if the thread has died of a bug: its calls are told by their fences, and this process must end."""
+        """False if the thread has died of a bug. This process must end; the fences show its calls to the next
+        holder."""
         return self._thread.is_alive()
 
     def finish(self) -> None:
-        """Wait until every call in hand has ended; each is bounded by the call's time-out."""
+        """Wait until every call in flight has ended; each is bounded by the call's time-out."""
         self._ending = True
         os.eventfd_write(self._wake, 1)
         self._thread.join()
 
+    def close(self) -> None:
+        """Close the descriptors. Only after the last call has ended."""
+        self._poll.close()
+        os.close(self._wake)
+
+    def step(self) -> None:
+        """Begin the calls for which there is room, and advance those under way. Waits for I/O for at most half a
+        second, and not at all if a call has ended at its beginning."""
+        ended = self._begin_waiting()
+        for descriptor, _ in self._poll.poll(0 if ended else self._wait_s()):
+            if descriptor == self._wake:
+                os.eventfd_read(self._wake)
+            else:
+                ended += self._advance(descriptor)
+        ended += self._give_up_overdue()
+        if ended:
+            self._done(ended)
+
     def _run(self) -> None:
-        while not (self._ending and not self._urgent and not self._waiting and not self._under_way):
-            ended = self._begin_waiting()
-            for descriptor, _ in self._poll.poll(0 if ended else self._wait_s()):
-                if descriptor == self._wake:
-                    os.eventfd_read(self._wake)
-                else:
-                    ended += self._advance(descriptor)
-            ended += self._give_up_overdue()
-            if ended:
-                self._done(ended)
+        # The end is looked at first: every hand-in comes before it.
+        while not self._ending or self.has_work:
+            self.step()
 
     def _begin_waiting(self) -> list[Ended]:
-        """Begin as many calls as there is room for. Returns those that ended with that, mostly none."""
+        """Begin as many calls as there is room for. Returns the calls that ended at once, usually none."""
         ended: list[Ended] = []
         while job := self._next():
             refused = self._refusal(job) or begin(job.connection, job.request)
             if refused:
-                ended.append((job, Result(job.claimed, refused)))
+                ended.append((job, CallResult(job.claimed, refused)))
                 continue
             descriptor = job.connection.fileno()
-            self._under_way[descriptor] = job
+            self._under_way[descriptor], self._began[descriptor] = job, time.monotonic()
             self._ordinary += not job.urgent
             self._poll.register(descriptor, select.EPOLLIN)
             ended += self._advance(descriptor)
@@ -122,7 +148,7 @@ class Caller:
         return None
 
     def _refusal(self, job: Job) -> Refused | None:
-        # Looked at per call, not per bulk: the process may have stood still since the fence was crossed.
+        # Checked per call, not per batch: the process may have been frozen since the fence was crossed.
         if not self._may_call():
             return Refused(Refusal.NOT_CALLED, "the lease's time was over before the call")
         if not job.connection.usable():
@@ -145,20 +171,22 @@ class Caller:
         try:
             return advance(job.adapter, job.connection)
         except Exception as error:
-            # A bug of ours, after which nobody can say whether the request left: hold it, and say it loudly.
+            # A bug of ours. Nobody can know whether the request left, so the dispatch is in doubt.
             log.exception("call_failed", dispatch_id=job.claimed.id)
             job.connection.close()
             return InDoubt(f"{type(error).__name__} during the call")
 
     def _end(self, descriptor: int, outcome: Outcome) -> Ended:
-        job = self._under_way.pop(descriptor)
+        job, took_s = self._under_way.pop(descriptor), time.monotonic() - self._began.pop(descriptor)
+        count_call(job.claimed, outcome, seconds=took_s)
+        trace_call(job.trace, job.claimed, outcome, seconds=took_s)
         self._ordinary -= not job.urgent
-        with contextlib.suppress(OSError):  # where it is closed, closing has done it
+        with contextlib.suppress(OSError):  # closing a descriptor unregisters it
             self._poll.unregister(descriptor)
-        return job, Result(job.claimed, outcome)
+        return job, CallResult(job.claimed, outcome, took_s)
 
     def _give_up_overdue(self) -> list[Ended]:
-        """All calls have the same time, so the first to begin is the first to be overdue."""
+        """End the calls past their time-out. It is the same for all, so the first to begin is the first overdue."""
         ended: list[Ended] = []
         while self._under_way:
             descriptor, job = next(iter(self._under_way.items()))

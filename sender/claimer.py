@@ -1,4 +1,4 @@
-"""From what waits to what is ready: connections first, then claims, then requests; the fencer has them next.
+"""From waiting dispatches to ready requests: connections first, then claims, then requests, then over to the fencer.
 
 Everything that can fail here fails before a fence is crossed.
 """
@@ -6,18 +6,17 @@ Everything that can fail here fails before a fence is crossed.
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from mailroom.assembly import SenderServices
-from mailroom.domain.dispatches.model import Claimed
+from mailroom.domain.dispatches.model import Claimant, Claimed
+from mailroom.domain.dispatches.outcomes import CallResult, Refusal, Refused
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import MAIL_LANES, Lane, Token
-from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.providers.base import Adapter
 from mailroom.services.dispatching import claims
 from mailroom.services.dispatching import fences as dispatching_fences
 from mailroom.services.dispatching.claims import Room, Waiting
-from mailroom.services.dispatching.outcomes import Result
 from mailroom.services.dispatching.requests import Preparing
 from sender.caller import Job
 from sender.connections import Connections
@@ -29,6 +28,7 @@ from sender.provider_router import ProviderRouter
 from sender.recorder import Recorder
 from sender.restore_guard import RestoreGuard
 from sender.throttle import Throttle
+from sender.traced import trace_claims
 
 _LOOK_FOR_ALONE_S: Final = 1.0
 _LOOK_FOR_URGENT_S: Final = 0.02
@@ -36,7 +36,7 @@ _MOST_BYTES: Final = 64 * 1024 * 1024  # of single mails' bodies, in memory at o
 
 
 class Claimer:
-    """For the loop's thread alone."""
+    """For the loop's thread only."""
 
     def __init__(
         self,
@@ -57,13 +57,14 @@ class Claimer:
         self._lanes, self._guard = lanes, guard
         self._router, self._throttle, self._pace, self._connections = router, throttle, pace, connections
         self._fencer, self._recorder = fencer, recorder
-        self._preparing = Preparing(services.db, services.adapters)
+        self._preparing = Preparing(services.db, services.adapters, services.bodies)
         self._look_for_alone_at = self._look_for_urgent_at = 0.0
-        # With calls that take no time, claims one by one would cost more than the calls: some room must be.
+        # Claims one by one would cost more than very fast calls do, so claims wait until there is room for several.
         self._least_room = max(1, connections.limit // 4)
 
     def send(self, now: datetime) -> int:
-        """Claim no more than there are connections for, load, build, and hand over to the fencer. Returns how many.
+        """Claim no more dispatches than there are connections for, build their requests, and hand them to the fencer.
+        Returns how many were handed over.
 
         Raises StaleToken, Unavailable.
         """
@@ -72,12 +73,13 @@ class Claimer:
         held, room = self._in_flight.claimable_tokens(), self._connections.room()
         if not held or self._guard.on_hold.everything:
             return 0
-        waiting = self._what_waits(held, now, room)
+        waiting = self._waiting(held, now, room)
         if not len(waiting):
             return 0
-        return sum(
-            self._send_by(self._services.adapters[name], part, held, now) for name, part in self._router.choose(waiting)
-        )
+        parts = self._router.choose(waiting)
+        if not parts:
+            self._let_others_go(waiting)
+        return sum(self._send_by(self._services.adapters[name], part, held, now) for name, part in parts)
 
     def _send_by(self, adapter: Adapter, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> int:
         if not self._pace.open(adapter.name):
@@ -87,7 +89,10 @@ class Claimer:
         try:
             admitted = waiting.first(self._pace.admit(adapter.name, min(len(waiting), len(connections))))
             admitted = self._throttle.admit(adapter.name, admitted)
+            began = time.monotonic()
             claimed = self._claim(adapter, admitted, held, now) if len(admitted) else []
+            known = {dispatch.id: dispatch for dispatch in admitted.dispatches}
+            trace_claims({c: known[c.id].trace for c in claimed}, seconds=time.monotonic() - began)
             ready = self._prepare(claimed)
         except BaseException:
             self._connections.give_back(connections)
@@ -96,19 +101,20 @@ class Claimer:
         if not len(admitted):
             self._let_others_go(waiting)
         self._fencer.hand_in(
-            Job(c, adapter, request, line) for (c, request), line in zip(ready.items(), connections, strict=False)
+            Job(dispatch, adapter, request, connection, known[dispatch.id].due_at, known[dispatch.id].trace)
+            for (dispatch, request), connection in zip(ready.items(), connections, strict=False)
         )
         self._connections.give_back(connections[len(ready) :])
         self._in_flight.note_activity({dispatch.claim.lane for dispatch in ready}, at=time.monotonic())
         return len(ready)
 
     def _let_others_go(self, waiting: Waiting) -> None:
-        """Nothing of this goes now: where it goes alone, others may go before it, for a moment."""
+        """Nothing of `waiting` goes now. If it must go alone, others may go before it for a moment."""
         if waiting.alone:
             self._look_for_alone_at = time.monotonic() + _LOOK_FOR_ALONE_S
 
-    def _what_waits(self, held: Mapping[Lane, Token], now: datetime, room: int) -> Waiting:
-        """What may be claimed now. While something waits that goes alone, nothing else is begun beside it."""
+    def _waiting(self, held: Mapping[Lane, Token], now: datetime, room: int) -> Waiting:
+        """The dispatches that may be claimed now. While a dispatch waits to go alone, no other is begun."""
         if time.monotonic() >= self._look_for_alone_at:
             alone = claims.claimable_alone(self._services.db, held, now=now, on_hold=self._guard.on_hold)
             if len(alone):
@@ -117,7 +123,7 @@ class Claimer:
         if room >= self._least_room:
             on_hold = self._guard.on_hold
             return claims.claimable(self._services.db, held, now=now, room=self._room(room), on_hold=on_hold)
-        return self._what_is_urgent(now)
+        return self._urgent_waiting(now)
 
     def _room(self, dispatches: int) -> Room:
         return Room(
@@ -126,8 +132,8 @@ class Claimer:
             _MOST_BYTES // 2 - self._in_flight.bytes_in_hand(urgent=True),
         )
 
-    def _what_is_urgent(self, now: datetime) -> Waiting:
-        """While there is no room for anything else, there is some for this."""
+    def _urgent_waiting(self, now: datetime) -> Waiting:
+        """Urgent dispatches, for the reserved connections; used while there is no room for others."""
         held = {
             lane: token for lane, token in self._in_flight.claimable_tokens().items() if lane.startswith(MAIL_LANES)
         }
@@ -139,22 +145,14 @@ class Claimer:
 
     def _claim(self, adapter: Adapter, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> list[Claimed]:
         services = self._services
-        claimed = claims.claim(
-            services.db,
-            waiting,
-            held,
-            redis_identity=self._lanes.redis_identity,
-            sender=self._sender,
-            provider=adapter.name,
-            account=adapter.account,
-            now=now,
-        )
+        claimant = Claimant(self._sender, self._lanes.redis_identity, adapter.name, adapter.account)
+        claimed = claims.claim(services.db, waiting, held, claimant, now=now)
         self._in_flight.take(claimed)
         if len(claimed) < len(waiting):
-            self._guard.look_anew()  # perhaps something was stopped or paused in this moment
+            self._guard.recheck()  # sending may have been stopped, or a run paused, since the last check
         return claimed
 
-    def _prepare(self, claimed: Sequence[Claimed]) -> dict[Claimed, Any]:
+    def _prepare(self, claimed: Sequence[Claimed]) -> dict[Claimed, object]:
         if not claimed:
             return {}
         try:
@@ -164,7 +162,7 @@ class Claimer:
             held_back = self._throttle.held_back(prepared.domains)
         except BaseException as error:
             why = Refused(Refusal.NOT_CALLED, f"not prepared: {type(error).__name__}: {error}")
-            self._recorder.hand_in(Result(c, why) for c in claimed)
+            self._recorder.hand_in(CallResult(c, why) for c in claimed)
             raise
         self._recorder.hand_in([*prepared.refused, *held_back])
         self._in_flight.done(prepared.over)

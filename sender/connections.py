@@ -1,9 +1,9 @@
-"""Live connections to the providers: made ready before anything is claimed, lent for one call each.
+"""Live connections to the providers: opened before any claim, lent for one call each.
 
 Step 1 of the protocol: a connection is opened only after a fresh linearizable read of the lease, never for a dispatch
 whose fence is already crossed.
 
-They are opened by threads of their own: a provider that takes long, or is silent, holds up nothing else.
+Each provider has its own threads that open connections: a slow or silent provider delays nothing else.
 """
 
 import threading
@@ -18,13 +18,15 @@ from mailroom.providers.connection import NotAdmitted
 from sender.reachability import Reachability
 
 log = structlog.get_logger()
-_PATIENCE_S = 0.25  # for connections just begun; those that take longer are ready at another time
+_PATIENCE_S = 0.25  # wait for connections just begun; slower ones are ready for a later call
 
 
 class Connections:
-    """At most `limit` connections are lent out at a time, and no more than `most` of a provider; the others wait here.
-    `reserved` of them are for urgent mail. `reach` learns which providers can be reached; `told(provider, why)` is
-    called when a provider without any open connection cannot be."""
+    """Lends at most `limit` connections at a time, and at most `most` of each provider; stores the idle ones.
+
+    `reserved` connections are for urgent mail. `reachability` learns which providers can be reached.
+    `not_reached(provider, why)` is called when an opening fails to a provider without any open connection.
+    """
 
     def __init__(
         self,
@@ -34,36 +36,36 @@ class Connections:
         limit: int,
         reserved: int,
         reachability: Reachability,
-        told: Callable[[str, str], None] = lambda _provider, _why: None,
+        not_reached: Callable[[str, str], None] = lambda _provider, _why: None,
     ) -> None:
-        self._make, self._most, self._reachability, self._told = make, most, reachability, told
+        self._make, self._most, self._reachability, self._not_reached = make, most, reachability, not_reached
         self.limit, self._reserved = limit, reserved
         self._idle: dict[str, list[Connection]] = {provider: [] for provider in make}
         self._lent: dict[Connection, str] = {}
         self._opening: dict[str, set[Future[None]]] = {provider: set() for provider in make}
         self._closed = False
         self._lock = threading.Lock()
-        # Some for each provider: one that is silent must not take the threads of the others.
+        # A pool for each provider: a silent provider must not occupy the threads of the others.
         self._openers = {
             provider: ThreadPoolExecutor(max_workers=min(limit, 16), thread_name_prefix=f"open-{provider}")
             for provider in make
         }
 
     def room(self, *, urgent: bool = False) -> int:
-        """How many more calls may be made at once."""
+        """How many more calls may be made at once; `urgent` includes the reserved connections."""
         with self._lock:
             return max(0, self.limit - len(self._lent) - (0 if urgent else self._reserved))
 
     def lend(self, provider: str, count: int, confirm_lease: Callable[[], bool]) -> list[Connection]:
-        """Up to `count` open connections; fewer where the provider cannot be reached, or not yet; none where the lease
-        is gone.
+        """Up to `count` open connections: fewer if the provider cannot be reached, or not yet.
 
-        `confirm_lease` is asked, once, only if one must be opened.
+        New connections are opened only if `confirm_lease` returns True. It is called at most once, and only if a
+        connection must be opened.
         """
         wanted = min(count, self.room(urgent=True), self._room_of(provider))
         ready = self._take_idle(provider, wanted)
         with self._lock:
-            self._opening[provider] = {one for one in self._opening[provider] if not one.done()}
+            self._opening[provider] = {opening for opening in self._opening[provider] if not opening.done()}
             missing = wanted - len(ready) - len(self._opening[provider])
         if missing > 0 and self._reachability.may_open(provider) and confirm_lease():
             wait(self._begin_opening(provider, missing), timeout=_PATIENCE_S)
@@ -73,7 +75,7 @@ class Connections:
         return ready
 
     def try_again(self, confirm_lease: Callable[[], bool]) -> None:
-        """One connection to each provider that is out of reach, now and then: no mail waits for it."""
+        """Open a connection to each provider out of reach whose pause is over. No mail waits for these openings."""
         for provider in self._reachability.to_be_tried():
             if confirm_lease():
                 self._begin_opening(provider, 1)
@@ -116,28 +118,28 @@ class Connections:
         try:
             for _ in range(count):
                 begun.append(self._openers[provider].submit(self._open, provider))
-        except RuntimeError as error:  # no thread can be started for it now, or we are at the end
+        except RuntimeError as error:  # no thread can be started now, or this process is ending
             log.warning("provider_not_reached", provider=provider, error=str(error))
         with self._lock:
             self._opening[provider] |= set(begun)
         return begun
 
     def _open(self, provider: str) -> None:
-        """Into what waits here. Whatever goes wrong, it is told, and tried again later."""
+        """Open a connection and store it as idle. Any failure is reported, and the opening is tried again later."""
         began = time.monotonic()
         self._reachability.trying(provider, since=began)
         try:
             connection = self._opened(provider)
         except Exception as error:
             log.warning("provider_not_reached", provider=provider, error=str(error) or type(error).__name__)
-            others_stand = self._has_any(provider)
+            others_open = self._has_any(provider)
             refused = isinstance(error, NotAdmitted)
-            self._reachability.failed(provider, since=began, others_stand=others_stand, refused=refused)
-            if not others_stand:
-                self._told(provider, str(error) or type(error).__name__)
+            self._reachability.failed(provider, since=began, others_open=others_open, refused=refused)
+            if not others_open:
+                self._not_reached(provider, str(error) or type(error).__name__)
         else:
             self._reachability.reached(provider, since=began)
-            self._keep(provider, connection)
+            self._store_idle(provider, connection)
 
     def _has_any(self, provider: str) -> bool:
         with self._lock:
@@ -152,7 +154,7 @@ class Connections:
             raise
         return connection
 
-    def _keep(self, provider: str, connection: Connection) -> None:
+    def _store_idle(self, provider: str, connection: Connection) -> None:
         with self._lock:
             if not self._closed:
                 self._idle[provider].append(connection)

@@ -1,7 +1,8 @@
-"""The ticking duties of a sender, run by APScheduler: the lease's heartbeat, the janitor's rounds, the ledger."""
+"""Periodic duties of a sender, run by APScheduler: its lease's heartbeat, the janitor, the archive, the ledger, and the
+level of its log."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -11,61 +12,84 @@ from mailroom.assembly import SenderServices
 from mailroom.domain.errors import Unavailable
 from mailroom.services.common.clock import server_now
 from mailroom.services.operations import janitor, ledger
+from mailroom.services.operations.log_level import LOOK_S, LogLevelFollower
+from mailroom.services.schedules.archive_finished import FinishedSchedules
+from mailroom.watching.lanes import renewal
 
 log = structlog.get_logger()
 _JANITOR_S: Final = 5.0
-_STUCK_TTLS: Final = 3  # leases' times without a completed round, before a sender lets its lanes go
+_ARCHIVE_S: Final = 60.0
+_STUCK_TTLS: Final = 3  # lease times without a completed round, after which a sender lets its lease expire
 _LEDGER_LOOK_S: Final = 60.0
 _LEDGER_EVERY: Final = timedelta(hours=1)
 _LEDGER_SPAN: Final = timedelta(hours=3)
 
 
 def start_duties(services: SenderServices, *, idle_s: Callable[[], float]) -> BackgroundScheduler:
-    """All duties, ticking; `shutdown()` ends them. `idle_s` tells for how long no round of the loop was completed."""
+    """Start all duties. `shutdown()` of the result ends them. `idle_s` returns the seconds since the loop's last
+    round."""
     ticking = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
     ticking.add_job(
         keep_alive, "interval", [services, idle_s], seconds=max(0.3, services.settings.sending.lease_ttl_s / 4)
     )
     ticking.add_job(tidy, "interval", [services], seconds=_JANITOR_S, jitter=2)
+    if age := services.settings.retention.finished_schedules:
+        finished = FinishedSchedules(services.db, age=age)
+        soon = datetime.now(UTC) + timedelta(seconds=_JANITOR_S)
+        ticking.add_job(archive, "interval", [finished], seconds=_ARCHIVE_S, jitter=20, next_run_time=soon)
     ticking.add_job(balance, "interval", [services], seconds=_LEDGER_LOOK_S, jitter=20)
+    follower = LogLevelFollower(services.db, own=services.settings.log_level)
+    ticking.add_job(follower.look, "interval", seconds=LOOK_S)
     ticking.start()
     return ticking
 
 
 def keep_alive(services: SenderServices, idle_s: Callable[[], float]) -> None:
-    """Renew the lease. When etcd is away, the deadline alone decides what may still be called.
+    """Renew the lease. While etcd is away, the lease's deadline alone decides whether a call may be made.
 
-    A sender that gets nothing done, cut off from MongoDB perhaps, lets its lanes go: others may be able to.
+    A sender that completes no round, for example without MongoDB, stops renewing: other senders may be able to work in
+    its lanes.
     """
     if idle_s() > _STUCK_TTLS * services.settings.sending.lease_ttl_s:
         if services.leases.held:
             log.error("lease_let_go", idle_s=round(idle_s(), 1))
         return
     try:
-        if not services.leases.keep_alive():
+        alive = services.leases.keep_alive()
+        renewal("renewed" if alive else "refused")
+        if not alive:
             log.warning("lease_not_renewed")
     except Unavailable as error:
+        renewal("unanswered")
         log.warning("heartbeat_missed", error=str(error))
 
 
 def balance(services: SenderServices) -> None:
-    """One sender an hour makes the ledger of the last hours, across MongoDB and Redis; the gauge shows it."""
+    """Once an hour a single sender checks the ledger of the last hours, across MongoDB and Redis, for the gauge."""
     try:
         if not ledger.is_due(services.db, every=_LEDGER_EVERY):
             return
-        made = ledger.check(services.db, since=server_now(services.db) - _LEDGER_SPAN, fences=services.fences)
-        ledger.keep(services.db, made)
+        checked = ledger.check(services.db, since=server_now(services.db) - _LEDGER_SPAN, fences=services.fences)
+        ledger.keep(services.db, checked)
     except Unavailable as error:
         log.warning("ledger_waits", error=str(error))
         return
-    for wrong in made.imbalances[:20]:
-        log.error("ledger_does_not_balance", kind=wrong.kind, id=wrong.id, words=wrong.words)
+    for imbalance in checked.imbalances[:20]:
+        log.error("ledger_does_not_balance", kind=imbalance.kind, id=imbalance.id, words=imbalance.words)
+
+
+def archive(finished: FinishedSchedules) -> None:
+    """One round over the schedules that finished long ago."""
+    try:
+        finished.round()
+    except Unavailable as error:
+        log.warning("archiving_waits", error=str(error))
 
 
 def tidy(services: SenderServices) -> None:
-    """One round of what nobody waits for."""
+    """One round of background maintenance."""
     try:
-        done = janitor.tidy(services.db, trails_kept_for=services.settings.retention.trails)
+        done = janitor.tidy(services.db, trails_kept_for=services.settings.retention.trails, files=services.bodies)
     except Unavailable as error:
         log.warning("janitor_waits", error=str(error))
         return

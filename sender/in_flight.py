@@ -1,4 +1,4 @@
-"""Lanes and dispatches of this process at this moment: its lanes with their tokens, and what is in flight in them."""
+"""The lanes that this process holds, with their tokens, and its dispatches in flight."""
 
 import threading
 from collections.abc import Collection, Iterable, Mapping
@@ -7,20 +7,21 @@ from dataclasses import dataclass, field
 from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import SCHEDULE_LANES, ClaimId, DispatchId, Lane, ScheduleId, Token
+from mailroom.watching.lanes import lanes_changed
 
 
 @dataclass(slots=True)
 class _Lane:
     token: Token
     active_at: float  # monotonic
-    leaving: bool = False  # nothing more is claimed in it; it is given back once nothing of it is in hand
+    leaving: bool = False  # nothing more is claimed in it; it is released once none of its dispatches is in flight
 
 
 @dataclass(slots=True)
 class InFlight:
-    """Thread-safe. A dispatch is in hand from before its fence is crossed until its outcome is written down.
+    """Thread-safe. A dispatch is in flight from before its fence is crossed until its outcome is recorded.
 
-    `always` are lanes that are kept, idle or not: somebody waits for a single mail.
+    `always`: lanes that stay held even if idle, because somebody waits for a single mail.
     """
 
     always: Collection[Lane] = ()
@@ -32,30 +33,39 @@ class InFlight:
         with self._lock:
             for lane, token in tokens.items():
                 self._lanes[lane] = _Lane(token, at)
+        lanes_changed("taken", len(tokens))
 
-    def drop_lanes(self, lanes: Iterable[Lane]) -> None:
+    def drop_lanes(self, lanes: Iterable[Lane], *, change: str = "lost") -> None:
+        """`change`: how the lanes that are held are counted (see mailroom/watching/lanes.py)."""
         with self._lock:
-            for lane in lanes:
-                self._lanes.pop(lane, None)
+            dropped = [self._lanes.pop(lane) for lane in lanes if lane in self._lanes]
+        lanes_changed(change, len(dropped))
 
     def drop_stale(self, stale: Mapping[Lane, Token]) -> None:
-        """Drop lanes whose token is still the stale one; one that was taken anew since is ours."""
+        """Drop the lanes that still have their stale token. A lane that was taken again since has a newer one, and
+        stays."""
         with self._lock:
             for lane, token in stale.items():
                 held = self._lanes.get(lane)
                 if held is not None and held.token == token:
                     del self._lanes[lane]
+                    lanes_changed("lost", 1)
 
     def drop_all_lanes(self) -> None:
         with self._lock:
+            lanes_changed("lost", len(self._lanes))
             self._lanes.clear()
 
     def tokens(self) -> dict[Lane, Token]:
         with self._lock:
             return {lane: held.token for lane, held in self._lanes.items()}
 
+    def lanes_held(self) -> int:
+        with self._lock:
+            return len(self._lanes)
+
     def schedules(self) -> dict[ScheduleId, Token]:
-        """The tokens of the held lanes of schedules, by schedule; but of none that is being left."""
+        """The tokens of the held lanes of schedules, by schedule, without lanes that are being left."""
         return {
             ScheduleId(lane.removeprefix(SCHEDULE_LANES)): token
             for lane, token in self.claimable_tokens().items()
@@ -69,7 +79,7 @@ class InFlight:
                     self._lanes[lane].active_at = at
 
     def idle_lanes(self, *, before: float) -> list[Lane]:
-        """Lanes in which nothing was done since `before` and of which no dispatch is in hand."""
+        """Lanes without activity since `before` and without a dispatch in flight, except those of `always`."""
         with self._lock:
             busy = self._busy()
             return [
@@ -79,7 +89,7 @@ class InFlight:
             ]
 
     def mail_lanes(self) -> list[Lane]:
-        """Those of the lanes to be always kept that are held."""
+        """The held lanes of `always`, without lanes that are being left."""
         with self._lock:
             return [lane for lane, held in self._lanes.items() if lane in self.always and not held.leaving]
 
@@ -91,13 +101,13 @@ class InFlight:
                     self._lanes[lane].leaving = True
 
     def left_lanes(self) -> list[Lane]:
-        """Those of the lanes being left of which nothing is in hand any more."""
+        """The lanes being left that have no dispatch in flight any more."""
         with self._lock:
             busy = self._busy()
             return [lane for lane, held in self._lanes.items() if held.leaving and lane not in busy]
 
     def claimable_tokens(self) -> dict[Lane, Token]:
-        """The tokens of the lanes in which something may be claimed."""
+        """The tokens of the lanes in which dispatches may be claimed: all held lanes that are not being left."""
         with self._lock:
             return {lane: held.token for lane, held in self._lanes.items() if not held.leaving}
 
@@ -110,7 +120,7 @@ class InFlight:
                 self._dispatches[dispatch.id, dispatch.claim.id] = dispatch
 
     def done(self, claimed: Iterable[Claimed]) -> None:
-        """These claims are no longer in flight; the same dispatch under a newer claim still is."""
+        """Note that these claims are no longer in flight. The same dispatch under a newer claim still is."""
         with self._lock:
             for dispatch in claimed:
                 self._dispatches.pop((dispatch.id, dispatch.claim.id), None)
@@ -120,9 +130,10 @@ class InFlight:
             return frozenset(claim for _, claim in self._dispatches)
 
     def bytes_in_hand(self, *, urgent: bool) -> int:
-        """Of the bodies of single mails, those of high priority or the others."""
+        """Bytes of the single mails' bodies in flight: of high priority if `urgent`, else of all others."""
         with self._lock:
-            return sum(one.size for one in self._dispatches.values() if (one.rank is Rank.HIGH) is urgent)
+            dispatches = self._dispatches.values()
+            return sum(dispatch.size for dispatch in dispatches if (dispatch.rank is Rank.HIGH) is urgent)
 
     def in_hand(self) -> int:
         with self._lock:

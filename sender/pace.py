@@ -1,8 +1,8 @@
-"""The pace at which a provider takes mail from this sender, learnt from its answers. Each sender learns its own.
+"""The rate at which a provider takes mail from this sender, learnt from its answers. Each sender learns its own.
 
-A provider that finds us too fast gets nothing for a second or two, then as many mails a second as it had just taken,
-and half of that after another complaint. A provider that takes nothing at all, whatever the reason, gets one call at a
-time after pauses that grow, with one provider as with several. Times are monotonic.
+After a throttling answer a provider gets nothing for a second or two, then as many mails a second as it had just
+taken, and half of that after the next throttling answer. A provider that takes nothing at all, whatever the reason,
+gets one call at a time after growing pauses, even if it is the only provider. Times are monotonic.
 """
 
 import threading
@@ -25,7 +25,7 @@ _PROBE_S: Final = 5.0
 
 @dataclass(slots=True)
 class _State:
-    """Of one provider. `failures` in a row, none accepted between; `per_s` is None while nobody has complained."""
+    """The pace of one provider. `failures`: in a row, without an acceptance. `per_s`: None until it throttles us."""
 
     failures: int = 0
     closed_until: float = 0.0
@@ -49,9 +49,20 @@ class Pace:
         self._lock = threading.Lock()
 
     def open(self, provider: str) -> bool:
-        """False while nothing may be sent by this provider."""
+        """False while nothing may be sent through this provider."""
         with self._lock:
             return self._monotonic() >= self._states[provider].closed_until
+
+    def room(self, provider: str) -> int | None:
+        """How many mails may go now, none of which counts yet. None: any number."""
+        with self._lock:
+            state, now = self._states[provider], self._monotonic()
+            if now < state.closed_until:
+                return 0
+            if state.failures > 1:
+                return 1
+            self._count(state, now)
+            return None if state.per_s is None else int(state.tokens)
 
     def admit(self, provider: str, count: int) -> int:
         """How many of these mails may go now; they count against the rate."""
@@ -62,9 +73,9 @@ class Pace:
             if state.failures > 1:
                 state.closed_until, state.probing = now + _PROBE_S, True
                 return 1
+            self._count(state, now)
             if state.per_s is None:
                 return count
-            self._count(state, now)
             admitted = min(count, int(state.tokens))
             state.tokens -= admitted
             return admitted
@@ -79,7 +90,7 @@ class Pace:
             state.in_second += count
 
     def too_fast(self, provider: str, pause_s: float | None) -> float:
-        """Note that the provider found us too fast. Returns for how many seconds nothing goes."""
+        """Note a throttling answer. Returns the seconds for which nothing is sent."""
         with self._lock:
             state, now = self._states[provider], self._monotonic()
             state.complained_at = now
@@ -92,12 +103,12 @@ class Pace:
             return self._close(state, now, _TOO_FAST_S, pause_s or 0.0)
 
     def refused(self, provider: str) -> float:
-        """Note that the provider refuses the account. Returns for how many seconds nothing goes."""
+        """Note that the provider refuses the account. Returns the seconds for which nothing is sent."""
         with self._lock:
             return self._close(self._states[provider], self._monotonic(), _REFUSED_S, 0.0)
 
     def broke(self, provider: str) -> None:
-        """Note that a dialogue broke off. After several in a row the provider counts as one that takes nothing."""
+        """Note that a dialogue broke off. After several in a row the provider counts as taking nothing."""
         with self._lock:
             self._close(self._states[provider], self._monotonic(), _BROKE_S, 0.0)
 
@@ -107,8 +118,8 @@ class Pace:
 
     @staticmethod
     def _close(state: _State, now: float, pauses: tuple[float, ...], at_least: float) -> float:
-        """Close for a pause. Calls that fail while it is closed were begun before, so they count as one failure; the
-        failure of a probe counts by itself."""
+        """Close the provider for a pause. Calls that fail while it is closed began before the pause, so they count as
+        one failure. A failed probe counts by itself."""
         if now >= state.closed_until or state.probing:
             state.failures += 1
             pause = min(max(pauses[min(state.failures, len(pauses)) - 1], at_least), _LONGEST_S)
@@ -123,13 +134,13 @@ class Pace:
 
     @staticmethod
     def _count(state: _State, now: float) -> None:
-        assert state.per_s is not None
-        if now - state.complained_at > _FORGET_S:
-            state.per_s, state.tokens = None, 1e9
+        """Add the tokens since the last count. A rate that was learnt long ago is forgotten."""
+        if state.per_s is None or now - state.complained_at > _FORGET_S:
+            state.per_s = None
             return
         if now - max(state.complained_at, state.faster_at) > _FASTER_EVERY_S:
             state.per_s, state.faster_at = state.per_s * _FASTER, now
-        # A fifth of a second's worth at once: a server that counts by the second refuses two full bursts in a row.
+        # A burst is a fifth of a second's mails: a server that counts by the second refuses two full bursts in a row.
         most = max(1.0, state.per_s / 5)
         state.tokens = min(most, state.tokens + (now - state.counted_at) * state.per_s)
         state.counted_at = now

@@ -1,28 +1,28 @@
-"""How the providers do, as the outcomes of calls show it: told to the router, and to the limits."""
+"""The health of the providers by the outcomes of calls: reported to router, throttle, pace, speeds and faults."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 
-from mailroom.domain.outcomes import InPart, Outcome, Refusal, Refused, health_of
-from mailroom.domain.retries import ACCOUNT_WAIT, MAX_ACCOUNT_WAIT
-from mailroom.services.dispatching.outcomes import Result
+from mailroom.domain.dispatches.outcomes import CallResult, InPart, Outcome, Refusal, Refused, health_of
+from mailroom.domain.dispatches.retries import ACCOUNT_WAIT, MAX_ACCOUNT_WAIT
 from sender.faults import Faults
 from sender.pace import Pace
 from sender.provider_router import ProviderRouter
+from sender.speeds import Speeds
 from sender.throttle import Throttle
 
-_STUCK: Final = 4  # answers about our pace in a row, and nothing taken between them
+_STUCK: Final = 4  # throttling answers in a row, without an acceptance
 
 
 class ProviderHealth:
-    """Any thread may tell."""
+    """Thread-safe."""
 
-    def __init__(self, router: ProviderRouter, throttle: Throttle, pace: Pace, faults: Faults) -> None:
-        self._router, self._throttle, self._pace, self._faults = router, throttle, pace, faults
+    def __init__(self, router: ProviderRouter, throttle: Throttle, pace: Pace, speeds: Speeds, faults: Faults) -> None:
+        self._router, self._throttle, self._pace, self._speeds, self._faults = router, throttle, pace, speeds, faults
 
-    def tell(self, batch: Sequence[Result]) -> None:
-        """Before they are written down: what is refused now may go elsewhere at once."""
+    def report(self, batch: Sequence[CallResult]) -> None:
+        """Report these results before they are recorded: a refused dispatch may then go to another provider at once."""
         counts: dict[str, tuple[int, int]] = {}
         for result in batch:
             provider, works = result.claimed.provider, health_of(result.outcome)
@@ -31,11 +31,16 @@ class ProviderHealth:
                 counts[provider] = (good + works, bad + (not works))
             for refused in _refusals(result.outcome):
                 self._refused(provider, refused)
+            self._speeds.note(result, self._router.takes_mail)
+        slow = self._speeds.reasons()
         for provider, (good, _) in counts.items():
             if good:
                 self._pace.accepted(provider, good)
-                self._faults.well(provider)
-        self._router.tell(counts)
+            if good and provider not in slow:
+                self._faults.clear(provider)
+        for provider, reason in slow.items():
+            self._faults.note(provider, reason, slow=True)
+        self._router.report(counts)
 
     def _refused(self, provider: str, refused: Refused) -> None:
         if refused.broke:
@@ -46,16 +51,17 @@ class ProviderHealth:
             self._too_fast(provider, refused)
             return
         self._pace.refused(provider)
-        self._faults.tell(provider, refused.reason)
+        self._faults.note(provider, refused.reason)
         self._router.rest(provider, min(refused.retry_after or ACCOUNT_WAIT, MAX_ACCOUNT_WAIT), refused.reason)
 
     def _too_fast(self, provider: str, refused: Refused) -> None:
-        """A slow provider is not down: it keeps its mail, at its pace, unless it takes nothing at all for a while."""
+        """A provider with a limit is not down: it gets mail at its pace, unless it takes nothing at all for a while.
+        The router gives the rest to another provider."""
         self._throttle.too_fast(provider, refused.retry_after)
         pause_s = self._pace.too_fast(provider, refused.retry_after.total_seconds() if refused.retry_after else None)
         if refused.is_brief and self._pace.failures(provider) < _STUCK:
             return
-        self._faults.tell(provider, refused.reason)
+        self._faults.note(provider, refused.reason)
         wait = max(refused.retry_after or timedelta(), timedelta(seconds=pause_s))
         self._router.rest(provider, min(wait, MAX_ACCOUNT_WAIT), refused.reason)
 

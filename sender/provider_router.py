@@ -1,6 +1,6 @@
-"""Which provider gets the next work: the first in order whose circuit is closed, and now and then an earlier one.
+"""The provider for each of the next dispatches: the rule of domain/routing.py, by what is known of the providers now.
 
-What is in doubt never comes here: it stays with its provider until it is settled.
+A dispatch in doubt never comes here: it stays with its provider until it is reconciled.
 """
 
 import time
@@ -12,62 +12,75 @@ import structlog
 
 from mailroom.assembly import SenderServices
 from mailroom.domain.circuits import Circuit, CircuitState
+from mailroom.domain.dispatches.model import Claimable
 from mailroom.domain.errors import Unavailable
+from mailroom.domain.routing import ProviderChoice, Route
 from mailroom.services.dispatching.claims import Waiting
 from mailroom.storage.providers import ProviderStanding, standings
+from sender.pace import Pace
 from sender.reachability import Reachability
+from sender.speeds import Speeds
 
 log = structlog.get_logger()
 _LOOK_S: Final = 0.25
-_SAY_S: Final = 60.0
+_LOG_S: Final = 60.0
 _UNREACHED: Final = 3
 
 
 class ProviderRouter:
-    """One thread asks for a provider; any thread may tell what came of calls."""
+    """One thread chooses providers; any thread may report outcomes."""
 
-    def __init__(self, services: SenderServices) -> None:
-        self._services = services
+    def __init__(self, services: SenderServices, pace: Pace, speeds: Speeds) -> None:
+        self._services, self._pace, self._speeds = services, pace, speeds
         self._names = list(services.adapters)
         self.reachability = Reachability(self._names, self._could_not_reach)
         self._order: Sequence[ProviderStanding] = [ProviderStanding(name, True) for name in self._names]
         self._circuits: Mapping[str, Circuit] = {name: Circuit() for name in self._names}
-        self._look_at = self._say_at = 0.0
+        self._look_at = self._log_at = 0.0
 
     def choose(self, waiting: Waiting) -> list[tuple[str, Waiting]]:
-        """A provider for each of these dispatches; none for those that must wait for one. Raises Unavailable."""
+        """Providers, each with its part of `waiting`; dispatches in no part must wait for one. Raises Unavailable."""
         self._look()
-        enabled = [one.name for one in self._order if one.enabled]
+        enabled = [provider.name for provider in self._order if provider.enabled]
         if not enabled:
-            self._say_that_none_is_enabled()
-        if len(enabled) < 2:
-            return [(name, waiting) for name in enabled]  # where there is no other, waiting would help nobody
-        order = [name for name in enabled if not self.reachability.out_of_reach(name)] or enabled
-        chosen: list[tuple[str, Waiting]] = []
-        for name in order:
-            state = self._circuits[name].state
-            if not len(waiting):
-                break
-            if state is CircuitState.CLOSED:
-                return [*chosen, (name, waiting)]
-            if state is CircuitState.HALF and self._services.circuits.probe(name):
-                chosen.append((name, waiting.first(1)))
-                waiting = waiting.after(1)
-        return chosen
+            self._log_that_none_is_enabled()
+        choice = ProviderChoice(
+            {name: self._route(name) for name in enabled}, self._services.circuits.probe, self._speeds.take_sample
+        )
+        parts = choice.divide(waiting.dispatches, lambda dispatch: self._order_of(dispatch, enabled))
+        return [(name, Waiting(part, waiting.alone)) for name, part in parts.items()]
 
-    def has_other_than(self, provider: str) -> bool:
-        """True if new work could go elsewhere at this moment."""
-        return any(
-            one.enabled and one.name != provider and self._circuits[one.name].state is not CircuitState.OPEN
-            for one in self._order
+    def _order_of(self, dispatch: Claimable, enabled: Sequence[str]) -> Sequence[str]:
+        """The enabled providers by which a dispatch may go: in its own order where it has one, else by their shares."""
+        if dispatch.among:
+            return [name for name in dispatch.among if name in enabled]
+        return self._services.shares.order(dispatch.id, dispatch.domain, enabled)
+
+    def _route(self, name: str) -> Route:
+        return Route(
+            carries=self._services.adapters[name].max_recipients,
+            circuit=self._circuits[name].state,
+            reachable=not self.reachability.out_of_reach(name),
+            slow=self._speeds.slow(name),
+            room=self._pace.room(name),
         )
 
+    def takes_mail(self, provider: str) -> bool:
+        """True if new dispatches could go to this provider now."""
+        enabled = any(other.enabled and other.name == provider for other in self._order)
+        return enabled and self._circuits[provider].state is not CircuitState.OPEN
+
+    def has_other_than(self, provider: str) -> bool:
+        """True if new dispatches could go to another provider now."""
+        return any(self.takes_mail(other.name) for other in self._order if other.name != provider)
+
     def _could_not_reach(self, provider: str) -> None:
-        """Nobody gets through, however little there is to send: three times of this open the circuit."""
-        self.tell({provider: (0, -(-self._services.circuits.failures // _UNREACHED))})
+        """Count a failed opening as failed calls: three of them open the circuit, however little there is to
+        send."""
+        self.report({provider: (0, -(-self._services.circuits.failures // _UNREACHED))})
 
     def rest(self, provider: str, span: timedelta, why: str) -> None:
-        """The provider refuses the account: let it rest where there are others. Redis being away changes nothing."""
+        """Let a provider that refuses the account rest, if there are others. Without Redis this has no effect."""
         if not self.has_other_than(provider):
             return
         try:
@@ -76,8 +89,8 @@ class ProviderRouter:
             log.warning("circuit_not_told", provider=provider, error=str(error))
         self._look_at = 0.0
 
-    def tell(self, counts: Mapping[str, tuple[int, int]]) -> None:
-        """Count calls, (good, bad) by provider. Redis being away changes nothing."""
+    def report(self, counts: Mapping[str, tuple[int, int]]) -> None:
+        """Count calls, (good, bad) by provider. Without Redis this has no effect."""
         if len(self._names) < 2 or not counts:
             return
         try:
@@ -91,9 +104,9 @@ class ProviderRouter:
             )
             self._look_at = 0.0
 
-    def _say_that_none_is_enabled(self) -> None:
-        if time.monotonic() >= self._say_at:
-            self._say_at = time.monotonic() + _SAY_S
+    def _log_that_none_is_enabled(self) -> None:
+        if time.monotonic() >= self._log_at:
+            self._log_at = time.monotonic() + _LOG_S
             log.error("no_provider_is_enabled", mails="wait until one is")
 
     def _look(self) -> None:

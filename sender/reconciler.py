@@ -1,6 +1,6 @@
-"""The thread that asks the provider about doubts in the lanes that this process holds.
+"""The thread that asks the provider about dispatches in doubt in the held lanes.
 
-It is apart from the loop: a question takes as long as the provider takes.
+It is separate from the loop, because a question takes as long as the provider takes.
 """
 
 import random
@@ -12,6 +12,7 @@ import structlog
 
 from mailroom.assembly import SenderServices
 from mailroom.domain.errors import Unavailable
+from mailroom.services.dispatching.lanes import LaneWork
 from mailroom.services.reconciliation.reconcile import reconcile
 from sender.in_flight import InFlight
 
@@ -30,18 +31,18 @@ class Reconciler:
         self._thread.start()
 
     def finish(self, *, within_s: float) -> None:
-        """Ask nothing more. A question under way may end later, in vain: nothing was decided by it."""
+        """Ask nothing more. A question under way may be cut off: it has decided nothing."""
         self._stop.set()
         self._thread.join(within_s)
 
     def step(self) -> bool:
-        """One round of questions. True if there may be more at once. Raises Unavailable."""
+        """Ask one round of questions. True if there may be more to ask at once. Raises Unavailable."""
         held = self._in_flight.tokens()
         if not held:
             return False
         services = self._services
-        asked = reconcile(services.db, services.fences, services.adapters, held, services.policy, sender=self._sender)
-        return asked > 0
+        work = LaneWork(services.db, services.fences, held, self._sender)
+        return reconcile(work, services.adapters, services.policy) > 0
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -51,7 +52,7 @@ class Reconciler:
                 log.warning("settler_waits", error=str(error))
                 pause_s = _AWAY_S
             except Exception:
-                # Every decision is one guarded write, so going on is sound; say it loudly.
+                # Every decision is one guarded write, so it is safe to go on.
                 log.exception("settler_round_failed")
                 pause_s = _AWAY_S
             self._stop.wait(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter

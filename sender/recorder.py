@@ -1,9 +1,9 @@
-"""The thread that writes down what came of calls, many at a time, for as long as it takes."""
+"""The thread that records the outcomes of calls, many at a time, and retries while a store is away."""
 
-import queue
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from contextvars import copy_context
 from typing import Final
@@ -12,13 +12,14 @@ import structlog
 
 from mailroom.assembly import SenderServices
 from mailroom.domain.dispatches.model import Claimed
+from mailroom.domain.dispatches.outcomes import Accepted, CallResult, Refused
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import RunId
-from mailroom.domain.outcomes import Accepted, Refused
 from mailroom.services.common.clock import Clocks, server_now
-from mailroom.services.dispatching.outcomes import Result, record
+from mailroom.services.dispatching.outcomes import record
 from mailroom.services.dispatching.propagation import finish_runs
 from mailroom.services.reconciliation.reconcile import note_control
+from sender.counts import count_mails
 from sender.in_flight import InFlight
 from sender.provider_health import ProviderHealth
 from sender.provider_router import ProviderRouter
@@ -32,7 +33,7 @@ _FINISH_S: Final = 0.2
 
 
 class Recorder:
-    """Results are handed in from any thread; none is dropped while this process lives."""
+    """Results are handed in from any thread. None is dropped while this process lives."""
 
     def __init__(
         self, services: SenderServices, in_flight: InFlight, router: ProviderRouter, provider_health: ProviderHealth
@@ -46,58 +47,70 @@ class Recorder:
         self._clocks = Clocks(services.db)
         self._control_at = self._finish_at = 0.0
         self._touched_runs: set[RunId] = set()
-        self._results: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
+        self._handed_in: deque[CallResult] = deque()
+        self._unwritten: list[CallResult] = []  # results that could not be written yet
+        self._changed = threading.Condition()
+        self._ending = False
         # In a copy of our context, so that its log lines carry the sender's id.
         self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="recorder", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def hand_in(self, results: Iterable[Result]) -> None:
-        for result in results:
-            self._results.put(result)
+    def hand_in(self, results: Iterable[CallResult]) -> None:
+        with self._changed:
+            self._handed_in.extend(results)
+            self._changed.notify()
+
+    @property
+    def has_work(self) -> bool:
+        """True while results are to be recorded."""
+        return bool(self._handed_in or self._unwritten)
 
     def finish(self, *, within_s: float) -> bool:
-        """Write down all that was handed in. False if the stores were away for longer than the time given: then the
-        fences, or their absence, tell the next holder."""
-        self._results.put(None)
+        """Record all results that were handed in. False if the stores were away for longer than `within_s`: the next
+        holder then judges by the fences, or by their absence."""
+        with self._changed:
+            self._ending = True
+            self._changed.notify()
         self._thread.join(within_s)
-        return not self._thread.is_alive()
+        return not self._thread.is_alive() and not self.has_work
+
+    def step(self) -> bool:
+        """Record a batch of new results, and the unwritten ones. False if results stay unwritten: a store is away."""
+        with self._changed:
+            new = [self._handed_in.popleft() for _ in range(min(_AT_ONCE, len(self._handed_in)))]
+        count_mails(new)
+        self._provider_health.report(new)
+        self._unwritten = self._record(self._unwritten + new)
+        if self._touched_runs and time.monotonic() >= self._finish_at:
+            self._finish_runs()
+        return not self._unwritten
 
     def _run(self) -> None:
-        ending, wait_s = False, _WAIT_S
-        left: list[Result] = []
-        while left or not ending:
-            new, ended = self._next(wait_s if left else None)
-            self._provider_health.tell(new)
-            ending = ending or ended
-            left = self._record(left + new)
-            wait_s = min(2 * wait_s, _MOST_WAIT_S) if left else _WAIT_S
-            if left and ending:
+        wait_s = _WAIT_S
+        while self._wait(wait_s):
+            wait_s = _WAIT_S if self.step() else min(2 * wait_s, _MOST_WAIT_S)
+            if self._unwritten and self._ending:
                 time.sleep(_WAIT_S)
-            if self._touched_runs and (ending or time.monotonic() >= self._finish_at):
-                self._finish_runs()
+        if self._touched_runs:
+            self._finish_runs()
 
-    def _next(self, wait_s: float | None) -> tuple[list[Result], bool]:
-        """What was handed in; nothing, after a while, if something is left to be written or a run may be through."""
-        try:
-            if wait_s is None:
-                wait_s = _FINISH_S if self._touched_runs else None
-            jitter = random.uniform(0.5, 1.5)  # noqa: S311
-            results = [self._results.get(timeout=wait_s * jitter if wait_s else None)]
-        except queue.Empty:
-            return [], False
-        # Nobody waits for this but a few claims: writing many at once costs the stores far less.
-        deadline = time.monotonic() + _LINGER_S
-        while len(results) < _AT_ONCE and None not in results[-1:]:
-            try:
-                results.append(self._results.get(timeout=max(0.0, deadline - time.monotonic())))
-            except queue.Empty:
-                break
-        return [result for result in results if result is not None], None in results
+    def _wait(self, wait_s: float) -> bool:
+        """Wait until results are handed in: for `wait_s` at most if results are unwritten, for a moment at most if a
+        run may be finished. False once all is written and nothing more comes."""
+        most_s = wait_s if self._unwritten else _FINISH_S if self._touched_runs else None
+        jitter = random.uniform(0.5, 1.5)  # noqa: S311
+        with self._changed:
+            self._changed.wait_for(lambda: self._handed_in or self._ending, most_s * jitter if most_s else None)
+            if self._handed_in:
+                # Only a few claims wait for this, and large batches cost the stores far less.
+                self._changed.wait_for(lambda: len(self._handed_in) >= _AT_ONCE or self._ending, _LINGER_S)
+            # Under the lock, and the end first: every hand-in comes before it.
+            return not self._ending or self.has_work
 
     def _finish_runs(self) -> None:
-        """Now and then, not with every batch. What is left undone here the janitor does."""
+        """Finish runs periodically, not with every batch. The janitor finishes those that fail here."""
         runs, self._touched_runs = self._touched_runs, set()
         self._finish_at = time.monotonic() + _FINISH_S
         try:
@@ -105,15 +118,16 @@ class Recorder:
         except Exception as error:
             log.warning("runs_not_finished", count=len(runs), error=str(error))
 
-    def _record(self, batch: list[Result]) -> list[Result]:
-        """Write results down. Returns what is still to be written. Facts go by themselves: a refusal that cannot be
-        written while Redis is away holds up no acceptance."""
+    def _record(self, batch: list[CallResult]) -> list[CallResult]:
+        """Record results. Returns the unwritten ones. Facts are written apart from refusals: a refusal that cannot be
+        written while Redis is away delays no acceptance."""
         facts = [result for result in batch if not isinstance(result.outcome, Refused)]
         refusals = [result for result in batch if isinstance(result.outcome, Refused)]
-        return [left for group in (facts, refusals) if group for left in self._record_group(group)]
+        return [result for group in (facts, refusals) if group for result in self._record_group(group)]
 
-    def _record_group(self, group: list[Result]) -> list[Result]:
-        """All of it is left while a server is away; what cannot be written goes alone, and holds up nothing."""
+    def _record_group(self, group: list[CallResult]) -> list[CallResult]:
+        """Record a group of results. Returns all of them while a store is away. After any other error each is recorded
+        alone, so that a result that cannot be written delays no other."""
         try:
             self._write(group)
         except Unavailable as error:
@@ -121,17 +135,17 @@ class Recorder:
             return group
         except Exception:
             if len(group) > 1:
-                return [left for one in group for left in self._record_group([one])]
-            # Its fence tells the next holder of the lane; the claim is no longer in hand, so that it can be judged.
+                return [unwritten for result in group for unwritten in self._record_group([result])]
+            # Its fence shows the call. The claim is no longer in flight, so that a take-over can judge it.
             log.exception("outcome_not_written", dispatch_id=group[0].claimed.id)
             self._in_flight.done([group[0].claimed])
         return []
 
-    def _write(self, batch: list[Result]) -> None:
+    def _write(self, batch: list[CallResult]) -> None:
         services = self._services
-        # A doubt's time must not be early by anything; for the rest a reading of a moment ago will do.
-        certain = all(isinstance(r.outcome, Accepted) for r in batch)
-        now = self._clocks.read().now if certain else server_now(services.db)
+        # The time of a doubt must never be early, so it is read afresh. For acceptances a recent reading will do.
+        all_accepted = all(isinstance(r.outcome, Accepted) for r in batch)
+        now = self._clocks.read().now if all_accepted else server_now(services.db)
         stale = record(
             services.db,
             services.fences,
@@ -147,8 +161,8 @@ class Recorder:
         self._note_control([r.claimed for r in batch if isinstance(r.outcome, Accepted) and r.outcome.attempt is None])
 
     def _note_control(self, accepted: Sequence[Claimed]) -> None:
-        """Now and then an acceptance is remembered as a control for questions about doubts."""
-        accepted = [one for one in accepted if self._services.adapters[one.provider].askable]
+        """Note an acceptance now and then, as a control for questions about doubts."""
+        accepted = [claimed for claimed in accepted if self._services.adapters[claimed.provider].askable]
         if not accepted or time.monotonic() < self._control_at:
             return
         services = self._services

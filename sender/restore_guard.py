@@ -1,5 +1,5 @@
-"""Check every second whether this sender must hold: because MongoDB is an older copy of itself (which is logged until a
-person puts it right), or because sending is stopped or runs are paused."""
+"""Check every second whether this sender must hold: because MongoDB was restored from an older copy, or because sending
+is stopped or runs are paused. A restored MongoDB is logged until a person has repaired it."""
 
 import threading
 import time
@@ -11,68 +11,69 @@ import structlog
 from mailroom.assembly import SenderServices
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import RunId
-from mailroom.services.common import sending_switch
-from mailroom.services.common.sending_switch import NOTHING_HELD
+from mailroom.services.common import hold_mirror
+from mailroom.services.common.hold_mirror import NOTHING_HELD
 from mailroom.services.operations import restore
 from mailroom.services.operations.restore import Healthy, OlderCopy
 
 log = structlog.get_logger()
 _CHECK_S: Final = 1.0
-_SAY_AGAIN_S: Final = 30.0
+_LOG_AGAIN_S: Final = 30.0
 
 
 class RestoreGuard:
     def __init__(self, services: SenderServices) -> None:
         self._services = services
-        self._check_at = self._said_at = 0.0
+        self._check_at = self._logged_at = 0.0
         self._held = False
-        self.mark = 0  # how far MongoDB had come when it was last looked at
+        self.mark = 0  # MongoDB's high-water mark at the last check
         self.on_hold = NOTHING_HELD  # as of the last check; claims and fences check for themselves
-        self._refused: set[RunId] = set()  # runs whose fences have refused since
+        self._refused: set[RunId] = set()  # runs whose fences have refused since the last check
         self._lock = threading.Lock()
-        self.remembers = False  # whether it keeps what fences knew when it was put right
+        self.remembers = False  # whether MongoDB was restored once, and stores its fences' records of that time
 
-    def look_anew(self) -> None:
-        """Something was away, or contradicts itself: the next look is not put off."""
+    def recheck(self) -> None:
+        """Make the next check due at once: a store was away, or the stores contradict each other."""
         self._check_at = 0.0
 
     def refused(self, run_ids: Iterable[RunId]) -> None:
-        """Note that fences refused these runs because of a hold: it is then compared in both stores. Thread-safe."""
+        """Note that fences refused these runs because of a hold: the next check compares it in both stores.
+        Thread-safe."""
         with self._lock:
             self._refused.update(run_ids)
         self._check_at = 0.0
 
     def is_held(self) -> bool:
-        """True while a person is to put MongoDB right. Raises Unavailable."""
+        """True while a restored MongoDB waits for a person to repair it. Raises Unavailable."""
         if time.monotonic() < self._check_at:
             return self._held
-        found = restore.check(self._services.db, self._services.mirror)
+        state = restore.check(self._services.db, self._services.mirror)
         self._check_at = time.monotonic() + _CHECK_S
-        if isinstance(found, OlderCopy):
-            self._say(found)
+        if isinstance(state, OlderCopy):
+            self._log(state)
         elif self._held:
             log.info("mongodb_is_put_right")
-        self._held = isinstance(found, OlderCopy)
-        if isinstance(found, Healthy):
-            self.mark, self.remembers = found.mark, found.remembers
-            self._look_at_holds()
+        self._held = isinstance(state, OlderCopy)
+        if isinstance(state, Healthy):
+            self.mark, self.remembers = state.mark, state.remembers
+            self._check_holds()
         return self._held
 
-    def _look_at_holds(self) -> None:
+    def _check_holds(self) -> None:
         with self._lock:
             refused, self._refused = self._refused, set()
         try:
-            sending_switch.agree_on_runs(self._services.db, self._services.holds, refused)
-            was, self.on_hold = self.on_hold, sending_switch.look(self._services.db, self._services.holds)
+            hold_mirror.agree_on_runs(self._services.db, self._services.holds, refused)
+            was, self.on_hold = self.on_hold, hold_mirror.look(self._services.db, self._services.holds)
         except Unavailable:
             self.refused(refused)
             raise
         if was.everything != self.on_hold.everything:
             log.warning("sending_is_stopped" if self.on_hold.everything else "sending_goes_on")
 
-    def _say(self, found: OlderCopy) -> None:
-        if self._held and time.monotonic() < self._said_at + _SAY_AGAIN_S:
+    def _log(self, copy: OlderCopy) -> None:
+        if self._held and time.monotonic() < self._logged_at + _LOG_AGAIN_S:
             return
-        self._said_at = time.monotonic()
-        log.error("mongodb_was_restored", copied_at=found.copied_at, lost_at=found.lost_at, do="doctor --after-restore")
-        restore.say_held(self._services.db)
+        self._logged_at = time.monotonic()
+        log.error("mongodb_was_restored", copied_at=copy.copied_at, lost_at=copy.lost_at, do="doctor --after-restore")
+        restore.note_held(self._services.db)

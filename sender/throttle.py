@@ -1,21 +1,20 @@
-"""How much may go now, by the limits that people have set; the buckets are shared by all senders."""
+"""Admission by the configured rate limits. All senders share the buckets."""
 
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from mailroom.assembly import SenderServices
-from mailroom.coordination.rates import QueueClass, Wanted
-from mailroom.domain.dispatches.model import Claimed
+from mailroom.domain.dispatches.model import Claimable, Claimed
+from mailroom.domain.dispatches.outcomes import CallResult, Refusal, Refused
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.errors import Unavailable
-from mailroom.domain.outcomes import Refusal, Refused
+from mailroom.domain.rate_queue import QueueClass, Wanted
 from mailroom.domain.rates import Limit, LimitKind, Rate
 from mailroom.services.dispatching.claims import Waiting
-from mailroom.services.dispatching.outcomes import Result
 from mailroom.storage import rate_limits
 
 log = structlog.get_logger()
@@ -23,7 +22,7 @@ _LOOK_S: Final = 2.0
 
 
 class Throttle:
-    """One thread asks what may go; any thread may tell of a provider that finds us too fast."""
+    """For one thread, except `too_fast`, which any thread may call."""
 
     def __init__(self, services: SenderServices) -> None:
         self._services = services
@@ -31,7 +30,7 @@ class Throttle:
         self._look_at = 0.0
 
     def look(self) -> None:
-        """Read the limits, now and then. Raises Unavailable."""
+        """Read the limits, if the last reading is not recent. Raises Unavailable."""
         if time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + _LOOK_S
             self._limits = {limit.id: limit for limit in rate_limits.every(self._services.db)}
@@ -42,23 +41,23 @@ class Throttle:
         return frozenset(limit.name for limit in self._limits.values() if limit.kind is LimitKind.DOMAIN)
 
     def most_at_once(self, provider: str) -> int | None:
-        """So many mails in one call at most; more would break the provider's limit by themselves."""
+        """The most mails in one call; more would by themselves break the provider's limit. None without a limit."""
         rate = self._rate(_of_provider(provider))
         return rate.at_once if rate else None
 
     def admit(self, provider: str, waiting: Waiting) -> Waiting:
-        """The first of these, as many as the provider's rate limit admits now; its tokens are already taken."""
+        """The prefix of `waiting` that the provider's rate limit admits now; its tokens are already taken."""
         rate = self._rate(_of_provider(provider))
         if rate is None or not len(waiting):
             return waiting
-        calls = [(_pays(doc, rate), doc.get("rank") == Rank.HIGH) for doc in waiting.dispatches]
+        calls = [(_tokens_for(dispatch, rate), dispatch.rank is Rank.HIGH) for dispatch in waiting.dispatches]
         return waiting.first(self._services.rates.take(_of_provider(provider), rate, calls))
 
     def give_back(self, provider: str, admitted: Waiting, *, gone: int) -> None:
-        """Of what was admitted, and has paid, so many mails go now; the others will pay again. Redis being away costs
-        them."""
+        """Return the tokens of the admitted mails, except for `gone` mails, which go now; the others take tokens again.
+        Without Redis these tokens are lost."""
         rate = self._rate(_of_provider(provider))
-        mails = sum(_pays(doc, rate) for doc in admitted.dispatches) - gone if rate else 0
+        mails = sum(_tokens_for(dispatch, rate) for dispatch in admitted.dispatches) - gone if rate else 0
         if mails <= 0:
             return
         try:
@@ -66,24 +65,28 @@ class Throttle:
         except Unavailable as error:
             log.warning("rate_not_given_back", provider=provider, mails=mails, error=str(error))
 
-    def held_back(self, domains: Mapping[Claimed, Mapping[str, int]]) -> list[Result]:
-        """Those of these calls, by their mails to limited domains, that may not go yet; the others have paid."""
+    def held_back(self, domains: Mapping[Claimed, Mapping[str, int]]) -> list[CallResult]:
+        """Refusals for the calls that may not go yet by their domains' limits; the tokens of the others are taken.
+
+        `domains`: for each call, its mails by domain. Raises Unavailable."""
         rates = {id_: rate for id_, limit in self._limits.items() if (rate := self._rate(id_)) and _is_domain(limit)}
-        known = {c: {_of_domain(d): n for d, n in to.items() if _of_domain(d) in rates} for c, to in domains.items()}
-        # Who was held back most often goes first: else the last in the order of claims loses each time.
-        in_turn = sorted(known, key=lambda claimed: claimed.attempt, reverse=True)
-        asked = {claimed: known[claimed] for claimed in in_turn if known[claimed]}
-        parts = [too_large for c, takes in asked.items() if (too_large := _in_parts(c, takes, rates))]
-        divided = {result.claimed for result in parts}
-        going = {c: Wanted(takes, _line(c), returns=c.attempt > 1) for c, takes in asked.items() if c not in divided}
+        mails = {c: {_of_domain(d): n for d, n in to.items() if _of_domain(d) in rates} for c, to in domains.items()}
+        # A call that was held back most often goes first: else the last in the order of claims would lose each time.
+        in_turn = sorted(mails, key=lambda claimed: claimed.attempt, reverse=True)
+        limited = {claimed: mails[claimed] for claimed in in_turn if mails[claimed]}
+        splits = [too_large for c, takes in limited.items() if (too_large := _split(c, takes, rates))]
+        split = {result.claimed for result in splits}
+        going = {
+            c: Wanted(takes, _queue_class(c), returns=c.attempt > 1) for c, takes in limited.items() if c not in split
+        }
         if not going:
-            return parts
+            return splits
         named = {id_: rates[id_] for wanted in going.values() for id_ in wanted.takes}
         waits = self._services.rates.hold(named, list(going.values()))
-        return parts + [_wait(c, going[c], wait) for c, wait in zip(going, waits, strict=True) if wait]
+        return splits + [_wait(c, going[c], wait) for c, wait in zip(going, waits, strict=True) if wait]
 
     def too_fast(self, provider: str, pause: timedelta | None) -> None:
-        """The provider says so. Redis being away changes nothing: the lane waits anyway."""
+        """Lower the limit of a provider that throttled us. Without Redis this has no effect: the lane waits anyway."""
         if _of_provider(provider) not in self._limits:
             return
         try:
@@ -98,16 +101,16 @@ class Throttle:
         return limit.rate_at(datetime.now(UTC)) if limit else None
 
 
-def _line(claimed: Claimed) -> QueueClass:
+def _queue_class(claimed: Claimed) -> QueueClass:
     if claimed.rank is Rank.HIGH:
         return QueueClass.NONE
     return QueueClass.MAILS if claimed.rank < Rank.CAMPAIGN else QueueClass.CAMPAIGNS
 
 
-def _pays(doc: Mapping[str, Any], rate: Rate) -> int:
-    """A campaign's dispatch that is too large for the limit goes on in parts, and these pay."""
-    goes_in_parts = "schedule_id" in doc and doc["messages"] > rate.at_once
-    return 0 if goes_in_parts else int(doc["messages"])
+def _tokens_for(dispatch: Claimable, rate: Rate) -> int:
+    """The tokens that a dispatch takes. A campaign's dispatch too large for the limit takes none: its parts do."""
+    is_split = dispatch.schedule_id is not None and dispatch.messages > rate.at_once
+    return 0 if is_split else dispatch.messages
 
 
 def _of_provider(name: str) -> str:
@@ -122,16 +125,16 @@ def _is_domain(limit: Limit) -> bool:
     return limit.kind is LimitKind.DOMAIN
 
 
-def _in_parts(claimed: Claimed, takes: Mapping[str, int], rates: Mapping[str, Rate]) -> Result | None:
-    """A call that would by itself break a limit goes in halves, until none of them does: few go to a limited domain, as
-    a rule, and the others are to stay together."""
+def _split(claimed: Claimed, takes: Mapping[str, int], rates: Mapping[str, Rate]) -> CallResult | None:
+    """Refuse a call that would by itself break a limit, to be halved until no part breaks it. Usually few of its mails
+    go to a limited domain, and the others should stay in one dispatch."""
     too_many = [id_ for id_, mails in takes.items() if mails > rates[id_].at_once]
     if claimed.schedule_id is None or claimed.messages == 1 or not too_many:
         return None
     why, half = f"the limit of {' and '.join(too_many)}", -(-claimed.messages // 2)
-    return Result(claimed, Refused(Refusal.TOO_MANY, why, at_most=half))
+    return CallResult(claimed, Refused(Refusal.TOO_MANY, why, at_most=half))
 
 
-def _wait(claimed: Claimed, wanted: Wanted, wait: timedelta) -> Result:
+def _wait(claimed: Claimed, wanted: Wanted, wait: timedelta) -> CallResult:
     why = f"held back by the limit of {' and '.join(wanted.takes)}"
-    return Result(claimed, Refused(Refusal.THROTTLED, why, retry_after=wait))
+    return CallResult(claimed, Refused(Refusal.THROTTLED, why, retry_after=wait))

@@ -5,7 +5,6 @@ skip on a laptop.
 """
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -19,8 +18,10 @@ from mailroom.coordination.fences import Fences
 from mailroom.coordination.holds import Holds
 from mailroom.storage.database import Db
 from tests.support import memory_disk
+from tests.support.connections import connections_closed_at_end
+from tests.support.databases import Databases
 from tests.support.lines import Line
-from tests.support.system import System, a_system
+from tests.support.system import System
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
@@ -45,11 +46,23 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         yield started
 
 
+@pytest.fixture(scope="session")
+def databases(servers: Servers) -> Iterator[Databases]:
+    """The databases of these servers, for one test each at a time."""
+    made = Databases(servers)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def system(servers: Servers, tmp_path: Path) -> Iterator[System]:
+def system(servers: Servers, databases: Databases, tmp_path: Path) -> Iterator[System]:
     """A whole system with a database of its own; the test starts the processes that it needs."""
-    with a_system(tmp_path, servers, database=f"test_{secrets.token_hex(6)}") as made:
+    with connections_closed_at_end():
+        made = System(tmp_path, servers, database=databases.take())
+        databases.prepared(made.db)
         yield made
+        made.end_processes()
+        databases.put_away(made.db, used_by_processes=bool(made.children))
 
 
 @pytest.fixture

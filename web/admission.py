@@ -1,13 +1,16 @@
 """The largest forms: 64 kB, and for an upload by somebody who is signed in as much as a list."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from flask import Flask, abort, request
 
 from mailroom.domain.errors import MailroomError
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_SMALL_BODY_BYTES
 from web.session import caller
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _MAX_PARTS: Final = 200  # of an upload
 _MAX_HEAD: Final = 8 * 1024  # bytes of a part's head
@@ -43,8 +46,8 @@ def _has_small_heads(raw: bytes, about: Mapping[str, str]) -> bool:
     return False
 
 
-def _admission(app: Flask) -> Callable[[dict[str, Any]], int]:
-    def admit(environ: dict[str, Any]) -> int:
+def _admission(app: Flask) -> Callable[["WSGIEnvironment"], int]:
+    def admit(environ: "WSGIEnvironment") -> int:
         with app.request_context(environ):
             return _most()
 

@@ -9,7 +9,7 @@ import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from flask import Response
 from werkzeug.datastructures import FileStorage, MultiDict
@@ -146,7 +146,7 @@ def problems_of(given: Given, *, asked: bool) -> list[str]:
             problems.append("No line of this list can be imported.")
         elif given.refused and not given.skip:
             lines = "1 line cannot" if given.refused == 1 else f"{given.refused:,} lines cannot"
-            problems.append(f"{lines} be imported. Fix the list, or choose to skip what is refused.")
+            problems.append(f"{lines} be imported. Fix the list, or skip the lines that cannot be imported.")
     return problems
 
 
@@ -173,6 +173,6 @@ def _harmless(cell: str) -> str:
     return f"'{cell}" if cell[:1] in ("=", "+", "-", "@") else cell
 
 
-def of_page(given: Given) -> dict[str, Any]:
+def of_page(given: Given) -> dict[str, object]:
     """What the template `_recipients.html` shows."""
     return {"given": given, "roles": ROLES, "encodings": ENCODINGS, "shown_refused": SHOWN_REFUSED}

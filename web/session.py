@@ -4,16 +4,19 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar, cast
 
 from flask import current_app, flash, g, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
 
 from mailroom.assembly import ApiServices
 from mailroom.domain.callers import client_address
 from mailroom.domain.errors import AccessRefused
-from mailroom.domain.principals import Principal
-from mailroom.services.operations import sessions
+from mailroom.domain.ids import DispatchId
+from mailroom.domain.principals import Principal, scope_of
+from mailroom.services.operations import sessions, sign_in_links
 from mailroom.services.operations import tokens as token_service
+from web.forms.access import SignInForm
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,8 +26,8 @@ _MOST_KEPT: Final = 48 * 1024  # characters of a form: it travels through the pa
 
 def services() -> ApiServices:
     """What this application was built with."""
-    found: ApiServices = current_app.extensions["services"]
-    return found
+    built: ApiServices = current_app.extensions["services"]
+    return built
 
 
 def client() -> str:
@@ -35,8 +38,19 @@ def client() -> str:
 
 def principal() -> Principal:
     """Who is signed in; known inside a page under `signed_in`."""
-    found: Principal = g.principal
-    return found
+    who: Principal = g.principal
+    return who
+
+
+def may(*any_of: str) -> bool:
+    """True if the signed-in token carries one of these scopes. Pages show only the buttons that it may press."""
+    who: Principal | None = g.get("principal")
+    return who is not None and any(who.may(scope) for scope in any_of)
+
+
+def may_decide(dispatch: str) -> bool:
+    """True if the signed-in token may decide about this dispatch."""
+    return may(scope_of(DispatchId(dispatch)))
 
 
 def caller() -> Principal:
@@ -49,12 +63,24 @@ def sign_in(token: str) -> Principal:
     """Raises AccessRefused, TooMany."""
     services().limits.check_sign_in(client())
     now = datetime.now(UTC)
-    who = token_service.authenticate(services().db, token.strip(), now=now)
+    return _begin(token_service.authenticate(services().db, token.strip(), now=now), now)
+
+
+def sign_in_by_link(secret: str) -> Principal:
+    """Use a link of `mailroom up` up. Raises AccessRefused, TooMany."""
+    services().limits.check_sign_in(client())
+    now = datetime.now(UTC)
+    return _begin(sign_in_links.redeem(services().db, secret, now=now), now)
+
+
+def _begin(actor: Principal, now: datetime) -> Principal:
+    """A new session in the place of this browser's old one."""
     sign_out()
     session.clear()
-    session[_ID] = sessions.begin(services().db, who, lifetime=services().settings.web.session_lifetime, now=now)
+    session[_ID] = sessions.begin(services().db, actor, lifetime=services().settings.web.session_lifetime, now=now)
     session.permanent = True
-    return who
+    g.principal = actor
+    return actor
 
 
 def sign_out() -> None:
@@ -79,7 +105,7 @@ def signed_in(*any_of: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             try:
                 g.principal = caller()
             except AccessRefused:
-                return _to_sign_in()  # type: ignore[no-any-return]
+                return cast("R", _to_sign_in())  # Flask takes it in the place of any page
             g.principal.require(*(any_of or ("read",)))
             return view(*args, **kwargs)
 
@@ -88,17 +114,17 @@ def signed_in(*any_of: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return guard
 
 
-def _to_sign_in() -> Any:
-    """Send the visitor to sign in. The content of a sent form goes along, and is there again after signing in."""
+def _to_sign_in() -> ResponseReturnValue:
+    """Send the visitor to sign in. The fields of a sent form go along, and are there again after signing in."""
     if session.pop(_ID, ""):
-        flash("Your session has expired.")
+        flash("Your session has expired.", "problem")
     goes_to = request.full_path.rstrip("?")
     if request.method != "POST":
         return redirect(url_for("signing.show", next=goes_to))
     typed = json.dumps([pair for pair in request.form.items(multi=True) if pair[0] != "csrf_token"])
     if len(typed) > _MOST_KEPT:
-        flash("What you typed is too long to be kept here: go back in your browser to find it.")
+        flash("What you typed is too long to be kept here: go back in your browser to find it.", "problem")
         typed, goes_to = "", "/"
     elif any(upload.filename for upload in request.files.values()):
-        flash("The file that you chose is not kept: choose it again.")
-    return render_template("sign_in.html", next=goes_to, typed=typed, error=None), 401
+        flash("The file that you chose is not kept: choose it again.", "problem")
+    return render_template("sign_in.html", form=SignInForm(data={"next": goes_to, "typed_before": typed})), 401

@@ -1,1 +1,1 @@
-"""etcd and Redis: the only importer of their clients. Leases, fences, and what these stores remember."""
+"""etcd and Redis: leases, fences, limits, and copies of MongoDB's marks. Nothing else imports their clients."""

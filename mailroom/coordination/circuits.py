@@ -1,4 +1,4 @@
-"""The providers' circuits in Redis: one for all senders. A Redis that forgets them closes them all."""
+"""The providers' circuit breakers in Redis, shared by all senders. After a loss of Redis' data all are closed."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ from mailroom.domain.circuits import BETWEEN_PROBES, LONGEST_COOLDOWN, Circuit, 
 
 
 class Circuits:
-    """Of the providers of one database, by its name. Thread-safe. All methods raise Unavailable."""
+    """The circuits of one database, by its name (`of`). Thread-safe. All methods raise Unavailable."""
 
     def __init__(self, url: str, rule: CircuitRule, *, of: str) -> None:
         self._prefix, self._rule = f"mailroom:circuit:{of}:", rule
@@ -18,11 +18,11 @@ class Circuits:
 
     @property
     def failures(self) -> int:
-        """So many failed calls within the window open a circuit."""
+        """The number of failed calls within the window that opens a circuit."""
         return self._rule.failures
 
     def look(self, providers: Sequence[str]) -> dict[str, Circuit]:
-        """Every provider's circuit as it stands."""
+        """The circuit of each provider."""
         with redis_answers(self._redis), self._redis.pipeline(transaction=False) as pipe:
             for provider in providers:
                 self._look(keys=[self._prefix + provider], client=pipe)
@@ -30,7 +30,7 @@ class Circuits:
         return {provider: _circuit(answer) for provider, answer in zip(providers, answers, strict=True)}
 
     def report(self, counts: Mapping[str, tuple[int, int]]) -> dict[str, str]:
-        """Count calls, (good, bad) by provider. Returns the providers whose circuit that has `opened` or `closed`."""
+        """Count calls: (good, bad) by provider. Returns the changed circuits by provider: `opened` or `closed`."""
         rule = self._rule
         fixed: list[Any] = [_ms(rule.window), rule.failures, _ms(rule.cooldown), _ms(LONGEST_COOLDOWN), rule.healthy]
         with redis_answers(self._redis), self._redis.pipeline(transaction=False) as pipe:
@@ -45,7 +45,7 @@ class Circuits:
             return bool(self._probe(keys=[self._prefix + provider], args=[_ms(BETWEEN_PROBES)]))
 
     def rest(self, provider: str, span: timedelta, why: str) -> None:
-        """Open a provider's circuit for this long: it refuses the account, not a mail."""
+        """Open a provider's circuit for this span: the provider refuses the account, not one mail."""
         until = int((datetime.now(UTC) + span).timestamp() * 1000)
         told: dict[Any, Any] = {
             "state": CircuitState.OPEN.value,
@@ -57,7 +57,7 @@ class Circuits:
             self._redis.hset(self._prefix + provider, mapping=told)
 
     def close_circuit(self, provider: str) -> None:
-        """A person says that all is well again."""
+        """Close a circuit by hand."""
         with redis_answers(self._redis):
             self._redis.delete(self._prefix + provider)
 

@@ -1,7 +1,7 @@
-"""Counts of callers' actions, in Redis, shared by all processes.
+"""Counts of callers' actions in Redis, shared by all processes.
 
-A limit must never be the reason why Mailroom stands still: if Redis does not answer within a quarter of a second,
-everybody is let through, and Redis is left alone for the next seconds.
+Limits must never stop Mailroom: if Redis does not answer within a quarter of a second, all callers pass, and Redis is
+not asked again for some seconds.
 """
 
 import time
@@ -10,12 +10,9 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
-from mailroom.coordination.redis_client import scripts
+from mailroom.coordination.redis_client import connect, scripts
 
 log = structlog.get_logger()
 _CALL_S: Final = 0.25
@@ -27,24 +24,18 @@ class Counters:
 
     def __init__(self, url: str, *, of: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._prefix, self._monotonic, self._left_alone_until = f"mailroom:count:{of}:", monotonic, 0.0
-        self._redis = Redis.from_url(
-            url,
-            socket_timeout=_CALL_S,
-            socket_connect_timeout=_CALL_S,
-            decode_responses=True,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._redis = connect(url, call_s=_CALL_S)
         (self._take,) = scripts(self._redis, "count_take")
 
     def take(self, name: str, *, most: int, span: timedelta, count: int = 1) -> timedelta | None:
-        """Count so many actions. None if they fit into `most` a span, or if Redis is away. Otherwise nothing is
-        counted, and the answer is the time until the span ends."""
+        """Count these actions if they fit into `most` a span. Returns None if they do, or if Redis is away. Otherwise
+        nothing is counted, and the time until the span ends is returned."""
         args = [most, int(span.total_seconds() * 1000), count]
         waits = self._asked(lambda: int(self._take(keys=[self._prefix + name], args=args)))
         return timedelta(milliseconds=waits) if waits else None
 
     def give_back(self, name: str, count: int) -> None:
-        """Take actions off the count again that did not happen."""
+        """Subtract actions that did not happen after all."""
         key = self._prefix + name
         self._asked(lambda: int(self._redis.decrby(key, count)) if self._redis.exists(key) else 0)
 

@@ -1,28 +1,30 @@
-"""A client of etcd that goes on to another member when one is dead, frozen, or cut off from the others.
+"""A client of etcd that turns to another member if one is dead, frozen, or cut off from the others.
 
-Each call is tried at every member once, so every call must be safe to repeat: a lost answer does not tell whether the
-call was done. A member that did not answer gets a new connection for its next call: packets on the old one may wait for
-minutes after the network is well again.
+Each call is tried at every member once, so every call must be safe to repeat: after a lost answer nobody knows whether
+the call was done. A member that did not answer gets a new connection for its next call: packets on the old connection
+may wait for minutes after the network has recovered.
 """
 
 import contextlib
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import grpc
 from etcd3 import etcdrpc
 
 from mailroom.domain.errors import TakesNoWrites, Unavailable
+from mailroom.watching import stores
 
-_CALL_S: Final = 3.0  # for a call in all, where there is one member or two
+_CALL_S: Final = 3.0  # for a call in all, with one or two members
 _LEAST_S: Final = 1.5  # for each member
-_TRIED_TTL_S: Final = 10  # of a lease that is granted to see whether etcd takes writes
+_TRIED_TTL_S: Final = 10  # of a lease that only tests whether etcd takes writes
 _MOST_ANSWERED: Final = 256 * 1024 * 1024  # bytes
 _OPTIONS: Final = [
-    # Without its own pool a new connection would be the old one again.
+    # Without a pool of its own a new channel would reuse the old connection.
     ("grpc.use_local_subchannel_pool", 1),
     # The defaults give up on a connection attempt after 20 s, and pause for up to two minutes between attempts.
     ("grpc.min_reconnect_backoff_ms", 1_000),
@@ -37,7 +39,7 @@ _ASK_ANOTHER: Final = frozenset(
     [
         grpc.StatusCode.UNAVAILABLE,
         grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.CANCELLED,  # another thread gave the connection up meanwhile
+        grpc.StatusCode.CANCELLED,  # another thread closed the connection meanwhile
         grpc.StatusCode.INTERNAL,
         grpc.StatusCode.UNKNOWN,
     ]
@@ -45,15 +47,16 @@ _ASK_ANOTHER: Final = frozenset(
 
 
 class Gone(Exception):
-    """etcd says that it does not know the lease, or does not know it any more."""
+    """etcd does not know the lease, or knows it no more."""
 
 
 class KeyExists(Exception):
-    """etcd says that a lease of this id exists already."""
+    """A lease of this id exists already."""
 
 
 class Etcd:
-    """Thread-safe. A URL may carry a user and a password."""
+    """Thread-safe. A URL may carry a user and a password; an https:// URL the options `ca`, `cert` and `key`: paths of
+    PEM files with the authorities that are trusted, a certificate of our own, and its key (else in the same file)."""
 
     def __init__(self, urls: Sequence[str]) -> None:
         self._members = [_Member(url) for url in urls]
@@ -66,13 +69,13 @@ class Etcd:
             return self._call("Range", range_of(prefix, **options))
 
     def transaction(self, operations: Sequence[Any], *, purpose: str) -> Any:
-        """Do all of these, or none. Raises Unavailable; raises Gone if an operation names an unknown lease."""
+        """Do all of these operations, or none. Raises Unavailable, or Gone if an operation names an unknown lease."""
         with _explained(purpose):
             return self._call("Txn", etcdrpc.TxnRequest(success=operations))
 
     def grant(self, lease_id: int, ttl_s: int) -> None:
         """Make a lease. Raises Unavailable: then the lease may exist."""
-        with contextlib.suppress(KeyExists), _explained("grant a lease"):  # an earlier answer got lost
+        with contextlib.suppress(KeyExists), _explained("grant a lease"):  # by an earlier try whose answer was lost
             self._call("LeaseGrant", etcdrpc.LeaseGrantRequest(ID=lease_id, TTL=ttl_s))
 
     def renew(self, lease_id: int) -> bool:
@@ -86,10 +89,10 @@ class Etcd:
             self._call("LeaseRevoke", etcdrpc.LeaseRevokeRequest(ID=lease_id))
 
     def check_writes(self) -> None:
-        """Try a write that leaves nothing behind, not even a revision: a lease. Raises TakesNoWrites, Unavailable."""
+        """Test a write by granting a lease, which leaves nothing behind. Raises TakesNoWrites, Unavailable."""
         lease_id = secrets.randbits(62) + 1
         self.grant(lease_id, _TRIED_TTL_S)
-        with contextlib.suppress(Unavailable):  # then it ends by itself
+        with contextlib.suppress(Unavailable):  # then the lease ends by itself
             self.revoke(lease_id)
 
     def close(self) -> None:
@@ -97,13 +100,14 @@ class Etcd:
             member.close()
 
     def _call(self, method: str, request: Any) -> Any:
-        """Ask the members, one after the other, beginning with the last that answered. Raises grpc.RpcError."""
+        """Ask the members one after the other, beginning with the last to answer. Raises grpc.RpcError."""
         first = self._current
         for number in range(first, first + len(self._members)):
             member = self._members[number % len(self._members)]
             try:
-                answer = member.ask(method, request, within_s=self._call_s)
-            except (grpc.RpcError, ValueError) as error:  # ValueError: the connection was given up meanwhile
+                with stores.timed(stores.ETCD):
+                    answer = member.ask(method, request, within_s=self._call_s)
+            except (grpc.RpcError, ValueError) as error:  # ValueError: the connection was closed meanwhile
                 if isinstance(error, grpc.RpcError) and error.code() not in _ASK_ANOTHER:
                     raise
                 member.give_up_connection()
@@ -115,21 +119,21 @@ class Etcd:
 
 
 class _Member:
-    """One member, and the connection to it that is in use."""
+    """One member, and our connection to it."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._address = f"{parts.hostname}:{parts.port or 2379}"
         self._secure = parts.scheme == "https"
+        self._files = dict(parse_qsl(parts.query))
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
-        self._session: str | None = None  # what etcd gave for the password
+        self._session: str | None = None  # the token that etcd gave for the password
         self._changing = threading.Lock()
         self._channel: Any = None
         self._methods: dict[str, Callable[..., Any]] = {}
 
     def ask(self, method: str, request: Any, *, within_s: float) -> Any:
-        """Ask this member. With a password it signs in first, and once more if etcd has forgotten that after a
-        restart."""
+        """Ask this member. With a password sign in first, and again if etcd has forgotten the session in a restart."""
         if not self._user:
             return self._ask(method, request, within_s, _METADATA)
         if self._session is None:
@@ -180,8 +184,16 @@ class _Member:
 
     def _connect(self) -> Any:
         if self._secure:
-            return grpc.secure_channel(self._address, grpc.ssl_channel_credentials(), options=_OPTIONS)
+            return grpc.secure_channel(self._address, self._credentials(), options=_OPTIONS)
         return grpc.insecure_channel(self._address, options=_OPTIONS)
+
+    def _credentials(self) -> Any:
+        """Read from the files for each connection, for certificates are renewed in their places. Raises ValueError."""
+        try:
+            files = {name: Path(path).read_bytes() for name, path in self._files.items()}
+        except OSError as error:
+            raise ValueError(f"a file for TLS cannot be read: {error}") from error
+        return grpc.ssl_channel_credentials(files.get("ca"), files.get("key", files.get("cert")), files.get("cert"))
 
 
 @contextlib.contextmanager
@@ -192,26 +204,28 @@ def _explained(purpose: str) -> Iterator[None]:
         code, words = error.code(), error.details() or ""
         if code is grpc.StatusCode.NOT_FOUND:
             raise Gone(words) from error
+        if code is grpc.StatusCode.FAILED_PRECONDITION and "already exists" in words:
+            raise KeyExists(words) from error
+        stores.failed(stores.ETCD)
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "space exceeded" in words:
             raise TakesNoWrites("etcd", "its space is used up (NOSPACE)") from error
         if code is grpc.StatusCode.DATA_LOSS:
             raise TakesNoWrites("etcd", "its members' data differ (CORRUPT)") from error
         if code is grpc.StatusCode.PERMISSION_DENIED:
             raise TakesNoWrites("etcd", "its user may not write") from error
-        if code is grpc.StatusCode.FAILED_PRECONDITION and "already exists" in words:
-            raise KeyExists(words) from error
         raise Unavailable(f"etcd did not {purpose}: {code.name} {words}") from error
     except ValueError as error:
+        stores.failed(stores.ETCD)
         raise Unavailable(f"etcd did not {purpose}: {error}") from error
 
 
-# Requests, as etcd's protocol has them
+# Requests of etcd's protocol
 
 
 def range_of(prefix: str, **options: bool) -> Any:
-    """Everything whose key begins so."""
+    """A request for all keys that begin with `prefix`."""
     key = prefix.encode()
-    end = key[:-1] + bytes([key[-1] + 1])  # no prefix of ours ends with 0xff
+    end = key[:-1] + bytes([key[-1] + 1])  # our prefixes never end with 0xff
     return etcdrpc.RangeRequest(key=key, range_end=end, **options)
 
 

@@ -1,13 +1,12 @@
-"""Leases in etcd: who may drain a lane, and until when that may be believed.
+"""Leases in etcd: which sender may drain a lane, and for how long it may rely on that.
 
-A sender has one etcd lease; the key of each lane that it holds is bound to it, so that all of them vanish together
-when the sender does. A holder trusts its lease only until a deadline of its own clock, counted from the moment at
-which the last good keep-alive was *sent*, less a margin: etcd counts from when it received it, which is later.
-A frozen process's clocks cannot be trusted for that; what stops its calls is that its connections died (see
-providers/connection.py).
+A sender has one etcd lease. The key of each lane that it holds is bound to the lease, so that all keys vanish together
+with the sender. A holder trusts its lease only until a deadline of its own clock, counted from the moment at which the
+last successful keep-alive was *sent*, less a margin: etcd counts from its arrival, which is later. The clocks of a
+frozen process cannot be trusted; its calls are stopped by its dead connections (see providers/connection.py).
 
-A lease that was given up is never renewed: its lanes would be in nobody's hands for as long as this process lives. It
-is revoked as soon as etcd answers, or ends by itself before that.
+A lease that was given up is never renewed: otherwise nobody could take its lanes as long as this process lives. It is
+revoked as soon as etcd answers, or ends by itself before that.
 """
 
 import contextlib
@@ -25,12 +24,12 @@ from mailroom.domain.ids import Lane
 
 _PREFIX: Final = "/mailroom/lanes/"
 _SENDERS: Final = "/mailroom/senders/"
-_LANES_A_TRANSACTION: Final = 50  # etcd refuses more than 128 operations; each lane is three
+_LANES_A_TRANSACTION: Final = 50  # etcd refuses more than 128 operations; a lane needs three
 
 
 @dataclass(frozen=True, slots=True)
 class TakenLanes:
-    """What one attempt to take lanes brought: create revisions of the keys that are ours now, and etcd's memory."""
+    """Lanes taken by one attempt, with the create revisions of their keys, and etcd's cluster id and revision."""
 
     revisions: dict[Lane, int]
     cluster_id: str
@@ -39,7 +38,7 @@ class TakenLanes:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A lane's key with this sender's name in it. `bound`: to the lease in force, not to an earlier one."""
+    """A lane's key with this sender's name in it. `bound`: it belongs to the lease in force, not to an earlier one."""
 
     lane: Lane
     revision: int  # at which it was created
@@ -65,22 +64,22 @@ class Leases:
         self._monotonic = monotonic
         self._changing = threading.Lock()
         self._lease_id: int | None = None
-        self._given_up: set[int] = set()  # leases that may still be there
+        self._given_up: set[int] = set()  # leases that may still exist
         self.deadline = 0.0  # on the monotonic clock: no call begins after it
 
     @property
     def held(self) -> bool:
-        """True while the lease may be believed."""
+        """True while the lease may be trusted."""
         return self._lease_id is not None and self._monotonic() < self.deadline
 
     def begin(self) -> None:
-        """Give up the lease in force, get a new one, and make our presence known under it. Raises Unavailable."""
+        """Give up the lease in force, get a new one, and register this sender under it. Raises Unavailable."""
         self.give_up()
         self.revoke_given_up()
         sent = self._monotonic()
-        # The id is ours, so that a lease whose grant was not answered can be revoked too.
+        # We choose the id, so that a lease can be revoked even if the answer to its grant was lost.
         lease_id = secrets.randbits(62) + 1
-        self._given_up.add(lease_id)  # until it stands
+        self._given_up.add(lease_id)  # until the grant is certain
         self._etcd.grant(lease_id, self._ttl_s)
         self._announce(lease_id)
         with self._changing:
@@ -109,14 +108,14 @@ class Leases:
         sent = self._monotonic()
         alive = self._etcd.renew(lease_id)
         with self._changing:
-            if self._lease_id != lease_id:  # given up, or begun anew, while we asked about the old one
+            if self._lease_id != lease_id:  # given up or replaced while etcd answered about the old lease
                 return self._lease_id is not None
             self._lease_id = lease_id if alive else None
             self.deadline = sent + self._ttl_s - self._margin_s if alive else 0.0
         return alive
 
     def confirm(self) -> bool:
-        """Ask etcd, by a linearizable read, whether our lease stands right now. Raises Unavailable."""
+        """True if our lease exists now, by a linearizable read. Raises Unavailable."""
         lease_id = self._lease_id
         if lease_id is None:
             return False
@@ -124,16 +123,16 @@ class Leases:
         return any(kv.lease == lease_id for kv in found)
 
     def senders(self) -> int:
-        """How many senders there are, ourselves included. Raises Unavailable."""
+        """The number of senders, this one included. Raises Unavailable."""
         return int(self._etcd.range(_SENDERS, count_only=True).count)
 
     def held_by_anybody(self, beginning: str = "") -> set[Lane]:
-        """The lanes whose names begin so, and that somebody holds. Raises Unavailable."""
+        """The held lanes whose names begin with `beginning`. Raises Unavailable."""
         found = self._etcd.range(_PREFIX + beginning, keys_only=True).kvs
         return {Lane(kv.key.decode().removeprefix(_PREFIX)) for kv in found}
 
     def keys_of_ours(self) -> list[Key] | None:
-        """Every lane's key with our name in it, by a linearizable read. None if our presence is gone, and with it our
+        """Every lane's key with our name in it, by a linearizable read. None if our registration is gone, and so our
         lease. Raises Unavailable."""
         lease_id = self._lease_id
         if lease_id is None:
@@ -150,7 +149,7 @@ class Leases:
         ]
 
     def take(self, lanes: Sequence[Lane]) -> TakenLanes:
-        """Take those of the lanes that nobody holds, many in one round trip.
+        """Take the free ones of these lanes, many in one round trip.
 
         On Unavailable use none of these lanes. Keys that were created without our knowledge appear in `keys_of_ours`,
         perhaps only later: we may give up before etcd has read the request.
@@ -172,7 +171,7 @@ class Leases:
                 raise Unavailable(f"etcd took no lanes: {error}") from error
             cluster_id, revision = str(answer.header.cluster_id), answer.header.revision
             for lane, response in zip(batch, answer.responses, strict=True):
-                # Taken now, or found with our own lease on it: an earlier answer of etcd got lost.
+                # Taken now, or by an earlier try whose answer was lost: then our lease is on the key.
                 kv = response.response_txn.responses[-1].response_range.kvs
                 if kv and kv[0].lease == lease_id:
                     revisions[lane] = kv[0].create_revision
@@ -191,7 +190,7 @@ class Leases:
             )
 
     def end(self) -> None:
-        """Revoke the lease: every lane is free at once. Quiet when etcd is away; the TTL does it then."""
+        """Revoke the lease, so that all lanes are free at once. If etcd is away, the TTL frees them."""
         self.give_up()
         with contextlib.suppress(Unavailable):
             self.revoke_given_up()

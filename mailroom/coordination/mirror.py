@@ -1,15 +1,15 @@
-"""Copy of MongoDB's high-water mark in Redis. If MongoDB's mark is lower, MongoDB was put back to an older copy.
+"""Copy of MongoDB's high-water mark in Redis. If MongoDB's mark is lower, MongoDB was restored from a backup.
 
-Also a walk through all fences, for putting a restored MongoDB right.
+Also an iteration over all fences, for repairing a restored MongoDB.
 """
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from mailroom.coordination.fences import IDENTITY, KEPT_FOR, fence_of
+from mailroom.coordination.fences import KEPT_FOR, fence_of
+from mailroom.coordination.identity import IDENTITY, Identity
 from mailroom.coordination.redis_client import connect, redis_answers, scripts
 from mailroom.domain.dispatches.fences import Fence
 from mailroom.domain.ids import DispatchId
@@ -19,34 +19,35 @@ _A_STEP: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far MongoDB had come: a number that only grows, and its own time when it was reached."""
+    """A high-water mark of MongoDB: a number that only grows, and MongoDB's time at which it was reached."""
 
     number: int
     at: datetime
 
 
 class Mirror:
-    """The mirror of one database, by its name. Thread-safe. All methods raise Unavailable."""
+    """The copy for one database, by its name (`of`). Thread-safe. All methods raise Unavailable."""
 
     def __init__(self, url: str, *, of: str) -> None:
         self._key = f"mailroom:mongodb:{of}"
         self._redis = connect(url)
-        self._raise, self._identity = scripts(self._redis, "mark_raise", "identity")
+        self._identity = Identity(self._redis)
+        (self._raise,) = scripts(self._redis, "mark_raise")
 
     def read(self) -> Mark | None:
-        """The highest mark that was mirrored; None if there is none, or Redis has forgotten it."""
+        """The highest mark that was copied; None if there is none, or Redis has lost it."""
         with redis_answers(self._redis):
             found: Any = self._redis.hgetall(self._key)
         return Mark(int(found["number"]), _time(found["at_ms"])) if found else None
 
     def raise_to(self, mark: Mark) -> None:
-        """Mirror a mark, unless a higher one stands."""
+        """Copy a mark, unless a higher one is stored."""
         kept_ms = int(KEPT_FOR.total_seconds() * 1000)
         with redis_answers(self._redis):
             self._raise(keys=[self._key], args=[mark.number, int(mark.at.timestamp() * 1000), kept_ms])
 
     def fences(self) -> Iterator[list[tuple[DispatchId, Fence]]]:
-        """All fences, some at a time."""
+        """All fences, in batches."""
         for keys in self._keys("{*}:fence:*"):
             with redis_answers(self._redis), self._redis.pipeline(transaction=False) as pipe:
                 for key in keys:
@@ -58,15 +59,16 @@ class Mirror:
             ]
 
     def memory_since(self) -> datetime:
-        """Since when Redis has forgotten nothing, by its own clock: since its start, at most."""
-        with redis_answers(self._redis):
-            # Asked who it is first: what stands there may be from before its start, if nobody has asked since.
-            self._identity(keys=[IDENTITY], args=[secrets.token_hex(8)])
-            at_ms: Any = self._redis.hget(IDENTITY, "at_ms")
+        """The time since which Redis has lost nothing, by Redis' clock: its last start or fail-over, or later."""
+        with redis_answers(self._redis), self._redis.pipeline(transaction=True) as pipe:
+            # The identity is asked first: otherwise a time from before Redis' last start may still be stored.
+            self._identity.ask(pipe)
+            pipe.hget(IDENTITY, "at_ms")
+            _, at_ms = pipe.execute()
         return _time(at_ms)
 
     def highest_token(self) -> int:
-        """The highest token that any lane has seen; 0 if none has."""
+        """The highest token on record for any lane; 0 if there is none."""
         highest = 0
         for keys in self._keys("{*}:token"):
             with redis_answers(self._redis):

@@ -1,1 +1,1 @@
-"""Rules without I/O. Nothing here opens a connection, reads a clock or knows of HTTP; `now` is handed in."""
+"""Rules without I/O. Nothing here opens a connection, reads a clock or knows of HTTP; callers pass `now`."""

@@ -1,4 +1,4 @@
-"""Mail addresses: what we accept, how two spellings are seen to be one, how a mailbox is written.
+"""Mail addresses: validation, the key that equal spellings share, and the written form of a mailbox.
 
 The check is email-validator's (syntax only, no DNS). A non-ASCII local part is refused: none of the providers
 delivers one (docs/adr/0006). A non-ASCII domain is taken in its ASCII form. A quoted local part is taken where only its
@@ -22,8 +22,8 @@ MAX_ADDRESS: Final = 254  # RFC 5321 4.5.3.1.3: a path of 256 with its angle bra
 MAX_LOCAL_PART: Final = 64  # RFC 5321 4.5.3.1.1, its quotes included
 MAX_MAILBOX: Final = 500
 _PROVIDERS_OWN = re.compile(r"%recipient", re.IGNORECASE)
-# All that ends a line for anybody: str.splitlines() knows more than CR and LF. And encoded words (RFC 2047), which may
-# hide a line's end: whoever writes the mail anew may decode them.
+# Every character that any reader takes for the end of a line; str.splitlines() knows more than CR and LF. Encoded words
+# (RFC 2047) can hide a line break: a server that rewrites the mail may decode them.
 _HEADER_BREAK = re.compile("[\r\n\0\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]|=\\?[^?]*\\?[bBqQ]\\?[^?]*\\?=")
 NOT_IN_A_HEADER: Final = "a line break, or an encoded word (=?...?=), is not allowed here"
 _ONE_ADDRESS: Final = "write one address, as Name <address@example.com> or bare"
@@ -78,25 +78,25 @@ class Mailbox:
 
 
 def breaks_header(text: str) -> bool:
-    """True if the text holds what ends a line, or may hide that, with which a header could be broken into two."""
+    """True if the text holds a line break, or an encoded word that can hide one: it could split a header in two."""
     return _HEADER_BREAK.search(text) is not None
 
 
 def trimmed(text: str) -> str:
-    """Without the white space and the invisible characters around it."""
+    """The text without the white space and the invisible characters around it."""
     return text.strip() if text.isascii() else text.strip(_AROUND)
 
 
 def check_address(text: str) -> str:
-    """The address as it will be sent to: trimmed, domain in lower-case ASCII, quotes only where they are needed.
+    """The address in the form to send to: trimmed, domain in lower-case ASCII, quotes only where they are needed.
 
     Raises InvalidAddress.
     """
-    found = _ORDINARY.fullmatch(text) if len(text) <= MAX_ADDRESS else None
-    if found and len(found[1]) <= MAX_LOCAL_PART and "--" not in found[2]:
-        domain = found[2].lower()
+    match = _ORDINARY.fullmatch(text) if len(text) <= MAX_ADDRESS else None
+    if match and len(match[1]) <= MAX_LOCAL_PART and "--" not in match[2]:
+        domain = match[2].lower()
         if domain.rpartition(".")[2] not in _RESERVED_DOMAINS:
-            return f"{found[1]}@{domain}"
+            return f"{match[1]}@{domain}"
     return _check_extraordinary(text.strip(" \t"))
 
 
@@ -147,8 +147,8 @@ def _named(character: str) -> str:
 def fold(address: str) -> str:
     """The key under which two spellings of one address are the same: `Bo@X.org` and `bo@x.org` get one mail.
 
-    Providers' events may spell an address otherwise than we did: with the domain in Unicode, with or without quotes. An
-    address from `check_address` has the same key in every version of Mailroom.
+    Providers' events may spell an address differently: with the domain in Unicode, with or without quotes. An address
+    from `check_address` has the same key in every version of Mailroom.
     """
     folded = address.strip().lower()
     return folded if _FOLDS_FURTHER.search(folded) is None else _folded_further(folded)
@@ -165,14 +165,14 @@ def _folded_further(address: str) -> str:
         escaped = local.replace("\\", "\\\\").replace('"', '\\"')
         local = f'"{escaped}"'
     if not domain.isascii():
-        with suppress(InvalidAddress):  # no domain that mail could have gone to
+        with suppress(InvalidAddress):  # no mail can have gone to such a domain
             domain = check_address(f"a@{domain}").rpartition("@")[2]
     return f"{local}@{domain}"
 
 
-@lru_cache(maxsize=4_096)  # the same senders again and again, and many recipients
+@lru_cache(maxsize=4_096)  # the same few senders recur, among many recipients
 def parse_mailbox(text: str) -> Mailbox:
-    """`Ann <ann@example.com>` or a bare address; the name is kept as it is written. Raises InvalidAddress."""
+    """`Ann <ann@example.com>` or a bare address; the name stays as written. Raises InvalidAddress."""
     if breaks_header(text):
         raise InvalidAddress(NOT_IN_A_HEADER)
     if len(text) > MAX_MAILBOX:
@@ -183,7 +183,7 @@ def parse_mailbox(text: str) -> Mailbox:
     written, bracket, address = text.removesuffix(">").rpartition("<")
     if bool(bracket) != text.endswith(">") or address.count("@") != 1:
         raise InvalidAddress(_ONE_ADDRESS)
-    # The address as it is written: the library takes away what may not be in one, and mails somebody else.
+    # The address as written: email.utils drops characters that are not allowed, and the mail would reach somebody else.
     address = check_address(address)
     mailbox = Mailbox(address, name_of(written.strip(), address))
     check_written(mailbox)
@@ -197,8 +197,8 @@ def parse_mailboxes(text: str) -> list[Mailbox]:
     pieces = [piece for piece, _ in pieces_of(text) if piece.strip()]
     if len(pieces) > MAX_REPLY_TO:
         raise InvalidAddress(f"at most {MAX_REPLY_TO} addresses")
-    found = [parse_mailbox(piece) for piece in pieces or [text]]
-    return list({fold(mailbox.address): mailbox for mailbox in reversed(found)}.values())[::-1]
+    mailboxes = [parse_mailbox(piece) for piece in pieces or [text]]
+    return list({fold(mailbox.address): mailbox for mailbox in reversed(mailboxes)}.values())[::-1]
 
 
 def written_as_list(mailboxes: list[Mailbox]) -> str:
@@ -213,7 +213,7 @@ def pieces_of(line: str) -> Iterator[tuple[str, str]]:
     """The parts of a line between commas and semicolons outside quotes, each with the separators after it. The cost
     grows only with the length. Raises InvalidAddress for a quotation mark that is not closed."""
     if '"' not in line:
-        yield from ((found[1], found[2]) for found in re.finditer(r"([^,;]+)([,;]*)", line))
+        yield from ((match[1], match[2]) for match in re.finditer(r"([^,;]+)([,;]*)", line))
         return
     begin, quoted = 0, False
     for mark in _MARKS.finditer(line):
@@ -228,8 +228,8 @@ def pieces_of(line: str) -> Iterator[tuple[str, str]]:
 
 
 def name_of(written: str, address: str, *, with_commas: bool = False) -> str:
-    """A display name as it stands before `<address>`, without its quotes. `with_commas`: commas are allowed, because
-    the caller has split addresses apart already. Raises InvalidAddress if it may be more than a name."""
+    """The display name written before `<address>`, without its quotes. `with_commas`: commas are allowed, because the
+    caller has already split the addresses. Raises InvalidAddress if the text may be more than a name."""
     if _QUOTED.fullmatch(written):
         return re.sub(r"\\(.)", r"\1", written[1:-1]).strip()
     if (_ADDRESS_IN_NAME if with_commas else _LIST_IN_NAME).search(written) and fold(written) != fold(address):
@@ -240,8 +240,8 @@ def name_of(written: str, address: str, *, with_commas: bool = False) -> str:
 
 
 def check_written(mailbox: Mailbox) -> None:
-    """Raises InvalidAddress unless the mailbox, as we write it, reads back as the same: quoting can hide what a header
-    must not hold."""
+    """Raises InvalidAddress unless the written mailbox reads back as the same value: quoting can hide text that a
+    header must not hold."""
     text = str(mailbox)
     if len(text) > MAX_MAILBOX:
         raise InvalidAddress(f"at most {MAX_MAILBOX} characters")

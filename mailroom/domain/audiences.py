@@ -1,4 +1,4 @@
-"""Recipients: who a schedule mails to, checked as a whole before anything of them is stored."""
+"""Recipients of a schedule. The whole list is checked before any of it is stored."""
 
 import math
 import re
@@ -25,13 +25,13 @@ Value = str | int | float | bool | None
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 # Names that can be written before an address and read back unchanged; a test holds that.
 _ORDINARY_NAME: Final = re.compile(r"[\w.'(&-](?:[\w.,;:@()&/+!'-]| (?! ))*")
-_ANYBODY: Final = "anybody@example.com"  # stands in while a name is looked at
+_ANYBODY: Final = "anybody@example.com"  # placeholder address while a name is checked
 RESERVED: Final = frozenset({"name", "address"})  # every recipient has these
 _JINJAS: Final = frozenset({"self", "true", "false", "none", "True", "False", "None", "loop"})
 _MAX_NUMBER: Final = 10**15
-_MAX_FAULTS: Final = 1_000  # told at once; a wrong column in a long list would drown the answer
+_MAX_FAULTS: Final = 1_000  # reported at once; a wrong column in a long list would otherwise flood the answer
 MAX_TOLD: Final = 10_000  # refused rows that an answer lists
-MAX_REFUSED: Final = 100_000  # with more refused rows it is the wrong column, or the wrong file
+MAX_REFUSED: Final = 100_000  # more refused rows than this mean a wrong column or a wrong file
 _ROW_TYPES: Final = {"address": str, "name": str, "variables": dict}
 _SHOWN: Final = 254
 
@@ -47,13 +47,13 @@ class Recipient:
         return fold(self.address)
 
     def context(self) -> dict[str, Value]:
-        """What templates see: the recipient's variables, and its name and address."""
+        """The values for templates: the recipient's variables, name and address."""
         return {**self.variables, "name": self.name, "address": self.address}
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the templates of a schedule may count on: the variables that every member has, and one member."""
+    """Names that templates of a schedule may use: the variables that every member has, and an example member."""
 
     variables: frozenset[str]
     example: Recipient
@@ -61,8 +61,8 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """A kept list of recipients, which never changes. `name` is empty for one that is a single schedule's own;
-    `variables` are those that every member has; `listed` while schedules may name it."""
+    """A stored, immutable list of recipients. `name`: empty if the list belongs to a single schedule. `variables`: the
+    names that every member has. `listed`: True while schedules may refer to the list."""
 
     id: AudienceId
     name: str
@@ -77,9 +77,9 @@ class Screened:
     """The valid rows of a list, in the order of their folded address, and its refused rows."""
 
     recipients: Sequence[Recipient]
-    refused: Sequence[RefusedRow]  # the first ones
+    refused: Sequence[RefusedRow]  # the first MAX_TOLD
     refused_count: int
-    rows: int  # that were read, refused ones included
+    rows: int  # rows read, refused rows included
 
     @property
     def duplicates(self) -> int:
@@ -87,10 +87,10 @@ class Screened:
         return self.rows - self.refused_count - len(self.recipients)
 
 
-def check_recipients(rows: Sequence[Any], *, path: str = "recipients") -> list[Recipient]:
-    """The recipients in the order of their folded address, an address twice kept once (the first row wins).
+def check_recipients(rows: Sequence[object], *, path: str = "recipients") -> list[Recipient]:
+    """The recipients in the order of their folded address. For a repeated address the first row wins.
 
-    Raises InvalidInput with a path such as `recipients[2].address` for everything that is wrong, up to a limit.
+    Raises InvalidInput with a path such as `recipients[2].address` for every fault, up to a limit.
     """
     if not rows:
         raise InvalidInput(Fault(path, "at least one recipient is needed"))
@@ -116,8 +116,8 @@ def check_recipients(rows: Sequence[Any], *, path: str = "recipients") -> list[R
     return [by_key[key] for key in sorted(by_key)]
 
 
-def screen(rows: Iterable[Read], *, path: str = "recipients") -> Screened:
-    """Separate the valid rows from the invalid ones. An address twice is kept once: the first row wins.
+def screen(rows: Iterable[Read | tuple[int, object]], *, path: str = "recipients") -> Screened:
+    """Separate the valid rows from the invalid ones. For a repeated address the first row wins.
 
     Raises InvalidInput for more rows than a list may have, and for more than MAX_REFUSED invalid rows.
     """
@@ -139,8 +139,8 @@ def screen(rows: Iterable[Read], *, path: str = "recipients") -> Screened:
     return Screened([by_key[key] for key in sorted(by_key)], refused, wrong, count)
 
 
-def judge(rows: Iterable[Read]) -> Iterator[Recipient | RefusedRow]:
-    """Each row as a recipient, or as refused with the reason."""
+def judge(rows: Iterable[Read | tuple[int, object]]) -> Iterator[Recipient | RefusedRow]:
+    """Yield each row as a recipient, or as a refused row with the reason."""
     for read in rows:
         if isinstance(read, RefusedRow):
             yield read
@@ -156,7 +156,7 @@ def judge(rows: Iterable[Read]) -> Iterator[Recipient | RefusedRow]:
 
 
 def known_variables(recipients: Iterable[Recipient]) -> frozenset[str]:
-    """The variables that every recipient has: those a template may use."""
+    """The variables that every recipient has. Templates may use these."""
     common: set[str] | None = None
     for recipient in recipients:
         common = set(recipient.variables) if common is None else common & recipient.variables.keys()
@@ -165,10 +165,10 @@ def known_variables(recipients: Iterable[Recipient]) -> frozenset[str]:
     return frozenset(common or ()) | RESERVED
 
 
-def check_row(row: Any) -> Recipient | list[tuple[str, str]]:
+def check_row(row: object) -> Recipient | list[tuple[str, str]]:
     """A row as a recipient, or all its faults: the path in the row (`.address`, `.variables.city`), and the message."""
     if isinstance(row, Recipient):
-        return row  # it was checked before
+        return row  # checked before
     if not isinstance(row, dict):
         return [("", "Not an object with address, name and variables.")]
     faults = _faults_of_shape(row)

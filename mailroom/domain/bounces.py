@@ -1,9 +1,9 @@
 """Decide whether a refusal blames the address itself. One table for every provider.
 
-A bounce is hard, and the address gets nothing more, only if the refusal blames the address. A refusal for any other
-reason (policy, block lists, spam, relaying, a full mailbox, the size of the mail, the sender, a rate, a temporary
-fault) blames something that changes, and never suppresses. Codes decide before words, and blame of something else
-decides before both.
+A bounce is hard, and suppresses the address, only if the refusal blames the address. A refusal for any other reason
+(policy, block lists, spam, relaying, a full mailbox, the size of the mail, the sender, a rate, a temporary fault)
+blames a cause that can change, and never suppresses. Codes decide before words. Blame of another cause decides before
+both.
 
 Source: RFC 3463 and the IANA registry of RFC 5248 (enhanced codes); the non-delivery codes of Microsoft 365, Gmail,
 Yahoo and iCloud as their postmaster pages list them (read 2026-11). The replies of the test table are ours.
@@ -16,10 +16,10 @@ from typing import Final
 
 
 class Blame(StrEnum):
-    """What a refusal blames."""
+    """The cause that a refusal names."""
 
     ADDRESS = "address"  # there is no such mailbox, or it is closed for good
-    ELSE = "else"  # something that says nothing about the address
+    ELSE = "else"  # a cause that says nothing about the address
     SILENT = "silent"  # neither: the provider's own verdict decides
 
 
@@ -35,14 +35,14 @@ _OF_THE_ADDRESS: Final = {
     "4.310",  # Microsoft: the domain does not exist
     "7.13",  # the user's account is disabled
 }
-# Codes that leave open what is meant: the words decide. All others blame something else than the address.
+# Codes that do not name a cause: the words decide. All other codes blame a cause other than the address.
 _OPEN: Final = {"0", "1.0", "2.0", "3.0", "4.0", "5.0"}
-# Refused whatever the words: it is too large, or the mailbox is full.
+# This reply never blames the address, whatever its words: the mail is too large, or the mailbox is full.
 _TOO_LARGE_OR_FULL: Final = 552
 
 _CODE: Final = re.compile(r"(?<![\w.])([245])\.(\d{1,3})\.(\d{1,3})(?![\w]|\.\d)")
 _REPLY: Final = re.compile(r"(?<![\w.])([2-5]\d\d)(?=[- ])(?![- ]\d{3}\.)")
-# Addresses, URLs and hosts can hold any word; Postfix names the command that was answered.
+# Addresses, URLs and hosts can hold any word; Postfix adds the command that it replied to.
 _NAMES: Final = re.compile(
     r"\(in reply to [A-Za-z ]{1,40}\)|https?://\S+|www\.\S+|[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+|(?<![\w.])[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,24}\b(?!-)"
 )
@@ -52,7 +52,7 @@ _ELSE: Final = (
     # Block lists and reputation.
     r"block[- ]?list|black[- ]?list|deny[- ]?list|\b(dns|r|s|x)bl\b|spamhaus|spamcop|barracuda|proofpoint",
     r"cloudmark|reputation|blocked|banned|listed (in|on|at|by)|poor[- ]list|untrusted|bad ip|unblock|delist",
-    # Spam, content, viruses, and who the sender is.
+    # Spam, content, viruses, and the sender's identity.
     r"\bspam|\bjunk|\bbulk\b|unsolicited|\bspf\b|\bdkim\b|\bdmarc\b|\bptr\b|reverse dns|rdns|phish|virus|malware",
     r"malicious|suspicious|content (reject|filter|is not|not)|message content|attachment|filter(ed|ing|s)?\b",
     r"authenticat|unauthori[sz]ed|not authori[sz]ed|authori[sz]ation|verif(y|ied) sender",
@@ -85,7 +85,7 @@ _OF_ADDRESSES: Final = (
     r"\b(no|unknown|invalid|bad|illegal|non-?exist[ea]nt|inactive|disabled|deactivated|unrouteable|undeliverable)"
     rf" (such )?(\w+ )?{_WHO}\b",
     r"\bno such\b (\w+ )?(local|here|person|domain|host|destination|recipient)",
-    # 'The email account that you tried to reach does not exist': some words in between.
+    # 'The email account that you tried to reach does not exist': a few words lie between.
     rf"\b{_WHO}s?\b(\W+\w+){{0,8}}?\W+{_GONE}",
     r"does(n't| not) have an? ([\w.-]+ )?(account|mailbox)",
     r"(recipient|destination|rcpt) (address )?(unknown|not found|no longer)",
@@ -105,22 +105,22 @@ _ADDRESS_WORDS: Final = re.compile("|".join(_OF_ADDRESSES), re.IGNORECASE)
 
 
 def blame(code: int | None, enhanced: str, words: str) -> Blame:
-    """What a refusal blames. `code`, `enhanced`: the reply's number and its enhanced code, if they came as fields of
-    their own; `words`: the reply as it was written, which may hold both too."""
+    """The cause that a refusal names. `code`, `enhanced`: the reply's number and enhanced code, if the provider gives
+    them as separate fields. `words`: the text of the reply, which may contain both as well."""
     words = " ".join(words[:_MOST_WORDS].split())
-    replies = [code] if code else [int(found) for found in _REPLY.findall(words)][:1]
+    replies = [code] if code else [int(reply) for reply in _REPLY.findall(words)][:1]
     if any(reply < 500 or reply >= 600 or reply == _TOO_LARGE_OR_FULL for reply in replies):
         return Blame.ELSE
-    told = set(_codes(enhanced[:_MOST_WORDS])) | set(_codes(words))
-    if any(class_ != "5" for class_, _ in told):
+    codes = set(_codes(enhanced[:_MOST_WORDS])) | set(_codes(words))
+    if any(class_ != "5" for class_, _ in codes):
         return Blame.ELSE
-    meant = {_meaning(detail) for _, detail in told}
+    causes = {_meaning(detail) for _, detail in codes}
     plain = _NAMES.sub(" ", words)
-    if Blame.ELSE in meant:
+    if Blame.ELSE in causes:
         return Blame.ELSE
     if _ELSE_WORDS.search(_ADDRESS_WORDS.sub(" ", plain)):
         return Blame.ELSE
-    if Blame.ADDRESS in meant or _ADDRESS_WORDS.search(plain):
+    if Blame.ADDRESS in causes or _ADDRESS_WORDS.search(plain):
         return Blame.ADDRESS
     return Blame.SILENT
 
@@ -133,7 +133,7 @@ def is_hard(code: int | None, enhanced: str, words: str, *, told_hard: bool) -> 
 
 
 def without_names(words: str) -> str:
-    """The words without addresses, URLs and hosts, which can hold any word."""
+    """The words without addresses, URLs and hosts. These may contain any word and would mislead the rules."""
     return _NAMES.sub(" ", words[:_MOST_WORDS])
 
 

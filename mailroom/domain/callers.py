@@ -1,4 +1,4 @@
-"""Where a request comes from: which proxies are believed about that, and which addresses count as one caller."""
+"""The origin of a request: the proxies to trust, and the addresses that count as the same caller."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -10,8 +10,8 @@ _Address = IPv4Address | IPv6Address
 def client_address(remote: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
     """The address of the client that made a request. `remote`: the other end of the connection.
 
-    `forwarded`: the values of its X-Forwarded-For headers, in order. Each proxy appends the address that it was called
-    from, so they are read from the end, as long as trusted proxies wrote them; anything before may be made up.
+    `forwarded`: the values of its X-Forwarded-For headers, in order. Each proxy appends the address of its caller. So
+    the values are read from the end, for as long as trusted proxies wrote them; earlier values may be forged.
     """
     heard = _read(remote)
     for text in reversed([part for value in forwarded for part in value.split(",")]):
@@ -25,14 +25,14 @@ def client_address(remote: str, forwarded: Sequence[str], trusted: Sequence[Netw
 
 
 def counted_as(address: str) -> str:
-    """The caller that a limit counts: an IPv4 address, or the /64 of an IPv6 address, because one machine may use all
-    of a /64."""
+    """The key under which a limit counts a caller: an IPv4 address, or the /64 of an IPv6 address, because a single
+    machine may use all of a /64."""
     read = _read(address)
     return str(ip_network((read, 64), strict=False)) if isinstance(read, IPv6Address) else str(read or address)
 
 
 def _read(text: str) -> _Address | None:
-    """An address as proxies write it: bare, in brackets, with or without a port."""
+    """Parse an address in any form that proxies write: bare or in brackets, with or without a port."""
     text = text.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]

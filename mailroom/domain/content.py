@@ -1,4 +1,4 @@
-"""Mail content: Jinja2 templates, checked when saved, filled in for each recipient, sent a thousand at a time.
+"""Mail content: Jinja2 templates, checked when saved, rendered for each recipient, sent in batches of a thousand.
 
 A provider's batch call carries one body for all recipients and a few values for each. So a template is cut at its top
 level into fixed text and *parts* (`{{ name }}`, a whole `{% if %}` block): fixed text goes once, and each part is
@@ -37,7 +37,7 @@ from mailroom.domain.template_language import (
 
 FIELDS: Final = ("subject", "text", "html")
 _NOT_CLOSED: Final = {"'end of print statement'": "}}", "'end of statement block'": "%}"}
-_KEPT_TEMPLATE: Final = 20_000  # characters of a single mail's template that is kept compiled
+_KEPT_TEMPLATE: Final = 20_000  # characters; a longer template of a single mail is not cached in compiled form
 
 __all__ = [
     "FIELDS",
@@ -69,7 +69,7 @@ class CutTemplate:
     pieces: tuple[str | TemplatePart, ...]
 
     def with_placeholders(self, placeholder: Callable[[str], str]) -> str:
-        """The whole text, each part replaced by what the provider will fill in."""
+        """The whole text, with a placeholder of the provider in place of each part."""
         return "".join(piece if isinstance(piece, str) else placeholder(piece.key) for piece in self.pieces)
 
 
@@ -82,7 +82,7 @@ class Compiled:
     html: CutTemplate
 
     def parts_for(self, context: Mapping[str, Any]) -> dict[str, str]:
-        """What differs for this recipient, by part key. Raises CannotRender."""
+        """The rendered parts for this recipient, by part key. Raises CannotRender."""
         values = {}
         room = MAX_RENDERED_BYTES
         context = with_spending(context)
@@ -96,15 +96,14 @@ class Compiled:
 
 @lru_cache(maxsize=32)
 def compile_content(subject: str, text: str, html: str) -> Compiled:
-    """Content that has passed `check_content`, compiled; the same content is compiled once."""
+    """Compile content that has passed `check_content`. Equal content is compiled once."""
     return Compiled(_cut("subject", subject), _cut("text", text), _cut("html", html))
 
 
 def check_content(content: Mapping[str, str], known: KnownNames, example: Mapping[str, Any]) -> list[Fault]:
-    """What is wrong with subject, text and html: syntax errors, values that some recipients lack, what we do not offer.
+    """The faults of subject, text and html: syntax errors, values that recipients lack, constructs not offered.
 
-    `example` is one recipient's values, with which the content is rendered once. An empty list means that it can be
-    saved.
+    `example`: a recipient's values, for a trial rendering. An empty list means that the content can be saved.
     """
     faults = [fault for field in FIELDS for fault in _check_field(field, content.get(field) or "", known)]
     if not faults:
@@ -117,7 +116,7 @@ def check_content(content: Mapping[str, str], known: KnownNames, example: Mappin
 
 
 def faults_of_language(content: Mapping[str, str]) -> list[Fault]:
-    """What is wrong with subject, text and html whatever values the recipients have."""
+    """The faults of subject, text and html that do not depend on the recipients' values."""
     faults: list[Fault] = []
     for field in FIELDS:
         source = content.get(field) or ""
@@ -131,8 +130,8 @@ def faults_of_language(content: Mapping[str, str]) -> list[Fault]:
 
 
 def names_in(content: Mapping[str, str]) -> frozenset[str]:
-    """The variables that subject, text and html cannot do without. Raises InvalidInput with every fault, as
-    check_content tells them."""
+    """The variables that subject, text and html require. Raises InvalidInput with every fault, in the form of
+    check_content."""
     faults: list[Fault] = []
     names: set[str] = set()
     for field in FIELDS:
@@ -152,9 +151,9 @@ def names_in(content: Mapping[str, str]) -> frozenset[str]:
 
 
 def render_once(content: Mapping[str, str], variables: Mapping[str, Any]) -> dict[str, str]:
-    """Subject, text and html of a single mail, filled in.
+    """Subject, text and html of a single mail, rendered.
 
-    Raises InvalidInput with every fault, as check_content tells them.
+    Raises InvalidInput with every fault, in the form of check_content.
     """
     faults: list[Fault] = []
     written = {}
@@ -174,13 +173,13 @@ def render_once(content: Mapping[str, str], variables: Mapping[str, Any]) -> dic
 
 
 def cost_of(content: Mapping[str, str]) -> int:
-    """The words and signs in all expressions of subject, text and html: what checking and compiling them costs."""
+    """The tokens in all expressions of subject, text and html: the measure of the cost to check and compile them."""
     return sum(count_tokens(field, (content.get(field) or "")[:MAX_TEMPLATE]) for field in FIELDS)
 
 
 def _single_template(field: str, source: str, names: frozenset[str]) -> Template:
-    """A template of single mails, checked for values of these names and compiled; small ones are kept for the next
-    mail. Raises InvalidInput."""
+    """A template of single mails, checked for values of these names and compiled. Small templates are cached for the
+    next mail. Raises InvalidInput."""
     if len(source) > _KEPT_TEMPLATE:
         return _compiled_single(field, source, names)
     return _kept_single(field, source, names)
@@ -204,13 +203,13 @@ def _too_long(field: str, source: str) -> list[Fault]:
 
 
 def _check_field(field: str, source: str, known: KnownNames, *, whole: bool = True) -> list[Fault]:
-    """`whole`: the template is also cut, for many recipients; else it is rendered in one piece."""
+    """`whole`: the template is also cut into parts, for many recipients; otherwise it is rendered in one piece."""
     try:
         tree = _parsed(field, source)
         if faults := faults_of_tree(field, source, tree, known):
             return faults
         language_of(field).compile(tree)
-        # Once more on what will really be sent as fixed text: a raw block could have hidden it.
+        # Check the fixed text again in the form that is sent: a raw block could hide a substitution.
         return providers_own(field, _cut(field, source).with_placeholders(lambda _: "\0")) if whole else []
     except InvalidInput as error:
         return list(error.faults)
@@ -219,9 +218,9 @@ def _check_field(field: str, source: str, known: KnownNames, *, whole: bool = Tr
 
 
 def _parsed(field: str, source: str) -> nodes.Template:
-    """The template as a tree. Cheap counts go first, so that parsing and all later steps cost a stated amount.
+    """The template as a tree. Cheap counts go first, so that parsing and all later steps have a bounded cost.
 
-    Raises InvalidInput with the place of what is refused.
+    Raises InvalidInput with the place of the refused construct.
     """
     try:
         if faults := providers_own(field, source) or measure(field, source):
@@ -257,7 +256,7 @@ def _cut(field: str, source: str) -> CutTemplate:
 
 
 def _template(language: Language, node: nodes.Node) -> Template:
-    """This piece alone, compiled."""
+    """Compile this node alone."""
     body = nodes.Output([node], lineno=node.lineno) if isinstance(node, nodes.Expr) else node
     tree = nodes.Template([body], lineno=1)
     tree.set_environment(language)
@@ -265,22 +264,22 @@ def _template(language: Language, node: nodes.Node) -> Template:
 
 
 def _rendered(template: Template, context: Mapping[str, Any], field: str, room: int, most: int) -> str:
-    """The text of a template, of at most `room` characters; `context` has an account to spend from.
+    """The text of a template, of at most `room` characters. `context` includes a Spending account.
 
-    Raises CannotRender as soon as there is no room.
+    Raises CannotRender as soon as the room is used up.
     """
     pieces = []
-    left = room
+    remaining = room
     try:
         for piece in template.generate(context):
             pieces.append(piece)
-            left -= len(piece)
-            if left < 0:
+            remaining -= len(piece)
+            if remaining < 0:
                 raise CannotRender(f"what is filled in has too many characters; {most:,} fit")
     except MemoryError:
         raise
-    except Exception as error:  # Jinja2's filters raise what they like; none of it may stop a run
+    except Exception as error:  # Jinja2's filters raise any class; none may stop a run
         raise CannotRender(f"{field}: {error}") from None
     value = "".join(pieces)
-    # A header is one line, whatever stands in the values.
+    # A header is a single line, whatever the values contain.
     return " ".join(value.split()) if field == "subject" and re.search(r"[\r\n\0]", value) else value

@@ -1,10 +1,10 @@
-"""What somebody wants a schedule to be, and the check of it as a whole: every fault at once, or a checked value."""
+"""The draft of a schedule, and its check as a whole: every fault at once, or a checked value."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Final, TypedDict, TypeVar
 
 from mailroom.domain.addresses import (
     NOT_IN_A_HEADER,
@@ -19,8 +19,8 @@ from mailroom.domain.content import check_content, faults_of_language
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_GRACE_S, MAX_HTML, MAX_NAME, MAX_SUBJECT, MAX_TAG, MAX_TAGS, MAX_TEXT
 from mailroom.domain.recurrence.checking import check_recurrence
-from mailroom.domain.recurrence.model import Recurrence
-from mailroom.domain.schedules import DEFAULT_GRACE_S, Misfire, MisfirePolicy
+from mailroom.domain.recurrence.model import Recurrence, RecurrenceFields
+from mailroom.domain.schedules import DEFAULT_GRACE_S, Misfire, MisfireFields, MisfirePolicy
 from mailroom.domain.template_checks import KnownNames, lacking_by_count, lacking_in_audience
 
 T = TypeVar("T")
@@ -28,28 +28,41 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What was asked for, as it was asked for. `recipients` are rows of address, name and variables, or
-    checked ones; instead of them `audience` may be the id of a listed one.
-
-    `recurrence` has the fields of the API's body; times in it may be naive (local to its zone).
-    """
+    """A schedule as requested. `recipients`: rows of address, name and variables, or checked recipients. `audience`:
+    the id of a listed audience, in place of recipients."""
 
     name: str
     sender: str
     subject: str
-    recurrence: Mapping[str, Any]
+    recurrence: RecurrenceFields | None  # None: the stored recurrence stays
     text: str = ""
     html: str = ""
     reply_to: str = ""
-    recipients: Sequence[Any] = ()
+    recipients: Sequence[object] = ()
     audience: str = ""
-    misfire: Mapping[str, Any] = field(default_factory=dict)
+    misfire: MisfireFields = field(default_factory=MisfireFields)
     tags: Sequence[str] = ()
+
+
+class DraftChanges(TypedDict, total=False):
+    """The fields of a draft that are to change."""
+
+    name: str
+    sender: str
+    subject: str
+    recurrence: RecurrenceFields
+    text: str
+    html: str
+    reply_to: str
+    recipients: Sequence[object]
+    audience: str
+    misfire: MisfireFields
+    tags: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A draft that can be stored: parsed, normal, within every limit."""
+    """A draft that can be stored: parsed, normalized, within every limit."""
 
     name: str
     sender: str
@@ -68,20 +81,20 @@ _LIMITS: Final = {"name": MAX_NAME, "subject": MAX_SUBJECT, "text": MAX_TEXT, "h
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is stored already, and so is not checked again; None where it is new."""
+    """The stored values that need no second check; None for a value that is new."""
 
     recurrence: Recurrence | None = None
     audience: Known | None = None
 
 
 def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Checked:
-    """The draft as it can be stored; `recipients` is empty where they are kept.
+    """The draft in the form to store. `recipients` is empty if the stored recipients stay.
 
     Raises InvalidInput with every fault of every field.
     """
     kept = kept or Kept()
     faults = _faults_of_texts(draft)
-    recurrence = kept.recurrence or _or_none(faults, lambda: check_recurrence(**draft.recurrence, now=now))
+    recurrence = kept.recurrence or _checked_recurrence(draft, faults, now)
     misfire = _or_none(faults, lambda: _check_misfire(draft.misfire))
     recipients = [] if kept.audience or draft.audience else _or_none(faults, lambda: check_recipients(draft.recipients))
     if draft.audience and draft.recipients:
@@ -105,7 +118,7 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
 
 
 def _faults_of_texts(draft: Draft) -> list[Fault]:
-    """What is wrong with names, addresses, tags and lengths."""
+    """The faults of names, addresses, tags and lengths."""
     faults = []
     for name, limit in _LIMITS.items():
         if len(getattr(draft, name)) > limit:
@@ -122,8 +135,8 @@ def _faults_of_texts(draft: Draft) -> list[Fault]:
         if name == "reply_to" and not value.strip():
             continue
         try:
-            found = parse_mailboxes(value) if name == "reply_to" else [parse_mailbox(value)]
-            if any(len(mailbox.name) > MAX_NAME for mailbox in found):
+            mailboxes = parse_mailboxes(value) if name == "reply_to" else [parse_mailbox(value)]
+            if any(len(mailbox.name) > MAX_NAME for mailbox in mailboxes):
                 faults.append(Fault(path, f"a name has at most {MAX_NAME} characters"))
         except InvalidAddress as error:
             faults.append(Fault(path, str(error)))
@@ -131,7 +144,7 @@ def _faults_of_texts(draft: Draft) -> list[Fault]:
 
 
 def _faults_of_content(draft: Draft, known: Known | None, recipients: Sequence[Recipient]) -> list[Fault]:
-    """What is wrong with the templates, given what is known of every recipient; None where the list is refused."""
+    """The faults of the templates. `known`: the names that every recipient has; None if the list was refused."""
     content = {"subject": draft.subject, "text": draft.text, "html": draft.html}
     if known is None:
         return faults_of_language(content)
@@ -140,7 +153,15 @@ def _faults_of_content(draft: Draft, known: Known | None, recipients: Sequence[R
     return check_content(content, KnownNames(known.variables, lacking), known.example.context())
 
 
-def _check_misfire(misfire: Mapping[str, Any]) -> Misfire:
+def _checked_recurrence(draft: Draft, faults: list[Fault], now: datetime) -> Recurrence | None:
+    asked = draft.recurrence
+    if asked is None:
+        faults.append(Fault("recurrence", "Missing data for required field."))
+        return None
+    return _or_none(faults, lambda: check_recurrence(**asked, now=now))
+
+
+def _check_misfire(misfire: MisfireFields) -> Misfire:
     """Raises InvalidInput."""
     grace_s = misfire.get("grace_s", DEFAULT_GRACE_S)
     try:

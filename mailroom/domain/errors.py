@@ -1,50 +1,57 @@
-"""Everything that Mailroom refuses, and why.
+"""The exceptions that Mailroom raises on purpose.
 
 MailroomError
 ├── InvalidInput            one or more fields are wrong; carries a Fault for each
 ├── NotFound                ScheduleNotFound, RunNotFound, MessageNotFound, DispatchNotFound, EmailNotFound,
 │                           AudienceNotFound, SuppressionNotFound, ProviderNotFound, LimitNotFound,
 │                           TemplateNotFound, TokenNotFound
-├── Conflict                the thing is not in a state that allows this
-│   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleEnded, SchedulePaused
+├── Conflict                the resource is not in a state that allows the request
+│   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleNotArchived, ScheduleEnded, SchedulePaused
 │   ├── RuleNotComputable, PlanningBehind
 │   ├── RunEnded, RunPaused, RunNotPaused, RunUnderWay
 │   ├── NobodyLeft, ForgottenMeanwhile
 │   ├── DispatchNotUnknown, EmailUnderWay, EmailGone
+│   ├── SendersTooOld       a sender that does not know a rule may still run
 │   └── SendingStopped      a person has stopped all sending
 ├── IdempotencyMismatch     the same key came with another body
-├── StaleEdit               the version that the caller saw is no longer the current one
-├── AccessRefused           no token, a wrong or expired one
+├── StaleEdit               the version that the caller saw is not the current version
+├── AccessRefused           no token, or a wrong or expired token
 │   ├── ScopeMissing        the token does not carry the scope
-│   └── NotTheOwner         the thing belongs to another token's owner
+│   └── NotTheOwner         the resource belongs to another token's owner
 ├── TooMany                 a caller has used up a limit
 ├── StaleToken              a newer holder has taken the lane: stop work on it
-├── StoreRestored           a store was put back to an older copy: nothing is decided until it is put right
-├── CannotBeKnown           no store remembers it, and a person must decide
+├── StoreRestored           a store was put back to an older copy: no decision is made before recovery
+├── CannotBeKnown           no store has the answer, and a person must decide
+├── RestoreUnfinished       a restore into the database is under way, or was cut off: nothing starts
+├── BackupRefused           a backup cannot be made there, is damaged, or cannot be restored there
+├── DatabaseTooNew          a release that is more than one ahead has changed the database: nothing starts
 ├── MisconfiguredStore      a server's own settings would break a promise: a sender does not start
 └── Unavailable             a server we need is away; the same call may succeed later
-    └── TakesNoWrites       it answers, but refuses to write: full, or read-only
+    ├── TakesNoWrites       it answers, but refuses to write: full, or read-only
+    ├── BodiesAway          S3 is away, where large bodies lie: mails with one wait, all others go on
+    └── RedisChanged        Redis has forgotten, or failed over, since the claim
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 
 class MailroomError(Exception):
-    """Base of all that Mailroom raises on purpose."""
+    """Base class of the exceptions that Mailroom raises on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One wrong field: where it is (`recurrence.expression`, `recipients[2].address`) and what is wrong."""
+    """A wrong field: its path (`recurrence.expression`, `recipients[2].address`) and the message."""
 
     path: str
     message: str
 
 
 class InvalidInput(MailroomError):
-    """What was handed in is refused as a whole; nothing of it was stored."""
+    """The input is refused as a whole; nothing of it was stored."""
 
     def __init__(self, *faults: Fault) -> None:
         self.faults = faults
@@ -52,7 +59,7 @@ class InvalidInput(MailroomError):
 
 
 class NotFound(MailroomError):
-    """There is no such thing, or it is not the caller's to see."""
+    """The resource does not exist, or the caller may not see it."""
 
     noun = "thing"
 
@@ -106,15 +113,19 @@ class TokenNotFound(NotFound):
 
 
 class Conflict(MailroomError):
-    """The thing exists, but not in a state that allows what was asked."""
+    """The resource exists, but its state does not allow the request."""
 
 
 class ScheduleNotActive(Conflict):
-    """Raised by what only an active schedule can do (pause, skip the next)."""
+    """Raised by operations that need an active schedule (pause, skip the next)."""
 
 
 class ScheduleNotPaused(Conflict):
-    """Raised on resuming what is not paused."""
+    """Raised on resuming a schedule that is not paused."""
+
+
+class ScheduleNotArchived(Conflict):
+    """Raised on restoring a schedule that is not archived."""
 
 
 class ScheduleEnded(Conflict):
@@ -132,6 +143,17 @@ class SendingStopped(Conflict):
     """Raised while all sending is stopped, by actions that call a provider at once, such as a test of its webhooks."""
 
 
+class SendersTooOld(Conflict):
+    """Raised on storing something under a rule that a sender of an earlier version would break, while one may run."""
+
+    _MOST_NAMED = 5
+
+    def __init__(self, rule: str, senders: Sequence[str]) -> None:
+        named = ", ".join(senders[: self._MOST_NAMED])
+        more = f" and {len(senders) - self._MOST_NAMED} more" if len(senders) > self._MOST_NAMED else ""
+        super().__init__(f"{rule} is not taken in while senders run that do not know it: {named}{more}")
+
+
 class RuleNotComputable(Conflict):
     """Raised on resuming, skipping or looking ahead of a schedule whose stored rule cannot be computed."""
 
@@ -140,7 +162,7 @@ class RuleNotComputable(Conflict):
 
 
 class PlanningBehind(Conflict):
-    """Raised on changing a schedule that has too many instants due and not planned yet."""
+    """Raised on changing a schedule that has too many due instants without a plan."""
 
 
 class RunEnded(Conflict):
@@ -152,23 +174,23 @@ class RunNotPaused(Conflict):
 
 
 class RunPaused(Conflict):
-    """Raised on pausing a run that is paused already."""
+    """Raised on pausing a run that is already paused."""
 
 
 class RunUnderWay(Conflict):
-    """Raised on asking for what needs a run to be through."""
+    """Raised by operations that need a run without open dispatches."""
 
 
 class NobodyLeft(Conflict):
-    """Raised on sending again where everybody was reached, or is carried by another run or mail."""
+    """Raised on a resend if every recipient was reached, or is carried by another run or mail."""
 
 
 class ForgottenMeanwhile(Conflict):
-    """Raised on sending again where a restored MongoDB has forgotten that it was done: ask with the key of then."""
+    """Raised on a resend if a restored MongoDB has lost an earlier resend: repeat it with the earlier key."""
 
 
 class DispatchNotUnknown(Conflict):
-    """Raised on saying what became of a dispatch that is known, or can still be found out."""
+    """Raised on resolving a dispatch whose outcome is known, or can still be reconciled."""
 
     def __init__(self, dispatch: str, why: str) -> None:
         self.dispatch = dispatch
@@ -176,11 +198,11 @@ class DispatchNotUnknown(Conflict):
 
 
 class EmailUnderWay(Conflict):
-    """Raised on cancelling a single mail that is sent, or whose call is under way."""
+    """Raised on cancelling a single mail that was sent, or whose call is under way."""
 
 
 class EmailGone(Conflict):
-    """Raised on sending a single mail again whose content is not kept any more."""
+    """Raised on resending a single mail whose content is no longer stored."""
 
 
 class IdempotencyMismatch(MailroomError):
@@ -188,7 +210,7 @@ class IdempotencyMismatch(MailroomError):
 
 
 class StaleEdit(MailroomError):
-    """The edit names a version that is not the current one; read again, then edit."""
+    """The edit names a version other than the current version; read again, then edit."""
 
 
 class AccessRefused(MailroomError):
@@ -204,7 +226,7 @@ class ScopeMissing(AccessRefused):
 
 
 class NotTheOwner(AccessRefused):
-    """The thing belongs to another token's owner; its owner and `admin` may change it."""
+    """The resource belongs to another token's owner. Only that owner and `admin` may change it."""
 
 
 class TooMany(MailroomError):
@@ -216,12 +238,12 @@ class TooMany(MailroomError):
 
     @property
     def retry_after_s(self) -> int:
-        """Whole seconds, at least one."""
+        """Whole seconds, at least 1."""
         return max(1, math.ceil(self.retry_after.total_seconds()))
 
 
 class StaleToken(MailroomError):
-    """A newer holder has taken the lane; whoever catches this stops work on it."""
+    """A newer holder has taken the lane; the code that catches this stops work on the lane."""
 
     def __init__(self, lane: str, token: int) -> None:
         self.lane, self.token = lane, token
@@ -233,19 +255,48 @@ class StoreRestored(MailroomError):
 
 
 class CannotBeKnown(MailroomError):
-    """What would have to be known is remembered nowhere, and a person must decide."""
+    """No store has the information that the decision needs; a person must decide."""
+
+
+class RestoreUnfinished(MailroomError):
+    """A restore into the database is under way, or was cut off; it is to be run again."""
+
+    def __init__(self) -> None:
+        super().__init__("a restore into this database is not finished: wait for it, or run mailroom restore again")
+
+
+class BackupRefused(MailroomError):
+    """A backup cannot be made in this folder, is damaged, or cannot be restored into this database."""
+
+
+class DatabaseTooNew(MailroomError):
+    """A release that is more than one ahead has changed the database."""
+
+    def __init__(self, stored: int, most: int) -> None:
+        super().__init__(
+            f"the database has schema {stored}, and this version reads up to {most}: start a newer version on it"
+        )
 
 
 class MisconfiguredStore(MailroomError):
-    """A server is set up in a way that would break a promise."""
+    """A server's settings would break a promise."""
 
 
 class Unavailable(MailroomError):
-    """A server that we need did not answer in its time; nothing was changed that is not said."""
+    """A required server did not answer in time. A write may or may not have happened, unless the
+    raising function says otherwise."""
+
+
+class RedisChanged(Unavailable):
+    """Redis has lost its memory, or failed over, since the claim; nothing of the claim may be called."""
+
+
+class BodiesAway(Unavailable):
+    """S3 is away, or refuses us; large bodies lie there. All work without one goes on."""
 
 
 class TakesNoWrites(Unavailable):
-    """A server answers, but refuses to write. `why` is in words of ours, which anybody may read."""
+    """A server answers, but refuses to write. `why` is our own text, and safe to show to any caller."""
 
     def __init__(self, store: str, why: str) -> None:
         self.why = why

@@ -1,4 +1,4 @@
-"""What a provider tells later, in our words."""
+"""Provider events in our own terms."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,22 +16,22 @@ class EventKind(StrEnum):
     CLICKED = "clicked"
     COMPLAINED = "complained"
     UNSUBSCRIBED = "unsubscribed"
-    UNSUBSCRIBED_BY_MACHINE = "unsubscribed_by_machine"  # a scanner followed the link: nobody has asked for it
-    RESUBSCRIBED = "resubscribed"  # takes an earlier unsubscribe back
+    UNSUBSCRIBED_BY_MACHINE = "unsubscribed_by_machine"  # a scanner followed the link: no person asked for it
+    RESUBSCRIBED = "resubscribed"  # reverses an earlier unsubscribe
     REJECTED = "rejected"
     FAILED = "failed"
-    FEEDBACK = "feedback"  # a mailbox provider's report that is no complaint, such as `not-spam`
-    UNKNOWN = "unknown"  # an event that we do not know, or cannot read; kept raw, changes nothing
+    FEEDBACK = "feedback"  # a mailbox provider's report other than a complaint, such as `not-spam`
+    UNKNOWN = "unknown"  # an unknown or unreadable event; stored raw, changes nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event about one recipient.
 
-    `id` is unique over all providers. `by_machine` marks opens and clicks of mail proxies and scanners.
-    `delayed` marks a bounce that came after the delivery, `hard` one that blames the address itself. `note` goes into
-    the suppression that follows from it, beside the reason. `raw` is the provider's own document, whole, as the text it
-    came in. `replay_key` belongs to one event: another id with the same key is a replay, or the same event again.
+    `id` is unique over all providers. `by_machine` marks opens and clicks of mail proxies and scanners. `delayed` marks
+    a bounce after the delivery, `hard` a bounce that blames the address itself. `note` goes into the resulting
+    suppression, beside the reason. `raw` is the provider's whole document, as the received text. `replay_key` belongs
+    to one event: another id with the same key is a replay, or a repetition of the event.
     """
 
     id: str
@@ -48,7 +48,7 @@ class Event:
     code: int | None = None
     reason: str = ""
     note: str = ""
-    provider_id: str = ""  # the provider's own name of the mail, where it tells it
+    provider_id: str = ""  # the provider's own id of the mail, if the event has it
     replay_key: str | None = None
 
 
@@ -59,7 +59,7 @@ class SuppressionReason(StrEnum):
 
 
 def suppresses(event: Event) -> SuppressionReason | None:
-    """Why the address of this event must get nothing more; None when it may."""
+    """The reason to suppress the address of this event; None if the event suppresses nothing."""
     match event.kind:
         case EventKind.COMPLAINED:
             return SuppressionReason.COMPLAINED

@@ -1,7 +1,7 @@
-"""A hold: for now nothing of a run, or nothing at all, is sent.
+"""A hold stops the sending of a run, or of all mail, until a person lifts it.
 
-Claims read a hold in MongoDB, fences read it in Redis. Its number grows with every change and is odd while it holds; so
-of two copies that differ the one with the lower number is older.
+Claims read a hold in MongoDB, fences read it in Redis. Its number grows with every change and is odd while the
+hold is on. So of two copies that differ, the copy with the lower number is older.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ FORGOTTEN: Final = "somebody whom the older copy of MongoDB does not know"
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The newest change of a hold: who put it or lifted it, and when. Number 0: it was never put."""
+    """The newest change of a hold: who put or lifted the hold, and when. Number 0: the hold was never put."""
 
     id: str
     number: int = 0

@@ -12,7 +12,7 @@ def to_instant(moment: datetime) -> datetime:
 
 
 def compact(instant: datetime) -> str:
-    """The instant as it stands in ids: `20261123T080000Z`, with milliseconds only where there are any."""
+    """The instant in the form used in ids: `20261123T080000Z`, with milliseconds only if they are not zero."""
     text = instant.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
     millis = instant.microsecond // 1000
     return f"{text}.{millis:03d}Z" if millis else f"{text}Z"

@@ -1,4 +1,4 @@
-"""Every limit a user can run into, with its unit. The API's schemas, the pages and the documents quote these."""
+"""Every limit that users can reach, with its unit. The API's schemas, the pages and the documents quote them."""
 
 from typing import Final
 
@@ -26,7 +26,7 @@ MAX_INTERVAL_S: Final = 366 * 86_400
 MAX_EXPRESSION: Final = 500
 MAX_IDEMPOTENCY_KEY: Final = 255
 MAX_SMALL_BODY_BYTES: Final = 64 * 1024  # a request that carries no list, template, text or attachment
-MAX_IDS_BODY_BYTES: Final = 1024 * 1024  # one with a list of ids or addresses
+MAX_IDS_BODY_BYTES: Final = 1024 * 1024  # a request with a list of ids or addresses
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024  # a list of suppressions as CSV
 MAX_TEMPLATE_BODY_BYTES: Final = 4 * 1024 * 1024
 MAX_MAIL_BODY_BYTES: Final = 40 * 1024 * 1024  # a single mail: its attachments are a third longer in base64
@@ -40,6 +40,7 @@ MAX_PAGE: Final = 200  # rows of a list
 
 MAX_MAIL_RECIPIENTS: Final = 50  # of one single mail, to, cc and bcc together: Amazon SES takes no more
 MAX_MAIL_BYTES: Final = 25 * 1024 * 1024  # of a single mail: bodies and attachments, before they are encoded
+MAX_SHOWN: Final = 1_000_000  # characters of a single mail's text, and of its HTML, in an answer
 MAX_REPLY_TO: Final = 10  # addresses
 MAX_MAILS: Final = 1_000  # in one request
 MAX_ATTACHMENTS: Final = 50

@@ -1,5 +1,5 @@
-"""Mailgun's own substitutions, such as `%unsubscribe_url%`. Mailgun fills them in; any other provider would send them
-as they are written."""
+"""Mailgun's own substitutions, such as `%unsubscribe_url%`. Mailgun replaces them; any other provider would send them
+verbatim."""
 
 import re
 from collections.abc import Iterable
@@ -10,14 +10,14 @@ _MAILGUNS: Final = re.compile(r"%(?:tag_|mailing_list_)?unsubscribe_(?:url|email
 
 
 def of_mailgun(texts: Iterable[str]) -> str | None:
-    """The first substitution in any of these texts; None if they have none."""
+    """The first substitution in these texts; None if there is none."""
     for text in texts:
-        if found := _MAILGUNS.search(text):
-            return found[0]
+        if match := _MAILGUNS.search(text):
+            return match[0]
     return None
 
 
 @lru_cache(maxsize=64)
 def in_content(subject: str, text: str, html: str) -> str | None:
-    """As `of_mailgun`, remembered for content that is sent again and again."""
+    """As `of_mailgun`, cached for content that is sent repeatedly."""
     return of_mailgun((subject, text, html))

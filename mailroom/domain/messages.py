@@ -1,9 +1,9 @@
 """A message: one mail to one recipient of a run, or of a single mail. Its state, and the facts beside it.
 
-`MOVES` is the whole state machine: for what is learnt about a message, the states it leads away from and the state it
-leads to. Everything else leaves the state alone. Facts (`sent_at`, `delivered_at`, opens...) are kept apart from
-the state, and each can be written in any order: times by their minimum, counts once per event. So a report
-built from facts equals a recount of the events, however late or shuffled they came.
+`MOVES` is the whole state machine: for each trigger, the states that it leads away from and the state that it leads to.
+In any other state the trigger changes nothing. Facts (`sent_at`, `delivered_at`, opens...) are separate from the state
+and can be written in any order: times by their minimum, counts once per event. So a report built from facts equals a
+recount of the events, however late or out of order the events arrive.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from mailroom.domain.events import Event, EventKind
-from mailroom.domain.ids import DispatchId, MessageId, RunId
+from mailroom.domain.ids import DispatchId, MessageId, RunId, address_digest_of
 
 
 class MessageState(StrEnum):
@@ -29,12 +29,12 @@ class MessageState(StrEnum):
     CANCELLED = "cancelled"
 
 
-# It is known of these that the mail did not reach its recipient, who may have it.
+# States that prove that the mail did not reach its recipient, although the recipient may get mail.
 UNREACHED: Final = frozenset({MessageState.FAILED, MessageState.REJECTED, MessageState.BOUNCED, MessageState.CANCELLED})
 
 
 class MessageTrigger(StrEnum):
-    """What can be learnt about a message: from our own dispatch, or from a provider's event."""
+    """Causes of a message's moves: news of its own dispatch, or a provider's event."""
 
     SENT = "sent"
     IN_DOUBT = "in_doubt"
@@ -57,18 +57,18 @@ _ON_THE_WAY: Final = _BEFORE_SENT | {S.SENT, S.DEFERRED}
 MOVES: Final[dict[MessageTrigger, tuple[frozenset[MessageState], MessageState]]] = {
     # A cancelled or failed message that a provider accepted after all did go out: facts win.
     MessageTrigger.SENT: (_BEFORE_SENT | {S.CANCELLED, S.FAILED}, S.SENT),
-    # From failed, too: it may have been sent again before it was told that it waits.
+    # Also from failed: the dispatch may have been retried before its pending state was propagated.
     MessageTrigger.IN_DOUBT: (frozenset({S.QUEUED, S.FAILED}), S.IN_DOUBT),
     MessageTrigger.UNKNOWN: (frozenset({S.QUEUED, S.IN_DOUBT, S.FAILED}), S.UNKNOWN),
-    # A failed one too: a person has its call sent again.
+    # Also from failed: a person requeued the dispatch.
     MessageTrigger.NOT_SENT: (frozenset({S.IN_DOUBT, S.UNKNOWN, S.FAILED}), S.QUEUED),
     MessageTrigger.REFUSED: (_BEFORE_SENT, S.FAILED),
     MessageTrigger.CANCELLED: (_BEFORE_SENT, S.CANCELLED),
     MessageTrigger.DEFERRED: (_BEFORE_SENT | {S.SENT}, S.DEFERRED),
     MessageTrigger.DELIVERED: (_ON_THE_WAY | {S.CANCELLED, S.FAILED}, S.DELIVERED),
-    # An ordinary bounce after a delivery is an old event that came late: the delivery stands.
+    # An ordinary bounce after a delivery is an old event that arrived late: the delivery remains.
     MessageTrigger.BOUNCED: (_ON_THE_WAY | {S.CANCELLED, S.FAILED}, S.BOUNCED),
-    # A delayed bounce is told by the receiving side after it took the mail (Mailgun's flags.is-delayed-bounce).
+    # The receiving side reports a delayed bounce after it accepted the mail (Mailgun's flags.is-delayed-bounce).
     MessageTrigger.BOUNCED_LATE: (_ON_THE_WAY | {S.CANCELLED, S.FAILED, S.DELIVERED}, S.BOUNCED),
     MessageTrigger.REJECTED: (_ON_THE_WAY, S.REJECTED),
     MessageTrigger.FAILED: (_ON_THE_WAY, S.FAILED),
@@ -96,13 +96,42 @@ class Message:
     parts: dict[str, str]
     state: MessageState = MessageState.QUEUED
     reason: str = ""
-    place: str = ""  # of a single mail's recipient: to, cc or bcc
-    sent: bool = False  # a provider has told that it took it
+    place: str = ""  # a recipient of a single mail: to, cc or bcc
+    sent: bool = False  # an event or answer shows that a provider accepted the message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredMessage:
+    """A message as of its read: its state, and the facts beside the state."""
+
+    id: MessageId
+    run_id: RunId  #: for a recipient of a single mail: the mail's id
+    dispatch_id: DispatchId | None  #: None: the message never gets a dispatch, or has left its dispatch
+    left_dispatch: DispatchId | None = None  #: the dispatch that the message left before the call
+    address: str
+    name: str
+    state: MessageState
+    code: int | None = None  #: the provider's last code, with `reason`
+    reason: str | None = None
+    place: str = ""  #: a recipient of a single mail: to, cc or bcc
+    sent_again: str | None = None  #: the run or mail that carries the message instead
+    sent_at: datetime | None = None  #: the earliest reported time, as for the other times
+    delivered_at: datetime | None = None
+    bounced_at: datetime | None = None
+    first_opened_at: datetime | None = None
+    told_at: datetime | None = None  #: when the newest event about it was taken in
+    opens: int = 0  #: by people; distinct events
+    clicks: int = 0
+
+    @property
+    def digest(self) -> str:
+        """The part of the id that identifies the recipient."""
+        return address_digest_of(self.id)
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What one event does to its message: a move of the state, earliest times, counts."""
+    """The effect of one event on its message: a move of the state, earliest times, counts."""
 
     learnt: MessageTrigger | None
     earliest: dict[str, datetime] = field(default_factory=dict)
@@ -111,7 +140,7 @@ class Effect:
 
 
 def effect_of(event: Event) -> Effect:
-    """The effect of an event that is seen for the first time. Pure; repeated events must be sorted out before."""
+    """The effect of an event that is seen for the first time. Pure. The caller must drop repeated events first."""
     learnt = _LEARNT_FROM_EVENT.get(event.kind)
     if learnt is MessageTrigger.BOUNCED and event.delayed:
         learnt = MessageTrigger.BOUNCED_LATE
@@ -137,7 +166,7 @@ _FACT_TIMES: Final = {
 
 def _earliest(event: Event) -> dict[str, datetime]:
     if event.kind is EventKind.UNKNOWN:
-        return {}  # it may be of anything
+        return {}  # the event may mean anything
     # Any event about a message proves that the provider had accepted it.
     times = {"sent_at": event.at}
     if event.kind in _FACT_TIMES:

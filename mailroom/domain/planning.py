@@ -1,11 +1,11 @@
-"""Which due instants become runs, which become recorded decisions not to run: the misfire rule.
+"""The misfire rule: due instants become runs, or recorded decisions not to run.
 
-An instant is missed when it is older than the grace at the time of the decision. `run_all` runs the missed ones too.
-`skip` records them. `run_once` records them too, but where no instant is on time the latest missed one runs: whoever
-was away for a day gets one mail, not twenty-four.
+An instant is missed if it is older than the grace at the time of the decision. `run_all` also runs missed instants.
+`skip` records them. `run_once` records them too, but runs the latest missed instant if no instant is on time: after a
+day of downtime recipients get one mail, not twenty-four.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby, islice
@@ -14,8 +14,8 @@ from typing import Final
 from mailroom.domain.recurrence.upcoming import next_after, upcoming
 from mailroom.domain.schedules import MisfirePolicy, Schedule
 
-# Instants decided in one step. What is left over is due at once again, so a year of missed minutes is worked off
-# in bounded steps.
+# Instants decided in one step. Further instants are due again at once, so that a year of missed minutes is decided in
+# bounded steps.
 STEP: Final = 200
 
 
@@ -29,7 +29,7 @@ class SkipReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Instants in a row that do not run, kept as one record under the first one's id."""
+    """Consecutive instants that do not run, stored as one record under the id of the first instant."""
 
     first: datetime
     last: datetime
@@ -38,8 +38,16 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """A time span that a restored older copy does not contain. Its instants had their runs."""
+
+    since: datetime
+    through: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Decisions:
-    """What one planning step decides for one schedule; stored in one transaction."""
+    """The decisions of one planning step for one schedule, stored in one transaction."""
 
     due: tuple[datetime, ...]
     skipped: tuple[Skipped, ...]
@@ -48,12 +56,10 @@ class Decisions:
     next_run_at: datetime | None
 
 
-def decide(
-    schedule: Schedule, now: datetime, *, step: int = STEP, replay: tuple[datetime, datetime] | None = None
-) -> Decisions | None:
+def decide(schedule: Schedule, now: datetime, *, step: int = STEP, replay: Replay | None = None) -> Decisions | None:
     """Decide the instants in (decided_through, now]; None when none is due.
 
-    Instants within `replay` count as on time: they had their runs, which an older copy of the store forgot.
+    Instants within `replay` count as on time: they had their runs, which a restored older copy does not contain.
     Raises RuleRefused where the rule cannot be computed.
     """
     rule, decided = schedule.recurrence, schedule.decided
@@ -75,7 +81,7 @@ def decide(
 def skip_through(schedule: Schedule, end: datetime, reason: SkipReason, *, most: int = 10_000) -> Decisions:
     """Record every instant in (decided_through, end] as skipped, as one range.
 
-    Beyond `most` instants the range is still right at both ends, and its count says `most`. Raises RuleRefused.
+    Beyond `most` instants both ends of the range are still right, and its count is `most`. Raises RuleRefused.
     """
     rule = schedule.recurrence
     instants = []
@@ -93,7 +99,7 @@ def skip_through(schedule: Schedule, end: datetime, reason: SkipReason, *, most:
 def skip_unasked(schedule: Schedule, end: datetime, reason: SkipReason) -> Decisions:
     """Record the instants up to `end` as skipped without computing the rule: one range from the stored next instant.
 
-    Its count is 1, the least that it can be.
+    Its count is 1, the lower bound.
     """
     first = schedule.next_run_at
     if first is None or first > end:
@@ -101,17 +107,25 @@ def skip_unasked(schedule: Schedule, end: datetime, reason: SkipReason) -> Decis
     return Decisions((), (Skipped(first, end, 1, reason),), end, schedule.decided + 1, None)
 
 
+def skip_counted(schedule: Schedule, skipped: Skipped) -> Decisions:
+    """The schedule's newest decision again, which was to skip this range, with the instants of the range counted by the
+    rule. Raises RuleRefused."""
+    decided, through = schedule.decided - skipped.instants, skipped.first - timedelta(milliseconds=1)
+    before = replace(schedule, decided=decided, decided_through=through)
+    return skip_through(before, skipped.last, skipped.reason)
+
+
 def _by_misfire_rule(
     schedule: Schedule,
     instants: list[datetime],
     now: datetime,
-    replay: tuple[datetime, datetime] | None,
+    replay: Replay | None,
     *,
     more_are_due: bool,
 ) -> tuple[list[datetime], list[datetime]]:
     on_time_since = now - timedelta(seconds=schedule.misfire.grace_s)
-    since, through = replay or (now, now)
-    on_time = [at for at in instants if at >= on_time_since or since <= at <= through]
+    again = replay or Replay(now, now)
+    on_time = [at for at in instants if at >= on_time_since or again.since <= at <= again.through]
     missed = [at for at in instants if at not in on_time]
     match schedule.misfire.policy:
         case MisfirePolicy.RUN_ALL:
@@ -125,6 +139,6 @@ def _by_misfire_rule(
 
 
 def _ranges(instants: list[datetime], skipped: list[datetime]) -> tuple[Skipped, ...]:
-    """Skipped instants in a row make one range."""
+    """Group consecutive skipped instants into ranges."""
     runs = [list(group) for is_skipped, group in groupby(instants, key=set(skipped).__contains__) if is_skipped]
     return tuple(Skipped(run[0], run[-1], len(run), SkipReason.MISSED) for run in runs)

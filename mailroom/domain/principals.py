@@ -1,4 +1,4 @@
-"""Callers who are signed in, and what their scopes allow."""
+"""Authenticated callers, and the permissions of their scopes."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -38,10 +38,10 @@ class Principal:
             raise ScopeMissing(*any_of)
 
     def require_for(self, dispatch: DispatchId) -> None:
-        """Raises ScopeMissing where the token may not decide about this dispatch."""
+        """Raises ScopeMissing if the token may not decide about this dispatch."""
         self.require(scope_of(dispatch))
 
 
 def scope_of(dispatch: DispatchId) -> str:
-    """The scope that may decide about a dispatch: of a single mail `mail`, of a campaign `schedules`."""
-    return "mail" if is_email(RunId(dispatch)) else "schedules"  # its id begins with its run's
+    """The scope that may decide about a dispatch: `mail` for a single mail, `schedules` for a campaign."""
+    return "mail" if is_email(RunId(dispatch)) else "schedules"  # a dispatch id begins with its run id

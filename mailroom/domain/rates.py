@@ -1,19 +1,19 @@
-"""How fast mail may go: so many mails in a span, for a provider or for a recipient's domain, and more of them day by
-day while a sending domain is warmed up. Pure; the buckets are in coordination/rates.py.
+"""Rate limits: mails per time span, for a provider or for a recipient's domain, with daily steps for the warm-up of a
+sending domain. Pure; the buckets are in coordination/rates.py.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from mailroom.domain.addresses import InvalidAddress, check_address
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_RATE, MAX_WARM_UP_DAYS
 
-# A tenth of the span's mails may go at once: smooth by the day, and no waiting for the third mail of a morning.
+# A tenth of the span's mails may go at once: smooth over a day, without a delay for the first few mails.
 _AT_ONCE: Final = 0.1
 
 
@@ -39,7 +39,7 @@ SPANS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What is in force at one moment: mails a second, and how many may go at once."""
+    """A limit as in force at one moment: mails a second, and the size of a burst."""
 
     per_s: float
     at_once: int
@@ -47,7 +47,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """`mails` in each span; before that, for a day each from `began_at`, as many as `warm_up` says."""
+    """`mails` in each span. During the warm-up, day n after `began_at` allows `warm_up[n]` mails instead."""
 
     kind: LimitKind
     name: str
@@ -69,8 +69,8 @@ class Limit:
         return Rate(mails / SPANS[self.per].total_seconds(), max(1, math.floor(mails * _AT_ONCE)))
 
 
-def check_limit(kind: str, name: str, draft: dict[str, Any], *, now: datetime) -> Limit:
-    """A limit as it is to be stored. Raises InvalidInput with a fault for each wrong field."""
+def check_limit(kind: str, name: str, draft: Mapping[str, object], *, now: datetime) -> Limit:
+    """A limit in the form to store. Raises InvalidInput with a fault for each wrong field."""
     faults: list[Fault] = []
     folded = name.strip().lower()
     if kind == LimitKind.DOMAIN:
@@ -84,11 +84,12 @@ def check_limit(kind: str, name: str, draft: dict[str, Any], *, now: datetime) -
     if per not in set(Per):
         faults.append(Fault("per", f"one of {', '.join(Per)}"))
     if not isinstance(warm_up, list) or len(warm_up) > MAX_WARM_UP_DAYS or not all(map(_is_rate, warm_up)):
+        warm_up = []
         faults.append(Fault("warm_up", f"up to {MAX_WARM_UP_DAYS} whole numbers from 1 to {MAX_RATE}, one a day"))
     if faults:
         raise InvalidInput(*faults)
     return Limit(LimitKind(kind), folded, int(str(mails)), Per(str(per)), tuple(warm_up), now)
 
 
-def _is_rate(value: Any) -> bool:
+def _is_rate(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_RATE

@@ -1,4 +1,4 @@
-"""Requests that were refused, as far as they may be kept: what a person needs to mend the caller, and no secrets."""
+"""Rejected requests, redacted: the facts that a person needs to fix the caller, and no secrets."""
 
 import json
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ MAX_FAULTS: Final = 20
 _MOST_TEXT: Final = 200  # characters of a value
 _MOST_ITEMS: Final = 20  # of a list
 _DEEPEST: Final = 8
-# What may be kept as it is: to whom and when, and what kind of thing. All else is named, with its size: what a mail
-# says, and what opens doors, is nobody's business here.
+# Fields whose values are stored: recipients, times and kinds. Of other fields only the name and the size are stored,
+# because they may hold mail content or credentials.
 _KEPT: Final = frozenset(
     [
         *("from", "to", "cc", "bcc", "reply_to", "address", "recipient", "priority", "send_at", "tags", "template"),
@@ -23,13 +23,13 @@ _KEPT: Final = frozenset(
         *("verdict", "ids", "all", "run_id", "scopes", "expires_at", "event", "id", "timestamp", "severity"),
     ]
 )
-# What has such things in it; in anything else, such as variables, every name is somebody else's.
+# Objects that may contain these fields; in other objects, such as variables, the caller chooses the names.
 _OPENED: Final = frozenset(["recurrence", "misfire", "recipients", "attachments", "emails", "event-data", "signature"])
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedRequest:
-    """One refused request. `body` is redacted and cut; '' where it was not read."""
+    """A rejected request. `body` is redacted and cut; '' if it was not read."""
 
     at: datetime
     method: str
@@ -38,16 +38,16 @@ class RejectedRequest:
     code: str
     detail: str
     faults: Sequence[Fault]
-    who: str  # the name of the token that was presented; '' for none
+    who: str  # the name of the presented token; '' without a token
     remote: str
     request_id: str
-    size: int  # bytes of the body as it came
+    size: int  # bytes of the received body
     body: str
 
 
 def redacted(raw: bytes) -> str:
-    """A body as it may be kept: its shape, and of its values those that are known to be harmless. Of what is no JSON
-    only that."""
+    """A body in the form to store: its shape, and the values that are known to be harmless. For a body that is not
+    JSON, only its size."""
     try:
         document = json.loads(raw)
     except (ValueError, RecursionError):
@@ -60,11 +60,11 @@ def _shape(value: Any, depth: int, *, opened: bool, kept: bool) -> Any:
     if depth > _DEEPEST:
         return "…"
     if isinstance(value, dict):
-        some = list(value.items())[: 5 * _MOST_ITEMS]
-        return {key[:_MOST_TEXT]: _inner(key, inner, depth + 1, opened=opened) for key, inner in some}
+        items = list(value.items())[: 5 * _MOST_ITEMS]
+        return {key[:_MOST_TEXT]: _inner(key, inner, depth + 1, opened=opened) for key, inner in items}
     if isinstance(value, list):
-        some_items = [_shape(inner, depth + 1, opened=opened, kept=kept) for inner in value[:_MOST_ITEMS]]
-        return [*some_items, f"… {len(value) - _MOST_ITEMS} more"] if len(value) > _MOST_ITEMS else some_items
+        shapes = [_shape(inner, depth + 1, opened=opened, kept=kept) for inner in value[:_MOST_ITEMS]]
+        return [*shapes, f"… {len(value) - _MOST_ITEMS} more"] if len(value) > _MOST_ITEMS else shapes
     if isinstance(value, str):
         return value[:_MOST_TEXT] if kept else f"(left out: {len(value)} characters)"
     return value if kept or value is None or isinstance(value, bool) else "(left out)"

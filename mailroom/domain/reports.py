@@ -1,4 +1,4 @@
-"""The counts of a report, and the rates made from them."""
+"""The counts of a report, and the rates derived from them."""
 
 from dataclasses import dataclass, fields
 from typing import Self
@@ -6,9 +6,10 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Counts of messages (recipients) unless it says opens. Each comes from facts, so it equals a recount of events.
+    """Counts of messages (recipients), except where the name says opens. Each count comes from facts, so that it
+    equals a recount of the events.
 
-    `total_opens` and `unique_opens` are people's; `machine_opens` are those of proxies and scanners, kept apart.
+    `total_opens` and `unique_opens` count opens by people; `machine_opens` counts opens by proxies and scanners.
     """
 
     recipients: int = 0
@@ -32,10 +33,10 @@ class Report:
 
     @property
     def open_rate(self) -> float | None:
-        """Unique opens among delivered mails, 0 to 1; None before anything is delivered."""
+        """Unique opens among delivered mails, 0 to 1; None before the first delivery."""
         if not self.delivered:
             return None
-        # An open may be told before its delivery: the rate is never over 1.
+        # An open may be reported before its delivery: the rate is never over 1.
         return min(1.0, self.unique_opens / self.delivered)
 
     @property

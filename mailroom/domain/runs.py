@@ -1,4 +1,9 @@
-"""A run: one schedule at one due instant (or one 'run now'). Its id is made from both, so it can exist once."""
+"""A run: one schedule at one due instant (or one 'run now'). Its id is made from both, so it can exist once.
+
+`MOVES` is the whole state machine: for each trigger, the states that it leads away from and the state that it leads to.
+The writes in storage/schedules/runs.py take their conditions from it; in any other state a write changes nothing. A run
+is made `planning`, or `skipped` for good.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,8 +15,8 @@ from mailroom.domain.ids import AudienceId, RunId, ScheduleId
 
 class RunState(StrEnum):
     PLANNING = "planning"  # its messages are still being written
-    PLANNED = "planned"  # all messages and dispatches stand
-    FINISHED = "finished"  # no dispatch is open any more
+    PLANNED = "planned"  # all messages and dispatches are written
+    FINISHED = "finished"  # no dispatch is open
     CANCELLED = "cancelled"
     SKIPPED = "skipped"  # the recorded decision not to run
 
@@ -19,20 +24,41 @@ class RunState(StrEnum):
 OPEN: Final = frozenset({RunState.PLANNING, RunState.PLANNED})
 
 
+class RunTrigger(StrEnum):
+    """The causes of a run's moves."""
+
+    PLANNED = "planned"  # its last chunk is written
+    FINISHED = "finished"  # none of its dispatches is open
+    CANCELLED = "cancelled"  # by a person, or with its schedule
+    REOPENED = "reopened"  # one of its dispatches is open again: requeued by a person, or named by an event
+
+
+S = RunState
+
+MOVES: Final[dict[RunTrigger, tuple[frozenset[RunState], RunState]]] = {
+    RunTrigger.PLANNED: (frozenset({S.PLANNING}), S.PLANNED),
+    RunTrigger.FINISHED: (frozenset({S.PLANNED}), S.FINISHED),
+    RunTrigger.CANCELLED: (OPEN, S.CANCELLED),
+    # To `planned`, not to `planning`, because all its messages are written. A cancelled run stays cancelled, even after
+    # a requeue of one of its dispatches.
+    RunTrigger.REOPENED: (frozenset({S.FINISHED}), S.PLANNED),
+}
+
+
 class RunKind(StrEnum):
     DUE = "due"
     ASKED = "asked"  # run now: does not count for max_runs
-    AGAIN = "again"  # to those whom an earlier run did not reach; neither does this
+    AGAIN = "again"  # a resend to recipients that an earlier run did not reach; does not count for max_runs
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A stored run. `planned_through` is the folded address up to which messages exist, '' before the first; of one to
-    those whom `source` did not reach, that run's message.
+    """A stored run. `planned_through`: the folded address up to which messages exist, '' before the first. In a resend
+    of `source` it is the id of the source run's message.
 
-    `unwritten`: it was cancelled before all its messages were written; the others follow, as cancelled.
+    `unwritten`: the run was cancelled before all its messages were written. The others are then written as cancelled.
 
-    A skipped run stands for `instants` due instants from `due_at` to `due_through`.
+    A skipped run represents `instants` due instants from `due_at` to `due_through`.
     """
 
     id: RunId
@@ -46,7 +72,7 @@ class Run:
     created_at: datetime
     planned_through: str = ""
     chunks: int = 0
-    placed: int = 0  # members of the audience for whom it is planned
+    placed: int = 0  # members of the audience that are planned
     planned_at: datetime | None = None
     finished_at: datetime | None = None
     cancelled_at: datetime | None = None
@@ -54,17 +80,17 @@ class Run:
     due_through: datetime | None = None
     instants: int = 1
     source: RunId | None = None
-    groups: int | None = None  # of a resent run: how many groups its recipients are cut into; None in old runs
+    groups: int | None = None  # of a resend: the number of groups of its recipients; None in old runs
     unwritten: bool = False
-    paused_at: datetime | None = None  # a mark, not a state: planning and reconciliation go on, nothing new is called
+    paused_at: datetime | None = None  # a mark, not a state: planning and reconciliation go on, no new call starts
     paused_by: str = ""
 
     @property
     def ended(self) -> bool:
-        """True once all its messages stand, and none of its dispatches waits."""
+        """True once all messages are written, and no dispatch of the run is pending."""
         return self.state in (RunState.FINISHED, RunState.CANCELLED) and not self.unwritten
 
     @property
     def under_way(self) -> bool:
-        """False once all is known of whom it goes to, and of who may still get something."""
+        """True while a message is not yet written, or a dispatch of the run is open."""
         return self.state in OPEN or self.unwritten

@@ -1,10 +1,15 @@
-"""A schedule: what to send, to whom, and when."""
+"""A schedule: content, audience and recurrence.
+
+`MOVES` is the whole state machine: for each trigger, the states that it leads away from and the state that it leads to.
+The writes in storage/schedules/schedules.py take their conditions from it; in any other state a write changes nothing.
+A schedule is created `active`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypedDict
 
 from mailroom.domain.ids import AudienceId, ScheduleId
 from mailroom.domain.recurrence.model import Recurrence
@@ -17,6 +22,36 @@ class ScheduleState(StrEnum):
     ARCHIVED = "archived"
 
 
+class ScheduleTrigger(StrEnum):
+    """The causes of a schedule's moves."""
+
+    PAUSED = "paused"  # by a person
+    SET_ASIDE = "set_aside"  # by planning: its rule cannot be computed
+    RESUMED = "resumed"
+    RESUMED_AT_END = "resumed_at_end"  # resumed without a further due instant
+    CAME_TO_END = "came_to_end"  # its last due instant is decided
+    GIVEN_A_RULE = "given_a_rule"  # by an edit after its end
+    ARCHIVED = "archived"
+    RESTORED = "restored"  # from the archive
+
+
+S = ScheduleState
+
+MOVES: Final[dict[ScheduleTrigger, tuple[frozenset[ScheduleState], ScheduleState]]] = {
+    # From finished too: a schedule is finished once its last instant is decided, while the run may only have begun.
+    ScheduleTrigger.PAUSED: (frozenset({S.ACTIVE, S.FINISHED}), S.PAUSED),
+    ScheduleTrigger.SET_ASIDE: (frozenset({S.ACTIVE}), S.PAUSED),
+    ScheduleTrigger.RESUMED: (frozenset({S.PAUSED}), S.ACTIVE),
+    ScheduleTrigger.RESUMED_AT_END: (frozenset({S.PAUSED}), S.FINISHED),
+    ScheduleTrigger.CAME_TO_END: (frozenset({S.ACTIVE}), S.FINISHED),
+    # A paused schedule gets a new rule and stays paused: no move.
+    ScheduleTrigger.GIVEN_A_RULE: (frozenset({S.FINISHED}), S.ACTIVE),
+    ScheduleTrigger.ARCHIVED: (frozenset(S) - {S.ARCHIVED}, S.ARCHIVED),
+    # Never directly to active: a person must review a restored schedule before it sends.
+    ScheduleTrigger.RESTORED: (frozenset({S.ARCHIVED}), S.PAUSED),
+}
+
+
 class MisfirePolicy(StrEnum):
     RUN_ONCE = "run_once"
     SKIP = "skip"
@@ -26,9 +61,16 @@ class MisfirePolicy(StrEnum):
 DEFAULT_GRACE_S: Final = 3600
 
 
+class MisfireFields(TypedDict, total=False):
+    """The requested misfire rule; an absent field has its default."""
+
+    policy: str
+    grace_s: int
+
+
 @dataclass(frozen=True, slots=True)
 class Misfire:
-    """What becomes of instants that were missed by more than the grace."""
+    """The rule for instants that were missed by more than the grace."""
 
     policy: MisfirePolicy = MisfirePolicy.RUN_ONCE
     grace_s: int = DEFAULT_GRACE_S
@@ -36,7 +78,7 @@ class Misfire:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One revision of what a schedule sends, and to whom. A run takes the revision of its due instant."""
+    """One revision of the content and audience of a schedule. A run takes the revision of its due instant."""
 
     sender: str  # the From mailbox
     subject: str
@@ -50,7 +92,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """Which content is in force from when; due instants from `valid_from` on take it, until a later one's."""
+    """A content and the start of its validity: due instants from `valid_from` until the next revision take it."""
 
     number: int
     valid_from: datetime
@@ -59,7 +101,7 @@ class Revision:
 
 
 def in_force(history: Sequence[Revision], due_at: datetime) -> Revision:
-    """The revision for a due instant, of a history that is newest first; the first ever where all are later."""
+    """The revision for a due instant. `history` is newest first; its oldest revision holds if all are later."""
     return next((revision for revision in history if revision.valid_from <= due_at), history[-1])
 
 
@@ -67,8 +109,8 @@ def in_force(history: Sequence[Revision], due_at: datetime) -> Revision:
 class Schedule:
     """A stored schedule. `version` counts its edits (the ETag); `revision` counts its contents.
 
-    `decided_through`: every due instant up to here has its run or its recorded decision. `next_run_at` is the first
-    one after it, None when there is none.
+    `decided_through`: every due instant up to here has its run or its recorded decision. `next_run_at`: the first
+    due instant after it, or None.
     """
 
     id: ScheduleId
@@ -84,10 +126,24 @@ class Schedule:
     created_at: datetime
     updated_at: datetime
     paused_at: datetime | None = None
-    set_aside: str = ""  # why planning paused it: the reason why its rule cannot be computed; '' otherwise
-    rule_since: datetime | None = None  # since when the recurrence is what it is; None: since it was made
+    set_aside: str = ""  # the reason why planning paused the schedule: its rule cannot be computed; '' otherwise
+    restored_at: datetime | None = None  # time of its return from the archive, until it is resumed
+    restored_by: str = ""
+    rule_since: datetime | None = None  # start of the present recurrence; None: since the creation of the schedule
 
     @property
     def ruled_since(self) -> datetime:
-        """Due instants after this are the recurrence's own."""
+        """Due instants after this time follow the present recurrence."""
         return self.rule_since or self.created_at
+
+
+@dataclass(frozen=True, slots=True)
+class LastTimes:
+    """What lies behind a schedule. A run that a person asked for counts as any other; a decision not to run does not.
+
+    `ran_at`: the due instant of its newest run. `sent_at`: when a provider last accepted one of its mails, to the
+    second. None before the first.
+    """
+
+    ran_at: datetime | None = None
+    sent_at: datetime | None = None

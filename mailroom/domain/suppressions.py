@@ -1,14 +1,14 @@
 """Suppressions: addresses that must not get mail, by scope.
 
-An address holds one entry a scope. `all` forbids every mail, for instance because the mailbox does not exist.
-`campaigns` forbids campaigns: a reader who leaves a newsletter still gets the password reset that they ask for.
+An address has at most one entry for each scope. `all` forbids every mail, for instance if the mailbox does not exist.
+`campaigns` forbids campaigns only: a reader who leaves a newsletter still gets a requested password reset.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from mailroom.domain.addresses import InvalidAddress, check_address, fold
 from mailroom.domain.errors import Fault, InvalidInput
@@ -19,13 +19,13 @@ CAMPAIGNS: Final = "campaigns"
 SCOPES: Final = (ALL, CAMPAIGNS)
 OF_CAMPAIGNS: Final = frozenset(SCOPES)  # the scopes that forbid a campaign's mail
 OF_SINGLE_MAILS: Final = frozenset({ALL})
-BY_HAND: Final = "manual"  # the reason where somebody adds an address and gives none
+BY_HAND: Final = "manual"  # the reason if a person adds an address without a reason
 MAX_REASON: Final = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Why an address gets no mail of a scope, and since when. `told_by`: the event it follows from, or who added it."""
+    """The reason and start of a suppression for one scope. `told_by`: the event or the person that caused it."""
 
     scope: str
     reason: str
@@ -51,13 +51,13 @@ class Suppression:
 
 
 def scope_of(reason: str) -> str:
-    """The scope of a reason that comes without one. Entries stored before there were scopes are read by it too."""
+    """The default scope of a reason. It also applies to stored entries from before the introduction of scopes."""
     of_campaigns = {SuppressionReason.COMPLAINED, SuppressionReason.UNSUBSCRIBED}
     return CAMPAIGNS if reason in of_campaigns else ALL
 
 
 def entry_of(event: Event) -> Entry | None:
-    """The entry that follows from an event for its address; None if none does."""
+    """The suppression that an event causes for its address, or None."""
     reason = suppresses(event)
     if reason is None or not event.recipient:
         return None
@@ -69,26 +69,26 @@ def in_order(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def forbidden(entries: Sequence[Entry], scopes: Collection[str]) -> str | None:
-    """The reason why no mail of these scopes may go; None if it may."""
+    """The reason that forbids mail of these scopes, or None."""
     return next((entry.reason for entry in in_order(entries) if entry.scope in scopes), None)
 
 
 def spellings(key: str) -> list[str]:
-    """A folded address, and its keys from before domains were folded to ASCII and needless quotes were taken off.
-    Events had brought addresses in other spellings."""
+    """A folded address and its older keys, from before domains were folded to ASCII and needless quotes were removed.
+    Events had brought addresses in these spellings."""
     local, _, domain = key.rpartition("@")
-    found = [key]
+    keys = [key]
     if "xn--" in domain:
-        with suppress(UnicodeError):  # no such name: nobody can have written it otherwise
-            found.append(f"{local}@{domain.encode('ascii').decode('idna')}")
+        with suppress(UnicodeError):  # the domain has no Unicode form, so no other spelling
+            keys.append(f"{local}@{domain.encode('ascii').decode('idna')}")
     if local.startswith('"') and local.endswith('"') and len(local) > 2:
-        found += [f"{local[1:-1]}@{one.rpartition('@')[2]}" for one in tuple(found)]
-    return found
+        keys += [f"{local[1:-1]}@{spelling.rpartition('@')[2]}" for spelling in tuple(keys)]
+    return keys
 
 
-def check_entry(raw: Mapping[str, Any], *, by: str, now: datetime, path: str = "") -> tuple[str, Entry]:
-    """Check what a person adds, by hand or by file. Returns (the folded address, its entry). Raises InvalidInput with
-    every fault."""
+def check_entry(raw: Mapping[str, object], *, by: str, now: datetime, path: str = "") -> tuple[str, Entry]:
+    """Check an entry that a person adds, by form or by file. Returns (the folded address, its entry). Raises
+    InvalidInput with every fault."""
     faults: list[Fault] = []
     reason, scope = str(raw.get("reason") or "").strip(), str(raw.get("scope") or "").strip()
     try:

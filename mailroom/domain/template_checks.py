@@ -1,4 +1,4 @@
-"""Checks of a template before it is filled in: for constructs that are not offered, and for values that it needs."""
+"""Checks of a template before rendering: constructs that are not offered, and required values."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -13,30 +13,30 @@ from mailroom.domain.errors import Fault
 from mailroom.domain.limits import MAX_PARTS
 from mailroom.domain.template_language import FILTERS, PROVIDERS_OWN, REFUSED_NODES
 
-_MOST_FAULTS: Final = 50  # told at once
+_MOST_FAULTS: Final = 50  # reported at once
 _DEFAULTS: Final = frozenset({"default", "d"})
 
 
 @dataclass(frozen=True, slots=True)
 class KnownNames:
-    """`everybody`: the names with a value for every recipient. `lacking`: words for another name: who lacks a value."""
+    """`everybody`: the names with a value for every recipient. `lacking`: the message for any other name."""
 
     everybody: frozenset[str]
     lacking: Callable[[str], str]
 
 
 def lacking_in_mail(name: str) -> str:
-    """Words for a single mail, whose caller gives the values."""
+    """The message for a single mail, whose caller gives the values."""
     return f'"{name}" is not among the variables'
 
 
 def lacking_in_audience(name: str) -> str:
-    """Words for a stored audience, of which only the common names are known."""
+    """The message for a stored audience, of which only the common names are known."""
     return f'not every recipient has "{name}"'
 
 
 def lacking_by_count(counts: Mapping[str, int], total: int) -> Callable[[str], str]:
-    """Words for recipients at hand: `counts` says how many of the `total` have each name."""
+    """The message for given recipients. `counts`: how many of the `total` have each name."""
 
     def words(name: str) -> str:
         without = total - counts.get(name, 0)
@@ -47,12 +47,12 @@ def lacking_by_count(counts: Mapping[str, int], total: int) -> Callable[[str], s
 
 
 def faults_of_tree(field: str, source: str, tree: nodes.Template, known: KnownNames) -> list[Fault]:
-    """Constructs that are not offered; else names that some recipients lack; else too many expressions."""
+    """The faults of the first kind found: constructs not offered, names that recipients lack, too many expressions."""
     return _not_offered(field, tree) or _not_known(field, source, tree, known) or _too_many_parts(field, tree)
 
 
 def providers_own(field: str, text: str) -> list[Fault]:
-    """A substitution of the provider's own, which the provider would fill in behind our checks."""
+    """The fault of a provider's own substitution, which the provider would replace behind our checks."""
     own = PROVIDERS_OWN.search(text)
     if own is None:
         return []
@@ -66,8 +66,8 @@ def names_of(tree: nodes.Template) -> frozenset[str]:
 
 
 def needed_names(node: nodes.Node, defined: frozenset[str] = frozenset()) -> Iterator[nodes.Name]:
-    """The names that must have a value wherever this is rendered. `{{ city|default('x') }}` and
-    `{% if city is defined %}{{ city }}{% endif %}` do without one; `defined` are those that have one here."""
+    """The names that must have a value in every rendering. `{{ city|default('x') }}` and
+    `{% if city is defined %}{{ city }}{% endif %}` require no value. `defined`: the names with a value at this node."""
     match node:
         case nodes.Name():
             if node.name not in defined:
@@ -109,7 +109,7 @@ def _needed_by_condition(node: nodes.If | nodes.CondExpr, defined: frozenset[str
 
 
 def _defined_where(test: nodes.Node, *, true: bool) -> frozenset[str]:
-    """The names that have a value wherever this condition is true (or false)."""
+    """The names that certainly have a value if this condition is true (or false)."""
     match test:
         case nodes.Test(name="defined", node=nodes.Name(name=name)) if true:
             return frozenset({name})
@@ -142,7 +142,7 @@ def _not_offered(field: str, tree: nodes.Template) -> list[Fault]:
 
 
 def _too_many_parts(field: str, tree: nodes.Template) -> list[Fault]:
-    """Each part is compiled by itself; thousands would keep a processor busy for long."""
+    """The fault of too many parts. Each part is compiled separately, and thousands would keep a processor busy."""
     parts = sum(1 for node in tree.find_all((nodes.Output, nodes.If)) for _ in node.iter_child_nodes())
     return [Fault(field, f"at most {MAX_PARTS:,} expressions")] if parts > 2 * MAX_PARTS else []
 
@@ -159,15 +159,15 @@ def _not_known(field: str, source: str, tree: nodes.Template, known: KnownNames)
 
 
 def _why_unknown(name: str, known: KnownNames) -> str:
-    folded = {one.lower(): one for one in sorted(known.everybody)}
+    folded = {word.lower(): word for word in sorted(known.everybody)}
     meant = get_close_matches(name.lower(), folded, n=1, cutoff=0.75)
     advice = f'Did you mean "{folded[meant[0]]}"?' if meant else f"Write {{{{ {name}|default('...') }}}} to do without."
     return f"{known.lacking(name)}. {advice}"
 
 
 def _place_of_name(name: str, line: int, lines: list[str]) -> str:
-    found = re.search(rf"\b{re.escape(name)}\b", lines[line - 1]) if line <= len(lines) else None
-    return f"line {line}, column {found.start() + 1}" if found else f"line {line}"
+    match = re.search(rf"\b{re.escape(name)}\b", lines[line - 1]) if line <= len(lines) else None
+    return f"line {line}, column {match.start() + 1}" if match else f"line {line}"
 
 
 def _place(source: str, offset: int) -> str:

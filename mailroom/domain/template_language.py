@@ -1,7 +1,7 @@
 """The language of mail content: Jinja2 with few filters, no loops, no calls, and a bounded cost.
 
-Recipients' values are plain, so a template needs no more. Whatever a template or a value looks like, reading, compiling
-and rendering it costs a stated amount: `measure` counts tokens and nesting before anything is parsed, `too_deep` counts
+Recipients' values are plain, so a template needs no more. For any template and any value, the cost of parsing,
+compiling and rendering is bounded: `measure` counts tokens and nesting before anything is parsed, `too_deep` counts
 depth before anything is compiled, and `Spending` counts characters while a mail is rendered.
 """
 
@@ -51,7 +51,7 @@ REFUSED_NODES: Final[Mapping[type[nodes.Node], str]] = {
     nodes.Pow: "** is not offered in mail content",
     nodes.Mod: "% is not offered in mail content",
 }
-# Mail content has no comments: CSS and prices hold `{#`. No text that passes our checks holds these two.
+# Mail content has no comments, because CSS and prices contain `{#`. No text that passes our checks contains these two.
 _NO_COMMENT: Final = ("\0{#\0", "\0#}\0")
 _SPENDING: Final = " spending"  # a name that no template can write
 
@@ -61,13 +61,13 @@ class CannotRender(ValueError):
 
 
 class Spending:
-    """Counts the characters that filters read while one mail is rendered, and stops the rendering at a limit."""
+    """Counts the characters that filters read during the rendering of one mail, and stops the rendering at a limit."""
 
     __slots__ = ("left",)
 
     def __init__(self, context: Mapping[str, Any]) -> None:
         size = sum(len(value) for value in context.values() if isinstance(value, str))
-        # A template may look at each value several times; beyond that the work would no longer grow with the input.
+        # A template may read each value several times; more would let the work grow faster than the input.
         self.left = 200_000 + 8 * size
 
     def spend(self, value: object) -> None:
@@ -78,7 +78,7 @@ class Spending:
 
 
 def _round(value: float, precision: int = 0, method: str = "common") -> float:
-    """Jinja2's own computes 10 ** precision, whatever that is."""
+    """As Jinja2's `round`, with bounds: Jinja2 computes 10 ** precision for any precision."""
     if not 0 <= precision <= 15 or method not in ("common", "ceil", "floor"):
         raise ValueError("round takes 0 to 15 digits, and common, ceil or floor")
     scale: int = 10**precision
@@ -87,13 +87,14 @@ def _round(value: float, precision: int = 0, method: str = "common") -> float:
 
 
 def _default(value: object, instead: object = "", falsy: bool = False) -> object:
-    """A blank cell of a list is no value: Jinja2's own would fill in the blank."""
+    """As Jinja2's `default`, but a blank cell of a list counts as no value."""
     missing = value is None or isinstance(value, Undefined) or (isinstance(value, str) and not value.strip())
     return instead if missing or (falsy and not value) else value
 
 
 def _counted(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The filter, which counts what it reads. Jinja2 hands some filters the environment or the evaluation context."""
+    """The filter with a count of the characters that it reads. Some of Jinja2's filters also take the environment
+    or the evaluation context."""
     passes = getattr(function, "jinja_pass_arg", None)
 
     @pass_context
@@ -109,7 +110,7 @@ def _counted(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _plain(value: object) -> object:
-    """What may stand in a mail: text and numbers; null is nothing; anything else is a mistake in the template."""
+    """Text and numbers pass; null becomes the empty text. Any other value is a mistake in the template: TypeError."""
     if value is None:
         return ""
     if isinstance(value, str | int | float | Undefined):
@@ -118,7 +119,7 @@ def _plain(value: object) -> object:
 
 
 class Language(ImmutableSandboxedEnvironment):
-    """No globals, few filters, strict: whoever writes a template can reach the recipient's values and nothing else."""
+    """No globals, few filters, strict: a template can read the recipient's values and nothing else."""
 
     def __init__(self, *, autoescape: bool) -> None:
         super().__init__(
@@ -128,7 +129,7 @@ class Language(ImmutableSandboxedEnvironment):
             finalize=_plain,
             comment_start_string=_NO_COMMENT[0],
             comment_end_string=_NO_COMMENT[1],
-            optimized=False,  # folding constants costs the square of the depth, and saves nothing here
+            optimized=False,  # constant folding costs the square of the depth, and saves nothing here
         )
         self.globals.clear()
         self.filters = {name: _counted(self.filters[name]) for name in FILTERS - {"round", "default", "d"}}
@@ -141,12 +142,12 @@ HTML: Final = Language(autoescape=True)
 
 
 def language_of(field: str) -> Language:
-    """HTML escapes what is filled in; subject and text do not."""
+    """The environment of a field: html escapes values; subject and text do not."""
     return HTML if field == "html" else PLAIN
 
 
 def with_spending(context: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of one mail, and the account that its filters spend from."""
+    """The values of one mail, and the Spending account of its filters."""
     return {**context, _SPENDING: Spending(context)}
 
 
@@ -171,8 +172,8 @@ def measure(field: str, source: str) -> list[Fault]:
 
 
 def count_tokens(field: str, source: str) -> int:
-    """The words and signs in all expressions of a template: what compiling it costs. Counts no further than a template
-    may have."""
+    """The tokens in all expressions of a template: the measure of its compile cost. The count stops at
+    MAX_TEMPLATE_TOKENS."""
     counted = 0
     try:
         for _ in islice(_tokens(field, source), MAX_TEMPLATE_TOKENS):
@@ -183,13 +184,13 @@ def count_tokens(field: str, source: str) -> int:
 
 
 def _tokens(field: str, source: str) -> Iterator[tuple[int, str, str]]:
-    """Line, kind and text of each token, one at a time, so that a reader can stop. Raises TemplateSyntaxError."""
+    """Line, kind and text of each token, lazily, so that a reader can stop. Raises TemplateSyntaxError."""
     tokens = language_of(field).lexer.tokeniter(source, None)
     return (token for token in tokens if token[1] not in ("data", "whitespace"))
 
 
 def too_deep(field: str, tree: nodes.Template) -> list[Fault]:
-    """The place where blocks and expressions are nested too deep. Compiling costs the cube of the depth."""
+    """The fault of too deep a nesting, or of too many concatenations. Compiling costs the cube of the depth."""
     level: list[nodes.Node] = [tree]
     concatenations = 0
     for _ in range(MAX_TEMPLATE_DEPTH + 2):
@@ -210,5 +211,5 @@ def _too_deep(field: str, line: int) -> Fault:
     return Fault(field, f"line {line}: blocks and expressions are nested too deep; {MAX_TEMPLATE_DEPTH} levels fit")
 
 
-# Mailgun's own substitution; written by hand it would be filled in by the provider, behind our checks.
+# Mailgun's own substitution; the provider would replace it behind our checks.
 PROVIDERS_OWN: Final = re.compile(r"%recipient[._%]|%recipient_\w+%", re.IGNORECASE)

@@ -14,8 +14,8 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """`variables` are the names that it asks for. `version` counts its changes, from 1. `owner`: the owner of the token
-    that made it; '' if any token with scope `mail` may change it."""
+    """`variables`: the names that the template requires. `version` counts the changes, from 1. `owner`: the owner of
+    the token that created the template; '' if any token with scope `mail` may change it."""
 
     name: str
     subject: str
@@ -32,7 +32,7 @@ class Template:
 
 
 def check_template(name: str, content: Mapping[str, str], *, version: int, now: datetime, owner: str = "") -> Template:
-    """The template as it can be stored. Raises InvalidInput with every fault."""
+    """The template in the form to store. Raises InvalidInput with every fault."""
     faults = []
     if not _NAME.fullmatch(name):
         faults.append(Fault("name", "1 to 64 small letters, digits, - and _"))

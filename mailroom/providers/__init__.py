@@ -1,1 +1,1 @@
-"""Mail providers: a folder a vendor; `base` owns the sequence, `connection` the wire."""
+"""Mail providers: one folder for each vendor; `base` owns the sequence of a call, `connection` the wire."""

@@ -1,5 +1,7 @@
-"""What every provider's adapter is: build, post, read. The base owns the sequence, an adapter what its vendor does
-differently. `build` and `read` are pure; only the connection touches the wire.
+"""The interface of every provider's adapter: build a request, post it, read the answer.
+
+This module owns the sequence; an adapter holds only what differs by vendor. `build` and `read` are pure; only the
+connection touches the wire.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,18 +10,18 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from mailroom.domain.doubts import Traces
+from mailroom.domain.dispatches.doubts import Traces
+from mailroom.domain.dispatches.outcomes import InDoubt, Outcome, Refusal, Refused
 from mailroom.domain.emails.model import Email
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.messages import Message
-from mailroom.domain.outcomes import InDoubt, Outcome, Refusal, Refused
 from mailroom.domain.schedules import Content
 from mailroom.providers.connection import LostReply, NotWritten, Reply
 
 
 class SendInParts(Exception):
-    """The vendor cannot express this batch in one call, but could in several of at most so many recipients."""
+    """The vendor cannot express this batch in one call, but in several calls of at most `at_most` recipients."""
 
     def __init__(self, at_most: int) -> None:
         self.at_most = at_most
@@ -28,7 +30,7 @@ class SendInParts(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One dispatch as a provider is to send it: one content, many recipients with their own parts."""
+    """One dispatch of a run, ready to send: one content, and many recipients with their own parts."""
 
     dispatch: DispatchId
     attempt: int
@@ -40,23 +42,23 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One dispatch of a single mail: to all of its recipients, or to those that are left of them."""
+    """One dispatch of a single mail: to all of its recipients, or to some of them."""
 
     dispatch: DispatchId
     attempt: int
-    run: RunId  # the mail's id, which stands in the place of a run's
+    run: RunId  # the mail's id, in place of a run's
     email: Email
     recipients: Sequence[str]  # the addresses of this call
     date: datetime
 
     @property
     def whole(self) -> bool:
-        """True if it goes to everybody whom its headers name."""
+        """True if the call goes to everybody named in the headers."""
         return len(self.recipients) == len(self.email.addressees)
 
 
 class Connection(Protocol):
-    """A live connection for one request at a time: see connection.py for what each promises."""
+    """A live connection for one request at a time. connection.py describes each method."""
 
     def open(self) -> None: ...
     def usable(self) -> bool: ...
@@ -72,7 +74,7 @@ class Connection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a provider's log shows: traces of each dispatch that was asked about, and whether the control is there."""
+    """A provider's log: the traces of each dispatch of the question, and whether it shows the control."""
 
     traces: Mapping[DispatchId, Traces]
     control_seen: bool
@@ -82,10 +84,10 @@ class Adapter(Protocol):
     """One account at one vendor."""
 
     name: str
-    account: str  # where questions about a call are asked later, such as the sending domain
+    account: str  # names the log in which a call is looked up later, such as the sending domain
     max_recipients: int  # of a batch
     max_connections: int  # of one sender at a time
-    askable: bool  # whether its log can be asked; where it cannot, what it tells by itself is all that is known
+    askable: bool  # whether the vendor has a log to ask; otherwise only its webhooks tell the outcome of a lost call
 
     def connection(self) -> Connection:
         """A connection to the vendor, not yet open."""
@@ -96,11 +98,11 @@ class Adapter(Protocol):
         ...
 
     def build_letter(self, letter: Letter) -> Any:
-        """The request for a single mail. Raises ValueError when the vendor cannot express it."""
+        """The request for a single mail. Raises ValueError when the vendor cannot express it, or SendInParts."""
         ...
 
     def read(self, reply: Reply) -> Outcome:
-        """What a whole answer means. Anything that is not surely a refusal or an acceptance is InDoubt."""
+        """The outcome by a whole answer. InDoubt unless the answer is surely an acceptance or a refusal."""
         ...
 
     def log_name(self, dispatch: DispatchId, account: str) -> str:
@@ -114,24 +116,24 @@ class Adapter(Protocol):
         control: str | None,
         told_as: Mapping[DispatchId, Sequence[str]] = ...,
     ) -> Answer:
-        """Look these dispatches, and the log name of a control, up in the log, in one question. `told_as`: other
-        names of some, as events told them.
+        """Look up these dispatches, and the log name of a control, in one question. `told_as`: further log names of
+        dispatches, known from events.
 
         Raises Unavailable for anything but a whole and well-formed answer.
         """
         ...
 
     def accepted_since(self, account: str, since: datetime) -> Iterator[tuple[DispatchId, str]]:
-        """All that the vendor's log shows as accepted of ours: each dispatch with a recipient. Raises Unavailable."""
+        """All our calls that the log shows as accepted: pairs of dispatch and recipient. Raises Unavailable."""
         ...
 
     def make_control(self, account: str) -> str:
-        """Have a mail accepted that is not sent, for the log to show. Returns its log name. Raises Unavailable."""
+        """Make an entry in the log by a test mail that is never sent. Returns its log name. Raises Unavailable."""
         ...
 
 
 class CannotBeAsked:
-    """The questions of an adapter whose vendor has no log to ask: each raises Unavailable."""
+    """For adapters whose vendor has no log: each question raises Unavailable."""
 
     askable = False
     name: str
@@ -156,7 +158,7 @@ class CannotBeAsked:
 
 
 def begin(connection: Connection, request: Any) -> Refused | None:
-    """Begin the call, once, over this open connection; None where it is under way."""
+    """Begin the call, once, over this open connection. Returns None once it is under way."""
     try:
         connection.begin(request)
     except NotWritten as error:
@@ -165,12 +167,12 @@ def begin(connection: Connection, request: Any) -> Refused | None:
 
 
 def advance(adapter: Adapter, connection: Connection) -> Outcome | None:
-    """What came of the call, or None while it is under way. Never raises for what the wire does."""
+    """The outcome of the call, or None while it is under way. Faults of the wire are outcomes, never raised."""
     try:
         reply = connection.advance()
     except NotWritten as error:
         return Refused(Refusal.NOT_CALLED, str(error))
     except LostReply as error:
-        # The gap that no local store can close: the provider may have said yes to nobody.
+        # The gap that no local store can close: the provider may have accepted the call, and its answer is lost.
         return InDoubt(f"no answer: {error}")
     return adapter.read(reply) if reply is not None else None

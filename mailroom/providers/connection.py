@@ -1,17 +1,15 @@
 """One live connection to a provider, over which a request is written at most once.
 
-No HTTP client's convenience here is harmless: reconnecting, retrying and following redirects all send a mail again.
-So this is a socket and a parser (httptools), and nothing that is automatic. Once a request has begun nothing connects.
-What may be said after a failure is exact: `NotWritten` when no byte of the request reached the kernel, `LostReply` in
-every other case.
+HTTP clients reconnect, retry and follow redirects, and each of these sends a mail again. So this is a socket and a
+parser (httptools), with nothing automatic. After a request has begun, nothing connects. A failure is exact:
+`NotWritten` if no byte of the request reached the kernel, `LostReply` in every other case.
 
-A request does not wait: `begin` takes it, `advance` writes and reads as far as that goes without waiting, so that one
+No method waits: `begin` takes a request, `advance` writes and reads as far as possible without waiting, so that one
 thread can carry hundreds of calls.
 
-After a time-out the socket is reset (linger 0), and TCP_USER_TIMEOUT bounds how long the kernel may go on trying: it
-sends nothing after we gave up. A connection that waited for longer than half of the provider's idle limit is never
-used, nor one that the other side has closed. That is also what stops a process that was frozen: its clocks lie, but
-its connections are dead.
+After a time-out the socket is reset (linger 0), and TCP_USER_TIMEOUT bounds the kernel's own retries: nothing is sent
+after we gave up. A connection is never used after waiting for half of the provider's idle limit, nor after the other
+side has closed it. That also stops a process that was frozen: its clocks are wrong, but its connections are dead.
 """
 
 import contextlib
@@ -34,21 +32,20 @@ _READ_BYTES: Final = 64 * 1024
 
 
 class NotWritten(Exception):
-    """The request did not leave: no byte of it was handed to the kernel."""
+    """The request did not leave: no byte of it reached the kernel."""
 
 
 class NotAdmitted(NotWritten):
-    """The other side was reached and refused us before anything was written: because of the account, or because of its
-    own limit on connections."""
+    """The other side refused us before anything was written: because of the account, or of its limit on connections."""
 
 
 class LostReply(Exception):
-    """The request left, wholly or in part, and no whole answer came back: it may have been accepted."""
+    """The request left, wholly or in part, and no whole answer came: it may have been accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A ready request; its size is known before a fence is crossed."""
+    """A request, built completely before its fence is crossed."""
 
     path: str
     headers: Mapping[str, str]
@@ -65,7 +62,7 @@ class Reply:
 
 
 class _Answer:
-    """What the parser has seen of an answer so far; its method names are httptools'."""
+    """An answer as far as it was parsed. The names of the methods are httptools'."""
 
     def __init__(self) -> None:
         self.parser = httptools.HttpResponseParser(self)
@@ -95,7 +92,7 @@ class _Answer:
 
 @dataclass(slots=True)
 class _Exchange:
-    """A request that was begun: what is still to be written, and what has come in."""
+    """A request under way: its unwritten rest, and the answer so far."""
 
     request: memoryview
     deadline: float
@@ -144,7 +141,7 @@ class LiveConnection:
         self._used_at = self._monotonic()
 
     def usable(self) -> bool:
-        """True if the connection is open, young enough, and the other side has neither closed it nor spoken."""
+        """True if the connection is open and young enough, and nothing has come in, not even its end."""
         if self._socket is None or self._monotonic() - self._used_at > self._retire_after_s:
             return False
         try:
@@ -154,7 +151,7 @@ class LiveConnection:
 
     @staticmethod
     def _is_silent(sock: socket.socket) -> bool:
-        """Nothing has come in, neither an end nor an answer to nothing. A TLS server sends session tickets unasked."""
+        """True if nothing has come in, not even the end. A TLS server's session tickets do not count."""
         waiting = select.poll()
         waiting.register(sock, select.POLLIN)
         if not waiting.poll(0) and not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
@@ -164,34 +161,34 @@ class LiveConnection:
         try:
             sock.recv(1)
         except ssl.SSLWantReadError:
-            return True  # only tickets, which are read now
+            return True  # only session tickets; they are read now
         return False
 
     def begin(self, request: Request) -> None:
-        """Take a request, from now on within the call's time; `advance` writes it. Raises NotWritten."""
+        """Take a request for `advance` to write. The call's time begins. Raises NotWritten."""
         if self._socket is None or self._exchange is not None:
             raise NotWritten("the connection is closed" if self._socket is None else "the connection is in use")
         whole = self._head(request.path, request.headers, len(request.body)) + request.body
         self._exchange = _Exchange(memoryview(whole), self._monotonic() + self._call_timeout_s)
 
     def fileno(self) -> int:
-        """For polling while a request is under way. Raises NotWritten on a closed connection."""
+        """The socket, for polling while a request is under way. Raises NotWritten if the connection is closed."""
         return self._open_socket().fileno()
 
     @property
     def writing(self) -> bool:
-        """True while some of the request is still to be written."""
+        """True while a part of the request is unwritten."""
         return self._exchange is not None and self._exchange.written < len(self._exchange.request)
 
     @property
     def deadline(self) -> float:
-        """When the request under way is given up, on the monotonic clock."""
+        """End of the call's time on the monotonic clock; 0 without a request."""
         return self._exchange.deadline if self._exchange else 0.0
 
     def advance(self) -> Reply | None:
-        """Write and read as far as that goes without waiting. Returns the whole answer, or None where more is to come.
+        """Write and read as far as possible without waiting. Returns the whole answer, or None if more is to come.
 
-        Raises NotWritten or LostReply; then, and after an answer that ends the connection, it is closed.
+        Raises NotWritten or LostReply. After these, and after an answer that ends the connection, it is closed.
         """
         exchange = self._exchange
         if exchange is None:
@@ -201,7 +198,7 @@ class LiveConnection:
                 raise TimeoutError("the call's time is over")
             if exchange.written < len(exchange.request):
                 self._write(exchange)
-            self._read(exchange)  # an answer may come before all is written: a refusal, mostly
+            self._read(exchange)  # a refusal may come before the whole request is written
         except NotWritten:
             self._reset()
             raise
@@ -229,7 +226,7 @@ class LiveConnection:
             self._socket = None
 
     def _reset(self) -> None:
-        """Close with RST: what the kernel still holds of the request is thrown away, not sent later."""
+        """Close with RST: the kernel drops the unsent rest of the request, instead of sending it later."""
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -258,7 +255,7 @@ class LiveConnection:
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
             return  # the kernel's buffer is full
         except OSError as error:
-            # TLS may have flushed a record before it failed; only a plain socket's word is exact.
+            # TLS may have sent a record before it failed: only a plain socket's error is exact.
             if exchange.written == 0 and not self._secure:
                 raise NotWritten(f"the connection broke before the request: {error}") from error
             raise

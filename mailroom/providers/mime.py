@@ -1,5 +1,5 @@
-"""Mails as MIME messages, for vendors that take one whole. Whom it goes to is a matter of the envelope: `bcc`
-stands in no header.
+"""Mails as MIME messages, for vendors that take whole messages. The envelope decides the recipients; no header names
+those of `bcc`.
 
 Built by the standard library's email package (RFC 5322, 2045 to 2049, 2387).
 """
@@ -21,7 +21,7 @@ from mailroom.providers.base import Batch, Letter
 
 _MOST_ENCODED: Final = 76  # characters of a line that holds an encoded word: RFC 2047 2
 _LINE: Final = _MOST_ENCODED - len("Reply-To: ")
-# Not every server on the way takes eight bits (RFC 6152), and a relay that must recode a mail breaks its signature.
+# Some servers on the way do not take eight bits (RFC 6152), and a relay that recodes a mail breaks its signature.
 _SEVEN_BITS: Final = SMTP.clone(cte_type="7bit", refold_source="none")
 _LONGEST: Final = 900  # characters: a line has at most 998 (RFC 5322 2.1.1)
 
@@ -49,7 +49,7 @@ def as_mime(email: Email, *, message_id: str, date: datetime) -> bytes:
 
 
 def letter_of(batch: Batch) -> Letter:
-    """A batch of one as a single mail, with everything written out."""
+    """A batch of one recipient as a single mail, with all placeholders filled."""
     (message,) = batch.messages
     content = compile_content(batch.content.subject, batch.content.text, batch.content.html)
     subject, text, html = (
@@ -94,7 +94,7 @@ def _write_body(message: EmailMessage, email: Email) -> None:
 
 
 def _add_inline(message: EmailMessage, attachment: Attachment) -> None:
-    """Beside the HTML that shows it: RFC 2387."""
+    """Add a file beside the HTML that shows it: RFC 2387."""
     html = message.get_body(preferencelist=("related", "html"))
     if not isinstance(html, EmailMessage):
         raise ValueError("an inline attachment needs an HTML body")
@@ -112,13 +112,13 @@ def _add_inline(message: EmailMessage, attachment: Attachment) -> None:
 
 
 def _type_of(attachment: Attachment) -> ContentType:
-    """Messages and multiparts have parts of their own, and could not be carried as the bytes that they are."""
+    """The file's type. Messages and multiparts go as plain bytes: as themselves their parts would be parsed."""
     kind = parse_content_type(attachment.content_type)
     return ContentType("application", "octet-stream") if kind.main in ("message", "multipart") else kind
 
 
 def _mailboxes(mailboxes: Sequence[Mailbox]) -> str:
-    """Each in a line of its own."""
+    """The mailboxes, each on a line of its own."""
     return ",\r\n ".join(_mailbox(mailbox) for mailbox in mailboxes)
 
 
@@ -131,7 +131,7 @@ def _mailbox(mailbox: Mailbox) -> str:
 
 
 def _words(text: str) -> str:
-    """As encoded words (RFC 2047) where it is not plain, or too long for a line."""
+    """The text, as encoded words (RFC 2047) if it is not plain ASCII or too long for a line."""
     return (
         text
         if _is_plain(text) and len(text) <= _LONGEST
@@ -144,12 +144,12 @@ def _is_plain(text: str) -> bool:
 
 
 def _line(name: str, value: str) -> str:
-    """Raises ValueError for what would be more than one header."""
+    """The value of one header. Raises ValueError for a value that would begin another header."""
     if re.search(r"\r(?!\n )|(?<!\r)\n", value):
         raise ValueError(f"the header {name} would be broken in two")
     return f"{name}: {value}\r\n"
 
 
 def _with_crlf(raw: bytes) -> bytes:
-    """A lone CR or LF is read as a line's end by some servers and not by others."""
+    """The text with CRLF line ends only: servers differ in what a lone CR or LF means."""
     return re.sub(rb"\r\n|\r|\n", b"\r\n", raw)

@@ -1,4 +1,4 @@
-"""Recognise answers that complain only about the pace of mail. One table for all providers.
+"""Recognise answers that complain only about the pace of mail, by one table for all providers.
 
 Sources: RFC 3463 (X.3.2, the host takes nothing now; X.7.28 by RFC 7372's registry and Gmail's pages, an unusual rate),
 Amazon SES "Errors related to the sending quotas", Microsoft's and Yahoo's pages of SMTP errors (read 2026-11).
@@ -11,11 +11,11 @@ from typing import Final
 from mailroom.domain.bounces import without_names
 
 SOON: Final = timedelta(seconds=1)
-# A limit by the day or the month: nothing goes for a while.
+# A limit by the day or the month: a longer pause.
 LATER: Final = timedelta(minutes=10)
 
 _CODES: Final = re.compile(r"(?<![\d.])[45]\.(7\.28|3\.2)(?![\d.])")
-# Codes of the address or its mailbox: they concern one recipient, whatever the words.
+# Codes about the address or its mailbox: they concern one recipient, whatever the words.
 _OF_A_RECIPIENT: Final = re.compile(r"(?<![\d.])[45]\.[12]\.\d")
 _TOO_MANY: Final = (
     # Too many of something within one mail is no matter of pace.
@@ -37,10 +37,10 @@ def says_too_fast(words: str) -> bool:
 
 
 def pause_for(words: str) -> timedelta:
-    """For how long to send nothing, if the provider names no time."""
+    """How long to send nothing if the provider names no time."""
     return LATER if _OF_A_DAY.search(without_names(words)) else SOON
 
 
 def is_about_the_session(words: str) -> bool:
-    """True if the words limit the refusal to this session: another one may do better."""
+    """True if the words limit the refusal to this session: another session may succeed."""
     return bool(_OF_A_SESSION.search(words))

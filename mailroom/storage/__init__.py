@@ -1,1 +1,2 @@
-"""MongoDB: the only importer of pymongo. One module a collection, its docstring the document's contract."""
+"""MongoDB: the only importer of pymongo. A module or folder for each collection; its docstring is the contract of the
+documents."""

@@ -1,15 +1,15 @@
-"""Collection `controls`: now and then, something that a provider is known to have accepted.
+"""Collection `controls`: mails that a provider is known to have accepted, as controls of its log.
 
-    _id         account / time slot: one is enough for each slot; or its message_id, where it was made on purpose
-    account     where it was accepted, such as the sending domain
-    message_id  the Message-Id under which the provider's log shows it
+    _id         account / time slot, because each slot needs only one control; or the message_id of a test mail
+    account     the account of the acceptance, such as the sending domain
+    message_id  the Message-Id under which the provider's log shows the mail
     at          a time before its acceptance (MongoDB's clock)
-    expires_at  when the provider's log forgets it
+    expires_at  when the provider's log drops the mail
 
-A question about a doubt asks for one of these as well: a log that does not show it proves nothing. Written by
-recorders and settlers.
+A question about a doubt also asks for a control: a log that does not show the control proves nothing. Written by the
+senders' recorders and reconcilers.
 
-Indexes: `account, at` finds the first one since a moment; `expires_at` lets them go (TTL).
+Indexes: `account, at` finds the first control since a time; `expires_at` removes controls (TTL).
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ INDEXES: Final[Sequence[IndexModel]] = (
 
 @guarded
 def note(db: Db, account: str, message_id: str, *, at: datetime, slot: timedelta | None, kept_for: timedelta) -> None:
-    """Remember that this was accepted after `at`, unless the slot of time has one already. Without a slot, always."""
+    """Store a mail that was accepted after `at` as a control, unless its time slot has one. Without a slot: always."""
     key = f"{account}/{int(at.timestamp() // slot.total_seconds())}" if slot else message_id
     db.controls.update_one(
         {"_id": key},
@@ -40,8 +40,6 @@ def note(db: Db, account: str, message_id: str, *, at: datetime, slot: timedelta
 
 @guarded
 def first_since(db: Db, account: str, since: datetime) -> str | None:
-    """The Message-Id of the earliest control after this moment."""
-    found = db.controls.find_one(
-        {"account": account, "at": {"$gte": since}}, {"message_id": 1}, sort=[("at", ASCENDING)]
-    )
-    return str(found["message_id"]) if found else None
+    """The Message-Id of the earliest control at or after `since`, or None."""
+    doc = db.controls.find_one({"account": account, "at": {"$gte": since}}, {"message_id": 1}, sort=[("at", ASCENDING)])
+    return str(doc["message_id"]) if doc else None

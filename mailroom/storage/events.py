@@ -1,25 +1,26 @@
-"""Collection `events`: every event a provider told, raw and read, each once. Never changed.
+"""Collection `events`: every event of a provider, raw and parsed, each once. Never changed.
 
     _id         provider + domain + the provider's id + its time (Mailgun's ids are unique only within a day)
-    provider, kind, at, recipient, run_id, dispatch_id, message_id (absent where it is nobody's we know)
+    provider, kind, at, recipient, run_id, dispatch_id, message_id (absent if the event belongs to no message of ours)
     by_machine  an open or click by a proxy or scanner
     code, reason  the provider's words for a failure
     raw         the provider's own document;  received_at
 
-Inserted by the intake in the transaction that applies them to their messages.
+Inserted by the intake, in the transaction that applies the events to their messages.
 
-Indexes: `run_id, kind` to recount a run; `message_id` (partial) for the story of one message; `received_at` (TTL, see
-retention.py).
+Indexes: `run_id, kind` to recount a run; `message_id` (partial) for the timeline of one message; `received_at` (TTL,
+see retention.py).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from pymongo import IndexModel
 
-from mailroom.domain.events import Event
-from mailroom.domain.ids import MessageId, RunId
+from mailroom.domain.events import Event, EventKind
+from mailroom.domain.ids import DispatchId, MessageId, RunId
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded, insert_new
 
 COLLECTION: Final = "events"
@@ -29,33 +30,58 @@ INDEXES: Final[Sequence[IndexModel]] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """A stored event about a message, without the provider's own document."""
+
+    kind: EventKind
+    at: datetime
+    code: int | None
+    reason: str
+
+
 def known(db: Db, ids: Sequence[str], *, session: Session) -> set[str]:
-    """Which of these events are stored already."""
+    """The ids among these of events that are already stored."""
     return {doc["_id"] for doc in db.events.find({"_id": {"$in": list(ids)}}, {"_id": 1}, session=session)}
 
 
 def add_many(db: Db, events: Sequence[tuple[Event, MessageId | None]], *, now: datetime, session: Session) -> None:
-    """Raises AlreadyThere."""
+    """Insert events with their messages. Raises AlreadyThere if an event is already stored."""
     if not events:
         return
     insert_new(db.events, [_document(event, message, now) for event, message in events], session)
 
 
 @guarded
-def of_message(db: Db, message_id: MessageId) -> list[Document]:
-    """Every event about a message, without the providers' own documents."""
-    return list(db.events.find({"message_id": message_id}, {"raw": 0}))
+def of_message(db: Db, message_id: MessageId) -> list[RecordedEvent]:
+    """Every event about a message."""
+    rows = db.events.find({"message_id": message_id}, {"kind": 1, "at": 1, "code": 1, "reason": 1})
+    return [RecordedEvent(EventKind(doc["kind"]), doc["at"], doc.get("code"), doc.get("reason", "")) for doc in rows]
+
+
+@guarded
+def recipients_of_accepted(db: Db, dispatches: Sequence[tuple[RunId, DispatchId]]) -> dict[DispatchId, list[str]]:
+    """The recipients of each dispatch whose events show that a provider had accepted its mail. Each dispatch with its
+    run or single mail."""
+    told: dict[DispatchId, list[str]] = {dispatch: [] for _, dispatch in dispatches}
+    query = {
+        "run_id": {"$in": [run for run, _ in dispatches]},
+        "kind": {"$ne": EventKind.UNKNOWN},  # which may mean anything
+        "dispatch_id": {"$in": list(told)},
+    }
+    for doc in db.events.find(query, {"dispatch_id": 1, "recipient": 1}):
+        told[doc["dispatch_id"]].append(doc["recipient"])
+    return told
 
 
 @guarded
 def recount(db: Db, run_id: RunId, session: Session) -> dict[str, int]:
-    """A run's counts straight from the raw events, independent of what stands in the messages, at the moment of the
-    snapshot."""
+    """A run's counts straight from the raw events, independent of the messages, at the moment of the snapshot."""
     by_machine: Document = {"$cond": ["$by_machine", 1, 0]}
     rows = db.events.aggregate(
         [
             {"$match": {"run_id": run_id, "message_id": {"$exists": True}}},
-            # Per mail and kind first: 'unique' counts mails, 'total' counts events.
+            # Group by mail and kind first: 'unique' counts mails, 'total' counts events.
             {
                 "$group": {
                     "_id": {"m": "$message_id", "k": "$kind"},

@@ -1,7 +1,7 @@
 """The guard of every decision: proof that its lanes are held, under the highest tokens, in this very transaction.
 
-A decision that is written without this proof may be a frozen sender's, and mail twice. So each write of a decision
-takes a LaneGuard, and only `lanes.under` makes one: leaving it out does not type-check. Facts take none.
+A decision without this proof may come from a frozen sender, and could mail twice. So each write of a decision takes a
+LaneGuard, and only `lanes.under` creates guards: a write without a guard does not type-check. Facts take no guard.
 """
 
 from typing import Any, Final, final
@@ -10,12 +10,12 @@ from mailroom.storage.database import Session
 
 
 class GuardEnded(Exception):
-    """A guard was used after the block that it was made for; its tokens are no longer known to be the highest."""
+    """A guard was used after the end of its block; its tokens are no longer known to be the highest."""
 
 
 @final
 class LaneGuard:
-    """Proof for one block within one transaction. It belongs to the thread of that transaction."""
+    """Proof for one block within one transaction. Use it only in the thread of that transaction."""
 
     __slots__ = ("_ended", "_session")
 
@@ -33,7 +33,7 @@ class LaneGuard:
         return self._session
 
     def end(self) -> None:
-        """Nothing is written under this guard any more."""
+        """End the guard: `session` raises GuardEnded from now on."""
         self._ended = True
 
 

@@ -1,16 +1,16 @@
-"""Collection `holds`: what must not be sent for now. One document for all sending, and one a run that was ever paused.
+"""Collection `holds`: stops of sending. One document for all sending, and one for each run that was ever paused.
 
     _id            `everything`, or a run's id
-    held           true while it holds
-    number         raised by every change, odd while it holds (see domain/holds.py); mirrored in Redis
+    held           true while the hold is on
+    number         int, raised by every change, odd while the hold is on (see domain/holds.py); mirrored in Redis
     by, at         who changed it last, and when
-    schedule_id    of a run
-    with_schedule  true of a run that was paused because its schedule was: resuming the schedule resumes it too
+    schedule_id    the schedule of a run
+    with_schedule  true if the run was paused with its schedule: resuming the schedule also resumes the run
 
-A run without a document was never paused. Written by the API, pages and commands; lifted when a run ends. Read by
+A run without a document was never paused. Written by the API, pages and commands; lifted at the end of a run. Read by
 claims in their own transaction.
 
-Index: `held` (partial) for all that is held now.
+Index: `held` (partial) for all holds that are on.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -33,14 +33,14 @@ INDEXES: Final[Sequence[IndexModel]] = (
 
 @dataclass(frozen=True, slots=True)
 class OnHold:
-    """All that is held at one moment: everything, or these runs."""
+    """All holds at one moment. `everything`: all sending is held. `runs`: the held runs with their schedules."""
 
     everything: bool = False
     runs: Mapping[RunId, ScheduleId] = field(default_factory=dict)
 
     @property
     def lanes(self) -> set[Lane]:
-        """Lanes with a run that is held."""
+        """Lanes with a held run."""
         return {schedule_lane(schedule) for schedule in self.runs.values()}
 
 
@@ -49,29 +49,29 @@ NOTHING_HELD: Final = OnHold()
 
 @guarded
 def standing(db: Db) -> OnHold:
-    """All that is held now."""
-    found = {doc["_id"]: doc for doc in db.holds.find({"held": True}, {"schedule_id": 1})}
-    everything = found.pop(EVERYTHING, None) is not None
-    return OnHold(everything, {RunId(id_): ScheduleId(doc["schedule_id"]) for id_, doc in found.items()})
+    """All holds that are on now."""
+    docs = {doc["_id"]: doc for doc in db.holds.find({"held": True}, {"schedule_id": 1})}
+    everything = docs.pop(EVERYTHING, None) is not None
+    return OnHold(everything, {RunId(id_): ScheduleId(doc["schedule_id"]) for id_, doc in docs.items()})
 
 
 @guarded
 def get(db: Db, id_: str) -> Hold:
-    """The hold as stored; number 0 if it was never put."""
+    """The stored hold; number 0 if it was never put."""
     doc = db.holds.find_one({"_id": id_})
     return _hold(doc) if doc else Hold(id_)
 
 
 @guarded
 def held_among(db: Db, ids: Collection[str], *, session: Session | None = None) -> set[str]:
-    """Those of these that are held."""
+    """The ids among these with a hold that is on."""
     query = {"_id": {"$in": sorted(ids)}, "held": True}
     return {doc["_id"] for doc in db.holds.find(query, {"_id": 1}, session=session)}
 
 
 @guarded
 def change(db: Db, id_: str, *, held: bool, by: str, now: datetime) -> Hold:
-    """Put or lift the hold; no change if it stands so already. Returns the hold as it is then stored."""
+    """Put or lift the hold; no change if it already has this state. Returns the stored hold after the change."""
     change_ = {"$set": {"held": held, "by": by, "at": now}, "$inc": {"number": 1}}
     try:
         doc = db.holds.find_one_and_update(
@@ -81,13 +81,13 @@ def change(db: Db, id_: str, *, held: bool, by: str, now: datetime) -> Hold:
             return_document=ReturnDocument.AFTER,
         )
     except DuplicateKeyError:
-        doc = None  # it is held: the upsert met its _id
+        doc = None  # already held: the upsert met the existing _id
     return _hold(doc) if doc else get(db, id_)
 
 
 @guarded
 def adopt(db: Db, seen: Hold, newer: Hold, *, of: ScheduleId | None) -> None:
-    """Store the newer hold that Redis mirrors, provided that the stored one is still `seen`."""
+    """Store the newer hold that Redis mirrors, if the stored hold is still `seen`."""
     fields: Document = {"held": newer.held, "number": newer.number, "by": newer.by, "at": newer.at}
     fields |= {"schedule_id": of} if of else {}
     as_seen = {"_id": seen.id, "number": seen.number}
@@ -98,21 +98,21 @@ def adopt(db: Db, seen: Hold, newer: Hold, *, of: ScheduleId | None) -> None:
 def put_on_runs(
     db: Db, runs: Mapping[RunId, ScheduleId], *, with_schedule: bool, by: str, now: datetime, session: Session
 ) -> None:
-    """Hold those of these runs that are not held yet."""
+    """Put a hold on each of these runs that is not held."""
     for id_ in sorted(set(runs) - held_among(db, runs, session=session)):
         fields = {"held": True, "schedule_id": runs[RunId(id_)], "with_schedule": with_schedule, "by": by, "at": now}
         db.holds.update_one({"_id": id_}, {"$set": fields, "$inc": {"number": 1}}, upsert=True, session=session)
 
 
 def lift_from_runs(db: Db, ids: Collection[str], *, by: str, now: datetime, session: Session | None = None) -> None:
-    """Hold these runs no longer."""
+    """Lift the holds of these runs."""
     if ids:
         lifted = {"$set": {"held": False, "by": by, "at": now}, "$inc": {"number": 1}}
         db.holds.update_many({"_id": {"$in": sorted(ids)}, "held": True}, lifted, session=session)
 
 
 def with_schedule(db: Db, ids: Collection[RunId], *, session: Session) -> set[RunId]:
-    """Those of these runs that are held because their schedule was paused."""
+    """The runs among these that are held because their schedule was paused."""
     query = {"_id": {"$in": sorted(ids)}, "held": True, "with_schedule": True}
     return {RunId(doc["_id"]) for doc in db.holds.find(query, {"_id": 1}, session=session)}
 

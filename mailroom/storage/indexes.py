@@ -1,8 +1,4 @@
-"""Every index that a query here needs, and those that earlier versions left."""
-
-from typing import Final
-
-from pymongo.errors import OperationFailure
+"""Create the indexes of all collections. Indexes that others have replaced: see migrations.py."""
 
 from mailroom.storage import (
     controls,
@@ -10,24 +6,26 @@ from mailroom.storage import (
     holds,
     lanes,
     rejected_requests,
+    served_requests,
     sessions,
+    sign_in_links,
     suppressions,
     tokens,
     webhook_tokens,
     workers,
 )
+from mailroom.storage.body_files import gridfs_home, s3_home
 from mailroom.storage.cluster import restored_fences
-from mailroom.storage.database import Db, guarded
+from mailroom.storage.database import Db, unhurried
 from mailroom.storage.dispatches import document as dispatches
 from mailroom.storage.mails import bodies, emails
 from mailroom.storage.messages import document as messages
 from mailroom.storage.schedules import audiences, contents, runs, schedules, uploads
 
-_INDEX_NOT_FOUND: Final = 27
-
 
 def ensure_indexes(db: Db) -> None:
-    """Every index that a query here needs; building one that stands already costs nothing."""
+    """Create every index that is missing. An existing index costs nothing. The build of a new index takes longer the
+    larger its collection is; a build that another process began is waited for."""
     for module in (
         schedules,
         contents,
@@ -37,13 +35,17 @@ def ensure_indexes(db: Db) -> None:
         messages,
         emails,
         bodies,
+        gridfs_home,
+        s3_home,
         dispatches,
         rejected_requests,
+        served_requests,
         restored_fences,
         lanes,
         holds,
         events,
         sessions,
+        sign_in_links,
         suppressions,
         tokens,
         uploads,
@@ -52,17 +54,4 @@ def ensure_indexes(db: Db) -> None:
     ):
         indexes = module.INDEXES
         if indexes:
-            guarded(db[module.COLLECTION].create_indexes)(list(indexes))
-    for name in dispatches.OLD_INDEXES:
-        _drop_index(db, dispatches.COLLECTION, name)
-    guarded(db["bodies.files"].create_indexes)([bodies.FILES_INDEX])
-
-
-@guarded
-def _drop_index(db: Db, collection: str, name: str) -> None:
-    """Drop an index; no change if there is none of this name."""
-    try:
-        db[collection].drop_index(name)
-    except OperationFailure as error:
-        if error.code != _INDEX_NOT_FOUND:
-            raise
+            unhurried(db[module.COLLECTION].create_indexes)(list(indexes))

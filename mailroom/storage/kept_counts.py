@@ -1,19 +1,18 @@
-"""Collection `kept_counts`: counts of a run that has ended, kept until one of its messages changes.
+"""Collection `kept_counts`: cached counts of a run that has ended, valid until a message of the run changes.
 
     _id        run id
-    marks      how many changes were marked since the counts were first asked for
-    marked_at  the time of the newest mark, by MongoDB's clock
+    marks      int, marked changes since the first read of the counts
+    marked_at  time of the newest mark, by MongoDB's clock
     report     the counts of domain/reports.py
-    left       how many messages reached nobody and are carried by no other run (see messages/unreached.py)
-               `report` and `left` are absent until they are counted, and again after each mark
+    left       int, messages that reached nobody and are carried by no other run (see messages/unreached.py)
+               `report` and `left` are absent until the first count, and again after each mark
 
-A kept count equals a recount at any time. A writer of messages marks their runs before it writes (`mark`), or in its
-transaction (`mark_within`); a mark drops the counts. A reader keeps its result only if no mark came while it counted
+A kept count equals a recount at any time. A writer of messages marks their runs before the write (`mark`), or in its
+transaction (`mark_within`); a mark drops the counts. A reader stores its result only if no mark came during its count
 and, in the snapshot of its count, the newest mark was older than QUIET: by then every write that was marked before it,
-or made no mark of its own, had come through, for database.CALL_S bounds each use of the store. A count that takes long,
-and a reader that stands still, change nothing about that. A writer that finds no document marks nothing; the reader
-that inserts the document keeps no count for QUIET either. So a run whose counts nobody has read costs its writers one
-query.
+or made no mark of its own, was complete, because database.CALL_S bounds each use of the store. This also holds
+for a slow count and for a frozen reader. A writer that finds no document marks nothing; so the reader that inserts the
+document stores no count for QUIET either. A run whose counts were never read costs its writers one query.
 
 Indexes: none but `_id`.
 """
@@ -32,16 +31,16 @@ from mailroom.storage.database import CALL_S, Db, Document, Session, guarded
 COLLECTION: Final = "kept_counts"
 INDEXES: Final[Sequence[IndexModel]] = ()
 QUIET: Final = timedelta(seconds=CALL_S + 10)
-# The least time between two marks within transactions: else intakes of events would collide on them all the time. A
-# transaction that makes none is through long before QUIET is over.
+# The least time between two marks within transactions: otherwise concurrent intakes of events would collide on marks.
+# A transaction without a mark commits long before QUIET is over.
 _STEP: Final = timedelta(seconds=4)
 _DROPPED: Final = ["report", "left"]
 
 
 @dataclass(frozen=True, slots=True)
 class KeptCount:
-    """The kept counts of a run. `marks` is None if nobody has asked for them yet; `quiet` is False if writes that were
-    marked before the snapshot may have come after it."""
+    """The kept counts of a run. `marks`: None before the first read. `quiet`: False if a write that was marked before
+    the snapshot may have been committed after it."""
 
     marks: int | None = None
     quiet: bool = True
@@ -50,12 +49,12 @@ class KeptCount:
 
 
 def of_dispatches(ids: Iterable[DispatchId]) -> set[RunId]:
-    """Their runs; single mails have no reports."""
+    """The runs of these dispatches, without single mails, which have no reports."""
     return {run for id_ in ids if not is_email(run := run_of_dispatch(id_))}
 
 
 def of_messages(ids: Iterable[MessageId]) -> set[RunId]:
-    """Their runs; single mails have no reports."""
+    """The runs of these messages, without single mails, which have no reports."""
     return {run for id_ in ids if not is_email(run := run_of_message(id_))}
 
 
@@ -64,19 +63,19 @@ def find(db: Db, runs: Collection[RunId], *, session: Session) -> dict[RunId, Ke
     """The kept counts of each of these runs, at the moment of the snapshot."""
     shown = {"marks": 1, "report": 1, "left": 1, "quiet": {"$lt": ["$marked_at", {"$subtract": ["$$NOW", _ms(QUIET)]}]}}
     rows = db.kept_counts.find({"_id": {"$in": sorted(runs)}}, shown, session=session)
-    found = {RunId(doc["_id"]): _kept(doc) for doc in rows}
-    return {run: found.get(run, KeptCount()) for run in runs}
+    counts = {RunId(doc["_id"]): _kept(doc) for doc in rows}
+    return {run: counts.get(run, KeptCount()) for run in runs}
 
 
 @guarded
 def keep(db: Db, counted: Mapping[RunId, tuple[KeptCount, Document]]) -> None:
-    """Keep the counts of these runs. `counted`: for each run what stood in the snapshot of the count, and the fields.
+    """Store the counts of these runs. `counted`: for each run the kept count in the snapshot, and the fields to store.
 
-    A run without a document gets one, and its counts can be kept QUIET later.
+    A run without a document gets a document, and its counts can be stored QUIET later.
     """
-    made = {"$cond": [{"$eq": [{"$type": "$marks"}, "missing"]}, "$$NOW", "$marked_at"]}
+    marked_at = {"$cond": [{"$eq": [{"$type": "$marks"}, "missing"]}, "$$NOW", "$marked_at"]}
     writes = [
-        UpdateOne({"_id": run}, [{"$set": {"marked_at": made, "marks": {"$ifNull": ["$marks", 0]}}}], upsert=True)
+        UpdateOne({"_id": run}, [{"$set": {"marked_at": marked_at, "marks": {"$ifNull": ["$marks", 0]}}}], upsert=True)
         if kept.marks is None
         else UpdateOne({"_id": run, "marks": kept.marks}, {"$set": fields})
         for run, (kept, fields) in counted.items()
@@ -113,7 +112,7 @@ _MARK: Final[list[Document]] = [
 
 
 def fields_of(report: Report) -> Document:
-    """A report as it is kept."""
+    """The stored fields of a report."""
     return {"report": asdict(report)}
 
 

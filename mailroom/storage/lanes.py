@@ -1,13 +1,13 @@
-"""Collection `lanes`: the highest token of each lane, and why a lane waits.
+"""Collection `lanes`: the highest token of each lane, and the reason of a waiting lane.
 
     _id         lane: `schedule/<id>`, or `mail/<n>` for single mails
-    token       int, the highest token that a holder brought here; only ever grows
-    sender      who brought it
-    taken_at    when
-    touched     int, raised by every decision taken under the token: so that a decision and a take-over of the same
-                lane always collide, and one of them loses
-    waits_until the account's fault (429, quota, key): no claim before this
-    waits_why   the provider's words for a person
+    token       int, the highest token that a holder wrote here; only ever grows
+    sender      the holder that wrote the token
+    taken_at    when the token was written
+    touched     int, raised by every decision under the token: so a decision and a take-over of the same lane always
+                collide, and one of them fails
+    waits_until no claim before this time, because of the account's fault (429, quota, key)
+    waits_why   the provider's words, for a person
 
 Written by the lane's holder. Read by claims and pages, by _id, or by `waits_until` (sparse index).
 """
@@ -32,11 +32,11 @@ _DUPLICATE_KEY: Final = 11000
 
 @guarded
 def raise_tokens(db: Db, tokens: Mapping[Lane, Token], sender: str, *, now: datetime) -> set[Lane]:
-    """Bring these tokens to their lanes. Returns the lanes whose stored token is lower now than ours, that is taken;
-    a lane that has seen a token as high as ours is left out."""
+    """Write these tokens to their lanes. Returns the taken lanes, those with a lower stored token or with
+    none. A lane with an equal or higher token is left out."""
     if not tokens:
         return set()
-    # With a higher token stored, the filter finds nothing and the upsert meets the existing _id: refused.
+    # If the stored token is not lower, the filter matches nothing and the upsert meets the existing _id: refused.
     writes = [
         UpdateOne(
             {"_id": lane, "token": {"$lt": token}},
@@ -61,7 +61,7 @@ def under(db: Db, tokens: Mapping[Lane, Token], session: Session) -> Iterator[La
     """Inside a transaction: the guard of decisions about these lanes. Each token is still its lane's highest, and any
     take-over collides with the transaction.
 
-    Raises StaleToken for the first lane where it is not; the transaction is then to be given up.
+    Raises StaleToken for the first lane with another token; the caller must then abort the transaction.
     """
     _touch(db, tokens, session)
     guard = LaneGuard(session, made_by=_MAKER)
@@ -82,13 +82,13 @@ def _touch(db: Db, tokens: Mapping[Lane, Token], session: Session) -> None:
 
 
 def collide(db: Db, lanes: Collection[Lane], session: Session) -> None:
-    """Inside a transaction of somebody who is not the lanes' holder: let every decision of a holder collide."""
+    """Inside a transaction of a writer that does not hold the lanes: collide with every decision of their holders."""
     db.lanes.update_many({"_id": {"$in": sorted(lanes)}}, {"$inc": {"touched": 1}}, session=session)
 
 
 @guarded
 def make_wait(db: Db, waits: Mapping[Lane, tuple[Token, datetime, str]]) -> None:
-    """Let lanes wait until a time, provided that the token is still the highest."""
+    """Let each lane wait until a time, if its token is still the highest. `waits`: lane to (token, end, reason)."""
     writes = [
         UpdateOne({"_id": lane, "token": token}, {"$set": {"waits_until": until, "waits_why": why}})
         for lane, (token, until, why) in waits.items()
@@ -99,13 +99,13 @@ def make_wait(db: Db, waits: Mapping[Lane, tuple[Token, datetime, str]]) -> None
 
 @guarded
 def waiting(db: Db, *, now: datetime) -> dict[Lane, tuple[datetime, str]]:
-    """Every lane that waits at `now`: until when, and why."""
-    found = db.lanes.find({"waits_until": {"$gt": now}}, {"waits_until": 1, "waits_why": 1})
-    return {Lane(doc["_id"]): (doc["waits_until"], doc["waits_why"]) for doc in found}
+    """Every lane that waits at `now`, with (end of the wait, reason)."""
+    docs = db.lanes.find({"waits_until": {"$gt": now}}, {"waits_until": 1, "waits_why": 1})
+    return {Lane(doc["_id"]): (doc["waits_until"], doc["waits_why"]) for doc in docs}
 
 
 @guarded
 def why_waiting(db: Db, lane: Lane, *, now: datetime) -> tuple[datetime, str] | None:
-    """Until when and why this lane waits; None when it does not."""
+    """(End of the wait, reason) of this lane; None if it does not wait."""
     doc = db.lanes.find_one({"_id": lane, "waits_until": {"$gt": now}}, {"waits_until": 1, "waits_why": 1})
     return (doc["waits_until"], doc["waits_why"]) if doc else None

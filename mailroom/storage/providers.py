@@ -1,15 +1,16 @@
-"""Collection `providers`: what a person has set at run time; a provider without a document is as the settings have it.
+"""Collection `providers`: run-time settings by a person. Without a document the configured settings apply.
 
     _id        name
-    enabled    false: it gets no new work; what it has in doubt is still asked about
-    position   int, its place in the order; the settings' order where it is absent
+    enabled    false: no new work; its doubts are still reconciled
+    position   int, place in the order; absent: the order of the settings
     changed_by, changed_at
-    fault      {why, since, at}: why it takes nothing, and when a sender last noted that; over FAULT_LASTS after `at`.
-               Absent where no sender has noted any
+    fault      {why, since, at, slow}: why it accepts nothing, since when, and when a sender last noted it. The fault
+               is over FAULT_LASTS after `at`. `slow`: it accepts mail, but others get it, because they are quicker.
+               Absent: no sender noted a fault
 
-Written by API, pages and commands, faults by senders; read by senders every moment.
+Written by API, pages and commands, faults by senders; read by senders continually.
 
-Indexes: none; there are a handful.
+Indexes: none; there are few documents.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,10 +31,11 @@ FAULT_LASTS: Final = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class ProviderFault:
-    """Why a provider takes nothing from us, and since when."""
+    """The reason why a provider accepts nothing from us, and since when. `slow`: it accepts mail, but slowly."""
 
     why: str
     since: datetime
+    slow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def enable(db: Db, name: str, enabled: bool, *, by: str, now: datetime) -> None:
 
 @guarded
 def reorder(db: Db, names: Sequence[str], *, by: str, now: datetime) -> None:
-    """The whole order, in one ordered write."""
+    """Store the whole order, in one ordered write."""
     writes = [
         UpdateOne({"_id": name}, {"$set": {"position": place, "changed_by": by, "changed_at": now}}, upsert=True)
         for place, name in enumerate(names)
@@ -69,23 +71,28 @@ def reorder(db: Db, names: Sequence[str], *, by: str, now: datetime) -> None:
 
 
 @guarded
-def note_fault(db: Db, name: str, why: str, *, now: datetime) -> None:
-    """Note that the provider has just refused a sender for this reason, or could not be reached."""
+def note_fault(db: Db, name: str, why: str, *, now: datetime, slow: bool = False) -> None:
+    """Note that the provider has just refused a sender for this reason, could not be reached, or is slow."""
     lasts = {"$gt": [{"$ifNull": ["$fault.at", now - FAULT_LASTS]}, now - FAULT_LASTS]}
     since = {"$cond": [lasts, "$fault.since", now]}
-    # As literals: words that begin with $ would be read as the name of a field.
-    change = [{"$set": {"fault": {"why": {"$literal": why}, "since": since, "at": {"$literal": now}}}}]
+    # Literals: words that begin with $ would be read as a field name.
+    fault = {"why": {"$literal": why}, "since": since, "at": {"$literal": now}, "slow": {"$literal": slow}}
+    change = [{"$set": {"fault": fault}}]
     db.providers.update_one({"_id": name}, change, upsert=True)
 
 
 @guarded
 def forget_fault(db: Db, name: str) -> None:
-    """Forget the fault: the provider has taken a mail."""
+    """Remove the fault: the provider has accepted a mail."""
     db.providers.update_one({"_id": name}, {"$unset": {"fault": 1}})
 
 
 @guarded
 def faults(db: Db, *, now: datetime) -> dict[str, ProviderFault]:
-    """The faults that last at this moment, by the provider's name."""
-    found = db.providers.find({"fault.at": {"$gt": now - FAULT_LASTS}}, {"fault": 1})
-    return {doc["_id"]: ProviderFault(doc["fault"]["why"], doc["fault"]["since"]) for doc in found}
+    """The present faults, by the provider's name."""
+    docs = db.providers.find({"fault.at": {"$gt": now - FAULT_LASTS}}, {"fault": 1})
+    return {doc["_id"]: _fault(doc["fault"]) for doc in docs}
+
+
+def _fault(doc: Mapping[str, Any]) -> ProviderFault:
+    return ProviderFault(doc["why"], doc["since"], doc.get("slow", False))

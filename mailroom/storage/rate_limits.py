@@ -1,4 +1,4 @@
-"""Collection `rate_limits`: how fast mail may go, as a person has set it.
+"""Collection `rate_limits`: rate limits set by a person.
 
     _id        `provider/<name>` or `domain/<recipient's domain>`
     kind, name, mails, per, warm_up, began_at
@@ -29,7 +29,7 @@ def every(db: Db) -> list[Limit]:
 
 @guarded
 def put(db: Db, limit: Limit, *, by: str) -> Limit:
-    """Store it in the place of an earlier one. A warm-up that is under way, and stays as it is, goes on."""
+    """Store the limit in place of an earlier limit. An unchanged warm-up continues from its start."""
     earlier = db.rate_limits.find_one({"_id": limit.id})
     began_at = limit.began_at
     if earlier and limit.warm_up and list(limit.warm_up) == earlier["warm_up"]:

@@ -1,11 +1,11 @@
-"""Collection `sessions`: one document a browser that is signed in to the pages.
+"""Collection `sessions`: one document for each browser that is signed in to the pages.
 
     _id          SHA-256 of the id in the browser's cookie
-    token_id     the token that it signed in with
-    seen_at      when it last asked for a page, at least to the minute (see services/operations/sessions.py)
-    ends_at      when it ends in any case
+    token_id     the token of the sign-in
+    seen_at      time of the last request, to the minute or better (see services/operations/sessions.py)
+    ends_at      end of the session in any case
 
-Written by the pages, and removed at sign-out: after that the cookie lets nobody in.
+Written by the pages, and removed at sign-out: the cookie is then without effect.
 
 Indexes: `ends_at` (TTL).
 """
@@ -51,7 +51,7 @@ def find(db: Db, session_id: str) -> StoredSession | None:
 
 @guarded
 def touch(db: Db, session_id: str, *, now: datetime) -> None:
-    """Note that the session has asked for a page."""
+    """Note a request of the session."""
     db.sessions.update_one({"_id": session_id}, {"$max": {"seen_at": now}})
 
 

@@ -1,14 +1,14 @@
-"""Collection `suppressions`: addresses that get no mail, or none of some kind, whatever the provider.
+"""Collection `suppressions`: addresses that get no mail, or no campaigns, from any provider.
 
-    _id             folded address; older ones may have a domain that is not in ASCII (see `spellings`)
-    scopes          list of {scope, reason, since, note, told_by}, one a scope: `all`, `campaigns`. A document from
-                    before there were scopes has `reason`, `since` and `event_id` instead: read as `all` where it
-                    `bounced`, else as `campaigns`
-    since           of the newest of them
-    resubscribed_at when its owner took an unsubscribe back: an unsubscribe from before that time changes nothing
+    _id             folded address; older documents may have a domain that is not in ASCII (see `spellings`)
+    scopes          list of {scope, reason, since, note, told_by}, one for each scope: `all`, `campaigns`. An older
+                    document has `reason`, `since` and `event_id` instead, with the scope `campaigns` for
+                    `complained` and `unsubscribed`, otherwise `all`
+    since           time of the newest entry
+    resubscribed_at when the owner of the address reversed an unsubscribe: an older unsubscribe changes nothing
 
-Written by the intake of events in its transaction, by what records answers, and by people; asked for by planning, by
-the acceptance of single mails, and before each call.
+Written by the intake of events in its transaction, by the recording of answers, and by people. Read by planning, by the
+acceptance of single mails, and before each call.
 
 Index: `since` for the list.
 """
@@ -28,29 +28,29 @@ COLLECTION: Final = "suppressions"
 INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("since", -1), ("_id", -1)]),)
 
 
-def add_many(db: Db, told: Sequence[tuple[str, Entry]], *, session: Session | None = None) -> None:
-    """Add these entries to their folded addresses. An entry that is stored for a scope stays; only `unsubscribed`,
-    which can be taken back, gives way to any other reason and to a later unsubscribe."""
-    writes = [UpdateOne({"_id": key}, _adding(entry), upsert=True) for key, entry in told]
+def add_many(db: Db, entries: Sequence[tuple[str, Entry]], *, session: Session | None = None) -> None:
+    """Add these entries to their folded addresses. A stored entry of the same scope stays, except `unsubscribed`, which
+    can be reversed: any other reason and any later unsubscribe replaces it."""
+    writes = [UpdateOne({"_id": key}, _adding(entry), upsert=True) for key, entry in entries]
     if writes:
         db.suppressions.bulk_write(writes, ordered=True, session=session)
 
 
 @guarded
-def add(db: Db, told: Sequence[tuple[str, Entry]]) -> None:
-    """The same, outside of a transaction."""
-    add_many(db, told)
+def add(db: Db, entries: Sequence[tuple[str, Entry]]) -> None:
+    """As `add_many`, outside of a transaction."""
+    add_many(db, entries)
 
 
 @guarded
 def add_bounced(db: Db, keys: Sequence[str], *, at: datetime) -> None:
-    """A provider said in its answer that these folded addresses take no mail."""
+    """Suppress folded addresses that a provider reported in its answer as addresses that take no mail."""
     reason = SuppressionReason.BOUNCED
     add_many(db, [(key, Entry(scope_of(reason), reason, at)) for key in keys])
 
 
 def take_back(db: Db, keys: Sequence[tuple[str, datetime]], *, session: Session) -> None:
-    """Lift unsubscribes of these folded addresses that are older than the time given with each."""
+    """Reverse unsubscribes of these folded addresses that are older than the time given with each."""
     writes = [
         UpdateOne({"_id": spelling}, _taking_back(at), upsert=spelling == key)
         for key, at in keys
@@ -61,22 +61,22 @@ def take_back(db: Db, keys: Sequence[tuple[str, datetime]], *, session: Session)
 
 
 def among(db: Db, keys: Sequence[str], scopes: Collection[str]) -> dict[str, str]:
-    """Those of these folded addresses that get no mail of the scopes, with the reason."""
+    """The folded addresses among these that get no mail of the scopes, with the reason."""
     return reasons(entries_among(db, keys), scopes)
 
 
 def reasons(entries: Sequence[tuple[str, Sequence[Entry]]], scopes: Collection[str]) -> dict[str, str]:
-    """Of these addresses with their entries, those that get no mail of the scopes, with the reason."""
-    found = [(key, forbidden(some, scopes)) for key, some in entries]
-    return {key: reason for key, reason in found if reason is not None}
+    """The addresses among these that get no mail of the scopes, with the reason. `entries`: address and its entries."""
+    checked = [(key, forbidden(of_address, scopes)) for key, of_address in entries]
+    return {key: reason for key, reason in checked if reason is not None}
 
 
 @guarded
 def entries_among(db: Db, keys: Sequence[str]) -> list[tuple[str, list[Entry]]]:
-    """The entries of these folded addresses. An address that was stored under two spellings comes twice."""
+    """The entries of these folded addresses. An address stored under two spellings appears twice."""
     asked = {spelling: key for key in keys for spelling in spellings(key)}
-    found = db.suppressions.find({"_id": {"$in": list(asked)}}, {"resubscribed_at": 0})
-    return [(asked[doc["_id"]], _entries(doc)) for doc in found]
+    docs = db.suppressions.find({"_id": {"$in": list(asked)}}, {"resubscribed_at": 0})
+    return [(asked[doc["_id"]], _entries(doc)) for doc in docs]
 
 
 @guarded
@@ -89,22 +89,22 @@ def get(db: Db, address: str) -> Suppression | None:
 
 @guarded
 def remove(db: Db, addresses: Sequence[str], scope: str | None) -> list[str]:
-    """Take this scope, or all of them, off these addresses. Returns the folded ones that it was taken off."""
+    """Remove this scope, or all scopes if None, from these addresses. Returns the folded addresses that had it."""
     spelt = {spelling: key for key in map(fold, addresses) for spelling in spellings(key)}
     docs = list(db.suppressions.find({"_id": {"$in": list(spelt)}}))
     held = [doc["_id"] for doc in docs if any(scope in (None, entry.scope) for entry in _entries(doc))]
     if held:
-        kept: Document = {"$filter": {"input": _SCOPES, "cond": {"$ne": ["$$this.scope", {"$literal": scope}]}}}
-        change = [{"$set": {"scopes": kept if scope else []}}, *_IN_SHAPE]
+        others: Document = {"$filter": {"input": _SCOPES, "cond": {"$ne": ["$$this.scope", {"$literal": scope}]}}}
+        change = [{"$set": {"scopes": others if scope else []}}, *_IN_SHAPE]
         db.suppressions.update_many({"_id": {"$in": held}}, change)
-        # A document that only says when its owner came back stays, so that an older event cannot undo that.
+        # A document with only `resubscribed_at` stays, so that an older event cannot undo the resubscription.
         db.suppressions.delete_many({"_id": {"$in": held}, "scopes": [], "resubscribed_at": {"$exists": False}})
     return list(dict.fromkeys(spelt[id_] for id_ in held))
 
 
 @guarded
 def page(db: Db, *, before: tuple[datetime, str] | None, limit: int) -> list[Suppression]:
-    """Newest first. `before` is the last row of the page before."""
+    """A page of the list, newest first. `before`: (since, folded address) of the last row of the previous page."""
     query: dict[str, Any] = {"scopes": {"$ne": []}}
     if before:
         since, last = before
@@ -119,14 +119,14 @@ def _entries(doc: Mapping[str, Any]) -> list[Entry]:
             return []
         return [Entry(scope_of(doc["reason"]), doc["reason"], doc.get("since", _EVER), "", doc.get("event_id", ""))]
     return [
-        Entry(one["scope"], one["reason"], one.get("since", _EVER), one.get("note", ""), one.get("told_by", ""))
-        for one in doc["scopes"]
+        Entry(raw["scope"], raw["reason"], raw.get("since", _EVER), raw.get("note", ""), raw.get("told_by", ""))
+        for raw in doc["scopes"]
     ]
 
 
 _EVER: Final = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 
-# The entries as they stand, of older documents too, within an update.
+# Within an update: the entries of a document, also of an older document without scopes.
 _LEGACY: Final[Document] = {
     "scope": {"$cond": [{"$in": ["$reason", ["complained", "unsubscribed"]]}, "campaigns", "all"]},
     "reason": "$reason",
@@ -136,7 +136,7 @@ _LEGACY: Final[Document] = {
 _SCOPES: Final[Document] = {
     "$cond": [{"$isArray": "$scopes"}, "$scopes", {"$cond": [{"$ifNull": ["$reason", False]}, [_LEGACY], []]}]
 }
-# `since` is that of the newest entry. `reason` and `event_id` of older documents are in their entry by now.
+# `since` is that of the newest entry. The entry of an older document already contains its `reason` and `event_id`.
 _IN_SHAPE: Final[Sequence[Document]] = (
     {"$set": {"since": {"$max": "$scopes.since"}}},
     {"$unset": ["reason", "event_id"]},
@@ -144,7 +144,7 @@ _IN_SHAPE: Final[Sequence[Document]] = (
 
 
 def _adding(entry: Entry) -> list[Document]:
-    told = drop_unset(
+    fields = drop_unset(
         {
             "scope": entry.scope,
             "reason": entry.reason,
@@ -153,7 +153,7 @@ def _adding(entry: Entry) -> list[Document]:
             "told_by": entry.told_by or None,
         }
     )
-    new: Document = {"$literal": told}
+    new: Document = {"$literal": fields}
     gives_way: Document = {
         "$and": [
             {"$eq": ["$$this.scope", {"$literal": entry.scope}]},

@@ -1,12 +1,12 @@
-"""Collection `tokens`: who may use the API and the pages. The secret itself is never stored.
+"""Collection `tokens`: access tokens of the API and the pages. The secret itself is never stored.
 
 _id          token id, the public part
 hash         SHA-256 of the secret part (32 random bytes: no slow hash is needed)
 name, scopes, created_at, expires_at, revoked_at
-last_used_at to the minute
-owner        its Idempotency-Keys, templates and limits belong to this owner; a rotation hands it on. Absent: its own id
-rotated_to, ends_at   the id of the newest token that replaces this one, and when this one ends because of that
-requests_per_minute, mails_per_day   its own limits; absent: those of the settings
+last_used_at time of the last use, to the minute
+owner        the owner of its Idempotency-Keys, templates and limits; a rotation keeps it. Absent: the token's own id
+rotated_to, ends_at   id of the newest token that replaces this token, and the end of this token after a rotation
+requests_per_minute, mails_per_day   limits of this token; absent: those of the settings
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from pymongo import IndexModel
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
 
 COLLECTION: Final = "tokens"
-INDEXES: Final[Sequence[IndexModel]] = ()  # always asked by _id
+INDEXES: Final[Sequence[IndexModel]] = ()  # always queried by _id
 _USED_STEP: Final = timedelta(minutes=1)
 
 
@@ -46,7 +46,7 @@ def add(db: Db, token: StoredToken) -> None:
 
 
 def rotate(db: Db, old_id: str, new: StoredToken, *, ends_at: datetime, now: datetime, session: Session) -> bool:
-    """Store `new` and let the old token end at `ends_at`. False if the old one is not valid any more."""
+    """Store `new` and let the old token end at `ends_at`. False if the old token is no longer valid."""
     valid = {
         "_id": old_id,
         "revoked_at": {"$exists": False},
@@ -67,20 +67,20 @@ def find(db: Db, token_id: str) -> StoredToken | None:
 
 @guarded
 def everyone(db: Db) -> list[StoredToken]:
-    """Newest first. There are a few of them."""
+    """All tokens, newest first. There are few."""
     return [_token(doc) for doc in db.tokens.find().sort("created_at", -1)]
 
 
 @guarded
 def revoke(db: Db, token_id: str, *, now: datetime) -> bool:
-    """True if the token was valid until now."""
+    """Revoke a token. False if it does not exist or was revoked before."""
     revoked = db.tokens.update_one({"_id": token_id, "revoked_at": {"$exists": False}}, {"$set": {"revoked_at": now}})
     return revoked.matched_count == 1
 
 
 @guarded
 def note_use(db: Db, token: StoredToken, *, now: datetime) -> None:
-    """Remember that it was used; at most one write a minute."""
+    """Note a use of the token, with at most one write a minute."""
     if token.last_used_at is None or now - token.last_used_at >= _USED_STEP:
         db.tokens.update_one({"_id": token.id}, {"$max": {"last_used_at": now}})
 

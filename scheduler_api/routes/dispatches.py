@@ -9,16 +9,14 @@ from mailroom.domain.ids import DispatchId, RunId
 from mailroom.services.reconciliation import resolve as reconciliation_resolve
 from mailroom.services.reconciliation.resolve import Resolution
 from mailroom.services.reports import runs as run_views
+from mailroom.services.reports.descriptions import describe
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint, RequestBody
 from scheduler_api.auth import principal, requires, services
 from scheduler_api.schemas import runs as schemas
+from scheduler_api.schemas.people import DispatchPage, described
 
 blueprint = Blueprint("dispatches", __name__, url_prefix="/v1/dispatches", description="One call to a provider each.")
-
-
-class DispatchPage(paging.PageOut):
-    items = fields.List(fields.Nested(schemas.DispatchOut))
 
 
 class ResolveIn(RequestBody):
@@ -33,12 +31,13 @@ class ResolveIn(RequestBody):
 @blueprint.arguments(schemas.DispatchQuery, location="query")
 @blueprint.response(200, DispatchPage)
 def list_dispatches(query: dict[str, Any]) -> Any:
-    """Dispatches in a state, such as `state=in_doubt`."""
+    """Dispatches in a state, such as `state=in_doubt`, each with what it is about."""
     state = DispatchState(query["state"]) if "state" in query else None
     run_id = RunId(query["run_id"]) if "run_id" in query else None
     after, limit = paging.decode_id(query.get("cursor")), query["limit"]
     found = run_views.dispatches_of(services().db, state=state, run_id=run_id, after=after, limit=limit)
-    return paging.page_of(found, limit, schemas.dispatch, paging.by_id)
+    about = describe(services().db, [dispatch.id for dispatch in found])
+    return paging.page_of(found, limit, lambda dispatch: described(schemas.dispatch(dispatch), about), paging.by_id)
 
 
 @blueprint.get("/<dispatch_id>")
@@ -46,7 +45,7 @@ def list_dispatches(query: dict[str, Any]) -> Any:
 @blueprint.response(200, schemas.DispatchOut)
 def show_dispatch(dispatch_id: str) -> Any:
     """One dispatch with its audit trail."""
-    return schemas.dispatch(run_views.dispatch(services().db, DispatchId(dispatch_id)))
+    return schemas.whole_dispatch(run_views.dispatch(services().db, DispatchId(dispatch_id)))
 
 
 @blueprint.post("/<dispatch_id>/resolve")
@@ -62,4 +61,4 @@ def resolve(body: dict[str, Any], dispatch_id: str) -> Any:
     principal().require_for(DispatchId(dispatch_id))
     verdict, by = Resolution(body["verdict"]), principal().name
     reconciliation_resolve.resolve(services().db, DispatchId(dispatch_id), verdict, by=by, attempt=body.get("attempt"))
-    return schemas.dispatch(run_views.dispatch(services().db, DispatchId(dispatch_id)))
+    return schemas.whole_dispatch(run_views.dispatch(services().db, DispatchId(dispatch_id)))

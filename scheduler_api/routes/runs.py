@@ -1,47 +1,48 @@
 """`/v1/runs`: what was sent, and how it went, down to the story of one mail."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from flask import url_for
-from marshmallow import fields, validate
 
-from mailroom.domain.ids import MessageId, RunId
+from mailroom.domain.ids import MessageId, RunId, ScheduleId
 from mailroom.domain.messages import MessageState
+from mailroom.domain.runs import RunState
+from mailroom.domain.searches import RunOrder, RunSearch
+from mailroom.services.reports import run_search, timeline
 from mailroom.services.reports import runs as run_views
-from mailroom.services.reports import timeline
 from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import pause as schedule_pause
 from scheduler_api import paging
-from scheduler_api.arguments import Blueprint, RequestBody
+from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import principal, requires, services
 from scheduler_api.headers import KEY_NEEDED, needed_key
+from scheduler_api.schemas import resends
 from scheduler_api.schemas import runs as schemas
+from scheduler_api.schemas import searches as search_schemas
 from scheduler_api.schemas.schedules import ListQuery
 
 blueprint = Blueprint("runs", __name__, url_prefix="/v1/runs", description="One schedule at one due instant.")
 
 
-class MessagePage(paging.PageOut):
-    items = fields.List(fields.Nested(schemas.MessageOut))
-
-
-class MissedOut(schemas.MessageOut):
-    sent_again = fields.String(allow_none=True, metadata={"description": "the run that carries it instead"})
-
-
-class Unreached(paging.PageOut):
-    items = fields.List(fields.Nested(MissedOut))
-    left = fields.Integer(
-        metadata={"description": "how many of all of them no other run carries, as of the first page"}
+@blueprint.get("")
+@requires("read")
+@blueprint.arguments(search_schemas.RunSearchQuery, location="query")
+@blueprint.response(200, search_schemas.ListedRunPage)
+def index(query: dict[str, Any]) -> Any:
+    """Runs and recorded decisions not to run, of all schedules, latest due instant first or as `sort` says."""
+    search = RunSearch(
+        schedule=query.get("schedule"),
+        schedule_id=ScheduleId(query["schedule_id"]) if "schedule_id" in query else None,
+        state=RunState(query["status"]) if "status" in query else None,
+        since=query.get("since"),
+        until=query.get("until"),
     )
-
-
-class AgainIn(RequestBody):
-    content = fields.String(
-        validate=validate.OneOf(["same", "newest"]), metadata={"description": "of that run (default), or the newest"}
-    )
-    even_if_paused = fields.Boolean(truthy={True}, falsy={False})
+    order, limit = RunOrder(query["sort"]), query["limit"]
+    after = paging.decode_time_and_id(query.get("cursor"))
+    found = run_search.page(services().db, search, order, after=after, limit=limit)
+    counted = run_search.count(services().db, search) if query.get("total") else None
+    page = paging.page_of(found, limit, search_schemas.listed_run, run_search.place_of)
+    return page | search_schemas.total(counted)
 
 
 @blueprint.get("/<run_id>")
@@ -64,7 +65,7 @@ def report(run_id: str) -> Any:
 @blueprint.get("/<run_id>/messages")
 @requires("read")
 @blueprint.arguments(schemas.MessageQuery, location="query")
-@blueprint.response(200, MessagePage)
+@blueprint.response(200, search_schemas.MessagePage)
 def messages(query: dict[str, Any], run_id: str) -> Any:
     """Its mails, one per recipient."""
     state = MessageState(query["status"]) if "status" in query else None
@@ -84,20 +85,20 @@ def story(run_id: str, digest: str) -> Any:
 @blueprint.get("/<run_id>/unreached")
 @requires("read")
 @blueprint.arguments(ListQuery, location="query")
-@blueprint.response(200, Unreached)
+@blueprint.response(200, resends.Unreached)
 def unreached(query: dict[str, Any], run_id: str) -> Any:
     """Who did not get it: refused for good, bounced, rejected, cancelled. What is in doubt or unknown is not here."""
     services().limits.check_report(principal())
     (after, left), limit = paging.decode_id_and_count(query.get("cursor")), query["limit"]
     found = resend_runs.unreached_by(services().db, RunId(run_id), after=after, limit=limit, left=left)
-    page = paging.page_of(found.rows, limit, _missed, lambda row: [row["_id"], found.left])
+    page = paging.page_of(found.messages, limit, resends.missed, lambda message: [message.id, found.left])
     return {"left": found.left, **page}
 
 
 @blueprint.post("/<run_id>/send-again")
 @blueprint.doc(parameters=[KEY_NEEDED])
 @requires("schedules")
-@blueprint.arguments(AgainIn, required=False)
+@blueprint.arguments(resends.AgainIn, required=False)
 @blueprint.response(202, schemas.RunOut)
 @blueprint.alt_response(200, schema=schemas.RunOut, description="The same request again")
 def send_again(body: dict[str, Any], run_id: str) -> Any:
@@ -146,7 +147,3 @@ def cancel(run_id: str) -> Any:
     way and are finished."""
     run, toll = schedule_pause.cancel_run(services().db, services().brakes, RunId(run_id))
     return schemas.with_toll(schemas.run(run), toll)
-
-
-def _missed(doc: Mapping[str, Any]) -> dict[str, Any]:
-    return schemas.message(doc) | {"sent_again": doc.get("sent_again")}

@@ -5,64 +5,41 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import url_for
-from marshmallow import Schema, fields
 
-from mailroom.domain.content import FIELDS
-from mailroom.domain.drafts import Draft
 from mailroom.domain.errors import Fault
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_VALUES_OF_A_LIST
 from mailroom.domain.schedules import Schedule, ScheduleState
-from mailroom.services.common import mailgun_only
+from mailroom.domain.searches import ScheduleOrder, ScheduleSearch
 from mailroom.services.planning import asked_runs
 from mailroom.services.reports import runs as run_views
 from mailroom.services.schedules import create as create_schedule
-from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules import edit as edit_schedule
 from mailroom.services.schedules import lifecycle as schedule_lifecycle
 from mailroom.services.schedules import pause as schedule_pause
+from mailroom.services.schedules import restore as schedule_restore
+from mailroom.services.schedules import search as schedule_search
 from mailroom.services.schedules import view as schedule_view
 from mailroom.services.schedules.pause import Toll
-from scheduler_api import paging
-from scheduler_api.arguments import Blueprint, RequestBody
+from scheduler_api import paging, schedule_bodies
+from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import principal, requires, services
 from scheduler_api.headers import KEY, KEY_NEEDED, SEEN, etag, given_key, needed_key, seen_version
 from scheduler_api.schemas import runs as run_schemas
+from scheduler_api.schemas import schedule_actions as actions
 from scheduler_api.schemas import schedules as schemas
-from scheduler_api.schemas import stand_ins
+from scheduler_api.schemas import searches as search_schemas
+from scheduler_api.shown_schedules import summary, whole
 
 blueprint = Blueprint("schedules", __name__, url_prefix="/v1/schedules", description="What to send, to whom, and when.")
 
 
-class SchedulePage(paging.PageOut):
-    items = fields.List(fields.Nested(schemas.ScheduleSummary))
-
-
-class RunPage(paging.PageOut):
-    items = fields.List(fields.Nested(run_schemas.RunOut))
-
-
-class Occurrences(Schema):
-    items = fields.List(fields.Nested(schemas.OccurrenceOut))
-
-
 def _further(asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Fault]:
-    draft, rule = stand_ins.schedule(asked, good)
-    return schedule_drafts.faults_of(services().db, draft, rule=rule)
+    return schedule_bodies.further_faults(services().db, asked, good)
 
 
-def _further_of_edit(asked: dict[str, Any], good: dict[str, Any]) -> list[Fault]:
-    """The domain's faults of an edit that the schema refuses: only of fields that the edit names."""
-    found = _further(asked, good)
-    return [fault for fault in found if fault.path.partition(".")[0].partition("[")[0] in asked]
-
-
-class PausedSchedule(schemas.ScheduleSummary):
-    mails = fields.Nested(run_schemas.TollOut)
-
-
-class RunNowIn(RequestBody):
-    even_if_paused = fields.Boolean(truthy={True}, falsy={False})
+def _further_of_edit(asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Fault]:
+    return schedule_bodies.further_faults_of_edit(services().db, asked, good)
 
 
 @blueprint.post("")
@@ -74,28 +51,41 @@ class RunNowIn(RequestBody):
 def create(fields_: dict[str, Any]) -> Any:
     """Make a schedule. With an Idempotency-Key the same request again answers 200 with the same schedule."""
     key = given_key()
-    _check_carriers(fields_)
-    stored, new = create_schedule.create(services().db, Draft(**fields_), owner=principal().owner, key=key)
+    draft = schedule_bodies.draft(services(), fields_)
+    stored, new = create_schedule.create(services().db, draft, owner=principal().owner, key=key)
     location = url_for("schedules.show", schedule_id=stored.schedule.id)
-    return schemas.whole(stored), 201 if new else 200, {"Location": location, "ETag": etag(stored.schedule.version)}
+    return (
+        whole(services().db, stored),
+        201 if new else 200,
+        {"Location": location, "ETag": etag(stored.schedule.version)},
+    )
 
 
 @blueprint.get("")
 @requires("read")
-@blueprint.arguments(schemas.ScheduleQuery, location="query")
-@blueprint.response(200, SchedulePage)
+@blueprint.arguments(search_schemas.ScheduleSearchQuery, location="query")
+@blueprint.response(200, search_schemas.SchedulePage)
 def index(query: dict[str, Any]) -> Any:
-    """Schedules, newest first. Archived ones only with `status=archived`."""
+    """Schedules, newest first or as `sort` says. Archived ones only with `status=archived`."""
     state = ScheduleState(query["status"]) if "status" in query else None
-    before, limit = paging.decode_time_and_id(query.get("cursor")), query["limit"]
-    found = schedule_view.page(services().db, state=state, before=before, limit=limit)
-    return paging.page_of(found, limit, schemas.summary, lambda one: [one.created_at, one.id])
+    search, order, limit = ScheduleSearch(query.get("name"), state), ScheduleOrder(query["sort"]), query["limit"]
+    by_time = order not in (ScheduleOrder.NAME, ScheduleOrder.NAME_DOWN)
+    after = paging.decode_place(query.get("cursor"), by_time=by_time)
+    found = schedule_search.page(services().db, search, order, after=after, limit=limit)
+    counted = schedule_search.count(services().db, search) if query.get("total") else None
+    last = schedule_view.last_times(services().db, [one.id for one in found])
+
+    def shown(one: Schedule) -> dict[str, Any]:
+        return schemas.summary(one, last[one.id])
+
+    page = paging.page_of(found, limit, shown, lambda one: schedule_search.place_of(one, order))
+    return page | search_schemas.total(counted)
 
 
 @blueprint.post("/preview")
 @requires("read")
 @blueprint.arguments(schemas.PreviewIn)
-@blueprint.response(200, Occurrences)
+@blueprint.response(200, actions.Occurrences)
 def preview(asked: dict[str, Any]) -> Any:
     """The next due instants of a recurrence that is not stored."""
     found = schedule_view.preview(services().db, asked["recurrence"], asked["count"])
@@ -109,7 +99,7 @@ def preview(asked: dict[str, Any]) -> Any:
 def show(schedule_id: str) -> Any:
     """One schedule with its newest content. The ETag names its version."""
     stored = schedule_view.get(services().db, ScheduleId(schedule_id))
-    return schemas.whole(stored), 200, {"ETag": etag(stored.schedule.version)}
+    return whole(services().db, stored), 200, {"ETag": etag(stored.schedule.version)}
 
 
 @blueprint.patch("/<schedule_id>")
@@ -122,11 +112,9 @@ def edit(changes: dict[str, Any], schedule_id: str) -> Any:
 
     What is as it is stored changes nothing: a whole schedule, as GET gives it, is taken back. Null clears a field."""
     id_ = ScheduleId(schedule_id)
-    if changes.keys() & set(schemas.READ_ONLY):
-        changes = schemas.require_unchanged(changes, schedule_view.get(services().db, id_))
-    _check_carriers(changes)
-    stored = edit_schedule.edit(services().db, id_, changes, seen_version=seen_version())
-    return schemas.whole(stored), 200, {"ETag": etag(stored.schedule.version)}
+    edited = schedule_bodies.changes(services(), id_, changes)
+    stored = edit_schedule.edit(services().db, id_, edited, seen_version=seen_version())
+    return whole(services().db, stored), 200, {"ETag": etag(stored.schedule.version)}
 
 
 @blueprint.delete("/<schedule_id>")
@@ -141,7 +129,7 @@ def delete(schedule_id: str) -> None:
 @blueprint.post("/<schedule_id>/archive")
 @blueprint.doc(parameters=[SEEN])
 @requires("schedules")
-@blueprint.response(200, PausedSchedule)
+@blueprint.response(200, actions.PausedSchedule)
 def archive(schedule_id: str) -> Any:
     """Put it away: it plans nothing any more, and what has not gone out is cancelled; its runs and reports stay. The
     answer says how many mails went, how many are cancelled, and which calls were under way and are finished."""
@@ -153,7 +141,7 @@ def archive(schedule_id: str) -> Any:
 @blueprint.post("/<schedule_id>/pause")
 @blueprint.doc(parameters=[SEEN])
 @requires("schedules")
-@blueprint.response(200, PausedSchedule)
+@blueprint.response(200, actions.PausedSchedule)
 def pause(schedule_id: str) -> Any:
     """No instant from now on runs, and nothing more of its open runs is called, until it is resumed. The answer says
     how many mails went, how many are held, and which calls were under way and go all the same."""
@@ -168,7 +156,7 @@ def pause(schedule_id: str) -> Any:
 @blueprint.post("/<schedule_id>/resume")
 @blueprint.doc(parameters=[SEEN])
 @requires("schedules")
-@blueprint.response(200, PausedSchedule)
+@blueprint.response(200, actions.PausedSchedule)
 def resume(schedule_id: str) -> Any:
     """Go on from now, and with the runs that were paused with it; instants that were due meanwhile are recorded as
     skipped. A run that was paused by itself stays paused."""
@@ -177,6 +165,20 @@ def resume(schedule_id: str) -> Any:
         schedule_pause.resume_schedule(
             services().db, services().brakes, ScheduleId(schedule_id), by=by, seen_version=seen
         )
+    )
+
+
+@blueprint.post("/<schedule_id>/restore")
+@blueprint.doc(parameters=[SEEN])
+@requires("schedules")
+@blueprint.response(200, actions.PausedSchedule)
+def restore(schedule_id: str) -> Any:
+    """Take it out of the archive: it comes back paused. Instants that were due meanwhile are recorded as skipped when
+    it is resumed; cancelled runs stay cancelled. Again before that, it changes nothing; of one that is not archived it
+    is 409 `schedule_not_archived`."""
+    by, seen = principal().name, seen_version()
+    return _braked(
+        schedule_restore.restore(services().db, services().brakes, ScheduleId(schedule_id), by=by, seen_version=seen)
     )
 
 
@@ -193,7 +195,7 @@ def skip_next(schedule_id: str) -> Any:
 @blueprint.post("/<schedule_id>/run-now")
 @blueprint.doc(parameters=[KEY_NEEDED])
 @requires("schedules")
-@blueprint.arguments(RunNowIn, required=False)
+@blueprint.arguments(actions.RunNowIn, required=False)
 @blueprint.response(202, run_schemas.RunOut)
 @blueprint.alt_response(200, schema=run_schemas.RunOut, description="The same request again")
 def run_now(body: dict[str, Any], schedule_id: str) -> Any:
@@ -210,7 +212,7 @@ def run_now(body: dict[str, Any], schedule_id: str) -> Any:
 @blueprint.get("/<schedule_id>/next-runs")
 @requires("read")
 @blueprint.arguments(schemas.CountQuery, location="query")
-@blueprint.response(200, Occurrences)
+@blueprint.response(200, actions.Occurrences)
 @blueprint.alt_response(409, "CONFLICT")
 def next_runs(query: dict[str, Any], schedule_id: str) -> Any:
     """The next due instants, with a note where a clock change moves or doubles one."""
@@ -222,7 +224,7 @@ def next_runs(query: dict[str, Any], schedule_id: str) -> Any:
 @blueprint.get("/<schedule_id>/runs")
 @requires("read")
 @blueprint.arguments(schemas.ListQuery, location="query")
-@blueprint.response(200, RunPage)
+@blueprint.response(200, search_schemas.RunPage)
 def list_runs(query: dict[str, Any], schedule_id: str) -> Any:
     """Its runs and its recorded decisions not to run, latest first."""
     before, limit = paging.decode_time_and_id(query.get("cursor")), query["limit"]
@@ -232,10 +234,4 @@ def list_runs(query: dict[str, Any], schedule_id: str) -> Any:
 
 def _braked(changed: tuple[Schedule, Toll]) -> Any:
     schedule, toll = changed
-    return run_schemas.with_toll(schemas.summary(schedule), toll), 200, {"ETag": etag(schedule.version)}
-
-
-def _check_carriers(asked: dict[str, Any]) -> None:
-    """Raises InvalidInput for content that only Mailgun can carry, while another provider may get it."""
-    said = {name: asked[name] for name in FIELDS if isinstance(asked.get(name), str)}
-    mailgun_only.check(services().db, services().settings.sending.providers, said)
+    return run_schemas.with_toll(summary(services().db, schedule), toll), 200, {"ETag": etag(schedule.version)}

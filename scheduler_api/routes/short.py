@@ -1,18 +1,21 @@
 """The short contract, thin, over the same services: `POST /v1/mail`, and `GET /`."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, Final
 
-from flask import Blueprint, jsonify
+from flask import Blueprint, Response, jsonify
+from werkzeug.exceptions import HTTPException
 
 from mailroom.domain.emails.checking import EmailDraft
-from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.errors import Fault, InvalidInput, MailroomError
 from mailroom.domain.limits import MAX_MAIL_BODY_BYTES
 from mailroom.domain.messages import MessageState
 from scheduler_api.auth import requires, services
 from scheduler_api.bodies import document
 from scheduler_api.handing_in import hand_in
 from scheduler_api.headers import given_key
+from scheduler_api.problems import from_http, from_refusal
 from scheduler_api.schemas import stand_ins
 
 blueprint = Blueprint("short", __name__)
@@ -24,21 +27,47 @@ def hello() -> Any:
     return jsonify(hello="world")
 
 
+def in_its_own_words(view: Callable[[], Any]) -> Callable[[], Any]:
+    """A view whose errors are `{"Message": "not submitted", "Problem": "..."}`: the refusal of its caller and of its
+    body too."""
+
+    @wraps(view)
+    def submitting() -> Any:
+        try:
+            return view()
+        except MailroomError as error:
+            return _not_submitted(from_refusal(error))
+        except HTTPException as error:
+            return _not_submitted(from_http(error))
+
+    return submitting
+
+
 @blueprint.post("/v1/mail")
+@in_its_own_words
 @requires("mail", most=MAX_MAIL_BODY_BYTES)
 def submit() -> Any:
     """A mail of text: `from`, `to`, `cc`, `bcc`, `subject`, `message`; addresses as a list or as one text."""
-    try:
-        taken = hand_in(_draft(document()), given_key())
-    except InvalidInput as error:
-        problem = "; ".join(f"{_KEY_OF.get(fault.path, fault.path)}: {fault.message}" for fault in error.faults)
-        return jsonify(Message="not submitted", Problem=problem), 400
+    taken = hand_in(_draft(document()), given_key())
     if taken.status is MessageState.SUPPRESSED:
         return jsonify(Message="submitted", id=taken.id, Status=taken.status)
     return jsonify(Message="submitted", id=taken.id)
 
 
-_KEY_OF = {"text": "message"}
+def _not_submitted(answer: Response) -> Response:
+    """The same refusal in this contract's body. A wrong request is 400, whatever is wrong with it."""
+    problem: dict[str, Any] = answer.get_json()
+    faults = [f"{_KEY_OF.get(one['path'], one['path'])}: {one['message']}" for one in problem.get("errors", ())]
+    words = "; ".join(faults) or problem.get("detail") or problem["title"]
+    answer.data = jsonify(Message="not submitted", Problem=words).data
+    answer.mimetype = "application/json"
+    if problem["code"] in _WRONG:
+        answer.status_code = 400
+    return answer
+
+
+_WRONG: Final = frozenset({"bad_request", "not_json", "invalid_input"})
+_KEY_OF: Final = {"text": "message"}
 
 
 def _draft(body: Any) -> EmailDraft:

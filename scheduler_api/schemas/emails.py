@@ -4,9 +4,8 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from mailroom.domain.addresses import Mailbox
 from mailroom.domain.emails.checking import EmailDraft
-from mailroom.domain.emails.model import Place, Priority
+from mailroom.domain.emails.model import OnDoubt, Place, Priority, ShownBody
 from mailroom.domain.limits import (
     MAX_ATTACHMENTS,
     MAX_IDEMPOTENCY_KEY,
@@ -14,18 +13,25 @@ from mailroom.domain.limits import (
     MAX_MAILS,
     MAX_METADATA,
     MAX_NAME,
+    MAX_SHOWN,
     MAX_TAG,
     MAX_TAGS,
 )
-from mailroom.domain.messages import MessageState
-from mailroom.services.mails.view import Shown
+from mailroom.domain.messages import MessageState, StoredMessage
+from mailroom.services.mails.accept import AcceptedMail
+from mailroom.services.mails.view import EmailView, WholeEmailView
 from scheduler_api.arguments import RequestBody
 from scheduler_api.paging import PageOut
 from scheduler_api.schemas.runs import StepOut, iso
 from scheduler_api.schemas.schedules import REPLY_TO_DOC, ListQuery, MomentField, ReplyTo
 
 _MAILBOXES = {"description": 'list of "Bo <bo@example.org>" or bare addresses'}
-_INSTANT = {"type": "string", "description": "ISO 8601 with an offset"}
+INSTANT = {"type": "string", "description": "ISO 8601 with an offset"}
+_ON_DOUBT = (
+    "where nobody knows whether the provider took it: wait until it is known, or go by the next provider after a few "
+    "seconds. It may then go twice"
+)
+_WENT_TWICE = "null unless it went elsewhere; maybe: nobody knows about the first call; yes: both were accepted"
 _SEND_AT = {"type": "string", "description": "ISO 8601 with an offset; at once where it is past or left out"}
 
 
@@ -97,6 +103,7 @@ class EmailIn(RequestBody):
     metadata = Texts(metadata={"type": "object", "description": f"your own, at most {MAX_METADATA} entries; not sent"})
     priority = fields.String(validate=validate.OneOf(list(Priority)))
     send_at = MomentField(allow_none=True, metadata=_SEND_AT)
+    on_doubt = fields.String(validate=validate.OneOf(list(OnDoubt)), metadata={"description": _ON_DOUBT})
 
 
 class KeyedEmailIn(EmailIn):
@@ -161,14 +168,50 @@ class EmailOut(TakenOut):
     tags = fields.List(fields.String())
     metadata = fields.Dict()
     priority = fields.String()
+    on_doubt = fields.String()
+    went_twice = fields.String(allow_none=True, metadata={"description": _WENT_TWICE})
     size = fields.Integer()
     send_at = fields.String(allow_none=True)
     created_at = fields.String()
+    worker = fields.String(
+        allow_none=True,
+        metadata={"description": "of one mail: the sender that has it, or had it last; its id in /v1/workers"},
+    )
     waits_because = fields.String(
         allow_none=True,
         metadata={"description": "of one mail: why it is not sent for now, such as that sending is stopped"},
     )
     recipients = fields.List(fields.Nested(RecipientOut))
+
+
+class ShownAttachmentOut(Schema):
+    filename = fields.String()
+    content_type = fields.String()
+    content_id = fields.String(allow_none=True)
+    size = fields.Integer(metadata={"description": "bytes"})
+
+
+class WholeEmailOut(EmailOut):
+    updated_at = fields.String(metadata={"description": "when a call or an event last changed something about it"})
+    headers = Texts(
+        allow_none=True,
+        metadata={"type": "object", "description": "its further headers; null once its body is not kept any more"},
+    )
+    text = fields.String(allow_none=True, metadata={"description": "with include=body; null once it is not kept"})
+    html = fields.String(allow_none=True, metadata={"description": "with include=body, as text"})
+    attachments = fields.List(
+        fields.Nested(ShownAttachmentOut),
+        allow_none=True,
+        metadata={"description": "with include=body: names, types and sizes"},
+    )
+    cut = fields.List(
+        fields.String(),
+        metadata={"description": f"with include=body: which of text and html is cut to {MAX_SHOWN:,} characters"},
+    )
+
+
+class IncludeQuery(Schema):
+    include = fields.String(validate=validate.OneOf(["body"]))
 
 
 class EmailPage(PageOut):
@@ -183,8 +226,8 @@ class EmailQuery(ListQuery):
     recipient = fields.String(validate=validate.Length(max=320))
     tag = fields.String(validate=validate.Length(max=MAX_TAG))
     status = fields.String(validate=validate.OneOf(list(MessageState)))
-    since = MomentField(metadata=_INSTANT)
-    until = MomentField(metadata=_INSTANT)
+    since = MomentField(metadata=INSTANT)
+    until = MomentField(metadata=INSTANT)
 
 
 def draft(loaded: dict[str, Any]) -> EmailDraft:
@@ -193,36 +236,77 @@ def draft(loaded: dict[str, Any]) -> EmailDraft:
     return EmailDraft(**given, templated="variables" in given)
 
 
-def email(shown: Shown) -> dict[str, Any]:
-    doc = shown.email
-    plain = ("sender", "reply_to", "subject", "tags", "metadata", "priority", "size")
+def taken(mail: AcceptedMail) -> dict[str, Any]:
+    """With the status of each recipient if some are suppressed."""
+    shown: dict[str, Any] = {"id": mail.id, "status": mail.status}
+    if not mail.recipients:
+        return shown
+    states = {False: {"status": MessageState.QUEUED}, True: {"status": MessageState.SUPPRESSED}}
+    recipients = [
+        {"address": address, **states[reason is not None], **({"reason": reason} if reason else {})}
+        for address, reason in mail.recipients
+    ]
+    return shown | {"recipients": recipients}
+
+
+def email(shown: EmailView) -> dict[str, Any]:
+    stored = shown.email
     places: dict[str, list[str]] = {place: [] for place in Place}
-    for one in shown.email["addressees"]:
-        places[one["place"]].append(str(Mailbox(one["address"], one["name"])))
+    for addressee in stored.addressees:
+        places[addressee.place].append(str(addressee.mailbox))
     return {
-        "id": doc["_id"],
+        "id": stored.id,
         "status": shown.state,
-        **{name: doc[name] for name in plain},
+        "sender": stored.sender,
+        "reply_to": stored.reply_to,
+        "subject": stored.subject,
+        "tags": stored.tags,
+        "metadata": stored.metadata,
+        "priority": stored.priority,
+        "on_doubt": stored.on_doubt,
+        "went_twice": shown.went_twice,
+        "size": stored.size,
         **places,
-        "send_at": iso(doc.get("send_at")),
-        "created_at": iso(doc["created_at"]),
-        "recipients": [
-            _recipient(message) | {"tries": shown.tries.get(message["_id"])} for message in shown.recipients
-        ],
+        "send_at": iso(stored.send_at),
+        "created_at": iso(stored.created_at),
+        "worker": shown.worker,
+        "recipients": [_recipient(message) | {"tries": shown.tries.get(message.id)} for message in shown.recipients],
     }
 
 
-def _recipient(message: Any) -> dict[str, Any]:
-    times = ("sent_at", "delivered_at", "bounced_at", "first_opened_at")
+def whole_email(shown: WholeEmailView) -> dict[str, Any]:
+    return email(shown) | {"updated_at": iso(shown.updated_at), "headers": shown.headers}
+
+
+def body(shown: ShownBody | None) -> dict[str, Any]:
+    """What a mail says; nulls for a body that is not kept any more."""
+    if shown is None:
+        return {"text": None, "html": None, "attachments": None, "cut": []}
+    attachments = [
+        {
+            "filename": one.filename,
+            "content_type": one.content_type,
+            "content_id": one.content_id or None,
+            "size": one.size,
+        }
+        for one in shown.attachments
+    ]
+    return {"text": shown.text, "html": shown.html, "attachments": attachments, "cut": list(shown.cut)}
+
+
+def _recipient(message: StoredMessage) -> dict[str, Any]:
     return {
-        "address": message["address"],
-        "name": message["name"],
-        "place": message["place"],
-        "status": message["state"],
-        "code": message.get("code"),
-        "reason": message.get("reason"),
-        "message_id": message["_id"],
-        **{name: iso(message.get(name)) for name in times},
-        "opens": message.get("opens", 0),
-        "clicks": message.get("clicks", 0),
+        "address": message.address,
+        "name": message.name,
+        "place": message.place,
+        "status": message.state,
+        "code": message.code,
+        "reason": message.reason,
+        "message_id": message.id,
+        "sent_at": iso(message.sent_at),
+        "delivered_at": iso(message.delivered_at),
+        "bounced_at": iso(message.bounced_at),
+        "first_opened_at": iso(message.first_opened_at),
+        "opens": message.opens,
+        "clicks": message.clicks,
     }

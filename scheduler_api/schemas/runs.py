@@ -7,10 +7,12 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
+from mailroom.domain.dispatches.model import Dispatch
 from mailroom.domain.dispatches.states import DispatchState
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages import MessageState, StoredMessage
 from mailroom.domain.reports import Report
 from mailroom.domain.runs import Run
+from mailroom.services.reports.runs import DispatchView
 from mailroom.services.reports.timeline import Story, TimelineStep
 from mailroom.services.schedules.pause import InHand, Toll
 from scheduler_api.schemas.schedules import ListQuery
@@ -56,7 +58,10 @@ class TollOut(Schema):
         metadata={"description": "the calls that were under way at this moment: these go all the same, no others do"},
     )
     in_flight_is_sure = fields.Boolean(
-        metadata={"description": "false while Redis does not answer: some of these calls may not be made"}
+        metadata={
+            "description": "false while Redis does not answer, or just after it failed over: some of these calls may "
+            "not be made"
+        }
     )
 
 
@@ -109,6 +114,9 @@ class StepOut(Schema):
 
 
 class StoryOut(MessageOut):
+    worker = fields.String(
+        allow_none=True, metadata={"description": "the sender that has it, or had it last; its id in /v1/workers"}
+    )
     steps = fields.List(fields.Nested(StepOut))
 
 
@@ -127,6 +135,12 @@ class DispatchOut(Schema):
     code = fields.Integer(allow_none=True)
     not_before = fields.String(allow_none=True)
     parent = fields.String(allow_none=True)
+    elsewhere = fields.String(
+        allow_none=True, metadata={"description": "the dispatch that carries its mail on, while this one is in doubt"}
+    )
+    elsewhere_of = fields.String(
+        allow_none=True, metadata={"description": "the dispatch whose mail this one carries on"}
+    )
     children = fields.List(fields.String())
     message_id = fields.String(allow_none=True)
     reported = fields.Dict(
@@ -192,46 +206,61 @@ def report(counts: Report) -> dict[str, Any]:
     return asdict(counts) | {"open_rate": counts.open_rate}
 
 
-def message(doc: Mapping[str, Any]) -> dict[str, Any]:
+def message(stored: StoredMessage) -> dict[str, Any]:
     return {
-        "id": doc["_id"],
-        "address": doc["address"],
-        "name": doc["name"],
-        "status": doc["state"],
-        "code": doc.get("code"),
-        "reason": doc.get("reason"),
-        "dispatch_id": doc.get("dispatch_id"),
-        "sent_at": iso(doc.get("sent_at")),
-        "delivered_at": iso(doc.get("delivered_at")),
-        "first_opened_at": iso(doc.get("first_opened_at")),
-        "opens": doc.get("opens", 0),
-        "clicks": doc.get("clicks", 0),
+        "id": stored.id,
+        "address": stored.address,
+        "name": stored.name,
+        "status": stored.state,
+        "code": stored.code,
+        "reason": stored.reason,
+        "dispatch_id": stored.dispatch_id,
+        "sent_at": iso(stored.sent_at),
+        "delivered_at": iso(stored.delivered_at),
+        "first_opened_at": iso(stored.first_opened_at),
+        "opens": stored.opens,
+        "clicks": stored.clicks,
     }
 
 
 def story(told: Story) -> dict[str, Any]:
-    return message(told.message) | {"steps": [step(one) for one in told.steps]}
+    return message(told.message) | {"worker": told.worker, "steps": [step(one) for one in told.steps]}
 
 
 def step(told: TimelineStep) -> dict[str, Any]:
     return {"at": iso(told.at), "what": told.what, "dispatch_id": told.dispatch, "details": dict(told.details)}
 
 
-def dispatch(doc: Mapping[str, Any]) -> dict[str, Any]:
-    plain = (
-        *("run_id", "lane", "state", "token", "attempt", "tries", "provider", "messages", "sender", "reason", "code"),
-        "parent",
-    )
-    shown: dict[str, Any] = {"id": doc["_id"]} | {name: doc.get(name) for name in plain}
-    shown["not_before"] = iso(doc.get("not_before"))
-    shown["children"] = doc.get("children", [])
-    shown["provider_ids"] = [entry["provider_id"] for entry in doc.get("accepted", ()) if entry["provider_id"]]
-    if "message_id" in doc:
-        shown["message_id"] = doc["message_id"]
-        shown["reported"] = doc["reported"]
-    if "trail" in doc:
-        shown["trail"] = [{k: iso(v) if isinstance(v, datetime) else v for k, v in s.items()} for s in doc["trail"]]
-    return shown
+def dispatch(stored: Dispatch) -> dict[str, Any]:
+    """One of a list: without its trail."""
+    return {
+        "id": stored.id,
+        "run_id": stored.run_id,
+        "lane": stored.lane,
+        "state": stored.state,
+        "token": stored.claim.token if stored.claim else None,
+        "attempt": stored.attempt,
+        "tries": stored.tries,
+        "provider": stored.provider,
+        "messages": stored.messages,
+        "sender": stored.claim.sender if stored.claim else None,
+        "reason": stored.reason,
+        "code": stored.code,
+        "not_before": iso(stored.not_before),
+        "parent": stored.parent,
+        "elsewhere": stored.elsewhere,
+        "elsewhere_of": stored.elsewhere_of,
+        "children": list(stored.children),
+        "provider_ids": [fact.provider_id for fact in stored.accepted if fact.provider_id],
+    }
+
+
+def whole_dispatch(view: DispatchView) -> dict[str, Any]:
+    return dispatch(view.dispatch) | {
+        "message_id": view.message_id,
+        "reported": asdict(view.reported),
+        "trail": [{"at": iso(taken.at), "step": taken.step, **taken.facts} for taken in view.dispatch.trail],
+    }
 
 
 def iso(moment: datetime | None) -> str | None:

@@ -21,7 +21,7 @@ from mailroom.domain.limits import (
     MAX_TEXT,
 )
 from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
-from mailroom.domain.schedules import DEFAULT_GRACE_S, MisfirePolicy, Schedule, ScheduleState
+from mailroom.domain.schedules import DEFAULT_GRACE_S, LastTimes, MisfirePolicy, Schedule, ScheduleState
 from mailroom.services.schedules.view import StoredSchedule
 from scheduler_api.arguments import Patch, RequestBody
 
@@ -168,12 +168,25 @@ class CountQuery(Schema):
 _SET_ASIDE_DOC: Final = {"description": "why Mailroom paused it: its stored rule cannot be computed; null else"}
 
 
+_LAST_RUN_DOC: Final = {
+    "description": "the due instant of its newest run, of one that was asked for too; null before the first"
+}
+_LAST_SENT_DOC: Final = {
+    "description": "when a provider last accepted one of its mails, to the second; null before the first"
+}
+_RESTORED_DOC: Final = {"description": "since when it is out of the archive, until it is resumed; null else"}
+
+
 class ScheduleOut(Schema):
     id = fields.String()
     name = fields.String()
     status = fields.String()
     set_aside = fields.String(allow_none=True, metadata=_SET_ASIDE_DOC)
     next_run_at = fields.String(allow_none=True)
+    last_run_at = fields.String(allow_none=True, metadata=_LAST_RUN_DOC)
+    last_sent_at = fields.String(allow_none=True, metadata=_LAST_SENT_DOC)
+    restored_at = fields.String(allow_none=True, metadata=_RESTORED_DOC)
+    restored_by = fields.String(allow_none=True)
     from_ = fields.String(data_key="from", attribute="from")
     reply_to = fields.String()
     subject = fields.String()
@@ -196,6 +209,10 @@ class ScheduleSummary(Schema):
     status = fields.String()
     set_aside = fields.String(allow_none=True, metadata=_SET_ASIDE_DOC)
     next_run_at = fields.String(allow_none=True)
+    last_run_at = fields.String(allow_none=True, metadata=_LAST_RUN_DOC)
+    last_sent_at = fields.String(allow_none=True, metadata=_LAST_SENT_DOC)
+    restored_at = fields.String(allow_none=True, metadata=_RESTORED_DOC)
+    restored_by = fields.String(allow_none=True)
     recurrence = fields.Dict()
     created_at = fields.String()
     updated_at = fields.String()
@@ -203,6 +220,8 @@ class ScheduleSummary(Schema):
 
 
 _READ_ONLY_DOC: Final = {"description": "read-only: ignored where it is as stored, refused where it is not"}
+# They move on by themselves between a GET and the PATCH that gives its answer back; so they are ignored in any case.
+_MOVING: Final = frozenset({"last_run_at", "last_sent_at"})
 READ_ONLY: Final = sorted(
     {field.data_key or name for name, field in ScheduleOut().fields.items()}
     - {field.data_key or name for name, field in ScheduleEdit().fields.items()}
@@ -224,26 +243,34 @@ class WholeScheduleEdit(ScheduleEdit):
 
 def require_unchanged(given: dict[str, Any], stored: StoredSchedule) -> dict[str, Any]:
     """The fields of an edit without those that are read-only. Raises InvalidInput for each that is not as stored."""
-    shown = whole(stored)
+    shown = whole(stored, LastTimes())
     faults = [
         Fault(name, "cannot be changed; leave it out, or give it as it is stored")
         for name in READ_ONLY
-        if name in given and given[name] != shown.get(name)
+        if name not in _MOVING and name in given and given[name] != shown.get(name)
     ]
     if faults:
         raise InvalidInput(*faults)
     return {name: value for name, value in given.items() if name not in READ_ONLY}
 
 
-def summary(schedule: Schedule) -> dict[str, Any]:
+def summary(schedule: Schedule, last: LastTimes) -> dict[str, Any]:
     """A schedule without its content, times in its own zone."""
     zone = schedule.recurrence.zone
+
+    def local(moment: datetime | None) -> str | None:
+        return moment.astimezone(zone).isoformat() if moment else None
+
     return {
         "id": schedule.id,
         "name": schedule.name,
         "status": schedule.state,
         "set_aside": schedule.set_aside or None,
-        "next_run_at": schedule.next_run_at.astimezone(zone).isoformat() if schedule.next_run_at else None,
+        "next_run_at": local(schedule.next_run_at),
+        "last_run_at": local(last.ran_at),
+        "last_sent_at": local(last.sent_at),
+        "restored_at": schedule.restored_at.isoformat() if schedule.restored_at else None,
+        "restored_by": schedule.restored_by or None,
         "recurrence": recurrence_out(schedule.recurrence),
         "misfire": {"policy": schedule.misfire.policy, "grace_s": schedule.misfire.grace_s},
         "revision": schedule.revision,
@@ -253,10 +280,10 @@ def summary(schedule: Schedule) -> dict[str, Any]:
     }
 
 
-def whole(stored: StoredSchedule) -> dict[str, Any]:
+def whole(stored: StoredSchedule, last: LastTimes) -> dict[str, Any]:
     """A schedule with its newest content; its recipients are counted, not listed."""
     content = stored.content
-    return summary(stored.schedule) | {
+    return summary(stored.schedule, last) | {
         "from": content.sender,
         "reply_to": content.reply_to,
         "subject": content.subject,

@@ -3,14 +3,15 @@ faults in all other parts. Such a draft is never stored.
 """
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from marshmallow import ValidationError
 
 from mailroom.domain.drafts import Draft
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.limits import MAX_ATTACHMENTS, MAX_MAIL_RECIPIENTS
-from mailroom.domain.recurrence.model import Kind, Recurrence
+from mailroom.domain.recurrence.model import Kind, Recurrence, RecurrenceFields
+from mailroom.domain.schedules import MisfireFields
 from scheduler_api.schemas.emails import wrong_with
 from scheduler_api.schemas.schedules import ReplyTo
 
@@ -39,8 +40,8 @@ def schedule(asked: dict[str, Any], good: dict[str, Any]) -> tuple[Draft, Recurr
         recipients=recipients,
         audience=asked["audience"] if isinstance(asked.get("audience"), str) else "",
         tags=good.get("tags", ()),
-        misfire=good.get("misfire") or {},
-        recurrence=rule if whole and isinstance(rule, dict) else {},
+        misfire=cast("MisfireFields", good.get("misfire") or {}),
+        recurrence=cast("RecurrenceFields", rule) if whole else None,
     ), None if whole else _SOME_RULE
 
 

@@ -4,13 +4,18 @@ import hashlib
 import json
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from gridfs import GridFSBucket
 
+from local.servers import Servers
+from mailroom.storage.body_files.homes import BodyFiles
 from mailroom.storage.database import server_now
 from mailroom.storage.mails import bodies
+from tests.support.databases import Databases
 from tests.support.emails import an_email, base64_of, hand_in, status
-from tests.support.system import System, peak_memory_mb, wait_for
+from tests.support.s3 import local_s3
+from tests.support.system import System, a_system, peak_memory_mb, wait_for
 
 
 def test_a_mail_of_twenty_megabytes_arrives_whole(running: System) -> None:
@@ -82,10 +87,34 @@ def test_files_that_no_mail_names_are_swept_away_and_no_others(system: System) -
     )
     later = datetime.now(UTC) + timedelta(hours=2)
 
-    removed = [bodies.sweep(system.db, now=later) for _ in range(2)]
+    removed = [bodies.sweep(system.db, BodyFiles(system.db), now=later) for _ in range(2)]
 
     assert removed == [1, 0]
     assert [doc["_id"] for doc in system.db["bodies.files"].find()] == [kept["_id"]]
     assert system.db["bodies.chunks"].count_documents({"files_id": orphan}) == 0
     system.db.bodies.delete_one({"_id": email})
-    assert bodies.sweep(system.db, now=later + timedelta(days=2)) == 1
+    assert bodies.sweep(system.db, BodyFiles(system.db), now=later + timedelta(days=2)) == 1
+
+
+def test_a_large_mail_goes_by_way_of_s3_and_arrives_whole(
+    servers: Servers, databases: Databases, tmp_path: Path
+) -> None:
+    content = os.urandom(3_000_000)
+    with local_s3(tmp_path) as s3:
+        bucket = s3.new_bucket()
+        with a_system(tmp_path / "system", servers, database=databases.take(), **s3.settings(bucket)) as system:
+            system.start_simulator()
+            system.start_api()
+            system.start_senders(1)
+            email = hand_in(system, attachments=[{"filename": "a.bin", "content": base64_of(content)}])
+
+            wait_for(lambda: status(system, email) == "delivered", within_s=60, what="it is delivered")
+
+            (call,) = system.simulator.calls()
+            (file,) = json.loads(call["files"])
+            assert file["sha256"] == hashlib.sha256(content).hexdigest()
+            assert len(s3.objects(bucket)) == 1
+            assert system.db["bodies.files"].count_documents({}) == 0
+            doctor = system.start("doctor", "cli.main", "doctor", "--json")
+            doctor.process.wait(60)
+            assert f"bucket {bucket.name} takes, gives and removes files" in doctor.tail(100)

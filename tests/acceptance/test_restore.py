@@ -9,7 +9,7 @@ from redis import Redis
 from mailroom.assembly import build_sender_services
 from mailroom.services.common.clock import server_now
 from mailroom.services.operations.ledger import check
-from tests.support.backups import QUICK, doctor, put_mongodb_aside, put_mongodb_back
+from tests.support.backups import QUICK, doctor, put_mongodb_aside, put_mongodb_back, put_right
 from tests.support.campaigns import a_campaign, dispatch_states, finished, marks, soon
 from tests.support.emails import hand_in, status
 from tests.support.memory import is_remembered
@@ -32,8 +32,7 @@ def test_a_mongodb_put_back_to_an_older_copy_is_held_put_right_and_sends_nothing
 
     wait_for(lambda: "mongodb_was_restored" in own.children[-1].tail(500), within_s=30, what="senders hold and say so")
     assert doctor(own).returncode == 1
-    put_right = doctor(own, "--after-restore")
-    assert put_right.returncode == 0, put_right.stderr
+    put_right(own)
     wait_for(lambda: finished(own, schedule), within_s=60, what="the run is finished once more")
     assert marks(own) == went_out == {f"mark-{n}": 1 for n in range(6_000)}
     assert dispatch_states(own) == {"accepted": 6}
@@ -55,7 +54,7 @@ def test_a_run_that_the_copy_knows_nothing_of_is_planned_again_and_recognised_wh
     put_mongodb_back(own.servers, tmp_path / "copy")
 
     wait_for(lambda: "mongodb_was_restored" in own.children[-1].tail(500), within_s=30, what="senders hold and say so")
-    doctor(own, "--after-restore")
+    put_right(own)
     wait_for(lambda: finished(own, schedule), within_s=60, what="the run is there again")
     assert marks(own) == {f"mark-{n}": 1 for n in range(50)}
     assert dispatch_states(own) == {"accepted": 1}
@@ -75,7 +74,7 @@ def test_what_was_put_right_is_not_forgotten_when_redis_is_emptied_next(own: Sys
     went_out = marks(own)
     senders[0].stop(grace_s=20)
     put_mongodb_back(own.servers, tmp_path / "copy")
-    assert doctor(own, "--after-restore").returncode == 0
+    put_right(own)
 
     with Redis.from_url(own.servers.redis_url) as redis:
         redis.flushall()
@@ -98,7 +97,7 @@ def test_what_redis_forgot_before_and_mongodb_forgets_now_the_providers_log_know
     senders[0].stop(grace_s=20)
     put_mongodb_back(own.servers, tmp_path / "copy")
 
-    assert doctor(own, "--after-restore").returncode == 0
+    put_right(own)
     own.start_senders(2, **QUICK)
 
     wait_for(lambda: finished(own, schedule), within_s=60, what="the run is finished once more")
@@ -145,7 +144,7 @@ def test_an_older_copy_asks_where_the_call_went_and_not_where_it_would_go_now(ow
     assert len(second.kept) == 1
     sender.stop(grace_s=20)
     put_mongodb_back(own.servers, tmp_path / "copy")
-    assert doctor(own, "--after-restore").returncode == 0
+    put_right(own)
     own.call("PATCH", "/v1/providers/mailgun", json={"enabled": True}).raise_for_status()
 
     own.start_senders(2)

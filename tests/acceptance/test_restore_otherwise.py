@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mailroom.services.schedules import edit as edit_schedule
-from tests.support.backups import QUICK, doctor, put_mongodb_aside, put_mongodb_back
+from tests.support.backups import QUICK, put_mongodb_aside, put_mongodb_back, put_right
 from tests.support.builders import recipients
 from tests.support.campaigns import a_campaign, dispatch_states, finished, marks, soon
 from tests.support.emails import hand_in, status
@@ -35,7 +35,7 @@ def put_back_after_a_run(own: System, copy: Path, *, lost: Any = lambda schedule
     wait_for(lambda: finished(own, schedule), within_s=60, what="the run is finished")
     sender.stop(grace_s=20)
     put_mongodb_back(own.servers, copy)
-    assert doctor(own, "--after-restore").returncode == 0
+    put_right(own)
     return schedule
 
 
@@ -100,7 +100,7 @@ def test_a_doubt_that_was_held_back_by_a_limit_first_is_not_sent_again(
     wait_for(lambda: status(own, email) == "unknown", within_s=40, what="nobody can know")
     sender.stop(grace_s=20)
     put_mongodb_back(own.servers, tmp_path / "copy")
-    assert doctor(own, "--after-restore").returncode == 0
+    put_right(own)
     own.call("PUT", "/v1/rate-limits/domain/example.org", json={"mails": 6, "per": "minute"}).raise_for_status()
     hand_in(own, subject="Before it in the line", priority="high")
 

@@ -139,8 +139,8 @@ def test_dead_letters_are_looked_through_and_dropped_at_the_terminal(running: Sy
     assert dead(running, kind="campaign") == []
 
     listed = cli(running, "dead-letters", "list")
-    dropped = cli(running, "dead-letters", "drop", dead(running, run_id=ids[0])[0]["id"])
-    sent_again = cli(running, "dead-letters", "requeue", "--all")
+    dropped = cli(running, "dead-letters", "drop", dead(running, run_id=ids[0])[0]["id"], "--yes")
+    sent_again = cli(running, "dead-letters", "requeue", "--all", "--yes")
 
     assert all(id_ in listed and "not from you" in listed for id_ in ids)
     assert dropped.strip() == "1 dropped"

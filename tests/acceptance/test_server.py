@@ -1,6 +1,9 @@
 """The server itself, over real sockets: unfinished requests stop nobody, and what is none is told in our shape."""
 
 import json
+import os
+import re
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -12,7 +15,7 @@ import requests
 
 from local.servers import Servers
 from tests.support.emails import an_email
-from tests.support.system import System, a_system, peak_memory_mb
+from tests.support.system import System, a_system, peak_memory_mb, wait_for
 
 MB = 1_000_000
 
@@ -205,3 +208,27 @@ def test_who_does_not_read_an_answer_stops_nobody(served: System) -> None:
     assert requests.get(f"{served.api_url}/health", timeout=20).status_code == 200
     for sock in slow:
         sock.close()
+
+
+def test_who_was_let_in_before_the_end_is_answered(served: System) -> None:
+    """More of them than the server takes at one time: they wait with the kernel while it is frozen."""
+    master = served.start_webhooks_in().process
+    (worker,) = Path(f"/proc/{master.pid}/task/{master.pid}/children").read_text().split()
+    os.kill(int(worker), signal.SIGSTOP)
+    waiting = [connected(served.webhooks_port) for _ in range(300)]
+    for sock in waiting:
+        sock.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    master.terminate()
+    wait_for(lambda: has_pending(int(worker), signal.SIGTERM), within_s=20, what="the worker is told to end")
+    os.kill(int(worker), signal.SIGCONT)
+
+    assert {answer_from(sock).status_code for sock in waiting} == {200}
+    assert master.wait(30) == 0
+
+
+def has_pending(pid: int, number: int) -> bool:
+    """True if the process will see this signal when it goes on."""
+    pending = re.search(r"^ShdPnd:\s+(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    assert pending
+    return bool(int(pending[1], 16) >> (number - 1) & 1)

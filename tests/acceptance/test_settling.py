@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from mailroom.domain.dispatches.decisions import GIVES_UP
 from mailroom.domain.ids import DispatchId
 from mailroom.services.operations import ledger
 from mailroom.services.reports import runs as run_views
 from mailroom.services.reports.timeline import story_of
-from mailroom.storage.dispatches.doubts import GIVES_UP
 from tests.support.campaigns import a_campaign, assert_nothing_is_lost, counts, dispatch_states, finished, marks
 from tests.support.system import System, wait_for
 
@@ -41,7 +41,7 @@ def test_a_call_that_went_out_after_all_is_found_at_once_and_never_repeated(syst
     assert set(marks(system).values()) == {1}
     assert counts(system, run.id)["sent"] == 3
     shown = run_views.dispatch(system.db, DispatchId(only_dispatch(system)["_id"]))
-    steps = [step["step"] for step in shown["trail"]]
+    steps = [step.step for step in shown.dispatch.trail]
     assert steps == ["planned", "claimed", "in_doubt", "found in the provider's log"]
 
 

@@ -1,28 +1,35 @@
 """`mailroom up`: one command, and `kill -9` of all of it in the middle of a campaign."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 import pytest
 import requests
 
+from local.binaries import HAPROXY, BinaryMissing, find
 from local.children import free_port
 from tests.support.system import Simulator, a_schedule_body, wait_for
+
+PORTS = ("API", "WEB", "WEBHOOKS", "SIMULATOR", "EDGE_API", "EDGE_WEB", "EDGE_STATUS")
 
 
 class Up:
     """A running `mailroom up` over a data folder."""
 
-    def __init__(self, data: Path, **settings: str) -> None:
-        self.data, self.settings = data, settings
-        self.ports = {name: str(free_port()) for name in ("API", "WEB", "SIMULATOR")}
+    def __init__(self, data: Path, *more: str, at_a_terminal: bool = False, **settings: str) -> None:
+        self.data, self.more, self.settings, self.at_a_terminal = data, more, settings, at_a_terminal
+        self.ports = {name: str(free_port()) for name in PORTS}
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -34,9 +41,9 @@ class Up:
         environment = kept | {f"MAILROOM_{name}_PORT": port for name, port in self.ports.items()}
         environment |= {"MAILROOM_LEASE_TTL": "4"} | self.settings
         self.data.mkdir(exist_ok=True)
-        with (self.data / "up.log").open("ab") as log:
+        with self.output() as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "cli.main", "up", "--senders", "2", "--data", str(self.data)],
+                [sys.executable, "-m", "cli.main", "up", "--senders", "2", "--data", str(self.data), *self.more],
                 env=environment,
                 stderr=log,
                 stdout=log,
@@ -44,6 +51,19 @@ class Up:
             )
         before = self.greetings()
         wait_for(lambda: self.greetings() > before, within_s=within_s, what="it says that it is up")
+
+    @contextmanager
+    def output(self) -> Iterator[int]:
+        """Where it writes: to the file `up.log`; at a terminal, all that the terminal shows is kept there."""
+        log = (self.data / "up.log").open("ab", buffering=0)
+        if not self.at_a_terminal:
+            with log:
+                yield log.fileno()
+            return
+        shown, terminal = os.openpty()
+        threading.Thread(target=copy_all, args=(shown, log), daemon=True).start()
+        yield terminal
+        os.close(terminal)
 
     def greetings(self) -> int:
         log = self.data / "up.log"
@@ -61,7 +81,20 @@ class Up:
     def end(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(60)
+            self.process.wait(120)
+
+
+def runs(process: psutil.Process) -> bool:
+    """An ended process that nobody has asked about yet runs no more."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def copy_all(terminal: int, log: IO[bytes]) -> None:
+    with log, contextlib.suppress(OSError):  # the terminal ends with the last process that holds it
+        while data := os.read(terminal, 65_536):
+            log.write(data)
 
 
 @pytest.fixture
@@ -81,9 +114,32 @@ def test_it_prints_the_addresses_and_how_to_sign_in_and_ends_all_of_it_on_ctrl_c
     assert f"http://localhost:{up.ports['WEB']}" in said
     assert f"http://localhost:{up.ports['SIMULATOR']}/inbox" in said
     assert re.search(r"mr_[0-9a-f]{16}_[\w-]{43}", said)
+    assert "sign-in/link" not in said  # this is a log file: whoever reads it would be signed in
     assert up.process is not None
     assert up.process.returncode == 0
-    assert not [process for process in family if process.is_running() and process.status() != "zombie"]
+    wait_for(lambda: not any(map(runs, family)), within_s=10, what="all of it has ended")
+
+
+def test_at_a_terminal_it_prints_a_link_that_signs_one_browser_in_once(tmp_path: Path) -> None:
+    up = Up(tmp_path / "data", at_a_terminal=True)
+    up.start()
+    try:
+        said = wait_for(lambda: linked(up), within_s=10, what="it prints the link")
+        first, second = (requests.get(said, timeout=30, allow_redirects=True) for _ in range(2))
+        logs = "".join(path.read_text(errors="ignore") for path in (up.data / "logs").rglob("*.log"))
+    finally:
+        up.end()
+
+    assert said.startswith(f"http://localhost:{up.ports['WEB']}/")
+    assert (first.status_code, second.status_code) == (200, 401)
+    assert "Sign out" in first.text
+    assert said.partition("secret=")[2] not in logs
+
+
+def linked(up: Up) -> str:
+    """The link to sign in with, as the terminal shows it."""
+    found = re.search(r"http://localhost:\d+/sign-in/link\?secret=[\w-]{43}\b", (up.data / "up.log").read_text())
+    return found[0] if found else ""
 
 
 def a_campaign(up: Up, count: int) -> str:
@@ -203,3 +259,56 @@ def _clean() -> dict[str, str]:
     ours = ("MAILROOM_", "MAILGUN_", "SENDGRID_", "SMTP_", "AWS_", "SES_")
     root = str(Path(__file__).parents[2])
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {"PYTHONPATH": root}
+
+
+@pytest.fixture
+def behind_the_edge(tmp_path: Path) -> Iterator[Up]:
+    try:
+        find(HAPROXY)
+    except BinaryMissing as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    made = Up(tmp_path / "data", "--edge")
+    try:
+        made.start()
+        yield made
+    finally:
+        made.end()
+
+
+def test_behind_the_edge_a_mail_goes_out_and_is_opened_over_tls(behind_the_edge: Up) -> None:
+    up = behind_the_edge
+    api, pages = (f"https://localhost:{up.ports[name]}" for name in ("EDGE_API", "EDGE_WEB"))
+    token = (up.data / "admin-token").read_text().strip()
+    with requests.Session() as browser:
+        browser.trust_env = False  # which would put another list of authorities in the place of this one
+        browser.verify = str(up.data / "edge" / "edge.pem")
+        signs_in = {"Authorization": f"Bearer {token}"}
+        body = {"from": "a@mg.example.com", "to": ["bo@example.org"], "subject": "Hello", "html": "<p>Hello</p>"}
+        mail = browser.post(f"{api}/v1/emails", json=body, headers=signs_in, timeout=30).json()["id"]
+        simulator = Simulator(int(up.ports["SIMULATOR"]))
+        arrived = wait_for(simulator.mails, within_s=30, what="it is in the inbox")
+        simulator.open_mail(arrived[0]["id"])
+        events = f"{api}/v1/emails/{mail}/events"
+        wait_for(
+            lambda: "opened" in browser.get(events, headers=signs_in, timeout=30).text,
+            within_s=30,
+            what="the webhook has told of it",
+        )
+        (cookie,) = browser.get(f"{pages}/sign-in", timeout=30).headers.get("Set-Cookie").split("\n")
+        forged = {"X-Forwarded-For": "203.0.113.9"}
+        browser.get(f"{api}/v1/emails", headers=forged, timeout=30)
+        refusals = f"{api}/v1/refusals?status=401"
+        refused = wait_for(
+            lambda: browser.get(refusals, headers=signs_in, timeout=30).json()["items"],
+            within_s=10,
+            what="the refusal is recorded",
+        )
+        kinds = {one["kind"] for one in browser.get(f"{api}/v1/workers", headers=signs_in, timeout=30).json()["items"]}
+
+    assert cookie.startswith("__Host-mailroom=")
+    assert {"Secure", "HttpOnly", "Path=/"} <= set(cookie.split("; "))
+    assert refused[0]["remote"] == "127.0.0.1"
+    assert kinds == {"api", "web", "webhooks-in", "sender"}
+    assert "/webhooks/mailgun" not in (up.data / "logs" / "api.log").read_text()

@@ -60,7 +60,7 @@ def test_a_provider_that_is_away_is_told_so(running: System) -> None:
     assert running.call("POST", "/v1/webhook-targets", json={"provider": "mailgun"}).status_code == 503
 
 
-def test_the_same_at_the_terminal(running: System) -> None:
+def test_a_command_registers_the_url_and_says_whether_a_test_event_came(running: System) -> None:
     def typed(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "cli.main", "webhooks", "set", *words]
         return subprocess.run(command, env=running.environment, capture_output=True, text=True, timeout=60, check=False)

@@ -7,7 +7,7 @@ with work waits for nobody.
 --faults N      how many faults at least
 --json FILE     where the verdict goes
 --only WORDS    only faults whose name holds these words
---clusters N    three mongods and three etcd members; each kind of fault done to N leaders and N followers
+--clusters N    three members of each store, Redis under Sentinels; each kind of fault to N leaders and N followers
 """
 
 import argparse
@@ -61,8 +61,8 @@ def run(
     cards: Sequence[Card] = (),
     second: str = "sendgrid",
 ) -> Verdict:
-    """One run: ask, break, heal, wait until all is quiet, count. With `cards` MongoDB and etcd are clusters of three,
-    and these faults are done to their members."""
+    """One run: ask, break, heal, wait until all is quiet, count. With `cards` each store is a cluster of three, and
+    these faults are done to their members."""
     rng = random.Random(seed)
     settings = SETTINGS | (CLUSTER_SETTINGS if cards else {})
     with (

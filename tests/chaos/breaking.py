@@ -8,7 +8,8 @@ from typing import Any, Final
 
 def no_fence() -> None:
     """Every fence says 'go'."""
-    from mailroom.coordination.fences import FenceAnswer, Fences
+    from mailroom.coordination.fences import Fences
+    from mailroom.domain.dispatches.fences import FenceAnswer
 
     _no_look_at_keys()
     cross = Fences.cross
@@ -24,13 +25,13 @@ def _no_look_at_keys() -> None:
     """A sender that stood still does not look at its keys; on a slow machine it would, before it calls."""
     from sender.lanes import Lanes
 
-    Lanes.reconcile_now_and_then = lambda self: None  # type: ignore[method-assign]
+    Lanes.reconcile_if_due = lambda self: None  # type: ignore[method-assign]
 
 
 def no_wait() -> None:
     """What the provider's log does not show at once counts as not accepted; no control is asked for."""
-    from mailroom.domain import doubts
-    from mailroom.domain.doubts import Timing
+    from mailroom.domain.dispatches import doubts
+    from mailroom.domain.dispatches.doubts import Timing
     from mailroom.services.reconciliation import reconcile
 
     judge = doubts.judge_absent
@@ -91,6 +92,7 @@ def no_token() -> None:
         return set(tokens), memory
 
     Fences.cross, Fences.enter = any_token, enters  # type: ignore[method-assign]
+    Fences.read_held = lambda self, _held, dispatches: self.read(dispatches)  # type: ignore[method-assign]
 
 
 def _earlier(fence: Any, claimed: Any) -> Any:

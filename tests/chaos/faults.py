@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Final
 
 import requests
-from redis import Redis
 
 from local.children import Child
 from mailroom.coordination.etcd import Etcd
+from mailroom.coordination.redis_client import connect
 from mailroom.domain.errors import Unavailable
 from tests.chaos.proxy import Way
 from tests.chaos.world import IDLE_LIMIT_S, World
@@ -161,7 +161,7 @@ def hang_way(world: World) -> int:
 
 
 def empty_redis(world: World) -> int:
-    with Redis.from_url(world.servers.redis_url) as redis:
+    with connect(world.servers.redis_url) as redis:
         redis.flushall()
     return 1
 
@@ -331,7 +331,10 @@ ALL: Final[dict[str, tuple[Callable[[World], int], int]]] = {
 }
 # These take a store away from everybody, where it is one server.
 OF_SINGLE_STORES: Final = frozenset(
-    ["mongod is killed", "etcd is killed", "a store stands still", "mongodb and etcd are put back to copies"]
+    [
+        *("mongod is killed", "etcd is killed", "redis is killed", "a store stands still"),
+        *("redis is replaced by a stale copy", "mongodb and etcd are put back to copies"),
+    ]
 )
 # These may be done while a member of a cluster is away: they take a second or two.
 QUICK: Final = frozenset(

@@ -1,6 +1,8 @@
 """Faults of clusters: one of three members is killed, frozen or cut off, and repaired; the others go on.
 
-A deck holds each as often as it is wanted, leaders as well as followers, in an order that the seed decides.
+A deck holds each as often as it is wanted, leaders as well as followers, in an order that the seed decides. Redis'
+master is also cut off from the Sentinels and replicas alone: it is replaced, does not know it, and goes on answering
+the senders that are connected to it.
 """
 
 import random
@@ -12,11 +14,13 @@ from typing import Final
 
 from tests.chaos.proxy import Way
 from tests.chaos.world import World
-from tests.support.clusters import Clusters, Member
+from tests.support.clusters import Clusters
+from tests.support.member import Member
 from tests.support.system import wait_for
 
 KINDS: Final = ("killed", "frozen", "cut off")
-STORES: Final = ("mongo", "etcd")
+STORES: Final = ("mongo", "etcd", "redis")
+UNAWARES: Final = "replaced and does not know it"
 _WORK_S: Final = 30.0
 _ELECTION_S: Final = 30.0
 
@@ -51,6 +55,7 @@ def deck(each: int, rng: random.Random) -> list[Card]:
         Card(kind, STORES[(place + place // 2 + number) % len(STORES)], leader)
         for (place, (kind, leader)), number in product(roles, range(each))
     ]
+    cards += [Card(UNAWARES, "redis", leader=True)] * each
     rng.shuffle(cards)
     return cards
 
@@ -110,8 +115,15 @@ def _cut_off(world: World, clusters: Clusters, member: Member) -> Callable[[], N
     return lambda: clusters.let_in(member)
 
 
+def _replace_unawares(_world: World, clusters: Clusters, member: Member) -> Callable[[], None]:
+    clusters.sentinels.part(member)
+    clusters.sentinels.wait_for_another(member)
+    return lambda: clusters.sentinels.heal(member)
+
+
 _BREAKS: Final[dict[str, Callable[[World, Clusters, Member], Callable[[], None]]]] = {
     "killed": _kill,
     "frozen": _freeze,
     "cut off": _cut_off,
+    UNAWARES: _replace_unawares,
 }

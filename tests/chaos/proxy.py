@@ -22,13 +22,13 @@ class Way(StrEnum):
 class Proxy:
     """Listens on a port of its own and passes bytes to `target`, both ways, while its way is open.
 
-    `shut_out` is a process that is refused while all others pass: so a member of a cluster is cut off from the others
+    `shut_out` are processes that are refused while all others pass: so a member of a cluster is cut off from the others
     also where it is the one that connects.
     """
 
     def __init__(self, target: int) -> None:
         self._target, self.way = target, Way.OPEN
-        self.shut_out: int | None = None
+        self.shut_out: frozenset[int] = frozenset()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         self._selector = selectors.DefaultSelector()
@@ -51,9 +51,9 @@ class Proxy:
             if self.way is Way.CUT:
                 for one in list(self._peers):
                     self._drop(one)
-            elif self.shut_out is not None and time.monotonic() > self._looked_at + _LOOK_S:
+            elif self.shut_out and time.monotonic() > self._looked_at + _LOOK_S:
                 self._looked_at = time.monotonic()
-                for one in self._of(self.shut_out, list(self._near)):
+                for one in self._of_shut_out(list(self._near)):
                     self._drop(one)
             for key, _ in self._selector.select(0.05):
                 found = key.fileobj
@@ -65,18 +65,18 @@ class Proxy:
         for one in [*self._peers, self._listener]:
             one.close()
 
-    def _of(self, pid: int, near: list[socket.socket]) -> list[socket.socket]:
-        """Those of the connections that come from this process."""
-        try:
-            ports = {own.laddr.port for own in psutil.Process(pid).net_connections("tcp") if own.laddr}
-        except psutil.Error:
-            return []
+    def _of_shut_out(self, near: list[socket.socket]) -> list[socket.socket]:
+        """Those of the connections that come from a process that is shut out."""
+        ports: set[int] = set()
+        for pid in self.shut_out:
+            with contextlib.suppress(psutil.Error):
+                ports |= {own.laddr.port for own in psutil.Process(pid).net_connections("tcp") if own.laddr}
         return [one for one in near if self._near.get(one) in ports]
 
     def _accept(self) -> None:
         near, (_, port) = self._listener.accept()
         self._near[near] = port
-        if self.way is Way.CUT or (self.shut_out is not None and self._of(self.shut_out, [near])):
+        if self.way is Way.CUT or (self.shut_out and self._of_shut_out([near])):
             self._close(near)
             return
         try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import requests
 
-from mailroom.storage.dispatches.doubts import GIVES_UP
+from mailroom.domain.dispatches.decisions import GIVES_UP
 
 if TYPE_CHECKING:
     from tests.chaos.world import World

@@ -15,7 +15,7 @@ from mailroom.storage.dispatches import document as dispatches
 from tests.chaos import draining
 from tests.chaos.__main__ import run
 from tests.chaos.controls import CONTROLS, doubles
-from tests.chaos.members import Card
+from tests.chaos.members import UNAWARES, Card
 from tests.chaos.points import POINTS, Point
 from tests.support.system import System
 
@@ -42,6 +42,8 @@ CARDS = (
     Card("killed", "mongo", leader=True),
     Card("frozen", "etcd", leader=True),
     Card("cut off", "etcd", leader=False),
+    Card("killed", "redis", leader=True),
+    Card(UNAWARES, "redis", leader=True),
 )
 
 

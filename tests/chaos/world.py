@@ -40,6 +40,7 @@ SETTINGS: Final = {
 }
 # A lease longer than etcd's elections, and shorter than the idle limit; calls as large as keep six processes more busy.
 CLUSTER_SETTINGS: Final = {"MAILROOM_LEASE_TTL": "3", "MAILROOM_BATCH_SIZE": "5"}
+_OFTEN: Final = 3  # hits, after which a point may also be hit at a later passing
 
 
 @dataclass(eq=False)
@@ -114,7 +115,8 @@ class World:
         """A sender behind proxies of its own; with a point, it kills itself there."""
         ways, through = _ways(self.servers, self.system)
         if point:
-            passings = str(self.rng.choice((1, 1, 2, 3, 8)))
+            # A point that is seldom passed is hit at its first passing.
+            passings = str(self.rng.choice((1, 1, 2, 3, 8)) if self.hits()[point] >= _OFTEN else 1)
             armed = {"CHAOS_POINT": point, "CHAOS_AFTER": passings, "CHAOS_HITS": str(self.hits_file)}
             settings = armed | settings
         if self.breaks:
@@ -178,11 +180,15 @@ class World:
 
 def _ways(servers: Servers, system: System) -> tuple[dict[str, list[Proxy]], dict[str, str]]:
     """Proxies of one sender to each store, and the settings that lead it through them."""
-    redis = Proxy(servers.ports.redis)
-    ways, through = {"redis": [redis]}, {"MAILROOM_REDIS_URL": f"redis://127.0.0.1:{redis.port}/0"}
-    if isinstance(servers, Clusters):  # MongoDB's driver goes to the members, behind proxies of their own
+    ways: dict[str, list[Proxy]] = {}
+    through: dict[str, str] = {}
+    if isinstance(servers, Clusters):  # clients go to the members of MongoDB and Redis, behind proxies of their own
         ways["etcd"] = [Proxy(port) for port in servers.etcd_ports]
+        ways["redis"] = [Proxy(port) for port in servers.sentinels.ports]
+        through["MAILROOM_REDIS_URL"] = servers.sentinels.url_of([way.port for way in ways["redis"]])
     else:
+        ways["redis"] = [Proxy(servers.ports.redis)]
+        through["MAILROOM_REDIS_URL"] = f"redis://127.0.0.1:{ways['redis'][0].port}/0"
         ways["etcd"], ways["mongo"] = [Proxy(servers.ports.etcd)], [Proxy(servers.ports.mongo)]
         # `directConnection`: else the driver asks the set for its members and goes around the proxy.
         url = system.environment["MAILROOM_MONGO_URL"].replace(str(servers.ports.mongo), str(ways["mongo"][0].port))

@@ -1,4 +1,4 @@
-"""docker-compose.yml and Dockerfile against the Compose schema and against the code: no Docker engine is at hand."""
+"""The Compose files and Dockerfile against the Compose schema and against the code. `make test-compose` runs them."""
 
 import re
 import shlex
@@ -21,7 +21,8 @@ from config.dev_env import dev_env
 from config.settings import read_settings
 
 ROOT = Path(__file__).parents[2]
-OURS = ("api", "web", "sender", "simulator", "webhooks")
+OURS = ("bootstrap", "edge", "api", "web", "webhooks", "sender")
+SCALED = ("api", "web", "webhooks", "sender")
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +30,22 @@ def compose() -> dict[str, Any]:
     return dict(yaml.safe_load((ROOT / "docker-compose.yml").read_text()))
 
 
-def test_the_file_fits_the_compose_schema() -> None:
+@pytest.fixture(scope="module")
+def dev() -> dict[str, Any]:
+    return dict(yaml.safe_load((ROOT / "docker-compose.dev.yml").read_text()))
+
+
+@pytest.mark.parametrize("name", ["docker-compose.yml", "docker-compose.dev.yml", "tests/compose/scaled.yml"])
+def test_the_file_fits_the_compose_schema(name: str) -> None:
     """The Compose specification's own schema, as check-jsonschema carries it."""
     command = [Path(sys.executable).parent / "check-jsonschema", "--builtin-schema", "vendor.compose-spec"]
-    done = subprocess.run([*command, ROOT / "docker-compose.yml"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, ROOT / name], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_part_of_the_design_is_a_service(compose: dict[str, Any]) -> None:
-    assert {"mongo", "etcd", "redis", "api", "web", "sender", "simulator"} <= compose["services"].keys()
+    assert {"mongo", "etcd", "redis", *OURS} == compose["services"].keys()
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -67,7 +74,9 @@ def test_every_variable_is_one_that_the_code_reads_and_the_settings_are_whole(
 
 def test_every_setting_of_a_part_can_be_given_on(compose: dict[str, Any]) -> None:
     """But where Compose itself says what they are: addresses and ports."""
-    own = {"MAILROOM_BIND", "MAILROOM_API_PORT", "MAILROOM_WEB_PORT", "MAILROOM_SIMULATOR_PORT"}
+    own = {name for name in DESCRIPTIONS if name.endswith("_PORT") and name != "MAILROOM_SENDER_PORT"} | {
+        "MAILROOM_BIND"
+    }
 
     assert DESCRIPTIONS.keys() - own <= compose["services"]["api"]["environment"].keys()
 
@@ -87,22 +96,26 @@ def test_one_service_builds_the_image_and_none_looks_for_it_elsewhere(compose: d
     assert {compose["services"][name]["pull_policy"] for name in OURS if name != "api"} == {"never"}
 
 
-def test_what_is_only_for_trying_things_out_starts_in_the_dev_profile_alone(compose: dict[str, Any]) -> None:
-    profiles = {name: service.get("profiles") for name, service in compose["services"].items()}
-
-    assert {name for name, given in profiles.items() if given == ["dev"]} == {"simulator", "webhooks"}
-
-
-def test_ports_are_published_on_this_host_alone_unless_told_otherwise(compose: dict[str, Any]) -> None:
-    published = [port for service in compose["services"].values() for port in service.get("ports", [])]
-
-    assert len(published) == 3
-    assert all(port.startswith("${MAILROOM_PUBLISH:-127.0.0.1}:") for port in published)
+def test_what_is_for_trying_things_out_stands_in_a_file_of_its_own(dev: dict[str, Any]) -> None:
+    assert {"simulator", "simulator-target", "smtp", "prometheus", "grafana"} == dev["services"].keys()
+    assert dev["services"]["grafana"]["profiles"] == ["grafana"]
 
 
-def test_no_container_can_change_its_own_disk_or_gain_rights(compose: dict[str, Any]) -> None:
-    for name, service in compose["services"].items():
+def test_ports_are_published_on_this_host_alone_unless_told_otherwise(
+    compose: dict[str, Any], dev: dict[str, Any]
+) -> None:
+    published = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
+    tried = [port for service in dev["services"].values() for port in service.get("ports", [])]
+
+    assert published.keys() == {"edge"}
+    assert all(port.startswith("${MAILROOM_PUBLISH:-127.0.0.1}:") for port in [*published["edge"], *tried])
+
+
+def test_no_container_can_change_its_own_disk_or_gain_rights(compose: dict[str, Any], dev: dict[str, Any]) -> None:
+    tried = {name: one for name, one in dev["services"].items() if name not in ("simulator-target", "grafana")}
+    for name, service in (compose["services"] | tried).items():
         assert service["read_only"] is True, name
+        assert service["mem_limit"], name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
 
@@ -139,7 +152,7 @@ def test_make_env_writes_random_keys_once(tmp_path: Path) -> None:
     ]
 
     assert written[0] != written[1]
-    assert environment.pop("COMPOSE_PROFILES") == "dev"
+    assert environment.pop("COMPOSE_FILE") == "docker-compose.yml:docker-compose.dev.yml"
     assert environment.keys() <= DESCRIPTIONS.keys()
     assert [one.returncode for one in done] == [0, 1]
     assert path.stat().st_mode & 0o777 == 0o600
@@ -157,25 +170,31 @@ def test_the_stores_keep_what_they_must_keep(compose: dict[str, Any]) -> None:
 def test_every_service_says_when_it_is_healthy_and_nobody_starts_before_the_stores(compose: dict[str, Any]) -> None:
     services = compose["services"]
 
-    for name in ("mongo", "etcd", "redis", "api", "web", "simulator"):
+    for name in services.keys() - {"bootstrap"}:
         assert services[name]["healthcheck"]["test"], name
-    for name in ("api", "web", "sender"):
+    for name in ("bootstrap", *SCALED):
         assert {service: wait["condition"] for service, wait in services[name]["depends_on"].items()} == dict.fromkeys(
             ("mongo", "etcd", "redis"), "service_healthy"
         )
 
 
-def test_senders_can_be_scaled(compose: dict[str, Any]) -> None:
-    sender = compose["services"]["sender"]
+@pytest.mark.parametrize("name", SCALED)
+def test_a_part_can_be_scaled(compose: dict[str, Any], name: str) -> None:
+    assert not {"container_name", "ports", "hostname"} & compose["services"][name].keys()
 
-    assert not {"container_name", "ports", "hostname"} & sender.keys()
+
+def test_published_ports_are_those_that_the_edge_listens_on(compose: dict[str, Any]) -> None:
+    ports = [DESCRIPTIONS[f"MAILROOM_EDGE_{door}_PORT"][0] for door in ("API", "WEB")]
+
+    assert [port.rpartition("}:")[2] for port in compose["services"]["edge"]["ports"]] == [f"{n}:{n}" for n in ports]
 
 
-def test_published_ports_are_those_that_the_parts_listen_on(compose: dict[str, Any]) -> None:
-    defaults = {"api": DESCRIPTIONS["MAILROOM_API_PORT"][0], "web": DESCRIPTIONS["MAILROOM_WEB_PORT"][0]}
+def test_health_checks_ask_the_ports_that_the_parts_listen_on(compose: dict[str, Any]) -> None:
+    ports = {"api": "API", "web": "WEB", "webhooks": "WEBHOOKS", "edge": "EDGE_STATUS"}
 
-    for name, port in defaults.items():
-        assert compose["services"][name]["ports"][0].endswith(f":{port}:{port}")
+    for name, setting in ports.items():
+        port = DESCRIPTIONS[f"MAILROOM_{setting}_PORT"][0]
+        assert f"http://127.0.0.1:{port}/" in compose["services"][name]["healthcheck"]["test"][-1], name
 
 
 def test_the_image_holds_every_package_and_runs_the_command() -> None:

@@ -1,10 +1,12 @@
 """Settings: all mistakes at once, by name; secrets that never show."""
 
 from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
 from config.settings import BadSettings, read_settings
+from tests.support.tls import Papers
 
 WHOLE = {
     "MAILROOM_MONGO_URL": "mongodb://u:secret-in-url@h1,h2/mailroom?replicaSet=x",
@@ -26,6 +28,51 @@ def test_a_whole_environment_is_read_with_defaults() -> None:
     assert [delay.total_seconds() for delay in settings.sending.retry_delays] == [600, 600]
 
 
+@pytest.mark.parametrize(("value", "days"), [(None, None), ("", None), ("0", None), ("30", 30)])
+def test_finished_schedules_are_archived_after_so_many_days_or_never(value: str | None, days: int | None) -> None:
+    given = {} if value is None else {"MAILROOM_ARCHIVE_FINISHED_DAYS": value}
+
+    age = read_settings(WHOLE | given, dotenv=None).retention.finished_schedules
+
+    assert (age.days if age else None) == days
+    with pytest.raises(BadSettings, match="MAILROOM_ARCHIVE_FINISHED_DAYS is wrong"):
+        read_settings(WHOLE | {"MAILROOM_ARCHIVE_FINISHED_DAYS": "-1"}, dotenv=None)
+
+
+S3 = {
+    "MAILROOM_BODIES_S3_BUCKET": "mails.of-shop",
+    "MAILROOM_BODIES_S3_URL": "https://s3.example.com",
+    "MAILROOM_BODIES_S3_ACCESS_KEY_ID": "id",
+}
+
+
+def test_a_bucket_for_bodies_has_its_key_from_a_file_and_shows_it_to_nobody(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("hidden-key\n")
+    secret = {"MAILROOM_BODIES_S3_SECRET_ACCESS_KEY_FILE": str(tmp_path / "key")}
+
+    found = read_settings(WHOLE | S3 | secret, dotenv=None).bodies_s3
+
+    assert found
+    assert (found.bucket, found.region, found.secret_key) == ("mails.of-shop", "us-east-1", "hidden-key")
+    assert "hidden-key" not in repr(found)
+    assert read_settings(WHOLE, dotenv=None).bodies_s3 is None
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({**S3}, "MAILROOM_BODIES_S3_SECRET_ACCESS_KEY is missing"),
+        ({"MAILROOM_BODIES_S3_URL": "https://s3.example.com"}, "MAILROOM_BODIES_S3_BUCKET is missing"),
+        ({"MAILROOM_BODIES_S3_BUCKET": "Not a bucket"}, "MAILROOM_BODIES_S3_BUCKET is wrong"),
+        ({"MAILROOM_BODIES_S3_BUCKET": "b-b", "MAILROOM_BODIES_S3_URL": "s3.example.com"}, "_URL is wrong"),
+        ({"MAILROOM_BODIES_S3_BUCKET": "b-b", "MAILROOM_BODIES_S3_REGION": "?"}, "_REGION is wrong"),
+    ],
+)
+def test_settings_of_a_bucket_that_do_not_fit_are_named(given: dict[str, str], fault: str) -> None:
+    with pytest.raises(BadSettings, match=fault):
+        read_settings(WHOLE | given, dotenv=None)
+
+
 def test_every_missing_and_wrong_setting_is_told_at_once_with_what_was_expected() -> None:
     wrong = {"MAILROOM_API_PORT": "http", "MAILROOM_PROVIDERS": "mailgun,pigeon", "MAILGUN_BASE_URL": "http://h:99999"}
 
@@ -38,10 +85,69 @@ def test_every_missing_and_wrong_setting_is_told_at_once_with_what_was_expected(
     assert "MAILROOM_API_PORT is wrong: expected a TCP port" in told
 
 
-@pytest.mark.parametrize("value", ["", "   ", "short"])
+def test_shares_of_providers_are_read_by_domain() -> None:
+    given = {"MAILROOM_PROVIDERS": "mailgun,smtp", "SMTP_URL": "smtp://h:25?tls=none"}
+    shares = {"MAILROOM_PROVIDER_SHARES": "mailgun=70, smtp=30; Gmail.com: smtp=1"}
+
+    assert read_settings(WHOLE, dotenv=None).sending.shares == {}
+    assert read_settings(WHOLE | given | shares, dotenv=None).sending.shares == {
+        "": {"mailgun": 70, "smtp": 30},
+        "gmail.com": {"smtp": 1},
+    }
+
+
+def test_sending_domains_and_dns_servers_are_read_and_every_fault_is_told() -> None:
+    given = {"MAILROOM_SENDING_DOMAINS": "mailgun=Brand.dev/k1, mailgun=other.dev"}
+    servers = {"MAILROOM_DNS_SERVERS": "10.0.0.2, 127.0.0.1:5353, [::1]:53, ::1"}
+    wrong = {"MAILROOM_SENDING_DOMAINS": "pigeon=a.dev, mailgun=nonsense, mailgun=a.dev/", "MAILROOM_DNS_SERVERS": "ns"}
+
+    sending = read_settings(WHOLE | given | servers, dotenv=None).sending
+    with pytest.raises(BadSettings) as refused:
+        read_settings(WHOLE | wrong, dotenv=None)
+
+    assert sending.domains == (("mailgun", "brand.dev", "k1"), ("mailgun", "other.dev", ""))
+    assert sending.dns_servers == (("10.0.0.2", 53), ("127.0.0.1", 5353), ("::1", 53), ("::1", 53))
+    assert [fault.split(":")[0] for fault in refused.value.faults] == [
+        *["MAILROOM_SENDING_DOMAINS"] * 3,
+        "MAILROOM_DNS_SERVERS is wrong",
+    ]
+
+
+def test_every_fault_of_the_shares_is_told_at_once() -> None:
+    wrong = "mailgun=70,pigeon=5,mailgun=0; nonsense: mailgun=1; gmail.com: ; mailgun=3; a.example: mailgun=1,mailgun=2"
+
+    with pytest.raises(BadSettings) as refused:
+        read_settings(WHOLE | {"MAILROOM_PROVIDER_SHARES": wrong}, dotenv=None)
+
+    assert refused.value.faults == [
+        f"MAILROOM_PROVIDER_SHARES: {fault}"
+        for fault in (
+            '"pigeon" is not in MAILROOM_PROVIDERS',
+            '"mailgun=0" is no share, such as mailgun=70 (whole numbers from 1 to 1000)',
+            '"nonsense" is no domain, such as gmail.com',
+            '"" is no share, such as mailgun=70 (whole numbers from 1 to 1000)',
+            "the part without a domain is named twice",
+            '"mailgun" is named twice in "mailgun=1,mailgun=2"',
+        )
+    ]
+    many = "; ".join(f"d{n}.example: mailgun=1" for n in range(21))
+    with pytest.raises(BadSettings, match="more than 20 domains"):
+        read_settings(WHOLE | {"MAILROOM_PROVIDER_SHARES": many}, dotenv=None)
+
+
+@pytest.mark.parametrize("value", ["", "   ", "short", "a-key-that-is-long-enough,short", "a-key-that-is-long-enough,"])
 def test_a_secret_key_that_is_none_is_refused(value: str) -> None:
     with pytest.raises(BadSettings, match="MAILROOM_SECRET_KEY"):
         read_settings(WHOLE | {"MAILROOM_SECRET_KEY": value}, dotenv=None)
+
+
+def test_a_setting_may_hold_several_keys_while_they_rotate() -> None:
+    several = {"MAILROOM_SECRET_KEY": "the-new-key-of-all, the-old-key-of-all", "MAILGUN_SIGNING_KEY": "new,old"}
+
+    settings = read_settings(WHOLE | several, dotenv=None)
+
+    assert settings.web.secret_keys == ("the-new-key-of-all", "the-old-key-of-all")
+    assert settings.mailgun.signing_keys == ("new", "old")
 
 
 def test_a_secret_can_stand_in_a_file_and_an_empty_file_is_none(tmp_path: Path) -> None:
@@ -49,7 +155,7 @@ def test_a_secret_can_stand_in_a_file_and_an_empty_file_is_none(tmp_path: Path) 
     secret.write_text("from-a-file\n")
     environment = {name: value for name, value in WHOLE.items() if name != "MAILGUN_SIGNING_KEY"}
     environment["MAILGUN_SIGNING_KEY_FILE"] = str(secret)
-    assert read_settings(environment, dotenv=None).mailgun.signing_key == "from-a-file"
+    assert read_settings(environment, dotenv=None).mailgun.signing_keys == ("from-a-file",)
 
     secret.write_text("\n")
     with pytest.raises(BadSettings, match="MAILGUN_SIGNING_KEY"):
@@ -61,7 +167,7 @@ def test_a_secret_can_stand_in_a_file_and_an_empty_file_is_none(tmp_path: Path) 
 
 
 def test_no_secret_shows_in_a_repr() -> None:
-    assert "secret" not in repr(read_settings(WHOLE, dotenv=None)).replace("secret_key", "")
+    assert "secret" not in repr(read_settings(WHOLE, dotenv=None)).replace("secret_keys", "")
 
 
 def test_a_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
@@ -71,6 +177,101 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
     settings = read_settings(WHOLE | {"MAILROOM_WEB_PORT": "3002"}, dotenv=dotenv)
 
     assert (settings.web.api_port, settings.web.web_port) == (5001, 3002)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://h", "redis://", "redis://h:99999/0", "redis+sentinel://h1:26379", "redis+sentinel:///mailroom"),
+        *("redis+sentinel://h1:x/mailroom", "redis+sentinel://h1/mailroom/x", "redis+sentinel://h1,,h2/mailroom"),
+        *("redis+sentinel://h1/mailroom?sentinel_pass=x", "redis+sentinel://h1/mailroom?sentinel_password=a&x"),
+    ],
+)
+def test_a_wrong_url_of_redis_is_named(url: str) -> None:
+    with pytest.raises(BadSettings, match="MAILROOM_REDIS_URL is wrong"):
+        read_settings(WHOLE | {"MAILROOM_REDIS_URL": url}, dotenv=None)
+
+
+def test_a_url_of_sentinels_is_read_from_a_file_too(tmp_path: Path) -> None:
+    secret = tmp_path / "redis"
+    secret.write_text("rediss+sentinel://:p@h1:26379,[::1],h3/mailroom/0?sentinel_password=q\n")
+    environment = {name: value for name, value in WHOLE.items() if name != "MAILROOM_REDIS_URL"}
+
+    found = read_settings(environment | {"MAILROOM_REDIS_URL_FILE": str(secret)}, dotenv=None)
+
+    assert found.stores.redis_url.startswith("rediss+sentinel://:p@h1")
+
+
+TLS = {"MAILROOM_ETCD_URL": "https://a:2379,https://b:2379", "MAILROOM_REDIS_URL": "rediss://h/0"}
+
+
+def test_files_for_tls_become_options_of_the_urls(tmp_path: Path) -> None:
+    papers = Papers.issued(tmp_path)
+    files = {
+        f"MAILROOM_{store}_{what}": str(path)
+        for store in ("MONGO", "ETCD", "REDIS")
+        for what, path in (("CA", papers.authority), ("CERT", papers.client))
+    }
+
+    stores = read_settings(WHOLE | TLS | files, dotenv=None).stores
+
+    asked = {name: value for name, (value,) in parse_qs(urlsplit(stores.mongo_url).query).items()}
+    assert asked == {
+        "replicaSet": "x",
+        "tls": "true",
+        "tlsCAFile": str(papers.authority),
+        "tlsCertificateKeyFile": str(papers.client),
+    }
+    assert all(
+        url.endswith(f"/?{urlencode({'ca': papers.authority, 'cert': papers.client})}") for url in stores.etcd_urls
+    )
+    assert parse_qs(urlsplit(stores.redis_url).query).keys() == {"ssl_ca_certs", "ssl_certfile"}
+
+
+def test_every_wrong_file_for_tls_is_told_at_once(tmp_path: Path) -> None:
+    papers, empty = Papers.issued(tmp_path), tmp_path / "empty.pem"
+    empty.touch()
+    wrong = {
+        "MAILROOM_MONGO_CA": str(tmp_path / "nothing.pem"),
+        "MAILROOM_MONGO_CERT": str(papers.client_alone),  # no key in it
+        "MAILROOM_ETCD_CA": str(empty),
+        "MAILROOM_ETCD_KEY": str(papers.client_key),  # of no certificate
+        "MAILROOM_REDIS_CERT": str(papers.client_alone),
+        "MAILROOM_REDIS_KEY": str(papers.server_key),  # of another certificate
+    }
+
+    with pytest.raises(BadSettings) as refused:
+        read_settings(WHOLE | TLS | wrong, dotenv=None)
+
+    named = {fault.split()[0] for fault in refused.value.faults}
+    assert named == {
+        *("MAILROOM_MONGO_CA", "MAILROOM_MONGO_CERT", "MAILROOM_ETCD_CA", "MAILROOM_ETCD_CERT", "MAILROOM_REDIS_CERT")
+    }
+
+
+def test_files_for_tls_beside_a_url_in_plain_text_are_refused(tmp_path: Path) -> None:
+    """Whoever gives them believes that nobody reads along."""
+    papers = Papers.issued(tmp_path)
+    files = {f"MAILROOM_{store}_CA": str(papers.authority) for store in ("MONGO", "ETCD", "REDIS")}
+    urls = {
+        "MAILROOM_MONGO_URL": "mongodb://h/mailroom?ssl=false",
+        "MAILROOM_ETCD_URL": "https://a:2379,http://b:2379",
+        "MAILROOM_REDIS_URL": "redis+sentinel://h/mailroom",
+    }
+
+    with pytest.raises(BadSettings) as refused:
+        read_settings(WHOLE | files | urls, dotenv=None)
+
+    assert {fault.split()[0] for fault in refused.value.faults} == urls.keys()
+
+
+def test_a_url_of_mongodb_that_asks_for_tls_is_not_made_to_ask_twice(tmp_path: Path) -> None:
+    papers = Papers.issued(tmp_path)
+    settings = {"MAILROOM_MONGO_URL": "mongodb://h/m?tls=true", "MAILROOM_MONGO_CA": str(papers.authority)}
+
+    found = read_settings(WHOLE | settings, dotenv=None)
+
+    assert found.stores.mongo_url.count("tls=") == 1
 
 
 @pytest.mark.parametrize(
@@ -128,6 +329,47 @@ def test_ses_needs_no_key_of_its_own_but_a_key_needs_its_secret() -> None:
 def test_a_wrong_setting_of_ses_is_named(name: str, value: str) -> None:
     with pytest.raises(BadSettings, match=f"{name} is wrong"):
         read_settings(WHOLE | SES | {name: value}, dotenv=None)
+
+
+POSTMARK = {
+    "MAILROOM_PROVIDERS": "postmark",
+    "POSTMARK_SERVER_TOKEN": "token-secret",
+    "POSTMARK_WEBHOOK_SECRET": "webhook-secret-of-tests",
+}
+RESEND = {
+    "MAILROOM_PROVIDERS": "resend",
+    "RESEND_API_KEY": "key-secret",
+    "RESEND_WEBHOOK_SECRET": "whsec_YSBrZXkgb2YgdGVzdHMsIG9mIDI0IGJ5",
+}
+
+
+def test_postmark_and_resend_have_defaults_and_their_secrets_do_not_show() -> None:
+    found = read_settings(WHOLE | POSTMARK | RESEND | {"MAILROOM_PROVIDERS": "postmark,resend"}, dotenv=None)
+
+    assert (found.postmark.transactional_stream, found.postmark.broadcast_stream) == ("outbound", "broadcast")
+    assert found.resend.base_url == "https://api.resend.com"
+    assert "-secret" not in repr(found)
+    assert "whsec" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("POSTMARK_WEBHOOK_SECRET", "short"),
+        ("POSTMARK_WEBHOOK_SECRET", "not: fit for a URL"),
+        ("POSTMARK_BROADCAST_STREAM", "a b"),
+        ("RESEND_WEBHOOK_SECRET", "YSBrZXkgb2YgdGVzdHMsIG9mIDI0IGJ5"),
+        ("RESEND_WEBHOOK_SECRET", "whsec_"),
+        ("RESEND_WEBHOOK_SECRET", "whsec_YQ=="),
+        ("RESEND_WEBHOOK_SECRET", "whsec_%%%"),
+    ],
+)
+def test_a_wrong_setting_of_postmark_or_resend_is_named(name: str, value: str) -> None:
+    provider = name.partition("_")[0].lower()
+    own = {**POSTMARK, **RESEND, "MAILROOM_PROVIDERS": provider, name: value}
+
+    with pytest.raises(BadSettings, match=f"{name} is wrong"):
+        read_settings(WHOLE | own, dotenv=None)
 
 
 def test_only_the_settings_of_the_providers_named_are_needed() -> None:

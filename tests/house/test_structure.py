@@ -1,6 +1,7 @@
 """Where things live: one home for each collection, one class for each name, one place that knows how ids are made."""
 
 import ast
+import configparser
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -52,3 +53,38 @@ def test_no_test_imports_another_test() -> None:
     shared = re.compile(r"^(?:from|import) tests\.[\w.]*\btest_\w+", re.MULTILINE)
 
     assert not [name for name, text in modules("tests", "benchmarks") if shared.search(text)]
+
+
+@pytest.mark.parametrize("room", ["mailroom/services/dispatching", "mailroom/services/reconciliation"])
+def test_a_function_that_can_break_once_is_short_and_takes_little(room: str) -> None:
+    found = [
+        f"{name}: {node.name}"
+        for name, text in modules(room)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef) and (_lines(node) > 40 or _parameters(node) > 6)
+    ]
+
+    assert not found
+
+
+def test_nothing_above_storage_has_any_type() -> None:
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+
+    rooms = next(name for name in settings.sections() if settings[name].get("disallow_any_explicit") == "true")
+
+    assert rooms.removeprefix("mypy-").split(",") == ["mailroom.services.*", "sender.*", "web.*"]
+    assert not [name for name in settings.sections() if settings[name].get("disallow_any_explicit") == "false"]
+    excepted = [
+        name for name, text in modules("mailroom/services", "sender", "web") for _ in re.findall("explicit-any", text)
+    ]
+    assert len(excepted) <= 8, excepted
+
+
+def _lines(node: ast.FunctionDef) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def _parameters(node: ast.FunctionDef) -> int:
+    taken = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    return len([arg for arg in taken if arg.arg not in ("self", "cls")])

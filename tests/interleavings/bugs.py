@@ -1,22 +1,26 @@
 """Faults planted on purpose, each by a small patch: what the exploration must find. None of them is in the project."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from unittest.mock import patch
 
-from mailroom.coordination.fences import FenceAnswer
-from mailroom.domain import doubts
-from mailroom.domain.dispatches.fences import FenceState
+from mailroom.domain.dispatches import doubts
+from mailroom.domain.dispatches.doubts import Doubt, Timing
+from mailroom.domain.dispatches.fences import FenceAnswer, FenceState
 from mailroom.domain.dispatches.model import Claimed
-from mailroom.domain.doubts import Timing
-from mailroom.domain.outcomes import Outcome
+from mailroom.domain.ids import Lane, Token
+from mailroom.services.common import calls_under_way, sending_switch
+from mailroom.services.common.calls_under_way import Called
 from mailroom.storage import lanes
+from mailroom.storage.database import Document
+from mailroom.storage.dispatches import doubts as stored_doubts
+from mailroom.storage.dispatches.counts import InHand
 from mailroom.storage.schedules import runs
+from sender.lanes import Lanes
 from tests.interleavings.etcd import MemoryLeases
 from tests.interleavings.fences import MemoryFences
 from tests.interleavings.provider import Connection
-from tests.interleavings.sender import Job, Sender
 
 
 class EveryCrossingGoes(MemoryFences):
@@ -100,12 +104,13 @@ def chunks_are_written_whatever_the_run_is() -> Iterator[None]:
         yield
 
 
-class Reconnecting(Sender):
-    """Opens another connection inside an attempt, as HTTP clients like to."""
+class Reconnecting(Connection):
+    """Connects again inside an attempt where it has died, as HTTP clients like to."""
 
-    def _without_connection(self, job: Job) -> Outcome:
-        now = self._director.now
-        return self._provider.call(Connection(self._machine, now, self._machine.clock(now)), job.mail)
+    def usable(self) -> bool:
+        if not super().usable() and self._director.acts("caller"):
+            self.open()
+        return super().usable()
 
 
 class Revives(MemoryLeases):
@@ -115,30 +120,84 @@ class Revives(MemoryLeases):
         self._deadline = 0
 
 
-class Trusting(Sender):
-    """Nobody compares what the lease holds with what is in hand."""
+@contextmanager
+def a_duty_of_the_loop_raises() -> Iterator[None]:
+    with patch("sender.loop.take_over", side_effect=ValueError("of a kind that nobody thought of")):
+        yield
 
-    def _reconcile(self) -> None:
-        pass
+
+@contextmanager
+def nobody_compares_keys_with_hands() -> Iterator[None]:
+    with patch.object(Lanes, "reconcile", lambda _self: None):
+        yield
 
 
-class Forgetful(Sender):
-    """Compares them only after an answer got lost, and no more once it has begun anew."""
+class Forgetful(Lanes):
+    """Compares keys and lanes only after an answer got lost, and no more once the lease was replaced."""
 
     _unsure = False
 
-    def _begin_anew(self) -> None:
+    def replace_lease(self) -> None:
         self._unsure = False
-        super()._begin_anew()
+        super().replace_lease()
 
-    def _reconcile(self) -> None:
+    def reconcile(self) -> None:
         if self._unsure:
-            super()._reconcile()
+            super().reconcile()
             self._unsure = False
 
     @contextmanager
-    def _unless_sure(self) -> Iterator[None]:
+    def _reconciled_on_error(self) -> Iterator[None]:
         self._unsure = True
-        with super()._unless_sure():
+        with super()._reconciled_on_error():
             yield
         self._unsure = False
+
+
+@contextmanager
+def keys_are_compared_after_an_error_alone() -> Iterator[None]:
+    with patch("sender.parts.Lanes", Forgetful):
+        yield
+
+
+@contextmanager
+def what_went_elsewhere_is_tried_again() -> Iterator[None]:
+    """The conclusion of a doubt does not ask whether its mail went elsewhere."""
+    read = stored_doubts._doubt
+
+    def as_if_it_had_not(doc: Document) -> Doubt:
+        return replace(read(doc), moved=False)
+
+    with patch.object(stored_doubts, "_doubt", as_if_it_had_not):
+        yield
+
+
+class SameIdentity(MemoryFences):
+    """A fail-over is not noticed."""
+
+    def fail_over(self, *, loses_last_write: bool) -> None:
+        super().fail_over(loses_last_write=loses_last_write)
+        assert self.replaced
+        self.master.identity = self.replaced.identity
+
+
+class ReadsAsAnybody(MemoryFences):
+    """A take-over reads the fences without recording its token in the memory that answers: it was recorded when the
+    lane was taken."""
+
+    def enter_to_read(self, lane: Lane, token: Token) -> None:
+        pass
+
+
+@contextmanager
+def a_stop_believes_any_redis() -> Iterator[None]:
+    """Whatever memory a claim was made under, its fence is looked for in the one that answers."""
+    real = calls_under_way.called_among
+
+    def called_among(fences: MemoryFences, in_hand: Collection[InHand], *, held_in: str | None) -> Called:
+        identity = fences.identity
+        told = [replace(dispatch, redis_identity=identity) for dispatch in in_hand]
+        return real(fences, told, held_in=held_in and identity)  # type: ignore[arg-type]
+
+    with patch.object(sending_switch, "called_among", called_among):
+        yield

@@ -8,6 +8,7 @@ the list of its deviations, and the same list gives the same run.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import Flag, auto
 from typing import Any, Final
 
@@ -15,7 +16,9 @@ from greenlet import GreenletExit, getcurrent, greenlet
 
 from mailroom.domain.errors import Unavailable
 
+START: Final = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)  # MongoDB's time at second 0
 STALL_S: Final = 15  # for so long a use of a store may take: mailroom.storage.database.CALL_S
+SPLIT_S: Final = 60  # for so long a replaced master answers still
 _MOST_STEPS: Final = 4_000
 _MOST_LOOKS_IN_VAIN: Final = 10
 _Way = tuple[str, Callable[[], Any]]  # in words, and the use of a server
@@ -35,6 +38,7 @@ class Menu(Flag):
     BEAT = auto()  # a heartbeat is left out
     CALLS = auto()  # the provider's answer gets lost, or the request arrives late
     FORGET = auto()  # Redis loses its memory
+    FAIL_OVER = auto()  # Redis' replica becomes master, and the old master answers for some time still
     EMPTY = auto()  # the provider's log shows nothing, neither of the dispatch nor of a control
 
 
@@ -80,10 +84,16 @@ class Actor:
 
     name: str
     machine: Machine
+    director: "Director"
     body: greenlet = field(init=False)
     pending: Pending | None = None
     waits_for: Callable[[], bool] | None = None
     stalled_until: int = 0
+
+
+def acting() -> Actor | None:
+    """The thread that is at work; None outside of all."""
+    return getattr(getcurrent(), "actor", None)
 
 
 @dataclass(frozen=True)
@@ -110,29 +120,41 @@ class Director:
         self.version = 0
         self.trace: list[str] = []
         self.deviations: list[str] = []
-        self._actors: list[Actor] = []
+        self.actors: list[Actor] = []
         self._machines: list[Machine] = []
         self._floating: list[_Floating] = []
         self._current: Actor | None = None
         self._crashes_left, self._forgets_left, self._freezes_left, self._beats_left = 3, 1, 4, 2
+        self._fail_overs_left = 1
         self._looks_in_vain = 0
+        self._version_when_time_passed = -1
         self._hub = getcurrent()
 
     def start(self, machine: Machine, threads: dict[str, Callable[[], None]]) -> None:
         self._machines.append(machine)
         for name, run in threads.items():
-            actor = Actor(f"{machine.name}.{name}", machine)
+            actor = Actor(f"{machine.name}.{name}", machine, self)
             actor.body = greenlet(run, parent=self._hub)
             actor.body.actor = actor  # type: ignore[attr-defined]
-            self._actors.append(actor)
+            self.actors.append(actor)
 
     # What the threads use
 
-    def step(self, server: str, words: str, use: Callable[[], Any], *, writes: bool, quiet: bool = False) -> Any:
-        """Let a use of a store take place when it is chosen, and answer as it was chosen."""
-        if quiet or self._acting() is None:
+    def step(
+        self,
+        server: str,
+        words: str,
+        use: Callable[[], Any],
+        *,
+        writes: bool,
+        quiet: bool = False,
+        otherwise: Sequence[_Way] = (),
+    ) -> Any:
+        """Let a use of a store take place when it is chosen, and answer as it was chosen. `otherwise`: further ways in
+        which it may."""
+        if quiet or acting() is None:
             return use()
-        ways = [("", use)]
+        ways = [("", use), *otherwise]
         if writes and Menu.LOSE in self.menu:
             ways += [("not done, no answer", _no_answer), ("done, no answer", lambda: (use(), _no_answer()))]
         if writes and Menu.LATE in self.menu:
@@ -140,14 +162,14 @@ class Director:
         return self.step_in_ways(f"{server}: {words}", ways, changes_something=writes)
 
     def step_in_ways(self, words: str, ways: Sequence[_Way], *, changes_something: bool) -> Any:
-        actor = self._acting()
+        actor = acting()
         if actor is None:
             return ways[0][1]()
         actor.pending = Pending(words, ways, changes_something)
         return self._hub.switch()
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
-        actor = self._acting()
+        actor = acting()
         assert actor is not None
         actor.waits_for = condition
         self._hub.switch()
@@ -165,8 +187,18 @@ class Director:
         self.later(words, within_s, use)
         _no_answer()
 
-    def _acting(self) -> Actor | None:
-        return getattr(getcurrent(), "actor", None)
+    def acts(self, thread: str) -> bool:
+        """True if this is such a thread of some machine."""
+        actor = acting()
+        return actor is not None and actor.name.endswith(f".{thread}")
+
+    def own_time(self, machine: Machine) -> int:
+        """Seconds since its start, by the machine's own clock."""
+        return machine.clock(self.now)
+
+    def time_of_day(self) -> datetime:
+        """The true time, which MongoDB tells."""
+        return START + timedelta(seconds=self.now)
 
     # The course of a run
 
@@ -185,11 +217,11 @@ class Director:
                 chosen.happen()
             raise Violation("it goes on for ever")
         finally:
-            for actor in self._actors:
+            for actor in self.actors:
                 actor.body.throw(GreenletExit)
 
     def _options(self) -> list[_Option]:
-        ready = [actor for actor in self._actors if self._is_ready(actor)]
+        ready = [actor for actor in self.actors if self._is_ready(actor)]
         if not ready:
             return self._when_all_wait()
         current = self._current if self._current in ready else ready[0]
@@ -217,6 +249,11 @@ class Director:
                 found.append(_Option(f"stall of {where}", lambda: self._stall(current)))
             if Menu.FORGET in menu and self._forgets_left:
                 found.append(_Option(f"Redis forgets, {where}", self._forget))
+            if Menu.FAIL_OVER in menu and self._fail_overs_left:
+                found += [
+                    _Option(f"Redis fails over{words}, {where}", self._fail_over(loses))
+                    for loses, words in ((False, ""), (True, " and loses its last write"))
+                ]
         return found + self._thaws() + self._arrivals()
 
     def _when_all_wait(self) -> list[_Option]:
@@ -225,6 +262,8 @@ class Director:
         if over and not self._floating:
             return thaws[:1]
         event = min([at for at in [self._world.next_event(), *self._own_events()] if at > self.now], default=None)
+        if event is not None and self.version != self._version_when_time_passed:
+            event = self.now + 1  # senders look at many things once a second, and may see by then what has changed
         arrivals = self._arrivals()
         if (over or event is None) and (arrivals or thaws):
             return arrivals + thaws
@@ -242,14 +281,16 @@ class Director:
         def passes(machine: Machine) -> None:
             self._beats_left -= 1
             machine.beats = False
-            self._pass(to)
+            # Long enough for its lease not to be believed any more, if nothing that is on its way comes before.
+            until = max(to, self._world.unbelieved_at(machine))
+            self._pass(min([until, *(f.due for f in self._floating)]))
             machine.beats = True
 
         living = [machine for machine in self._machines if machine.runs]
         return [_Option(f"time passes, no heartbeat of {m.name}", lambda m=m: passes(m)) for m in living]  # type: ignore[misc]
 
     def _own_events(self) -> list[int]:
-        return [a.stalled_until for a in self._actors] + [f.due for f in self._floating]
+        return [a.stalled_until for a in self.actors] + [f.due for f in self._floating]
 
     def _is_ready(self, actor: Actor) -> bool:
         if actor.body.dead or not actor.machine.runs or actor.stalled_until > self.now:
@@ -305,7 +346,7 @@ class Director:
         assert machine.frozen_at is not None
         machine.stood_still_s += self.now - machine.frozen_at
         machine.frozen_at, machine.missed_a_beat = None, True
-        woken = [actor for actor in self._actors if actor.machine is machine and self._is_ready(actor)]
+        woken = [actor for actor in self.actors if actor.machine is machine and self._is_ready(actor)]
         self._current = next((actor for actor in woken if actor.pending), self._current)
 
     def _stall(self, actor: Actor) -> None:
@@ -314,6 +355,14 @@ class Director:
     def _forget(self) -> None:
         self._forgets_left -= 1
         self._change(self._world.forget)
+
+    def _fail_over(self, loses_last_write: bool) -> Callable[[], None]:
+        def happens() -> None:
+            self._fail_overs_left -= 1
+            self._change(lambda: self._world.fail_over(loses_last_write=loses_last_write))
+            self.later("the old master learns that it was replaced", SPLIT_S, self._world.demote)
+
+        return happens
 
     def _arrive(self, floating: _Floating) -> None:
         self._floating.remove(floating)
@@ -325,7 +374,7 @@ class Director:
             self.trace.append(f"{'':>7}  refused: {refused}")
 
     def _pass(self, to: int) -> None:
-        self.now = to
+        self.now, self._version_when_time_passed = to, self.version
         self._world.passed()
         for floating in [f for f in self._floating if f.due <= to]:
             self._arrive(floating)

@@ -33,7 +33,12 @@ def _at(doc: Any, path: str) -> Any:
 def _fits(value: Any, wanted: Any) -> bool:
     if isinstance(wanted, Mapping) and wanted and all(name.startswith("$") for name in wanted):
         return all(_OPERATORS[name](value, operand) for name, operand in wanted.items())
-    return bool(value == wanted)
+    return _equal(value, wanted)
+
+
+def _equal(value: Any, wanted: Any) -> bool:
+    """A field that is missing equals null."""
+    return bool((None if value is _ABSENT else value) == wanted)
 
 
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
@@ -44,9 +49,9 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
 
 
 _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
-    "$in": lambda value, operand: value in operand,
-    "$nin": lambda value, operand: value not in operand,
-    "$ne": lambda value, operand: value != operand,
+    "$in": lambda value, operand: any(_equal(value, each) for each in operand),
+    "$nin": lambda value, operand: not any(_equal(value, each) for each in operand),
+    "$ne": lambda value, operand: not _equal(value, operand),
     "$gt": _ordered(lambda value, operand: value > operand),
     "$gte": _ordered(lambda value, operand: value >= operand),
     "$lt": _ordered(lambda value, operand: value < operand),
@@ -97,6 +102,7 @@ _UPDATES: Final[dict[str, Callable[[Document, str, Any, bool], object]]] = {
     "$set": lambda new, name, operand, _: _set(new, name, operand),
     "$setOnInsert": lambda new, name, operand, inserted: _set(new, name, operand) if inserted else None,
     "$unset": lambda new, name, _operand, _: new.pop(name, None),
+    "$currentDate": lambda new, name, _operand, _: _set(new, name, _NOW),
     "$inc": lambda new, name, operand, _: _set(new, name, new.get(name, 0) + operand),
     "$max": lambda new, name, operand, _: _set(new, name, max(new.get(name, operand), operand)),
     "$min": lambda new, name, operand, _: _set(new, name, min(new.get(name, operand), operand)),
@@ -127,6 +133,7 @@ _EXPRESSIONS: Final[dict[str, Callable[..., Any]]] = {
     "$arrayElemAt": lambda array, place: array[place],
     "$indexOfArray": lambda array, value: array.index(value) if value in array else -1,
     "$eq": lambda one, other: one == other,
+    "$gt": lambda one, other: one > other,
     "$cond": lambda condition, yes, no: yes if condition else no,
     "$in": lambda value, array: value in array,
     "$min": lambda *values: min((v for v in values if v is not None), default=None),

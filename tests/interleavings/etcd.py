@@ -74,8 +74,11 @@ class MemoryLeases:
     def confirm(self) -> bool:
         return self._step("confirm", lambda: self._lease in self._etcd.ends_at, writes=False)
 
-    def held_by_anybody(self) -> set[Lane]:
-        return set(self._etcd.lanes)
+    def held_by_anybody(self, beginning: str = "") -> set[Lane]:
+        return {lane for lane in self._etcd.lanes if lane.startswith(beginning)}
+
+    def senders(self) -> int:
+        return len(self._etcd.ends_at)
 
     @property
     def unbelieved_in_s(self) -> int:

@@ -30,14 +30,28 @@ class Explored:
     found: Found | None
 
 
+@dataclass(frozen=True)
+class Share:
+    """One of several shares of the same schedules, told apart by their first deviation: tests share the work."""
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"share {self.number + 1} of {self.of}"
+
+
+WHOLE = Share(0, 1)
 Make = Callable[[Choose], object]  # a world with `run` and `director`
 
 
-def explore(make: Make, *, deviations: int, most: int = 10**9, walks: int = 0, daring: float = 0.06) -> Explored:
+def explore(
+    make: Make, *, deviations: int, most: int = 10**9, walks: int = 0, daring: float = 0.06, share: Share = WHOLE
+) -> Explored:
     """All schedules with up to so many deviations, but no more than `most` in all; then random ones. Ends with the
     first broken promise."""
     tried = 0
-    for choose in _courses(deviations, most, walks, daring):
+    for choose in _courses(deviations, most, walks, daring, share):
         tried += 1
         world = make(choose)
         try:
@@ -48,7 +62,7 @@ def explore(make: Make, *, deviations: int, most: int = 10**9, walks: int = 0, d
     return Explored(tried, None)
 
 
-def _courses(deviations: int, most: int, walks: int, daring: float) -> Iterator[Choose]:
+def _courses(deviations: int, most: int, walks: int, daring: float, share: Share) -> Iterator[Choose]:
     level: list[Deviations] = [()]
     tried = 0
     for depth in range(deviations + 1):
@@ -66,7 +80,7 @@ def _courses(deviations: int, most: int, walks: int, daring: float) -> Iterator[
                     for place in range(after, len(planned.widths))
                     for option in range(1, planned.widths[place])
                 ]
-        level = following
+        level = following if depth else following[share.number :: share.of]
     for seed in range(walks):
         yield walk(random.Random(seed), daring)
 

@@ -4,16 +4,17 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from mailroom.coordination.fences import FenceAnswer
-from mailroom.domain.dispatches.fences import Fence, FenceState
+from mailroom.coordination.mirror import Mark
+from mailroom.domain.dispatches.fences import Fence, FenceAnswer, FenceState
 from mailroom.domain.dispatches.model import Acceptance, Claimed
+from mailroom.domain.dispatches.outcomes import CalledAt
+from mailroom.domain.errors import StaleToken
 from mailroom.domain.holds import EVERYTHING, Hold
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, Token
-from mailroom.domain.outcomes import CalledAt
 from tests.interleavings.director import Violation
 from tests.interleavings.mongo import Step, at_once
 
@@ -34,8 +35,26 @@ class Record:
     span: str = ""
 
 
+@dataclass
+class Memory:
+    """All that one Redis keeps."""
+
+    identity: str
+    tokens: dict[Lane, int] = field(default_factory=dict)
+    records: dict[tuple[Lane, DispatchId], Record] = field(default_factory=dict)
+    holds: dict[str, Hold] = field(default_factory=dict)
+    mark: Mark | None = None
+
+    def copy(self, identity: str) -> "Memory":
+        return Memory(identity, dict(self.tokens), dict(self.records), dict(self.holds), self.mark)
+
+
 class MemoryFences:
-    """Stands in for mailroom.coordination.fences.Fences. Each method is one step."""
+    """Stands in for mailroom.coordination.fences.Fences. Each method is one step.
+
+    After `fail_over` there are two memories for a time: that of the new master, and that of the old one, which does not
+    know that it was replaced. `led_to` says which one answers whom.
+    """
 
     def __init__(self, step: Step = at_once) -> None:
         self._step = step
@@ -45,11 +64,58 @@ class MemoryFences:
 
     def forget(self) -> None:
         """Redis restarts without its memory: another identity, no token, no fence."""
-        self._lives += 1
-        self.identity = f"redis-{self._lives}"
-        self.tokens: dict[Lane, int] = {}
-        self.records: dict[tuple[Lane, DispatchId], Record] = {}
-        self.holds: dict[str, Hold] = {}
+        self.master = self._before_last_write = Memory(self._new_identity())
+        self.replaced: Memory | None = None  # a master that answers still
+        self._answers = self.master
+
+    def fail_over(self, *, loses_last_write: bool) -> None:
+        """A replica becomes master; the old master goes on answering."""
+        self.replaced = self.master
+        known = self._before_last_write if loses_last_write else self.master
+        self.master = known.copy(self._new_identity())
+        self._before_last_write = self.master
+        self._answers = self.master
+
+    def demote(self) -> None:
+        """The old master learns that it was replaced: what it was told since is lost."""
+        self.replaced = None
+        self._answers = self.master
+
+    def led_to(self, replaced: bool, use: Callable[[], T]) -> T:
+        """Let this use take place at the replaced master, if there is one, or at the master."""
+        self._answers = (self.replaced or self.master) if replaced else self.master
+        try:
+            return use()
+        finally:
+            self._answers = self.master
+
+    @property
+    def memories(self) -> list[Memory]:
+        return [self.master, self.replaced] if self.replaced else [self.master]
+
+    @property
+    def identity(self) -> str:
+        return self._answers.identity
+
+    @property
+    def tokens(self) -> dict[Lane, int]:
+        return self._answers.tokens
+
+    @property
+    def records(self) -> dict[tuple[Lane, DispatchId], Record]:
+        return self._answers.records
+
+    @property
+    def holds(self) -> dict[str, Hold]:
+        return self._answers.holds
+
+    @property
+    def mark(self) -> Mark | None:
+        return self._answers.mark
+
+    @mark.setter
+    def mark(self, mark: Mark) -> None:
+        self._answers.mark = mark
 
     def redis_identity(self) -> str:
         return self._use("memory", lambda: self.identity, writes=False)
@@ -93,6 +159,20 @@ class MemoryFences:
             return {id_: _shown(self.records.get((lane, id_))) for lane, id_ in dispatches}, self.identity
 
         return self._use("read", use, writes=False)
+
+    def read_held(
+        self, held: Mapping[Lane, Token], dispatches: Sequence[tuple[Lane, DispatchId]]
+    ) -> tuple[dict[DispatchId, Fence], str]:
+        def use() -> tuple[dict[DispatchId, Fence], str]:
+            for lane in dict.fromkeys(lane for lane, _ in dispatches):
+                self.enter_to_read(lane, held[lane])
+            return {id_: _shown(self.records.get((lane, id_))) for lane, id_ in dispatches}, self.identity
+
+        return self._use("judge", use)
+
+    def enter_to_read(self, lane: Lane, token: Token) -> None:
+        if not self.entered(lane, token):
+            raise StaleToken(lane, token)
 
     def entered(self, lane: Lane, token: int) -> bool:
         """enter.lua"""
@@ -157,7 +237,17 @@ class MemoryFences:
         return None
 
     def _use(self, words: str, use: Callable[[], T], *, writes: bool = True) -> T:
-        return self._step("redis", words, use, writes=writes)
+        return self._step("redis", words, (lambda: self._write(use)) if writes else use, writes=writes)
+
+    def _write(self, use: Callable[[], T]) -> T:
+        """The replica gets it a moment later."""
+        if self._answers is self.master:
+            self._before_last_write = self.master.copy("the replica's")
+        return use()
+
+    def _new_identity(self) -> str:
+        self._lives += 1
+        return f"redis-{self._lives}"
 
 
 class MemoryHolds:
@@ -166,18 +256,41 @@ class MemoryHolds:
     def __init__(self, fences: MemoryFences) -> None:
         self._fences = fences
 
-    def read(self, id_: str) -> Hold:
-        return self._fences._use("read hold", lambda: self._fences.holds.get(id_, Hold(id_)), writes=False)
+    def read(self, id_: str) -> tuple[Hold, str]:
+        def use() -> tuple[Hold, str]:
+            return self._fences.holds.get(id_, Hold(id_)), self._fences.identity
 
-    def mirror(self, hold: Hold) -> None:
+        return self._fences._use("read hold", use, writes=False)
+
+    def mirror(self, hold: Hold) -> str:
         """hold_raise.lua"""
 
-        def use() -> None:
+        def use() -> str:
             stands = self._fences.holds.get(hold.id, Hold(hold.id))
             if stands.number < hold.number:
                 self._fences.holds[hold.id] = hold
+            return self._fences.identity
 
-        self._fences._use("mirror hold", use)
+        return self._fences._use("mirror hold", use)
+
+
+class MemoryMirror:
+    """Stands in for mailroom.coordination.mirror.Mirror, in the same Redis as the fences."""
+
+    def __init__(self, fences: MemoryFences) -> None:
+        self._fences = fences
+
+    def read(self) -> Mark | None:
+        return self._fences._use("read mark", lambda: self._fences.mark, writes=False)
+
+    def raise_to(self, mark: Mark) -> None:
+        """mark_raise.lua"""
+
+        def use() -> None:
+            if self._fences.mark is None or self._fences.mark.number < mark.number:
+                self._fences.mark = mark
+
+        self._fences._use("raise mark", use)
 
 
 def _stands(known: Record, c: Claimed) -> FenceAnswer | None:

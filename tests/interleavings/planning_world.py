@@ -1,7 +1,6 @@
 """A run that is planned chunk by chunk, sent meanwhile, and cancelled at some moment by a person."""
 
 import contextlib
-from datetime import datetime
 from typing import Any, Final
 
 from mailroom.domain.dispatches.states import OPEN
@@ -10,29 +9,19 @@ from mailroom.domain.ids import AudienceId, ScheduleId
 from mailroom.domain.runs import Run, RunKind, RunState
 from mailroom.domain.schedules import Content
 from mailroom.services.dispatching import cancel as cancel_runs
-from mailroom.services.planning import plan
 from mailroom.storage.schedules import contents, runs
-from tests.interleavings.director import Choose, Machine, Menu, Violation
-from tests.interleavings.sender import Sender
-from tests.interleavings.world import RUN, START, World
+from tests.interleavings.director import START, Choose, Machine, Menu, Violation
+from tests.interleavings.world import RUN, World
 
 RECIPIENTS: Final = 4  # more than a chunk takes, where a test makes chunks of three
 _AUDIENCE: Final = AudienceId("aud_1")
-
-
-class Planner(Sender):
-    """A sender that plans as well, as the pump does, before it judges and sends."""
-
-    def _take_over(self, now: datetime) -> int:
-        done = plan.expand(self._db, self.in_flight.schedules(), batch_size=2, now=now)
-        return len(done.moved) + super()._take_over(now)
 
 
 class PlanningWorld(World):
     """Beside the senders there is the API, which is told once to cancel the run."""
 
     def __init__(self, choose: Choose, menu: Menu, **rest: Any) -> None:
-        super().__init__(choose, menu, sizes=(), sender=Planner, **rest)
+        super().__init__(choose, menu, sizes=(), **rest)
         self._planned_at_cancel: frozenset[str] | None = None
         self.director.start(Machine("api", 0), {"cancel": self._cancel})
 

@@ -1,6 +1,6 @@
 """Each mail goes out once, whoever is killed, frozen or left without an answer, and at whatever step.
 
-The production code of claim, fence, record, take-over and settle runs on stand-ins for the servers; a director decides
+The steps of real senders, from taking a lane to settling a doubt, run on stand-ins for the servers; a director decides
 what happens next (director.py). No schedule may break the promise (world.py: `check_now`, `_check`, and the provider's
 own record), and each fault that is planted on purpose must be found by the same exploration.
 """
@@ -14,18 +14,15 @@ import pytest
 
 from tests.interleavings import bugs
 from tests.interleavings.director import EVERYTHING, Menu
-from tests.interleavings.exploring import explore
+from tests.interleavings.exploring import Share, explore
+from tests.interleavings.menus import ANSWERS, DECISIVE, PROCESSES, UNDRAINED
 from tests.interleavings.world import World
 
-# The steps at which order and loss matter most; random walks deviate anywhere.
-DECISIVE = ("redis", "provider: call", "looks", "transaction")
-PROCESSES = Menu.SWITCH | Menu.CRASH | Menu.FREEZE
-ANSWERS = Menu.LOSE | Menu.LATE | Menu.CALLS | Menu.REFUSE | Menu.FORGET | Menu.EMPTY
 
-
+@pytest.mark.parametrize("share", [Share(number, 4) for number in range(4)], ids=str)
 @pytest.mark.parametrize("menu", [PROCESSES, ANSWERS, Menu.STALL | Menu.FREEZE], ids=["processes", "answers", "delays"])
-def test_no_schedule_with_two_deviations_sends_twice_or_loses(menu: Menu) -> None:
-    explored = explore(lambda choose: World(choose, menu, near=DECISIVE), deviations=2, most=2_500)
+def test_no_schedule_with_two_deviations_sends_twice_or_loses(menu: Menu, share: Share) -> None:
+    explored = explore(lambda choose: World(choose, menu, near=DECISIVE), deviations=2, most=625, share=share)
 
     print(f"{explored.tried} schedules")
     assert not explored.found, explored.found
@@ -59,7 +56,6 @@ class Planted:
     seen_as: tuple[str, ...] = ("twice", "its fence says released")
 
 
-UNDRAINED = ("left undone", "for ever")  # work waits, and nobody comes for it
 PLANTED = [
     Planted("every crossing goes", {"fences": bugs.EveryCrossingGoes}),
     Planted(
@@ -83,7 +79,7 @@ PLANTED = [
         menu=Menu.CALLS | Menu.EMPTY,
         near=("provider",),
     ),
-    Planted("reconnects inside an attempt", {"sender": bugs.Reconnecting}),
+    Planted("reconnects inside an attempt", {"connection": bugs.Reconnecting}),
     Planted(
         "tokens are not checked",
         {"fences": bugs.NoTokenAsked},
@@ -93,7 +89,8 @@ PLANTED = [
     ),
     Planted(
         "the heartbeat revives a lease that was given up",
-        {"leases": bugs.Revives, "sender": bugs.Forgetful},
+        {"leases": bugs.Revives},
+        bugs.keys_are_compared_after_an_error_alone,
         deviations=3,
         menu=Menu.BEAT | Menu.LOSE | Menu.REFUSE,
         near=("etcd: grant", "provider: call"),
@@ -101,7 +98,7 @@ PLANTED = [
     ),
     Planted(
         "nobody compares what a lease holds with what is in hand",
-        {"sender": bugs.Trusting},
+        switched_on=bugs.nobody_compares_keys_with_hands,
         menu=Menu.LATE | Menu.LOSE,
         near=("etcd",),
         seen_as=UNDRAINED,
@@ -128,3 +125,11 @@ def test_where_a_fault_is_looked_for_there_is_none_without_it(planted: Planted) 
     explored = explore(lambda choose: World(choose, planted.menu, near=planted.near), deviations=2, most=400)
 
     assert not explored.found, explored.found
+
+
+def test_a_bug_that_a_sender_would_log_and_survive_is_found() -> None:
+    with bugs.a_duty_of_the_loop_raises():
+        explored = explore(lambda choose: World(choose, Menu(0)), deviations=0)
+
+    assert explored.found
+    assert "duty_failed" in explored.found.why

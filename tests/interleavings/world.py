@@ -1,39 +1,53 @@
 """Two senders, three stores, a provider, and a few dispatches to be sent: and what must hold in the end."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
+from mailroom.domain.dispatches.doubts import Timing
 from mailroom.domain.dispatches.fences import FenceState
 from mailroom.domain.dispatches.model import NewDispatch
+from mailroom.domain.dispatches.retries import Delays
 from mailroom.domain.dispatches.states import OPEN, DispatchState
-from mailroom.domain.doubts import Timing
 from mailroom.domain.errors import Unavailable
-from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId, digest_of_messages, dispatch_id, message_id
+from mailroom.domain.ids import (
+    AudienceId,
+    DispatchId,
+    Lane,
+    RunId,
+    ScheduleId,
+    digest_of_messages,
+    dispatch_id,
+    message_id,
+)
 from mailroom.domain.messages import Message, MessageState
-from mailroom.domain.retries import Delays
 from mailroom.domain.runs import Run, RunKind, RunState
+from mailroom.domain.schedules import Content
 from mailroom.services.common import sending_switch
 from mailroom.services.dispatching import propagation
 from mailroom.services.reconciliation.conclusions import Policy
 from mailroom.storage.dispatches import document as dispatches
 from mailroom.storage.messages import document as messages
-from mailroom.storage.schedules import runs
-from tests.interleavings.director import EVERYTHING, Choose, Director, Machine, Menu, Violation
+from mailroom.storage.schedules import contents, runs
+from sender.lanes import GIVE_BACK_S
+from tests.interleavings.director import EVERYTHING, START, Choose, Director, Machine, Menu, Violation, acting
 from tests.interleavings.etcd import Etcd, MemoryLeases
 from tests.interleavings.fences import MemoryFences, MemoryHolds
+from tests.interleavings.machines import dice
 from tests.interleavings.mongo import MemoryDb
 from tests.interleavings.provider import (
     CALL_TIMEOUT_S,
     IDLE_LIMIT_S,
     LOG_RETENTION_S,
     SETTLE_S,
+    Connection,
+    Mail,
     MemoryAdapter,
     Provider,
 )
-from tests.interleavings.sender import GIVE_BACK_S, Sender
+from tests.interleavings.sender import Sender
 
-START: Final = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 RUN: Final = RunId("run-1")
 LANE: Final = Lane("schedule/sch_1")
 POLICY: Final = Policy(
@@ -48,7 +62,7 @@ POLICY: Final = Policy(
 # Nothing hangs on the moment at which these are done: they are no steps of a schedule.
 _QUIETLY_READ: Final = (
     *("schedules", "runs", "lanes", "messages", "controls"),
-    *("cluster", "contents", "suppressions", "recipients", "holds"),
+    *("cluster", "contents", "suppressions", "recipients", "holds", "providers", "rate_limits", "last_sent"),
 )
 _QUIET: Final = frozenset(
     [
@@ -59,8 +73,12 @@ _QUIET: Final = frozenset(
             "find and update cluster",
             "write cluster",
             "write runs",
+            "write providers",
+            "write last_sent",
             "memory",
             "read hold",
+            "read mark",
+            "raise mark",
         ),
     ]
 )
@@ -68,6 +86,8 @@ _QUIET: Final = frozenset(
 
 class World:
     """One run. `choose` decides its course, `policy` is how doubts are settled."""
+
+    mail_lanes = 0  # all that is sent is of one schedule
 
     def __init__(
         self,
@@ -78,9 +98,9 @@ class World:
         senders: int = 2,
         lag_s: int = SETTLE_S,
         policy: Policy = POLICY,
-        sender: type[Sender] = Sender,
         fences: Callable[[Any], MemoryFences] = MemoryFences,
         leases: type[MemoryLeases] = MemoryLeases,
+        connection: type[Connection] = Connection,
         near: Sequence[str] = ("",),
         db: Callable[[Callable[[], datetime]], Any] | None = None,
         stops: bool = False,
@@ -91,9 +111,13 @@ class World:
         self.fences = fences(self._step)
         self.etcd = Etcd()
         self.provider = Provider(self.director, lag_s=lag_s)
-        self._policy, self._make, self._make_leases = policy, sender, leases
+        self.providers = {"mailgun": self.provider}
+        dice.seed(0)
+        self._policy, self._make_leases, self._make_connection = policy, leases, connection
+        self._made: list[Sender] = []
         self.senders: dict[Machine, Sender] = {}
         self._born = 0
+        self._with_replaced: set[Machine] = set()  # machines that speak to a master that was replaced
         self._store(sizes)
         self.db.changes = 0
         for _ in range(senders):
@@ -104,10 +128,19 @@ class World:
 
     def run(self) -> None:
         """Until everything is settled and everybody idle; then what was promised is checked. Raises Violation."""
-        self.director.run()
+        try:
+            self.director.run()
+        finally:
+            for sender in self._made:
+                sender.close()
         propagation.propagate_left_over(self.db)
         propagation.finish_left_over(self.db, now=self._server_now())
         self._check()
+
+    @property
+    def accepted(self) -> list[Mail]:
+        """All that any provider accepted."""
+        return [mail for provider in self.providers.values() for mail in provider.accepted]
 
     # What the director asks and tells
 
@@ -117,39 +150,42 @@ class World:
         later += [doc["waits_until"] for doc in self.db.lanes.docs.values() if "waits_until" in doc]
         moments = [-(-(at - START) // timedelta(seconds=1)) for at in later]
         moments += self.etcd.ends_at.values()
-        if Menu.BEAT in self.director.menu:
-            moments += [self.director.now + sender.leases.unbelieved_in_s for sender in self.senders.values()]
         for machine, sender in self.senders.items():
             if machine.frozen_at is not None:
-                moments += [connection.used_at + IDLE_LIMIT_S for connection in sender.lent]
+                moments += [c.used_at + IDLE_LIMIT_S for c in sender.connections if not c.closed]
             elif sender.in_flight.tokens():
-                moments.append(self.director.now + GIVE_BACK_S + 1)
+                moments.append(self.director.now + int(GIVE_BACK_S) + 1)
         moments.append(self._starts_at)
         return min((at for at in moments if at > self.director.now), default=-1)
+
+    def unbelieved_at(self, machine: Machine) -> int:
+        """From when on a machine does not believe in its lease, unless it is renewed."""
+        sender = self.senders.get(machine)
+        return self.director.now + sender.leases.unbelieved_in_s if sender else -1
 
     def over(self) -> bool:
         through = all(doc["state"] not in OPEN for doc in self.db.dispatches.docs.values())
         return (
             through
             and self._person_is_through
-            and not any(sender.busy for machine, sender in self.senders.items() if machine.frozen_at is None)
+            and not any(s.in_flight.in_hand() for machine, s in self.senders.items() if machine.frozen_at is None)
         )
 
     def fingerprint(self) -> Any:
         fences = self.fences
         return (
             self.db.changes,
-            dict(fences.records),
-            dict(fences.tokens),
+            [(dict(memory.records), dict(memory.tokens)) for memory in fences.memories],
             dict(self.etcd.lanes),
-            len(self.provider.log),
+            *(len(provider.log) for provider in self.providers.values()),
         )
 
     def check_now(self) -> None:
         """What a fence says was released was not accepted: a take-over believes it."""
-        for (_, dispatch), fence in self.fences.records.items():
+        records = [record for memory in self.fences.memories for record in memory.records.items()]
+        for (_, dispatch), fence in records:
             if fence.outcome is FenceState.RELEASED and any(
-                mail.dispatch == dispatch and mail.attempt == fence.attempt for mail in self.provider.accepted
+                mail.dispatch == dispatch and mail.attempt == fence.attempt for mail in self.accepted
             ):
                 raise Violation(f"{dispatch}, attempt {fence.attempt}, was accepted, and its fence says released")
 
@@ -158,7 +194,7 @@ class World:
         self.etcd.expire(self.director.now - 1)
         for machine, sender in self.senders.items():
             if machine.frozen_at is None and machine.beats:
-                sender.leases.keep_alive()
+                sender.beat()
         self.etcd.expire(self.director.now)
 
     def replace(self, machine: Machine) -> None:
@@ -171,21 +207,57 @@ class World:
     def forget(self) -> None:
         self.fences.forget()
 
+    def fail_over(self, *, loses_last_write: bool) -> None:
+        """Whoever lives stays with the old master for now."""
+        self.fences.fail_over(loses_last_write=loses_last_write)
+        self._with_replaced = {actor.machine for actor in self.director.actors}
+
+    def demote(self) -> None:
+        self.fences.demote()
+        self._with_replaced = set()
+
     # Inside
 
     def _server_now(self) -> datetime:
-        return START + timedelta(seconds=self.director.now)
+        return self.director.time_of_day()
 
     def _step(self, server: str, words: str, use: Callable[[], Any], *, writes: bool) -> Any:
-        return self.director.step(server, words, use, writes=writes, quiet=words in _QUIET)
+        quiet, actor = words in _QUIET, acting()
+        if server != "redis" or actor is None:
+            return self.director.step(server, words, use, writes=writes, quiet=quiet)
+        stays, turns = partial(self._at_redis, actor.machine, use), partial(self._turned, actor.machine, use)
+        otherwise = [("at the other master", turns)] if self.fences.replaced else []
+        return self.director.step(server, words, stays, writes=writes, quiet=quiet, otherwise=otherwise)
+
+    def _at_redis(self, machine: Machine, use: Callable[[], Any]) -> Any:
+        """At the master that this machine spoke to last."""
+        return self.fences.led_to(machine in self._with_replaced, use)
+
+    def _turned(self, machine: Machine, use: Callable[[], Any]) -> Any:
+        """From now on this machine speaks to the other master."""
+        self._with_replaced ^= {machine}
+        return self._at_redis(machine, use)
 
     def _spawn(self) -> None:
         self._born += 1
         machine = Machine(f"s{self._born}", self.director.now)
         leases = self._make_leases(self.etcd, self.director, machine)
-        adapter = MemoryAdapter(self.provider, self.director)
-        sender = self._make(machine, self.director, self.db, self.fences, leases, self.provider, adapter, self._policy)
+        adapters = [
+            MemoryAdapter(provider, self.director, machine, self._make_connection, name=name)
+            for name, provider in self.providers.items()
+        ]
+        sender = Sender(
+            machine,
+            self.director,
+            self.db,
+            self.fences,
+            leases,
+            adapters,
+            self._policy,
+            mail_lanes=self.mail_lanes,
+        )
         self.senders[machine] = sender
+        self._made.append(sender)
         self.director.start(machine, sender.threads())
 
     def _come(self) -> None:
@@ -196,7 +268,7 @@ class World:
         """What is done without an answer is done again. Once it is answered for sure, no fence is crossed."""
         brakes: Any = (self.db, MemoryHolds(self.fences), self.fences)
         while not _answered(lambda: sending_switch.stop(*brakes, by="ann").sure):
-            pass
+            self.director.wait_for_change()
         self.fences.stopped = True
         self._starts_at = self.director.now + 60
         self.director.wait_for(lambda: self.director.now >= self._starts_at)
@@ -215,6 +287,8 @@ class World:
             messages.add_many(self.db, some, session=inside)
             digest = digest_of_messages([m.id for m in some])
             made.append(NewDispatch(id_, RUN, ScheduleId("sch_1"), LANE, chunk, 1, size, digest))
+        content = Content("Ann <ann@mg.example.com>", "Hello", "Hello", "", AudienceId("aud_1"), number)
+        contents.add(self.db, ScheduleId("sch_1"), 1, content, valid_from=START, session=inside)
         dispatches.add_many(self.db, made, now=START, session=inside)
         runs.add_many(self.db, [_run(number)], session=inside)
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from local.servers import Servers
-from tests.support.system import System
+from tests.support.system import System, wait_for
 
 QUICK = {"MAILROOM_CALL_TIMEOUT": "1", "MAILROOM_IDLE_LIMIT": "1", "MAILROOM_SETTLE": "2"}
 
@@ -28,10 +28,25 @@ def put_mongodb_back(servers: Servers, copy: Path) -> None:
     servers.wait_until_healthy()
 
 
-def doctor(system: System, *arguments: str) -> subprocess.CompletedProcess[str]:
+def put_right(system: System) -> str:
+    """`doctor --after-restore`, as soon as the provider's log is complete. Returns what it said."""
+    said = ""
+
+    def done() -> bool:
+        nonlocal said
+        # The simulator's log is complete at once.
+        found = doctor(system, "--after-restore", **QUICK)
+        said = found.stdout
+        return found.returncode == 0
+
+    wait_for(done, within_s=60, what="MongoDB is put right")
+    return said
+
+
+def doctor(system: System, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "cli.main", "doctor", *arguments],
-        env=system.environment,
+        env={**system.environment, **settings},
         capture_output=True,
         text=True,
         timeout=60,

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mailroom.domain.dispatches.model import Claim, Claimed
+from mailroom.domain.dispatches.model import Claim, Claimable, Claimed, Dispatch, RecordedAcceptance
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.drafts import Draft
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token
@@ -89,6 +90,36 @@ def a_claimed(*, dispatch: str = "d1", claim: str = "c1", token: int = 5, attemp
         "claimed_at": NOW,
     }
     return Claimed(**fields | changes)
+
+
+def a_claimable(id_: str = "d1", *, lane: Lane, attempt: int = 0, **changes: Any) -> Claimable:
+    usual = {
+        "run_id": RunId("run-1"),
+        "schedule_id": ScheduleId("sch_1"),
+        "tries": 0,
+        "revision": 1,
+        "messages": 1,
+        "digest": "digest",
+        "not_before": NOW,
+    }
+    return Claimable(id=DispatchId(id_), lane=lane, attempt=attempt, **{**usual, **changes})
+
+
+def a_dispatch(id_: str = "d1", *, state: DispatchState = DispatchState.PENDING, **changes: Any) -> Dispatch:
+    usual = {
+        "run_id": RunId("run-1"),
+        "schedule_id": ScheduleId("sch_1"),
+        "lane": Lane("schedule/sch_1"),
+        "messages": 1,
+        "attempt": 0,
+        "tries": 0,
+        "not_before": NOW,
+    }
+    return Dispatch(id=DispatchId(id_), state=state, **{**usual, **changes})
+
+
+def an_acceptance(*, attempt: int = 1, by: str = "") -> RecordedAcceptance:
+    return RecordedAcceptance("id-1", "mailgun", attempt, NOW, by)
 
 
 def an_event(kind: EventKind, *, id_: str = "e1", at: datetime = NOW, **changes: Any) -> Event:

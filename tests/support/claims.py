@@ -1,6 +1,8 @@
 """Claims of stored dispatches."""
 
-from mailroom.domain.dispatches.model import Claimed
+from dataclasses import replace
+
+from mailroom.domain.dispatches.model import Claimant, Claimed
 from mailroom.domain.ids import Lane, Token, schedule_lane
 from mailroom.services.dispatching import claims
 from mailroom.services.dispatching.claims import Room, claimable
@@ -9,6 +11,8 @@ from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
 from tests.support.builders import recipients, stored_schedule
 from tests.support.planned import expand_all, hold
+
+_SOMEBODY = Claimant("s", "m", "mailgun", "mg.example.com")
 
 
 def a_claim(db: Db, count: int) -> Claimed:
@@ -20,19 +24,17 @@ def a_claim(db: Db, count: int) -> Claimed:
     lanes = {schedule_lane(schedule.id): held[schedule.id]}
     now = server_now(db)
     waiting = claimable(db, lanes, now=now, room=Room(10, 10**6, 10**6))
-    where = {"provider": "mailgun", "account": "mg.example.com"}
-    (claimed,) = claims.claim(db, waiting, lanes, redis_identity="m", sender="s", **where, now=now)
+    (claimed,) = claims.claim(db, waiting, lanes, _SOMEBODY, now=now)
     return claimed
 
 
-def a_claimed_mail(db: Db) -> Claimed:
-    """The only single mail's dispatch, claimed."""
+def a_claimed_mail(db: Db, *, by: str = _SOMEBODY.sender) -> Claimed:
+    """The only single mail's dispatch, claimed by this sender."""
     doc = db.dispatches.find_one({})
     assert doc
     held = {Lane(doc["lane"]): Token(1)}
     lanes.raise_tokens(db, held, "tests", now=server_now(db))
     now = server_now(db)
     waiting = claimable(db, held, now=now, room=Room(10, 10**6, 10**6))
-    where = {"provider": "mailgun", "account": "mg.example.com"}
-    (claimed,) = claims.claim(db, waiting, held, redis_identity="m", sender="s", **where, now=now)
+    (claimed,) = claims.claim(db, waiting, held, replace(_SOMEBODY, sender=by), now=now)
     return claimed

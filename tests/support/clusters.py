@@ -1,15 +1,14 @@
-"""A MongoDB replica set and an etcd cluster of three members each, and one Redis, as processes of this machine.
+"""A MongoDB replica set and an etcd cluster of three members each, and a Redis master with two replicas under three
+Sentinels, as processes of this machine.
 
 Each member stands behind a proxy, under whose port the others and all clients know it: so a member can be killed,
 frozen, or cut off from everybody while its process lives.
 """
 
 import json
-import signal
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -21,43 +20,13 @@ from local.children import Child, ChildFailed, free_port
 from local.folder_lock import FolderLock, lock_folder
 from local.servers import START_S, TRANSACTION_S, Ports, Servers
 from tests.chaos.proxy import Proxy, Way
+from tests.support.member import Member
+from tests.support.sentinels import Sentinels
 
 MEMBERS: Final = 3
 _SET: Final = "mailroom"
 _ASK_S: Final = 2.0
 _ALREADY_INITIALIZED: Final = 23
-
-
-@dataclass(eq=False)
-class Member:
-    """One process of a cluster: how to start it, and the proxies before it."""
-
-    store: str  # mongo, etcd
-    number: int
-    port: int  # for clients, behind the proxy
-    begin: Callable[["Member"], Child]
-    leads: Callable[[int], bool]  # asked at its own port
-    well: Callable[[int], bool]  # asked at its own port: it follows a leader that has a majority
-    ways: list[Proxy]
-    child: Child = field(init=False)
-
-    def start(self) -> None:
-        self.child = self.begin(self)
-
-    def kill(self) -> None:
-        self.child.kill()
-
-    def freeze(self) -> None:
-        self.child.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self.child.process.send_signal(signal.SIGCONT)
-
-    def is_leader(self) -> bool:
-        return _quietly(self.leads, self.port)
-
-    def is_well(self) -> bool:
-        return _quietly(self.well, self.port)
 
 
 class Clusters(Servers):
@@ -67,6 +36,7 @@ class Clusters(Servers):
         super().__init__(folder, ports, lock, password)
         self.mongo = [self._mongo_member(number) for number in range(MEMBERS)]
         self.etcds = [self._etcd_member(number) for number in range(MEMBERS)]
+        self.sentinels = Sentinels(folder, self._child, servers=MEMBERS)
 
     @classmethod
     def of(cls, folder: Path) -> Self:
@@ -75,7 +45,7 @@ class Clusters(Servers):
 
     @property
     def members(self) -> list[Member]:
-        return [*self.mongo, *self.etcds]
+        return [*self.mongo, *self.etcds, *self.sentinels.members]
 
     def others(self, member: Member) -> list[Member]:
         return [other for other in self.members if other.store == member.store and other is not member]
@@ -93,6 +63,10 @@ class Clusters(Servers):
     def etcd_url(self) -> str:
         return ",".join(f"http://127.0.0.1:{port}" for port in self.etcd_ports)
 
+    @property
+    def redis_url(self) -> str:
+        return self.sentinels.url
+
     def start_mongod(self) -> Child:
         for member in self.mongo:
             member.start()
@@ -104,9 +78,12 @@ class Clusters(Servers):
             member.start()
         return self.etcds[0].child
 
+    def start_redis(self) -> Child:
+        self.sentinels.start()
+        return self.sentinels.members[0].child
+
     def wait_until_healthy(self) -> None:
-        super().wait_until_healthy()
-        for store in (self.mongo, self.etcds):
+        for store in (self.mongo, self.etcds, self.sentinels.members):
             self.wait_until_well(store)
 
     def wait_until_well(self, members: Sequence[Member], *, within_s: float = START_S) -> None:
@@ -126,27 +103,23 @@ class Clusters(Servers):
         for proxy in member.ways:
             proxy.way = way
         for other in self.others(member):
-            for proxy in other.ways:
-                proxy.shut_out = member.child.pid
+            other.shut_out([member.child.pid])
 
     def let_in(self, member: Member) -> None:
         for proxy in member.ways:
             proxy.way = Way.OPEN
         for other in self.others(member):
-            for proxy in other.ways:
-                proxy.shut_out = None
+            other.shut_out(())
 
     def children(self) -> list[Child]:
-        redis = [self.redis] if self.redis is not None else []
-        return redis + [member.child for member in reversed(self.members) if hasattr(member, "child")]
+        started = [member.child for member in reversed(self.members) if hasattr(member, "child")]
+        return [*self.sentinels.watchers, *started]
 
     def stop(self) -> None:
         """At once: nobody needs their data any more."""
-        for child in self.children():
-            child.kill()
-        for member in self.members:
-            for way in member.ways:
-                way.close()
+        self.sentinels.stop()
+        for member in (*self.mongo, *self.etcds):
+            member.close()
         self._lock.close()
 
     def _mongo_member(self, number: int) -> Member:
@@ -202,13 +175,6 @@ class Clusters(Servers):
             except PyMongoError:
                 time.sleep(0.2)
         raise ChildFailed("the replica set was not formed")
-
-
-def _quietly(asks: Callable[[int], bool], port: int) -> bool:
-    try:
-        return asks(port)
-    except (PyMongoError, OSError, ValueError, KeyError):
-        return False
 
 
 def _direct(port: int) -> MongoClient[dict[str, Any]]:

@@ -5,12 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 from mailroom.coordination.fences import Fences
+from mailroom.domain.dispatches.doubts import Timing, Traces, Unaskable
 from mailroom.domain.dispatches.model import Claimed
-from mailroom.domain.doubts import Timing, Traces, Unaskable
+from mailroom.domain.dispatches.retries import Delays
 from mailroom.domain.ids import DispatchId, Lane, MessageId, RunId, Token
-from mailroom.domain.retries import Delays
 from mailroom.providers.base import Answer
 from mailroom.services.dispatching.fences import cross_fences
+from mailroom.services.dispatching.lanes import LaneWork
 from mailroom.services.reconciliation.conclusions import Policy
 from mailroom.services.reconciliation.reconcile import reconcile
 from mailroom.storage.database import Db, server_now
@@ -95,7 +96,7 @@ def ask(db: Db, fences: Fences, *adapters: Any, unaskable: Unaskable = Unaskable
     db.dispatches.update_many({}, {"$set": {"not_before": server_now(db)}})
     timing = Timing(call_timeout=MINUTE, idle_limit=MINUTE, settle=MINUTE, log_retention=timedelta(days=1))
     policy = Policy(timing, Delays([timedelta()] * 3), unaskable)
-    reconcile(db, fences, {one.name: one for one in adapters}, {LANE: TOKEN}, policy, sender="tests")
+    reconcile(LaneWork(db, fences, {LANE: TOKEN}, "tests"), {one.name: one for one in adapters}, policy)
     return the_state(db)
 
 

@@ -1,20 +1,21 @@
 """A sender's steps, one at a time: claim, cross the fence, record; for tests of what comes between."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.holds import Holds
-from mailroom.domain.dispatches.model import Claimed
+from mailroom.domain.dispatches.model import Claimant, Claimed
+from mailroom.domain.dispatches.outcomes import Accepted, CallResult, Outcome, Refusal, Refused
+from mailroom.domain.dispatches.retries import Delays
 from mailroom.domain.ids import Lane, RunId, ScheduleId, Token, schedule_lane
-from mailroom.domain.outcomes import Outcome, Refusal, Refused
-from mailroom.domain.retries import Delays
 from mailroom.domain.schedules import Schedule
-from mailroom.services.common import sending_switch
+from mailroom.services.common import hold_mirror
 from mailroom.services.dispatching import claims
 from mailroom.services.dispatching import fences as dispatching_fences
 from mailroom.services.dispatching.claims import Room, Waiting
 from mailroom.services.dispatching.fences import Crossing
-from mailroom.services.dispatching.outcomes import Result, record
+from mailroom.services.dispatching.outcomes import record
 from mailroom.services.planning import asked_runs
 from mailroom.services.planning import plan as planning_plan
 from mailroom.services.schedules.pause import Brakes
@@ -23,6 +24,7 @@ from mailroom.storage.database import Db, server_now
 from mailroom.storage.holds import NOTHING_HELD, OnHold
 from tests.support.builders import recipients, stored_schedule
 
+TAKEN = Accepted("<id@mg.example.com>")
 HELD = Refused(Refusal.HELD, "it was stopped or paused before the call")
 _ROOM = Room(10_000, 10**6, 10**6)
 
@@ -62,24 +64,22 @@ class Line:
         return claims.claimable(self.db, self.held, now=server_now(self.db), room=_ROOM, on_hold=on_hold)
 
     def claim(self, waiting: Waiting | None = None) -> list[Claimed]:
-        where = {"provider": "mailgun", "account": "mg.example.com"}
         waiting, redis_identity = self.waiting() if waiting is None else waiting, self.fences.redis_identity()
         now = server_now(self.db)
         if not len(waiting):
             return []
-        return claims.claim(
-            self.db, waiting, self.held, redis_identity=redis_identity, sender=self.name, **where, now=now
-        )
+        claimant = Claimant(self.name, redis_identity, "mailgun", "mg.example.com")
+        return claims.claim(self.db, waiting, self.held, claimant, now=now)
 
     def cross(self, claimed: list[Claimed]) -> Crossing:
         """What was held goes back, as a sender hands it back."""
         crossing = dispatching_fences.cross_fences(self.fences, claimed)
         self.record(crossing.held, HELD)
-        sending_switch.agree_on_runs(self.db, self.holds, {one.run_id for one in crossing.held})
+        hold_mirror.agree_on_runs(self.db, self.holds, {one.run_id for one in crossing.held})
         return crossing
 
     def record(self, claimed: list[Claimed], outcome: Outcome) -> None:
-        results = [Result(one, outcome) for one in claimed]
+        results = [CallResult(one, outcome) for one in claimed]
         record(self.db, self.fences, results, delays=Delays([]), now=server_now(self.db))
 
 
@@ -92,3 +92,8 @@ def a_run(
     line.take(schedule_lane(schedule.id))
     line.plan(schedule.id, batch=batch)
     return run.id, schedule.id
+
+
+def states_of_dispatches(db: Db, run_id: RunId) -> Counter[str]:
+    """How many dispatches of this run are in which state."""
+    return Counter(doc["state"] for doc in db.dispatches.find({"run_id": run_id}))

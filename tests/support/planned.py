@@ -1,7 +1,9 @@
 """Schedules that are held and planned, by the services themselves."""
 
 from mailroom.domain.ids import ScheduleId, Token, schedule_lane
+from mailroom.domain.runs import Run
 from mailroom.services.planning import plan
+from mailroom.services.reports import runs as run_views
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
 
@@ -15,3 +17,8 @@ def hold(db: Db, *ids: ScheduleId, token: int = 1) -> dict[ScheduleId, Token]:
 def expand_all(db: Db, held: dict[ScheduleId, Token]) -> None:
     while plan.expand(db, held, batch_size=1_000, now=server_now(db)).moved:
         pass
+
+
+def runs_of(db: Db, id_: ScheduleId) -> list[Run]:
+    """The runs of this schedule, oldest first."""
+    return list(reversed(run_views.page(db, schedule_id=id_, before=None, limit=100)))

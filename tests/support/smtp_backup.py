@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from tests.support.scripted_smtp import SILENCE, Said, ScriptedSmtp, Taken
-from tests.support.vendors import Kept
+from tests.support.vendor import Kept
 
 STEPS: Final = ("connect", "ehlo", "mail", "rcpt", "data", "dot", "rset")
 # All but what refuses a mail for good: chaos would count that as lost.

@@ -5,7 +5,6 @@ Every process is ended by its id when the system is put away, and by the kernel 
 
 import os
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from mailroom.assembly import prepare_database
 from mailroom.providers.mailgun.webhook_setup import MailgunTarget
 from mailroom.services.operations import tokens as token_service
 from mailroom.storage.database import Db
+from tests.support.forked import ForkedChild
 
 T = TypeVar("T")
 DOMAIN = "mg.example.com"
@@ -83,7 +83,8 @@ class System:
     def __init__(self, folder: Path, servers: Servers, *, database: str, **settings: str) -> None:
         self.folder, self.servers = folder, servers
         self.children: list[Child] = []
-        self.api_port, self.web_port, simulator_port = free_port(), free_port(), free_port()
+        self.api_port, self.web_port, self.webhooks_port = free_port(), free_port(), free_port()
+        simulator_port = free_port()
         self.simulator = Simulator(simulator_port)
         self._simulator_port = simulator_port
         self.environment: dict[str, str] = {
@@ -93,6 +94,7 @@ class System:
             "MAILROOM_SECRET_KEY": "only-for-tests-0123456789",
             "MAILROOM_API_PORT": str(self.api_port),
             "MAILROOM_WEB_PORT": str(self.web_port),
+            "MAILROOM_WEBHOOKS_PORT": str(self.webhooks_port),
             "MAILROOM_LEASE_TTL": "4",
             "MAILROOM_CALL_TIMEOUT": "5",
             "MAILGUN_API_KEY": "key-for-tests",
@@ -114,6 +116,10 @@ class System:
         return f"http://127.0.0.1:{self.web_port}"
 
     @property
+    def webhooks_url(self) -> str:
+        return f"http://127.0.0.1:{self.webhooks_port}"
+
+    @property
     def token(self) -> str:
         """An admin token, made on first use."""
         if self._token is None:
@@ -126,8 +132,8 @@ class System:
         child.wait_until(lambda: _healthy(f"{self.simulator.url}/simulator/health"), timeout_s=30)
         return child
 
-    def start_api(self, *, webhooks: bool = True) -> Child:
-        child = self._start("api", "api")
+    def start_api(self, *, webhooks: bool = True, **settings: str) -> Child:
+        child = self._start("api", "api", **settings)
         child.wait_until(lambda: _healthy(f"{self.api_url}/health"), timeout_s=30)
         if webhooks:
             mailgun = self.settings.mailgun
@@ -138,6 +144,11 @@ class System:
     def start_web(self) -> Child:
         child = self._start("web", "web")
         child.wait_until(lambda: _healthy(f"{self.web_url}/health"), timeout_s=30)
+        return child
+
+    def start_webhooks_in(self) -> Child:
+        child = self._start("webhooks-in", "webhooks-in")
+        child.wait_until(lambda: _healthy(f"{self.webhooks_url}/health"), timeout_s=30)
         return child
 
     def start_senders(self, count: int, **settings: str) -> list[Child]:
@@ -153,10 +164,15 @@ class System:
         headers = {"Authorization": f"Bearer {self.token}", **rest.pop("headers", {})}
         return requests.request(method, f"{self.api_url}{path}", headers=headers, timeout=60, **rest)
 
-    def close(self) -> None:
+    def end_processes(self) -> None:
+        """Kill those that still run, the last started first."""
         for child in reversed(self.children):
             if child.alive():
                 child.kill()
+
+    def close(self) -> None:
+        """End the processes and remove the database."""
+        self.end_processes()
         self.db.client.drop_database(self.db.name)
         self.db.client.close()
 
@@ -165,9 +181,8 @@ class System:
 
     def start(self, name: str, module: str, *arguments: str, **settings: str) -> Child:
         """Run a module as a child of this system, with its settings."""
-        command = [sys.executable, "-m", module, *arguments]
         log = self.folder / "logs" / f"{name}.log"
-        child = Child(name, command, log=log, env={**self.environment, **settings})
+        child = ForkedChild(name, module, arguments, log=log, env={**self.environment, **settings})
         self.children.append(child)
         return child
 

@@ -1,19 +1,15 @@
-"""SendGrid and Amazon SES at the wire: HTTP servers that accept and refuse as their documents say, keep what they
-accepted, misbehave on request, and tell it by signed webhooks.
+"""SendGrid and Amazon SES at the wire, and all vendors by name: they accept and refuse as their documents say, and tell
+what they accepted by signed webhooks.
 """
 
 import base64
 import json
 import random
-import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from typing import Any
 
 import requests
 from botocore.auth import SigV4Auth
@@ -22,87 +18,10 @@ from botocore.credentials import Credentials
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.support.postmark import Postmark
+from tests.support.resend import Resend
 from tests.support.sns import Sns
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A mail that was accepted."""
-
-    recipients: list[str]
-    subject: str
-    text: str
-    ids: Mapping[str, str]  # what came along of ours
-    headers: str  # all that a reader could see of them
-
-
-Answer = tuple[int, dict[str, str], bytes]
-
-
-@dataclass
-class Vendor:
-    """What both have in common."""
-
-    kept: list[Kept] = field(default_factory=list)
-    refusals: list[Answer] = field(default_factory=list)  # the next answers, of calls that are not accepted
-    lose_answers: int = 0  # calls that are accepted, and whose connection then breaks
-    latency_s: float = 0.0
-    refused_addresses: set[str] = field(default_factory=lambda: {"refused@example.org"})
-    path: ClassVar[str] = ""
-
-    def accept(self, headers: Mapping[str, str], body: bytes) -> Answer:
-        raise NotImplementedError
-
-    def __post_init__(self) -> None:
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def heal(self) -> None:
-        """No faults from here on."""
-        self.lose_answers, self.refusals, self.latency_s = 0, [], 0.0
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    close = stop
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, *_: Any) -> None:
-        """Callers that die in the middle are what the tests are about."""
-
-
-def _handler(vendor: Vendor) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            status, headers, said = self._answer(body)
-            time.sleep(vendor.latency_s)
-            if vendor.lose_answers and status in (200, 202):
-                vendor.lose_answers -= 1
-                self.close_connection = True
-                return
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(said))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(said)
-
-        def _answer(self, body: bytes) -> Answer:
-            if self.path != vendor.path:
-                return 404, {}, b"no such path"
-            return vendor.refusals.pop(0) if vendor.refusals else vendor.accept(dict(self.headers.items()), body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    return Handler
+from tests.support.vendor import Answer, Kept, Vendor
 
 
 class SendGrid(Vendor):
@@ -262,5 +181,11 @@ class Ses(Vendor):
             yield {"eventType": kind, "mail": mail, kind.lower(): own[kind]}
 
 
-VENDORS: dict[str, Callable[[], Any]] = {"sendgrid": SendGrid, "ses": Ses}
-WORDS = {"sendgrid": ("processed", "delivered"), "ses": ("Send", "Delivery")}  # accepted, delivered
+VENDORS: dict[str, Callable[[], Any]] = {"sendgrid": SendGrid, "ses": Ses, "postmark": Postmark, "resend": Resend}
+# accepted, delivered. Postmark tells nothing between its answer and the delivery.
+WORDS = {
+    "sendgrid": ("processed", "delivered"),
+    "ses": ("Send", "Delivery"),
+    "postmark": ("Delivery", "Delivery"),
+    "resend": ("email.sent", "email.delivered"),
+}

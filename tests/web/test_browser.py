@@ -32,7 +32,7 @@ def test_from_the_form_to_two_of_three_opens_on_the_report(page: Page, system: S
     sign_in(page, system)
     look(page, "schedules-empty")
 
-    page.get_by_role("link", name="Make the first one").click()
+    page.get_by_role("link", name="New schedule").click()
     due = datetime.now(UTC) + timedelta(seconds=12)
     fill_in(page, Name="Spring news", From="Ann <ann@mg.example.com>", Subject="Hello {{ name }} from {{ city }}")
     fill_in(
@@ -46,7 +46,7 @@ def test_from_the_form_to_two_of_three_opens_on_the_report(page: Page, system: S
     expect(page.get_by_text(due.strftime("%H:%M:%S UTC"))).to_be_visible()
     look(page, "schedule-form")
     page.get_by_role("button", name="Save schedule").click()
-    expect(page.get_by_text("The schedule is saved.")).to_be_visible()
+    expect(page.get_by_text("Schedule saved.")).to_be_visible()
     look(page, "schedule")
     schedule = page.url
 
@@ -102,11 +102,11 @@ def test_a_refused_form_comes_back_with_what_was_typed_and_the_message_beside_th
 
     assert page.get_by_label("Name", exact=True).input_value() == "<b>Name</b>"
     assert page.get_by_label("Paste addresses or CSV").input_value() == "good@example.org\nbad address"
-    expect(page.locator(".field:has(#from) .message")).to_contain_text("write one address")
+    expect(page.locator(".field:has(#from) .message")).to_contain_text("Write one address")
     expect(page.locator(".field:has(#recipients) .message")).to_contain_text("1 line cannot be imported")
     expect(page.locator(".refused tbody tr")).to_contain_text(re.compile(r"2\s*bad address"))
     expect(page.get_by_role("alert")).to_contain_text("Could not save: 4 fields need attention")
-    expect(page.locator(".field:has(#cron) .message")).to_contain_text("bad minute")
+    expect(page.locator(".field:has(#cron) .message")).to_contain_text("Bad minute")
     look(page, "schedule-form-refused")
     assert system.db.schedules.count_documents({}) == 0
 
@@ -127,7 +127,7 @@ def test_an_edit_keeps_the_recipients_and_a_stale_one_is_refused(page: Page, sys
     page.get_by_role("button", name="Save schedule").click()
 
     expect(page.get_by_role("heading", name="Renamed")).to_be_visible()
-    expect(page.locator(".facts")).to_contain_text("Recipients1")
+    expect(page.locator(".facts")).to_contain_text("1 recipient")
 
 
 def test_pausing_resuming_skipping_and_archiving_from_the_page(page: Page, system: System) -> None:
@@ -140,13 +140,18 @@ def test_pausing_resuming_skipping_and_archiving_from_the_page(page: Page, syste
     for button, said in [
         ("Pause", "Paused."),
         ("Resume", "Resumed."),
-        ("Skip the next run", "The next run is skipped"),
     ]:
         page.get_by_role("button", name=button).click()
         expect(page.get_by_role("status")).to_contain_text(said)
-    page.get_by_role("button", name="Archive").click()
+    for button, asked, said in [
+        ("Skip next run", "Skip the next run of “Weekday digest”?", "The next run is skipped."),
+        ("Archive", "Archive “Weekday digest”?", "Archived."),
+    ]:
+        page.get_by_role("button", name=button).click()
+        expect(page.get_by_role("heading", name=asked)).to_be_visible()
+        page.locator("main button").click()
+        expect(page.get_by_role("status")).to_contain_text(said)
 
-    expect(page.get_by_role("status")).to_contain_text("Archived.")
     look(page, "schedule-archived")
     page.goto(system.web_url)
     expect(page.get_by_text("No schedules yet.")).to_be_visible()
@@ -174,10 +179,13 @@ def test_a_person_says_what_became_of_a_call_that_nobody_else_can_know_of(page: 
 
     page.goto(f"{system.web_url}/dispatches?state=unknown")
     look(page, "dispatches-unknown")
-    page.get_by_role("link", name=re.compile("-d00000")).click()
+    page.get_by_role("link", name=re.compile("@example.org and 2 more")).click()
     look(page, "dispatch-unknown")
     # A busy machine may let the next call take longer than a second too: then the log is there to tell of it.
     system.simulator.turn(log_lies_empty=False)
+    page.get_by_role("button", name="Resend").click()
+    expect(page.get_by_role("heading", name="Resend 3 emails?")).to_be_visible()
+    look(page, "ask-resolve")
     page.get_by_role("button", name="Resend").click()
 
     expect(page.get_by_text("It is resent")).to_be_visible()
@@ -203,13 +211,18 @@ def test_what_failed_for_good_is_ticked_and_sent_again_and_the_rest_is_taken_off
 
     page.get_by_role("link", name="Failed").click()
     look(page, "dead-letters")
-    page.get_by_label(f"{mended}-d00000").check()
-    page.get_by_role("button", name="Send the ticked again").click()
+    page.get_by_label("Select cy@example.org: Your new password").check()
+    page.get_by_role("button", name="Retry selected").click()
+    expect(page.get_by_role("heading", name="Retry 1 failed request?")).to_be_visible()
+    look(page, "ask-retry")
+    page.get_by_role("button", name="Retry").click()
 
-    expect(page.get_by_role("status")).to_have_text("1 to be sent again.")
+    expect(page.get_by_role("status")).to_have_text("1 request is retried.")
     wait_for(lambda: status(system, mended) == "delivered", within_s=20, what="it is sent")
-    page.get_by_role("button", name="Take all off").click()
-    expect(page.get_by_text("Nothing has failed for good.")).to_be_visible()
+    page.get_by_role("button", name="Dismiss all").click()
+    expect(page.get_by_role("heading", name="Dismiss 1 failed request?")).to_be_visible()
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.get_by_text("Nothing has failed.")).to_be_visible()
     assert status(system, left) == "failed"
 
 
@@ -227,10 +240,13 @@ def test_who_did_not_get_a_run_or_a_mail_gets_it_at_the_press_of_a_button(page: 
         page.goto(f"{system.web_url}{path}")
         if what:
             page.locator(what).first.click()
-        expect(page.get_by_role("heading", name="Who did not get it")).to_be_visible()
+        expect(page.get_by_role("heading", name="Recipients not reached")).to_be_visible()
         look(page, f"{name}-not-reached")
         page.get_by_role("button", name="Resend to 1 recipient").click()
-        expect(page.get_by_text(re.compile("to those whom .*did not reach"))).to_be_visible()
+        expect(page.get_by_role("heading", name="to 1 recipient?")).to_be_visible()
+        look(page, f"ask-resend-{name}")
+        page.get_by_role("button", name="Resend").click()
+        expect(page.get_by_text(re.compile("to the recipients that .*did not reach"))).to_be_visible()
         look(page, f"{name}-again")
 
     wait_for(lambda: system.simulator.record()["mails"] == 6, within_s=30, what="both have their mail")
@@ -252,12 +268,12 @@ def test_a_provider_is_switched_off_and_a_limit_is_set_and_removed(page: Page, s
     expect(page.get_by_text("a test event came after")).to_be_visible()
     page.get_by_label("Domain or provider").fill("example.org")
     page.locator("[name=mails]").fill("none")
-    page.get_by_role("button", name="Set the limit").click()
-    expect(page.get_by_text("a whole number from 1")).to_be_visible()
+    page.get_by_role("button", name="Set limit").click()
+    expect(page.get_by_text("A whole number from 1")).to_be_visible()
     page.locator("[name=mails]").fill("100")
     page.get_by_label("Warm-up").fill("10, 20")
-    page.get_by_role("button", name="Set the limit").click()
-    expect(page.get_by_text("example.org: 10 per hour")).to_be_visible()
+    page.get_by_role("button", name="Set limit").click()
+    expect(page.get_by_text("example.org: 10 emails per hour")).to_be_visible()
     look(page, "providers")
     page.get_by_role("button", name="Remove").click()
 
@@ -271,13 +287,13 @@ def test_a_refused_request_is_shown_with_its_reasons(page: Page, system: System)
     sign_in(page, system)
 
     wait_for(lambda: system.db.refusals.count_documents({}) == 1, within_s=10, what="it is written")
-    page.get_by_role("link", name="Refused").click()
+    page.get_by_role("link", name="Rejected").click()
 
     expect(page.get_by_text("POST /v1/emails")).to_be_visible()
     expect(page.get_by_text("to[0]")).to_be_visible()
     look(page, "refusals")
     page.get_by_role("link", name="409").click()
-    expect(page.get_by_text("Nothing like that was refused.")).to_be_visible()
+    expect(page.get_by_text("No request was rejected with 409.")).to_be_visible()
 
 
 def test_what_was_typed_when_the_session_had_expired_is_sent_after_signing_in_again(page: Page, system: System) -> None:
@@ -293,8 +309,10 @@ def test_what_was_typed_when_the_session_had_expired_is_sent_after_signing_in_ag
     page.get_by_label("Token").fill(system.token)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_text("Your form was not sent yet")).to_be_visible()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Customers")
+    expect(page.get_by_label("Paste addresses or CSV")).to_have_value("bo@example.org\nann@example.org")
     look(page, "signed-in-again")
-    page.get_by_role("button", name="Send the form").click()
+    page.get_by_role("button", name="Save audience").click()
 
     expect(page.get_by_role("heading", name="Customers")).to_be_visible()
     assert system.db.audiences.count_documents({"name": "Customers"}) == 1
@@ -309,7 +327,9 @@ def test_an_address_is_suppressed_looked_up_and_removed(page: Page, system: Syst
 
     add.get_by_label("Address").fill("nobody")
     add.get_by_role("button", name="Add").click()
-    expect(page.get_by_role("alert")).to_contain_text("address")
+    expect(page.get_by_role("alert")).to_have_text("Not saved: fix the error below")
+    expect(page.locator(".field:has([name=address]) .message")).to_be_visible()
+    expect(add.get_by_label("Address")).to_have_value("nobody")
     add.get_by_label("Address").fill("Bo@Bücher.example")
     add.get_by_label("Scope").select_option("campaigns")
     add.get_by_role("button", name="Add").click()

@@ -4,9 +4,9 @@ import html
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from config.settings import read_settings
@@ -14,6 +14,7 @@ from mailroom.assembly import build_api_services
 from mailroom.services.operations import tokens as token_service
 from mailroom.storage.database import Db
 from tests.support.builders import stored_schedule
+from tests.support.forms import csrf_of, fields_of, sign_in
 from tests.support.system import System
 from web.app import create_app
 
@@ -24,17 +25,6 @@ Open = Callable[[], FlaskClient]
 def browser(system: System) -> Open:
     app = create_app(build_api_services(system.settings, app="tests"))
     return app.test_client
-
-
-def csrf_of(text: str) -> str:
-    found = re.search(r'name="csrf_token" value="([^"]+)"', text)
-    assert found, text
-    return found[1]
-
-
-def sign_in(client: FlaskClient, token: str, **more: str) -> Any:
-    form = {"token": token, "next": "/", "csrf_token": csrf_of(client.get("/sign-in").text)}
-    return client.post("/sign-in", data=form | more)
 
 
 def hidden(text: str) -> dict[str, str]:
@@ -68,6 +58,33 @@ def test_a_signed_out_session_is_dead_whoever_has_kept_its_cookie(browser: Open,
     thief.set_cookie("mailroom", stolen)
     assert thief.get("/").status_code == 302
     assert client.get("/").status_code == 302
+    assert system.db.sessions.count_documents({}) == 0
+
+
+def test_a_key_that_is_retired_still_takes_what_it_signed_and_signs_nothing(system: System) -> None:
+    def pages(keys: str) -> Flask:
+        settings = read_settings(system.environment | {"MAILROOM_SECRET_KEY": keys}, dotenv=None)
+        return create_app(build_api_services(settings, app="tests"))
+
+    def moved(client: FlaskClient, keys: str) -> FlaskClient:
+        other = pages(keys).test_client()
+        other.set_cookie("mailroom", cookie(client))
+        return other
+
+    old, new = "the-old-key-of-the-pages", "the-new-key-of-the-pages"
+    before = pages(old).test_client()
+    sign_in(before, system.token)
+    mark = csrf_of(before.get("/suppressions").text)
+
+    rotated = moved(before, f"{new},{old}")
+    added = rotated.post("/suppressions", data={"csrf_token": mark, "address": "bo@example.org"})
+
+    assert added.status_code == 303
+    fresh = csrf_of(rotated.get("/suppressions").text)
+    assert moved(rotated, new).get("/").status_code == 200
+    assert moved(before, new).get("/").status_code == 302
+    assert moved(rotated, old).get("/").status_code == 302
+    moved(rotated, new).post("/sign-out", data={"csrf_token": fresh})
     assert system.db.sessions.count_documents({}) == 0
 
 
@@ -179,7 +196,7 @@ def test_what_was_typed_is_still_there_after_signing_in_again(browser: Open, sys
     assert signed_in.status_code == 200
     assert "Your form was not sent yet" in signed_in.text
     assert f'action="{path}"' in signed_in.text
-    kept = hidden(signed_in.text)
+    kept = fields_of(signed_in.text) | {"action": "save"}
     assert {name: kept[name] for name in form if name != "csrf_token"} == {
         name: value for name, value in form.items() if name != "csrf_token"
     }

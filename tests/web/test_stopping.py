@@ -20,12 +20,12 @@ def test_all_sending_is_stopped_and_every_page_says_so_until_it_is_started(page:
 
     expect(page.get_by_text("All sending is stopped. No request is in flight.")).to_be_visible()
     look(page, "sending-stopped")
-    for name in ("Schedules", "Mails", "Providers"):
+    for name in ("Schedules", "Transactional", "Providers"):
         page.get_by_role("link", name=name, exact=True).click()
         expect(page.get_by_role("alert")).to_contain_text("All sending is stopped by test")
     page.get_by_role("alert").get_by_role("link", name="Start sending").click()
     page.get_by_role("button", name="Start sending").click()
-    expect(page.get_by_text("Sending goes on.")).to_be_visible()
+    expect(page.get_by_text("Sending has started again.")).to_be_visible()
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
@@ -44,6 +44,10 @@ def test_a_run_is_paused_resumed_and_stopped_on_its_page(page: Page, system: Sys
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_role("status")).to_contain_text("Resumed.")
     page.get_by_role("button", name="Stop sending").click()
+    expect(page.get_by_role("heading", name="Stop sending “Weekday digest”?")).to_be_visible()
+    expect(page.get_by_text("20 emails have not been sent yet.")).to_be_visible()
+    look(page, "ask-stop-sending")
+    page.get_by_role("button", name="Stop sending").click()
     expect(page.get_by_role("status")).to_contain_text("20 emails cancelled; 1 request in flight")
 
 
@@ -55,7 +59,7 @@ def test_a_paused_schedule_asks_before_it_sends_now(page: Page, system: System) 
 
     page.get_by_role("button", name="Send now").click()
 
-    expect(page.get_by_role("heading", name="This schedule is paused")).to_be_visible()
+    expect(page.get_by_text("This schedule is paused. It stays paused; this one run is sent.")).to_be_visible()
     look(page, "ask-paused")
     assert system.db.runs.count_documents({}) == 0
     page.get_by_role("button", name="Send now").click()

@@ -1,17 +1,20 @@
 """Audiences: lists of recipients under a name; made, looked through, deleted."""
 
-import secrets
-from typing import Any
+from contextlib import suppress
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
 
-from mailroom.domain.errors import AudienceNotFound, Fault, IdempotencyMismatch, InvalidInput
+from mailroom.domain.errors import AudienceNotFound, IdempotencyMismatch, InvalidInput
 from mailroom.domain.ids import AudienceId
 from mailroom.services.schedules import audiences as audience_lists
 from mailroom.services.schedules import uploads
 from web import cursors, recipients
-from web.recipients import Given
+from web.confirm import Question, ask
+from web.forms.audience import AudienceForm
 from web.session import principal, services, signed_in
+from web.words import counted
 
 blueprint = Blueprint("audiences", __name__)
 _ROWS = 50
@@ -21,43 +24,55 @@ _ROWS = 50
 @signed_in()
 def index() -> str:
     before = cursors.decode(request.args.get("before"))
-    found = audience_lists.page(services().db, before=before, limit=_ROWS)
-    older = cursors.encode(found[-1].created_at, found[-1].id) if len(found) == _ROWS else None
-    return render_template("audiences.html", audiences=found, older=older)
+    audiences = audience_lists.page(services().db, before=before, limit=_ROWS)
+    older = cursors.encode(audiences[-1].created_at, audiences[-1].id) if len(audiences) == _ROWS else None
+    return render_template("audiences.html", audiences=audiences, older=older)
 
 
 @blueprint.get("/audiences/new")
 @signed_in("schedules")
 def new() -> str:
-    return _form(Given(), "", secrets.token_hex(16))
+    return _page(AudienceForm.empty())
 
 
 @blueprint.post("/audiences")
 @signed_in("schedules")
-def create() -> Any:
+def create() -> ResponseReturnValue:
     """Save a list; a table first comes back with how its columns are read. The form's nonce names the list: sent twice,
     it is one."""
     db, owner, action = services().db, principal().owner, request.form.get("action")
     if action == "refused":
         return recipients.refused_report(db, request.form, owner=owner)
-    name, nonce = request.form.get("name", ""), request.form.get("nonce", "")[:64]
     given = recipients.read(db, request.form, request.files.get("recipients_file"), owner=owner)
+    form = AudienceForm.sent(request.form, given)
     if action == "check" or (given.table and not given.seen):
-        return _form(given, name, nonce)
+        form.look_at_recipients(asked=False)
+        return _page(form)
+    form.look_at_recipients(asked=True)
     if given.stopped or not given.any:
-        return _form(given, name, nonce, audience_lists.faults_of_name(name), refused=True), 422
+        form.refuse(audience_lists.faults_of_name(form.name.data))
+        return _page(form, refused=True), 422
     try:
-        made = audience_lists.create_of(db, name, given.recipients, owner=owner, key=f"form-{nonce}")
+        key = f"form-{form.nonce.data[:64]}"
+        saved = audience_lists.create_of(db, form.name.data, given.recipients, owner=owner, key=key)
     except InvalidInput as error:
-        return _form(given, name, nonce, error.faults, refused=True), 422
+        form.refuse(error.faults)
+        return _page(form, refused=True), 422
     except IdempotencyMismatch:
-        fault = Fault("name", "This form was saved before with other values. Save again to make a second audience.")
-        return _form(given, name, secrets.token_hex(16), [fault]), 409
+        form.renew()
+        form.complain("name", "This form was saved before with other values. Save again to make a second audience.")
+        return _page(form, refused=True), 409
     if given.upload:
         uploads.drop(db, given.upload, owner=owner)
-    left_out = f" {given.refused:,} lines were skipped." if given.refused > 1 else " 1 line was skipped."
-    flash(f"Audience saved.{left_out if given.refused else ''} Choose it when you make a schedule.")
-    return redirect(url_for("audiences.show", audience_id=made.audience.id), 303)
+    skipped = f" {counted(given.refused, 'line')} {'was' if given.refused == 1 else 'were'} skipped."
+    flash(f"Audience saved.{skipped if given.refused else ''} Choose it when you make a schedule.")
+    return redirect(url_for("audiences.show", audience_id=saved.audience.id), 303)
+
+
+def restored(typed: MultiDict[str, str]) -> str:
+    """The form with the values that were typed before a session ended. Nothing is saved."""
+    principal().require("schedules")
+    return _page(AudienceForm.sent(typed, recipients.read(services().db, typed, None, owner=principal().owner)))
 
 
 @blueprint.get("/audiences/<audience_id>")
@@ -75,21 +90,33 @@ def show(audience_id: str) -> str:
     )
 
 
-@blueprint.post("/audiences/<audience_id>/drop")
+@blueprint.get("/audiences/<audience_id>/delete")
 @signed_in("schedules")
-def drop(audience_id: str) -> Any:
-    try:
+def ask_delete(audience_id: str) -> ResponseReturnValue:
+    audience = audience_lists.get(services().db, AudienceId(audience_id))
+    if not audience.listed:
+        return redirect(url_for("audiences.index"), 303)
+    question = Question(
+        f"Delete audience “{audience.name}”?",
+        "Delete audience",
+        [
+            f"It has {counted(audience.count, 'recipient')}.",
+            "No schedule can choose it any more. Schedules that send to it already still do.",
+        ],
+    )
+    back = url_for("audiences.show", audience_id=audience_id)
+    return ask(question, act=url_for("audiences.delete", audience_id=audience_id), back=back)
+
+
+@blueprint.post("/audiences/<audience_id>/delete")
+@signed_in("schedules")
+def delete(audience_id: str) -> ResponseReturnValue:
+    """Deleting again changes nothing."""
+    with suppress(AudienceNotFound):
         audience_lists.drop(services().db, AudienceId(audience_id))
-        flash("Audience deleted. Schedules that go to it still do.")
-    except AudienceNotFound:
-        flash("It was deleted before.")
+    flash("Audience deleted. Schedules that send to it still do.")
     return redirect(url_for("audiences.index"), 303)
 
 
-def _form(given: Given, name: str, nonce: str, faults: Any = (), *, refused: bool = False) -> str:
-    errors: dict[str, list[str]] = {}
-    for fault in faults:
-        errors.setdefault(fault.path.partition("[")[0], []).append(fault.message)
-    if problems := recipients.problems_of(given, asked=refused):
-        errors["recipients"] = problems
-    return render_template("audience_form.html", name=name, nonce=nonce, errors=errors, **recipients.of_page(given))
+def _page(form: AudienceForm, *, refused: bool = False) -> str:
+    return render_template("audience_form.html", form=form, refused=refused, **recipients.of_page(form.given))

@@ -1,19 +1,24 @@
-"""Calls to the provider: what is in doubt, what became of each, and a person's word where nobody else can know."""
-
-from typing import Any
+"""Provider requests by state, the activity of one, and a person's decision where the outcome cannot be known."""
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.errors import DispatchNotUnknown, Fault, InvalidInput
 from mailroom.domain.ids import DispatchId
 from mailroom.services.reconciliation import resolve as reconciliation_resolve
 from mailroom.services.reconciliation.resolve import Resolution
+from mailroom.services.reports import descriptions
 from mailroom.services.reports import runs as run_views
+from mailroom.services.reports.descriptions import Description
+from web.confirm import Question, ask
+from web.flashes import flash_problem
 from web.session import principal, services, signed_in
+from web.words import counted, people
 
 blueprint = Blueprint("dispatches", __name__)
 _ROWS = 50
+_VERDICTS = {Resolution.WENT_OUT: "it went out", Resolution.SEND_AGAIN: "send again"}  # as the trail says them
 
 
 @blueprint.get("/dispatches")
@@ -27,31 +32,79 @@ def index() -> str:
     return render_template(
         "dispatches.html",
         dispatches=found,
+        descriptions=descriptions.describe(services().db, [dispatch.id for dispatch in found]),
         state=chosen,
         states=list(DispatchState),
-        after=found[-1]["_id"] if len(found) == _ROWS else None,
+        after=found[-1].id if len(found) == _ROWS else None,
     )
 
 
 @blueprint.get("/dispatches/<dispatch_id>")
 @signed_in()
 def show(dispatch_id: str) -> str:
-    return render_template("dispatch.html", dispatch=run_views.dispatch(services().db, DispatchId(dispatch_id)))
+    view = run_views.dispatch(services().db, DispatchId(dispatch_id))
+    description = _description(view.dispatch.id)
+    return render_template("dispatch.html", view=view, dispatch=view.dispatch, description=description)
+
+
+def _description(id_: DispatchId) -> Description | None:
+    """None if the request was deleted in this moment."""
+    return descriptions.describe(services().db, [id_]).get(id_)
+
+
+@blueprint.get("/dispatches/<dispatch_id>/resolve")
+@signed_in("mail", "schedules")
+def ask_resolve(dispatch_id: str) -> str:
+    principal().require_for(DispatchId(dispatch_id))
+    word = _word(request.args.get("verdict", ""))
+    shown = run_views.dispatch(services().db, DispatchId(dispatch_id)).dispatch
+    emails = counted(shown.messages, "email")
+    if word is Resolution.WENT_OUT:
+        title, button = f"Mark {emails} as sent?", "Mark as sent"
+        details = ["They are counted as sent, and this request is never made again."]
+    else:
+        title, button = f"Resend {emails}?", "Resend"
+        failed = shown.state == DispatchState.FAILED
+        risk = "It was not accepted before." if failed else "If it was accepted before, recipients get it twice."
+        details = [f"The request is made again, as a new attempt. {risk}"]
+    if description := _description(shown.id):
+        details.insert(0, f"To {people(description.recipients, description.recipients_count)}: {description.subject}")
+    question = Question(
+        title,
+        button,
+        [*details, f"Request: {dispatch_id}"],
+        {"verdict": word, "attempt": request.args.get("attempt", str(shown.attempt))},
+    )
+    back = url_for("dispatches.show", dispatch_id=dispatch_id)
+    return ask(question, act=url_for("dispatches.resolve", dispatch_id=dispatch_id), back=back)
 
 
 @blueprint.post("/dispatches/<dispatch_id>/resolve")
 @signed_in("mail", "schedules")
-def resolve(dispatch_id: str) -> Any:
+def resolve(dispatch_id: str) -> ResponseReturnValue:
+    """The decision is about the attempt that the question named; pressing twice decides once."""
     principal().require_for(DispatchId(dispatch_id))
-    said = request.form.get("verdict", "")
-    if said not in list(Resolution):
-        raise InvalidInput(Fault("verdict", f"one of {', '.join(Resolution)}"))
-    attempt = request.form.get("attempt", type=int)
+    word, attempt = _word(request.form.get("verdict", "")), request.form.get("attempt", type=int)
+    if attempt is None:
+        raise InvalidInput(Fault("attempt", "names the attempt that the decision is about"))
+    by = principal().name
     try:
-        reconciliation_resolve.resolve(
-            services().db, DispatchId(dispatch_id), Resolution(said), by=principal().name, attempt=attempt
-        )
-        flash("Marked as sent." if said == Resolution.WENT_OUT else "It is resent, as a new attempt.")
+        reconciliation_resolve.resolve(services().db, DispatchId(dispatch_id), word, by=by, attempt=attempt)
+        flash("Marked as sent." if word is Resolution.WENT_OUT else "It is resent, as a new attempt.")
     except DispatchNotUnknown as error:
-        flash(f"Not done: {error}.")
+        if not _decided_before(DispatchId(dispatch_id), word, attempt):
+            flash_problem(error)
     return redirect(url_for("dispatches.show", dispatch_id=dispatch_id), 303)
+
+
+def _decided_before(dispatch_id: DispatchId, word: Resolution, attempt: int | None) -> bool:
+    """True if this person has decided the same about this attempt: the form was sent twice."""
+    decision = {"by": principal().name, "attempt": attempt, "verdict": _VERDICTS[word]}
+    trail = run_views.dispatch(services().db, dispatch_id).dispatch.trail
+    return any(step.step == "resolved" and step.facts == decision for step in trail)
+
+
+def _word(verdict: str) -> Resolution:
+    if verdict not in list(Resolution):
+        raise InvalidInput(Fault("verdict", f"one of {', '.join(Resolution)}"))
+    return Resolution(verdict)

@@ -1,4 +1,4 @@
-"""Requests that were refused, with their reasons: for whoever mends the caller."""
+"""Rejected API requests with their reasons, for the maintainers of the callers."""
 
 from flask import Blueprint, render_template, request
 
@@ -18,8 +18,9 @@ def index() -> str:
     found = rejected_requests.page(services().db, status=status, before=request.args.get("before", ""), limit=_ROWS)
     return render_template(
         "refusals.html",
-        refusals=found,
+        refusals=[stored.request for stored in found],
         status=status,
         statuses=_STATUSES,
-        older=found[-1]["_id"] if len(found) == _ROWS else None,
+        kept_days=services().settings.retention.refusals.days,
+        older=found[-1].id if len(found) == _ROWS else None,
     )

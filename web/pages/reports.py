@@ -5,6 +5,7 @@ from flask import Blueprint, render_template
 from mailroom.domain.ids import ScheduleId
 from mailroom.services.reports import counts as report_counts
 from mailroom.services.schedules import view as schedule_view
+from web import zones
 from web.plots import opens_by_hour, paired_bars
 from web.session import principal, services, signed_in
 
@@ -20,6 +21,7 @@ def show(schedule_id: str) -> str:
     schedule = schedule_view.get(db, ScheduleId(schedule_id)).schedule
     report = report_counts.schedule_report(db, schedule.id)
     zone = schedule.recurrence.zone
+    zones.show_in(zone)
     newest = report.runs[-_PLOTTED:]
     labels = [f"{run.due_at.astimezone(zone):%d %b %H:%M}" for run, _ in newest]
     by_run = paired_bars(

@@ -1,14 +1,15 @@
-"""Runs: progress and report of one, and the story of each of its mails."""
+"""Runs: progress and report of one, its buttons, and the activity of each of its emails."""
 
 import secrets
-from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 
-from mailroom.domain.errors import SchedulePaused
+from mailroom.domain.errors import Conflict, RunEnded, SchedulePaused, StaleEdit
 from mailroom.domain.ids import MessageId, RunId
 from mailroom.domain.messages import MessageState
-from mailroom.domain.runs import OPEN
+from mailroom.domain.runs import OPEN, RunState
+from mailroom.domain.schedules import ScheduleState
 from mailroom.services.reports import counts as report_counts
 from mailroom.services.reports import runs as run_views
 from mailroom.services.reports import timeline
@@ -16,9 +17,12 @@ from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import pause as schedule_pause
 from mailroom.services.schedules import view as schedule_view
 from mailroom.services.schedules.pause import in_words
-from web.acting import ask_even_if_paused, done_or_told
+from web import zones
+from web.confirm import Question, ask
+from web.flashes import done_or_flashed, flash_problem
 from web.plots import opens_by_hour
 from web.session import principal, services, signed_in
+from web.words import counted, not_sent_yet
 
 blueprint = Blueprint("runs", __name__)
 _ROWS = 50
@@ -35,6 +39,7 @@ def show(run_id: str) -> str:
     chosen = MessageState(state) if state in list(MessageState) else None
     found = run_views.messages_of(db, view.run.id, state=chosen, after=request.args.get("after", ""), limit=_ROWS)
     schedule = schedule_view.get(db, view.run.schedule_id).schedule
+    zones.show_in(schedule.recurrence.zone)
     return render_template(
         "run.html",
         view=view,
@@ -46,55 +51,110 @@ def show(run_id: str) -> str:
         messages=found,
         message_states=list(MessageState),
         state=state,
-        after=found[-1]["_id"] if len(found) == _ROWS else None,
+        after=found[-1].id if len(found) == _ROWS else None,
         toll=schedule_pause.toll(db, services().brakes.fences, [view.run.id]) if view.run.paused_at else None,
         toll_in_words=in_words,
-        left=0 if view.run.under_way else resend_runs.unreached_by(db, view.run.id, after="", limit=1).left,
-        nonce=secrets.token_hex(16),
+        left=0 if view.run.under_way else _left(view.run.id),
         plot=opens_by_hour(report_counts.opens_of_run(db, view.run.id), schedule.recurrence.zone),
     )
 
 
+@blueprint.get("/runs/<run_id>/send-again")
+@signed_in("schedules")
+def ask_send_again(run_id: str) -> ResponseReturnValue:
+    return _ask_send_again(RunId(run_id), secrets.token_hex(16), newest=request.args.get("content") == "newest")
+
+
 @blueprint.post("/runs/<run_id>/send-again")
 @signed_in("schedules")
-def send_again(run_id: str) -> Any:
-    """The page's nonce names the run: pressing twice makes one."""
-    key, newest = f"form-{request.form.get('nonce', '')[:64]}", request.form.get("content") == "newest"
-    source, owner = RunId(run_id), principal().owner
-    even_if_paused = "even_if_paused" in request.form
-    batch_size = services().settings.sending.batch_size
+def send_again(run_id: str) -> ResponseReturnValue:
+    """The form's nonce names the run: pressing twice makes one. Asks again if the schedule was paused meanwhile."""
+    nonce, newest = request.form.get("nonce", "")[:64], request.form.get("content") == "newest"
     try:
-        again = done_or_told(
+        again = done_or_flashed(
             lambda: resend_runs.run_again(
                 services().db,
-                source,
-                owner=owner,
-                key=key,
-                batch_size=batch_size,
+                RunId(run_id),
+                owner=principal().owner,
+                key=f"form-{nonce}",
+                batch_size=services().settings.sending.batch_size,
                 newest=newest,
-                even_if_paused=even_if_paused,
+                even_if_paused="even_if_paused" in request.form,
             )
         )
     except SchedulePaused:
-        return ask_even_if_paused(back_to=url_for("runs.show", run_id=run_id))
-    return redirect(url_for("runs.show", run_id=again[0].id if again else run_id), 303)
+        return _ask_send_again(RunId(run_id), nonce, newest=newest, status=409)
+    return _to(again[0].id if again else run_id)
 
 
-@blueprint.post("/runs/<run_id>/<any(pause, resume, cancel):action>")
+def _ask_send_again(run_id: RunId, nonce: str, *, newest: bool, status: int = 200) -> ResponseReturnValue:
+    run = run_views.get(services().db, run_id)
+    schedule, count = schedule_view.get(services().db, run.schedule_id).schedule, _left(run_id)
+    if not count:
+        flash_problem("no recipient is left to resend to")
+        return _to(run_id)
+    details = [
+        f"Schedule: {schedule.name}",
+        "With its newest content." if newest else "With the content of this run.",
+        "Suppressed addresses are excluded. Emails in doubt are not resent.",
+    ]
+    fields = {"nonce": nonce} | ({"content": "newest"} if newest else {})
+    if schedule.state is ScheduleState.PAUSED:
+        details.insert(1, "This schedule is paused. It stays paused; this one run is sent.")
+        fields["even_if_paused"] = "yes"
+    question = Question(f"Resend to {counted(count, 'recipient')}?", "Resend", details, fields, destructive=False)
+    page = ask(question, act=url_for("runs.send_again", run_id=run_id), back=url_for("runs.show", run_id=run_id))
+    return page, status
+
+
+def _left(run_id: RunId) -> int:
+    return resend_runs.unreached_by(services().db, run_id, after="", limit=1).left
+
+
+@blueprint.post("/runs/<run_id>/<any(pause, resume):action>")
 @signed_in("schedules")
-def change(run_id: str, action: str) -> Any:
-    db, brakes, id_, by = services().db, services().brakes, RunId(run_id), principal().name
-    actions = {
-        "pause": lambda: schedule_pause.pause_run(db, brakes, id_, by=by),
-        "resume": lambda: schedule_pause.resume_run(db, brakes, id_, by=by),
-        "cancel": lambda: schedule_pause.cancel_run(db, brakes, id_),
-    }
-    if done := done_or_told(actions[action]):
-        flash(f"{_DONE[action]} {in_words(done[1])}")
-    return redirect(url_for("runs.show", run_id=run_id), 303)
+def change(run_id: str, action: str) -> ResponseReturnValue:
+    act, said = {
+        "pause": (schedule_pause.pause_run, "Paused."),
+        "resume": (schedule_pause.resume_run, "Resumed."),
+    }[action]
+    brakes, by = services().brakes, principal().name
+    if changed := done_or_flashed(lambda: act(services().db, brakes, RunId(run_id), by=by)):
+        flash(f"{said} {in_words(changed[1])}")
+    return _to(run_id)
 
 
-_DONE = {"pause": "Paused.", "resume": "Resumed.", "cancel": "Stopped for good."}
+@blueprint.get("/runs/<run_id>/cancel")
+@signed_in("schedules")
+def ask_cancel(run_id: str) -> ResponseReturnValue:
+    db = services().db
+    run = run_views.get(db, RunId(run_id))
+    if run.state not in OPEN:
+        flash_problem("this run is not sending")
+        return _to(run_id)
+    name = schedule_view.get(db, run.schedule_id).schedule.name
+    held = schedule_pause.toll(db, services().brakes.fences, [run.id]).held
+    details = [not_sent_yet(held), "They are cancelled for good. Requests in flight are finished."]
+    question = Question(f"Stop sending “{name}”?", "Stop sending", details)
+    return ask(question, act=url_for("runs.cancel", run_id=run_id), back=url_for("runs.show", run_id=run_id))
+
+
+@blueprint.post("/runs/<run_id>/cancel")
+@signed_in("schedules")
+def cancel(run_id: str) -> ResponseReturnValue:
+    """Stopping again changes nothing."""
+    db, brakes, id_ = services().db, services().brakes, RunId(run_id)
+    try:
+        _, toll = schedule_pause.cancel_run(db, brakes, id_)
+        flash(f"Stopped for good. {in_words(toll)}")
+    except RunEnded as error:
+        if run_views.get(db, id_).state is RunState.CANCELLED:
+            flash("Stopped for good.")
+        else:
+            flash_problem(error)
+    except (Conflict, StaleEdit) as error:
+        flash_problem(error)
+    return _to(run_id)
 
 
 @blueprint.get("/runs/<run_id>/mails/<digest>")
@@ -102,9 +162,15 @@ _DONE = {"pause": "Paused.", "resume": "Resumed.", "cancel": "Stopped for good."
 def message(run_id: str, digest: str) -> str:
     db = services().db
     run = run_views.get(db, RunId(run_id))
+    schedule = schedule_view.get(db, run.schedule_id).schedule
+    zones.show_in(schedule.recurrence.zone)
     return render_template(
         "mail.html",
         story=timeline.story_of(db, MessageId(f"{run_id}/{digest}")),
         run=run,
-        schedule=schedule_view.get(db, run.schedule_id).schedule,
+        schedule=schedule,
     )
+
+
+def _to(run_id: str) -> ResponseReturnValue:
+    return redirect(url_for("runs.show", run_id=run_id), 303)

@@ -1,8 +1,7 @@
-"""The one switch: all sending stopped and started again."""
-
-from typing import Any
+"""The switch that stops all sending, and starts it again."""
 
 from flask import Blueprint, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
 
 from mailroom.services.common import sending_switch
 from web.session import principal, services, signed_in
@@ -19,12 +18,12 @@ def show() -> str:
 
 @blueprint.post("/sending/<any(stop, start):action>")
 @signed_in("admin")
-def change(action: str) -> Any:
+def change(action: str) -> ResponseReturnValue:
     brakes = services().brakes
     if action == "stop":
         now = sending_switch.stop(services().db, brakes.mirror, brakes.fences, by=principal().name)
         flash(f"All sending is stopped. {sending_switch.what_still_goes(now)}")
     else:
         sending_switch.start(services().db, brakes.mirror, brakes.fences, by=principal().name)
-        flash("Sending goes on.")
+        flash("Sending has started again.")
     return redirect(url_for("sending.show"), 303)

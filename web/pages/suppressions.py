@@ -1,13 +1,15 @@
-"""Suppressions: who gets no mail, looked up, added and removed."""
+"""Suppressions: addresses that get no mail, looked up, added and removed."""
 
-from typing import Any, Final
+from typing import Final
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
 
 from mailroom.domain.errors import InvalidInput
-from mailroom.domain.suppressions import SCOPES
 from mailroom.services.feedback import suppressions as suppression_lists
 from web import cursors
+from web.forms.suppression import SuppressionForm
 from web.session import principal, services, signed_in
 
 blueprint = Blueprint("suppressions", __name__)
@@ -17,25 +19,30 @@ _ROWS: Final = 50
 @blueprint.get("/suppressions")
 @signed_in()
 def index() -> str:
-    return _page(request.args.get("address", "").strip(), {}, {})
+    return _page(SuppressionForm(), request.args.get("address", "").strip())
 
 
 @blueprint.post("/suppressions")
 @signed_in("schedules")
-def add() -> Any:
-    """What is wrong comes back with the form as it was filled in."""
-    form = {name: request.form.get(name, "") for name in ("address", "reason", "scope")}
+def add() -> ResponseReturnValue:
+    form = SuppressionForm(request.form)
     try:
-        added = suppression_lists.add(services().db, form, by=principal().name)
+        added = suppression_lists.add(services().db, form.typed(), by=principal().name)
     except InvalidInput as error:
-        return _page("", form, {fault.path: fault.message for fault in error.faults}), 422
+        form.refuse(error.faults)
+        return _page(form), 422
     flash(f"{added.address} is suppressed.")
     return redirect(url_for("suppressions.index", address=added.address), 303)
 
 
+def restored(typed: MultiDict[str, str]) -> str:
+    """The page with the values that were typed before a session ended. Nothing is saved."""
+    return _page(SuppressionForm(typed))
+
+
 @blueprint.post("/suppressions/remove")
 @signed_in("schedules")
-def remove() -> Any:
+def remove() -> ResponseReturnValue:
     address, scope = request.form.get("address", ""), request.form.get("scope") or None
     removed = suppression_lists.remove(services().db, address, scope=scope)
     from_scope = f" from {scope}" if scope else ""
@@ -43,14 +50,12 @@ def remove() -> Any:
     return redirect(url_for("suppressions.index"), 303)
 
 
-def _page(address: str, form: dict[str, str], faults: dict[str, str]) -> str:
-    found = None
+def _page(form: SuppressionForm, address: str = "") -> str:
+    db, before, next_page = services().db, cursors.decode(request.args.get("before", "")), None
     if address:
-        one = suppression_lists.find(services().db, address)
-        rows = [one] if one else []
+        suppression = suppression_lists.find(db, address)
+        rows = [suppression] if suppression else []
     else:
-        rows = suppression_lists.page(services().db, before=cursors.decode(request.args.get("before", "")), limit=_ROWS)
-        found = cursors.encode(rows[-1].since, rows[-1].address) if len(rows) == _ROWS else None
-    return render_template(
-        "suppressions.html", rows=rows, address=address, form=form, faults=faults, scopes=SCOPES, before=found
-    )
+        rows = suppression_lists.page(db, before=before, limit=_ROWS)
+        next_page = cursors.encode(rows[-1].since, rows[-1].address) if len(rows) == _ROWS else None
+    return render_template("suppressions.html", rows=rows, address=address, form=form, before=next_page)

@@ -1,4 +1,4 @@
--- The state of a provider's circuit; one that has been open for long enough is half open from now on.
+-- The state of a provider's circuit. An open circuit becomes half open here once its cooldown is over.
 -- KEYS[1] circuit, see circuit_report.lua
 -- Returns state, until (ms, '' where closed), good and bad calls in the window, why
 local time = redis.call('TIME')

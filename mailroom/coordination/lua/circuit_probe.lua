@@ -1,7 +1,7 @@
--- May one call be made to a provider whose circuit is half open? One at a time for all senders, so often at most.
+-- Permit one call to a provider whose circuit is half open: all senders together get one call a span.
 -- KEYS[1] circuit, see circuit_report.lua
--- ARGV[1] milliseconds between two of them
--- Returns 1 or 0
+-- ARGV[1] the span in ms
+-- Returns 1 if the call is permitted, else 0
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if redis.call('HGET', KEYS[1], 'state') ~= 'half' then return 0 end

@@ -1,8 +1,8 @@
--- Count what came of a provider's calls, and open or close its circuit.
+-- Count a provider's good and bad calls, and open or close its circuit.
 -- KEYS[1] circuit: hash {state = closed|open|half, until, cooldown, healthy, why, and good and bad calls by bucket: g<n>, b<n>}
 -- ARGV    1 window in ms  2 failures that open it  3 first cooldown in ms  4 longest cooldown in ms
 --         5 successes that close it again  6 good calls  7 bad calls
--- Returns 'opened', 'closed', or '' where nothing changed
+-- Returns 'opened', 'closed', or '' if nothing changed
 local window, least, first, longest, healthy = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local good, bad = tonumber(ARGV[6]), tonumber(ARGV[7])
 local time = redis.call('TIME')
@@ -16,7 +16,7 @@ local function open(cooldown)
   return 'opened'
 end
 
-if state == 'open' then return '' end  -- what was begun before it opened
+if state == 'open' then return '' end  -- calls that began before it opened
 if state == 'half' then
   if bad > 0 then return open(math.min(2 * tonumber(redis.call('HGET', key, 'cooldown') or first), longest)) end
   if redis.call('HINCRBY', key, 'healthy', good) < healthy then return '' end

@@ -1,9 +1,9 @@
--- Close fences of one lane with the fact that the provider accepted the calls. Always written, whoever holds the lane.
+-- Close fences of one lane: the provider accepted the calls. A fact is written whoever holds the lane.
 -- KEYS[..] fences: hashes, see cross.lua
 -- ARGV[1]  milliseconds until the keys are aged out
 -- ARGV[2..] provider id, attempt, claim id, digest for each fence in turn
--- Returns  for each 'closed', or 'twice:' .. the provider id of an earlier acceptance (which stays): another attempt's,
---          or under another id; or 'split' where it was refused, and its parts go on by themselves
+-- Returns  for each 'closed'; or 'twice:' .. provider id of an earlier acceptance by another attempt or under another id,
+--          which stays; or 'split' if the dispatch was refused and continues in parts
 local words = {}
 for i = 1, #KEYS do
   local id, attempt, claim, digest = ARGV[4 * i - 2], ARGV[4 * i - 1], ARGV[4 * i], ARGV[4 * i + 1]

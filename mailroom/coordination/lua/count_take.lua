@@ -1,7 +1,7 @@
--- Count actions within a span that begins with the first of them, unless they would be too many.
--- KEYS[1] count: a number, gone when its span is over
--- ARGV    1 the most that a span may have  2 ms of a span  3 how many to count now
--- Returns 0 if they are counted; else the ms until the span is over
+-- Count actions if they fit into the span. A span begins with its first action.
+-- KEYS[1] count: a number that expires with its span
+-- ARGV    1 most actions of a span  2 length of a span in ms  3 actions to count now
+-- Returns 0 if they were counted; else the ms until the span ends
 local found, left = tonumber(redis.call('GET', KEYS[1]) or '0'), redis.call('PTTL', KEYS[1])
 if found + tonumber(ARGV[3]) > tonumber(ARGV[1]) then
   return math.max(left > 0 and left or tonumber(ARGV[2]), 1)

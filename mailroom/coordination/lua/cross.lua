@@ -4,13 +4,11 @@
 -- KEYS[3..] for each dispatch in turn its fence and the hold of its run. The fence: hash {attempt, token, claim, digest, at,
 --           where, span, outcome, provider_id}; outcome is crossed, released, split or done
 -- ARGV[1]   token   ARGV[2] claim id   ARGV[3] milliseconds until the keys are aged out
--- ARGV[4..] for each fence in turn: attempt, digest, milliseconds of the claim's time, where it is to be called
---           (provider|account), its span, and the claims whose crossings MongoDB knows not to have been accepted, with
---           commas between
--- Returns   for each fence {'go'}, {'stale'} (the lane has seen a higher token, or this very claim was given up before),
---           {'doubt', the time of the crossing that stands, whose claim it was, where that was called, 'final' where that
---           was accepted or split with other recipients}, {'split'}, {'done', attempt, where, provider id}, or {'held'}
---           (nothing was written, and the dispatch is not to be called for now)
+-- ARGV[4..] for each fence in turn: attempt, digest, milliseconds of the claim's time, where it will be called
+--           (provider|account), its span, and the ids of claims that MongoDB knows not to have been accepted, joined by commas
+-- Returns   for each fence {'go'}, {'stale'} (the lane has seen a higher token, or this claim was released before),
+--           {'doubt', time, claim and where of the crossing on record, 'final' if that was accepted or split with other
+--           recipients}, {'split'}, {'done', attempt, where, provider id}, or {'held'} (nothing was written: no call now)
 local seen = tonumber(redis.call('GET', KEYS[1]) or '0')
 local token, claim, ttl = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local verdicts, count = {}, (#KEYS - 2) / 2
@@ -29,15 +27,15 @@ for i = 1, count do
   local doubt = {'doubt', f[6] or '', by, f[7] or '', (outcome == 'done' or outcome == 'split') and 'final' or ''}
   local settled = by == claim or string.find(',' .. cleared .. ',', ',' .. by .. ',', 1, true)
   if outcome == 'done' then
-    -- What was accepted is never called again; under another digest it is not the same dispatch.
+    -- An accepted dispatch is never called again. Another digest means other recipients: in doubt.
     verdicts[i] = (f[3] == digest) and {'done', f[1], f[7] or '', f[5]} or doubt
   elseif outcome == 'split' then
     verdicts[i] = (f[3] == digest) and {'split'} or doubt
   elseif outcome == 'released' and by == claim then
-    -- A crossing that was given up for lost, and comes late: its claim was handed back.
+    -- A late crossing: the claim was handed back already.
     verdicts[i] = {'stale'}
   elseif outcome == 'crossed' and not settled then
-    -- However high the attempt: only what MongoDB knows of this very crossing can settle it, and an older copy may not.
+    -- Whatever the attempt: only MongoDB's record of this crossing settles it, and a restored copy may lack that.
     verdicts[i] = doubt
   elseif all_held or holds(KEYS[2 * i + 2]) then
     verdicts[i] = {'held'}

@@ -1,4 +1,4 @@
--- Bring a token to a lane. Idempotent.
+-- Record a lane's token. Idempotent.
 -- KEYS[1]  lane token: string, the highest token seen; only ever grows
 -- ARGV[1]  token   ARGV[2]  milliseconds until the key is aged out
 -- Returns  1 if no higher token was seen (the lane is ours), else 0

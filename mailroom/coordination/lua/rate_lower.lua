@@ -1,6 +1,6 @@
--- A provider said that we are too fast: half the rate, and nothing at all for as long as it says.
+-- After a provider's complaint about the pace: halve the rate, and pause for as long as the provider says.
 -- KEYS[1] bucket, see rate_take.lua
--- ARGV    1 the least factor  2 ms of nothing at all  3 ms between two halvings: answers to calls of one moment count once
+-- ARGV    1 least factor  2 pause in ms  3 least ms between two halvings, so that answers of one moment count once
 -- Returns the factor
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,9 +1,9 @@
--- Take from one bucket for as many calls as it has mails for. A call that is larger than what is left is let go, and the
--- next ones wait for the debt: mails over time are what is limited. What is urgent pays, and is held back only while the
--- provider itself wants nothing at all.
--- KEYS[1] bucket: hash {tokens, at, factor, lowered_at, paused_until, queue}
--- ARGV    1 mails a second  2 mails at once  3 ms after which a lowered rate is doubled  then a pair for each call: mails, 1 if urgent
--- Returns how many of the first calls may go
+-- Take mails from one bucket for as many calls as it allows. A call larger than the rest of the bucket goes, and the next
+-- calls wait until the debt is paid: the limit is on mails over time. An urgent call pays too, but waits only during a
+-- pause that the provider asked for.
+-- KEYS[1] bucket: hash {tokens, at, factor, lowered_at, halved_at, paused_until}, and the fields of rate_hold.lua
+-- ARGV    1 mails a second  2 mails at once  3 ms after which a lowered rate is doubled  then for each call: mails, 1 if urgent
+-- Returns the number of calls that may go, from the first on
 local rate, most, recovers = tonumber(ARGV[1]) / 1000, tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

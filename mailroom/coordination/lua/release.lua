@@ -1,12 +1,12 @@
--- Release fences of one lane whose calls are known not to have been accepted. Each bound to the claim that crossed it.
+-- Release fences of one lane whose calls are known not to have been accepted. Each only for its own claim.
 -- KEYS[..] fences: hashes, see cross.lua; of a 'split' one, provider_id is the most messages a part has
 -- ARGV[1]  milliseconds until the keys are aged out
 -- ARGV[2..] for each fence in turn: outcome ('released', or 'split': it is never called again, its parts are), claim id,
---          attempt, digest, the most messages a part has ('' for 'released'), and the claims whose crossings MongoDB knows
---          not to have been accepted, with commas between
--- Returns  for each {'written'} (or never crossed: then a late crossing of this very claim finds it so); {'split', the
---          most messages a part has} where it was split before: that stays; or what else stands, as cross.lua has it:
---          {'done', ..} or {'doubt', ..}
+--          attempt, digest, the most messages a part has ('' for 'released'), and the ids of claims that MongoDB knows
+--          not to have been accepted, joined by commas
+-- Returns  for each {'written'} (also if it was never crossed: a late crossing of this claim then finds it released);
+--          {'split', most messages of a part} if it was split before, which stays; or {'done', ..} or {'doubt', ..} of
+--          cross.lua, which stay too
 local answers = {}
 for i = 1, #KEYS do
   local a = 6 * i - 4

@@ -1,10 +1,10 @@
--- Tell Redis what it knew of dispatches of one lane before it lost its memory. It may have come back with a copy that is
--- older than that: only what is final stays there, and a crossing of which nothing else is known.
+-- Restore fences of one lane that Redis has lost. Redis may have come back with an older copy: of that only final outcomes
+-- stay, and crossings of which nothing else is known.
 -- KEYS[..] fences: hashes, see cross.lua
 -- ARGV[1]  milliseconds until the keys are aged out
--- ARGV[2..] outcome, claim id, attempt, digest, provider id, milliseconds of the claim's time ('' where that is not
---          known), where it was called, its span, and the claims whose crossings MongoDB knows not to have been accepted,
---          with commas between, for each fence in turn
+-- ARGV[2..] outcome, claim id, attempt, digest, provider id, milliseconds of the claim's time ('' if unknown), where
+--          it was called, its span, and the ids of claims that MongoDB knows not to have been accepted, joined by commas, for
+--          each fence in turn
 -- Returns  for each 1 if written, else 0
 local answers = {}
 for i = 1, #KEYS do

@@ -1,6 +1,6 @@
 """A dispatch is one call to a provider, carrying 1 to N messages: the unit that must happen once.
 
-How it happens once, step by step, and where each step is written (docs/protocol.md tells why):
+How it happens once, step by step, and where each step is written (docs/protocol.md gives the reasons):
 
     1  take a lane    services/dispatching/lanes.py      etcd's key, then the token in MongoDB, then in Redis
     2  claim          services/dispatching/claims.py     pending -> sending, under the lane's guard
@@ -9,13 +9,23 @@ How it happens once, step by step, and where each step is written (docs/protocol
     3  cross a fence  services/dispatching/fences.py     Redis lets each attempt pass once
     4  call           sender/caller.py                   one request, over a connection that was open before
     5  record         services/dispatching/outcomes.py   facts at once; decisions under the lane's guard
-       reject         services/dispatching/rejections.py refused for sure: again, in parts, or failed
+       reject         services/dispatching/rejections.py a certain refusal: retry, split, or fail
        split          services/dispatching/splits.py     a batch with a refused recipient becomes several
-       propagate      services/dispatching/propagation.py the state is copied to the messages, runs are finished
-    6  take over      services/dispatching/take_over.py  what a dead sender left in `sending` is judged by its fence
-    7  reconcile      services/reconciliation/           what may have gone out is asked of the provider's log
+       propagate      services/dispatching/propagation.py copy the state to the messages, finish runs
+       go elsewhere   services/dispatching/elsewhere.py  a single mail in doubt, where its caller chose that
+    6  take over      services/dispatching/take_over.py  a dead sender's dispatches in `sending`, judged by fence
+    7  reconcile      services/reconciliation/           ask the provider's log about dispatches in doubt
 
-The states (states.py has every move, and who may make it):
+The rules of these steps are in this package, without I/O:
+
+    model.py        a dispatch as planned, claimed and stored       states.py       its states, and every move
+    fences.py       the meaning and the proof of a fence's answer   spans.py        which calls may share a recipient
+    outcomes.py     the outcome of one call                         retries.py      the time of the next try
+    decisions.py    return to pending, fail, or split               calls.py        the number of calls of a message
+    elsewhere.py    a single mail in doubt that goes by another provider: the one exception
+    doubts.py       when absence from the log is conclusive         conclusions.py  the end of a doubt
+
+The states (states.py has every move and its trigger):
 
                           claimed                 accepted
               pending ---------------> sending ---------------> accepted
@@ -30,21 +40,21 @@ The states (states.py has every move, and who may make it):
                     requeued              ^                  |
                                           +-- no try left    +--> pending: a person has it sent again
 
-    split       ended, and carried on by its parts: a refused recipient, a partial yes
-    cancelled   known not to have gone out, and not to go any more
+    split       ended, and continued by its parts: a refused recipient, a partial acceptance
+    cancelled   did not go out, and will not go out
 
-What may break "once", and what keeps it:
+Threats to "once", and the defence against each:
 
     Two senders at work in one lane   Only one has the highest token. Decisions are written under a LaneGuard
                                       (storage/guard.py), which a lower token does not get.
-    A sender that stood still         The caller looks at the lease's deadline; the fence refuses a stale token; the
-                                      connection is one that was made before.
-    A call whose answer is lost       The fence stays crossed: nobody calls again before the doubt is concluded.
-    A Redis that forgot               Its identity is part of each claim. Under another identity a missing fence proves
+    A frozen sender                   The caller checks the lease's deadline; the fence refuses a stale token; the
+                                      connection was open before the fence was crossed.
+    A call whose answer is lost       The fence stays crossed: no sender calls again before the doubt is concluded.
+    A Redis that lost its data        Its identity is part of each claim. Under another identity a missing fence proves
                                       nothing.
-    A MongoDB that was put back       Its mark is behind Redis' copy of it: senders hold (sender/restore_guard.py).
-    An etcd that was put back         Tokens begin with an epoch, which grows (storage/cluster/etcd_epoch.py).
+    A restored MongoDB                Its mark is behind the copy in Redis: senders hold (sender/restore_guard.py).
+    A restored etcd                   Tokens begin with an epoch, which grows (storage/cluster/etcd_epoch.py).
 
-A decision is bound to the claim, and to the guard of the lane. A fact (a provider said yes) is always written,
+A decision is bound to the claim and to the guard of the lane. A fact (a provider's acceptance) is always written,
 whoever holds the lane.
 """

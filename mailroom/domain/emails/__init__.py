@@ -1,6 +1,6 @@
-"""Single mails: what an application server hands over, one at a time, and wants to know the end of.
+"""Single mails: transactional mails that applications submit and whose outcome they can query.
 
 model     the values: a mail, its envelope, its attachments
-checking  what was asked for, checked as a whole
-status    what a mail's recipients together say about it
+checking  a requested mail, checked as a whole
+status    the state of a mail, from the states of its recipients
 """

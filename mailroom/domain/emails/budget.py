@@ -1,4 +1,4 @@
-"""The bound on what all templates of one request cost together."""
+"""The bound on the total cost of all templates of one request."""
 
 from mailroom.domain.content import cost_of
 from mailroom.domain.emails.checking import EmailDraft
@@ -15,7 +15,7 @@ class TemplateBudget:
         self._left = MAX_BATCH_TOKENS
 
     def spend(self, draft: EmailDraft, template: Template | None) -> None:
-        """Raises InvalidInput where the request has no budget left for this mail's templates."""
+        """Raises InvalidInput if the request has no budget left for this mail's templates."""
         if not (draft.templated or draft.variables or draft.template):
             return
         content = template.content if template else {"subject": draft.subject, "text": draft.text, "html": draft.html}

@@ -1,4 +1,4 @@
-"""What somebody wants sent, and the check of it as a whole: every fault at once, or a mail that can be stored."""
+"""A requested mail, and its check as a whole: every fault at once, or a mail that can be stored."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ from mailroom.domain.addresses import (
 from mailroom.domain.content import render_once
 from mailroom.domain.drafts import faults_of_tags
 from mailroom.domain.emails.content_types import parse_content_type
-from mailroom.domain.emails.model import Addressee, Attachment, Body, Email, Place, Priority
+from mailroom.domain.emails.model import Addressee, Attachment, Body, Email, OnDoubt, Place, Priority
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import (
     MAX_ATTACHMENTS,
@@ -45,8 +45,8 @@ from mailroom.domain.templates import Template
 
 @dataclass(frozen=True, slots=True)
 class EmailDraft:
-    """A mail as it was asked for. If `templated`, subject, text and html are templates, filled in with `variables`,
-    even if there are none; or `template` names a stored template."""
+    """A mail as requested. If `templated`, subject, text and html are templates, rendered with `variables`, even if
+    there are none. Instead, `template` may name a stored template."""
 
     sender: str
     to: Sequence[str]
@@ -64,15 +64,16 @@ class EmailDraft:
     priority: str = Priority.NORMAL
     send_at: datetime | None = None
     template: str = ""
-    # It follows from `variables`, so an Idempotency-Key does not compare it.
+    on_doubt: str = field(default=OnDoubt.WAIT, metadata={"compared": "if given"})
+    # Derived from `variables`, so an Idempotency-Key does not compare it.
     templated: bool = field(default=False, metadata={"compared": False})
 
 
-_IN_NO_FILENAME: Final = re.compile(r"[\x00-\x1f\x7f/\\]|=\?")  # nor what begins an encoded word
+_IN_NO_FILENAME: Final = re.compile(r"[\x00-\x1f\x7f/\\]|=\?")  # the last alternative begins an encoded word
 _HEADER: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTENT_ID: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@\[\]:-]{1,128}")
 _NAME: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_VARIABLE_NAME - 1}}}")
-# Ours, the provider's, or what another field says.
+# Headers that we or the provider set, or that another field carries.
 _RESERVED: Final = frozenset(
     [
         "from",
@@ -90,7 +91,10 @@ _RESERVED: Final = frozenset(
         "dkim-signature",
     ]
 )
-_RESERVED_BEGINNINGS: Final = ("x-sg-", "x-smtpapi", "x-mailgun-", "x-ses-", "content-", "resent-")
+_RESERVED_BEGINNINGS: Final = (
+    *("x-sg-", "x-smtpapi", "x-mailgun-", "x-ses-", "x-pm-", "resend-"),
+    *("content-", "resent-"),
+)
 
 
 _METADATA_WORDS: Final = (
@@ -99,8 +103,8 @@ _METADATA_WORDS: Final = (
 
 
 def check_email(draft: EmailDraft, *, now: datetime, template: Template | None = None) -> Email:
-    """The mail as it can be stored. An address that stands twice is kept where it stands first. `template` is the one
-    that the draft names, if there is one of this name.
+    """The mail in the form to store. A repeated address stays only in its first place. `template`: the stored template
+    of the name in the draft, if it exists.
 
     Raises InvalidInput with every fault of every field.
     """
@@ -115,6 +119,8 @@ def check_email(draft: EmailDraft, *, now: datetime, template: Template | None =
         faults.append(Fault("attachments", f"at most {MAX_ATTACHMENTS}"))
     if draft.priority not in list(Priority):
         faults.append(Fault("priority", f"one of {', '.join(Priority)}"))
+    if draft.on_doubt not in list(OnDoubt):
+        faults.append(Fault("on_doubt", f"one of {', '.join(OnDoubt)}"))
     send_at = _send_at(draft.send_at, now, faults)
     if faults:
         raise InvalidInput(*faults)
@@ -132,6 +138,7 @@ def check_email(draft: EmailDraft, *, now: datetime, template: Template | None =
         metadata=dict(draft.metadata),
         priority=Priority(draft.priority),
         send_at=send_at,
+        on_doubt=OnDoubt(draft.on_doubt),
     )
 
 
@@ -152,7 +159,7 @@ def _reply_to(text: str, faults: list[Fault]) -> str:
 
 
 def _addressees(draft: EmailDraft, faults: list[Fault]) -> list[Addressee]:
-    found: dict[str, Addressee] = {}
+    addressees: dict[str, Addressee] = {}
     for place in Place:
         for index, text in enumerate(getattr(draft, place)):
             try:
@@ -160,16 +167,16 @@ def _addressees(draft: EmailDraft, faults: list[Fault]) -> list[Addressee]:
             except InvalidAddress as error:
                 faults.append(Fault(f"{place}[{index}]", str(error)))
                 continue
-            found.setdefault(fold(mailbox.address), Addressee(mailbox, place))
+            addressees.setdefault(fold(mailbox.address), Addressee(mailbox, place))
     if not draft.to:
         faults.append(Fault("to", "at least one address is needed"))
-    if len(found) > MAX_MAIL_RECIPIENTS:
+    if len(addressees) > MAX_MAIL_RECIPIENTS:
         faults.append(Fault("to", f"at most {MAX_MAIL_RECIPIENTS} addresses in to, cc and bcc together"))
-    return list(found.values())
+    return list(addressees.values())
 
 
 def _written(draft: EmailDraft, template: Template | None, faults: list[Fault]) -> dict[str, str]:
-    """Subject, text and html as they will be read."""
+    """Subject, text and html as the recipient will read them."""
     written = {"subject": draft.subject, "text": draft.text, "html": draft.html}
     if draft.template:
         faults += [Fault(name, "the template says this") for name, text in written.items() if text]
@@ -235,7 +242,7 @@ def _attachment(raw: Mapping[str, str], path: str, faults: list[Fault]) -> Attac
     if content_id and not _CONTENT_ID.fullmatch(content_id):
         faults.append(Fault(f"{path}.content_id", "1 to 128 characters; no space, quote, comma, < > ( ) ; or \\"))
     try:
-        # Many encoders break lines, as RFC 2045 wants it.
+        # Many encoders break lines, as RFC 2045 requires.
         content = base64.b64decode("".join(raw["content"].split()), validate=True)
     except (binascii.Error, ValueError):
         faults.append(Fault(f"{path}.content", "is not base64"))

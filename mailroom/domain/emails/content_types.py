@@ -8,7 +8,7 @@ from typing import Final
 _WORD: Final = r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+"
 _TYPE: Final = re.compile(rf"({_WORD})/({_WORD})")
 _PARAMETER: Final = re.compile(rf'[ \t]*;[ \t]*(?:({_WORD})=(?:({_WORD})|"([^"\\\x00-\x1f\x7f]*)"))?[ \t]*')
-# The filename has a field of its own, and the boundary of a multipart is made when the mail is written.
+# The filename has its own field, and the boundary of a multipart is generated when the mail is written.
 _OURS: Final = frozenset({"name", "boundary"})
 
 
@@ -25,20 +25,20 @@ class ContentType:
 
 
 def parse_content_type(text: str) -> ContentType:
-    """Raises ValueError where this is no MIME type, or has a parameter twice."""
+    """Raises ValueError if the text is not a MIME type, or repeats a parameter."""
     kind = _TYPE.match(text)
     if kind is None or not text.isascii():
         raise ValueError("a MIME type such as application/pdf or text/calendar; method=REQUEST")
     parameters: dict[str, str] = {}
     at = kind.end()
     while at < len(text):
-        found = _PARAMETER.match(text, at)
-        if found is None:
+        parameter = _PARAMETER.match(text, at)
+        if parameter is None:
             raise ValueError("after the type come parameters such as ; charset=utf-8")
-        at = found.end()
-        name, plain, quoted = found.groups()
+        at = parameter.end()
+        name, plain, quoted = parameter.groups()
         if name is None:
-            continue  # a lone semicolon says nothing
+            continue  # a lone semicolon has no meaning
         if name.lower() in parameters:
             raise ValueError(f"the parameter {name} is there twice")
         parameters[name.lower()] = plain if plain is not None else quoted

@@ -1,4 +1,4 @@
-"""A single mail. It goes to its recipients in one call, and each of them has a message of its own with its state."""
+"""A single mail. It goes to its recipients in one call, and each recipient has its own message with a state."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,11 @@ from enum import IntEnum, StrEnum
 from typing import Final
 
 from mailroom.domain.addresses import Mailbox
+from mailroom.domain.ids import EmailId
 
 
 class Priority(StrEnum):
-    """How urgent a single mail is: a password reset, an ordinary mail, an invoice."""
+    """The urgency of a single mail: for instance a password reset, an ordinary mail, an invoice."""
 
     HIGH = "high"
     NORMAL = "normal"
@@ -18,7 +19,7 @@ class Priority(StrEnum):
 
 
 class Rank(IntEnum):
-    """The order in which waiting dispatches are begun. What campaigns plan goes last: nobody waits for it."""
+    """The order in which pending dispatches are claimed. Campaigns go last: no person waits for them."""
 
     HIGH = 0
     NORMAL = 1
@@ -26,11 +27,23 @@ class Rank(IntEnum):
     CAMPAIGN = 3
 
 
+class OnDoubt(StrEnum):
+    """What becomes of a single mail whose call is in doubt."""
+
+    WAIT = "wait"  # until it is known what came of the call
+    ELSEWHERE = "elsewhere"  # it goes by another provider, and may go twice: see domain/dispatches/elsewhere.py
+
+
 RANK_OF: Final = {Priority.HIGH: Rank.HIGH, Priority.NORMAL: Rank.NORMAL, Priority.LOW: Rank.LOW}
 
 
+def kind_and_priority(rank: Rank) -> tuple[str, str]:
+    """A rank in words: `single` and its priority, or `campaign` and `none`."""
+    return ("campaign", "none") if rank is Rank.CAMPAIGN else ("single", rank.name.lower())
+
+
 class Place(StrEnum):
-    """Where a recipient stands in a mail. Nobody sees those in `bcc`."""
+    """The header field of a recipient. Recipients in `bcc` are hidden from the others."""
 
     TO = "to"
     CC = "cc"
@@ -47,7 +60,7 @@ class Addressee:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that goes along. With a `content_id` it is shown inside the HTML (`cid:...`), not beside it."""
+    """An attached file. With a `content_id` it is shown inside the HTML (`cid:...`), not beside it."""
 
     filename: str
     content_type: str
@@ -57,7 +70,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a single mail says: rendered, and never read by a person looking for a mail."""
+    """The rendered content of a single mail. Searches for mails do not read it."""
 
     text: str
     html: str
@@ -66,13 +79,33 @@ class Body:
 
     @property
     def size(self) -> int:
-        """Bytes, before anything is encoded for the way."""
+        """Bytes, before encoding for transport."""
         return len(self.text.encode()) + len(self.html.encode()) + sum(len(a.content) for a in self.attachments)
 
 
 @dataclass(frozen=True, slots=True)
+class ShownAttachment:
+    """An attachment without its content. `size`: bytes."""
+
+    filename: str
+    content_type: str
+    content_id: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShownBody:
+    """A stored body for people to read. `cut`: the names of the texts of which only the beginning is here."""
+
+    text: str
+    html: str
+    attachments: Sequence[ShownAttachment]
+    cut: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Email:
-    """A single mail that can be stored and sent. `send_at` is None for at once."""
+    """A single mail that can be stored and sent. `send_at`: None means at once."""
 
     sender: str
     reply_to: str
@@ -83,6 +116,42 @@ class Email:
     metadata: Mapping[str, str]
     priority: Priority
     send_at: datetime | None
+    on_doubt: OnDoubt = OnDoubt.WAIT
 
     def at(self, place: Place) -> list[Mailbox]:
         return [one.mailbox for one in self.addressees if one.place is place]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEmail:
+    """A stored mail without its body. Bodies have a shorter retention."""
+
+    id: EmailId
+    sender: str
+    reply_to: str
+    addressees: Sequence[Addressee]  #: the recipients named in its headers
+    recipients: Sequence[str]  #: folded addresses of all recipients
+    source: EmailId | None = None  #: for a resend: the mail that did not reach these recipients
+    subject: str
+    tags: Sequence[str]
+    metadata: Mapping[str, str]
+    priority: Priority
+    size: int  #: bytes of its body
+    on_doubt: OnDoubt = OnDoubt.WAIT
+    send_at: datetime | None = None  #: the earliest time to send; None: at once
+    created_at: datetime  #: when the API accepted it
+
+    def with_body(self, body: Body) -> Email:
+        """The whole mail, ready to send."""
+        return Email(
+            sender=self.sender,
+            reply_to=self.reply_to,
+            addressees=self.addressees,
+            subject=self.subject,
+            body=body,
+            tags=tuple(self.tags),
+            metadata=self.metadata,
+            priority=self.priority,
+            send_at=self.send_at,
+            on_doubt=self.on_doubt,
+        )

@@ -14,10 +14,10 @@ from mailroom.domain.limits import MAX_VARIABLE_NAME, MAX_VARIABLES
 
 
 class Role(StrEnum):
-    """What a column is read as."""
+    """The role of a column."""
 
     ADDRESS = "address"
-    NAME = "name"  # several are put together, in their order, with a space between
+    NAME = "name"  # several name columns are joined in their order, with a space between
     FIELD = "field"  # a merge field
     NAME_AND_FIELD = "both"
     IGNORED = "ignored"
@@ -25,7 +25,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its heading as it stands in the file, and its role. `field` names its merge field."""
+    """One column: its heading as written in the file, and its role. `field` names its merge field."""
 
     heading: str
     role: Role
@@ -44,7 +44,7 @@ _NAME_PARTS: Final = (
     *("firstname", "givenname", "fname", "vorname", "prenom", "first"),
     *("lastname", "familyname", "surname", "lname", "nachname", "last"),
 )
-_ENOUGH: Final = 0.5  # of the first rows' cells must be addresses
+_ENOUGH: Final = 0.5  # the share of addresses among the first rows' cells that makes a column of addresses
 
 
 def is_address_heading(heading: str) -> bool:
@@ -97,15 +97,15 @@ def check_columns(columns: Sequence[Column]) -> None:
 
 
 def _address_column(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> int | None:
-    """The column of addresses: by its cells, then by its heading, for `Address` is a street in most exports."""
-    found = []
+    """The column of addresses: by its cells, then by its heading, because `Address` is a street in most exports."""
+    ranks = []
     for number, heading in enumerate(headings):
         share = _share_of_addresses(number, rows)
         mostly = share is None or share >= _ENOUGH
         if (share != 0 and is_address_heading(heading)) or (share is not None and mostly):
-            found.append((mostly, -_rank(heading), -number))
-    if found:
-        return -max(found)[2]
+            ranks.append((mostly, -_rank(heading), -number))
+    if ranks:
+        return -max(ranks)[2]
     named = [number for number, heading in enumerate(headings) if is_address_heading(heading)]
     return named[0] if len(named) == 1 else None
 
@@ -156,13 +156,13 @@ def _plain(heading: str) -> str:
 
 
 def _without_accents(text: str) -> str:
-    """`Größe` as `grosse`."""
+    """The text in small letters without accents: `grosse` for `Größe`."""
     split = unicodedata.normalize("NFKD", text.casefold())
     return "".join(character for character in split if not unicodedata.combining(character))
 
 
 def _field_name(heading: str, number: int, taken: set[str]) -> str:
-    """A merge field's name for a heading: itself where it can be one."""
+    """The name of a merge field for a heading: the heading itself if it is a valid name."""
     name = trimmed(heading)
     if fault_of_variable_name(name):
         name = re.sub(r"[^a-z0-9]+", "_", _without_accents(name)).strip("_")

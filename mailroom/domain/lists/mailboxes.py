@@ -1,7 +1,7 @@
 """Pasted recipients: an address or `Name <address>` a line, or several in one line.
 
 Mail programs put commas or semicolons between recipients, and write `Smith, Bo <bo@example.org>`: a piece without an
-address belongs to the piece after its comma. A piece that is left over is refused; no address ends up in another
+address belongs to the piece after its comma. A remaining piece is refused. No address becomes part of another
 recipient's name.
 """
 
@@ -12,7 +12,7 @@ from typing import Final
 from mailroom.domain.addresses import MAX_MAILBOX, InvalidAddress, name_of, pieces_of, trimmed
 from mailroom.domain.lists.rows import Read, RefusedRow, Row
 
-_SHOWN: Final = 100  # characters of what was refused
+_SHOWN: Final = 100  # characters of a refused entry
 _ONE_A_LINE: Final = "write one recipient a line, as an address or as Name <address@example.com>"
 
 
@@ -49,7 +49,7 @@ def _read(number: int, entry: str) -> Iterator[Read]:
         if len(entry) > MAX_MAILBOX:
             raise InvalidAddress(f"at most {MAX_MAILBOX} characters")
         if "<" not in entry and entry.count("@") > 1:
-            yield from ((number, {"address": _bare(one)}) for one in _between_spaces(entry))
+            yield from ((number, {"address": _bare(address)}) for address in _between_spaces(entry))
         else:
             yield number, _row(entry)
     except InvalidAddress as error:
@@ -67,13 +67,13 @@ def _row(entry: str) -> Row:
 
 
 def _between_spaces(entry: str) -> list[str]:
-    """Several bare addresses with nothing but white space between them."""
-    found = entry.split()
-    if len(found) < 2 or any(one.count("@") != 1 for one in found):
+    """Several bare addresses with only white space between them. Raises InvalidAddress."""
+    addresses = entry.split()
+    if len(addresses) < 2 or any(address.count("@") != 1 for address in addresses):
         raise InvalidAddress(_ONE_A_LINE)
-    return found
+    return addresses
 
 
 def _bare(address: str) -> str:
-    """An address that was copied as a link."""
+    """The address without the `mailto:` of a copied link."""
     return re.sub(r"(?i)^mailto:", "", address)

@@ -1,4 +1,4 @@
-"""A list of recipients as it was pasted or uploaded: a first look, and then its rows, one at a time."""
+"""A pasted or uploaded list of recipients: its format, and its rows, one at a time."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ _STRANGERS: Final = re.compile(r"<[^<>]*@|@[^@]*@")
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a list is read. For plain addresses, one or several a line, `layout` is None and `columns` is empty.
+    """The format of a list. For plain addresses, one or several a line, `layout` is None and `columns` is empty.
     `certain`: no person needs to confirm the columns."""
 
     encoding: str
@@ -32,37 +32,37 @@ class Look:
 
 
 def look_at(data: bytes, *, encoding: str | None = None) -> Look:
-    """Find out how a list is written. `encoding`: one of ENCODINGS, if a person chose it. Raises InvalidInput."""
+    """Detect the format of a list. `encoding`: one of ENCODINGS, if a person chose it. Raises InvalidInput."""
     check_is_text(data)
     if not data.strip():
         raise InvalidInput(Fault("recipients", "the file is empty"))
     if encoding is not None and encoding not in ENCODINGS:
         raise InvalidInput(Fault("encoding", f"one of {', '.join(ENCODINGS)}"))
-    found = encoding or guess_encoding(data)
-    layout = tables.layout_of(lines_of(data, found))
+    codec = encoding or guess_encoding(data)
+    layout = tables.layout_of(lines_of(data, codec))
     if layout is None:
-        return Look(found, None, (), True)
+        return Look(codec, None, (), True)
     columns, certain = propose(layout.headings, layout.sample)
-    return Look(found, layout, columns, certain and any(layout.headings) and found.startswith("utf-8"))
+    return Look(codec, layout, columns, certain and any(layout.headings) and codec.startswith("utf-8"))
 
 
 def rows_of(data: bytes, look: Look, columns: Sequence[Column] = ()) -> Iterator[Read]:
-    """The rows, as `columns` say, or as `look` proposes. Raises InvalidInput before the first row."""
+    """The rows, read with `columns`, or with the columns of `look`. Raises InvalidInput before the first row."""
     if look.layout is None:
-        found = mailboxes.rows_of(lines_of(data, look.encoding))
+        rows = mailboxes.rows_of(lines_of(data, look.encoding))
     else:
         chosen = tuple(columns) or look.columns
         if len(chosen) != len(look.columns):
             raise InvalidInput(Fault("columns", f"the list has {len(look.columns)} columns"))
         check_columns(chosen)
-        found = tables.rows_of(lines_of(data, look.encoding), look.layout, chosen)
+        rows = tables.rows_of(lines_of(data, look.encoding), look.layout, chosen)
     if b"\0" in data or not is_encoded(data, look.encoding):
-        found = _without_spoilt(found, look.encoding)
-    return _without_strangers(found)
+        rows = _without_spoilt(rows, look.encoding)
+    return _without_strangers(rows)
 
 
 def _without_spoilt(rows: Iterator[Read], encoding: str) -> Iterator[Read]:
-    """Refuse rows with bytes that are no text in this encoding, or with a zero byte."""
+    """Refuse rows with bytes that are not valid in this encoding, or with a zero byte."""
     for read in rows:
         if isinstance(read, tuple) and any(_is_spoilt(text) for text in _texts(read[1])):
             words = f"holds what is no text in {ENCODINGS[encoding]}; save the file as UTF-8, or choose its encoding"

@@ -8,13 +8,12 @@ Row = dict[str, Any]  # address, name, variables
 
 @dataclass(frozen=True, slots=True)
 class RefusedRow:
-    """A row that cannot be taken. `row` is the line of a file or of pasted text, or the place in a JSON list; all count
-    from one."""
+    """A refused row. `row`: the line of a file or of pasted text, or the position in a JSON list, counted from 1."""
 
     row: int
     address: str
     message: str
 
 
-# A row with its number, or why there is none.
+# A row with its number, or a refused row.
 Read = tuple[int, Row] | RefusedRow

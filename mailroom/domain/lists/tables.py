@@ -21,7 +21,7 @@ _SHOWN: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a table is written. `first`: the line on which its rows begin. Without a header line every heading is ''."""
+    """The format of a table. `first`: the line of its first row. Without a header line every heading is ''."""
 
     delimiter: str
     headings: tuple[str, ...]
@@ -45,15 +45,15 @@ def layout_of(lines: Iterable[str]) -> Layout | None:
 
 
 def _head(lines: Iterable[str]) -> tuple[list[str], int, str | None]:
-    """Returns (the first lines that are not empty, how many lines stand before them, the separator of Excel's `sep=`
+    """Returns (the first lines that are not empty, the number of lines before them, the separator of Excel's `sep=`
     line)."""
     head: list[str] = []
     before, given = 0, None
     for line in lines:
-        if not head and (not trimmed(line) or (found := _SEPARATOR_LINE.fullmatch(trimmed(line)))):
+        if not head and (not trimmed(line) or (separator := _SEPARATOR_LINE.fullmatch(trimmed(line)))):
             before += 1
             if trimmed(line):
-                given = found[1] if found else given
+                given = separator[1] if separator else given
             continue
         head.append(line)
         if len(head) > _SAMPLE:
@@ -71,13 +71,13 @@ def _tried(head: Sequence[str], before: int, delimiter: str) -> Layout:
             if len(rows) == 1:
                 first = before + reader.line_num + 1
     except csv.Error:
-        pass  # told with its line when all is read
+        pass  # `rows_of` reports the fault with its line
     headings, *sample = rows or [()]
     return Layout(delimiter, headings, first, tuple(row for row in sample if any(row)))
 
 
 def _without_header(layout: Layout, before: int) -> Layout | None:
-    """The same as a table that has no header line: each row has one bare address, in the same column, and more."""
+    """The layout without a header line, if each row has one bare address in the same column, and other cells."""
     rows = [layout.headings, *layout.sample]
     width = len(layout.headings)
     here = [number for number, cell in enumerate(layout.headings) if is_address(cell)]
@@ -96,7 +96,7 @@ def _without_header(layout: Layout, before: int) -> Layout | None:
 
 
 def rows_of(lines: Iterable[str], layout: Layout, columns: Sequence[Column]) -> Iterator[Read]:
-    """Every row of the table, read as the columns say."""
+    """Every row of the table, read with these columns."""
     reader = csv.reader(iter(lines), delimiter=layout.delimiter, strict=True)
     needed = max((n + 1 for n, column in enumerate(columns) if column.heading or column.role is not Role.IGNORED))
     last = 0

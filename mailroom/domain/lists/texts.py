@@ -8,8 +8,8 @@ from typing import Final
 
 from mailroom.domain.errors import Fault, InvalidInput
 
-MAX_LINE: Final = 1_000_000  # characters; some 30,000 addresses, if they stand in one line
-# What a person may choose where the guess is wrong; the names are Python's.
+MAX_LINE: Final = 1_000_000  # characters; about 30,000 addresses in one line
+# The choices of a person if the guess is wrong; the names are Python's.
 ENCODINGS: Final = {
     "utf-8-sig": "UTF-8",
     "utf-16": "UTF-16",
@@ -28,7 +28,7 @@ ENCODINGS: Final = {
 }
 _BOMS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16's, with which it begins
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: its mark begins with that of UTF-16
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
@@ -39,14 +39,14 @@ _BINARY: Final = re.compile(rb"^(?:PK\x03\x04|\xd0\xcf\x11\xe0|%PDF-|\x1f\x8b|\x
 
 
 def check_is_text(data: bytes) -> None:
-    """Raises InvalidInput for a file that is no text, such as an Excel workbook."""
+    """Raises InvalidInput for a file that is not text, such as an Excel workbook."""
     if _BINARY.match(data):
         words = "this file is no text; in Excel or Numbers, save the sheet as CSV, and upload that"
         raise InvalidInput(Fault("recipients", words))
 
 
 def guess_encoding(data: bytes) -> str:
-    """One of ENCODINGS: by the byte order mark, by where zero bytes stand, UTF-8 if it is that, else Windows-1252."""
+    """One of ENCODINGS: by the byte order mark, by the positions of zero bytes, else UTF-8 if valid, else cp1252."""
     for mark, encoding in _BOMS:
         if data.startswith(mark):
             return encoding
@@ -60,7 +60,7 @@ def guess_encoding(data: bytes) -> str:
 
 
 def is_encoded(data: bytes, encoding: str) -> bool:
-    """True if all of it can be read in this encoding."""
+    """True if all bytes are valid in this encoding."""
     decoder = codecs.getincrementaldecoder(encoding)()
     try:
         for start in range(0, len(data), _CHUNK):
@@ -72,8 +72,8 @@ def is_encoded(data: bytes, encoding: str) -> bool:
 
 
 def lines_of(data: bytes, encoding: str) -> Iterator[str]:
-    """Its lines, each with a line feed in place of whatever ended it (CR, LF, CRLF). What cannot be read in this
-    encoding becomes U+FFFD. Raises InvalidInput for a line that is too long."""
+    """The lines, each with a line feed in place of its line end (CR, LF, CRLF). Bytes that are not valid in this
+    encoding become U+FFFD. Raises InvalidInput for a line that is too long."""
     with io.TextIOWrapper(io.BytesIO(data), encoding, errors="replace", newline=None) as text:
         for number, line in enumerate(text, 1):
             if len(line) > MAX_LINE:

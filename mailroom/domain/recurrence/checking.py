@@ -1,4 +1,4 @@
-"""From what a user typed to a Recurrence that can be computed, or a Fault for each field that is wrong."""
+"""Check the fields of a user: the result is a Recurrence that can be computed, or a Fault for each wrong field."""
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -26,8 +26,8 @@ def check_recurrence(
     max_runs: int | None = None,
     path: str = "recurrence",
 ) -> Recurrence:
-    """A recurrence that fires at least once after `now`. `at`, `starts_at` and `ends_at` may be naive: then they are
-    local times of the zone. Raises InvalidInput with paths below `path`."""
+    """A recurrence that fires at least once after `now`. Naive values of `at`, `starts_at` and `ends_at` are local
+    times of the zone. Raises InvalidInput with paths below `path`."""
     zone = zones.find(time_zone)
     out_of_range = _faults_of_years(at, starts_at, ends_at, path)
     faults = [*out_of_range]
@@ -37,16 +37,16 @@ def check_recurrence(
         faults.append(Fault(f"{path}.time_zone", zones.unknown(time_zone)))
     if kind not in list(Kind):
         raise InvalidInput(Fault(f"{path}.kind", f"one of {', '.join(Kind)}"), *faults)
-    known = Kind(kind)
-    faults += _faults_of_kind(known, expression, at, seconds, path)
-    faults += _surplus(known, expression, at, seconds, path)
+    checked_kind = Kind(kind)
+    faults += _faults_of_kind(checked_kind, expression, at, seconds, path)
+    faults += _surplus(checked_kind, expression, at, seconds, path)
     start, end = (_bound(moment, zone) if zone and not out_of_range else None for moment in (starts_at, ends_at))
     if start and end and end < start:
         faults.append(Fault(f"{path}.ends_at", "lies before starts_at"))
     if faults:
         raise InvalidInput(*faults)
     rule = read_recurrence(
-        kind=known,
+        kind=kind,
         time_zone=time_zone,
         now=now,
         expression=expression,
@@ -62,7 +62,7 @@ def check_recurrence(
 
 def read_recurrence(
     *,
-    kind: Kind,
+    kind: str,
     time_zone: str,
     now: datetime,
     expression: str | None = None,
@@ -72,14 +72,14 @@ def read_recurrence(
     ends_at: datetime | None = None,
     max_runs: int | None = None,
 ) -> Recurrence:
-    """The recurrence of these fields in its normal form, whether it may be stored or not."""
+    """The recurrence of these fields in its normal form, without a check. `kind` and `time_zone` must be valid."""
     zone = ZoneInfo(time_zone)
     start = _bound(starts_at, zone)
     return Recurrence(
-        kind=kind,
+        kind=Kind(kind),
         time_zone=time_zone,
         anchor=(start or to_instant(now)).replace(microsecond=0),
-        expression=_tidy(kind, expression),
+        expression=_tidy(Kind(kind), expression),
         at=_local(at, zone),
         seconds=seconds or 0,
         starts_at=start,
@@ -135,7 +135,7 @@ def _faults_of_kind(
 
 
 def _surplus(kind: Kind, expression: str | None, at: datetime | None, seconds: int | None, path: str) -> list[Fault]:
-    """A field that another kind needs is a sign of a misunderstanding: say so rather than ignore it."""
+    """Faults of fields that belong to another kind. They show a misunderstanding, so they are not ignored."""
     mine = {Kind.ONCE: "at", Kind.EVERY: "seconds"}.get(kind, "expression")
     given = {"expression": expression or None, "at": at, "seconds": seconds}
     return [

@@ -1,25 +1,22 @@
-"""Whether a recurrence that is handed in is the one that is stored."""
+"""Compare a requested recurrence with the stored one."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from mailroom.domain.recurrence import zones
 from mailroom.domain.recurrence.checking import read_recurrence
-from mailroom.domain.recurrence.model import Kind, Recurrence
+from mailroom.domain.recurrence.model import Kind, Recurrence, RecurrenceFields
 
 
-def is_same(stored: Recurrence, given: Mapping[str, Any]) -> bool:
-    """True if these fields (as `check_recurrence` takes them) describe the stored recurrence, even if they would be
-    refused today: a single run that is over is still the same.
+def is_same(stored: Recurrence, given: RecurrenceFields) -> bool:
+    """True if these fields (as `check_recurrence` takes them) describe the stored recurrence, even if a new check
+    would refuse them today: a single run in the past is still equal.
 
-    The anchor is not compared: without `starts_at` it is the moment at which the stored rule began.
+    The anchor is not compared: without `starts_at` it is the creation time of the stored rule.
     """
-    kind, zone = given.get("kind"), given.get("time_zone")
-    if kind not in list(Kind) or not isinstance(zone, str) or zones.find(zone) is None:
+    if given["kind"] not in list(Kind) or zones.find(given["time_zone"]) is None:
         return False
     try:
-        read = read_recurrence(**{**given, "kind": Kind(kind)}, now=stored.anchor)
-    except (ValueError, OverflowError):  # a moment at the end of the calendar
+        read = read_recurrence(**given, now=stored.anchor)
+    except (ValueError, OverflowError):  # a time at the end of the calendar
         return False
     return replace(read, anchor=stored.anchor) == stored

@@ -1,6 +1,6 @@
 """Five-field cron expressions, by cronsim; clock changes as in Debian's cron (docs/adr/0005-recurrence.md).
 
-cronsim is only given naive local times: on aware ones it loses a wildcard's runs where clocks change by half an hour
+cronsim gets only naive local times: on aware times it loses a wildcard's runs where clocks change by half an hour
 (Lord Howe) or at midnight (Cairo). A fixed wall-clock time (neither the minute nor the hour field begins with `*`)
 runs once a day; a wildcard runs whenever clocks show its time.
 """
@@ -15,7 +15,7 @@ from mailroom.domain.recurrence.model import Recurrence, RuleRefused
 
 
 def is_fixed(expression: str) -> bool:
-    """True if the expression names wall-clock times rather than 'every so often'."""
+    """True if the expression names wall-clock times rather than an interval."""
     minute, hour = expression.split()[:2]
     return not minute.startswith("*") and not hour.startswith("*")
 
@@ -24,7 +24,7 @@ def check(expression: str) -> None:
     """Raise RuleRefused, with words for a user, unless this is a five-field expression that fires some day."""
     cron_fields.check(expression)
     try:
-        next(CronSim(expression, datetime(2024, 1, 1)))  # noqa: DTZ001 - naive on purpose: only the pattern is asked
+        next(CronSim(expression, datetime(2024, 1, 1)))  # noqa: DTZ001 - naive on purpose: only the pattern is checked
     except CronSimError as error:
         raise RuleRefused(f"{str(error)[0].lower()}{str(error)[1:]} in '{expression}'") from None
     except (StopIteration, RuntimeError):
@@ -32,7 +32,7 @@ def check(expression: str) -> None:
 
 
 def explain(expression: str) -> str:
-    """The expression in English words; as it stands where it is none."""
+    """The expression in English words; unchanged if it is not valid."""
     try:
         return CronSim(expression, datetime(2024, 1, 1)).explain()  # noqa: DTZ001
     except CronSimError:
@@ -56,9 +56,9 @@ def instants(rule: Recurrence, after: datetime) -> Iterator[datetime]:
 def skipped_times(rule: Recurrence, gap: tuple[datetime, datetime]) -> list[datetime]:
     """The local times of the rule that lie in a gap [from, to) of the clocks."""
     start, end = gap
-    found = []
+    times = []
     for local in CronSim(rule.expression, start - timedelta(minutes=1)):
         if local >= end:
             break
-        found.append(local)
-    return found
+        times.append(local)
+    return times

@@ -1,7 +1,7 @@
-"""Checks of a typed five-field cron expression, field by field, so that none is read otherwise than it was meant.
+"""Checks of a five-field cron expression from a user, field by field, so that no field is misread.
 
-cronsim takes a step that is larger than its range (`*/90` runs hourly), and drops a step behind `L`. Both are refused
-here, with the field named. Stored expressions are not checked again.
+cronsim accepts a step larger than its range (`*/90` runs hourly), and ignores a step after `L`. Both are refused here,
+with the name of the field. Stored expressions are not checked again.
 """
 
 import re
@@ -18,12 +18,12 @@ class _Field(NamedTuple):
     low: int
     high: int
     names: tuple[str, ...] = ()
-    special: str = "(?!)"  # a pattern for the other terms that it takes; none of them takes a step
+    special: str = "(?!)"  # a pattern for further terms of this field; none of them allows a step
     special_words: str = ""
 
     @property
     def words(self) -> str:
-        """What may be written, for a message."""
+        """The allowed terms, for a message."""
         names = f" or {self.names[0]} to {self.names[-1]}" if self.names else ""
         return f"numbers from {self.low} to {self.high}{names}{self.special_words}, such as {self.low}, *, "
 
@@ -51,7 +51,7 @@ _FIELDS: Final = (
 
 
 def check(expression: str) -> None:
-    """Raise RuleRefused, with words for a user, unless every field says one thing and can be met."""
+    """Raise RuleRefused, with words for a user, unless every field has a single meaning and can be met."""
     texts = expression.upper().split()
     if len(texts) != len(_FIELDS):
         raise RuleRefused("a cron expression has five fields: minute, hour, day of month, month, day of week")

@@ -1,8 +1,8 @@
 """The days of a rule: its calendar filters, and its periods (a day, a week, a month, a year).
 
-A day is its ordinal, as in `date.toordinal`. Which days of a year pass the filters depends on the kind of the year
-alone: on its first weekday and on which of its neighbours and itself are leap years. So a walk through two centuries
-filters the days of some 28 years, and no more.
+A day is its ordinal, as in `date.toordinal`. The days of a year that pass the filters depend only on the kind of
+the year: its first weekday, and whether it and its neighbours are leap years. So a walk through two centuries filters
+the days of about 28 years only.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from mailroom.domain.recurrence.parts import Rule
 
-LAST_YEAR: Final = 2240  # no rule is walked further: it bounds the work for one that never fires
+LAST_YEAR: Final = 2240  # the end of every walk: it bounds the work for a rule that never fires
 _WEEK: Final = 7
 
 
@@ -59,9 +59,9 @@ class Days:
         self._known: dict[YearKind, tuple[int, ...]] = {}
 
     def periods(self, since: date) -> Iterator[list[int]]:
-        """The matching days of each period in turn; the first period is the one in which `since` lies.
+        """The matching days of each period in turn, from the period that contains `since`.
 
-        Periods without a matching day, and those that INTERVAL leaves out, are passed over.
+        Periods without a matching day, and periods that INTERVAL leaves out, are skipped.
         """
         if self._rule.frequency == "DAILY" and self._rule.interval == 1:
             yield from ([day] for day in self._from(since))
@@ -84,7 +84,7 @@ class Days:
             yield from (day for index in self._days_of(year) if (day := january_1 + index) >= first)
 
     def _is_reached(self, january_1: int, december_31: int) -> bool:
-        """True if INTERVAL leaves in a period of this year."""
+        """True if INTERVAL includes a period of this year."""
         begins, ends = self._period(january_1), self._period(december_31)
         return (self._first - begins) % self._rule.interval <= ends - begins
 
@@ -107,7 +107,7 @@ class Days:
                 return lambda day: day
 
     def _beginning(self, since: date) -> date:
-        """The first day of the period of a day: BYSETPOS chooses from whole periods."""
+        """The first day of the period that contains a day: BYSETPOS selects from whole periods."""
         match self._rule.frequency:
             case "WEEKLY":
                 back = (since.weekday() - self._rule.week_start) % _WEEK
@@ -167,7 +167,7 @@ def _weekday_matches(day: _Day, rule: Rule, kind: YearKind) -> bool:
     """True if BYDAY names the weekday, or the weekday by its number in the month or in the year."""
     if (0, day.weekday) in rule.by_day:
         return True
-    if rule.frequency not in ("MONTHLY", "YEARLY"):  # rules stored long ago may carry numbers that mean nothing
+    if rule.frequency not in ("MONTHLY", "YEARLY"):  # old stored rules may contain meaningless numbers
         return any(weekday == day.weekday for _, weekday in rule.by_day)
     if rule.frequency == "MONTHLY" or rule.by_month:
         before, after = day.of_month - 1, day.month_length - day.of_month
@@ -178,9 +178,9 @@ def _weekday_matches(day: _Day, rule: Rule, kind: YearKind) -> bool:
 
 
 def _week_numbers(day: _Day, week_start: int, kind: YearKind) -> tuple[int, int]:
-    """The number of the day's week, from the beginning and from the end of the year that the week belongs to.
+    """The number of the day's week, from the beginning and from the end of the week's year.
 
-    A week belongs to the year in which it has four days or more.
+    A week belongs to the year that has four or more of its days.
     """
     first = _first_week(kind.first_weekday, week_start)
     next_first = kind.days + _first_week((kind.first_weekday + kind.days) % _WEEK, week_start)
@@ -200,6 +200,6 @@ def _week_numbers(day: _Day, week_start: int, kind: YearKind) -> tuple[int, int]
 
 
 def _first_week(first_weekday: int, week_start: int) -> int:
-    """Where the first week of a year begins: from three days before January 1st to three days behind it."""
+    """The first day of the first week of a year: three days before January 1st to three days after it."""
     into_week = (first_weekday - week_start) % _WEEK
     return -into_week if into_week <= 3 else _WEEK - into_week

@@ -1,8 +1,9 @@
-"""What a recurrence is. A value of these types has been checked: it can be computed, and fires at least once."""
+"""The values of a recurrence. A Recurrence has been checked: it can be computed, and fires at least once."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NotRequired, TypedDict
 from zoneinfo import ZoneInfo
 
 
@@ -14,19 +15,31 @@ class Kind(StrEnum):
 
 
 class RuleRefused(ValueError):
-    """The expression of a rule that cannot be computed, or that would cost more than a rule may; in words for a user.
+    """The rule cannot be computed, or exceeds the allowed cost. The message is in words for a user.
 
-    Raised for rules that are typed in, and for stored ones that an older version of Mailroom had taken.
+    Raised for rules from users, and for stored rules that an older version of Mailroom had accepted.
     """
+
+
+class RecurrenceFields(TypedDict):
+    """A recurrence as requested. Naive times are local times of the zone."""
+
+    kind: str
+    time_zone: str
+    expression: NotRequired[str | None]
+    at: NotRequired[datetime | None]
+    seconds: NotRequired[int | None]
+    starts_at: NotRequired[datetime | None]
+    ends_at: NotRequired[datetime | None]
+    max_runs: NotRequired[int | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
     """The rule of a schedule, its zone and its bounds.
 
-    `anchor` is the instant from which `every` counts and at which an `rrule` has its DTSTART: `starts_at` where
-    one is given, else the moment of creation. Bounds are inclusive. `max_runs` counts due instants that were
-    decided, run or not.
+    `anchor`: the instant from which `every` counts, and the DTSTART of an `rrule`. It equals `starts_at` if that is
+    set, otherwise the creation time. Bounds are inclusive. `max_runs` counts decided due instants, run or not.
     """
 
     kind: Kind
@@ -46,7 +59,7 @@ class Recurrence:
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """A due instant, and a sentence where a clock change moved or doubled its wall-clock time."""
+    """A due instant, and a sentence if a clock change moved or doubled its wall-clock time."""
 
     at: datetime
     note: str | None = None

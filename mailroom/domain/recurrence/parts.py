@@ -1,7 +1,7 @@
-"""The parts of an RFC 5545 recurrence rule (3.3.10): their ranges, and which part goes with which frequency.
+"""The parts of an RFC 5545 recurrence rule (3.3.10): their ranges, and the frequencies that allow each part.
 
-`read` takes every rule that can be computed, stored rules among them. `check` is for rules that are typed in: it also
-refuses rules that the RFC forbids or leaves open, with what to write instead.
+`read` accepts every rule that can be computed, stored rules included. `check` is for rules from users: it also refuses
+rules that the RFC forbids or leaves open, and suggests an alternative.
 """
 
 import re
@@ -18,12 +18,12 @@ DAYS: Final = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 SUB_DAILY: Final = ("MINUTELY", "HOURLY")
 FREQUENCIES: Final = (*SUB_DAILY, "DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 MAX_COUNT: Final = 100_000
-MAX_TIMES: Final = 288  # of day, for DAILY and rarer rules: every five minutes
+MAX_TIMES: Final = 288  # times of day for DAILY and rarer rules: every five minutes
 MAX_TIMES_SUB_DAILY: Final = 1_440  # every minute
 
 
 class Range(NamedTuple):
-    """The whole numbers that a part may have, and whether they may count from the end (-1 is the last)."""
+    """The whole numbers allowed in a part, and whether negative numbers count from the end (-1 is the last)."""
 
     low: int
     high: int
@@ -49,23 +49,23 @@ RANGES: Final = {
     "BYSETPOS": Range(1, 366, True, "a position"),
 }
 _NUMBERED_DAY: Final = Range(1, 53, True, "the number before a weekday")
-_IN_A_MONTH: Final = 5  # no weekday comes more often in a month
+_IN_A_MONTH: Final = 5  # no weekday occurs more often in a month
 
-# The frequencies that a part goes with; a part that is not named goes with all of them.
+# The frequencies that allow a part; a part that is not listed is allowed with every frequency.
 GOES_WITH: Final = {
     "BYMONTHDAY": {"MINUTELY", "HOURLY", "DAILY", "MONTHLY", "YEARLY"},
     "BYYEARDAY": {"MINUTELY", "HOURLY", "YEARLY"},
     "BYWEEKNO": {"YEARLY"},
-    "BYSETPOS": {"DAILY", "WEEKLY", "MONTHLY", "YEARLY"},  # the RFC allows it in an hour or a minute, too
+    "BYSETPOS": {"DAILY", "WEEKLY", "MONTHLY", "YEARLY"},  # the RFC also allows it for HOURLY and MINUTELY
 }
 _LAYOUTS: Final = {8: "%Y%m%d", 15: "%Y%m%dT%H%M%S", 16: "%Y%m%dT%H%M%SZ"}
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule that can be computed. Lists are sorted, without repeats; an empty one stands for a part not given.
+    """A rule that can be computed. Lists are sorted, without repeats; an empty list means that the part is absent.
 
-    `by_day` holds (number, weekday); the number is 0 where every such weekday is meant, Monday is weekday 0.
+    `by_day` has (number, weekday). Number 0 means every such weekday; Monday is weekday 0.
     """
 
     frequency: str
@@ -90,18 +90,18 @@ class Rule:
 
     @property
     def chooses_days(self) -> bool:
-        """True if a part other than BYMONTH says which days are meant."""
+        """True if a part other than BYMONTH selects days."""
         return bool(self.by_day or self.by_month_day or self.by_year_day or self.by_week)
 
     @property
     def goes_by_elapsed_time(self) -> bool:
-        """True of an hourly or minutely rule that names no local times."""
+        """True for an hourly or minutely rule that names no local times."""
         named = self.chooses_days or self.by_month or self.by_hour or self.by_minute or self.by_second
         return self.is_sub_daily and not named
 
 
 def read(expression: str) -> Rule:
-    """The rule of an expression. Raises RuleRefused, with words for a user, unless it can be computed in its bounds."""
+    """The rule of an expression. Raises RuleRefused, in words for a user, unless it can be computed within bounds."""
     parts = _split(expression)
     frequency = parts.pop("FREQ", None)
     if frequency is None:
@@ -134,7 +134,7 @@ def read(expression: str) -> Rule:
 
 
 def check(expression: str) -> Rule:
-    """`read`, for a rule that is typed in: what RFC 5545 forbids or leaves open is refused, too."""
+    """As `read`, for a rule from a user. Also raises RuleRefused for rules that RFC 5545 forbids or leaves open."""
     rule, parts = read(expression), _split(expression)
     if rule.count and rule.until:
         raise RuleRefused("COUNT and UNTIL exclude each other (RFC 5545 3.3.10)")
@@ -227,11 +227,11 @@ def _until(text: str) -> datetime:
         raise RuleRefused("UNTIL is written 20261231, 20261231T090000 or 20261231T080000Z") from None
     if not 1970 <= until.year <= 2200:
         raise RuleRefused("UNTIL is a year from 1970 to 2200")
-    return until + timedelta(days=1, seconds=-1) if len(text) == 8 else until  # a date names its whole day
+    return until + timedelta(days=1, seconds=-1) if len(text) == 8 else until  # a date includes its whole day
 
 
 def _require_few_times(rule: Rule) -> None:
-    """A limit on instants a day: a run is a campaign."""
+    """Raise RuleRefused if a day has too many instants: each instant is a campaign."""
     hours = len(rule.by_hour) or (24 if rule.is_sub_daily else 1)
     minutes = len(rule.by_minute) or (60 if rule.frequency == "MINUTELY" else 1)
     times = hours * minutes * (len(rule.by_second) or 1)

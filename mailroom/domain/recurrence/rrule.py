@@ -2,11 +2,11 @@
 
 - DAILY and rarer rules name wall-clock times: mapped by `wallclock.to_instant`.
 - HOURLY and MINUTELY without BY parts go by elapsed time from the anchor.
-- HOURLY and MINUTELY with BY parts name local times: one that the clocks skip is left out, one that comes twice
-  runs twice, as a wildcard in cron does.
+- HOURLY and MINUTELY with BY parts name local times: a time that the clocks skip is left out, a time that occurs twice
+  runs twice, as for a wildcard in cron.
 
-The work is bounded for any rule: a walk begins at the period in which the wanted instant lies, ends with the year
-2240, and passes each day once; how many times of a day a rule may name is limited (`parts.MAX_TIMES`).
+The work is bounded for any rule: a walk begins at the period of the first wanted instant, ends with the year 2240, and
+visits each day once. `parts.MAX_TIMES` limits the times of a day in a rule.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ from mailroom.domain.recurrence.parts import Rule
 _STEPS: Final = {"HOURLY": timedelta(hours=1), "MINUTELY": timedelta(minutes=1)}
 _DAY: Final = timedelta(days=1)
 _UNITS_A_DAY: Final = {"HOURLY": 24, "MINUTELY": 1_440}
-_MOST_DAYS: Final = {"DAILY": 1, "WEEKLY": 7, "MONTHLY": 31, "YEARLY": 366}  # of a period
+_MOST_DAYS: Final = {"DAILY": 1, "WEEKLY": 7, "MONTHLY": 31, "YEARLY": 366}  # days of a period
 
 
 def instants(recurrence: Recurrence, after: datetime) -> Iterator[datetime]:
@@ -67,7 +67,7 @@ def _by_elapsed_time(recurrence: Recurrence, rule: Rule, after: datetime) -> Ite
 def _local_times(recurrence: Recurrence, rule: Rule, start: datetime) -> Iterator[datetime]:
     """The rule's naive local times at or after `start`, from its anchor to its COUNT or UNTIL."""
     anchor = recurrence.anchor.astimezone(recurrence.zone).replace(tzinfo=None, microsecond=0)
-    # Without a start of its own a rule counts from its creation on: that moment itself is no occurrence.
+    # Without starts_at a rule counts from its creation; the creation time itself is no occurrence.
     first = anchor if recurrence.starts_at else anchor + timedelta(seconds=1)
     last = None
     if rule.until:
@@ -83,15 +83,15 @@ def _local_times(recurrence: Recurrence, rule: Rule, start: datetime) -> Iterato
 
 @lru_cache(maxsize=4096)
 def _end_of_count(rule: Rule, anchor: datetime, first: datetime) -> datetime | None:
-    """The last local time of a rule with a COUNT; None where the rule has fewer."""
+    """The last local time of a rule with a COUNT; None if the rule has fewer."""
     return next(islice(_unbounded(rule, anchor, first), (rule.count or 1) - 1, None), None)
 
 
 def _unbounded(rule: Rule, anchor: datetime, start: datetime) -> Iterator[datetime]:
     """The rule's local times at or after `start`, without COUNT and UNTIL."""
     rule = completed(rule, anchor)
-    found = _within_days(rule, anchor, start.date()) if rule.is_sub_daily else _by_period(rule, anchor, start.date())
-    return (local for local in found if local >= start)
+    times = _within_days(rule, anchor, start.date()) if rule.is_sub_daily else _by_period(rule, anchor, start.date())
+    return (local for local in times if local >= start)
 
 
 def _by_period(rule: Rule, anchor: datetime, since: date) -> Iterator[datetime]:
@@ -99,7 +99,7 @@ def _by_period(rule: Rule, anchor: datetime, since: date) -> Iterator[datetime]:
     times, positions = _times(rule), rule.by_set_position
     most = _MOST_DAYS[rule.frequency] * len(times)
     if positions and not _positions(positions, most):
-        return  # no set is as large as that: found without a walk
+        return  # no set is that large, so no walk is needed
     if rule.frequency == "DAILY" and positions:
         times, positions = [times[place] for place in _positions(positions, most)], ()
     first = since.toordinal()
@@ -115,7 +115,7 @@ def _by_period(rule: Rule, anchor: datetime, since: date) -> Iterator[datetime]:
 
 
 def _positions(numbers: tuple[int, ...], length: int) -> list[int]:
-    """Where BYSETPOS points in a set of this length, from 0."""
+    """The positions that BYSETPOS selects in a set of this length, from 0."""
     places = {number - 1 if number > 0 else length + number for number in numbers}
     return sorted(place for place in places if 0 <= place < length)
 
@@ -133,23 +133,23 @@ def _within_days(rule: Rule, anchor: datetime, since: date) -> Iterator[datetime
 
 
 def _times_by_first_unit(rule: Rule, units: int) -> Callable[[int], Sequence[timedelta]]:
-    """The times of a day by the first hour or minute of that day which INTERVAL reaches; each list is made once."""
+    """The times of a day, by the first hour or minute of the day that INTERVAL reaches. Each list is computed once."""
     by_unit: dict[int, list[timedelta]] = {}
     for at in _times(rule):
         by_unit.setdefault(at // (_DAY / units), []).append(at)
-    known: dict[int, Sequence[timedelta]] = {}
+    cache: dict[int, Sequence[timedelta]] = {}
 
     def times(first_unit: int) -> Sequence[timedelta]:
-        if first_unit not in known:
+        if first_unit not in cache:
             reached = range(first_unit, units, rule.interval)
-            known[first_unit] = [at for unit in reached for at in by_unit.get(unit, ())]
-        return known[first_unit]
+            cache[first_unit] = [at for unit in reached for at in by_unit.get(unit, ())]
+        return cache[first_unit]
 
     return times
 
 
 def _times(rule: Rule) -> Sequence[timedelta]:
-    """The times of a day that a completed rule names, since midnight."""
+    """The times of day that a completed rule names, as time since midnight."""
     hours, minutes = rule.by_hour or range(24), rule.by_minute or range(60)
     return [
         timedelta(hours=hour, minutes=minute, seconds=second)

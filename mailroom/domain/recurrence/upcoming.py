@@ -12,7 +12,7 @@ from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
 def upcoming(rule: Recurrence, after: datetime, *, decided: int = 0) -> Iterator[datetime]:
     """The due instants strictly after `after`, in order, within starts_at, ends_at and max_runs (all inclusive).
 
-    `decided` is how many instants were decided already; they count against max_runs.
+    `decided`: the number of instants already decided. They count against max_runs.
     """
     if rule.starts_at is not None:
         after = max(after, rule.starts_at - timedelta(milliseconds=1))
@@ -25,11 +25,11 @@ def upcoming(rule: Recurrence, after: datetime, *, decided: int = 0) -> Iterator
                 return
             yield to_instant(at)
     except OverflowError:
-        return  # beyond the year 9999 nothing is due
+        return  # no instant is due after the year 9999
 
 
 def next_after(rule: Recurrence, after: datetime, *, decided: int = 0) -> datetime | None:
-    """The first due instant after `after`, or None when there is none any more."""
+    """The first due instant after `after`, or None."""
     return next(upcoming(rule, after, decided=decided), None)
 
 
@@ -39,7 +39,7 @@ def next_occurrences(rule: Recurrence, after: datetime, count: int, *, decided: 
 
 
 def note(rule: Recurrence, at: datetime) -> str | None:
-    """Why the clocks moved or doubled this instant's wall-clock time, in a sentence; None on ordinary days."""
+    """A sentence about a clock change that moved or doubled this instant's wall-clock time; None on ordinary days."""
     local = at.astimezone(rule.zone).replace(tzinfo=None)
     skipped = _skipped_times(rule, at)
     if skipped:
@@ -80,7 +80,7 @@ def _every(rule: Recurrence, after: datetime) -> Iterator[datetime]:
     passed = max(0, (after - rule.anchor) // step + 1)
     at = rule.anchor + passed * step
     if rule.starts_at is None and passed == 0:
-        at += step  # counted from its creation, the first comes one interval later
+        at += step  # counted from creation, the first instant is one interval later
     while True:
         yield at
         at += step

@@ -1,14 +1,14 @@
 """The one rule that turns a local wall-clock time into an instant, on clock-change nights too.
 
-A time that the clocks skip stands for the first instant after the jump; a time that comes twice stands for its
-first pass. This is what Debian's cron does with jobs at a fixed time (cron(8), "NOTES").
+A time that the clocks skip means the first instant after the jump; a time that occurs twice means its first pass.
+Debian's cron treats jobs at a fixed time in this way (cron(8), "NOTES").
 """
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-_NEAR = timedelta(hours=25)  # no change of clocks is longer: Pacific/Apia left out one day in 2011
+_NEAR = timedelta(hours=25)  # no clock change is longer: Pacific/Apia skipped one day in 2011
 
 
 def is_skipped(local: datetime, zone: ZoneInfo) -> bool:
@@ -41,8 +41,8 @@ def both_passes(local: datetime, zone: ZoneInfo) -> list[datetime]:
 def jump_after(local: datetime, zone: ZoneInfo) -> datetime:
     """The instant at which the clocks jump over this skipped local time.
 
-    Read with the offset after the jump, a skipped time lies before the jump; with the offset before it, behind.
-    Between the two stands exactly one change of offset: halve until it is found.
+    Read with the offset after the jump, a skipped time lies before the jump; read with the offset before the jump, it
+    lies after the jump. Exactly one change of offset is between the two: bisect.
     """
     before = local.replace(tzinfo=zone, fold=1).astimezone(UTC)
     behind = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
@@ -57,7 +57,7 @@ def jump_after(local: datetime, zone: ZoneInfo) -> datetime:
 
 
 def skipped_by(instant: datetime, zone: ZoneInfo) -> tuple[datetime, datetime] | None:
-    """If the clocks jump forward at this instant: the local times they leave out, as [from, to). Else None."""
+    """The local times that the clocks skip at this instant, as [from, to); None without a forward jump."""
     earlier = (instant - timedelta(seconds=1)).astimezone(zone)
     local = instant.astimezone(zone).replace(tzinfo=None)
     expected = earlier.replace(tzinfo=None) + timedelta(seconds=1)
@@ -65,11 +65,11 @@ def skipped_by(instant: datetime, zone: ZoneInfo) -> tuple[datetime, datetime] |
 
 
 def once_each(locals_: Iterable[datetime], zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
-    """Instants after `after` for ascending naive times that name a moment of the day: each day's runs once."""
+    """Instants after `after` for ascending naive times of day: each runs once a day."""
     last = after
     for local in locals_:
         instant = to_instant(local, zone)
-        # Several skipped times stand for one instant, and the search may begin before `after`.
+        # Several skipped times mean the same instant, and the search may begin before `after`.
         if instant > last:
             last = instant
             yield instant
@@ -77,7 +77,7 @@ def once_each(locals_: Iterable[datetime], zone: ZoneInfo, after: datetime) -> I
 
 def at_every_pass(locals_: Iterable[datetime], zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
     """Instants after `after` for ascending naive times that mean 'whenever clocks show this': by elapsed time."""
-    second_passes: list[datetime] = []  # they wait until the first passes of their hour are through
+    second_passes: list[datetime] = []  # delayed until all first passes of their hour have been yielded
     for local in locals_:
         passes = both_passes(local, zone)
         while second_passes and (not passes or second_passes[0] < passes[0]):
@@ -91,8 +91,8 @@ def at_every_pass(locals_: Iterable[datetime], zone: ZoneInfo, after: datetime) 
 def search_start(after: datetime, zone: ZoneInfo) -> datetime:
     """A naive local time before which every time has all its instants at or before `after`.
 
-    That is `after` itself in local time, put back by the change of offset where there is one near: in a doubled hour
-    times that lie behind come again.
+    That is `after` in local time, moved back by the change of offset if a clock change is near: in a doubled hour
+    earlier local times occur again.
     """
     offsets = [(after + shift).astimezone(zone).utcoffset() or timedelta() for shift in (-_NEAR, timedelta(), _NEAR)]
     local = after.astimezone(zone).replace(tzinfo=None)

@@ -1,1 +1,1 @@
-"""Mailgun, both regions: `sending` builds and reads calls, `webhooks` verifies and parses what it tells later."""
+"""Mailgun, both regions: `sending` builds and reads calls, `webhooks` verifies and parses its events."""

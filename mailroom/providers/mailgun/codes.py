@@ -1,4 +1,4 @@
-"""Mailgun's answers to a send, in our words. Only its own well-formed words are believed.
+"""Mailgun's answers to a send, as our outcomes. Only well-formed answers of its own are believed.
 
 Source: documentation.mailgun.com, "Errors"; for the texts its API's answers as collected in
 shared/reference/providers.md, section 1 (read 2026-11). Users report 5xx for mail that went out: in doubt.
@@ -9,17 +9,17 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
+from mailroom.domain.dispatches.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
 from mailroom.providers.connection import Reply
 from mailroom.providers.pace import says_too_fast
 from mailroom.providers.parsing import excerpt, json_of, refused_by_number, storable, told_wait
 
 # 4xx that concern the account, its key or its domain rather than this mail: the lane waits for a person.
 _ACCOUNT: Final = {401, 402, 403, 404, 429}
-# Said by proxies and time-outs on the way, not by Mailgun about the mail.
+# Sent by proxies and time-outs on the way, not by Mailgun.
 _NOT_MAILGUNS: Final = {408, 499}
 _ACCOUNT_TEXT: Final = re.compile(r"is not allowed to send|domain .* (is )?(unverified|disabled)|free accounts", re.I)
-# A 400 about whom it goes to: one bad recipient fails the whole call. Other 400s are about the mail, for all alike.
+# A 400 about a recipient: one bad recipient fails the whole call. Other 400s are about the mail, for all recipients.
 _RECIPIENT_TEXT: Final = re.compile(
     r"\b(to|cc|bcc)['\"]? parameter is not a valid|recipient.*(invalid|not valid)", re.I
 )
@@ -28,7 +28,7 @@ _DATE: Final = re.compile(r"try again after (\w{3}, .+)$", re.I)
 
 
 def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
-    """What a whole answer of Mailgun means."""
+    """The outcome by a whole answer of Mailgun."""
     body = json_of(reply.body)
     if reply.status == 200:
         return _accepted(body, reply)
@@ -44,12 +44,13 @@ def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
 def _accepted(body: Any, reply: Reply) -> Outcome:
     """Accepted only if the body is JSON with a string `id`: a wrong path answers 200 with plain text."""
     if isinstance(body, dict) and isinstance(body.get("id"), str) and body["id"]:
-        return Accepted(storable(body["id"].strip("<>")))
+        words = _message(body, reply) or ""
+        return Accepted(storable(body["id"].strip("<>")), code=reply.status, reason=words)
     return InDoubt(f"Mailgun answered 200 without an id: {excerpt(reply.body)}", 200)
 
 
 def _message(body: Any, reply: Reply) -> str | None:
-    """Mailgun's own words: `{"message": ...}`, or the bare string Forbidden of a 401. None for anybody else's page."""
+    """Mailgun's own words: `{"message": ...}`, or the bare string Forbidden of a 401. None for others' pages."""
     if isinstance(body, dict) and isinstance(body.get("message"), str):
         return storable(body["message"])
     if reply.status == 401 and (body == "Forbidden" or reply.body.strip() == b"Forbidden"):
@@ -68,11 +69,11 @@ def _refused(reply: Reply, message: str, now: datetime) -> Refused:
 
 
 def _retry_after(reply: Reply, message: str, now: datetime) -> timedelta | None:
-    """The wait that a header or the text names; None where none does. Neither header is documented for sends."""
+    """The wait that a header or the text names; None without one. Neither header is documented for sends."""
     try:
         return told_wait(reply, now) or _wait_in_words(message, now)
     except (ValueError, OverflowError, OSError):
-        return None  # a number or a date that is none
+        return None  # not a number, or not a date
 
 
 def _wait_in_words(message: str, now: datetime) -> timedelta | None:

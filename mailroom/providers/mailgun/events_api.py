@@ -14,15 +14,15 @@ from typing import Any, Final
 import requests
 
 from mailroom.domain.addresses import fold
-from mailroom.domain.doubts import Traces
+from mailroom.domain.dispatches.doubts import Traces
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, rfc_message_id
 from mailroom.providers.base import Answer
 
-_NAME: Final = re.compile(r"[A-Za-z0-9._+=@-]{1,250}")  # nothing that means something in a query
+_NAME: Final = re.compile(r"[A-Za-z0-9._+=@-]{1,250}")  # only characters without a meaning in a query
 _TIMEOUT_S: Final = 15
 _PAGE: Final = 300
-# Each recipient of an accepted call has one of these; opens and the like would only make more pages.
+# Each recipient of an accepted call has one of these events. Opens and clicks would only add pages.
 _PROVING: Final = "accepted OR delivered OR failed OR rejected"
 _MOST_PAGES: Final = 200
 _MOST_PAGES_OF_ALL: Final = 100_000
@@ -60,7 +60,7 @@ def ask(
 
 
 def accepted_since(base_url: str, api_key: str, account: str, since: datetime) -> Iterator[tuple[DispatchId, str]]:
-    """Each dispatch of ours with a recipient, as the log shows it as accepted. Raises Unavailable."""
+    """All our calls that the log shows as accepted: pairs of dispatch and recipient. Raises Unavailable."""
     query = {"event": "accepted", "begin": f"{since.timestamp():.0f}", "ascending": "yes", "limit": str(_PAGE)}
     for event in _events(base_url, api_key, account, query, most_pages=_MOST_PAGES_OF_ALL):
         variables, recipient = event.get("user-variables"), event.get("recipient")
@@ -105,7 +105,7 @@ def _events(
         if not items:
             return
         yield from items
-        # Our key goes along: only to where it belongs.
+        # The request carries our key: it goes to this host only.
         if not following.startswith(f"{base_url}/"):
             raise Unavailable("Mailgun's next page leads elsewhere")
         url, asked = following, {}
@@ -133,14 +133,14 @@ def _message_id(event: dict[str, Any]) -> str:
 
 
 def _own(event: dict[str, Any]) -> DispatchId | None:
-    """The dispatch's id that travelled with the mail as a variable; None without one."""
+    """The dispatch's id from the variables of the mail; None without one."""
     variables = event.get("user-variables")
-    told = variables.get("dispatch") if isinstance(variables, dict) else None
-    return DispatchId(told) if isinstance(told, str) else None
+    dispatch = variables.get("dispatch") if isinstance(variables, dict) else None
+    return DispatchId(dispatch) if isinstance(dispatch, str) else None
 
 
 def _attempt(event: dict[str, Any]) -> int:
-    """The attempt that travelled along; 0 where the log does not show it."""
+    """The attempt from the variables of the mail; 0 if the log does not show it."""
     variables = event.get("user-variables")
-    told = variables.get("attempt") if isinstance(variables, dict) else None
-    return int(told) if isinstance(told, str) and told.isdigit() and len(told) < 10 else 0
+    attempt = variables.get("attempt") if isinstance(variables, dict) else None
+    return int(attempt) if isinstance(attempt, str) and attempt.isdigit() and len(attempt) < 10 else 0

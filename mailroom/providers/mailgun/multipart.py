@@ -1,4 +1,4 @@
-"""Multipart forms (RFC 7578) as Mailgun takes them, written as bytes: a form is built for every call."""
+"""Multipart forms (RFC 7578) as Mailgun takes them, written as bytes: each call builds a form."""
 
 import secrets
 from typing import Final
@@ -11,7 +11,7 @@ _QUOTED: Final = {ord('"'): "%22", ord("\r"): "%0D", ord("\n"): "%0A"}  # as bro
 
 
 def field(name: str, value: str) -> bytes:
-    """One plain field. Names with a quote or a line break cannot be."""
+    """One plain field. The name must hold no quote and no line break."""
     return f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
 
 

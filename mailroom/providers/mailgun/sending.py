@@ -1,21 +1,22 @@
 """Calls to Mailgun's `POST /v3/{domain}/messages`: one call for up to 1,000 recipients.
 
-Source: documentation.mailgun.com, "Send an email" and "Batch sending" (read 2026-11). The region is a matter of the
-base URL: api.mailgun.net, or api.eu.mailgun.net.
+Source: documentation.mailgun.com, "Send an email" and "Batch sending" (read 2026-11). The base URL decides the
+region: api.mailgun.net, or api.eu.mailgun.net.
 """
 
 import base64
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
+import orjson
+
 from mailroom.domain.addresses import Mailbox
 from mailroom.domain.content import compile_content
+from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.ids import DispatchId, rfc_message_id
-from mailroom.domain.outcomes import Outcome
 from mailroom.domain.schedules import Content
 from mailroom.providers.base import Answer, Batch, Letter
 from mailroom.providers.connection import LiveConnection, Reply, Request
@@ -83,7 +84,7 @@ class MailgunAdapter:
         return make_control(self._base_url, self._api_key, account)
 
     def _own_fields(self, batch: Batch) -> Iterator[tuple[str, str]]:
-        """What differs from call to call."""
+        """The fields that differ from call to call."""
         for message in batch.messages:
             yield "to", str(Mailbox(message.address, message.name))
         yield "h:Message-Id", f"<{rfc_message_id(batch.dispatch, self.account)}>"
@@ -92,7 +93,7 @@ class MailgunAdapter:
         yield "v:attempt", str(batch.attempt)
         # With recipient-variables, even empty ones, each recipient gets a copy of its own and sees only itself.
         variables = {message.address: message.parts for message in batch.messages}
-        yield "recipient-variables", json.dumps(variables, ensure_ascii=False)
+        yield "recipient-variables", orjson.dumps(variables).decode()
 
 
 @lru_cache(maxsize=32)

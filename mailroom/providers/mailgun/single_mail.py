@@ -25,10 +25,12 @@ def whole(letter: Letter, domain: str) -> bytes:
         parts.append(field("h:Reply-To", email.reply_to))
     parts += [field(f"h:{name}", value) for name, value in body.headers.items()]
     parts.append(field("h:Message-Id", f"<{rfc_message_id(letter.dispatch, domain)}>"))
-    for one in body.attachments:
+    for attachment in body.attachments:
         # Mailgun takes an inline file's name for its content id.
-        name, filename = ("inline", one.content_id) if one.content_id else ("attachment", one.filename)
-        parts.append(file(name, filename, one.content_type, one.content))
+        name, filename = (
+            ("inline", attachment.content_id) if attachment.content_id else ("attachment", attachment.filename)
+        )
+        parts.append(file(name, filename, attachment.content_type, attachment.content))
     return b"".join([*parts, *_ours(letter), END])
 
 

@@ -1,4 +1,4 @@
-"""Mailgun's webhook targets: one URL for all the kinds that we read. Its changes may take ten minutes to hold.
+"""Mailgun's webhook targets: one URL for all the kinds that we read. A change may take ten minutes to take effect.
 
 Source: documentation.mailgun.com, "Webhooks", "Sending in test mode" (read 2026-11).
 """
@@ -39,7 +39,7 @@ class MailgunTarget:
             raise Unavailable(f"Mailgun did not take the webhook target: {error}") from error
 
     def ask_for_event(self, url: str, name: str) -> bool:
-        """A mail in test mode: accepted, logged and told by webhooks, not sent."""
+        """By a mail in test mode: accepted, logged, reported by webhooks, never sent."""
         ours = f"mailroom@{self._domain}"
         form = {
             "from": ours,

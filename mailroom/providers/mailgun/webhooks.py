@@ -1,8 +1,8 @@
-"""Mailgun's webhooks: verify the signature over the raw words, then parse the event into ours.
+"""Mailgun's webhooks: verify the signature, then parse the event into ours.
 
 Source: documentation.mailgun.com, "Securing webhooks" and "Event structure" (read 2026-11). The signature covers only
 timestamp and token, not the event: whoever captures one request could reuse both with a forged event. So the
-token is kept (it comes once, with one event) and its age is bounded by more than the span of Mailgun's retries.
+token is stored (it may come with one event only), and its age is bounded, by more than the span of Mailgun's retries.
 """
 
 import hashlib
@@ -16,8 +16,9 @@ from typing import Any, Final
 from mailroom.domain.bounces import is_hard
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import DispatchId, RunId, dispatch_of_rfc_message_id
+from mailroom.providers.mending import storable_document
 from mailroom.providers.parsing import address_in, id_of, mapping, moment, text_of
-from mailroom.providers.webhooks import BadSignature, Malformed, Stale
+from mailroom.providers.webhooks import BadSignature, Delivery, Malformed, Stale, Verified, WebhookFace
 
 MAX_AGE: Final = timedelta(hours=12)  # Mailgun retries for about 8 hours
 MAX_AHEAD: Final = timedelta(minutes=5)
@@ -33,7 +34,7 @@ _KINDS: Final = {
 }
 # What `failed` means depends on its severity and reason; the reasons are an open set.
 _SUPPRESSED: Final = {"suppress-bounce", "suppress-complaint", "suppress-unsubscribe"}
-# Reasons that blame us, the way, or the time it took, whatever the words beside them.
+# Reasons that blame the sender, the route or the time it took, whatever the words beside them.
 _OF_OTHERS: Final = {"espblock", "blacklisted", "greylisted", "old"}
 _MOST_WORDS: Final = 2_000
 _SIGNATURE: Final = b'"signature"'
@@ -41,11 +42,30 @@ _MOST_PLACES: Final = 8  # the word may stand in the event's own data too
 _MOST_BYTES: Final = 1_024
 
 
-def verify(document: Any, signing_keys: Sequence[str], *, now: datetime) -> str:
-    """Check the signature and its age. Returns the one-time token.
+class MailgunWebhooks(WebhookFace):
+    """The webhooks of one sending domain. Several keys are accepted side by side while one is being rotated."""
 
-    Raises Malformed, BadSignature or Stale. Several keys are accepted side by side while one is being rotated.
-    """
+    name = "mailgun"
+    refused_for_good = 406
+    one_event = True
+
+    def __init__(self, *, domain: str, signing_keys: Sequence[str]) -> None:
+        self._domain, self._keys = domain, signing_keys
+
+    def verify(self, delivery: Delivery) -> Verified:
+        def require_signed() -> None:
+            verify_within(delivery.body, self._keys, now=delivery.at)
+
+        document = storable_document(delivery.body, require_signed)
+        verify(document, self._keys, now=delivery.at)
+        return Verified(document, delivery.at)
+
+    def parse(self, verified: Verified) -> Sequence[Event]:
+        return [parse(verified.document, self._domain)]
+
+
+def verify(document: Any, signing_keys: Sequence[str], *, now: datetime) -> None:
+    """Check the signature and its age. Raises Malformed, BadSignature or Stale."""
     signature = document.get("signature") if isinstance(document, dict) else None
     if not isinstance(signature, dict):
         raise Malformed("there is no signature")
@@ -55,13 +75,12 @@ def verify(document: Any, signing_keys: Sequence[str], *, now: datetime) -> str:
     expected = (
         hmac.new(key.encode(), (timestamp + token).encode(), hashlib.sha256).hexdigest() for key in signing_keys
     )
-    # Every key is compared, so that the time taken tells nothing.
+    # All keys are compared, so that the time taken reveals nothing.
     if not any([hmac.compare_digest(right.encode(), given.encode()) for right in expected]):  # noqa: C419
         raise BadSignature("the signature fits none of our keys")
     age = now - _time(timestamp)
     if not -MAX_AHEAD <= age <= MAX_AGE:
         raise Stale(f"signed {age} ago")
-    return token
 
 
 def verify_within(raw: bytes, signing_keys: Sequence[str], *, now: datetime) -> None:
@@ -86,14 +105,15 @@ def verify_within(raw: bytes, signing_keys: Sequence[str], *, now: datetime) -> 
     raise fault
 
 
-def parse(document: Mapping[str, Any], domain: str, token: str) -> Event:
+def parse(document: Mapping[str, Any], domain: str) -> Event:
     """The event of a verified webhook. Its signature supplies a missing id or time. Raises Malformed if there is no
     event at all."""
-    raw = document.get("event-data")
+    raw, signature = document.get("event-data"), mapping(document.get("signature"))
     if not isinstance(raw, dict):
         raise Malformed("there is no event-data")
-    told = {"id": f"token-{text_of(token)}", "timestamp": mapping(document.get("signature")).get("timestamp")}
-    return _event(raw, domain, told, f"mailgun/{text_of(token)}")
+    token = text_of(signature.get("token"))
+    envelope = {"id": f"token-{token}", "timestamp": signature.get("timestamp")}
+    return _event(raw, domain, envelope, f"mailgun/{token}")
 
 
 def parse_event(raw: dict[str, Any], domain: str) -> Event:
@@ -119,7 +139,7 @@ def _event(raw: dict[str, Any], domain: str, envelope: Mapping[str, Any], replay
         at=at,
         recipient=_recipient(raw),
         run_id=id_of(RunId, variables.get("run")),
-        # Without our variables, our Message-Id says it too.
+        # Our Message-Id holds the dispatch too, if the variables are missing.
         dispatch_id=id_of(DispatchId, variables.get("dispatch") or dispatch_of_rfc_message_id(message_id)),
         raw=json.dumps(raw),
         by_machine=_by_machine(raw),
@@ -167,23 +187,23 @@ def _headers(raw: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _recipient(raw: Mapping[str, Any]) -> str:
-    """`rejected` has no recipient of its own: it stands in the message's To header."""
+    """`rejected` has no recipient of its own: the message's To header names it."""
     if address := address_in(raw.get("recipient")):
         return address
     return parseaddr(text_of(_headers(raw).get("to")))[1]
 
 
 def _reason(raw: Mapping[str, Any], status: Mapping[str, Any]) -> str:
-    told = [
+    reasons = [
         raw.get("reason"),
         status.get("description") or status.get("message"),
         mapping(raw.get("reject")).get("reason"),
     ]
-    return ": ".join(text_of(word) for word in told if text_of(word))[:500]
+    return ": ".join(text_of(reason) for reason in reasons if text_of(reason))[:500]
 
 
 def _time(value: Any) -> datetime:
-    found = moment(value)
-    if found is None:
+    at = moment(value)
+    if at is None:
         raise Malformed("the timestamp is no time of mail")
-    return found
+    return at

@@ -1,4 +1,4 @@
-"""SendGrid's answers to a send, in our words. Only its own well-formed words are believed.
+"""SendGrid's answers to a send, as our outcomes. Only well-formed answers of its own are believed.
 
 Source: docs.sendgrid.com, "Errors" (read 2026-11): 202 with an X-Message-Id and no body; else `{"errors": [{"message",
 "field"}]}`. A 5xx may have gone out: in doubt.
@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
+from mailroom.domain.dispatches.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
 from mailroom.providers.connection import Reply
 from mailroom.providers.pace import says_too_fast
 from mailroom.providers.parsing import excerpt, json_of, mapping, refused_by_number, storable, told_wait
@@ -21,10 +21,10 @@ _UNVERIFIED: Final = re.compile(r"verified Sender Identity", re.I)
 
 
 def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
-    """What a whole answer of SendGrid means."""
+    """The outcome by a whole answer of SendGrid."""
     if reply.status in (200, 202):
         if id_ := reply.headers.get("x-message-id", ""):
-            return Accepted(storable(id_))
+            return Accepted(storable(id_), code=reply.status)
         return InDoubt(f"SendGrid answered {reply.status} without an id", reply.status)
     errors = _errors(reply.body)
     if errors is None and (refused := refused_by_number(reply, "SendGrid", now=now)):
@@ -33,7 +33,7 @@ def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
         return InDoubt(f"SendGrid answered {reply.status}: {excerpt(reply.body)}", reply.status)
     words = storable(f"SendGrid answered {reply.status}: {'; '.join(_word(error) for error in errors)}")
     if any(_UNVERIFIED.search(_word(error)) for error in errors):
-        # Of this mail's own sender, or of the whole account: it is tried again, elsewhere perhaps, and holds up nobody.
+        # About this mail's sender or the whole account: tried again, perhaps elsewhere, and no other mail waits.
         return Refused(Refusal.TEMPORARY, words, reply.status)
     too_fast = reply.status == 429 or says_too_fast(words)
     if too_fast or reply.status in _ACCOUNT or any(_ACCOUNT_TEXT.search(_word(error)) for error in errors):

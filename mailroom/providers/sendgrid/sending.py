@@ -1,23 +1,25 @@
 """Calls to SendGrid's `POST /v3/mail/send`: one call for up to 1,000 recipients of a batch.
 
-Source: docs.sendgrid.com, "Mail Send" and "Personalizations" (read 2026-11). Its log cannot be asked without an add-on:
-what its event webhook tells, signed, is all that is known of a lost answer.
+Source: docs.sendgrid.com, "Mail Send" and "Personalizations" (read 2026-11). Its log needs an add-on: only
+its signed event webhook tells the outcome of a call whose answer was lost.
 """
 
 import base64
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import orjson
+
 from mailroom.domain.addresses import Mailbox, fold, parse_mailbox, parse_mailboxes
 from mailroom.domain.content import compile_content
+from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.emails.model import Attachment, Email, Place
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.messages import Message
-from mailroom.domain.outcomes import Outcome
-from mailroom.providers.base import Batch, CannotBeAsked, Letter, SendInParts
-from mailroom.providers.connection import LiveConnection, Reply, Request
+from mailroom.providers.base import Batch, Letter, SendInParts
+from mailroom.providers.connection import Reply, Request
+from mailroom.providers.json_api import JsonApi
 from mailroom.providers.sendgrid.codes import read_reply
 
 MAX_RECIPIENTS: Final = 1_000
@@ -27,30 +29,16 @@ _MARK: Final = f"-mr{secrets.token_hex(6)}"
 RUN, DISPATCH, ATTEMPT = "mailroom_run", "mailroom_dispatch", "mailroom_attempt"
 
 
-class SendGridAdapter(CannotBeAsked):
+class SendGridAdapter(JsonApi):
     """One SendGrid account."""
 
     name = "sendgrid"
     account = "sendgrid"
     max_recipients = MAX_RECIPIENTS
-    max_connections = 4_096
-
-    def __init__(self, *, base_url: str, api_key: str, call_timeout_s: float, idle_limit_s: float) -> None:
-        self._base_url = base_url
-        self._call_timeout_s, self._idle_limit_s = call_timeout_s, idle_limit_s
-        self._headers = {
-            "Authorization": f"Bearer {api_key}",
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "User-Agent": "mailroom",
-        }
-
-    def connection(self) -> LiveConnection:
-        return LiveConnection(self._base_url, call_timeout_s=self._call_timeout_s, idle_limit_s=self._idle_limit_s)
 
     def build(self, batch: Batch) -> Request:
-        """Fixed text goes once, and what differs by recipient as substitutions. Raises SendInParts where these are too
-        long for a call of several."""
+        """The text goes once, each recipient's parts as substitutions. Raises SendInParts if these are too long for a
+        call to several recipients."""
         content = batch.content
         compiled = compile_content(content.subject, content.text, content.html)
         if len(batch.messages) == 1:
@@ -89,7 +77,7 @@ class SendGridAdapter(CannotBeAsked):
         if email.body.headers:
             body["headers"] = dict(email.body.headers)
         if email.body.attachments:
-            body["attachments"] = [_attachment(one) for one in email.body.attachments]
+            body["attachments"] = [_attachment(attachment) for attachment in email.body.attachments]
         return self._request(body)
 
     def read(self, reply: Reply) -> Outcome:
@@ -99,7 +87,7 @@ class SendGridAdapter(CannotBeAsked):
         return dispatch
 
     def _request(self, body: Mapping[str, Any]) -> Request:
-        return Request("/v3/mail/send", self._headers, json.dumps(body, ensure_ascii=False).encode())
+        return Request("/v3/mail/send", self._headers, orjson.dumps(body))
 
 
 def _personal(message: Message, *, alone: bool) -> dict[str, Any]:
@@ -110,41 +98,44 @@ def _personal(message: Message, *, alone: bool) -> dict[str, Any]:
 
 
 def _reply_to(written: str) -> dict[str, Any]:
-    """Several go in another field: SendGrid takes one of the two."""
-    found = [_address(mailbox) for mailbox in parse_mailboxes(written)]
-    return {"reply_to": found[0]} if len(found) == 1 else {"reply_to_list": found}
+    """One address and several go in different fields, of which SendGrid takes only one."""
+    addresses = [_address(mailbox) for mailbox in parse_mailboxes(written)]
+    return {"reply_to": addresses[0]} if len(addresses) == 1 else {"reply_to_list": addresses}
 
 
 def _places(email: Email, recipients: Sequence[str]) -> list[dict[str, Any]]:
-    """One mail for all. SendGrid wants somebody in `to`; where nobody is left in `to` and `cc`, each of `bcc` gets a
-    mail of their own there, so that none sees another."""
+    """The recipients of one mail for all. SendGrid requires an address in `to`. If `to` and `cc` are empty, each
+    address of `bcc` gets a mail of its own in `to`, so that none sees another."""
     wanted = {fold(address) for address in recipients}
-    found = {place.value: [_address(one) for one in email.at(place) if fold(one.address) in wanted] for place in Place}
-    if not found[Place.TO] and not found[Place.CC]:
-        return [{Place.TO.value: [hidden]} for hidden in found[Place.BCC]]
-    if not found[Place.TO]:
-        found[Place.TO], found[Place.CC] = found[Place.CC], []
-    return [{place: addresses for place, addresses in found.items() if addresses}]
+    places = {
+        place.value: [_address(mailbox) for mailbox in email.at(place) if fold(mailbox.address) in wanted]
+        for place in Place
+    }
+    if not places[Place.TO] and not places[Place.CC]:
+        return [{Place.TO.value: [hidden]} for hidden in places[Place.BCC]]
+    if not places[Place.TO]:
+        places[Place.TO], places[Place.CC] = places[Place.CC], []
+    return [{place: addresses for place, addresses in places.items() if addresses}]
 
 
 def _contents(text: str, html: str) -> list[dict[str, str]]:
-    """Plain text first: SendGrid insists on it."""
-    told = (("text/plain", text), ("text/html", html))
-    return [{"type": kind, "value": value} for kind, value in told if value]
+    """The bodies, plain text first, as SendGrid requires."""
+    bodies = (("text/plain", text), ("text/html", html))
+    return [{"type": kind, "value": value} for kind, value in bodies if value]
 
 
-def _attachment(one: Attachment) -> dict[str, str]:
-    told = {
-        "content": base64.b64encode(one.content).decode(),
-        "type": one.content_type,
-        "filename": one.filename,
-        "disposition": "inline" if one.content_id else "attachment",
+def _attachment(attachment: Attachment) -> dict[str, str]:
+    fields = {
+        "content": base64.b64encode(attachment.content).decode(),
+        "type": attachment.content_type,
+        "filename": attachment.filename,
+        "disposition": "inline" if attachment.content_id else "attachment",
     }
-    return told | ({"content_id": one.content_id} if one.content_id else {})
+    return fields | ({"content_id": attachment.content_id} if attachment.content_id else {})
 
 
 def _ours(run: RunId, dispatch: DispatchId, attempt: int) -> dict[str, str]:
-    """They come back at the top level of every event."""
+    """Our ids, which SendGrid returns at the top level of every event."""
     return {RUN: run, DISPATCH: dispatch, ATTEMPT: str(attempt)}
 
 

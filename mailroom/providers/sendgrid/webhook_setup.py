@@ -1,4 +1,4 @@
-"""SendGrid's event webhooks: one for our URL, signed. Its test event says nothing of ours: any verified one will do.
+"""SendGrid's event webhooks: one for our URL, signed. Its test event carries no id of ours: any verified event counts.
 
 Source: twilio.com/docs/sendgrid/api-reference/webhooks (read 2026-11).
 """
@@ -24,14 +24,14 @@ class SendGridTarget:
         self._headers = {"Authorization": f"Bearer {api_key}"}
 
     def push(self, url: str, *, instead_of: str = "") -> None:
-        """Raises Unavailable too where it would sign with another key than ours to verify with."""
+        """Raises Unavailable also if SendGrid signs with another key than the one in our settings."""
         wanted = {"enabled": True, "url": url, "friendly_name": "Mailroom", **dict.fromkeys(_KINDS, True)}
-        found = self._webhook(url) or self._webhook(instead_of)
-        if found is None:
-            found = self._ask("POST", f"{_ROOT}/settings", wanted).get("id")
+        webhook = self._webhook(url) or self._webhook(instead_of)
+        if webhook is None:
+            webhook = self._ask("POST", f"{_ROOT}/settings", wanted).get("id")
         else:
-            self._ask("PATCH", f"{_ROOT}/settings/{found}", wanted)
-        signed = self._ask("PATCH", f"{_ROOT}/settings/signed/{found}", {"enabled": True})
+            self._ask("PATCH", f"{_ROOT}/settings/{webhook}", wanted)
+        signed = self._ask("PATCH", f"{_ROOT}/settings/signed/{webhook}", {"enabled": True})
         if signed.get("public_key") != self._key:
             key = signed.get("public_key")
             raise Unavailable(
@@ -44,7 +44,9 @@ class SendGridTarget:
 
     def _webhook(self, url: str) -> str | None:
         present = self._ask("GET", f"{_ROOT}/settings/all", None).get("webhooks") or []
-        return next((one["id"] for one in present if url and same_but_mark(one.get("url") or "", url)), None)
+        return next(
+            (webhook["id"] for webhook in present if url and same_but_mark(webhook.get("url") or "", url)), None
+        )
 
     def _ask(self, method: str, path: str, body: Any) -> dict[str, Any]:
         try:

@@ -1,4 +1,4 @@
-"""Amazon SES's answers to a send, in our words. Only its own well-formed words are believed.
+"""Amazon SES's answers to a send, as our outcomes. Only well-formed answers of its own are believed.
 
 Source: docs.aws.amazon.com, "SendEmail" and "Common Error Types" of the SES v2 API, "Errors related to the sending
 quotas" (read 2026-11): 200 with `{"MessageId"}`; else the error's type in the X-Amzn-ErrorType header or in `__type`,
@@ -9,12 +9,12 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
+from mailroom.domain.dispatches.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
 from mailroom.providers.connection import Reply
 from mailroom.providers.pace import pause_for, says_too_fast
 from mailroom.providers.parsing import excerpt, json_of, mapping, refused_by_number, storable, told_wait
 
-# About this mail: everything else that SES refuses concerns the account, its key, its clock or its domain.
+# Refusals of this mail. All others concern the account, its key, its clock or its domain.
 _THIS_MAIL: Final = {"MessageRejected", "MessageRejectedException", "BadRequestException", "ValidationException"}
 _UNVERIFIED: Final = re.compile(r"email address(es)? (is|are) not verified", re.I)
 _RECIPIENT: Final = re.compile(
@@ -25,12 +25,12 @@ _NOT_SES: Final = {408, 499}
 
 
 def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
-    """What a whole answer of SES means."""
+    """The outcome by a whole answer of SES."""
     body = mapping(json_of(reply.body))
     if reply.status == 200:
         id_ = body.get("MessageId")
         if isinstance(id_, str) and id_:
-            return Accepted(storable(id_))
+            return Accepted(storable(id_), code=reply.status)
         return InDoubt(f"SES answered 200 without an id: {excerpt(reply.body)}", 200)
     kind = _error_type(reply, body)
     if kind is None and (refused := refused_by_number(reply, "SES", now=now)):
@@ -40,7 +40,7 @@ def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
     message = str(body.get("message") or body.get("Message") or "")
     words = storable(f"SES answered {reply.status} {kind}: {message}")
     if _UNVERIFIED.search(message):
-        # Of this mail's own sender, or of the whole account: it is tried again, elsewhere perhaps, and holds up nobody.
+        # About this mail's sender or the whole account: tried again, perhaps elsewhere, and no other mail waits.
         return Refused(Refusal.TEMPORARY, words, reply.status)
     if kind not in _THIS_MAIL:
         too_fast = reply.status == 429 or kind in _TOO_FAST or says_too_fast(message)
@@ -51,9 +51,9 @@ def read_reply(reply: Reply, *, now: datetime | None = None) -> Outcome:
 
 
 def _error_type(reply: Reply, body: Any) -> str | None:
-    """Such as `MessageRejected`, of `MessageRejected:http://internal.amazon.com/` or `com.amazon#MessageRejected`."""
-    told = reply.headers.get("x-amzn-errortype") or body.get("__type")
-    if not isinstance(told, str):
+    """`MessageRejected` of `MessageRejected:http://internal.amazon.com/` or `com.amazon#MessageRejected`."""
+    type_ = reply.headers.get("x-amzn-errortype") or body.get("__type")
+    if not isinstance(type_, str):
         return None
-    name = told.partition(":")[0].rpartition("#")[2].strip()
+    name = type_.partition(":")[0].rpartition("#")[2].strip()
     return name if re.fullmatch(r"[A-Za-z]{1,100}", name) else None

@@ -1,33 +1,34 @@
-"""Calls to Amazon SES's `POST /v2/email/outbound-emails`: one MIME message a call, to 50 recipients at
-most, which is as many as a single mail has.
+"""Calls to Amazon SES's `POST /v2/email/outbound-emails`: one MIME message a call, to at most 50
+recipients, as many as a single mail may have.
 
 Source: docs.aws.amazon.com, "SendEmail" and "MessageTag" of the SES v2 API (read 2026-11). SES writes a Message-ID of
-its own, and has no log to ask: our ids travel as message tags, and what its notifications tell is all that is known of
-a lost answer. boto3 signs, but does not send: its client tries again by itself, even after a time-out.
+its own, and has no log to ask: our ids go along as message tags, and only its notifications tell the outcome of a call
+whose answer was lost. boto3 signs but does not send: its client retries by itself, even after a time-out.
 """
 
 import base64
-import json
 from typing import Final
 
+import orjson
+
 from mailroom.domain.addresses import parse_mailbox
+from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.ids import DispatchId, rfc_message_id
-from mailroom.domain.outcomes import Outcome
 from mailroom.providers.base import Batch, CannotBeAsked, Letter
 from mailroom.providers.connection import Reply, Request
 from mailroom.providers.mime import as_mime, letter_of
 from mailroom.providers.ses.codes import read_reply
 from mailroom.providers.ses.signing import Signer, SigningConnection
-from mailroom.providers.ses.tags import ATTEMPT, DISPATCH, RUN, as_tag
+from mailroom.providers.tags import ATTEMPT, DISPATCH, RUN, as_tag
 
 PATH: Final = "/v2/email/outbound-emails"
 
 
 class SesAdapter(CannotBeAsked):
-    """One account in one region. `configuration_set` is what makes SES publish its events, with our tags."""
+    """One account in one region. SES publishes events, with our tags, because of `configuration_set`."""
 
     name = "ses"
-    max_recipients = 1  # opens and clicks do not say whose they are: one recipient a call
+    max_recipients = 1  # opens and clicks do not name a recipient: one recipient a call
     max_connections = 4_096
 
     def __init__(
@@ -60,10 +61,10 @@ class SesAdapter(CannotBeAsked):
         mime = as_mime(letter.email, message_id=message_id, date=letter.date)
         tags = {RUN: letter.run, DISPATCH: letter.dispatch, ATTEMPT: str(letter.attempt)}
         body = {
-            # The envelope, whatever the headers say: `bcc` is nowhere but here.
+            # The envelope, independent of the headers: only here are the addresses of `bcc`.
             "Destination": {"ToAddresses": list(letter.recipients)},
             "Content": {"Raw": {"Data": base64.b64encode(mime).decode()}},
             "EmailTags": [{"Name": name, "Value": as_tag(value)} for name, value in tags.items()],
             "ConfigurationSetName": self._configuration_set,
         }
-        return Request(PATH, {"Content-Type": "application/json"}, json.dumps(body).encode())
+        return Request(PATH, {"Content-Type": "application/json"}, orjson.dumps(body))

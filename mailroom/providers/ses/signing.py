@@ -1,5 +1,7 @@
-"""A connection that signs each request as it begins: AWS takes a signature for five minutes only, and so a request that
-was held back for longer is refused for sure."""
+"""A connection that signs each request as the request begins.
+
+AWS takes a signature for five minutes only, so it surely refuses a request that was delayed for longer.
+"""
 
 import threading
 import time
@@ -18,8 +20,8 @@ _FRESH_S: Final = 60.0
 
 
 class Signer:
-    """The account's key. Without one of its own, whatever boto3 finds: a profile, the role of a machine. Finding it may
-    take seconds, so that is done where connections are opened; signing asks nobody. Thread-safe."""
+    """The account's key. Without a key in the settings boto3 finds one: a profile, the role of a machine. That may take
+    seconds, so it happens when connections are opened; signing uses the key that was found. Thread-safe."""
 
     def __init__(self, *, region: str, access_key: str, secret_key: str, session_token: str) -> None:
         self._region, self._lock = region, threading.Lock()
@@ -31,7 +33,7 @@ class Signer:
         self._found_at = float("-inf")
 
     def find_key(self) -> None:
-        """Look for the key anew, if that was not done a moment ago. Raises NotWritten where there is none."""
+        """Look for the key again, unless that was done a moment ago. Raises NotWritten if there is none."""
         if self._given:
             return
         with self._lock:
@@ -40,14 +42,14 @@ class Signer:
             try:
                 self._source = self._source or boto3.Session(region_name=self._region).get_credentials()
                 self._key = self._source.get_frozen_credentials() if self._source else None
-            except Exception as error:  # whatever boto3 says when it cannot get one
+            except Exception as error:  # boto3 has many errors for a missing key
                 raise NotWritten(f"boto3 found no AWS key: {error}") from error
             if self._key is None:
                 raise NotWritten("there is no AWS key, and boto3 finds none")
             self._found_at = time.monotonic()
 
     def sign(self, url: str, request: Request) -> Request:
-        """The request with its signature. Raises NotWritten where no key was found."""
+        """The request with its signature. Raises NotWritten if no key was found."""
         if self._key is None:
             raise NotWritten("no AWS key was found yet")
         signed = AWSRequest("POST", url, headers=dict(request.headers), data=request.body)

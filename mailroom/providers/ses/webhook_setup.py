@@ -1,5 +1,5 @@
-"""Subscriptions of our URL to the SNS topics that tell SES's events. The topic's question whether we want that is
-itself the test event: it arrives over the same way, signed, and is answered by itself.
+"""Subscriptions of our URL to the SNS topics that carry SES's events. SNS asks the URL to confirm a subscription; that
+request is itself the test event: it is signed, comes the same way, and is answered automatically.
 
 Source: docs.aws.amazon.com, "Subscribe" of the SNS API (read 2026-11).
 """
@@ -45,11 +45,11 @@ class SesTarget:
                     for one in page["Subscriptions"]:
                         of_ours = one["Endpoint"] == instead_of or same_but_mark(one["Endpoint"], url)
                         earlier = of_ours and one["Endpoint"] != url
-                        if earlier and one["SubscriptionArn"].startswith("arn:"):  # one that was confirmed
+                        if earlier and one["SubscriptionArn"].startswith("arn:"):  # a confirmed one
                             client.unsubscribe(SubscriptionArn=one["SubscriptionArn"])
         except (BotoCoreError, ClientError) as error:
             raise Unavailable(f"SNS did not take the subscription: {error}") from error
 
     def ask_for_event(self, url: str, name: str) -> bool:
-        """Subscribing has asked for one already."""
+        """Nothing to do: subscribing has asked for one already."""
         return False

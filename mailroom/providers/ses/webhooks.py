@@ -1,8 +1,8 @@
 """Amazon SES's notifications: an envelope of Amazon SNS, verified, and the SES event that it carries.
 
 Source: docs.aws.amazon.com, "Verifying the signatures of Amazon SNS messages", "Parsing Amazon SNS message formats" and
-"Contents of event data that Amazon SES publishes to Amazon SNS" (read 2026-11). Anybody gets a valid signature of AWS
-for a topic of their own: only topics that we name are believed, and the certificate comes from AWS' own hosts alone.
+"Contents of event data that Amazon SES publishes to Amazon SNS" (read 2026-11). Anybody can have AWS
+sign for a topic of their own: only topics in the settings are believed, with certificates from AWS' own hosts.
 """
 
 import base64
@@ -16,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
+import structlog
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -26,9 +27,12 @@ from mailroom.domain.bounces import is_hard
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import DispatchId, RunId
-from mailroom.providers.parsing import address_in, id_of, json_of, mapping, text_of
-from mailroom.providers.ses.tags import DISPATCH, RUN, of_tag
-from mailroom.providers.webhooks import BadSignature, Malformed
+from mailroom.providers.mending import storable_document
+from mailroom.providers.parsing import address_in, id_of, iso_moment, json_of, mapping, text_of, without_halves
+from mailroom.providers.tags import DISPATCH, RUN, of_tag
+from mailroom.providers.webhooks import BadSignature, Delivery, Malformed, Verified, WebhookFace
+
+log = structlog.get_logger()
 
 NOTIFICATION: Final = "Notification"
 CONFIRMATION: Final = "SubscriptionConfirmation"
@@ -39,13 +43,13 @@ _SIGNED: Final = {
     CONFIRMATION: ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
     "UnsubscribeConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
 }
-# SHA-1 is what SNS signs version 1 with, its default.
+# SNS signs version 1, its default, with SHA-1.
 _HASHES: Final = {"1": SHA1(), "2": SHA256()}  # noqa: S303
 _FETCH_S: Final = 10
 _MOST_BYTES: Final = 64 * 1024
 Fetch = Callable[[str], bytes]
 
-# The key under which an event of each type keeps its own part, and what it is in our words.
+# Type of event -> the key of its own part, and our kind.
 _KINDS: Final = {
     "Send": ("send", EventKind.ACCEPTED),
     "Delivery": ("delivery", EventKind.DELIVERED),
@@ -58,7 +62,7 @@ _KINDS: Final = {
     "Click": ("click", EventKind.CLICKED),
     "Subscription": ("subscription", EventKind.UNKNOWN),
 }
-# Feedback (RFC 5965, RFC 6591) by which nobody complains.
+# Kinds of feedback (RFC 5965, RFC 6591) that are not complaints.
 _NO_COMPLAINTS: Final = {"not-spam", "auth-failure"}
 _GREETING: Final = "Successfully validated SNS topic"
 _PERHAPS_A_REPLY: Final = {"General", "Undetermined"}
@@ -75,14 +79,35 @@ def fetch(url: str) -> bytes:
         raise Unavailable(f"{urlsplit(url).hostname} did not answer: {error}") from error
 
 
+class SesWebhooks(WebhookFace):
+    """The notifications of SNS topics: only these topics are believed."""
+
+    name = "ses"
+
+    def __init__(self, *, topics: Sequence[str]) -> None:
+        self._topics = topics
+
+    def verify(self, delivery: Delivery) -> Verified:
+        return Verified(verify(json_of(delivery.body), self._topics, now=delivery.at), delivery.at)
+
+    def confirm(self, verified: Verified) -> None:
+        envelope = verified.document
+        if envelope["Type"] == CONFIRMATION:
+            confirm(envelope)
+            log.info("subscription_confirmed", provider=self.name, topic=envelope["TopicArn"])
+
+    def parse(self, verified: Verified) -> Sequence[Event]:
+        return parse(verified.document) if verified.document["Type"] == NOTIFICATION else []
+
+
 @lru_cache(maxsize=16)
 def _certificate(url: str, get: Fetch) -> bytes:
     return get(url)
 
 
 def verify(document: Any, topics: Sequence[str], *, now: datetime, get: Fetch = fetch) -> Mapping[str, str]:
-    """The envelope, all of whose values are texts. Raises Malformed, BadSignature, or Unavailable where the certificate
-    cannot be fetched."""
+    """The envelope, reduced to its texts. Raises Malformed, BadSignature, or Unavailable if the certificate cannot be
+    fetched."""
     envelope = {key: value for key, value in mapping(document).items() if isinstance(value, str)}
     signed = _SIGNED.get(envelope.get("Type", ""))
     if signed is None or not {"Message", "MessageId", "Timestamp", "TopicArn", "SigningCertURL"} <= envelope.keys():
@@ -111,7 +136,7 @@ def verify(document: Any, topics: Sequence[str], *, now: datetime, get: Fetch = 
 
 
 def confirm(envelope: Mapping[str, str], *, get: Fetch = fetch) -> None:
-    """Say yes to a verified SubscriptionConfirmation. Raises Malformed, Unavailable."""
+    """Confirm a subscription by a verified SubscriptionConfirmation. Raises Malformed, Unavailable."""
     url = envelope.get("SubscribeURL", "")
     if not is_of_sns(url, envelope["TopicArn"], query="Action=ConfirmSubscription&"):
         raise Malformed("the subscription is not confirmed at AWS")
@@ -119,14 +144,15 @@ def confirm(envelope: Mapping[str, str], *, get: Fetch = fetch) -> None:
 
 
 def is_of_sns(url: str, topic: str, *, query: str = "") -> bool:
-    """True for an https URL of the very host of this topic's region, with nothing hidden in it, whose query begins so.
+    """True for an https URL of the SNS host of this topic's region, without user or port, whose query begins with
+    `query` ('': which has none).
 
-    Not any host that looks like one: `sns.s3.amazonaws.com` is somebody's bucket.
+    Hosts that only look similar do not count: `sns.s3.amazonaws.com` is somebody's bucket.
     """
-    found = _TOPIC.fullmatch(topic)
-    if found is None:
+    arn = _TOPIC.fullmatch(topic)
+    if arn is None:
         return False
-    host = f"sns.{found[1]}.amazonaws.com{'.cn' if found[1].startswith('cn-') else ''}"
+    host = f"sns.{arn[1]}.amazonaws.com{'.cn' if arn[1].startswith('cn-') else ''}"
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -136,25 +162,25 @@ def is_of_sns(url: str, topic: str, *, query: str = "") -> bool:
 
 
 def parse(envelope: Mapping[str, str]) -> list[Event]:
-    """The events of a verified notification, one a recipient; none for SES's own greeting. A notification that cannot
-    be read becomes an event of kind UNKNOWN with the provider's own words, at the envelope's time."""
-    message = envelope["Message"]
+    """The events of a verified notification, one for each recipient; none for SES's own greeting. An unreadable
+    notification becomes an event of kind UNKNOWN with the provider's words, at the envelope's time."""
+    message = without_halves(envelope["Message"])  # the signature covers the message as it came: mended only now
     if message.startswith(_GREETING):
         return []
-    raw = mapping(json_of(message))
+    raw = mapping(storable_document(message.encode()))
     mail, type_ = mapping(raw.get("mail")), str(raw.get("eventType") or raw.get("notificationType") or "")
     part, kind = _KINDS.get(type_, ("", EventKind.UNKNOWN))
-    told = mapping(raw.get(part))
-    times = (told.get("timestamp"), mail.get("timestamp"), envelope.get("Timestamp"))
-    at = next((read for time in times if (read := _time(time))), None)
+    detail = mapping(raw.get(part))
+    times = (detail.get("timestamp"), mail.get("timestamp"), envelope.get("Timestamp"))
+    at = next((read for time in times if (read := iso_moment(time))), None)
     if at is None:
         return []
     tags, id_ = mapping(mail.get("tags")), text_of(envelope["MessageId"])
-    found = _recipients(told)
-    # Without names the event is told of every recipient, and held against none of them.
-    named = bool(found)
-    found = found or _whole(kind, mail)
-    meant, about_several = _kind(kind, told), len(found) > 1
+    recipients = _recipients(detail)
+    # Without names the event is recorded for every recipient, and suppresses none of them.
+    named = bool(recipients)
+    recipients = recipients or _whole(kind, mail)
+    meant, about_several = _kind(kind, detail), len(recipients) > 1
     return [
         Event(
             id=f"ses/{id_}/{number}",
@@ -165,68 +191,72 @@ def parse(envelope: Mapping[str, str]) -> list[Event]:
             run_id=id_of(RunId, _tag(tags, RUN)),
             dispatch_id=id_of(DispatchId, _tag(tags, DISPATCH)),
             raw=json.dumps(raw) if raw else json.dumps(text_of(message, len(message))),
-            hard=meant is EventKind.BOUNCED and (named or not about_several) and _blames_the_address(told, about),
-            reason=_reason(told, about),
-            # SES names everybody at the domain that complained: one of them did.
-            note=f"one of {len(found)} named" if meant is EventKind.COMPLAINED and about_several else "",
+            hard=meant is EventKind.BOUNCED and (named or not about_several) and _blames_the_address(detail, own),
+            reason=_reason(detail, own),
+            # SES names all recipients at the domain of the complaint: one of them complained.
+            note=f"one of {len(recipients)} named" if meant is EventKind.COMPLAINED and about_several else "",
             provider_id=text_of(mail.get("messageId")),
         )
-        for number, (address, about) in enumerate(found)
+        for number, (address, own) in enumerate(recipients)
     ]
 
 
 def _whole(kind: EventKind, mail: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Everybody to whom the mail went. Opens and clicks are of one of them: of whom, where there are several, nobody
-    can say."""
+    """All recipients of the mail. An open or click belongs to one of them; of several nobody knows which, so none is
+    named."""
     everybody = _texts(mail.get("destination"))
     if kind in (EventKind.OPENED, EventKind.CLICKED) and len(everybody) > 1:
         everybody = []
     return [(address_in(address), {}) for address in everybody] or [("", {})]
 
 
-def _kind(kind: EventKind, told: Mapping[str, Any]) -> EventKind:
-    """What stands on the account's own list was never tried, whatever it is called."""
-    if {told.get("bounceSubType"), told.get("complaintSubType")} & _NEVER_TRIED:
+def _kind(kind: EventKind, detail: Mapping[str, Any]) -> EventKind:
+    """Our kind. An address on the account's own suppression list was never tried, whatever the type says."""
+    if {detail.get("bounceSubType"), detail.get("complaintSubType")} & _NEVER_TRIED:
         return EventKind.REJECTED
-    # Absence notes and their like come as such a bounce, of mails that have arrived.
-    if told.get("bounceType") in ("Transient", "Undetermined") and told.get("bounceSubType") in _PERHAPS_A_REPLY:
+    # Absence notes come as such bounces; their mails have arrived.
+    if detail.get("bounceType") in ("Transient", "Undetermined") and detail.get("bounceSubType") in _PERHAPS_A_REPLY:
         return EventKind.DEFERRED
-    if kind is EventKind.COMPLAINED and text_of(told.get("complaintFeedbackType")).lower() in _NO_COMPLAINTS:
+    if kind is EventKind.COMPLAINED and text_of(detail.get("complaintFeedbackType")).lower() in _NO_COMPLAINTS:
         return EventKind.FEEDBACK
-    if kind is EventKind.UNKNOWN and told.get("newTopicPreferences"):
-        return _subscription(told)
+    if kind is EventKind.UNKNOWN and detail.get("newTopicPreferences"):
+        return _subscription(detail)
     return kind
 
 
-def _subscription(told: Mapping[str, Any]) -> EventKind:
+def _subscription(detail: Mapping[str, Any]) -> EventKind:
     """The kind of an event of SES' own subscription management: all topics left, or taken up again."""
-    left = mapping(told.get("newTopicPreferences")).get("unsubscribeAll") is True
-    before = mapping(told.get("oldTopicPreferences")).get("unsubscribeAll") is True
+    left = mapping(detail.get("newTopicPreferences")).get("unsubscribeAll") is True
+    before = mapping(detail.get("oldTopicPreferences")).get("unsubscribeAll") is True
     if left:
         return EventKind.UNSUBSCRIBED
     return EventKind.RESUBSCRIBED if before else EventKind.UNKNOWN
 
 
-def _blames_the_address(told: Mapping[str, Any], about: Mapping[str, Any]) -> bool:
-    if told.get("bounceType") != "Permanent" or told.get("bounceSubType") in _NEVER_TRIED:
+def _blames_the_address(detail: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+    if detail.get("bounceType") != "Permanent" or detail.get("bounceSubType") in _NEVER_TRIED:
         return False
-    words = text_of(about.get("diagnosticCode"), 2_000)
-    if told.get("bounceSubType") == "NoEmail":
+    words = text_of(own.get("diagnosticCode"), 2_000)
+    if detail.get("bounceSubType") == "NoEmail":
         words = f"{words} (invalid address)".strip()
-    return is_hard(None, text_of(about.get("status")), words, told_hard=True)
+    return is_hard(None, text_of(own.get("status")), words, told_hard=True)
 
 
-def _recipients(told: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Each recipient with what is said of it alone."""
+def _recipients(detail: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Each recipient, with the details that concern it alone."""
     for key in ("bouncedRecipients", "complainedRecipients", "delayedRecipients"):
-        if isinstance(told.get(key), list):
-            each = [mapping(one) for one in told[key]]
-            return [(address, one) for one in each if (address := address_in(one.get("emailAddress")))]
-    return [(address_in(address), {}) for address in _texts(told.get("recipients"))]
+        if isinstance(detail.get(key), list):
+            recipients = [mapping(recipient) for recipient in detail[key]]
+            return [
+                (address, recipient)
+                for recipient in recipients
+                if (address := address_in(recipient.get("emailAddress")))
+            ]
+    return [(address_in(address), {}) for address in _texts(detail.get("recipients"))]
 
 
 def _texts(value: Any) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
 
 
 def _tag(tags: Mapping[str, Any], name: str) -> str | None:
@@ -234,18 +264,9 @@ def _tag(tags: Mapping[str, Any], name: str) -> str | None:
     return of_tag(values[0]) if values else None
 
 
-def _reason(told: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+def _reason(detail: Mapping[str, Any], own: Mapping[str, Any]) -> str:
     words = [
-        *(told.get(key) for key in ("bounceType", "bounceSubType", "complaintFeedbackType", "delayType", "reason")),
-        about.get("diagnosticCode") or told.get("smtpResponse") or told.get("errorMessage"),
+        *(detail.get(key) for key in ("bounceType", "bounceSubType", "complaintFeedbackType", "delayType", "reason")),
+        own.get("diagnosticCode") or detail.get("smtpResponse") or detail.get("errorMessage"),
     ]
     return ": ".join(text_of(word) for word in words if text_of(word))[:500]
-
-
-def _time(value: Any) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None
-    aware = moment.tzinfo is not None and 2000 <= moment.year <= 2200
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000) if aware else None

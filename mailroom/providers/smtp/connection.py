@@ -1,12 +1,12 @@
 """One live SMTP session, over which a message is handed over at most once.
 
-A dialogue waits, and the callers' thread must not. So the dialogue of a call runs in a thread, and an eventfd says when
-it is over.
+A dialogue waits, and the thread of the calls must not. So each dialogue runs in a thread of its own, and an eventfd
+reports its end.
 
-A session that waited for longer than its limit is never used: servers close idle ones after five minutes (RFC 5321
-4.5.3.2.7). One that has carried as many messages as it may retires; one at which the server has lost patience (421, or
-a 4yz that is not about a recipient) is closed, so that nothing more is tried over it. At the time-out the socket is
-reset, so that the kernel sends nothing after we gave up.
+A session that was idle beyond its limit is never used: servers close idle sessions after five minutes (RFC 5321
+4.5.3.2.7). A session retires after its number of messages. It is closed if the server refuses to go on (421, or a 4yz
+that is not about a recipient), so that nothing more is tried over it. At the time-out the socket is reset, so that the
+kernel sends nothing after we gave up.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ _LEARNED_FOR_S: Final = 60.0
 
 
 class Patience:
-    """How many messages a session may carry: as many as the settings allow, or for a while fewer if a server refused
+    """The number of messages that a session may carry: by the settings, or for a while fewer after a server refused
     more. Shared by the sessions of one account."""
 
     def __init__(self, most: int, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -40,12 +40,12 @@ class Patience:
         return self._learned if self._monotonic() < self._until else self._most
 
     def ended_after(self, carried: int) -> None:
-        """Note that a server refused the next message after a session had carried so many."""
+        """Note after how many messages of a session a server refused the next one."""
         self._learned, self._until = min(self._most, max(1, carried)), self._monotonic() + _LEARNED_FOR_S
 
 
 class SmtpConnection:
-    """For one message at a time. Not thread-safe but for its own thread."""
+    """A session for one message at a time. Not thread-safe, apart from the thread that it starts itself."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class SmtpConnection:
         self._used_at = self._monotonic()
 
     def usable(self) -> bool:
-        """True if the session is open, young enough, and the server has not spoken: it would say that it closes."""
+        """True if the session is open and young enough, and the server has sent nothing, such as its goodbye."""
         if self._line is None or self._dialogue is not None or self._begun >= self._patience.messages:
             return False
         if self._monotonic() - self._used_at > self._retire_after_s:
@@ -92,7 +92,7 @@ class SmtpConnection:
             return False
 
     def begin(self, request: Envelope) -> None:
-        """Hand the message over, from now on within the call's time. Raises NotWritten."""
+        """Begin to hand the message over. The call's time begins. Raises NotWritten."""
         if self._line is None or self._dialogue is not None:
             raise NotWritten("the session is closed" if self._line is None else "the session is in use")
         # The line's own clock: a test may set ours.
@@ -116,8 +116,8 @@ class SmtpConnection:
         return self._deadline
 
     def advance(self) -> Reply | None:
-        """The server's last word and how the dialogue ended; None while it goes on. Raises NotWritten if no message was
-        begun."""
+        """The end of the dialogue with the server's last answer; None while it goes on. Raises NotWritten if no message
+        was begun."""
         dialogue = self._dialogue
         if dialogue is None or self._thread is None:
             raise NotWritten("no message was begun")

@@ -15,12 +15,12 @@ from mailroom.providers.smtp.line import SmtpLine
 from mailroom.providers.smtp.replies import Garbled, SmtpAnswer
 
 DOT: Final = b".\r\n"
-CLOSES: Final = 421  # the server ends the session, at whatever step it says so
+CLOSES: Final = 421  # the server ends the session, at any step
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A ready call: whom it is from and to, and the message with CRLF line ends."""
+    """A call, built completely: sender, recipients, and the message with CRLF line ends."""
 
     sender: str
     recipients: Sequence[str]
@@ -29,13 +29,13 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class SmtpReply(Reply):
-    """The server's last word in `status` and `body`, and what it said of each recipient that it refused.
+    """The server's last answer in `status` and `body`, and its answer about each refused recipient.
 
-    Without a last word `status` is 0, and `broken` says why; `handed_over` is True where the final dot had left.
+    Without a last answer `status` is 0, and `broken` gives the reason. `handed_over`: the final dot has left.
     """
 
     refused: Mapping[str, tuple[int, str]]
-    step: str  # at which it was said, or was not: rset, mail, rcpt, data, or message
+    step: str  # of the last answer, or of the missing one: rset, mail, rcpt, data, or message
     recipients: Sequence[str] = ()
     broken: str = ""
     handed_over: bool = False
@@ -43,7 +43,7 @@ class SmtpReply(Reply):
 
 
 class _GivenUp(Exception):
-    """The call's time is over: the final dot is not to be sent."""
+    """The call's time is over: the final dot must not be sent."""
 
 
 class Dialogue:
@@ -58,14 +58,14 @@ class Dialogue:
         self.in_step = False  # the line stands between two messages
 
     def run(self) -> SmtpReply:
-        """Talk to the end. Never raises, whatever the server does."""
+        """Run the dialogue to its end. Never raises, whatever the server does."""
         try:
             return self._talk()
         except Exception as error:
             return self._broken(f"{type(error).__name__} {str(error)[:300]}")
 
     def give_up(self) -> SmtpReply:
-        """The time is over. If the final dot has not left by now, it never will."""
+        """End the call's time. If the final dot has not left yet, it never will."""
         with self._deciding:
             self._given_up = True
         return self._broken("TimeoutError the call's time is over")
@@ -91,7 +91,7 @@ class Dialogue:
         return self._hand_over()
 
     def _name_recipients(self) -> SmtpReply | None:
-        """None where at least one of them is taken."""
+        """Send RCPT for each recipient. Returns None to go on, else the reply that ends the dialogue."""
         self._step = "rcpt"
         for recipient in self._envelope.recipients:
             answer = self._line.ask(f"RCPT TO:<{recipient}>")
@@ -110,9 +110,9 @@ class Dialogue:
             early = self._line.spoke()
         except OSError:
             if (answer := self._line.last_words()) and answer.refused:
-                return self._reply(answer)  # the server wanted no more of it, and hung up
+                return self._reply(answer)  # the server took no more, and closed the connection
             raise
-        if early:  # the server judges before the end: the dot is kept, so nothing is accepted
+        if early:  # the server answered early: without the final dot nothing is accepted
             answer = self._line.read()
             if answer.refused:
                 return self._reply(answer)
@@ -127,7 +127,7 @@ class Dialogue:
         return self._reply(answer)
 
     def _no(self, answer: SmtpAnswer) -> SmtpReply:
-        """The reply of a dialogue that the server has refused at this step. Raises Garbled unless it is a refusal."""
+        """The reply of a dialogue that the server refused at this step. Raises Garbled unless `answer` is a refusal."""
         if not answer.refused:
             raise Garbled(f"the server answered {self._step.upper()} with {answer}")
         self.in_step = True
@@ -154,7 +154,7 @@ class Dialogue:
 
 
 def stuffed(message: bytes) -> bytes:
-    """With a dot before each line's own first dot, and a line end at its end: RFC 5321 4.5.2."""
+    """The message with a dot added before each leading dot, and a line end at its end: RFC 5321 4.5.2."""
     whole = message if message.endswith(b"\r\n") else message + b"\r\n"
     dotted = whole.replace(b"\r\n.", b"\r\n..")
     return b"." + dotted if dotted.startswith(b".") else dotted

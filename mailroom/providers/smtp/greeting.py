@@ -1,4 +1,4 @@
-"""A session begun: connect, greeting, EHLO, STARTTLS, sign-in. Nothing of a mail can have left by then.
+"""Begin a session: connect, greeting, EHLO, STARTTLS, sign-in. No part of a mail has left by then.
 
 Source: RFC 5321 4.1.1.1 and 4.3.2, RFC 3207, RFC 4954 (read 2026-11).
 """

@@ -20,18 +20,18 @@ _WRITE_BYTES: Final = 64 * 1024
 
 
 class SmtpLine:
-    """Not thread-safe. Everything raises OSError where the line breaks or `deadline` passes, and Garbled."""
+    """Not thread-safe. All methods raise OSError if the line breaks or `deadline` passes, and Garbled."""
 
     def __init__(self, sock: socket.socket, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._socket, self._monotonic = sock, monotonic
         self._inbox, self._ended = Inbox(), False
-        # Without this the final dot waits until the other side acknowledges the message: 40 ms a mail.
+        # Without this the final dot waits for the acknowledgement of the message: 40 ms a mail.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.deadline = 0.0
         self.takes_size = False  # the server offers SIZE (RFC 1870)
 
     def ask(self, command: str) -> SmtpAnswer:
-        """Send a command and read its answer. Raises ValueError for a command that would be two."""
+        """Send a command and read its answer. Raises ValueError for a command with a line break."""
         if "\r" in command or "\n" in command:
             raise ValueError("a line break in an SMTP command")
         if self.spoke():
@@ -54,7 +54,7 @@ class SmtpLine:
         return answer
 
     def spoke(self) -> bool:
-        """True if something has come in that was not asked for, or the end."""
+        """True if bytes have come in unasked, or the end of the connection."""
         if self._inbox or self._ended:
             return True
         waiting = select.poll()
@@ -64,21 +64,21 @@ class SmtpLine:
         return bool(self._inbox) or self._ended
 
     def last_words(self) -> SmtpAnswer | None:
-        """What the server said before the line broke, if that is a whole answer."""
+        """The server's last answer before the line broke; None unless it is whole."""
         with contextlib.suppress(OSError, Garbled, ValueError):
             if self.spoke():
                 return self._inbox.take()
         return None
 
     def secure(self, context: ssl.SSLContext, host: str) -> None:
-        """Begin TLS. Nothing that the server said before counts afterwards."""
+        """Begin TLS. Raises Garbled if the server has sent anything after its answer to STARTTLS."""
         if self.spoke():
             raise Garbled("the server spoke between STARTTLS and TLS")
         self._socket.settimeout(self._left())
         self._socket = context.wrap_socket(self._socket, server_hostname=host)
 
     def keep_unsent_for(self, seconds: float) -> None:
-        """The kernel gives up as soon as we do."""
+        """Bound the kernel's own retries by so many seconds, so that it gives up no later than we do."""
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
 
     def say_goodbye(self) -> None:
@@ -92,7 +92,7 @@ class SmtpLine:
             self._socket.close()
 
     def reset(self) -> None:
-        """Close with RST: what the kernel still holds is thrown away, not sent later. Any thread may do so."""
+        """Close with RST: the kernel drops unsent bytes, instead of sending them later. Any thread may call this."""
         with contextlib.suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -107,7 +107,7 @@ class SmtpLine:
         try:
             self._put(self._socket.recv(_READ_BYTES))
         except (BlockingIOError, ssl.SSLWantReadError):
-            pass  # only tickets of TLS, which are read now
+            pass  # only session tickets of TLS; they are read now
         except OSError:
             self._ended = True
 

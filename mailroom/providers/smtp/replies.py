@@ -1,6 +1,6 @@
-"""An SMTP server's answers, read strictly (RFC 5321 4.2): nothing else is ever taken for an answer.
+"""An SMTP server's answers, read strictly (RFC 5321 4.2): nothing else counts as an answer.
 
-The first digit decides what an answer means, whatever the others are (RFC 5321 4.3.2).
+Only the first digit decides the meaning of an answer (RFC 5321 4.3.2).
 """
 
 import re
@@ -40,7 +40,7 @@ class SmtpAnswer:
 
 
 class Inbox:
-    """Bytes that came in, and the answers that are in them."""
+    """Incoming bytes, and the answers in them."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
@@ -48,14 +48,14 @@ class Inbox:
         self._size = 0
 
     def __bool__(self) -> bool:
-        """True if something is here that nobody has read."""
+        """True if there are unread bytes."""
         return bool(self._bytes or self._words)
 
     def put(self, received: bytes) -> None:
         self._bytes += received
 
     def take(self) -> SmtpAnswer | None:
-        """The next whole answer, or None where more of it is to come. Raises Garbled."""
+        """The next whole answer, or None if more of it is to come. Raises Garbled."""
         while (end := self._bytes.find(b"\n")) >= 0:
             line = bytes(self._bytes[:end])
             del self._bytes[: end + 1]

@@ -1,14 +1,14 @@
 """An SMTP server as a provider: one message a call, to all recipients of a single mail, or to one of a campaign.
 
-It has no log to ask: a lost answer to the final dot is in doubt for good.
+There is no log to ask: a lost answer to the final dot stays in doubt.
 """
 
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from mailroom.domain.addresses import parse_mailbox
+from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.ids import DispatchId, rfc_message_id
-from mailroom.domain.outcomes import Outcome
 from mailroom.providers.base import Batch, CannotBeAsked, Letter
 from mailroom.providers.connection import Reply
 from mailroom.providers.mime import as_mime, letter_of
@@ -20,8 +20,8 @@ TLS: Final = ("starttls", "implicit", "none")
 
 
 class SmtpAdapter(CannotBeAsked):
-    """One submission server. `url`: smtp://user:password@host:587, smtps://...; `?tls=none` for a trusted network,
-    `connections=8` sessions of one sender at a time: servers bear few from one address; `messages=100` a session."""
+    """One submission server. `url`: smtp://user:password@host:587, smtps://...; `?tls=none` for a trusted network;
+    `connections=8` sessions of one sender, because servers limit them by address; `messages=100` a session."""
 
     name = "smtp"
     max_recipients = 1

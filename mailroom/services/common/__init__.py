@@ -1,1 +1,1 @@
-"""What several rooms use: the clock, idempotency, group commits, the sending switch."""
+"""Shared by several packages of services: the clock, idempotency, group commits, the sending switch."""

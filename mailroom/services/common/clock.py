@@ -1,4 +1,4 @@
-"""The one clock: MongoDB's. And whether this host's own clock agrees with it."""
+"""The clock of the whole system is MongoDB's; a host's own clock is compared with it."""
 
 import time
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ def server_now(db: Db) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """MongoDB's time, and by how much this host's clock is ahead of it (negative: behind)."""
+    """MongoDB's time, and the time by which this host's clock is ahead of it (negative: behind)."""
 
     now: datetime
     host_ahead: timedelta
@@ -31,22 +31,22 @@ class Reading:
 
 
 class Clocks:
-    """Both clocks, asked for twice a second; between that, what has passed since on the monotonic clock is added.
+    """MongoDB's time, read at most twice a second; between readings, the time passed on the monotonic clock is added.
 
-    That clock may stand still (a frozen machine) but never runs ahead: what is told is late at most, never early. Any
-    thread may read.
+    The monotonic clock may stand still (a frozen machine) but never runs ahead, so the time may be late and is never
+    early. Thread-safe.
     """
 
     def __init__(self, db: Db) -> None:
         self._db = db
-        self._last: tuple[Reading, float] | None = None  # with the monotonic time of its answer; replaced as one
+        self._last: tuple[Reading, float] | None = None  # and the monotonic time of its answer; replaced together
 
     def read(self) -> Reading:
-        """Raises Unavailable."""
+        """The time now, in whole milliseconds. Raises Unavailable."""
         last = self._last
         if last is None or time.monotonic() - last[1] > _ASK_EVERY_S:
             reading = read_clocks(self._db)
-            self._last = (reading, time.monotonic())  # after the answer: what is added later is never too much
+            self._last = (reading, time.monotonic())  # after the answer, so that never too much is added
             return reading
         reading, read_at = last
         now = reading.now + timedelta(seconds=time.monotonic() - read_at)
@@ -54,11 +54,11 @@ class Clocks:
 
 
 def read_clocks(db: Db) -> Reading:
-    """Both clocks at one moment; the time the answer took is allowed for. Raises Unavailable."""
+    """Both clocks at the same moment, corrected by half the round trip. Raises Unavailable."""
     before, started = datetime.now(UTC), time.monotonic()
     now = _ask(db)
     half = timedelta(seconds=(time.monotonic() - started) / 2)
     ahead = before + half - now
-    # The server's time was read somewhere within the round trip: what that leaves open is not held against the host.
+    # The server read its time at an unknown point of the round trip, so a difference of up to half of it is forgiven.
     slack = min(half, abs(ahead))
     return Reading(now, ahead - slack if ahead > timedelta() else ahead + slack)

@@ -1,7 +1,7 @@
-"""Many requests, one transaction: what waits at the same moment is written together, and each is answered by itself.
+"""Group commit: requests that wait at the same moment share a transaction, and each gets its own answer.
 
-Application servers hand in mails, and providers events, one a request, hundreds a second. Each is answered only when
-its own is on a majority's disks, and still it costs a fraction of a transaction.
+Application servers hand in mails, and providers hand in events, each in a request of its own, hundreds a second. A
+request is answered only when its item is on a majority's disks, and still costs only a fraction of a transaction.
 """
 
 import queue
@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from mailroom.domain.errors import Unavailable
 
@@ -19,9 +19,10 @@ _ANSWER_S: Final = 30.0
 
 
 class GroupCommit(Generic[T, R]):
-    """`commit` stores a batch in one transaction and answers for each; what it raises goes to whom it concerns.
+    """`commit` stores a batch of at most `most` items in one transaction and returns an answer for each.
 
-    Make it after a fork: it has a thread.
+    If a batch fails, each item is committed alone, so an error reaches only the caller whose item caused it;
+    Unavailable reaches every caller of the batch. Construct it after a fork: it has a thread.
     """
 
     def __init__(self, commit: Callable[[Sequence[T]], Sequence[R]], *, most: int, name: str) -> None:
@@ -31,21 +32,24 @@ class GroupCommit(Generic[T, R]):
         self._thread: threading.Thread | None = None
 
     def submit(self, item: T) -> R:
-        """Return once it is stored for good. Raises what `commit` raises, or Unavailable where it takes too long: what
-        was not begun by then is never stored; of what was, nobody can know."""
+        """Store an item and return its answer, once it is durable. Raises the errors of `commit`.
+
+        Raises Unavailable after 30 s: an item that was not begun by then is never stored; of an item that was begun,
+        nobody can know."""
         (answer,) = self.submit_many([item])
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     def submit_many(self, items: Sequence[T]) -> list[R | Exception]:
-        """The same for several, which need not fall into one transaction: what `submit` would return or raise."""
+        """Store several items, not necessarily in one transaction. Returns for each the answer, or the error of
+        `submit`."""
         answers: list[Future[R]] = [Future() for _ in items]
         for waiting in zip(items, answers, strict=True):
             self._waiting.put(waiting)
         self._ensure_running()
         deadline = time.monotonic() + _ANSWER_S
-        return [_result(answer, deadline) for answer in answers]
+        return [self._result(answer, deadline) for answer in answers]
 
     def _ensure_running(self) -> None:
         if self._thread is not None and self._thread.is_alive():
@@ -60,30 +64,29 @@ class GroupCommit(Generic[T, R]):
             group = [self._waiting.get()]
             while len(group) < self._most and not self._waiting.empty():
                 group.append(self._waiting.get())
-            if wanted := [one for one in group if one[1].set_running_or_notify_cancel()]:
+            if wanted := [(item, answer) for item, answer in group if answer.set_running_or_notify_cancel()]:
                 self._answer(wanted)
 
     def _answer(self, group: Sequence[tuple[T, "Future[R]"]]) -> None:
         try:
             answers = self._commit([item for item, _ in group])
         except Exception as error:
-            # Whatever it is, each waiting request must hear of it, and the next group must be taken.
+            # Any error must reach each waiting request, and the next group must be taken.
             if len(group) == 1 or isinstance(error, Unavailable):
                 for _, answer in group:
                     answer.set_exception(error)
                 return
-            for one in group:  # one bad item must not sink the others
-                self._answer([one])
+            for waiting in group:  # a bad item must not fail the others
+                self._answer([waiting])
             return
         for (_, answer), verdict in zip(group, answers, strict=True):
             answer.set_result(verdict)
 
-
-def _result(answer: "Future[Any]", deadline: float) -> Any:
-    try:
-        return answer.result(max(0.0, deadline - time.monotonic()))
-    except TimeoutError:
-        answer.cancel()  # who asks again, without a key, must not find it stored later
-        return Unavailable("it was not stored in time")
-    except Exception as error:
-        return error
+    def _result(self, answer: Future[R], deadline: float) -> R | Exception:
+        try:
+            return answer.result(max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            answer.cancel()  # a caller that tries again without a key must not find the item stored later
+            return Unavailable("it was not stored in time")
+        except Exception as error:
+            return error

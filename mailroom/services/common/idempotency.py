@@ -1,22 +1,32 @@
-"""The same thing asked twice: keys that may be given, and what tells one request from another."""
+"""Idempotency: valid keys, and digests that distinguish requests."""
 
 import hashlib
 import json
-from typing import Any
+from dataclasses import Field, fields
+from typing import TYPE_CHECKING
 
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_IDEMPOTENCY_KEY
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 
 def check_key(key: str | None) -> None:
-    """Raises InvalidInput for an Idempotency-Key that cannot be one."""
+    """Raises InvalidInput unless the Idempotency-Key has a valid form; None is valid."""
     if key is not None and not (0 < len(key) <= MAX_IDEMPOTENCY_KEY and key.isascii() and key.isprintable()):
         raise InvalidInput(Fault("Idempotency-Key", f"1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters"))
 
 
-def digest_of_request(draft: Any) -> str:
-    """The digest of a draft (a dataclass): equal fields have equal digests. Fields whose metadata have `compared` False
-    are left out: they are newer than digests that are stored."""
-    known = draft.__dataclass_fields__.items()
-    fields = {name: getattr(draft, name) for name, field in known if field.metadata.get("compared", True)}
-    return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
+def digest_of_request(draft: "DataclassInstance") -> str:
+    """The SHA-256 of a draft's fields (a dataclass), in hexadecimal: equal drafts have equal digests.
+
+    Fields whose metadata has `compared` False are excluded, and those with "if given" while they have their default:
+    they are newer than stored digests."""
+    compared = {field.name: getattr(draft, field.name) for field in fields(draft) if _is_compared(field, draft)}
+    return hashlib.sha256(json.dumps(compared, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _is_compared(field: Field[object], draft: "DataclassInstance") -> bool:
+    compared = field.metadata.get("compared", True)
+    return bool(compared) and (compared is True or getattr(draft, field.name) != field.default)

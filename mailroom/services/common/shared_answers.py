@@ -1,4 +1,4 @@
-"""Answer a costly question once for all who ask it at the same time."""
+"""Answer a costly question once for all callers that ask it at the same time."""
 
 import threading
 from collections.abc import Callable
@@ -10,10 +10,10 @@ V = TypeVar("V")
 
 
 class Shared(Generic[K, V]):
-    """Answers of `work`, one at a time for each key. Thread-safe.
+    """Calls `work` for a key, never twice at the same time for the same key. Thread-safe.
 
-    No caller gets an answer that was begun before its question. A caller that comes while an answer is made waits for
-    the next one, and shares it with all who wait.
+    No caller gets an answer that was begun before its question. A caller that asks while an answer is computed waits
+    for the next answer, and shares it with all other waiting callers.
     """
 
     def __init__(self, work: Callable[[K], V]) -> None:
@@ -23,7 +23,7 @@ class Shared(Generic[K, V]):
         self._busy: dict[K, threading.Lock] = {}
 
     def get(self, key: K) -> V:
-        """Raises what `work` raises."""
+        """The answer for this key. Raises the errors of `work`."""
         with self._lock:
             answer = self._waiting.get(key)
             asks = answer is None

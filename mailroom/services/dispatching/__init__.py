@@ -1,1 +1,1 @@
-"""From a lane with work to a recorded outcome: the steps of docs/protocol.md, one file a step."""
+"""From a lane with work to a recorded outcome: the steps of docs/protocol.md, a file for each step."""

@@ -1,4 +1,4 @@
-"""Cancel a run: nothing more of it is called."""
+"""Cancel a run: none of its dispatches is called any more."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from mailroom.storage.schedules import runs
 
 
 def cancel(db: Db, run_id: RunId) -> Run:
-    """Send nothing more of this run. What is in hand at this moment is finished, and shown as what came of it.
+    """Send nothing more of this run. Its dispatches in flight are finished, and their outcomes are shown.
 
     Raises RunNotFound, RunEnded.
     """

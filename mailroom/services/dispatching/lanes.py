@@ -1,6 +1,7 @@
-"""Lanes with work, and how a sender takes them: 'taking a lane' of the protocol, in bulk."""
+"""Find lanes with work, and take them: 'taking a lane' of the protocol, in bulk."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mailroom.coordination.fences import Fences
@@ -14,11 +15,21 @@ from mailroom.storage.holds import OnHold
 from mailroom.storage.schedules import runs, schedules
 
 
-def lanes_wanting_work(db: Db, *, now: datetime, ahead: timedelta, limit: int, leave_out: Sequence[Lane]) -> list[Lane]:
-    """Up to `limit` lanes of each kind in which something is to be done, and which are not in `leave_out`: a schedule
-    that is due within `ahead`, a run in planning, a dispatch to be sent, asked about, or judged.
+@dataclass(frozen=True, slots=True)
+class LaneWork:
+    """The context of a sender's work in its held lanes: the stores, the lanes with their tokens, the sender's name."""
 
-    Held runs are not sent; their lanes are wanted for other work alone.
+    db: Db
+    fences: Fences
+    held: Mapping[Lane, Token]
+    sender: str
+
+
+def lanes_wanting_work(db: Db, *, now: datetime, ahead: timedelta, limit: int, leave_out: Sequence[Lane]) -> list[Lane]:
+    """Lanes with work that are not in `leave_out`, about `limit` of each kind of work: a schedule due within `ahead`, a
+    run in planning, a dispatch to be sent, reconciled or judged. Lanes that wait are left out. Raises Unavailable.
+
+    Held runs are not sent; their lanes are returned only for other work.
     """
     left_out, held = {*leave_out, *lanes.waiting(db, now=now)}, holds.standing(db)
     enough = limit + len(left_out)
@@ -32,11 +43,11 @@ def _lanes_with_work(db: Db, held: OnHold, *, now: datetime, limit: int, leave_o
     if held.everything:
         return dispatch_claims.lanes_to_reconcile(db, now=now, limit=limit, leave_out=sorted(leave_out))
     mixed = held.lanes
-    found = dispatch_claims.lanes_with_work(db, now=now, limit=limit, leave_out=sorted({*leave_out, *mixed}))
+    working = dispatch_claims.lanes_with_work(db, now=now, limit=limit, leave_out=sorted({*leave_out, *mixed}))
     if mixed:
-        found += dispatch_claims.lanes_to_reconcile(db, now=now, limit=limit, among=sorted(mixed))
-        found += dispatch_claims.lanes_of_waiting_runs(db, open_runs_not_held(db, held, mixed), now=now, limit=limit)
-    return found
+        working += dispatch_claims.lanes_to_reconcile(db, now=now, limit=limit, among=sorted(mixed))
+        working += dispatch_claims.lanes_of_waiting_runs(db, open_runs_not_held(db, held, mixed), now=now, limit=limit)
+    return working
 
 
 def open_runs_not_held(db: Db, held: OnHold, mixed: Collection[Lane]) -> list[RunId]:
@@ -48,10 +59,10 @@ def open_runs_not_held(db: Db, held: OnHold, mixed: Collection[Lane]) -> list[Ru
 def take_lanes(
     db: Db, leases: Leases, fences: Fences, wanted: Sequence[Lane], *, sender: str, now: datetime
 ) -> tuple[dict[Lane, Token], str]:
-    """Take those of the lanes that are free: etcd's key first, the token to MongoDB, then to Redis.
+    """Take the free ones of these lanes: the key in etcd first, then the token into MongoDB, then into Redis.
 
-    Returns the lanes that are ours in all three, with their tokens, and Redis' identity. What was refused anywhere is
-    given back at once. Raises Unavailable; then none may be used.
+    Returns (the lanes that are ours in all three, with their tokens; Redis' identity). A lane that any store refused is
+    released at once. Raises Unavailable: none of the lanes may be used then.
     """
     if not wanted:
         return {}, ""

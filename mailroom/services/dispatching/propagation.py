@@ -1,13 +1,15 @@
 """Copy each dispatch's state to its messages, and finish runs without an open dispatch.
 
-Idempotent; the janitor completes what a crash left undone.
+Idempotent; the janitor completes a propagation that a crash interrupted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from mailroom.domain.dispatches.states import TELLS_MESSAGES, DispatchState
+from mailroom.domain.dispatches.elsewhere import trigger_for_messages
+from mailroom.domain.dispatches.model import Propagation
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import DispatchId, RunId, is_email
 from mailroom.domain.messages import MessageTrigger
 from mailroom.storage import holds, kept_counts
@@ -15,63 +17,75 @@ from mailroom.storage.database import Db
 from mailroom.storage.dispatches import outcomes as dispatch_outcomes
 from mailroom.storage.dispatches import queries as dispatch_queries
 from mailroom.storage.messages import marks as message_marks
+from mailroom.storage.messages.marks import MessageMark
 from mailroom.storage.schedules import runs
 
-TELL_A_STEP: Final = 200
-FINISH_A_STEP: Final = 500
+_PROPAGATE_A_STEP: Final = 200
+_FINISH_A_STEP: Final = 500
 
 
 def propagate_states(db: Db, ids: Sequence[DispatchId]) -> None:
-    """Let the messages of these dispatches know what became of them, where they do not yet."""
+    """Copy the states of these dispatches to their messages, if not done yet. Raises Unavailable."""
     if ids:
         _propagate(db, dispatch_outcomes.pending_propagation_of(db, ids))
 
 
 def propagate_left_over(db: Db) -> int:
-    """Tell messages whose dispatch was written by somebody who did not come to tell them. Returns how many."""
-    left = dispatch_outcomes.pending_propagation(db, limit=TELL_A_STEP)
-    _propagate(db, left)
-    return len(left)
+    """Copy states that a crash left uncopied, a bounded number of dispatches. Returns how many."""
+    pending = dispatch_outcomes.pending_propagation(db, limit=_PROPAGATE_A_STEP)
+    _propagate(db, pending)
+    return len(pending)
 
 
 def finish_runs(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
-    """Finish those of the runs that have no open dispatch. Returns how many."""
-    asked = [run for run in dict.fromkeys(run_ids) if not is_email(run)]
-    if not asked:
+    """Finish the runs among these that have no open dispatch. Returns how many. Ids of single mails are ignored."""
+    campaigns = [run for run in dict.fromkeys(run_ids) if not is_email(run)]
+    if not campaigns:
         return 0
-    still_open = dispatch_queries.runs_with_open(db, asked)
-    through = [run for run in asked if run not in still_open]
-    if not through:
+    still_open = dispatch_queries.runs_with_open(db, campaigns)
+    completed = [run for run in campaigns if run not in still_open]
+    if not completed:
         return 0
-    finished = runs.finish(db, through, now=now)
+    finished = runs.finish(db, completed, now=now)
     if finished:
-        if paused := holds.held_among(db, through):  # with nothing left to send, a pause is over too
+        if paused := holds.held_among(db, completed):  # a run without open dispatches is paused no more
             holds.lift_from_runs(db, paused, by="finished", now=now)
-        kept_counts.keep(
-            db, {run: (kept_counts.KeptCount(), {}) for run in through}
-        )  # from now on its counts may be kept
-        # A person may have had something sent again between the look and the write.
-        runs.reopen(db, dispatch_queries.runs_with_open(db, through))
+        # From now on the counts of these runs may be cached.
+        kept_counts.keep(db, {run: (kept_counts.KeptCount(), {}) for run in completed})
+        # A person may have requeued a dispatch between the query and the write.
+        runs.reopen(db, dispatch_queries.runs_with_open(db, completed))
     return finished
 
 
 def finish_left_over(db: Db, *, now: datetime) -> int:
-    """Finish every planned run that is through but was not finished: one that had nobody to mail to, or whose last
-    outcome was written just before a crash. Returns how many."""
+    """Finish every planned run without an open dispatch: a run that had no recipients, or whose last outcome was
+    recorded just before a crash. Returns how many."""
     finished, after = 0, RunId("")
-    while page := runs.planned_after(db, after, limit=FINISH_A_STEP):
+    while page := runs.planned_after(db, after, limit=_FINISH_A_STEP):
         finished += finish_runs(db, page, now=now)
         after = page[-1]
     return finished
 
 
-def _propagate(db: Db, documents: Sequence[Mapping[str, Any]]) -> None:
-    marks = []
-    for doc in documents:
-        learnt = TELLS_MESSAGES.get(DispatchState(doc["state"]))
-        if learnt is MessageTrigger.SENT:
-            message_marks.mark_sent(db, [DispatchId(doc["_id"])], at=doc["accepted"][0]["at"])
-        elif learnt is not None:
-            marks.append((DispatchId(doc["_id"]), learnt, doc.get("reason") or "", doc.get("code")))
+def _propagate(db: Db, pending: Sequence[Propagation]) -> None:
+    marks: list[MessageMark] = []
+    for dispatch in pending:
+        if dispatch.moved:
+            marks += _propagate_first(db, dispatch)
+            continue
+        trigger = trigger_for_messages(dispatch.state, dispatch.first)
+        if trigger is MessageTrigger.SENT and dispatch.accepted_at is not None:
+            message_marks.mark_sent(db, [dispatch.id], at=dispatch.accepted_at)
+        elif trigger is not None:
+            marks.append(MessageMark(dispatch.id, trigger, dispatch.reason, dispatch.code))
     message_marks.mark(db, marks)
-    dispatch_outcomes.note_propagated(db, {DispatchId(doc["_id"]): DispatchState(doc["state"]) for doc in documents})
+    dispatch_outcomes.note_propagated(db, pending)
+
+
+def _propagate_first(db: Db, dispatch: Propagation) -> list[MessageMark]:
+    """Copy what is known of a first call to the messages that went elsewhere since. Returns the marks to make."""
+    if dispatch.state is DispatchState.ACCEPTED and dispatch.accepted_at is not None:
+        message_marks.mark_sent_first(db, [dispatch.id], at=dispatch.accepted_at)
+    if dispatch.state is not DispatchState.IN_DOUBT:
+        return []
+    return [MessageMark(dispatch.id, MessageTrigger.IN_DOUBT, dispatch.reason, dispatch.code, first=True)]

@@ -1,124 +1,139 @@
-"""What was refused for sure goes back to wait, goes on in parts, or fails: decided under the lane's token, in bulk."""
+"""Record refusals: each dispatch returns to pending, is divided, or fails. Decided under the lane's token, in bulk."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
 
 import structlog
 
-from mailroom.coordination.fences import FenceAnswer, Fences
+from mailroom.coordination.fences import Fences
 from mailroom.domain.addresses import fold
+from mailroom.domain.dispatches.decisions import Division, Failure, Return, decide_refusal
+from mailroom.domain.dispatches.fences import known_before
 from mailroom.domain.dispatches.model import Claimed
+from mailroom.domain.dispatches.outcomes import CallResult, Refusal, Refused
+from mailroom.domain.dispatches.retries import Delays
 from mailroom.domain.errors import StaleToken
 from mailroom.domain.ids import Lane, Token
-from mailroom.domain.outcomes import Accepted, InDoubt, Refusal, Refused
-from mailroom.domain.retries import Delays, Divide, GiveUp, TryAgain, after_refusal
-from mailroom.services.dispatching.fences import known_before
-from mailroom.services.dispatching.splits import Division, divide
+from mailroom.services.dispatching.lanes import LaneWork
+from mailroom.services.dispatching.splits import divide
 from mailroom.storage import lanes, suppressions
 from mailroom.storage.database import Db, Session, in_transaction
 from mailroom.storage.dispatches import outcomes as dispatch_outcomes
-from mailroom.storage.dispatches.outcomes import Return
 from mailroom.storage.messages import document as messages
 
 log = structlog.get_logger()
-CalledBefore = tuple[Claimed, Accepted | InDoubt]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A dispatch that was certainly refused, and the refusal."""
+
+    claimed: Claimed
+    refused: Refused
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRefusals:
+    """`stale`: lanes that a newer holder has, with our tokens. `called_before`: dispatches whose fences show an earlier
+    call; these are neither failed nor divided."""
+
+    stale: dict[Lane, Token] = field(default_factory=dict)
+    called_before: list[CallResult] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """A refusal, and the decision that follows it."""
+
+    refused: Refused
+    decision: Return | Failure | Division
+
+    @property
+    def claimed(self) -> Claimed:
+        return self.decision.claimed
 
 
 def record_refusals(
     db: Db,
     fences: Fences,
-    refusals: Sequence[tuple[Claimed, Refused]],
+    rejected: Sequence[Rejected],
     *,
     delays: Delays,
     now: datetime,
     elsewhere: Callable[[str], bool],
-) -> tuple[dict[Lane, Token], list[CalledBefore]]:
-    """Release fences before MongoDB is written, so that a take-over finds them released.
+) -> RecordedRefusals:
+    """Decide and record these refusals. `elsewhere`: whether a provider has an alternative. Raises Unavailable.
 
-    Returns (lanes lost to a newer holder, dispatches whose fence shows an earlier call; these are not failed).
+    Fences are released before MongoDB is written, so that a take-over sees them released.
     """
-    free = {provider for provider in {c.provider for c, _ in refusals} if elsewhere(provider)}
-    decided = [(c, refused, _after(c, refused, delays, now, elsewhere=c.provider in free)) for c, refused in refusals]
-    divisions = [
-        (c, Division(c, refused.reason, n.most, refused.kind is not Refusal.TOO_MANY))
-        for c, refused, n in decided
-        if isinstance(n, Divide)
+    with_alternative = {provider for provider in {r.claimed.provider for r in rejected} if elsewhere(provider)}
+    decided = [
+        _Decided(
+            r.refused,
+            decide_refusal(r.claimed, r.refused, delays, now=now, elsewhere=r.claimed.provider in with_alternative),
+        )
+        for r in rejected
     ]
-    rest = [each for each in decided if not isinstance(each[2], Divide)]
-    stale: dict[Lane, Token] = {}
-    called_before: list[CalledBefore] = []
-
-    def divide_these(group: Sequence[tuple[Claimed, Division]]) -> None:
-        called_before.extend(_divide(db, fences, [division for _, division in group]))
-
-    _without_stale(divisions, stale, divide_these)
-    verdicts = fences.release([c for c, _, _ in rest])
-    stands = [(each, _before_giving_up(each, verdict)) for each, verdict in zip(rest, verdicts, strict=True)]
-    called_before += [(each[0], before) for each, before in stands if before]
-    rest = [each for each, before in stands if not before]
-    left = _without_stale(rest, stale, lambda group: _decide(db, group, now=now))
-    _suppress_hard(db, left, now=now)
-    _make_lanes_wait(db, [each for each in left if each[0].provider not in free])
-    return stale, called_before
-
-
-Each = TypeVar("Each", bound=tuple[Any, ...])
+    recorded = RecordedRefusals()
+    _divide(db, fences, [d for d in decided if isinstance(d.decision, Division)], recorded)
+    undivided = [d for d in decided if not isinstance(d.decision, Division)]
+    released = _release(fences, undivided, recorded)
+    ours = _without_stale(released, recorded.stale, lambda group: _write(db, group, now=now))
+    _suppress_hard(db, ours, now=now)
+    _make_lanes_wait(db, [each for each in ours if each.claimed.provider not in with_alternative])
+    return recorded
 
 
 def _without_stale(
-    group: Sequence[Each], stale: dict[Lane, Token], decide: Callable[[Sequence[Each]], None]
-) -> Sequence[Each]:
-    """Decide about all whose lanes are still ours: a lane's newer holder reads the fence and decides. Returns those."""
+    group: Sequence[_Decided], stale: dict[Lane, Token], decide: Callable[[Sequence[_Decided]], None]
+) -> Sequence[_Decided]:
+    """Call `decide` with the refusals whose lanes are still ours, and return them. Notes stale lanes in `stale`: their
+    newer holders read the fences and decide."""
     while group:
         try:
             decide(group)
         except StaleToken as error:
             stale[Lane(error.lane)] = Token(error.token)
-            group = [each for each in group if each[0].claim.lane != error.lane]
+            group = [each for each in group if each.claimed.claim.lane != error.lane]
             continue
         break
     return group
 
 
-def _divide(db: Db, fences: Fences, group: Sequence[Division]) -> list[CalledBefore]:
-    claims = [division.claimed.claim for division in group]
-    left = divide(db, fences, group, {claim.lane: claim.token for claim in claims}, by=claims[0].sender)
-    return [(claimed, before) for claimed, verdict in left if (before := known_before(verdict))]
+def _divide(db: Db, fences: Fences, group: Sequence[_Decided], recorded: RecordedRefusals) -> None:
+    def divide_these(ours: Sequence[_Decided]) -> None:
+        divisions = [each.decision for each in ours if isinstance(each.decision, Division)]
+        tokens = {each.claimed.claim.lane: each.claimed.claim.token for each in ours}
+        work = LaneWork(db, fences, tokens, ours[0].claimed.claim.sender)
+        recorded.called_before.extend(divide(work, divisions))
+
+    _without_stale(group, recorded.stale, divide_these)
 
 
-Decided = tuple[Claimed, Refused, TryAgain | Divide | GiveUp]
+def _release(fences: Fences, group: Sequence[_Decided], recorded: RecordedRefusals) -> list[_Decided]:
+    """Release the fences of these dispatches. Returns those whose decision may be written.
 
-
-def _after(
-    claimed: Claimed, refused: Refused, delays: Delays, now: datetime, *, elsewhere: bool
-) -> TryAgain | Divide | GiveUp:
-    if elsewhere and refused.kind is Refusal.ACCOUNT and not refused.is_brief:
-        return TryAgain(now, uses_a_try=False)
-    return after_refusal(
-        refused,
-        attempt=claimed.attempt,
-        tries=claimed.tries,
-        messages=claimed.messages,
-        delays=delays.of(claimed.rank),
-        now=now,
-    )
-
-
-def _before_giving_up(decided: Decided, verdict: FenceAnswer | None) -> Accepted | InDoubt | None:
-    """What the fence knows of another call of what is to fail now; what is tried again comes to its fence by itself."""
-    return known_before(verdict) if verdict and isinstance(decided[2], GiveUp) else None
-
-
-def _decide(db: Db, group: Sequence[Decided], *, now: datetime) -> None:
-    tokens: dict[Lane, Token] = {claimed.claim.lane: claimed.claim.token for claimed, _, _ in group}
-    returns, failures = [], []
-    for claimed, refused, next_ in group:
-        if isinstance(next_, TryAgain):
-            returns.append(Return(claimed, next_.not_before, refused.reason, refused.code, next_.uses_a_try))
+    A dispatch that would fail, but whose fence shows an earlier call, is recorded as called before. A dispatch that is
+    retried meets its fence again at its next attempt.
+    """
+    released: list[_Decided] = []
+    answers = fences.release([each.claimed for each in group])
+    for each, answer in zip(group, answers, strict=True):
+        before = known_before(answer) if answer and isinstance(each.decision, Failure) else None
+        if before:
+            recorded.called_before.append(CallResult(each.claimed, before))
         else:
-            failures.append((claimed, refused.reason, refused.code))
-            log.warning("dispatch_failed", dispatch_id=claimed.id, reason=refused.reason, code=refused.code)
+            released.append(each)
+    return released
+
+
+def _write(db: Db, group: Sequence[_Decided], *, now: datetime) -> None:
+    tokens: dict[Lane, Token] = {each.claimed.claim.lane: each.claimed.claim.token for each in group}
+    returns = [each.decision for each in group if isinstance(each.decision, Return)]
+    failures = [each.decision for each in group if isinstance(each.decision, Failure)]
+    for failure in failures:
+        log.warning("dispatch_failed", dispatch_id=failure.claimed.id, reason=failure.reason, code=failure.code)
 
     def work(session: Session) -> None:
         with lanes.under(db, tokens, session) as guard:
@@ -128,17 +143,20 @@ def _decide(db: Db, group: Sequence[Decided], *, now: datetime) -> None:
     in_transaction(db, work)
 
 
-def _suppress_hard(db: Db, group: Sequence[Decided], *, now: datetime) -> None:
-    """A single address that the provider says takes no mail gets nothing more."""
-    hard = [claimed.id for claimed, refused, _ in group if refused.hard and claimed.messages == 1]
-    found = messages.addresses_of(db, hard) if hard else {}
-    suppressions.add_bounced(db, [fold(a) for each in found.values() for a in each.values()], at=now)
+def _suppress_hard(db: Db, group: Sequence[_Decided], *, now: datetime) -> None:
+    """Suppress the address of a dispatch with a single recipient that the provider refused as undeliverable."""
+    hard = [each.claimed.id for each in group if each.refused.hard and each.claimed.messages == 1]
+    addresses = messages.addresses_of(db, hard) if hard else {}
+    suppressions.add_bounced(
+        db, [fold(address) for of_dispatch in addresses.values() for address in of_dispatch.values()], at=now
+    )
 
 
-def _make_lanes_wait(db: Db, group: Sequence[Decided]) -> None:
+def _make_lanes_wait(db: Db, group: Sequence[_Decided]) -> None:
     waits: dict[Lane, tuple[Token, datetime, str]] = {}
-    for claimed, refused, next_ in group:
-        if refused.kind is Refusal.ACCOUNT and not refused.is_brief and isinstance(next_, TryAgain):
-            waits[claimed.claim.lane] = (claimed.claim.token, next_.not_before, refused.reason)
-            log.error("provider_refuses_the_account", lane=claimed.claim.lane, reason=refused.reason, code=refused.code)
+    for each in group:
+        claim, refused, decision = each.claimed.claim, each.refused, each.decision
+        if refused.kind is Refusal.ACCOUNT and not refused.is_brief and isinstance(decision, Return):
+            waits[claim.lane] = (claim.token, decision.not_before, refused.reason)
+            log.error("provider_refuses_the_account", lane=claim.lane, reason=refused.reason, code=refused.code)
     lanes.make_wait(db, waits)

@@ -1,28 +1,28 @@
-"""Claimed dispatches become ready requests, all of them in one question to the store, or two where content is new."""
+"""Build the requests of claimed dispatches, with one query for all of them, or two if content is new."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence, Set
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 
 from mailroom.domain.dispatches.model import Claimed
-from mailroom.domain.emails.model import Body, Email
+from mailroom.domain.dispatches.outcomes import CallResult, Refusal, Refused
+from mailroom.domain.emails.model import Body, Email, StoredEmail
+from mailroom.domain.errors import BodiesAway
 from mailroom.domain.ids import EmailId, ScheduleId
 from mailroom.domain.mailgun_substitutions import in_content, of_mailgun
 from mailroom.domain.messages import Message
-from mailroom.domain.outcomes import Refusal, Refused
 from mailroom.domain.schedules import Content
 from mailroom.providers.base import Adapter, Batch, Letter, SendInParts
 from mailroom.services.dispatching.exclusions import leave_out
-from mailroom.services.dispatching.outcomes import Result
+from mailroom.storage.body_files.homes import BodyFiles
 from mailroom.storage.database import Db
 from mailroom.storage.mails import bodies, emails
 from mailroom.storage.messages import document as messages
 from mailroom.storage.schedules import contents
 
 _Written = tuple[ScheduleId, int]  # a revision of a schedule's content never changes
-Stored = tuple[Mapping[str, Any], Body]  # a single mail as it is kept
 log = structlog.get_logger()
 MAILGUN: Final = "mailgun"
 _MOST_BYTES: Final = 32 * 1024 * 1024
@@ -32,20 +32,21 @@ class Prepared(NamedTuple):
     """`ready`: requests by dispatch. `refused`: dispatches that the provider cannot carry. `over`: dispatches without a
     recipient left. `domains`: mails by rate-limited domain."""
 
-    ready: dict[Claimed, Any]
-    refused: list[Result]
+    ready: dict[Claimed, object]
+    refused: list[CallResult]
     over: list[Claimed]
     domains: dict[Claimed, Counter[str]]
 
 
 class Preparing:
-    """Builds requests, each for the provider that its dispatch was claimed for. Keeps the contents that were used last,
-    up to a bounded size. For one thread."""
+    """Builds requests, each for the provider of its dispatch's claim. Caches the contents used last, up to a bounded
+    size. For one thread."""
 
-    def __init__(self, db: Db, adapters: Mapping[str, Adapter]) -> None:
-        self._db, self._adapters = db, adapters
-        self._kept: OrderedDict[_Written, Content] = OrderedDict()
-        self._kept_bytes = 0
+    def __init__(self, db: Db, adapters: Mapping[str, Adapter], files: BodyFiles | None = None) -> None:
+        """`files`: None means GridFS."""
+        self._db, self._adapters, self._files = db, adapters, files or BodyFiles(db)
+        self._cache: OrderedDict[_Written, Content] = OrderedDict()
+        self._cached_bytes = 0
 
     def build(
         self,
@@ -54,22 +55,21 @@ class Preparing:
         most: Callable[[str], int | None] = lambda _: None,
         watched: Set[str] = frozenset(),
     ) -> Prepared:
-        """Build the requests, without those whom to mail has been forbidden meanwhile, and who have it already.
+        """Build the requests, without recipients suppressed since planning and recipients that have the mail already.
 
-        `most` tells of a provider how many mails of a campaign may be in one call, where that is limited.
-
-        Raises StaleToken, Unavailable.
+        `most(provider)`: the most mails of a campaign in one call; None without a limit. `watched`: domains whose mails
+        are counted. Raises StaleToken, Unavailable.
         """
         mails = messages.of_dispatches(self._db, [dispatch.id for dispatch in claimed])
         claimed, over = leave_out(self._db, claimed, mails)
         written = self._contents([(c.schedule_id, c.revision) for c in claimed if c.schedule_id])
         letters = self._letters([c for c in claimed if not c.schedule_id])
-        ready: dict[Claimed, Any] = {}
-        refused: list[Result] = []
+        ready: dict[Claimed, object] = {}
+        refused: list[CallResult] = []
         for dispatch in claimed:
             built = self._build(dispatch, mails[dispatch.id], written, letters, most(dispatch.provider))
             if isinstance(built, Refused):
-                refused.append(Result(dispatch, built))
+                refused.append(CallResult(dispatch, built))
             else:
                 ready[dispatch] = built
         domains = {dispatch: _domains(mails[dispatch.id], watched) for dispatch in ready} if watched else {}
@@ -80,19 +80,22 @@ class Preparing:
         dispatch: Claimed,
         mails: Sequence[Message],
         written: Mapping[_Written, Content],
-        letters: Mapping[Claimed, Stored],
+        letters: Mapping[Claimed, Email | Exception],
         most: int | None,
-    ) -> Any:
-        """A request, or a refusal. What cannot be built concerns no other dispatch, and is not tried for ever."""
+    ) -> object:
+        """A request, or a refusal. A dispatch that cannot be built delays no other, and is not retried for ever."""
         adapter = self._adapters[dispatch.provider]
         try:
             if dispatch.schedule_id is None:
-                stored = letters.get(dispatch)
-                if stored is None:
+                email = letters.get(dispatch)
+                if email is None:
                     return Refused(Refusal.PERMANENT, "what it says is not kept any more")
-                letter = _letter(dispatch, stored, mails)
-                _only_of_mailgun(adapter, of_mailgun(_said(letter.email)))
-                return adapter.build_letter(letter)
+                if isinstance(email, BodiesAway):
+                    return Refused(Refusal.NOT_CALLED, str(email))
+                if isinstance(email, Exception):
+                    raise email
+                _only_of_mailgun(adapter, of_mailgun(_texts(email)))
+                return adapter.build_letter(_letter(dispatch, email, mails))
             bound = min(adapter.max_recipients, most or adapter.max_recipients)
             if dispatch.messages > bound:
                 raise SendInParts(bound)
@@ -109,31 +112,31 @@ class Preparing:
             log.exception("request_not_built", dispatch_id=dispatch.id, provider=adapter.name)
             return Refused(Refusal.PERMANENT, f"it could not be made ready: {type(error).__name__}")
 
-    def _letters(self, claimed: Sequence[Claimed]) -> dict[Claimed, Stored]:
-        """Single mails, as far as what they say is still kept."""
+    def _letters(self, claimed: Sequence[Claimed]) -> dict[Claimed, Email | Exception]:
+        """The single mails whose bodies are still stored; for a mail that cannot be read, its error."""
         if not claimed:
             return {}
         ids = [EmailId(dispatch.run_id) for dispatch in claimed]
-        envelopes, said = emails.get_many(self._db, ids), bodies.get_many(self._db, ids)
+        envelopes, texts = emails.get_each(self._db, ids), bodies.get_many(self._db, self._files, ids)
         return {
-            dispatch: (envelopes[id_], said[id_])
+            dispatch: _letter_or_error(envelope, text)
             for id_, dispatch in zip(ids, claimed, strict=True)
-            if id_ in said and id_ in envelopes
+            if (text := texts.get(id_)) and (envelope := envelopes.get(id_))
         }
 
     def _contents(self, wanted: Sequence[_Written]) -> dict[_Written, Content]:
         distinct = dict.fromkeys(wanted)
-        new = [written for written in distinct if written not in self._kept]
-        found = contents.get_many(self._db, new) if new else {}
-        for written, content in found.items():
-            self._kept[written] = content
-            self._kept_bytes += _size(content)
-        needed = {written: self._kept[written] for written in distinct}
+        new = [written for written in distinct if written not in self._cache]
+        loaded = contents.get_many(self._db, new) if new else {}
+        for written, content in loaded.items():
+            self._cache[written] = content
+            self._cached_bytes += _size(content)
+        needed = {written: self._cache[written] for written in distinct}
         for written in distinct:
-            self._kept.move_to_end(written)
-        while self._kept_bytes > _MOST_BYTES and len(self._kept) > 1:
-            _, dropped = self._kept.popitem(last=False)
-            self._kept_bytes -= _size(dropped)
+            self._cache.move_to_end(written)
+        while self._cached_bytes > _MOST_BYTES and len(self._cache) > 1:
+            _, dropped = self._cache.popitem(last=False)
+            self._cached_bytes -= _size(dropped)
         return needed
 
 
@@ -144,17 +147,23 @@ def _only_of_mailgun(adapter: Adapter, own: str | None) -> None:
         raise ValueError(f"{own} is filled in by Mailgun alone, and would be sent as it is written")
 
 
-def _said(email: Email) -> list[str]:
-    """Every text of a mail in which Mailgun would fill something in."""
+def _letter_or_error(envelope: StoredEmail | Exception, text: Body | BodiesAway) -> Email | Exception:
+    if isinstance(envelope, Exception):
+        return envelope
+    return text if isinstance(text, BodiesAway) else envelope.with_body(text)
+
+
+def _texts(email: Email) -> list[str]:
+    """Every text of a mail in which Mailgun would replace substitutions."""
     return [email.subject, email.body.text, email.body.html, *email.body.headers.values()]
 
 
-def _letter(dispatch: Claimed, stored: Stored, mails: Sequence[Message]) -> Letter:
+def _letter(dispatch: Claimed, email: Email, mails: Sequence[Message]) -> Letter:
     return Letter(
         dispatch=dispatch.id,
         attempt=dispatch.attempt,
         run=dispatch.run_id,
-        email=emails.as_email(*stored),
+        email=email,
         recipients=[mail.address for mail in mails],
         date=dispatch.claimed_at,
     )
@@ -165,8 +174,8 @@ def _batch(dispatch: Claimed, content: Content, mails: Sequence[Message]) -> Bat
 
 
 def _domains(mails: Sequence[Message], watched: Set[str]) -> Counter[str]:
-    found = Counter(mail.address.rpartition("@")[2].lower() for mail in mails)
-    return Counter({domain: count for domain, count in found.items() if domain in watched})
+    counts = Counter(mail.address.rpartition("@")[2].lower() for mail in mails)
+    return Counter({domain: count for domain, count in counts.items() if domain in watched})
 
 
 def _size(content: Content) -> int:

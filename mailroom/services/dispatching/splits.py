@@ -1,68 +1,61 @@
-"""A dispatch becomes several: one mechanism for a refused address, a part accepted, a provider with smaller batches."""
+"""Split a dispatch into children: for a refused address, a partly accepted batch, a provider with smaller batches."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from datetime import datetime
 
 import structlog
 
-from mailroom.coordination.fences import FenceAnswer, Fences
-from mailroom.domain.dispatches.model import Claimed
+from mailroom.domain.dispatches.decisions import DispatchPart, Division, Split
+from mailroom.domain.dispatches.fences import FenceAnswer, known_before
+from mailroom.domain.dispatches.outcomes import CallResult
 from mailroom.domain.dispatches.states import DispatchState
-from mailroom.domain.ids import Lane, Token
+from mailroom.services.dispatching.lanes import LaneWork
 from mailroom.storage import lanes
-from mailroom.storage.database import Db, Session, in_transaction, server_now
+from mailroom.storage.database import Session, in_transaction, server_now
 from mailroom.storage.dispatches import splits as dispatch_splits
-from mailroom.storage.dispatches.splits import DispatchPart, Split
 from mailroom.storage.messages import document as messages
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Division:
-    """A dispatch that is to go on in parts of at most so many messages, and why."""
+def divide(work: LaneWork, divisions: Sequence[Division]) -> list[CallResult]:
+    """Replace each of these dispatches by its parts: it was refused because of a recipient, or is too large for the
+    provider. Returns the dispatches that stay whole because their fences show an earlier call, of which a restored
+    older copy of MongoDB does not know.
 
-    claimed: Claimed
-    why: str
-    most: int
-    was_called: bool = True
-
-
-def in_halves(claimed: Claimed, why: str) -> Division:
-    return Division(claimed, why, -(-claimed.messages // 2))
-
-
-def divide(
-    db: Db, fences: Fences, divisions: Sequence[Division], tokens: Mapping[Lane, Token], *, by: str
-) -> list[tuple[Claimed, FenceAnswer]]:
-    """Replace each of these dispatches, refused for the sake of one of its recipients or too large for the provider, by
-    its parts. Returns those that are left as they are, because an older copy of MongoDB does not know what their fences
-    do: they were called before.
-
-    The fence goes first, and remembers how: whoever finds the dispatch in `sending` afterwards, or in an older copy of
-    MongoDB, divides it in the same way, into the same children. Raises StaleToken, Unavailable.
+    The fence is written first, and records the size of the parts: a sender that finds the dispatch in `sending` later,
+    or in an older copy of MongoDB, divides it in the same way, into the same children. Raises StaleToken, Unavailable.
     """
     if not divisions:
         return []
-    sizes = fences.split([(one.claimed, one.most) for one in divisions])
-    now = server_now(db)
-    addresses = messages.addresses_of(db, [one.claimed.id for one in divisions])
-    left: list[tuple[Claimed, FenceAnswer]] = []
-    for one, most in zip(divisions, sizes, strict=True):
+    sizes = work.fences.split([(division.claimed, division.most) for division in divisions])
+    now = server_now(work.db)
+    addresses = messages.addresses_of(work.db, [division.claimed.id for division in divisions])
+    called_before: list[CallResult] = []
+    for division, most in zip(divisions, sizes, strict=True):
         if isinstance(most, FenceAnswer):
-            left.append((one.claimed, most))
+            if before := known_before(most):
+                called_before.append(CallResult(division.claimed, before))
             continue
-        claimed, ids = one.claimed, sorted(addresses[one.claimed.id])
+        ids = sorted(addresses[division.claimed.id])
         pieces = [ids[start : start + most] for start in range(0, len(ids), most)]
         parts = [DispatchPart(piece, DispatchState.PENDING) for piece in pieces]
-        log.warning("dispatch_divided", dispatch_id=claimed.id, messages=len(ids), parts=len(parts), reason=one.why)
+        log.warning(
+            "dispatch_divided",
+            dispatch_id=division.claimed.id,
+            messages=len(ids),
+            parts=len(parts),
+            reason=division.why,
+        )
+        _split(work, Split(division.claimed, parts, work.sender, division.why, division.was_called), now)
+    return called_before
 
-        wanted = Split(claimed, parts, by, one.why, one.was_called)
 
-        def work(session: Session, wanted: Split = wanted) -> None:
-            lane = wanted.parent.claim.lane
-            with lanes.under(db, {lane: tokens[lane]}, session) as guard:
-                dispatch_splits.split(db, wanted, DispatchState.SENDING, now=now, guard=guard)
+def _split(work: LaneWork, wanted: Split, now: datetime) -> None:
+    lane = wanted.parent.claim.lane
 
-        in_transaction(db, work)
-    return left
+    def write(session: Session) -> None:
+        with lanes.under(work.db, {lane: work.held[lane]}, session) as guard:
+            dispatch_splits.split(work.db, wanted, DispatchState.SENDING, now=now, guard=guard)
+
+    in_transaction(work.db, write)

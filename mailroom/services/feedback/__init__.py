@@ -1,1 +1,1 @@
-"""What providers report: events, suppressions, and where their webhooks go."""
+"""Feedback of the providers: events, suppressions, and the targets of their webhooks."""

@@ -1,6 +1,6 @@
-"""Events taken in from providers: stored raw and applied to their messages in one transaction, each once.
+"""Take in events of providers: each is stored raw and applied to its message in one transaction, once.
 
-Webhooks come one event a request, hundreds a second; `group_intake` lets them share transactions.
+Webhooks bring an event in each request, hundreds a second; `group_intake` lets them share transactions.
 """
 
 from collections import Counter
@@ -28,52 +28,54 @@ log = structlog.get_logger()
 
 
 class Intake(StrEnum):
-    """What became of an event that was handed in."""
+    """The answer to an event that was handed in."""
 
     STORED = "stored"
-    DUPLICATE = "duplicate"  # it is stored already: answer as if it were new
-    REPLAYED = "replayed"  # its one-time token came before with another event: refuse
+    DUPLICATE = "duplicate"  # stored already: answer as if it were new
+    REPLAYED = "replayed"  # its one-time token was used with another event: refuse
 
 
 def take_in(db: Db, batch: Sequence[Event], *, now: datetime) -> list[Intake]:
-    """Store and apply these events; one answer for each. Raises Unavailable: then nothing of the batch stands."""
+    """Store and apply these events. Returns an answer for each. Raises Unavailable; nothing of the batch is stored
+    then."""
     while True:
         try:
             return in_transaction(db, lambda session: _store(db, batch, now, session))
         except AlreadyThere:
-            continue  # the other intake has committed it: this time it is found
+            continue  # a concurrent intake has committed the event: the next try finds it
 
 
 def group_intake(db: Db) -> GroupCommit[Event, Intake]:
-    """Takes in single events from many threads, many a transaction."""
+    """A GroupCommit that takes in single events from many threads, many in a transaction."""
     return GroupCommit(lambda batch: take_in(db, batch, now=server_now(db)), most=_BATCH, name="event-intake")
 
 
 def _store(db: Db, batch: Sequence[Event], now: datetime, session: Session) -> list[Intake]:
-    known = events.known(db, [event.id for event in batch], session=session)
+    stored_ids = events.known(db, [event.id for event in batch], session=session)
     keys = [event.replay_key for event in batch if event.replay_key]
     used = webhook_tokens.used(db, keys, session=session)
     before = set(used)
     answers: list[Intake] = []
     fresh: list[Event] = []
     for event in batch:
-        verdict = _sort(event, known, used)
+        verdict = _verdict(event, stored_ids, used)
         answers.append(verdict)
         if verdict is Intake.STORED:
             fresh.append(event)
-            known.add(event.id)
+            stored_ids.add(event.id)
         if event.replay_key and verdict is not Intake.REPLAYED:
             used.setdefault(event.replay_key, event.id)  # a redelivery's own token as well
     ours = _ours(db, fresh, session)
     events.add_many(db, [(event, ours.get(event.id)) for event in fresh], now=now, session=session)
-    message_marks.apply_effects(db, [(ours[e.id], effect_of(e)) for e in fresh if e.id in ours], session=session)
+    effects = [(ours[e.id], effect_of(e)) for e in fresh if e.id in ours]
+    message_marks.apply_effects(db, effects, now=now, session=session)
     fresh_tokens = {key: event_id for key, event_id in used.items() if key not in before}
     webhook_tokens.add_many(db, fresh_tokens, now=now, session=session)
     _suppress(db, fresh, session)
     if unread := Counter(event.provider for event in fresh if event.kind is EventKind.UNKNOWN):
         log.warning("events_not_read", **{f"of_{provider}": count for provider, count in unread.items()})
         webhook_targets.count_unread(db, unread, session=session)
-    # Not believed for what became of the call (a webhook's signature does not cover its body): it makes us ask.
+    # A webhook's signature does not cover its body, so an event decides nothing about a call; it makes us ask sooner.
     named = {e.dispatch_id: e.provider_id for e in fresh if e.dispatch_id and _named_otherwise(e)}
     if named:
         dispatch_doubts.note_names(db, named, session=session)
@@ -86,21 +88,21 @@ def _named_otherwise(event: Event) -> bool:
 
 
 def _suppress(db: Db, fresh: Sequence[Event], session: Session) -> None:
-    """Store the suppressions that follow from these events, and lift those that a resubscribe takes back."""
-    told = [(fold(event.recipient), entry) for event in fresh if (entry := entry_of(event))]
-    suppressions.add_many(db, told, session=session)
-    back = [(fold(e.recipient), e.at) for e in fresh if e.kind is EventKind.RESUBSCRIBED and e.recipient]
-    suppressions.take_back(db, back, session=session)
+    """Store the suppressions that follow from these events, and lift those that a resubscription withdraws."""
+    entries = [(fold(event.recipient), entry) for event in fresh if (entry := entry_of(event))]
+    suppressions.add_many(db, entries, session=session)
+    resubscribed = [(fold(e.recipient), e.at) for e in fresh if e.kind is EventKind.RESUBSCRIBED and e.recipient]
+    suppressions.take_back(db, resubscribed, session=session)
 
 
-def _sort(event: Event, known: set[str], used: dict[str, str]) -> Intake:
+def _verdict(event: Event, stored_ids: set[str], used: dict[str, str]) -> Intake:
     if event.replay_key and used.get(event.replay_key, event.id) != event.id:
         return Intake.REPLAYED
-    return Intake.DUPLICATE if event.id in known else Intake.STORED
+    return Intake.DUPLICATE if event.id in stored_ids else Intake.STORED
 
 
 def _ours(db: Db, fresh: Sequence[Event], session: Session) -> dict[str, MessageId]:
-    """For each event about a message of ours, that message's id; it follows from run and recipient."""
+    """The message ids of the events about stored messages, by event; an id follows from run and recipient."""
     named = {e.id: message_id(e.run_id, e.recipient) for e in fresh if e.run_id and e.recipient}
     existing = messages.existing(db, list(named.values()), session=session)
     return {event: message for event, message in named.items() if message in existing}

@@ -1,12 +1,12 @@
-"""Suppressions looked up, added and lifted by people: one, many, or a file of them."""
+"""Look up, add and lift suppressions for people: a single address, many, or a file."""
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -20,15 +20,15 @@ from mailroom.storage.database import Db, server_now
 log = structlog.get_logger()
 _A_STEP: Final = 1_000
 MOST_ROWS: Final = 200_000  # of a file, or addresses of one removal
-_MOST_TOLD: Final = 1_000
+_MOST_REPORTED: Final = 1_000
 _ADDRESS: Final = ("address", "email", "emailaddress", "recipient")
 _COLUMNS: Final = {"reason": "reason", "scope": "scope"}
 
 
 @dataclass(slots=True)
 class Imported:
-    """How many entries a file added, how many were stored already, and the rows that were refused: the first thousand;
-    `refused_count` counts all."""
+    """The result of an import. `added`, `unchanged`: entries that are new, or were stored already. `refused`: the first
+    thousand refused rows; `refused_count` counts all."""
 
     added: int = 0
     unchanged: int = 0
@@ -37,73 +37,79 @@ class Imported:
 
 
 def page(db: Db, *, before: tuple[datetime, str] | None, limit: int) -> list[Suppression]:
-    """Newest first."""
+    """Suppressions, newest first. `before`: the (time, address) of the last one of the previous page."""
     return suppressions.page(db, before=before, limit=limit)
 
 
 def get(db: Db, address: str) -> Suppression:
     """Raises SuppressionNotFound."""
-    found = suppressions.get(db, address)
-    if found is None:
+    suppression = suppressions.get(db, address)
+    if suppression is None:
         raise SuppressionNotFound(address)
-    return found
+    return suppression
 
 
 def find(db: Db, address: str) -> Suppression | None:
     return suppressions.get(db, address)
 
 
-def add(db: Db, raw: Mapping[str, Any], *, by: str) -> Suppression:
-    """Forbid mail to an address. An entry that is stored for the scope stays. Raises InvalidInput."""
-    told = check_entry(raw, by=by, now=server_now(db))
-    suppressions.add(db, [told])
-    log.info("suppression_added", scope=told[1].scope, by=by)
-    return get(db, told[0])
+def add(db: Db, raw: Mapping[str, object], *, by: str) -> Suppression:
+    """Suppress an address in a scope. An entry already stored for the scope stays. Raises InvalidInput."""
+    address, entry = check_entry(raw, by=by, now=server_now(db))
+    suppressions.add(db, [(address, entry)])
+    log.info("suppression_added", scope=entry.scope, by=by)
+    return get(db, address)
 
 
-def add_file(db: Db, text: str, *, by: str) -> Imported:
+def add_file(db: Db, text: str, *, by: str, advance: Callable[[int], None] = lambda _: None) -> Imported:
     """Add the rows of a CSV file with a column for the address, and optionally `reason` and `scope`; or of a file with
-    one address a line. Wrong rows are reported, the others are added. Raises InvalidInput for any other file."""
+    an address on each line. Wrong rows are reported, the others are added. `advance` is called with the number of each
+    batch of rows. Raises InvalidInput for any other file."""
     rows, done, now = _rows(text), Imported(), server_now(db)
-    while some := list(islice(rows, _A_STEP)):
-        told = {}
-        for number, raw in some:
+    while batch := list(islice(rows, _A_STEP)):
+        entries = {}
+        for number, raw in batch:
             try:
                 key, entry = check_entry(raw, by=by, now=now)
-                told[key, entry.scope] = (key, entry)
+                entries[key, entry.scope] = (key, entry)
             except InvalidInput as error:
                 done.refused_count += 1
-                if len(done.refused) < _MOST_TOLD:
+                if len(done.refused) < _MOST_REPORTED:
                     words = "; ".join(str(fault.message) for fault in error.faults)
                     done.refused.append(RefusedRow(number, str(raw.get("address") or "")[:254], words))
-        there = suppressions.entries_among(db, [key for key, _ in told])
-        known = {(key, entry.scope) for key, entries in there for entry in entries}
-        suppressions.add(db, list(told.values()))
-        done.added += len(told.keys() - known)
-        done.unchanged += len(told.keys() & known)
+        stored = suppressions.entries_among(db, [key for key, _ in entries])
+        stored_keys = {(key, entry.scope) for key, of_address in stored for entry in of_address}
+        suppressions.add(db, list(entries.values()))
+        done.added += len(entries.keys() - stored_keys)
+        done.unchanged += len(entries.keys() & stored_keys)
+        advance(len(batch))
     log.info("suppressions_imported", added=done.added, refused=done.refused_count, by=by)
     return done
 
 
 def remove(db: Db, address: str, *, scope: str | None = None) -> bool:
-    """Let this address be mailed to again. False if it was not suppressed so."""
+    """Lift the suppression of an address in a scope; None: in all scopes. False if it was not suppressed there."""
     return bool(suppressions.remove(db, [address], scope))
 
 
-def remove_many(db: Db, addresses: Sequence[str], *, scope: str | None = None) -> tuple[int, list[str]]:
-    """Returns (how many addresses were removed, the addresses that were not suppressed so). Raises InvalidInput."""
+def remove_many(
+    db: Db, addresses: Sequence[str], *, scope: str | None = None, advance: Callable[[int], None] = lambda _: None
+) -> tuple[int, list[str]]:
+    """Lift many suppressions. Returns (the number of lifted addresses, the addresses that were not suppressed in the
+    scope). Raises InvalidInput."""
     if len(addresses) > MOST_ROWS:
         raise InvalidInput(Fault("addresses", f"at most {MOST_ROWS:,}"))
     distinct = {fold(address): address for address in addresses}
     removed: set[str] = set()
     keys = iter(distinct)
-    while some := list(islice(keys, _A_STEP)):
-        removed |= set(suppressions.remove(db, some, scope))
+    while batch := list(islice(keys, _A_STEP)):
+        removed |= set(suppressions.remove(db, batch, scope))
+        advance(len(batch))
     return len(removed), [address for key, address in distinct.items() if key not in removed]
 
 
 def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of the file, each with the number of its line, from 1."""
+    """The rows of the file, each with its line number, from 1. Raises InvalidInput."""
     text = text.lstrip("\ufeff")
     first = text.lstrip().partition("\n")[0]
     separator = max(",;\t", key=first.count)
@@ -129,8 +135,8 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _names(cells: Sequence[str]) -> list[str]:
-    """What each column is, by the first row. If that row holds an address, the file has no header: the columns are then
-    address, reason and scope."""
+    """The names of the columns, by the first row. If that row holds an address, the file has no header: the columns are
+    then address, reason and scope."""
     if any("@" in cell for cell in cells):
         return ["address", "reason", "scope"]
     plain = ["".join(c for c in cell.lower() if c.isalnum()) for cell in cells]

@@ -1,1 +1,1 @@
-"""Single mails: accepted, stored, looked at, cancelled; and their templates."""
+"""Single mails: accept, store, view and cancel them; and their templates."""

@@ -1,5 +1,6 @@
-"""Single mails handed in, from many threads, and stored many a transaction."""
+"""Accept single mails from many threads, and store many in a transaction."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -9,28 +10,38 @@ from typing import Final
 from mailroom.domain.addresses import fold
 from mailroom.domain.emails.budget import TemplateBudget
 from mailroom.domain.emails.checking import EmailDraft, check_email
-from mailroom.domain.errors import Fault, IdempotencyMismatch, InvalidInput, Unavailable
+from mailroom.domain.emails.model import OnDoubt
+from mailroom.domain.errors import (
+    BodiesAway,
+    Fault,
+    IdempotencyMismatch,
+    InvalidInput,
+    SendersTooOld,
+    Unavailable,
+)
 from mailroom.domain.ids import (
     EmailId,
     keyed_email_id,
     new_email_id,
 )
 from mailroom.domain.messages import MessageState
+from mailroom.domain.sender_rules import SenderRule
 from mailroom.domain.suppressions import OF_SINGLE_MAILS
 from mailroom.domain.templates import Template
-from mailroom.services.common import mailgun_only
+from mailroom.services.common import mailgun_only, sender_rules
 from mailroom.services.common.clock import Clocks
 from mailroom.services.common.group_commit import GroupCommit
 from mailroom.services.common.idempotency import check_key, digest_of_request
-from mailroom.services.mails.store import place
+from mailroom.services.mails.store import store_mails
 from mailroom.storage import suppressions
+from mailroom.storage.body_files.homes import BodyFiles
 from mailroom.storage.database import AlreadyThere, Db, Document, Session, in_transaction
 from mailroom.storage.mails import bodies, emails, templates
-from mailroom.storage.mails.emails import NewEmail, StoredEmail
+from mailroom.storage.mails.emails import KnownEmail, NewEmail
+from mailroom.watching import traces
+from mailroom.watching.accepting import accepted
 
 _BATCH: Final = 200
-
-
 _LARGE: Final = 64 * 1024  # characters
 
 
@@ -48,16 +59,16 @@ class _HandedIn:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """What became of a mail that was handed in; `recipients` only if some of them are suppressed."""
+    """The result for a mail that was handed in. `recipients`: empty unless at least one is suppressed."""
 
-    fate: _InsertResult
+    result: _InsertResult
     recipients: Sequence[tuple[str, str | None]] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedMail:
-    """A mail that is stored: it will be sent, or its state will say why not. `new` is False for a repeated request.
-    `recipients`: empty unless some are suppressed; then every address, with the reason or None."""
+    """A stored mail: it will be sent, or its state will show the reason. `new` is False for a repeated request.
+    `recipients`: empty unless at least one is suppressed; then every address, with the reason or None."""
 
     id: EmailId
     new: bool
@@ -71,19 +82,21 @@ class AcceptedMail:
 
 
 class Outbox:
-    """Where single mails are handed in, from many threads. Make it after a fork: it has a thread."""
+    """Accepts single mails from many threads. Construct it after a fork: it has a thread."""
 
-    def __init__(self, db: Db, *, lanes: int, providers: Sequence[str] = ()) -> None:
+    def __init__(self, db: Db, *, lanes: int, providers: Sequence[str] = (), files: BodyFiles | None = None) -> None:
+        """`files`: None means GridFS."""
         self._db, self._lanes, self._providers = db, lanes, providers
+        self._files = files or BodyFiles(db)
         self._clocks = Clocks(db)
         self._group = GroupCommit[_HandedIn, _Stored](self._commit, most=_BATCH, name="outbox")
 
     def hand_in(self, draft: EmailDraft, *, owner: str, key: str | None = None) -> AcceptedMail:
-        """Store a mail, whole or not at all: on a majority's disks when this returns. With an Idempotency-Key the same
-        request again finds the same mail.
+        """Store a mail, whole or not at all: it is on a majority's disks when this returns. With an Idempotency-Key a
+        repeated request returns the same mail.
 
-        Raises InvalidInput, IdempotencyMismatch; Unavailable: it may be stored or not, and with the same key it can be
-        handed in again.
+        Raises InvalidInput, IdempotencyMismatch, SendersTooOld. Raises Unavailable: the mail may be stored or not, and
+        may be handed in again with the same key.
         """
         (answer,) = self.hand_in_many([(draft, key)], owner=owner)
         if isinstance(answer, Exception):
@@ -91,36 +104,39 @@ class Outbox:
         return answer
 
     def hand_in_many(
-        self, asked: Sequence[tuple[EmailDraft, str | None]], *, owner: str
+        self, drafts: Sequence[tuple[EmailDraft, str | None]], *, owner: str
     ) -> list[AcceptedMail | Exception]:
-        """Several mails, each with its key or None; what is refused of one concerns no other.
+        """Store several mails, each with its key or None. The refusal of a mail does not concern the others.
 
-        Returns for each what `hand_in` would return or raise.
+        Returns for each the result or the error of `hand_in`.
         """
         try:
-            answers = self._handed_in_before(asked, owner)
-            known = self._templates([draft for index, (draft, _) in enumerate(asked) if index not in answers])
+            answers = self._handed_in_before(drafts, owner)
+            loaded = self._templates([draft for index, (draft, _) in enumerate(drafts) if index not in answers])
         except Unavailable as error:
-            return [error for _ in asked]
+            return [error for _ in drafts]
+        answers |= self._refused_by_old_senders(
+            {index: draft for index, (draft, _) in enumerate(drafts) if index not in answers}
+        )
         checked: dict[int, NewEmail] = {}
         budget = TemplateBudget()
-        for index, (draft, key) in enumerate(asked):
+        for index, (draft, key) in enumerate(drafts):
             if index in answers:
                 continue
             try:
-                budget.spend(draft, known.get(draft.template))
-                checked[index] = self._checked(draft, known.get(draft.template), owner, key)
+                budget.spend(draft, loaded.get(draft.template))
+                checked[index] = self._checked(draft, loaded.get(draft.template), owner, key)
             except (InvalidInput, Unavailable) as error:
                 answers[index] = error
         answers |= dict(zip(checked, self._hand_in_fresh(list(checked.values())), strict=True))
-        return [answers[index] for index in range(len(asked))]
+        return [answers[index] for index in range(len(drafts))]
 
     def faults_of(self, draft: EmailDraft, budget: TemplateBudget | None = None) -> tuple[Fault, ...]:
-        """Every fault of a mail that is refused in any case. Raises Unavailable."""
-        known = self._templates([draft])
+        """All faults of a mail that will not be stored; empty without a fault. Raises Unavailable."""
+        loaded = self._templates([draft])
         try:
-            (budget or TemplateBudget()).spend(draft, known.get(draft.template))
-            check_email(draft, now=self._clocks.read().now, template=known.get(draft.template))
+            (budget or TemplateBudget()).spend(draft, loaded.get(draft.template))
+            check_email(draft, now=self._clocks.read().now, template=loaded.get(draft.template))
         except InvalidInput as error:
             return error.faults
         return ()
@@ -133,57 +149,86 @@ class Outbox:
         check_key(key)
         now = self._clocks.read().now
         email = check_email(draft, now=now, template=template)
-        said = {"subject": email.subject, "text": email.body.text, "html": email.body.html}
-        said |= {f"headers.{name}": value for name, value in email.body.headers.items()}
-        mailgun_only.check(self._db, self._providers, said)
+        texts = {"subject": email.subject, "text": email.body.text, "html": email.body.html}
+        texts |= {f"headers.{name}": value for name, value in email.body.headers.items()}
+        mailgun_only.check(self._db, self._providers, texts)
         email_id = keyed_email_id(owner, key) if key else new_email_id(now)
-        return NewEmail(email_id, owner, digest_of_request(draft) if key else "", email)
+        digest = digest_of_request(draft) if key else ""
+        return NewEmail(email_id, owner, digest, email, trace=traces.current())
 
     def _handed_in_before(
-        self, asked: Sequence[tuple[EmailDraft, str | None]], owner: str
+        self, drafts: Sequence[tuple[EmailDraft, str | None]], owner: str
     ) -> dict[int, AcceptedMail | Exception]:
-        """Repeated requests for what may look otherwise by now, or is large, are answered before anything is done about
-        them: a template may have changed since. All others are found when they are to be stored."""
-        keyed = {index: keyed_email_id(owner, key) for index, (d, key) in enumerate(asked) if key and _looked_up(d)}
+        """Answers to repeated requests with a template, which may have changed since, with a large body, which costs
+        much to check, or with a rule that may be refused meanwhile. All others are found by the insertion."""
+        keyed = {index: keyed_email_id(owner, key) for index, (d, key) in enumerate(drafts) if key and _looked_up(d)}
         if not keyed:
             return {}
-        known = emails.known(self._db, list(keyed.values()))
+        stored = emails.known(self._db, list(keyed.values()))
         return {
-            index: _answer(id_, _repeated(known[id_], digest_of_request(asked[index][0])))
+            index: _answer(id_, _repeated(stored[id_], digest_of_request(drafts[index][0])))
             for index, id_ in keyed.items()
-            if id_ in known
+            if id_ in stored
         }
 
+    def _refused_by_old_senders(self, fresh: Mapping[int, EmailDraft]) -> dict[int, AcceptedMail | Exception]:
+        """The refusals of mails that may go elsewhere, while a sender that does not know this rule may run."""
+        elsewhere = [index for index, draft in fresh.items() if _may_go_elsewhere(draft)]
+        if not elsewhere:
+            return {}
+        try:
+            sender_rules.require(self._db, SenderRule.ELSEWHERE)
+        except (SendersTooOld, Unavailable) as error:
+            return dict.fromkeys(elsewhere, error)
+        return {}
+
     def _hand_in_fresh(self, fresh: Sequence[NewEmail]) -> list[AcceptedMail | Exception]:
-        handed_in = [_HandedIn(new, bodies.put_aside(self._db, new.id, new.email.body)) for new in fresh]
-        fates = self._group.submit_many(handed_in)
-        answers = [
-            fate if isinstance(fate, Exception) else _answer(one.new.id, fate)
-            for one, fate in zip(handed_in, fates, strict=True)
-        ]
-        # Somebody else was faster with the same key: the files of this one are nobody's.
-        for one, fate in zip(handed_in, fates, strict=True):
-            if isinstance(fate, _Stored) and fate.fate is not _InsertResult.NEW:
-                bodies.throw_away(self._db, one.body)
-        return answers
+        handed_in = [self._put_aside(new) for new in fresh]
+        results = iter(self._group.submit_many([mail for mail in handed_in if isinstance(mail, _HandedIn)]))
+        return [self._answer(mail, next(results)) if isinstance(mail, _HandedIn) else mail for mail in handed_in]
+
+    def _put_aside(self, new: NewEmail) -> _HandedIn | BodiesAway:
+        """The mail with its body; the error if S3, where that would lie, is away: mails without a large body go on."""
+        try:
+            return _HandedIn(new, bodies.put_aside(self._files, new.id, new.email.body))
+        except BodiesAway as error:
+            return error
+
+    def _answer(self, mail: _HandedIn, result: _Stored | Exception) -> AcceptedMail | Exception:
+        if isinstance(result, Exception):
+            return result
+        if result.result is _InsertResult.NEW:
+            accepted(mail.new.email.priority)
+        else:
+            # A concurrent request with the same key was faster: no mail names the files of this one.
+            bodies.throw_away(self._files, mail.body)
+        return _answer(mail.new.id, result)
 
     def _commit(self, batch: Sequence[_HandedIn]) -> list[_Stored]:
-        """Most are new, so nothing is looked up first; where one is not, its id is taken, and all is looked up."""
+        """Store a batch. Most mails are new, so they are inserted without a query; if an id is taken, all ids are
+        queried."""
+        began = time.monotonic()
+        answers = self._commit_now(batch)
+        for mail in batch:
+            traces.step(mail.new.trace, "commit", {"mails": len(batch)}, seconds=time.monotonic() - began)
+        return answers
+
+    def _commit_now(self, batch: Sequence[_HandedIn]) -> list[_Stored]:
         batch, now = self._without_suppressed(batch), self._clocks.read().now
         try:
             return in_transaction(self._db, lambda session: self._store(batch, {}, now, session))
         except AlreadyThere:
-            return self._commit_beside_known(batch, now)
+            return self._commit_with_lookup(batch, now)
 
     def _without_suppressed(self, batch: Sequence[_HandedIn]) -> list[_HandedIn]:
-        """The batch with its suppressed recipients marked, by one query for all; they are looked up again before the
+        """The batch with its suppressed recipients marked, by a single query; suppressions are queried again before the
         call."""
-        keys = {fold(to.mailbox.address) for one in batch for to in one.new.recipients}
-        found = suppressions.among(self._db, list(keys), OF_SINGLE_MAILS)
-        return [replace(one, new=suppressing_some(one.new, found)) for one in batch] if found else list(batch)
+        keys = {fold(to.mailbox.address) for mail in batch for to in mail.new.recipients}
+        reasons = suppressions.among(self._db, list(keys), OF_SINGLE_MAILS)
+        return [replace(mail, new=with_suppressed(mail.new, reasons)) for mail in batch] if reasons else list(batch)
 
-    def _commit_beside_known(self, batch: Sequence[_HandedIn], now: datetime) -> list[_Stored]:
-        keyed = [one.new.id for one in batch if one.new.digest]
+    def _commit_with_lookup(self, batch: Sequence[_HandedIn], now: datetime) -> list[_Stored]:
+        keyed = [mail.new.id for mail in batch if mail.new.digest]
 
         def look_and_store(session: Session) -> list[_Stored]:
             return self._store(batch, emails.known(self._db, keyed, session=session), now, session)
@@ -192,50 +237,55 @@ class Outbox:
             try:
                 return in_transaction(self._db, look_and_store)
             except AlreadyThere:
-                continue  # another process has committed one of them meanwhile: this time it is found
+                continue  # another process has committed one of these mails: the next try finds it
 
     def _store(
-        self, batch: Sequence[_HandedIn], known: Mapping[EmailId, StoredEmail], now: datetime, session: Session
+        self, batch: Sequence[_HandedIn], stored: Mapping[EmailId, KnownEmail], now: datetime, session: Session
     ) -> list[_Stored]:
-        """`known`: those that are stored."""
-        known = dict(known)  # this may run again
-        fates: list[_Stored] = []
+        """Store the new mails of a batch. `stored`: mails of the batch that are stored already."""
+        stored = dict(stored)  # a copy, because the transaction may be retried
+        results: list[_Stored] = []
         fresh: list[_HandedIn] = []
-        for one in batch:
-            stored = known.get(one.new.id)
-            if not one.new.digest or stored is None or not stored.digest:
-                told = emails.recipients_told(one.new)
-                fates.append(_Stored(_InsertResult.NEW, told))
-                fresh.append(one)
-                known[one.new.id] = StoredEmail(one.new.digest, told)
+        for mail in batch:
+            earlier = stored.get(mail.new.id)
+            if not mail.new.digest or earlier is None or not earlier.digest:
+                recipients = emails.recipients_told(mail.new)
+                results.append(_Stored(_InsertResult.NEW, recipients))
+                fresh.append(mail)
+                stored[mail.new.id] = KnownEmail(mail.new.digest, recipients)
             else:
-                fates.append(_repeated(stored, one.new.digest))
-        place(self._db, [(one.new, one.body) for one in fresh], lanes=self._lanes, now=now, session=session)
-        return fates
+                results.append(_repeated(earlier, mail.new.digest))
+        store_mails(self._db, [(mail.new, mail.body) for mail in fresh], lanes=self._lanes, now=now, session=session)
+        return results
 
 
 def _looked_up(draft: EmailDraft) -> bool:
-    return bool(draft.template or draft.attachments) or len(draft.text) + len(draft.html) > _LARGE
+    costly = bool(draft.attachments) or len(draft.text) + len(draft.html) > _LARGE
+    return bool(draft.template) or costly or _may_go_elsewhere(draft)
 
 
-def suppressing_some(new: NewEmail, found: Mapping[str, str]) -> NewEmail:
-    """The mail with those of its recipients marked that are among the suppressed addresses in `found`."""
+def _may_go_elsewhere(draft: EmailDraft) -> bool:
+    return draft.on_doubt == OnDoubt.ELSEWHERE
+
+
+def with_suppressed(new: NewEmail, reasons: Mapping[str, str]) -> NewEmail:
+    """The mail with its suppressed recipients marked. `reasons`: by suppressed folded address."""
     keys = [fold(to.mailbox.address) for to in new.recipients]
-    return replace(new, suppressed={key: found[key] for key in keys if key in found})
+    return replace(new, suppressed={key: reasons[key] for key in keys if key in reasons})
 
 
 def taken_before(db: Db, email_id: EmailId, *, new: bool = False) -> AcceptedMail:
-    """The answer with which this stored mail was accepted."""
+    """The answer to the request that this stored mail was accepted with."""
     return AcceptedMail(email_id, new, emails.known(db, [email_id])[email_id].recipients)
 
 
-def _repeated(known: StoredEmail, digest: str) -> _Stored:
-    return (
-        _Stored(_InsertResult.REPEATED, known.recipients) if known.digest == digest else _Stored(_InsertResult.MISMATCH)
-    )
+def _repeated(earlier: KnownEmail, digest: str) -> _Stored:
+    if earlier.digest != digest:
+        return _Stored(_InsertResult.MISMATCH)
+    return _Stored(_InsertResult.REPEATED, earlier.recipients)
 
 
 def _answer(id_: EmailId, stored: _Stored) -> AcceptedMail | Exception:
-    if stored.fate is _InsertResult.MISMATCH:
+    if stored.result is _InsertResult.MISMATCH:
         return IdempotencyMismatch("this Idempotency-Key was used with another body")
-    return AcceptedMail(id_, stored.fate is _InsertResult.NEW, stored.recipients)
+    return AcceptedMail(id_, stored.result is _InsertResult.NEW, stored.recipients)

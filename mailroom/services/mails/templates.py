@@ -1,4 +1,4 @@
-"""Templates of single mails made, changed, looked at and removed."""
+"""Create, change, view and remove the templates of single mails."""
 
 from collections.abc import Mapping
 
@@ -19,41 +19,41 @@ def get(db: Db, name: str) -> Template:
 
 
 def page(db: Db, *, after: str, limit: int) -> list[Template]:
-    """In the order of their names."""
+    """Templates in the order of their names, after the name `after`."""
     return templates.page(db, after=after, limit=limit)
 
 
 def put(
-    db: Db, name: str, content: Mapping[str, str], *, seen_version: int | None, who: Principal
+    db: Db, name: str, content: Mapping[str, str], *, seen_version: int | None, actor: Principal
 ) -> tuple[Template, bool]:
-    """Make a template, or change it for all mails that are handed in from now on; with `seen_version` only if nobody
-    has changed it since. A new one belongs to the caller's owner.
+    """Create a template, or change it for all mails that are handed in from now on. `seen_version`: change only this
+    version. A new template belongs to the actor's owner.
 
-    Returns it, and whether it is new. Raises InvalidInput, StaleEdit, NotTheOwner.
+    Returns (the stored template, whether it is new). Raises InvalidInput, StaleEdit, NotTheOwner.
     """
     while True:
-        standing = templates.get_many(db, [name]).get(name)
-        if standing:
-            _check_owner(standing, who)
-        version = standing.version if standing else 0
-        owner = standing.owner if standing else who.owner
+        stored = templates.get_many(db, [name]).get(name)
+        if stored:
+            _check_owner(stored, actor)
+        version = stored.version if stored else 0
+        owner = stored.owner if stored else actor.owner
         if seen_version is not None and seen_version != version:
             raise StaleEdit(f"template {name} is at version {version}")
         template = check_template(name, content, version=version + 1, now=server_now(db), owner=owner)
-        if templates.put(db, template, by=who.name):
-            log.info("template_stored", template=name, version=template.version, by=who.name)
-            return template, standing is None
+        if templates.put(db, template, by=actor.name):
+            log.info("template_stored", template=name, version=template.version, by=actor.name)
+            return template, stored is None
 
 
-def remove(db: Db, name: str, *, who: Principal) -> None:
-    """Mails that were handed in with it stay as they are. Raises TemplateNotFound, NotTheOwner."""
-    standing = templates.get(db, name)
-    _check_owner(standing, who)
-    if not templates.remove(db, standing):
+def remove(db: Db, name: str, *, actor: Principal) -> None:
+    """Remove a template. Mails handed in with it stay as they are. Raises TemplateNotFound, NotTheOwner."""
+    stored = templates.get(db, name)
+    _check_owner(stored, actor)
+    if not templates.remove(db, stored):
         raise TemplateNotFound(name)
-    log.info("template_removed", template=name, by=who.name)
+    log.info("template_removed", template=name, by=actor.name)
 
 
-def _check_owner(template: Template, who: Principal) -> None:
-    if template.owner not in ("", who.owner) and not who.may("admin"):
+def _check_owner(template: Template, actor: Principal) -> None:
+    if template.owner not in ("", actor.owner) and not actor.may("admin"):
         raise NotTheOwner(f"template {template.name} belongs to another token; its owner or an admin can change it")

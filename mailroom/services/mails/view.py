@@ -1,56 +1,85 @@
 """Single mails looked at and cancelled. Used by the API, the pages and the command line."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from mailroom.domain.addresses import fold
-from mailroom.domain.emails.status import overall
+from mailroom.domain.dispatches.calls import calls_for, newest_claimant
+from mailroom.domain.dispatches.elsewhere import WentTwice
+from mailroom.domain.emails.model import ShownBody, StoredEmail
+from mailroom.domain.emails.status import last_change, overall, with_answer
 from mailroom.domain.errors import EmailUnderWay
-from mailroom.domain.ids import (
-    DispatchId,
-    EmailId,
-    MessageId,
-    run_of_email,
-)
-from mailroom.domain.messages import MessageState
-from mailroom.domain.searches import EmailSearch
+from mailroom.domain.ids import EmailId, MessageId, run_of_email
+from mailroom.domain.limits import MAX_SHOWN
+from mailroom.domain.messages import MessageState, StoredMessage
+from mailroom.domain.searches import EmailOrder, EmailSearch
 from mailroom.services.dispatching.propagation import propagate_states
+from mailroom.services.reports import elsewhere
 from mailroom.services.reports.timeline import TimelineStep, steps_of_messages
 from mailroom.storage import providers
+from mailroom.storage.body_files.homes import BodyFiles
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import outcomes as dispatch_outcomes
 from mailroom.storage.dispatches import queries as dispatch_queries
-from mailroom.storage.mails import emails
+from mailroom.storage.mails import bodies, emails
 from mailroom.storage.messages import document as messages
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A mail as it stands: its document, its state, and its recipients' messages, each with the calls made for it."""
+class EmailView:
+    """A mail as it stands: its state, and its recipients' messages, with the number of calls made for each."""
 
-    email: Mapping[str, Any]
+    email: StoredEmail
     state: MessageState
-    recipients: Sequence[Mapping[str, Any]]
-    tries: Mapping[MessageId, int]
+    recipients: Sequence[StoredMessage]
+    tries: Mapping[MessageId, int]  #: empty in a list of mails
+    worker: str | None = None  #: the sender that has the mail, or had it last; None in a list of mails
+    went_twice: WentTwice | None = None  #: None: it did not go elsewhere; None in a list of mails, too
 
 
-def get(db: Db, email_id: EmailId) -> Shown:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeEmailView(EmailView):
+    """One mail as it stands. The provider's answer is the reason of a recipient that it accepted.
+
+    `updated_at`: the newest step of its calls, or event. `headers` are None once the body is not kept any more.
+    """
+
+    updated_at: datetime
+    headers: Mapping[str, str] | None
+
+
+def get(db: Db, email_id: EmailId) -> WholeEmailView:
     """Raises EmailNotFound."""
-    doc = emails.get(db, email_id)
-    found = messages.of_emails(db, [email_id])[email_id]
-    return _shown(doc, _why_queued(db, found), _calls(db, email_id, found))
+    email = emails.get(db, email_id)
+    recipients = messages.of_emails(db, [email_id])[email_id]
+    dispatches = dispatch_queries.of_email(db, email_id)
+    told = [with_answer(message, dispatches) for message in _why_queued(db, recipients)]
+    return WholeEmailView(
+        email=email,
+        state=_state(recipients),
+        recipients=_in_order(email, told),
+        tries={one.id: calls_for(one.dispatch_id, one.left_dispatch, dispatches) for one in recipients},
+        worker=newest_claimant(dispatches.values()),
+        went_twice=elsewhere.went_twice_of(list(dispatches.values())),
+        updated_at=last_change(email.created_at, recipients, dispatches.values()),
+        headers=bodies.headers_of(db, email_id),
+    )
 
 
-def _why_queued(db: Db, found: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def body_of(db: Db, files: BodyFiles, email_id: EmailId) -> ShownBody | None:
+    """What the mail says, cut to MAX_SHOWN characters a text; None once it is not kept any more. Raises Unavailable."""
+    return bodies.shown(db, files, email_id, most=MAX_SHOWN)
+
+
+def _why_queued(db: Db, recipients: Sequence[StoredMessage]) -> list[StoredMessage]:
     """The messages; a queued one without a reason of its own gets the faults of the providers as its reason."""
-    waits = [message for message in found if message["state"] == MessageState.QUEUED and not message.get("reason")]
+    waits = {message.id for message in recipients if message.state is MessageState.QUEUED and not message.reason}
     faults = providers.faults(db, now=server_now(db)) if waits else {}
     if not faults:
-        return list(found)
+        return list(recipients)
     why = "; ".join(f"{name} takes nothing: {fault.why}" for name, fault in sorted(faults.items()))
-    return [{**message, "reason": why} if message in waits else message for message in found]
+    return [replace(message, reason=why) if message.id in waits else message for message in recipients]
 
 
 def events_of(db: Db, email_id: EmailId) -> list[TimelineStep]:
@@ -59,27 +88,34 @@ def events_of(db: Db, email_id: EmailId) -> list[TimelineStep]:
     return steps_of_messages(db, messages.of_emails(db, [email_id])[email_id])
 
 
-def page(db: Db, search: EmailSearch, *, before: tuple[datetime, str] | None, limit: int) -> list[Shown]:
-    """Newest first, without the numbers of calls."""
-    docs = emails.page(db, search, before=before, limit=limit)
-    found = messages.of_emails(db, [EmailId(doc["_id"]) for doc in docs])
-    return [_shown(doc, found[doc["_id"]], {}) for doc in docs]
+def page(
+    db: Db,
+    search: EmailSearch,
+    order: EmailOrder = EmailOrder.NEWEST,
+    *,
+    before: tuple[datetime, str] | None,
+    limit: int,
+) -> list[EmailView]:
+    """The mails that are found, without the numbers of calls. `before` is the last row of the page before."""
+    found = emails.page(db, search, order, before=before, limit=limit)
+    recipients = messages.of_emails(db, [email.id for email in found])
+    return [_view(email, recipients[email.id]) for email in found]
 
 
 def page_in_state(
     db: Db, state: MessageState, *, before: tuple[datetime, str] | None, limit: int
-) -> tuple[list[Shown], tuple[datetime, str] | None]:
+) -> tuple[list[EmailView], tuple[datetime, str] | None]:
     """Mails of which a recipient is in this state, newest first, and where the next page begins."""
     rows = messages.of_single_mails(db, state, before=before, limit=limit)
-    ids = [EmailId(id_) for id_ in dict.fromkeys(row["run_id"] for row in rows)]
-    docs, found = emails.get_many(db, ids), messages.of_emails(db, ids)
-    shown = [_shown(docs[id_], found[id_], {}) for id_ in ids if id_ in docs]
+    ids = list(dict.fromkeys(row.email for row in rows))
+    stored, recipients = emails.get_many(db, ids), messages.of_emails(db, ids)
+    shown = [_view(stored[id_], recipients[id_]) for id_ in ids if id_ in stored]
     # After all of the last mail's recipients: it is shown once, however many of them are in this state.
-    last = (rows[-1]["created_at"], f"{rows[-1]['run_id']}/") if len(rows) == limit else None
+    last = (rows[-1].created_at, f"{rows[-1].email}/") if len(rows) == limit else None
     return shown, last
 
 
-def cancel(db: Db, email_id: EmailId) -> Shown:
+def cancel(db: Db, email_id: EmailId) -> WholeEmailView:
     """Do not send it. Raises EmailNotFound; EmailUnderWay where it was sent or its call is under way: then it is at
     least not tried again."""
     emails.get(db, email_id)
@@ -89,44 +125,22 @@ def cancel(db: Db, email_id: EmailId) -> Shown:
         return dispatch_outcomes.cancel(db, run_of_email(email_id), now=now, session=session)
 
     cancelled = in_transaction(db, work)
-    propagate_states(
-        db, [DispatchId(doc["_id"]) for some in dispatch_queries.of_run(db, run_of_email(email_id)) for doc in some]
-    )
+    propagate_states(db, [dispatch.id for dispatch in dispatch_queries.of_emails(db, [email_id])])
     shown = get(db, email_id)
-    if not cancelled and shown.state is not MessageState.CANCELLED:
+    went_elsewhere = shown.went_twice is not None  # its first call may have been accepted
+    if (went_elsewhere or not cancelled) and shown.state is not MessageState.CANCELLED:
         raise EmailUnderWay(f"mail {email_id} is {shown.state.replace('_', ' ')}: it cannot be cancelled any more")
     return shown
 
 
-def _shown(doc: Mapping[str, Any], found: Sequence[Mapping[str, Any]], tries: Mapping[MessageId, int]) -> Shown:
-    places = {key: number for number, key in enumerate(doc["recipients"])}
-    in_order = sorted(found, key=lambda message: places.get(fold(message["address"]), 0))
-    return Shown(doc, overall({MessageState(message["state"]) for message in found}), in_order, tries)
+def _view(email: StoredEmail, recipients: Sequence[StoredMessage]) -> EmailView:
+    return EmailView(email, _state(recipients), _in_order(email, recipients), {})
 
 
-def _calls(db: Db, email_id: EmailId, found: Sequence[Mapping[str, Any]]) -> dict[MessageId, int]:
-    """How many calls were made for each recipient: those that used up a try, and the one that is not decided or was
-    accepted."""
-    made: dict[str, Mapping[str, Any]] = {
-        doc["_id"]: doc for some in dispatch_queries.of_run(db, run_of_email(email_id)) for doc in some
-    }
-    return {MessageId(message["_id"]): _calls_for(message, made) for message in found}
+def _state(recipients: Sequence[StoredMessage]) -> MessageState:
+    return overall({message.state for message in recipients})
 
 
-def _calls_for(message: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]) -> int:
-    left = message.get("left_dispatch")  # before the newest call, which was not for this one
-    calls, doc = 0, made.get(message.get("dispatch_id") or left or "")
-    while doc is not None:
-        calls += _own_calls(doc, newest_counts=doc["_id"] != left)
-        doc = made.get(doc.get("parent", ""))
-    return calls
-
-
-def _own_calls(doc: Mapping[str, Any], *, newest_counts: bool) -> int:
-    """How often this dispatch itself was called. Tries that it inherited from its parent do not count, nor does an
-    acceptance of a part that was never called by itself."""
-    if doc["attempt"] == 0:
-        return 0
-    undecided = doc["state"] in ("sending", "in_doubt", "unknown") or bool(doc.get("accepted"))
-    tries = int(doc["tries"]) - int(doc.get("inherited_tries", 0))
-    return max(0, tries) + (undecided and newest_counts)
+def _in_order(email: StoredEmail, recipients: Sequence[StoredMessage]) -> list[StoredMessage]:
+    places = {key: number for number, key in enumerate(email.recipients)}
+    return sorted(recipients, key=lambda message: places.get(fold(message.address), 0))

@@ -1,1 +1,1 @@
-"""For operators: tokens, providers, limits, restores, the ledger, maintenance, metrics."""
+"""Use cases of operators: tokens, providers, limits, restores, the ledger, maintenance, metrics."""

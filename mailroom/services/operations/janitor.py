@@ -1,26 +1,33 @@
 """Background maintenance. Any sender may run it, repeatedly and concurrently."""
 
 from datetime import timedelta
+from typing import Final
 
 from mailroom.services.dispatching.propagation import finish_left_over, propagate_left_over
-from mailroom.storage import retention
+from mailroom.storage import migrations, retention
+from mailroom.storage.body_files.homes import BodyFiles
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.mails import bodies
 from mailroom.storage.schedules import audiences
 
+_MIGRATE_S: Final = 1.0  # in each call
 
-def tidy(db: Db, *, trails_kept_for: timedelta) -> dict[str, int]:
-    """Tell messages what their dispatches became, and finish runs, where a crash came between; remove lists that were
-    never finished, files that no mail names, and trails whose time is over.
 
-    Returns what was done, by name; empty when there was nothing. Raises Unavailable.
+def tidy(db: Db, *, trails_kept_for: timedelta, files: BodyFiles | None = None) -> dict[str, int]:
+    """Complete propagations and finish runs that a crash interrupted; remove unfinished lists, files that no mail
+    names, and expired trails; migrate what an earlier version stored.
+
+    `files`: None means GridFS. Returns the numbers of objects by kind of work; empty if there was nothing to do. Raises
+    Unavailable.
     """
     now = server_now(db)
     done = {
         "dispatches_told": propagate_left_over(db),
         "runs_finished": finish_left_over(db, now=now),
         "lists_removed": audiences.sweep(db, now=now),
-        "files_removed": bodies.sweep(db, now=now),
         "trails_cut": retention.cut_trails(db, made_before=now - trails_kept_for),
+        **migrations.migrate(db, within_s=_MIGRATE_S),
+        # Last: S3 may be away, which concerns nothing else.
+        "files_removed": bodies.sweep(db, files or BodyFiles(db), now=now),
     }
     return {name: count for name, count in done.items() if count}

@@ -1,4 +1,4 @@
-"""Figures for operators: whether the store takes writes, why senders hold, and how many things are in each state."""
+"""Figures for operators: whether MongoDB takes writes, the reason why senders hold, and counts by state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,27 +13,28 @@ from mailroom.storage.schedules import schedules
 
 
 def check_store(db: Db) -> None:
-    """Raises TakesNoWrites, Unavailable when MongoDB does not take a write."""
+    """Check that MongoDB takes a write. Raises TakesNoWrites, Unavailable."""
     write_check.check_writes(db)
 
 
 def why_senders_hold(db: Db) -> str:
-    """Why nothing is sent though the stores are well, without names, for anybody may read it. '' if senders go on.
-    Raises Unavailable."""
+    """The reason why senders hold although the stores are healthy; '' if they do not hold. It names no person, because
+    anybody may read it. Raises Unavailable."""
     if restore_mark.is_held(db):
         return "MongoDB was put back to an older copy: senders hold"
     return "All sending was stopped by a person" if holds.get(db, EVERYTHING).held else ""
 
 
 def transaction_lifetime_s(db: Db) -> int | None:
-    """For how long a killed sender's open transaction keeps its lanes locked; None where MongoDB does not tell us."""
+    """The seconds for which an open transaction of a killed sender locks its lanes; None if MongoDB does not tell."""
     return database.transaction_lifetime_s(db)
 
 
 @dataclass(frozen=True, slots=True)
 class SystemHealth:
-    """Whether senders hold because MongoDB is an older copy, whether a person has stopped all sending, how many runs
-    are paused, and how the newest ledger came out."""
+    """The state of the system. `held`: senders hold because MongoDB is an older copy. `stopped`: a person has stopped
+    all sending. `paused`: the number of paused runs. `ledger_at`, `ledger_wrong`: the time of the newest ledger, None
+    without a ledger, and its imbalances."""
 
     held: bool
     stopped: bool
@@ -43,7 +44,7 @@ class SystemHealth:
 
 
 def standing(db: Db) -> SystemHealth:
-    """Raises Unavailable."""
+    """The state of the system now. Raises Unavailable."""
     newest = ledger_runs.newest_ledger(db)
     on_hold = holds.standing(db)
     stops = (on_hold.everything, len(on_hold.runs))
@@ -51,5 +52,5 @@ def standing(db: Db) -> SystemHealth:
 
 
 def counts(db: Db) -> dict[str, Mapping[str, int]]:
-    """Schedules by state, and dispatches that are not through by state. Raises Unavailable."""
+    """The numbers of schedules, and of open dispatches, by state. Raises Unavailable."""
     return {"schedules": schedules.count_by_state(db), "dispatches": dispatch_queries.count_open(db)}

@@ -1,8 +1,7 @@
-"""Rate limits looked at and changed at run time."""
+"""View and change rate limits at run time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 
@@ -18,7 +17,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ShownLimit:
-    """A limit, the mails of today's step, and its bucket's level: None where Redis does not answer."""
+    """A limit as pages show it. `mails_now`: the mails of today's step. `level`: its bucket's, None without Redis."""
 
     limit: Limit
     mails_now: int
@@ -26,23 +25,24 @@ class ShownLimit:
 
 
 def listing(db: Db, rates: Rates) -> list[ShownLimit]:
-    found, now = rate_limits.every(db), server_now(db)
+    """All limits. Raises Unavailable if MongoDB is away."""
+    limits, now = rate_limits.every(db), server_now(db)
     try:
-        levels: Mapping[str, Level] = rates.look([limit.id for limit in found])
+        levels: Mapping[str, Level] = rates.look([limit.id for limit in limits])
     except Unavailable:
         levels = {}
-    return [ShownLimit(limit, limit.mails_at(now), levels.get(limit.id)) for limit in found]
+    return [ShownLimit(limit, limit.mails_at(now), levels.get(limit.id)) for limit in limits]
 
 
 def put(
-    db: Db, rates: Rates, configured: Sequence[str], kind: str, name: str, draft: dict[str, Any], *, by: str
+    db: Db, rates: Rates, configured: Sequence[str], kind: str, name: str, draft: Mapping[str, object], *, by: str
 ) -> ShownLimit:
-    """Set a limit; senders follow within seconds. Raises InvalidInput, ProviderNotFound, Unavailable."""
+    """Set a limit; senders apply it within seconds. Raises InvalidInput, ProviderNotFound, Unavailable."""
     now = server_now(db)
     limit = check_limit(kind, name, draft, now=now)
     if kind == LimitKind.PROVIDER and limit.name not in configured:
         raise ProviderNotFound(name)
-    others = [one for one in rate_limits.every(db) if one.id != limit.id]
+    others = [other for other in rate_limits.every(db) if other.id != limit.id]
     if len(others) >= MAX_RATE_LIMITS:
         raise InvalidInput(Fault("name", f"there are {MAX_RATE_LIMITS} limits already"))
     stored = rate_limits.put(db, limit, by=by)
@@ -52,7 +52,7 @@ def put(
 
 
 def read_warm_up(text: str) -> list[int]:
-    """`50, 100, 400` as it is typed into a form. Raises InvalidInput."""
+    """The numbers of a warm-up, typed into a form as `50, 100, 400`. Raises InvalidInput."""
     try:
         return [int(part) for part in text.replace(",", " ").split()]
     except ValueError:
@@ -60,7 +60,7 @@ def read_warm_up(text: str) -> list[int]:
 
 
 def remove(db: Db, rates: Rates, kind: str, name: str, *, by: str) -> None:
-    """Raises LimitNotFound, Unavailable."""
+    """Remove a limit; senders stop applying it within seconds. Raises LimitNotFound, Unavailable."""
     id_ = f"{kind}/{name.strip().lower()}"
     if not rate_limits.remove(db, id_):
         raise LimitNotFound(id_)

@@ -1,17 +1,16 @@
-"""The record of refused requests: written behind the answer, by a thread of its own, and looked through."""
+"""Record refused requests, in a thread of its own after the answer, and page through them."""
 
-import queue
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
-from mailroom.domain.errors import Unavailable
 from mailroom.domain.refusals import RejectedRequest
+from mailroom.services.common.write_behind import WriteBehind
 from mailroom.storage import rejected_requests
 from mailroom.storage.database import Db
+from mailroom.storage.rejected_requests import StoredRejection
 
 log = structlog.get_logger()
 _MOST_WAITING: Final = 1_000
@@ -20,34 +19,30 @@ STRANGERS_A_MINUTE: Final = 60
 
 
 class RejectedRequestRecord:
-    """Keeps no caller waiting, and is no promise: what comes faster than it can be written is left out, and said.
-
-    Make it after a fork: it has a thread.
+    """Records refused requests without making a caller wait. No guarantee: requests that arrive faster than they can be
+    written are dropped and logged. Thread-safe. Construct it after a fork: it has a thread.
     """
 
     def __init__(self, db: Db) -> None:
-        self._db = db
-        self._waiting: queue.Queue[RejectedRequest] = queue.Queue(_MOST_WAITING)
-        self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._behind = WriteBehind[StoredRejection](
+            lambda batch: rejected_requests.add_many(db, batch),
+            most_waiting=_MOST_WAITING,
+            at_once=_AT_ONCE,
+            name="refusals",
+        )
+        self._counting = threading.Lock()
         self._minute = self._strangers = 0
 
     def keep(self, refusal: RejectedRequest) -> None:
-        if not refusal.who and not self._of_strangers_too():
+        """Record this request soon, unless too many wait or too many come from unknown callers."""
+        if not refusal.who and not self._admit_stranger():
             return
-        try:
-            self._waiting.put_nowait(refusal)
-        except queue.Full:
+        if not self._behind.add(rejected_requests.to_store(refusal)):
             log.warning("refusal_not_kept", path=refusal.path, status=refusal.status)
-            return
-        with self._starting:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="refusals", daemon=True)
-                self._thread.start()
 
-    def _of_strangers_too(self) -> bool:
-        """So many a minute of callers whom we do not know: nobody fills our disks."""
-        with self._starting:
+    def _admit_stranger(self) -> bool:
+        """True for a limited number of requests of unknown callers a minute, so that nobody fills our disks."""
+        with self._counting:
             minute = int(time.monotonic() // 60)
             if minute != self._minute:
                 self._minute, self._strangers = minute, 0
@@ -56,19 +51,7 @@ class RejectedRequestRecord:
                 log.warning("refusals_of_strangers_not_kept", beyond=STRANGERS_A_MINUTE)
             return self._strangers <= STRANGERS_A_MINUTE
 
-    def _run(self) -> None:
-        while True:
-            some = [self._waiting.get()]
-            while len(some) < _AT_ONCE and not self._waiting.empty():
-                some.append(self._waiting.get())
-            try:
-                rejected_requests.add_many(self._db, some)
-            except Unavailable as error:
-                log.warning("refusals_not_kept", count=len(some), error=str(error))
-            except Exception:
-                log.exception("refusals_not_kept", count=len(some))
 
-
-def page(db: Db, *, status: int | None, before: str, limit: int) -> list[Mapping[str, Any]]:
-    """Newest first."""
+def page(db: Db, *, status: int | None, before: str, limit: int) -> list[StoredRejection]:
+    """Refused requests, newest first, before the id `before` ('' for the first page)."""
     return rejected_requests.page(db, status=status, before=before, limit=limit)

@@ -1,11 +1,11 @@
-"""Is MongoDB the one that it was? A MongoDB that was put back to an older copy is noticed, held, and put right.
+"""Detect a MongoDB that was restored from an older copy, hold all senders, and repair it.
 
-Senders raise a mark in MongoDB every moment and mirror it in Redis. A mark in MongoDB below the mirrored one means that
-what was written since is forgotten: dispatches that went out stand as waiting. Their fences would stop them, but the
-instants in between must be planned again, not decided by the misfire rule, and tokens must go on growing.
+Senders raise a mark in MongoDB continually and mirror it to Redis. If MongoDB's mark is below the mirrored mark, all
+later writes are lost: dispatches that went out are pending again. Their fences would stop them, but the instants since
+the copy must be planned again, not decided by the misfire rule, and tokens must go on growing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,10 +14,12 @@ import structlog
 
 from mailroom.coordination.fences import KEPT_FOR
 from mailroom.coordination.mirror import Mark, Mirror
+from mailroom.domain.backups import why_logs_cannot_tell
+from mailroom.domain.dispatches.doubts import Timing
 from mailroom.domain.dispatches.fences import Fence, FenceState
-from mailroom.domain.errors import CannotBeKnown
+from mailroom.domain.dispatches.outcomes import CalledAt
+from mailroom.domain.errors import CannotBeKnown, Unavailable
 from mailroom.domain.ids import ClaimId, DispatchId, epoch_of
-from mailroom.domain.outcomes import CalledAt
 from mailroom.providers.base import Adapter
 from mailroom.services.dispatching.propagation import propagate_left_over
 from mailroom.storage.cluster import etcd_epoch, restore_mark, restored_fences
@@ -26,27 +28,27 @@ from mailroom.storage.dispatches import outcomes as dispatch_outcomes
 from mailroom.storage.dispatches import queries as dispatch_queries
 
 log = structlog.get_logger()
-# What was due after the last mark may have been decided still: it is planned as on time rather than dropped.
 _A_STEP: Final = 1_000
-_AROUND: Final = timedelta(minutes=5)  # marks are MongoDB's time, the log's are the provider's
-CLOCKS_APART: Final = timedelta(seconds=5)  # MongoDB's from Redis'
-_NO_MARK: Final = timedelta(days=1)  # back from the loss, where the copy is older than any mark
+_AROUND: Final = timedelta(minutes=5)  # marks have MongoDB's time, log entries the provider's
+CLOCKS_APART: Final = timedelta(seconds=5)  # MongoDB's clock and Redis'
+_NO_MARK: Final = timedelta(days=1)  # before the loss, if the copy is older than any mark
+# Instants due just after the last mark may have been decided already: they are planned as on time, not dropped.
 _AFTER_THE_LAST_MARK: Final = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
 class OlderCopy:
-    """MongoDB is an older copy: it knows nothing of what happened after `copied_at`, up to `lost_at` and maybe a
-    moment longer. None where the copy is older than any mark."""
+    """MongoDB is an older copy: it has lost all writes after `copied_at`, up to `lost_at` and maybe a moment longer.
+    `copied_at` is None if the copy is older than any mark."""
 
     copied_at: datetime | None
     lost_at: datetime
 
 
 def look(db: Db, mirror: Mirror) -> OlderCopy | int:
-    """A Hold if MongoDB is an older copy; else its mark. Changes nothing. Raises Unavailable.
+    """The OlderCopy if MongoDB is one, else MongoDB's mark. Changes nothing. Raises Unavailable.
 
-    Redis is read first: whatever it shows, MongoDB had reached before.
+    Redis is read first: MongoDB had reached every mark that Redis shows.
     """
     mirrored = mirror.read()
     number, at = restore_mark.mark(db)
@@ -57,86 +59,100 @@ def look(db: Db, mirror: Mirror) -> OlderCopy | int:
 
 @dataclass(frozen=True, slots=True)
 class Healthy:
-    """MongoDB is no older copy, and has come to this mark. `remembers`: it was one once, and keeps what fences knew."""
+    """MongoDB is no older copy. `mark`: its mark. `remembers`: it was restored once, and stores its fences' records of
+    that time."""
 
     mark: int
     remembers: bool
 
 
 def check(db: Db, mirror: Mirror) -> OlderCopy | Healthy:
-    """A Hold if MongoDB is an older copy; else its mark, raised and mirrored. Raises Unavailable."""
-    found = look(db, mirror)
-    if isinstance(found, OlderCopy):
-        return found
+    """The OlderCopy if MongoDB is one; else its mark, raised and mirrored. Raises Unavailable."""
+    state = look(db, mirror)
+    if isinstance(state, OlderCopy):
+        return state
     raised, now, remembers = restore_mark.raise_mark(db)
     mirror.raise_to(Mark(raised, now))
     return Healthy(raised, remembers)
 
 
-def _remember_from_logs(db: Db, adapters: Sequence[Adapter], since: datetime) -> None:
-    """Keep what the providers' logs show as accepted, and this database does not: each is in doubt before it is called
-    again, and then looked up for good."""
-    for one in adapters:
-        if not one.askable:
+def _store_from_logs(db: Db, adapters: Sequence[Adapter], since: datetime) -> None:
+    """Store a fence for each dispatch that a provider's log shows as accepted and this database does not: it is in
+    doubt before it is called again, and then reconciled."""
+    for adapter in adapters:
+        if not adapter.askable:
             continue
-        found = sorted({id_ for id_, _ in one.accepted_since(one.account, since)})
-        log.warning("redis_had_forgotten_too", provider=one.name, since=since, accepted_since=len(found))
-        done = Fence(FenceState.DONE, claim_id=ClaimId(""), called_at=CalledAt(one.name, one.account))
-        for start in range(0, len(found), _A_STEP):
-            some = found[start : start + _A_STEP]
-            known = dispatch_queries.accepted_among(db, some)
-            made = [(id_, done) for id_ in some if id_ not in known]
-            restored_fences.keep(db, made, now=server_now(db), kept_for=KEPT_FOR)
+        accepted = sorted({id_ for id_, _ in adapter.accepted_since(adapter.account, since)})
+        log.warning("redis_had_forgotten_too", provider=adapter.name, since=since, accepted_since=len(accepted))
+        done = Fence(FenceState.DONE, claim_id=ClaimId(""), called_at=CalledAt(adapter.name, adapter.account))
+        for start in range(0, len(accepted), _A_STEP):
+            batch = accepted[start : start + _A_STEP]
+            recorded = dispatch_queries.accepted_among(db, batch)
+            lost = [(id_, done) for id_ in batch if id_ not in recorded]
+            restored_fences.keep(db, lost, now=server_now(db), kept_for=KEPT_FOR)
 
 
-def _remember(db: Db, some: Sequence[tuple[DispatchId, Fence]]) -> None:
-    """Keep what fences know of attempts that this database does not."""
-    attempts = dispatch_queries.attempts_of(db, [id_ for id_, _ in some])
-    newer = [(id_, fence) for id_, fence in some if fence.attempt > attempts.get(id_, 0)]
+def _store_newer(db: Db, fences: Sequence[tuple[DispatchId, Fence]]) -> None:
+    """Store the fences of attempts that this database has lost."""
+    attempts = dispatch_queries.attempts_of(db, [id_ for id_, _ in fences])
+    newer = [(id_, fence) for id_, fence in fences if fence.attempt > attempts.get(id_, 0)]
     restored_fences.keep(db, newer, now=server_now(db), kept_for=KEPT_FOR)
 
 
-def say_held(db: Db) -> None:
-    """Let API and pages show that senders hold. Raises Unavailable."""
+def note_held(db: Db) -> None:
+    """Note that senders hold, for the API and the pages. Raises Unavailable."""
     restore_mark.note_held(db, True)
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was put right after a restore."""
+    """The result of a repair after a restore."""
 
     hold: OlderCopy
     fences: int
-    accepted: int  # dispatches that the copy did not know to be accepted
-    # Accepted dispatches that the copy does not know at all: they are planned again, and recognised.
+    accepted: int  # dispatches whose acceptance the copy had lost
+    # Accepted dispatches that the copy lacks altogether: they are planned again, and recognised.
     unknown_to_copy: int
 
 
-def after_restore(db: Db, mirror: Mirror, adapters: Sequence[Adapter], *, even_so: bool = False) -> Restored | None:
-    """Put a restored MongoDB right and end the hold; None if it is not an older copy. May be repeated.
+def after_restore(
+    db: Db,
+    mirror: Mirror,
+    adapters: Sequence[Adapter],
+    *,
+    timing: Timing,
+    even_so: bool = False,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Restored | None:
+    """Repair a restored MongoDB and end the hold; None if it is not an older copy. May be repeated. `advance` is called
+    with the number of each batch of fences.
 
-    Replays the fences, keeps what they know beyond that, raises the tokens' epoch above all that was ever seen, and has
-    the forgotten instants planned. Where Redis lost its memory after the copy was made, the provider's log says what it
-    accepted since; where one cannot be asked, nobody knows, and what it took may be sent again: a person must say
-    `even_so`. Raises CannotBeKnown, Unavailable; then the hold stands.
+    Replays the acceptances of the fences, stores the fences of lost attempts, raises the tokens' epoch above every
+    token ever seen, and has the lost instants planned again. If Redis lost its memory after the copy was made, the
+    providers' logs show the acceptances since. For a provider without a log nobody can know them, nor where the logs do
+    not go back so far or are not complete yet. Mails may be sent again then: a person must allow this with `even_so`.
+    Raises CannotBeKnown, Unavailable; the hold then goes on.
     """
     hold, mirrored = look(db, mirror), mirror.read()
     if not isinstance(hold, OlderCopy) or mirrored is None:
         return None
     began = mirror.memory_since()
     if hold.copied_at is None or began >= hold.copied_at - CLOCKS_APART:
-        blind = [one.name for one in adapters if not one.askable]
-        if blind and not even_so:
-            raise CannotBeKnown(
-                f"Redis has forgotten too, and {', '.join(blind)} cannot be asked what it took since {hold.copied_at}"
-            )
-        _remember_from_logs(db, adapters, (hold.copied_at or hold.lost_at - _NO_MARK) - _AROUND)
+        blind = [adapter.name for adapter in adapters if not adapter.askable]
+        why = f"{', '.join(blind)} cannot be asked what it took since {hold.copied_at}" if blind else None
+        why = why or why_logs_cannot_tell(hold.copied_at, hold.lost_at, timing, now=server_now(db))
+        if why and not even_so:
+            raise CannotBeKnown(f"Redis has forgotten too, and {why}")
+        _store_from_logs(db, adapters, (hold.copied_at or hold.lost_at - _NO_MARK) - _AROUND)
     fences = accepted = missing = 0
-    for some in mirror.fences():
-        done = [(id_, fence) for id_, fence in some if fence.state is FenceState.DONE]
-        changed, known = dispatch_outcomes.replay_accepted(db, done)
-        fences, accepted, missing = fences + len(some), accepted + changed, missing + len(done) - known
-        _remember(db, some)
+    for batch in mirror.fences():
+        done = [(id_, fence) for id_, fence in batch if fence.state is FenceState.DONE]
+        changed, existing = dispatch_outcomes.replay_accepted(db, done)
+        fences, accepted, missing = fences + len(batch), accepted + changed, missing + len(done) - existing
+        _store_newer(db, batch)
+        advance(len(batch))
+    if mirror.memory_since() != began:
+        raise Unavailable("Redis has restarted or failed over meanwhile; its fences must be replayed again")
     while propagate_left_over(db):
         pass
     etcd_epoch.raise_epoch(db, epoch_of(mirror.highest_token()))

@@ -1,4 +1,4 @@
-"""Tokens: who may do what. A token is shown once, when it is made; only a digest of its secret is kept."""
+"""Access tokens. A token's text is shown once, when it is created; only a digest of its secret is stored."""
 
 import hashlib
 import hmac
@@ -17,10 +17,10 @@ from mailroom.storage import tokens
 from mailroom.storage.database import Db, in_transaction
 from mailroom.storage.tokens import StoredToken
 
-OVERLAP: Final = timedelta(hours=24)  # for which a rotated token is let in beside the new one
+OVERLAP: Final = timedelta(hours=24)  # a rotated token stays valid for so long
 MAX_OVERLAP_S: Final = 30 * 86_400
-_KNOWN_S: Final = 1.0
-_MOST_KNOWN: Final = 1_000
+_CACHED_S: Final = 1.0
+_MOST_CACHED: Final = 1_000
 _FORM: Final = re.compile(r"mr_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
 
@@ -34,8 +34,8 @@ def create_token(
     requests_per_minute: int | None = None,
     mails_per_day: int | None = None,
 ) -> str:
-    """The text of a new token, which can be seen this once. `requests_per_minute` and `mails_per_day` replace the
-    limits of the settings for this token. Raises InvalidInput."""
+    """Create a token. Returns its text, which cannot be read again. `requests_per_minute` and `mails_per_day` replace
+    the limits of the settings for this token. Raises InvalidInput."""
     if not name.strip() or len(name) > MAX_NAME:
         raise InvalidInput(Fault("name", f"1 to {MAX_NAME} characters"))
     unknown = sorted(set(scopes) - SCOPES.keys())
@@ -58,10 +58,10 @@ def create_token(
 
 
 def rotate(db: Db, token_id: str, *, now: datetime, overlap: timedelta = OVERLAP) -> str:
-    """The text of a new token with the owner, name, scopes, limits and lifetime of this one.
+    """Create a token with the owner, name, scopes, limits and lifetime of an old token. Returns its text.
 
-    The old token is let in for `overlap` more, so that callers can change over; without an overlap it ends at once.
-    Raises TokenNotFound for a token that is not valid.
+    The old token stays valid for `overlap`, so that callers can change over; without an overlap it ends at once.
+    Raises TokenNotFound for an old token that is not valid.
     """
     old = tokens.find(db, token_id)
     if old is None or not _valid(old, now):
@@ -78,10 +78,10 @@ def rotate(db: Db, token_id: str, *, now: datetime, overlap: timedelta = OVERLAP
 
 
 def authenticate(db: Db, presented: str, *, now: datetime) -> Principal:
-    """Who presents this token. Raises AccessRefused, in the same words for every reason."""
+    """The principal of the presented token. Raises AccessRefused, in the same words for every reason."""
     form = _FORM.fullmatch(presented)
     stored = tokens.find(db, form[1]) if form else None
-    # Compared even where nothing is stored, so that the time taken tells nothing.
+    # Compared even without a stored token, so that the time taken reveals nothing.
     matches = hmac.compare_digest(digest(form[2] if form else ""), stored.hash if stored else digest("-"))
     if stored is None or not matches or not _valid(stored, now):
         raise AccessRefused("the token is missing, wrong, expired or revoked")
@@ -90,28 +90,28 @@ def authenticate(db: Db, presented: str, *, now: datetime) -> Principal:
 
 
 class TokenCache:
-    """Remembers for a second who presented which token: a caller in a hurry is not looked up for each request. So a
-    token that is revoked by another process is let in for a second more. Thread-safe."""
+    """Caches authenticated tokens for a second, so that a busy caller costs no query for each request. A token revoked
+    by another process therefore stays valid for up to a second more. Thread-safe."""
 
     def __init__(self, db: Db, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._db, self._monotonic = db, monotonic
-        self._known: dict[str, tuple[Principal, float]] = {}
+        self._cached: dict[str, tuple[Principal, float]] = {}
 
     def authenticate(self, presented: str, *, now: datetime) -> Principal:
         """Raises AccessRefused."""
         name, at = digest(presented), self._monotonic()
-        found = self._known.get(name)
-        if found is not None and at < found[1]:
-            return found[0]
-        if len(self._known) >= _MOST_KNOWN:
-            self._known = {}
+        cached = self._cached.get(name)
+        if cached is not None and at < cached[1]:
+            return cached[0]
+        if len(self._cached) >= _MOST_CACHED:
+            self._cached = {}
         principal = authenticate(self._db, presented, now=now)
-        self._known[name] = principal, at + _KNOWN_S
+        self._cached[name] = principal, at + _CACHED_S
         return principal
 
     def forget(self) -> None:
-        """Look everybody up anew: a token was revoked or rotated here."""
-        self._known = {}
+        """Empty the cache: a token was revoked or rotated in this process."""
+        self._cached = {}
 
 
 def still_valid(db: Db, token_id: str, *, now: datetime) -> Principal:
@@ -124,7 +124,7 @@ def still_valid(db: Db, token_id: str, *, now: datetime) -> Principal:
 
 @dataclass(frozen=True, slots=True)
 class KnownToken:
-    """A token as it may be shown: all but its secret."""
+    """A token without its secret, as it may be shown."""
 
     id: str
     name: str
@@ -146,7 +146,7 @@ def id_of(text: str) -> str:
 
 
 def known(db: Db, token_id: str) -> KnownToken:
-    """Raises TokenNotFound."""
+    """The token with this id. Raises TokenNotFound."""
     stored = tokens.find(db, token_id)
     if stored is None:
         raise TokenNotFound(token_id)
@@ -154,12 +154,12 @@ def known(db: Db, token_id: str) -> KnownToken:
 
 
 def everyone(db: Db) -> list[KnownToken]:
-    """All tokens, newest first, the revoked ones too."""
+    """All tokens, revoked ones included, newest first."""
     return [_known(stored) for stored in tokens.everyone(db)]
 
 
 def revoke(db: Db, token_id: str, *, now: datetime) -> None:
-    """Refuse this token from now on. Raises TokenNotFound for one that is not valid."""
+    """Revoke a token for good. Raises TokenNotFound for a token that is not valid."""
     if not tokens.revoke(db, token_id, now=now):
         raise TokenNotFound(token_id)
 

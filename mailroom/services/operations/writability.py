@@ -1,5 +1,5 @@
-"""Find out whether each store takes writes, by trying a small one. A store with a full disk or memory still answers
-reads: without the try all would look well while nothing is sent.
+"""Whether each store takes writes, by a small trial write. A store with a full disk or memory still answers reads:
+without the trial all would look healthy while nothing is sent.
 """
 
 import threading
@@ -18,35 +18,36 @@ from mailroom.storage.database import Db
 
 log = structlog.get_logger()
 MONGODB: Final = "MongoDB"
-_BELIEVED_S: Final = 5.0  # between two tries, however often anybody asks
+_BELIEVED_S: Final = 5.0  # between two trials, however often callers ask
 
 
 class Writability:
-    """Thread-safe. A look takes no longer than the slowest store, at most about three seconds."""
+    """Thread-safe. `look` takes as long as the slowest store, at most about three seconds."""
 
     def __init__(
         self, tries: Mapping[str, Callable[[], None]], *, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        """`tries` by the store's name: each writes something, or raises Unavailable."""
+        """`tries`: a trial write for each store, by its name; it raises TakesNoWrites or Unavailable if it fails."""
         self._tries, self._monotonic = tries, monotonic
         self._trying = threading.Lock()
-        self._found: dict[str, str] | None = None
-        self._found_at = 0.0
+        self._last: dict[str, str] | None = None
+        self._last_at = 0.0
 
     def look(self) -> Mapping[str, str]:
-        """By store, why it takes no writes, in words that anybody may read; '' if it does.
+        """For each store the reason why it takes no writes, in words that anybody may read; '' if it takes writes.
 
-        While one caller tries, the others get the last result, so that a store that hangs holds one caller only.
+        While a caller tries the stores, other callers get the last result, so a store that hangs delays a single
+        caller.
         """
-        found = self._found
-        if found is not None and self._monotonic() < self._found_at + _BELIEVED_S:
-            return found
-        if not self._trying.acquire(blocking=found is None):
-            return found or {}
+        last = self._last
+        if last is not None and self._monotonic() < self._last_at + _BELIEVED_S:
+            return last
+        if not self._trying.acquire(blocking=last is None):
+            return last or {}
         try:
-            if self._found is found:  # nobody else has tried while we waited
-                self._found, self._found_at = self._try_all(), self._monotonic()
-            return self._found or {}
+            if self._last is last:  # no other caller has tried while this one waited
+                self._last, self._last_at = self._try_all(), self._monotonic()
+            return self._last or {}
         finally:
             self._trying.release()
 
@@ -72,12 +73,12 @@ def _why_not(store: str, write: Callable[[], None]) -> str:
 
 
 def of_stores(db: Db, etcd: Etcd, redis: RedisWrites) -> Writability:
-    """The Writability of MongoDB, etcd and Redis."""
+    """Build the Writability of MongoDB, etcd and Redis."""
     return Writability(
         {MONGODB: lambda: write_check.check_writes(db), "etcd": etcd.check_writes, "Redis": redis.check},
     )
 
 
-def why_nothing_is_sent(found: Mapping[str, str]) -> str:
-    """All reasons, in one line; empty where every store takes writes."""
-    return "; ".join(filter(None, found.values()))
+def why_nothing_is_sent(reasons: Mapping[str, str]) -> str:
+    """All reasons in a line; '' if every store takes writes."""
+    return "; ".join(filter(None, reasons.values()))

@@ -1,4 +1,4 @@
-"""Runs that a person asks for, beside the recurrence."""
+"""Runs that a person asks for, outside the recurrence."""
 
 from typing import Final
 
@@ -19,9 +19,10 @@ _TRIES: Final = 5
 
 
 def run_now(db: Db, schedule_id: ScheduleId, *, owner: str, key: str, even_if_paused: bool = False) -> tuple[Run, bool]:
-    """A run of the newest content, beside the recurrence. The same key again finds the same run.
+    """Add a run of the newest content, outside the recurrence. Idempotent by `key`.
 
-    Returns it, and whether it is new. Raises ScheduleNotFound, ScheduleEnded, SchedulePaused, InvalidInput.
+    Returns (the run, whether it is new). Raises ScheduleNotFound, ScheduleEnded, SchedulePaused, InvalidInput,
+    StaleEdit.
     """
     check_key(key)
     run_id = asked_run_id(schedule_id, owner, key)
@@ -40,7 +41,7 @@ def run_now(db: Db, schedule_id: ScheduleId, *, owner: str, key: str, even_if_pa
 
 
 def require_runnable(schedule: Schedule, *, even_if_paused: bool) -> None:
-    """Raises ScheduleEnded, SchedulePaused."""
+    """Raises ScheduleEnded for an archived schedule, SchedulePaused for a paused one unless `even_if_paused`."""
     if schedule.state is ScheduleState.ARCHIVED:
         raise ScheduleEnded("an archived schedule is not run any more")
     if schedule.state is ScheduleState.PAUSED and not even_if_paused:
@@ -48,8 +49,8 @@ def require_runnable(schedule: Schedule, *, even_if_paused: bool) -> None:
 
 
 def add_asked(db: Db, seen: Schedule, run: Run) -> bool:
-    """Add a run that a person asks for. False if it is stored already, or the schedule is not in the state that was
-    seen: a pause in the same moment either keeps the run out or holds it too."""
+    """Add a run that a person asks for. False if the run is stored already, or if the schedule's state has changed
+    since `seen`: a concurrent pause either keeps the run out or holds it too."""
 
     def work(session: Session) -> bool:
         return schedules.still_in(db, seen, session=session) and runs.add_once(db, run, session=session)

@@ -12,13 +12,13 @@ from mailroom.domain.planning import Decisions, Skipped
 from mailroom.domain.runs import Run, RunKind, RunState
 from mailroom.domain.schedules import Revision, Schedule, ScheduleState, in_force
 
-MOST_STEPS: Final = 50  # of `planning.STEP` instants each; senders work off what is further behind
+MOST_STEPS: Final = 50  # of `planning.STEP` instants each; senders work off a longer backlog
 
 
 def decide_all_due(schedule: Schedule, history: Sequence[Revision], now: datetime) -> tuple[Schedule, list[Run]]:
-    """The schedule with every instant up to `now` decided, and the runs and records for them.
+    """Decide every due instant up to `now`. Returns (the schedule moved on, the runs and records of the decisions).
 
-    For edits: nothing that was due under the old rule may be forgotten by the new one. Raises RuleRefused; raises
+    For edits: no instant that was due under the old rule may be lost with the new rule. Raises RuleRefused; raises
     PlanningBehind if too many instants are due.
     """
     runs: list[Run] = []
@@ -46,7 +46,7 @@ def moved_on(schedule: Schedule, decisions: Decisions) -> Schedule:
 
 
 def runs_for(schedule: Schedule, decisions: Decisions, history: Sequence[Revision], now: datetime) -> Iterator[Run]:
-    """A run for each due instant, a record for each range that is skipped."""
+    """A run for each due instant, a record for each skipped range."""
     for due_at in decisions.due:
         yield _run(schedule, in_force(history, due_at), due_at, now)
     for skipped in decisions.skipped:
@@ -64,7 +64,7 @@ def planned_run(
     source: Run | None = None,
     groups: int | None = None,
 ) -> Run:
-    """A run whose messages are still to be written, of this revision of the content."""
+    """A run in planning, of this revision of the content; its messages are still to be written."""
     return Run(
         id=run_id,
         schedule_id=schedule_id,

@@ -1,12 +1,13 @@
-"""Due instants become runs, runs become messages and dispatches: by the holder of the lanes, in bulk.
+"""Plan due instants as runs, and expand runs into messages and dispatches: by the holder of the lanes, in bulk.
 
-Every transaction here touches the lanes' documents with their tokens, so a holder that was overtaken stores nothing.
-A crash between two transactions loses nothing: the next holder goes on at `planned_through`.
+Every transaction here touches the lanes' documents with their tokens, so a sender that has lost a lane stores nothing.
+A crash between two transactions loses nothing: the next holder resumes at `planned_through`.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
 from typing import Final, TypeVar
@@ -22,32 +23,35 @@ from mailroom.domain.ids import (
     schedule_lane,
 )
 from mailroom.domain.limits import CHUNK_RECIPIENTS
-from mailroom.domain.planning import Decisions
+from mailroom.domain.planning import Decisions, Replay
 from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Schedule
-from mailroom.services.planning.chunks import next_chunks
+from mailroom.domain.shares import NO_SHARES, Shares
+from mailroom.services.planning.chunks import Cut, next_chunks
 from mailroom.services.planning.decisions import runs_for
 from mailroom.storage import holds, lanes
 from mailroom.storage.cluster import restore_mark
 from mailroom.storage.database import Db, Session, in_transaction
 from mailroom.storage.dispatches import document as dispatches
+from mailroom.storage.guard import LaneGuard
 from mailroom.storage.messages import document as messages
 from mailroom.storage.messages import unreached
 from mailroom.storage.schedules import contents, runs, schedules
+from mailroom.watching import planning as metrics
 
 log = structlog.get_logger()
 SCHEDULES_A_STEP: Final = 500
-_DECIDE_S: Final = 1.0  # of one step; schedules that it does not reach in this time are due in the next step
+_DECIDE_S: Final = 1.0  # for one step; schedules not reached in this time are decided in the next step
 
 
-class _MovedMeanwhile(Exception):
-    """A document is not as it was read: give the transaction up and look again."""
+class _ChangedSinceRead(Exception):
+    """A document has changed since it was read: the transaction is aborted, and the next step reads again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What one step did: schedules that moved on, and those that could not, by a fault of their own."""
+    """The result of a step: schedules that moved on, and schedules that failed by a fault of their own."""
 
     moved: frozenset[ScheduleId] = frozenset()
     broken: frozenset[ScheduleId] = frozenset()
@@ -60,7 +64,7 @@ T = TypeVar("T")
 
 
 def _all_or_each(items: Sequence[tuple[ScheduleId, T]], store: Callable[[Sequence[T]], None]) -> Progress:
-    """Store all in one transaction; if that cannot be, each in its own, so that one schedule holds up no other.
+    """Store all items in one transaction. If it fails, store each in its own, so that no schedule delays another.
 
     Raises StaleToken, Unavailable.
     """
@@ -70,94 +74,145 @@ def _all_or_each(items: Sequence[tuple[ScheduleId, T]], store: Callable[[Sequenc
         store([item for _, item in items])
     except (StaleToken, StoreRestored, Unavailable):
         raise
-    except _MovedMeanwhile:
+    except _ChangedSinceRead:
         if len(items) == 1:
-            return Progress()  # edited or cancelled in this moment: look again
+            return Progress()  # edited or cancelled since it was read: the next step reads it again
     except Exception:
         if len(items) == 1:
             log.exception("schedule_cannot_be_planned", schedule_id=items[0][0])
             return Progress(broken=frozenset({items[0][0]}))
     else:
         return Progress(moved=frozenset(id_ for id_, _ in items))
-    return reduce(Progress.__add__, (_all_or_each([one], store) for one in items))
+    return reduce(Progress.__add__, (_all_or_each([item], store) for item in items))
+
+
+@dataclass(frozen=True, slots=True)
+class _Moving:
+    """A schedule that moves on, with the decisions about its due instants."""
+
+    schedule: Schedule
+    decisions: Decisions
+
+
+@dataclass(frozen=True, slots=True)
+class _Aside:
+    """A schedule whose rule cannot be computed, and the reason."""
+
+    schedule: Schedule
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _DueDecisions:
+    """The decisions of a step about due schedules; `broken`: schedules that failed by a fault of their own."""
+
+    moving: list[_Moving] = field(default_factory=list)
+    aside: list[_Aside] = field(default_factory=list)
+    broken: set[ScheduleId] = field(default_factory=set)
 
 
 def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: datetime) -> Progress:
-    """Decide the due instants of some of the held schedules, provided that MongoDB is not an older copy than one that
-    had reached this mark; none while all sending is stopped. Raises StaleToken, StoreRestored, Unavailable."""
+    """Decide the due instants of held schedules, a bounded number of them; none while all sending is stopped.
+
+    Raises StoreRestored if MongoDB's mark is below `mark`: it is an older copy. Raises StaleToken, Unavailable."""
     due = schedules.due_among(db, list(held), now=now, limit=SCHEDULES_A_STEP)
     if not due or holds.get(db, EVERYTHING).held:
         return Progress()  # when sending starts again, the misfire rule decides about the instants that were missed
-    replay = restore_mark.replay(db)
     histories = contents.histories(db, [schedule.id for schedule in due])
+    decided = _decide(due, replay=restore_mark.replay(db), now=now)
 
-    decided: list[tuple[ScheduleId, tuple[Schedule, Decisions]]] = []
-    aside: list[tuple[ScheduleId, tuple[Schedule, str]]] = []
-    broken: set[ScheduleId] = set()
-    began = time.monotonic()
+    def move_on(batch: Sequence[_Moving], guard: LaneGuard) -> None:
+        if not schedules.move_on(db, [(m.schedule, m.decisions) for m in batch], now=now, guard=guard):
+            raise _ChangedSinceRead
+        planned = [run for m in batch for run in runs_for(m.schedule, m.decisions, histories[m.schedule.id], now)]
+        runs.add_many(db, planned, session=guard.session)
+
+    def set_aside(batch: Sequence[_Aside], guard: LaneGuard) -> None:
+        if not all(schedules.set_aside(db, a.schedule, a.why, now=now, guard=guard) for a in batch):
+            raise _ChangedSinceRead
+
+    def store_moving(batch: Sequence[_Moving]) -> None:
+        _under_their_lanes(db, [m.schedule.id for m in batch], held, mark, lambda guard: move_on(batch, guard))
+        metrics.decided(
+            runs=sum(len(m.decisions.due) for m in batch),
+            skipped=sum(skipped.instants for m in batch for skipped in m.decisions.skipped),
+        )
+
+    def store_aside(batch: Sequence[_Aside]) -> None:
+        _under_their_lanes(db, [a.schedule.id for a in batch], held, mark, lambda guard: set_aside(batch, guard))
+        for a in batch:
+            log.error("schedule_set_aside", schedule_id=a.schedule.id, reason=a.why)
+
+    moved = _all_or_each([(m.schedule.id, m) for m in decided.moving], store_moving)
+    aside = _all_or_each([(a.schedule.id, a) for a in decided.aside], store_aside)
+    return moved + aside + Progress(broken=frozenset(decided.broken))
+
+
+def _decide(due: Sequence[Schedule], *, replay: Replay | None, now: datetime) -> _DueDecisions:
+    """Decide about schedules for at most _DECIDE_S; the others are decided in the next step."""
+    decided, began = _DueDecisions(), time.monotonic()
     for schedule in due:
         try:
             if decisions := planning.decide(schedule, now, replay=replay):
-                decided.append((schedule.id, (schedule, decisions)))
+                decided.moving.append(_Moving(schedule, decisions))
         except RuleRefused as error:
-            aside.append((schedule.id, (schedule, str(error))))
-        except Exception:  # one schedule's fault, such as a zone that tzdata has dropped, stops no other schedule
+            decided.aside.append(_Aside(schedule, str(error)))
+        except Exception:  # a schedule's fault, such as a zone that tzdata has dropped, stops no other schedule
             log.exception("schedule_cannot_be_planned", schedule_id=schedule.id)
-            broken.add(schedule.id)
+            decided.broken.add(schedule.id)
         if time.monotonic() - began > _DECIDE_S:
             break
+    return decided
 
-    def store(batch: Sequence[tuple[Schedule, Decisions]]) -> None:
-        def work(session: Session) -> None:
-            restore_mark.require_mark(db, mark, session)
-            with lanes.under(db, {schedule_lane(s.id): held[s.id] for s, _ in batch}, session) as guard:
-                if not schedules.move_on(db, batch, now=now, guard=guard):
-                    raise _MovedMeanwhile
-                runs.add_many(db, [r for s, d in batch for r in runs_for(s, d, histories[s.id], now)], session=session)
 
-        in_transaction(db, work)
+def _under_their_lanes(
+    db: Db, ids: Sequence[ScheduleId], held: Mapping[ScheduleId, Token], mark: int, write: Callable[[LaneGuard], None]
+) -> None:
+    """Write in one transaction under the guard of these schedules' lanes, if MongoDB has reached the mark."""
 
-    def set_aside(batch: Sequence[tuple[Schedule, str]]) -> None:
-        def work(session: Session) -> None:
-            restore_mark.require_mark(db, mark, session)
-            with lanes.under(db, {schedule_lane(s.id): held[s.id] for s, _ in batch}, session) as guard:
-                if not all(schedules.set_aside(db, s, why, now=now, guard=guard) for s, why in batch):
-                    raise _MovedMeanwhile
+    def work(session: Session) -> None:
+        restore_mark.require_mark(db, mark, session)
+        with lanes.under(db, {schedule_lane(id_): held[id_] for id_ in ids}, session) as guard:
+            write(guard)
 
-        in_transaction(db, work)
-        for schedule, why in batch:
-            log.error("schedule_set_aside", schedule_id=schedule.id, reason=why)
-
-    return _all_or_each(decided, store) + _all_or_each(aside, set_aside) + Progress(broken=frozenset(broken))
+    in_transaction(db, work)
 
 
 def expand(
-    db: Db, held: Mapping[ScheduleId, Token], *, batch_size: int, now: datetime, remembers: bool = False
+    db: Db,
+    held: Mapping[ScheduleId, Token],
+    *,
+    batch_size: int,
+    now: datetime,
+    remembers: bool = False,
+    shares: Shares = NO_SHARES,
 ) -> Progress:
-    """Write the next messages of the held schedules' runs, about a thousand a transaction, and dispatches of up to
-    `batch_size` of them.
+    """Write the next messages of the held schedules' runs, about a thousand a transaction, and their dispatches, each
+    of up to `batch_size` messages. Domains with shares of their own get dispatches of their own.
 
-    `remembers`: MongoDB was put back to an older copy once; what was called since the copy is looked up.
+    `remembers`: MongoDB was restored from an older copy once; calls made since that copy are looked up.
 
-    One step takes a batch of small runs and one chunk of one large run, so that neither waits for the other.
+    A step takes a batch of small runs and a chunk of a large run, so that neither waits for the other.
     Raises StaleToken, Unavailable.
     """
 
     def store(batch: Sequence[Run]) -> None:
-        chunks = next_chunks(db, batch, batch_size, remembers=remembers)
+        chunks = next_chunks(db, batch, Cut(batch_size, shares), remembers=remembers)
 
         def work(session: Session) -> None:
             tokens = {schedule_lane(c.run.schedule_id): held[c.run.schedule_id] for c in chunks}
             steps = [runs.Step(c.run, c.through, c.members, c.numbers, c.is_last) for c in chunks]
             with lanes.under(db, tokens, session) as guard:
                 if not runs.advance(db, steps, now=now, guard=guard):
-                    raise _MovedMeanwhile
+                    raise _ChangedSinceRead
                 if not all(unreached.take(db, c.missed, c.run.id, session=session) for c in chunks if c.missed):
-                    raise _MovedMeanwhile
+                    raise _ChangedSinceRead
                 messages.add_many(db, [m for c in chunks for m in c.messages], session=session)
                 dispatches.add_many(db, [d for c in chunks for d in c.dispatches], now=now, session=session)
 
         in_transaction(db, work)
+        for state, count in Counter(m.state for c in chunks for m in c.messages).items():
+            metrics.planned(state, count)
 
     planning_runs = runs.in_planning(db, list(held), limit=SCHEDULES_A_STEP)
     stored = (_all_or_each([(run.schedule_id, run) for run in batch], store) for batch in _batches(planning_runs))
@@ -165,7 +220,7 @@ def expand(
 
 
 def _batches(planning_runs: Sequence[Run]) -> Iterator[list[Run]]:
-    """`planning_runs` has one run a schedule."""
+    """A batch of small runs, and one large run. `planning_runs` has one run for each schedule."""
     small: list[Run] = []
     total = 0
     for run in planning_runs:

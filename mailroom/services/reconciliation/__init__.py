@@ -1,1 +1,1 @@
-"""Dispatches in doubt: what the provider's log or a person says became of them."""
+"""Reconcile dispatches in doubt, by the provider's log or by a person's word."""

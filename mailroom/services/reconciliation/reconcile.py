@@ -1,20 +1,18 @@
-"""Doubts settled with the provider, by the holder of their lanes. Step 7 of the protocol.
+"""Reconcile doubts with the provider, by the holder of their lanes: step 7 of the protocol.
 
-Facts are written whatever the lane's token is; decisions only under it. A question is put off before it is asked, so
-neither a bad answer nor a crash can make it spin.
+Facts are written whatever the lane's token is; decisions only under it. The next question is scheduled before a
+question is asked, so neither a bad answer nor a crash can cause a busy loop.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 import structlog
 
-from mailroom.coordination.fences import Fences
 from mailroom.domain.addresses import fold
-from mailroom.domain.dispatches.fences import Fence, FenceState
-from mailroom.domain.dispatches.model import Acceptance, Claimed
-from mailroom.domain.doubts import (
+from mailroom.domain.dispatches.conclusions import Findings, acceptance_in_fence, judge_unasked, questions, sort_in
+from mailroom.domain.dispatches.doubts import (
     AbsenceVerdict,
     Doubt,
     Traces,
@@ -23,154 +21,115 @@ from mailroom.domain.doubts import (
     judge_absent,
     next_question,
 )
+from mailroom.domain.dispatches.model import Claimed
+from mailroom.domain.dispatches.outcomes import CalledAt
 from mailroom.domain.errors import StaleToken, Unavailable
 from mailroom.domain.holds import EVERYTHING
-from mailroom.domain.ids import Lane, Token
+from mailroom.domain.ids import DispatchId, MessageId
 from mailroom.providers.base import Adapter
-from mailroom.services.reconciliation.conclusions import Findings, Policy, sort_in, write
-from mailroom.storage import controls, holds
+from mailroom.services.dispatching.lanes import LaneWork
+from mailroom.services.reconciliation.conclusions import Policy, write
+from mailroom.storage import controls, events, holds
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.dispatches import doubts as dispatch_doubts
 from mailroom.storage.messages import document as messages
 
 log = structlog.get_logger()
 DOUBTS_A_STEP: Final = 200
-_IN_A_QUESTION: Final = 20  # dispatches; the query must stay a URL of sane length
-_MAILS_IN_A_QUESTION: Final = 2_000  # the log has an entry or two for each
 
 
-def reconcile(
-    db: Db,
-    fences: Fences,
-    adapters: Mapping[str, Adapter],
-    held: Mapping[Lane, Token],
-    policy: Policy,
-    *,
-    sender: str,
-) -> int:
-    """Ask about the doubts of the held lanes whose question is due. Returns how many were asked about.
+def reconcile(work: LaneWork, adapters: Mapping[str, Adapter], policy: Policy) -> int:
+    """Ask about the doubts of the held lanes whose question is due. Returns how many doubts were due.
 
-    Raises Unavailable where a store is away; a provider that is away is waited for.
+    Raises Unavailable if a store is away. If a provider is away, its doubts are asked about again later.
     """
-    now = server_now(db)
-    due = dispatch_doubts.to_ask(db, list(held), now=now, limit=DOUBTS_A_STEP)
-    timing = policy.timing
-    dispatch_doubts.put_off(db, [(doubt, next_question(doubt, timing=timing, now=now)) for doubt in due])
-    by_account: dict[tuple[str, str], list[Doubt]] = {}
-    for doubt in due:
-        by_account.setdefault((doubt.dispatch.provider, doubt.dispatch.account), []).append(doubt)
-    for (provider, account), doubts in by_account.items():
-        adapter = adapters.get(provider)
-        for group in _questions(doubts):
+    now = server_now(work.db)
+    due = dispatch_doubts.to_ask(work.db, list(work.held), now=now, limit=DOUBTS_A_STEP)
+    next_at = [(doubt, next_question(doubt, timing=policy.timing, now=now)) for doubt in due]
+    dispatch_doubts.put_off(work.db, next_at)
+    for where, doubts in _by_account(due).items():
+        adapter = adapters.get(where.provider)
+        for group in questions(doubts):
             try:
                 if adapter is not None and adapter.askable:
-                    _ask_about(db, fences, adapter, account, group, held, policy, sender=sender)
+                    _ask_about(work, adapter, where.account, group, policy)
                 else:
                     says = policy.unaskable if adapter is not None else Unaskable.HOLD
-                    _judge_unasked(db, fences, group, held, policy, says, sender=sender)
+                    _judge_unasked(work, group, policy, says)
             except StaleToken as error:
                 log.warning("lane_lost", lane=error.lane, token=error.token)
     return len(due)
 
 
-def _judge_unasked(
-    db: Db,
-    fences: Fences,
-    doubts: Sequence[Doubt],
-    held: Mapping[Lane, Token],
-    policy: Policy,
-    says: Unaskable,
-    *,
-    sender: str,
-) -> None:
-    """A provider that has no log to ask, or that is no longer set up: what its events and the fences tell is all that
-    can be known. Once the call cannot be accepted any more, the rest is what the setting says of it; unless it says
-    something, it is held for a person."""
-    ids = [doubt.dispatch.id for doubt in doubts]
-    expected, told = messages.addresses_of(db, ids), messages.sent_among(db, ids)
-    stand, _ = fences.read([(doubt.dispatch.claim.lane, doubt.dispatch.id) for doubt in doubts])
-    now = server_now(db)
+def _by_account(doubts: Sequence[Doubt]) -> dict[CalledAt, list[Doubt]]:
+    by_account: dict[CalledAt, list[Doubt]] = {}
+    for doubt in doubts:
+        by_account.setdefault(CalledAt(doubt.dispatch.provider, doubt.dispatch.account), []).append(doubt)
+    return by_account
+
+
+def _judge_unasked(work: LaneWork, doubts: Sequence[Doubt], policy: Policy, says: Unaskable) -> None:
+    """Judge doubts of a provider that has no log, or is no longer configured, by its events and the fences alone. Once
+    a call cannot be accepted any more, `says` decides about recipients of whom neither shows anything."""
+    expected, reported = _recipients(work.db, doubts), _reported(work.db, doubts)
+    fences, _ = work.fences.read([(doubt.dispatch.claim.lane, doubt.dispatch.id) for doubt in doubts])
+    now = server_now(work.db)
     findings = Findings(why_unknown="its provider cannot be asked")
     for doubt in doubts:
         id_ = doubt.dispatch.id
-        if accepted := _told_by_fence(doubt, stand[id_]):
+        if accepted := acceptance_in_fence(doubt, fences[id_]):
             findings.accepted.append((doubt.dispatch, accepted))
             continue
-        seen = told[id_]
+        seen = reported[id_]
         if says is Unaskable.WENT_OUT and doubt.over(policy.timing, now):
             seen = list(expected[id_].values())
         traces = Traces(frozenset(map(fold, seen)), {doubt.dispatch.attempt: ""} if seen else {})
-        if _released(doubt, stand[id_]):
-            verdict = AbsenceVerdict.NOT_ACCEPTED
-        elif not doubt.over(policy.timing, now):
-            verdict = AbsenceVerdict.ASK_AGAIN
-        else:
-            verdict = AbsenceVerdict.NOT_ACCEPTED if says is Unaskable.SEND_AGAIN else AbsenceVerdict.UNKNOWN
+        verdict = judge_unasked(doubt, fences[id_], says=says, timing=policy.timing, now=now)
         sort_in(findings, doubt, expected[id_], traces, verdict, "")
-    write(db, fences, findings, held, policy, sender=sender)
+    write(work, findings, policy)
 
 
-def _told_by_fence(doubt: Doubt, fence: Fence) -> Acceptance | None:
-    """The acceptance, where who was overtaken has learnt of it, and could not write it down."""
-    if fence.state is not FenceState.DONE or fence.digest != doubt.dispatch.digest:
-        return None
-    provider = fence.called_at.provider if fence.called_at else doubt.dispatch.provider
-    return Acceptance(provider, fence.provider_id, fence.attempt, found=True)
-
-
-def _released(doubt: Doubt, fence: Fence) -> bool:
-    """True where who was overtaken knows that it was not accepted."""
-    return fence.state is FenceState.RELEASED and fence.claim_id == doubt.doubted
-
-
-def _questions(doubts: Sequence[Doubt]) -> Iterator[list[Doubt]]:
-    """Doubts of one account, some at a time."""
-    group: list[Doubt] = []
-    for doubt in doubts:
-        mails = sum(one.dispatch.messages for one in group) + doubt.dispatch.messages
-        if group and (len(group) == _IN_A_QUESTION or mails > _MAILS_IN_A_QUESTION):
-            yield group
-            group = []
-        group.append(doubt)
-    if group:
-        yield group
-
-
-def _ask_about(
-    db: Db,
-    fences: Fences,
-    adapter: Adapter,
-    account: str,
-    doubts: Sequence[Doubt],
-    held: Mapping[Lane, Token],
-    policy: Policy,
-    *,
-    sender: str,
-) -> None:
+def _ask_about(work: LaneWork, adapter: Adapter, account: str, doubts: Sequence[Doubt], policy: Policy) -> None:
     ids = [doubt.dispatch.id for doubt in doubts]
-    expected, told = messages.addresses_of(db, ids), messages.sent_among(db, ids)
-    asked_at = server_now(db)
+    expected, reported = _recipients(work.db, doubts), _reported(work.db, doubts)
+    asked_at = server_now(work.db)
     try:
-        control = _control(db, adapter, account, doubts, policy, asked_at)
+        control = _control(work.db, adapter, account, doubts, policy, asked_at)
         told_as = {doubt.dispatch.id: doubt.told_as for doubt in doubts if doubt.told_as}
         answer = adapter.ask(account, ids, control, told_as) if told_as else adapter.ask(account, ids, control)
     except Unavailable as error:
         log.warning("provider_not_asked", account=account, doubts=len(doubts), error=str(error))
-        write(db, fences, _beyond_asking(doubts, policy, asked_at), held, policy, sender=sender)
+        write(work, _beyond_asking(doubts, policy, asked_at), policy)
         return
     findings = Findings()
     for doubt in doubts:
         id_ = doubt.dispatch.id
         verdict = judge_absent(doubt, asked_at=asked_at, control_seen=answer.control_seen, timing=policy.timing)
-        if verdict is AbsenceVerdict.NOT_ACCEPTED and set(map(fold, told[id_])) - answer.traces[id_].seen:
-            # Its events tell of what the log does not show: repeating it is not for us.
+        if verdict is AbsenceVerdict.NOT_ACCEPTED and set(map(fold, reported[id_])) - answer.traces[id_].seen:
+            # The events contradict the log, so the dispatch must not be retried.
             verdict = AbsenceVerdict.UNKNOWN
         sort_in(findings, doubt, expected[id_], answer.traces[id_], verdict, adapter.log_name(id_, account))
-    write(db, fences, findings, held, policy, sender=sender)
+    write(work, findings, policy)
+
+
+def _recipients(db: Db, doubts: Sequence[Doubt]) -> dict[DispatchId, dict[MessageId, str]]:
+    """The recipients of each doubt, with their addresses. Another dispatch may carry them on by now."""
+    moved = [doubt.dispatch.id for doubt in doubts if doubt.moved]
+    own = [doubt.dispatch.id for doubt in doubts if not doubt.moved]
+    return messages.addresses_of(db, own) | (messages.addresses_of_first(db, moved) if moved else {})
+
+
+def _reported(db: Db, doubts: Sequence[Doubt]) -> dict[DispatchId, list[str]]:
+    """The recipients of each doubt that events show to have been accepted. Of a mail that went elsewhere, only events
+    that name its first dispatch tell about the first call."""
+    moved = [doubt.dispatch for doubt in doubts if doubt.moved]
+    own = [doubt.dispatch.id for doubt in doubts if not doubt.moved]
+    told = events.recipients_of_accepted(db, [(d.run_id, d.id) for d in moved]) if moved else {}
+    return messages.sent_among(db, own) | told
 
 
 def _beyond_asking(doubts: Sequence[Doubt], policy: Policy, asked_at: datetime) -> Findings:
-    """Without an answer: what is older than the provider's log is beyond knowing; the rest is asked about again."""
+    """Findings without an answer: doubts older than the provider's log are unknown; others are asked about again."""
     verdicts = [(d, judge_absent(d, asked_at=asked_at, control_seen=False, timing=policy.timing)) for d in doubts]
     return Findings(unknown=[doubt for doubt, verdict in verdicts if verdict is AbsenceVerdict.UNKNOWN])
 
@@ -178,24 +137,24 @@ def _beyond_asking(doubts: Sequence[Doubt], policy: Policy, asked_at: datetime) 
 def _control(
     db: Db, adapter: Adapter, account: str, doubts: Sequence[Doubt], policy: Policy, now: datetime
 ) -> str | None:
-    """The log name of a control: something accepted after the end of every call that may be judged absent now. None if
+    """The log name of a control: a mail accepted after the end of every call that may be judged absent now. None if
     there is no such call, or no control.
 
-    Where traffic gives no control, one is made in good time; but not while all sending is stopped, for it is a mail in
-    test mode.
+    If traffic gives no control, a control is created early, so that the log shows it in time; but not while all sending
+    is stopped, because it is a mail in test mode.
     """
     decisive, over = controls_needed(doubts, timing=policy.timing, now=now)
-    found = controls.first_since(db, account, decisive) if decisive else None
+    control = controls.first_since(db, account, decisive) if decisive else None
     if over and controls.first_since(db, account, over) is None and not holds.get(db, EVERYTHING).held:
-        made = adapter.make_control(account)
-        controls.note(db, account, made, at=now, slot=None, kept_for=policy.timing.log_retention)
-        log.info("control_made", account=account, message_id=made)
-        found = found or made
-    return found if decisive else None
+        created = adapter.make_control(account)
+        controls.note(db, account, created, at=now, slot=None, kept_for=policy.timing.log_retention)
+        log.info("control_made", account=account, message_id=created)
+        control = control or created
+    return control if decisive else None
 
 
 def note_control(db: Db, dispatch: Claimed, log_name: str, policy: Policy) -> None:
-    """A dispatch that was accepted may serve as a control. Raises Unavailable."""
+    """Note an accepted dispatch, which may serve as a control. Raises Unavailable."""
     controls.note(
         db,
         dispatch.account,

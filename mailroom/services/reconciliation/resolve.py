@@ -1,21 +1,24 @@
-"""A person says what became of a dispatch that nobody else can know of, or has what failed sent again."""
+"""Resolve dispatches by a person's decision: the outcome of an unknown dispatch, and the retry of a failed one."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 import structlog
 
+from mailroom.domain.dispatches.model import Dispatch
 from mailroom.domain.dispatches.states import DispatchState
+from mailroom.domain.emails.model import OnDoubt
 from mailroom.domain.errors import DispatchNotFound, DispatchNotUnknown
-from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId
+from mailroom.domain.ids import DispatchId, RunId, ScheduleId, elsewhere_dispatch_id
 from mailroom.services.dispatching.propagation import finish_runs, propagate_states
 from mailroom.storage import holds, lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import doubts as dispatch_doubts
+from mailroom.storage.dispatches import elsewhere as dispatch_elsewhere
 from mailroom.storage.dispatches import queries as dispatch_queries
 from mailroom.storage.dispatches.doubts import CALLED_FOR_GOOD
+from mailroom.storage.dispatches.elsewhere import Departure
 from mailroom.storage.messages import document as messages
 from mailroom.storage.schedules import runs, schedules
 
@@ -23,103 +26,117 @@ log = structlog.get_logger()
 
 
 class Resolution(StrEnum):
-    """What a person can say."""
+    """The decisions that a person can make."""
 
     WENT_OUT = "went_out"
     SEND_AGAIN = "send_again"
 
 
 def resolve(db: Db, dispatch: DispatchId, word: Resolution, *, by: str, attempt: int | None = None) -> None:
-    """Settle an `unknown` dispatch by a person's word: it went out, or it is to be sent again as a new attempt.
+    """Resolve an `unknown` dispatch by a person's decision: it went out, or it is sent again as a new attempt.
 
-    That it went out may be said of one in doubt as well; to send that again is refused as long as the provider can
-    still be asked. What failed may be sent again: it is known not to have gone out. With `attempt`, the word is about
-    that one, and about none that came after. Raises DispatchNotFound, DispatchNotUnknown.
+    WENT_OUT is valid for a dispatch in doubt too. SEND_AGAIN is valid for a failed dispatch too, which is known not to
+    have gone out; it is refused for a dispatch in doubt, because the provider can still be asked. `attempt`: refuse
+    unless it is still the dispatch's attempt. Raises DispatchNotFound, DispatchNotUnknown.
     """
-    found = dispatch_queries.get(db, dispatch)
-    if attempt is not None and found["attempt"] != attempt:
-        raise DispatchNotUnknown(dispatch, f"it has come to attempt {found['attempt']} since")
-    if not (_went_out(db, found, by) if word is Resolution.WENT_OUT else _send_again(db, {dispatch: found}, by)):
+    as_read = dispatch_queries.get(db, dispatch)
+    if attempt is not None and as_read.attempt != attempt:
+        raise DispatchNotUnknown(dispatch, f"it has come to attempt {as_read.attempt} since")
+    if not (_went_out(db, as_read, by) if word is Resolution.WENT_OUT else _send_again(db, {dispatch: as_read}, by)):
         raise DispatchNotUnknown(dispatch, _why_not(db, dispatch))
 
 
 def requeue(db: Db, ids: Sequence[DispatchId], *, by: str) -> dict[DispatchId, str]:
-    """Have these `failed` dispatches, a few hundred at most, sent again in one transaction: each as a new attempt with
-    all its tries. Returns those that cannot be, and why; they hold up no other."""
-    found = dispatch_queries.standing(db, ids)
-    failed = {id_: doc for id_, doc in found.items() if doc["state"] == DispatchState.FAILED}
-    again = _send_again(db, failed, by) if failed else set()
-    return {id_: _why_not_requeued(db, id_, found.get(id_)) for id_ in ids if id_ not in again}
+    """Retry these `failed` dispatches, a few hundred at most, in one transaction: each gets a new attempt with all its
+    tries. Returns the reason for each dispatch that cannot be retried; it does not stop the others."""
+    as_read = dispatch_queries.get_many(db, ids)
+    failed = {id_: dispatch for id_, dispatch in as_read.items() if dispatch.state is DispatchState.FAILED}
+    retried = _send_again(db, failed, by) if failed else set()
+    return {id_: _why_not_requeued(db, id_, as_read.get(id_)) for id_ in ids if id_ not in retried}
 
 
-def _went_out(db: Db, found: Mapping[str, Any], by: str) -> bool:
-    dispatch, now = DispatchId(found["_id"]), server_now(db)
+def _went_out(db: Db, dispatch: Dispatch, by: str) -> bool:
+    now = server_now(db)
 
     def work(session: Session) -> bool:
-        lanes.collide(db, [Lane(found["lane"])], session)
-        return dispatch_doubts.went_out(db, dispatch, found["attempt"], by=by, now=now, session=session)
+        lanes.collide(db, [dispatch.lane], session)
+        return dispatch_doubts.went_out(db, dispatch.id, dispatch.attempt, by=by, now=now, session=session)
 
     if not in_transaction(db, work):
         return False
-    log.info("dispatch_resolved", dispatch_id=dispatch, word=Resolution.WENT_OUT, by=by)
-    propagate_states(db, [dispatch])
-    finish_runs(db, [RunId(found["run_id"])], now=now)
+    log.info("dispatch_resolved", dispatch_id=dispatch.id, word=Resolution.WENT_OUT, by=by)
+    propagate_states(db, [dispatch.id])
+    finish_runs(db, [dispatch.run_id], now=now)
     return True
 
 
-def _send_again(db: Db, found: Mapping[DispatchId, Mapping[str, Any]], by: str) -> set[DispatchId]:
-    """Those that are to be sent again, of which nothing is known to have gone out; their runs are open again."""
+def _send_again(db: Db, as_read: Mapping[DispatchId, Dispatch], by: str) -> set[DispatchId]:
+    """Retry the dispatches without a mail known to have gone out, and reopen their runs. Returns the retried ones."""
     now = server_now(db)
 
     def work(session: Session) -> set[DispatchId]:
-        lanes.collide(db, {Lane(doc["lane"]) for doc in found.values()}, session)
-        sent = messages.with_any_sent(db, list(found), session=session)
-        unsent = {id_: doc for id_, doc in found.items() if id_ not in sent}
-        again = dispatch_doubts.send_again(db, unsent, by=by, now=now, session=session)
-        reopened = {RunId(found[id_]["run_id"]): found[id_].get("schedule_id") for id_ in again}
+        lanes.collide(db, {dispatch.lane for dispatch in as_read.values()}, session)
+        sent = messages.with_any_sent(db, list(as_read), session=session)
+        unsent = {id_: dispatch for id_, dispatch in as_read.items() if id_ not in sent}
+        leaving = {id_ for id_, dispatch in unsent.items() if _goes_on_elsewhere(dispatch)}
+        staying = {id_: dispatch for id_, dispatch in unsent.items() if id_ not in leaving}
+        retried = dispatch_doubts.send_again(db, staying, by=by, now=now, session=session)
+        for id_ in leaving:
+            departure = Departure(id_, unsent[id_].attempt)
+            if dispatch_elsewhere.carry_on_by_person(db, departure, by=by, now=now, session=session):
+                retried.add(id_)
+        reopened = {as_read[id_].run_id: as_read[id_].schedule_id for id_ in retried}
         runs.reopen(db, reopened, session=session)
         _hold_with_their_schedules(db, reopened, by, now, session)
-        return again
+        return retried
 
-    again = in_transaction(db, work)
-    for id_ in sorted(again):
+    retried = in_transaction(db, work)
+    for id_ in sorted(retried):
         log.info("dispatch_resolved", dispatch_id=id_, word=Resolution.SEND_AGAIN, by=by)
-    propagate_states(db, sorted(again))
-    return again
+    propagate_states(db, sorted([*retried, *map(elsewhere_dispatch_id, retried)]))
+    return retried
+
+
+def _goes_on_elsewhere(dispatch: Dispatch) -> bool:
+    """True if the mail's new attempt is made by its dispatch elsewhere (see domain/dispatches/elsewhere.py)."""
+    return dispatch.on_doubt is OnDoubt.ELSEWHERE and dispatch.state is DispatchState.UNKNOWN
 
 
 def _hold_with_their_schedules(
-    db: Db, reopened: Mapping[RunId, str | None], by: str, now: datetime, session: Session
+    db: Db, reopened: Mapping[RunId, ScheduleId | None], by: str, now: datetime, session: Session
 ) -> None:
-    """A paused schedule sends nothing more until it is resumed, what a person has sent again included."""
-    named = {ScheduleId(id_) for id_ in reopened.values() if id_}
+    """Hold the reopened runs of paused schedules: such a schedule sends nothing until it is resumed, retries
+    included."""
+    named = {schedule for schedule in reopened.values() if schedule}
     paused = schedules.paused_among(db, named, session=session) if named else set()
-    held = {run: ScheduleId(id_) for run, id_ in reopened.items() if id_ and ScheduleId(id_) in paused}
+    held = {run: schedule for run, schedule in reopened.items() if schedule and schedule in paused}
     if held:
         holds.put_on_runs(db, held, with_schedule=True, by=by, now=now, session=session)
         runs.mark_paused(db, held, by=by, now=now, session=session)
 
 
-def _why_not_requeued(db: Db, dispatch: DispatchId, found: Mapping[str, Any] | None) -> str:
-    if found is None:
+def _why_not_requeued(db: Db, dispatch: DispatchId, as_read: Dispatch | None) -> str:
+    if as_read is None:
         return str(DispatchNotFound(dispatch))
-    if found["state"] != DispatchState.FAILED:
-        state = found["state"].replace("_", " ")
+    if as_read.state is not DispatchState.FAILED:
+        state = as_read.state.replace("_", " ")
         return str(DispatchNotUnknown(dispatch, f"it is {state}; only what failed can be requeued"))
     return str(DispatchNotUnknown(dispatch, _why_not(db, dispatch)))
 
 
 def _why_not(db: Db, dispatch: DispatchId) -> str:
-    now_found = dispatch_queries.get(db, dispatch)
+    current = dispatch_queries.get(db, dispatch)
     any_sent = messages.with_any_sent(db, [dispatch])
-    if now_found["state"] == DispatchState.IN_DOUBT:
+    if current.state is DispatchState.IN_DOUBT:
         return "it is in doubt, and the provider is still being asked; it can be sent again once it is unknown"
-    if now_found.get("final"):
+    if current.final:
         return f"{CALLED_FOR_GOOD}: it is never called again; whom it did not reach can be mailed by their run"
     if any_sent:
         return "the provider has told of mails of it that they went out"
-    if carrier := now_found.get("sent_again"):
-        return f"mails of it are carried by {carrier}"
-    if now_found.get("run_cancelled"):
+    if current.elsewhere:
+        return f"its mail went elsewhere: {current.elsewhere} carries it on"
+    if current.sent_again:
+        return f"mails of it are carried by {current.sent_again}"
+    if current.run_cancelled:
         return "its run was cancelled"
-    return f"it is {now_found['state'].replace('_', ' ')}"
+    return f"it is {current.state.replace('_', ' ')}"

@@ -1,6 +1,6 @@
 """Reports: the counts of runs and schedules, and how they went over time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -9,7 +9,7 @@ from mailroom.domain.ids import RunId, ScheduleId
 from mailroom.domain.reports import Report
 from mailroom.domain.runs import Run, RunState
 from mailroom.storage import events, kept_counts
-from mailroom.storage.database import Db, snapshot
+from mailroom.storage.database import Db, Session, in_snapshot
 from mailroom.storage.messages import counts as message_counts
 from mailroom.storage.schedules import runs, schedules
 
@@ -25,6 +25,15 @@ class ScheduleReport:
     opens_by_hour: list[tuple[datetime, int]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """The counts that are kept of ended runs, those of them that still stand, and those that were counted now."""
+
+    kept: Mapping[RunId, kept_counts.KeptCount]
+    standing: Mapping[RunId, Report]
+    counted: Mapping[RunId, Report]
+
+
 def run_report(db: Db, run_id: RunId) -> tuple[Run, Report]:
     """A run's counts at this moment. Raises RunNotFound."""
     run = runs.get(db, run_id)
@@ -34,14 +43,18 @@ def run_report(db: Db, run_id: RunId) -> tuple[Run, Report]:
 def reports_of(db: Db, some_runs: Sequence[Run]) -> dict[RunId, Report]:
     """The counts of these runs; kept counts are used for runs that have ended and have not changed since. The
     recipients of a run in planning are those that it will have."""
-    with snapshot(db) as session:
+
+    def read(session: Session) -> _Counts:
         kept = kept_counts.find(db, [run.id for run in some_runs if run.ended], session=session)
         standing = {run: of.report for run, of in kept.items() if of.report is not None}
         missing = [run.id for run in some_runs if run.id not in standing]
-        counted = message_counts.report(db, missing, session) if missing else {}
-    kept_counts.keep(db, {run: (kept[run], kept_counts.fields_of(counted[run])) for run in kept if run in counted})
-    found = standing | counted
-    return {run.id: _with_recipients(run, found[run.id]) for run in some_runs}
+        return _Counts(kept, standing, message_counts.report(db, missing, session) if missing else {})
+
+    counts = in_snapshot(db, read)
+    fresh = counts.kept.keys() & counts.counted.keys()
+    kept_counts.keep(db, {run: (counts.kept[run], kept_counts.fields_of(counts.counted[run])) for run in fresh})
+    reports = {**counts.standing, **counts.counted}
+    return {run.id: _with_recipients(run, reports[run.id]) for run in some_runs}
 
 
 def schedule_report(db: Db, schedule_id: ScheduleId) -> ScheduleReport:
@@ -65,10 +78,13 @@ def opens_of_run(db: Db, run_id: RunId) -> list[tuple[datetime, int]]:
 
 def audit(db: Db, run_id: RunId) -> tuple[dict[str, int], dict[str, int]]:
     """The counts that come from events, as the report has them and counted again from the raw events: of one moment."""
-    with snapshot(db) as session:
+
+    def read(session: Session) -> tuple[dict[str, int], dict[str, int]]:
         recounted = events.recount(db, run_id, session)
         report = message_counts.report(db, [run_id], session)[run_id]
-    return {name: getattr(report, name) for name in recounted}, recounted
+        return {name: getattr(report, name) for name in recounted}, recounted
+
+    return in_snapshot(db, read)
 
 
 def _with_recipients(run: Run, report: Report) -> Report:

@@ -3,17 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
+from mailroom.domain.dispatches.model import Dispatch
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import DispatchId, RunId, ScheduleId, rfc_message_id, schedule_lane
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages import MessageState, StoredMessage
 from mailroom.domain.runs import Run
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.dispatches import queries as dispatch_queries
-from mailroom.storage.dispatches import trails
 from mailroom.storage.messages import document as messages
+from mailroom.storage.messages.document import Reported
 from mailroom.storage.schedules import runs, schedules
 
 _MOVING: Final = frozenset({DispatchState.PENDING, DispatchState.SENDING})
@@ -56,9 +57,7 @@ def page(db: Db, *, schedule_id: ScheduleId | None, before: tuple[datetime, str]
     return runs.page(db, schedule_id=schedule_id, before=before, limit=limit)
 
 
-def messages_of(
-    db: Db, run_id: RunId, *, state: MessageState | None, after: str, limit: int
-) -> list[Mapping[str, Any]]:
+def messages_of(db: Db, run_id: RunId, *, state: MessageState | None, after: str, limit: int) -> list[StoredMessage]:
     """A page of a run's mails. Raises RunNotFound."""
     runs.get(db, run_id)
     return messages.page(db, run_id, state=state, after=after, limit=limit)
@@ -66,22 +65,23 @@ def messages_of(
 
 def dispatches_of(
     db: Db, *, state: DispatchState | None, run_id: RunId | None, after: str, limit: int
-) -> list[Mapping[str, Any]]:
+) -> list[Dispatch]:
     """A page of dispatches, of all runs or of one."""
     return dispatch_queries.page(db, state=state, run_id=run_id, after=after, limit=limit)
 
 
-def dispatch(db: Db, dispatch_id: DispatchId) -> Mapping[str, Any]:
-    """One dispatch with its audit trail, the Message-Id by which its provider knows it, and how many of its mails the
-    provider's events report as accepted and as delivered.
+@dataclass(frozen=True, slots=True)
+class DispatchView:
+    """A dispatch with its trail, the Message-Id by which its provider knows it (None: it was never claimed), and how
+    many of its mails the provider's events report."""
 
-    Raises DispatchNotFound.
-    """
-    found = dispatch_queries.get(db, dispatch_id)
-    account = found.get("account")
-    return {
-        **found,
-        "trail": trails.steps_of(found),
-        "message_id": rfc_message_id(dispatch_id, account) if account else None,
-        "reported": messages.reported(db, dispatch_id),
-    }
+    dispatch: Dispatch
+    message_id: str | None
+    reported: Reported
+
+
+def dispatch(db: Db, dispatch_id: DispatchId) -> DispatchView:
+    """Raises DispatchNotFound."""
+    stored = dispatch_queries.get(db, dispatch_id)
+    message_id = rfc_message_id(dispatch_id, stored.account) if stored.account else None
+    return DispatchView(stored, message_id, messages.reported(db, dispatch_id))

@@ -1,15 +1,16 @@
 """What happened to one message: every step of the dispatches that carried it, and every event about it, in order."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
+from mailroom.domain.dispatches.calls import newest_claimant
+from mailroom.domain.dispatches.model import Dispatch
 from mailroom.domain.ids import DispatchId, MessageId
+from mailroom.domain.messages import StoredMessage
 from mailroom.storage import events
 from mailroom.storage.database import Db
 from mailroom.storage.dispatches import queries as dispatch_queries
-from mailroom.storage.dispatches import trails
 from mailroom.storage.messages import document as messages
 
 
@@ -20,43 +21,55 @@ class TimelineStep:
     at: datetime
     what: str
     dispatch: DispatchId | None
-    details: Mapping[str, Any]
+    details: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    message: Mapping[str, Any]
+    """`worker` is the sender that has the message, or had it last; None if no sender had it yet."""
+
+    message: StoredMessage
     steps: list[TimelineStep]
+    worker: str | None
 
 
 def story_of(db: Db, message_id: MessageId) -> Story:
     """Raises MessageNotFound."""
     message = messages.get(db, message_id)
-    return Story(message, steps_of_messages(db, [message]))
+    carriers = _carriers(db, [message])
+    return Story(message, _steps(db, [message], carriers), newest_claimant(carriers))
 
 
-def steps_of_messages(db: Db, some: Sequence[Mapping[str, Any]]) -> list[TimelineStep]:
+def steps_of_messages(db: Db, of: Sequence[StoredMessage]) -> list[TimelineStep]:
     """The steps of these messages together; a call that carried several of them is told once."""
-    steps: list[TimelineStep] = []
-    carriers: set[str] = set()
-    for message in some:
-        steps += _events(db, message)
-        carrier = message.get("dispatch_id") or message.get("left_dispatch")
+    return _steps(db, of, _carriers(db, of))
+
+
+def _carriers(db: Db, of: Sequence[StoredMessage]) -> Collection[Dispatch]:
+    """The dispatches that carried these messages, those that were split included."""
+    carriers: dict[DispatchId, Dispatch] = {}
+    for message in of:
+        carrier = message.dispatch_id or message.left_dispatch
         while carrier is not None and carrier not in carriers:
-            carriers.add(carrier)
-            dispatch = dispatch_queries.get(db, DispatchId(carrier))
-            steps += _calls(dispatch)
-            carrier = dispatch.get("parent")
-    return sorted(steps, key=lambda step: step.at)
+            carriers[carrier] = dispatch_queries.get(db, carrier)
+            carrier = carriers[carrier].parent or carriers[carrier].elsewhere_of
+    # A first dispatch comes before its parts, where both have a step of the same moment.
+    return list(reversed(carriers.values()))
 
 
-def _events(db: Db, message: Mapping[str, Any]) -> Iterator[TimelineStep]:
-    for event in events.of_message(db, message["_id"]):
-        details = {name: event[name] for name in ("code", "reason") if event.get(name)}
-        yield TimelineStep(event["at"], event["kind"], None, {"address": message["address"]} | details)
+def _steps(db: Db, of: Sequence[StoredMessage], carriers: Iterable[Dispatch]) -> list[TimelineStep]:
+    told = [step for message in of for step in _events(db, message)]
+    made = [step for dispatch in carriers for step in _calls(dispatch)]
+    return sorted([*told, *made], key=lambda step: step.at)
 
 
-def _calls(dispatch: Mapping[str, Any]) -> Iterator[TimelineStep]:
-    for step in trails.steps_of(dispatch):
-        details = {name: value for name, value in step.items() if name not in ("at", "step")}
-        yield TimelineStep(step["at"], step["step"], DispatchId(dispatch["_id"]), details)
+def _events(db: Db, message: StoredMessage) -> Iterator[TimelineStep]:
+    for event in events.of_message(db, message.id):
+        words = {"code": event.code, "reason": event.reason}
+        details = {"address": message.address} | {name: value for name, value in words.items() if value}
+        yield TimelineStep(event.at, event.kind, None, details)
+
+
+def _calls(dispatch: Dispatch) -> Iterator[TimelineStep]:
+    for step in dispatch.trail:
+        yield TimelineStep(step.at, step.step, dispatch.id, step.facts)

@@ -1,1 +1,1 @@
-"""A run or a mail once more, to those whom the first one did not reach, and to nobody else."""
+"""Resend a run or a single mail to exactly the recipients that it did not reach."""

@@ -1,41 +1,50 @@
-"""A single mail once more, to those of its recipients whom it did not reach, and to nobody else."""
+"""Resend a single mail to exactly the recipients that it did not reach."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from mailroom.domain.addresses import fold
-from mailroom.domain.errors import EmailGone, ForgottenMeanwhile, NobodyLeft
-from mailroom.domain.ids import EmailId, again_email_id, again_email_prefix, run_of_dispatch, run_of_email
+from mailroom.domain.emails.model import OnDoubt
+from mailroom.domain.errors import BodiesAway, EmailGone, ForgottenMeanwhile, NobodyLeft
+from mailroom.domain.ids import EmailId, MessageId, again_email_id, again_email_prefix, run_of_dispatch, run_of_email
+from mailroom.domain.sender_rules import SenderRule
 from mailroom.domain.suppressions import OF_SINGLE_MAILS
+from mailroom.services.common import sender_rules
 from mailroom.services.common.idempotency import check_key
-from mailroom.services.mails.store import place
+from mailroom.services.mails.store import store_mails
 from mailroom.storage import suppressions
+from mailroom.storage.body_files.homes import BodyFiles
 from mailroom.storage.cluster import restored_fences
 from mailroom.storage.database import AlreadyThere, Db, Session, in_transaction, server_now
 from mailroom.storage.mails import bodies, emails
 from mailroom.storage.mails.emails import NewEmail
 from mailroom.storage.messages import unreached
+from mailroom.watching import traces
+from mailroom.watching.accepting import accepted
 
 log = structlog.get_logger()
 _TRIES: Final = 5
 _MOST: Final = 1_000  # more recipients than a mail can have
 
 
-class _MailMoved(Exception):
-    """One of them is not as it was read: look again."""
+class _MailChanged(Exception):
+    """A message has changed since it was read: read again."""
 
 
-def send_again(db: Db, email_id: EmailId, *, owner: str, key: str, lanes: int) -> tuple[EmailId, bool]:
-    """The same content, its headers naming everybody as before, to those whom it did not reach. The same key again
-    finds the same mail; whom one mail carries, no other does.
+def send_again(
+    db: Db, email_id: EmailId, *, owner: str, key: str, lanes: int, files: BodyFiles | None = None
+) -> tuple[EmailId, bool]:
+    """Resend a mail to the recipients that it did not reach: the same content, and headers that name all recipients as
+    before. Idempotent by `key`. No two resends carry the same recipient. `files`: None means GridFS.
 
-    Returns its id, and whether it is new. Raises EmailNotFound, EmailGone, NobodyLeft, ForgottenMeanwhile,
-    InvalidInput, Unavailable.
+    Returns (the new mail's id, whether it is new). Raises EmailNotFound, EmailGone, NobodyLeft, ForgottenMeanwhile,
+    SendersTooOld, InvalidInput, Unavailable.
     """
     check_key(key)
+    files = files or BodyFiles(db)
     source = emails.get(db, email_id)
     again_id = again_email_id(email_id, owner, key)
     if again_id in emails.get_many(db, [again_id]):
@@ -43,19 +52,24 @@ def send_again(db: Db, email_id: EmailId, *, owner: str, key: str, lanes: int) -
     forgotten = {run_of_dispatch(id_) for id_ in restored_fences.beginning_with(db, again_email_prefix(email_id))}
     if unknown := forgotten - {again_id} - emails.get_many(db, [EmailId(id_) for id_ in forgotten]).keys():
         raise ForgottenMeanwhile(f"MongoDB was put back to a copy that does not know of {', '.join(sorted(unknown))}")
-    body = bodies.get_many(db, [email_id]).get(email_id)
+    body = bodies.get_many(db, files, [email_id]).get(email_id)
+    if isinstance(body, BodiesAway):
+        raise body
     if body is None:
         raise EmailGone(f"what mail {email_id} says is not kept any more")
+    if source.on_doubt is OnDoubt.ELSEWHERE:
+        sender_rules.require(db, SenderRule.ELSEWHERE)
     for _ in range(_TRIES):
-        rows, _ = unreached.left(db, run_of_email(email_id), after="", limit=_MOST)
-        if not rows:
+        missed = unreached.left(db, run_of_email(email_id), after="", limit=_MOST).messages
+        if not missed:
             break
-        only = frozenset(fold(row["address"]) for row in rows)
-        email = replace(emails.as_email(source, body), send_at=None)
-        new = NewEmail(again_id, owner, "", email, only, email_id)
+        only = frozenset(fold(message.address) for message in missed)
+        email = replace(source.with_body(body), send_at=None)
+        new = NewEmail(again_id, owner, "", email, only, email_id, trace=traces.current())
         new = replace(new, suppressed=suppressions.among(db, sorted(only), OF_SINGLE_MAILS))
-        if _store(db, new, rows, lanes):
-            log.info("mail_again", email_id=again_id, source=email_id, recipients=len(rows), by=owner)
+        if _store(db, files, new, [message.id for message in missed], lanes):
+            accepted(email.priority)
+            log.info("mail_again", email_id=again_id, source=email_id, recipients=len(missed), by=owner)
             return again_id, True
         if again_id in emails.get_many(db, [again_id]):
             return again_id, False
@@ -63,22 +77,22 @@ def send_again(db: Db, email_id: EmailId, *, owner: str, key: str, lanes: int) -
 
 
 def left(db: Db, email_id: EmailId) -> int:
-    """How many of its recipients it did not reach, and no other mail carries."""
-    return len(unreached.left(db, run_of_email(email_id), after="", limit=_MOST)[0])
+    """The number of recipients that the mail did not reach and that no other mail carries."""
+    return len(unreached.left(db, run_of_email(email_id), after="", limit=_MOST).messages)
 
 
-def _store(db: Db, new: NewEmail, rows: Sequence[Mapping[str, Any]], lanes: int) -> bool:
-    """False if something has changed since it was read."""
-    stored, now = bodies.put_aside(db, new.id, new.email.body), server_now(db)
+def _store(db: Db, files: BodyFiles, new: NewEmail, missed: Collection[MessageId], lanes: int) -> bool:
+    """Store the resend. False if a message has changed since it was read, or if the mail is stored already."""
+    stored, now = bodies.put_aside(files, new.id, new.email.body), server_now(db)
 
     def work(session: Session) -> None:
-        if not unreached.take(db, rows, run_of_email(new.id), session=session):
-            raise _MailMoved
-        place(db, [(new, stored)], lanes=lanes, now=now, session=session)
+        if not unreached.take(db, missed, run_of_email(new.id), session=session):
+            raise _MailChanged
+        store_mails(db, [(new, stored)], lanes=lanes, now=now, session=session)
 
     try:
         in_transaction(db, work)
-    except (_MailMoved, AlreadyThere):
-        bodies.throw_away(db, stored)
+    except (_MailChanged, AlreadyThere):
+        bodies.throw_away(files, stored)
         return False
     return True

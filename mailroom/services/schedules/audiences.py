@@ -1,9 +1,9 @@
 """Audiences that are kept under a name, for any number of schedules. One never changes: an edited list is a new one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from mailroom.domain.addresses import breaks_header
 from mailroom.domain.audiences import Audience, Known, Recipient, Screened, check_recipients, screen
@@ -22,7 +22,7 @@ class NewList:
     invalid rows out and reports them, `refuse` refuses the whole list for one of them."""
 
     name: str
-    recipients: Sequence[Any]
+    recipients: Sequence[object]
     on_invalid: str = field(default="refuse", metadata={"compared": False})
 
 
@@ -52,8 +52,17 @@ def create(db: Db, asked: NewList, *, owner: str, key: str) -> Made:
     return save(db, asked.name, screened, request=request, digest=digest)
 
 
-def create_of(db: Db, name: str, recipients: Sequence[Recipient], *, owner: str, key: str) -> Made:
-    """Save recipients that are checked already. The same request again finds the same list.
+def create_of(
+    db: Db,
+    name: str,
+    recipients: Sequence[Recipient],
+    *,
+    owner: str,
+    key: str,
+    advance: Callable[[int], None] | None = None,
+) -> Made:
+    """Save recipients that are checked already. The same request again finds the same list. `advance` is called with
+    the number of each batch that is stored.
 
     Raises InvalidInput, IdempotencyMismatch, Unavailable.
     """
@@ -64,13 +73,21 @@ def create_of(db: Db, name: str, recipients: Sequence[Recipient], *, owner: str,
     if earlier := _repeated(db, request, digest):
         return Made(earlier, new=False)
     checked = screened_or_refused(Screened(recipients, (), 0, len(recipients)))
-    return save(db, name, checked, request=request, digest=digest)
+    return save(db, name, checked, request=request, digest=digest, advance=advance)
 
 
-def save(db: Db, name: str, screened: Screened, *, request: str, digest: str) -> Made:
+def save(
+    db: Db,
+    name: str,
+    screened: Screened,
+    *,
+    request: str,
+    digest: str,
+    advance: Callable[[int], None] | None = None,
+) -> Made:
     """Save checked recipients under a checked name. Raises IdempotencyMismatch, Unavailable."""
     told = (screened.refused, screened.refused_count)
-    audience = audiences.stage(db, screened.recipients, now=server_now(db))
+    audience = audiences.stage(db, screened.recipients, now=server_now(db), advance=advance)
     try:
         audiences.enlist(db, audience, name=name.strip(), request=request, digest=digest)
     except audiences.AlreadyListed:  # the same key came twice in one moment

@@ -13,7 +13,7 @@ from mailroom.domain.errors import StaleEdit
 from mailroom.domain.planning import SkipReason
 from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.runs import Run
-from mailroom.domain.schedules import Revision, Schedule, ScheduleState
+from mailroom.domain.schedules import MOVES, Revision, Schedule, ScheduleState, ScheduleTrigger
 from mailroom.services.planning.decisions import decide_all_due, moved_on, runs_for
 from mailroom.storage.database import Db, Session, in_transaction
 from mailroom.storage.schedules import contents, runs, schedules
@@ -25,28 +25,31 @@ def change_schedule(
     change: Callable[[Schedule], Schedule],
     now: datetime,
     *,
+    trigger: ScheduleTrigger | None = None,
     also: Callable[[Session, Schedule], None] | None = None,
 ) -> Schedule:
-    """Decide what is due until now by the old rule, then change the schedule, in one transaction.
+    """Decide what is due until now by the old rule, then change the schedule, in one transaction. The trigger moves its
+    state; without one the state stays.
 
     Pausing and archiving never compute the rule. Instants that are due and not planned are skipped: of a pause when it
     is resumed, of an archived schedule here.
     """
     history = contents.histories(db, [before.id])[before.id]
-    settled, decided = _settled(before, history, now, wanted=change(before))
+    settled, decided = _settled(before, history, now, trigger=trigger, wanted=change(before))
     after = change(settled)
-    if after.state is ScheduleState.ACTIVE and after.next_run_at is None:
-        after = replace(after, state=ScheduleState.FINISHED)
-    return store_change(db, before, after, decided, now, also=also)
+    state = MOVES[trigger][1] if trigger else before.state
+    if state is ScheduleState.ACTIVE and after.next_run_at is None:
+        trigger = ScheduleTrigger.CAME_TO_END if before.state is ScheduleState.ACTIVE else None
+    return store_change(db, before, after, decided, now, trigger=trigger, also=also)
 
 
 def _settled(
-    before: Schedule, history: Sequence[Revision], now: datetime, *, wanted: Schedule
+    before: Schedule, history: Sequence[Revision], now: datetime, *, trigger: ScheduleTrigger | None, wanted: Schedule
 ) -> tuple[Schedule, list[Run]]:
     """The schedule with its due instants decided as far as the `wanted` change needs it, and their runs and records."""
-    if wanted.state is ScheduleState.ARCHIVED:
+    if trigger is ScheduleTrigger.ARCHIVED:
         decisions = planning.skip_unasked(before, now, SkipReason.ARCHIVED)
-    elif wanted.state is ScheduleState.PAUSED and before.state is not ScheduleState.PAUSED:
+    elif trigger is ScheduleTrigger.PAUSED:
         return before, []
     else:
         try:
@@ -67,12 +70,16 @@ def store_change(
     decided: Sequence[Run],
     now: datetime,
     *,
+    trigger: ScheduleTrigger | None = None,
     also: Callable[[Session, Schedule], None] | None = None,
 ) -> Schedule:
-    after = replace(after, version=before.version + 1, updated_at=now)
+    """Store the changed schedule with what was decided for it, and `also`, in one transaction. The trigger moves its
+    state; without one the state stays. Raises ScheduleNotFound, StaleEdit."""
+    state = MOVES[trigger][1] if trigger else before.state
+    after = replace(after, state=state, version=before.version + 1, updated_at=now)
 
     def store(session: Session) -> None:
-        schedules.replace(db, after, seen=before, session=session)
+        schedules.replace(db, after, seen=before, trigger=trigger, session=session)
         runs.add_many(db, decided, session=session)
         if also:
             also(session, after)

@@ -1,11 +1,10 @@
 """Edit a schedule: the fields of its draft, its content, its audience, its rule."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from mailroom.domain.drafts import Draft
+from mailroom.domain.drafts import Draft, DraftChanges
 from mailroom.domain.errors import (
     ScheduleEnded,
     StaleEdit,
@@ -14,7 +13,7 @@ from mailroom.domain.ids import ScheduleId
 from mailroom.domain.recurrence.comparing import is_same
 from mailroom.domain.recurrence.model import Recurrence
 from mailroom.domain.recurrence.upcoming import next_after
-from mailroom.domain.schedules import Schedule, ScheduleState
+from mailroom.domain.schedules import Schedule, ScheduleState, ScheduleTrigger
 from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules.change import change_schedule, check_version
 from mailroom.services.schedules.create import content_of
@@ -24,9 +23,10 @@ from mailroom.storage.database import Db, Session, server_now
 from mailroom.storage.schedules import contents
 
 _TRIES: Final = 5
+_PLAIN: Final = ("name", "sender", "reply_to", "subject", "text", "html", "tags", "misfire")  # compared as they are
 
 
-def edit(db: Db, schedule_id: ScheduleId, changes: Mapping[str, Any], *, seen_version: int | None) -> StoredSchedule:
+def edit(db: Db, schedule_id: ScheduleId, changes: DraftChanges, *, seen_version: int | None) -> StoredSchedule:
     """Change the named fields of a Draft. New content holds for due instants from now on; instants due before are
     decided by the old rule first. Fields equal to the stored ones change nothing; an equal recurrence goes on without
     a new start. Without `seen_version`, planning that moves the schedule on meanwhile is no conflict.
@@ -41,7 +41,7 @@ def edit(db: Db, schedule_id: ScheduleId, changes: Mapping[str, Any], *, seen_ve
     raise refused
 
 
-def _edit(db: Db, schedule_id: ScheduleId, changes: Mapping[str, Any], *, seen_version: int | None) -> StoredSchedule:
+def _edit(db: Db, schedule_id: ScheduleId, changes: DraftChanges, *, seen_version: int | None) -> StoredSchedule:
     stored = get(db, schedule_id)
     before = stored.schedule
     if before.state is ScheduleState.ARCHIVED:
@@ -75,7 +75,9 @@ def _edit(db: Db, schedule_id: ScheduleId, changes: Mapping[str, Any], *, seen_v
         if after.revision != before.revision:
             contents.add(db, schedule_id, after.revision, content, valid_from=now, session=session)
 
-    return StoredSchedule(change_schedule(db, before, change, now, also=also), content)
+    revived = "recurrence" in changes and before.state is ScheduleState.FINISHED
+    trigger = ScheduleTrigger.GIVEN_A_RULE if revived else None
+    return StoredSchedule(change_schedule(db, before, change, now, trigger=trigger, also=also), content)
 
 
 def _as_draft(stored: StoredSchedule) -> Draft:
@@ -89,32 +91,30 @@ def _as_draft(stored: StoredSchedule) -> Draft:
         text=content.text,
         html=content.html,
         tags=content.tags,
-        recurrence={},
+        recurrence=None,
         misfire={"policy": schedule.misfire.policy, "grace_s": schedule.misfire.grace_s},
     )
 
 
-def _differing(stored: StoredSchedule, as_stored: Draft, changes: Mapping[str, Any]) -> dict[str, Any]:
+def _differing(stored: StoredSchedule, as_stored: Draft, changes: DraftChanges) -> DraftChanges:
     """The changes that differ from what is stored. `recipients` always count as a change, even an empty list."""
-    found = dict(changes)
-    if "recurrence" in found and is_same(stored.schedule.recurrence, found["recurrence"]):
-        del found["recurrence"]
-    if found.get("audience") == stored.content.audience:
-        del found["audience"]
-    for name in found.keys() - {"recurrence", "audience", "recipients"}:
-        if _plain(found[name]) == _plain(getattr(as_stored, name)):
-            del found[name]
-    return found
+    different = changes.copy()
+    if "recurrence" in changes and is_same(stored.schedule.recurrence, changes["recurrence"]):
+        del different["recurrence"]
+    if changes.get("audience") == stored.content.audience:
+        del different["audience"]
+    for name in _PLAIN:
+        if name in different and _plain(different[name]) == _plain(getattr(as_stored, name)):
+            del different[name]
+    return different
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
 def _with_rule(schedule: Schedule, rule: Recurrence, now: datetime) -> Schedule:
-    """The schedule under a new rule: max_runs counts anew, and a finished one comes to life again."""
-    upcoming = next_after(rule, now)
-    state = schedule.state if schedule.state is ScheduleState.PAUSED else ScheduleState.ACTIVE
+    """The schedule under a new rule: max_runs counts anew."""
     # From now, even where a skipped instant of the old rule lies ahead: its record keeps it from running.
     fresh = replace(schedule, recurrence=rule, rule_since=now, decided=0, decided_through=now, set_aside="")
-    return replace(fresh, state=state, next_run_at=upcoming)
+    return replace(fresh, next_run_at=next_after(rule, now))

@@ -1,18 +1,20 @@
 """Pause, resume, skip once, archive. Used by the API, the pages and pause.py, which counts what still goes."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from mailroom.domain import planning
 from mailroom.domain.errors import (
     RuleNotComputable,
     ScheduleNotActive,
     ScheduleNotPaused,
+    StaleEdit,
 )
 from mailroom.domain.ids import ScheduleId, schedule_lane
 from mailroom.domain.planning import SkipReason
 from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.runs import Run
-from mailroom.domain.schedules import Schedule, ScheduleState
+from mailroom.domain.schedules import Schedule, ScheduleState, ScheduleTrigger
 from mailroom.services.dispatching.cancel import cancel_within
 from mailroom.services.dispatching.propagation import propagate_left_over
 from mailroom.services.planning.decisions import decide_all_due, moved_on, runs_for
@@ -33,14 +35,20 @@ def pause(db: Db, schedule_id: ScheduleId, *, by: str = "", seen_version: int | 
     now = server_now(db)
 
     def hold_runs(session: Session, _after: Schedule) -> None:
-        held = runs.open_of(db, [schedule_id], session=session)
-        lanes.collide(db, [schedule_lane(schedule_id)], session)
-        holds.put_on_runs(db, held, with_schedule=True, by=by, now=now, session=session)
-        runs.mark_paused(db, held, by=by, now=now, session=session)
+        hold_open_runs(db, schedule_id, by=by, now=now, session=session)
 
-    return change_schedule(
-        db, schedule, lambda s: replace(s, state=ScheduleState.PAUSED, paused_at=now), now, also=hold_runs
-    )
+    def paused(schedule: Schedule) -> Schedule:
+        return replace(schedule, paused_at=now, restored_at=None, restored_by="")
+
+    return change_schedule(db, schedule, paused, now, trigger=ScheduleTrigger.PAUSED, also=hold_runs)
+
+
+def hold_open_runs(db: Db, schedule_id: ScheduleId, *, by: str, now: datetime, session: Session) -> None:
+    """Inside the transaction that pauses the schedule: claims collide with it, and claim nothing of its runs."""
+    held = runs.open_of(db, [schedule_id], session=session)
+    lanes.collide(db, [schedule_lane(schedule_id)], session)
+    holds.put_on_runs(db, held, with_schedule=True, by=by, now=now, session=session)
+    runs.mark_paused(db, held, by=by, now=now, session=session)
 
 
 def resume(db: Db, schedule_id: ScheduleId, *, by: str = "", seen_version: int | None = None) -> Schedule:
@@ -60,15 +68,15 @@ def resume(db: Db, schedule_id: ScheduleId, *, by: str = "", seen_version: int |
         raise RuleNotComputable(str(error)) from None
     history = contents.histories(db, [schedule_id])[schedule_id]
     records = list(runs_for(schedule, decisions, history, now))
-    state = ScheduleState.ACTIVE if decisions.next_run_at else ScheduleState.FINISHED
-    after = replace(moved_on(schedule, decisions), state=state, paused_at=None, set_aside="")
+    trigger = ScheduleTrigger.RESUMED if decisions.next_run_at else ScheduleTrigger.RESUMED_AT_END
+    after = replace(moved_on(schedule, decisions), paused_at=None, restored_at=None, restored_by="", set_aside="")
 
     def lift_holds(session: Session, _after: Schedule) -> None:
         paused = holds.with_schedule(db, list(runs.open_of(db, [schedule_id], session=session)), session=session)
         holds.lift_from_runs(db, paused, by=by, now=now, session=session)
         runs.mark_resumed(db, paused, session=session)
 
-    return store_change(db, schedule, after, records, now, also=lift_holds)
+    return store_change(db, schedule, after, records, now, trigger=trigger, also=lift_holds)
 
 
 def skip_next(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = None) -> tuple[Schedule, Run]:
@@ -86,9 +94,8 @@ def skip_next(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = Non
     decisions = planning.skip_through(settled, settled.next_run_at, SkipReason.ASKED)
     records = list(runs_for(settled, decisions, history, now))
     after = moved_on(settled, decisions)
-    if after.next_run_at is None:
-        after = replace(after, state=ScheduleState.FINISHED)
-    return store_change(db, schedule, after, [*due, *records], now), records[0]
+    trigger = None if after.next_run_at else ScheduleTrigger.CAME_TO_END
+    return store_change(db, schedule, after, [*due, *records], now, trigger=trigger), records[0]
 
 
 def archive(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = None) -> Schedule:
@@ -104,12 +111,22 @@ def archive(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = None)
         for run_id in runs.open_of(db, [schedule_id], session=session):
             cancel_within(db, run_id, now=now, session=session)
 
+    def cancel_left_over(session: Session) -> None:
+        if not schedules.still_in(db, schedule, session=session):
+            raise StaleEdit(f"schedule {schedule_id} was restored in the same moment; try again")
+        cancel_runs(session, schedule)
+
     if schedule.state is ScheduleState.ARCHIVED:
         # An earlier version of Mailroom left the runs of an archived schedule going.
-        in_transaction(db, lambda session: cancel_runs(session, schedule))
+        in_transaction(db, cancel_left_over)
     else:
         check_version(schedule, seen_version)
-        gone = {"state": ScheduleState.ARCHIVED, "next_run_at": None}
-        schedule = change_schedule(db, schedule, lambda s: replace(s, **gone), now, also=cancel_runs)  # type: ignore[arg-type]
+        archived = ScheduleTrigger.ARCHIVED
+        schedule = change_schedule(db, schedule, put_away, now, trigger=archived, also=cancel_runs)
     propagate_left_over(db)
     return schedule
+
+
+def put_away(schedule: Schedule) -> Schedule:
+    """The schedule as it lies in the archive."""
+    return replace(schedule, next_run_at=None, restored_at=None, restored_by="")

@@ -16,7 +16,8 @@ from mailroom.domain.holds import FOR_GOOD, Hold
 from mailroom.domain.ids import RunId, ScheduleId, schedule_lane
 from mailroom.domain.runs import OPEN, Run, RunState
 from mailroom.domain.schedules import Schedule
-from mailroom.services.common.sending_switch import Called, agree, agree_on_runs, called_among, mirror_or_say
+from mailroom.services.common.calls_under_way import ANY_REDIS, WHY_NOT_SURE, called_among
+from mailroom.services.common.hold_mirror import agree, agree_on_runs, mirror_or_say
 from mailroom.services.dispatching import cancel as cancel_runs
 from mailroom.services.schedules import lifecycle as schedule_lifecycle
 from mailroom.storage import holds, lanes
@@ -40,7 +41,7 @@ class Brakes:
 class Toll:
     """The mails of some runs by the state of their dispatches, and the calls under way. `in_doubt` includes `unknown`.
 
-    `sure` is False while Redis does not answer: `in_flight` is then every claimed dispatch, and some may not be called.
+    Not `sure`: some of `in_flight` may not be called, because Redis does not answer, or has failed over.
     """
 
     runs: tuple[RunId, ...]
@@ -78,7 +79,7 @@ def pause_run(db: Db, brakes: Brakes, run_id: RunId, *, by: str) -> tuple[Run, T
 
     if not in_transaction(db, work):
         raise _ended(db, run_id)
-    return runs.get(db, run_id), _braked(db, brakes, [run_id])
+    return runs.get(db, run_id), mirror_and_count(db, brakes, [run_id])
 
 
 def resume_run(db: Db, brakes: Brakes, run_id: RunId, *, by: str) -> tuple[Run, Toll]:
@@ -97,7 +98,7 @@ def resume_run(db: Db, brakes: Brakes, run_id: RunId, *, by: str) -> tuple[Run, 
 
     if not in_transaction(db, work):
         raise RunNotPaused(f"run {run_id} is not paused")
-    return runs.get(db, run_id), _braked(db, brakes, [run_id])
+    return runs.get(db, run_id), mirror_and_count(db, brakes, [run_id])
 
 
 def cancel_run(db: Db, brakes: Brakes, run_id: RunId) -> tuple[Run, Toll]:
@@ -115,7 +116,7 @@ def pause_schedule(
     """
     agree_on_runs(db, brakes.mirror, list(runs.open_of(db, [schedule_id])))
     schedule = schedule_lifecycle.pause(db, schedule_id, by=by, seen_version=seen_version)
-    return schedule, _braked(db, brakes, list(runs.open_of(db, [schedule_id])))
+    return schedule, mirror_and_count(db, brakes, list(runs.open_of(db, [schedule_id])))
 
 
 def resume_schedule(
@@ -127,7 +128,7 @@ def resume_schedule(
     """
     agree_on_runs(db, brakes.mirror, list(runs.open_of(db, [schedule_id])))
     schedule = schedule_lifecycle.resume(db, schedule_id, by=by, seen_version=seen_version)
-    return schedule, _braked(db, brakes, list(runs.open_of(db, [schedule_id])))
+    return schedule, mirror_and_count(db, brakes, list(runs.open_of(db, [schedule_id])))
 
 
 def archive(
@@ -142,11 +143,11 @@ def archive(
     return schedule, _cancelled(db, brakes, open_before)
 
 
-def toll(db: Db, fences: Fences, run_ids: Sequence[RunId], *, heeded: bool = True) -> Toll:
-    """Count the mails of these runs. `heeded`: Redis is known to have their holds. Raises Unavailable if MongoDB is
-    away."""
+def toll(db: Db, fences: Fences, run_ids: Sequence[RunId], *, held_in: str | None = ANY_REDIS) -> Toll:
+    """Count the mails of these runs. `held_in`: the identity of the Redis that has their holds; None if none is known
+    to have them. Raises Unavailable if MongoDB is away."""
     mails, in_hand = dispatch_counts.mails_by_state(db, run_ids)
-    called = called_among(fences, in_hand) if heeded else Called(tuple(in_hand), sure=False)
+    called = called_among(fences, in_hand, held_in=held_in)
     found = [runs.get(db, run_id) for run_id in run_ids]
     unplanned = {
         state: sum(_unplanned(run) for run in found if (run.state in OPEN) is state) for state in (True, False)
@@ -173,11 +174,10 @@ def _unplanned(run: Run) -> int:
     return run.recipients - run.placed if run.state is RunState.PLANNING or run.unwritten else 0
 
 
-def _braked(db: Db, brakes: Brakes, run_ids: Sequence[RunId]) -> Toll:
+def mirror_and_count(db: Db, brakes: Brakes, run_ids: Sequence[RunId]) -> Toll:
     """Mirror the holds of these runs, put or lifted, to Redis; then count."""
     changed = [hold for run_id in run_ids if (hold := holds.get(db, run_id)).number]
-    mirrored = [mirror_or_say(brakes.mirror, hold) for hold in changed]
-    return toll(db, brakes.fences, run_ids, heeded=all(mirrored))
+    return toll(db, brakes.fences, run_ids, held_in=_mirror_all(brakes.mirror, changed))
 
 
 def _cancelled(db: Db, brakes: Brakes, run_ids: Sequence[RunId]) -> Toll:
@@ -185,8 +185,14 @@ def _cancelled(db: Db, brakes: Brakes, run_ids: Sequence[RunId]) -> Toll:
     now = server_now(db)
     # A run that was cancelled before, in a MongoDB that was put back since, has a number beyond that already.
     numbers = {run_id: max(FOR_GOOD, holds.get(db, run_id).number | 1) for run_id in run_ids}
-    mirrored = [mirror_or_say(brakes.mirror, Hold(id_, number, "cancelled", now)) for id_, number in numbers.items()]
-    return toll(db, brakes.fences, run_ids, heeded=all(mirrored))
+    held = [Hold(id_, number, "cancelled", now) for id_, number in numbers.items()]
+    return toll(db, brakes.fences, run_ids, held_in=_mirror_all(brakes.mirror, held))
+
+
+def _mirror_all(mirror: Holds, changed: Sequence[Hold]) -> str | None:
+    """The identity of the Redis that has all of these holds; None if none is known to have them all."""
+    identities = {mirror_or_say(mirror, hold) for hold in changed} or {ANY_REDIS}
+    return identities.pop() if len(identities) == 1 else None
 
 
 def _ended(db: Db, run_id: RunId) -> RunEnded:
@@ -203,7 +209,7 @@ def in_words(toll: Toll) -> str:
         return f"{said}; no request is in flight."
     requests = f"{len(toll.in_flight):,} request{'' if len(toll.in_flight) == 1 else 's'}"
     if not toll.sure:
-        return f"{said}; up to {requests} may still go ({_emails(toll.mails_in_flight)}): Redis does not answer."
+        return f"{said}; up to {requests} may still go ({_emails(toll.mails_in_flight)}): {WHY_NOT_SURE}."
     go = "goes" if len(toll.in_flight) == 1 else "go"
     return f"{said}; {requests} in flight still {go}: {_emails(toll.mails_in_flight)}."
 

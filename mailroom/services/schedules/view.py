@@ -1,18 +1,17 @@
 """Schedules looked at, and what is due next."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from mailroom.domain.errors import RuleNotComputable
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.recurrence.checking import check_recurrence
-from mailroom.domain.recurrence.model import Occurrence, RuleRefused
+from mailroom.domain.recurrence.model import Occurrence, RecurrenceFields, RuleRefused
 from mailroom.domain.recurrence.upcoming import next_occurrences
-from mailroom.domain.schedules import Content, Schedule, ScheduleState
+from mailroom.domain.schedules import Content, LastTimes, Schedule, ScheduleState
 from mailroom.storage.database import Db, server_now
-from mailroom.storage.schedules import contents, schedules
+from mailroom.storage.schedules import contents, last_runs, schedules
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +26,11 @@ def get(db: Db, schedule_id: ScheduleId) -> StoredSchedule:
     """Raises ScheduleNotFound."""
     schedule = schedules.get(db, schedule_id)
     return StoredSchedule(schedule, contents.get(db, schedule_id, schedule.revision))
+
+
+def last_times(db: Db, ids: Sequence[ScheduleId]) -> dict[ScheduleId, LastTimes]:
+    """When each of these schedules last ran and last sent."""
+    return last_runs.last_times(db, ids)
 
 
 def page(db: Db, *, state: ScheduleState | None, before: tuple[datetime, str] | None, limit: int) -> list[Schedule]:
@@ -48,7 +52,7 @@ def next_runs(db: Db, schedule_id: ScheduleId, count: int) -> list[Occurrence]:
         raise RuleNotComputable(str(error)) from None
 
 
-def preview(db: Db, recurrence: Mapping[str, Any], count: int) -> list[Occurrence]:
+def preview(db: Db, recurrence: RecurrenceFields, count: int) -> list[Occurrence]:
     """The next due instants of a recurrence that is not stored yet. Raises InvalidInput."""
     now = server_now(db)
     return next_occurrences(check_recurrence(**recurrence, now=now), now, count)

@@ -1,1 +1,1 @@
-"""Collection `cluster` and what restores need: one file a document or topic."""
+"""Collection `cluster`, and the collection `remembered` for restores: a file for each document or topic."""

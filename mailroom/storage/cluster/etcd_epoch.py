@@ -1,14 +1,15 @@
-"""Collection `cluster`: what we remember of etcd's memory, so that a restored etcd is noticed.
+"""Collection `cluster`: etcd's identity and progress, to detect a restored etcd.
 
     _id         `etcd`
     cluster_id  etcd's cluster id, '' before the first answer
-    revision    the highest revision we have seen
-    epoch       int, raised when etcd came back with another id or a lower revision
+    revision    int, the highest revision seen
+    epoch       int, raised when etcd returns with another id or a lower revision
 
-Tokens are `epoch * 2^40 + create revision`, so they keep growing after etcd lost its memory.
+Written by senders as they take lanes, and by the recovery after a restore. Tokens are `epoch * 2^40 + create revision`,
+so they keep growing after etcd lost its data.
 
-The order matters: first `recall`, then ask etcd, then `epoch_for`. What etcd answers after the recall is at least as
-new as what was recalled, unless etcd lost its memory in between.
+The order matters: first `recall`, then ask etcd, then `epoch_for`. An answer of etcd after the recall is at least as
+new as the recalled record, unless etcd has lost its data.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ COLLECTION: Final = "cluster"
 
 @dataclass(frozen=True, slots=True)
 class EtcdMemory:
-    """What was known of etcd at one moment."""
+    """The record of etcd at one moment."""
 
     cluster_id: str
     revision: int
@@ -32,27 +33,27 @@ class EtcdMemory:
 
 @guarded
 def recall(db: Db) -> EtcdMemory:
-    """What is recorded of etcd now."""
+    """The present record of etcd; created if absent."""
     doc = db.cluster.find_one_and_update(
         {"_id": "etcd"},
         {"$setOnInsert": {"cluster_id": "", "revision": 0, "epoch": 1}},
         upsert=True,
         return_document=ReturnDocument.AFTER,
     )
-    assert doc is not None  # an upsert always leaves one
+    assert doc is not None  # an upsert always returns a document
     return EtcdMemory(doc["cluster_id"], doc["revision"], doc["epoch"])
 
 
 @guarded
 def raise_epoch(db: Db, least: int) -> None:
-    """Make every later token higher than all of the epochs up to `least`."""
+    """Make every later token higher than all tokens of epochs up to `least`."""
     db.cluster.update_one({"_id": "etcd"}, [{"$set": {"epoch": {"$add": [{"$max": ["$epoch", least]}, 1]}}}])
 
 
 @guarded
 def epoch_for(db: Db, recalled: EtcdMemory, *, cluster_id: str, revision: int) -> int:
-    """The epoch for tokens of this revision, which etcd told after `recalled` was read; raised first if etcd lost its
-    memory. Of many senders that see the same loss one raises."""
+    """The epoch for tokens of this revision, which etcd answered after `recalled` was read. The epoch is raised first
+    if etcd lost its data. If several senders see the same loss, one of them raises it."""
     if recalled.cluster_id in ("", cluster_id) and recalled.revision <= revision:
         db.cluster.update_one(
             {"_id": "etcd", "epoch": recalled.epoch},

@@ -1,7 +1,8 @@
-"""Collection `cluster`: when the ledger was checked, and by whom next.
+"""Collection `cluster`: the newest check of the ledger, and the time of the next check.
 
-_id         'ledger': the newest check of whether it all balances
-at, wrong   when, and how many things did not;  next_at  when a sender makes the next one
+_id         'ledger'
+at, wrong   time of the newest check, and the number of its imbalances
+next_at     time of the next check, by MongoDB's clock; set by the sender that claims a check
 """
 
 from datetime import datetime
@@ -11,7 +12,7 @@ from mailroom.storage.database import Db, guarded
 
 @guarded
 def claim_ledger(db: Db, *, every_s: float) -> bool:
-    """True for one caller in each span of time: it is to make the next ledger."""
+    """True for one caller in each span of `every_s` seconds: that caller makes the next check."""
     due = {"$lte": [{"$ifNull": ["$next_at", "$$NOW"]}, "$$NOW"]}
     next_at = {"$dateAdd": {"startDate": "$$NOW", "unit": "second", "amount": int(every_s)}}
     db.cluster.update_one({"_id": "ledger"}, {"$setOnInsert": {"wrong": 0}}, upsert=True)
@@ -20,12 +21,12 @@ def claim_ledger(db: Db, *, every_s: float) -> bool:
 
 @guarded
 def note_ledger(db: Db, *, at: datetime, wrong: int) -> None:
-    """How the newest ledger came out."""
+    """Store the result of the newest check. `wrong`: the number of imbalances."""
     db.cluster.update_one({"_id": "ledger"}, {"$set": {"at": at, "wrong": wrong}}, upsert=True)
 
 
 @guarded
 def newest_ledger(db: Db) -> tuple[datetime, int] | None:
-    """When the newest ledger was made, and how many things did not balance."""
+    """(Time, number of imbalances) of the newest check; None before the first."""
     doc = db.cluster.find_one({"_id": "ledger"})
     return (doc["at"], doc["wrong"]) if doc and "at" in doc else None

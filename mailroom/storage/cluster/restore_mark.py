@@ -1,13 +1,13 @@
-"""Collection `cluster`: how far this database has come, and what a restore left to be done.
+"""Collection `cluster`: the high-water mark of this database, and the state of a recovery after a restore.
 
-_id         'mark': how far this database has come
-number      int, raised every moment by senders; mirrored in Redis, where a higher one tells of an older copy
-at          when
-remembers   true once there was something to keep in the collection `remembered`
+_id         'mark': the high-water mark
+number      int, raised continually by senders; mirrored in Redis. A higher mark there shows that this is an older copy
+at          time of the newest raise, by MongoDB's clock
+remembers   true once the collection `remembered` was written
 
-_id         'replay': instants of a time that an older copy knows nothing of
+_id         'replay': the time span that an older copy does not contain
 since, through
-            due instants in between are planned as if on time, whatever the misfire rule: their mails went out
+            due instants in the span are planned as if on time, whatever the misfire rule: their mails went out
 held        true while senders hold, because this is an older copy
 """
 
@@ -16,21 +16,22 @@ from datetime import datetime
 from pymongo import ReturnDocument
 
 from mailroom.domain.errors import StoreRestored
+from mailroom.domain.planning import Replay
 from mailroom.storage.database import Db, Session, guarded
 
 
 @guarded
-def mark(db: Db) -> tuple[int, datetime | None]:
-    """How far this database has come, and when it was there."""
-    doc = db.cluster.find_one({"_id": "mark"})
+def mark(db: Db, *, session: Session | None = None) -> tuple[int, datetime | None]:
+    """(The mark, the time of its newest raise); (0, None) before the first raise."""
+    doc = db.cluster.find_one({"_id": "mark"}, session=session)
     return (doc["number"], doc["at"]) if doc else (0, None)
 
 
 @guarded
 def raise_mark(db: Db, least: int = 0, *, remembers: bool = False) -> tuple[int, datetime, bool]:
-    """Raise the mark by one, and above `least`; `remembers` says from now on that there is something in `remembered`.
+    """Raise the mark by one, and above `least`. `remembers`: note for good that `remembered` was written.
 
-    Returns the mark, the server's time, and whether there is something in `remembered`.
+    Returns (the mark, the server's time, True if `remembered` was ever written).
     """
     higher = {"$add": [{"$max": [{"$ifNull": ["$number", 0]}, least]}, 1]}
     doc = db.cluster.find_one_and_update(
@@ -39,12 +40,12 @@ def raise_mark(db: Db, least: int = 0, *, remembers: bool = False) -> tuple[int,
         upsert=True,
         return_document=ReturnDocument.AFTER,
     )
-    assert doc is not None  # an upsert always leaves one
+    assert doc is not None  # an upsert always returns a document
     return doc["number"], doc["at"], doc.get("remembers", False)
 
 
 def require_mark(db: Db, number: int, session: Session) -> None:
-    """Inside a transaction: make sure that this is not an older copy than the one that had reached this mark.
+    """Inside a transaction: check that this database has reached the mark `number`, so that it is not an older copy.
 
     Raises StoreRestored.
     """
@@ -56,20 +57,20 @@ def require_mark(db: Db, number: int, session: Session) -> None:
 
 @guarded
 def set_replay(db: Db, since: datetime, through: datetime) -> None:
-    """Due instants in between are planned as if on time."""
+    """Let due instants in this span be planned as if on time."""
     db.cluster.update_one({"_id": "replay"}, {"$set": {"since": since, "through": through}}, upsert=True)
 
 
 @guarded
-def replay(db: Db) -> tuple[datetime, datetime] | None:
-    """The time of which the last older copy knew nothing."""
+def replay(db: Db) -> Replay | None:
+    """The time span that the last restored copy did not contain; None without a restore."""
     doc = db.cluster.find_one({"_id": "replay"})
-    return (doc["since"], doc["through"]) if doc and "since" in doc else None
+    return Replay(doc["since"], doc["through"]) if doc and "since" in doc else None
 
 
 @guarded
 def note_held(db: Db, held: bool) -> None:
-    """Let API and pages know whether senders hold."""
+    """Note for API and pages whether senders hold."""
     db.cluster.update_one({"_id": "replay"}, {"$set": {"held": held}}, upsert=True)
 
 

@@ -1,12 +1,12 @@
-"""Collection `remembered`: what fences knew of dispatches that a restored database knows too little of.
+"""Collection `remembered`: fences of calls that a restored MongoDB does not record, or records only in part.
 
     _id          dispatch id
     outcome, attempt, claim_id, digest, provider_id, crossed_at, provider, account, span
                  the fence, see coordination/lua/cross.lua
-    kept_until   as long as a fence is kept (TTL index)
+    kept_until   end of the retention of a fence (TTL index)
 
-Written when a restored MongoDB is put right; read before a fence is crossed. Without it, a Redis that is emptied later
-would take the only memory of these calls along.
+Written by the recovery after a restore of MongoDB; read before a fence is crossed. Without this copy, a later loss of
+Redis would lose the only record of these calls.
 """
 
 from collections.abc import Sequence
@@ -16,18 +16,19 @@ from typing import Any, Final
 from pymongo import IndexModel, ReplaceOne
 
 from mailroom.domain.dispatches.fences import Fence, FenceState
+from mailroom.domain.dispatches.outcomes import CalledAt
 from mailroom.domain.ids import ClaimId, DispatchId, RunId
-from mailroom.domain.outcomes import CalledAt
 from mailroom.storage.database import Db, Document, drop_unset, guarded
 from mailroom.storage.dispatches.document import ids_of_run
 
 COLLECTION: Final = "remembered"
-_SOME: Final = 1_000
+_MOST: Final = 1_000
 INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("kept_until", 1)], expireAfterSeconds=0),)
 
 
 @guarded
 def keep(db: Db, fences: Sequence[tuple[DispatchId, Fence]], *, now: datetime, kept_for: timedelta) -> None:
+    """Store these fences for the time `kept_for`, in place of earlier copies."""
     writes = [ReplaceOne({"_id": id_}, _document(fence, now + kept_for), upsert=True) for id_, fence in fences]
     if writes:
         db.remembered.bulk_write(writes, ordered=False)
@@ -35,19 +36,20 @@ def keep(db: Db, fences: Sequence[tuple[DispatchId, Fence]], *, now: datetime, k
 
 @guarded
 def among(db: Db, ids: Sequence[DispatchId]) -> dict[DispatchId, Fence]:
+    """The stored fences of these dispatches."""
     return {DispatchId(doc["_id"]): _fence(doc) for doc in db.remembered.find({"_id": {"$in": list(ids)}})}
 
 
 @guarded
 def beginning_with(db: Db, prefix: str) -> list[DispatchId]:
-    """Some of the dispatches whose ids begin so."""
-    found = db.remembered.find({"_id": {"$gte": prefix, "$lt": f"{prefix}\uffff"}}, {"_id": 1}).limit(_SOME)
-    return [DispatchId(doc["_id"]) for doc in found]
+    """At most _MOST dispatches whose ids begin with `prefix`."""
+    docs = db.remembered.find({"_id": {"$gte": prefix, "$lt": f"{prefix}\uffff"}}, {"_id": 1}).limit(_MOST)
+    return [DispatchId(doc["_id"]) for doc in docs]
 
 
 @guarded
 def called_of_run(db: Db, run_id: RunId) -> dict[DispatchId, str]:
-    """The dispatches of a run that were called, or may have been, each with its span."""
+    """The dispatches of a run that were called, or may have been, each with its span; '' if unknown."""
     of_run = {"_id": ids_of_run(run_id), "outcome": {"$in": _CALLED}}
     return {DispatchId(doc["_id"]): doc.get("span", "") for doc in db.remembered.find(of_run, {"span": 1})}
 

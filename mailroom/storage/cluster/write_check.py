@@ -1,7 +1,7 @@
-"""Collection `cluster`: one small write now and then, to find out whether MongoDB takes writes.
+"""Collection `cluster`: a small test write, to detect a MongoDB that takes no writes.
 
 _id         'tried'
-at          when it last did
+at          time of the last successful test write
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ def check_writes(db: Db) -> None:
     """Write one small document, journaled by a majority. Raises TakesNoWrites, Unavailable."""
     with pymongo.timeout(_TRY_S):
         db.cluster.update_one({"_id": "tried"}, [{"$set": {"at": "$$NOW"}}], upsert=True)
-        # A small write finds room in a page that is there already, long after a mail does not.
+        # A small write still fits into an existing page long after a mail no longer fits.
         if not has_room(db.command("dbStats")):
             raise TakesNoWrites("MongoDB", DISK_IS_FULL)
 
 
 def has_room(stats: Mapping[str, Any]) -> bool:
-    """Whether the disk of MongoDB's data has room for the largest document; True where its figures are not told."""
+    """True if the disk of MongoDB's data has room for the largest document, or if MongoDB reports no figures."""
     total, used = stats.get("fsTotalSize"), stats.get("fsUsedSize")
     return total is None or used is None or total - used >= _LEAST_ROOM

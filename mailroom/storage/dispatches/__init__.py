@@ -1,1 +1,1 @@
-"""Collection `dispatches`: the document's contract in document.py; what is written and read, a file a topic."""
+"""Collection `dispatches`: document.py has the contract of the document; the other files have its writes and reads."""

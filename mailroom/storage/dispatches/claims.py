@@ -1,34 +1,51 @@
 """Dispatches that may be claimed, are claimed, or are in `sending`, in the collection `dispatches` (see document.py).
 
-A claim is conditional on what was read, under the guard of its lane.
+A claim is conditional on the state that was read, under the guard of its lane.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from pymongo import UpdateMany
 
-from mailroom.domain.dispatches.model import ALONE_AFTER_CRASHES, Claim, Claimed
+from mailroom.domain.dispatches.model import ALONE_AFTER_CRASHES, Claim, Claimable, Claimant, Claimed
 from mailroom.domain.dispatches.states import DispatchState, DispatchTrigger
 from mailroom.domain.emails.model import Rank
-from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token
+from mailroom.domain.ids import ClaimId, Lane, RunId
 from mailroom.storage.database import Db, Document, guarded
-from mailroom.storage.dispatches.document import IS_OPEN, arriving, leaving
+from mailroom.storage.dispatches.document import (
+    FOR_CLAIM,
+    IS_OPEN,
+    arriving,
+    claim_of,
+    claimable_of,
+    claimed_of,
+    leaving,
+)
 from mailroom.storage.dispatches.trails import onto_trail
 from mailroom.storage.guard import LaneGuard
 
-# In the index' order: of each state and rank those that wait longest come first.
+# In index order: for each state and rank, the longest waiting dispatches come first.
 _LOOKED_AT_OF_A_LANE: Final = 1_000
-_LANES_A_LOOK: Final = 190  # MongoDB merges so many walks along an index in order; more it sorts in memory
+_LANES_A_LOOK: Final = 190  # MongoDB merges this many ordered index scans; with more it sorts in memory
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedTogether:
+    """A claim, and the pending dispatches of its lane to move to `sending`."""
+
+    claim: Claim
+    dispatches: Sequence[Claimable]
 
 
 @guarded
 def lanes_with_work(db: Db, *, now: datetime, limit: int, leave_out: Sequence[Lane]) -> list[Lane]:
-    """Lanes with a dispatch that may be claimed now, with a doubt to ask about, or with one in `sending`, whose
+    """Lanes with a dispatch that may be claimed now, with a doubt to reconcile, or with a dispatch in `sending`, whose
     holder may be gone.
 
-    Each lane once, however many of its dispatches wait: the index is walked from lane to lane.
+    Each lane appears once. The index scan goes from lane to lane, however many dispatches are pending.
     """
     due = {"lane": {"$nin": list(leave_out)}, **IS_OPEN, "not_before": {"$lte": now}}
     rows = db.dispatches.aggregate([{"$match": due}, {"$group": {"_id": "$lane"}}, {"$limit": limit}], hint="by_rank")
@@ -37,37 +54,36 @@ def lanes_with_work(db: Db, *, now: datetime, limit: int, leave_out: Sequence[La
 
 @guarded
 def waiting_since(db: Db, lanes: Sequence[Lane]) -> dict[Lane, datetime]:
-    """For each of these lanes with open dispatches: the earliest time from which one of them may go on."""
-    found: dict[Lane, datetime] = {}
+    """The earliest `not_before` among the open dispatches of each lane. Lanes without open dispatches are absent."""
+    since: dict[Lane, datetime] = {}
     for lane in lanes:
-        some: list[Document] = [{"$match": {"lane": lane, **IS_OPEN}}, {"$limit": _LOOKED_AT_OF_A_LANE}]
+        first: list[Document] = [{"$match": {"lane": lane, **IS_OPEN}}, {"$limit": _LOOKED_AT_OF_A_LANE}]
         oldest = {"$group": {"_id": "$lane", "at": {"$min": "$not_before"}}}
-        for row in db.dispatches.aggregate([*some, oldest], hint="by_rank"):
-            found[lane] = row["at"]
-    return found
+        for row in db.dispatches.aggregate([*first, oldest], hint="by_rank"):
+            since[lane] = row["at"]
+    return since
 
 
 @guarded
 def lanes_to_reconcile(
     db: Db, *, now: datetime, limit: int, leave_out: Sequence[Lane] = (), among: Sequence[Lane] | None = None
 ) -> list[Lane]:
-    """Lanes with a doubt to ask about, or with a dispatch in `sending`: the work that goes on while nothing may be
-    claimed.
+    """Lanes with a doubt to reconcile, or with a dispatch in `sending`: the work that goes on while claims are barred.
 
-    The index passes over `pending` dispatches, however many there are.
+    The index scan skips `pending` dispatches, however many there are.
     """
     wanted: Document = {"$in": list(among)} if among is not None else {"$gt": ""}
-    found: list[Lane] = []
-    for state in (DispatchState.SENDING, DispatchState.IN_DOUBT):  # one by one: of two states the whole index is walked
+    lanes: list[Lane] = []
+    for state in (DispatchState.SENDING, DispatchState.IN_DOUBT):  # a query for both states would scan the whole index
         due = {"lane": {**wanted, "$nin": list(leave_out)}, "state": state, "not_before": {"$lte": now}}
         stages: list[Document] = [{"$match": due}, {"$group": {"_id": "$lane"}}, {"$limit": limit}]
-        found += [Lane(row["_id"]) for row in db.dispatches.aggregate(stages, hint="by_rank")]
-    return found
+        lanes += [Lane(row["_id"]) for row in db.dispatches.aggregate(stages, hint="by_rank")]
+    return lanes
 
 
 @guarded
 def lanes_of_waiting_runs(db: Db, runs: Sequence[RunId], *, now: datetime, limit: int) -> list[Lane]:
-    """Lanes in which something of these runs may be claimed now."""
+    """Lanes in which a dispatch of these runs may be claimed now."""
     due = {"run_id": {"$in": list(runs)}, "state": DispatchState.PENDING, "not_before": {"$lte": now}}
     stages: list[Document] = [{"$match": due}, {"$group": {"_id": "$lane"}}, {"$limit": limit}]
     return [Lane(row["_id"]) for row in db.dispatches.aggregate(stages, hint="open_of_run_by_rank")]
@@ -76,73 +92,57 @@ def lanes_of_waiting_runs(db: Db, runs: Sequence[RunId], *, now: datetime, limit
 @guarded
 def claimable_of_runs(
     db: Db, runs: Sequence[RunId], *, now: datetime, limit: int, down_to: Rank = Rank.CAMPAIGN
-) -> list[Mapping[str, Any]]:
-    """As `claimable`, for these runs alone: in their lanes another run is held, and is not looked at."""
-    by_order = [("rank", 1), ("not_before", 1)]
-    found: list[Mapping[str, Any]] = []
+) -> list[Claimable]:
+    """As `claimable`, for these runs only: another run in their lanes is held, and its dispatches are not read."""
+    waiting: list[Claimable] = []
     for start in range(0, len(runs), _LANES_A_LOOK):
-        some = {"$in": list(runs[start : start + _LANES_A_LOOK])}
-        query = {"run_id": some, "state": DispatchState.PENDING, "not_before": {"$lte": now}}
-        query["crashes"] = {"$not": {"$gte": ALONE_AFTER_CRASHES}}
-        if down_to < Rank.CAMPAIGN:
-            query["rank"] = {"$lte": down_to}
-        found += db.dispatches.find(query, _FOR_CLAIM).sort(by_order).limit(limit)
-    return most_urgent(found, limit)
+        query: Document = {"run_id": {"$in": list(runs[start : start + _LANES_A_LOOK])}}
+        query |= {"state": DispatchState.PENDING, "not_before": {"$lte": now}}
+        waiting += _first(db, query, down_to, limit)
+    return most_urgent(waiting, limit)
 
 
-def most_urgent(found: Sequence[Mapping[str, Any]], limit: int) -> list[Mapping[str, Any]]:
-    """The first of these, by rank, then longest waiting."""
-    return sorted(found, key=lambda doc: (doc.get("rank", Rank.CAMPAIGN), doc["not_before"]))[:limit]
+def most_urgent(waiting: Sequence[Claimable], limit: int) -> list[Claimable]:
+    """The first `limit` of these dispatches, by rank, then longest waiting."""
+    return sorted(waiting, key=lambda dispatch: (dispatch.rank, dispatch.not_before))[:limit]
 
 
 @guarded
 def claimable(
     db: Db, lanes: Sequence[Lane], *, now: datetime, limit: int, down_to: Rank = Rank.CAMPAIGN
-) -> list[Mapping[str, Any]]:
-    """Dispatches of these lanes that may be claimed now, by rank, then longest waiting first; without those that go
-    alone, and of no lower rank than `down_to`."""
-    by_order = [("rank", 1), ("not_before", 1)]
-    found: list[Mapping[str, Any]] = []
+) -> list[Claimable]:
+    """Dispatches of these lanes that may be claimed now, by rank, then longest waiting first. Dispatches that go alone
+    are left out, as are ranks below `down_to`."""
+    waiting: list[Claimable] = []
     for start in range(0, len(lanes), _LANES_A_LOOK):
-        query = _waiting(lanes[start : start + _LANES_A_LOOK], now)
-        query["crashes"] = {"$not": {"$gte": ALONE_AFTER_CRASHES}}
-        if down_to < Rank.CAMPAIGN:
-            query["rank"] = {"$lte": down_to}
-        found += db.dispatches.find(query, _FOR_CLAIM).sort(by_order).limit(limit)
-    return most_urgent(found, limit)
+        waiting += _first(db, _waiting(lanes[start : start + _LANES_A_LOOK], now), down_to, limit)
+    return most_urgent(waiting, limit)
 
 
 @guarded
 def claimable_alone(
     db: Db, lanes: Sequence[Lane], *, now: datetime, leave_out: Sequence[RunId] = ()
-) -> list[Mapping[str, Any]]:
-    """At most one dispatch that may be claimed now, but only while nothing else is in hand. `leave_out`: runs that are
-    held."""
+) -> list[Claimable]:
+    """At most one dispatch that goes alone and may be claimed now; claim it only while nothing else is in hand.
+    `leave_out`: held runs."""
     query = _waiting(lanes, now) | {"crashes": {"$gte": ALONE_AFTER_CRASHES}}
     if leave_out:
         query["run_id"] = {"$nin": list(leave_out)}
-    return list(db.dispatches.find(query, _FOR_CLAIM).hint("goes_alone").limit(1))
+    return [claimable_of(doc) for doc in db.dispatches.find(query, FOR_CLAIM).hint("goes_alone").limit(1)]
 
 
-def claim(
-    db: Db,
-    wanted: Mapping[ClaimId, tuple[Claim, Sequence[Mapping[str, Any]]]],
-    provider: str,
-    account: str,
-    *,
-    now: datetime,
-    guard: LaneGuard,
-) -> int:
+def claim(db: Db, wanted: Sequence[ClaimedTogether], claimant: Claimant, *, now: datetime, guard: LaneGuard) -> int:
     """`pending -> sending` for many dispatches of many lanes. Returns how many were claimed.
 
-    What somebody else changed meanwhile is left alone; `claimed` tells what was got.
+    Dispatches that another writer changed since the read are not claimed. Read the result with `claimed`.
     """
     writes: list[UpdateMany] = []
-    for claim, waiting in wanted.values():
+    for together in wanted:
+        claim = together.claim
         newest = {"token": claim.token, "claim_id": claim.id, "sender": claim.sender, "memory": claim.redis_identity}
         by_attempt: dict[int, list[str]] = {}
-        for doc in waiting:
-            by_attempt.setdefault(doc["attempt"], []).append(doc["_id"])
+        for dispatch in together.dispatches:
+            by_attempt.setdefault(dispatch.attempt, []).append(dispatch.id)
         for attempt, ids in by_attempt.items():
             step = {
                 "sender": claim.sender,
@@ -150,9 +150,10 @@ def claim(
                 "token": claim.token,
                 "claim_id": claim.id,
                 "attempt": attempt + 1,
-                "provider": provider,
+                "provider": claimant.provider,
             }
-            made = {"provider": provider, "account": account, "claimed_at": now, "attempt": attempt + 1}
+            where = {"provider": claimant.provider, "account": claimant.account}
+            facts = {**where, "claimed_at": now, "attempt": attempt + 1}
             writes.append(
                 UpdateMany(
                     {
@@ -162,7 +163,7 @@ def claim(
                         "attempt": attempt,
                     },
                     {
-                        "$set": {"state": arriving(DispatchTrigger.CLAIMED), **newest, **made},
+                        "$set": {"state": arriving(DispatchTrigger.CLAIMED), **newest, **facts},
                         "$push": {"trail": onto_trail(now, "claimed", **step)},
                     },
                 )
@@ -170,15 +171,9 @@ def claim(
     return db.dispatches.bulk_write(writes, ordered=False, session=guard.session).matched_count if writes else 0
 
 
-def as_claimed(doc: Mapping[str, Any], claim: Claim, provider: str, account: str, now: datetime) -> Claimed:
-    """A waiting dispatch as its claim left it."""
-    newest = {"attempt": doc["attempt"] + 1, "provider": provider, "account": account, "claimed_at": now}
-    return claimed_of({**doc, **newest}, claim)
-
-
 @guarded
 def claimed(db: Db, claims: Mapping[ClaimId, Claim]) -> list[Claimed]:
-    """What these claims got, read back after the commit."""
+    """The dispatches under these claims, read back after the commit."""
     lanes = sorted({claim.lane for claim in claims.values()})
     query = {"lane": {"$in": lanes}, "state": DispatchState.SENDING, "claim_id": {"$in": list(claims)}}
     rows = db.dispatches.find(query, {"trail": 0})
@@ -187,48 +182,20 @@ def claimed(db: Db, claims: Mapping[ClaimId, Claim]) -> list[Claimed]:
 
 @guarded
 def in_sending(db: Db, lanes: Sequence[Lane], *, leave_out: Sequence[ClaimId], limit: int) -> list[Claimed]:
-    """Dispatches of these lanes in `sending` under other claims than these, with the claim each stands under."""
+    """Dispatches of these lanes in `sending` under other claims than `leave_out`, each with its claim."""
     query = {"lane": {"$in": list(lanes)}, "state": DispatchState.SENDING, "claim_id": {"$nin": list(leave_out)}}
     rows = db.dispatches.find(query, {"trail": 0}).limit(limit)
     return [claimed_of(doc, claim_of(doc)) for doc in rows]
 
 
-def claim_of(doc: Mapping[str, Any]) -> Claim:
-    """The claim under which a document stands."""
-    return Claim(ClaimId(doc["claim_id"]), Lane(doc["lane"]), Token(doc["token"]), doc["sender"], doc["memory"])
-
-
-def claimed_of(doc: Mapping[str, Any], claim: Claim) -> Claimed:
-    """A document as the dispatch that this claim holds."""
-    return Claimed(
-        id=DispatchId(doc["_id"]),
-        run_id=RunId(doc["run_id"]),
-        schedule_id=ScheduleId(doc["schedule_id"]) if "schedule_id" in doc else None,
-        claim=claim,
-        attempt=doc["attempt"],
-        tries=doc["tries"],
-        revision=doc["revision"],
-        messages=doc["messages"],
-        digest=doc["digest"],
-        provider=doc["provider"],
-        account=doc["account"],
-        claimed_at=doc["claimed_at"],
-        crashes=doc.get("crashes", 0),
-        rank=Rank(doc.get("rank", Rank.CAMPAIGN)),
-        size=doc.get("size", 0),
-        span=doc.get("span", ""),
-        cleared=tuple(map(ClaimId, doc.get("cleared", ()))),
-    )
+def _first(db: Db, query: Document, down_to: Rank, limit: int) -> list[Claimable]:
+    """The most urgent dispatches of the query, without dispatches that go alone."""
+    query["crashes"] = {"$not": {"$gte": ALONE_AFTER_CRASHES}}
+    if down_to < Rank.CAMPAIGN:
+        query["rank"] = {"$lte": down_to}
+    rows = db.dispatches.find(query, FOR_CLAIM).sort([("rank", 1), ("not_before", 1)]).limit(limit)
+    return [claimable_of(doc) for doc in rows]
 
 
 def _waiting(lanes: Sequence[Lane], now: datetime) -> Document:
     return {"lane": {"$in": list(lanes)}, "state": DispatchState.PENDING, "not_before": {"$lte": now}}
-
-
-_FOR_CLAIM: Final = dict.fromkeys(
-    (
-        *("run_id", "schedule_id", "lane", "attempt", "tries", "revision", "messages", "digest", "crashes"),
-        *("rank", "size", "not_before", "span", "cleared"),
-    ),
-    1,
-)

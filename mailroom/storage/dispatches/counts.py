@@ -1,28 +1,39 @@
-"""Counts of mails by the state of their dispatch, and dispatches in `sending`, in the collection `dispatches`."""
+"""Counts of mails by the state of their dispatch, dispatches in `sending`, and the queue, in the collection
+`dispatches`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from mailroom.domain.capacity import Due
 from mailroom.domain.dispatches.states import DispatchState
+from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId
-from mailroom.storage.database import Db, guarded
+from mailroom.storage.database import MOST_COUNTED, Db, Document, guarded
 from mailroom.storage.dispatches.document import ids_of_run
 
 
 @dataclass(frozen=True, slots=True)
 class InHand:
-    """A dispatch in `sending`: claimed, and perhaps fenced and called."""
+    """A dispatch in `sending`: claimed, and perhaps fenced and called. `redis_identity`: that of its claim."""
 
     id: DispatchId
     lane: Lane
     claim: ClaimId
     messages: int
+    redis_identity: str
 
 
 @guarded
 def mails_by_state(db: Db, run_ids: Sequence[RunId]) -> tuple[dict[DispatchState, int], list[InHand]]:
     """Returns (mails of these runs by the state of their dispatch, dispatches in `sending`). One query for each run."""
-    in_hand = {"id": "$_id", "lane": "$lane", "claim": "$claim_id", "messages": "$messages"}
+    in_hand = {
+        "id": "$_id",
+        "lane": "$lane",
+        "claim": "$claim_id",
+        "messages": "$messages",
+        "redis_identity": "$memory",
+    }
     is_sending = {"$eq": ["$state", DispatchState.SENDING]}
     mails: dict[DispatchState, int] = {}
     sending: list[InHand] = []
@@ -42,13 +53,48 @@ def mails_by_state(db: Db, run_ids: Sequence[RunId]) -> tuple[dict[DispatchState
         for row in rows:
             state = DispatchState(row["_id"])
             mails[state] = mails.get(state, 0) + row["mails"]
-            sending += [InHand(**one) for one in row["in_hand"]]
+            sending += [InHand(**fields) for fields in row["in_hand"]]
     return mails, sending
 
 
 @guarded
 def in_hand_anywhere(db: Db, *, limit: int) -> list[InHand]:
     """Dispatches in `sending`, of every run and single mail."""
-    query = {"lane": {"$gt": ""}, "state": DispatchState.SENDING}  # any lane: it leads to the index of what is open
-    rows = db.dispatches.find(query, {"lane": 1, "claim_id": 1, "messages": 1}).limit(limit)
-    return [InHand(DispatchId(d["_id"]), Lane(d["lane"]), ClaimId(d["claim_id"]), d["messages"]) for d in rows]
+    query = {
+        "lane": {"$gt": ""},
+        "state": DispatchState.SENDING,
+    }  # any lane: this condition selects the index of open dispatches
+    rows = db.dispatches.find(query, {"lane": 1, "claim_id": 1, "messages": 1, "memory": 1}).limit(limit)
+    return [
+        InHand(DispatchId(d["_id"]), Lane(d["lane"]), ClaimId(d["claim_id"]), d["messages"], d["memory"]) for d in rows
+    ]
+
+
+@guarded
+def due_by_rank(db: Db, *, now: datetime, barred: Collection[Lane], most: int = MOST_COUNTED) -> dict[Rank, Due]:
+    """The dispatches that could be claimed now, by rank; the first `most` in the order of their lanes. `barred`: lanes
+    in which nothing is claimed now. The index alone answers this."""
+    due = {"lane": {"$gt": ""}, "state": DispatchState.PENDING, "not_before": {"$lte": now}}
+    is_barred = {"$in": ["$_id.lane", sorted(barred)]}
+    stages: list[Document] = [
+        {"$match": due},
+        {"$limit": most},
+        {
+            "$group": {
+                "_id": {"lane": "$lane", "rank": {"$ifNull": ["$rank", Rank.CAMPAIGN]}},
+                "dispatches": {"$sum": 1},
+                "oldest": {"$min": "$not_before"},
+            }
+        },
+        {
+            "$group": {
+                "_id": "$_id.rank",
+                "dispatches": {"$sum": "$dispatches"},
+                "oldest": {"$min": "$oldest"},
+                "free": {"$sum": {"$cond": [is_barred, 0, "$dispatches"]}},
+                "lanes": {"$sum": {"$cond": [is_barred, 0, 1]}},
+            }
+        },
+    ]
+    rows = db.dispatches.aggregate(stages, hint="by_rank")
+    return {Rank(row.pop("_id")): Due(**row) for row in rows}

@@ -1,53 +1,74 @@
-"""Collection `dispatches`: one document a call to a provider, carrying 1 to N messages.
+"""Collection `dispatches`: one document for each call to a provider, which carries 1 to N messages.
 
-    _id           dispatch id: run + chunk number; of a part of a split one: + '.' + a digest of its messages
+    _id           dispatch id: run + chunk number; for a part of a split dispatch: + '.' + a digest of its messages
     run_id, schedule_id, lane, chunk, revision, created_at
-                  of a single mail: run_id is the mail's id, and there is no schedule_id
+                  for a single mail: run_id is the mail's id, and schedule_id is absent
     messages, digest
-                  how many messages, and a digest of their ids; both change when messages leave (see exclusions.py)
-    rank, size    in what order it goes (see domain/emails/model.py); bytes of a single mail's body
+                  number of messages, and a digest of their ids; both change when messages leave (see exclusions.py)
+    rank, size    order of claims (see domain/emails/model.py); bytes of a single mail's body
     parent, children, inherited_tries
-                  of and by a split (see splits.py)
-    state         see domain/dispatches.py
-    attempt       calls claimed so far; tries: those that count against the retry limit
-    crashes       how often its sender went away with it in hand
-    not_before    no claim before this; in doubt: when the provider is asked next
+                  see splits.py
+    state         see domain/dispatches/states.py
+    attempt       int, calls claimed so far;  tries: int, calls that count against the retry limit
+    crashes       int, crashes of senders that had the dispatch in hand
+    not_before    no claim before this time; in doubt: the time of the next question
+    due_at        when its mails should go out first, for the metric of lateness; absent: at created_at
+    trace         traceparent of the request that handed a single mail in; absent if that was not traced
     token, claim_id, sender, provider, account, memory, claimed_at
-                  of the newest claim; `memory` is Redis' identity at that time
+                  of the newest claim; `memory` is Redis' identity at the time of the claim
     in_doubt_at, called_since, asked, used_a_try, doubted, call_ended, final, cleared, told_as, resolved_by
                   see doubts.py
-    span          of a campaign's: whom it goes to, by their places in the audience (see domain/spans.py)
-    accepted      list of {provider_id, provider, attempt, at, sender, token}: facts; more than one is an alarm
-    reason, code  the last refusal, or why it is in doubt
-    tell          true while its messages must still be told what became of it
+    domain        for a single mail: the domain of all its recipients, if they have one; for a campaign: the domain with
+                  shares of its own that all recipients have; absent otherwise (see domain/shares.py)
+    span          for a campaign: its recipients, as positions in the audience (see domain/dispatches/spans.py)
+    accepted      list of {provider_id, provider, attempt, at, sender, token}: facts; more than one is an alarm.
+                  `found`: true if the log showed it; `by`: the person or the events that state it for the provider;
+                  `code`, `reason`: the provider's answer, absent where it is not known
+    reason, code  of the last refusal or of the doubt
+    tell          true while the state is not yet propagated to the messages
+    on_doubt, may_move, elsewhere, elsewhere_of, among, first
+                  see elsewhere.py
     dropped       see dead_letters.py
     sent_again    see resends.py
-    run_cancelled set by a cancel while it was in hand: it must not return to `pending`
-    trail         list of {at, step, ...}: the audit trail but for acceptances, which are facts of their own (steps_of)
+    run_cancelled true if the run was cancelled: the dispatch must not return to `pending`
+    trail         list of {at, step, ...}: the audit trail without acceptances, which are facts of their own (steps_of)
 
 Decisions are conditional on the claim, in a transaction that checks the lane's token. Facts are always written.
 
-Indexes: `by_rank` finds lanes with work, and what can be claimed, judged or asked about in one; `open_of_run_by_rank`
-tells whether a run is through, and what can be claimed of it where another run of its lane is paused; `to_tell` finds
-what messages must still be told; `goes_alone` what was in hand at crashes; `listed` pages by state.
+Indexes: `by_rank` finds lanes with work, and the dispatches of a lane to claim, judge or reconcile;
+`open_of_run_by_rank` shows whether a run is through, and finds its dispatches to claim if another run of the lane is
+paused; `to_tell` finds states to propagate; `goes_alone` finds dispatches that were in hand at crashes; `listed` serves
+pages by state; `may_move`, `went_elsewhere` and `elsewhere_of` serve elsewhere.py.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from pymongo import IndexModel
 
-from mailroom.domain.dispatches.model import ALONE_AFTER_CRASHES, Claimed, NewDispatch
+from mailroom.domain.dispatches.elsewhere import First
+from mailroom.domain.dispatches.model import (
+    ALONE_AFTER_CRASHES,
+    Acceptance,
+    Claim,
+    Claimable,
+    Claimant,
+    Claimed,
+    Dispatch,
+    NewDispatch,
+    RecordedAcceptance,
+)
 from mailroom.domain.dispatches.states import MOVES, OPEN, DispatchState, DispatchTrigger
-from mailroom.domain.ids import RunId, dispatch_range
-from mailroom.storage.database import Db, Document, Session
-from mailroom.storage.dispatches.trails import a_step
+from mailroom.domain.emails.model import OnDoubt, Rank
+from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token, dispatch_range
+from mailroom.storage.database import Db, Document, Session, drop_unset
+from mailroom.storage.dispatches.trails import a_step, steps_of
 
 COLLECTION: Final = "dispatches"
-# States of a dispatch that is not through. Most are, so the indexes of the daily work hold only these: an acceptance
-# then takes entries out and puts none in.
+# States of a dispatch that is not through. Most dispatches are through, so the indexes of the daily work contain only
+# these states: an acceptance then removes index entries and adds none.
 IS_OPEN: Final[Document] = {"state": {"$in": sorted(OPEN)}}
 _LISTED: Final = sorted(set(DispatchState) - {DispatchState.PENDING, DispatchState.SENDING, DispatchState.ACCEPTED})
 INDEXES: Final[Sequence[IndexModel]] = (
@@ -62,21 +83,24 @@ INDEXES: Final[Sequence[IndexModel]] = (
     IndexModel([("tell", 1)], partialFilterExpression={"tell": True}, name="to_tell"),
     IndexModel([("crashes", 1)], partialFilterExpression={"crashes": {"$gte": ALONE_AFTER_CRASHES}}, name="goes_alone"),
     IndexModel([("state", 1), ("_id", 1)], partialFilterExpression={"state": {"$in": _LISTED}}, name="listed"),
+    IndexModel([("lane", 1), ("in_doubt_at", 1)], partialFilterExpression={"may_move": True}, name="may_move"),
+    IndexModel([("elsewhere", 1)], partialFilterExpression={"elsewhere": {"$exists": True}}, name="went_elsewhere"),
+    IndexModel([("elsewhere_of", 1)], partialFilterExpression={"elsewhere_of": {"$exists": True}}, name="elsewhere_of"),
 )
 
 
-OLD_INDEXES: Final = ("open_of_run",)  # dropped at the start; `open_of_run_by_rank` replaces it
+OLD_INDEXES: Final = ("open_of_run",)  # dropped at start-up; `open_of_run_by_rank` replaces it
 
 
 def ids_of_run(run_id: RunId) -> Document:
-    """A condition on `_id` that all dispatches of a run meet; the primary index answers it."""
+    """A condition on `_id` that selects all dispatches of a run by the primary index."""
     low, high = dispatch_range(run_id)
     return {"$gt": low, "$lt": high}
 
 
 @functools.cache
 def leaving(trigger: DispatchTrigger) -> Any:
-    """A condition on `state`: that this trigger moves the dispatch."""
+    """A condition on `state` that selects dispatches which this trigger moves."""
     states = sorted(MOVES[trigger][0])
     return states[0] if len(states) == 1 else {"$in": states}
 
@@ -86,13 +110,18 @@ def arriving(trigger: DispatchTrigger) -> DispatchState:
     return MOVES[trigger][1]
 
 
-def as_held(claimed: Claimed, trigger: DispatchTrigger) -> Document:
-    """The dispatch as this claim holds it: nobody has claimed or judged it since, and this trigger moves it."""
+def as_held(claimed: Claimed, trigger: DispatchTrigger, *, moved: bool = False) -> Document:
+    """A query for the dispatch under this claim: no other claim or decision came after it, and the trigger moves it.
+
+    `moved`: whether its mail went elsewhere, as it was read. A decision about a dispatch whose mail is still its own
+    changes nothing once the mail has gone elsewhere.
+    """
     return {
         "_id": claimed.id,
         "state": leaving(trigger),
         "claim_id": claimed.claim.id,
         "attempt": claimed.attempt,
+        "elsewhere": {"$exists": moved},
     }
 
 
@@ -104,6 +133,10 @@ def add_many(db: Db, dispatches: Sequence[NewDispatch], *, now: datetime, sessio
 def _document(new: NewDispatch, now: datetime) -> Document:
     of_schedule = {"schedule_id": new.schedule_id} if new.schedule_id else {"size": new.size}
     span = {"span": new.span} if new.span else {}
+    domain = {"domain": new.domain} if new.domain else {}
+    on_doubt = {"on_doubt": new.on_doubt} if new.on_doubt is not OnDoubt.WAIT else {}
+    due = {"due_at": new.due_at} if new.due_at else {}
+    trace = {"trace": new.trace} if new.trace else {}
     held = {"state": DispatchState.UNKNOWN, "reason": new.held, "tell": True, **_NOWHERE} if new.held else {}
     steps = [a_step(now, "planned"), *([a_step(now, "unknown", reason=new.held)] if new.held else [])]
     return {
@@ -123,8 +156,148 @@ def _document(new: NewDispatch, now: datetime) -> Document:
         "created_at": now,
         "trail": steps,
         **span,
+        **domain,
+        **on_doubt,
+        **due,
+        **trace,
         **held,
     }
 
 
-_NOWHERE: Final[Document] = {"provider": "", "account": ""}  # not called from here
+_NOWHERE: Final[Document] = {"provider": "", "account": ""}  # never called as far as MongoDB records
+
+
+def dispatch_of(doc: Mapping[str, Any]) -> Dispatch:
+    """A document as a value. The trail is empty if it was not read."""
+    return Dispatch(
+        id=DispatchId(doc["_id"]),
+        run_id=RunId(doc["run_id"]),
+        schedule_id=_schedule_of(doc),
+        lane=Lane(doc["lane"]),
+        state=DispatchState(doc["state"]),
+        messages=doc["messages"],
+        attempt=doc["attempt"],
+        tries=doc["tries"],
+        inherited_tries=doc.get("inherited_tries", 0),
+        not_before=doc["not_before"],
+        parent=doc.get("parent"),
+        children=tuple(map(DispatchId, doc.get("children", ()))),
+        claim=claim_of(doc) if "claim_id" in doc else None,
+        claimed_at=doc.get("claimed_at"),
+        provider=doc.get("provider"),
+        account=doc.get("account", ""),
+        accepted=tuple(_acceptance(entry) for entry in doc.get("accepted", ())),
+        reason=doc.get("reason"),
+        code=doc.get("code"),
+        asked=doc.get("asked", 0),
+        doubted=doc.get("doubted"),
+        final=doc.get("final", False),
+        on_doubt=OnDoubt(doc.get("on_doubt", OnDoubt.WAIT)),
+        elsewhere=doc.get("elsewhere"),
+        elsewhere_of=doc.get("elsewhere_of"),
+        first=first_of(doc),
+        sent_again=doc.get("sent_again"),
+        run_cancelled=doc.get("run_cancelled", False),
+        trail=steps_of(doc) if "trail" in doc else (),
+    )
+
+
+FOR_CLAIM: Final = dict.fromkeys(
+    (
+        *("run_id", "schedule_id", "lane", "attempt", "tries", "revision", "messages", "digest", "crashes"),
+        *("rank", "size", "not_before", "span", "cleared", "on_doubt", "among", "due_at", "created_at", "trace"),
+        *("rank", "size", "not_before", "span", "cleared", "on_doubt", "among", "domain"),
+    ),
+    1,
+)
+
+
+def claimable_of(doc: Mapping[str, Any]) -> Claimable:
+    """A pending dispatch, from the fields of FOR_CLAIM."""
+    return Claimable(
+        id=DispatchId(doc["_id"]),
+        run_id=RunId(doc["run_id"]),
+        schedule_id=_schedule_of(doc),
+        lane=Lane(doc["lane"]),
+        attempt=doc["attempt"],
+        tries=doc["tries"],
+        revision=doc["revision"],
+        messages=doc["messages"],
+        digest=doc["digest"],
+        not_before=doc["not_before"],
+        crashes=doc.get("crashes", 0),
+        rank=Rank(doc.get("rank", Rank.CAMPAIGN)),
+        size=doc.get("size", 0),
+        span=doc.get("span", ""),
+        cleared=tuple(map(ClaimId, doc.get("cleared", ()))),
+        on_doubt=OnDoubt(doc.get("on_doubt", OnDoubt.WAIT)),
+        among=tuple(doc.get("among", ())),
+        due_at=doc.get("due_at", doc.get("created_at")),
+        trace=doc.get("trace", ""),
+        domain=doc.get("domain", ""),
+    )
+
+
+def claimed_of(doc: Mapping[str, Any], claim: Claim) -> Claimed:
+    """A document as a dispatch under this claim."""
+    claimant = Claimant(claim.sender, claim.redis_identity, doc["provider"], doc["account"])
+    return _claimed(claimable_of(doc), claim, claimant, doc["attempt"], doc["claimed_at"])
+
+
+def claimed_by(waiting: Claimable, claim: Claim, claimant: Claimant, *, now: datetime) -> Claimed:
+    """A pending dispatch in the state after its claim."""
+    return _claimed(waiting, claim, claimant, waiting.attempt + 1, now)
+
+
+def _claimed(waiting: Claimable, claim: Claim, claimant: Claimant, attempt: int, claimed_at: datetime) -> Claimed:
+    return Claimed(
+        id=waiting.id,
+        run_id=waiting.run_id,
+        schedule_id=waiting.schedule_id,
+        claim=claim,
+        attempt=attempt,
+        tries=waiting.tries,
+        revision=waiting.revision,
+        messages=waiting.messages,
+        digest=waiting.digest,
+        provider=claimant.provider,
+        account=claimant.account,
+        claimed_at=claimed_at,
+        crashes=waiting.crashes,
+        rank=waiting.rank,
+        size=waiting.size,
+        span=waiting.span,
+        cleared=waiting.cleared,
+        on_doubt=waiting.on_doubt,
+    )
+
+
+def claim_of(doc: Mapping[str, Any]) -> Claim:
+    """The newest claim of a document."""
+    return Claim(ClaimId(doc["claim_id"]), Lane(doc["lane"]), Token(doc["token"]), doc["sender"], doc["memory"])
+
+
+def first_of(doc: Mapping[str, Any]) -> First | None:
+    """What is known of the first call of a mail that went elsewhere."""
+    return First(doc["first"]) if "first" in doc else None
+
+
+def _schedule_of(doc: Mapping[str, Any]) -> ScheduleId | None:
+    return ScheduleId(doc["schedule_id"]) if "schedule_id" in doc else None
+
+
+def _acceptance(entry: Mapping[str, Any]) -> RecordedAcceptance:
+    return RecordedAcceptance(
+        entry["provider_id"],
+        entry["provider"],
+        entry["attempt"],
+        entry["at"],
+        entry.get("by", ""),
+        entry.get("code"),
+        entry.get("reason", ""),
+    )
+
+
+def answer_of(yes: Acceptance) -> Document:
+    """What the provider answered, as an entry of `accepted` holds it."""
+    return drop_unset({"code": yes.code, "reason": yes.reason or None})

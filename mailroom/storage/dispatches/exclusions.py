@@ -1,10 +1,12 @@
-"""Messages leave a dispatch that is in hand and not called, in the collection `dispatches` (see document.py).
+"""Drop messages from a claimed dispatch before its call, in the collection `dispatches` (see document.py).
 
-The dispatch's digest is another one afterwards, so nothing that knew it whole can take it for the same.
+The digest of the dispatch changes with its messages, so that records of the whole dispatch no longer match it.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.dispatches.states import DispatchTrigger
@@ -15,40 +17,42 @@ from mailroom.storage.dispatches.trails import onto_trail
 from mailroom.storage.guard import LaneGuard
 from mailroom.storage.messages.departures import leave_as_sent, leave_as_suppressed
 
+BY_EVENTS: Final = "its events"  # in the place of the provider that accepted it
 
-def leave_out(
-    db: Db,
-    claimed: Claimed,
-    suppressed: Mapping[MessageId, str],
-    gone: Sequence[MessageId],
-    rest: Sequence[MessageId],
-    *,
-    now: datetime,
-    guard: LaneGuard,
-) -> None:
-    """Take the suppressed messages, each with its reason, and those that are known to have gone out by an earlier call,
-    off this claim's dispatch. Where nobody is left, it was accepted, as its events tell; or it is cancelled. A claim
-    that does not stand is left alone."""
-    step = {"sender": claimed.claim.sender, "token": claimed.claim.token, "attempt": claimed.attempt}
-    stay = rest or gone
-    out = {"suppressed": len(suppressed) or None, "gone_out": len(gone) or None}
-    change: Document = {
-        "$set": {"messages": len(stay), "digest": digest_of_messages(stay)},
-        "$push": {"trail": onto_trail(now, "left_out", **step, **out)},
-    }
-    if not rest and gone:
-        fact = {
-            "provider_id": "",
-            "provider": "",
-            "attempt": max(1, claimed.attempt - 1),
-            "at": now,
-            "by": "its events",
-        }
-        change["$set"] |= {"state": arriving(DispatchTrigger.ALL_GONE_OUT), "accepted": [fact]}
-    elif not rest:
-        change["$set"] |= {"state": arriving(DispatchTrigger.ALL_SUPPRESSED), "reason": "everybody on it is suppressed"}
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """The messages that leave a claimed dispatch, and the messages that stay."""
+
+    suppressed: Mapping[MessageId, str]  #: messages with the reason of each
+    gone: Sequence[MessageId]  #: messages that an earlier call sent, as events show
+    stay: Sequence[MessageId]
+
+
+def leave_out(db: Db, claimed: Claimed, excluded: Exclusion, *, now: datetime, guard: LaneGuard) -> None:
+    """Drop these messages from the claimed dispatch. Without remaining messages it becomes `accepted` if any of them
+    went out, otherwise `cancelled`. No change if the claim no longer holds the dispatch."""
+    gone, stay, session = excluded.gone, excluded.stay, guard.session
     held = as_held(claimed, DispatchTrigger.ALL_GONE_OUT)
-    if not db.dispatches.update_one(held, change, session=guard.session).matched_count:
+    if not db.dispatches.update_one(held, _change(claimed, excluded, now), session=session).matched_count:
         return
-    leave_as_sent(db, claimed.id, gone, alone=not rest, now=now, session=guard.session)
-    leave_as_suppressed(db, claimed.id, suppressed, session=guard.session)
+    leave_as_sent(db, claimed.id, gone, alone=not stay, now=now, session=session)
+    leave_as_suppressed(db, claimed.id, excluded.suppressed, session=session)
+
+
+def _change(claimed: Claimed, excluded: Exclusion, now: datetime) -> Document:
+    gone, stay = excluded.gone, excluded.stay
+    step = {"sender": claimed.claim.sender, "token": claimed.claim.token, "attempt": claimed.attempt}
+    counts = {"suppressed": len(excluded.suppressed) or None, "gone_out": len(gone) or None}
+    carried = stay or gone
+    change: Document = {
+        "$set": {"messages": len(carried), "digest": digest_of_messages(carried)},
+        "$push": {"trail": onto_trail(now, "left_out", **step, **counts)},
+    }
+    if not stay and gone:
+        attempt = max(1, claimed.attempt - 1)
+        fact = {"provider_id": "", "provider": "", "attempt": attempt, "at": now, "by": BY_EVENTS}
+        change["$set"] |= {"state": arriving(DispatchTrigger.ALL_GONE_OUT), "accepted": [fact]}
+    elif not stay:
+        change["$set"] |= {"state": arriving(DispatchTrigger.ALL_SUPPRESSED), "reason": "everybody on it is suppressed"}
+    return change

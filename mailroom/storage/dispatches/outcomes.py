@@ -1,33 +1,34 @@
-"""What came of dispatches, written into the collection `dispatches` (see document.py).
+"""Outcomes of dispatches, written into the collection `dispatches` (see document.py).
 
-Facts are always written, whoever holds the lane. Decisions are bound to the claim, and to the guard of its lane.
-Whatever its messages must still be told is marked with `tell`.
+Facts are always written, whoever holds the lane. Decisions are bound to the claim, and to the guard of its lane. A
+state that must be propagated to the messages is marked with `tell`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from pymongo import UpdateOne
 
+from mailroom.domain.dispatches.decisions import Failure, Return
 from mailroom.domain.dispatches.fences import Fence
-from mailroom.domain.dispatches.model import Acceptance, Claimed
+from mailroom.domain.dispatches.model import Acceptance, Claimed, Propagation
+from mailroom.domain.dispatches.outcomes import InDoubt
 from mailroom.domain.dispatches.states import DispatchState, DispatchTrigger
+from mailroom.domain.emails.model import OnDoubt
 from mailroom.domain.ids import ClaimId, DispatchId, RunId
-from mailroom.domain.outcomes import InDoubt
 from mailroom.storage.database import Db, Document, Session, guarded, server_now
-from mailroom.storage.dispatches.document import arriving, as_held, leaving
+from mailroom.storage.dispatches.document import answer_of, arriving, as_held, first_of, leaving
 from mailroom.storage.dispatches.trails import onto_trail
 from mailroom.storage.guard import LaneGuard
 
 
 @guarded
 def record_accepted(db: Db, accepted: Sequence[tuple[Claimed, Acceptance]], *, now: datetime) -> list[DispatchId]:
-    """The fact that a provider took a dispatch. Always written, whoever holds the lane; its messages were told before.
+    """Record acceptances: facts, always written, whoever holds the lane. The caller has marked the messages before.
 
     Returns the dispatches that were accepted more than once, by another attempt or under another id: an alarm, never
-    overwritten. The id alone does not tell: all attempts carry the same Message-Id, and a provider may echo it.
+    overwritten. The id alone cannot show this: all attempts carry the same Message-Id, and a provider may echo it.
     """
     if not accepted:
         return []
@@ -40,9 +41,9 @@ def record_accepted(db: Db, accepted: Sequence[tuple[Claimed, Acceptance]], *, n
 def _record_first(
     db: Db, accepted: Sequence[tuple[Claimed, Acceptance]], entries: Mapping[DispatchId, Document]
 ) -> int:
-    """Nearly always the claim still stands, and this is its first acceptance: one statement for all of them.
+    """Record the usual case in one statement: the claim still holds, and this is its first acceptance.
 
-    Returns for how many it was so; the others are untouched.
+    Returns the number of recorded acceptances; the others are untouched.
     """
     ids = list(entries)
     standing = {
@@ -51,7 +52,7 @@ def _record_first(
         "claim_id": {"$in": sorted({claimed.claim.id for claimed, _ in accepted})},
         "accepted": {"$exists": False},
     }
-    # Literals: what a provider says may look like an expression.
+    # Literals: text from a provider may look like an expression.
     mine = {"$indexOfArray": [{"$literal": ids}, "$_id"]}
     entry = {"$arrayElemAt": [{"$literal": list(entries.values())}, mine]}
     gone = {"reason": "$$REMOVE", "code": "$$REMOVE"}
@@ -60,27 +61,28 @@ def _record_first(
 
 
 def _record_oddly_accepted(db: Db, facts: Sequence[tuple[Claimed, Document]]) -> list[DispatchId]:
-    """Acceptances of which some were told before, come late, or come a second time."""
+    """Record acceptances that may be known, late, or second acceptances. Returns the dispatches that need an alarm."""
     writes: list[UpdateOne] = []
     for claimed, entry in facts:
         same = {name: entry[name] for name in ("provider_id", "provider", "attempt")}
         new = {"_id": claimed.id, "accepted": {"$not": {"$elemMatch": same}}}
-        # What was split for a refusal stays split: its parts go on, and this is an alarm.
-        kept = UpdateOne(new | {"state": DispatchState.SPLIT}, {"$push": {"accepted": entry}})
+        # A dispatch that was split after a refusal stays split: its parts go on, and the acceptance is an alarm.
+        on_split = UpdateOne(new | {"state": DispatchState.SPLIT}, {"$push": {"accepted": entry}})
         to_accepted = {
-            "$set": {"state": arriving(DispatchTrigger.ACCEPTED)},
+            # A dispatch whose mail went elsewhere has no messages of its own: propagation finds them.
+            "$set": {"state": arriving(DispatchTrigger.ACCEPTED), "tell": True},
             "$push": {"accepted": entry},
-            "$unset": {"reason": "", "code": ""},
+            "$unset": {"reason": "", "code": "", "may_move": ""},
         }
-        moved = UpdateOne(new | {"state": leaving(DispatchTrigger.ACCEPTED)}, to_accepted)
-        writes += [kept, moved, kept]  # it may be split between the first and the second
+        move = UpdateOne(new | {"state": leaving(DispatchTrigger.ACCEPTED)}, to_accepted)
+        writes += [on_split, move, on_split]  # a split may come between the first and the second write
     db.dispatches.bulk_write(writes, ordered=True)
-    found = db.dispatches.find({"_id": {"$in": [claimed.id for claimed, _ in facts]}}, {"accepted": 1, "state": 1})
-    return [DispatchId(doc["_id"]) for doc in found if _is_alarming(doc)]
+    docs = db.dispatches.find({"_id": {"$in": [claimed.id for claimed, _ in facts]}}, {"accepted": 1, "state": 1})
+    return [DispatchId(doc["_id"]) for doc in docs if _is_alarming(doc)]
 
 
 def _is_alarming(doc: Document) -> bool:
-    """Accepted twice, or refused, split and accepted. What a person said went out, a provider may confirm."""
+    """True if accepted twice, or split and accepted. A provider may confirm a person's word without an alarm."""
     acceptances = [entry for entry in doc.get("accepted", ()) if not entry.get("by")]
     return len(acceptances) > 1 or (bool(acceptances) and doc["state"] == DispatchState.SPLIT)
 
@@ -89,13 +91,13 @@ def _entry(claimed: Claimed, yes: Acceptance, now: datetime) -> Document:
     entry: Document = {"provider_id": yes.provider_id, "provider": yes.provider, "attempt": yes.attempt}
     if yes.found:
         entry["found"] = True
-    return {**entry, "at": now, "sender": claimed.claim.sender, "token": claimed.claim.token}
+    return {**entry, **answer_of(yes), "at": now, "sender": claimed.claim.sender, "token": claimed.claim.token}
 
 
 @guarded
 def replay_accepted(db: Db, fences: Sequence[tuple[DispatchId, Fence]]) -> tuple[int, int]:
-    """Acceptances that fences remember and this database may have forgotten. Returns how many were written, and how
-    many of the dispatches there are."""
+    """Record acceptances from fences that a restored MongoDB may lack. Returns (the number of recorded acceptances, the
+    number of these dispatches that exist)."""
     if not fences:
         return 0, 0
     now = server_now(db)
@@ -105,7 +107,7 @@ def replay_accepted(db: Db, fences: Sequence[tuple[DispatchId, Fence]]) -> tuple
         step = onto_trail(now, "replayed", attempt=fence.attempt, reason="its fence says that it was accepted")
         writes.append(
             UpdateOne(
-                # Whatever stands there: what failed may have been sent again since, and a fact wins.
+                # Whatever the state: a failed dispatch may have been requeued since, and a fact overrides.
                 {
                     "_id": id_,
                     "digest": fence.digest,
@@ -125,10 +127,10 @@ def replay_accepted(db: Db, fences: Sequence[tuple[DispatchId, Fence]]) -> tuple
 
 @guarded
 def record_in_doubt(db: Db, doubts: Sequence[tuple[Claimed, InDoubt]], *, now: datetime) -> None:
-    """`sending -> in_doubt` by whom the call was in hand.
+    """`sending -> in_doubt`, written by the sender that had the call in hand.
 
-    Nothing but this claim can know more, so its own claim id is the guard; the lane's token is not asked, because
-    what a stale holder does not know is not known by anybody else either.
+    Only this claim can know more, so its claim id is the guard. The lane's token is not checked: an outcome that a
+    stale holder does not know is unknown to every other sender too.
     """
     writes = [
         UpdateOne(
@@ -141,20 +143,8 @@ def record_in_doubt(db: Db, doubts: Sequence[tuple[Claimed, InDoubt]], *, now: d
         db.dispatches.bulk_write(writes, ordered=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Return:
-    """A dispatch that goes back to wait: until when, and whether it cost a try or a crash."""
-
-    claimed: Claimed
-    not_before: datetime
-    reason: str
-    code: int | None = None
-    used_a_try: bool = False
-    crashed: bool = False
-
-
 def return_to_pending(db: Db, returns: Sequence[Return], *, now: datetime, guard: LaneGuard) -> None:
-    """`sending -> pending`; `cancelled` instead where the run was cancelled meanwhile."""
+    """`sending -> pending`; `cancelled` instead if the run was cancelled."""
     writes: list[UpdateOne] = []
     for back in returns:
         trail = _answer_step(back.claimed, "returned", back.reason, back.code, now)
@@ -182,19 +172,22 @@ def return_to_pending(db: Db, returns: Sequence[Return], *, now: datetime, guard
         db.dispatches.bulk_write(writes, ordered=True, session=guard.session)
 
 
-def fail(db: Db, failures: Sequence[tuple[Claimed, str, int | None]], *, now: datetime, guard: LaneGuard) -> None:
-    """`sending -> failed` for (dispatch, reason, code)."""
-    writes = [
-        UpdateOne(
-            as_held(claimed, DispatchTrigger.FAILED),
-            {
-                "$set": {"state": arriving(DispatchTrigger.FAILED), "tell": True, "reason": reason, "code": code},
-                "$inc": {"tries": 1},
-                "$push": {"trail": _answer_step(claimed, "failed", reason, code, now), **clearing(claimed.claim.id)},
-            },
+def fail(db: Db, failures: Sequence[Failure], *, now: datetime, guard: LaneGuard) -> None:
+    """`sending -> failed`."""
+    writes: list[UpdateOne] = []
+    for failure in failures:
+        claimed, why = failure.claimed, {"reason": failure.reason, "code": failure.code}
+        trail = _answer_step(claimed, "failed", failure.reason, failure.code, now)
+        writes.append(
+            UpdateOne(
+                as_held(claimed, DispatchTrigger.FAILED),
+                {
+                    "$set": {"state": arriving(DispatchTrigger.FAILED), "tell": True, **why},
+                    "$inc": {"tries": 1},
+                    "$push": {"trail": trail, **clearing(claimed.claim.id)},
+                },
+            )
         )
-        for claimed, reason, code in failures
-    ]
     if writes:
         db.dispatches.bulk_write(writes, ordered=False, session=guard.session)
 
@@ -202,7 +195,7 @@ def fail(db: Db, failures: Sequence[tuple[Claimed, str, int | None]], *, now: da
 def doubt_abandoned(
     db: Db, doubts: Sequence[tuple[Claimed, InDoubt]], by: str, *, now: datetime, guard: LaneGuard
 ) -> None:
-    """`sending -> in_doubt` at a take-over, for dispatches as they stood, where the lanes have been touched."""
+    """`sending -> in_doubt` at a take-over, for dispatches that are still under the same claim."""
     writes = [
         UpdateOne(
             as_held(claimed, DispatchTrigger.ANSWER_LOST),
@@ -215,7 +208,8 @@ def doubt_abandoned(
 
 
 def cancel(db: Db, run_id: RunId, *, now: datetime, session: Session) -> int:
-    """What waits is cancelled; what is in hand or in doubt must not come back to wait. Returns how many waited."""
+    """Cancel the pending dispatches of a run, and bar the others from a return to `pending`. Returns how many were
+    pending."""
     cancelled = db.dispatches.update_many(
         {"run_id": run_id, "state": leaving(DispatchTrigger.CANCELLED)},
         {
@@ -241,28 +235,48 @@ _MAY_COME_BACK: Final = [
 
 
 @guarded
-def pending_propagation(db: Db, *, limit: int) -> list[Mapping[str, Any]]:
-    """Dispatches whose messages have not been told their state: `_id`, `state`, `accepted`, `reason`, `code`."""
-    return list(db.dispatches.find({"tell": True}, _FOR_TELLING).limit(limit))
+def pending_propagation(db: Db, *, limit: int) -> list[Propagation]:
+    """States of dispatches that have not been propagated to their messages."""
+    return [_propagation(doc) for doc in db.dispatches.find({"tell": True}, _TO_PROPAGATE).limit(limit)]
 
 
 @guarded
-def pending_propagation_of(db: Db, ids: Sequence[DispatchId]) -> list[Mapping[str, Any]]:
-    """The same, among these dispatches."""
-    return list(db.dispatches.find({"_id": {"$in": list(ids)}, "tell": True}, _FOR_TELLING))
+def pending_propagation_of(db: Db, ids: Sequence[DispatchId]) -> list[Propagation]:
+    """As `pending_propagation`, among these dispatches."""
+    return [_propagation(doc) for doc in db.dispatches.find({"_id": {"$in": list(ids)}, "tell": True}, _TO_PROPAGATE)]
 
 
-_FOR_TELLING: Final = {"state": 1, "accepted": 1, "reason": 1, "code": 1}
+_TO_PROPAGATE: Final = dict.fromkeys(("state", "accepted", "reason", "code", "first", "elsewhere"), 1)
+
+
+def _propagation(doc: Document) -> Propagation:
+    first = next(iter(doc.get("accepted", ())), None)
+    accepted_at = first["at"] if first else None
+    return Propagation(
+        DispatchId(doc["_id"]),
+        DispatchState(doc["state"]),
+        accepted_at,
+        doc.get("reason") or "",
+        doc.get("code"),
+        first_of(doc),
+        "elsewhere" in doc,
+    )
 
 
 @guarded
-def note_propagated(db: Db, states: Mapping[DispatchId, DispatchState]) -> None:
-    """Clear `tell` if the dispatch is still in the propagated state; otherwise set it again, because our older update
+def note_propagated(db: Db, propagated: Sequence[Propagation]) -> None:
+    """Clear `tell` if the dispatch still stands as it was propagated; otherwise set it again, because our older update
     may have overwritten a newer one."""
     writes: list[UpdateOne] = []
-    for id_, state in states.items():
-        writes.append(UpdateOne({"_id": id_, "state": state}, {"$unset": {"tell": ""}}))
-        writes.append(UpdateOne({"_id": id_, "state": {"$ne": state}}, {"$set": {"tell": True}}))
+    for each in propagated:
+        stands = {"state": each.state, "first": each.first, "elsewhere": {"$exists": each.moved}}
+        changed = [
+            {"state": {"$ne": each.state}},
+            {"first": {"$ne": each.first}},
+            {"elsewhere": {"$exists": not each.moved}},
+        ]
+        writes.append(UpdateOne({"_id": each.id, **stands}, {"$unset": {"tell": ""}}))
+        writes.append(UpdateOne({"_id": each.id, "$or": changed}, {"$set": {"tell": True}}))
     if writes:
         db.dispatches.bulk_write(writes, ordered=False)
 
@@ -276,6 +290,8 @@ def _to_in_doubt(claimed: Claimed, by: str, doubt: InDoubt, now: datetime, *, cr
     marked["called_since"] = doubt.called_since or claimed.claimed_at
     marked["doubted"] = claimed.claim.id if doubt.crossed_by is None else doubt.crossed_by
     marked |= {"call_ended": ended, "final": doubt.final}
+    if claimed.on_doubt is OnDoubt.ELSEWHERE:
+        marked["may_move"] = True
     return {
         "$set": {"state": arriving(DispatchTrigger.ANSWER_LOST), "tell": True, **why, **marked, **where},
         "$inc": {"crashes": int(crashed)},
@@ -283,14 +299,14 @@ def _to_in_doubt(claimed: Claimed, by: str, doubt: InDoubt, now: datetime, *, cr
     }
 
 
-_CLEARED: Final = 12  # of a dispatch; an older one that comes back after all leads to one doubt more
+_CLEARED: Final = 12  # claims of a dispatch; an older claim that reappears causes only one more doubt
 
 
 def clearing(*claims: ClaimId) -> Document:
-    """What is pushed to a dispatch of which these claims are known not to have been accepted."""
+    """The `$push` for a dispatch that notes these claims as not accepted."""
     return {"cleared": {"$each": list(claims), "$slice": -_CLEARED}}
 
 
 def _answer_step(claimed: Claimed, step: str, reason: str, code: int | None, now: datetime) -> Document:
-    made = {"sender": claimed.claim.sender, "token": claimed.claim.token, "attempt": claimed.attempt}
-    return onto_trail(now, step, **made, provider=claimed.provider, reason=reason, code=code)
+    claim = {"sender": claimed.claim.sender, "token": claimed.claim.token, "attempt": claimed.attempt}
+    return onto_trail(now, step, **claim, provider=claimed.provider, reason=reason, code=code)

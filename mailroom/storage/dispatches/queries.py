@@ -1,75 +1,102 @@
 """Reads of the collection `dispatches` (see document.py)."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
 
+from pymongo.cursor import Cursor
+
+from mailroom.domain.dispatches.model import Dispatch
 from mailroom.domain.dispatches.states import OPEN, DispatchState
 from mailroom.domain.errors import DispatchNotFound
-from mailroom.domain.ids import DispatchId, EmailId, RunId, dispatch_range, run_of_email
-from mailroom.storage.database import Db, Document, guarded
-from mailroom.storage.dispatches.document import COLLECTION, IS_OPEN
+from mailroom.domain.ids import (
+    DispatchId,
+    EmailId,
+    RunId,
+    ScheduleId,
+    dispatch_range,
+    dispatches_of_schedule,
+    run_of_email,
+)
+from mailroom.storage.database import MOST_COUNTED, Db, Document, Session, guarded
+from mailroom.storage.dispatches.document import COLLECTION, IS_OPEN, dispatch_of, ids_of_run
 
 
 @guarded
 def runs_with_open(db: Db, runs: Sequence[RunId]) -> set[RunId]:
-    """Those of the runs that have a dispatch which is not through. One is looked at for each run, however many wait."""
-    an_open_one: list[Document] = [{"$match": IS_OPEN}, {"$limit": 1}, {"$project": {"_id": 1}}]
-    found = {"from": COLLECTION, "localField": "_id", "foreignField": "run_id", "pipeline": an_open_one, "as": "open"}
+    """The runs among these with an open dispatch. Reads one dispatch for each run, however many are open."""
+    first_open: list[Document] = [{"$match": IS_OPEN}, {"$limit": 1}, {"$project": {"_id": 1}}]
+    lookup = {"from": COLLECTION, "localField": "_id", "foreignField": "run_id", "pipeline": first_open, "as": "open"}
     rows = db.runs.aggregate(
-        [{"$match": {"_id": {"$in": list(runs)}}}, {"$project": {"_id": 1}}, {"$lookup": found}],
+        [{"$match": {"_id": {"$in": list(runs)}}}, {"$project": {"_id": 1}}, {"$lookup": lookup}],
     )
     return {row["_id"] for row in rows if row["open"]}
 
 
 @guarded
-def get(db: Db, dispatch_id: DispatchId) -> Mapping[str, Any]:
-    """The whole document, its trail included. Raises DispatchNotFound."""
+def get(db: Db, dispatch_id: DispatchId) -> Dispatch:
+    """A dispatch with its trail. Raises DispatchNotFound."""
     doc = db.dispatches.find_one({"_id": dispatch_id})
     if doc is None:
         raise DispatchNotFound(dispatch_id)
-    return doc
+    return dispatch_of(doc)
 
 
 @guarded
-def standing(db: Db, ids: Sequence[DispatchId]) -> dict[DispatchId, Mapping[str, Any]]:
-    """`state`, `attempt`, `lane`, `run_id`, `schedule_id` and `doubted` of those of these dispatches that exist."""
-    fields = dict.fromkeys(("state", "attempt", "lane", "run_id", "schedule_id", "doubted"), 1)
-    return {DispatchId(doc["_id"]): doc for doc in db.dispatches.find({"_id": {"$in": list(ids)}}, fields)}
+def get_many(db: Db, ids: Sequence[DispatchId]) -> dict[DispatchId, Dispatch]:
+    """The existing dispatches among these, without their trails."""
+    return {DispatchId(doc["_id"]): dispatch_of(doc) for doc in _without_trails(db, {"_id": {"$in": list(ids)}})}
 
 
 @guarded
-def page(
-    db: Db, *, state: DispatchState | None, run_id: RunId | None, after: str, limit: int
-) -> list[Mapping[str, Any]]:
-    """Documents without their trails, in the order of their ids."""
+def page(db: Db, *, state: DispatchState | None, run_id: RunId | None, after: str, limit: int) -> list[Dispatch]:
+    """A page of dispatches without their trails, in the order of their ids. `after`: the last id of the page before."""
     query: Document = {"_id": {"$gt": after}} if after else {}
     if state in OPEN:
-        query["lane"] = {"$gt": ""}  # any: it leads to the index of what is open, which is sorted then
+        query["lane"] = {
+            "$gt": ""
+        }  # any lane: this condition selects the index of open dispatches, and the result is sorted after it
     if state:
         query["state"] = state
-    if run_id:  # ids begin with their run's, so the primary index gives a run's dispatches in order
+    if run_id:  # dispatch ids begin with the run id, so the primary index has a run's dispatches in order
         low, high = dispatch_range(run_id)
         query["_id"] = {"$gt": after or low, "$lt": high}
-    return list(db.dispatches.find(query, {"trail": 0}).sort("_id", 1).limit(limit))
+    return [dispatch_of(doc) for doc in _without_trails(db, query).sort("_id", 1).limit(limit)]
 
 
-def of_run(db: Db, run_id: RunId) -> Iterator[list[Mapping[str, Any]]]:
-    """All dispatches of a run without their trails, some at a time."""
+def of_run(db: Db, run_id: RunId) -> Iterator[list[Dispatch]]:
+    """All dispatches of a run without their trails, a batch at a time."""
     after = ""
-    while some := page(db, state=None, run_id=run_id, after=after, limit=1_000):
-        yield some
-        after = some[-1]["_id"]
+    while batch := page(db, state=None, run_id=run_id, after=after, limit=1_000):
+        yield batch
+        after = batch[-1].id
 
 
 @guarded
-def of_emails(db: Db, ids: Sequence[EmailId]) -> list[Mapping[str, Any]]:
+def of_email(db: Db, email_id: EmailId) -> dict[DispatchId, Dispatch]:
+    """All dispatches of a single mail, each with the newest step of its trail."""
+    rows = db.dispatches.find({"_id": ids_of_run(run_of_email(email_id))}, {"trail": {"$slice": -1}})
+    return {DispatchId(doc["_id"]): dispatch_of(doc) for doc in rows}
+
+
+@guarded
+def of_emails(db: Db, ids: Sequence[EmailId]) -> list[Dispatch]:
     """All dispatches of these single mails, without their trails."""
-    return list(db.dispatches.find({"run_id": {"$in": [run_of_email(id_) for id_ in ids]}}, {"trail": 0}))
+    if not ids:
+        return []
+    ranges = [{"_id": ids_of_run(run_of_email(id_))} for id_ in ids]
+    return [dispatch_of(doc) for doc in _without_trails(db, {"$or": ranges})]
+
+
+@guarded
+def has_unknown(db: Db, schedule_id: ScheduleId, *, session: Session | None = None) -> bool:
+    """True while a person has to say what became of a call of this schedule."""
+    low, high = dispatches_of_schedule(schedule_id)
+    query = {"state": DispatchState.UNKNOWN, "_id": {"$gt": low, "$lt": high}}
+    return db.dispatches.find_one(query, {"_id": 1}, session=session) is not None
 
 
 @guarded
 def attempts_of(db: Db, ids: Sequence[DispatchId]) -> dict[DispatchId, int]:
-    """The newest attempt of each of these dispatches that are stored."""
+    """The newest attempt of each stored dispatch among these."""
     return {
         DispatchId(doc["_id"]): doc["attempt"]
         for doc in db.dispatches.find({"_id": {"$in": list(ids)}}, {"attempt": 1})
@@ -78,31 +105,46 @@ def attempts_of(db: Db, ids: Sequence[DispatchId]) -> dict[DispatchId, int]:
 
 @guarded
 def accepted_among(db: Db, ids: Sequence[DispatchId]) -> set[DispatchId]:
-    """Those of these dispatches that are known to have been accepted."""
-    known = {"_id": {"$in": list(ids)}, "accepted": {"$exists": True}}
-    return {DispatchId(doc["_id"]) for doc in db.dispatches.find(known, {"_id": 1})}
+    """The dispatches among these with a recorded acceptance."""
+    query = {"_id": {"$in": list(ids)}, "accepted": {"$exists": True}}
+    return {DispatchId(doc["_id"]) for doc in db.dispatches.find(query, {"_id": 1})}
+
+
+@guarded
+def traces_of(db: Db, ids: Collection[DispatchId]) -> dict[DispatchId, str]:
+    """The requests that handed these dispatches in, of those that are traced."""
+    query = {"_id": {"$in": sorted(ids)}, "trace": {"$exists": True}}
+    return {DispatchId(doc["_id"]): doc["trace"] for doc in db.dispatches.find(query, {"trace": 1})}
 
 
 @guarded
 def existing(db: Db, ids: Sequence[DispatchId]) -> set[DispatchId]:
-    """Which of these dispatches are ours."""
-    found: set[DispatchId] = set()
+    """The ids among these of stored dispatches."""
+    stored: set[DispatchId] = set()
     for start in range(0, len(ids), 10_000):
-        some = {"_id": {"$in": list(ids[start : start + 10_000])}}
-        found |= {DispatchId(doc["_id"]) for doc in db.dispatches.find(some, {"_id": 1})}
-    return found
+        batch = {"_id": {"$in": list(ids[start : start + 10_000])}}
+        stored |= {DispatchId(doc["_id"]) for doc in db.dispatches.find(batch, {"_id": 1})}
+    return stored
 
 
 @guarded
 def count_open(db: Db) -> dict[str, int]:
-    """How many dispatches of all runs wait, are in hand, in doubt, beyond knowing, or failed."""
-    watched = [*sorted(OPEN), DispatchState.UNKNOWN, DispatchState.FAILED]
-    by_index: dict[str, Document] = {state: {"lane": {"$gt": ""}} if state in OPEN else {} for state in watched}
-    return {state: db.dispatches.count_documents({"state": state, **rest}) for state, rest in by_index.items()}
+    """The number of pending, sending, in_doubt, unknown and failed dispatches of all runs, by state; of each at most
+    MOST_COUNTED."""
+    counts: dict[str, int] = {}
+    for state in [*sorted(OPEN), DispatchState.UNKNOWN, DispatchState.FAILED]:
+        query: Document = {"state": state, "lane": {"$gt": ""}} if state in OPEN else {"state": state}
+        index = "by_rank" if state in OPEN else "listed"
+        counts[state] = db.dispatches.count_documents(query, limit=MOST_COUNTED, hint=index)
+    return counts
 
 
 @guarded
 def count_by_state(db: Db, run_id: RunId) -> dict[str, int]:
-    """How many of a run's dispatches are in each state."""
+    """The number of a run's dispatches in each state."""
     rows = db.dispatches.aggregate([{"$match": {"run_id": run_id}}, {"$group": {"_id": "$state", "n": {"$sum": 1}}}])
     return {row["_id"]: row["n"] for row in rows}
+
+
+def _without_trails(db: Db, query: Document) -> Cursor[Document]:
+    return db.dispatches.find(query, {"trail": 0})

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from mailroom.domain.dispatches.model import TrailStep
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import RunId, dispatch_range
 from mailroom.storage.database import Db, Document
@@ -12,15 +13,18 @@ _MOST_STEPS: Final = 200
 _THROUGH: Final = [DispatchState.ACCEPTED, DispatchState.FAILED, DispatchState.CANCELLED, DispatchState.SPLIT]
 
 
-def steps_of(doc: Mapping[str, Any]) -> list[Document]:
+def steps_of(doc: Mapping[str, Any]) -> tuple[TrailStep, ...]:
     """The whole audit trail in order: every step with its time and facts, acceptances among them."""
-    accepted = [
-        {"step": "found in the provider's log" if entry.get("found") else "accepted"}
-        | {name: value for name, value in entry.items() if name != "found"}
-        for entry in doc.get("accepted", ())
-        if not entry.get("by")
-    ]
-    return sorted([*doc["trail"], *accepted], key=lambda step: step["at"])
+    steps = [TrailStep(entry["at"], entry["step"], _facts(entry)) for entry in doc["trail"]]
+    for entry in doc.get("accepted", ()):
+        if not entry.get("by"):  # a person's word is a step of its own
+            found = entry.get("found", False)
+            steps.append(TrailStep(entry["at"], "found in the provider's log" if found else "accepted", _facts(entry)))
+    return tuple(sorted(steps, key=lambda step: step.at))
+
+
+def _facts(entry: Mapping[str, Any]) -> Document:
+    return {name: value for name, value in entry.items() if name not in ("at", "step", "found")}
 
 
 def a_step(at: datetime, step: str, **facts: Any) -> Document:
@@ -28,13 +32,13 @@ def a_step(at: datetime, step: str, **facts: Any) -> Document:
 
 
 def onto_trail(at: datetime, step: str, **facts: Any) -> Document:
-    """For `$push`: the newest steps are kept, so that no story can outgrow its document."""
+    """The `$push` of a step. Only the newest steps stay, so that no trail can outgrow its document."""
     return {"$each": [a_step(at, step, **facts)], "$slice": -_MOST_STEPS}
 
 
 def cut(db: Db, runs: Sequence[RunId]) -> int:
-    """Cut the trails off dispatches of these runs or mails. Acceptances stay: they are facts. Returns how many were
-    cut."""
+    """Remove the trails of these runs' or mails' dispatches that are through. Acceptances stay: they are facts.
+    Returns the number of trails removed."""
     count = 0
     for run_id in runs:
         low, high = dispatch_range(run_id)

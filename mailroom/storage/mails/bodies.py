@@ -1,54 +1,51 @@
-"""Collection `bodies`: what a single mail says; what is too large for a document lies in GridFS beside it.
+"""Collection `bodies`: what a single mail says; what is too large for a document lies in a file (see body_files).
 
     _id          email id
-    text, html   strings; absent where they lie in GridFS
+    text, html   strings; absent where they lie in a file
     headers      list of [name, value]: a header's name may hold what a field's name may not
     attachments  list of {filename, content_type, content_id, content | file}
-    files        ids in the GridFS bucket `bodies` of text and html, where they lie there: {text, html}
+    files        the files of text and html, where they lie there: {text, html}
     kept_since   when it was accepted, or when it was to be sent: it is kept for its retention time from then on
 
-GridFS is written before the document that names its files; files that no document names are swept away by the janitor.
+A file is written before the document that names it, and is named by an ObjectId in GridFS, by `bucket/key` in S3. Files
+that no document names are swept away by the janitor.
 
-Indexes: `kept_since` (TTL, see retention.py); of GridFS' files, `look_at`, for the janitor.
+Index: `kept_since` (TTL, see retention.py).
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import pymongo
-from bson import ObjectId
-from gridfs import GridFSBucket
-from gridfs.errors import NoFile
 from pymongo import IndexModel
-from pymongo.errors import PyMongoError
 
-from mailroom.domain.emails.model import Attachment, Body
+from mailroom.domain.emails.model import Attachment, Body, ShownAttachment, ShownBody
+from mailroom.domain.errors import BodiesAway, Unavailable
 from mailroom.domain.ids import EmailId
-from mailroom.storage.database import CALL_S, Db, Document, Session, guarded, server_now
+from mailroom.storage.body_files.homes import BodyFiles
+from mailroom.storage.body_files.references import FileGone, FileRef
+from mailroom.storage.database import Db, Document, Session, guarded
 
 COLLECTION: Final = "bodies"
 INDEXES: Final[Sequence[IndexModel]] = ()
-FILES_INDEX: Final = IndexModel([("metadata.look_at", 1)])
 # MongoDB takes 16 MB a document and 16 MB a transaction's entry; a group of mails shares one.
 INLINE_BYTES: Final = 256 * 1024
-_YOUNG: Final = timedelta(hours=1)
 _LOOK_AGAIN: Final = timedelta(days=1)
 
 
-@guarded
-def put_aside(db: Db, email_id: EmailId, body: Body) -> Document:
-    """Write what is too large for a document into GridFS. Returns the document for `add_many`."""
+def put_aside(files: BodyFiles, email_id: EmailId, body: Body) -> Document:
+    """Write what is too large for a document into files. Returns the document for `add_many`. Raises Unavailable: then
+    no mail names what was written."""
     document: Document = {"_id": email_id, "headers": [list(header) for header in body.headers.items()], "files": {}}
     large = body.size > INLINE_BYTES
     for name in ("text", "html"):
         text = getattr(body, name)
         if large and len(text) > INLINE_BYTES // 4:
-            document["files"][name] = _put(db, email_id, text.encode())
+            document["files"][name] = files.put(email_id, text.encode())
         else:
             document[name] = text
-    document["attachments"] = [_attachment(db, email_id, one, large=large) for one in body.attachments]
+    document["attachments"] = [_attachment(files, email_id, one, large=large) for one in body.attachments]
     return document
 
 
@@ -58,77 +55,110 @@ def add_many(db: Db, documents: Sequence[tuple[Document, datetime]], *, session:
     db.bodies.insert_many(kept, ordered=False, session=session)
 
 
-@guarded
-def get_many(db: Db, ids: Sequence[EmailId]) -> dict[EmailId, Body]:
-    """The bodies that are still kept whole."""
-    found = {}
-    for doc in db.bodies.find({"_id": {"$in": list(ids)}}):
-        with contextlib.suppress(NoFile):
-            found[EmailId(doc["_id"])] = _body(db, doc)
+def get_many(db: Db, files: BodyFiles, ids: Sequence[EmailId]) -> dict[EmailId, Body | BodiesAway]:
+    """The bodies that are still kept whole; for a body in S3, while that is away, the error. Raises Unavailable."""
+    found: dict[EmailId, Body | BodiesAway] = {}
+    for doc in _documents(db, ids):
+        with contextlib.suppress(FileGone):
+            found[EmailId(doc["_id"])] = _body(files, doc)
     return found
 
 
-def throw_away(db: Db, document: Document) -> None:
+@guarded
+def headers_of(db: Db, email_id: EmailId) -> Mapping[str, str] | None:
+    """The further headers of a mail; None if its body is not kept any more."""
+    doc = db.bodies.find_one({"_id": email_id}, {"headers": 1})
+    return dict(map(tuple, doc["headers"])) if doc else None
+
+
+def shown(db: Db, files: BodyFiles, email_id: EmailId, *, most: int) -> ShownBody | None:
+    """A body for people to read: at most `most` characters of each text, and no content of an attachment. None if the
+    body is not kept whole any more. Raises Unavailable."""
+    for doc in _documents(db, [email_id]):
+        sizes = files.sizes(_files_of(doc))
+        # Where a file is missing the time of the body is over: the janitor removes its files one by one.
+        with contextlib.suppress(KeyError, FileGone):
+            attached = [_shown(one, sizes) for one in doc["attachments"]]
+            texts = {name: _beginning(files, doc, name, most) for name in ("text", "html")}
+            cut = tuple(name for name, text in texts.items() if len(text) > most)
+            return ShownBody(texts["text"][:most], texts["html"][:most], attached, cut)
+    return None
+
+
+def throw_away(files: BodyFiles, document: Document) -> None:
     """Remove the files of a document that was not stored. What fails here the janitor does."""
-    with contextlib.suppress(PyMongoError, NoFile), pymongo.timeout(CALL_S):
+    with contextlib.suppress(Unavailable):
         for file in _files_of(document):
-            _bucket(db).delete(file)
+            files.delete(file)
+
+
+def sweep(db: Db, files: BodyFiles, *, now: datetime, limit: int = 200) -> int:
+    """Remove files that no body names: of a request that failed half-way, or of a body whose time is over.
+
+    Each file is looked at when it is an hour old, and again every day, the longest waiting first. Raises Unavailable.
+    """
+    removed = 0
+    for home in files.homes:
+        due = home.due(now=now, limit=limit)
+        named = _named(db, {email for _, email in due})
+        home.look_again([file for file, _ in due if file in named], at=now + _LOOK_AGAIN)
+        for file in (file for file, _ in due if file not in named):
+            home.delete(file)
+            removed += 1
+    return removed
 
 
 @guarded
-def sweep(db: Db, *, now: datetime, limit: int = 200) -> int:
-    """Remove files that no body names: of a request that failed half-way, or of a body whose time is over.
-
-    Each file is looked at when it is an hour old, and again every day, the longest waiting first.
-    """
-    files = db["bodies.files"]
-    due = {"metadata.look_at": {"$lt": now}}
-    found = list(files.find(due, {"metadata": 1}).sort("metadata.look_at", 1).limit(limit))
-    emails = list({doc["metadata"]["email"] for doc in found})
-    named = {file for body in db.bodies.find({"_id": {"$in": emails}}) for file in _files_of(body)}
-    kept = [doc["_id"] for doc in found if doc["_id"] in named]
-    files.update_many({"_id": {"$in": kept}}, {"$set": {"metadata.look_at": now + _LOOK_AGAIN}})
-    unnamed = [doc["_id"] for doc in found if doc["_id"] not in named]
-    for file in unnamed:
-        _bucket(db).delete(file)
-    return len(unnamed)
+def _named(db: Db, ids: Set[EmailId]) -> set[FileRef]:
+    """The files of these mails' bodies."""
+    found = db.bodies.find({"_id": {"$in": list(ids)}}, {"files": 1, "attachments.file": 1})
+    return {file for doc in found for file in _files_of(doc)}
 
 
-def _files_of(document: Mapping[str, Any]) -> list[ObjectId]:
+@guarded
+def _documents(db: Db, ids: Sequence[EmailId]) -> list[Document]:
+    return list(db.bodies.find({"_id": {"$in": list(ids)}}))
+
+
+def _files_of(document: Mapping[str, Any]) -> list[FileRef]:
     attached = [one["file"] for one in document["attachments"] if "file" in one]
     return [*document["files"].values(), *attached]
 
 
-def _attachment(db: Db, email_id: EmailId, one: Attachment, *, large: bool) -> Document:
+def _attachment(files: BodyFiles, email_id: EmailId, one: Attachment, *, large: bool) -> Document:
     told: Document = {"filename": one.filename, "content_type": one.content_type, "content_id": one.content_id}
     if large:
-        return {**told, "file": _put(db, email_id, one.content)}
+        return {**told, "file": files.put(email_id, one.content)}
     return {**told, "content": one.content}
 
 
-def _put(db: Db, email_id: EmailId, content: bytes) -> ObjectId:
-    told = {"email": email_id, "look_at": server_now(db) + _YOUNG}
-    return _bucket(db).upload_from_stream(email_id, content, metadata=told)
-
-
-def _body(db: Db, doc: Mapping[str, Any]) -> Body:
-    written = {name: doc[name] if name in doc else _read(db, doc["files"][name]).decode() for name in ("text", "html")}
-    attachments = [
-        Attachment(
-            one["filename"],
-            one["content_type"],
-            bytes(one["content"]) if "content" in one else _read(db, one["file"]),
-            one["content_id"],
-        )
-        for one in doc["attachments"]
-    ]
+def _body(files: BodyFiles, doc: Mapping[str, Any]) -> Body | BodiesAway:
+    try:
+        written = {
+            name: doc[name] if name in doc else files.read(doc["files"][name]).decode() for name in ("text", "html")
+        }
+        attachments = [
+            Attachment(
+                one["filename"],
+                one["content_type"],
+                bytes(one["content"]) if "content" in one else files.read(one["file"]),
+                one["content_id"],
+            )
+            for one in doc["attachments"]
+        ]
+    except BodiesAway as error:
+        return error
     return Body(written["text"], written["html"], dict(map(tuple, doc["headers"])), attachments)
 
 
-def _read(db: Db, file: ObjectId) -> bytes:
-    content: bytes = _bucket(db).open_download_stream(file).read()
-    return content
+def _beginning(files: BodyFiles, doc: Mapping[str, Any], name: str, most: int) -> str:
+    """A little more than `most` characters of a text, if it has more."""
+    if name in doc:
+        return str(doc[name])
+    # A character has at most 4 bytes; the last one may be cut in two.
+    return files.read(doc["files"][name], 4 * (most + 1)).decode(errors="ignore")
 
 
-def _bucket(db: Db) -> GridFSBucket:
-    return GridFSBucket(db, bucket_name=COLLECTION)
+def _shown(attachment: Mapping[str, Any], sizes: Mapping[FileRef, int]) -> ShownAttachment:
+    size = len(attachment["content"]) if "content" in attachment else sizes[attachment["file"]]
+    return ShownAttachment(attachment["filename"], attachment["content_type"], attachment["content_id"], size)

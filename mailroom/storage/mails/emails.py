@@ -6,6 +6,7 @@
     sender, reply_to, subject, tags, metadata, priority
     addressees      list of {address, name, place}; place is to, cc or bcc
     recipients      the folded addresses of those whom it goes to: all of these, but of one with a source
+    on_doubt        `elsewhere`; absent for `wait`
     source          the mail that did not reach them
     suppressed      list of {address, reason}, one a recipient; a recipient without a reason gets the mail. Absent where
                     nobody was suppressed when the mail was accepted
@@ -24,13 +25,13 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
-from pymongo import DESCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from mailroom.domain.addresses import Mailbox, fold
-from mailroom.domain.emails.model import Addressee, Body, Email, Place, Priority
+from mailroom.domain.emails.model import Addressee, Email, OnDoubt, Place, Priority, StoredEmail
 from mailroom.domain.errors import EmailNotFound
 from mailroom.domain.ids import EmailId
-from mailroom.domain.searches import EmailSearch
+from mailroom.domain.searches import EmailOrder, EmailSearch
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded, insert_new
 
 COLLECTION: Final = "emails"
@@ -49,7 +50,7 @@ class NewEmail:
 
     `digest`: of the request; '' without an Idempotency-Key. `only`: the folded addresses that it goes to, if it repeats
     `source` for the recipients that `source` did not reach. `suppressed`: reasons by folded address; these recipients
-    get nothing.
+    get nothing. `trace`: the request that handed it in (see watching/traces.py); '' if it is not traced.
     """
 
     id: EmailId
@@ -59,6 +60,7 @@ class NewEmail:
     only: frozenset[str] | None = None
     source: EmailId | None = None
     suppressed: Mapping[str, str] = field(default_factory=dict)
+    trace: str = ""
 
     @property
     def recipients(self) -> list[Addressee]:
@@ -68,7 +70,7 @@ class NewEmail:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredEmail:
+class KnownEmail:
     """A stored mail: the digest of its request; `recipients` only if some of them were suppressed."""
 
     digest: str
@@ -76,18 +78,18 @@ class StoredEmail:
 
 
 def recipients_told(new: NewEmail) -> list[tuple[str, str | None]]:
-    """The `recipients` of `StoredEmail` for a new mail; empty if nobody is suppressed."""
+    """The `recipients` of `KnownEmail` for a new mail; empty if nobody is suppressed."""
     if not new.suppressed:
         return []
     everybody = [one.mailbox.address for one in new.recipients]
     return [(address, new.suppressed.get(fold(address))) for address in everybody]
 
 
-def known(db: Db, ids: Sequence[EmailId], *, session: Session | None = None) -> dict[EmailId, StoredEmail]:
+def known(db: Db, ids: Sequence[EmailId], *, session: Session | None = None) -> dict[EmailId, KnownEmail]:
     """Those of the mails that are stored."""
     fields = {"request_digest": 1, "suppressed": 1}
     found = db.emails.find({"_id": {"$in": list(ids)}}, fields, session=session)
-    return {EmailId(doc["_id"]): StoredEmail(doc.get("request_digest", ""), _told(doc)) for doc in found}
+    return {EmailId(doc["_id"]): KnownEmail(doc.get("request_digest", ""), _told(doc)) for doc in found}
 
 
 def _told(doc: Mapping[str, Any]) -> list[tuple[str, str | None]]:
@@ -108,22 +110,35 @@ def created_between(db: Db, since: datetime, until: datetime) -> Iterator[dict[E
 
 
 @guarded
-def get(db: Db, email_id: EmailId) -> Mapping[str, Any]:
-    """The whole document. Raises EmailNotFound."""
+def get(db: Db, email_id: EmailId) -> StoredEmail:
+    """Raises EmailNotFound."""
     doc = db.emails.find_one({"_id": email_id})
     if doc is None:
         raise EmailNotFound(email_id)
-    return doc
+    return _stored(doc)
 
 
 @guarded
-def get_many(db: Db, ids: Sequence[EmailId]) -> dict[EmailId, Mapping[str, Any]]:
-    return {EmailId(doc["_id"]): doc for doc in db.emails.find({"_id": {"$in": list(ids)}})}
+def get_many(db: Db, ids: Sequence[EmailId]) -> dict[EmailId, StoredEmail]:
+    return {EmailId(doc["_id"]): _stored(doc) for doc in db.emails.find({"_id": {"$in": list(ids)}})}
 
 
 @guarded
-def page(db: Db, search: EmailSearch, *, before: tuple[datetime, str] | None, limit: int) -> list[Mapping[str, Any]]:
-    """Newest first. `before` is the last row of the page before."""
+def get_each(db: Db, ids: Sequence[EmailId]) -> dict[EmailId, StoredEmail | Exception]:
+    """The stored ones of these mails; instead of one that cannot be read, its fault, which concerns no other mail."""
+    return {EmailId(doc["_id"]): _stored_or_fault(doc) for doc in db.emails.find({"_id": {"$in": list(ids)}})}
+
+
+@guarded
+def page(
+    db: Db,
+    search: EmailSearch,
+    order: EmailOrder = EmailOrder.NEWEST,
+    *,
+    before: tuple[datetime, str] | None,
+    limit: int,
+) -> list[StoredEmail]:
+    """`before` is the last row of the page before."""
     query: Document = {}
     if search.recipient:
         query["recipients"] = fold(search.recipient)
@@ -132,29 +147,12 @@ def page(db: Db, search: EmailSearch, *, before: tuple[datetime, str] | None, li
     times = drop_unset({"$gte": search.since, "$lt": search.until})
     if times:
         query["created_at"] = times
+    beyond, direction = ("$lt", DESCENDING) if order is EmailOrder.NEWEST else ("$gt", ASCENDING)
     if before:
         at, id_ = before
-        query["$or"] = [{"created_at": {"$lt": at}}, {"created_at": at, "_id": {"$lt": id_}}]
-    return list(db.emails.find(query).sort(_NEWEST).limit(limit))
-
-
-def as_email(doc: Mapping[str, Any], body: Body) -> Email:
-    """A stored mail as it is to be sent."""
-    return Email(
-        sender=doc["sender"],
-        reply_to=doc["reply_to"],
-        addressees=addressees_of(doc),
-        subject=doc["subject"],
-        body=body,
-        tags=tuple(doc["tags"]),
-        metadata=doc["metadata"],
-        priority=Priority(doc["priority"]),
-        send_at=doc.get("send_at"),
-    )
-
-
-def addressees_of(doc: Mapping[str, Any]) -> list[Addressee]:
-    return [Addressee(Mailbox(one["address"], one["name"]), Place(one["place"])) for one in doc["addressees"]]
+        query["$or"] = [{"created_at": {beyond: at}}, {"created_at": at, "_id": {beyond: id_}}]
+    rows = db.emails.find(query).sort([("created_at", direction), ("_id", direction)]).limit(limit)
+    return [_stored(doc) for doc in rows]
 
 
 def _document(new: NewEmail, now: datetime) -> Document:
@@ -178,8 +176,35 @@ def _document(new: NewEmail, now: datetime) -> Document:
             "tags": list(email.tags),
             "metadata": dict(email.metadata),
             "priority": email.priority,
+            "on_doubt": email.on_doubt if email.on_doubt is not OnDoubt.WAIT else None,
             "size": email.body.size,
             "send_at": email.send_at,
             "created_at": now,
         }
     )
+
+
+def _stored(doc: Mapping[str, Any]) -> StoredEmail:
+    return StoredEmail(
+        id=EmailId(doc["_id"]),
+        sender=doc["sender"],
+        reply_to=doc["reply_to"],
+        addressees=[Addressee(Mailbox(to["address"], to["name"]), Place(to["place"])) for to in doc["addressees"]],
+        recipients=doc["recipients"],
+        source=doc.get("source"),
+        subject=doc["subject"],
+        tags=doc["tags"],
+        metadata=doc["metadata"],
+        priority=Priority(doc["priority"]),
+        on_doubt=OnDoubt(doc.get("on_doubt", OnDoubt.WAIT)),
+        size=doc["size"],
+        send_at=doc.get("send_at"),
+        created_at=doc["created_at"],
+    )
+
+
+def _stored_or_fault(doc: Mapping[str, Any]) -> StoredEmail | Exception:
+    try:
+        return _stored(doc)
+    except Exception as fault:  # whatever a bug of ours has left there
+        return fault

@@ -1,1 +1,1 @@
-"""Collection `messages`: the document's contract in document.py; marks, counts and who was not reached."""
+"""Collection `messages`: document.py has the contract of the document; the other files have its writes and reads."""

@@ -1,4 +1,4 @@
-"""Messages counted, in the collection `messages` (see document.py): for reports, and for the ledger."""
+"""Counts of messages in the collection `messages` (see document.py), for reports and for the ledger."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from mailroom.storage.database import Db, Document, Session, guarded
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """How many mails name a dispatch, and how many of them wait for what becomes of it."""
+    """The number of mails that name a dispatch, and of those that wait for its outcome (queued or in doubt)."""
 
     mails: int
     waiting: int
@@ -21,7 +21,7 @@ class Carried:
 
 @guarded
 def carried_by(db: Db, run_id: RunId) -> dict[DispatchId | None, Carried]:
-    """A run's mails, counted by the dispatch that each names; None for those that never get one."""
+    """A run's mails, counted by the dispatch that each names; None for mails without a dispatch."""
     waiting = {"$in": ["$state", [MessageState.QUEUED, MessageState.IN_DOUBT]]}
     counts = {"mails": {"$sum": 1}, "waiting": {"$sum": {"$cond": [waiting, 1, 0]}}}
     rows = db.messages.aggregate([{"$match": {"run_id": run_id}}, {"$group": {"_id": "$dispatch_id", **counts}}])
@@ -34,7 +34,7 @@ def report(db: Db, runs: Sequence[RunId], session: Session) -> dict[RunId, Repor
     rows = db.messages.aggregate(
         [
             {"$match": {"run_id": {"$in": list(runs)}}},
-            # Only what is counted travels on to the group stage.
+            # Pass only the counted fields to the group stage.
             {"$project": dict.fromkeys(("run_id", "state", *_TIMES.values(), "opens", "machine_opens"), 1)},
             {
                 "$group": {
@@ -49,13 +49,13 @@ def report(db: Db, runs: Sequence[RunId], session: Session) -> dict[RunId, Repor
         ],
         session=session,
     )
-    found = {RunId(row.pop("_id")): Report(**row) for row in rows}
-    return {run: found.get(run, Report()) for run in runs}
+    reports = {RunId(row.pop("_id")): Report(**row) for row in rows}
+    return {run: reports.get(run, Report()) for run in runs}
 
 
 @guarded
 def opens_by_hour(db: Db, runs: Sequence[RunId]) -> list[tuple[datetime, int]]:
-    """First opens of these runs by the hour in which they were made."""
+    """First opens of these runs: (start of the hour, number), in order."""
     rows = db.messages.aggregate(
         [
             {"$match": {"run_id": {"$in": list(runs)}, "first_opened_at": {"$exists": True}}},

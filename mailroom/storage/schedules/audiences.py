@@ -17,7 +17,7 @@ A list left `staged` is removed a day later (`sweep`). Index on `state, created_
 pages the list; `request` finds the same request again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
@@ -53,14 +53,19 @@ def _insert(db: Db, documents: list[Document]) -> None:
 
 
 @guarded
-def stage(db: Db, recipients: Sequence[Recipient], *, now: datetime) -> AudienceId:
-    """Write a new list, streamed in batches. It is nobody's until `keep` or `enlist`."""
+def stage(
+    db: Db, recipients: Sequence[Recipient], *, now: datetime, advance: Callable[[int], None] | None = None
+) -> AudienceId:
+    """Write a new list, streamed in batches. It is nobody's until `keep` or `enlist`. `advance` is called with the
+    number of each batch."""
     audience, variables = new_audience_id(), sorted(known_variables(recipients))
     made = {"_id": audience, "state": "staged", "count": len(recipients), "variables": variables, "created_at": now}
     db.audiences.insert_one(made)
     members = iter(recipients)
     while batch := list(islice(members, _BATCH)):
         _insert(db, [_document(audience, recipient) for recipient in batch])
+        if advance:
+            advance(len(batch))
     return audience
 
 

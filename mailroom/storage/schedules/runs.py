@@ -15,9 +15,9 @@
 Inserted by planning and 'run now'; moved by the lane's holder in transactions that check the lane's token;
 cancelled by the API.
 
-Indexes: `schedule_id, due_at, _id` for a schedule's runs; `due_at, _id` for all runs; `state` (partial: open ones)
-for runs to plan or to finish; `unwritten` for cancelled runs whose messages are still to be written; `open_of_schedule`
-(partial: open ones) for runs that are paused or cancelled with their schedule.
+Indexes: `schedule_id, due_at, _id` for a schedule's runs; `due_at, _id` for all runs; both with `state` for those in a
+state; `state` (partial: open ones) for runs to plan or to finish; `unwritten` for cancelled runs whose messages are
+still to be written; `open_of_schedule` (partial: open ones) for runs that are paused or cancelled with their schedule.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -28,14 +28,19 @@ from pymongo import DESCENDING, IndexModel, UpdateOne
 
 from mailroom.domain.errors import RunNotFound
 from mailroom.domain.ids import AudienceId, RunId, ScheduleId
-from mailroom.domain.runs import OPEN, Run, RunKind, RunState
+from mailroom.domain.runs import MOVES, OPEN, Run, RunKind, RunState, RunTrigger
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
 from mailroom.storage.guard import LaneGuard
+from mailroom.storage.moves import leaving
+from mailroom.storage.paging import Index
 
 COLLECTION: Final = "runs"
+BY_DUE: Final[Index] = [("due_at", DESCENDING), ("_id", DESCENDING)]
+OF_SCHEDULE: Final[Index] = [("schedule_id", 1), *BY_DUE]
+IN_STATE: Final[Index] = [("state", 1), *BY_DUE]
+OF_SCHEDULE_IN_STATE: Final[Index] = [("schedule_id", 1), ("state", 1), *BY_DUE]
 INDEXES: Final[Sequence[IndexModel]] = (
-    IndexModel([("schedule_id", 1), ("due_at", DESCENDING), ("_id", DESCENDING)]),
-    IndexModel([("due_at", DESCENDING), ("_id", DESCENDING)]),
+    *(IndexModel(list(index)) for index in (OF_SCHEDULE, BY_DUE, IN_STATE, OF_SCHEDULE_IN_STATE)),
     IndexModel(
         [("state", 1), ("due_at", 1), ("schedule_id", 1)],
         name="open_runs",
@@ -75,13 +80,13 @@ def get(db: Db, run_id: RunId) -> Run:
     doc = db.runs.find_one({"_id": run_id})
     if doc is None:
         raise RunNotFound(run_id)
-    return _run(doc)
+    return from_document(doc)
 
 
 @guarded
 def find(db: Db, run_id: RunId) -> Run | None:
     doc = db.runs.find_one({"_id": run_id})
-    return _run(doc) if doc else None
+    return from_document(doc) if doc else None
 
 
 @guarded
@@ -92,7 +97,7 @@ def page(db: Db, *, schedule_id: ScheduleId | None, before: tuple[datetime, str]
         due_at, last = before
         query["$or"] = [{"due_at": {"$lt": due_at}}, {"due_at": due_at, "_id": {"$lt": last}}]
     rows = db.runs.find(query).sort([("due_at", DESCENDING), ("_id", DESCENDING)]).limit(limit)
-    return [_run(doc) for doc in rows]
+    return [from_document(doc) for doc in rows]
 
 
 @guarded
@@ -122,7 +127,7 @@ def in_planning(db: Db, schedules: Sequence[ScheduleId], *, limit: int) -> list[
             ]
         )
         for doc in rows:
-            found.setdefault(doc["schedule_id"], _run(doc))
+            found.setdefault(doc["schedule_id"], from_document(doc))
     return list(found.values())[:limit]
 
 
@@ -149,8 +154,10 @@ def advance(db: Db, steps: Sequence[Step], *, now: datetime, guard: LaneGuard) -
         if is_last and run.unwritten:
             change["$unset"] = {"unwritten": ""}
         elif is_last:
-            change["$set"] |= {"state": RunState.PLANNED, "planned_at": now}
-        expected = {"_id": run.id, "state": run.state, "planned_through": run.planned_through}
+            change["$set"] |= {"state": MOVES[RunTrigger.PLANNED][1], "planned_at": now}
+        # Of a cancelled run the rest of the messages is written too; that moves no state.
+        state = run.state if run.unwritten else leaving(MOVES, RunTrigger.PLANNED)
+        expected = {"_id": run.id, "state": state, "planned_through": run.planned_through}
         writes.append(UpdateOne(expected, change))
     return db.runs.bulk_write(writes, ordered=False, session=guard.session).matched_count == len(writes)
 
@@ -159,8 +166,8 @@ def advance(db: Db, steps: Sequence[Step], *, now: datetime, guard: LaneGuard) -
 def finish(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
     """Mark planned runs as finished; the caller has seen that none of their dispatches is open."""
     done = db.runs.update_many(
-        {"_id": {"$in": list(run_ids)}, "state": RunState.PLANNED},
-        {"$set": {"state": RunState.FINISHED, "finished_at": now}, "$unset": _NOT_PAUSED},
+        {"_id": {"$in": list(run_ids)}, "state": leaving(MOVES, RunTrigger.FINISHED)},
+        {"$set": {"state": MOVES[RunTrigger.FINISHED][1], "finished_at": now}, "$unset": _NOT_PAUSED},
     )
     return done.modified_count
 
@@ -171,6 +178,15 @@ def open_of(db: Db, schedules: Collection[ScheduleId], *, session: Session | Non
     query = {"schedule_id": {"$in": sorted(schedules)}, "state": {"$in": sorted(OPEN)}}
     rows = db.runs.find(query, {"schedule_id": 1}, session=session)
     return {RunId(doc["_id"]): ScheduleId(doc["schedule_id"]) for doc in rows}
+
+
+@guarded
+def under_way_among(db: Db, schedules: Collection[ScheduleId], *, session: Session | None = None) -> set[ScheduleId]:
+    """Those of these schedules with an open run, or with one whose messages do not all stand yet."""
+    of_these = {"schedule_id": {"$in": sorted(schedules)}}
+    found = set(open_of(db, schedules, session=session).values())
+    unwritten = db.runs.find({**of_these, "unwritten": True}, {"schedule_id": 1}, session=session)
+    return found | {ScheduleId(doc["schedule_id"]) for doc in unwritten}
 
 
 @guarded
@@ -196,7 +212,7 @@ _NOT_PAUSED: Final = {"paused_at": "", "paused_by": ""}
 def created_between(db: Db, since: datetime, until: datetime) -> Iterator[Run]:
     """Runs and recorded decisions not to run that were made in this time, oldest first."""
     for doc in db.runs.find({"created_at": {"$gte": since, "$lt": until}}).sort("created_at", 1):
-        yield _run(doc)
+        yield from_document(doc)
 
 
 @guarded
@@ -214,11 +230,24 @@ def decided_instants(
     return found
 
 
+@guarded
+def newest_decision(db: Db, schedule_id: ScheduleId, through: datetime) -> Run | None:
+    """The run, or the recorded decision not to run, of the schedule's newest due instants up to this one."""
+    query = {"schedule_id": schedule_id, "due_at": {"$lte": through}, "kind": RunKind.DUE}
+    doc = db.runs.find_one(query, sort=[("due_at", DESCENDING), ("_id", DESCENDING)])
+    return from_document(doc) if doc else None
+
+
+def recount(db: Db, record_id: RunId, instants: int, *, session: Session) -> None:
+    """A recorded decision not to run stands for so many due instants."""
+    db.runs.update_one({"_id": record_id, "state": RunState.SKIPPED}, {"$set": {"instants": instants}}, session=session)
+
+
 def reopen(db: Db, run_ids: Collection[RunId], *, session: Session | None = None) -> None:
     """Finished runs have something to send again."""
     db.runs.update_many(
-        {"_id": {"$in": sorted(run_ids)}, "state": RunState.FINISHED},
-        {"$set": {"state": RunState.PLANNED}, "$unset": {"finished_at": ""}},
+        {"_id": {"$in": sorted(run_ids)}, "state": leaving(MOVES, RunTrigger.REOPENED)},
+        {"$set": {"state": MOVES[RunTrigger.REOPENED][1]}, "$unset": {"finished_at": ""}},
         session=session,
     )
 
@@ -233,13 +262,13 @@ def planned_after(db: Db, run_id: RunId, *, limit: int) -> list[RunId]:
 def cancel(db: Db, run_id: RunId, *, now: datetime, session: Session) -> bool:
     """True if the run was open and is cancelled now. Of one in planning, whom it was to reach is still written down;
     not of one with a source, which goes on listing whom this one did not come to."""
-    cancelled: Document = {"state": RunState.CANCELLED, "cancelled_at": now}
+    cancelled: Document = {"state": MOVES[RunTrigger.CANCELLED][1], "cancelled_at": now}
     part_of = {"_id": run_id, "state": RunState.PLANNING, "source": {"$exists": False}}
     written_down = {"$set": {**cancelled, "unwritten": True}, "$unset": _NOT_PAUSED}
     marked = db.runs.update_one(part_of, written_down, session=session)
     if marked.matched_count:
         return True
-    is_open = {"_id": run_id, "state": {"$in": sorted(OPEN)}}
+    is_open = {"_id": run_id, "state": leaving(MOVES, RunTrigger.CANCELLED)}
     change = {"$set": cancelled, "$unset": _NOT_PAUSED}
     return db.runs.update_one(is_open, change, session=session).matched_count == 1
 
@@ -271,7 +300,7 @@ def _document(run: Run) -> Document:
     )
 
 
-def _run(doc: Document) -> Run:
+def from_document(doc: Document) -> Run:
     return Run(
         id=RunId(doc["_id"]),
         schedule_id=ScheduleId(doc["schedule_id"]),

@@ -2,6 +2,8 @@
 
     _id              schedule id
     name, state      `active`, `paused`, `finished`, `archived`
+    name_key, name_starts
+                     the name as lists sort it, and its parts as searches compare them (see domain/name_keys.py)
     recurrence       kind, time_zone, anchor, and what the kind needs; starts_at, ends_at, max_runs
     misfire          policy, grace_s
     revision         int, the newest content revision (collection `contents`)
@@ -12,13 +14,17 @@
     request_digest   of the request that made it under an Idempotency-Key
     rule_since       when the recurrence was last edited; absent where it never was
     created_at, updated_at, paused_at
+    restored_at, restored_by
+                     since when it is out of the archive, and by whom; absent once it is resumed or archived again
     asked            int, raised by each run that a person asks for, so that such a run collides with a pause
     set_aside        why planning paused it: the reason why its rule cannot be computed; absent otherwise
 
 Edited by the API and pages (guarded by `version`); moved on by planning (guarded by `decided_through` and `version`
 in one transaction with the lane's token).
 
-Indexes: `state, next_run_at` finds what is due; `created_at, _id` pages the list.
+Indexes: `state, next_run_at` finds what is due, and pages the list by it; `created_at, _id` pages the list; so do
+`state, created_at` and `state, name_key`; `state, name_starts` finds names; `ended` (partial: finished ones) finds
+those that are to be archived.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -30,18 +36,28 @@ from pymongo.errors import DuplicateKeyError
 
 from mailroom.domain.errors import ScheduleNotFound, StaleEdit
 from mailroom.domain.ids import ScheduleId
+from mailroom.domain.name_keys import name_key, word_starts
 from mailroom.domain.planning import Decisions
 from mailroom.domain.recurrence.model import Kind, Recurrence
-from mailroom.domain.schedules import Misfire, MisfirePolicy, Schedule, ScheduleState
-from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
+from mailroom.domain.schedules import MOVES, Misfire, MisfirePolicy, Schedule, ScheduleState, ScheduleTrigger
+from mailroom.storage.database import MOST_COUNTED, Db, Document, Session, drop_unset, guarded
 from mailroom.storage.guard import LaneGuard
+from mailroom.storage.moves import leaving
+from mailroom.storage.paging import Index
 
 COLLECTION: Final = "schedules"
+BY_NEXT_RUN: Final[Index] = [("state", 1), ("next_run_at", 1), ("_id", 1)]
+BY_CREATION: Final[Index] = [("state", 1), ("created_at", DESCENDING), ("_id", DESCENDING)]
+BY_NAME: Final[Index] = [("state", 1), ("name_key", 1), ("_id", 1)]
+BY_WORD: Final[Index] = [("state", 1), ("name_starts", 1)]
 INDEXES: Final[Sequence[IndexModel]] = (
-    IndexModel([("state", 1), ("next_run_at", 1)]),
     IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)]),
-    IndexModel([("state", 1), ("created_at", DESCENDING), ("_id", DESCENDING)]),
+    *(IndexModel(list(index)) for index in (BY_NEXT_RUN, BY_CREATION, BY_NAME, BY_WORD)),
+    IndexModel(
+        [("updated_at", 1), ("_id", 1)], name="ended", partialFilterExpression={"state": ScheduleState.FINISHED}
+    ),
 )
+OLD_INDEXES: Final = ("state_1_next_run_at_1",)  # dropped at the start; BY_NEXT_RUN replaces it
 
 
 class AlreadyStored(Exception):
@@ -62,7 +78,7 @@ def get(db: Db, schedule_id: ScheduleId) -> Schedule:
     doc = db.schedules.find_one({"_id": schedule_id})
     if doc is None:
         raise ScheduleNotFound(schedule_id)
-    return _schedule(doc)
+    return from_document(doc)
 
 
 @guarded
@@ -84,13 +100,13 @@ def page(db: Db, *, state: ScheduleState | None, before: tuple[datetime, str] | 
         created_at, last = before
         query["$or"] = [{"created_at": {"$lt": created_at}}, {"created_at": created_at, "_id": {"$lt": last}}]
     rows = db.schedules.find(query).sort([("created_at", DESCENDING), ("_id", DESCENDING)]).limit(limit)
-    return [_schedule(doc) for doc in rows]
+    return [from_document(doc) for doc in rows]
 
 
 def everyone(db: Db) -> Iterator[Schedule]:
     """Every schedule, whatever its state."""
     for doc in db.schedules.find():
-        yield _schedule(doc)
+        yield from_document(doc)
 
 
 @guarded
@@ -105,7 +121,7 @@ def due(db: Db, *, now: datetime, limit: int) -> list[ScheduleId]:
 def due_among(db: Db, ids: Sequence[ScheduleId], *, now: datetime, limit: int) -> list[Schedule]:
     """Those of these schedules that are due."""
     query = {"_id": {"$in": list(ids)}, "state": ScheduleState.ACTIVE, "next_run_at": {"$lte": now}}
-    return [_schedule(doc) for doc in db.schedules.find(query).limit(limit)]
+    return [from_document(doc) for doc in db.schedules.find(query).limit(limit)]
 
 
 def move_on(db: Db, moves: Sequence[tuple[Schedule, Decisions]], *, now: datetime, guard: LaneGuard) -> bool:
@@ -113,7 +129,12 @@ def move_on(db: Db, moves: Sequence[tuple[Schedule, Decisions]], *, now: datetim
     transaction is to be given up, nothing of it may stand."""
     writes = [
         UpdateOne(
-            {"_id": schedule.id, "version": schedule.version, "decided_through": schedule.decided_through},
+            {
+                "_id": schedule.id,
+                "state": leaving(MOVES, ScheduleTrigger.CAME_TO_END),
+                "version": schedule.version,
+                "decided_through": schedule.decided_through,
+            },
             _moved(schedule, decisions, now),
         )
         for schedule, decisions in moves
@@ -130,11 +151,12 @@ def still_in(db: Db, seen: Schedule, *, session: Session) -> bool:
 
 def set_aside(db: Db, seen: Schedule, why: str, *, now: datetime, guard: LaneGuard) -> bool:
     """Pause a schedule whose rule cannot be computed. False if it has changed since it was read."""
-    fields = {"state": ScheduleState.PAUSED, "paused_at": now, "set_aside": why, "updated_at": now}
+    paused = MOVES[ScheduleTrigger.SET_ASIDE][1]
+    fields = {"state": paused, "paused_at": now, "set_aside": why, "updated_at": now}
     stored = db.schedules.update_one(
         {
             "_id": seen.id,
-            "state": ScheduleState.ACTIVE,
+            "state": leaving(MOVES, ScheduleTrigger.SET_ASIDE),
             "version": seen.version,
             "decided_through": seen.decided_through,
         },
@@ -144,16 +166,24 @@ def set_aside(db: Db, seen: Schedule, why: str, *, now: datetime, guard: LaneGua
     return stored.matched_count == 1
 
 
-def replace(db: Db, schedule: Schedule, *, seen: Schedule, session: Session) -> None:
-    """Store a changed schedule, provided that it still stands as it was seen: same version, same instants decided.
+def replace(
+    db: Db, schedule: Schedule, *, seen: Schedule, trigger: ScheduleTrigger | None = None, session: Session
+) -> None:
+    """Store a changed schedule, provided that it still stands as it was seen: same version, same instants decided, and
+    a state that the trigger leads away from; without a trigger the state stays.
 
     Raises ScheduleNotFound, StaleEdit.
     """
-    fields = _document(schedule)
+    fields = _document(schedule) | {"state": MOVES[trigger][1] if trigger else seen.state}
     del fields["_id"], fields["created_at"]
-    unset = {name: "" for name in ("next_run_at", "paused_at", "set_aside") if name not in fields}
+    unset = {name: "" for name in _UNSET if name not in fields}
     stored = db.schedules.update_one(
-        {"_id": schedule.id, "version": seen.version, "decided_through": seen.decided_through},
+        {
+            "_id": schedule.id,
+            "state": leaving(MOVES, trigger) if trigger else seen.state,
+            "version": seen.version,
+            "decided_through": seen.decided_through,
+        },
         {"$set": fields} | ({"$unset": unset} if unset else {}),
         session=session,
     )
@@ -162,6 +192,9 @@ def replace(db: Db, schedule: Schedule, *, seen: Schedule, session: Session) -> 
     if db.schedules.find_one({"_id": schedule.id}, {"_id": 1}, session=session) is None:
         raise ScheduleNotFound(schedule.id)
     raise StaleEdit(f"schedule {schedule.id} was changed in the same moment; try again")
+
+
+_UNSET: Final = ("next_run_at", "paused_at", "restored_at", "restored_by", "set_aside")
 
 
 @guarded
@@ -173,7 +206,11 @@ def request_digest(db: Db, schedule_id: ScheduleId) -> str | None:
 
 @guarded
 def count_by_state(db: Db) -> Mapping[str, int]:
-    return {row["_id"]: row["n"] for row in db.schedules.aggregate([{"$group": {"_id": "$state", "n": {"$sum": 1}}}])}
+    """The number of schedules in each state, of each at most MOST_COUNTED."""
+    return {
+        state: db.schedules.count_documents({"state": state}, limit=MOST_COUNTED, hint=BY_CREATION)
+        for state in ScheduleState
+    }
 
 
 def _moved(schedule: Schedule, decisions: Decisions, now: datetime) -> Document:
@@ -184,7 +221,7 @@ def _moved(schedule: Schedule, decisions: Decisions, now: datetime) -> Document:
     }
     if decisions.next_run_at is not None:
         return {"$set": fields | {"next_run_at": decisions.next_run_at}}
-    fields |= {"state": ScheduleState.FINISHED, "version": schedule.version + 1}
+    fields |= {"state": MOVES[ScheduleTrigger.CAME_TO_END][1], "version": schedule.version + 1}
     return {"$set": fields, "$unset": {"next_run_at": ""}}
 
 
@@ -193,6 +230,7 @@ def _document(schedule: Schedule) -> Document:
         {
             "_id": schedule.id,
             "name": schedule.name,
+            **name_fields(schedule.name),
             "state": schedule.state,
             "recurrence": _recurrence_document(schedule.recurrence),
             "misfire": {"policy": schedule.misfire.policy, "grace_s": schedule.misfire.grace_s},
@@ -204,10 +242,17 @@ def _document(schedule: Schedule) -> Document:
             "created_at": schedule.created_at,
             "updated_at": schedule.updated_at,
             "paused_at": schedule.paused_at,
+            "restored_at": schedule.restored_at,
+            "restored_by": schedule.restored_by or None,
             "set_aside": schedule.set_aside or None,
             "rule_since": schedule.rule_since,
         }
     )
+
+
+def name_fields(name: str) -> Document:
+    """What a document has beside its name, for lists."""
+    return {"name_key": name_key(name), "name_starts": word_starts(name)}
 
 
 def _recurrence_document(rule: Recurrence) -> Document:
@@ -226,7 +271,7 @@ def _recurrence_document(rule: Recurrence) -> Document:
     )
 
 
-def _schedule(doc: Document) -> Schedule:
+def from_document(doc: Document) -> Schedule:
     return Schedule(
         id=ScheduleId(doc["_id"]),
         name=doc["name"],
@@ -241,6 +286,8 @@ def _schedule(doc: Document) -> Schedule:
         created_at=doc["created_at"],
         updated_at=doc["updated_at"],
         paused_at=doc.get("paused_at"),
+        restored_at=doc.get("restored_at"),
+        restored_by=doc.get("restored_by", ""),
         set_aside=doc.get("set_aside", ""),
         rule_since=doc.get("rule_since"),
     )

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from local.servers import Servers
-from mailroom.coordination.fences import FenceAnswer, Fences
+from mailroom.coordination.fences import Fences
 from mailroom.coordination.holds import Holds
-from mailroom.domain.dispatches.fences import FenceState
+from mailroom.domain.dispatches.fences import FenceAnswer, FenceState
 from mailroom.domain.dispatches.model import Acceptance, Claimed
 from mailroom.domain.holds import Hold
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, Token
@@ -103,8 +103,9 @@ class FenceMachine(RuleBasedStateMachine):
         self.holds.mirror(hold)
         self.model_holds.mirror(hold)
 
-        self.held = self.holds.read(self.run_id).held
-        assert self.holds.read(self.run_id) == self.model_holds.read(self.run_id)
+        stands, _ = self.holds.read(self.run_id)
+        self.held = stands.held
+        assert stands == self.model_holds.read(self.run_id)[0]
 
     @rule(older=st.fixed_dictionaries(dict.fromkeys(ALL, places)))
     def cross_several(self, older: dict[str, int]) -> None:

@@ -9,13 +9,13 @@ import time_machine
 from redis import Redis
 
 from local.servers import Servers
-from mailroom.coordination.fences import FenceAnswer, Fences
+from mailroom.coordination.fences import Fences
 from mailroom.coordination.mirror import Mirror
-from mailroom.domain.dispatches.fences import Fence, FenceState
+from mailroom.domain.dispatches.fences import Fence, FenceAnswer, FenceState
 from mailroom.domain.dispatches.model import Acceptance, Claimed
+from mailroom.domain.dispatches.outcomes import CalledAt
 from mailroom.domain.errors import MisconfiguredStore
 from mailroom.domain.ids import ClaimId, Lane, Token
-from mailroom.domain.outcomes import CalledAt
 from mailroom.services.dispatching.fences import cross_fences
 from tests.support.builders import NOW, a_claimed
 
@@ -244,13 +244,13 @@ def test_a_redis_that_was_started_again_remembers_only_since_then_whoever_asks_f
 def test_a_redis_that_may_throw_fences_away_is_refused(tmp_path: Path) -> None:
     with Servers.start(tmp_path) as own:
         fences = Fences(own.redis_url, of="tests")
-        fences.check_eviction()
+        fences.check_server()
         redis = Redis.from_url(own.redis_url)
         redis.config_set("maxmemory", "100mb")
         redis.config_set("maxmemory-policy", "volatile-lru")
 
         with pytest.raises(MisconfiguredStore, match="noeviction"):
-            fences.check_eviction()
+            fences.check_server()
 
 
 def test_two_claims_of_one_dispatch_in_the_same_bulk_get_a_verdict_each(fences: Fences, lane: str) -> None:

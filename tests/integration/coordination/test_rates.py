@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from redis import Redis
 
-from mailroom.coordination.rates import QueueClass, Rates, Wanted
+from mailroom.coordination.rates import Rates
+from mailroom.domain.rate_queue import QueueClass, Wanted
 from mailroom.domain.rates import Rate
 from tests.support.caller import Caller
 from tests.support.system import System
@@ -131,7 +132,7 @@ def test_a_line_in_which_nobody_stands_any_more_holds_up_nobody(system: System, 
     rates.hold(slow, [NEW] * 500)
     pretend_earlier(system, SLOW, by_s=4)
     still = seconds(rates.hold(slow, [NEW]))
-    pretend_earlier(system, SLOW, by_s=4, fields=("at", "full"))
+    pretend_earlier(system, SLOW, by_s=4)
 
     now_and_then = seconds(rates.hold(slow, [NEW, NEW]))
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from mailroom.domain.dispatches.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
 from mailroom.domain.events import EventKind, suppresses
 from mailroom.domain.ids import AudienceId, DispatchId, MessageId, RunId
 from mailroom.domain.messages import Message
-from mailroom.domain.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
 from mailroom.domain.schedules import Content
 from mailroom.providers.base import Batch
 from mailroom.providers.connection import Reply
@@ -30,7 +30,12 @@ def reply(status: int, body: Any, **headers: str) -> Reply:
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
-        (reply(200, {"id": "<a@mg>", "message": "Queued. Thank you."}), Accepted("a@mg")),
+        (
+            reply(200, {"id": "<a@mg>", "message": "Queued. Thank you."}),
+            Accepted("a@mg", code=200, reason="Queued. Thank you."),
+        ),
+        (reply(200, {"id": "<a@mg>"}), Accepted("a@mg", code=200)),
+        (reply(200, {"id": "<a@mg>", "message": "half \ud83d"}), Accepted("a@mg", code=200, reason="half \ufffd")),
         (reply(200, b"Mailgun Magnificent API"), InDoubt),
         (reply(200, b'{"id": "<a@mg'), InDoubt),
         (reply(200, {"id": 5}), InDoubt),
@@ -244,7 +249,7 @@ def test_a_scanner_that_follows_the_link_unsubscribes_nobody(client: dict[str, s
 def test_an_event_without_id_or_time_takes_them_from_its_signature(told: dict[str, Any]) -> None:
     signature = {"timestamp": "1767268800", "token": "t" * 50}
 
-    event = parse({"signature": signature, "event-data": told}, "mg", "t" * 50)
+    event = parse({"signature": signature, "event-data": told}, "mg")
 
     assert event.at == datetime(2026, 1, 1, 12, tzinfo=UTC) or told.get("timestamp")
     assert event.id.encode()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailroom.domain.outcomes import Refusal, Refused
+from mailroom.domain.dispatches.outcomes import Refusal, Refused
 from mailroom.providers.pace import LATER, SOON, pause_for, says_too_fast
 from mailroom.providers.smtp.codes import read_reply
 from mailroom.providers.smtp.dialogue import SmtpReply

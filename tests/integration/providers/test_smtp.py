@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from mailroom.domain.dispatches.outcomes import Accepted, InDoubt, InPart, Outcome, Refusal, Refused
 from mailroom.domain.emails.checking import EmailDraft, check_email
 from mailroom.domain.ids import DispatchId, RunId
-from mailroom.domain.outcomes import Accepted, InDoubt, InPart, Outcome, Refusal, Refused
 from mailroom.providers.base import Letter, advance, begin
 from mailroom.providers.connection import NotWritten
 from mailroom.providers.smtp.connection import SmtpConnection

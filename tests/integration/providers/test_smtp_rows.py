@@ -4,7 +4,7 @@ import ssl
 
 import pytest
 
-from mailroom.domain.outcomes import InDoubt
+from mailroom.domain.dispatches.outcomes import InDoubt
 from tests.integration.providers.smtp_rows import PEOPLE, UNREADABLE, rows, table
 from tests.support.scripted_smtp import STEPS
 

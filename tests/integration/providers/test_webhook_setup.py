@@ -1,4 +1,4 @@
-"""Where SendGrid and SNS are told to send webhooks: what is asked of them, and what their refusals become."""
+"""Where vendors are told to send webhooks: what is asked of them, and what their refusals become."""
 
 import json
 import threading
@@ -10,8 +10,11 @@ from urllib.parse import parse_qs
 import pytest
 
 from mailroom.domain.errors import Unavailable
+from mailroom.providers.postmark.webhook_setup import PostmarkTarget
+from mailroom.providers.resend.webhook_setup import ResendTarget
 from mailroom.providers.sendgrid.webhook_setup import SendGridTarget
 from mailroom.providers.ses.webhook_setup import SesTarget
+from mailroom.providers.webhook_setup import NoTestEvent
 
 HERE, EARLIER = "https://mail.example.com/webhooks/x", "https://old.example.com/webhooks/x"
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:mailroom"
@@ -45,7 +48,7 @@ class Vendor:
                 self.end_headers()
                 self.wfile.write(out)
 
-            do_GET = do_POST = do_PATCH = _answer
+            do_GET = do_POST = do_PATCH = do_PUT = _answer
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -143,3 +146,95 @@ def test_what_sns_refuses_is_told(vendor: Vendor) -> None:
 
     with pytest.raises(Unavailable, match="AuthorizationError"):
         target.push(HERE)
+
+
+def postmark(vendor: Vendor, *present: dict[str, Any]) -> PostmarkTarget:
+    vendor.answers = {
+        ("GET", "/webhooks?MessageStream=outbound"): (200, {"Webhooks": list(present)}),
+        ("GET", "/webhooks?MessageStream=news"): (200, {"Webhooks": []}),
+        ("POST", "/webhooks"): (200, {"ID": 7}),
+        ("PUT", "/webhooks/5"): (200, {"ID": 5}),
+    }
+    secret = "a-secret-of-tests-1"
+    return PostmarkTarget(base_url=vendor.url, server_token="t", secret=secret, streams=["outbound", "news", "news"])
+
+
+def test_postmark_gets_a_webhook_for_each_stream_with_the_password(vendor: Vendor) -> None:
+    postmark(vendor, {"ID": 4, "Url": "https://theirs.example.com"}).push(f"{HERE}?mark=1")
+
+    made = [body for method, _, body in vendor.asked if method == "POST"]
+    assert [(body["MessageStream"], body["Url"]) for body in made] == [
+        ("outbound", f"{HERE}?mark=1"),
+        ("news", f"{HERE}?mark=1"),
+    ]
+    assert all(body["HttpAuth"] == {"Username": "mailroom", "Password": "a-secret-of-tests-1"} for body in made)
+    assert all(trigger["Enabled"] for body in made for trigger in body["Triggers"].values())
+    assert not [method for method, _, _ in vendor.asked if method == "PUT"]
+
+
+def test_our_earlier_webhook_at_postmark_is_changed_not_doubled(vendor: Vendor) -> None:
+    postmark(vendor, {"ID": 5, "Url": f"{EARLIER}?mark=0"}).push(HERE, instead_of=f"{EARLIER}?mark=1")
+
+    assert [(method, path) for method, path, _ in vendor.asked if method != "GET"] == [
+        ("PUT", "/webhooks/5"),
+        ("POST", "/webhooks"),
+    ]
+
+
+def test_what_postmark_refuses_is_told_in_its_words(vendor: Vendor) -> None:
+    target = postmark(vendor)
+    vendor.answers["POST", "/webhooks"] = (422, {"ErrorCode": 604, "Message": "Webhook URL is not valid"})
+
+    with pytest.raises(Unavailable, match="Webhook URL is not valid"):
+        target.push(HERE)
+
+
+def resend(vendor: Vendor, *present: dict[str, Any], secret: str = "whsec_ours") -> ResendTarget:
+    vendor.answers = {
+        ("GET", "/webhooks?limit=100"): (200, {"data": [{"id": "theirs", "endpoint": "x"}], "has_more": True}),
+        ("GET", "/webhooks?limit=100&after=theirs"): (200, {"data": list(present), "has_more": False}),
+        ("POST", "/webhooks"): (201, {"id": "new", "signing_secret": secret}),
+        ("PATCH", "/webhooks/old"): (200, {"id": "old"}),
+        ("GET", "/webhooks/new"): (200, {"signing_secret": secret}),
+        ("GET", "/webhooks/old"): (200, {"signing_secret": secret}),
+    }
+    return ResendTarget(base_url=vendor.url, api_key="re_k", secret="whsec_ours")
+
+
+def test_resend_gets_a_webhook_for_our_url_beside_those_of_others(vendor: Vendor) -> None:
+    resend(vendor).push(HERE)
+
+    (made,) = [body for method, _, body in vendor.asked if method == "POST"]
+    assert made["endpoint"] == HERE
+    assert {"email.sent", "email.delivered", "email.bounced", "email.suppressed"} <= set(made["events"])
+    assert not [path for method, path, _ in vendor.asked if method == "PATCH"]
+
+
+def test_our_earlier_webhook_at_resend_is_changed_not_doubled(vendor: Vendor) -> None:
+    resend(vendor, {"id": "old", "endpoint": f"{EARLIER}?mark=0"}).push(HERE, instead_of=f"{EARLIER}?mark=1")
+
+    ((method, path, body),) = [asked for asked in vendor.asked if asked[0] != "GET"]
+    assert (method, path, body["endpoint"], body["status"]) == ("PATCH", "/webhooks/old", HERE, "enabled")
+
+
+def test_another_secret_than_ours_is_told_and_not_shown(vendor: Vendor) -> None:
+    target = resend(vendor, secret="whsec_theirs")
+
+    with pytest.raises(Unavailable, match="set RESEND_WEBHOOK_SECRET") as caught:
+        target.push(HERE)
+
+    assert "whsec" not in str(caught.value)
+
+
+def test_what_resend_refuses_is_told_in_its_words(vendor: Vendor) -> None:
+    target = resend(vendor)
+    vendor.answers["GET", "/webhooks?limit=100"] = (401, {"message": "This API key is restricted to only send emails"})
+
+    with pytest.raises(Unavailable, match="restricted to only send emails"):
+        target.push(HERE)
+
+
+def test_vendors_without_a_test_event_say_so(vendor: Vendor) -> None:
+    for target in (postmark(vendor), resend(vendor)):
+        with pytest.raises(NoTestEvent):
+            target.ask_for_event(HERE, "name")

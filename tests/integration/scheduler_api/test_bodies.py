@@ -29,7 +29,6 @@ TAKING_BODIES = [
     ("POST", "/v1/schedules/preview"),
     ("POST", "/v1/emails"),
     ("POST", "/v1/emails/batch"),
-    ("POST", "/v1/mail"),
     ("POST", "/v1/audiences"),
     ("POST", "/v1/tokens"),
     ("POST", "/v1/dead-letters/drop"),
@@ -139,7 +138,6 @@ def test_a_parameter_that_is_unknown_empty_or_doubled_is_refused(call: Caller) -
 
 def test_what_changes_things_knows_no_parameters_either(call: Caller) -> None:
     assert call("POST", "/v1/emails?dry_run=true", json=an_email()).status_code == 422
-    assert call("POST", "/v1/mail?x=1", json={}).status_code == 422
     assert call("DELETE", "/v1/audiences/none?force=1").status_code == 422
     assert call("POST", "/v1/schedules/none/pause?x=1").status_code == 422
 

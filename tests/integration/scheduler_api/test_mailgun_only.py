@@ -144,4 +144,4 @@ def test_a_test_event_that_comes_another_way_proves_nothing(call: Caller, db: Db
     assert first.startswith("https://mail.example.com/webhooks/mailgun?mark=")
     assert (dead.partition("=")[0], instead_of) == ("https://dead.example.com/webhooks/mailgun?mark", first)
     assert wrong_mark.pushed[1] == (dead, dead)  # the same address keeps its mark
-    assert webhook_targets.listing(db)["mailgun"]["url"] == "https://dead.example.com/webhooks/mailgun"
+    assert webhook_targets.listing(db)["mailgun"].url == "https://dead.example.com/webhooks/mailgun"

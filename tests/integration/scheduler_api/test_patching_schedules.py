@@ -1,6 +1,6 @@
 """PATCH of a schedule: what is as it is stored changes nothing, what GET gives is taken back, null clears."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -73,6 +73,20 @@ def test_a_read_only_field_that_is_not_as_stored_is_refused_by_its_name(call: Ca
     assert answer.status_code == 422
     assert [error["path"] for error in answer.json["errors"]] == [name]
     assert call("GET", f"/v1/schedules/{shown['id']}").json == shown
+
+
+def test_last_times_that_have_moved_on_since_the_get_are_ignored(call: Caller) -> None:
+    shown = made(call)
+    run = call("POST", f"/v1/schedules/{shown['id']}/run-now", headers={"Idempotency-Key": "k"}).json
+
+    answer = call("PATCH", f"/v1/schedules/{shown['id']}", json={**shown, "name": "New"})
+
+    assert answer.status_code == 200, answer.json
+    assert (shown["last_run_at"], shown["last_sent_at"]) == (None, None)
+    assert datetime.fromisoformat(answer.json["last_run_at"]) == datetime.fromisoformat(run["due_at"])
+    listed = call("GET", "/v1/schedules").json["items"]
+    assert [one["last_run_at"] for one in listed] == [answer.json["last_run_at"]]
+    assert call("POST", f"/v1/schedules/{shown['id']}/pause").json["last_run_at"] == answer.json["last_run_at"]
 
 
 def test_null_clears_what_can_be_empty_and_is_refused_where_something_is_needed(call: Caller) -> None:

@@ -1,8 +1,8 @@
 """Tokens, the short contract and the other small faces, as a caller sees them."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from mailroom.storage.database import Db
 from tests.support.caller import Caller
 from tests.support.emails import an_email
 
@@ -40,34 +40,23 @@ def test_a_token_that_has_expired_or_is_wrong_is_not_valid(call: Caller) -> None
     assert naive.status_code == 422
 
 
-def test_the_short_contract_takes_a_mail_and_says_what_is_wrong_with_one(call: Caller, db: Db) -> None:
-    body = {"from": "shop@mg.example.com", "to": "bo@example.org", "bcc": ["di@example.org"], "subject": "Hi"}
-
-    taken = call("POST", "/v1/mail", json={**body, "message": "Hello"})
-    refused = call("POST", "/v1/mail", json=body)
-    odd = call("POST", "/v1/mail", json={**body, "message": 7, "colour": "red"})
-
-    assert taken.status_code == 200
-    assert taken.json == {"Message": "submitted", "id": taken.json["id"]}
-    stored = db.emails.find_one({"_id": taken.json["id"]})
-    assert stored
-    assert stored["recipients"] == ["bo@example.org", "di@example.org"]
-    assert refused.status_code == 400
-    assert refused.json["Message"] == "not submitted"
-    assert "message" in refused.json["Problem"]
-    assert odd.status_code == 400
-    assert call("POST", "/v1/mail", json=["x"]).status_code == 400
-    assert db.emails.count_documents({}) == 1
-
-
 def test_the_small_faces_answer_without_a_token(call: Caller) -> None:
     assert call.client.get("/").json == {"hello": "world"}
     assert call.client.get("/health").json == {"health": "ok"}
-    for noun in ("emails", "tokens", "schedules"):
-        moved = call.client.get(f"/{noun}/x?a=1")
-        assert (moved.status_code, moved.headers["Location"]) == (308, f"/v1/{noun}/x?a=1")
 
 
 def test_a_code_that_no_provider_could_give_is_refused(call: Caller) -> None:
     assert call("GET", "/v1/dead-letters?code=99999999999999999999").status_code == 422
     assert call("POST", "/v1/dead-letters/drop", json={"all": True, "code": 10**20}).status_code == 422
+
+
+def test_the_figures_are_text_by_default_and_json_where_it_is_preferred(call: Caller) -> None:
+    def figures(accept: str | None) -> Any:
+        return call.client.get("/metrics", headers={"Accept": accept} if accept else {})
+
+    for accept in (None, "*/*", "text/html", "application/json;q=0.4, text/plain;q=0.5"):
+        assert figures(accept).content_type.startswith("text/plain; version="), accept
+        assert b"mailroom_dispatches" in figures(accept).data, accept
+    asked = figures("application/json, text/plain;q=0.5")
+    assert (asked.status_code, asked.content_type, asked.json) == (200, "application/json", {"metrics": "ok"})
+    assert asked.headers["Vary"] == figures(None).headers["Vary"] == "Accept"

@@ -53,6 +53,41 @@ def test_a_schedules_pause_resume_and_archive_say_how_the_mails_of_its_open_runs
     assert call("GET", f"/v1/runs/{run_id}").json["status"] == "cancelled"
 
 
+def test_an_archived_schedule_is_restored_paused_and_no_other_is(call: Caller, line: Line) -> None:
+    run_id, schedule_id = a_run(line, 30)
+    url = f"/v1/schedules/{schedule_id}"
+
+    early = call("POST", f"{url}/restore")
+    archived = call("POST", f"{url}/archive")
+    stale = call("POST", f"{url}/restore", headers={"If-Match": early.headers.get("ETag", '"1"')})
+    restored = call("POST", f"{url}/restore", headers={"If-Match": archived.headers["ETag"]})
+    again = call("POST", f"{url}/restore", headers={"If-Match": archived.headers["ETag"]})
+    shown = call("GET", url)
+
+    assert (early.status_code, early.json["code"]) == (409, "schedule_not_archived")
+    assert "this one is active" in early.json["detail"]
+    assert stale.status_code == 412
+    assert (restored.status_code, restored.json["status"], restored.json["restored_by"]) == (200, "paused", "tests")
+    assert restored.json["restored_at"] == restored.json["updated_at"]
+    assert restored.json["mails"]["runs"] == []
+    assert (again.status_code, again.json) == (200, restored.json)
+    assert shown.headers["ETag"] == restored.headers["ETag"] == again.headers["ETag"] != archived.headers["ETag"]
+    assert call("PATCH", url, json=shown.json).status_code == 200
+    assert call("GET", f"/v1/runs/{run_id}").json["status"] == "cancelled"
+    assert call("POST", f"{url}/resume").json["restored_at"] is None
+    assert call("POST", "/v1/schedules/none/restore").status_code == 404
+
+
+def test_a_token_that_only_reads_restores_nothing(call: Caller, line: Line) -> None:
+    schedule = stored_schedule(line.db)
+    call("POST", f"/v1/schedules/{schedule.id}/archive")
+    reader = call("POST", "/v1/tokens", json={"name": "reader", "scopes": ["read"]}).json["token"]
+
+    refused = call("POST", f"/v1/schedules/{schedule.id}/restore", headers={"Authorization": f"Bearer {reader}"})
+
+    assert (refused.status_code, refused.json["code"]) == (403, "scope_missing")
+
+
 def test_deleting_a_schedule_cancels_what_has_not_gone_out(call: Caller, line: Line) -> None:
     run_id, schedule_id = a_run(line, 30)
 

@@ -1,32 +1,20 @@
-"""Suppressions over a real MongoDB: their scopes, what events make of them, and who gets mail in spite of one."""
+"""Suppressions over a real MongoDB: their scopes, what events make of them, and who adds, shows and lifts them."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from mailroom.domain.events import EventKind
 from mailroom.domain.suppressions import OF_CAMPAIGNS, OF_SINGLE_MAILS
-from mailroom.services.dispatching.exclusions import leave_out
 from mailroom.services.feedback.intake import take_in
-from mailroom.services.operations import ledger
-from mailroom.services.planning import asked_runs
 from mailroom.storage import suppressions
-from mailroom.storage.database import Db, server_now
-from mailroom.storage.messages import document as messages
-from tests.support.builders import NOW, an_event, stored_schedule
+from mailroom.storage.database import Db
+from tests.support.builders import NOW, an_event
 from tests.support.caller import Caller
-from tests.support.claims import a_claim, a_claimed_mail
-from tests.support.planned import expand_all, hold
+from tests.support.suppressions import BO, take_in_event
 from tests.support.system import System
 from tests.support.tokens import a_token
-
-BO = "bo@example.org"
-MAIL = {"from": "a@mg.example.com", "subject": "Reset", "text": "Here", "to": [BO]}
-
-
-def told(db: Db, kind: EventKind, id_: str = "e", at: datetime = NOW, **changes: Any) -> None:
-    take_in(db, [an_event(kind, id_=id_, recipient=changes.pop("recipient", BO), at=at, **changes)], now=NOW)
 
 
 def held(db: Db, address: str = BO) -> list[tuple[str, str]]:
@@ -44,21 +32,21 @@ def test_an_event_forbids_what_it_is_about(db: Db) -> None:
         *((kind, False, []) for kind in (EventKind.REJECTED, EventKind.UNKNOWN)),
     ]
     for number, (kind, hard, _) in enumerate(cases):
-        told(db, kind, f"e{number}", hard=hard, recipient=f"reader-{number}@example.org")
+        take_in_event(db, kind, f"e{number}", hard=hard, recipient=f"reader-{number}@example.org")
 
     assert [held(db, f"reader-{n}@example.org") for n in range(len(cases))] == [scopes for _, _, scopes in cases]
 
 
 def test_an_address_holds_several_scopes_and_the_first_reason_of_each_stays(db: Db) -> None:
-    told(db, EventKind.COMPLAINED, "c1")
-    told(db, EventKind.UNSUBSCRIBED, "u1")
-    told(db, EventKind.BOUNCED, "b1", hard=True)
+    take_in_event(db, EventKind.COMPLAINED, "c1")
+    take_in_event(db, EventKind.UNSUBSCRIBED, "u1")
+    take_in_event(db, EventKind.BOUNCED, "b1", hard=True)
 
     assert held(db) == [("all", "bounced"), ("campaigns", "complained")]
 
 
 def test_a_complaint_that_named_several_says_so(db: Db) -> None:
-    told(db, EventKind.COMPLAINED, note="one of 3 named")
+    take_in_event(db, EventKind.COMPLAINED, note="one of 3 named")
 
     found = suppressions.get(db, BO)
 
@@ -105,14 +93,14 @@ def test_one_stored_before_there_were_scopes_is_read_by_its_reason(db: Db) -> No
     assert suppressions.among(db, keys, OF_SINGLE_MAILS) == {"bounced@example.org": "bounced"}
 
     for key in keys:
-        told(db, EventKind.BOUNCED, key, hard=True, recipient=key)
+        take_in_event(db, EventKind.BOUNCED, key, hard=True, recipient=key)
     assert [len(held(db, key)) for key in keys] == [1, 2, 2]
     assert suppressions.remove(db, keys, "all") == keys
     assert [held(db, key) for key in keys] == [[], [("campaigns", "complained")], [("campaigns", "unsubscribed")]]
 
 
 def test_an_event_of_a_name_that_is_not_ascii_is_about_the_same_address(db: Db) -> None:
-    told(db, EventKind.BOUNCED, hard=True, recipient="Bo@Bücher.example")
+    take_in_event(db, EventKind.BOUNCED, hard=True, recipient="Bo@Bücher.example")
 
     assert held(db, "bo@xn--bcher-kva.example") == held(db, "bo@bücher.EXAMPLE") == [("all", "bounced")]
 
@@ -124,122 +112,6 @@ def test_one_stored_under_a_name_that_is_not_ascii_keeps_matching(db: Db) -> Non
     assert suppressions.among(db, [key], OF_SINGLE_MAILS) == {key: "bounced"}
     assert suppressions.remove(db, [key], None) == [key]
     assert not db.suppressions.count_documents({})
-
-
-def test_a_campaign_leaves_out_who_unsubscribed_while_it_waited(db: Db) -> None:
-    claimed = a_claim(db, 2)
-    mails = messages.of_dispatches(db, [claimed.id])
-    told(db, EventKind.UNSUBSCRIBED, recipient=mails[claimed.id][0].address.upper())
-
-    ((left,), over) = leave_out(db, [claimed], mails)
-
-    assert (left.messages, over) == (1, [])
-
-
-def test_a_run_is_planned_without_whom_any_scope_forbids(db: Db) -> None:
-    people = [{"address": f"{name}@example.org", "variables": {"city": "Rome"}} for name in ("a", "b", "c")]
-    schedule = stored_schedule(db, recipients=people)
-    told(db, EventKind.UNSUBSCRIBED, "e1", recipient="a@example.org")
-    told(db, EventKind.BOUNCED, "e2", hard=True, recipient="b@example.org")
-    run, _ = asked_runs.run_now(db, schedule.id, owner="tests", key="k")
-
-    expand_all(db, hold(db, schedule.id))
-
-    found = {doc["address"]: (doc["state"], doc.get("reason")) for doc in db.messages.find({"run_id": run.id})}
-    assert found == {
-        "a@example.org": ("suppressed", "unsubscribed"),
-        "b@example.org": ("suppressed", "bounced"),
-        "c@example.org": ("queued", None),
-    }
-
-
-@pytest.mark.parametrize("kind", [EventKind.UNSUBSCRIBED, EventKind.COMPLAINED])
-def test_a_password_reset_goes_to_somebody_who_left_the_newsletter(
-    call: Caller, system: System, kind: EventKind
-) -> None:
-    told(system.db, kind)
-
-    answer = call("POST", "/v1/emails", json=MAIL)
-
-    assert (answer.status_code, answer.json["status"], "recipients" in answer.json) == (202, "queued", False)
-    assert system.db.dispatches.count_documents({"state": "pending", "messages": 1}) == 1
-
-
-def test_who_left_the_newsletter_while_a_reset_waits_gets_the_reset(call: Caller, system: System) -> None:
-    """And not who bounced meanwhile."""
-    email = call("POST", "/v1/emails", json=MAIL | {"cc": ["cy@example.org"]}).json["id"]
-    claimed = a_claimed_mail(system.db)
-    told(system.db, EventKind.UNSUBSCRIBED, "e1")
-    told(system.db, EventKind.BOUNCED, "e2", hard=True, recipient="cy@example.org")
-
-    ((left,), over) = leave_out(system.db, [claimed], messages.of_dispatches(system.db, [claimed.id]))
-
-    assert (left.messages, over) == (1, [])
-    states = {one["address"]: one["status"] for one in call("GET", f"/v1/emails/{email}").json["recipients"]}
-    assert states == {BO: "queued", "cy@example.org": "suppressed"}
-
-
-def test_a_mail_to_nobody_who_may_get_it_says_so_at_once_and_is_never_called(call: Caller, system: System) -> None:
-    told(system.db, EventKind.BOUNCED, hard=True)
-    key = {"headers": {"Idempotency-Key": "k"}}
-
-    first, again = (call("POST", "/v1/emails", json=MAIL, **key) for _ in range(2))
-
-    assert first.status_code == again.status_code == 202
-    assert (
-        first.json
-        == again.json
-        == {
-            "id": first.json["id"],
-            "status": "suppressed",
-            "recipients": [{"address": BO, "status": "suppressed", "reason": "bounced"}],
-        }
-    )
-    shown = call("GET", f"/v1/emails/{first.json['id']}").json
-    assert (shown["status"], shown["recipients"][0]["reason"]) == ("suppressed", "bounced")
-    assert system.db.dispatches.count_documents({}) == 0
-    assert call("POST", f"/v1/emails/{first.json['id']}/cancel").status_code == 409
-    since = server_now(system.db) - timedelta(hours=1)
-    assert ledger.check(system.db, since=since, young=timedelta(seconds=-5)).wrong == 0
-
-
-def test_a_mail_to_several_tells_of_each_and_goes_to_who_is_left(call: Caller, system: System) -> None:
-    told(system.db, EventKind.BOUNCED, hard=True)
-    mail = MAIL | {"cc": ["Cy <cy@example.org>"]}
-
-    answer = call("POST", "/v1/emails", json=mail).json
-    (in_batch,) = call("POST", "/v1/emails/batch", json={"emails": [mail]}).json["items"]
-
-    recipients = [
-        {"address": BO, "status": "suppressed", "reason": "bounced"},
-        {"address": "cy@example.org", "status": "queued"},
-    ]
-    assert (answer["status"], answer["recipients"]) == ("queued", recipients)
-    assert (in_batch["code"], in_batch["status"], in_batch["recipients"]) == (202, "queued", recipients)
-    assert [doc["messages"] for doc in system.db.dispatches.find()] == [1, 1]
-    since = server_now(system.db) - timedelta(hours=1)
-    assert ledger.check(system.db, since=since, young=timedelta(seconds=-5)).wrong == 0
-
-
-def test_what_a_mail_was_answered_with_stands_whatever_is_lifted_later(call: Caller, system: System) -> None:
-    told(system.db, EventKind.BOUNCED, hard=True)
-    key = {"headers": {"Idempotency-Key": "k"}}
-    first = call("POST", "/v1/emails", json=MAIL, **key).json
-    call("DELETE", f"/v1/suppressions/{BO}")
-
-    assert call("POST", "/v1/emails", json=MAIL, **key).json == first
-
-
-def test_a_mail_sent_again_is_not_sent_to_who_is_suppressed(call: Caller, system: System) -> None:
-    mail = call("POST", "/v1/emails", json=MAIL | {"cc": ["cy@example.org"]}).json["id"]
-    system.db.dispatches.update_many({}, {"$set": {"state": "failed"}})
-    system.db.messages.update_many({}, {"$set": {"state": "bounced"}})
-    told(system.db, EventKind.BOUNCED, hard=True)
-
-    again = call("POST", f"/v1/emails/{mail}/send-again", headers={"Idempotency-Key": "k"}).json
-
-    assert [one["status"] for one in again["recipients"]] == ["suppressed", "queued"]
-    assert [doc["messages"] for doc in system.db.dispatches.find({"state": "pending"})] == [1]
 
 
 def test_suppressions_are_added_looked_up_and_lifted(call: Caller) -> None:
@@ -292,6 +164,8 @@ FILES = [
     "bo@example.org,unsubscribed\nnobody\n\ncy@example.org\tcomplained",
     '"email"\t"reason"\nbo@example.org\tunsubscribed\nnobody\t\nCy@Example.org\t\n',
 ]
+
+
 NO_FILES = [b"", b"name,city\nBo,Rome", b"\xff\xfe\x00", b'address\n"bo']
 
 

@@ -1,13 +1,22 @@
 """Webhooks in, over a real MongoDB: each event once; what is forged, stale, replayed or malformed is refused."""
 
 import json
+from base64 import b64encode
+from contextlib import closing
 from typing import Any
 
 import pytest
 
+from config.settings import read_settings
+from mailroom.assembly import build_api_services
+from scheduler_api.app import create_app
 from tests.support.caller import Caller
+from tests.support.postmark import Postmark
+from tests.support.resend import Resend
 from tests.support.system import System
 from tests.support.webhooks import OPENED, webhook
+
+PROVIDERS = ("mailgun", "sendgrid", "ses", "postmark", "resend")
 
 
 def test_a_webhook_is_stored_once_and_repeats_are_answered_with_200(call: Caller, system: System) -> None:
@@ -110,3 +119,43 @@ def test_half_an_emoji_is_replaced_only_where_the_signature_fits(
 def test_half_an_emoji_in_what_nobody_signed_is_refused(call: Caller) -> None:
     for raw in (b'{"event-data": {"subject": "\\ud83d"}}', b'["signature", "\\ud83d"]' + b'"signature"' * 10_000):
         assert call("POST", "/webhooks/mailgun", data=raw, content_type="application/json").status_code == 406
+
+
+def test_a_provider_that_is_not_set_up_is_not_believed(system: System) -> None:
+    """Without Mailgun's key everybody could sign: with no key at all."""
+    smtp_alone = {"MAILROOM_PROVIDERS": "smtp", "SMTP_URL": "smtp://localhost:25?tls=none"}
+    settings = read_settings(system.environment | smtp_alone, dotenv=None)
+    with create_app(build_api_services(settings, app="tests")).test_client() as client:
+        call = Caller(client, system.token)
+        answers = [call("POST", f"/webhooks/{name}", json=webhook(OPENED, key="")) for name in PROVIDERS]
+
+    assert [(answer.status_code, answer.json["code"]) for answer in answers] == [(404, "not_set_up")] * len(PROVIDERS)
+    assert system.db.events.count_documents({}) == 0
+
+
+def test_what_postmark_and_resend_send_is_refused_as_each_of_them_understands(system: System) -> None:
+    """Postmark stops its retries after a 403, and so for nothing that a wrong password was to blame for."""
+    with closing(Postmark()) as postmark, closing(Resend()) as resend:
+        own = {**postmark.settings, **resend.settings, "MAILROOM_PROVIDERS": "postmark,resend"}
+    settings = read_settings(system.environment | own, dotenv=None)
+    with create_app(build_api_services(settings, app="tests")).test_client() as client:
+        call = Caller(client, system.token)
+        signed = {"Authorization": f"Basic {b64encode(f'mailroom:{Postmark.secret}'.encode()).decode()}"}
+        event = {"RecordType": "Delivery", "Recipient": "bo@example.org"}
+        answers = [
+            call("POST", "/webhooks/postmark", json=event),
+            call("POST", "/webhooks/postmark", json=[], headers=signed),
+            call("POST", "/webhooks/postmark", json=event, headers=signed),
+            call("POST", "/webhooks/postmark", json=event, headers=signed),
+            call("POST", "/webhooks/resend", json={"type": "email.sent"}),
+        ]
+
+    assert [answer.status_code for answer in answers] == [401, 403, 200, 200, 401]
+    assert system.db.events.count_documents({}) == 1
+
+
+def test_only_known_providers_have_an_address(call: Caller) -> None:
+    assert [call("GET", f"/webhooks/{name}").status_code for name in PROVIDERS] == [405] * len(PROVIDERS)
+    for method in ("GET", "POST"):
+        for path in ("/webhooks/pigeon", "/webhooks/", "/webhooks/smtp", "/webhooks/mailgun/x"):
+            assert call(method, path).json["code"] == "not_found", (method, path)

@@ -28,6 +28,7 @@ from sender.duties import keep_alive
 from sender.in_flight import InFlight
 from sender.lanes import Lanes
 from sender.loop import Loop
+from sender.presence import Presence
 from tests.chaos.proxy import Proxy, Way
 from tests.support.clusters import Clusters
 from tests.support.system import System, wait_for
@@ -82,10 +83,9 @@ class OneSender:
         self.in_flight = InFlight(always=MAILS)
         self.lanes = Lanes(self.services, self.in_flight, sender=self.name)
         claimer: Any = SimpleNamespace(send=lambda _now: 0)
-        guard: Any = SimpleNamespace(
-            is_held=lambda: False, look_anew=lambda: None, mark=None, remembers=lambda *_: False
-        )
-        self.loop = Loop(self.services, self.in_flight, self.lanes, guard, claimer, sender=self.name)
+        guard: Any = SimpleNamespace(is_held=lambda: False, recheck=lambda: None, mark=None, remembers=lambda *_: False)
+        presence = Presence(self.services, self.in_flight, sender=self.name)
+        self.loop = Loop(self.services, self.in_flight, self.lanes, guard, claimer, presence, sender=self.name)
 
     def round(self) -> None:
         try:
@@ -148,6 +148,26 @@ def test_a_lease_given_up_while_etcd_was_away_holds_nothing_when_it_is_back(make
     ann.beat()
 
     wait_for(lambda: ann.holds(work), within_s=TTL_S + 5, what="all lanes are in hand again")
+
+
+def test_a_sender_checks_in_after_a_completed_round_and_not_while_etcd_is_away(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, said = make("ann"), list[Sequence[Lane]]()
+    checks_in = SimpleNamespace(check_in=lambda: said.append(sorted(ann.in_flight.tokens())))
+    monkeypatch.setattr(ann.loop, "_presence", checks_in)
+    wait_for(lambda: ann.holds(MAILS), within_s=10, what="all lanes are taken")
+    assert said[-1] == sorted(MAILS)
+    said.clear()
+
+    ann.way.way, ann.late_s = Way.CUT, TTL_S
+    ann.round()
+    assert said == []
+
+    ann.way.way, ann.late_s = Way.OPEN, 0.0
+    monkeypatch.setattr(ann.loop, "_guard", SimpleNamespace(is_held=lambda: True))  # MongoDB is an older copy
+    wait_for(lambda: ann.round() or said, within_s=10, what="it says that it is there, although it holds")
+    assert said[-1] == []
 
 
 def test_a_lease_given_up_while_mongodb_was_away_holds_nothing_either(
@@ -214,7 +234,7 @@ def test_a_take_that_etcd_reads_late_does_not_keep_the_lane_from_others(make: Ma
 
     def bo_has_its_share() -> bool:
         ann.leases.keep_alive()
-        ann.lanes.reconcile_now_and_then()
+        ann.lanes.reconcile_if_due()
         bo.beat()
         bo.round()
         return len(bo.in_flight.tokens()) == len(MAILS) // 2

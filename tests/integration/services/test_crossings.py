@@ -7,12 +7,13 @@ import pytest
 from mailroom.coordination.fences import Fences
 from mailroom.domain.dispatches.fences import Fence, FenceState
 from mailroom.domain.dispatches.model import Acceptance, Claimed
+from mailroom.domain.dispatches.outcomes import CalledAt, CallResult, Refusal, Refused
+from mailroom.domain.dispatches.retries import Delays
 from mailroom.domain.errors import DispatchNotUnknown
 from mailroom.domain.ids import ClaimId
-from mailroom.domain.outcomes import CalledAt, Refusal, Refused
-from mailroom.domain.retries import Delays
 from mailroom.services.dispatching.fences import cross_fences
-from mailroom.services.dispatching.outcomes import Result, record
+from mailroom.services.dispatching.lanes import LaneWork
+from mailroom.services.dispatching.outcomes import record
 from mailroom.services.dispatching.take_over import take_over
 from mailroom.services.reconciliation.resolve import Resolution, resolve
 from mailroom.storage.database import Db, server_now
@@ -77,7 +78,7 @@ def test_a_take_over_doubts_its_own_call_where_the_crossing_that_stands_is_settl
     claim = {"claim_id": "c2", "memory": "another", "cleared": ["c1"]}
     of_smtp(db, state="sending", **claim)
 
-    take_over(db, fences, {LANE: TOKEN}, [], sender="another")
+    take_over(LaneWork(db, fences, {LANE: TOKEN}, "another"), [])
 
     doc = db.dispatches.find_one({})
     assert doc
@@ -92,7 +93,7 @@ def test_a_refusal_fails_nothing_that_another_claim_has_called(db: Db, fences: F
     now = claimed("c2")
     a_doubt(db, state="sending", claim_id="c2", token=TOKEN)
 
-    record(db, fences, [Result(now, REFUSED)], delays=Delays([]), now=server_now(db))
+    record(db, fences, [CallResult(now, REFUSED)], delays=Delays([]), now=server_now(db))
 
     assert the_state(db) == ("in_doubt" if called == "in doubt" else "accepted")
 
@@ -102,7 +103,7 @@ def test_what_was_refused_for_sure_stands_in_nobodys_way_though_redis_forgot_it(
     cross_fences(fences, [first])
     a_doubt(db, state="sending", claim_id="c2", token=TOKEN)
     refused = Refused(Refusal.TEMPORARY, "not now", 451)
-    record(db, fences, [Result(first, refused)], delays=Delays([timedelta()] * 3), now=server_now(db))
+    record(db, fences, [CallResult(first, refused)], delays=Delays([timedelta()] * 3), now=server_now(db))
     fences._redis.hset(f"{{{LANE}}}:fence:{DISPATCH}", "outcome", "crossed")  # a second was lost
 
     doc = db.dispatches.find_one({})
@@ -119,8 +120,8 @@ def test_what_is_final_with_other_recipients_ends_as_unknown_and_is_not_sent_aga
     a_doubt(db, state="sending", claim_id="c2", token=TOKEN, digest="other")
     a_message(db, 1)
 
-    ((_, doubt),) = cross_fences(fences, [other]).in_doubt
-    record(db, fences, [Result(other, doubt)], delays=Delays([]), now=server_now(db))
+    (result,) = cross_fences(fences, [other]).called_before
+    record(db, fences, [result], delays=Delays([]), now=server_now(db))
     db.dispatches.update_one({}, {"$set": {"in_doubt_at": server_now(db) - 3 * MINUTE, "provider": "mailgun"}})
 
     assert ask(db, fences, Forgetful()) == "unknown"

@@ -6,12 +6,13 @@ import pytest
 
 from local.children import free_port
 from mailroom.coordination.fences import Fences
-from mailroom.domain.doubts import Timing
+from mailroom.domain.dispatches.doubts import Timing
+from mailroom.domain.dispatches.retries import Delays
 from mailroom.domain.errors import DispatchNotUnknown
 from mailroom.domain.events import EventKind
-from mailroom.domain.retries import Delays
 from mailroom.providers.mailgun.sending import MailgunAdapter
 from mailroom.services.dispatching import cancel as cancel_runs
+from mailroom.services.dispatching.lanes import LaneWork
 from mailroom.services.feedback.intake import take_in
 from mailroom.services.reconciliation.conclusions import Policy
 from mailroom.services.reconciliation.reconcile import reconcile
@@ -37,7 +38,7 @@ def ask_nobody(system: System) -> int:
     )
     fences = Fences(system.settings.stores.redis_url, of=system.db.name)
     try:
-        return reconcile(system.db, fences, {adapter.name: adapter}, {LANE: TOKEN}, policy, sender="tests")
+        return reconcile(LaneWork(system.db, fences, {LANE: TOKEN}, "tests"), {adapter.name: adapter}, policy)
     finally:
         fences.close_client()
 

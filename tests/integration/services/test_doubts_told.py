@@ -16,6 +16,7 @@ from mailroom.providers.mailgun.webhooks import parse_event
 from mailroom.services.feedback.intake import take_in
 from mailroom.services.reports import runs as run_views
 from mailroom.storage.database import Db
+from mailroom.storage.messages.document import Reported
 from tests.support.builders import NOW, an_event
 from tests.support.doubts import DISPATCH, RUN, a_doubt
 
@@ -90,7 +91,7 @@ def test_events_make_us_ask_at_once_and_by_their_name_and_settle_nothing(db: Db)
     assert doc
     assert (doc["state"], doc["not_before"]) == ("in_doubt", NOW)
     assert doc["told_as"] == [f"{number}.{OWN}" for number in range(5)]
-    assert run_views.dispatch(db, DISPATCH)["reported"] == {"sent": 1, "delivered": 1}
+    assert run_views.dispatch(db, DISPATCH).reported == Reported(sent=1, delivered=1)
 
 
 def test_an_event_without_our_variables_is_known_by_our_message_id() -> None:

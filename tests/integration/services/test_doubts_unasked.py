@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 
 from mailroom.coordination.fences import Fences
+from mailroom.domain.dispatches.doubts import Unaskable
 from mailroom.domain.dispatches.model import Acceptance
-from mailroom.domain.doubts import Unaskable
-from mailroom.domain.outcomes import CalledAt, InPart, Refusal, Refused
-from mailroom.domain.retries import Delays
+from mailroom.domain.dispatches.outcomes import CalledAt, CallResult, InDoubt, InPart, Refusal, Refused
+from mailroom.domain.dispatches.retries import Delays
 from mailroom.services.dispatching.fences import cross_fences
-from mailroom.services.dispatching.outcomes import Result, record
+from mailroom.services.dispatching.outcomes import record
 from mailroom.services.reconciliation.resolve import Resolution, resolve
 from mailroom.storage.database import Db, server_now
 from tests.support.builders import a_claimed
@@ -98,7 +98,7 @@ def test_a_partial_yes_counts_however_late_it_is_known(db: Db, fences: Fences, s
     yes, no = a_message(db, 1), a_message(db, 2)
     refused = {"r2@example.org": Refused(Refusal.PERMANENT, "no such user", 550)}
 
-    record(db, fences, [Result(claimed, InPart("250 ok", refused))], delays=Delays([]), now=server_now(db))
+    record(db, fences, [CallResult(claimed, InPart("250 ok", refused))], delays=Delays([]), now=server_now(db))
 
     states = {doc["_id"]: doc["state"] for doc in db.messages.find()}
     assert states == {yes: "sent", no: "failed"}
@@ -122,10 +122,11 @@ def test_a_crossing_without_a_place_is_asked_about_nowhere(db: Db, fences: Fence
     )
     a_doubt(db, state="sending", claim_id="c2", token=6)
 
-    ((_, doubt),) = cross_fences(fences, [again]).in_doubt
-    record(db, fences, [Result(again, doubt)], delays=Delays([]), now=server_now(db))
+    (result,) = cross_fences(fences, [again]).called_before
+    record(db, fences, [result], delays=Delays([]), now=server_now(db))
 
-    assert claimed.claim.id == doubt.crossed_by
-    assert doubt.called_at == CalledAt("", "")
+    assert isinstance(result.outcome, InDoubt)
+    assert claimed.claim.id == result.outcome.crossed_by
+    assert result.outcome.called_at == CalledAt("", "")
     db.dispatches.update_one({}, {"$set": {"in_doubt_at": server_now(db) - 3 * MINUTE}})
     assert ask(db, fences, Forgetful()) == "unknown"

@@ -22,6 +22,7 @@ from mailroom.services.resending import runs as resend_runs
 from mailroom.storage import kept_counts, lanes
 from mailroom.storage.database import Db, Session, in_transaction, snapshot
 from mailroom.storage.dispatches import exclusions as dispatch_exclusions
+from mailroom.storage.dispatches.exclusions import Exclusion
 from mailroom.storage.messages import counts as message_counts
 from mailroom.storage.messages import marks as message_marks
 from tests.support.builders import a_claimed, an_event
@@ -157,7 +158,7 @@ def some_were_sent(db: Db, run: Run) -> None:
 
 def it_waits_again(db: Db, run: Run) -> None:
     dispatch = DispatchId(some(db, run, "failed")["dispatch_id"])
-    message_marks.mark(db, [(dispatch, MessageTrigger.NOT_SENT, "", None)])
+    message_marks.mark(db, [message_marks.MessageMark(dispatch, MessageTrigger.NOT_SENT)])
 
 
 def it_is_suppressed_at_the_last_moment(db: Db, run: Run) -> None:
@@ -170,7 +171,7 @@ def it_is_suppressed_at_the_last_moment(db: Db, run: Run) -> None:
 
     def leave_out(session: Session) -> None:
         with lanes.under(db, lane, session) as guard:
-            dispatch_exclusions.leave_out(db, claimed, {message["_id"]: "no"}, [], [], now=NOW, guard=guard)
+            dispatch_exclusions.leave_out(db, claimed, Exclusion({message["_id"]: "no"}, [], []), now=NOW, guard=guard)
 
     in_transaction(db, leave_out)
 

@@ -270,15 +270,15 @@ def test_whose_own_call_may_still_go_is_left_out_and_holds_up_nobody(db: Db, sta
 
 def test_rows_that_were_read_before_a_split_are_not_taken_after_it(db: Db) -> None:
     run = a_finished_run(db, 3, failed=1)
-    rows, _ = unreached_rows.left(db, run.id, after="", limit=10)
-    child = db.dispatches.find_one({"_id": rows[0]["dispatch_id"]})
+    missed = unreached_rows.left(db, run.id, after="", limit=10).messages
+    child = db.dispatches.find_one({"_id": missed[0].dispatch_id})
     assert child
     db.dispatches.insert_one(child | {"_id": f"{child['_id']}.part", "state": DispatchState.PENDING})
     db.dispatches.update_one({"_id": child["_id"]}, {"$set": {"state": DispatchState.SPLIT}})
-    db.messages.update_one({"_id": rows[0]["_id"]}, {"$set": {"dispatch_id": f"{child['_id']}.part"}})
+    db.messages.update_one({"_id": missed[0].id}, {"$set": {"dispatch_id": f"{child['_id']}.part"}})
 
     def work(session: Session) -> bool:
-        return unreached_rows.take(db, rows, RunId("other"), session=session)
+        return unreached_rows.take(db, [message.id for message in missed], RunId("other"), session=session)
 
     assert not in_transaction(db, work)
 

@@ -8,13 +8,14 @@ import pytest
 
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.holds import Holds
-from mailroom.domain.doubts import Timing
+from mailroom.domain.dispatches.doubts import Timing
+from mailroom.domain.dispatches.outcomes import Accepted, InDoubt
 from mailroom.domain.errors import SendingStopped, Unavailable
 from mailroom.domain.holds import EVERYTHING
 from mailroom.domain.ids import mail_lanes, schedule_lane
-from mailroom.domain.outcomes import Accepted, InDoubt
-from mailroom.services.common import sending_switch
+from mailroom.services.common import hold_mirror, sending_switch
 from mailroom.services.dispatching import lanes as dispatching_lanes
+from mailroom.services.dispatching.lanes import LaneWork
 from mailroom.services.feedback import webhook_targets
 from mailroom.services.operations import metrics as service_metrics
 from mailroom.services.planning import asked_runs, plan
@@ -149,7 +150,7 @@ def test_two_people_who_stop_and_start_at_once_leave_both_stores_of_one_mind(lin
         for act in acts:
             act.result()
 
-    stored, mirrored = look(line).hold, line.holds.read(EVERYTHING)
+    stored, mirrored = look(line).hold, line.holds.read(EVERYTHING)[0]
     assert (stored.number, stored.by) == (mirrored.number, mirrored.by)
 
 
@@ -190,7 +191,7 @@ def test_an_emptied_redis_learns_from_mongodb_that_all_is_stopped(line: Line) ->
     stop(line)
     line.holds._redis.delete(f"mailroom:hold:{line.db.name}:everything")
 
-    sending_switch.look(line.db, line.holds)
+    hold_mirror.look(line.db, line.holds)
 
     assert line.cross(claimed).go == []
 
@@ -205,7 +206,7 @@ def test_where_redis_is_away_it_is_stopped_all_the_same_and_what_may_go_is_told_
 
     assert (stopped.sending, stopped.sure, len(stopped.in_flight)) == (False, False, 2)
     assert line.claim() == []
-    sending_switch.look(line.db, line.holds)  # a sender, a second later
+    hold_mirror.look(line.db, line.holds)  # a sender, a second later
     assert line.cross(claimed).go == []
 
 
@@ -221,7 +222,7 @@ def test_no_control_is_made_and_no_webhook_tested_meanwhile(line: Line) -> None:
 
     def ask() -> None:
         policy = Policy(a_timing(), Mock())
-        reconcile.reconcile(line.db, line.fences, {"mailgun": asked}, line.held, policy, sender="s")  # type: ignore[dict-item]
+        reconcile.reconcile(LaneWork(line.db, line.fences, line.held, "s"), {"mailgun": asked}, policy)
 
     ask()
     while_stopped = made.call_count
@@ -280,7 +281,7 @@ def test_after_a_restore_it_is_stopped_before_anybody_sends(line: Line) -> None:
     stop(line)
     line.db.holds.delete_many({})
 
-    on_hold = sending_switch.look(line.db, line.holds)
+    on_hold = hold_mirror.look(line.db, line.holds)
 
     assert on_hold.everything
 

@@ -5,19 +5,21 @@ from typing import Any
 
 import pytest
 
+from mailroom.domain.dispatches.decisions import DispatchPart, Failure, Return, Split
+from mailroom.domain.dispatches.doubts import Doubt
 from mailroom.domain.dispatches.fences import Fence, FenceState
-from mailroom.domain.dispatches.model import Acceptance, Claimed
+from mailroom.domain.dispatches.model import Acceptance, Claimant, Claimed
+from mailroom.domain.dispatches.outcomes import InDoubt
 from mailroom.domain.dispatches.states import MOVES, DispatchState, DispatchTrigger
-from mailroom.domain.doubts import Doubt
 from mailroom.domain.ids import ClaimId, DispatchId, MessageId
-from mailroom.domain.outcomes import InDoubt
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, Session, in_transaction
-from mailroom.storage.dispatches import claims, doubts, exclusions, outcomes, splits
-from mailroom.storage.dispatches.outcomes import Return
-from mailroom.storage.dispatches.splits import DispatchPart, Split
+from mailroom.storage.dispatches import claims, doubts, elsewhere, exclusions, outcomes, splits
+from mailroom.storage.dispatches.claims import ClaimedTogether
+from mailroom.storage.dispatches.elsewhere import Departure
+from mailroom.storage.dispatches.exclusions import Exclusion
 from mailroom.storage.guard import LaneGuard
-from tests.support.builders import NOW, a_claimed
+from tests.support.builders import NOW, a_claimable, a_claimed, a_dispatch
 from tests.support.doubts import LANE, RUN, TOKEN, a_document
 
 T, S = DispatchTrigger, DispatchState
@@ -43,8 +45,9 @@ def a_doubt_of(id_: DispatchId) -> Doubt:
 
 def claim(db: Db, id_: DispatchId, guard: LaneGuard) -> None:
     new = a_claimed(dispatch=id_, claim="next", lane=LANE, token=TOKEN).claim
-    waiting = [{"_id": id_, "attempt": 1}]
-    claims.claim(db, {new.id: (new, waiting)}, "mailgun", "mg.example.com", now=NOW, guard=guard)
+    together = ClaimedTogether(new, [a_claimable(id_, lane=LANE, attempt=1)])
+    claimant = Claimant(new.sender, new.redis_identity, "mailgun", "mg.example.com")
+    claims.claim(db, [together], claimant, now=NOW, guard=guard)
 
 
 def hear_of(db: Db, id_: DispatchId, session: Session) -> None:
@@ -60,7 +63,15 @@ def say_it_was_sent(db: Db, id_: DispatchId, session: Session) -> None:
 
 
 def requeue(db: Db, id_: DispatchId, session: Session) -> None:
-    doubts.send_again(db, {id_: {"attempt": 1}}, by="ann", now=NOW, session=session)
+    doubts.send_again(db, {id_: a_dispatch(id_, attempt=1)}, by="ann", now=NOW, session=session)
+
+
+def carry_on(db: Db, id_: DispatchId, guard: LaneGuard) -> None:
+    """By a person, and by the log once its mail went elsewhere."""
+    elsewhere.carry_on_by_person(db, Departure(id_, 1), by="ann", now=NOW, session=guard.session)
+    went = {"$set": {"elsewhere": "second"}}
+    db.dispatches.update_one({"_id": id_, "elsewhere": {"$exists": False}}, went, session=guard.session)
+    elsewhere.end_first(db, [a_doubt_of(id_)], by="ann", now=NOW, guard=guard)
 
 
 UNDER_GUARD: Mapping[DispatchTrigger, Callable[[Db, DispatchId, LaneGuard], Any]] = {
@@ -71,12 +82,12 @@ UNDER_GUARD: Mapping[DispatchTrigger, Callable[[Db, DispatchId, LaneGuard], Any]
     T.RETURNED_CANCELLED: lambda db, id_, guard: outcomes.return_to_pending(
         db, [Return(a_claimed_one(id_), NOW, "later")], now=NOW, guard=guard
     ),
-    T.FAILED: lambda db, id_, guard: outcomes.fail(db, [(a_claimed_one(id_), "no", 550)], now=NOW, guard=guard),
+    T.FAILED: lambda db, id_, guard: outcomes.fail(db, [Failure(a_claimed_one(id_), "no", 550)], now=NOW, guard=guard),
     T.ALL_GONE_OUT: lambda db, id_, guard: exclusions.leave_out(
-        db, a_claimed_one(id_), {}, [MessageId("run-1/a")], [], now=NOW, guard=guard
+        db, a_claimed_one(id_), Exclusion({}, [MessageId("run-1/a")], []), now=NOW, guard=guard
     ),
     T.ALL_SUPPRESSED: lambda db, id_, guard: exclusions.leave_out(
-        db, a_claimed_one(id_), {MessageId("run-1/a"): "unsubscribed"}, [], [], now=NOW, guard=guard
+        db, a_claimed_one(id_), Exclusion({MessageId("run-1/a"): "unsubscribed"}, [], []), now=NOW, guard=guard
     ),
     T.NOT_ACCEPTED: lambda db, id_, guard: doubts.conclude_not_accepted(
         db, [(a_doubt_of(id_), NOW)], by="ann", now=NOW, guard=guard
@@ -87,6 +98,7 @@ UNDER_GUARD: Mapping[DispatchTrigger, Callable[[Db, DispatchId, LaneGuard], Any]
     T.NOT_ACCEPTED_CANCELLED: lambda db, id_, guard: doubts.conclude_not_accepted(
         db, [(a_doubt_of(id_), NOW)], by="ann", now=NOW, guard=guard
     ),
+    T.CARRIED_ON: carry_on,
     T.BEYOND_KNOWING: lambda db, id_, guard: doubts.conclude_unknown(
         db, [a_doubt_of(id_)], "no log", by="ann", now=NOW, guard=guard
     ),
@@ -132,7 +144,7 @@ def move(db: Db, trigger: DispatchTrigger, state: DispatchState, id_: DispatchId
 def test_a_dispatch_moves_as_the_table_says_and_not_otherwise(db: Db, trigger: DispatchTrigger) -> None:
     lanes.raise_tokens(db, {LANE: TOKEN}, "ann", now=NOW)
     leaves, arrives = MOVES[trigger]
-    cancelled = {"run_cancelled": True} if trigger in CANCELLED_RUN else {}
+    cancelled = {"run_cancelled": True} if trigger in CANCELLED_RUN else {"may_move": True}
     seen, wanted = {}, {}
     for number, state in enumerate(DispatchState):
         id_ = DispatchId(f"run-1-d{number:05d}")

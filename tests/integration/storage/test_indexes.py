@@ -4,29 +4,36 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pymongo.monitoring import CommandListener
 
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.emails.model import Rank
-from mailroom.domain.ids import ClaimId, EmailId, Lane, MessageId, RunId, ScheduleId
+from mailroom.domain.ids import ClaimId, DispatchId, EmailId, Lane, MessageId, RunId, ScheduleId
 from mailroom.domain.messages import MessageState
-from mailroom.domain.searches import EmailSearch
+from mailroom.domain.searches import EmailOrder, EmailSearch
 from mailroom.services.planning import plan as planning_plan
-from mailroom.storage import controls, events, holds, lanes
+from mailroom.storage import controls, events, holds, lanes, served_requests
+from mailroom.storage.body_files.gridfs_home import GridFsHome
+from mailroom.storage.body_files.homes import BodyFiles
+from mailroom.storage.body_files.s3_bucket import S3Bucket
+from mailroom.storage.body_files.s3_home import S3Home
 from mailroom.storage.database import Db, server_now, snapshot
 from mailroom.storage.dispatches import claims as dispatch_claims
 from mailroom.storage.dispatches import counts as dispatch_counts
 from mailroom.storage.dispatches import doubts as dispatch_doubts
+from mailroom.storage.dispatches import elsewhere as dispatch_elsewhere
 from mailroom.storage.dispatches import outcomes as dispatch_outcomes
 from mailroom.storage.dispatches import queries as dispatch_queries
-from mailroom.storage.mails import emails
+from mailroom.storage.mails import bodies, emails
 from mailroom.storage.messages import counts as message_counts
 from mailroom.storage.messages import document as messages
 from mailroom.storage.messages import unreached
 from mailroom.storage.schedules import audiences, runs, schedules
+from mailroom.storage.served_requests import EntryPlace
 from tests.support.builders import a_claimed, make_due, recipients, stored_schedule
+from tests.support.explaining import listened_to, work_of
 from tests.support.planned import expand_all, hold
 
+UNUSED = S3Bucket("b", endpoint="", region="us-east-1", access_key="", secret_key="")
 ASKED = {
     "the list of audiences": lambda db, now: audiences.page(db, before=(now, "aud_1"), limit=10),
     "an audience that was asked for": lambda db, now: audiences.of_request(db, "owner/key"),
@@ -57,6 +64,9 @@ ASKED = {
     "single mails to somebody": lambda db, now: emails.page(
         db, EmailSearch(recipient="bo@example.org", since=now), before=(now, "em_1"), limit=10
     ),
+    "single mails to somebody, oldest first": lambda db, now: emails.page(
+        db, EmailSearch(recipient="bo@example.org"), EmailOrder.OLDEST, before=(now, "em_1"), limit=10
+    ),
     "single mails with a tag": lambda db, now: emails.page(db, EmailSearch(tag="reset"), before=None, limit=10),
     "single mails with a recipient in a state": lambda db, now: messages.of_single_mails(
         db, MessageState.FAILED, before=(now, "em_1/m"), limit=10
@@ -71,15 +81,31 @@ ASKED = {
         db, state=DispatchState.UNKNOWN, run_id=None, after="", limit=10
     ),
     "what is to be asked about": lambda db, now: dispatch_doubts.to_ask(db, [Lane("l")], now=now, limit=10),
+    "what may go elsewhere": lambda db, now: dispatch_elsewhere.to_move(
+        db, [Lane("mail/0"), Lane("mail/1")], marked_before=now, limit=10
+    ),
+    "what went elsewhere": lambda db, _: dispatch_elsewhere.firsts(db, after="", limit=10),
+    "what went out elsewhere": lambda db, _: dispatch_elsewhere.accepted_of(db, [DispatchId("d")]),
+    "whom a first call was for": lambda db, _: messages.addresses_of_first(db, [DispatchId("d")]),
     "what goes alone": lambda db, now: dispatch_claims.claimable_alone(db, [Lane("l")], now=now),
     "a control": lambda db, now: controls.first_since(db, "mg.example.com", now),
     "a mail's events": lambda db, now: events.of_message(db, MessageId("r/m")),
     "a run's dispatches": lambda db, now: dispatch_queries.page(db, state=None, run_id=RunId("r"), after="", limit=10),
+    "the dispatches of single mails": lambda db, now: dispatch_queries.of_emails(db, [EmailId("a"), EmailId("b")]),
+    "the dispatches of one single mail": lambda db, now: dispatch_queries.of_email(db, EmailId("a")),
+    "a single mail's headers": lambda db, now: bodies.headers_of(db, EmailId("a")),
+    "what a single mail says": lambda db, now: bodies.shown(db, BodyFiles(db), EmailId("a"), most=10),
+    "files in GridFS that may be removed": lambda db, now: GridFsHome(db).due(now=now, limit=10),
+    "files in S3 that may be removed": lambda db, now: S3Home(db, UNUSED).due(now=now, limit=10),
     "runs with open dispatches": lambda db, now: dispatch_queries.runs_with_open(db, [RunId("r")]),
     "what is to be told": lambda db, now: dispatch_outcomes.pending_propagation(db, limit=10),
     "waiting lanes": lambda db, now: lanes.waiting(db, now=now),
     "a dispatch's mails": lambda db, now: messages.of_dispatches(db, []),
     "a report": lambda db, now: _report(db),
+    "how many schedules there are": lambda db, now: schedules.count_by_state(db),
+    "how many dispatches are open": lambda db, now: dispatch_queries.count_open(db),
+    "the queue": lambda db, now: dispatch_counts.due_by_rank(db, now=now, barred=[]),
+    "a token's requests": lambda db, now: served_requests.page(db, "t", before=EntryPlace("b", 1), limit=10),
 }
 
 
@@ -88,45 +114,19 @@ def _report(db: Db) -> None:
         message_counts.report(db, [RunId("r")], session)
 
 
-class Listener(CommandListener):
-    """Keeps the finds and aggregations that go over the wire."""
-
-    def __init__(self) -> None:
-        self.commands: list[dict[str, Any]] = []
-
-    def started(self, event: Any) -> None:
-        if event.command_name in ("find", "aggregate"):
-            self.commands.append({k: v for k, v in event.command.items() if not k.startswith(("$", "lsid", "txn"))})
-
-    def succeeded(self, event: Any) -> None:
-        pass
-
-    def failed(self, event: Any) -> None:
-        pass
-
-
-def listened_to(db: Db) -> tuple[Listener, Db]:
-    """The same database, by a client whose questions are kept."""
-    listener = Listener()
-    heard = db.client.__class__(
-        host=[f"{h}:{p}" for h, p in db.client.nodes], event_listeners=[listener], directConnection=True, tz_aware=True
-    )[db.name]
-    return listener, heard
-
-
 @pytest.mark.parametrize("asked", ASKED)
-def test_the_query_for(asked: str, db: Db) -> None:
+def test_no_frequent_query_walks_a_whole_collection(asked: str, db: Db) -> None:
     schedule = stored_schedule(db, recipients=recipients(50))
     make_due(db, schedule, since=timedelta(minutes=61))
     held = hold(db, schedule.id)
     planning_plan.plan_due(db, held, mark=0, now=server_now(db))
     expand_all(db, held)
-    listener, heard = listened_to(db)
+    questions, heard = listened_to(db)
 
     ASKED[asked](heard, server_now(db))
 
-    assert listener.commands
-    for command in listener.commands:
+    assert questions.asked
+    for command in questions.asked:
         command.pop("readConcern", None)
         plan = str(db.command("explain", command, verbosity="queryPlanner"))
         assert "COLLSCAN" not in plan, f"{asked} walks the whole collection"
@@ -135,7 +135,8 @@ def test_the_query_for(asked: str, db: Db) -> None:
 def test_what_waits_of_a_paused_run_is_passed_over_in_the_index(db: Db) -> None:
     """Nothing that is asked for beside it, or of its lane, looks at its thousand dispatches."""
     now = server_now(db)
-    some = {"lane": "schedule/s", "rank": 2, "not_before": now}
+    some = {"lane": "schedule/s", "rank": 2, "not_before": now, "attempt": 0, "tries": 0}
+    some |= {"revision": 1, "messages": 1, "digest": "d"}
     paused = [{"_id": f"paused-d{n:05d}", "run_id": "paused", "state": "pending", **some} for n in range(1_000)]
     going = [{"_id": f"going-d{n:05d}", "run_id": "going", "state": "pending", **some} for n in range(3)]
     db.dispatches.insert_many([*paused, *going, {"_id": "x", "run_id": "paused", "state": "in_doubt", **some}])
@@ -146,14 +147,39 @@ def test_what_waits_of_a_paused_run_is_passed_over_in_the_index(db: Db) -> None:
         "look": lambda db: dispatch_claims.lanes_of_waiting_runs(db, [RunId("going")], now=now, limit=10),
         "settle": lambda db: dispatch_claims.lanes_to_reconcile(db, now=now, limit=10),
     }.items():
-        listener, heard = listened_to(db)
+        questions, heard = listened_to(db)
         assert ask(heard)
-        for command in listener.commands:
+        for command in questions.asked:
             command.pop("readConcern", None)
             stats = db.command("explain", command, verbosity="executionStats")
             looked_at[name] = max(looked_at.get(name, 0), examined(stats))
 
     assert max(looked_at.values()) <= 10, looked_at
+
+
+def test_the_queue_is_counted_in_the_index_alone_and_up_to_a_bound(db: Db) -> None:
+    now = server_now(db)
+    some = {"state": "pending", "not_before": now - timedelta(minutes=1), "run_id": "r"}
+    later = {**some, "not_before": now + timedelta(hours=1)}
+    db.dispatches.insert_many(
+        [{"_id": f"a{n}", "lane": f"schedule/s{n % 7}", "rank": 3, **some} for n in range(500)]
+        + [{"_id": f"b{n}", "lane": "mail/1", "rank": 0, **some} for n in range(20)]
+        + [{"_id": f"c{n}", "lane": "mail/1", "rank": 1, **later} for n in range(50)]
+        + [{"_id": f"d{n}", "lane": "mail/2", "state": "accepted"} for n in range(50)]
+    )
+
+    counted = dispatch_counts.due_by_rank(db, now=now, barred=[Lane("schedule/s0"), Lane("schedule/s1")])
+    work = work_of(db, lambda db: dispatch_counts.due_by_rank(db, now=now, barred=[]))
+    bounded = work_of(db, lambda db: dispatch_counts.due_by_rank(db, now=now, barred=[], most=100))
+
+    high, campaigns = counted[Rank.HIGH], counted[Rank.CAMPAIGN]
+    assert (high.dispatches, high.free, high.lanes) == (20, 20, 1)
+    assert (campaigns.dispatches, campaigns.free, campaigns.lanes) == (500, 356, 5)
+    assert high.oldest == some["not_before"]
+    assert Rank.NORMAL not in counted
+    assert (work.documents, work.walks_a_collection, work.sorts) == (0, False, False)
+    assert work.keys < 620
+    assert bounded.keys < 120
 
 
 def examined(stats: Any) -> int:

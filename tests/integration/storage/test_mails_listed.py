@@ -20,7 +20,7 @@ def test_a_mail_of_which_several_recipients_are_in_a_state_is_on_one_page_only(d
     before, pages = None, 0
     while pages == 0 or before:
         shown, before = mail_view.page_in_state(db, MessageState.FAILED, before=before, limit=4)
-        seen += [one.email["_id"] for one in shown]
+        seen += [one.email.id for one in shown]
         pages += 1
 
     assert len(seen) == len(set(seen)) == 7

@@ -15,6 +15,7 @@ import pytest
 from mailroom.domain.errors import TemplateNotFound
 from mailroom.domain.holds import EVERYTHING, Hold
 from mailroom.domain.ids import ScheduleId
+from mailroom.domain.planning import Replay
 from mailroom.domain.rates import Limit, LimitKind, Per
 from mailroom.domain.templates import Template
 from mailroom.storage import holds, providers, rate_limits, sessions
@@ -170,4 +171,4 @@ def test_the_newest_ledger_and_the_hold_after_a_restore_are_kept(db: Db) -> None
 
     assert ledger_runs.newest_ledger(db) == (NOW, 3)
     assert restore_mark.is_held(db)
-    assert restore_mark.replay(db) == (NOW, LATER)
+    assert restore_mark.replay(db) == Replay(NOW, LATER)

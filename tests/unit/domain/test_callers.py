@@ -60,5 +60,5 @@ def test_without_trusted_proxies_no_header_is_believed() -> None:
         ("", "", True),
     ],
 )
-def test_who_counts_as_one_caller(one: str, another: str, same: bool) -> None:
+def test_addresses_count_as_one_caller_where_one_machine_may_have_both(one: str, another: str, same: bool) -> None:
     assert (counted_as(one) == counted_as(another)) is same

@@ -7,9 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailroom.domain.doubts import AbsenceVerdict, Doubt, Timing, Traces, controls_needed, judge_absent, next_question
+from mailroom.domain.dispatches.conclusions import Findings, sort_in
+from mailroom.domain.dispatches.doubts import (
+    AbsenceVerdict,
+    Doubt,
+    Timing,
+    Traces,
+    controls_needed,
+    judge_absent,
+    next_question,
+)
 from mailroom.domain.ids import ClaimId, MessageId, child_dispatch_id
-from mailroom.services.reconciliation.conclusions import Findings, sort_in
 from tests.support.builders import NOW, a_claimed
 
 S = timedelta(seconds=1)

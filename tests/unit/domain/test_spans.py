@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailroom.domain.dispatches.spans import Calls, group_of, groups_of, of_part, span_of, spans_of_groups
 from mailroom.domain.ids import AudienceId, DispatchId, RunId
-from mailroom.domain.spans import Calls, group_of, groups_of, span_of, spans_of_groups
 
 ONE, OTHER = AudienceId("aud_1"), AudienceId("aud_2")
 MINE, ANOTHER, PART = DispatchId("r-d00001"), DispatchId("r-d00007"), DispatchId("r-d00001.a1b2")
@@ -25,6 +25,24 @@ MINE, ANOTHER, PART = DispatchId("r-d00001"), DispatchId("r-d00007"), DispatchId
 def test_two_spans_may_share_somebody(one: str, other: str, shares: bool) -> None:
     assert (Calls({ANOTHER: other}).sharing(MINE, one) == ANOTHER) is shares
     assert (Calls({ANOTHER: one}).sharing(MINE, other) == ANOTHER) is shares
+
+
+@pytest.mark.parametrize(
+    ("domains", "part", "shares"),
+    [
+        (["a.example", "b.example"], "b.example", False),  # another part of the same batch
+        (["a.example", "b.example"], "", False),  # those of all other domains
+        (["a.example", "b.example"], "a.example", True),
+        (["a.example"], "", True),  # cut by other domains, anybody may be in it
+        ([], "", True),  # the whole batch
+    ],
+)
+def test_parts_of_a_batch_by_domain_share_nobody(domains: list[str], part: str, shares: bool) -> None:
+    whole = span_of(ONE, 0, 25)
+    mine, other = of_part(whole, ["b.example", "a.example"], "a.example"), of_part(whole, domains, part)
+
+    assert (Calls({ANOTHER: other}).sharing(MINE, mine) == ANOTHER) is shares
+    assert (Calls({ANOTHER: mine}).sharing(MINE, other) == ANOTHER) is shares
 
 
 def test_a_call_shares_nobody_with_itself_nor_with_its_parts() -> None:

@@ -6,11 +6,11 @@ from itertools import permutations
 import pytest
 
 from mailroom.domain.dispatches.fences import Fence, FenceState, Finding, judge_abandoned
+from mailroom.domain.dispatches.outcomes import Refusal, Refused
+from mailroom.domain.dispatches.retries import Divide, GiveUp, TryAgain, after_refusal
 from mailroom.domain.events import EventKind, SuppressionReason, suppresses
 from mailroom.domain.ids import ClaimId
 from mailroom.domain.messages import MOVES, MessageState, MessageTrigger, effect_of
-from mailroom.domain.outcomes import Refusal, Refused
-from mailroom.domain.retries import Divide, GiveUp, TryAgain, after_refusal
 from tests.support.builders import NOW, an_event
 
 S, L = MessageState, MessageTrigger
@@ -82,7 +82,9 @@ def test_an_unknown_event_changes_nothing() -> None:
         (EventKind.OPENED, False, None),
     ],
 )
-def test_who_must_get_nothing_more(kind: EventKind, hard: bool, reason: SuppressionReason | None) -> None:
+def test_an_event_suppresses_its_recipient_where_nothing_more_may_go_there(
+    kind: EventKind, hard: bool, reason: SuppressionReason | None
+) -> None:
     assert suppresses(an_event(kind, hard=hard)) is reason
 
 
@@ -138,7 +140,7 @@ DELAYS = [timedelta(minutes=10), timedelta(minutes=20)]
         (Refusal.ACCOUNT, 9, timedelta(days=9), TryAgain(NOW + timedelta(hours=6), False)),
     ],
 )
-def test_what_follows_a_refusal(
+def test_a_refused_dispatch_is_tried_again_or_given_up_by_kind_and_tries(
     kind: Refusal, tries: int, retry_after: timedelta | None, expected: TryAgain | GiveUp
 ) -> None:
     refused = Refused(kind, "why", retry_after=retry_after)

@@ -1,13 +1,12 @@
-"""JSON of others: strictly read, split where one part is wrong, mended where somebody has signed it."""
+"""JSON of others: read strictly, or split where one part is wrong."""
 
 import json
 import time
 from typing import Any
 
-import orjson
 import pytest
 
-from scheduler_api.reading import Unread, Unreadable, mended, read, read_in_parts, weighs_more
+from scheduler_api.reading import Unread, Unreadable, read, read_in_parts, weighs_more
 
 HALF = '"\\ud83d"'
 
@@ -89,26 +88,6 @@ def test_what_is_wrong_elsewhere_is_refused_as_a_whole(raw: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "kept"),
-    [
-        (b'{"a": "x"}', {"a": "x"}),
-        (b'{"a": "Hi \\ud83d!", "b": "\\ud83d\\ude00"}', {"a": "Hi \ufffd!", "b": "😀"}),
-        (b'{"\\udc00": 1}', {"\ufffd": 1}),
-        (b'{"a": "\xff"}', {"a": "\ufffd"}),
-        (b'{"a": NaN, "b": 1e999, "c": 2}', {"a": None, "b": None, "c": 2}),
-    ],
-)
-def test_what_was_signed_is_kept_and_what_cannot_be_stored_of_it_replaced(raw: bytes, kept: Any) -> None:
-    assert orjson.loads(mended(raw, _signed)) == kept
-
-
-@pytest.mark.parametrize("raw", [b"", b"{", b"[" * 1_000_000, b"\xff"])
-def test_what_is_no_json_cannot_be_mended(raw: bytes) -> None:
-    with pytest.raises(Unreadable):
-        mended(raw, _signed)
-
-
-@pytest.mark.parametrize(
     ("raw", "most", "more"),
     [
         (b"[" + b"[]," * 1_000, 1_000, True),
@@ -140,18 +119,3 @@ def test_a_long_run_of_backslashes_costs_little() -> None:
 
     assert weighs_more(raw, 200_000)
     assert time.process_time() - began < 2
-
-
-def test_only_a_signed_document_is_mended() -> None:
-    """Mending is costly, and nobody without a key shall be able to ask for it."""
-
-    def unsigned() -> None:
-        raise PermissionError
-
-    assert mended(b'{"a": 1}', unsigned) == b'{"a": 1}'
-    with pytest.raises(PermissionError):
-        mended(b'{"a": "\\ud83d"}', unsigned)
-
-
-def _signed() -> None:
-    pass

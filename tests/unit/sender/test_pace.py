@@ -65,6 +65,21 @@ def test_one_that_finds_us_too_fast_is_left_alone_for_a_second_and_others_are_no
     assert 1 <= pace.admit("smtp", 50) <= 10
 
 
+def test_its_room_is_what_would_be_admitted() -> None:
+    pace, clock = a_pace()
+    assert pace.room("smtp") is None
+    pace.accepted("smtp", 10)
+    pace.too_fast("smtp", None)
+    assert pace.room("smtp") == 0
+
+    clock.now += 2
+
+    room = pace.room("smtp")
+    assert room
+    assert pace.admit("smtp", 50) == room
+    assert pace.room("smtp") == 0
+
+
 def test_it_names_a_pause_and_has_it_up_to_a_minute() -> None:
     pace, _ = a_pace()
 

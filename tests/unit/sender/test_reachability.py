@@ -109,7 +109,7 @@ def test_one_that_answers_and_refuses_us_is_asked_ever_less_up_to_once_a_minute(
 def test_one_that_wants_no_more_connections_than_stand_is_not_out_of_reach(told: Told) -> None:
     reachability = told.reachability()
     reachability.trying("smtp", since=told.now)
-    reachability.failed("smtp", since=told.now, others_stand=True)
+    reachability.failed("smtp", since=told.now, others_open=True)
 
     assert not reachability.out_of_reach("smtp")
     assert not told.not_reached

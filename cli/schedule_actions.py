@@ -1,0 +1,121 @@
+"""`mailroom schedules`: run now, skip, pause, resume, archive, restore."""
+
+import secrets
+
+import click
+
+from cli.answers import Body, answer, print_id
+from cli.command_table import Answering
+from cli.common import actor, services
+from cli.questions import asks, confirm, counted
+from cli.tolls import answer_with_toll
+from mailroom.assembly import ApiServices
+from mailroom.domain.errors import ScheduleNotActive, StaleEdit
+from mailroom.domain.ids import ScheduleId
+from mailroom.domain.schedules import Schedule, ScheduleState
+from mailroom.services.planning import asked_runs
+from mailroom.services.reports import runs as run_views
+from mailroom.services.schedules import lifecycle, pause, restore
+from mailroom.services.schedules import view as schedule_view
+from mailroom.services.schedules.pause import Toll
+from mailroom.storage.database import Db
+from scheduler_api.schemas import runs as run_schemas
+from scheduler_api.schemas.schedule_actions import PausedSchedule
+from scheduler_api.shown_schedules import summary
+
+_RUNS = 50  # of a schedule: the newest, among which the open ones are
+
+
+@click.command("run-now", cls=Answering)
+@click.argument("schedule_id")
+@click.option("--key", help="An Idempotency-Key: the same command again finds the same run.")
+@click.option("--even-if-paused", is_flag=True, help="Also of a paused schedule, which stays paused.")
+@asks
+def run_now(schedule_id: str, key: str | None, even_if_paused: bool) -> None:
+    """Send now, beside the recurrence. Prints the run's id, alone, on standard output."""
+    made, id_ = services(), ScheduleId(schedule_id)
+    stored = schedule_view.get(made.db, id_)
+    if key is None:  # else the run may exist already, whatever has become of the schedule
+        asked_runs.require_runnable(stored.schedule, even_if_paused=even_if_paused)
+    recipients = stored.content.recipients
+    confirm(
+        f"Send now to {counted(recipients, 'recipient')}?",
+        f"Schedule: {stored.schedule.name}",
+        f"Subject: {stored.content.subject}",
+    )
+    if (since := schedule_view.get(made.db, id_).content.recipients) != recipients:
+        raise StaleEdit(f"the schedule was changed meanwhile: it goes to {counted(since, 'recipient')} now")
+    key = key or secrets.token_hex(16)
+    run, _ = asked_runs.run_now(made.db, id_, owner=actor(), key=key, even_if_paused=even_if_paused)
+    answer(run_schemas.RunOut, run_schemas.run(run), print_id)
+
+
+@click.command("skip-next", cls=Answering)
+@click.argument("schedule_id")
+@asks
+def skip_next(schedule_id: str) -> None:
+    """Record that the next due instant does not run."""
+    made, id_ = services(), ScheduleId(schedule_id)
+    schedule = schedule_view.get(made.db, id_).schedule
+    if schedule.next_run_at is None:
+        raise ScheduleNotActive(f"only an active schedule has a next run; this one is {schedule.state}")
+    due = schedule.next_run_at.astimezone(schedule.recurrence.zone).isoformat()
+    confirm(f"Skip the next run of “{schedule.name}”, due {due}?", "A skipped run cannot be brought back.")
+    _, record = lifecycle.skip_next(made.db, id_, seen_version=schedule.version)
+
+    def show(_: Body) -> None:
+        click.echo(f"skipped: {due}")
+
+    answer(run_schemas.RunOut, run_schemas.run(record), show)
+
+
+@click.command("pause", cls=Answering)
+@click.argument("schedule_id")
+def pause_schedule(schedule_id: str) -> None:
+    """Run no further instant of it, and send nothing more of its runs, until it is resumed."""
+    made = services()
+    _answer(made.db, "paused", pause.pause_schedule(made.db, made.brakes, ScheduleId(schedule_id), by=actor()))
+
+
+@click.command("resume", cls=Answering)
+@click.argument("schedule_id")
+def resume_schedule(schedule_id: str) -> None:
+    """Go on from now, and with the runs that were paused with it."""
+    made = services()
+    _answer(made.db, "resumed", pause.resume_schedule(made.db, made.brakes, ScheduleId(schedule_id), by=actor()))
+
+
+@click.command("archive", cls=Answering)
+@click.argument("schedule_id")
+@asks
+def archive_schedule(schedule_id: str) -> None:
+    """Put it away: what has not gone out is cancelled."""
+    made, id_ = services(), ScheduleId(schedule_id)
+    schedule = schedule_view.get(made.db, id_).schedule
+    if schedule.state is not ScheduleState.ARCHIVED:
+        waiting = counted(_waiting(made, id_), "email")
+        confirm(
+            f"Archive “{schedule.name}”? {waiting} not sent yet would be cancelled.",
+            "It plans no more runs and leaves the list. Its runs and reports stay.",
+        )
+    _answer(made.db, "archived", pause.archive(made.db, made.brakes, id_))
+
+
+@click.command("restore", cls=Answering)
+@click.argument("schedule_id")
+def restore_schedule(schedule_id: str) -> None:
+    """Take it out of the archive. It comes back paused."""
+    made = services()
+    _answer(made.db, "restored, and paused", restore.restore(made.db, made.brakes, ScheduleId(schedule_id), by=actor()))
+
+
+def _waiting(made: ApiServices, schedule_id: ScheduleId) -> int:
+    """How many mails of its open runs have not gone out."""
+    newest = run_views.page(made.db, schedule_id=schedule_id, before=None, limit=_RUNS)
+    under_way = [run.id for run in newest if run.under_way]
+    return pause.toll(made.db, made.brakes.fences, under_way).held if under_way else 0
+
+
+def _answer(db: Db, done: str, changed: tuple[Schedule, Toll]) -> None:
+    schedule, toll = changed
+    answer_with_toll(PausedSchedule, summary(db, schedule), done, toll)

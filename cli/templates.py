@@ -1,0 +1,99 @@
+"""`mailroom templates`: what single mails say, but for their variables."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.answers import Body, answer
+from cli.bodies import document_of, loaded
+from cli.command_table import Noun
+from cli.common import actor, prepared_services, services
+from cli.paging import paged
+from cli.questions import asks, confirm
+from cli.tables import print_fields, print_page
+from mailroom.domain.limits import MAX_TEMPLATE_BODY_BYTES
+from mailroom.domain.principals import Principal
+from mailroom.services.mails import templates
+from scheduler_api import paging
+from scheduler_api.schemas import templates as schemas
+
+_TEXT = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group("templates", cls=Noun)
+def templates_() -> None:
+    """Stored templates of single mails."""
+
+
+@templates_.command("list")
+@paged
+def list_templates(limit: int, cursor: str | None) -> None:
+    """Templates by their names."""
+    found = templates.page(services().db, after=paging.decode_id(cursor), limit=limit)
+    page = paging.page_of(found, limit, schemas.summary, lambda one: [one.name])
+    answer(schemas.TemplatePage, page, _show_page)
+
+
+@templates_.command("show")
+@click.argument("name")
+def show_template(name: str) -> None:
+    """A template."""
+    answer(schemas.TemplateOut, schemas.whole(templates.get(services().db, name)), print_fields)
+
+
+@templates_.command("put")
+@click.argument("name")
+@click.argument("file", type=click.File("rb"), required=False)
+@click.option("--subject", help="The subject, instead of FILE.")
+@click.option("--text", type=_TEXT, help="A file with the text, instead of FILE.")
+@click.option("--html", type=_TEXT, help="A file with the HTML, instead of FILE.")
+@click.option("--if-version", type=int, help="Only if the template is still at this version; 0: only if it is new.")
+def put_template(
+    name: str, file: Any, subject: str | None, text: Path | None, html: Path | None, if_version: int | None
+) -> None:
+    """Make a template, or change it for all mails that are handed in from now on.
+
+    FILE is JSON, {"subject", "text", "html"}, as of PUT /v1/templates; - is standard input.
+    """
+    parts = {"subject": subject, "text": text and _read(text), "html": html and _read(html)}
+    given = {field: value for field, value in parts.items() if value is not None}
+    if (file is None) == (not given):
+        raise click.UsageError("give FILE, or --subject with --text or --html")
+    document = document_of(file, most=MAX_TEMPLATE_BODY_BYTES) if file else given
+    content = loaded(schemas.TemplateIn(), document, further=lambda asked, _: schemas.further_faults(name, asked))
+    stored, new = templates.put(prepared_services().db, name, content, seen_version=if_version, actor=_principal())
+
+    def show(body: Body) -> None:
+        click.echo(f"{name}: {'made' if new else 'changed'}, version {body['version']}")
+
+    answer(schemas.TemplateOut, schemas.whole(stored), show)
+
+
+@templates_.command("delete")
+@click.argument("name")
+@asks
+def delete_template(name: str) -> None:
+    """Remove it; mails that were handed in with it stay as they are."""
+    db = services().db
+    stored = templates.get(db, name)
+    confirm(f"Delete template “{name}”?", "Mails that name it are refused from then on.")
+    templates.remove(db, name, actor=_principal())
+    answer(schemas.TemplateOut, schemas.whole(stored), lambda _: click.echo(f"{name}: deleted"))
+
+
+def _principal() -> Principal:
+    """Whoever is at the terminal may do all: they have the stores' own addresses."""
+    return Principal(id="cli", name=actor(), scopes=frozenset({"admin"}), owner=actor())
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise click.BadParameter(f"{path.name} is not UTF-8") from None
+
+
+def _show_page(body: Body) -> None:
+    columns = {"name": "name", "asks for": "variables", "version": "version", "changed": "updated_at"}
+    print_page(body, columns)

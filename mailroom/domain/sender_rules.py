@@ -1,0 +1,44 @@
+"""Rules that each sender must know before anything is stored under them: one that does not know a rule would break it.
+
+A sender tells the number of its protocol when it checks in. Senders from before that number count as 0. Every sender
+that checks in heeds the switch for all sending, pauses of runs and the scopes of suppressions: these came before the
+first check-in, and need no entry here.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from mailroom.domain.errors import SendersTooOld
+from mailroom.domain.workers import Worker, WorkerKind
+
+PROTOCOL: Final = 1  # of this code; raise it with each rule that an earlier sender would break
+#: A sender without a check-in for so long has ended. Until then a frozen one may wake up and go on.
+MAY_WAKE_FOR: Final = timedelta(hours=1)
+
+
+class SenderRule(StrEnum):
+    """A rule, by the words in which its refusal names it."""
+
+    ELSEWHERE = "on_doubt 'elsewhere'"  # an earlier sender may take the second dispatch to the first provider
+
+
+#: The first protocol that knows the rule.
+KNOWN_SINCE: Final[Mapping[SenderRule, int]] = {SenderRule.ELSEWHERE: 1}
+
+
+def require_known(rule: SenderRule, workers: Iterable[Worker], *, now: datetime) -> None:
+    """Raises SendersTooOld if a sender among these may still run and does not know the rule."""
+    old = [worker for worker in workers if _may_run(worker, now) and (worker.protocol or 0) < KNOWN_SINCE[rule]]
+    if old:
+        raise SendersTooOld(rule, [_in_words(worker, now) for worker in old])
+
+
+def _may_run(worker: Worker, now: datetime) -> bool:
+    return worker.kind == WorkerKind.SENDER and now - worker.last_check_in <= MAY_WAKE_FOR
+
+
+def _in_words(worker: Worker, now: datetime) -> str:
+    ago = max(0, round((now - worker.last_check_in).total_seconds()))
+    return f"{worker.id} (last check-in {ago} s ago)"

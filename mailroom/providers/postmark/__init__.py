@@ -1,0 +1,1 @@
+"""Postmark's API: sending, its codes, its webhooks."""

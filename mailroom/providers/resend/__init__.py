@@ -1,0 +1,1 @@
+"""Resend's API: sending, its codes, its signed webhooks."""

@@ -1,0 +1,19 @@
+"""Take a rule in only once every sender knows it."""
+
+from typing import Final
+
+from mailroom.domain.sender_rules import KNOWN_SINCE, MAY_WAKE_FOR, SenderRule, require_known
+from mailroom.storage import workers
+from mailroom.storage.database import Db, server_now
+
+_MOST: Final = 100
+
+
+def require(db: Db, rule: SenderRule) -> None:
+    """Raises SendersTooOld while a sender that does not know the rule may run, and Unavailable.
+
+    Only senders that check in are seen: those of the first versions do not. A sender that starts later is not seen
+    either; so nobody may go back to an earlier version while something is stored under the rule.
+    """
+    now = server_now(db)
+    require_known(rule, workers.senders_below(db, KNOWN_SINCE[rule], since=now - MAY_WAKE_FOR, limit=_MOST), now=now)

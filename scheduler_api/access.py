@@ -1,0 +1,57 @@
+"""Each request has an id, is counted, gives one line in the log, and is recorded for its caller."""
+
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+from flask import Flask, Response, g, request
+
+from mailroom.domain.principals import Principal
+from mailroom.domain.served_requests import ServedRequest, sane_request_id
+from mailroom.watching import traces
+from mailroom.watching.requests import NO_ROUTE, PROBES, answered, template_of
+from scheduler_api.auth import services
+
+HEADER: Final = "X-Request-Id"
+
+
+def install(app: Flask) -> None:
+    """Before everything else that is to have the id, and to be measured."""
+
+    @app.before_request
+    def begin() -> None:
+        g.began, g.came_at = time.monotonic(), datetime.now(UTC)
+        g.request_id = sane_request_id(request.headers.get(HEADER, "")) or secrets.token_hex(8)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        if request.path not in PROBES:
+            traces.begin_request(request.headers.get("traceparent", ""))
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        response.headers[HEADER] = g.get("request_id", "")
+        _note(response.status_code)
+        return response
+
+
+def _note(status: int) -> None:
+    route = template_of(request.url_rule.rule) if request.url_rule else NO_ROUTE
+    seconds = time.monotonic() - g.began
+    facts = {"method": request.method, "route": route, "status": status, "request_id": g.request_id}
+    traces.end_request(f"{request.method} {route}", facts)
+    caller: Principal | None = g.get("principal")
+    answered(request.method, route, status, seconds=seconds, token=caller.id if caller else "")
+    if caller is not None:
+        services().requests.keep(
+            ServedRequest(
+                at=g.came_at,
+                request_id=g.request_id,
+                token=caller.id,
+                method=request.method,
+                route=route,
+                status=status,
+                ms=round(seconds * 1_000, 1),
+            )
+        )

@@ -1,0 +1,52 @@
+"""Bodies of schedules, loaded by their schemas, against what is stored: for the routes and the commands."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from mailroom.assembly import ApiServices
+from mailroom.domain.content import FIELDS
+from mailroom.domain.drafts import Draft, DraftChanges
+from mailroom.domain.errors import Fault
+from mailroom.domain.ids import ScheduleId
+from mailroom.services.common import mailgun_only
+from mailroom.services.schedules import drafts as schedule_drafts
+from mailroom.services.schedules import view as schedule_view
+from mailroom.storage.database import Db
+from scheduler_api.schemas import schedules as schemas
+from scheduler_api.schemas import stand_ins
+
+
+def draft(services: ApiServices, loaded: dict[str, Any]) -> Draft:
+    """The draft of a new schedule. Raises InvalidInput for content that not every provider can carry."""
+    _check_carriers(services, loaded)
+    return Draft(**loaded)
+
+
+def changes(services: ApiServices, schedule_id: ScheduleId, loaded: dict[str, Any]) -> DraftChanges:
+    """The changes of an edit, without read-only fields that are as they are stored.
+
+    Raises ScheduleNotFound; InvalidInput for read-only fields that differ, and for content that not every provider can
+    carry.
+    """
+    if loaded.keys() & set(schemas.READ_ONLY):
+        loaded = schemas.require_unchanged(loaded, schedule_view.get(services.db, schedule_id))
+    _check_carriers(services, loaded)
+    return cast("DraftChanges", loaded)
+
+
+def further_faults(db: Db, asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Fault]:
+    """The domain's faults of a body that the schema refuses. `good`: its well-formed part."""
+    as_draft, rule = stand_ins.schedule(asked, good)
+    return schedule_drafts.faults_of(db, as_draft, rule=rule)
+
+
+def further_faults_of_edit(db: Db, asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Fault]:
+    """As `further_faults`, but only of the fields that an edit names."""
+    found = further_faults(db, asked, good)
+    return [fault for fault in found if fault.path.partition(".")[0].partition("[")[0] in asked]
+
+
+def _check_carriers(services: ApiServices, asked: dict[str, Any]) -> None:
+    """Raises InvalidInput for content that only Mailgun can carry, while another provider may get it."""
+    said = {name: asked[name] for name in FIELDS if isinstance(asked.get(name), str)}
+    mailgun_only.check(services.db, services.settings.sending.providers, said)

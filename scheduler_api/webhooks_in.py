@@ -1,0 +1,17 @@
+"""The webhooks' intake as a Flask application of its own, so that a flood of events does not slow the API down."""
+
+from flask import Flask
+
+from mailroom.assembly import ApiServices
+from mailroom.watching.exposition import WEBHOOKS
+from scheduler_api.bare import equip
+from scheduler_api.routes import service, webhooks
+
+
+def create_app(services: ApiServices) -> Flask:
+    """Webhooks, as the API takes them in too; health, readiness and metrics; nothing else."""
+    app = Flask(__name__)
+    equip(app, services, parts=(WEBHOOKS,))
+    for plain in (webhooks.blueprint, service.blueprint):
+        app.register_blueprint(plain)
+    return app

@@ -1,0 +1,125 @@
+"""podman and podman-compose in Docker's place: containers of one project, started, asked, killed and removed."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from config.dev_env import dev_env
+
+ROOT: Final = Path(__file__).parents[2]
+# crun, podman's own choice, fails in a sandbox; without systemd there is nobody to make cgroups.
+_CONFIGURATION: Final = """\
+[containers]
+default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
+[engine]
+cgroup_manager = "cgroupfs"
+runtime = "runc"
+"""
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """For podman, with its configuration in the folder."""
+    path = folder / "containers.conf"
+    path.write_text(_CONFIGURATION)
+    return {**os.environ, "CONTAINERS_CONF": str(path)}
+
+
+class Project:
+    """One or more Compose files, as one project."""
+
+    def __init__(self, name: str, files: Sequence[str], folder: Path) -> None:
+        self.name, self._folder, self._environment = name, folder, environment(folder)
+        self._env_file = folder / f"{name}.env"
+        self._env_file.write_text("".join(line for line in dev_env().splitlines(True) if "COMPOSE_FILE" not in line))
+        chosen = [word for file in files for word in ("-f", file)]
+        compose = str(Path(sys.executable).parent / "podman-compose")
+        self._compose = [compose, "-p", name, "--env-file", str(self._env_file), *chosen]
+
+    def up(self) -> None:
+        self._run([*self._compose, "up", "-d", "--no-build"], timeout_s=600)
+
+    def down(self) -> None:
+        """Remove what was made; safe to call twice."""
+        label = f"label=io.podman.compose.project={self.name}"
+        for kind, listing, removing in (
+            ("containers", ["ps", "-aq"], ["rm", "-f", "-t", "0", "--depend"]),
+            ("pods", ["pod", "ps", "-q"], ["pod", "rm", "-f"]),
+            ("volumes", ["volume", "ls", "-q"], ["volume", "rm", "-f"]),
+            ("networks", ["network", "ls", "-q"], ["network", "rm", "-f"]),
+        ):
+            chosen = f"name=pod_{self.name}" if kind == "pods" else label
+            if found := self.podman(*listing, "--filter", chosen).split():
+                self.podman(*removing, *found, check=False)
+
+    def containers(self, service: str = "") -> list[str]:
+        """The names of all running containers of a service, or of all services."""
+        filters = ["--filter", f"label=io.podman.compose.project={self.name}"]
+        if service:
+            filters += ["--filter", f"label=com.docker.compose.service={service}"]
+        return sorted(self.podman("ps", "--format", "{{.Names}}", *filters).split())
+
+    def wait_until_healthy(self, *, within_s: float) -> None:
+        """Run each health check, as Docker does by itself, until all have passed. Raises TimeoutError."""
+        deadline = time.monotonic() + within_s
+        waiting: dict[str, str] = dict.fromkeys(self._checked(), "was not asked")
+        while waiting:
+            for name in list(waiting):
+                done = self._done(["podman", "healthcheck", "run", name])
+                if done.returncode == 0:
+                    del waiting[name]
+                else:
+                    waiting[name] = (done.stdout + done.stderr).strip()[-200:]
+            if waiting and time.monotonic() > deadline:
+                raise TimeoutError(f"not healthy: {waiting}")
+
+    def execute(self, container: str, *command: str) -> str:
+        return self.podman("exec", container, *command)
+
+    def kill(self, container: str) -> None:
+        """SIGKILL."""
+        self.podman("kill", "--signal", "KILL", container)
+
+    def stop(self, container: str) -> None:
+        """As Docker does it: the container's signal, and its grace."""
+        self.podman("stop", "-t", "90", container)
+
+    def start(self, container: str) -> None:
+        """Docker starts what has died again by itself; podman without systemd does not always."""
+        self.podman("start", container, check=False)
+
+    def logs(self, container: str) -> str:
+        done = self._done(["podman", "logs", "--tail", "40", container])
+        return done.stdout + done.stderr
+
+    def podman(self, *command: str, check: bool = True) -> str:
+        return self._run(["podman", *command], check=check)
+
+    def _checked(self) -> list[str]:
+        told: list[dict[str, Any]] = json.loads(self.podman("inspect", *self.containers()))
+        return [
+            one["Name"].lstrip("/")
+            for one in told
+            if (one["Config"].get("Healthcheck") or {}).get("Test", ["NONE"]) != ["NONE"]
+        ]
+
+    def _run(self, command: Sequence[str], *, timeout_s: float = 300, check: bool = True) -> str:
+        done = self._done(command, timeout_s=timeout_s)
+        if check and done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command[:6])} …: {done.returncode}\n{done.stderr[-2000:]}")
+        return done.stdout
+
+    def _done(self, command: Sequence[str], *, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            list(command),
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )

@@ -1,0 +1,86 @@
+"""Every trigger in every state, on a real MongoDB: a run moves as MOVES says, or stays as it is."""
+
+from dataclasses import replace
+
+import pytest
+
+from mailroom.domain.ids import AudienceId, RunId, ScheduleId, schedule_lane
+from mailroom.domain.runs import MOVES, Run, RunKind, RunState, RunTrigger
+from mailroom.storage import lanes
+from mailroom.storage.database import Db, Session, in_transaction
+from mailroom.storage.schedules import runs
+from mailroom.storage.schedules.runs import Step
+from tests.support.builders import NOW
+from tests.support.planned import hold
+
+SCHEDULE = ScheduleId("sch_1")
+
+
+def stored_in(db: Db, state: RunState, **changes: object) -> Run:
+    run = Run(
+        id=RunId(f"{SCHEDULE}-{state}"),
+        schedule_id=SCHEDULE,
+        kind=RunKind.DUE,
+        state=state,
+        due_at=NOW,
+        revision=1,
+        audience=AudienceId("aud_1"),
+        recipients=1,
+        created_at=NOW,
+    )
+    run = replace(run, **changes)  # type: ignore[arg-type]
+    in_transaction(db, lambda session: runs.add_many(db, [run], session=session))
+    return run
+
+
+def plan(db: Db, run: Run) -> None:
+    """Write its last chunk."""
+    held = {schedule_lane(id_): token for id_, token in hold(db, SCHEDULE).items()}
+
+    def work(session: Session) -> None:
+        with lanes.under(db, held, session) as guard:
+            runs.advance(db, [Step(run, "bo@example.org", 1, 1, True)], now=NOW, guard=guard)
+
+    in_transaction(db, work)
+
+
+def move(db: Db, trigger: RunTrigger, run: Run) -> None:
+    match trigger:
+        case RunTrigger.PLANNED:
+            plan(db, run)
+        case RunTrigger.FINISHED:
+            runs.finish(db, [run.id], now=NOW)
+        case RunTrigger.CANCELLED:
+            in_transaction(db, lambda session: runs.cancel(db, run.id, now=NOW, session=session))
+        case RunTrigger.REOPENED:
+            runs.reopen(db, [run.id])
+
+
+@pytest.mark.parametrize("trigger", list(RunTrigger))
+def test_a_run_moves_as_the_table_says_and_not_otherwise(db: Db, trigger: RunTrigger) -> None:
+    leaves, arrives = MOVES[trigger]
+    seen, wanted = {}, {}
+    for state in RunState:
+        run = stored_in(db, state)
+        move(db, trigger, run)
+        seen[state], wanted[state] = runs.get(db, run.id).state, arrives if state in leaves else state
+
+    assert seen == wanted
+
+
+def test_a_cancelled_run_stays_cancelled_when_the_rest_of_its_messages_is_written(db: Db) -> None:
+    run = stored_in(db, RunState.CANCELLED, unwritten=True)
+
+    plan(db, run)
+
+    after = runs.get(db, run.id)
+    assert (after.state, after.unwritten, after.placed) == (RunState.CANCELLED, False, 1)
+
+
+def test_a_resent_run_is_cancelled_in_planning_without_writing_the_rest_down(db: Db) -> None:
+    run = stored_in(db, RunState.PLANNING, source=RunId("sch_1-earlier"))
+
+    move(db, RunTrigger.CANCELLED, run)
+
+    after = runs.get(db, run.id)
+    assert (after.state, after.unwritten) == (RunState.CANCELLED, False)

@@ -1,0 +1,159 @@
+"""The schedule form: from typed fields to a Draft, and from a stored schedule back to the fields."""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from werkzeug.datastructures import MultiDict
+from wtforms.fields.core import Field
+from wtforms.widgets import NumberInput
+
+from mailroom.domain.audiences import Audience
+from mailroom.domain.drafts import Draft, DraftChanges
+from mailroom.domain.errors import Fault
+from mailroom.domain.schedules import MisfirePolicy
+from mailroom.services.schedules.view import StoredSchedule
+from web.forms import recurrence
+from web.forms.fields import ChoiceField, HiddenTextField, LongTextField, TextField
+from web.forms.recipients import ListFields
+from web.forms.recurrence import RecurrenceForm
+from web.recipients import Given, problems_of
+from web.words import counted
+
+_DEFAULTS: Final = {**recurrence.DEFAULTS, "misfire": MisfirePolicy.RUN_ONCE, "grace_minutes": "60"}
+_MISSED: Final[Mapping[str, str]] = {
+    MisfirePolicy.RUN_ONCE: "Send the latest of them",
+    MisfirePolicy.SKIP: "Skip them",
+    MisfirePolicy.RUN_ALL: "Send all of them",
+}
+#: The fields above the recurrence, as the page shows them.
+_FIRST: Final = ("name", "sender", "subject", "text", "html", "reply_to", "tags", "audience", "recipients")
+
+
+class ScheduleForm(RecurrenceForm, ListFields):
+    """`given` are the recipients as they were read from the form (`web.recipients`)."""
+
+    beside = {  # noqa: RUF012
+        **RecurrenceForm.beside,
+        "from": "sender",
+        "misfire.grace_s": "grace_minutes",
+        "misfire.policy": "misfire",
+    }
+
+    name = TextField("Name", description="For you; recipients do not see it.")
+    sender = TextField("From", name="from", description="For example Ann <ann@mg.example.com>")
+    reply_to = TextField("Reply to", description="Optional")
+    subject = TextField("Subject", description="Merge fields in double braces: Hello {{ name }}")
+    text = LongTextField("Text", render_kw={"class": "code"})
+    html = LongTextField("HTML", render_kw={"class": "code"}, description="Opens can only be counted in HTML.")
+    tags = TextField("Tags", description="Optional. Up to three, separated by commas.")
+    audience = ChoiceField("Audience", choices={})
+    misfire = ChoiceField("If Mailroom was down when runs were due", choices=_MISSED)
+    grace_minutes = TextField(
+        "Grace period in minutes",
+        widget=NumberInput(min=0, step="any"),
+        description="A run that is later than this counts as missed.",
+    )
+    nonce = HiddenTextField()
+    version = HiddenTextField()
+
+    given: Given
+
+    @classmethod
+    def empty(cls, **values: object) -> "ScheduleForm":
+        """A new form; its nonce makes a form that is sent twice one schedule."""
+        return cls._filled(None, Given(), {**_DEFAULTS, "nonce": secrets.token_hex(16), **values})
+
+    @classmethod
+    def sent(cls, form: MultiDict[str, str], given: Given) -> "ScheduleForm":
+        """The form as it was typed, with the recipients that were read from it."""
+        return cls._filled(form, given, {})
+
+    @classmethod
+    def of(cls, stored: StoredSchedule) -> "ScheduleForm":
+        """A stored schedule, to be edited. Its recipients stay unless new ones are given."""
+        schedule, content = stored.schedule, stored.content
+        values = {
+            "name": schedule.name,
+            "sender": content.sender,
+            "reply_to": content.reply_to,
+            "subject": content.subject,
+            "text": content.text,
+            "html": content.html,
+            "tags": ", ".join(content.tags),
+            "misfire": schedule.misfire.policy,
+            "grace_minutes": f"{schedule.misfire.grace_s / 60:g}",
+            "version": str(schedule.version),
+        }
+        return cls.empty(**values, **recurrence.values_of(schedule.recurrence))
+
+    @classmethod
+    def _filled(cls, form: MultiDict[str, str] | None, given: Given, values: dict[str, object]) -> "ScheduleForm":
+        filled = cls(form, data=values)
+        filled.given = given
+        return filled
+
+    def renew(self) -> None:
+        """Take a new nonce: the form is another request than the one before."""
+        self.nonce.data = secrets.token_hex(16)
+
+    def offer(self, audiences: Sequence[Audience], *, none: str) -> None:
+        """The audiences to choose from. `none` is the label of no choice; a chosen one that is not listed stays."""
+        choices = {"": none} | {one.id: f"{one.name} ({counted(one.count, 'recipient')})" for one in audiences}
+        chosen = self.audience.data
+        self.audience.choices = {chosen: chosen} | choices if chosen not in choices else choices
+
+    def wrong(self) -> list[Field]:
+        """The fields with messages, in the order of the page."""
+        names = [*_FIRST, *(name for name in self._fields if name not in _FIRST)]
+        return [self[name] for name in names if self[name].errors]
+
+    def draft(self) -> Draft:
+        """The typed fields as a Draft, with those recipients that can be taken."""
+        rule, grace = self.recurrence(), self.seconds("grace_minutes", 60)
+        return Draft(
+            name=self.name.data,
+            sender=self.sender.data,
+            reply_to=self.reply_to.data,
+            subject=self.subject.data,
+            text=self.text.data,
+            html=self.html.data,
+            tags=[tag.strip() for tag in self.tags.data.split(",") if tag.strip()],
+            recipients=self.given.recipients,
+            audience=self.audience.data.strip(),
+            recurrence=rule,
+            misfire={"policy": self.misfire.data, "grace_s": grace if grace is not None else 0},
+        )
+
+    def refuse(self, faults: Iterable[Fault]) -> None:
+        """As every form; but a list that has messages of its own gets no others."""
+        listed = self.given.any and bool(self.recipients.errors)
+        super().refuse(fault for fault in faults if not (listed and self.field_of(fault.path) == "recipients"))
+
+    def look_at_recipients(self) -> None:
+        """Put the list's problems beside it. A table with ambiguous headings must be confirmed first."""
+        if self.given.table and not self.given.seen and not (self.given.look and self.given.look.certain):
+            self.complain("recipients", "Check how the columns below are read, then save.")
+        for problem in problems_of(self.given, asked=self.given.any):
+            self.complain("recipients", problem)
+
+    def changes(self, stored: StoredSchedule) -> DraftChanges:
+        """What an edit changes; recipients or an audience only if one was given, the rule only if it is another one."""
+        draft = self.draft()
+        changes: DraftChanges = {
+            "name": draft.name,
+            "sender": draft.sender,
+            "reply_to": draft.reply_to,
+            "subject": draft.subject,
+            "text": draft.text,
+            "html": draft.html,
+            "tags": draft.tags,
+            "misfire": draft.misfire,
+        }
+        if draft.recipients:
+            changes["recipients"] = draft.recipients
+        if draft.audience:
+            changes["audience"] = draft.audience
+        if draft.recurrence and ScheduleForm.of(stored).recurrence() != draft.recurrence:
+            changes["recurrence"] = draft.recurrence
+        return changes

@@ -1,0 +1,161 @@
+"""The schedule form: a new schedule, and an edit of one; each can be previewed."""
+
+import re
+from zoneinfo import ZoneInfo, available_timezones
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
+
+from mailroom.assembly import build_sending_domains
+from mailroom.domain.content import FIELDS
+from mailroom.domain.errors import Conflict, IdempotencyMismatch, InvalidInput, StaleEdit
+from mailroom.domain.ids import ScheduleId
+from mailroom.domain.recurrence.model import Occurrence
+from mailroom.services.common import mailgun_only
+from mailroom.services.operations import sending_domains
+from mailroom.services.schedules import audiences as audience_lists
+from mailroom.services.schedules import create as create_schedule
+from mailroom.services.schedules import drafts as schedule_drafts
+from mailroom.services.schedules import edit as edit_schedule
+from mailroom.services.schedules import view as schedule_view
+from web import recipients, zones
+from web.flashes import flash_problem
+from web.forms.schedule import ScheduleForm
+from web.session import principal, services, signed_in
+
+blueprint = Blueprint("schedule_forms", __name__)
+_PREVIEWED = 5
+_AUDIENCES = 200  # the newest ones can be chosen
+
+
+@blueprint.get("/schedules/new")
+@signed_in("schedules")
+def new() -> str:
+    return _page(ScheduleForm.empty(audience=request.args.get("audience", "")))
+
+
+@blueprint.post("/schedules/new")
+@signed_in("schedules")
+def create() -> ResponseReturnValue:
+    """Save a new schedule. The form's nonce names it: sent twice, it is one."""
+    if request.form.get("action") == "refused":
+        return recipients.refused_report(services().db, request.form, owner=principal().owner)
+    form = _sent()
+    if request.form.get("action") == "preview":
+        return _previewed(form)
+    try:
+        form.look_at_recipients()
+        draft = form.draft()
+        if form.errors:
+            form.refuse(schedule_drafts.faults_of(services().db, draft))
+            return _page(form), 422
+        _check_substitutions(form)
+        key = f"form-{form.nonce.data[:64]}"
+        stored, is_new = create_schedule.create(services().db, draft, owner=principal().owner, key=key)
+    except InvalidInput as error:
+        form.refuse(error.faults)
+        return _page(form), 422
+    except IdempotencyMismatch:
+        form.renew()
+        form.complain("name", "This form was saved before with other values. Save again to make a second schedule.")
+        return _page(form), 409
+    if is_new:
+        flash("Schedule saved.")
+        _warn_of_sender(form)
+    return redirect(url_for("schedules.show", schedule_id=stored.schedule.id), 303)
+
+
+@blueprint.get("/schedules/<schedule_id>/edit")
+@signed_in("schedules")
+def edit(schedule_id: str) -> str:
+    stored = schedule_view.get(services().db, ScheduleId(schedule_id))
+    return _page(ScheduleForm.of(stored), stored.schedule.id)
+
+
+@blueprint.post("/schedules/<schedule_id>/edit")
+@signed_in("schedules")
+def change(schedule_id: str) -> ResponseReturnValue:
+    """Save an edit, unless somebody else has changed the schedule since the form was opened."""
+    stored = schedule_view.get(services().db, ScheduleId(schedule_id))
+    if request.form.get("action") == "refused":
+        return recipients.refused_report(services().db, request.form, owner=principal().owner)
+    form = _sent()
+    if request.form.get("action") == "preview":
+        return _previewed(form, stored.schedule.id)
+    version = form.version.data
+    try:
+        form.look_at_recipients()
+        changes = form.changes(stored)
+        if form.errors:
+            return _page(form, stored.schedule.id), 422
+        _check_substitutions(form)
+        seen = int(version) if re.fullmatch("[0-9]{1,15}", version) else 0
+        edit_schedule.edit(services().db, stored.schedule.id, changes, seen_version=seen)
+    except InvalidInput as error:
+        form.refuse(error.faults)
+        return _page(form, stored.schedule.id), 422
+    except StaleEdit:
+        form.complain("name", "Somebody else has changed this schedule since you opened it. Open it again to see.")
+        return _page(form, stored.schedule.id), 412
+    except Conflict as error:
+        flash_problem(error)
+        return redirect(url_for("schedules.show", schedule_id=schedule_id), 303)
+    flash("Changes saved. They apply to every run that is due from now on.")
+    _warn_of_sender(form)
+    return redirect(url_for("schedules.show", schedule_id=schedule_id), 303)
+
+
+def restored(typed: MultiDict[str, str], schedule_id: str | None = None) -> str:
+    """The form with the values that were typed before a session ended. Nothing is saved."""
+    principal().require("schedules")
+    form = ScheduleForm.sent(typed, recipients.read(services().db, typed, None, owner=principal().owner))
+    return _page(form, ScheduleId(schedule_id) if schedule_id else None)
+
+
+def _previewed(form: ScheduleForm, schedule_id: ScheduleId | None = None) -> ResponseReturnValue:
+    """The form as it was typed, with the next runs or the faults of the rule."""
+    upcoming: list[Occurrence] = []
+    try:
+        rule = form.recurrence()
+        if not form.errors:
+            upcoming = schedule_view.preview(services().db, rule, _PREVIEWED)
+    except InvalidInput as error:
+        form.refuse(error.faults)
+    _warn_of_sender(form)
+    return _page(form, schedule_id, upcoming=upcoming), 422 if form.errors else 200
+
+
+def _sent() -> ScheduleForm:
+    file = request.files.get("recipients_file")
+    given = recipients.read(services().db, request.form, file, owner=principal().owner)
+    return ScheduleForm.sent(request.form, given)
+
+
+def _warn_of_sender(form: ScheduleForm) -> None:
+    settings = services().settings
+    if words := sending_domains.warning(build_sending_domains(settings), settings.sending.providers, form.sender.data):
+        flash(words, "problem")
+
+
+def _check_substitutions(form: ScheduleForm) -> None:
+    """Raises InvalidInput for content that only Mailgun could fill in."""
+    mailgun_only.check(services().db, services().settings.sending.providers, {name: form[name].data for name in FIELDS})
+
+
+def _page(
+    form: ScheduleForm, schedule_id: ScheduleId | None = None, *, upcoming: list[Occurrence] | None = None
+) -> str:
+    audiences = audience_lists.page(services().db, before=None, limit=_AUDIENCES)
+    form.offer(audiences, none="Keep the recipients as they are" if schedule_id else "Choose an audience")
+    names = available_timezones()
+    if (zone := form.time_zone.data.strip()) in names:
+        zones.show_in(ZoneInfo(zone))
+    return render_template(
+        "schedule_form.html",
+        form=form,
+        schedule_id=schedule_id,
+        upcoming=upcoming or [],
+        zones=sorted(name for name in names if "/" in name or name == "UTC"),
+        **recipients.of_page(form.given),
+    )
