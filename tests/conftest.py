@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import structlog
 
 from local.binaries import BinaryMissing
 from local.servers import Servers
@@ -31,6 +32,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.basetemp is None and (folder := memory_disk.new_folder()):
         config.option.basetemp = str(folder)
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """A command that a test runs in its own process sets up the log of that process: it is put back."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")

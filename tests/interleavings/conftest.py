@@ -20,11 +20,8 @@ class Quiet(structlog.make_filtering_bound_logger(logging.CRITICAL)):  # type: i
 
 
 @pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    before = structlog.get_config()
+def quiet() -> None:
     structlog.configure(wrapper_class=Quiet)
-    yield
-    structlog.configure(**before)
 
 
 @pytest.fixture(autouse=True)

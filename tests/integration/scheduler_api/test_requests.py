@@ -156,10 +156,9 @@ def test_a_store_that_is_away_slows_no_request_and_what_waited_is_shown_later(
 @pytest.fixture
 def lines() -> Any:
     """The log lines of this process."""
-    capture, before = LogCapture(), structlog.get_config()["processors"]
+    capture = LogCapture()
     structlog.configure(processors=[structlog.contextvars.merge_contextvars, capture])
-    yield capture.entries
-    structlog.configure(processors=before)
+    return capture.entries
 
 
 def test_each_request_is_one_line_with_its_id_token_route_status_and_time(call: Caller, lines: Any) -> None:

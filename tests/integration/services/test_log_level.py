@@ -1,6 +1,5 @@
 """The level of the log follows a person's choice, and goes back by itself."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,11 +17,8 @@ from tests.support.system import System
 
 
 @pytest.fixture(autouse=True)
-def level() -> Iterator[None]:
-    before = structlog.get_config()["wrapper_class"]
+def level() -> None:
     log_level.apply_level("info")
-    yield
-    structlog.configure(wrapper_class=before)
 
 
 def shows(word: str) -> bool:
