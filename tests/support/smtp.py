@@ -1,5 +1,6 @@
 """A real local SMTP server that keeps what it accepted, and misbehaves on request."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable
@@ -38,11 +39,8 @@ class Post:
     at_rcpt: dict[str, str] = field(default_factory=dict)
     takes: dict[str, str] = field(default_factory=dict)
     at_data: list[str] = field(default_factory=list)
-    sessions: set[Any] = field(default_factory=set)  # by the other side's address, of those that have sent a message
-
-    @property
-    def most_sessions(self) -> int:
-        return len(self.sessions)
+    sessions: set[SMTP] = field(default_factory=set)  # those that are open
+    most_sessions: int = 0  # that were open at a time. Counted at each message: a session's end is known by then
 
     async def handle_RCPT(
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
@@ -53,13 +51,32 @@ class Post:
         envelope.rcpt_options.extend(options)
         return self.takes.get(address, "250 OK")
 
-    async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
+        self.most_sessions = max(self.most_sessions, len(self.sessions))
         if self.at_data:
             return self.at_data.pop(0)
-        self.sessions.add(session.peer)
         assert isinstance(envelope.content, bytes)
         self.got.append(Got(envelope.mail_from or "", list(envelope.rcpt_tos), envelope.content))
         return f"250 OK {len(self.got)}"
+
+
+class _Counted(SMTP):
+    """aiosmtpd's side of a session. Its handler knows which sessions are open."""
+
+    event_handler: Post
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.event_handler.sessions.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.event_handler.sessions.discard(self)
+        super().connection_lost(error)
+
+
+class _Controller(Controller):
+    def factory(self) -> SMTP:
+        return _Counted(self.handler, **self.SMTP_kwargs)
 
 
 class SmtpServer:
@@ -74,7 +91,7 @@ class SmtpServer:
         options: dict[str, Any] = {"tls_context": self._tls, "require_starttls": True} if self._tls else {}
         if self._password:
             options |= {"authenticator": self._authenticate, "auth_required": True, "auth_require_tls": False}
-        self._controller = Controller(self.post, "127.0.0.1", self.port, data_size_limit=40_000_000, **options)
+        self._controller = _Controller(self.post, "127.0.0.1", self.port, data_size_limit=40_000_000, **options)
         self._controller.start()
         return self
 
