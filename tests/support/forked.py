@@ -76,5 +76,6 @@ class ForkedChild(Child):
     def __init__(self, name: str, module: str, arguments: Sequence[str], *, log: Path, env: Mapping[str, str]) -> None:
         self.name, self.log = name, log
         log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()  # the child opens it a moment later; until then somebody may read it
         wish = {"module": module, "arguments": list(arguments), "log": str(log.absolute()), "env": dict(env)}
         self.process = ForkedProcess([module, *arguments], fork_server().ask(wish))
