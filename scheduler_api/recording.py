@@ -9,7 +9,7 @@ from typing import Any, Final
 from flask import Flask, Response, g, request
 
 from mailroom.domain.errors import Fault
-from mailroom.domain.refusals import MAX_FAULTS, RejectedRequest, redacted
+from mailroom.domain.rejected_requests import MAX_FAULTS, RejectedRequest, redacted
 from scheduler_api.auth import client, services
 from scheduler_api.reading import Unread
 

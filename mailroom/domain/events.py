@@ -1,4 +1,4 @@
-"""Provider events in our own terms."""
+"""Provider events in our own terms. What an event changes about a message: `domain/messages.py`."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -18,7 +18,7 @@ from typing import Final
 from pymongo import DESCENDING, IndexModel
 
 from mailroom.domain.errors import Fault
-from mailroom.domain.refusals import RejectedRequest
+from mailroom.domain.rejected_requests import RejectedRequest
 from mailroom.storage.database import Db, Document, guarded, insert_once
 
 COLLECTION: Final = "refusals"

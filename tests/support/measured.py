@@ -15,7 +15,7 @@ from typing import Any, Final
 import pytest
 
 _TIMED: Final = re.compile(r"time\.(process_time|perf_counter|monotonic)\(\)")
-_MANY_CASES: Final = {"test_rrule_table.py", "test_recurrence.py", "test_refusals.py"}
+_MANY_CASES: Final = {"test_rrule_table.py", "test_recurrence.py", "test_rejected_requests.py"}
 
 
 @pytest.hookimpl(wrapper=True)

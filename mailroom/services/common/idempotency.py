@@ -1,4 +1,8 @@
-"""Idempotency: valid keys, and digests that distinguish requests."""
+"""Idempotency: valid keys, and digests that distinguish requests.
+
+A key names the id of what it makes. A request whose id is there already is answered by what stored the first one:
+`mails/accept.py`, `schedules/create.py`, `schedules/audiences.py`.
+"""
 
 import hashlib
 import json

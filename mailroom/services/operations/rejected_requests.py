@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from mailroom.domain.refusals import RejectedRequest
+from mailroom.domain.rejected_requests import RejectedRequest
 from mailroom.services.common.write_behind import WriteBehind
 from mailroom.storage import rejected_requests
 from mailroom.storage.database import Db

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailroom.domain.refusals import MAX_KEPT, redacted
+from mailroom.domain.rejected_requests import MAX_KEPT, redacted
 
 
 def test_what_a_mail_says_and_what_opens_doors_is_left_out() -> None:
