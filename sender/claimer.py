@@ -12,7 +12,8 @@ from mailroom.assembly import SenderServices
 from mailroom.domain.dispatches.model import Claimant, Claimed
 from mailroom.domain.dispatches.outcomes import CallResult, Refusal, Refused
 from mailroom.domain.emails.model import Rank
-from mailroom.domain.ids import MAIL_LANES, Lane, Token
+from mailroom.domain.ids import Lane, Token
+from mailroom.domain.lanes import MAIL_LANES
 from mailroom.providers.base import Adapter
 from mailroom.services.dispatching import claims
 from mailroom.services.dispatching import fences as dispatching_fences

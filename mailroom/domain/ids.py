@@ -1,11 +1,10 @@
 """Identity: a repeated request gets the same id, so that its result can exist only once.
 
-Only this module builds and parses ids. They are safe in URLs, headers and log lines.
+Only this module, and `lanes.py` for lanes, builds and parses ids. They are safe in URLs, headers and log lines.
 """
 
 import hashlib
 import secrets
-import zlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NewType
@@ -23,8 +22,6 @@ ClaimId = NewType("ClaimId", str)
 Lane = NewType("Lane", str)
 Token = NewType("Token", int)
 
-MAIL_LANES: Final = "mail/"
-SCHEDULE_LANES: Final = "schedule/"
 _EMAIL: Final = "em_"
 _REVISIONS: Final = 2**40  # more than etcd counts in a lifetime
 
@@ -85,15 +82,6 @@ def run_of_email(email_id: EmailId) -> RunId:
 def is_email(run_id: RunId) -> bool:
     """True if the id belongs to a single mail, not to a run."""
     return run_id.startswith(_EMAIL)
-
-
-def mail_lane(email_id: EmailId, lanes: int) -> Lane:
-    """One of the lanes `mail/0` to `mail/<lanes - 1>`, always the same for the same mail."""
-    return Lane(f"{MAIL_LANES}{zlib.crc32(email_id.encode()) % lanes}")
-
-
-def mail_lanes(lanes: int) -> list[Lane]:
-    return [Lane(f"{MAIL_LANES}{number}") for number in range(lanes)]
 
 
 def dispatch_id(run_id: RunId, chunk: int) -> DispatchId:
@@ -189,15 +177,6 @@ def new_audience_id() -> AudienceId:
 
 def new_claim_id() -> ClaimId:
     return ClaimId(secrets.token_hex(12))
-
-
-def schedule_of_lane(lane: Lane) -> ScheduleId | None:
-    """The schedule whose lane this is; None for a lane of single mails."""
-    return ScheduleId(lane.removeprefix(SCHEDULE_LANES)) if lane.startswith(SCHEDULE_LANES) else None
-
-
-def schedule_lane(schedule_id: ScheduleId) -> Lane:
-    return Lane(f"{SCHEDULE_LANES}{schedule_id}")
 
 
 def make_token(epoch: int, revision: int) -> Token:

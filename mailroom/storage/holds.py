@@ -22,7 +22,8 @@ from pymongo import IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from mailroom.domain.holds import EVERYTHING, Hold
-from mailroom.domain.ids import Lane, RunId, ScheduleId, schedule_lane
+from mailroom.domain.ids import Lane, RunId, ScheduleId
+from mailroom.domain.lanes import schedule_lane
 from mailroom.storage.database import Db, Document, Session, guarded
 
 COLLECTION: Final = "holds"

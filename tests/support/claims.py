@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from mailroom.domain.dispatches.model import Claimant, Claimed
-from mailroom.domain.ids import Lane, Token, schedule_lane
+from mailroom.domain.ids import Lane, Token
+from mailroom.domain.lanes import schedule_lane
 from mailroom.services.dispatching import claims
 from mailroom.services.dispatching.claims import Room, claimable
 from mailroom.services.planning import asked_runs

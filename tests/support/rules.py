@@ -3,7 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
-from mailroom.domain.ids import Token, schedule_lane
+from mailroom.domain.ids import Token
+from mailroom.domain.lanes import schedule_lane
 from mailroom.domain.schedules import Schedule
 from mailroom.services.planning import plan as planning_plan
 from mailroom.services.schedules import view as schedule_view

@@ -8,7 +8,8 @@ from datetime import datetime
 from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches.model import NewDispatch
 from mailroom.domain.emails.model import RANK_OF
-from mailroom.domain.ids import digest_of_messages, dispatch_id, mail_lane, message_id, run_of_email
+from mailroom.domain.ids import digest_of_messages, dispatch_id, message_id, run_of_email
+from mailroom.domain.lanes import mail_lane
 from mailroom.domain.messages import Message, MessageState
 from mailroom.domain.shares import common_domain
 from mailroom.storage.database import Db, Document, Session

@@ -16,8 +16,8 @@ from mailroom.domain.ids import (
     domain_dispatch_id,
     group_dispatch_id,
     message_id,
-    schedule_lane,
 )
+from mailroom.domain.lanes import schedule_lane
 from mailroom.domain.limits import CHUNK_BYTES
 from mailroom.domain.messages import Message, MessageState
 from mailroom.domain.runs import Run

@@ -17,11 +17,8 @@ import structlog
 from mailroom.domain import planning
 from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
 from mailroom.domain.holds import EVERYTHING
-from mailroom.domain.ids import (
-    ScheduleId,
-    Token,
-    schedule_lane,
-)
+from mailroom.domain.ids import ScheduleId, Token
+from mailroom.domain.lanes import schedule_lane
 from mailroom.domain.limits import CHUNK_RECIPIENTS
 from mailroom.domain.planning import Decisions, Replay
 from mailroom.domain.recurrence.model import RuleRefused

@@ -7,7 +7,8 @@ from typing import Final
 
 from mailroom.domain.dispatches.model import Dispatch
 from mailroom.domain.dispatches.states import DispatchState
-from mailroom.domain.ids import DispatchId, RunId, ScheduleId, rfc_message_id, schedule_lane
+from mailroom.domain.ids import DispatchId, RunId, ScheduleId, rfc_message_id
+from mailroom.domain.lanes import schedule_lane
 from mailroom.domain.messages import MessageState, StoredMessage
 from mailroom.domain.runs import Run
 from mailroom.storage import lanes

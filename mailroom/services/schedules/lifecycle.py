@@ -10,7 +10,8 @@ from mailroom.domain.errors import (
     ScheduleNotPaused,
     StaleEdit,
 )
-from mailroom.domain.ids import ScheduleId, schedule_lane
+from mailroom.domain.ids import ScheduleId
+from mailroom.domain.lanes import schedule_lane
 from mailroom.domain.planning import SkipReason
 from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.runs import Run

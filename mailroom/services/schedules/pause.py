@@ -13,7 +13,8 @@ from mailroom.coordination.holds import Holds
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.errors import RunEnded, RunNotPaused, RunPaused
 from mailroom.domain.holds import FOR_GOOD, Hold
-from mailroom.domain.ids import RunId, ScheduleId, schedule_lane
+from mailroom.domain.ids import RunId, ScheduleId
+from mailroom.domain.lanes import schedule_lane
 from mailroom.domain.runs import OPEN, Run, RunState
 from mailroom.domain.schedules import Schedule
 from mailroom.services.common.calls_under_way import ANY_REDIS, WHY_NOT_SURE, called_among

@@ -22,7 +22,8 @@ from mailroom.coordination.fences import Fences
 from mailroom.coordination.leases import Leases
 from mailroom.domain.dispatches.model import NewDispatch
 from mailroom.domain.errors import Unavailable
-from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId, mail_lanes
+from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId
+from mailroom.domain.lanes import mail_lanes
 from mailroom.storage.dispatches import document as dispatches
 from sender.duties import keep_alive
 from sender.in_flight import InFlight

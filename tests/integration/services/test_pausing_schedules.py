@@ -9,7 +9,8 @@ from mailroom.domain.errors import (
     ScheduleNotActive,
     SchedulePaused,
 )
-from mailroom.domain.ids import DispatchId, schedule_lane
+from mailroom.domain.ids import DispatchId
+from mailroom.domain.lanes import schedule_lane
 from mailroom.domain.runs import RunState
 from mailroom.domain.schedules import ScheduleState
 from mailroom.services.dispatching import cancel as cancel_runs

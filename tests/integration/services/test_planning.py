@@ -9,7 +9,8 @@ import pytest
 from mailroom.domain.errors import (
     StaleToken,
 )
-from mailroom.domain.ids import Token, schedule_lane
+from mailroom.domain.ids import Token
+from mailroom.domain.lanes import schedule_lane
 from mailroom.domain.runs import RunState
 from mailroom.services.operations import janitor
 from mailroom.services.planning import plan

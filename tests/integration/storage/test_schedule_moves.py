@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from mailroom.domain.errors import StaleEdit
-from mailroom.domain.ids import ScheduleId, schedule_lane
+from mailroom.domain.ids import ScheduleId
+from mailroom.domain.lanes import schedule_lane
 from mailroom.domain.planning import Decisions
 from mailroom.domain.schedules import MOVES, Schedule, ScheduleState, ScheduleTrigger
 from mailroom.storage import lanes
