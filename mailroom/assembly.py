@@ -19,7 +19,7 @@ from mailroom.coordination.rates import Rates
 from mailroom.coordination.redis_client import RedisWrites
 from mailroom.domain.circuits import CircuitRule
 from mailroom.domain.dispatches.doubts import Timing, Unaskable
-from mailroom.domain.dispatches.retries import Delays
+from mailroom.domain.dispatches.retry_or_halve import Delays
 from mailroom.domain.emails.model import RANK_OF, Priority
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.events import Event

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from mailroom.domain.dispatches.outcomes import CallResult, InPart, Outcome, Refusal, Refused, health_of
-from mailroom.domain.dispatches.retries import ACCOUNT_WAIT, MAX_ACCOUNT_WAIT
+from mailroom.domain.dispatches.retry_or_halve import ACCOUNT_WAIT, MAX_ACCOUNT_WAIT
 from sender.faults import Faults
 from sender.pace import Pace
 from sender.provider_router import ProviderRouter

@@ -30,11 +30,11 @@ def _no_look_at_keys() -> None:
 
 def no_wait() -> None:
     """What the provider's log does not show at once counts as not accepted; no control is asked for."""
-    from mailroom.domain.dispatches import doubts
+    from mailroom.domain.dispatches import absence
     from mailroom.domain.dispatches.doubts import Timing
     from mailroom.services.reconciliation import reconcile
 
-    judge = doubts.judge_absent
+    judge = absence.judge_absent
     Timing.decisive_from = lambda _self, marked_at: marked_at  # type: ignore[method-assign]
 
     def without_control(doubt: Any, *, asked_at: datetime, control_seen: bool, timing: Timing) -> Any:

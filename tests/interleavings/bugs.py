@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from unittest.mock import patch
 
-from mailroom.domain.dispatches import doubts
+from mailroom.domain.dispatches import absence
 from mailroom.domain.dispatches.doubts import Doubt, Timing
 from mailroom.domain.dispatches.fences import FenceAnswer, FenceState
 from mailroom.domain.dispatches.model import Claimed
@@ -64,7 +64,7 @@ class NoTokenAsked(MemoryFences):
 @contextmanager
 def doubts_are_judged_at_once() -> Iterator[None]:
     """No waiting time, and no control."""
-    judge = doubts.judge_absent
+    judge = absence.judge_absent
     no_wait = patch.object(Timing, "over_from", lambda _self, marked_at: marked_at)
     at_once = patch.object(Timing, "decisive_from", lambda _self, marked_at: marked_at)
     no_control = patch(
@@ -77,7 +77,7 @@ def doubts_are_judged_at_once() -> Iterator[None]:
 
 @contextmanager
 def no_control_is_asked_for() -> Iterator[None]:
-    judge = doubts.judge_absent
+    judge = absence.judge_absent
     with patch(
         "mailroom.services.reconciliation.reconcile.judge_absent",
         lambda *args, **rest: judge(*args, **rest | {"control_seen": True}),

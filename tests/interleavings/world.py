@@ -8,7 +8,7 @@ from typing import Any, Final
 from mailroom.domain.dispatches.doubts import Timing
 from mailroom.domain.dispatches.fences import FenceState
 from mailroom.domain.dispatches.model import NewDispatch
-from mailroom.domain.dispatches.retries import Delays
+from mailroom.domain.dispatches.retry_or_halve import Delays
 from mailroom.domain.dispatches.states import OPEN, DispatchState
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import (

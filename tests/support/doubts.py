@@ -7,7 +7,7 @@ from typing import Any
 from mailroom.coordination.fences import Fences
 from mailroom.domain.dispatches.doubts import Timing, Traces, Unaskable
 from mailroom.domain.dispatches.model import Claimed
-from mailroom.domain.dispatches.retries import Delays
+from mailroom.domain.dispatches.retry_or_halve import Delays
 from mailroom.domain.ids import DispatchId, Lane, MessageId, RunId, Token
 from mailroom.providers.base import Answer
 from mailroom.services.dispatching.fences import cross_fences

@@ -9,7 +9,7 @@ from mailroom.domain.dispatches.doubts import Timing, Traces, Unaskable
 from mailroom.domain.dispatches.elsewhere import GOES_ELSEWHERE_AFTER
 from mailroom.domain.dispatches.model import Claimant, Claimed
 from mailroom.domain.dispatches.outcomes import Accepted, CallResult, InDoubt
-from mailroom.domain.dispatches.retries import Delays
+from mailroom.domain.dispatches.retry_or_halve import Delays
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.ids import DispatchId, EmailId, Lane, Token
 from mailroom.providers.base import Answer

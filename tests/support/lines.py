@@ -7,7 +7,7 @@ from mailroom.coordination.fences import Fences
 from mailroom.coordination.holds import Holds
 from mailroom.domain.dispatches.model import Claimant, Claimed
 from mailroom.domain.dispatches.outcomes import Accepted, CallResult, Outcome, Refusal, Refused
-from mailroom.domain.dispatches.retries import Delays
+from mailroom.domain.dispatches.retry_or_halve import Delays
 from mailroom.domain.ids import Lane, RunId, ScheduleId, Token
 from mailroom.domain.lanes import schedule_lane
 from mailroom.domain.schedules import Schedule

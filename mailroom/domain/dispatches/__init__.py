@@ -20,10 +20,12 @@ The rules of these steps are in this package, without I/O:
 
     model.py        a dispatch as planned, claimed and stored       states.py       its states, and every move
     fences.py       the meaning and the proof of a fence's answer   spans.py        which calls may share a recipient
-    outcomes.py     the outcome of one call                         retries.py      the time of the next try
-    decisions.py    return to pending, fail, or split               calls.py        the number of calls of a message
+    outcomes.py     the outcome of one call                         calls.py        the number of calls of a message
+    retry_or_halve.py  after a refusal: the time of the next try, halves of the batch, or the end
+    decisions.py    the same, as it is written: return to pending, fail, or split
     elsewhere.py    a single mail in doubt that goes by another provider: the one exception
-    doubts.py       when absence from the log is conclusive         conclusions.py  the end of a doubt
+    doubts.py       a dispatch in doubt, and when to ask            absence.py      when absence is believed
+    conclusions.py  the end of a doubt
 
 The states (states.py has every move and its trigger):
 

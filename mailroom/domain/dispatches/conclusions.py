@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Final
 
 from mailroom.domain.addresses import fold
+from mailroom.domain.dispatches.absence import AbsenceVerdict, unless_contradicted
 from mailroom.domain.dispatches.decisions import DispatchPart
-from mailroom.domain.dispatches.doubts import AbsenceVerdict, Doubt, Timing, Traces, Unaskable
+from mailroom.domain.dispatches.doubts import Doubt, Traces
 from mailroom.domain.dispatches.fences import Fence, FenceState, accepted_by_fence
 from mailroom.domain.dispatches.model import Acceptance, Claimed
-from mailroom.domain.dispatches.retries import Delays
+from mailroom.domain.dispatches.retry_or_halve import Delays
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import MessageId
 
@@ -60,12 +61,7 @@ def sort_in(
         findings.accepted += [(dispatch, each) for each in yes]
         return
     findings.seen += seen
-    foreign = traces.seen - {fold(address) for address in expected.values()}
-    if verdict is AbsenceVerdict.NOT_ACCEPTED and (foreign or (traces.accepted and not seen)):
-        # The log shows this call with other recipients than ours, or with none: only a person may decide to repeat it.
-        verdict = AbsenceVerdict.UNKNOWN
-    if verdict is AbsenceVerdict.NOT_ACCEPTED and doubt.final:
-        verdict = AbsenceVerdict.UNKNOWN  # its fence would put every new attempt in doubt again
+    verdict = unless_contradicted(verdict, doubt, traces, {fold(address) for address in expected.values()})
     if verdict is AbsenceVerdict.ASK_AGAIN:
         return
     if seen and doubt.moved:
@@ -98,16 +94,6 @@ def acceptance_in_fence(doubt: Doubt, fence: Fence) -> Acceptance | None:
     if fence.state is not FenceState.DONE or fence.digest != doubt.dispatch.digest:
         return None
     return accepted_by_fence(fence, doubt.dispatch, found=True)
-
-
-def judge_unasked(doubt: Doubt, fence: Fence, *, says: Unaskable, timing: Timing, now: datetime) -> AbsenceVerdict:
-    """The verdict on recipients without a trace, if the provider has no log to ask. `says`: the setting for such doubts
-    once the call can no longer be accepted."""
-    if fence.state is FenceState.RELEASED and fence.claim_id == doubt.doubted:
-        return AbsenceVerdict.NOT_ACCEPTED  # the overtaken sender knows that the call was not accepted
-    if not doubt.over(timing, now):
-        return AbsenceVerdict.ASK_AGAIN
-    return AbsenceVerdict.NOT_ACCEPTED if says is Unaskable.SEND_AGAIN else AbsenceVerdict.UNKNOWN
 
 
 def retry_at(doubt: Doubt, delays: Delays, *, now: datetime) -> datetime | None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from mailroom.domain.dispatches.model import FAILS_AFTER_CRASHES, Acceptance, Claimed
 from mailroom.domain.dispatches.outcomes import Refusal, Refused
-from mailroom.domain.dispatches.retries import Delays, Divide, TryAgain, after_refusal, half
+from mailroom.domain.dispatches.retry_or_halve import Delays, Divide, TryAgain, after_refusal, half
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import MessageId
 

@@ -1,11 +1,9 @@
-"""A dispatch in doubt, and what the provider's log says about it. Step 7 of the protocol, without I/O.
+"""A dispatch in doubt, and when the provider's log is asked about it. Step 7 of the protocol, without I/O.
 
-Presence in the log is conclusive at any time. Absence is conclusive only if nothing can hide an acceptance: the call
-can no longer be under way, the provider's log has had time to become complete, the log still reaches back to the call,
-and the answer to the same question shows a dispatch that was accepted later (a control: an empty log proves nothing).
+Presence in the log is conclusive at any time. When absence is believed: `absence.py`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -75,38 +73,8 @@ class Unaskable(StrEnum):
     SEND_AGAIN = "send_again"
 
 
-class AbsenceVerdict(StrEnum):
-    """The verdict on recipients that the log does not show."""
-
-    NOT_ACCEPTED = "not_accepted"
-    UNKNOWN = "unknown"
-    ASK_AGAIN = "ask_again"
-
-
-def judge_absent(doubt: Doubt, *, asked_at: datetime, control_seen: bool, timing: Timing) -> AbsenceVerdict:
-    """The verdict after an answer without a trace. `asked_at`: MongoDB's time before the question was sent."""
-    if asked_at - doubt.called_since >= timing.log_retention:
-        return AbsenceVerdict.UNKNOWN
-    if control_seen and asked_at >= timing.decisive_from(doubt.marked_at):
-        return AbsenceVerdict.NOT_ACCEPTED
-    return AbsenceVerdict.ASK_AGAIN
-
-
 def next_question(doubt: Doubt, *, timing: Timing, now: datetime) -> datetime:
     """The time of the next question: after a growing pause, but never past a time that changes an answer's meaning."""
     later = now + _PAUSES[min(doubt.asked, len(_PAUSES) - 1)]
     moments = (timing.over_from(doubt.marked_at), timing.decisive_from(doubt.marked_at))
     return min([later, *(moment for moment in moments if moment > now)])
-
-
-def controls_needed(
-    doubts: Collection[Doubt], *, timing: Timing, now: datetime
-) -> tuple[datetime | None, datetime | None]:
-    """Returns (decisive, upcoming): the earliest acceptance times that a control must have, first for doubts that can
-    be judged absent now, then for all whose calls are over. Create the second early, so that the log shows it in time.
-
-    None if there is no such doubt.
-    """
-    over = [timing.over_from(doubt.marked_at) for doubt in doubts]
-    decisive = [at for at in over if at + timing.settle <= now]
-    return max(decisive, default=None), max([at for at in over if at <= now], default=None)

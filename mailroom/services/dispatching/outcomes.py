@@ -13,7 +13,7 @@ from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches.decisions import DispatchPart, Split, decide_refused_part
 from mailroom.domain.dispatches.model import Acceptance, Claimed
 from mailroom.domain.dispatches.outcomes import Accepted, CallResult, InDoubt, InPart, Refusal, Refused
-from mailroom.domain.dispatches.retries import Delays
+from mailroom.domain.dispatches.retry_or_halve import Delays
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import Lane, MessageId, Token

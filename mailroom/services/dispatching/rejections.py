@@ -12,7 +12,7 @@ from mailroom.domain.dispatches.decisions import Division, Failure, Return, deci
 from mailroom.domain.dispatches.fences import known_before
 from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.dispatches.outcomes import CallResult, Refusal, Refused
-from mailroom.domain.dispatches.retries import Delays
+from mailroom.domain.dispatches.retry_or_halve import Delays
 from mailroom.domain.errors import StaleToken
 from mailroom.domain.ids import Lane, Token
 from mailroom.services.dispatching.lanes import LaneWork

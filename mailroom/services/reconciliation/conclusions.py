@@ -14,7 +14,7 @@ from mailroom.domain.dispatches.conclusions import Findings, retry_at, verdict_o
 from mailroom.domain.dispatches.decisions import Split
 from mailroom.domain.dispatches.doubts import Doubt, Timing, Unaskable
 from mailroom.domain.dispatches.model import FAILS_AFTER_CRASHES
-from mailroom.domain.dispatches.retries import Delays
+from mailroom.domain.dispatches.retry_or_halve import Delays
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.emails.model import OnDoubt
 from mailroom.domain.ids import DispatchId, Lane

@@ -11,16 +11,9 @@ from typing import Final
 import structlog
 
 from mailroom.domain.addresses import fold
-from mailroom.domain.dispatches.conclusions import Findings, acceptance_in_fence, judge_unasked, questions, sort_in
-from mailroom.domain.dispatches.doubts import (
-    AbsenceVerdict,
-    Doubt,
-    Traces,
-    Unaskable,
-    controls_needed,
-    judge_absent,
-    next_question,
-)
+from mailroom.domain.dispatches.absence import AbsenceVerdict, controls_needed, judge_absent, judge_unasked
+from mailroom.domain.dispatches.conclusions import Findings, acceptance_in_fence, questions, sort_in
+from mailroom.domain.dispatches.doubts import Doubt, Traces, Unaskable, next_question
 from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.dispatches.outcomes import CalledAt
 from mailroom.domain.errors import StaleToken, Unavailable

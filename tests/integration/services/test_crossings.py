@@ -8,7 +8,7 @@ from mailroom.coordination.fences import Fences
 from mailroom.domain.dispatches.fences import Fence, FenceState
 from mailroom.domain.dispatches.model import Acceptance, Claimed
 from mailroom.domain.dispatches.outcomes import CalledAt, CallResult, Refusal, Refused
-from mailroom.domain.dispatches.retries import Delays
+from mailroom.domain.dispatches.retry_or_halve import Delays
 from mailroom.domain.errors import DispatchNotUnknown
 from mailroom.domain.ids import ClaimId
 from mailroom.services.dispatching.fences import cross_fences

@@ -7,7 +7,7 @@ import pytest
 from local.children import free_port
 from mailroom.coordination.fences import Fences
 from mailroom.domain.dispatches.doubts import Timing
-from mailroom.domain.dispatches.retries import Delays
+from mailroom.domain.dispatches.retry_or_halve import Delays
 from mailroom.domain.errors import DispatchNotUnknown
 from mailroom.domain.events import EventKind
 from mailroom.providers.mailgun.sending import MailgunAdapter

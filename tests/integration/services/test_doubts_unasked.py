@@ -8,7 +8,7 @@ from mailroom.coordination.fences import Fences
 from mailroom.domain.dispatches.doubts import Unaskable
 from mailroom.domain.dispatches.model import Acceptance
 from mailroom.domain.dispatches.outcomes import CalledAt, CallResult, InDoubt, InPart, Refusal, Refused
-from mailroom.domain.dispatches.retries import Delays
+from mailroom.domain.dispatches.retry_or_halve import Delays
 from mailroom.services.dispatching.fences import cross_fences
 from mailroom.services.dispatching.outcomes import record
 from mailroom.services.reconciliation.resolve import Resolution, resolve

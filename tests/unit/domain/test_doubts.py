@@ -7,16 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailroom.domain.dispatches.absence import AbsenceVerdict, controls_needed, judge_absent
 from mailroom.domain.dispatches.conclusions import Findings, sort_in
-from mailroom.domain.dispatches.doubts import (
-    AbsenceVerdict,
-    Doubt,
-    Timing,
-    Traces,
-    controls_needed,
-    judge_absent,
-    next_question,
-)
+from mailroom.domain.dispatches.doubts import Doubt, Timing, Traces, next_question
 from mailroom.domain.ids import ClaimId, MessageId, child_dispatch_id
 from tests.support.builders import NOW, a_claimed
 

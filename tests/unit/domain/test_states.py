@@ -7,7 +7,7 @@ import pytest
 
 from mailroom.domain.dispatches.fences import Fence, FenceState, Finding, judge_abandoned
 from mailroom.domain.dispatches.outcomes import Refusal, Refused
-from mailroom.domain.dispatches.retries import Divide, GiveUp, TryAgain, after_refusal
+from mailroom.domain.dispatches.retry_or_halve import Divide, GiveUp, TryAgain, after_refusal
 from mailroom.domain.events import EventKind, SuppressionReason, suppresses
 from mailroom.domain.ids import ClaimId
 from mailroom.domain.messages import MOVES, MessageState, MessageTrigger, effect_of

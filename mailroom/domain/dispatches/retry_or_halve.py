@@ -1,4 +1,7 @@
-"""What follows a refused call: another try, a wait, or the end. Pure: refusal, tries so far, now."""
+"""What follows a refused call: another try after a pause, the batch in halves, or the end.
+
+Pure: refusal, tries so far, now.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
