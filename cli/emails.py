@@ -19,7 +19,7 @@ from cli.taken import answer_taken
 from mailroom.domain.errors import Fault, InvalidInput, NobodyLeft
 from mailroom.domain.ids import EmailId
 from mailroom.domain.limits import MAX_MAIL_BODY_BYTES
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages.states import MessageState
 from mailroom.domain.searches import EmailSearch
 from mailroom.services.common import sending_switch
 from mailroom.services.mails import accept, view

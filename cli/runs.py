@@ -12,7 +12,7 @@ from cli.run_actions import cancel_run, pause_run, resume_run, run_again
 from cli.tables import print_fields, print_page
 from cli.unreached import unreached
 from mailroom.domain.ids import RunId, ScheduleId
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import RunState
 from mailroom.domain.searches import RunOrder, RunSearch
 from mailroom.services.reports import counts, run_search

@@ -1,4 +1,4 @@
-"""Provider events in our own terms. What an event changes about a message: `domain/messages.py`."""
+"""Provider events in our own terms. What an event changes about a message: `domain/messages/event_effects.py`."""
 
 from dataclasses import dataclass
 from datetime import datetime

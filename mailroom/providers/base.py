@@ -15,7 +15,7 @@ from mailroom.domain.dispatches.outcomes import InDoubt, Outcome, Refusal, Refus
 from mailroom.domain.emails.model import Email
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, RunId
-from mailroom.domain.messages import Message
+from mailroom.domain.messages.model import Message
 from mailroom.domain.schedules import Content
 from mailroom.providers.connection import LostReply, NotWritten, Reply
 

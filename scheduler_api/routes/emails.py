@@ -12,7 +12,7 @@ from mailroom.domain.limits import (
     MAX_MAIL_BODY_BYTES,
     MAX_VALUES_OF_A_BATCH,
 )
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages.states import MessageState
 from mailroom.domain.searches import EmailSearch
 from mailroom.services.common import sending_switch
 from mailroom.services.mails import accept

@@ -5,7 +5,7 @@ from typing import Any
 from flask import url_for
 
 from mailroom.domain.ids import MessageId, RunId, ScheduleId
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import RunState
 from mailroom.domain.searches import RunOrder, RunSearch
 from mailroom.services.reports import run_search, timeline

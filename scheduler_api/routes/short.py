@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.errors import Fault, InvalidInput, MailroomError
 from mailroom.domain.limits import MAX_MAIL_BODY_BYTES
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages.states import MessageState
 from scheduler_api.auth import requires, services
 from scheduler_api.bodies import document
 from scheduler_api.handing_in import hand_in

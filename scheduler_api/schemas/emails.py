@@ -17,7 +17,8 @@ from mailroom.domain.limits import (
     MAX_TAG,
     MAX_TAGS,
 )
-from mailroom.domain.messages import MessageState, StoredMessage
+from mailroom.domain.messages.model import StoredMessage
+from mailroom.domain.messages.states import MessageState
 from mailroom.services.mails.accept import AcceptedMail
 from mailroom.services.mails.view import EmailView, WholeEmailView
 from scheduler_api.arguments import RequestBody

@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from mailroom.domain.messages import StoredMessage
+from mailroom.domain.messages.model import StoredMessage
 from scheduler_api.arguments import RequestBody
 from scheduler_api.paging import PageOut
 from scheduler_api.schemas import runs as schemas

@@ -9,7 +9,8 @@ from marshmallow import Schema, fields, validate
 
 from mailroom.domain.dispatches.model import Dispatch
 from mailroom.domain.dispatches.states import DispatchState
-from mailroom.domain.messages import MessageState, StoredMessage
+from mailroom.domain.messages.model import StoredMessage
+from mailroom.domain.messages.states import MessageState
 from mailroom.domain.reports import Report
 from mailroom.domain.runs import Run
 from mailroom.services.reports.runs import DispatchView

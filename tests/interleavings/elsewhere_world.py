@@ -9,7 +9,7 @@ from mailroom.domain.dispatches.elsewhere import GOES_ELSEWHERE_AFTER, WentTwice
 from mailroom.domain.dispatches.states import OPEN
 from mailroom.domain.emails.model import Addressee, Body, Email, OnDoubt, Place, Priority
 from mailroom.domain.ids import EmailId
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages.states import MessageState
 from mailroom.services.mails import view
 from mailroom.services.mails.store import store_mails
 from mailroom.storage.body_files.homes import BodyFiles

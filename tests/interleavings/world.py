@@ -21,7 +21,8 @@ from mailroom.domain.ids import (
     dispatch_id,
     message_id,
 )
-from mailroom.domain.messages import Message, MessageState
+from mailroom.domain.messages.model import Message
+from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import Run, RunKind, RunState
 from mailroom.domain.schedules import Content
 from mailroom.services.common import sending_switch

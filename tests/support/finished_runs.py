@@ -1,7 +1,7 @@
 """Runs that have ended, whoever they reached."""
 
 from mailroom.domain.dispatches.states import DispatchState
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import Run, RunState
 from mailroom.services.planning import asked_runs, plan
 from mailroom.services.reports import runs as run_views

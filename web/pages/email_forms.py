@@ -8,7 +8,7 @@ from werkzeug.datastructures import MultiDict
 
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.errors import IdempotencyMismatch, InvalidInput, TooMany
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages.states import MessageState
 from mailroom.services.mails.accept import AcceptedMail
 from web.forms.email import EmailForm
 from web.session import principal, services, signed_in

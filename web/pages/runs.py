@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from mailroom.domain.errors import Conflict, RunEnded, SchedulePaused, StaleEdit
 from mailroom.domain.ids import MessageId, RunId
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import OPEN, RunState
 from mailroom.domain.schedules import ScheduleState
 from mailroom.services.reports import counts as report_counts

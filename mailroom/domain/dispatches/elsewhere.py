@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from mailroom.domain.dispatches.states import TELLS_MESSAGES, DispatchState
-from mailroom.domain.messages import MessageTrigger
+from mailroom.domain.messages.states import MessageTrigger
 
 # The provider is asked a few times before: its log shows most accepted calls within this time.
 GOES_ELSEWHERE_AFTER: Final = timedelta(seconds=3)

@@ -7,7 +7,7 @@ The writes in storage/dispatches take their conditions from it; in any other sta
 from enum import StrEnum
 from typing import Final
 
-from mailroom.domain.messages import MessageTrigger
+from mailroom.domain.messages.states import MessageTrigger
 
 
 class DispatchState(StrEnum):

@@ -7,7 +7,8 @@ from typing import Final
 
 from mailroom.domain.dispatches.model import Dispatch
 from mailroom.domain.ids import DispatchId
-from mailroom.domain.messages import MessageState, StoredMessage
+from mailroom.domain.messages.model import StoredMessage
+from mailroom.domain.messages.states import MessageState
 
 S = MessageState
 # The mail has the first of these states that any recipient has: open states, then states that need a person, then the

@@ -9,7 +9,7 @@ import structlog
 from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.ids import DispatchId, MessageId, digest_of_messages
-from mailroom.domain.messages import Message
+from mailroom.domain.messages.model import Message
 from mailroom.domain.suppressions import OF_CAMPAIGNS, OF_SINGLE_MAILS
 from mailroom.storage import lanes, suppressions
 from mailroom.storage.database import Db, Session, in_transaction, server_now

@@ -11,7 +11,7 @@ from mailroom.domain.dispatches.elsewhere import trigger_for_messages
 from mailroom.domain.dispatches.model import Propagation
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import DispatchId, RunId, is_email
-from mailroom.domain.messages import MessageTrigger
+from mailroom.domain.messages.states import MessageTrigger
 from mailroom.storage import holds, kept_counts
 from mailroom.storage.database import Db
 from mailroom.storage.dispatches import outcomes as dispatch_outcomes

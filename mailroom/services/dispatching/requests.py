@@ -12,7 +12,7 @@ from mailroom.domain.emails.model import Body, Email, StoredEmail
 from mailroom.domain.errors import BodiesAway
 from mailroom.domain.ids import EmailId, ScheduleId
 from mailroom.domain.mailgun_substitutions import in_content, of_mailgun
-from mailroom.domain.messages import Message
+from mailroom.domain.messages.model import Message
 from mailroom.domain.schedules import Content
 from mailroom.providers.base import Adapter, Batch, Letter, SendInParts
 from mailroom.services.dispatching.exclusions import leave_out

@@ -14,7 +14,7 @@ import structlog
 from mailroom.domain.addresses import fold
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import MessageId, dispatch_of_rfc_message_id, message_id
-from mailroom.domain.messages import effect_of
+from mailroom.domain.messages.event_effects import effect_of
 from mailroom.domain.suppressions import entry_of
 from mailroom.services.common.group_commit import GroupCommit
 from mailroom.storage import events, suppressions, webhook_targets, webhook_tokens

@@ -24,7 +24,7 @@ from mailroom.domain.ids import (
     keyed_email_id,
     new_email_id,
 )
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages.states import MessageState
 from mailroom.domain.sender_rules import SenderRule
 from mailroom.domain.suppressions import OF_SINGLE_MAILS
 from mailroom.domain.templates import Template

@@ -12,7 +12,8 @@ from mailroom.domain.emails.status import last_change, overall, with_answer
 from mailroom.domain.errors import EmailUnderWay
 from mailroom.domain.ids import EmailId, MessageId, run_of_email
 from mailroom.domain.limits import MAX_SHOWN
-from mailroom.domain.messages import MessageState, StoredMessage
+from mailroom.domain.messages.model import StoredMessage
+from mailroom.domain.messages.states import MessageState
 from mailroom.domain.searches import EmailOrder, EmailSearch
 from mailroom.services.dispatching.propagation import propagate_states
 from mailroom.services.reports import elsewhere

@@ -18,7 +18,7 @@ from mailroom.domain.dispatches.fences import FenceState
 from mailroom.domain.dispatches.model import Dispatch
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import DispatchId, RunId, run_of_email
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages.states import MessageState
 from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.recurrence.upcoming import upcoming
 from mailroom.domain.runs import RunState

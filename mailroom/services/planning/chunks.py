@@ -19,7 +19,8 @@ from mailroom.domain.ids import (
 )
 from mailroom.domain.lanes import schedule_lane
 from mailroom.domain.limits import CHUNK_BYTES
-from mailroom.domain.messages import Message, MessageState
+from mailroom.domain.messages.model import Message
+from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Content
 from mailroom.domain.shares import Shares

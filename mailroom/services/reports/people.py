@@ -13,7 +13,7 @@ from typing import Final
 from mailroom.domain.addresses import InvalidAddress, check_address, fold, trimmed
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.ids import DispatchId, EmailId, MessageId, RunId, ScheduleId, run_of_email
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import Run
 from mailroom.domain.searches import RunOrder, RunSearch
 from mailroom.storage.database import Db

@@ -7,7 +7,7 @@ from datetime import datetime
 from mailroom.domain.dispatches.calls import newest_claimant
 from mailroom.domain.dispatches.model import Dispatch
 from mailroom.domain.ids import DispatchId, MessageId
-from mailroom.domain.messages import StoredMessage
+from mailroom.domain.messages.model import StoredMessage
 from mailroom.storage import events
 from mailroom.storage.database import Db
 from mailroom.storage.dispatches import queries as dispatch_queries

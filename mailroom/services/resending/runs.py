@@ -12,7 +12,7 @@ import structlog
 from mailroom.domain.dispatches.spans import groups_of
 from mailroom.domain.errors import ForgottenMeanwhile, NobodyLeft, RunUnderWay, StaleEdit
 from mailroom.domain.ids import RunId, again_run_id, again_run_prefix, run_of_dispatch
-from mailroom.domain.messages import StoredMessage
+from mailroom.domain.messages.model import StoredMessage
 from mailroom.domain.runs import Run, RunKind, RunState
 from mailroom.domain.schedules import Revision
 from mailroom.services.common.idempotency import check_key

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from mailroom.domain.ids import DispatchId, RunId
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages.states import MessageState
 from mailroom.domain.reports import Report
 from mailroom.storage.database import Db, Document, Session, guarded
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from pymongo import UpdateMany
 
 from mailroom.domain.ids import DispatchId, MessageId
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages.states import MessageState
 from mailroom.storage import kept_counts
 from mailroom.storage.database import Db, Session
 from mailroom.storage.messages.marks import mark_sent_among

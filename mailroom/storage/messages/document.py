@@ -6,7 +6,7 @@
     parts        the rendered pieces of the content that differ by recipient
     place, created_at
                  for a recipient of a single mail: to, cc or bcc, and the time of acceptance; run_id is the mail's id
-    state        see domain/messages.py: MOVES is the whole table
+    state        see domain/messages/states.py: MOVES is the whole table
     code, reason of the provider's last answer or event, or of our own refusal
     sent_at, delivered_at, bounced_at, complained_at, unsubscribed_at, first_opened_at, first_clicked_at
                  facts: the earliest reported time
@@ -31,7 +31,8 @@ from pymongo import DESCENDING, IndexModel
 
 from mailroom.domain.errors import MessageNotFound
 from mailroom.domain.ids import DispatchId, EmailId, MessageId, RunId
-from mailroom.domain.messages import Message, MessageState, StoredMessage
+from mailroom.domain.messages.model import Message, StoredMessage
+from mailroom.domain.messages.states import MessageState
 from mailroom.storage.database import Db, Document, Session, guarded
 
 COLLECTION: Final = "messages"

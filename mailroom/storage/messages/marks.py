@@ -11,7 +11,8 @@ from typing import Final
 from pymongo import UpdateMany, UpdateOne
 
 from mailroom.domain.ids import DispatchId, MessageId
-from mailroom.domain.messages import MOVES, Effect, MessageTrigger
+from mailroom.domain.messages.event_effects import Effect
+from mailroom.domain.messages.states import MOVES, MessageTrigger
 from mailroom.storage import kept_counts
 from mailroom.storage.database import Db, Document, Session, guarded
 from mailroom.storage.schedules import last_runs

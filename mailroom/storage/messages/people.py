@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mailroom.domain.ids import DispatchId, MessageId, RunId, message_id
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages.states import MessageState
 from mailroom.storage.database import Db, Document, guarded
 
 _SHOWN: Final = dict.fromkeys(("run_id", "address", "state", "dispatch_id", "left_dispatch"), 1)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from mailroom.domain.ids import DispatchId, MessageId, RunId
-from mailroom.domain.messages import UNREACHED, StoredMessage
+from mailroom.domain.messages.model import StoredMessage
+from mailroom.domain.messages.states import UNREACHED
 from mailroom.storage import kept_counts
 from mailroom.storage.cluster import restored_fences
 from mailroom.storage.database import Db, Document, Session, guarded

@@ -11,7 +11,7 @@ import pytest
 from mailroom.domain.dispatches.outcomes import Accepted, InDoubt, Outcome, Refusal, Refused
 from mailroom.domain.events import EventKind, suppresses
 from mailroom.domain.ids import AudienceId, DispatchId, MessageId, RunId
-from mailroom.domain.messages import Message
+from mailroom.domain.messages.model import Message
 from mailroom.domain.schedules import Content
 from mailroom.providers.base import Batch
 from mailroom.providers.connection import Reply

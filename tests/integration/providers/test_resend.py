@@ -17,7 +17,7 @@ from mailroom.domain.emails.checking import EmailDraft, check_email
 from mailroom.domain.events import EventKind
 from mailroom.domain.ids import AudienceId, DispatchId, MessageId, RunId
 from mailroom.domain.limits import MAX_MAIL_RECIPIENTS
-from mailroom.domain.messages import Message
+from mailroom.domain.messages.model import Message
 from mailroom.domain.schedules import Content
 from mailroom.providers.base import Batch, Letter, SendInParts
 from mailroom.providers.batches import BatchReply

@@ -14,7 +14,7 @@ from mailroom.domain.dispatches.outcomes import Accepted, InDoubt, Refusal, Refu
 from mailroom.domain.emails.checking import EmailDraft, check_email
 from mailroom.domain.events import EventKind
 from mailroom.domain.ids import AudienceId, DispatchId, MessageId, RunId
-from mailroom.domain.messages import Message
+from mailroom.domain.messages.model import Message
 from mailroom.domain.schedules import Content
 from mailroom.providers.base import Batch, Letter, SendInParts
 from mailroom.providers.connection import Reply

@@ -8,7 +8,7 @@ import pytest
 
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import RunId, message_id
-from mailroom.domain.messages import MOVES
+from mailroom.domain.messages.states import MOVES
 from mailroom.services.feedback.intake import Intake, group_intake, take_in
 from mailroom.services.planning import plan
 from mailroom.services.reports import counts as report_counts

@@ -11,7 +11,7 @@ from pymongo.monitoring import CommandListener
 
 from mailroom.domain.events import EventKind
 from mailroom.domain.ids import DispatchId, MessageId, RunId
-from mailroom.domain.messages import MessageTrigger
+from mailroom.domain.messages.states import MessageTrigger
 from mailroom.domain.reports import Report
 from mailroom.domain.runs import Run
 from mailroom.services.common.shared_answers import Shared

@@ -11,7 +11,7 @@ from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.errors import ForgottenMeanwhile, NobodyLeft, RunUnderWay
 from mailroom.domain.ids import ClaimId, DispatchId, RunId
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import Run, RunState
 from mailroom.services.dispatching import propagation
 from mailroom.services.mails.accept import Outbox

@@ -8,7 +8,7 @@ import pytest
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import ClaimId, DispatchId, EmailId, Lane, MessageId, RunId, ScheduleId
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages.states import MessageState
 from mailroom.domain.searches import EmailOrder, EmailSearch
 from mailroom.services.planning import plan as planning_plan
 from mailroom.storage import controls, events, holds, lanes, served_requests

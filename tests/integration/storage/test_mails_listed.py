@@ -3,7 +3,7 @@
 from typing import Any
 
 from mailroom.domain.emails.checking import EmailDraft
-from mailroom.domain.messages import MessageState
+from mailroom.domain.messages.states import MessageState
 from mailroom.services.mails import view as mail_view
 from mailroom.services.mails.accept import Outbox
 from mailroom.storage.database import Db

@@ -7,7 +7,7 @@ from mailroom.domain.dispatches.elsewhere import First, WentTwice, others, trigg
 from mailroom.domain.dispatches.states import TELLS_MESSAGES, DispatchState
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.ids import DispatchId, child_dispatch_id, elsewhere_dispatch_id, root_of, run_of_dispatch
-from mailroom.domain.messages import MessageTrigger
+from mailroom.domain.messages.states import MessageTrigger
 from mailroom.services.common.idempotency import digest_of_request
 
 S, T = DispatchState, MessageTrigger

@@ -10,7 +10,8 @@ from mailroom.domain.dispatches.outcomes import Refusal, Refused
 from mailroom.domain.dispatches.retry_or_halve import Divide, GiveUp, TryAgain, after_refusal
 from mailroom.domain.events import EventKind, SuppressionReason, suppresses
 from mailroom.domain.ids import ClaimId
-from mailroom.domain.messages import MOVES, MessageState, MessageTrigger, effect_of
+from mailroom.domain.messages.event_effects import effect_of
+from mailroom.domain.messages.states import MOVES, MessageState, MessageTrigger
 from tests.support.builders import NOW, an_event
 
 S, L = MessageState, MessageTrigger
