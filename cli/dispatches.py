@@ -11,6 +11,7 @@ from cli.tables import print_fields, print_page, print_rows
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.services.reconciliation import resolve
+from mailroom.services.reconciliation.requeue import requeue_failed
 from mailroom.services.reconciliation.resolve import Resolution
 from mailroom.services.reports import runs as run_views
 from mailroom.services.reports.descriptions import describe
@@ -84,7 +85,7 @@ def requeue_dispatch(dispatch_id: str) -> None:
     db, id_ = services().db, DispatchId(dispatch_id)
     messages = run_views.dispatch(db, id_).dispatch.messages
     confirm(f"Retry a request with {counted(messages, 'email')}?", _about(db, id_))
-    refused = resolve.requeue(db, [id_], by=actor())
+    refused = requeue_failed(db, [id_], by=actor())
     for why in refused.values():
         raise click.ClickException(why)
     answer(DoneOut, {"done": 1, "refused": {}}, lambda _: click.echo(f"{dispatch_id}: to be sent again"))

@@ -24,6 +24,7 @@ from mailroom.domain.emails.model import RANK_OF, Priority
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.events import Event
 from mailroom.domain.ids import RunId
+from mailroom.domain.repeated_events import Intake
 from mailroom.domain.reports import Report
 from mailroom.domain.runs import Run
 from mailroom.domain.sending_domains import SendingDomain
@@ -48,7 +49,7 @@ from mailroom.providers.webhook_setup import Target
 from mailroom.providers.webhooks import WebhookFace
 from mailroom.services.common.group_commit import GroupCommit
 from mailroom.services.common.shared_answers import Shared
-from mailroom.services.feedback.intake import Intake, group_intake
+from mailroom.services.feedback.intake import group_intake
 from mailroom.services.feedback.webhook_targets import Arrivals
 from mailroom.services.mails.accept import Outbox
 from mailroom.services.operations.caller_limits import CallerBudget

@@ -9,8 +9,8 @@ from flask import Blueprint, Response, jsonify, request
 
 from mailroom.domain.events import Event
 from mailroom.domain.limits import MAX_WEBHOOK_BYTES
+from mailroom.domain.repeated_events import Intake
 from mailroom.providers.webhooks import BadSignature, Delivery, WebhookRefused
-from mailroom.services.feedback.intake import Intake
 from mailroom.services.feedback.traced import trace_events
 from mailroom.watching import feedback
 from scheduler_api.auth import services

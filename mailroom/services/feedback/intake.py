@@ -6,7 +6,6 @@ Webhooks bring an event in each request, hundreds a second; `group_intake` lets 
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
 import structlog
@@ -15,6 +14,7 @@ from mailroom.domain.addresses import fold
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import MessageId, dispatch_of_rfc_message_id, message_id
 from mailroom.domain.messages.event_effects import effect_of
+from mailroom.domain.repeated_events import Intake, sort_out
 from mailroom.domain.suppressions import entry_of
 from mailroom.services.common.group_commit import GroupCommit
 from mailroom.storage import events, suppressions, webhook_targets, webhook_tokens
@@ -25,14 +25,6 @@ from mailroom.storage.messages import marks as message_marks
 
 _BATCH: Final = 500
 log = structlog.get_logger()
-
-
-class Intake(StrEnum):
-    """The answer to an event that was handed in."""
-
-    STORED = "stored"
-    DUPLICATE = "duplicate"  # stored already: answer as if it were new
-    REPLAYED = "replayed"  # its one-time token was used with another event: refuse
 
 
 def take_in(db: Db, batch: Sequence[Event], *, now: datetime) -> list[Intake]:
@@ -55,16 +47,8 @@ def _store(db: Db, batch: Sequence[Event], now: datetime, session: Session) -> l
     keys = [event.replay_key for event in batch if event.replay_key]
     used = webhook_tokens.used(db, keys, session=session)
     before = set(used)
-    answers: list[Intake] = []
-    fresh: list[Event] = []
-    for event in batch:
-        verdict = _verdict(event, stored_ids, used)
-        answers.append(verdict)
-        if verdict is Intake.STORED:
-            fresh.append(event)
-            stored_ids.add(event.id)
-        if event.replay_key and verdict is not Intake.REPLAYED:
-            used.setdefault(event.replay_key, event.id)  # a redelivery's own token as well
+    answers = sort_out(batch, stored_ids, used)
+    fresh = [event for event, answer in zip(batch, answers, strict=True) if answer is Intake.STORED]
     ours = _ours(db, fresh, session)
     events.add_many(db, [(event, ours.get(event.id)) for event in fresh], now=now, session=session)
     effects = [(ours[e.id], effect_of(e)) for e in fresh if e.id in ours]
@@ -93,12 +77,6 @@ def _suppress(db: Db, fresh: Sequence[Event], session: Session) -> None:
     suppressions.add_many(db, entries, session=session)
     resubscribed = [(fold(e.recipient), e.at) for e in fresh if e.kind is EventKind.RESUBSCRIBED and e.recipient]
     suppressions.take_back(db, resubscribed, session=session)
-
-
-def _verdict(event: Event, stored_ids: set[str], used: dict[str, str]) -> Intake:
-    if event.replay_key and used.get(event.replay_key, event.id) != event.id:
-        return Intake.REPLAYED
-    return Intake.DUPLICATE if event.id in stored_ids else Intake.STORED
 
 
 def _ours(db: Db, fresh: Sequence[Event], session: Session) -> dict[str, MessageId]:

@@ -11,7 +11,7 @@ from mailroom.domain.errors import ScopeMissing
 from mailroom.domain.ids import DispatchId
 from mailroom.domain.principals import Principal, scope_of
 from mailroom.domain.searches import DeadLetterSearch
-from mailroom.services.reconciliation import resolve
+from mailroom.services.reconciliation.requeue import requeue_failed
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.dispatches import dead_letters
 
@@ -65,7 +65,7 @@ def requeue(db: Db, chosen: Chosen, *, by: str, advance: Callable[[int], None] =
     count, refused = 0, dict[DispatchId, str]()
     for ids in _steps(db, chosen):
         count += len(ids)
-        refused |= resolve.requeue(db, ids, by=by)
+        refused |= requeue_failed(db, ids, by=by)
         advance(len(ids))
     return Done(count - len(refused), refused)
 

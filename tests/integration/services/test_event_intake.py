@@ -9,7 +9,8 @@ import pytest
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import RunId, message_id
 from mailroom.domain.messages.states import MOVES
-from mailroom.services.feedback.intake import Intake, group_intake, take_in
+from mailroom.domain.repeated_events import Intake
+from mailroom.services.feedback.intake import group_intake, take_in
 from mailroom.services.planning import plan
 from mailroom.services.reports import counts as report_counts
 from mailroom.services.reports import runs as run_views

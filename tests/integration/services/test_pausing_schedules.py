@@ -15,7 +15,7 @@ from mailroom.domain.runs import RunState
 from mailroom.domain.schedules import ScheduleState
 from mailroom.services.dispatching import cancel as cancel_runs
 from mailroom.services.planning import asked_runs, plan
-from mailroom.services.reconciliation import resolve
+from mailroom.services.reconciliation.requeue import requeue_failed
 from mailroom.services.reports import runs as run_views
 from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import lifecycle as schedule_lifecycle
@@ -45,7 +45,7 @@ def test_what_is_requeued_in_a_paused_schedule_waits_until_it_is_resumed(line: L
     schedule_pause.pause_schedule(line.db, line.brakes, schedule_id, by="ann")
 
     ids = [DispatchId(doc["_id"]) for doc in line.db.dispatches.find({"run_id": run_id})]
-    refused = resolve.requeue(line.db, ids, by="bo")
+    refused = requeue_failed(line.db, ids, by="bo")
     while_paused = line.claim()
     schedule_pause.resume_schedule(line.db, line.brakes, schedule_id, by="ann")
 

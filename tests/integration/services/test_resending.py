@@ -16,7 +16,7 @@ from mailroom.domain.runs import Run, RunState
 from mailroom.services.dispatching import propagation
 from mailroom.services.mails.accept import Outbox
 from mailroom.services.planning import asked_runs, plan
-from mailroom.services.reconciliation import resolve
+from mailroom.services.reconciliation.requeue import requeue_failed
 from mailroom.services.resending import mails as resend_mails
 from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import edit as edit_schedule
@@ -86,13 +86,13 @@ def test_asked_for_twice_nobody_is_carried_twice(db: Db) -> None:
 def test_what_is_requeued_is_not_carried_and_what_is_carried_is_not_requeued(db: Db) -> None:
     run = a_finished_run(db, 10, failed=4)
     failed = [DispatchId(doc["_id"]) for doc in db.dispatches.find({"run_id": run.id, "state": "failed"})]
-    assert resolve.requeue(db, failed[:1], by="ann") == {}
+    assert requeue_failed(db, failed[:1], by="ann") == {}
     db.runs.update_one({"_id": run.id}, {"$set": {"state": RunState.FINISHED}})
 
     again, _ = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
 
     assert len(planned(db, again)) == 3
-    refused = resolve.requeue(db, failed[1:], by="ann")
+    refused = requeue_failed(db, failed[1:], by="ann")
     assert all("carried by" in why for why in refused.values())
     assert sorted(refused) == sorted(failed[1:])
 
@@ -103,7 +103,7 @@ def test_requeue_and_another_run_at_the_same_moment_send_one_mail(db: Db) -> Non
     failed = [DispatchId(doc["_id"]) for doc in db.dispatches.find({"run_id": run.id, "state": "failed"})]
 
     def requeue(some: list[DispatchId]) -> int:
-        return len(some) - len(resolve.requeue(db, some, by="ann"))
+        return len(some) - len(requeue_failed(db, some, by="ann"))
 
     with ThreadPoolExecutor(4) as pool:
         under_way = pool.submit(planned, db, again)

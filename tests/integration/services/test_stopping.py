@@ -21,7 +21,7 @@ from mailroom.services.operations import metrics as service_metrics
 from mailroom.services.planning import asked_runs, plan
 from mailroom.services.reconciliation import reconcile
 from mailroom.services.reconciliation.conclusions import Policy
-from mailroom.services.reconciliation.resolve import requeue
+from mailroom.services.reconciliation.requeue import requeue_failed
 from mailroom.services.reports import runs as run_views
 from mailroom.storage.database import Db, connect, server_now
 from tests.support.builders import make_due, recipients, stored_schedule
@@ -123,7 +123,7 @@ def test_what_a_person_has_sent_again_waits_too(line: Line) -> None:
     line.db.dispatches.update_many({}, {"$set": {"state": "failed", "attempt": 1}})
     stop(line)
 
-    requeue(line.db, [one["_id"] for one in line.db.dispatches.find({})], by="ann")
+    requeue_failed(line.db, [one["_id"] for one in line.db.dispatches.find({})], by="ann")
 
     assert line.claim() == []
     start(line)
