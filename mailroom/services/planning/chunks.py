@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
 
-from mailroom.domain.audiences import Recipient
-from mailroom.domain.content import CannotRender, Compiled, compile_content
+from mailroom.domain.content import compile_content
 from mailroom.domain.dispatches.model import NewDispatch
 from mailroom.domain.dispatches.spans import Calls, Group, of_part, span_of, spans_of_groups
 from mailroom.domain.ids import (
@@ -15,11 +14,11 @@ from mailroom.domain.ids import (
     dispatch_id,
     domain_dispatch_id,
     group_dispatch_id,
-    message_id,
 )
 from mailroom.domain.lanes import schedule_lane
 from mailroom.domain.limits import CHUNK_BYTES
 from mailroom.domain.messages.model import Message
+from mailroom.domain.messages.planning import planned_message
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Content
@@ -78,7 +77,7 @@ def _chunk(
     called: Calls,
 ) -> Chunk:
     compiled, members = compile_content(content.subject, content.text, content.html), page.members
-    mails = [_message(run, member.recipient, compiled, suppressed) for member in members]
+    mails = [planned_message(run, member.recipient, compiled, suppressed) for member in members]
     mails = mails[: whole_groups(members, len(_fitting(mails)))]
     members = members[: len(mails)]
     is_last = not page.more and len(mails) == len(page.members)
@@ -163,31 +162,6 @@ def _why_held(id_: DispatchId, span: str, called: Calls) -> str:
     this dispatch, and is neither a call of this dispatch nor of its parts. '' without such a call."""
     other = called.sharing(id_, span)
     return f"before MongoDB was put back, the run was cut otherwise: some of these may be in {other}" if other else ""
-
-
-def _message(run: Run, recipient: Recipient, compiled: Compiled, suppressed: Mapping[str, str]) -> Message:
-    """The mail of a recipient. If suppressed or unrenderable, it has the reason as its state and stops no other
-    mail."""
-    state, reason, parts = MessageState.QUEUED, "", {}
-    if recipient.key in suppressed:
-        state, reason = MessageState.SUPPRESSED, suppressed[recipient.key]
-    elif run.unwritten:
-        state = MessageState.CANCELLED
-    else:
-        try:
-            parts = compiled.parts_for(recipient.context())
-        except CannotRender as error:
-            state, reason = MessageState.FAILED, str(error)
-    return Message(
-        id=message_id(run.id, recipient.address),
-        run_id=run.id,
-        dispatch_id=None,
-        address=recipient.address,
-        name=recipient.name,
-        parts=parts,
-        state=state,
-        reason=reason,
-    )
 
 
 def _fitting(mails: Sequence[Message]) -> list[Message]:

@@ -1,0 +1,35 @@
+"""A message as planning writes it: rendered for its recipient, or suppressed, cancelled or failed already."""
+
+from collections.abc import Mapping
+
+from mailroom.domain.audiences import Recipient
+from mailroom.domain.content import CannotRender, Compiled
+from mailroom.domain.ids import message_id
+from mailroom.domain.messages.model import Message
+from mailroom.domain.messages.states import MessageState
+from mailroom.domain.runs import Run
+
+
+def planned_message(run: Run, recipient: Recipient, compiled: Compiled, suppressed: Mapping[str, str]) -> Message:
+    """The mail of a recipient. If suppressed or unrenderable, it has the reason as its state and stops no other
+    mail."""
+    state, reason, parts = MessageState.QUEUED, "", {}
+    if recipient.key in suppressed:
+        state, reason = MessageState.SUPPRESSED, suppressed[recipient.key]
+    elif run.unwritten:
+        state = MessageState.CANCELLED
+    else:
+        try:
+            parts = compiled.parts_for(recipient.context())
+        except CannotRender as error:
+            state, reason = MessageState.FAILED, str(error)
+    return Message(
+        id=message_id(run.id, recipient.address),
+        run_id=run.id,
+        dispatch_id=None,
+        address=recipient.address,
+        name=recipient.name,
+        parts=parts,
+        state=state,
+        reason=reason,
+    )
