@@ -6,6 +6,7 @@ from pathlib import Path
 from local.private_files import write_private
 from mailroom.domain.errors import AccessRefused
 from mailroom.services.operations import tokens
+from mailroom.services.operations.token_check import authenticate
 from mailroom.storage.database import Db
 
 
@@ -15,7 +16,7 @@ def first_token(path: Path, db: Db, *, name: str) -> str:
     if path.exists():
         token = path.read_text().strip()
         try:
-            tokens.authenticate(db, token, now=now)
+            authenticate(db, token, now=now)
         except AccessRefused:
             path.unlink()
         else:

@@ -17,6 +17,7 @@ from mailroom.domain import principals
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_RATE
 from mailroom.services.operations import tokens as token_service
+from mailroom.services.operations.token_check import token_id_of
 from mailroom.services.operations.tokens import MAX_OVERLAP_S, OVERLAP
 from mailroom.storage.database import Db
 from scheduler_api.schemas import tokens as schemas
@@ -103,7 +104,7 @@ def revoke(token_id: str) -> None:
 
 def _answer(db: Db, text: str) -> None:
     """Answer with a new token: its text, alone."""
-    shown = schemas.token(token_service.known(db, token_service.id_of(text))) | {"token": text}
+    shown = schemas.token(token_service.known(db, token_id_of(text))) | {"token": text}
     answer(schemas.NewToken, shown, lambda body: click.echo(body["token"]))
 
 

@@ -38,7 +38,7 @@ from mailroom.assembly import prepare_database
 from mailroom.domain.errors import Unavailable
 from mailroom.providers.mailgun.webhook_setup import MailgunTarget
 from mailroom.services.operations import sign_in_links
-from mailroom.services.operations import tokens as token_service
+from mailroom.services.operations.token_check import token_id_of
 
 _HEALTHY_S: Final = 60.0
 _BEYOND_A_CALL_S: Final = 20.0  # a sender that drains lets its calls end, and writes down what came of them
@@ -283,7 +283,7 @@ def _ways_in(environment: dict[str, str], token: str, pages: str) -> list[tuple[
         return [("Sign in", "with this token:")]
     settings = read_settings(environment)
     now = datetime.now(UTC)
-    secret = sign_in_links.create(prepare_database(settings), token_service.id_of(token), now=now)
+    secret = sign_in_links.create(prepare_database(settings), token_id_of(token), now=now)
     minutes = int(sign_in_links.LIFETIME.total_seconds() / 60)
     return [
         ("Sign in", f"{pages}/sign-in/link?secret={secret}"),

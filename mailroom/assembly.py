@@ -56,7 +56,7 @@ from mailroom.services.operations.caller_limits import CallerBudget
 from mailroom.services.operations.rejected_requests import RejectedRequestRecord
 from mailroom.services.operations.served_requests import ServedRequestRecord
 from mailroom.services.operations.system_figures import SystemFigures, of_system
-from mailroom.services.operations.tokens import TokenCache
+from mailroom.services.operations.token_check import TokenCache
 from mailroom.services.operations.writability import Writability, of_stores
 from mailroom.services.reconciliation.conclusions import Policy
 from mailroom.services.reports.counts import run_report

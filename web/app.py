@@ -4,14 +4,13 @@ from typing import Final
 
 from flask import Flask, Response, g, request
 from flask.typing import ResponseReturnValue
-from flask_wtf.csrf import CSRFProtect
 
 from mailroom.assembly import ApiServices
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.holds import EVERYTHING, Hold
 from mailroom.services.common import hold_mirror
 from mailroom.watching.exposition import CONTENT_TYPE, PAGES, exposed
-from web import access, admission, errors, words, zones
+from web import access, admission, csrf, errors, words, zones
 from web.pages import (
     audiences,
     dead_letters,
@@ -57,14 +56,11 @@ def create_app(services: ApiServices) -> Flask:
     app.config.update(
         SECRET_KEY=signing,
         SECRET_KEY_FALLBACKS=verifying,
-        WTF_CSRF_SECRET_KEY=[*reversed(verifying), signing],  # forms' marks: the last key signs
         # The prefix makes browsers refuse one that a neighbouring host, or an answer without TLS, has set.
         SESSION_COOKIE_NAME="__Host-mailroom" if secure else "mailroom",
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=secure,
         PERMANENT_SESSION_LIFETIME=services.settings.web.session_lifetime,
-        WTF_CSRF_TIME_LIMIT=None,  # a form's mark is good as long as its session
-        WTF_CSRF_SSL_STRICT=secure,
     )
     app.extensions.update(services=services, restored=_RESTORED)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -72,7 +68,7 @@ def create_app(services: ApiServices) -> Flask:
         app.add_template_filter(word)
     access.install(app)
     admission.install(app)  # before anything that reads forms
-    CSRFProtect(app)
+    csrf.install(app, services.settings.web.secret_keys, secure=secure)
     for page in _PAGES:
         app.register_blueprint(page.blueprint)
     errors.install(app)

@@ -3,7 +3,6 @@
 import structlog
 from flask import Flask, render_template
 from flask.typing import ResponseReturnValue
-from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from mailroom.domain.errors import InvalidInput, NotFound, NotTheOwner, ScopeMissing, TooMany, Unavailable
@@ -21,7 +20,6 @@ def install(app: Flask) -> None:
     app.register_error_handler(InvalidInput, lambda error: _page(422, "Invalid request", str(error)))
     app.register_error_handler(Unavailable, _unavailable)
     app.register_error_handler(TooMany, _too_many)
-    app.register_error_handler(CSRFError, _expired)
     app.register_error_handler(RequestEntityTooLarge, _too_large)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
@@ -29,11 +27,6 @@ def install(app: Flask) -> None:
 
 def _page(status: int, title: str, words: str) -> tuple[str, int]:
     return render_template("message.html", title=title, words=words), status
-
-
-def _expired(_: CSRFError) -> ResponseReturnValue:
-    words = "Nothing was changed. Go back in your browser to find what you typed, then reload that page and send it."
-    return _page(400, "Your session has expired", words)
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:

@@ -15,7 +15,7 @@ from mailroom.domain.errors import AccessRefused
 from mailroom.domain.ids import DispatchId
 from mailroom.domain.principals import Principal, scope_of
 from mailroom.services.operations import sessions, sign_in_links
-from mailroom.services.operations import tokens as token_service
+from mailroom.services.operations.token_check import authenticate
 from web.forms.access import SignInForm
 
 P = ParamSpec("P")
@@ -63,7 +63,7 @@ def sign_in(token: str) -> Principal:
     """Raises AccessRefused, TooMany."""
     services().limits.check_sign_in(client())
     now = datetime.now(UTC)
-    return _begin(token_service.authenticate(services().db, token.strip(), now=now), now)
+    return _begin(authenticate(services().db, token.strip(), now=now), now)
 
 
 def sign_in_by_link(secret: str) -> Principal:

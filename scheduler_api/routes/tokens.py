@@ -5,6 +5,7 @@ from typing import Any
 
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.services.operations import tokens as token_service
+from mailroom.services.operations.token_check import token_id_of
 from mailroom.services.operations.tokens import OVERLAP
 from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import principal, requires, services
@@ -63,4 +64,4 @@ def revoke(token_id: str) -> None:
 
 
 def _new(text: str) -> dict[str, Any]:
-    return schemas.token(token_service.known(services().db, token_service.id_of(text))) | {"token": text}
+    return schemas.token(token_service.known(services().db, token_id_of(text))) | {"token": text}

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from config.settings import read_settings
 from mailroom.assembly import build_api_services
 from mailroom.services.operations import tokens as token_service
+from mailroom.services.operations.token_check import token_id_of
 from mailroom.storage.database import Db
 from tests.support.builders import stored_schedule
 from tests.support.forms import csrf_of, fields_of, sign_in
@@ -118,7 +119,7 @@ def test_the_cookie_holds_neither_the_token_nor_its_id_and_the_store_not_the_coo
     sign_in(client, system.token)
 
     with client.session_transaction() as held:
-        assert token_service.id_of(system.token) not in str(dict(held))
+        assert token_id_of(system.token) not in str(dict(held))
         assert str(held["session_id"]) not in str(list(system.db.sessions.find()))
 
 
@@ -160,7 +161,7 @@ def test_a_session_ends_with_its_token(browser: Open, system: System) -> None:
     token = token_service.create_token(system.db, name="x", scopes=["read"], now=now)
     sign_in(client, token)
 
-    token_service.revoke(system.db, token_service.id_of(token), now=now)
+    token_service.revoke(system.db, token_id_of(token), now=now)
 
     assert client.get("/").status_code == 302
 
@@ -168,7 +169,7 @@ def test_a_session_ends_with_its_token(browser: Open, system: System) -> None:
 def test_a_cookie_from_before_sessions_were_stored_signs_nobody_in(browser: Open, system: System) -> None:
     client = browser()
     with client.session_transaction() as held:
-        held["token_id"] = token_service.id_of(system.token)
+        held["token_id"] = token_id_of(system.token)
 
     assert client.get("/").status_code == 302
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from mailroom.domain.errors import AccessRefused
 from mailroom.domain.principals import Principal
-from mailroom.services.operations.tokens import digest, still_valid
+from mailroom.services.operations.token_check import digest, still_valid
 from mailroom.storage import sign_in_links
 from mailroom.storage.database import Db
 

@@ -1,27 +1,21 @@
 """Access tokens. A token's text is shown once, when it is created; only a digest of its secret is stored."""
 
-import hashlib
-import hmac
-import re
 import secrets
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from mailroom.domain.errors import AccessRefused, Fault, InvalidInput, TokenNotFound
+from mailroom.domain.errors import Fault, InvalidInput, TokenNotFound
 from mailroom.domain.limits import MAX_NAME
-from mailroom.domain.principals import SCOPES, Principal
+from mailroom.domain.principals import SCOPES
+from mailroom.services.operations.token_check import digest, is_valid
 from mailroom.storage import tokens
 from mailroom.storage.database import Db, in_transaction
 from mailroom.storage.tokens import StoredToken
 
 OVERLAP: Final = timedelta(hours=24)  # a rotated token stays valid for so long
 MAX_OVERLAP_S: Final = 30 * 86_400
-_CACHED_S: Final = 1.0
-_MOST_CACHED: Final = 1_000
-_FORM: Final = re.compile(r"mr_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
 
 def create_token(
@@ -64,7 +58,7 @@ def rotate(db: Db, token_id: str, *, now: datetime, overlap: timedelta = OVERLAP
     Raises TokenNotFound for an old token that is not valid.
     """
     old = tokens.find(db, token_id)
-    if old is None or not _valid(old, now):
+    if old is None or not is_valid(old, now):
         raise TokenNotFound(token_id)
     id_, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
     expires_at = now + (old.expires_at - old.created_at) if old.expires_at else None
@@ -75,51 +69,6 @@ def rotate(db: Db, token_id: str, *, now: datetime, overlap: timedelta = OVERLAP
     if not rotated:
         raise TokenNotFound(token_id)
     return _text(id_, secret)
-
-
-def authenticate(db: Db, presented: str, *, now: datetime) -> Principal:
-    """The principal of the presented token. Raises AccessRefused, in the same words for every reason."""
-    form = _FORM.fullmatch(presented)
-    stored = tokens.find(db, form[1]) if form else None
-    # Compared even without a stored token, so that the time taken reveals nothing.
-    matches = hmac.compare_digest(digest(form[2] if form else ""), stored.hash if stored else digest("-"))
-    if stored is None or not matches or not _valid(stored, now):
-        raise AccessRefused("the token is missing, wrong, expired or revoked")
-    tokens.note_use(db, stored, now=now)
-    return _principal(stored)
-
-
-class TokenCache:
-    """Caches authenticated tokens for a second, so that a busy caller costs no query for each request. A token revoked
-    by another process therefore stays valid for up to a second more. Thread-safe."""
-
-    def __init__(self, db: Db, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._db, self._monotonic = db, monotonic
-        self._cached: dict[str, tuple[Principal, float]] = {}
-
-    def authenticate(self, presented: str, *, now: datetime) -> Principal:
-        """Raises AccessRefused."""
-        name, at = digest(presented), self._monotonic()
-        cached = self._cached.get(name)
-        if cached is not None and at < cached[1]:
-            return cached[0]
-        if len(self._cached) >= _MOST_CACHED:
-            self._cached = {}
-        principal = authenticate(self._db, presented, now=now)
-        self._cached[name] = principal, at + _CACHED_S
-        return principal
-
-    def forget(self) -> None:
-        """Empty the cache: a token was revoked or rotated in this process."""
-        self._cached = {}
-
-
-def still_valid(db: Db, token_id: str, *, now: datetime) -> Principal:
-    """The principal of a token that was authenticated before (a page's session). Raises AccessRefused."""
-    stored = tokens.find(db, token_id)
-    if stored is None or not _valid(stored, now):
-        raise AccessRefused("the session's token is expired or revoked")
-    return _principal(stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +86,6 @@ class KnownToken:
     rotated_to: str | None
     requests_per_minute: int | None
     mails_per_day: int | None
-
-
-def id_of(text: str) -> str:
-    """The public part of a token's text."""
-    form = _FORM.fullmatch(text)
-    return form[1] if form else ""
 
 
 def known(db: Db, token_id: str) -> KnownToken:
@@ -164,11 +107,6 @@ def revoke(db: Db, token_id: str, *, now: datetime) -> None:
         raise TokenNotFound(token_id)
 
 
-def digest(secret: str) -> str:
-    """The stored form of a secret. The secret is random, so no slow hash is needed."""
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
 def _text(id_: str, secret: str) -> str:
     return f"mr_{id_}_{secret}"
 
@@ -177,13 +115,3 @@ def _known(stored: StoredToken) -> KnownToken:
     shown = {name: getattr(stored, name) for name in KnownToken.__dataclass_fields__}
     ends = [moment for moment in (stored.expires_at, stored.ends_at) if moment]
     return KnownToken(**shown | {"expires_at": min(ends, default=None)})
-
-
-def _principal(stored: StoredToken) -> Principal:
-    return Principal(
-        stored.id, stored.name, stored.scopes, stored.owner, stored.requests_per_minute, stored.mails_per_day
-    )
-
-
-def _valid(token: StoredToken, now: datetime) -> bool:
-    return token.revoked_at is None and all(end is None or now < end for end in (token.expires_at, token.ends_at))

@@ -17,6 +17,7 @@ from config.settings import read_settings
 from mailroom.assembly import build_api_services
 from mailroom.coordination.counters import Counters
 from mailroom.services.operations import tokens as token_service
+from mailroom.services.operations.token_check import token_id_of
 from mailroom.storage.database import Db
 from scheduler_api.app import create_app
 from tests.support.emails import an_email
@@ -94,7 +95,7 @@ def test_a_tokens_own_limit_goes_before_the_settings_and_its_count_through_a_rot
     call = api(old, MAILROOM_REQUESTS_PER_MINUTE="100")
     assert statuses(call, 3, "GET", "/v1/tokens") == [200, 200, 429]
 
-    new = api(token_service.rotate(db, token_service.id_of(old), now=datetime.now(UTC)))
+    new = api(token_service.rotate(db, token_id_of(old), now=datetime.now(UTC)))
 
     assert new("GET", "/v1/tokens").status_code == 429
     assert api(a_token(db, "read"))("GET", "/v1/tokens").status_code == 200

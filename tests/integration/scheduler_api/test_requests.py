@@ -10,7 +10,7 @@ from structlog.testing import LogCapture
 
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.served_requests import ServedRequest
-from mailroom.services.operations import tokens as token_service
+from mailroom.services.operations.token_check import token_id_of
 from mailroom.storage import served_requests
 from mailroom.storage.database import Db
 from mailroom.storage.served_requests import MOST_ENTRIES
@@ -61,7 +61,7 @@ def test_a_caller_finds_what_it_asked_for_newest_first_by_route_and_not_by_path(
 def test_each_caller_sees_its_own_and_admin_those_of_any(call: Caller, by: As, db: Db) -> None:
     mine, others = a_token(db, "mail"), a_token(db, "read")
     by(mine, "GET", "/v1/runs")
-    id_ = token_service.id_of(mine)
+    id_ = token_id_of(mine)
 
     as_admin = listed(call, 1, token=id_)
     as_mine = by(mine, "GET", "/v1/requests").json["items"]
@@ -77,10 +77,10 @@ def test_each_caller_sees_its_own_and_admin_those_of_any(call: Caller, by: As, d
 def test_a_rotated_token_still_sees_what_the_one_before_asked_for(call: Caller, by: As, db: Db) -> None:
     old = a_token(db, "read")
     by(old, "GET", "/v1/runs")
-    new = call("POST", f"/v1/tokens/{token_service.id_of(old)}/rotate", json={}).json["token"]
-    listed(call, 1, token=token_service.id_of(old))
+    new = call("POST", f"/v1/tokens/{token_id_of(old)}/rotate", json={}).json["token"]
+    listed(call, 1, token=token_id_of(old))
 
-    found = by(new, "GET", f"/v1/requests?token={token_service.id_of(old)}")
+    found = by(new, "GET", f"/v1/requests?token={token_id_of(old)}")
 
     assert [one["route"] for one in found.json["items"]] == ["/v1/runs"]
 
@@ -95,7 +95,7 @@ def test_callers_without_a_good_token_leave_nothing(call: Caller, db: Db) -> Non
     listed(call, 1)
 
     assert {entry["route"] for doc in db.requests.find() for entry in doc["entries"]} <= {"/v1/runs", "/v1/requests"}
-    assert db.requests.distinct("token") == [token_service.id_of(call.headers["Authorization"].removeprefix("Bearer "))]
+    assert db.requests.distinct("token") == [token_id_of(call.headers["Authorization"].removeprefix("Bearer "))]
 
 
 def served(number: int, *, token: str = "t1") -> ServedRequest:
@@ -167,7 +167,7 @@ def test_each_request_is_one_line_with_its_id_token_route_status_and_time(call: 
     answer = call("GET", "/v1/suppressions/bo@example.org", headers={"X-Request-Id": given})
 
     (line,) = [line for line in lines if line["event"] == "request"]
-    token = token_service.id_of(call.headers["Authorization"].removeprefix("Bearer "))
+    token = token_id_of(call.headers["Authorization"].removeprefix("Bearer "))
     assert answer.headers["X-Request-Id"] == answer.json["request_id"] == line["request_id"] == given
     assert (line["method"], line["route"]) == ("GET", "/v1/suppressions/{address}")
     assert (line["token"], line["status"], line["log_level"]) == (token, 404, "info")

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from mailroom.domain.errors import AccessRefused
-from mailroom.services.operations import tokens as token_service
-from mailroom.services.operations.tokens import authenticate
+from mailroom.services.operations.token_check import authenticate, token_id_of
 from mailroom.storage.database import Db
 from tests.support.caller import Caller
 from tests.support.emails import an_email
@@ -31,7 +30,7 @@ def by(call: Caller) -> As:
 
 
 def rotated(call: Caller, token: str, **body: Any) -> Any:
-    return call("POST", f"/v1/tokens/{token_service.id_of(token)}/rotate", json=body)
+    return call("POST", f"/v1/tokens/{token_id_of(token)}/rotate", json=body)
 
 
 def test_a_key_names_the_same_mail_through_a_rotated_token(call: Caller, by: As, db: Db) -> None:
@@ -45,7 +44,7 @@ def test_a_key_names_the_same_mail_through_a_rotated_token(call: Caller, by: As,
     third = by(rotated(call, new.json["token"]).json["token"], "POST", "/v1/emails", json=an_email(), headers=KEY)
     other = by(a_token(db, "mail"), "POST", "/v1/emails", json=an_email(), headers=KEY)
     assert first.json["id"] == again.json["id"] == third.json["id"] != other.json["id"]
-    assert new.json["owner"] == token_service.id_of(old)
+    assert new.json["owner"] == token_id_of(old)
     assert new.json["scopes"] == ["mail"]
     assert db.emails.count_documents({}) == 2
 
@@ -54,7 +53,7 @@ def test_a_key_of_a_token_that_was_stored_without_an_owner_names_the_same_mail_a
     call: Caller, by: As, db: Db
 ) -> None:
     old = a_token(db, "mail")
-    db.tokens.update_one({"_id": token_service.id_of(old)}, {"$unset": {"owner": ""}})
+    db.tokens.update_one({"_id": token_id_of(old)}, {"$unset": {"owner": ""}})
     first = by(old, "POST", "/v1/emails", json=an_email(), headers=KEY)
     stored = db.emails.find_one({}, {"owner": 1})
 
@@ -62,7 +61,7 @@ def test_a_key_of_a_token_that_was_stored_without_an_owner_names_the_same_mail_a
 
     assert again.json["id"] == first.json["id"]
     assert stored
-    assert stored["owner"] == token_service.id_of(old)
+    assert stored["owner"] == token_id_of(old)
 
 
 def test_a_rotated_token_is_let_in_for_its_overlap_and_then_refused(call: Caller, by: As, db: Db) -> None:
@@ -94,7 +93,7 @@ def test_an_overlap_that_cannot_be_is_named(call: Caller, db: Db, overlap_s: Any
 def test_only_an_admin_rotates(by: As, db: Db) -> None:
     mine = a_token(db, "mail", "schedules", "read")
 
-    assert by(mine, "POST", f"/v1/tokens/{token_service.id_of(mine)}/rotate").status_code == 403
+    assert by(mine, "POST", f"/v1/tokens/{token_id_of(mine)}/rotate").status_code == 403
 
 
 def test_a_new_token_lives_as_long_as_the_old_one_was_to_live_and_keeps_its_limits(call: Caller, db: Db) -> None:
@@ -160,11 +159,11 @@ def test_a_template_is_changed_by_its_owner_and_by_an_admin_only(call: Caller, b
     path = "/v1/templates/welcome"
     made = by(mine, "PUT", path, json=WELCOME)
 
-    assert made.json["owner"] == token_service.id_of(mine)
+    assert made.json["owner"] == token_id_of(mine)
     assert by(other, "PUT", path, json=WELCOME).json["code"] == "not_the_owner"
     assert by(other, "DELETE", path).status_code == 403
     assert by(other, "GET", path).status_code == 200
-    assert call("PUT", path, json=WELCOME).json["owner"] == token_service.id_of(mine)
+    assert call("PUT", path, json=WELCOME).json["owner"] == token_id_of(mine)
     assert by(rotated(call, mine).json["token"], "PUT", path, json=WELCOME).json["version"] == 3
     assert by(mine, "DELETE", path).status_code == 204
     assert by(other, "PUT", path, json=WELCOME).status_code == 201
