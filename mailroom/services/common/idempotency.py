@@ -1,7 +1,6 @@
-"""Idempotency: valid keys, and digests that distinguish requests.
+"""Idempotency: a key names the id of what its request makes, so the thing is made once.
 
-A key names the id of what it makes. A request whose id is there already is answered by what stored the first one:
-`mails/accept.py`, `schedules/create.py`, `schedules/audiences.py`.
+The same request again gets the answer of the first one. Another request with the same key is a conflict.
 """
 
 import hashlib
@@ -9,7 +8,7 @@ import json
 from dataclasses import Field, fields
 from typing import TYPE_CHECKING
 
-from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.errors import Fault, IdempotencyMismatch, InvalidInput
 from mailroom.domain.limits import MAX_IDEMPOTENCY_KEY
 
 if TYPE_CHECKING:
@@ -29,6 +28,19 @@ def digest_of_request(draft: "DataclassInstance") -> str:
     they are newer than stored digests."""
     compared = {field.name: getattr(draft, field.name) for field in fields(draft) if _is_compared(field, draft)}
     return hashlib.sha256(json.dumps(compared, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def conflict(earlier: str, now: str) -> IdempotencyMismatch | None:
+    """The conflict of a key's request with its earlier one, by their digests; None if they are the same request."""
+    if earlier == now:
+        return None
+    return IdempotencyMismatch("this Idempotency-Key was used with another body")
+
+
+def check_repeated(earlier: str, now: str) -> None:
+    """Raises IdempotencyMismatch unless the digests of a key's earlier request and of this one are equal."""
+    if error := conflict(earlier, now):
+        raise error
 
 
 def _is_compared(field: Field[object], draft: "DataclassInstance") -> bool:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
 from mailroom.domain.addresses import fold
@@ -31,7 +30,7 @@ from mailroom.domain.templates import Template
 from mailroom.services.common import mailgun_only, sender_rules
 from mailroom.services.common.clock import Clocks
 from mailroom.services.common.group_commit import GroupCommit
-from mailroom.services.common.idempotency import check_key, digest_of_request
+from mailroom.services.common.idempotency import check_key, conflict, digest_of_request
 from mailroom.services.mails.store import store_mails
 from mailroom.storage import suppressions
 from mailroom.storage.body_files.homes import BodyFiles
@@ -45,12 +44,6 @@ _BATCH: Final = 200
 _LARGE: Final = 64 * 1024  # characters
 
 
-class _InsertResult(StrEnum):
-    NEW = "new"
-    REPEATED = "repeated"
-    MISMATCH = "mismatch"
-
-
 @dataclass(frozen=True, slots=True)
 class _HandedIn:
     new: NewEmail
@@ -59,10 +52,12 @@ class _HandedIn:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """The result for a mail that was handed in. `recipients`: empty unless at least one is suppressed."""
+    """The result for a mail that was handed in. `conflict`: its key was used with another mail. `recipients`: empty
+    unless at least one is suppressed."""
 
-    result: _InsertResult
+    new: bool
     recipients: Sequence[tuple[str, str | None]] = ()
+    conflict: IdempotencyMismatch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +192,7 @@ class Outbox:
     def _answer(self, mail: _HandedIn, result: _Stored | Exception) -> AcceptedMail | Exception:
         if isinstance(result, Exception):
             return result
-        if result.result is _InsertResult.NEW:
+        if result.new:
             accepted(mail.new.email.priority)
         else:
             # A concurrent request with the same key was faster: no mail names the files of this one.
@@ -250,7 +245,7 @@ class Outbox:
             earlier = stored.get(mail.new.id)
             if not mail.new.digest or earlier is None or not earlier.digest:
                 recipients = emails.recipients_told(mail.new)
-                results.append(_Stored(_InsertResult.NEW, recipients))
+                results.append(_Stored(True, recipients))
                 fresh.append(mail)
                 stored[mail.new.id] = KnownEmail(mail.new.digest, recipients)
             else:
@@ -280,12 +275,8 @@ def taken_before(db: Db, email_id: EmailId, *, new: bool = False) -> AcceptedMai
 
 
 def _repeated(earlier: KnownEmail, digest: str) -> _Stored:
-    if earlier.digest != digest:
-        return _Stored(_InsertResult.MISMATCH)
-    return _Stored(_InsertResult.REPEATED, earlier.recipients)
+    return _Stored(False, earlier.recipients, conflict(earlier.digest, digest))
 
 
 def _answer(id_: EmailId, stored: _Stored) -> AcceptedMail | Exception:
-    if stored.result is _InsertResult.MISMATCH:
-        return IdempotencyMismatch("this Idempotency-Key was used with another body")
-    return AcceptedMail(id_, stored.result is _InsertResult.NEW, stored.recipients)
+    return stored.conflict or AcceptedMail(id_, stored.new, stored.recipients)

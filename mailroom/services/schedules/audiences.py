@@ -7,11 +7,11 @@ from typing import Final
 
 from mailroom.domain.addresses import breaks_header
 from mailroom.domain.audiences import Audience, Known, Recipient, Screened, check_recipients, screen
-from mailroom.domain.errors import AudienceNotFound, Fault, IdempotencyMismatch, InvalidInput
+from mailroom.domain.errors import AudienceNotFound, Fault, InvalidInput
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import MAX_NAME
 from mailroom.domain.lists.rows import RefusedRow
-from mailroom.services.common.idempotency import check_key, digest_of_request
+from mailroom.services.common.idempotency import check_key, check_repeated, digest_of_request
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.schedules import audiences
 
@@ -178,6 +178,5 @@ def _repeated(db: Db, request: str, digest: str) -> Audience | None:
     found = audiences.of_request(db, request)
     if found is None:
         return None
-    if found[1] != digest:
-        raise IdempotencyMismatch("this Idempotency-Key was used with another body")
+    check_repeated(found[1], digest)
     return found[0]

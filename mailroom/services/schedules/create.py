@@ -3,11 +3,10 @@
 from datetime import datetime
 
 from mailroom.domain.drafts import Checked, Draft
-from mailroom.domain.errors import IdempotencyMismatch
 from mailroom.domain.ids import ScheduleId, keyed_schedule_id, new_schedule_id
 from mailroom.domain.recurrence.upcoming import next_after
 from mailroom.domain.schedules import Content, Schedule, ScheduleState
-from mailroom.services.common.idempotency import check_key, digest_of_request
+from mailroom.services.common.idempotency import check_key, check_repeated, digest_of_request
 from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules.view import StoredSchedule, get
 from mailroom.storage.database import Db, Session, in_transaction, server_now
@@ -77,6 +76,5 @@ def _repeated(db: Db, schedule_id: ScheduleId, digest: str) -> StoredSchedule | 
     earlier = schedules.request_digest(db, schedule_id)
     if earlier is None:
         return None
-    if earlier != digest:
-        raise IdempotencyMismatch("this Idempotency-Key was used with another body")
+    check_repeated(earlier, digest)
     return get(db, schedule_id)
