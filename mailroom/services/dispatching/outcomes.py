@@ -19,13 +19,13 @@ from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import Lane, MessageId, Token
 from mailroom.services.dispatching.propagation import propagate_states
 from mailroom.services.dispatching.rejections import Rejected, record_refusals
+from mailroom.services.dispatching.second_acceptances import alarm
 from mailroom.storage import suppressions
 from mailroom.storage.database import Db, in_transaction
 from mailroom.storage.dispatches import outcomes as dispatch_outcomes
 from mailroom.storage.dispatches import splits as dispatch_splits
 from mailroom.storage.messages import document as messages
 from mailroom.storage.messages import marks as message_marks
-from mailroom.watching.sending import accepted_twice
 
 log = structlog.get_logger()
 
@@ -89,9 +89,7 @@ def record_accepted(db: Db, fences: Fences, accepted: Sequence[tuple[Claimed, Ac
         log.warning("fence_not_closed", count=len(accepted), error=str(error))
     message_marks.mark_sent(db, [claimed.id for claimed, _ in accepted], at=now)
     again = dispatch_outcomes.record_accepted(db, accepted, now=now)
-    accepted_twice(len({*twice, *again}))
-    for dispatch in {*twice, *again}:
-        log.error("accepted_twice", dispatch_id=dispatch)
+    alarm({*twice, *again})
 
 
 def _record_in_part(db: Db, claimed: Claimed, outcome: InPart, *, delays: Delays, now: datetime) -> None:
