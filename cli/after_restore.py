@@ -8,7 +8,7 @@ from mailroom.assembly import SenderServices
 from mailroom.domain.errors import CannotBeKnown
 from mailroom.services.common import sending_switch
 from mailroom.services.operations import restore
-from mailroom.services.operations.restore import OlderCopy
+from mailroom.services.operations.older_copy import OlderCopy
 
 
 def put_right(services: SenderServices, *, even_so: bool) -> None:

@@ -22,8 +22,8 @@ from mailroom.domain.sending_domains import Verdict
 from mailroom.services.common import hold_mirror, sending_switch
 from mailroom.services.common.clock import read_clocks
 from mailroom.services.operations import metrics as service_metrics
-from mailroom.services.operations import providers, restore, sending_domains, undrained_lanes, workers
-from mailroom.services.operations.restore import OlderCopy
+from mailroom.services.operations import older_copy, providers, sending_domains, undrained_lanes, workers
+from mailroom.services.operations.older_copy import OlderCopy
 from mailroom.services.operations.sending_domains import CheckedDomain
 from mailroom.services.operations.workers import WorkerView
 from mailroom.storage.providers import ProviderFault
@@ -97,7 +97,7 @@ def _bodies(services: SenderServices) -> tuple[bool, str]:
 
 
 def _memory(services: SenderServices) -> tuple[bool, str]:
-    found = restore.look(services.db, services.mirror)
+    found = older_copy.look(services.db, services.mirror)
     if isinstance(found, OlderCopy):
         return False, f"MongoDB was put back to {copy_of(found)}; senders hold: run doctor --after-restore"
     return True, "MongoDB is not an older copy"

@@ -13,8 +13,8 @@ from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import RunId
 from mailroom.services.common import hold_mirror
 from mailroom.services.common.hold_mirror import NOTHING_HELD
-from mailroom.services.operations import restore
-from mailroom.services.operations.restore import Healthy, OlderCopy
+from mailroom.services.operations import older_copy
+from mailroom.services.operations.older_copy import Healthy, OlderCopy
 
 log = structlog.get_logger()
 _CHECK_S: Final = 1.0
@@ -47,7 +47,7 @@ class RestoreGuard:
         """True while a restored MongoDB waits for a person to repair it. Raises Unavailable."""
         if time.monotonic() < self._check_at:
             return self._held
-        state = restore.check(self._services.db, self._services.mirror)
+        state = older_copy.check(self._services.db, self._services.mirror)
         self._check_at = time.monotonic() + _CHECK_S
         if isinstance(state, OlderCopy):
             self._log(state)
@@ -76,4 +76,4 @@ class RestoreGuard:
             return
         self._logged_at = time.monotonic()
         log.error("mongodb_was_restored", copied_at=copy.copied_at, lost_at=copy.lost_at, do="doctor --after-restore")
-        restore.note_held(self._services.db)
+        older_copy.note_held(self._services.db)

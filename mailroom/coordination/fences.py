@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from mailroom.coordination.holds import hold_key
-from mailroom.coordination.identity import Identity
 from mailroom.coordination.redis_client import connect, redis_answers, scripts
+from mailroom.coordination.redis_identity import Identity
 from mailroom.domain.dispatches.fences import Fence, FenceAnswer, FenceState
 from mailroom.domain.dispatches.model import Acceptance, Claimed
 from mailroom.domain.dispatches.outcomes import CalledAt

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from mailroom.coordination.identity import Identity
 from mailroom.coordination.redis_client import connect, redis_answers, scripts
+from mailroom.coordination.redis_identity import Identity
 from mailroom.domain.holds import EVERYTHING, Hold
 
 # Holds of runs, as long as fences. The hold of all sending is never aged out.

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from mailroom.coordination.fences import KEPT_FOR, fence_of
-from mailroom.coordination.identity import IDENTITY, Identity
 from mailroom.coordination.redis_client import connect, redis_answers, scripts
+from mailroom.coordination.redis_identity import IDENTITY, Identity
 from mailroom.domain.dispatches.fences import Fence
 from mailroom.domain.ids import DispatchId
 

@@ -29,7 +29,7 @@ class Rates:
     def __init__(self, url: str, *, of: str) -> None:
         self._prefix = f"mailroom:rate:{of}:"
         self._redis = connect(url)
-        self._take, self._hold, self._lower = scripts(self._redis, "rate_take", "rate_hold", "rate_lower")
+        self._take, self._queue, self._lower = scripts(self._redis, "rate_take", "rate_queue", "rate_lower")
 
     def take(self, bucket: str, rate: Rate, calls: Sequence[tuple[int, bool]]) -> int:
         """Take mails for the first calls that may go now; a call is (mails, urgent). Returns the number of calls."""
@@ -46,7 +46,7 @@ class Rates:
             args += [int(call.line), int(call.returns), len(call.takes)]
             args += [part for name, mails in call.takes.items() for part in (buckets[name], mails)]
         with redis_answers(self._redis):
-            waits: Any = self._hold(keys=[self._prefix + name for name in rates], args=args)
+            waits: Any = self._queue(keys=[self._prefix + name for name in rates], args=args)
         return [timedelta(milliseconds=wait) if wait else None for wait in waits]
 
     def give_back(self, bucket: str, mails: int) -> None:

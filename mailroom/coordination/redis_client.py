@@ -30,7 +30,7 @@ def connect(url: str, *, call_s: float = _CALL_S) -> Redis:
 
     It repeats nothing: a call that was not answered raises an error after `call_s`. With a Sentinel URL each new
     connection goes to the master that the Sentinels name at that moment. A connection that stands may still lead to a
-    master that was replaced: who relies on more compares Redis' identity (lua/identity.lua) within the call.
+    master that was replaced: who relies on more compares Redis' identity (lua/redis_identity.lua) within the call.
     """
     bounds: dict[str, Any] = {
         "socket_timeout": call_s,

@@ -1,6 +1,6 @@
 """The queue of calls while a rate limit's bucket is empty.
 
-This is the rule; coordination/lua/rate_hold.lua carries it out inside Redis, and a property test holds the two
+This is the rule; coordination/lua/rate_queue.lua carries it out inside Redis, and a property test holds the two
 together. A bucket refills at `rate.per_s` mails a second, up to `rate.at_once`. A call goes if each of its buckets
 holds at least one token, and may overdraw the bucket. Any other call is delayed: it gets its own return time at the end
 of its line, so that delayed calls do not return all at once. There are two lines, so that single mails do not queue

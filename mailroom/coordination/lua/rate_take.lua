@@ -1,7 +1,7 @@
 -- Take mails from one bucket for as many calls as it allows. A call larger than the rest of the bucket goes, and the next
 -- calls wait until the debt is paid: the limit is on mails over time. An urgent call pays too, but waits only during a
 -- pause that the provider asked for.
--- KEYS[1] bucket: hash {tokens, at, factor, lowered_at, halved_at, paused_until}, and the fields of rate_hold.lua
+-- KEYS[1] bucket: hash {tokens, at, factor, lowered_at, halved_at, paused_until}, and the fields of rate_queue.lua
 -- ARGV    1 mails a second  2 mails at once  3 ms after which a lowered rate is doubled  then for each call: mails, 1 if urgent
 -- Returns the number of calls that may go, from the first on
 local rate, most, recovers = tonumber(ARGV[1]) / 1000, tonumber(ARGV[2]), tonumber(ARGV[3])

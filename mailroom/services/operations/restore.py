@@ -1,8 +1,7 @@
-"""Detect a MongoDB that was restored from an older copy, hold all senders, and repair it.
+"""Repair a MongoDB that was restored from an older copy, and end the hold of all senders.
 
-Senders raise a mark in MongoDB continually and mirror it to Redis. If MongoDB's mark is below the mirrored mark, all
-later writes are lost: dispatches that went out are pending again. Their fences would stop them, but the instants since
-the copy must be planned again, not decided by the misfire rule, and tokens must go on growing.
+The dispatches that went out since the copy are pending again. Their fences would stop them, but the instants since the
+copy must be planned again, not decided by the misfire rule, and tokens must go on growing.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ from typing import Final
 import structlog
 
 from mailroom.coordination.fences import KEPT_FOR
-from mailroom.coordination.mirror import Mark, Mirror
+from mailroom.coordination.mirror import Mirror
 from mailroom.domain.backups import why_logs_cannot_tell
 from mailroom.domain.dispatches.doubts import Timing
 from mailroom.domain.dispatches.fences import Fence, FenceState
@@ -22,6 +21,7 @@ from mailroom.domain.errors import CannotBeKnown, Unavailable
 from mailroom.domain.ids import ClaimId, DispatchId, epoch_of
 from mailroom.providers.base import Adapter
 from mailroom.services.dispatching.propagation import propagate_left_over
+from mailroom.services.operations.older_copy import OlderCopy, look
 from mailroom.storage.cluster import etcd_epoch, restore_mark, restored_fences
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.dispatches import outcomes as dispatch_outcomes
@@ -34,46 +34,6 @@ CLOCKS_APART: Final = timedelta(seconds=5)  # MongoDB's clock and Redis'
 _NO_MARK: Final = timedelta(days=1)  # before the loss, if the copy is older than any mark
 # Instants due just after the last mark may have been decided already: they are planned as on time, not dropped.
 _AFTER_THE_LAST_MARK: Final = timedelta(seconds=30)
-
-
-@dataclass(frozen=True, slots=True)
-class OlderCopy:
-    """MongoDB is an older copy: it has lost all writes after `copied_at`, up to `lost_at` and maybe a moment longer.
-    `copied_at` is None if the copy is older than any mark."""
-
-    copied_at: datetime | None
-    lost_at: datetime
-
-
-def look(db: Db, mirror: Mirror) -> OlderCopy | int:
-    """The OlderCopy if MongoDB is one, else MongoDB's mark. Changes nothing. Raises Unavailable.
-
-    Redis is read first: MongoDB had reached every mark that Redis shows.
-    """
-    mirrored = mirror.read()
-    number, at = restore_mark.mark(db)
-    if mirrored is not None and number < mirrored.number:
-        return OlderCopy(at, mirrored.at)
-    return number
-
-
-@dataclass(frozen=True, slots=True)
-class Healthy:
-    """MongoDB is no older copy. `mark`: its mark. `remembers`: it was restored once, and stores its fences' records of
-    that time."""
-
-    mark: int
-    remembers: bool
-
-
-def check(db: Db, mirror: Mirror) -> OlderCopy | Healthy:
-    """The OlderCopy if MongoDB is one; else its mark, raised and mirrored. Raises Unavailable."""
-    state = look(db, mirror)
-    if isinstance(state, OlderCopy):
-        return state
-    raised, now, remembers = restore_mark.raise_mark(db)
-    mirror.raise_to(Mark(raised, now))
-    return Healthy(raised, remembers)
 
 
 def _store_from_logs(db: Db, adapters: Sequence[Adapter], since: datetime) -> None:
@@ -97,11 +57,6 @@ def _store_newer(db: Db, fences: Sequence[tuple[DispatchId, Fence]]) -> None:
     attempts = dispatch_queries.attempts_of(db, [id_ for id_, _ in fences])
     newer = [(id_, fence) for id_, fence in fences if fence.attempt > attempts.get(id_, 0)]
     restored_fences.keep(db, newer, now=server_now(db), kept_for=KEPT_FOR)
-
-
-def note_held(db: Db) -> None:
-    """Note that senders hold, for the API and the pages. Raises Unavailable."""
-    restore_mark.note_held(db, True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from mailroom.coordination.mirror import Mirror
 from mailroom.domain.backups import Manifest
 from mailroom.domain.errors import BackupRefused, DatabaseTooNew, RestoreUnfinished
 from mailroom.domain.schema import SCHEMA
-from mailroom.services.operations import restore as older_copies
+from mailroom.services.operations import older_copy
 from mailroom.services.operations.backup import back_up
 from mailroom.services.operations.restore_backup import check, read_manifest, restore
 from mailroom.storage import copies, migrations
@@ -78,8 +78,8 @@ def test_what_is_restored_is_what_was_copied_and_senders_hold(
     assert {"schedules", "bulk"} <= wanted.keys()
     assert (made, manifest.documents) == (manifest, sum(one.documents for one in manifest.collections.values()))
     assert schema.reached(empty) == SCHEMA
-    held = older_copies.look(empty, mirror)
-    assert isinstance(held, older_copies.OlderCopy)
+    held = older_copy.look(empty, mirror)
+    assert isinstance(held, older_copy.OlderCopy)
     assert held.copied_at == made.copied_at
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "copy").iterdir()} == {0o600}
 

@@ -21,7 +21,7 @@ from mailroom.services.common import sending_switch
 from mailroom.services.dispatching.fences import Crossing, cross_fences, seed_fences
 from mailroom.services.dispatching.lanes import LaneWork
 from mailroom.services.dispatching.take_over import take_over
-from mailroom.services.operations import restore
+from mailroom.services.operations import older_copy, restore
 from mailroom.services.schedules import pause as schedule_pause
 from mailroom.storage.cluster import restore_mark, restored_fences
 from mailroom.storage.database import Db, server_now
@@ -191,7 +191,7 @@ def test_a_restored_mongodb_is_not_put_right_by_the_fences_of_two_masters(db: Db
     with pytest.raises(Unavailable, match="failed over"):
         restore.after_restore(db, mirror, [asked], timing=AT_ONCE)
 
-    assert isinstance(restore.look(db, mirror), restore.OlderCopy)
+    assert isinstance(older_copy.look(db, mirror), older_copy.OlderCopy)
     mirror.close()
 
 

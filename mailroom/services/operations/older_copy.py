@@ -1,0 +1,57 @@
+"""Notice a MongoDB that was restored from an older copy, so that all senders hold.
+
+Senders raise a mark in MongoDB continually and mirror it to Redis. If MongoDB's mark is below the mirrored mark, all
+later writes are lost. `restore.py` repairs it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailroom.coordination.mirror import Mark, Mirror
+from mailroom.storage.cluster import restore_mark
+from mailroom.storage.database import Db
+
+
+@dataclass(frozen=True, slots=True)
+class OlderCopy:
+    """MongoDB is an older copy: it has lost all writes after `copied_at`, up to `lost_at` and maybe a moment longer.
+    `copied_at` is None if the copy is older than any mark."""
+
+    copied_at: datetime | None
+    lost_at: datetime
+
+
+def look(db: Db, mirror: Mirror) -> OlderCopy | int:
+    """The OlderCopy if MongoDB is one, else MongoDB's mark. Changes nothing. Raises Unavailable.
+
+    Redis is read first: MongoDB had reached every mark that Redis shows.
+    """
+    mirrored = mirror.read()
+    number, at = restore_mark.mark(db)
+    if mirrored is not None and number < mirrored.number:
+        return OlderCopy(at, mirrored.at)
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class Healthy:
+    """MongoDB is no older copy. `mark`: its mark. `remembers`: it was restored once, and stores its fences' records of
+    that time."""
+
+    mark: int
+    remembers: bool
+
+
+def check(db: Db, mirror: Mirror) -> OlderCopy | Healthy:
+    """The OlderCopy if MongoDB is one; else its mark, raised and mirrored. Raises Unavailable."""
+    state = look(db, mirror)
+    if isinstance(state, OlderCopy):
+        return state
+    raised, now, remembers = restore_mark.raise_mark(db)
+    mirror.raise_to(Mark(raised, now))
+    return Healthy(raised, remembers)
+
+
+def note_held(db: Db) -> None:
+    """Note that senders hold, for the API and the pages. Raises Unavailable."""
+    restore_mark.note_held(db, True)
