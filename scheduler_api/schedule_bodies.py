@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from mailroom.assembly import ApiServices
-from mailroom.domain.content import FIELDS
 from mailroom.domain.drafts import Draft, DraftChanges
 from mailroom.domain.errors import Fault
 from mailroom.domain.ids import ScheduleId
+from mailroom.domain.template_filling import FIELDS
 from mailroom.services.common import mailgun_only
 from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules import view as schedule_view

@@ -13,7 +13,10 @@ presence          the check-ins that make undrained lanes visible
 fencer            the thread that crosses fences, only while there is room to call
 caller            the thread that makes the calls, each over a connection that was open before its dispatch was claimed
 recorder          the thread that records the outcomes of calls
-provider_health   reports outcomes to the router, the throttle, the pace and the faults
+provider_health   reports outcomes to the router, the pace, the speeds and the faults
+provider_rest     a provider that refuses the account rests until its Retry-After
+too_many_requests what a 429 does to a provider
+speeds            how long the providers take, and which of them is slow
 faults            why a provider takes no mail, for people to see
 reconciler        the thread that asks the provider about dispatches in doubt
 in_flight         the lanes held, and the dispatches in flight, in this process

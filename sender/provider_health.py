@@ -1,25 +1,24 @@
 """The health of the providers by the outcomes of calls: reported to router, throttle, pace, speeds and faults."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
-from typing import Final
 
 from mailroom.domain.dispatches.outcomes import CallResult, InPart, Outcome, Refusal, Refused, health_of
-from mailroom.domain.dispatches.retry_or_halve import ACCOUNT_WAIT, MAX_ACCOUNT_WAIT
 from sender.faults import Faults
 from sender.pace import Pace
+from sender.provider_rest import ProviderRest
 from sender.provider_router import ProviderRouter
 from sender.speeds import Speeds
 from sender.throttle import Throttle
-
-_STUCK: Final = 4  # throttling answers in a row, without an acceptance
+from sender.too_many_requests import TooManyRequests
 
 
 class ProviderHealth:
     """Thread-safe."""
 
     def __init__(self, router: ProviderRouter, throttle: Throttle, pace: Pace, speeds: Speeds, faults: Faults) -> None:
-        self._router, self._throttle, self._pace, self._speeds, self._faults = router, throttle, pace, speeds, faults
+        self._router, self._pace, self._speeds, self._faults = router, pace, speeds, faults
+        self._rest = ProviderRest(router, pace, faults)
+        self._too_many_requests = TooManyRequests(self._rest, throttle, pace)
 
     def report(self, batch: Sequence[CallResult]) -> None:
         """Report these results before they are recorded: a refused dispatch may then go to another provider at once."""
@@ -48,22 +47,9 @@ class ProviderHealth:
         if refused.kind is not Refusal.ACCOUNT:
             return
         if refused.too_fast:
-            self._too_fast(provider, refused)
-            return
-        self._pace.refused(provider)
-        self._faults.note(provider, refused.reason)
-        self._router.rest(provider, min(refused.retry_after or ACCOUNT_WAIT, MAX_ACCOUNT_WAIT), refused.reason)
-
-    def _too_fast(self, provider: str, refused: Refused) -> None:
-        """A provider with a limit is not down: it gets mail at its pace, unless it takes nothing at all for a while.
-        The router gives the rest to another provider."""
-        self._throttle.too_fast(provider, refused.retry_after)
-        pause_s = self._pace.too_fast(provider, refused.retry_after.total_seconds() if refused.retry_after else None)
-        if refused.is_brief and self._pace.failures(provider) < _STUCK:
-            return
-        self._faults.note(provider, refused.reason)
-        wait = max(refused.retry_after or timedelta(), timedelta(seconds=pause_s))
-        self._router.rest(provider, min(wait, MAX_ACCOUNT_WAIT), refused.reason)
+            self._too_many_requests.answered(provider, refused)
+        else:
+            self._rest.account_refused(provider, refused)
 
 
 def _refusals(outcome: Outcome) -> Iterable[Refused]:

@@ -1,14 +1,10 @@
-"""Mail content: Jinja2 templates, checked when saved, rendered for each recipient, sent in batches of a thousand.
+"""Mail content: subject, text and HTML as Jinja2 templates, checked when they are saved, and single mails' rendered.
 
-A provider's batch call carries one body for all recipients and a few values for each. So a template is cut at its top
-level into fixed text and *parts* (`{{ name }}`, a whole `{% if %}` block): fixed text goes once, and each part is
-rendered by Jinja2 for each recipient. Expressions, filters and conditions have their full meaning; loops,
-assignments and imports are refused: recipients' values are plain, and the cut needs none of them.
+Expressions, filters and conditions have their full meaning; loops, assignments and imports are refused: recipients'
+values are plain, and the cut into parts (`template_filling.py`) needs none of them.
 """
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -16,7 +12,7 @@ from jinja2 import Template, TemplateError, nodes
 from jinja2.exceptions import TemplateSyntaxError
 
 from mailroom.domain.errors import Fault, InvalidInput
-from mailroom.domain.limits import MAX_RENDERED_BYTES, MAX_TEMPLATE, MAX_TEXT
+from mailroom.domain.limits import MAX_TEMPLATE, MAX_TEXT
 from mailroom.domain.template_checks import (
     KnownNames,
     faults_of_tree,
@@ -25,9 +21,9 @@ from mailroom.domain.template_checks import (
     needed_names,
     providers_own,
 )
+from mailroom.domain.template_filling import FIELDS, compile_content, cut_into_parts, filled_in
 from mailroom.domain.template_language import (
     CannotRender,
-    Language,
     count_tokens,
     language_of,
     measure,
@@ -35,69 +31,8 @@ from mailroom.domain.template_language import (
     with_spending,
 )
 
-FIELDS: Final = ("subject", "text", "html")
 _NOT_CLOSED: Final = {"'end of print statement'": "}}", "'end of statement block'": "%}"}
 _KEPT_TEMPLATE: Final = 20_000  # characters; a longer template of a single mail is not cached in compiled form
-
-__all__ = [
-    "FIELDS",
-    "CannotRender",
-    "Compiled",
-    "CutTemplate",
-    "TemplatePart",
-    "check_content",
-    "compile_content",
-    "cost_of",
-    "faults_of_language",
-    "names_in",
-    "render_once",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class TemplatePart:
-    """One piece of a template that differs by recipient. `key` names its value in a provider's call."""
-
-    key: str
-    template: Template
-
-
-@dataclass(frozen=True, slots=True)
-class CutTemplate:
-    """A template cut at its top level: fixed strings and parts, in order."""
-
-    pieces: tuple[str | TemplatePart, ...]
-
-    def with_placeholders(self, placeholder: Callable[[str], str]) -> str:
-        """The whole text, with a placeholder of the provider in place of each part."""
-        return "".join(piece if isinstance(piece, str) else placeholder(piece.key) for piece in self.pieces)
-
-
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """Subject, text and HTML of one content revision, ready to be rendered many times."""
-
-    subject: CutTemplate
-    text: CutTemplate
-    html: CutTemplate
-
-    def parts_for(self, context: Mapping[str, Any]) -> dict[str, str]:
-        """The rendered parts for this recipient, by part key. Raises CannotRender."""
-        values = {}
-        room = MAX_RENDERED_BYTES
-        context = with_spending(context)
-        for field in FIELDS:
-            for piece in getattr(self, field).pieces:
-                if isinstance(piece, TemplatePart):
-                    values[piece.key] = _rendered(piece.template, context, field, room, MAX_RENDERED_BYTES)
-                    room -= len(values[piece.key])
-        return values
-
-
-@lru_cache(maxsize=32)
-def compile_content(subject: str, text: str, html: str) -> Compiled:
-    """Compile content that has passed `check_content`. Equal content is compiled once."""
-    return Compiled(_cut("subject", subject), _cut("text", text), _cut("html", html))
 
 
 def check_content(content: Mapping[str, str], known: KnownNames, example: Mapping[str, Any]) -> list[Fault]:
@@ -162,7 +97,7 @@ def render_once(content: Mapping[str, str], variables: Mapping[str, Any]) -> dic
     for field in FIELDS:
         try:
             template = _single_template(field, content.get(field) or "", names)
-            written[field] = _rendered(template, context, field, MAX_TEXT, MAX_TEXT)
+            written[field] = filled_in(template, context, field, MAX_TEXT, MAX_TEXT)
         except InvalidInput as error:
             faults += error.faults
         except CannotRender as error:
@@ -210,7 +145,7 @@ def _check_field(field: str, source: str, known: KnownNames, *, whole: bool = Tr
             return faults
         language_of(field).compile(tree)
         # Check the fixed text again in the form that is sent: a raw block could hide a substitution.
-        return providers_own(field, _cut(field, source).with_placeholders(lambda _: "\0")) if whole else []
+        return providers_own(field, cut_into_parts(field, source).with_placeholders(lambda _: "\0")) if whole else []
     except InvalidInput as error:
         return list(error.faults)
     except (TemplateError, SyntaxError, RecursionError, ValueError, OverflowError) as error:
@@ -241,45 +176,3 @@ def _fault_of(field: str, error: Exception) -> Fault:
     if isinstance(error, TemplateError):
         return Fault(field, str(error))
     return Fault(field, "this template is nested too deep, or holds a number that is too long")
-
-
-def _cut(field: str, source: str) -> CutTemplate:
-    language = language_of(field)
-    pieces: list[str | TemplatePart] = []
-    for node in language.parse(source).body:
-        for child in node.nodes if isinstance(node, nodes.Output) else [node]:
-            if isinstance(child, nodes.TemplateData):
-                pieces.append(child.data)
-            else:
-                pieces.append(TemplatePart(f"{field[0]}{len(pieces)}", _template(language, child)))
-    return CutTemplate(tuple(pieces))
-
-
-def _template(language: Language, node: nodes.Node) -> Template:
-    """Compile this node alone."""
-    body = nodes.Output([node], lineno=node.lineno) if isinstance(node, nodes.Expr) else node
-    tree = nodes.Template([body], lineno=1)
-    tree.set_environment(language)
-    return language.from_string(tree)
-
-
-def _rendered(template: Template, context: Mapping[str, Any], field: str, room: int, most: int) -> str:
-    """The text of a template, of at most `room` characters. `context` includes a Spending account.
-
-    Raises CannotRender as soon as the room is used up.
-    """
-    pieces = []
-    remaining = room
-    try:
-        for piece in template.generate(context):
-            pieces.append(piece)
-            remaining -= len(piece)
-            if remaining < 0:
-                raise CannotRender(f"what is filled in has too many characters; {most:,} fit")
-    except MemoryError:
-        raise
-    except Exception as error:  # Jinja2's filters raise any class; none may stop a run
-        raise CannotRender(f"{field}: {error}") from None
-    value = "".join(pieces)
-    # A header is a single line, whatever the values contain.
-    return " ".join(value.split()) if field == "subject" and re.search(r"[\r\n\0]", value) else value

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from mailroom.domain.content import FIELDS, names_in
+from mailroom.domain.content import names_in
 from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.template_filling import FIELDS
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 

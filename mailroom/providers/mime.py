@@ -14,9 +14,9 @@ from email.utils import format_datetime
 from typing import Final
 
 from mailroom.domain.addresses import Mailbox, parse_mailbox, parse_mailboxes
-from mailroom.domain.content import compile_content
 from mailroom.domain.emails.content_types import ContentType, parse_content_type
 from mailroom.domain.emails.model import Addressee, Attachment, Body, Email, Place, Priority
+from mailroom.domain.template_filling import compile_content
 from mailroom.providers.base import Batch, Letter
 
 _MOST_ENCODED: Final = 76  # characters of a line that holds an encoded word: RFC 2047 2

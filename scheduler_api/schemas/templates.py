@@ -6,9 +6,9 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from mailroom.domain.content import FIELDS
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_TEMPLATE
+from mailroom.domain.template_filling import FIELDS
 from mailroom.domain.templates import Template, check_template
 from scheduler_api.arguments import RequestBody
 from scheduler_api.paging import PageOut

@@ -8,10 +8,10 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from mailroom.assembly import build_sending_domains
-from mailroom.domain.content import FIELDS
 from mailroom.domain.errors import Conflict, IdempotencyMismatch, InvalidInput, StaleEdit
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.recurrence.model import Occurrence
+from mailroom.domain.template_filling import FIELDS
 from mailroom.services.common import mailgun_only
 from mailroom.services.operations import sending_domains
 from mailroom.services.schedules import audiences as audience_lists

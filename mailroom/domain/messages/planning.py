@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 
 from mailroom.domain.audiences import Recipient
-from mailroom.domain.content import CannotRender, Compiled
 from mailroom.domain.ids import message_id
 from mailroom.domain.messages.model import Message
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import Run
+from mailroom.domain.template_filling import Compiled
+from mailroom.domain.template_language import CannotRender
 
 
 def planned_message(run: Run, recipient: Recipient, compiled: Compiled, suppressed: Mapping[str, str]) -> Message:

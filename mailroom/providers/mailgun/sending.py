@@ -14,10 +14,10 @@ from typing import Final
 import orjson
 
 from mailroom.domain.addresses import Mailbox
-from mailroom.domain.content import compile_content
 from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.ids import DispatchId, rfc_message_id
 from mailroom.domain.schedules import Content
+from mailroom.domain.template_filling import compile_content
 from mailroom.providers.base import Answer, Batch, Letter
 from mailroom.providers.connection import LiveConnection, Reply, Request
 from mailroom.providers.mailgun import multipart, single_mail

@@ -12,10 +12,10 @@ from typing import Any, Final
 import orjson
 
 from mailroom.domain.addresses import Mailbox
-from mailroom.domain.content import compile_content
 from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.emails.model import Attachment, Place
 from mailroom.domain.ids import DispatchId, RunId, short_dispatch
+from mailroom.domain.template_filling import compile_content
 from mailroom.providers.base import Batch, Letter
 from mailroom.providers.batches import BatchConnection, BatchRequest, as_array
 from mailroom.providers.connection import Reply

@@ -13,11 +13,11 @@ from typing import Any, Final
 import orjson
 
 from mailroom.domain.addresses import Mailbox, parse_mailboxes
-from mailroom.domain.content import compile_content
 from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.emails.content_types import parse_content_type
 from mailroom.domain.emails.model import Attachment
 from mailroom.domain.ids import DispatchId
+from mailroom.domain.template_filling import compile_content
 from mailroom.providers.base import Batch, Letter
 from mailroom.providers.batches import BatchConnection, BatchRequest, as_array
 from mailroom.providers.connection import Reply

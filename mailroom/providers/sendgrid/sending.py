@@ -12,11 +12,11 @@ from typing import Any, Final
 import orjson
 
 from mailroom.domain.addresses import Mailbox, fold, parse_mailbox, parse_mailboxes
-from mailroom.domain.content import compile_content
 from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.emails.model import Attachment, Email, Place
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.messages.model import Message
+from mailroom.domain.template_filling import compile_content
 from mailroom.providers.base import Batch, Letter, SendInParts
 from mailroom.providers.connection import Reply, Request
 from mailroom.providers.json_api import JsonApi

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
 
-from mailroom.domain.content import compile_content
 from mailroom.domain.dispatches.model import NewDispatch
 from mailroom.domain.dispatches.spans import Calls, Group, of_part, span_of, spans_of_groups
 from mailroom.domain.ids import (
@@ -24,6 +23,7 @@ from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Content
 from mailroom.domain.shares import Shares
 from mailroom.domain.suppressions import OF_CAMPAIGNS
+from mailroom.domain.template_filling import compile_content
 from mailroom.services.planning.members import Member, Page, next_members, whole_groups
 from mailroom.storage import suppressions
 from mailroom.storage.cluster import restored_fences

@@ -6,18 +6,12 @@ from typing import Any
 
 import pytest
 
-from mailroom.domain.content import (
-    FIELDS,
-    CannotRender,
-    Compiled,
-    check_content,
-    compile_content,
-    names_in,
-    render_once,
-)
+from mailroom.domain.content import check_content, names_in, render_once
 from mailroom.domain.drafts import check_draft
 from mailroom.domain.errors import InvalidInput
 from mailroom.domain.template_checks import KnownNames, lacking_by_count, lacking_in_audience
+from mailroom.domain.template_filling import FIELDS, Compiled, compile_content
+from mailroom.domain.template_language import CannotRender
 from tests.support.builders import NOW, a_draft
 
 KNOWN = KnownNames(frozenset({"name", "address", "city"}), lacking_in_audience)

@@ -4,11 +4,13 @@ import time
 
 import pytest
 
-from mailroom.domain.content import CannotRender, check_content, compile_content, names_in, render_once
+from mailroom.domain.content import check_content, names_in, render_once
 from mailroom.domain.emails.budget import TemplateBudget
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.errors import InvalidInput
 from mailroom.domain.template_checks import KnownNames, lacking_in_audience
+from mailroom.domain.template_filling import compile_content
+from mailroom.domain.template_language import CannotRender
 
 KNOWN = KnownNames(frozenset({"a", "name", "address"}), lacking_in_audience)
 EXAMPLE = {"a": "x", "name": "Bo", "address": "bo@example.org"}
