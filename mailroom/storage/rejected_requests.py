@@ -2,7 +2,7 @@
 
     _id       time and a random part, so that ids sort by time
     at, method, path, status, code, detail, who, remote, request_id, size, body
-              see domain/refusals.py
+              see domain/rejected_requests.py
     faults    list of {path, message}
 
 Inserted by the API; removed by its TTL (see retention.py).
