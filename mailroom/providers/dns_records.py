@@ -46,8 +46,8 @@ def _records(question: DnsQuestion, servers: Sequence[tuple[str, int]], ends_at:
         return ()
     except (DNSException, OSError, ValueError):
         return None
-    # A TXT record is cut into strings of 255 bytes, which belong together.
-    return [
+    # A TXT record is cut into strings of 255 bytes, which belong together. Servers shuffle the records of an answer.
+    return sorted(
         b"".join(record.strings).decode("utf-8", "replace") if isinstance(record, TXT) else record.to_text()
         for record in found
-    ]
+    )
