@@ -10,8 +10,8 @@ from cli.questions import asks, confirm, counted
 from cli.tables import print_fields, print_page, print_rows
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import DispatchId, RunId
+from mailroom.services.dispatching.requeue import requeue_failed
 from mailroom.services.reconciliation import resolve
-from mailroom.services.reconciliation.requeue import requeue_failed
 from mailroom.services.reconciliation.resolve import Resolution
 from mailroom.services.reports import runs as run_views
 from mailroom.services.reports.descriptions import describe

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from marshmallow import ValidationError
 
-from mailroom.domain.emails.budget import TemplateBudget
 from mailroom.domain.emails.checking import EmailDraft
+from mailroom.domain.emails.template_budget import TemplateBudget
 from mailroom.domain.errors import Fault, InvalidInput, MailroomError
 from mailroom.domain.limits import MAX_IDEMPOTENCY_KEY, MAX_MAILS
 from mailroom.services.mails.accept import AcceptedMail, Outbox

@@ -6,7 +6,7 @@ claimer           waiting dispatches: connections, claims, requests
 connections       live connections to the providers, opened before any claim
 reachability      whether this sender can reach a provider
 provider_router   the provider for the next dispatches
-throttle          admission by the configured rate limits
+rate_limits       admission by the configured rate limits
 pace              admission by the rate that a provider's answers allow
 restore_guard     detects a restored MongoDB, stopped sending and paused runs; nothing is begun then
 presence          the check-ins that make undrained lanes visible

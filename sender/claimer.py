@@ -26,9 +26,9 @@ from sender.in_flight import InFlight
 from sender.lanes import Lanes
 from sender.pace import Pace
 from sender.provider_router import ProviderRouter
+from sender.rate_limits import Throttle
 from sender.recorder import Recorder
 from sender.restore_guard import RestoreGuard
-from sender.throttle import Throttle
 from sender.traced import trace_claims
 
 _LOOK_FOR_ALONE_S: Final = 1.0

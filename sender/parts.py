@@ -23,11 +23,11 @@ from sender.pace import Pace
 from sender.presence import Presence
 from sender.provider_health import ProviderHealth
 from sender.provider_router import ProviderRouter
+from sender.rate_limits import Throttle
 from sender.reconciler import Reconciler
 from sender.recorder import Recorder
 from sender.restore_guard import RestoreGuard
 from sender.speeds import Speeds
-from sender.throttle import Throttle
 
 log = structlog.get_logger()
 # Connections beyond the calls in flight: their dispatches are claimed during other calls, so that no call waits.

@@ -7,8 +7,8 @@ from sender.faults import Faults
 from sender.pace import Pace
 from sender.provider_rest import ProviderRest
 from sender.provider_router import ProviderRouter
+from sender.rate_limits import Throttle
 from sender.speeds import Speeds
-from sender.throttle import Throttle
 from sender.too_many_requests import TooManyRequests
 
 

@@ -1,4 +1,4 @@
-"""The provider for each of the next dispatches: the rule of domain/routing.py, by what is known of the providers now.
+"""The provider for each of the next dispatches: the rule of domain/failover.py, by what is known of the providers now.
 
 A dispatch in doubt never comes here: it stays with its provider until it is reconciled.
 """
@@ -14,7 +14,7 @@ from mailroom.assembly import SenderServices
 from mailroom.domain.circuits import Circuit, CircuitState
 from mailroom.domain.dispatches.model import Claimable
 from mailroom.domain.errors import Unavailable
-from mailroom.domain.routing import ProviderChoice, Route
+from mailroom.domain.failover import ProviderChoice, Route
 from mailroom.services.dispatching.claims import Waiting
 from mailroom.storage.providers import ProviderStanding, standings
 from sender.pace import Pace

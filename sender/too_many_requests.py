@@ -6,7 +6,7 @@ from typing import Final
 from mailroom.domain.dispatches.outcomes import Refused
 from sender.pace import Pace
 from sender.provider_rest import ProviderRest
-from sender.throttle import Throttle
+from sender.rate_limits import Throttle
 
 _STUCK: Final = 4  # throttling answers in a row, without an acceptance
 

@@ -5,6 +5,9 @@ replacement and an emptied Redis each make another one, and so does a server tha
 master again. Only a master tells it. While a fail-over goes on, the old and the new master may both answer for a time:
 what was asked of one says nothing about the other. So whoever needs both an answer and the memory that it comes from
 asks for the identity in the same transaction.
+
+After a change, a missing fence proves nothing (`domain/dispatches/fences.py`). The fences are seeded again by
+`services/dispatching/fences.py`, and a sender's lanes are entered again by `sender/lanes.py`.
 """
 
 import secrets

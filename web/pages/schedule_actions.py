@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from mailroom.domain.errors import Conflict, RunNotFound, SchedulePaused, StaleEdit
 from mailroom.domain.ids import ScheduleId, due_run_id
-from mailroom.domain.planning import SkipReason
+from mailroom.domain.misfire import SkipReason
 from mailroom.domain.schedules import Schedule, ScheduleState
 from mailroom.services.planning import asked_runs
 from mailroom.services.reports import runs as run_views

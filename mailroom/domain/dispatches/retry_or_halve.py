@@ -1,6 +1,6 @@
 """What follows a refused call: another try after a pause, the batch in halves, or the end.
 
-Pure: refusal, tries so far, now.
+Pure: refusal, tries so far, now. The pauses between tries are `MAILROOM_RETRY_DELAYS` (config/descriptions.py).
 """
 
 from collections.abc import Mapping, Sequence

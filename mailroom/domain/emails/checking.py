@@ -1,7 +1,5 @@
 """A requested mail, and its check as a whole: every fault at once, or a mail that can be stored."""
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,18 +17,14 @@ from mailroom.domain.addresses import (
 )
 from mailroom.domain.content import render_once
 from mailroom.domain.drafts import faults_of_tags
-from mailroom.domain.emails.content_types import parse_content_type
-from mailroom.domain.emails.model import Addressee, Attachment, Body, Email, OnDoubt, Place, Priority
+from mailroom.domain.emails.attachments import check_attachments, check_size
+from mailroom.domain.emails.model import Addressee, Body, Email, OnDoubt, Place, Priority
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import (
-    MAX_ATTACHMENTS,
-    MAX_CONTENT_TYPE,
-    MAX_FILENAME,
     MAX_HEADER_NAME,
     MAX_HEADER_VALUE,
     MAX_HEADERS,
     MAX_HEADERS_BYTES,
-    MAX_MAIL_BYTES,
     MAX_MAIL_NUMBER,
     MAX_MAIL_RECIPIENTS,
     MAX_MAIL_VARIABLE,
@@ -69,9 +63,7 @@ class EmailDraft:
     templated: bool = field(default=False, metadata={"compared": False})
 
 
-_IN_NO_FILENAME: Final = re.compile(r"[\x00-\x1f\x7f/\\]|=\?")  # the last alternative begins an encoded word
 _HEADER: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_CONTENT_ID: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@\[\]:-]{1,128}")
 _NAME: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_VARIABLE_NAME - 1}}}")
 # Headers that we or the provider set, or that another field carries.
 _RESERVED: Final = frozenset(
@@ -113,10 +105,8 @@ def check_email(draft: EmailDraft, *, now: datetime, template: Template | None =
     reply_to = _reply_to(draft.reply_to, faults) if draft.reply_to.strip() else ""
     addressees = _addressees(draft, faults)
     written = _written(draft, template, faults)
-    attachments = [_attachment(raw, f"attachments[{n}]", faults) for n, raw in enumerate(draft.attachments)]
+    attachments = check_attachments(draft.attachments, faults)
     faults += _faults_of_headers(draft.headers) + faults_of_tags(draft.tags) + _faults_of_metadata(draft.metadata)
-    if len(attachments) > MAX_ATTACHMENTS:
-        faults.append(Fault("attachments", f"at most {MAX_ATTACHMENTS}"))
     if draft.priority not in list(Priority):
         faults.append(Fault("priority", f"one of {', '.join(Priority)}"))
     if draft.on_doubt not in list(OnDoubt):
@@ -124,10 +114,8 @@ def check_email(draft: EmailDraft, *, now: datetime, template: Template | None =
     send_at = _send_at(draft.send_at, now, faults)
     if faults:
         raise InvalidInput(*faults)
-    body = Body(written["text"], written["html"], dict(draft.headers), [a for a in attachments if a is not None])
-    if body.size > MAX_MAIL_BYTES:
-        words = f"bodies and attachments have {body.size:,} bytes together; {MAX_MAIL_BYTES:,} fit"
-        raise InvalidInput(Fault("attachments" if attachments else "text", words))
+    body = Body(written["text"], written["html"], dict(draft.headers), attachments)
+    check_size(body)
     return Email(
         sender=sender,
         reply_to=reply_to,
@@ -225,29 +213,6 @@ def _faults_of_variables(variables: Mapping[str, Any]) -> list[Fault]:
         elif isinstance(value, int) and abs(value) >= MAX_MAIL_NUMBER:
             faults.append(Fault(path, "a number has at most 20 digits; give longer ones as text"))
     return faults
-
-
-def _attachment(raw: Mapping[str, str], path: str, faults: list[Fault]) -> Attachment | None:
-    filename, kind = raw["filename"], raw.get("content_type") or "application/octet-stream"
-    content_id = raw.get("content_id") or ""
-    before = len(faults)
-    if not filename.strip() or len(filename) > MAX_FILENAME or _IN_NO_FILENAME.search(filename):
-        faults.append(Fault(f"{path}.filename", f"1 to {MAX_FILENAME} characters, no slash, no control character"))
-    try:
-        kind = str(parse_content_type(kind))
-    except ValueError as error:
-        faults.append(Fault(f"{path}.content_type", str(error)))
-    if len(kind) > MAX_CONTENT_TYPE:
-        faults.append(Fault(f"{path}.content_type", f"at most {MAX_CONTENT_TYPE} characters"))
-    if content_id and not _CONTENT_ID.fullmatch(content_id):
-        faults.append(Fault(f"{path}.content_id", "1 to 128 characters; no space, quote, comma, < > ( ) ; or \\"))
-    try:
-        # Many encoders break lines, as RFC 2045 requires.
-        content = base64.b64decode("".join(raw["content"].split()), validate=True)
-    except (binascii.Error, ValueError):
-        faults.append(Fault(f"{path}.content", "is not base64"))
-        return None
-    return Attachment(filename, kind, content, content_id) if len(faults) == before else None
 
 
 def _faults_of_headers(headers: Mapping[str, str]) -> list[Fault]:

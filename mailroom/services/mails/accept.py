@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Final
 
 from mailroom.domain.addresses import fold
-from mailroom.domain.emails.budget import TemplateBudget
 from mailroom.domain.emails.checking import EmailDraft, check_email
 from mailroom.domain.emails.model import OnDoubt
+from mailroom.domain.emails.template_budget import TemplateBudget
 from mailroom.domain.errors import (
     BodiesAway,
     Fault,

@@ -11,7 +11,7 @@ from mailroom.domain.errors import ScopeMissing
 from mailroom.domain.ids import DispatchId
 from mailroom.domain.principals import Principal, scope_of
 from mailroom.domain.searches import DeadLetterSearch
-from mailroom.services.reconciliation.requeue import requeue_failed
+from mailroom.services.dispatching.requeue import requeue_failed
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.dispatches import dead_letters
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from mailroom.domain import planning
+from mailroom.domain import misfire
 from mailroom.domain.errors import PlanningBehind
 from mailroom.domain.ids import RunId, ScheduleId, due_run_id
-from mailroom.domain.planning import Decisions, Skipped
+from mailroom.domain.misfire import Decisions, Skipped
 from mailroom.domain.runs import Run, RunKind, RunState
 from mailroom.domain.schedules import Revision, Schedule, ScheduleState, in_force
 
-MOST_STEPS: Final = 50  # of `planning.STEP` instants each; senders work off a longer backlog
+MOST_STEPS: Final = 50  # of `misfire.STEP` instants each; senders work off a longer backlog
 
 
 def decide_all_due(schedule: Schedule, history: Sequence[Revision], now: datetime) -> tuple[Schedule, list[Run]]:
@@ -24,11 +24,11 @@ def decide_all_due(schedule: Schedule, history: Sequence[Revision], now: datetim
     runs: list[Run] = []
     if schedule.state is ScheduleState.ACTIVE:
         steps = 0
-        while decisions := planning.decide(schedule, now):
+        while decisions := misfire.decide(schedule, now):
             steps += 1
             if steps > MOST_STEPS:
                 raise PlanningBehind(
-                    f"more than {MOST_STEPS * planning.STEP:,} of its instants are due and not planned yet; "
+                    f"more than {MOST_STEPS * misfire.STEP:,} of its instants are due and not planned yet; "
                     "wait for them, or pause it first: then they are skipped"
                 )
             runs += runs_for(schedule, decisions, history, now)

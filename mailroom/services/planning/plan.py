@@ -14,13 +14,13 @@ from typing import Final, TypeVar
 
 import structlog
 
-from mailroom.domain import planning
+from mailroom.domain import misfire
 from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
 from mailroom.domain.holds import EVERYTHING
 from mailroom.domain.ids import ScheduleId, Token
 from mailroom.domain.lanes import schedule_lane
 from mailroom.domain.limits import CHUNK_RECIPIENTS
-from mailroom.domain.planning import Decisions, Replay
+from mailroom.domain.misfire import Decisions, Replay
 from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Schedule
@@ -150,7 +150,7 @@ def _decide(due: Sequence[Schedule], *, replay: Replay | None, now: datetime) ->
     decided, began = _DueDecisions(), time.monotonic()
     for schedule in due:
         try:
-            if decisions := planning.decide(schedule, now, replay=replay):
+            if decisions := misfire.decide(schedule, now, replay=replay):
                 decided.moving.append(_Moving(schedule, decisions))
         except RuleRefused as error:
             decided.aside.append(_Aside(schedule, str(error)))

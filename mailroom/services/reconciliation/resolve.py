@@ -8,7 +8,7 @@ from mailroom.domain.dispatches.model import Dispatch
 from mailroom.domain.errors import DispatchNotUnknown
 from mailroom.domain.ids import DispatchId
 from mailroom.services.dispatching.propagation import finish_runs, propagate_states
-from mailroom.services.reconciliation.requeue import send_again, why_not
+from mailroom.services.dispatching.requeue import send_again, why_not
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import doubts as dispatch_doubts

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from mailroom.domain import planning
+from mailroom.domain import misfire
 from mailroom.domain.errors import StaleEdit
-from mailroom.domain.planning import SkipReason
+from mailroom.domain.misfire import SkipReason
 from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import MOVES, Revision, Schedule, ScheduleState, ScheduleTrigger
@@ -48,18 +48,18 @@ def _settled(
 ) -> tuple[Schedule, list[Run]]:
     """The schedule with its due instants decided as far as the `wanted` change needs it, and their runs and records."""
     if trigger is ScheduleTrigger.ARCHIVED:
-        decisions = planning.skip_unasked(before, now, SkipReason.ARCHIVED)
+        decisions = misfire.skip_unasked(before, now, SkipReason.ARCHIVED)
     elif trigger is ScheduleTrigger.PAUSED:
         return before, []
     else:
         try:
             if before.state is not ScheduleState.PAUSED:
                 return decide_all_due(before, history, now)
-            decisions = planning.skip_through(before, now, SkipReason.PAUSED)
+            decisions = misfire.skip_through(before, now, SkipReason.PAUSED)
         except RuleRefused:
             if wanted.recurrence == before.recurrence:
                 return before, []  # planning sets it aside
-            decisions = planning.skip_unasked(before, now, SkipReason.SET_ASIDE)
+            decisions = misfire.skip_unasked(before, now, SkipReason.SET_ASIDE)
     return moved_on(before, decisions), list(runs_for(before, decisions, history, now))
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from mailroom.domain import planning
+from mailroom.domain import misfire
 from mailroom.domain.errors import (
     RuleNotComputable,
     ScheduleNotActive,
@@ -12,7 +12,7 @@ from mailroom.domain.errors import (
 )
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.lanes import schedule_lane
-from mailroom.domain.planning import SkipReason
+from mailroom.domain.misfire import SkipReason
 from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Schedule, ScheduleState, ScheduleTrigger
@@ -64,7 +64,7 @@ def resume(db: Db, schedule_id: ScheduleId, *, by: str = "", seen_version: int |
         raise ScheduleNotPaused(f"only a paused schedule can be resumed; this one is {schedule.state}")
     now = server_now(db)
     try:
-        decisions = planning.skip_through(schedule, now, SkipReason.PAUSED)
+        decisions = misfire.skip_through(schedule, now, SkipReason.PAUSED)
     except RuleRefused as error:
         raise RuleNotComputable(str(error)) from None
     history = contents.histories(db, [schedule_id])[schedule_id]
@@ -92,7 +92,7 @@ def skip_next(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = Non
         raise RuleNotComputable(str(error)) from None
     if settled.state is not ScheduleState.ACTIVE or settled.next_run_at is None:
         raise ScheduleNotActive(f"only an active schedule has a next run; this one is {schedule.state}")
-    decisions = planning.skip_through(settled, settled.next_run_at, SkipReason.ASKED)
+    decisions = misfire.skip_through(settled, settled.next_run_at, SkipReason.ASKED)
     records = list(runs_for(settled, decisions, history, now))
     after = moved_on(settled, decisions)
     trigger = None if after.next_run_at else ScheduleTrigger.CAME_TO_END

@@ -10,10 +10,10 @@ from typing import Final
 
 import structlog
 
-from mailroom.domain import planning
+from mailroom.domain import misfire
 from mailroom.domain.errors import ScheduleNotArchived, StaleEdit
 from mailroom.domain.ids import ScheduleId
-from mailroom.domain.planning import Skipped, SkipReason
+from mailroom.domain.misfire import Skipped, SkipReason
 from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.recurrence.upcoming import next_after
 from mailroom.domain.runs import Run
@@ -92,7 +92,7 @@ def _with_next_run(archived: Schedule, record: Run | None) -> tuple[Schedule, in
             following = next_after(archived.recurrence, archived.decided_through, decided=archived.decided)
             return replace(archived, next_run_at=following, set_aside=""), 0
         skipped = Skipped(record.due_at, archived.decided_through, record.instants, SkipReason.ARCHIVED)
-        decisions = planning.skip_counted(archived, skipped)
+        decisions = misfire.skip_counted(archived, skipped)
     except RuleRefused as error:
         return replace(archived, set_aside=str(error)), 0
     counted = decisions.decided - (archived.decided - record.instants)

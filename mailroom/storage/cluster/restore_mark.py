@@ -16,7 +16,7 @@ from datetime import datetime
 from pymongo import ReturnDocument
 
 from mailroom.domain.errors import StoreRestored
-from mailroom.domain.planning import Replay
+from mailroom.domain.misfire import Replay
 from mailroom.storage.database import Db, Session, guarded
 
 

@@ -36,8 +36,8 @@ from pymongo.errors import DuplicateKeyError
 
 from mailroom.domain.errors import ScheduleNotFound, StaleEdit
 from mailroom.domain.ids import ScheduleId
+from mailroom.domain.misfire import Decisions
 from mailroom.domain.name_keys import name_key, word_starts
-from mailroom.domain.planning import Decisions
 from mailroom.domain.recurrence.model import Kind, Recurrence
 from mailroom.domain.schedules import MOVES, Misfire, MisfirePolicy, Schedule, ScheduleState, ScheduleTrigger
 from mailroom.storage.database import MOST_COUNTED, Db, Document, Session, drop_unset, guarded

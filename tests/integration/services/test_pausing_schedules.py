@@ -14,8 +14,8 @@ from mailroom.domain.lanes import schedule_lane
 from mailroom.domain.runs import RunState
 from mailroom.domain.schedules import ScheduleState
 from mailroom.services.dispatching import cancel as cancel_runs
+from mailroom.services.dispatching.requeue import requeue_failed
 from mailroom.services.planning import asked_runs, plan
-from mailroom.services.reconciliation.requeue import requeue_failed
 from mailroom.services.reports import runs as run_views
 from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import lifecycle as schedule_lifecycle

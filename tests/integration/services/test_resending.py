@@ -14,9 +14,9 @@ from mailroom.domain.ids import ClaimId, DispatchId, RunId
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import Run, RunState
 from mailroom.services.dispatching import propagation
+from mailroom.services.dispatching.requeue import requeue_failed
 from mailroom.services.mails.accept import Outbox
 from mailroom.services.planning import asked_runs, plan
-from mailroom.services.reconciliation.requeue import requeue_failed
 from mailroom.services.resending import mails as resend_mails
 from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import edit as edit_schedule

@@ -85,7 +85,7 @@ def test_pausing_and_archiving_ask_no_rule(db: Db, stop: Any, monkeypatch: pytes
     def asked(*_: Any, **__: Any) -> Any:
         raise AssertionError("the rule was asked")
 
-    for name in ("mailroom.domain.planning.upcoming", "mailroom.domain.planning.next_after"):
+    for name in ("mailroom.domain.misfire.upcoming", "mailroom.domain.misfire.next_after"):
         monkeypatch.setattr(name, asked)
     stopped = stop(db, schedule.id)
 

@@ -16,12 +16,12 @@ from mailroom.domain.lanes import mail_lanes, schedule_lane
 from mailroom.services.common import hold_mirror, sending_switch
 from mailroom.services.dispatching import lanes as dispatching_lanes
 from mailroom.services.dispatching.lanes import LaneWork
+from mailroom.services.dispatching.requeue import requeue_failed
 from mailroom.services.feedback import webhook_targets
 from mailroom.services.operations import metrics as service_metrics
 from mailroom.services.planning import asked_runs, plan
 from mailroom.services.reconciliation import reconcile
 from mailroom.services.reconciliation.conclusions import Policy
-from mailroom.services.reconciliation.requeue import requeue_failed
 from mailroom.services.reports import runs as run_views
 from mailroom.storage.database import Db, connect, server_now
 from tests.support.builders import make_due, recipients, stored_schedule

@@ -15,7 +15,7 @@ import pytest
 from mailroom.domain.errors import TemplateNotFound
 from mailroom.domain.holds import EVERYTHING, Hold
 from mailroom.domain.ids import ScheduleId
-from mailroom.domain.planning import Replay
+from mailroom.domain.misfire import Replay
 from mailroom.domain.rates import Limit, LimitKind, Per
 from mailroom.domain.templates import Template
 from mailroom.storage import holds, providers, rate_limits, sessions

@@ -8,7 +8,7 @@ import pytest
 from mailroom.domain.errors import StaleEdit
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.lanes import schedule_lane
-from mailroom.domain.planning import Decisions
+from mailroom.domain.misfire import Decisions
 from mailroom.domain.schedules import MOVES, Schedule, ScheduleState, ScheduleTrigger
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, Session, in_transaction

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from mailroom.domain.content import check_content, names_in, render_once
-from mailroom.domain.emails.budget import TemplateBudget
 from mailroom.domain.emails.checking import EmailDraft
+from mailroom.domain.emails.template_budget import TemplateBudget
 from mailroom.domain.errors import InvalidInput
 from mailroom.domain.template_checks import KnownNames, lacking_in_audience
 from mailroom.domain.template_filling import compile_content

@@ -1,4 +1,4 @@
-"""By which provider each waiting dispatch goes: the first of its order that takes it now.
+"""Failover: each waiting dispatch goes by the first provider of its order that takes it now.
 
 A dispatch in doubt never comes here: it stays with the provider of its call until it is reconciled.
 

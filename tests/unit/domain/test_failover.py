@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from mailroom.domain.circuits import CircuitState
 from mailroom.domain.dispatches.model import Claimable
+from mailroom.domain.failover import ProviderChoice, Route
 from mailroom.domain.ids import Lane, ScheduleId
-from mailroom.domain.routing import ProviderChoice, Route
 from tests.support.builders import a_claimable
 
 ORDER = ("mailgun", "smtp")

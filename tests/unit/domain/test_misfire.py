@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from mailroom.domain.planning import SkipReason, decide, skip_through
+from mailroom.domain.misfire import SkipReason, decide, skip_through
 from tests.support.builders import NOW, a_schedule
 
 HOUR = timedelta(hours=1)
