@@ -44,7 +44,9 @@ emails_.add_command(batch)
 @emails_.command("list")
 @click.option("--recipient", help="To this address.")
 @click.option("--tag")
-@click.option("--status", type=choice_of(MessageState), help="Of which a recipient is in this state; goes alone.")
+@click.option(
+    "--status", type=choice_of(MessageState), help="Mails with a recipient in this state; no other filter beside it."
+)
 @click.option("--since", callback=moment, help="Handed in at this time or later: ISO 8601 with an offset.")
 @click.option("--until", callback=moment, help="Handed in before this time.")
 @click.option("--total", "counted_too", is_flag=True, help="Say how many are found; not of a state.")
@@ -82,7 +84,7 @@ def show_email(email_id: str) -> None:
 @emails_.command("events")
 @click.argument("email_id")
 def events(email_id: str) -> None:
-    """Everything that happened to a mail, in order: each step of its calls, each event that the provider told."""
+    """Everything that happened to a mail, in order: each step of its calls, each event of the provider."""
     steps = view.events_of(services().db, EmailId(email_id))
     answer(schemas.Events, {"items": [step(one) for one in steps]}, print_steps)
 
@@ -123,11 +125,11 @@ def cancel_email(email_id: str) -> None:
 @click.option("--key", help="An Idempotency-Key: the same command again finds the same mail.")
 @asks
 def mail_again(email_id: str, key: str | None) -> None:
-    """The same mail to exactly those whom it did not reach. Prints the new one's id, alone, on standard output."""
+    """Send the mail again to exactly the recipients that it did not reach. Prints the new mail's id, alone."""
     made, id_ = services(), EmailId(email_id)
     subject, left = view.get(made.db, id_).email.subject, resend_mails.left(made.db, id_)
     if not left and key is None:
-        raise NobodyLeft(f"there is nobody left whom mail {email_id} did not reach")
+        raise NobodyLeft(f"mail {email_id}")
     confirm(f"Resend “{subject}” to {counted(left, 'recipient')}?", "Suppressed addresses are excluded.")
     lanes, key = made.settings.sending.mail_lanes, key or secrets.token_hex(16)
     again = resend_mails.send_again(made.db, id_, owner=actor(), key=key, lanes=lanes, files=made.bodies)

@@ -1,4 +1,4 @@
-"""`mailroom runs`: pause, resume, cancel, and send again to those whom a run did not reach."""
+"""`mailroom runs`: pause, resume, cancel, and resend to the recipients that a run did not reach."""
 
 import secrets
 
@@ -57,12 +57,12 @@ def cancel_run(run_id: str) -> None:
 @click.option("--key", help="An Idempotency-Key: the same command again finds the same run.")
 @asks
 def run_again(run_id: str, newest: bool, even_if_paused: bool, key: str | None) -> None:
-    """A run to exactly those whom this one did not reach. Prints its id, alone, on standard output."""
+    """Make a run to exactly the recipients that this one did not reach. Prints its id, alone."""
     made, id_ = services(), RunId(run_id)
     source = run_views.get(made.db, id_)
     left = resend_runs.left_of(made.db, source)
     if not left and key is None:
-        raise NobodyLeft(f"there is nobody left whom run {run_id} did not reach")
+        raise NobodyLeft(f"run {run_id}")
     confirm(
         f"Resend to {counted(left, 'recipient')}?",
         f"Schedule: {schedule_view.get(made.db, source.schedule_id).schedule.name}",

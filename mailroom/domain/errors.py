@@ -184,6 +184,9 @@ class RunUnderWay(Conflict):
 class NobodyLeft(Conflict):
     """Raised on a resend if every recipient was reached, or is carried by another run or mail."""
 
+    def __init__(self, source: str) -> None:
+        super().__init__(f"{source} has no recipient left to resend to")
+
 
 class ForgottenMeanwhile(Conflict):
     """Raised on a resend if a restored MongoDB has lost an earlier resend: repeat it with the earlier key."""
@@ -259,7 +262,7 @@ class CannotBeKnown(MailroomError):
 
 
 class RestoreUnfinished(MailroomError):
-    """A restore into the database is under way, or was cut off; it is to be run again."""
+    """A restore into the database is under way, or was cut off: run it again."""
 
     def __init__(self) -> None:
         super().__init__("a restore into this database is not finished: wait for it, or run mailroom restore again")

@@ -73,7 +73,7 @@ def send_again(
             return again_id, True
         if again_id in emails.get_many(db, [again_id]):
             return again_id, False
-    raise NobodyLeft(f"there is nobody left whom mail {email_id} did not reach")
+    raise NobodyLeft(f"mail {email_id}")
 
 
 def left(db: Db, email_id: EmailId) -> int:

@@ -104,7 +104,7 @@ def _count_unreached(db: Db, source: Run, again_id: RunId) -> int:
     if source.under_way:
         raise RunUnderWay(f"run {source.id} is still under way: not all is known of it yet")
     if source.state is RunState.SKIPPED or not unreached.left(db, source.id, after="", limit=1).messages:
-        raise NobodyLeft(f"there is nobody left whom run {source.id} did not reach")
+        raise NobodyLeft(f"run {source.id}")
     return unreached.count(db, source.id)
 
 
