@@ -26,7 +26,7 @@ def put_right(services: SenderServices, *, even_so: bool) -> None:
             )
     except CannotBeKnown as error:
         words = (
-            "Nothing is sent meanwhile. Wait if that helps; else cancel what must not go out twice, and say --even-so."
+            "Until then nothing is sent. Wait if that helps; else cancel what must not go out twice, and say --even-so."
         )
         raise click.ClickException(f"{error}.\n{words}") from None
     if done is None:

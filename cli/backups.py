@@ -20,7 +20,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.command(cls=Answering)
 @click.argument("folder", type=_FOLDER)
 def backup(folder: Path) -> None:
-    """Copy the database into a new FOLDER, as it stands at one moment. Everything may run meanwhile."""
+    """Copy the database into a new FOLDER, as it stands at one moment. All parts may run during the copy."""
     db = services().db
     with progress("Copying", backups.size(db)) as advance:
         made = backups.back_up(db, folder, advance=advance)

@@ -9,7 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 _SHORT: Final = 100  # characters of a line of help
-JSON: Final = "mailroom.json"  # in a context's meta: whether the answer is to be JSON
+JSON: Final = "mailroom.json"  # in a context's meta: whether the answer is JSON
 
 
 @dataclass(frozen=True, slots=True)

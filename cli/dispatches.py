@@ -54,9 +54,9 @@ def show_dispatch(dispatch_id: str) -> None:
 @click.option("--send-again", "word", flag_value=Resolution.SEND_AGAIN.value, help="It did not: make a new attempt.")
 @asks
 def resolve_dispatch(dispatch_id: str, word: str | None) -> None:
-    """Say what became of a dispatch that is unknown.
+    """Decide about a dispatch whose outcome is unknown.
 
-    --went-out may be said of one in doubt too, --send-again of one that failed.
+    --went-out is also for a dispatch in doubt, --send-again also for a failed one.
     """
     if word is None:
         raise click.UsageError("say --went-out or --send-again")
@@ -92,7 +92,7 @@ def requeue_dispatch(dispatch_id: str) -> None:
 
 
 def _about(db: Db, dispatch_id: DispatchId) -> str:
-    """To whom it goes, and its subject."""
+    """Its recipients and its subject."""
     of = describe(db, [dispatch_id]).get(dispatch_id)
     if of is None or not of.recipients:
         return f"Request: {dispatch_id}"

@@ -50,7 +50,7 @@ def write_edge(
     parts = {name: EdgePart(name, host, ports[name], by_dns=by_dns) for name, host in hosts.items()}
     folder.mkdir(parents=True, exist_ok=True)
     certificate = _certificate(folder.absolute() / "edge.pem", settings, now=now)
-    told = Edge(
+    edge_config = Edge(
         bind=web.bind,
         api_port=settings.edge.api_port,
         web_port=settings.edge.web_port,
@@ -60,7 +60,7 @@ def write_edge(
         web=parts["web"],
         webhooks=parts["webhooks"],
     )
-    return write_private(folder.absolute() / "haproxy.cfg", haproxy_config(told))
+    return write_private(folder.absolute() / "haproxy.cfg", haproxy_config(edge_config))
 
 
 def _certificate(path: Path, settings: Settings, *, now: datetime) -> Path:

@@ -24,7 +24,7 @@ from scheduler_api.schemas import emails as schemas
 def batch(file: Any, key: str | None) -> None:
     """Hand in up to 1,000 mails of a JSON file, {"emails": [...]}, or of standard input (-). Prints their ids.
 
-    The fields are those of POST /v1/emails/batch. A wrong mail is told, and concerns no other: exit 1.
+    The fields are those of POST /v1/emails/batch. A wrong mail is reported, and stops no other: exit 1.
     """
     document = document_of(file, most=MAX_BODY_BYTES, values=MAX_VALUES_OF_A_BATCH, reader=batches.read_batch)
     mails = loaded(schemas.BatchIn(), document)["emails"]

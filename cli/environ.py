@@ -68,10 +68,10 @@ def answered(
     app: Application, environ: Environ, *, keeps_alive: bool, closing: Callable[[], bool]
 ) -> tuple[bytes, bool]:
     """Call the application. Returns (its whole answer, whether the connection is kept)."""
-    told: list[Any] = []
+    status_and_headers: list[Any] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
-        told[:] = [status, headers]
+        status_and_headers[:] = [status, headers]
         return written.append
 
     written: list[bytes] = []
@@ -82,7 +82,7 @@ def answered(
         close = getattr(parts, "close", None)
         if close:
             close()
-    status, headers = told
+    status, headers = status_and_headers
     keeps = keeps_alive and not closing()
     body = b"".join(written)
     return _head_of(environ, status, headers, len(body), keeps) + _body_of(environ, status, body), keeps

@@ -32,7 +32,7 @@ def list_messages(recipient: str, limit: int, cursor: str | None) -> None:
 @messages_.command("show")
 @click.argument("message_id")
 def show_message(message_id: str) -> None:
-    """A mail of a run: every step of the calls that carried it, and every event that the provider told."""
+    """A mail of a run: every step of the calls that carried it, and every event of the provider."""
     story = timeline.story_of(services().db, MessageId(message_id))
     answer(run_schemas.StoryOut, run_schemas.story(story), _show_story)
 

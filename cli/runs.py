@@ -32,7 +32,7 @@ for command in (pause_run, resume_run, cancel_run, run_again, unreached):
 
 
 @runs_.command("list")
-@click.option("--schedule", "name", help="Of the schedules of which a word of the name begins so.")
+@click.option("--schedule", "name", help="Runs of the schedules with a word in their name that begins with this.")
 @click.option("--schedule-id")
 @click.option("--status", type=choice_of(RunState))
 @click.option("--since", callback=moment, help="Due at this time or later: ISO 8601 with an offset.")

@@ -35,7 +35,7 @@ def run_now(schedule_id: str, key: str | None, even_if_paused: bool) -> None:
     """Send now, beside the recurrence. Prints the run's id, alone, on standard output."""
     made, id_ = services(), ScheduleId(schedule_id)
     stored = schedule_view.get(made.db, id_)
-    if key is None:  # else the run may exist already, whatever has become of the schedule
+    if key is None:  # else the run may exist already, whatever state the schedule is in
         asked_runs.require_runnable(stored.schedule, even_if_paused=even_if_paused)
     recipients = stored.content.recipients
     confirm(
@@ -44,7 +44,7 @@ def run_now(schedule_id: str, key: str | None, even_if_paused: bool) -> None:
         f"Subject: {stored.content.subject}",
     )
     if (since := schedule_view.get(made.db, id_).content.recipients) != recipients:
-        raise StaleEdit(f"the schedule was changed meanwhile: it goes to {counted(since, 'recipient')} now")
+        raise StaleEdit(f"the schedule has changed since the question: it goes to {counted(since, 'recipient')} now")
     key = key or secrets.token_hex(16)
     run, _ = asked_runs.run_now(made.db, id_, owner=actor(), key=key, even_if_paused=even_if_paused)
     answer(run_schemas.RunOut, run_schemas.run(run), print_id)

@@ -12,12 +12,12 @@ def stop_on_signals(stop: threading.Event) -> None:
     wait for ever when that thread is just inside `stop.wait()` and holds the event's lock. So a thread sets it;
     `SimpleQueue.put` is made to be called from anywhere.
     """
-    told: SimpleQueue[int] = SimpleQueue()
+    received: SimpleQueue[int] = SimpleQueue()
 
     def set_it() -> None:
-        told.get()
+        received.get()
         stop.set()
 
     threading.Thread(target=set_it, name="signals", daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda got, _: told.put(got))
+        signal.signal(number, lambda got, _: received.put(got))

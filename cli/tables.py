@@ -20,7 +20,8 @@ Columns = Mapping[str, Column]  # by their headings
 
 
 def print_table(table: Table) -> None:
-    """Print a table. Ids are to be copied: they are folded on a terminal, and whole lines go into a pipe."""
+    """Print a table. Ids stay whole, so that they can be copied: they are folded on a terminal, and go as whole lines
+    into a pipe."""
     for column in table.columns:
         column.overflow = "fold"
     console = Console()

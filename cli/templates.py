@@ -83,7 +83,7 @@ def delete_template(name: str) -> None:
 
 
 def _principal() -> Principal:
-    """Whoever is at the terminal may do all: they have the stores' own addresses."""
+    """The person at the terminal may do all: they have the stores' own addresses."""
     return Principal(id="cli", name=actor(), scopes=frozenset({"admin"}), owner=actor())
 
 

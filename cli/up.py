@@ -278,7 +278,7 @@ def _addresses(settings: Settings, *, edge: bool) -> tuple[str, str]:
 
 def _ways_in(environment: dict[str, str], token: str, pages: str) -> list[tuple[str, str]]:
     """How to sign in: by a link, only where a person reads this at a terminal, or by the token that follows. A link in
-    a log file would sign in whoever reads the file first."""
+    a log file would sign in the first reader of the file."""
     if not sys.stderr.isatty():
         return [("Sign in", "with this token:")]
     settings = read_settings(environment)

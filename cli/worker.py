@@ -189,7 +189,7 @@ class ReadingWorker(Worker):
         self._arm(one, select.EPOLLOUT if state is State.WRITING else select.EPOLLIN)
 
     def _arm(self, one: ClientConnection, event: int) -> None:
-        with contextlib.suppress(OSError, ValueError):  # it was closed meanwhile
+        with contextlib.suppress(OSError, ValueError):  # it is closed by now
             self._poll.modify(one.fd, event | _ARMED)
 
     def _refuse(self, one: ClientConnection, refused: RequestRefused) -> None:

@@ -39,10 +39,10 @@ def fits(pem: str, names: list[str], *, now: datetime) -> bool:
     """True if the certificate is for all these names, and is valid for a while yet."""
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
-        told = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        covered = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (ValueError, x509.ExtensionNotFound):
         return False
-    return all(_general_name(name) in told for name in names) and certificate.not_valid_after_utc > now + RENEWED
+    return all(_general_name(name) in covered for name in names) and certificate.not_valid_after_utc > now + RENEWED
 
 
 def _general_name(name: str) -> x509.GeneralName:

@@ -88,7 +88,7 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
     "MAILROOM_LOG_RETENTION": ("86400", "seconds for which the provider keeps its log"),
     "MAILROOM_UNASKABLE": (
         "hold",
-        f"what becomes of a doubt of a provider that cannot be asked: {', '.join(UNASKABLE)}",
+        f"the end of a doubt at a provider that cannot be asked: {', '.join(UNASKABLE)}",
     ),
     "MAILROOM_CIRCUIT_FAILURES": ("10", "failed calls within the window, 1 to 10000, that turn new work away"),
     "MAILROOM_CIRCUIT_WINDOW": ("60", "seconds, 1 to 3600, in which failed calls are counted"),
@@ -99,7 +99,7 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
     "MAILROOM_MAIL_LANES": ("16", "lanes that single mails are spread over, 1 to 256"),
     "MAILROOM_SENDER_PORT": ("none", "a TCP port on which a sender answers /health, /ready and /metrics, or `none`"),
     "MAILROOM_RETENTION_DAYS": ("400", "days, 30 to 3650, for which events, trails and bodies are kept"),
-    "MAILROOM_RETENTION_EVENTS": ("same", "the same for what providers told"),
+    "MAILROOM_RETENTION_EVENTS": ("same", "the same for the providers' events"),
     "MAILROOM_RETENTION_TRAILS": ("same", "the same for the audit trails of calls"),
     "MAILROOM_RETENTION_BODIES": ("same", "the same for what single mails say"),
     "MAILROOM_RETENTION_REFUSALS": ("30", "days, 1 to 3650, for which refused requests are kept"),

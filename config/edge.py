@@ -22,7 +22,7 @@ class EdgePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """What HAProxy is told. It ends TLS for the API on one port and for the pages on another."""
+    """The values of HAProxy's configuration. HAProxy ends TLS for the API on one port and for the pages on another."""
 
     bind: str
     api_port: int

@@ -28,7 +28,7 @@ class ChildFailed(Exception):
 def free_port() -> int:
     """A TCP port of the loopback that nobody listens on at this moment, and that no outgoing connection is given.
 
-    This process is told each only once. Raises OSError when there is none left.
+    This process gets each port only once. Raises OSError if none is left.
     """
     while _ports:
         port = _ports.pop()

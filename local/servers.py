@@ -2,7 +2,7 @@
 
 Each writes to its disk before it says yes: mongod is a one-node replica set (transactions need one) with its journal,
 etcd syncs its log, Redis keeps an append-only file. They listen on the loopback only, and where a password is given,
-they answer only to whoever knows it: other users of the machine reach the loopback too.
+they answer only to clients that know it: other users of the machine reach the loopback too.
 """
 
 import json

@@ -319,7 +319,7 @@ def build_webhooks(settings: Settings) -> dict[str, WebhookFace]:
 
 
 def require_readable_database(settings: Settings) -> None:
-    """Raises DatabaseTooNew. While MongoDB is away nothing is said: whoever needs it says so."""
+    """Raises DatabaseTooNew. While MongoDB is away nothing is raised: the first part that needs MongoDB reports it."""
     db = connect(settings.stores.mongo_url, app="prepare")
     with contextlib.suppress(Unavailable), db.client:
         migrations.require_readable_database(db)

@@ -1,4 +1,4 @@
-"""What happens in a sender, as metrics (see mailroom/watching). Each function counts what it is told, and nothing
+"""What happens in a sender, as metrics (see mailroom/watching). Each function counts its arguments, and does nothing
 else."""
 
 from collections import Counter

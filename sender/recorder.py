@@ -64,7 +64,7 @@ class Recorder:
 
     @property
     def has_work(self) -> bool:
-        """True while results are to be recorded."""
+        """True while results wait to be recorded."""
         return bool(self._handed_in or self._unwritten)
 
     def finish(self, *, within_s: float) -> bool:

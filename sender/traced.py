@@ -1,5 +1,5 @@
 """What happens in a sender with traced mails, as steps of their traces (see mailroom/watching/traces.py). The trace of
-a dispatch is '' where nothing is to be recorded."""
+a dispatch is '' if nothing is recorded."""
 
 from collections.abc import Mapping
 

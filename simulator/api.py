@@ -63,7 +63,7 @@ def send_mime(domain: str) -> Any:
 def _attached() -> list[dict[str, Any]]:
     """The form's files; a part without a filename is dropped, as Mailgun does."""
     return [
-        mime.told(kind, file.filename, file.mimetype, file.read())
+        mime.file_record(kind, file.filename, file.mimetype, file.read())
         for kind in ("attachment", "inline")
         for file in request.files.getlist(kind)
         if file.filename

@@ -38,11 +38,11 @@ def files_of(raw: bytes) -> list[dict[str, Any]]:
         if part.get_filename() and isinstance(part, EmailMessage):
             content = part.get_payload(decode=True)
             kind = "inline" if part.get_content_disposition() == "inline" else "attachment"
-            found.append(told(kind, part.get_filename() or "", part.get_content_type(), bytes(content or b"")))
+            found.append(file_record(kind, part.get_filename() or "", part.get_content_type(), bytes(content or b"")))
     return found
 
 
-def told(kind: str, filename: str, content_type: str, content: bytes) -> dict[str, Any]:
+def file_record(kind: str, filename: str, content_type: str, content: bytes) -> dict[str, Any]:
     """What the record keeps of a file."""
     return {
         "kind": kind,

@@ -47,14 +47,14 @@ class Circuits:
     def rest(self, provider: str, span: timedelta, why: str) -> None:
         """Open a provider's circuit for this span: the provider refuses the account, not one mail."""
         until = int((datetime.now(UTC) + span).timestamp() * 1000)
-        told: dict[Any, Any] = {
+        circuit: dict[Any, Any] = {
             "state": CircuitState.OPEN.value,
             "until": until,
             "cooldown": _ms(self._rule.cooldown),
             "why": why,
         }
         with redis_answers(self._redis):
-            self._redis.hset(self._prefix + provider, mapping=told)
+            self._redis.hset(self._prefix + provider, mapping=circuit)
 
     def close_circuit(self, provider: str) -> None:
         """Close a circuit by hand."""

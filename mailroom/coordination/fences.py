@@ -45,14 +45,14 @@ class Fences:
     def check_server(self) -> None:
         """Raises MisconfiguredStore if Redis is a Cluster, or may evict fences when its memory is full."""
         with redis_answers(self._redis):
-            told: Any = self._redis.info()
-        if told.get("cluster_enabled"):
+            info: Any = self._redis.info()
+        if info.get("cluster_enabled"):
             # Identity, mark and holds would be those of one shard: a fail-over of another shard would go unseen.
             raise MisconfiguredStore(
                 "Redis is a Cluster (cluster_enabled:1), with which Mailroom does not work: use one server, or a "
                 "master with replicas and Sentinels (redis+sentinel://)"
             )
-        if told.get("maxmemory") and told.get("maxmemory_policy") != "noeviction":
+        if info.get("maxmemory") and info.get("maxmemory_policy") != "noeviction":
             raise MisconfiguredStore("Redis has a maxmemory-policy that throws keys away; it must be noeviction")
 
     def enter(self, tokens: Mapping[Lane, Token]) -> tuple[set[Lane], str]:
@@ -161,11 +161,11 @@ class Fences:
             for places in by_lane.values():
                 self._put(script, [said[place] for place in places], pipe)
             answers = pipe.execute()
-        told: list[Any] = [None] * len(said)
+        replies: list[Any] = [None] * len(said)
         for places, words in zip(by_lane.values(), answers, strict=True):
             for place, word in zip(places, words, strict=True):
-                told[place] = word
-        return told
+                replies[place] = word
+        return replies
 
     def _put(self, script: Any, said: Sequence[tuple[Claimed, list[Any]]], pipe: Any) -> None:
         """Put one call of the script into the pipeline, for dispatches of one lane."""

@@ -1,5 +1,4 @@
-"""What a sending domain must have in DNS, by provider, and what is to be set where it has not. Pure: answers in, words
-out.
+"""The DNS records that a sending domain needs, by provider, and advice about missing ones. Pure: answers in, words out.
 
 Sources, read 2026-11: RFC 7208 (SPF), RFC 6376 (DKIM), RFC 7489 (DMARC), RFC 7505 (null MX), and the vendors' pages
 about authenticating a domain.
@@ -50,7 +49,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DnsFinding:
-    """`what`: SPF, DKIM, DMARC or MX. `words`: what was found, and what is to be set."""
+    """`what`: SPF, DKIM, DMARC or MX. `words`: what was found, and what to set."""
 
     what: str
     verdict: Verdict

@@ -27,7 +27,7 @@ class WorkerIdentity:
     id: str  #: unique among all processes that ever run; a sender's claims name it
     kind: WorkerKind
     host: str
-    address: str  #: the IP address by which the host reaches MongoDB; '' if it cannot be told
+    address: str  #: the IP address by which the host reaches MongoDB; '' if it is not known
     pid: int
     version: str
     protocol: int  #: see sender_rules.py

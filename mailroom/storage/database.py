@@ -216,7 +216,7 @@ def server_now(db: Db) -> datetime:
 
 
 def own_address(db: Db) -> str:
-    """The IP address by which this host reaches MongoDB, once the client has found it; '' if it cannot be told. Nothing
+    """The IP address by which this host reaches MongoDB, once the client has found it; '' if it is not known. Nothing
     is sent, but the look-up of a name may take seconds."""
     for host, port in sorted(db.client.nodes, key=str):
         with contextlib.suppress(OSError):

@@ -63,15 +63,15 @@ def of_message(db: Db, message_id: MessageId) -> list[RecordedEvent]:
 def recipients_of_accepted(db: Db, dispatches: Sequence[tuple[RunId, DispatchId]]) -> dict[DispatchId, list[str]]:
     """The recipients of each dispatch whose events show that a provider had accepted its mail. Each dispatch with its
     run or single mail."""
-    told: dict[DispatchId, list[str]] = {dispatch: [] for _, dispatch in dispatches}
+    recipients: dict[DispatchId, list[str]] = {dispatch: [] for _, dispatch in dispatches}
     query = {
         "run_id": {"$in": [run for run, _ in dispatches]},
         "kind": {"$ne": EventKind.UNKNOWN},  # which may mean anything
-        "dispatch_id": {"$in": list(told)},
+        "dispatch_id": {"$in": list(recipients)},
     }
     for doc in db.events.find(query, {"dispatch_id": 1, "recipient": 1}):
-        told[doc["dispatch_id"]].append(doc["recipient"])
-    return told
+        recipients[doc["dispatch_id"]].append(doc["recipient"])
+    return recipients
 
 
 @guarded

@@ -1,4 +1,4 @@
-"""What became of a caller's request, step by step, for a collector of OpenTelemetry traces.
+"""The steps of a caller's request, for a collector of OpenTelemetry traces.
 
 Off until `start`: then a request has no trace, nothing of it is stored, and the library is not imported. A trace begins
 with a request; its `traceparent` (W3C Trace Context) is kept with the dispatch of a single mail. Each later step, in

@@ -15,7 +15,7 @@ from scheduler_api.headers import KEY_NEEDED, needed_key
 from scheduler_api.schemas import audiences as schemas
 from scheduler_api.schemas.schedules import ListQuery
 
-blueprint = Blueprint("audiences", __name__, url_prefix="/v1/audiences", description="To whom schedules go.")
+blueprint = Blueprint("audiences", __name__, url_prefix="/v1/audiences", description="The recipients of schedules.")
 
 
 @blueprint.post("")
@@ -27,7 +27,7 @@ blueprint = Blueprint("audiences", __name__, url_prefix="/v1/audiences", descrip
 def create(body: dict[str, Any]) -> Any:
     """Keep a list of recipients under a name. It never changes: an edited list is a new one. The `Idempotency-Key`
     header is needed: with the same key it is the same list. A row that cannot be taken refuses the list, with every
-    fault; with `"on_invalid": "skip"` it is left out, and told under `refused`."""
+    fault; with `"on_invalid": "skip"` it is left out, and listed under `refused`."""
     made = audience_lists.create(services().db, NewList(**body), owner=principal().owner, key=needed_key())
     location = url_for("audiences.show", audience_id=made.audience.id)
     return schemas.made(made), 201 if made.new else 200, {"Location": location}

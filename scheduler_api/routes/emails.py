@@ -109,8 +109,8 @@ def show(query: dict[str, Any], email_id: str) -> Any:
 @requires("read")
 @blueprint.response(200, schemas.Events)
 def events(email_id: str) -> Any:
-    """Everything that happened to a mail, in order: each step of its calls, each event that the provider told."""
-    return {"items": [step(told) for told in mail_view.events_of(services().db, EmailId(email_id))]}
+    """Everything that happened to a mail, in order: each step of its calls, each event of the provider."""
+    return {"items": [step(entry) for entry in mail_view.events_of(services().db, EmailId(email_id))]}
 
 
 @blueprint.post("/<email_id>/send-again")
@@ -118,7 +118,7 @@ def events(email_id: str) -> Any:
 @requires("mail")
 @blueprint.response(202, schemas.TakenOut)
 def send_again(email_id: str) -> Any:
-    """The same mail to exactly those of its recipients whom it did not reach: refused for good, bounced, rejected,
+    """Send the mail again to exactly the recipients that it did not reach: refused for good, bounced, rejected,
     cancelled. With the same `Idempotency-Key` it is the same mail; asked for twice, nobody is mailed twice."""
     lanes = services().settings.sending.mail_lanes
     owner, key = principal().owner, needed_key()

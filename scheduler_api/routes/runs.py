@@ -78,7 +78,7 @@ def messages(query: dict[str, Any], run_id: str) -> Any:
 @requires("read")
 @blueprint.response(200, schemas.StoryOut)
 def story(run_id: str, digest: str) -> Any:
-    """One mail: every step of the calls that carried it, and every event that the provider told."""
+    """One mail: every step of the calls that carried it, and every event of the provider."""
     return schemas.story(timeline.story_of(services().db, MessageId(f"{run_id}/{digest}")))
 
 
@@ -102,8 +102,8 @@ def unreached(query: dict[str, Any], run_id: str) -> Any:
 @blueprint.response(202, schemas.RunOut)
 @blueprint.alt_response(200, schema=schemas.RunOut, description="The same request again")
 def send_again(body: dict[str, Any], run_id: str) -> Any:
-    """A run to exactly those whom this one did not reach and no other run carries. With the same `Idempotency-Key` it
-    is the same run; asked for twice, nobody is mailed twice."""
+    """Make a run to exactly the recipients that this one did not reach and no other run carries. With the same
+    `Idempotency-Key` it is the same run; asked for twice, nobody is mailed twice."""
     newest = body.get("content") == "newest"
     key = needed_key()
     run, new = resend_runs.run_again(

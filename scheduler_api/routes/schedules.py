@@ -31,7 +31,9 @@ from scheduler_api.schemas import schedules as schemas
 from scheduler_api.schemas import searches as search_schemas
 from scheduler_api.shown_schedules import summary, whole
 
-blueprint = Blueprint("schedules", __name__, url_prefix="/v1/schedules", description="What to send, to whom, and when.")
+blueprint = Blueprint(
+    "schedules", __name__, url_prefix="/v1/schedules", description="Mail to send, its recipients, and its times."
+)
 
 
 def _further(asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Fault]:
@@ -122,7 +124,7 @@ def edit(changes: dict[str, Any], schedule_id: str) -> Any:
 @requires("schedules")
 @blueprint.response(204)
 def delete(schedule_id: str) -> None:
-    """Archive it, as `POST /archive` does, which says what became of its mails."""
+    """Archive it, as `POST /archive` does, whose answer counts its mails."""
     schedule_pause.archive(services().db, services().brakes, ScheduleId(schedule_id), seen_version=seen_version())
 
 
@@ -158,7 +160,7 @@ def pause(schedule_id: str) -> Any:
 @requires("schedules")
 @blueprint.response(200, actions.PausedSchedule)
 def resume(schedule_id: str) -> Any:
-    """Go on from now, and with the runs that were paused with it; instants that were due meanwhile are recorded as
+    """Go on from now, and with the runs that were paused with it; instants due during the pause are recorded as
     skipped. A run that was paused by itself stays paused."""
     by, seen = principal().name, seen_version()
     return _braked(
@@ -173,9 +175,9 @@ def resume(schedule_id: str) -> Any:
 @requires("schedules")
 @blueprint.response(200, actions.PausedSchedule)
 def restore(schedule_id: str) -> Any:
-    """Take it out of the archive: it comes back paused. Instants that were due meanwhile are recorded as skipped when
-    it is resumed; cancelled runs stay cancelled. Again before that, it changes nothing; of one that is not archived it
-    is 409 `schedule_not_archived`."""
+    """Take it out of the archive: it comes back paused. Instants due in the archive are recorded as skipped when it is
+    resumed; cancelled runs stay cancelled. Again before that, it changes nothing; of one that is not archived it is 409
+    `schedule_not_archived`."""
     by, seen = principal().name, seen_version()
     return _braked(
         schedule_restore.restore(services().db, services().brakes, ScheduleId(schedule_id), by=by, seen_version=seen)

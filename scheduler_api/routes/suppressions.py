@@ -43,8 +43,8 @@ def add(body: dict[str, Any]) -> Any:
 @requires("schedules", most=MAX_FILE_BYTES)
 @blueprint.response(200, schemas.ImportedOut)
 def add_file() -> Any:
-    """A CSV file with a column `address` (or `email`), and perhaps `reason` and `scope`; or one address a line. What is
-    wrong in it is told row by row, the rest is taken."""
+    """A CSV file with a column `address` (or `email`), and perhaps `reason` and `scope`; or one address a line. Wrong
+    rows are reported one by one, the others are taken."""
     try:
         text = raw_body(MAX_FILE_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError:

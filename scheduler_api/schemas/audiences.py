@@ -22,7 +22,9 @@ class AudienceIn(RequestBody):
     on_invalid = fields.String(
         load_default="refuse",
         validate=validate.OneOf(["refuse", "skip"]),
-        metadata={"description": "what becomes of the list where a row cannot be taken; `skip` leaves that row out"},
+        metadata={
+            "description": "what happens if a row cannot be taken: `refuse` refuses the list, `skip` leaves the row out"
+        },
     )
 
 

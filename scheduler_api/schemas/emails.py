@@ -132,7 +132,7 @@ class TakenRecipientOut(Schema):
 
 class TakenOut(Schema):
     id = fields.String()
-    status = fields.String(metadata={"description": "queued; suppressed when nobody is left whom it may go to"})
+    status = fields.String(metadata={"description": "queued; suppressed if every recipient is suppressed"})
     recipients = fields.List(
         fields.Nested(TakenRecipientOut), metadata={"description": "of each, where some are suppressed"}
     )

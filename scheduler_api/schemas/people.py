@@ -48,7 +48,7 @@ class PersonPageOut(paging.PageOut):
 
 
 class DescribedDispatchOut(DispatchOut):
-    recipients = fields.List(fields.String(), metadata={"description": "the first of those whom it goes to"})
+    recipients = fields.List(fields.String(), metadata={"description": "the first of its recipients"})
     recipients_count = fields.Integer()
     subject = fields.String(metadata=_VARIABLES)
     schedule_id = fields.String(allow_none=True)

@@ -36,7 +36,7 @@ class RunOut(Schema):
     paused_at = fields.String(allow_none=True)
     paused_by = fields.String(allow_none=True)
     source = fields.String(
-        allow_none=True, metadata={"description": "the run that did not reach those whom this one goes to"}
+        allow_none=True, metadata={"description": "the run that did not reach the recipients of this one"}
     )
 
 
@@ -224,12 +224,12 @@ def message(stored: StoredMessage) -> dict[str, Any]:
     }
 
 
-def story(told: Story) -> dict[str, Any]:
-    return message(told.message) | {"worker": told.worker, "steps": [step(one) for one in told.steps]}
+def story(whole: Story) -> dict[str, Any]:
+    return message(whole.message) | {"worker": whole.worker, "steps": [step(one) for one in whole.steps]}
 
 
-def step(told: TimelineStep) -> dict[str, Any]:
-    return {"at": iso(told.at), "what": told.what, "dispatch_id": told.dispatch, "details": dict(told.details)}
+def step(entry: TimelineStep) -> dict[str, Any]:
+    return {"at": iso(entry.at), "what": entry.what, "dispatch_id": entry.dispatch, "details": dict(entry.details)}
 
 
 def dispatch(stored: Dispatch) -> dict[str, Any]:

@@ -192,7 +192,7 @@ class ScheduleOut(Schema):
     subject = fields.String()
     text = fields.String()
     html = fields.String()
-    audience = fields.String(metadata={"description": "the id of whom it goes to"})
+    audience = fields.String(metadata={"description": "the id of its audience"})
     recipients_count = fields.Integer()
     recurrence = fields.Dict()
     misfire = fields.Dict()

@@ -69,6 +69,6 @@ class Presented(TokenOut):
 
 def token(known: KnownToken) -> dict[str, Any]:
     times = ("created_at", "expires_at", "revoked_at", "last_used_at")
-    told = {name: moment.isoformat() if (moment := getattr(known, name)) else None for name in times}
+    shown_times = {name: moment.isoformat() if (moment := getattr(known, name)) else None for name in times}
     plain = ("id", "name", "owner", "rotated_to", "requests_per_minute", "mails_per_day")
-    return {**{name: getattr(known, name) for name in plain}, "scopes": sorted(known.scopes), **told}
+    return {**{name: getattr(known, name) for name in plain}, "scopes": sorted(known.scopes), **shown_times}

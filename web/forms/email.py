@@ -91,8 +91,8 @@ class EmailForm(DomainForm):
 
     def refuse(self, faults: Iterable[Fault]) -> None:
         """As every form; but a field that has a message already gets no others, which may follow from the first."""
-        told = {field.name for field in self if field.errors}
-        super().refuse(fault for fault in faults if fault.path.partition("[")[0] not in told)
+        wrong = {field.name for field in self if field.errors}
+        super().refuse(fault for fault in faults if fault.path.partition("[")[0] not in wrong)
 
     def ask_for_files_again(self, files: Sequence[FileStorage]) -> None:
         """A browser empties the field when the form comes back."""

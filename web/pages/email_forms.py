@@ -28,7 +28,7 @@ def new() -> str:
 @blueprint.post("/emails/new")
 @signed_in("mail")
 def create() -> ResponseReturnValue:
-    """Hand the email in, and show what becomes of it. The form's nonce names it: sent twice, it is one."""
+    """Hand the email in, and show its page. The form's nonce names it: sent twice, it is one."""
     form = EmailForm(request.form)
     files = [file for file in request.files.getlist(form.attachments.name) if file.filename]
     draft = form.draft(files)

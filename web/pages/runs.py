@@ -68,7 +68,7 @@ def ask_send_again(run_id: str) -> ResponseReturnValue:
 @blueprint.post("/runs/<run_id>/send-again")
 @signed_in("schedules")
 def send_again(run_id: str) -> ResponseReturnValue:
-    """The form's nonce names the run: pressing twice makes one. Asks again if the schedule was paused meanwhile."""
+    """The form's nonce names the run: pressing twice makes one. Asks again if the schedule was paused in between."""
     nonce, newest = request.form.get("nonce", "")[:64], request.form.get("content") == "newest"
     try:
         again = done_or_flashed(

@@ -33,7 +33,7 @@ _RUNS = 50  # of a schedule: the newest, among which the open ones are
 def change(schedule_id: str, action: str) -> ResponseReturnValue:
     act, said = {
         "pause": (schedule_pause.pause_schedule, "Paused. Nothing is sent until you resume it."),
-        "resume": (schedule_pause.resume_schedule, "Resumed. Runs that were due meanwhile are recorded as skipped."),
+        "resume": (schedule_pause.resume_schedule, "Resumed. Runs due during the pause are recorded as skipped."),
     }[action]
     id_, brakes, by = ScheduleId(schedule_id), services().brakes, principal().name
     if changed := done_or_flashed(lambda: act(services().db, brakes, id_, by=by)):

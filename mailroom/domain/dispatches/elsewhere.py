@@ -41,8 +41,8 @@ def others(order: Sequence[str], first: str) -> tuple[str, ...]:
 def trigger_for_messages(state: DispatchState, first: First | None) -> MessageTrigger | None:
     """The trigger that a dispatch's state gives to its messages. None: it gives none.
 
-    While the first call of a mail may have been accepted, nothing but an acceptance of the second is news: its messages
-    are in doubt whatever else becomes of the second, and unknown once nobody can find out about either.
+    While the first call of a mail may have been accepted, nothing but an acceptance of the second changes its messages:
+    otherwise they are in doubt, in whatever state the second is, and unknown once nobody can find out about either.
     """
     if first is None or state is DispatchState.ACCEPTED:
         return TELLS_MESSAGES.get(state)

@@ -28,7 +28,7 @@ class Rank(IntEnum):
 
 
 class OnDoubt(StrEnum):
-    """What becomes of a single mail whose call is in doubt."""
+    """What to do with a single mail whose call is in doubt."""
 
     WAIT = "wait"  # until it is known what came of the call
     ELSEWHERE = "elsewhere"  # it goes by another provider, and may go twice: see domain/dispatches/elsewhere.py

@@ -1,4 +1,5 @@
-"""What became of a single mail, from its messages and its dispatches: its state, its last change, the answers."""
+"""The status of a single mail, from its messages and its dispatches: its state, its last change, the provider's
+answers."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -51,5 +52,5 @@ def with_answer(message: StoredMessage, dispatches: Mapping[DispatchId, Dispatch
     carrier = dispatches.get(message.dispatch_id or message.left_dispatch or DispatchId(""))
     if message.state not in (S.SENT, S.DELIVERED) or carrier is None:
         return message
-    told = [yes for yes in carrier.accepted if yes.reason or yes.code is not None]
-    return replace(message, code=told[-1].code, reason=told[-1].reason or None) if told else message
+    answers = [yes for yes in carrier.accepted if yes.reason or yes.code is not None]
+    return replace(message, code=answers[-1].code, reason=answers[-1].reason or None) if answers else message

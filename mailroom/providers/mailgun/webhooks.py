@@ -1,8 +1,8 @@
 """Mailgun's webhooks: verify the signature, then parse the event into ours.
 
 Source: documentation.mailgun.com, "Securing webhooks" and "Event structure" (read 2026-11). The signature covers only
-timestamp and token, not the event: whoever captures one request could reuse both with a forged event. So the
-token is stored (it may come with one event only), and its age is bounded, by more than the span of Mailgun's retries.
+timestamp and token, not the event: a person who captures one request could reuse both with a forged event. So the token
+is stored (it may come with one event only), and its age is bounded, by more than the span of Mailgun's retries.
 """
 
 import hashlib

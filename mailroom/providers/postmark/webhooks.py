@@ -2,8 +2,8 @@
 
 Source: postmarkapp.com/developer/webhooks/webhooks-overview and the pages of its webhooks, "Bounce types" of
 /developer/api/bounce-api (read 2026-11). Postmark signs nothing. It sends the user and the password in the target's URL
-as basic authentication: whoever knows them can forge events, and whoever reads one delivery knows them. Retries stop
-after a 403.
+as basic authentication: anybody who knows them can forge events, and anybody who reads one delivery knows them. Retries
+stop after a 403.
 """
 
 import base64

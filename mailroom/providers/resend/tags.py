@@ -1,7 +1,7 @@
 """Our ids, and the recipients of a mail to several, as tags of a mail at Resend: its events bring them back.
 
 Resend tells of each recipient of a mail by an event of its own, and names the same addresses in all of them, those of
-`to` (anymail.dev/en/stable/esps/resend, resend/resend-python issue 68). So we send along to whom the call goes.
+`to` (anymail.dev/en/stable/esps/resend, resend/resend-python issue 68). So we send the recipients of the call along.
 Source: resend.com/docs/dashboard/emails/tags (read 2026-11): up to 75 tags, values of up to 256 letters, digits, `_`
 and `-`. Fifty addresses of the greatest length need 67.
 """

@@ -161,5 +161,5 @@ def _diagnosis(detail: Mapping[str, Any]) -> str:
 
 def _reason(detail: Mapping[str, Any]) -> str:
     words = (detail.get("type"), detail.get("subType"), detail.get("reason"))
-    told = [text_of(word) for word in words] + [_diagnosis(detail) or text_of(detail.get("message"))]
-    return ": ".join(word for word in told if word)[:500]
+    parts = [text_of(word) for word in words] + [_diagnosis(detail) or text_of(detail.get("message"))]
+    return ": ".join(word for word in parts if word)[:500]

@@ -55,11 +55,11 @@ def get(db: Db, email_id: EmailId) -> WholeEmailView:
     email = emails.get(db, email_id)
     recipients = messages.of_emails(db, [email_id])[email_id]
     dispatches = dispatch_queries.of_email(db, email_id)
-    told = [with_answer(message, dispatches) for message in _why_queued(db, recipients)]
+    answered = [with_answer(message, dispatches) for message in _why_queued(db, recipients)]
     return WholeEmailView(
         email=email,
         state=_state(recipients),
-        recipients=_in_order(email, told),
+        recipients=_in_order(email, answered),
         tries={one.id: calls_for(one.dispatch_id, one.left_dispatch, dispatches) for one in recipients},
         worker=newest_claimant(dispatches.values()),
         went_twice=elsewhere.went_twice_of(list(dispatches.values())),

@@ -1,5 +1,5 @@
-"""Fill an empty database with a backup. It ends in the hold: senders send nothing until a person has run
-`mailroom doctor --after-restore`, whatever became of Redis and etcd."""
+"""Fill an empty database with a backup. It ends in the hold: senders send nothing until a person has run `mailroom
+doctor --after-restore`, in whatever state Redis and etcd are."""
 
 import gzip
 import hashlib

@@ -1,7 +1,7 @@
 """The figures of the whole system for `/metrics`, read from MongoDB at most once every few seconds.
 
-Whoever asks gets the newest figures at once. A MongoDB that is slow or away delays nobody for longer than a moment, and
-old figures are not shown as if they were new: then `mailroom_figures_fresh` is 0 and the others are left out.
+A caller gets the newest figures at once. A MongoDB that is slow or away delays nobody for longer than a moment, and old
+figures are not shown as if they were new: then `mailroom_figures_fresh` is 0 and the others are left out.
 """
 
 import threading

@@ -117,8 +117,8 @@ def _reported(db: Db, doubts: Sequence[Doubt]) -> dict[DispatchId, list[str]]:
     that name its first dispatch tell about the first call."""
     moved = [doubt.dispatch for doubt in doubts if doubt.moved]
     own = [doubt.dispatch.id for doubt in doubts if not doubt.moved]
-    told = events.recipients_of_accepted(db, [(d.run_id, d.id) for d in moved]) if moved else {}
-    return messages.sent_among(db, own) | told
+    of_moved = events.recipients_of_accepted(db, [(d.run_id, d.id) for d in moved]) if moved else {}
+    return messages.sent_among(db, own) | of_moved
 
 
 def _beyond_asking(doubts: Sequence[Doubt], policy: Policy, asked_at: datetime) -> Findings:

@@ -1,5 +1,5 @@
-"""What a dispatch is about, in words a person knows: to whom, which subject, which campaign. For lists of what is in
-doubt, unknown or failed."""
+"""What a dispatch is about, in words that a person knows: recipients, subject, campaign. For lists of what is in doubt,
+unknown or failed."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

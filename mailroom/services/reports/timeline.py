@@ -16,7 +16,7 @@ from mailroom.storage.messages import document as messages
 
 @dataclass(frozen=True, slots=True)
 class TimelineStep:
-    """`what` happened at `at`; `dispatch` is None for what the provider told; the details are words and numbers."""
+    """`what` happened at `at`; `dispatch` is None for an event of the provider; the details are words and numbers."""
 
     at: datetime
     what: str
@@ -41,7 +41,7 @@ def story_of(db: Db, message_id: MessageId) -> Story:
 
 
 def steps_of_messages(db: Db, of: Sequence[StoredMessage]) -> list[TimelineStep]:
-    """The steps of these messages together; a call that carried several of them is told once."""
+    """The steps of these messages together; a call that carried several of them stands once."""
     return _steps(db, of, _carriers(db, of))
 
 
@@ -58,9 +58,9 @@ def _carriers(db: Db, of: Sequence[StoredMessage]) -> Collection[Dispatch]:
 
 
 def _steps(db: Db, of: Sequence[StoredMessage], carriers: Iterable[Dispatch]) -> list[TimelineStep]:
-    told = [step for message in of for step in _events(db, message)]
+    reported = [step for message in of for step in _events(db, message)]
     made = [step for dispatch in carriers for step in _calls(dispatch)]
-    return sorted([*told, *made], key=lambda step: step.at)
+    return sorted([*reported, *made], key=lambda step: step.at)
 
 
 def _events(db: Db, message: StoredMessage) -> Iterator[TimelineStep]:

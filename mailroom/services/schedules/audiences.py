@@ -86,7 +86,7 @@ def save(
     advance: Callable[[int], None] | None = None,
 ) -> Made:
     """Save checked recipients under a checked name. Raises IdempotencyMismatch, Unavailable."""
-    told = (screened.refused, screened.refused_count)
+    refused = (screened.refused, screened.refused_count)
     audience = audiences.stage(db, screened.recipients, now=server_now(db), advance=advance)
     try:
         audiences.enlist(db, audience, name=name.strip(), request=request, digest=digest)
@@ -94,8 +94,8 @@ def save(
         repeated = _repeated(db, request, digest)
         if repeated is None:
             raise
-        return Made(repeated, False, *told)
-    return Made(audiences.get(db, audience), True, *told)
+        return Made(repeated, False, *refused)
+    return Made(audiences.get(db, audience), True, *refused)
 
 
 def get(db: Db, audience: AudienceId) -> Audience:
@@ -152,15 +152,15 @@ def _checked(asked: NewList) -> Screened:
     return found
 
 
-_TOLD_OF_NONE: Final = 1_000
+_MOST_FAULTS: Final = 1_000
 
 
 def screened_or_refused(screened: Screened, *, path: str = "recipients") -> Screened:
     """The same list. Raises InvalidInput if it has no recipient."""
     if screened.recipients:
         return screened
-    told = [Fault(f"{path}[{one.row - 1}]", one.message) for one in screened.refused[:_TOLD_OF_NONE]]
-    raise InvalidInput(Fault(path, "at least one recipient is needed"), *told)
+    faults = [Fault(f"{path}[{one.row - 1}]", one.message) for one in screened.refused[:_MOST_FAULTS]]
+    raise InvalidInput(Fault(path, "at least one recipient is needed"), *faults)
 
 
 def faults_of_name(name: str) -> list[Fault]:

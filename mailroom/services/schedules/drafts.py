@@ -24,7 +24,7 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChosenAudience:
-    """To whom a schedule is to go."""
+    """The recipients of a schedule, as a person chose them."""
 
     id: AudienceId
     count: int
@@ -44,8 +44,8 @@ class ChosenAudience:
 def check(
     db: Db, draft: Draft, *, now: datetime, rule: Recurrence | None = None, own: ChosenAudience | None = None
 ) -> tuple[Checked, ChosenAudience]:
-    """The draft as it can be stored, and to whom it goes; new recipients are staged. An edit keeps the stored `rule`,
-    and its `own` audience, where it names no other.
+    """The draft as it can be stored, and its audience; new recipients are staged. An edit keeps the stored `rule`, and
+    its `own` audience, where it names no other.
 
     Raises InvalidInput with every fault, Unavailable.
     """

@@ -29,8 +29,8 @@ class GridFsHome:
 
     @guarded
     def put(self, email_id: EmailId, content: bytes, *, look_at: datetime) -> FileRef:
-        told = {"email": email_id, "look_at": look_at}
-        return self._bucket().upload_from_stream(email_id, content, metadata=told)
+        metadata = {"email": email_id, "look_at": look_at}
+        return self._bucket().upload_from_stream(email_id, content, metadata=metadata)
 
     @guarded
     def read(self, file: FileRef, most: int = -1) -> bytes:

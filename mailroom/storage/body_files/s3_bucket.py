@@ -66,10 +66,10 @@ class S3Bucket:
         try:
             return work(self._client())
         except ClientError as error:
-            told = error.response.get("Error", {})
-            if told.get("Code") == _NO_OBJECT:
+            answer = error.response.get("Error", {})
+            if answer.get("Code") == _NO_OBJECT:
                 raise FileGone from None
-            raise self._failed(f"{told.get('Code')}, {told.get('Message')}") from error
+            raise self._failed(f"{answer.get('Code')}, {answer.get('Message')}") from error
         except (BotoCoreError, TimeoutError) as error:
             self._why, self._rests_until = str(error), time.monotonic() + _REST_S
             raise self._failed(self._why) from error
@@ -112,7 +112,7 @@ class S3Bucket:
 
 
 class _Bounded(io.BytesIO):
-    """What is to be written; it can be read for a bounded time. Raises TimeoutError."""
+    """The content to write; it can be read for a bounded time. Raises TimeoutError."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__(content)

@@ -58,8 +58,8 @@ class S3Home:
         self._db[COLLECTION].update_many({"_id": {"$in": list(files)}}, {"$set": {"look_at": at}})
 
     @guarded
-    def _note(self, object_: str, told: dict[str, object]) -> None:
-        self._db[COLLECTION].insert_one({"_id": object_, **told})
+    def _note(self, object_: str, fields: dict[str, object]) -> None:
+        self._db[COLLECTION].insert_one({"_id": object_, **fields})
 
     @guarded
     def _forget(self, file: FileRef) -> None:

@@ -29,7 +29,7 @@ def of(db: Db, ids: Collection[DispatchId]) -> dict[DispatchId, DispatchLoad]:
     """The loads of the stored dispatches among these, in one query that reads at most FIRST messages of each."""
     first: list[Document] = [{"$limit": FIRST}, {"$project": {"address": 1}}]
     people = {"from": MESSAGES, "localField": "_id", "foreignField": "dispatch_id", "pipeline": first, "as": "people"}
-    # Of a dispatch whose mail went elsewhere: those whom its own call was for.
+    # For a dispatch whose mail went elsewhere: the recipients of its own call.
     gone = {**people, "foreignField": "first_dispatch", "as": "gone"}
     fields = dict.fromkeys(("run_id", "schedule_id", "revision", "messages"), 1)
     rows = db.dispatches.aggregate(

@@ -146,8 +146,8 @@ def _tell_seconds(db: Db, firsts: Sequence[DispatchId], change: Document, sessio
         return []
     query = {"elsewhere_of": {"$in": list(firsts)}, "first": {"$exists": True}}
     ids = [DispatchId(doc["_id"]) for doc in db.dispatches.find(query, {"_id": 1}, session=session)]
-    told = {**change, "$set": {**change.get("$set", {}), "tell": True}}
-    db.dispatches.update_many({"_id": {"$in": ids}}, told, session=session)
+    update = {**change, "$set": {**change.get("$set", {}), "tell": True}}
+    db.dispatches.update_many({"_id": {"$in": ids}}, update, session=session)
     return ids
 
 

@@ -88,7 +88,7 @@ def of_emails(db: Db, ids: Sequence[EmailId]) -> list[Dispatch]:
 
 @guarded
 def has_unknown(db: Db, schedule_id: ScheduleId, *, session: Session | None = None) -> bool:
-    """True while a person has to say what became of a call of this schedule."""
+    """True while a call of this schedule waits for a person's decision."""
     low, high = dispatches_of_schedule(schedule_id)
     query = {"state": DispatchState.UNKNOWN, "_id": {"$gt": low, "$lt": high}}
     return db.dispatches.find_one(query, {"_id": 1}, session=session) is not None

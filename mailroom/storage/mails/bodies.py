@@ -126,10 +126,10 @@ def _files_of(document: Mapping[str, Any]) -> list[FileRef]:
 
 
 def _attachment(files: BodyFiles, email_id: EmailId, one: Attachment, *, large: bool) -> Document:
-    told: Document = {"filename": one.filename, "content_type": one.content_type, "content_id": one.content_id}
+    fields: Document = {"filename": one.filename, "content_type": one.content_type, "content_id": one.content_id}
     if large:
-        return {**told, "file": files.put(email_id, one.content)}
-    return {**told, "content": one.content}
+        return {**fields, "file": files.put(email_id, one.content)}
+    return {**fields, "content": one.content}
 
 
 def _body(files: BodyFiles, doc: Mapping[str, Any]) -> Body | BodiesAway:

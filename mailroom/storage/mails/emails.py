@@ -5,7 +5,7 @@
     request_digest  of the request, where a key was given
     sender, reply_to, subject, tags, metadata, priority
     addressees      list of {address, name, place}; place is to, cc or bcc
-    recipients      the folded addresses of those whom it goes to: all of these, but of one with a source
+    recipients      the folded addresses that the mail goes to: all of these, but of one with a source
     on_doubt        `elsewhere`; absent for `wait`
     source          the mail that did not reach them
     suppressed      list of {address, reason}, one a recipient; a recipient without a reason gets the mail. Absent where
@@ -64,7 +64,7 @@ class NewEmail:
 
     @property
     def recipients(self) -> list[Addressee]:
-        """To whom it goes, whoever its headers name."""
+        """The addresses that the mail goes to, whatever addresses its headers name."""
         everybody = self.email.addressees
         return [one for one in everybody if self.only is None or fold(one.mailbox.address) in self.only]
 

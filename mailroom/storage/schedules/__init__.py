@@ -1,1 +1,1 @@
-"""Schedules, what they send, to whom, and their runs."""
+"""Schedules, their contents, their audiences, and their runs."""

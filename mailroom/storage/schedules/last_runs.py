@@ -3,8 +3,8 @@
     _id   schedule id
     at    when a provider last accepted one of its mails, to the second; no document before the first
 
-Written before the messages and the dispatch of an acceptance: whoever repeats the acceptance after a crash writes it
-too. To the second, so that a schedule writes it once a second at most, however fast it sends. Apart from `schedules`
+Written before the messages and the dispatch of an acceptance: a sender that repeats the acceptance after a crash writes
+it too. To the second, so that a schedule writes it once a second at most, however fast it sends. Apart from `schedules`
 and `runs`, because planning writes these in transactions, which would collide.
 
 Indexes: none but `_id`.

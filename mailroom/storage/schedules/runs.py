@@ -111,8 +111,8 @@ def schedules_in_planning(db: Db, *, limit: int) -> list[ScheduleId]:
 
 @guarded
 def in_planning(db: Db, schedules: Sequence[ScheduleId], *, limit: int) -> list[Run]:
-    """For each of these schedules its earliest run whose messages do not all stand yet; longest due first, and what is
-    only to be written down after what is to be sent."""
+    """For each of these schedules its earliest run whose messages do not all stand yet; longest due first, and runs to
+    write down only after runs to send."""
     found: dict[str, Run] = {}
     for which in _TO_WRITE:
         rows = db.runs.aggregate(
@@ -260,8 +260,8 @@ def planned_after(db: Db, run_id: RunId, *, limit: int) -> list[RunId]:
 
 
 def cancel(db: Db, run_id: RunId, *, now: datetime, session: Session) -> bool:
-    """True if the run was open and is cancelled now. Of one in planning, whom it was to reach is still written down;
-    not of one with a source, which goes on listing whom this one did not come to."""
+    """True if the run was open and is cancelled now. The recipients of a run in planning are still written down; not
+    those of a run with a source, which goes on listing the recipients that this run did not come to."""
     cancelled: Document = {"state": MOVES[RunTrigger.CANCELLED][1], "cancelled_at": now}
     part_of = {"_id": run_id, "state": RunState.PLANNING, "source": {"$exists": False}}
     written_down = {"$set": {**cancelled, "unwritten": True}, "$unset": _NOT_PAUSED}

@@ -24,7 +24,7 @@ in one transaction with the lane's token).
 
 Indexes: `state, next_run_at` finds what is due, and pages the list by it; `created_at, _id` pages the list; so do
 `state, created_at` and `state, name_key`; `state, name_starts` finds names; `ended` (partial: finished ones) finds
-those that are to be archived.
+those to archive.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -42,9 +42,9 @@ def keep(db: Db, upload: Upload, *, owner: str, now: datetime) -> None:
     """Write it, one document a part. A file without all its parts is never read (see `get`)."""
     size = len(upload.data)
     parts = max(1, -(-size // _PART))
-    told = {"upload": upload.id, "owner": owner, "filename": upload.filename, "size": size, "parts": parts, "at": now}
+    fields = {"upload": upload.id, "owner": owner, "filename": upload.filename, "size": size, "parts": parts, "at": now}
     for n in range(parts):
-        db.uploads.insert_one(told | {"n": n, "data": upload.data[n * _PART : (n + 1) * _PART]})
+        db.uploads.insert_one(fields | {"n": n, "data": upload.data[n * _PART : (n + 1) * _PART]})
 
 
 @guarded
