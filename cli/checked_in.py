@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Flask
 
-from cli.in_hand import RequestsInHand
+from cli.requests_in_flight import RequestsInFlight
 from cli.serving import serve
 from config.settings import Settings
 from mailroom.assembly import ApiServices, build_api_services
@@ -45,7 +45,7 @@ def serve_checked_in(
 
 def check_in(app: Flask, db: Db, kind: WorkerKind) -> CheckIns:
     """Check this process in from now on, with the number of requests that the application is answering."""
-    requests = RequestsInHand(app.wsgi_app)
+    requests = RequestsInFlight(app.wsgi_app)
     app.wsgi_app = requests  # type: ignore[method-assign]
     check_ins = CheckIns(db, kind, new_worker_id(), look=lambda: Activity(in_flight=requests.count))
     check_ins.start()

@@ -12,8 +12,8 @@ from cli.after_restore import copy_of, put_right
 from cli.answers import Body, answer_plainly
 from cli.command_table import Answering
 from cli.common import settings_or_exit
+from cli.failures import away
 from cli.ledger import balance
-from cli.refused import away
 from cli.tables import print_table, printable
 from mailroom.assembly import SenderServices, build_sender_services, build_sending_domains
 from mailroom.coordination.redis_client import RedisWrites

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from cli.accepted_mail import answer_accepted
 from cli.answers import Body, answer
 from cli.bodies import BODY, document_of, loaded
 from cli.command_table import Noun
@@ -15,7 +16,6 @@ from cli.messages import print_steps
 from cli.paging import choice_of, moment, paged
 from cli.questions import asks, confirm, counted
 from cli.tables import print_fields, print_page, print_rows
-from cli.taken import answer_taken
 from mailroom.domain.errors import Fault, InvalidInput, NobodyLeft
 from mailroom.domain.ids import EmailId
 from mailroom.domain.limits import MAX_MAIL_BODY_BYTES
@@ -100,7 +100,7 @@ def create_email(file: Any, key: str | None) -> None:
     document = document_of(file, most=MAX_MAIL_BODY_BYTES)
     made = prepared_services()
     body = loaded(schemas.EmailIn(), document, further=lambda asked, _: made.outbox.faults_of(stand_ins.email(asked)))
-    answer_taken(made.outbox.hand_in(schemas.draft(body), owner=actor(), key=key))
+    answer_accepted(made.outbox.hand_in(schemas.draft(body), owner=actor(), key=key))
 
 
 @emails_.command("cancel")
@@ -133,7 +133,7 @@ def mail_again(email_id: str, key: str | None) -> None:
     confirm(f"Resend “{subject}” to {counted(left, 'recipient')}?", "Suppressed addresses are excluded.")
     lanes, key = made.settings.sending.mail_lanes, key or secrets.token_hex(16)
     again = resend_mails.send_again(made.db, id_, owner=actor(), key=key, lanes=lanes, files=made.bodies)
-    answer_taken(accept.taken_before(made.db, again[0]))
+    answer_accepted(accept.taken_before(made.db, again[0]))
 
 
 def _found(db: Db, search: EmailSearch, before: tuple[datetime, str] | None, limit: int) -> Body:

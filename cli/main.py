@@ -34,7 +34,7 @@ ANSWERING: Final = {
     ),
     "runs": TableEntry("cli.runs:runs_", "Runs: look, pause, resume, cancel, send again."),
     "schedules": TableEntry("cli.schedules:schedules", "Schedules: make, look, change, run, pause, archive."),
-    "send": TableEntry("cli.mails:send", "Hand a single mail in."),
+    "send": TableEntry("cli.send:send", "Hand a single mail in."),
     "sending": TableEntry("cli.sending:sending_", "The one switch for all sending: campaigns, single mails, retries."),
     "suppressions": TableEntry("cli.suppressions:suppressions_", "Addresses that get no mail, or none of campaigns."),
     "templates": TableEntry("cli.templates:templates_", "Stored templates of single mails."),
@@ -60,7 +60,7 @@ class _Mailroom(CommandTable):
         except (click.ClickException, click.exceptions.Exit, click.Abort, OSError, EOFError):
             raise  # click ends these by itself
         except Exception as error:
-            from cli.refused import refusal_of
+            from cli.failures import refusal_of
 
             raise refusal_of(error) from error
 

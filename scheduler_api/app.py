@@ -10,12 +10,13 @@ from mailroom.assembly import ApiServices
 from mailroom.watching.exposition import API
 from scheduler_api import problems
 from scheduler_api.answers import Answers
-from scheduler_api.bare import equip
+from scheduler_api.every_app import equip
 from scheduler_api.routes import (
     audiences,
     dead_letters,
     dispatches,
     emails,
+    mail,
     messages,
     providers,
     rate_limits,
@@ -25,7 +26,6 @@ from scheduler_api.routes import (
     schedules,
     sending,
     service,
-    short,
     suppressions,
     templates,
     tokens,
@@ -33,7 +33,7 @@ from scheduler_api.routes import (
     webhooks,
     workers,
 )
-from scheduler_api.twins import AppWithTwins
+from scheduler_api.short_paths import AppWithTwins
 
 
 class _Api(Api):
@@ -88,7 +88,7 @@ def create_app(services: ApiServices, *, beside: Sequence[str] = ()) -> Flask:
         workers.blueprint,
     ):
         api.register_blueprint(blueprint)
-    for plain in (webhooks.blueprint, service.blueprint, service.reference, short.blueprint):
+    for plain in (webhooks.blueprint, service.blueprint, service.reference, mail.blueprint):
         app.register_blueprint(plain)
     app.extensions["openapi"] = api.spec.to_dict
     return app

@@ -4,7 +4,7 @@ from flask import Flask
 
 from mailroom.assembly import ApiServices
 from mailroom.watching.exposition import WEBHOOKS
-from scheduler_api.bare import equip
+from scheduler_api.every_app import equip
 from scheduler_api.routes import service, webhooks
 
 

@@ -10,7 +10,7 @@ from mailroom.domain.errors import Unavailable
 from mailroom.domain.holds import EVERYTHING, Hold
 from mailroom.services.common import hold_mirror
 from mailroom.watching.exposition import CONTENT_TYPE, PAGES, exposed
-from web import access, admission, csrf, errors, words, zones
+from web import admission, csrf, errors, request_log, words, zones
 from web.pages import (
     audiences,
     dead_letters,
@@ -66,7 +66,7 @@ def create_app(services: ApiServices) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     for word in words.FILTERS:
         app.add_template_filter(word)
-    access.install(app)
+    request_log.install(app)
     admission.install(app)  # before anything that reads forms
     csrf.install(app, services.settings.web.secret_keys, secure=secure)
     for page in _PAGES:

@@ -16,7 +16,7 @@ from mailroom.domain.ids import DispatchId
 from mailroom.domain.principals import Principal, scope_of
 from mailroom.services.operations import sessions, sign_in_links
 from mailroom.services.operations.token_check import authenticate
-from web.forms.access import SignInForm
+from web.forms.sign_in import SignInForm
 
 P = ParamSpec("P")
 R = TypeVar("R")

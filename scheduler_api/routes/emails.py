@@ -24,7 +24,7 @@ from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import principal, requires, services
 from scheduler_api.handing_in import hand_in, hand_in_many, within_cap
 from scheduler_api.headers import KEY, KEY_NEEDED, given_key, needed_key
-from scheduler_api.recording import keep_parts
+from scheduler_api.rejected_requests import keep_parts
 from scheduler_api.schemas import emails as schemas
 from scheduler_api.schemas import stand_ins
 from scheduler_api.schemas.runs import step

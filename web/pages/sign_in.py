@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from mailroom.domain.errors import AccessRefused, TooMany
 from web import session
-from web.forms.access import SignInForm
+from web.forms.sign_in import SignInForm
 
 blueprint = Blueprint("signing", __name__)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from mailroom.domain.ids import DispatchId, EmailId, RunId, ScheduleId
 from mailroom.storage.database import Db
-from mailroom.storage.dispatches import carried
-from mailroom.storage.dispatches.carried import DispatchLoad
+from mailroom.storage.dispatches import loads
+from mailroom.storage.dispatches.loads import DispatchLoad
 from mailroom.storage.mails import email_lists
 from mailroom.storage.schedules import schedules, subjects
 
@@ -30,7 +30,7 @@ class Description:
 
 def describe(db: Db, ids: Collection[DispatchId]) -> dict[DispatchId, Description]:
     """A description of each of these dispatches that is stored. Four questions, however many dispatches they are."""
-    dispatches = carried.of(db, ids)
+    dispatches = loads.of(db, ids)
     campaigns = {(dispatch.schedule_id, dispatch.revision) for dispatch in dispatches.values() if dispatch.schedule_id}
     emails = {EmailId(dispatch.run_id) for dispatch in dispatches.values() if not dispatch.schedule_id}
     names = schedules.names(db, sorted({schedule for schedule, _ in campaigns}))

@@ -12,7 +12,7 @@ from werkzeug.test import EnvironBuilder
 from mailroom.domain.limits import MAX_MAIL_BODY_BYTES, MAX_SMALL_BODY_BYTES
 from mailroom.services.operations import tokens as token_service
 from mailroom.storage.database import Db
-from scheduler_api.twins import TWINS
+from scheduler_api.short_paths import TWINS
 from tests.support.caller import Caller
 from tests.support.emails import an_email
 from tests.support.system import a_schedule_body, wait_for

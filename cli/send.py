@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from cli.accepted_mail import answer_accepted
 from cli.command_table import Answering
 from cli.common import actor, prepared_services
-from cli.taken import answer_taken
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.emails.model import OnDoubt, Priority
 
@@ -45,4 +45,4 @@ def send(text: str, attach: tuple[Path, ...], key: str | None, **fields: Any) ->
     ]
     written = sys.stdin.read() if text == "-" else text
     draft = EmailDraft(text=written, attachments=attachments, **fields)
-    answer_taken(prepared_services().outbox.hand_in(draft, owner=actor(), key=key))
+    answer_accepted(prepared_services().outbox.hand_in(draft, owner=actor(), key=key))

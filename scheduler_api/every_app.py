@@ -8,7 +8,7 @@ from flask import Flask
 
 from mailroom.assembly import ApiServices
 from mailroom.domain.limits import MAX_SMALL_BODY_BYTES
-from scheduler_api import access, problems, recording
+from scheduler_api import problems, rejected_requests, request_log
 from scheduler_api.admission import admission
 from scheduler_api.json_provider import OrjsonProvider
 
@@ -21,8 +21,8 @@ def equip(app: Flask, services: ApiServices, *, parts: Sequence[str]) -> None:
     app.json = OrjsonProvider(app)
     app.config.update(MAX_CONTENT_LENGTH=MAX_SMALL_BODY_BYTES)
     app.extensions.update(services=services, parts=tuple(parts))
-    access.install(app)
+    request_log.install(app)
     problems.install(app)
-    recording.install(app)
+    rejected_requests.install(app)
     app.extensions["admit"] = admission(app)
     app.extensions["at_end"] = [lambda: services.requests.close(within_s=_LAST_RECORDS_S)]

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-class RequestsInHand:
+class RequestsInFlight:
     """Around a WSGI application: counts the requests that are in it. Thread-safe."""
 
     def __init__(self, application: "WSGIApplication") -> None:

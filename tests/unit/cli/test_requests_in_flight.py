@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from cli.in_hand import RequestsInHand
+from cli.requests_in_flight import RequestsInFlight
 
 
-def test_a_request_is_in_hand_while_it_is_answered_and_no_longer_even_if_it_fails() -> None:
+def test_a_request_is_in_flight_while_it_is_answered_and_no_longer_even_if_it_fails() -> None:
     seen = []
 
     def application(environ: dict[str, Any], _: Any) -> Iterable[bytes]:
@@ -18,7 +18,7 @@ def test_a_request_is_in_hand_while_it_is_answered_and_no_longer_even_if_it_fail
             raise ValueError("broken")
         return []
 
-    requests = RequestsInHand(application)
+    requests = RequestsInFlight(application)
 
     with pytest.raises(ValueError, match="broken"):
         requests({"within": True}, print)  # type: ignore[arg-type]

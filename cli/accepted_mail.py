@@ -7,7 +7,7 @@ from mailroom.services.mails.accept import AcceptedMail
 from scheduler_api.schemas import emails as schemas
 
 
-def answer_taken(mail: AcceptedMail) -> None:
+def answer_accepted(mail: AcceptedMail) -> None:
     """Answer with the mail's id, and on standard error with the recipients who get nothing."""
     answer(schemas.TakenOut, schemas.taken(mail), _show)
 

@@ -1,4 +1,4 @@
-"""The short contract, thin, over the same services: `POST /v1/mail`, and `GET /`."""
+"""`POST /v1/mail`: single mails by a shorter contract, over the same services; and `GET /`."""
 
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -18,7 +18,7 @@ from scheduler_api.headers import given_key
 from scheduler_api.problems import from_http, from_refusal
 from scheduler_api.schemas import stand_ins
 
-blueprint = Blueprint("short", __name__)
+blueprint = Blueprint("mail", __name__)
 _KEYS = ("from", "to", "cc", "bcc", "subject", "message")
 
 
