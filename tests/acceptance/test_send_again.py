@@ -13,7 +13,7 @@ def went_out(system: System) -> Counter[str]:
     return Counter(mail["recipient"] for mail in system.simulator.mails())
 
 
-def test_a_run_to_those_whom_the_first_one_did_not_reach(running: System) -> None:
+def test_a_run_to_the_recipients_that_the_first_one_did_not_reach(running: System) -> None:
     refused = [f"reader-{n}@example.org" for n in (3, 7, 11)]
     running.simulator.turn(refused_addresses=refused)
     schedule = a_campaign(running, 30)
@@ -42,7 +42,7 @@ def test_a_run_to_those_whom_the_first_one_did_not_reach(running: System) -> Non
     assert other.status_code == 409
 
 
-def test_a_mail_goes_again_to_the_recipient_whom_it_did_not_reach_and_its_headers_stay(running: System) -> None:
+def test_a_mail_goes_again_to_the_recipient_that_it_did_not_reach_and_its_headers_stay(running: System) -> None:
     running.simulator.turn(refused_addresses=["cy@example.org"])
     email = hand_in(running, to=["bo@example.org", "cy@example.org"], bcc=["di@example.org"], text="x" * 300_000)
     wait_for(

@@ -150,7 +150,7 @@ def test_a_quota_makes_the_lane_wait_uses_up_no_try_and_then_goes_out(system: Sy
     assert [doc["tries"] for doc in system.db.dispatches.find()] == [0]
 
 
-def test_a_refused_key_is_told_and_waited_for(system: System) -> None:
+def test_a_refused_key_is_reported_and_waited_for(system: System) -> None:
     system.start_simulator()
     system.simulator.fail_next("401", times=0)
     system.start_senders(1)

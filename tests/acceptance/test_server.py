@@ -157,7 +157,7 @@ def test_a_connection_carries_one_request_after_another(served: System) -> None:
     assert rest.endswith(b"\r\n\r\n")
 
 
-def test_a_client_that_waits_to_be_told_to_go_on_is_told(served: System) -> None:
+def test_a_client_that_waits_for_100_continue_gets_it(served: System) -> None:
     body = json.dumps(an_email(text="x" * 200_000)).encode()
     with connected(served.api_port) as sock:
         told = signed(served, **{"Content-Length": str(len(body)), "Expect": "100-continue"})

@@ -211,7 +211,7 @@ def test_a_dispatch_in_hand_at_three_crashes_fails_and_can_be_sent_again_by_a_pe
     assert counts(system, run.id)["failed"] == 0
 
 
-def test_nobody_can_have_a_mail_sent_again_of_which_the_provider_has_told(system: System) -> None:
+def test_a_mail_of_which_the_provider_sent_events_cannot_be_sent_again(system: System) -> None:
     dispatch = a_dispatch_that_nobody_can_know_of(system)
     system.db.messages.update_one({}, {"$set": {"sent_at": datetime.now(UTC)}})
 

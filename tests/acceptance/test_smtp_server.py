@@ -70,7 +70,7 @@ def test_a_server_that_takes_twenty_messages_a_session_gets_all_of_them(
 
 
 @pytest.mark.parametrize("who", [0, 1, 2])
-def test_a_recipient_refused_before_the_line_drops_is_told_and_the_others_get_the_mail(
+def test_a_recipient_refused_before_the_line_drops_fails_and_the_others_get_the_mail(
     system: System, servers_made: list[ScriptedSmtp], who: int
 ) -> None:
     people = [f"{name}@example.org" for name in "abc"]
@@ -88,7 +88,7 @@ def test_a_recipient_refused_before_the_line_drops_is_told_and_the_others_get_th
     assert server.copies() == dict.fromkeys(others, 1)
 
 
-def test_a_password_that_is_refused_is_tried_ever_less_and_told_where_a_person_looks(
+def test_a_password_that_is_refused_is_tried_ever_less_and_shown_where_a_person_looks(
     system: System, servers_made: list[ScriptedSmtp]
 ) -> None:
     server = ScriptedSmtp(password="p")

@@ -16,7 +16,7 @@ def running(system: System) -> System:
     return system
 
 
-def test_a_target_that_works_is_told_so_and_is_used_from_then_on(running: System) -> None:
+def test_a_target_that_works_is_reported_so_and_is_used_from_then_on(running: System) -> None:
     body = {"provider": "mailgun", "url": running.api_url + "/"}
 
     pushed = running.call("POST", "/v1/webhook-targets", json=body)
@@ -31,7 +31,7 @@ def test_a_target_that_works_is_told_so_and_is_used_from_then_on(running: System
     assert again.json()["arrived"]
 
 
-def test_a_target_that_nobody_answers_at_is_told_so(running: System) -> None:
+def test_a_target_that_nobody_answers_at_is_reported_so(running: System) -> None:
     body = {"provider": "mailgun", "url": "http://127.0.0.1:9", "wait_s": 1}
 
     pushed = running.call("POST", "/v1/webhook-targets", json=body)
@@ -54,7 +54,7 @@ def test_what_is_no_target_is_refused(running: System, body: dict[str, object], 
     assert running.call("POST", "/v1/webhook-targets", json=body).status_code == status
 
 
-def test_a_provider_that_is_away_is_told_so(running: System) -> None:
+def test_a_provider_that_is_away_is_reported_so(running: System) -> None:
     running.children[0].kill()
 
     assert running.call("POST", "/v1/webhook-targets", json={"provider": "mailgun"}).status_code == 503

@@ -73,7 +73,7 @@ def test_settings_of_a_bucket_that_do_not_fit_are_named(given: dict[str, str], f
         read_settings(WHOLE | given, dotenv=None)
 
 
-def test_every_missing_and_wrong_setting_is_told_at_once_with_what_was_expected() -> None:
+def test_every_missing_and_wrong_setting_is_reported_at_once_with_what_was_expected() -> None:
     wrong = {"MAILROOM_API_PORT": "http", "MAILROOM_PROVIDERS": "mailgun,pigeon", "MAILGUN_BASE_URL": "http://h:99999"}
 
     with pytest.raises(BadSettings) as refused:
@@ -96,7 +96,7 @@ def test_shares_of_providers_are_read_by_domain() -> None:
     }
 
 
-def test_sending_domains_and_dns_servers_are_read_and_every_fault_is_told() -> None:
+def test_sending_domains_and_dns_servers_are_read_and_every_fault_is_reported() -> None:
     given = {"MAILROOM_SENDING_DOMAINS": "mailgun=Brand.dev/k1, mailgun=other.dev"}
     servers = {"MAILROOM_DNS_SERVERS": "10.0.0.2, 127.0.0.1:5353, [::1]:53, ::1"}
     wrong = {"MAILROOM_SENDING_DOMAINS": "pigeon=a.dev, mailgun=nonsense, mailgun=a.dev/", "MAILROOM_DNS_SERVERS": "ns"}
@@ -113,7 +113,7 @@ def test_sending_domains_and_dns_servers_are_read_and_every_fault_is_told() -> N
     ]
 
 
-def test_every_fault_of_the_shares_is_told_at_once() -> None:
+def test_every_fault_of_the_shares_is_reported_at_once() -> None:
     wrong = "mailgun=70,pigeon=5,mailgun=0; nonsense: mailgun=1; gmail.com: ; mailgun=3; a.example: mailgun=1,mailgun=2"
 
     with pytest.raises(BadSettings) as refused:
@@ -228,7 +228,7 @@ def test_files_for_tls_become_options_of_the_urls(tmp_path: Path) -> None:
     assert parse_qs(urlsplit(stores.redis_url).query).keys() == {"ssl_ca_certs", "ssl_certfile"}
 
 
-def test_every_wrong_file_for_tls_is_told_at_once(tmp_path: Path) -> None:
+def test_every_wrong_file_for_tls_is_reported_at_once(tmp_path: Path) -> None:
     papers, empty = Papers.issued(tmp_path), tmp_path / "empty.pem"
     empty.touch()
     wrong = {

@@ -168,7 +168,7 @@ def test_pages_are_only_for_those_who_are_signed_in(page: Page, system: System) 
 
 
 @pytest.mark.usefixtures("provider_and_api")
-def test_a_person_says_what_became_of_a_call_that_nobody_else_can_know_of(page: Page, system: System) -> None:
+def test_a_person_decides_about_a_call_whose_outcome_cannot_be_known(page: Page, system: System) -> None:
     system.simulator.turn(log_lies_empty=True)
     system.simulator.fail_next("500_before")
     quick = {"MAILROOM_CALL_TIMEOUT": "1", "MAILROOM_IDLE_LIMIT": "1", "MAILROOM_SETTLE": "1"}

@@ -46,7 +46,7 @@ def age(db: Db, **fields: timedelta) -> None:
         db.sessions.update_one({"_id": doc["_id"]}, {"$set": changed})
 
 
-def test_a_signed_out_session_is_dead_whoever_has_kept_its_cookie(browser: Open, system: System) -> None:
+def test_a_signed_out_session_is_dead_even_with_its_cookie(browser: Open, system: System) -> None:
     client, thief = browser(), browser()
     sign_in(client, system.token)
     stolen = cookie(client)
@@ -226,7 +226,7 @@ def test_the_form_goes_on_to_our_own_pages_only(browser: Open, system: System) -
     assert (answer.status_code, answer.headers["Location"]) == (302, "/")
 
 
-def test_what_is_too_long_to_be_kept_is_told(browser: Open, system: System) -> None:
+def test_what_is_too_long_to_be_kept_is_reported(browser: Open, system: System) -> None:
     client = browser()
     sign_in(client, system.token)
     form = {"csrf_token": csrf_of(client.get("/").text), "recipients": "x" * 60_000}

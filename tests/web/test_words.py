@@ -101,5 +101,5 @@ def test_recipients_are_named_by_the_first_of_them(first: list[str], count: int,
         (timedelta(hours=2), "2 h"),
     ],
 )
-def test_a_span_of_time_is_told_in_the_unit_that_fits(time: timedelta, words: str) -> None:
+def test_a_span_of_time_is_shown_in_the_unit_that_fits(time: timedelta, words: str) -> None:
     assert span(time) == words

@@ -10,7 +10,7 @@ from tests.support.terminal import Terminal, faults
 TABLE = "sep=;\nE-mail;First name;Größe\nbo@example.org;Bo;XL\nnobody;x;y\neve@example.org;Eve;M\n"
 
 
-def test_a_file_is_tried_told_about_and_imported_with_its_columns_as_somebody_says(
+def test_a_file_is_tried_described_and_imported_with_its_columns_as_a_person_says(
     mailroom: Terminal, system: System, tmp_path: Path
 ) -> None:
     file = tmp_path / "list.csv"
@@ -48,7 +48,7 @@ def test_audiences_are_made_of_json_shown_as_the_api_shows_them_and_deleted(mail
     assert mailroom("audiences", "list", "--json").json["items"] == []
 
 
-def test_every_fault_of_an_audience_is_told_and_rows_are_skipped_where_that_is_asked_for(
+def test_every_fault_of_an_audience_is_reported_and_rows_are_skipped_where_that_is_asked_for(
     mailroom: Terminal, system: System
 ) -> None:
     rows = [{"address": "nobody"}, {"address": "bo@example.org", "variables": []}]

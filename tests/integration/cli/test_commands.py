@@ -85,7 +85,7 @@ def test_sending_is_stopped_and_started_and_log_lines_come_after_the_answer(mail
     assert "sending_started" in screen
 
 
-def test_bad_settings_are_told_all_at_once(system: System) -> None:
+def test_bad_settings_are_reported_all_at_once(system: System) -> None:
     refused = Terminal(system, MAILROOM_MONGO_URL="http://x", MAILROOM_LEASE_TTL="soon")("schedules", "list")
 
     assert refused.code == 2

@@ -39,7 +39,7 @@ def test_the_help_of_the_whole_says_the_same_as_that_of_each_command() -> None:
     assert main.commands.keys() == {*ANSWERING, *SERVING}
 
 
-def test_version_and_help_need_no_settings_and_an_unknown_command_is_told() -> None:
+def test_version_and_help_need_no_settings_and_an_unknown_command_is_reported() -> None:
     version, shown, unknown = typed("--version"), typed("--help"), typed("fly")
 
     assert (version.returncode, version.stdout.split()[0]) == (0, "mailroom")

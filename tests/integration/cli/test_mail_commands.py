@@ -44,7 +44,7 @@ def test_a_wrong_mail_of_a_batch_concerns_no_other(mailroom: Terminal, system: S
     assert system.db.emails.count_documents({}) == 2
 
 
-def test_every_fault_of_a_mail_is_told_and_nothing_is_stored(mailroom: Terminal, system: System) -> None:
+def test_every_fault_of_a_mail_is_reported_and_nothing_is_stored(mailroom: Terminal, system: System) -> None:
     wrong = an_email(to=["nobody"], priority="soon", attachments=[{"filename": "a"}])
 
     told = faults(mailroom("emails", "create", "-", stdin=json.dumps(wrong)))
@@ -103,7 +103,7 @@ def test_a_template_is_put_from_files_listed_changed_and_deleted(
     assert mailroom("templates", "show", "welcome").err == "Error: there is no template welcome\n"
 
 
-def test_every_fault_of_a_template_is_told(mailroom: Terminal) -> None:
+def test_every_fault_of_a_template_is_reported(mailroom: Terminal) -> None:
     wrong = {"subject": 7, "html": "{{ nonsense", "colour": "red"}
 
     told = faults(mailroom("templates", "put", "welcome", "-", stdin=json.dumps(wrong)))

@@ -32,7 +32,7 @@ def test_a_schedule_is_made_of_a_file_or_of_standard_input_once_for_each_key(
     assert mailroom.process("schedules", "show", made, "--json").json["recurrence"]["expression"] == "0 9 * * 1-5"
 
 
-def test_every_fault_of_a_file_is_told_with_its_path_and_nothing_is_stored(
+def test_every_fault_of_a_file_is_reported_with_its_path_and_nothing_is_stored(
     mailroom: Terminal, system: System, tmp_path: Path
 ) -> None:
     """Those of the shape and those of the domain, in one answer."""

@@ -35,7 +35,7 @@ def test_mongodb_away_is_one_line_with_its_address_and_without_its_password(syst
     assert time.monotonic() - began < WITHIN_S
 
 
-def test_a_mongodb_that_hangs_is_told_within_a_bounded_time(system: System, mute: str) -> None:
+def test_a_mongodb_that_hangs_is_reported_within_a_bounded_time(system: System, mute: str) -> None:
     began = time.monotonic()
 
     refused = Terminal(system, MAILROOM_MONGO_URL=f"mongodb://{mute}/mailroom").process("runs", "list")
@@ -57,7 +57,7 @@ def test_what_nobody_has_foreseen_is_a_line_and_then_a_log_line_with_its_place(s
     assert "secret" not in refused.err
 
 
-def test_redis_away_is_told_by_what_needs_it_and_stops_nothing_else(system: System) -> None:
+def test_redis_away_is_reported_by_what_needs_it_and_stops_nothing_else(system: System) -> None:
     mailroom = Terminal(system, MAILROOM_REDIS_URL="redis://:secret@127.0.0.1:9/0")
     schedule = stored_schedule(system.db)
 

@@ -116,7 +116,7 @@ def test_an_acceptance_under_another_content_is_in_doubt(fences: Fences, lane: s
 
 
 @pytest.mark.parametrize("second", [Acceptance("mailgun", "id-2", 1), Acceptance("mailgun", "id-1", 2)])
-def test_a_second_acceptance_is_told_and_the_first_one_stays(fences: Fences, lane: str, second: Acceptance) -> None:
+def test_a_second_acceptance_is_reported_and_the_first_one_stays(fences: Fences, lane: str, second: Acceptance) -> None:
     lane = f"{lane}-{second.provider_id}"
     first = a_claimed(lane=lane)
     cross(fences, first)
@@ -170,7 +170,7 @@ def test_what_was_accepted_is_not_split(fences: Fences, lane: str) -> None:
     assert answer == FenceAnswer(accepted=(1, "id-1"), called_at=CalledAt("mailgun", "mg.example.com"))
 
 
-def test_an_acceptance_of_what_was_refused_and_split_is_told(fences: Fences, lane: str) -> None:
+def test_an_acceptance_of_what_was_refused_and_split_is_reported(fences: Fences, lane: str) -> None:
     cross(fences, a_claimed(lane=lane))
     fences.split([(a_claimed(lane=lane), 1)])
 
@@ -215,7 +215,7 @@ def test_a_redis_that_was_emptied_while_it_ran_has_another_identity(tmp_path: Pa
         assert fences.redis_identity() != before
 
 
-def test_since_when_redis_remembers_is_not_told_by_the_clock_of_whoever_asks(tmp_path: Path) -> None:
+def test_the_time_since_which_redis_remembers_is_not_by_the_clock_of_the_asker(tmp_path: Path) -> None:
     """After a restore, a Redis that seems to remember longer than it does would be believed."""
     with Servers.start(tmp_path) as own:
         before = datetime.now(UTC) - timedelta(milliseconds=1)
@@ -227,7 +227,7 @@ def test_since_when_redis_remembers_is_not_told_by_the_clock_of_whoever_asks(tmp
         assert before <= since <= datetime.now(UTC)
 
 
-def test_a_redis_that_was_started_again_remembers_only_since_then_whoever_asks_first(tmp_path: Path) -> None:
+def test_a_redis_that_was_started_again_remembers_only_since_then_for_every_asker(tmp_path: Path) -> None:
     """It may have been started on an older copy of itself."""
     with Servers.start(tmp_path) as own:
         Fences(own.redis_url, of="tests").redis_identity()
@@ -273,7 +273,7 @@ def test_a_doubt_says_since_when_it_may_have_been_called(fences: Fences, lane: s
     assert (verdict.go, verdict.crossed_at) == (False, earlier)
 
 
-def test_a_doubt_says_by_whom_it_may_have_been_carried(fences: Fences, lane: str) -> None:
+def test_a_doubt_names_the_providers_that_may_have_carried_it(fences: Fences, lane: str) -> None:
     cross(fences, a_claimed(lane=lane, claim="c1", provider="sendgrid", account="there"))
 
     (verdict,) = cross(fences, a_claimed(lane=lane, claim="c2", token=6))

@@ -106,7 +106,7 @@ def test_what_a_domain_holds_back_gets_times_of_its_own_and_nobody_else_waits(ra
     assert told == sorted(set(told))
 
 
-def test_whoever_was_held_back_goes_before_who_is_new(system: System, rates: Rates) -> None:
+def test_a_mail_that_was_held_back_goes_before_a_new_one(system: System, rates: Rates) -> None:
     rates.hold(LIMITS, [NEW] * 30)
     pretend_earlier(system, SLOW, by_s=0.11)
 
@@ -117,7 +117,7 @@ def test_whoever_was_held_back_goes_before_who_is_new(system: System, rates: Rat
     assert newcomer > 2
 
 
-def test_nobody_is_told_to_come_later_than_in_ten_minutes(rates: Rates) -> None:
+def test_no_wait_is_longer_than_ten_minutes(rates: Rates) -> None:
     few = {SLOW: Rate(50 / 86_400, 5)}
 
     waits = seconds(rates.hold(few, [NEW] * 5_000))

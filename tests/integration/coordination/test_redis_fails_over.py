@@ -151,7 +151,7 @@ def test_who_is_no_holder_any_more_at_the_master_that_answers_reads_nothing(part
         parted.old.read_held({LANE: Token(6)}, [(LANE, D1)])
 
 
-def test_what_a_replaced_master_was_told_is_gone_and_its_identity_with_it(parted_alone: Parted) -> None:
+def test_writes_to_a_replaced_master_are_gone_and_its_identity_with_them(parted_alone: Parted) -> None:
     old, new = parted_alone.old, parted_alone.new
     called = claimed(old)
     assert cross_fences(old, [called]).go

@@ -47,7 +47,7 @@ def test_without_sentinels_nothing_is_reached_within_a_bounded_time(group: Senti
     fences.close_client()
 
 
-def test_a_name_that_the_sentinels_do_not_know_is_told(group: Sentinels) -> None:
+def test_a_name_that_the_sentinels_do_not_know_is_reported(group: Sentinels) -> None:
     writes = RedisWrites(group.url.replace("/mailroom/", "/nobody/"))
 
     with pytest.raises(Unavailable, match="No master found for 'nobody'"):

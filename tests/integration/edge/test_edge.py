@@ -123,7 +123,7 @@ def test_a_request_without_an_answer_is_repeated_only_where_that_does_nothing_tw
     assert answer.headers[HSTS]
 
 
-def test_a_lost_answer_is_told_in_the_api_s_shape(edge: RealEdge) -> None:
+def test_a_lost_answer_is_reported_in_the_api_s_shape(edge: RealEdge) -> None:
     edge.stubs["api"].silent = 1
 
     answer = edge.ask("POST", "/v1/emails", body=b"{}")

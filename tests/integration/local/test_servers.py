@@ -96,7 +96,7 @@ def test_servers_ask_for_the_folders_password_also_where_they_asked_for_none_bef
             assert not [command for command in commands if password in command]
 
 
-def test_etcd_is_told_the_password_again_after_its_restart(tmp_path: Path) -> None:
+def test_etcd_gets_the_password_again_after_its_restart(tmp_path: Path) -> None:
     with Servers.start(tmp_path, ask_password=True) as servers:
         etcd = Etcd([servers.etcd_url])
         etcd.grant(7, 60)

@@ -10,7 +10,7 @@ from tests.support.scripted_smtp import STEPS
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_what_is_told_of_each_recipient_is_what_the_servers_record_shows(step: str, tls: ssl.SSLContext) -> None:
+def test_the_outcome_of_each_recipient_is_the_one_in_the_servers_record(step: str, tls: ssl.SSLContext) -> None:
     judged = table(step, tls)
 
     assert not [str(row) for row, verdict in judged if verdict.doubled]

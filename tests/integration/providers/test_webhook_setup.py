@@ -96,7 +96,7 @@ def test_our_earlier_webhook_at_sendgrid_is_changed_not_doubled(vendor: Vendor) 
     ]
 
 
-def test_another_key_than_ours_is_told_with_the_one_to_set(vendor: Vendor) -> None:
+def test_another_key_than_ours_is_reported_with_the_one_to_set(vendor: Vendor) -> None:
     target = sendgrid(vendor)
     vendor.answers["PATCH", f"{ROOT}/settings/signed/new"] = (200, {"public_key": "their-key"})
 
@@ -104,7 +104,7 @@ def test_another_key_than_ours_is_told_with_the_one_to_set(vendor: Vendor) -> No
         target.push(HERE)
 
 
-def test_what_sendgrid_refuses_is_told(vendor: Vendor) -> None:
+def test_what_sendgrid_refuses_is_reported(vendor: Vendor) -> None:
     target = sendgrid(vendor)
     vendor.answers["POST", f"{ROOT}/settings"] = (403, {"errors": [{"message": "access forbidden"}]})
 
@@ -139,7 +139,7 @@ def test_our_url_is_subscribed_to_the_topic_and_the_earlier_one_is_taken_off(ven
     assert [body["SubscriptionArn"] for _, path, body in vendor.asked if path == "Unsubscribe"] == [[f"{TOPIC}:1"]]
 
 
-def test_what_sns_refuses_is_told(vendor: Vendor) -> None:
+def test_what_sns_refuses_is_reported(vendor: Vendor) -> None:
     target = ses(vendor)
     refused = "<ErrorResponse><Error><Code>AuthorizationError</Code><Message>no</Message></Error></ErrorResponse>"
     vendor.answers["POST", "Subscribe"] = (403, refused)
@@ -181,7 +181,7 @@ def test_our_earlier_webhook_at_postmark_is_changed_not_doubled(vendor: Vendor) 
     ]
 
 
-def test_what_postmark_refuses_is_told_in_its_words(vendor: Vendor) -> None:
+def test_what_postmark_refuses_is_reported_in_its_words(vendor: Vendor) -> None:
     target = postmark(vendor)
     vendor.answers["POST", "/webhooks"] = (422, {"ErrorCode": 604, "Message": "Webhook URL is not valid"})
 
@@ -217,7 +217,7 @@ def test_our_earlier_webhook_at_resend_is_changed_not_doubled(vendor: Vendor) ->
     assert (method, path, body["endpoint"], body["status"]) == ("PATCH", "/webhooks/old", HERE, "enabled")
 
 
-def test_another_secret_than_ours_is_told_and_not_shown(vendor: Vendor) -> None:
+def test_another_secret_than_ours_is_reported_and_not_shown(vendor: Vendor) -> None:
     target = resend(vendor, secret="whsec_theirs")
 
     with pytest.raises(Unavailable, match="set RESEND_WEBHOOK_SECRET") as caught:
@@ -226,7 +226,7 @@ def test_another_secret_than_ours_is_told_and_not_shown(vendor: Vendor) -> None:
     assert "whsec" not in str(caught.value)
 
 
-def test_what_resend_refuses_is_told_in_its_words(vendor: Vendor) -> None:
+def test_what_resend_refuses_is_reported_in_its_words(vendor: Vendor) -> None:
     target = resend(vendor)
     vendor.answers["GET", "/webhooks?limit=100"] = (401, {"message": "This API key is restricted to only send emails"})
 

@@ -150,7 +150,7 @@ BAD_ROWS = [
 ]
 
 
-def test_rows_that_cannot_be_taken_are_left_out_and_told_where_somebody_says_so(call: Caller, db: Db) -> None:
+def test_rows_that_cannot_be_taken_are_left_out_and_reported_on_request(call: Caller, db: Db) -> None:
     made, again = (a_list(call, recipients=BAD_ROWS, on_invalid="skip") for _ in range(2))
 
     assert (made.status_code, again.status_code) == (201, 200)
@@ -168,7 +168,7 @@ def test_rows_that_cannot_be_taken_are_left_out_and_told_where_somebody_says_so(
 
 
 @pytest.mark.parametrize("on_invalid", ["refuse", None])
-def test_else_every_fault_of_every_row_is_told_at_once(call: Caller, db: Db, on_invalid: str | None) -> None:
+def test_else_every_fault_of_every_row_is_reported_at_once(call: Caller, db: Db, on_invalid: str | None) -> None:
     choice = {"on_invalid": on_invalid} if on_invalid else {}
     refused = a_list(call, name=" ", recipients=BAD_ROWS, **choice)
 
@@ -183,7 +183,7 @@ def test_else_every_fault_of_every_row_is_told_at_once(call: Caller, db: Db, on_
     assert db.audiences.count_documents({}) == 0
 
 
-def test_what_is_wrong_with_the_fields_and_with_the_rows_is_told_in_one_answer(call: Caller) -> None:
+def test_what_is_wrong_with_the_fields_and_with_the_rows_is_reported_in_one_answer(call: Caller) -> None:
     body = {"recipients": BAD_ROWS, "on_invalid": "guess", "colour": "red"}
     refused = call("POST", "/v1/audiences", json=body, headers={"Idempotency-Key": "k"})
 

@@ -142,7 +142,7 @@ def test_what_changes_things_knows_no_parameters_either(call: Caller) -> None:
     assert call("POST", "/v1/schedules/none/pause?x=1").status_code == 422
 
 
-def test_everything_that_is_wrong_with_a_mail_is_told_at_once(call: Caller) -> None:
+def test_everything_that_is_wrong_with_a_mail_is_reported_at_once(call: Caller) -> None:
     body = {
         "from": "nobody",
         "to": ["bad", 5, "bo@example.org", "worse"],
@@ -167,7 +167,7 @@ def test_everything_that_is_wrong_with_a_mail_is_told_at_once(call: Caller) -> N
     assert told.keys() - {"x", "Idempotency-Key"} == {one["path"] for one in batch}
 
 
-def test_everything_that_is_wrong_with_a_schedule_is_told_at_once(call: Caller) -> None:
+def test_everything_that_is_wrong_with_a_schedule_is_reported_at_once(call: Caller) -> None:
     changes = {
         "from": "nobody",
         "subject": "a\nb",
@@ -187,7 +187,7 @@ def test_everything_that_is_wrong_with_a_schedule_is_told_at_once(call: Caller) 
     assert {one["path"] for one in rule} >= {"name", "from", "subject", "recurrence.expression", "recipients", "text"}
 
 
-def test_everything_that_is_wrong_with_an_edit_is_told_at_once(call: Caller) -> None:
+def test_everything_that_is_wrong_with_an_edit_is_reported_at_once(call: Caller) -> None:
     made = call("POST", "/v1/schedules", json=a_schedule_body()).json
 
     answer = call("PATCH", f"/v1/schedules/{made['id']}", json={"from": "nobody", "tags": 5}, headers={"If-Match": "x"})
@@ -195,7 +195,7 @@ def test_everything_that_is_wrong_with_an_edit_is_told_at_once(call: Caller) -> 
     assert problems(answer).keys() == {"from", "tags", "If-Match"}
 
 
-def test_everything_that_is_wrong_with_other_things_is_told_at_once(call: Caller) -> None:
+def test_everything_that_is_wrong_with_other_things_is_reported_at_once(call: Caller) -> None:
     audience = call("POST", "/v1/audiences", json={"name": 5, "recipients": [{"address": "bad"}]})
     template = call("PUT", "/v1/templates/No-Such", json={"subject": 5, "text": "{{ x", "nope": 1})
 

@@ -79,7 +79,7 @@ def test_what_is_more_than_the_rest_is_not_counted_at_all_and_what_did_not_happe
     assert counters.take("nobody", most=1, span=MINUTE, count=2) is not None
 
 
-def test_a_token_may_ask_so_often_a_minute_and_is_told_when_again(api: Api, db: Db) -> None:
+def test_a_token_may_ask_so_often_a_minute_and_is_reported_when_again(api: Api, db: Db) -> None:
     call = api(a_token(db, "read"), MAILROOM_REQUESTS_PER_MINUTE="3")
 
     assert statuses(call, 3, "GET", "/v1/schedules") == [200] * 3

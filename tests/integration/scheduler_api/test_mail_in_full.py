@@ -49,7 +49,7 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def test_what_the_provider_answered_is_told_of_a_success_too(call: Caller, line: Line) -> None:
+def test_the_providers_answer_is_shown_for_a_success_too(call: Caller, line: Line) -> None:
     email_id = handed_in(call)
     before = shown(call, email_id)["recipients"][0]
 
@@ -140,7 +140,7 @@ def test_a_mail_of_an_older_version_has_its_facts_as_its_last_change(call: Calle
     assert moment(shown(call, email_id)["updated_at"]) == later
 
 
-def test_headers_are_told_and_what_it_says_only_where_asked_for(call: Caller) -> None:
+def test_headers_are_shown_and_the_content_only_on_request(call: Caller) -> None:
     attachment = {"filename": "a.txt", "content_type": "text/plain", "content": base64_of(b"Hello"), "content_id": "c1"}
     email_id = handed_in(
         call, html="<p>Hi</p>", headers={"X-Order": "4711", "List-Id": "shop"}, attachments=[attachment]
@@ -157,7 +157,7 @@ def test_headers_are_told_and_what_it_says_only_where_asked_for(call: Caller) ->
     assert "headers" not in call("GET", "/v1/emails").json["items"][0]
 
 
-def test_a_body_in_gridfs_is_told_with_its_sizes_and_long_texts_are_cut(call: Caller) -> None:
+def test_a_body_in_gridfs_is_shown_with_its_sizes_and_long_texts_are_cut(call: Caller) -> None:
     content = b"x" * 700_000
     attachments = [{"filename": "a.bin", "content": base64_of(content)}, {"filename": "b", "content": ""}]
     html = "ä" * (MAX_SHOWN + 10)

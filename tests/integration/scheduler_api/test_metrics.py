@@ -58,7 +58,7 @@ def test_requests_are_counted_by_template_and_status_and_unknown_paths_together(
     assert "em_3" not in call("GET", "/metrics").text
 
 
-def test_events_are_counted_by_what_became_of_them_with_their_lag(call: Caller, grown: Any) -> None:
+def test_events_are_counted_by_their_outcome_with_their_lag(call: Caller, grown: Any) -> None:
     stored, again, replayed = (
         grown(f'mailroom_webhook_events_total{{provider="mailgun",result="{result}"}}')
         for result in ("stored", "duplicate", "replayed")

@@ -16,7 +16,7 @@ def hand_in(call: Caller, *, key: str | None = None, **changes: Any) -> Any:
 
 
 @pytest.mark.parametrize(("given", "shown"), [({}, "wait"), ({"on_doubt": "elsewhere"}, "elsewhere")])
-def test_a_mail_says_what_becomes_of_it_in_doubt(call: Caller, given: dict[str, str], shown: str) -> None:
+def test_a_mail_shows_its_choice_for_a_doubt(call: Caller, given: dict[str, str], shown: str) -> None:
     id_ = hand_in(call, **given).json["id"]
 
     told = call("GET", f"/v1/emails/{id_}").json

@@ -115,7 +115,7 @@ def test_a_person_is_found_in_campaigns_and_single_mails(call: Caller, line: Lin
     assert call("GET", "/v1/messages").status_code == 422
 
 
-def test_dispatches_and_dead_letters_say_to_whom_and_what_about(call: Caller, line: Line) -> None:
+def test_dispatches_and_dead_letters_show_recipients_and_subject(call: Caller, line: Line) -> None:
     run_id, schedule_id = a_run(line, 5)
     (doc,) = line.db.dispatches.find({"run_id": run_id})
     line.db.dispatches.update_one({"_id": doc["_id"]}, {"$set": {"state": "unknown"}})

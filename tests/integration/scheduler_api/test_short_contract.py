@@ -68,7 +68,7 @@ def test_a_request_without_a_body_or_with_unknown_parameters_is_not_submitted(ca
     assert not_submitted(call("POST", "/v1/mail?x=1", json=MAIL)) == "x: is no parameter of this path"
 
 
-def test_a_caller_who_may_not_send_is_told_in_the_same_words(call: Caller, db: Db) -> None:
+def test_a_caller_who_may_not_send_gets_an_answer_of_the_same_form(call: Caller, db: Db) -> None:
     reader = token_service.create_token(db, name="reader", scopes=["read"], now=datetime.now(UTC))
 
     stranger = call.client.post("/v1/mail", json=MAIL)
@@ -89,7 +89,7 @@ def test_a_key_that_named_another_mail_and_a_body_that_is_too_large_are_not_subm
     assert "at most" in not_submitted(call("POST", "/v1/mail", data=large, content_type=JSON), 413)
 
 
-def test_too_many_mails_are_not_submitted_and_told_when_to_try_again(call: Caller, db: Db) -> None:
+def test_too_many_mails_are_not_submitted_and_the_answer_says_when_to_try_again(call: Caller, db: Db) -> None:
     token = token_service.create_token(db, name="t", scopes=["mail"], now=datetime.now(UTC), mails_per_day=1)
     headers = {"Authorization": f"Bearer {token}"}
 

@@ -30,7 +30,7 @@ def test_a_campaign_leaves_out_who_unsubscribed_while_it_waited(db: Db) -> None:
     assert (left.messages, over) == (1, [])
 
 
-def test_a_run_is_planned_without_whom_any_scope_forbids(db: Db) -> None:
+def test_a_run_is_planned_without_recipients_that_any_scope_forbids(db: Db) -> None:
     people = [{"address": f"{name}@example.org", "variables": {"city": "Rome"}} for name in ("a", "b", "c")]
     schedule = stored_schedule(db, recipients=people)
     take_in_event(db, EventKind.UNSUBSCRIBED, "e1", recipient="a@example.org")

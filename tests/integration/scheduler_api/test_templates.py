@@ -62,7 +62,9 @@ def test_a_mail_is_filled_in_when_it_is_handed_in_and_stays_so(call: Caller, db:
         ({"variables": {}}, "variables.city"),
     ],
 )
-def test_what_does_not_fit_the_template_is_told_by_its_field(call: Caller, changes: dict[str, Any], path: str) -> None:
+def test_what_does_not_fit_the_template_is_reported_by_its_field(
+    call: Caller, changes: dict[str, Any], path: str
+) -> None:
     call("PUT", "/v1/templates/welcome", json=WELCOME)
 
     refused = call("POST", "/v1/emails", json=a_mail(**changes))

@@ -48,7 +48,7 @@ def test_it_tells_whether_it_is_alive_and_ready(intake: FlaskClient) -> None:
     assert intake.get("/metrics").status_code == 200
 
 
-def test_the_server_is_told_how_large_a_body_may_be(intake: FlaskClient) -> None:
+def test_the_server_learns_how_large_a_body_may_be(intake: FlaskClient) -> None:
     admit = intake.application.extensions["admit"]
 
     def most(path: str) -> int:

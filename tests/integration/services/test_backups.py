@@ -84,7 +84,7 @@ def test_what_is_restored_is_what_was_copied_and_senders_hold(
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "copy").iterdir()} == {0o600}
 
 
-def test_a_backup_is_of_one_moment_whatever_is_stored_meanwhile(db: Db, tmp_path: Path) -> None:
+def test_a_backup_is_of_one_moment_whatever_is_stored_during_it(db: Db, tmp_path: Path) -> None:
     stored_schedule(db, name="Before")
 
     def advance(_: int) -> None:

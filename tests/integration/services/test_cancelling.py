@@ -41,7 +41,7 @@ def test_a_cancelled_run_gets_no_further_chunk_and_sends_nothing(db: Db) -> None
     assert run_views.get(db, run.id).state is RunState.CANCELLED
 
 
-def test_all_whom_a_run_cancelled_in_planning_was_to_reach_are_listed_and_can_be_sent_it(db: Db) -> None:
+def test_all_recipients_of_a_run_cancelled_in_planning_are_listed_and_can_get_it(db: Db) -> None:
     run, held = a_run_in_planning(db, chunks=1)
     cancel_runs.cancel(db, run.id)
     with pytest.raises(RunUnderWay):

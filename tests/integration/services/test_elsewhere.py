@@ -119,7 +119,7 @@ def test_a_part_of_a_mail_goes_elsewhere_by_itself(db: Db, fences: Fences) -> No
     assert (mail.status, mail.shown.went_twice) == ("sent", WentTwice.MAYBE)
 
 
-def test_every_call_is_counted_and_told(mail: Mail) -> None:
+def test_every_call_is_counted_and_shown(mail: Mail) -> None:
     mail.go_elsewhere()
     mail.accepted_elsewhere()
 

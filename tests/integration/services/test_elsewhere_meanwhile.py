@@ -110,7 +110,7 @@ def test_a_mongodb_from_before_it_went_elsewhere_calls_nobody_a_second_time(mail
 
 
 @pytest.mark.parametrize("seen", [(), ("bo@example.org",)], ids=["nobody", "in part"])
-def test_what_is_concluded_of_a_mail_that_went_elsewhere_meanwhile_gives_it_no_new_attempt(
+def test_a_conclusion_about_a_mail_that_went_elsewhere_before_gives_it_no_new_attempt(
     db: Db, fences: Fences, seen: tuple[str, ...]
 ) -> None:
     mail = Mail(db, fences, to=["bo@example.org", "cy@example.org"])
@@ -125,7 +125,7 @@ def test_what_is_concluded_of_a_mail_that_went_elsewhere_meanwhile_gives_it_no_n
     assert mail.state(mail.first) == ("unknown" if seen else "cancelled")
 
 
-def test_no_try_left_is_no_end_of_a_mail_that_went_elsewhere_meanwhile(mail: Mail) -> None:
+def test_no_try_left_is_no_end_of_a_mail_that_went_elsewhere_before(mail: Mail) -> None:
     mail.lose_its_answer()
     mail.db.dispatches.update_one({"_id": mail.first}, {"$set": {"crashes": 3}})
 

@@ -151,7 +151,7 @@ def _crossing(line: Line, claimed: list[Claimed]) -> Crossing | None:
         return None
 
 
-def test_what_mongodb_remembers_must_be_told_to_the_redis_in_which_it_is_crossed(two: Lines) -> None:
+def test_mongodbs_records_must_reach_the_redis_in_which_the_fence_is_crossed(two: Lines) -> None:
     """Else a call that a restored MongoDB has lost would be made again, at the master that was not told of it."""
     first, now = two.claimed[0], server_now(two.old.db)
     lost = Fence(FenceState.CROSSED, 1, ClaimId("lost"), first.digest)
@@ -195,7 +195,7 @@ def test_a_restored_mongodb_is_not_put_right_by_the_fences_of_two_masters(db: Db
     mirror.close()
 
 
-def test_holds_are_told_to_a_new_master_that_lost_them(db: Db, group: Sentinels) -> None:
+def test_holds_are_written_again_to_a_new_master_that_lost_them(db: Db, group: Sentinels) -> None:
     """As every sender does once a second."""
     line = Line(db, Fences(group.url, of=db.name), Holds(group.url, of=db.name))
     stop(line)

@@ -180,7 +180,7 @@ CHANGES = (an_event_comes, it_was_sent, some_were_sent, it_waits_again, it_is_su
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
-def test_what_is_told_later_shows_at_once(db: Db, change: Callable[[Db, Run], None]) -> None:
+def test_a_later_change_shows_at_once(db: Db, change: Callable[[Db, Run], None]) -> None:
     run = a_kept_run(db)
     before = report(db, run)
 
@@ -191,7 +191,7 @@ def test_what_is_told_later_shows_at_once(db: Db, change: Callable[[Db, Run], No
     assert report(db, run) == report(db, run) == recounted(db, run)
 
 
-def test_whom_another_run_carries_is_counted_out_at_once(db: Db) -> None:
+def test_a_recipient_that_another_run_carries_is_left_out_of_the_count_at_once(db: Db) -> None:
     run = a_kept_run(db)
     again, _ = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
 

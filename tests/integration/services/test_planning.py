@@ -162,7 +162,7 @@ def test_a_killed_holders_open_transaction_does_not_keep_its_lane_locked_for_lon
     assert time.monotonic() - began < 10
 
 
-def test_planned_again_with_somebody_suppressed_meanwhile_everybody_else_is_in_the_same_dispatch(db: Db) -> None:
+def test_planned_again_after_a_suppression_all_others_are_in_the_same_dispatch(db: Db) -> None:
     def carriers() -> dict[str, str]:
         schedule = stored_schedule(db, recipients=recipients(6))
         make_due(db, schedule, since=timedelta(minutes=61))

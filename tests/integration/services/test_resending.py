@@ -28,7 +28,7 @@ from tests.support.finished_runs import a_finished_run, planned, unreached
 from tests.support.planned import hold
 
 
-def test_it_goes_to_exactly_those_whom_the_run_is_known_not_to_have_reached(db: Db) -> None:
+def test_it_goes_to_exactly_the_recipients_that_the_run_is_known_not_to_have_reached(db: Db) -> None:
     run = a_finished_run(
         db, 40, failed=3, bounced=2, rejected=1, cancelled=1, in_doubt=2, unknown=2, suppressed=2, deferred=1
     )
@@ -133,7 +133,7 @@ def test_the_newest_content_goes_out_where_that_is_wanted(db: Db) -> None:
     assert planned(db, again) == unreached(db, run, "failed")
 
 
-def test_whom_the_second_run_did_not_reach_either_a_third_can_go_to(db: Db) -> None:
+def test_a_third_run_can_go_to_recipients_that_the_second_did_not_reach_either(db: Db) -> None:
     run = a_finished_run(db, 10, failed=4)
     again, _ = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
     planned(db, again)
@@ -201,7 +201,7 @@ def forget(db: Db, run: Run) -> None:
     db.runs.delete_one({"_id": run.id})
 
 
-def test_planned_again_after_a_restore_everybody_is_in_the_same_dispatch_whoever_else_is(db: Db) -> None:
+def test_planned_again_after_a_restore_each_recipient_is_in_the_same_dispatch(db: Db) -> None:
     run = a_finished_run(db, 400, bounced=200)
     again, _ = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
     planned(db, again)
@@ -247,7 +247,7 @@ def carriers(db: Db, run: Run) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("sign", ["delivered_at", "first_opened_at", "complained_at", "machine_opens"])
-def test_whoever_gave_a_sign_of_having_it_was_reached_whatever_bounced(db: Db, sign: str) -> None:
+def test_a_recipient_with_a_sign_of_the_mail_was_reached_whatever_bounced(db: Db, sign: str) -> None:
     run = a_finished_run(db, 3, bounced=1)
     value = 1 if sign == "machine_opens" else server_now(db)
     db.messages.update_many({"run_id": run.id, "state": "bounced"}, {"$set": {sign: value}})
@@ -283,7 +283,7 @@ def test_rows_that_were_read_before_a_split_are_not_taken_after_it(db: Db) -> No
     assert not in_transaction(db, work)
 
 
-def test_what_was_requeued_and_claimed_before_it_was_told_is_told_all_the_same(db: Db) -> None:
+def test_a_dispatch_requeued_and_claimed_before_its_state_was_copied_is_copied_all_the_same(db: Db) -> None:
     run = a_finished_run(db, 2, failed=1)
     failed = db.dispatches.find_one({"run_id": run.id, "state": DispatchState.FAILED})
     assert failed

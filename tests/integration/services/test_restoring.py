@@ -75,7 +75,7 @@ def interrupted(db: Db, act: Callable[[], None], *, at_look: int) -> Db:
     return client.get_database(db.name, codec_options=db.codec_options)
 
 
-def test_a_restored_schedule_is_paused_says_by_whom_and_runs_nothing(line: Line) -> None:
+def test_a_restored_schedule_is_paused_names_who_restored_it_and_runs_nothing(line: Line) -> None:
     schedule = stored_schedule(line.db)
     archived = schedule_lifecycle.archive(line.db, schedule.id)
     put_back(line.db, schedule.id, 5 * HOUR)

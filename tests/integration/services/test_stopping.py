@@ -98,7 +98,7 @@ def test_no_lane_is_wanted_while_all_is_stopped_but_for_doubts_and_for_planning(
 
 
 @pytest.mark.parametrize(("policy", "runs"), [("run_once", 1), ("skip", 0), ("run_all", 3)])
-def test_nothing_is_planned_meanwhile_and_the_misfire_rule_decides_at_the_start(
+def test_nothing_is_planned_during_a_stop_and_the_misfire_rule_decides_at_the_start(
     line: Line, policy: str, runs: int
 ) -> None:
     schedule = stored_schedule(line.db, misfire={"policy": policy, "grace_s": 60})
@@ -196,7 +196,7 @@ def test_an_emptied_redis_learns_from_mongodb_that_all_is_stopped(line: Line) ->
     assert line.cross(claimed).go == []
 
 
-def test_where_redis_is_away_it_is_stopped_all_the_same_and_what_may_go_is_told_as_not_sure(line: Line) -> None:
+def test_if_redis_is_away_sending_stops_all_the_same_and_the_calls_that_may_go_are_not_sure(line: Line) -> None:
     a_run(line, 20)
     claimed = line.claim()
     nowhere = "redis://127.0.0.1:1/0"
@@ -210,7 +210,7 @@ def test_where_redis_is_away_it_is_stopped_all_the_same_and_what_may_go_is_told_
     assert line.cross(claimed).go == []
 
 
-def test_no_control_is_made_and_no_webhook_tested_meanwhile(line: Line) -> None:
+def test_no_control_is_made_and_no_webhook_tested_during_a_stop(line: Line) -> None:
     run_id, _ = a_run(line, 10)
     line.record(line.cross(line.claim()).go, InDoubt("the call's time is over"))
     long_ago = server_now(line.db) - 30 * MINUTE

@@ -31,7 +31,7 @@ def waits(db: Db) -> None:
 
 
 @pytest.mark.usefixtures("waits")
-def test_a_lane_with_work_and_no_holder_is_told_with_its_age(db: Db) -> None:
+def test_a_lane_with_work_and_no_holder_is_reported_with_its_age(db: Db) -> None:
     (found,) = undrained_lanes.undrained(db)
 
     assert found.lane == LANE
@@ -39,7 +39,7 @@ def test_a_lane_with_work_and_no_holder_is_told_with_its_age(db: Db) -> None:
 
 
 @pytest.mark.usefixtures("waits")
-def test_a_lane_that_a_sender_says_it_holds_is_not_told(db: Db) -> None:
+def test_a_lane_that_a_sender_says_it_holds_is_not_reported(db: Db) -> None:
     checked_in(db, lanes=[LANE])
 
     assert undrained_lanes.undrained(db) == []
@@ -53,14 +53,14 @@ def test_a_sender_that_says_nothing_any_more_holds_nothing(db: Db) -> None:
 
 
 @pytest.mark.usefixtures("waits")
-def test_a_lane_that_waits_for_its_accounts_sake_is_not_told(db: Db) -> None:
+def test_a_lane_that_waits_for_its_accounts_sake_is_not_reported(db: Db) -> None:
     later = datetime.now(UTC) + timedelta(minutes=5)
     db.lanes.insert_one({"_id": LANE, "token": 1, "waits_until": later, "waits_why": "quota"})
 
     assert undrained_lanes.undrained(db) == []
 
 
-def test_a_schedule_that_is_due_and_that_nobody_plans_is_told(db: Db) -> None:
+def test_a_schedule_that_is_due_and_that_nobody_plans_is_reported(db: Db) -> None:
     schedule = stored_schedule(db)
     make_due(db, schedule, since=timedelta(hours=2))
 

@@ -98,7 +98,7 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("spoil, store, words", SPOILT.values(), ids=SPOILT)
-def test_a_store_that_takes_no_writes_is_told_by_ready_metrics_and_doctor(
+def test_a_store_that_takes_no_writes_is_reported_by_ready_metrics_and_doctor(
     spoiled: System, spoil: Callable[[System], Any], store: str, words: str
 ) -> None:
     def asked() -> Any:

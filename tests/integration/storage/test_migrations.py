@@ -39,7 +39,7 @@ def test_a_migration_that_is_cut_off_goes_on_where_it_stood(db: Db, several: Cal
     assert (rest, schema.reached(db)) == ({"things_renewed": 15}, SCHEMA)
 
 
-def test_what_a_process_of_the_release_before_stores_meanwhile_is_migrated_too(
+def test_documents_that_the_release_before_stores_during_a_migration_are_migrated_too(
     db: Db, several: Callable[[Db], int]
 ) -> None:
     migrations.migrate(db, within_s=30)

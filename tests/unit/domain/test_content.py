@@ -58,7 +58,7 @@ def test_content_that_cannot_be_filled_in_is_refused_with_its_place(template: st
     assert words in faults[0].message
 
 
-def test_every_unknown_variable_of_every_field_is_told_at_once() -> None:
+def test_every_unknown_variable_of_every_field_is_reported_at_once() -> None:
     faults = check_content({"subject": "{{ a }}", "text": "{{ b }} {{ c }}", "html": "{{ name }}"}, KNOWN, BO)
 
     assert [(fault.path, fault.message.split('"')[1]) for fault in faults] == [
@@ -109,7 +109,7 @@ def test_a_null_is_nothing_rather_than_the_word_none() -> None:
     assert whole(compile_content("", "Hi {{ name }}!", ""), {"name": None})["text"] == "Hi !"
 
 
-def test_many_unknown_variables_are_told_in_bounded_number() -> None:
+def test_many_unknown_variables_are_reported_in_bounded_number() -> None:
     template = "\n".join(f"{{{{ a{n} }}}}" for n in range(2_000))
 
     assert len(check_content({"text": template}, KNOWN, BO)) == 50

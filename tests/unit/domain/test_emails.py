@@ -79,7 +79,7 @@ def test_what_cannot_be_sent_is_refused_with_its_path(changes: dict[str, Any], p
     assert faults(**changes) == paths
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_every_fault_is_reported_at_once() -> None:
     assert faults(sender="x", to=["y"], subject="", text="") == ["from", "to[0]", "subject", "text"]
 
 

@@ -23,7 +23,7 @@ def test_a_row_of_another_shape_is_refused(row: object) -> None:
     assert screen([(1, {"address": "bo@x.org"}), (2, row)]).rows == 2  # type: ignore[list-item]
 
 
-def test_everything_that_is_wrong_with_a_row_is_told_at_once() -> None:
+def test_everything_that_is_wrong_with_a_row_is_reported_at_once() -> None:
     row = {"address": "bad", "name": "a\nb", "variables": {"a b": 1, "x": [1]}, "extra": 1}
     with pytest.raises(InvalidInput) as error:
         check_recipients([{"address": "a@x.org"}, row])

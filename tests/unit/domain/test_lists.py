@@ -100,7 +100,7 @@ def test_what_is_no_list_is_refused(data: bytes) -> None:
         check_recipients(list(found.recipients))
 
 
-def test_every_refused_line_is_told_with_the_number_that_an_editor_shows() -> None:
+def test_every_refused_line_is_reported_with_the_number_that_an_editor_shows() -> None:
     text = (
         "sep=,\n"
         "\n"

@@ -38,7 +38,7 @@ def test_a_whole_domain_of_mailgun() -> None:
     assert found["MX"][1] == "mail goes to mxa.mailgun.org"
 
 
-def test_an_empty_domain_is_told_what_to_set() -> None:
+def test_for_an_empty_domain_every_record_to_set_is_named() -> None:
     found = verdicts("mailgun")
 
     assert found["SPF"] == ("wrong", 'none; set TXT mg.brand.dev to "v=spf1 include:mailgun.org ~all"')

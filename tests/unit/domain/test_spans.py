@@ -56,7 +56,7 @@ ids = st.sampled_from([MINE, PART, ANOTHER, *(DispatchId(f"r-d{n:05d}") for n in
 
 
 @given(st.dictionaries(ids, places), places)
-def test_whoever_shares_somebody_is_found_among_many_calls(
+def test_a_call_that_shares_a_recipient_is_found_among_many_calls(
     made: dict[DispatchId, tuple[AudienceId, int, int]], mine: tuple[AudienceId, int, int]
 ) -> None:
     list_, start, length = mine

@@ -51,7 +51,7 @@ def test_a_message_ends_where_its_story_leads(story: list[MessageTrigger], state
     assert end_state(*story) is state
 
 
-def test_a_delivered_mail_is_delivered_in_whatever_order_its_story_is_told() -> None:
+def test_a_delivered_mail_is_delivered_in_whatever_order_its_events_come() -> None:
     for story in permutations([L.SENT, L.DEFERRED, L.DELIVERED]):
         assert end_state(*story) is S.DELIVERED
 

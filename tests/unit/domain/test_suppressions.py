@@ -28,7 +28,7 @@ def test_a_reason_has_its_scope(reason: str, scope: str) -> None:
     assert scope_of(reason) == scope
 
 
-def test_a_single_mail_goes_to_whom_only_campaigns_are_forbidden() -> None:
+def test_a_single_mail_goes_to_an_address_suppressed_for_campaigns_alone() -> None:
     left = [Entry(CAMPAIGNS, "unsubscribed", NOW)]
     gone = [*left, Entry(ALL, "bounced", NOW)]
 
@@ -61,7 +61,7 @@ def test_an_address_is_looked_up_as_it_may_have_been_stored(key: str, others: li
         ({"address": "bo@example.org", "reason": "a\nb"}, ["reason"]),
     ],
 )
-def test_all_that_is_wrong_in_an_entry_is_told_at_once(raw: dict[str, Any], paths: list[str]) -> None:
+def test_all_that_is_wrong_in_an_entry_is_reported_at_once(raw: dict[str, Any], paths: list[str]) -> None:
     with pytest.raises(InvalidInput) as refused:
         check_entry(raw, by="ann", now=NOW)
 

@@ -45,7 +45,7 @@ def connections(make: type[Open], told: list[str]) -> Connections:
     return Connections(made, most={"smtp": 8}, limit=8, reserved=0, reachability=reachability)  # type: ignore[arg-type]
 
 
-def test_what_could_not_even_be_made_is_told_and_made_once_it_can_be() -> None:
+def test_a_connection_that_could_not_be_made_is_reported_and_made_once_it_can_be() -> None:
     told: list[str] = []
     made = connections(Scarce, told)
 

@@ -42,7 +42,7 @@ def grown(name: str, **labels: str) -> Callable[[], float]:
     return lambda: value() - before
 
 
-def test_mails_are_counted_by_what_became_of_each() -> None:
+def test_mails_are_counted_by_their_outcomes() -> None:
     claimed = replace(a_claimed(), provider="counted", messages=10)
     accepted = grown("mailroom_sent_mails_total", provider="counted", outcome="accepted")
     refused = grown("mailroom_sent_mails_total", provider="counted", outcome="recipient")

@@ -38,7 +38,7 @@ def test_after_a_round_it_says_which_lanes_it_holds_and_what_is_in_flight(hands:
     assert hands.said == [Activity([LANE], in_flight=1)]
 
 
-def test_rounds_that_follow_at_once_are_not_each_told(hands: Hands) -> None:
+def test_rounds_that_follow_at_once_are_not_each_checked_in(hands: Hands) -> None:
     for moment in (1_000.0, 1_000.1, 1_009.9, 1_010.1):
         hands.now = moment
         hands.presence.check_in()

@@ -59,7 +59,7 @@ def test_what_fails_is_tried_again_after_growing_pauses(told: Told) -> None:
     assert not reachability.to_be_tried()
 
 
-def test_hundreds_that_fail_together_are_told_once(told: Told) -> None:
+def test_hundreds_that_fail_together_are_reported_once(told: Told) -> None:
     reachability = told.reachability()
 
     for _ in range(300):

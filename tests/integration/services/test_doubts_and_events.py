@@ -68,7 +68,7 @@ def log(request: pytest.FixtureRequest) -> Iterator[tuple[Log, bool]]:
     made.stop()
 
 
-def test_a_name_that_an_event_told_counts_only_where_the_log_says_whose_it_is(log: tuple[Log, bool]) -> None:
+def test_an_id_from_an_event_counts_only_if_the_log_shows_its_dispatch(log: tuple[Log, bool]) -> None:
     found, ours = log
 
     answer = ask(found.url, "key", "mg.example.com", [DISPATCH], None, {DISPATCH: [OWN, 'x" OR "y']})
