@@ -1,4 +1,4 @@
-"""`mailroom dispatches`: looked at, resolved and requeued at the terminal."""
+"""`mailroom dispatches`: list, show, resolve and requeue at the terminal."""
 
 import click
 

@@ -107,7 +107,7 @@ def create_email(file: Any, key: str | None) -> None:
 @click.argument("email_id")
 @asks
 def cancel_email(email_id: str) -> None:
-    """Do not send it. Refused where it was sent, or its call is under way: then it is at least not tried again."""
+    """Cancel a mail. Refused if it was sent, or if its call is under way: then the mail is at least not tried again."""
     db, id_ = services().db, EmailId(email_id)
     shown = view.get(db, id_)
     recipients = counted(len(shown.recipients), "recipient")

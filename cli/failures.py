@@ -1,4 +1,4 @@
-"""How a command ends that cannot do what it was asked: the reason on standard error, and an exit code.
+"""The end of a command that cannot do its work: the reason on standard error, and an exit code.
 
 1: it is refused, there is no such thing, or a server is away. 2: the input is wrong; each fault has the path of its
 field.
@@ -41,7 +41,7 @@ class BadInput(click.ClickException):
 
 
 def refusal_of(error: Exception) -> click.ClickException:
-    """The end of a command by this error. One that nobody has foreseen is logged with its traceback."""
+    """The end of a command by this error. An unforeseen error is logged with its traceback."""
     if isinstance(error, InvalidInput):
         return BadInput(error.faults)
     if isinstance(error, Unavailable):

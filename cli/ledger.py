@@ -1,4 +1,4 @@
-"""`mailroom doctor --ledger`: does everything balance."""
+"""`mailroom doctor --ledger`: whether everything balances."""
 
 import sys
 from dataclasses import asdict

@@ -23,7 +23,7 @@ def messages_() -> None:
 @click.argument("recipient")
 @paged
 def list_messages(recipient: str, limit: int, cursor: str | None) -> None:
-    """The mails to an address, or to those that begin so: of campaigns and single ones, the newest first."""
+    """The mails to an address, or to the addresses that begin with it, of campaigns and single mails, newest first."""
     before = paging.decode_time_and_id(cursor)
     found = people.find(services().db, recipient, before=before, limit=limit)
     answer(schemas.PersonPageOut, schemas.person_page(found), _show_page)

@@ -41,7 +41,7 @@ def enable(name: str) -> None:
 @providers_.command("disable")
 @click.argument("name")
 def disable(name: str) -> None:
-    """Give it no new work; what it has in doubt is still asked about."""
+    """Give it no new work; its doubts are still asked about."""
     _enable(name, False)
 
 

@@ -22,7 +22,7 @@ def rate_limits_() -> None:
 
 @rate_limits_.command("list")
 def list_limits() -> None:
-    """Each with what of it is in force."""
+    """Every limit, with its rate in force."""
     made = services()
     answer(schemas.Limits, {"items": [schemas.limit(one) for one in rate_limits.listing(made.db, made.rates)]}, _show)
 
@@ -49,7 +49,7 @@ def set_limit(kind: str, name: str, mails: int, per: str, warm_up: str) -> None:
 @click.argument("kind", type=choice_of(LimitKind))
 @click.argument("name")
 def remove_limit(kind: str, name: str) -> None:
-    """As fast as it goes."""
+    """Remove a limit: mail goes as fast as the provider takes it."""
     made = services()
     known = {one.limit.id: one for one in rate_limits.listing(made.db, made.rates)}
     id_ = f"{kind}/{name.strip().lower()}"

@@ -1,4 +1,5 @@
-"""`mailroom schedules`: looked at, and what is due next. The commands that change one are in modules beside this."""
+"""`mailroom schedules`: lists, details and next runs. The commands that change a schedule are in modules beside
+this."""
 
 from typing import Any
 from zoneinfo import ZoneInfo

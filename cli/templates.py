@@ -1,4 +1,4 @@
-"""`mailroom templates`: what single mails say, but for their variables."""
+"""`mailroom templates`: stored texts of single mails, with variables."""
 
 from pathlib import Path
 from typing import Any

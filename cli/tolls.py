@@ -1,4 +1,4 @@
-"""What pausing, resuming, cancelling and archiving answer: what is done, and the counts of the mails."""
+"""The answer to pausing, resuming, cancelling and archiving: the change, and the counts of the mails."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from scheduler_api.schemas.runs import with_toll
 
 
 def answer_with_toll(schema: type[Schema], shown: dict[str, Any], done: str, toll: Toll) -> None:
-    """Answer with the run or schedule that it was done to. `done`: what was done, in a word."""
+    """Answer with the changed run or schedule. `done`: the change in a word."""
 
     def show(_: Body) -> None:
         click.echo(f"{done}. {schedule_pause.in_words(toll)}".strip())

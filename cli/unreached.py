@@ -18,7 +18,8 @@ _STEP = 1_000
 @click.command("unreached", cls=Answering)
 @click.argument("run_id")
 def unreached(run_id: str) -> None:
-    """Who did not get it, and why; all of them. What is in doubt or unknown is not among them."""
+    """All recipients that a run is known not to have reached, with reasons. Mails in doubt or unknown are not among
+    them."""
     db, after, left = services().db, "", 0
     items: list[dict[str, Any]] = []
     while (page := resend_runs.unreached_by(db, RunId(run_id), after=after, limit=_STEP)).messages:

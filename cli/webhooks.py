@@ -1,4 +1,4 @@
-"""`mailroom webhooks`: our URL pushed to a provider, and tried."""
+"""`mailroom webhooks`: register our URL with a provider, and test it."""
 
 import sys
 import time

@@ -1,5 +1,4 @@
-"""What every application of the API has, whatever its routes: one shape of errors, records of requests, bounds of
-bodies."""
+"""The common equipment of every application of the API: one shape of errors, records of requests, bounds of bodies."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -16,8 +15,8 @@ _LAST_RECORDS_S: Final = 2.0
 
 
 def equip(app: Flask, services: ApiServices, *, parts: Sequence[str]) -> None:
-    """Give the application all of it. Its routes may be registered before or after. `parts`: those in this process,
-    whose metrics it shows."""
+    """Equip the application. Its routes may be registered before or after. `parts`: those in this process, whose
+    metrics it shows."""
     app.json = OrjsonProvider(app)
     app.config.update(MAX_CONTENT_LENGTH=MAX_SMALL_BODY_BYTES)
     app.extensions.update(services=services, parts=tuple(parts))

@@ -18,7 +18,7 @@ HEADER: Final = "X-Request-Id"
 
 
 def install(app: Flask) -> None:
-    """Before everything else that is to have the id, and to be measured."""
+    """Call it before other hooks are registered, so that they have the id and are measured."""
 
     @app.before_request
     def begin() -> None:

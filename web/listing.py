@@ -1,4 +1,4 @@
-"""What stands in the address of a list: its filter and its order. The links of the page keep both."""
+"""The address of a list: its filter and its order. The links of the page keep both."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ OrderT = TypeVar("OrderT", bound=StrEnum)
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """`filters`: what is looked for, by the name of its parameter; '' is anything. `usual` is the order of an address
-    that names none."""
+    """`filters`: the terms looked for, by the names of their parameters; '' is anything. `usual` is the order of an
+    address that names none."""
 
     endpoint: str
     filters: Mapping[str, str]

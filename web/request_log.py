@@ -16,7 +16,7 @@ _HEADER: Final = "X-Request-Id"
 
 
 def install(app: Flask) -> None:
-    """Before everything else that is to have the id, and to be measured."""
+    """Call it before other hooks are registered, so that they have the id and are measured."""
     app.before_request(_begin)
     app.after_request(_end)
 

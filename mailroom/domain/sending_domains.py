@@ -89,7 +89,7 @@ def may_send(domains: Sequence[SendingDomain], providers: Sequence[str], sender_
 
 
 def questions(known: SendingDomain) -> list[DnsQuestion]:
-    """What DNS must be asked about this domain."""
+    """The questions to DNS about this domain."""
     wants, domain = _WANTS[known.provider], known.domain
     asked = [DnsQuestion(_key_name(selector, domain), RecordType.TXT) for selector in _selectors(known)]
     asked += [DnsQuestion(name, RecordType.TXT) for name in _dmarc_names(domain)]
@@ -100,7 +100,7 @@ def questions(known: SendingDomain) -> list[DnsQuestion]:
 
 
 def judge(known: SendingDomain, answers: Answers) -> list[DnsFinding]:
-    """What was found about this domain, by the answers to its questions."""
+    """The findings about this domain, from the answers to its questions."""
     return [_spf(known, answers), _dkim(known, answers), _dmarc(known, answers), _mx(known, answers)]
 
 

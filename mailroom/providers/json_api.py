@@ -1,4 +1,4 @@
-"""What the adapters of vendors share that take mail as JSON, and have no log that can be asked."""
+"""The shared part of adapters for vendors that take mail as JSON and have no log to ask."""
 
 from mailroom.providers.base import CannotBeAsked
 from mailroom.providers.connection import LiveConnection

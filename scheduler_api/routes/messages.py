@@ -16,8 +16,8 @@ blueprint = Blueprint("messages", __name__, url_prefix="/v1/messages", descripti
 @blueprint.arguments(schemas.PersonQuery, location="query")
 @blueprint.response(200, schemas.PersonPageOut)
 def index(query: dict[str, Any]) -> Any:
-    """The mails to an address, or to those that begin so, newest first. Mails of one run to several of them stand on
-    one page."""
+    """The mails to an address, or to the addresses that begin with it, newest first. Mails of one run to several of
+    them stand on one page."""
     services().limits.check_report(principal())
     before = paging.decode_time_and_id(query.get("cursor"))
     return schemas.person_page(people.find(services().db, query["recipient"], before=before, limit=query["limit"]))

@@ -87,7 +87,8 @@ def story(run_id: str, digest: str) -> Any:
 @blueprint.arguments(ListQuery, location="query")
 @blueprint.response(200, resends.Unreached)
 def unreached(query: dict[str, Any], run_id: str) -> Any:
-    """Who did not get it: refused for good, bounced, rejected, cancelled. What is in doubt or unknown is not here."""
+    """The recipients that the run did not reach: refused for good, bounced, rejected, cancelled. Mails in doubt or
+    unknown are not among them."""
     services().limits.check_report(principal())
     (after, left), limit = paging.decode_id_and_count(query.get("cursor")), query["limit"]
     found = resend_runs.unreached_by(services().db, RunId(run_id), after=after, limit=limit, left=left)

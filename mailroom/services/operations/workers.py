@@ -1,4 +1,4 @@
-"""Who works here: the processes that check in, and those that have stopped to."""
+"""The processes that work here: those that check in, and those that have stopped checking in."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

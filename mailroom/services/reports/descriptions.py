@@ -29,7 +29,7 @@ class Description:
 
 
 def describe(db: Db, ids: Collection[DispatchId]) -> dict[DispatchId, Description]:
-    """A description of each of these dispatches that is stored. Four questions, however many dispatches they are."""
+    """A description of each of these dispatches that is stored. Four queries, however many dispatches there are."""
     dispatches = loads.of(db, ids)
     campaigns = {(dispatch.schedule_id, dispatch.revision) for dispatch in dispatches.values() if dispatch.schedule_id}
     emails = {EmailId(dispatch.run_id) for dispatch in dispatches.values() if not dispatch.schedule_id}

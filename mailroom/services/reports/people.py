@@ -2,7 +2,7 @@
 
 An address is found by ids alone: single mails have an index of their recipients, and a message of a run is named by run
 and address. So runs are looked through from the latest one on, a bounded number for each page. The start of an address
-is first made into the addresses that begin so: of single mails, and of the lists that the latest runs went to.
+is first replaced by the addresses that begin with it: of single mails, and of the audiences of the latest runs.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ from mailroom.storage.schedules import members, run_lists, schedules, subjects
 
 MOST_LOOKS: Final = 2_000  # messages of campaigns that are looked up for one page
 MOST_ADDRESSES: Final = 10  # that begin with the term
-MOST_AUDIENCES: Final = 50  # lists in which addresses are looked for by their start
+MOST_AUDIENCES: Final = 50  # audiences in which addresses are looked for by their start
 MIN_TERM: Final = 3  # characters of an address
 _RUNS_A_STEP: Final = MOST_LOOKS // MOST_ADDRESSES
 
@@ -95,7 +95,7 @@ def find(db: Db, term: str, *, before: Place | None = None, limit: int) -> Perso
 
 
 def _addresses(db: Db, term: str) -> tuple[list[str], bool]:
-    """The folded addresses to look for, and whether no more begin so."""
+    """The folded addresses to look for, and whether these are all that begin with the term."""
     start = fold(trimmed(term))
     try:
         return [fold(check_address(start))], True

@@ -37,14 +37,15 @@ def to(db: Db, key: str, *, before: Place | None, limit: int) -> list[EmailRow]:
 
 @guarded
 def subjects(db: Db, ids: Collection[EmailId]) -> dict[EmailId, str]:
-    """What each of these single mails is about."""
+    """The subject of each of these single mails."""
     rows = db.emails.find({"_id": {"$in": sorted(ids)}}, {"subject": 1})
     return {EmailId(doc["_id"]): doc["subject"] for doc in rows}
 
 
 @guarded
 def addresses_from(db: Db, start: str, *, limit: int) -> list[str]:
-    """The first folded addresses that begin so, of all that single mails went to: one look for each."""
+    """The first folded addresses with this beginning among all recipients of single mails. One index lookup for
+    each."""
     addresses: list[str] = []
     query: Document = {"$gte": start}
     while len(addresses) < limit:

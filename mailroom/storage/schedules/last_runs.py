@@ -56,7 +56,8 @@ def note_sent(db: Db, runs: Collection[RunId], *, at: datetime, session: Session
 
 @guarded
 def last_times(db: Db, ids: Sequence[ScheduleId]) -> dict[ScheduleId, LastTimes]:
-    """Of each of these schedules, by two questions, however many schedules and runs there are."""
+    """The last run and the last sending of each of these schedules, by two queries, however many schedules and runs
+    there are."""
     wanted: Document = {"_id": {"$in": list(ids)}}
     rows = db.schedules.aggregate([{"$match": wanted}, {"$project": {"_id": 1}}, _NEWEST_RUN])
     ran = {row["_id"]: row["runs"][0]["due_at"] for row in rows if row["runs"]}
