@@ -11,10 +11,11 @@ from cli.bodies import BODY, document_of, loaded
 from cli.command_table import Noun
 from cli.common import actor, prepared_services, services
 from cli.paging import paged
-from cli.questions import asks, confirm, counted
+from cli.questions import asks, confirm
 from cli.tables import print_fields, print_page
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_VALUES_OF_A_LIST
+from mailroom.domain.words import counted
 from mailroom.services.schedules import audiences as audience_lists
 from mailroom.services.schedules.audiences import NewList
 from scheduler_api import paging

@@ -8,9 +8,10 @@ from cli.answers import Body, answer_plainly
 from cli.command_table import Answering
 from cli.common import services, settings_or_exit
 from cli.progress import progress
-from cli.questions import asks, confirm, counted
+from cli.questions import asks, confirm
 from mailroom.assembly import build_sender_services, prepare_database
 from mailroom.domain.backups import Manifest
+from mailroom.domain.words import counted
 from mailroom.services.operations import backup as backups
 from mailroom.services.operations import restore_backup
 

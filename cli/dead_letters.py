@@ -10,10 +10,11 @@ from cli.command_table import Noun
 from cli.common import actor, services
 from cli.paging import paged
 from cli.progress import progress
-from cli.questions import asks, confirm, counted
+from cli.questions import asks, confirm
 from cli.tables import Columns, print_page, printable
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.searches import DeadLetterSearch
+from mailroom.domain.words import counted
 from mailroom.services.operations import dead_letters
 from mailroom.services.operations.dead_letters import Chosen
 from mailroom.services.reports.descriptions import describe

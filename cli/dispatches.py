@@ -6,10 +6,11 @@ from cli.answers import Body, answer
 from cli.command_table import Noun
 from cli.common import actor, services
 from cli.paging import choice_of, paged
-from cli.questions import asks, confirm, counted
+from cli.questions import asks, confirm
 from cli.tables import print_fields, print_page, print_rows
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import DispatchId, RunId
+from mailroom.domain.words import counted
 from mailroom.services.dispatching.requeue import requeue_failed
 from mailroom.services.reconciliation import resolve
 from mailroom.services.reconciliation.resolve import Resolution

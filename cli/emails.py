@@ -14,13 +14,14 @@ from cli.common import actor, prepared_services, services
 from cli.email_batches import batch
 from cli.messages import print_steps
 from cli.paging import choice_of, moment, paged
-from cli.questions import asks, confirm, counted
+from cli.questions import asks, confirm
 from cli.tables import print_fields, print_page, print_rows
 from mailroom.domain.errors import Fault, InvalidInput, NobodyLeft
 from mailroom.domain.ids import EmailId
 from mailroom.domain.limits import MAX_MAIL_BODY_BYTES
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.searches import EmailSearch
+from mailroom.domain.words import counted
 from mailroom.services.common import sending_switch
 from mailroom.services.mails import accept, view
 from mailroom.services.mails import counts as mail_counts

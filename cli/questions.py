@@ -43,8 +43,3 @@ def confirm(question: str, *details: str) -> None:
     click.echo(f"{printable(question)} [y/N]: ", nl=False, err=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise click.Abort
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 email`, `2 emails`, `1,204 emails`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -7,11 +7,12 @@ import click
 from cli.answers import answer, print_id
 from cli.command_table import Answering
 from cli.common import actor, services
-from cli.questions import asks, confirm, counted
+from cli.questions import asks, confirm
 from cli.tolls import answer_with_toll
 from mailroom.domain.errors import NobodyLeft
 from mailroom.domain.ids import RunId
 from mailroom.domain.runs import OPEN, Run
+from mailroom.domain.words import counted
 from mailroom.services.reports import runs as run_views
 from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import pause

@@ -7,12 +7,13 @@ import click
 from cli.answers import Body, answer, print_id
 from cli.command_table import Answering
 from cli.common import actor, services
-from cli.questions import asks, confirm, counted
+from cli.questions import asks, confirm
 from cli.tolls import answer_with_toll
 from mailroom.assembly import ApiServices
 from mailroom.domain.errors import ScheduleNotActive, StaleEdit
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.schedules import Schedule, ScheduleState
+from mailroom.domain.words import counted
 from mailroom.services.planning import asked_runs
 from mailroom.services.reports import runs as run_views
 from mailroom.services.schedules import lifecycle, pause, restore

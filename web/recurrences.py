@@ -2,8 +2,8 @@
 
 from mailroom.domain.recurrence import cron
 from mailroom.domain.recurrence.model import Kind, Recurrence
+from mailroom.domain.words import counted
 from web.forms import everyday
-from web.words import counted
 
 _UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
 

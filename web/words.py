@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from mailroom.domain.searches import BoundedCount
+from mailroom.domain.words import counted
 from web import zones
 
 _RUN_STATES: Final = {"planned": "sending", "finished": "completed"}
@@ -16,11 +17,6 @@ _SKIP_REASONS: Final = {
     "archived": "due while the schedule was archived",
     "set aside": "its rule could not be computed",
 }
-
-
-def counted(count: int, noun: str, plural: str = "") -> str:
-    """`1 email`, `2 emails`, `1,204 emails`."""
-    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def total(count: BoundedCount, noun: str) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 EVERYTHING: Final = "everything"  # the id of the switch for all sending; every other hold has a run's id
 # The number of a cancelled run's hold in Redis; no other number reaches it.
 FOR_GOOD: Final = 2**40 + 1
-FORGOTTEN: Final = "somebody whom the older copy of MongoDB does not know"
+FORGOTTEN: Final = "a person unknown to the older copy of MongoDB"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The words of the pages: counts with their nouns, and none of the words that were read twice."""
+"""The words of the pages: none of the words that were read twice."""
 
 import re
 from datetime import timedelta
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailroom.domain.searches import BoundedCount
-from web.words import counted, people, sentence, span, total
+from web.words import people, sentence, span, total
 
 WEB = Path(__file__).parents[2] / "web"
 #: Words that new users misunderstood, and the words of the pages for them.
@@ -43,18 +43,6 @@ def test_no_page_says_a_word_that_was_misread(path: Path) -> None:
     found = {word: better for word, better in MISREAD.items() if re.search(word, text, re.IGNORECASE)}
 
     assert found == {}
-
-
-@pytest.mark.parametrize(
-    ("count", "words"), [(0, "0 emails"), (1, "1 email"), (2, "2 emails"), (1_204, "1,204 emails")]
-)
-def test_a_count_has_its_noun_and_its_separators(count: int, words: str) -> None:
-    assert counted(count, "email") == words
-
-
-def test_an_irregular_plural_is_given() -> None:
-    assert counted(1, "try", "tries") == "1 try"
-    assert counted(2, "try", "tries") == "2 tries"
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.emails.model import Priority
 from mailroom.domain.errors import Fault
 from mailroom.domain.limits import MAX_MAIL_BYTES
+from mailroom.domain.words import counted
 from web.forms.base import DomainForm
 from web.forms.fields import ChoiceField, HiddenTextField, LongTextField, TextField
-from web.words import counted
 
 _PRIORITIES: Final[Mapping[str, str]] = {
     Priority.HIGH: "High: before everything that waits",

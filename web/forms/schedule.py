@@ -12,13 +12,13 @@ from mailroom.domain.audiences import Audience
 from mailroom.domain.drafts import Draft, DraftChanges
 from mailroom.domain.errors import Fault
 from mailroom.domain.schedules import MisfirePolicy
+from mailroom.domain.words import counted
 from mailroom.services.schedules.view import StoredSchedule
 from web.forms import recurrence
 from web.forms.fields import ChoiceField, HiddenTextField, LongTextField, TextField
 from web.forms.recipients import ListFields
 from web.forms.recurrence import RecurrenceForm
 from web.recipients import Given, problems_of
-from web.words import counted
 
 _DEFAULTS: Final = {**recurrence.DEFAULTS, "misfire": MisfirePolicy.RUN_ONCE, "grace_minutes": "60"}
 _MISSED: Final[Mapping[str, str]] = {

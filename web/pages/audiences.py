@@ -8,13 +8,13 @@ from werkzeug.datastructures import MultiDict
 
 from mailroom.domain.errors import AudienceNotFound, IdempotencyMismatch, InvalidInput
 from mailroom.domain.ids import AudienceId
+from mailroom.domain.words import counted
 from mailroom.services.schedules import audiences as audience_lists
 from mailroom.services.schedules import uploads
 from web import cursors, recipients
 from web.confirm import Question, ask
 from web.forms.audience import AudienceForm
 from web.session import principal, services, signed_in
-from web.words import counted
 
 blueprint = Blueprint("audiences", __name__)
 _ROWS = 50

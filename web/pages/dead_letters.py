@@ -10,13 +10,13 @@ from werkzeug.datastructures import MultiDict
 
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.searches import DeadLetterSearch
+from mailroom.domain.words import counted
 from mailroom.services.operations import dead_letters
 from mailroom.services.operations.dead_letters import Chosen
 from mailroom.services.reports import descriptions
 from web.confirm import Question, ask
 from web.flashes import flash_problem
 from web.session import principal, services, signed_in
-from web.words import counted
 
 blueprint = Blueprint("dead_letters", __name__)
 _ROWS: Final = 50

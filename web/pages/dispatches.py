@@ -6,6 +6,7 @@ from flask.typing import ResponseReturnValue
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.errors import DispatchNotUnknown, Fault, InvalidInput
 from mailroom.domain.ids import DispatchId
+from mailroom.domain.words import counted
 from mailroom.services.reconciliation import resolve as reconciliation_resolve
 from mailroom.services.reconciliation.resolve import Resolution
 from mailroom.services.reports import descriptions
@@ -14,7 +15,7 @@ from mailroom.services.reports.descriptions import Description
 from web.confirm import Question, ask
 from web.flashes import flash_problem
 from web.session import principal, services, signed_in
-from web.words import counted, people
+from web.words import people
 
 blueprint = Blueprint("dispatches", __name__)
 _ROWS = 50

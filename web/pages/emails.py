@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from mailroom.domain.ids import EmailId
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.searches import EmailOrder, EmailSearch
+from mailroom.domain.words import counted
 from mailroom.services.mails import counts as email_counts
 from mailroom.services.mails import view as mail_view
 from mailroom.services.mails.view import EmailView
@@ -20,7 +21,6 @@ from web.flashes import done_or_flashed, flash_problem
 from web.forms.searches import EmailSearchForm
 from web.listing import Listing, asked_order
 from web.session import principal, services, signed_in
-from web.words import counted
 
 blueprint = Blueprint("emails", __name__)
 _ROWS = 50

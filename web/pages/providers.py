@@ -10,13 +10,13 @@ from werkzeug.datastructures import MultiDict
 from mailroom.assembly import build_sending_domains, build_target
 from mailroom.domain.errors import InvalidInput, LimitNotFound, ProviderNotFound, SendingStopped, Unavailable
 from mailroom.domain.rates import LimitKind, Per
+from mailroom.domain.words import counted
 from mailroom.services.feedback import webhook_targets
 from mailroom.services.operations import providers, rate_limits, sending_domains
 from mailroom.storage.webhook_targets import NOT_PUSHED
 from web.flashes import flash_problem
 from web.forms.provider import RateLimitForm, WebhookForm
 from web.session import principal, services, signed_in
-from web.words import counted
 
 blueprint = Blueprint("providers", __name__)
 _WAIT_S: Final = 15

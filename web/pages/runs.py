@@ -10,6 +10,7 @@ from mailroom.domain.ids import MessageId, RunId
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import OPEN, RunState
 from mailroom.domain.schedules import ScheduleState
+from mailroom.domain.words import counted
 from mailroom.services.reports import counts as report_counts
 from mailroom.services.reports import runs as run_views
 from mailroom.services.reports import timeline
@@ -22,7 +23,7 @@ from web.confirm import Question, ask
 from web.flashes import done_or_flashed, flash_problem
 from web.plots import opens_by_hour
 from web.session import principal, services, signed_in
-from web.words import counted, not_sent_yet
+from web.words import not_sent_yet
 
 blueprint = Blueprint("runs", __name__)
 _ROWS = 50

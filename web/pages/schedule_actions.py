@@ -10,6 +10,7 @@ from mailroom.domain.errors import Conflict, RunNotFound, SchedulePaused, StaleE
 from mailroom.domain.ids import ScheduleId, due_run_id
 from mailroom.domain.misfire import SkipReason
 from mailroom.domain.schedules import Schedule, ScheduleState
+from mailroom.domain.words import counted
 from mailroom.services.planning import asked_runs
 from mailroom.services.reports import runs as run_views
 from mailroom.services.schedules import lifecycle as schedule_lifecycle
@@ -22,7 +23,7 @@ from web import zones
 from web.confirm import Question, ask
 from web.flashes import done_or_flashed, flash_problem
 from web.session import principal, services, signed_in
-from web.words import counted, moment, not_sent_yet
+from web.words import moment, not_sent_yet
 
 blueprint = Blueprint("schedule_actions", __name__, url_prefix="/schedules/<schedule_id>")
 _RUNS = 50  # of a schedule: the newest, among which the open ones are

@@ -9,6 +9,7 @@ from mailroom.coordination.fences import Fences
 from mailroom.coordination.holds import Holds
 from mailroom.domain.errors import SendingStopped
 from mailroom.domain.holds import EVERYTHING, Hold
+from mailroom.domain.words import counted
 from mailroom.services.common.calls_under_way import WHY_NOT_SURE, called_among
 from mailroom.services.common.hold_mirror import agree, mirror_or_say
 from mailroom.storage import holds
@@ -78,10 +79,10 @@ def what_still_goes(now: Switch) -> str:
     if not now.in_flight:
         return "No request is in flight."
     mails = sum(call.messages for call in now.in_flight)
-    count = f"{len(now.in_flight):,} request{'' if len(now.in_flight) == 1 else 's'} with {mails:,} emails"
+    calls = f"{counted(len(now.in_flight), 'request')} with {counted(mails, 'email')}"
     if not now.sure:
-        return f"Up to {count} may still go: {WHY_NOT_SURE}."
-    return f"{count} begun before: what comes of {'it' if len(now.in_flight) == 1 else 'them'} is written down."
+        return f"Up to {calls} may still go: {WHY_NOT_SURE}."
+    return f"{calls} began before: {'its outcome is' if len(now.in_flight) == 1 else 'their outcomes are'} recorded."
 
 
 def why_stopped(db: Db) -> str | None:

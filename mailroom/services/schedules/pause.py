@@ -17,6 +17,7 @@ from mailroom.domain.ids import RunId, ScheduleId
 from mailroom.domain.lanes import schedule_lane
 from mailroom.domain.runs import OPEN, Run, RunState
 from mailroom.domain.schedules import Schedule
+from mailroom.domain.words import counted
 from mailroom.services.common.calls_under_way import ANY_REDIS, WHY_NOT_SURE, called_among
 from mailroom.services.common.hold_mirror import agree, agree_on_runs, mirror_or_say
 from mailroom.services.dispatching import cancel as cancel_runs
@@ -204,16 +205,12 @@ def in_words(toll: Toll) -> str:
     """For pages and commands: how many emails went, wait or are cancelled, and which still go. '' without a run."""
     if not toll.runs:
         return ""
-    counted = [(toll.sent, "sent"), (toll.held, "waiting"), (toll.cancelled, "cancelled"), (toll.in_doubt, "in doubt")]
-    said = ", ".join(f"{_emails(count)} {what}" for count, what in counted if count or what == "sent")
+    counts = [(toll.sent, "sent"), (toll.held, "waiting"), (toll.cancelled, "cancelled"), (toll.in_doubt, "in doubt")]
+    said = ", ".join(f"{counted(count, 'email')} {what}" for count, what in counts if count or what == "sent")
     if not toll.in_flight:
         return f"{said}; no request is in flight."
-    requests = f"{len(toll.in_flight):,} request{'' if len(toll.in_flight) == 1 else 's'}"
+    requests = counted(len(toll.in_flight), "request")
     if not toll.sure:
-        return f"{said}; up to {requests} may still go ({_emails(toll.mails_in_flight)}): {WHY_NOT_SURE}."
+        return f"{said}; up to {requests} may still go ({counted(toll.mails_in_flight, 'email')}): {WHY_NOT_SURE}."
     go = "goes" if len(toll.in_flight) == 1 else "go"
-    return f"{said}; {requests} in flight still {go}: {_emails(toll.mails_in_flight)}."
-
-
-def _emails(count: int) -> str:
-    return f"{count:,} email{'' if count == 1 else 's'}"
+    return f"{said}; {requests} in flight still {go}: {counted(toll.mails_in_flight, 'email')}."
