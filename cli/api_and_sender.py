@@ -1,4 +1,4 @@
-"""`mailroom api+sender`: both in one process, for one machine that is to carry little.
+"""`mailroom api+sender`: both in one process, for a machine with little mail.
 
 The API is served as ever, in a process of threads; the sender is one of them, made after the fork. SIGTERM lets
 requests in hand be answered, then drains the sender. Both check in, each under a name of its own.

@@ -33,7 +33,7 @@ audiences.add_command(import_)
 @audiences.command("list")
 @paged
 def list_audiences(limit: int, cursor: str | None) -> None:
-    """Those that schedules may name, the newest first."""
+    """Audiences that schedules may name, newest first."""
     found = audience_lists.page(services().db, before=paging.decode_time_and_id(cursor), limit=limit)
     page = paging.page_of(found, limit, schemas.audience, lambda one: [one.created_at, one.id])
     answer(schemas.AudiencePage, page, _show_page)
@@ -42,7 +42,7 @@ def list_audiences(limit: int, cursor: str | None) -> None:
 @audiences.command("show")
 @click.argument("audience_id")
 def show_audience(audience_id: str) -> None:
-    """An audience: its name, how many it has, and the merge fields that all of them have."""
+    """An audience: its name, the number of its recipients, and the merge fields that all of them have."""
     found = audience_lists.get(services().db, AudienceId(audience_id))
     answer(schemas.AudienceOut, schemas.audience(found), print_fields)
 
@@ -51,7 +51,7 @@ def show_audience(audience_id: str) -> None:
 @click.argument("audience_id")
 @paged
 def recipients(audience_id: str, limit: int, cursor: str | None) -> None:
-    """Everybody in it, in the order of their addresses."""
+    """Its recipients, in the order of their addresses."""
     after = paging.decode_id(cursor)
     found = audience_lists.members(services().db, AudienceId(audience_id), after=after, limit=limit)
     page = paging.page_of(found, limit, schemas.recipient, lambda one: [one.key])

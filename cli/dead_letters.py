@@ -1,4 +1,4 @@
-"""`mailroom dead-letters`: what failed for good."""
+"""`mailroom dead-letters`: mails that failed for good."""
 
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -30,7 +30,7 @@ _COUNTED: Final = 1_000  # of a filter, for the question
 
 @click.group("dead-letters", cls=Noun)
 def dead_letters_() -> None:
-    """What failed for good: look, send again, drop."""
+    """Mails that failed for good: list, send again, drop."""
 
 
 def _filtered(command: F) -> F:
@@ -43,7 +43,7 @@ def _filtered(command: F) -> F:
 @_filtered
 @paged
 def list_dead_letters(run_id: str | None, code: int | None, limit: int, cursor: str | None) -> None:
-    """Each with its reason."""
+    """Mails that failed for good, with reasons."""
     db = services().db
     found = dead_letters.page(db, _search(run_id, code), after=paging.decode_id(cursor), limit=limit)
     about = describe(db, [dispatch.id for dispatch in found])
@@ -92,7 +92,7 @@ def _search(run_id: str | None, code: int | None) -> DeadLetterSearch:
 
 
 def _counted(db: Db, chosen: Chosen) -> tuple[str, int | None]:
-    """How many they are, in words, and as a number where it is known."""
+    """Their number, in words, and as a number if it is known."""
     if not isinstance(chosen, DeadLetterSearch):
         return counted(len(chosen), "failed request"), len(chosen)
     count = len(dead_letters.page(db, chosen, after="", limit=_COUNTED + 1))

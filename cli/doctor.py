@@ -39,7 +39,7 @@ Look = Callable[[SenderServices], tuple[bool, str]]
 @click.option("--hours", default=24, show_default=True, type=click.IntRange(1, 24 * 90), help="How far back to look.")
 @click.option("--without-provider", is_flag=True, help="Leave the provider's log out of the ledger.")
 def doctor(balanced: bool, restored: bool, even_so: bool, hours: int, without_provider: bool) -> None:
-    """Look whether all is well; exit 1 if it is not."""
+    """Look at every part; exit 1 if something is wrong."""
     services = build_sender_services(settings_or_exit(), sender="doctor")
     try:
         if restored:
@@ -60,7 +60,7 @@ def _check_up(services: SenderServices) -> None:
 
 
 def _checked(services: SenderServices) -> Iterator[dict[str, Any]]:
-    """Look at each part. What needs a store that is away is not looked at: it would be waited for again and again."""
+    """Look at each part, except parts that need a store that is away: each would wait for the store again."""
     gone: set[str] = set()
     for name, (look, needs) in _CHECKS.items():
         if missing := [store for store in needs if store in gone]:

@@ -36,7 +36,7 @@ from scheduler_api.schemas.runs import step
 
 @click.group("emails", cls=Noun)
 def emails_() -> None:
-    """Single mails: look, cancel, send again."""
+    """Single mails: list, show, cancel, send again."""
 
 
 emails_.add_command(batch)

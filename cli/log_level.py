@@ -16,7 +16,7 @@ _OWN = "default"
 
 @click.group("logs", cls=Noun)
 def logs_() -> None:
-    """What the processes log."""
+    """The level of detail in the logs."""
 
 
 @logs_.command("level")

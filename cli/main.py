@@ -20,28 +20,30 @@ ANSWERING: Final = {
     "audiences": TableEntry("cli.audiences:audiences", "Audiences: lists of recipients."),
     "backup": TableEntry("cli.backups:backup", "Copy the database into a new FOLDER, as it stands at one moment."),
     "completion": TableEntry("cli.completion:completion", "Print the script that completes commands in this shell."),
-    "dead-letters": TableEntry("cli.dead_letters:dead_letters_", "What failed for good: look, send again, drop."),
+    "dead-letters": TableEntry("cli.dead_letters:dead_letters_", "Mails that failed for good: list, send again, drop."),
     "dispatches": TableEntry("cli.dispatches:dispatches", "Dispatches: one call to a provider each."),
-    "doctor": TableEntry("cli.doctor:doctor", "Look whether all is well; exit 1 if it is not."),
+    "doctor": TableEntry("cli.doctor:doctor", "Look at every part; exit 1 if something is wrong."),
     "edge": TableEntry("cli.edge:edge", "Write haproxy.cfg and its certificate."),
-    "emails": TableEntry("cli.emails:emails_", "Single mails: look, cancel, send again."),
+    "emails": TableEntry("cli.emails:emails_", "Single mails: list, show, cancel, send again."),
     "messages": TableEntry("cli.messages:messages_", "What was sent to a person."),
-    "providers": TableEntry("cli.providers:providers_", "Who carries the mail: order, enabled or not, circuits."),
+    "providers": TableEntry(
+        "cli.providers:providers_", "Providers: their order, whether each is enabled, their circuits."
+    ),
     "rate-limits": TableEntry("cli.rate_limits:rate_limits_", "How fast mail may go, by provider and by domain."),
     "refusals": TableEntry("cli.refusals:refusals_", "Refused requests, newest first, with their reasons."),
     "restore": TableEntry(
         "cli.backups:restore", "Fill an empty database with the backup in FOLDER; senders then hold."
     ),
-    "runs": TableEntry("cli.runs:runs_", "Runs: look, pause, resume, cancel, send again."),
-    "schedules": TableEntry("cli.schedules:schedules", "Schedules: make, look, change, run, pause, archive."),
+    "runs": TableEntry("cli.runs:runs_", "Runs: list, show, pause, resume, cancel, send again."),
+    "schedules": TableEntry("cli.schedules:schedules", "Schedules: make, list, show, change, run, pause, archive."),
     "send": TableEntry("cli.send:send", "Hand a single mail in."),
     "sending": TableEntry("cli.sending:sending_", "The one switch for all sending: campaigns, single mails, retries."),
     "suppressions": TableEntry("cli.suppressions:suppressions_", "Addresses that get no mail, or none of campaigns."),
     "templates": TableEntry("cli.templates:templates_", "Stored templates of single mails."),
     "token": TableEntry("cli.tokens:token", "Tokens for the API and the pages."),
     "webhooks": TableEntry("cli.webhooks:webhooks", "Where the providers send their webhooks."),
-    "workers": TableEntry("cli.workers:workers_", "The processes that work here, and who is silent."),
-    "logs": TableEntry("cli.log_level:logs_", "What the processes log."),
+    "workers": TableEntry("cli.workers:workers_", "The processes that work here, and which are silent."),
+    "logs": TableEntry("cli.log_level:logs_", "The level of detail in the logs."),
 }
 
 
@@ -89,7 +91,7 @@ def main(ctx: click.Context) -> None:
 @click.option("--no-simulator", is_flag=True, help="Use the Mailgun account of the settings instead of the simulator.")
 @click.option("--edge", is_flag=True, help="Put HAProxy with TLS before API, pages and webhooks.")
 def up(senders: int, data: Path, no_simulator: bool, edge: bool) -> None:
-    """All of it on this machine, on real embedded servers. Ctrl-C ends it; the data stays."""
+    """Start everything on this machine, on real embedded servers. Ctrl-C ends it; the data stays."""
     from cli.up import run_all
 
     sys.exit(run_all(data, senders=senders, simulator=not no_simulator, edge=edge))
@@ -159,7 +161,7 @@ def sender() -> None:
 
 @main.command("api+sender")
 def api_and_sender() -> None:
-    """Both in one process. SIGTERM answers what was asked, then drains the sender."""
+    """The API and a sender in one process. SIGTERM lets requests be answered, then drains the sender."""
     from cli.api_and_sender import run
 
     run(settings_or_exit())

@@ -1,4 +1,4 @@
-"""`mailroom providers`: who carries the mail. Senders follow within seconds."""
+"""`mailroom providers`: order, enable and disable providers. Senders follow within seconds."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from scheduler_api.schemas import providers as schemas
 
 @click.group("providers", cls=Noun)
 def providers_() -> None:
-    """Who carries the mail: order, enabled or not, circuits."""
+    """Providers: their order, whether each is enabled, their circuits."""
 
 
 @providers_.command("list")
@@ -34,21 +34,21 @@ def list_providers() -> None:
 @providers_.command("enable")
 @click.argument("name")
 def enable(name: str) -> None:
-    """Give it new work again; its circuit is closed."""
+    """Give a provider new work again, and close its circuit."""
     _enable(name, True)
 
 
 @providers_.command("disable")
 @click.argument("name")
 def disable(name: str) -> None:
-    """Give it no new work; its doubts are still asked about."""
+    """Give a provider no new work; its doubts are still asked about."""
     _enable(name, False)
 
 
 @providers_.command("order")
 @click.argument("names", nargs=-1, required=True)
 def order(names: tuple[str, ...]) -> None:
-    """Set the order; name each of them once."""
+    """Set the order; name each provider once."""
     made = services()
     providers.reorder(made.db, made.settings.sending.providers, names, by=actor())
     _answer(made, lambda _: click.echo(" before ".join(names)))

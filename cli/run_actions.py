@@ -24,7 +24,7 @@ from scheduler_api.schemas import runs as schemas
 @click.command("pause", cls=Answering)
 @click.argument("run_id")
 def pause_run(run_id: str) -> None:
-    """Send nothing more of it, until it is resumed."""
+    """Send nothing more of a run until it is resumed."""
     made = services()
     _answer("paused", pause.pause_run(made.db, made.brakes, RunId(run_id), by=actor()))
 
@@ -32,7 +32,7 @@ def pause_run(run_id: str) -> None:
 @click.command("resume", cls=Answering)
 @click.argument("run_id")
 def resume_run(run_id: str) -> None:
-    """Go on with it."""
+    """Go on with a run."""
     made = services()
     _answer("resumed", pause.resume_run(made.db, made.brakes, RunId(run_id), by=actor()))
 
@@ -41,7 +41,7 @@ def resume_run(run_id: str) -> None:
 @click.argument("run_id")
 @asks
 def cancel_run(run_id: str) -> None:
-    """Send nothing more of it, for good."""
+    """Send nothing more of a run, for good."""
     made, id_ = services(), RunId(run_id)
     run = run_views.get(made.db, id_)
     if run.state in OPEN:

@@ -1,4 +1,5 @@
-"""`mailroom runs`: looked at, down to the mails and who was not reached. run_actions.py has those that change one."""
+"""`mailroom runs`: lists, details, mails and recipients not reached. run_actions.py has the commands that change a
+run."""
 
 from datetime import datetime
 
@@ -24,7 +25,7 @@ from scheduler_api.schemas import searches as search_schemas
 
 @click.group("runs", cls=Noun)
 def runs_() -> None:
-    """Runs: look, pause, resume, cancel, send again."""
+    """Runs: list, show, pause, resume, cancel, send again."""
 
 
 for command in (pause_run, resume_run, cancel_run, run_again, unreached):

@@ -73,7 +73,7 @@ def skip_next(schedule_id: str) -> None:
 @click.command("pause", cls=Answering)
 @click.argument("schedule_id")
 def pause_schedule(schedule_id: str) -> None:
-    """Run no further instant of it, and send nothing more of its runs, until it is resumed."""
+    """Plan no further instant, and hold the schedule's open runs, until it is resumed."""
     made = services()
     _answer(made.db, "paused", pause.pause_schedule(made.db, made.brakes, ScheduleId(schedule_id), by=actor()))
 
@@ -81,7 +81,7 @@ def pause_schedule(schedule_id: str) -> None:
 @click.command("resume", cls=Answering)
 @click.argument("schedule_id")
 def resume_schedule(schedule_id: str) -> None:
-    """Go on from now, and with the runs that were paused with it."""
+    """Go on from now, with the runs that were paused with the schedule."""
     made = services()
     _answer(made.db, "resumed", pause.resume_schedule(made.db, made.brakes, ScheduleId(schedule_id), by=actor()))
 
@@ -90,7 +90,7 @@ def resume_schedule(schedule_id: str) -> None:
 @click.argument("schedule_id")
 @asks
 def archive_schedule(schedule_id: str) -> None:
-    """Put it away: what has not gone out is cancelled."""
+    """Archive a schedule: mails that have not gone out are cancelled."""
     made, id_ = services(), ScheduleId(schedule_id)
     schedule = schedule_view.get(made.db, id_).schedule
     if schedule.state is not ScheduleState.ARCHIVED:
@@ -105,7 +105,7 @@ def archive_schedule(schedule_id: str) -> None:
 @click.command("restore", cls=Answering)
 @click.argument("schedule_id")
 def restore_schedule(schedule_id: str) -> None:
-    """Take it out of the archive. It comes back paused."""
+    """Take a schedule out of the archive. It comes back paused."""
     made = services()
     _answer(made.db, "restored, and paused", restore.restore(made.db, made.brakes, ScheduleId(schedule_id), by=actor()))
 

@@ -37,7 +37,7 @@ from scheduler_api.shown_schedules import whole
 
 @click.group(cls=Noun)
 def schedules() -> None:
-    """Schedules: make, look, change, run, pause, archive."""
+    """Schedules: make, list, show, change, run, pause, archive."""
 
 
 for command in (

@@ -17,21 +17,21 @@ def sending_() -> None:
 
 @sending_.command("stop")
 def stop() -> None:
-    """Send nothing any more, until it is started again. What was begun is finished."""
+    """Stop all sending until it is started again. Calls that have begun are finished."""
     made = services()
     _answer(sending_switch.stop(made.db, made.brakes.mirror, made.brakes.fences, by=actor()))
 
 
 @sending_.command("start")
 def start() -> None:
-    """Send again what waits."""
+    """Start sending again; waiting mails go out."""
     made = services()
     _answer(sending_switch.start(made.db, made.brakes.mirror, made.brakes.fences, by=actor()))
 
 
 @sending_.command("status")
 def status() -> None:
-    """Whether anything is sent. Exits 1 while all sending is stopped."""
+    """Show the switch. Exits 1 while all sending is stopped."""
     made = services()
     now = sending_switch.switch(made.db, made.brakes.mirror, made.brakes.fences)
     _answer(now)

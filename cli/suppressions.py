@@ -1,4 +1,4 @@
-"""`mailroom suppressions`: who gets no mail, looked up, added and lifted."""
+"""`mailroom suppressions`: addresses that get no mail; look up, add, remove."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def list_(limit: int, cursor: str | None) -> None:
 @suppressions_.command("show")
 @click.argument("address")
 def show_(address: str) -> None:
-    """What stands against an address."""
+    """The entries of an address."""
     _answer(suppression_lists.get(services().db, address))
 
 
@@ -72,7 +72,7 @@ def import_(file: Any) -> None:
 @_SCOPE
 @asks
 def remove(addresses: tuple[str, ...], file: Any, scope: str | None) -> None:
-    """Let these addresses be mailed to again."""
+    """Remove entries: these addresses get mail again."""
     lines = _text(file).splitlines() if file else []
     wanted = [*addresses, *(line.strip() for line in lines if line.strip())]
     if not wanted:

@@ -73,7 +73,8 @@ def keep_first(path: Path) -> None:
 )
 @asks
 def rotate(token_id: str, overlap_s: int) -> None:
-    """Print a new token of the same owner, alone, on standard output: an Idempotency-Key goes on naming the same."""
+    """Print a new token of the same owner, alone, on standard output: an Idempotency-Key names the same mail as
+    before."""
     db = services().db
     if not overlap_s:
         name = token_service.known(db, token_id).name

@@ -41,7 +41,7 @@ from mailroom.services.operations import sign_in_links
 from mailroom.services.operations.token_check import token_id_of
 
 _HEALTHY_S: Final = 60.0
-_BEYOND_A_CALL_S: Final = 20.0  # a sender that drains lets its calls end, and writes down what came of them
+_BEYOND_A_CALL_S: Final = 20.0  # a sender that drains lets its calls end, and records their outcomes
 _SECRETS: Final = ("secret_key", "mailgun_api_key", "mailgun_signing_key")
 _HAPROXY: Final = "haproxy"
 _LOGS_S: Final = 5.0  # between two looks at how large the logs are

@@ -17,7 +17,7 @@ _AT_ONCE = 500
 
 @click.command("workers", cls=Answering)
 def workers_() -> None:
-    """The processes that work here, and who is silent.
+    """The processes that work here, and which are silent.
 
     Senders, API and pages; all of them, with the fields of GET /v1/workers.
     """

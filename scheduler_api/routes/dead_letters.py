@@ -15,7 +15,7 @@ from scheduler_api.schemas import runs as run_schemas
 from scheduler_api.schemas.people import described
 
 blueprint = Blueprint(
-    "dead_letters", __name__, url_prefix="/v1/dead-letters", description="What failed for good, and why."
+    "dead_letters", __name__, url_prefix="/v1/dead-letters", description="Mails that failed for good, and why."
 )
 
 

@@ -8,7 +8,7 @@ from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import principal, requires, services
 from scheduler_api.schemas import providers as schemas
 
-blueprint = Blueprint("providers", __name__, url_prefix="/v1/providers", description="Who carries the mail.")
+blueprint = Blueprint("providers", __name__, url_prefix="/v1/providers", description="The providers, and their health.")
 
 
 @blueprint.get("")

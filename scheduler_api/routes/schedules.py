@@ -133,8 +133,9 @@ def delete(schedule_id: str) -> None:
 @requires("schedules")
 @blueprint.response(200, actions.PausedSchedule)
 def archive(schedule_id: str) -> Any:
-    """Put it away: it plans nothing any more, and what has not gone out is cancelled; its runs and reports stay. The
-    answer says how many mails went, how many are cancelled, and which calls were under way and are finished."""
+    """Archive the schedule: it plans nothing any more, and mails that have not gone out are cancelled; its runs and
+    reports stay. The answer says how many mails went, how many are cancelled, and which calls were under way and are
+    finished."""
     return _braked(
         schedule_pause.archive(services().db, services().brakes, ScheduleId(schedule_id), seen_version=seen_version())
     )

@@ -66,7 +66,7 @@ def remove_many(body: dict[str, Any]) -> Any:
 @requires("read")
 @blueprint.response(200, schemas.SuppressionOut)
 def show(address: str) -> Any:
-    """What stands against an address, by scope."""
+    """The entries of an address, by scope."""
     return schemas.shown(suppression_lists.get(services().db, address))
 
 
