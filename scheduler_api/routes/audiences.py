@@ -25,9 +25,9 @@ blueprint = Blueprint("audiences", __name__, url_prefix="/v1/audiences", descrip
 @blueprint.response(201, schemas.AudienceMade)
 @blueprint.alt_response(200, schema=schemas.AudienceMade, description="The same request again")
 def create(body: dict[str, Any]) -> Any:
-    """Keep a list of recipients under a name. It never changes: an edited list is a new one. The `Idempotency-Key`
-    header is needed: with the same key it is the same list. A row that cannot be taken refuses the list, with every
-    fault; with `"on_invalid": "skip"` it is left out, and listed under `refused`."""
+    """Save a list of recipients under a name. An audience never changes: an edited list is a new one. The
+    `Idempotency-Key` header is needed: the same key finds the same audience. A row that cannot be taken refuses the
+    list, with every fault; with `"on_invalid": "skip"` the row is left out, and listed under `refused`."""
     made = audience_lists.create(services().db, NewList(**body), owner=principal().owner, key=needed_key())
     location = url_for("audiences.show", audience_id=made.audience.id)
     return schemas.made(made), 201 if made.new else 200, {"Location": location}
@@ -38,7 +38,7 @@ def create(body: dict[str, Any]) -> Any:
 @blueprint.arguments(ListQuery, location="query")
 @blueprint.response(200, schemas.AudiencePage)
 def index(query: dict[str, Any]) -> Any:
-    """Those that schedules may name, newest first."""
+    """Audiences that schedules may name, newest first."""
     before, limit = paging.decode_time_and_id(query.get("cursor")), query["limit"]
     found = audience_lists.page(services().db, before=before, limit=limit)
     return paging.page_of(found, limit, schemas.audience, lambda one: [one.created_at, one.id])
@@ -48,7 +48,7 @@ def index(query: dict[str, Any]) -> Any:
 @requires("read")
 @blueprint.response(200, schemas.AudienceOut)
 def show(audience_id: str) -> Any:
-    """One of them, or the audience of a schedule that was made with recipients of its own."""
+    """An audience, also that of a schedule that was made with recipients of its own."""
     return schemas.audience(audience_lists.get(services().db, AudienceId(audience_id)))
 
 
@@ -57,7 +57,7 @@ def show(audience_id: str) -> Any:
 @blueprint.arguments(ListQuery, location="query")
 @blueprint.response(200, schemas.RecipientPage)
 def recipients(query: dict[str, Any], audience_id: str) -> Any:
-    """Everybody in it, in the order of their addresses."""
+    """Its recipients, in the order of their addresses."""
     after, limit = paging.decode_id(query.get("cursor")), query["limit"]
     found = audience_lists.members(services().db, AudienceId(audience_id), after=after, limit=limit)
     return paging.page_of(found, limit, schemas.recipient, lambda one: [one.key])
@@ -67,6 +67,6 @@ def recipients(query: dict[str, Any], audience_id: str) -> Any:
 @requires("schedules")
 @blueprint.response(204)
 def delete(audience_id: str) -> None:
-    """Take it off the list: no schedule can name it any more. Those that go to it still do; where none does, its
+    """Delete an audience: no schedule can name it any more. Schedules that go to it still do; if there is none, its
     recipients are removed within a day or so."""
     audience_lists.drop(services().db, AudienceId(audience_id))

@@ -1,4 +1,4 @@
-"""`/v1/dead-letters`: what failed for good; sent again or dropped, one, many, or all of a filter."""
+"""`/v1/dead-letters`: mails that failed for good; sent again or dropped, one, many, or all of a filter."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ blueprint = Blueprint(
 @blueprint.arguments(schemas.DeadLetterQuery, location="query")
 @blueprint.response(200, schemas.DeadLetterPage)
 def index(query: dict[str, Any]) -> Any:
-    """Dead letters, each with its reason and code, and with what it is about."""
+    """Dead letters, each with its reason, code, recipients and subject."""
     limit = query["limit"]
     found = dead_letters.page(services().db, _search(query), after=paging.decode_id(query.get("cursor")), limit=limit)
     about = describe(services().db, [dispatch.id for dispatch in found])
@@ -36,8 +36,8 @@ def index(query: dict[str, Any]) -> Any:
 @blueprint.arguments(schemas.Chosen)
 @blueprint.response(200, schemas.DoneOut)
 def requeue(body: dict[str, Any]) -> Any:
-    """Send them again, each as a new attempt with all its tries: with scope `mail` those of single mails, with
-    `schedules` those of campaigns."""
+    """Send dead letters again, each as a new attempt with all its tries: scope `mail` for those of single mails, scope
+    `schedules` for those of campaigns."""
     chosen, refused = dead_letters.within_reach(_chosen(body), principal())
     done = dead_letters.requeue(services().db, chosen, by=principal().name)
     return {"done": done.done, "refused": {**refused, **done.refused}}
@@ -48,7 +48,7 @@ def requeue(body: dict[str, Any]) -> Any:
 @blueprint.arguments(schemas.Chosen)
 @blueprint.response(200, schemas.DoneOut)
 def drop(body: dict[str, Any]) -> Any:
-    """Take them off the list: they stay failed. Scopes as for requeue."""
+    """Dismiss dead letters: they leave the list, and stay failed. Scopes as for requeue."""
     chosen, refused = dead_letters.within_reach(_chosen(body), principal())
     return {"done": dead_letters.drop(services().db, chosen, by=principal().name), "refused": refused}
 

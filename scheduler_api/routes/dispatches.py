@@ -1,4 +1,5 @@
-"""`/v1/dispatches`: calls to a provider, what is in doubt, and a person's word where nobody else can know."""
+"""`/v1/dispatches`: calls to a provider, also those in doubt, and a person's decision where the outcome cannot be
+known."""
 
 from typing import Any
 
@@ -31,7 +32,7 @@ class ResolveIn(RequestBody):
 @blueprint.arguments(schemas.DispatchQuery, location="query")
 @blueprint.response(200, DispatchPage)
 def list_dispatches(query: dict[str, Any]) -> Any:
-    """Dispatches in a state, such as `state=in_doubt`, each with what it is about."""
+    """Dispatches in a state, such as `state=in_doubt`, each with recipients and subject."""
     state = DispatchState(query["state"]) if "state" in query else None
     run_id = RunId(query["run_id"]) if "run_id" in query else None
     after, limit = paging.decode_id(query.get("cursor")), query["limit"]
@@ -53,10 +54,10 @@ def show_dispatch(dispatch_id: str) -> Any:
 @blueprint.arguments(ResolveIn)
 @blueprint.response(200, schemas.DispatchOut)
 def resolve(body: dict[str, Any], dispatch_id: str) -> Any:
-    """Say of an `unknown` dispatch that it went out, or have it sent again: with scope `mail` of a single mail's, with
-    `schedules` of a campaign's.
+    """Decide that an `unknown` dispatch went out, or is sent again: scope `mail` for a single mail's, scope `schedules`
+    for a campaign's.
 
-    `went_out` may be said of one `in_doubt` too, `send_again` of one that `failed`.
+    `went_out` is also for a dispatch `in_doubt`, `send_again` also for one that `failed`.
     """
     principal().require_for(DispatchId(dispatch_id))
     verdict, by = Resolution(body["verdict"]), principal().name

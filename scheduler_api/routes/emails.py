@@ -48,7 +48,7 @@ def _further(asked: dict[str, Any], _: dict[str, Any]) -> Iterable[Fault]:
 @blueprint.response(202, _TAKEN)
 @blueprint.alt_response(409, "CONFLICT")
 def create(fields: dict[str, Any]) -> Any:
-    """Hand in a mail. It is stored for good when this answers; with an Idempotency-Key the same request again answers
+    """Hand in a mail. The mail is stored when the answer comes; with an Idempotency-Key the same request again answers
     with the same mail."""
     return _taken(hand_in(schemas.draft(fields), given_key()))
 
@@ -60,7 +60,7 @@ def create(fields: dict[str, Any]) -> Any:
 @blueprint.response(200, schemas.BatchOut)
 def create_many(fields: dict[str, Any]) -> Any:
     """Hand in up to 1,000 mails, answered one by one and in turn. An Idempotency-Key of the whole request holds for
-    each of them by its place; one of its own goes before that."""
+    each mail by its place, unless the mail has a key of its own."""
     mails = fields["emails"]
     answers = batches.answers(services().outbox, mails, key=given_key(), hand_in=hand_in_many)
     refused = [(index, answer["problem"]) for index, answer in enumerate(answers) if "problem" in answer]
@@ -73,8 +73,8 @@ def create_many(fields: dict[str, Any]) -> Any:
 @blueprint.arguments(EmailSearchQuery, location="query")
 @blueprint.response(200, CountedEmailPage)
 def index(query: dict[str, Any]) -> Any:
-    """Mails, newest first: all, or those to a recipient, with a tag, of a time, or with a recipient in a state; of the
-    last there is no `total`."""
+    """Mails, newest first: all, or those to a recipient, with a tag, of a time, or with a recipient in a state. A
+    search by state has no `total`."""
     before, limit = paging.decode_time_and_id(query.get("cursor")), query["limit"]
     search = EmailSearch(**{name: query.get(name) for name in ("recipient", "tag", "since", "until")})
     if "status" in query:
@@ -94,8 +94,8 @@ def index(query: dict[str, Any]) -> Any:
 @blueprint.arguments(schemas.IncludeQuery, location="query")
 @blueprint.response(200, schemas.WholeEmailOut)
 def show(query: dict[str, Any], email_id: str) -> Any:
-    """One mail: its state, and that of each recipient; and why it waits, where a person has stopped all sending. With
-    `include=body` what it says, for scope `mail`: a mail may hold the link that sets a password."""
+    """One mail: its state, and that of each recipient, and the reason if it waits because a person has stopped all
+    sending. `include=body` adds its content, for scope `mail`: a mail may hold the link that sets a password."""
     if query.get("include"):
         principal().require("mail")
     shown = schemas.whole_email(mail_view.get(services().db, EmailId(email_id)))
@@ -141,5 +141,5 @@ def _taken(taken: accept.AcceptedMail) -> Response:
 @requires("mail")
 @blueprint.response(200, schemas.WholeEmailOut)
 def cancel(email_id: str) -> Any:
-    """Do not send it. 409 where it was sent, or its call is under way: then it is at least not tried again."""
+    """Cancel a mail. 409 if it was sent, or if its call is under way: then the mail is at least not tried again."""
     return schemas.whole_email(mail_view.cancel(services().db, EmailId(email_id)))

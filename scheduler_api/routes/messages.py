@@ -1,4 +1,4 @@
-"""`/v1/messages`: what was sent to a person, in campaigns and single mails."""
+"""`/v1/messages`: the mails to a person, of campaigns and single mails."""
 
 from typing import Any
 

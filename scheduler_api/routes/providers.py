@@ -1,4 +1,4 @@
-"""`/v1/providers`: in what order they get new work, and how they do."""
+"""`/v1/providers`: their order, and their health."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def reorder(body: dict[str, Any]) -> Any:
 @blueprint.arguments(schemas.ProviderEdit)
 @blueprint.response(200, schemas.Providers)
 def edit(body: dict[str, Any], name: str) -> Any:
-    """Enable it, which closes its circuit too, or disable it: it gets no new work."""
+    """Enable a provider, which also closes its circuit, or disable it: then it gets no new work."""
     if "enabled" in body:
         providers.enable(services().db, services().circuits, _configured(), name, body["enabled"], by=principal().name)
     elif name not in _configured():

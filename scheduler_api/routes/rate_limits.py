@@ -1,4 +1,4 @@
-"""`/v1/rate-limits`: how fast mail may go, by provider and by recipients' domain."""
+"""`/v1/rate-limits`: limits on the rate of mail, by provider and by recipients' domain."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _KIND = f"<any({','.join(LimitKind)}):kind>"
 @requires("read")
 @blueprint.response(200, schemas.Limits)
 def index() -> Any:
-    """Every limit with what of it is in force. Senders share them."""
+    """Every limit, with its rate in force. All senders share them."""
     return {"items": [schemas.limit(one) for one in rate_limits.listing(services().db, services().rates)]}
 
 
@@ -27,8 +27,8 @@ def index() -> Any:
 def put(body: dict[str, Any], kind: str, name: str) -> Any:
     """Set a limit: mails in a span, a tenth of which may go at once. Senders follow within seconds.
 
-    What is held back waits and is lost never; mails of high priority pay, and are not held back. A warm-up that stays
-    as it is goes on. `429` of the provider halves the rate; it comes back, doubled each minute.
+    Mails beyond the limit wait, and none is lost; mails of high priority count, and do not wait. An unchanged warm-up
+    goes on. A `429` of the provider halves the rate; each minute without another one doubles it again.
     """
     configured = services().settings.sending.providers
     return schemas.limit(

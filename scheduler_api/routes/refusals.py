@@ -16,7 +16,8 @@ blueprint = Blueprint("refusals", __name__, url_prefix="/v1/refusals", descripti
 @blueprint.arguments(schemas.RefusalQuery, location="query")
 @blueprint.response(200, schemas.Refusals)
 def index(query: dict[str, Any]) -> Any:
-    """What was refused: malformed, wrong, not allowed, with its reasons. Kept for a while, without secrets."""
+    """Refused requests, with their reasons: malformed, wrong or not allowed. They are kept for a limited time, without
+    secrets."""
     before, limit = paging.decode_id(query.get("cursor")), query["limit"]
     found = rejected_requests.page(services().db, status=query.get("status"), before=before, limit=limit)
     return paging.page_of(found, limit, schemas.refusal, paging.by_id)

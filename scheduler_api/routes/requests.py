@@ -1,4 +1,4 @@
-"""`/v1/requests`: what a caller asked for, newest first."""
+"""`/v1/requests`: a caller's own requests, newest first."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ class Requests(paging.PageOut):
 @blueprint.arguments(RequestsQuery, location="query")
 @blueprint.response(200, Requests)
 def index(query: dict[str, Any]) -> Any:
-    """What was asked with a token, newest first to about a second. Each caller sees the requests of its own tokens,
+    """Requests made with a token, newest first to about a second. Each caller sees the requests of its own tokens,
     `admin` those of any. A request is in the list within some two seconds."""
     before, limit = paging.decode_id_and_number(query.get("cursor")), query["limit"]
     place = EntryPlace(*before) if before else None

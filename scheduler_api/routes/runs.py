@@ -1,4 +1,4 @@
-"""`/v1/runs`: what was sent, and how it went, down to the story of one mail."""
+"""`/v1/runs`: runs, their reports and their mails, down to the story of one mail."""
 
 from typing import Any
 
@@ -123,7 +123,7 @@ def send_again(body: dict[str, Any], run_id: str) -> Any:
 @requires("schedules")
 @blueprint.response(200, schemas.PausedRunOut)
 def pause(run_id: str) -> Any:
-    """Call nothing more of it, until it is resumed. The answer says how many mails went, how many are held, and which
+    """Send nothing more of a run until it is resumed. The answer says how many mails went, how many are held, and which
     calls were under way and go all the same."""
     by = principal().name
     run, toll = schedule_pause.pause_run(services().db, services().brakes, RunId(run_id), by=by)
@@ -134,7 +134,7 @@ def pause(run_id: str) -> Any:
 @requires("schedules")
 @blueprint.response(200, schemas.PausedRunOut)
 def resume(run_id: str) -> Any:
-    """Go on with it."""
+    """Go on with a paused run."""
     by = principal().name
     run, toll = schedule_pause.resume_run(services().db, services().brakes, RunId(run_id), by=by)
     return schemas.with_toll(schemas.run(run), toll)
@@ -144,7 +144,7 @@ def resume(run_id: str) -> Any:
 @requires("schedules")
 @blueprint.response(200, schemas.PausedRunOut)
 def cancel(run_id: str) -> Any:
-    """Send nothing more of it. The answer says how many mails went, how many are cancelled, and which calls were under
-    way and are finished."""
+    """Send nothing more of a run, for good. The answer says how many mails went, how many are cancelled, and which
+    calls were under way and are finished."""
     run, toll = schedule_pause.cancel_run(services().db, services().brakes, RunId(run_id))
     return schemas.with_toll(schemas.run(run), toll)

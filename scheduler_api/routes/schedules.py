@@ -110,9 +110,10 @@ def show(schedule_id: str) -> Any:
 @blueprint.arguments(schemas.WholeScheduleEdit, further=_further_of_edit)
 @blueprint.response(200, schemas.ScheduleOut)
 def edit(changes: dict[str, Any], schedule_id: str) -> Any:
-    """Change the named fields. With `If-Match` only if nobody has changed it since. New content holds from now on.
+    """Change the named fields. With `If-Match` only if the schedule has not changed since. New content holds from now
+    on.
 
-    What is as it is stored changes nothing: a whole schedule, as GET gives it, is taken back. Null clears a field."""
+    An unchanged field changes nothing, so a whole schedule, as GET gives it, is taken back. Null clears a field."""
     id_ = ScheduleId(schedule_id)
     edited = schedule_bodies.changes(services(), id_, changes)
     stored = edit_schedule.edit(services().db, id_, edited, seen_version=seen_version())
@@ -146,8 +147,8 @@ def archive(schedule_id: str) -> Any:
 @requires("schedules")
 @blueprint.response(200, actions.PausedSchedule)
 def pause(schedule_id: str) -> Any:
-    """No instant from now on runs, and nothing more of its open runs is called, until it is resumed. The answer says
-    how many mails went, how many are held, and which calls were under way and go all the same."""
+    """Pause a schedule: until it is resumed no further instant runs, and nothing more of its open runs is sent. The
+    answer says how many mails went, how many are held, and which calls were under way and go all the same."""
     by, seen = principal().name, seen_version()
     return _braked(
         schedule_pause.pause_schedule(
@@ -177,8 +178,8 @@ def resume(schedule_id: str) -> Any:
 @blueprint.response(200, actions.PausedSchedule)
 def restore(schedule_id: str) -> Any:
     """Take it out of the archive: it comes back paused. Instants due in the archive are recorded as skipped when it is
-    resumed; cancelled runs stay cancelled. Again before that, it changes nothing; of one that is not archived it is 409
-    `schedule_not_archived`."""
+    resumed; cancelled runs stay cancelled. Restoring it again before that changes nothing; 409 `schedule_not_archived`
+    for a schedule that is not archived."""
     by, seen = principal().name, seen_version()
     return _braked(
         schedule_restore.restore(services().db, services().brakes, ScheduleId(schedule_id), by=by, seen_version=seen)
@@ -202,9 +203,8 @@ def skip_next(schedule_id: str) -> Any:
 @blueprint.response(202, run_schemas.RunOut)
 @blueprint.alt_response(200, schema=run_schemas.RunOut, description="The same request again")
 def run_now(body: dict[str, Any], schedule_id: str) -> Any:
-    """A run of the newest content, now, beside the recurrence. The `Idempotency-Key` header is needed: with the same
-    key it is the same run. Of a paused schedule it is 409 `schedule_paused`, unless `even_if_paused` says that it is
-    meant."""
+    """Make a run of the newest content now, beside the recurrence. The `Idempotency-Key` header is needed: the same key
+    finds the same run. 409 `schedule_paused` for a paused schedule, unless `even_if_paused` is true."""
     owner, key, even_if_paused = principal().owner, needed_key(), body.get("even_if_paused") is True
     run, new = asked_runs.run_now(
         services().db, ScheduleId(schedule_id), owner=owner, key=key, even_if_paused=even_if_paused

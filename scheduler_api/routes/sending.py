@@ -14,7 +14,7 @@ blueprint = Blueprint("sending", __name__, url_prefix="/v1/sending", description
 @requires("read")
 @blueprint.response(200, schemas.SendingOut)
 def show() -> Any:
-    """Whether anything is sent; who stopped it and when; and which calls are still under way."""
+    """The switch: whether mail is sent; who stopped sending, and when; and the calls still under way."""
     return schemas.switch(sending_switch.switch(services().db, services().brakes.mirror, services().brakes.fences))
 
 
@@ -22,8 +22,8 @@ def show() -> Any:
 @requires("admin")
 @blueprint.response(200, schemas.SendingOut)
 def stop() -> Any:
-    """Send nothing any more, of campaigns and single mails, until `start`. Calls that were begun are finished, and are
-    named; mails are still taken in, and wait. Stopping again changes nothing."""
+    """Stop all sending, of campaigns and single mails, until `start`. Calls that have begun are finished, and the
+    answer names them; mails are still taken in, and wait. Stopping again changes nothing."""
     brakes = services().brakes
     return schemas.switch(sending_switch.stop(services().db, brakes.mirror, brakes.fences, by=principal().name))
 
@@ -32,6 +32,6 @@ def stop() -> Any:
 @requires("admin")
 @blueprint.response(200, schemas.SendingOut)
 def start() -> Any:
-    """Send again: what waits goes, and due instants that were missed are decided by each schedule's misfire rule."""
+    """Start sending again: waiting mails go, and each schedule's misfire rule decides about missed instants."""
     brakes = services().brakes
     return schemas.switch(sending_switch.start(services().db, brakes.mirror, brakes.fences, by=principal().name))

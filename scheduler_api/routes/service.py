@@ -34,8 +34,8 @@ def ready() -> Any:
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """For Prometheus: what this process counts, and the figures of the whole system; see docs/watching.md. To a caller
-    that prefers JSON only that it is there."""
+    """For Prometheus: what this process counts, and the figures of the whole system; see docs/watching.md. A caller
+    that prefers JSON gets only the answer that metrics are there."""
     if prefers(request.headers.get("Accept", ""), "application/json", to="text/plain"):
         response = jsonify(metrics="ok")
     else:

@@ -1,4 +1,4 @@
-"""`/v1/suppressions`: addresses that get no mail, or none of campaigns; looked up, added and lifted."""
+"""`/v1/suppressions`: addresses that get no mail, or none of campaigns; looked up, added and removed."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ _CSV = {"requestBody": {"required": True, "content": {"text/csv": {"schema": {"t
 @blueprint.arguments(schemas.SuppressionQuery, location="query")
 @blueprint.response(200, schemas.SuppressionPage)
 def index(query: dict[str, Any]) -> Any:
-    """Hard bounces, complaints, unsubscribes and what was added, newest first; or those of one address."""
+    """Entries, newest first: hard bounces, complaints, unsubscribes and added ones; or the entries of one address."""
     if "address" in query:
         found = suppression_lists.find(services().db, query["address"])
         return {"items": [schemas.shown(found)] if found else [], "next_cursor": None}
@@ -34,7 +34,7 @@ def index(query: dict[str, Any]) -> Any:
 @blueprint.arguments(schemas.SuppressionIn)
 @blueprint.response(201, schemas.SuppressionOut)
 def add(body: dict[str, Any]) -> Any:
-    """Send no mail to an address, or none of campaigns. What stands there for the scope already stays."""
+    """Send no mail to an address, or none of campaigns. An entry that is there for the scope stays."""
     return schemas.shown(suppression_lists.add(services().db, body, by=principal().name))
 
 
@@ -57,7 +57,7 @@ def add_file() -> Any:
 @blueprint.arguments(schemas.RemovalIn)
 @blueprint.response(200, schemas.RemovedOut)
 def remove_many(body: dict[str, Any]) -> Any:
-    """Let these addresses be mailed to again; with `scope` what is of that scope alone."""
+    """Remove the entries of these addresses, which get mail again; with `scope` only the entries of that scope."""
     removed, not_found = suppression_lists.remove_many(services().db, body["addresses"], scope=body.get("scope"))
     return {"removed": removed, "not_found": not_found}
 
@@ -75,6 +75,6 @@ def show(address: str) -> Any:
 @blueprint.arguments(schemas.ScopeQuery, location="query")
 @blueprint.response(204)
 def remove(query: dict[str, Any], address: str) -> None:
-    """Let this address be mailed to again; with `scope` what is of that scope alone."""
+    """Remove the entries of an address, which gets mail again; with `scope` only the entry of that scope."""
     if not suppression_lists.remove(services().db, address, scope=query.get("scope")):
         raise SuppressionNotFound(address)

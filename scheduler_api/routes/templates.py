@@ -1,4 +1,4 @@
-"""`/v1/templates`: what single mails say, but for their variables."""
+"""`/v1/templates`: stored texts of single mails, with variables."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -49,8 +49,9 @@ def _further(asked: dict[str, Any], _: dict[str, Any]) -> Sequence[Fault]:
 @blueprint.response(200, schemas.TemplateOut)
 @blueprint.alt_response(201, schema=schemas.TemplateOut, description="It is new")
 def put(content: dict[str, str], name: str) -> Any:
-    """Make it (201), or change it for all mails that are handed in from now on. With `If-Match` only if nobody has
-    changed it since. It belongs to the owner of the token that made it: that owner's tokens and `admin` change it."""
+    """Make a template (201), or change it for all mails that are handed in from now on. With `If-Match` only if the
+    template has not changed since. It belongs to the owner of the token that made it: that owner's tokens and `admin`
+    change it."""
     stored, new = templates.put(services().db, name, content, seen_version=seen_version(), actor=principal())
     body, status, headers = _answer(stored)
     return (body, 201, headers | {"Location": url_for("templates.show", name=name)}) if new else (body, status, headers)
@@ -60,7 +61,7 @@ def put(content: dict[str, str], name: str) -> Any:
 @requires("mail")
 @blueprint.response(204)
 def remove(name: str) -> None:
-    """Remove it; mails that were handed in with it stay as they are."""
+    """Remove a template; mails that were handed in with it stay as they are."""
     templates.remove(services().db, name, actor=principal())
 
 

@@ -1,4 +1,4 @@
-"""`/v1/tokens`: made, looked at, revoked. A token's text is shown once, in the answer that makes it."""
+"""`/v1/tokens`: made, listed, rotated, revoked. A token's text is shown once, in the answer that makes it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -47,7 +47,7 @@ def rotate(body: dict[str, Any], token_id: str) -> Any:
 @requires("read")
 @blueprint.response(200, schemas.Presented)
 def presented() -> Any:
-    """Whether the token presented is valid, and what it may do; 401 where it is not. For `admin` all others too."""
+    """The token presented and its scopes; 401 if it is not valid. For `admin` all other tokens too."""
     shown = schemas.token(token_service.known(services().db, principal().id)) | {"valid": True}
     if "admin" in principal().scopes:
         shown["tokens"] = [schemas.token(token) for token in token_service.everyone(services().db)]

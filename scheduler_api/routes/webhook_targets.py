@@ -1,4 +1,4 @@
-"""`/v1/webhook-targets`: our URL pushed to a provider as the target of its webhooks, and tried."""
+"""`/v1/webhook-targets`: register our URL as the target of a provider's webhooks, and test it."""
 
 import time
 from typing import Any
@@ -19,7 +19,7 @@ blueprint = Blueprint(
 @requires("read")
 @blueprint.response(200, schemas.Targets)
 def index() -> Any:
-    """What was pushed by us, and when webhooks came last."""
+    """The targets that Mailroom has registered, and when webhooks came last."""
     found = webhook_targets.listing(services().db)
     return schemas.listing(found, services().settings.sending.providers)
 
