@@ -100,7 +100,7 @@ def _record_in_part(db: Db, claimed: Claimed, outcome: InPart, *, delays: Delays
     The fence stays crossed, so in a restored older copy of MongoDB the dispatch is in doubt.
     """
     addresses = messages.addresses_of(db, [claimed.id])[claimed.id]
-    # Empty if its mail went elsewhere meanwhile. What is known of its recipients is a fact all the same.
+    # Empty if its mail has gone elsewhere since. The facts about its recipients hold all the same.
     addresses = addresses or messages.addresses_of_first(db, [claimed.id])[claimed.id]
     refused = {fold(address): why for address, why in outcome.refused.items()}
     accepted = sorted(id_ for id_, address in addresses.items() if fold(address) not in refused)

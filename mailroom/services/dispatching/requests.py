@@ -89,7 +89,7 @@ class Preparing:
             if dispatch.schedule_id is None:
                 email = letters.get(dispatch)
                 if email is None:
-                    return Refused(Refusal.PERMANENT, "what it says is not kept any more")
+                    return Refused(Refusal.PERMANENT, "its content is no longer kept")
                 if isinstance(email, BodiesAway):
                     return Refused(Refusal.NOT_CALLED, str(email))
                 if isinstance(email, Exception):

@@ -155,7 +155,7 @@ class Outbox:
         self, drafts: Sequence[tuple[EmailDraft, str | None]], owner: str
     ) -> dict[int, AcceptedMail | Exception]:
         """Answers to repeated requests with a template, which may have changed since, with a large body, which costs
-        much to check, or with a rule that may be refused meanwhile. All others are found by the insertion."""
+        much to check, or with a rule that may be refused in between. All others are found by the insertion."""
         keyed = {index: keyed_email_id(owner, key) for index, (d, key) in enumerate(drafts) if key and _looked_up(d)}
         if not keyed:
             return {}

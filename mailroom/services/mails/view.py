@@ -69,7 +69,7 @@ def get(db: Db, email_id: EmailId) -> WholeEmailView:
 
 
 def body_of(db: Db, files: BodyFiles, email_id: EmailId) -> ShownBody | None:
-    """What the mail says, cut to MAX_SHOWN characters a text; None once it is not kept any more. Raises Unavailable."""
+    """The mail's content, cut to MAX_SHOWN characters a text; None once it is no longer kept. Raises Unavailable."""
     return bodies.shown(db, files, email_id, most=MAX_SHOWN)
 
 

@@ -107,7 +107,7 @@ def after_restore(
         _store_newer(db, batch)
         advance(len(batch))
     if mirror.memory_since() != began:
-        raise Unavailable("Redis has restarted or failed over meanwhile; its fences must be replayed again")
+        raise Unavailable("Redis has restarted or failed over during the replay of its fences; run it again")
     while propagate_left_over(db):
         pass
     etcd_epoch.raise_epoch(db, epoch_of(mirror.highest_token()))

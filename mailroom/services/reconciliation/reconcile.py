@@ -63,7 +63,7 @@ def _by_account(doubts: Sequence[Doubt]) -> dict[CalledAt, list[Doubt]]:
 
 def _judge_unasked(work: LaneWork, doubts: Sequence[Doubt], policy: Policy, says: Unaskable) -> None:
     """Judge doubts of a provider that has no log, or is no longer configured, by its events and the fences alone. Once
-    a call cannot be accepted any more, `says` decides about recipients of whom neither shows anything."""
+    a call cannot be accepted any more, `says` decides about recipients that neither shows."""
     expected, reported = _recipients(work.db, doubts), _reported(work.db, doubts)
     fences, _ = work.fences.read([(doubt.dispatch.claim.lane, doubt.dispatch.id) for doubt in doubts])
     now = server_now(work.db)

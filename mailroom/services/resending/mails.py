@@ -56,7 +56,7 @@ def send_again(
     if isinstance(body, BodiesAway):
         raise body
     if body is None:
-        raise EmailGone(f"what mail {email_id} says is not kept any more")
+        raise EmailGone(f"the content of mail {email_id} is no longer kept")
     if source.on_doubt is OnDoubt.ELSEWHERE:
         sender_rules.require(db, SenderRule.ELSEWHERE)
     for _ in range(_TRIES):

@@ -1,4 +1,5 @@
-"""Audiences that are kept under a name, for any number of schedules. One never changes: an edited list is a new one."""
+"""Audiences: lists under a name, for any number of schedules. An audience never changes: an edited list is a new
+one."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -99,12 +100,12 @@ def save(
 
 
 def get(db: Db, audience: AudienceId) -> Audience:
-    """One that is listed, or a schedule's own. Raises AudienceNotFound."""
+    """A listed audience, or a schedule's own. Raises AudienceNotFound."""
     return audiences.get(db, audience)
 
 
 def page(db: Db, *, before: tuple[datetime, str] | None, limit: int) -> list[Audience]:
-    """Those that are listed, newest first."""
+    """Listed audiences, newest first."""
     return audiences.page(db, before=before, limit=limit)
 
 

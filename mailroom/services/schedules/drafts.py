@@ -1,4 +1,4 @@
-"""What somebody wants a schedule to be, checked with the audience that it is to go to."""
+"""The draft of a schedule, checked with its audience."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -82,7 +82,7 @@ def _checked(
 def _chosen(
     db: Db, draft: Draft, own: ChosenAudience | None
 ) -> tuple[ChosenAudience | None, Known | None, tuple[Fault, ...]]:
-    """The audience that stands already, if it is to be one, what is known of it, and what is wrong with the choice."""
+    """The existing audience, if one is chosen, the facts known about it, and the faults of the choice."""
     if draft.audience:
         try:
             found, known = named(db, draft.audience)

@@ -278,7 +278,7 @@ def claim_of(doc: Mapping[str, Any]) -> Claim:
 
 
 def first_of(doc: Mapping[str, Any]) -> First | None:
-    """What is known of the first call of a mail that went elsewhere."""
+    """The knowledge about the first call of a mail that went elsewhere."""
     return First(doc["first"]) if "first" in doc else None
 
 
@@ -299,5 +299,5 @@ def _acceptance(entry: Mapping[str, Any]) -> RecordedAcceptance:
 
 
 def answer_of(yes: Acceptance) -> Document:
-    """What the provider answered, as an entry of `accepted` holds it."""
+    """The provider's answer, as an entry of `accepted` holds it."""
     return drop_unset({"code": yes.code, "reason": yes.reason or None})

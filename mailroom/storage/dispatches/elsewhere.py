@@ -126,7 +126,7 @@ def first_is_unknown(db: Db, doubts: Sequence[Doubt], *, guard: LaneGuard) -> li
 
 @guarded
 def accepted_of(db: Db, firsts: Sequence[DispatchId]) -> set[DispatchId]:
-    """Those of these first dispatches whose mail went out elsewhere."""
+    """The first dispatches among these whose mail went out elsewhere."""
     went_out = {"accepted": {"$elemMatch": {"by": {"$ne": BY_EVENTS}}}}
     rows = db.dispatches.find({"elsewhere_of": {"$in": list(firsts)}, **went_out}, {"elsewhere_of": 1})
     return {DispatchId(doc["elsewhere_of"]) for doc in rows}

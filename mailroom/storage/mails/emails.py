@@ -86,7 +86,7 @@ def recipients_told(new: NewEmail) -> list[tuple[str, str | None]]:
 
 
 def known(db: Db, ids: Sequence[EmailId], *, session: Session | None = None) -> dict[EmailId, KnownEmail]:
-    """Those of the mails that are stored."""
+    """The stored mails among these."""
     fields = {"request_digest": 1, "suppressed": 1}
     found = db.emails.find({"_id": {"$in": list(ids)}}, fields, session=session)
     return {EmailId(doc["_id"]): KnownEmail(doc.get("request_digest", ""), _told(doc)) for doc in found}

@@ -106,7 +106,7 @@ def drop(db: Db, audience: AudienceId) -> None:
 
 @guarded
 def get(db: Db, audience: AudienceId) -> Audience:
-    """One that is listed or a schedule's. Raises AudienceNotFound."""
+    """A listed audience, or a schedule's own. Raises AudienceNotFound."""
     doc = db.audiences.find_one({"_id": audience, "state": "kept"})
     if doc is None:
         raise AudienceNotFound(audience)
@@ -115,14 +115,14 @@ def get(db: Db, audience: AudienceId) -> Audience:
 
 @guarded
 def of_request(db: Db, request: str) -> tuple[Audience, str] | None:
-    """What this request has listed, and the digest of what it asked for."""
+    """The audience that this request has listed, and the digest of the request."""
     doc = db.audiences.find_one({"request": request})
     return (_audience(doc), doc["request_digest"]) if doc else None
 
 
 @guarded
 def page(db: Db, *, before: tuple[datetime, str] | None, limit: int) -> list[Audience]:
-    """Those that are listed, newest first. `before` is the last row of the page before."""
+    """Listed audiences, newest first. `before` is the last row of the page before."""
     query: Document = {"listed": True}
     if before:
         created_at, last = before
@@ -133,7 +133,7 @@ def page(db: Db, *, before: tuple[datetime, str] | None, limit: int) -> list[Aud
 
 @guarded
 def known(db: Db, audience: AudienceId) -> Known:
-    """What templates may count on. Raises AudienceNotFound."""
+    """The fields that templates may count on. Raises AudienceNotFound."""
     doc = db.audiences.find_one({"_id": audience}, {"variables": 1})
     members = after(db, audience, "", 1)
     if doc is None or not members:

@@ -182,7 +182,7 @@ def open_of(db: Db, schedules: Collection[ScheduleId], *, session: Session | Non
 
 @guarded
 def under_way_among(db: Db, schedules: Collection[ScheduleId], *, session: Session | None = None) -> set[ScheduleId]:
-    """Those of these schedules with an open run, or with one whose messages do not all stand yet."""
+    """The schedules among these with an open run, or with a run whose messages do not all stand yet."""
     of_these = {"schedule_id": {"$in": sorted(schedules)}}
     found = set(open_of(db, schedules, session=session).values())
     unwritten = db.runs.find({**of_these, "unwritten": True}, {"schedule_id": 1}, session=session)
@@ -191,7 +191,7 @@ def under_way_among(db: Db, schedules: Collection[ScheduleId], *, session: Sessi
 
 @guarded
 def open_among(db: Db, run_ids: Collection[RunId]) -> dict[RunId, ScheduleId]:
-    """Those of these runs that are open, each with its schedule."""
+    """The open runs among these, each with its schedule."""
     query = {"_id": {"$in": sorted(run_ids)}, "state": {"$in": sorted(OPEN)}}
     return {RunId(doc["_id"]): ScheduleId(doc["schedule_id"]) for doc in db.runs.find(query, {"schedule_id": 1})}
 

@@ -119,7 +119,7 @@ def due(db: Db, *, now: datetime, limit: int) -> list[ScheduleId]:
 
 @guarded
 def due_among(db: Db, ids: Sequence[ScheduleId], *, now: datetime, limit: int) -> list[Schedule]:
-    """Those of these schedules that are due."""
+    """The due schedules among these."""
     query = {"_id": {"$in": list(ids)}, "state": ScheduleState.ACTIVE, "next_run_at": {"$lte": now}}
     return [from_document(doc) for doc in db.schedules.find(query).limit(limit)]
 
@@ -199,7 +199,7 @@ _UNSET: Final = ("next_run_at", "paused_at", "restored_at", "restored_by", "set_
 
 @guarded
 def request_digest(db: Db, schedule_id: ScheduleId) -> str | None:
-    """Of the request that made this schedule; None where there is no such schedule."""
+    """The digest of the request that made this schedule; None if there is no such schedule."""
     doc = db.schedules.find_one({"_id": schedule_id}, {"request_digest": 1})
     return doc.get("request_digest", "") if doc else None
 
@@ -251,7 +251,7 @@ def _document(schedule: Schedule) -> Document:
 
 
 def name_fields(name: str) -> Document:
-    """What a document has beside its name, for lists."""
+    """The fields that a document has beside its name, for lists."""
     return {"name_key": name_key(name), "name_starts": word_starts(name)}
 
 

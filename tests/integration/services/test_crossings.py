@@ -33,7 +33,7 @@ from tests.support.doubts import (
     the_state,
 )
 
-REFUSED = Refused(Refusal.PERMANENT, "what it says is not kept any more")
+REFUSED = Refused(Refusal.PERMANENT, "its content is no longer kept")
 
 
 def claimed(claim: str, *, cleared: tuple[str, ...] = (), digest: str = "d", redis_identity: str = "") -> Claimed:
