@@ -175,14 +175,24 @@ def api_and_sender() -> None:
 @click.option("--signing-key", envvar="MAILGUN_SIGNING_KEY", required=True)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--name", "names", multiple=True, help="A name with dots that it answers to.")
+@click.option("--webhooks", default="", help="A URL that gets every webhook, beside those that are set.")
 def simulator(
-    port: int, data: Path, domain: str, api_key: str, signing_key: str, host: str, names: tuple[str, ...]
+    port: int, data: Path, domain: str, api_key: str, signing_key: str, host: str, names: tuple[str, ...], webhooks: str
 ) -> None:
     """A local Mailgun with an inbox page at /inbox."""
     from simulator.app import run
 
     signing_key, _, _ = signing_key.partition(",")  # the first of several signs
-    run(host=host, port=port, folder=data, domain=domain, api_key=api_key, signing_key=signing_key, names=names)
+    run(
+        host=host,
+        port=port,
+        names=names,
+        folder=data,
+        domain=domain,
+        api_key=api_key,
+        signing_key=signing_key,
+        webhooks=webhooks,
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any, Final
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from simulator.api import api
+from simulator.api import HOOK_TYPES, api
 from simulator.behaviour import Behaviour
 from simulator.control import control
 from simulator.hosts import refuse_foreign_hosts
@@ -32,14 +32,18 @@ def create_app(
     api_key: str,
     signing_key: str,
     names: Collection[str] = (),
+    webhooks: str = "",
     set_idle_limit: Any = lambda seconds: None,
 ) -> Flask:
-    """The WSGI application over a data folder, which answers to these names too; its webhook threads start with it."""
+    """The WSGI application over a data folder, which answers to these names too; its webhook threads start with it.
+    `webhooks`: a URL that is a target of every kind of event."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_REQUEST
     app.config["MAX_FORM_MEMORY_SIZE"] = _MAX_REQUEST
     app.config["MAX_FORM_PARTS"] = 5_000
     store, behaviour = Store(folder / "simulator.sqlite"), Behaviour()
+    if webhooks:
+        store.add_target(webhooks, HOOK_TYPES)
     sender = WebhookSender(store, behaviour, signing_key)
     app.extensions["world"] = World(domain, api_key, store, behaviour, sender, set_idle_limit)
     refuse_foreign_hosts(app, names)
@@ -81,11 +85,7 @@ class _Server(BaseApplication):
         return create_app(set_idle_limit=lambda s: self.cfg.set("keepalive", max(1, int(s))), **self._world)
 
 
-def run(
-    *, host: str, port: int, folder: Path, domain: str, api_key: str, signing_key: str, names: Collection[str] = ()
-) -> None:
-    """Serve until a signal comes."""
+def run(*, host: str, port: int, names: Collection[str] = (), **world: Any) -> None:
+    """Serve until a signal comes. `world`: as for `create_app`."""
     os.environ.pop("GUNICORN_CMD_ARGS", None)
-    _Server(
-        host, port, folder=folder, domain=domain, api_key=api_key, signing_key=signing_key, names=(host, *names)
-    ).run()
+    _Server(host, port, names=(host, *names), **world).run()

@@ -79,6 +79,10 @@ class Store:
             found.setdefault(row["kind"], []).append(row["url"])
         return found
 
+    def add_target(self, url: str, kinds: Iterable[str]) -> None:
+        with self.transaction() as db:
+            db.executemany("INSERT OR IGNORE INTO targets VALUES (?, ?)", [(kind, url) for kind in kinds])
+
     def suppressed(self, addresses: Iterable[str]) -> dict[str, str]:
         """Those of the addresses on a list, with the list's name."""
         wanted = {address.lower() for address in addresses}

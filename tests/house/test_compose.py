@@ -97,7 +97,7 @@ def test_one_service_builds_the_image_and_none_looks_for_it_elsewhere(compose: d
 
 
 def test_what_is_for_trying_things_out_stands_in_a_file_of_its_own(dev: dict[str, Any]) -> None:
-    assert {"simulator", "simulator-target", "smtp", "prometheus", "grafana"} == dev["services"].keys()
+    assert {"simulator", "smtp", "prometheus", "grafana"} == dev["services"].keys()
     assert dev["services"]["grafana"]["profiles"] == ["grafana"]
 
 
@@ -112,7 +112,7 @@ def test_ports_are_published_on_this_host_alone_unless_told_otherwise(
 
 
 def test_no_container_can_change_its_own_disk_or_gain_rights(compose: dict[str, Any], dev: dict[str, Any]) -> None:
-    tried = {name: one for name, one in dev["services"].items() if name not in ("simulator-target", "grafana")}
+    tried = {name: one for name, one in dev["services"].items() if name != "grafana"}
     for name, service in (compose["services"] | tried).items():
         assert service["read_only"] is True, name
         assert service["mem_limit"], name

@@ -16,7 +16,14 @@ LINK = "https://example.org/read?a=1&b=2"
 def app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
     """One for all: its threads end with the process."""
     folder = tmp_path_factory.mktemp("simulator")
-    return create_app(folder=folder, domain="mg.example.com", api_key="k", signing_key="s", names=["dev.example.com"])
+    return create_app(
+        folder=folder,
+        domain="mg.example.com",
+        api_key="k",
+        signing_key="s",
+        names=["dev.example.com"],
+        webhooks="http://127.0.0.1:9/hook",
+    )
 
 
 @pytest.fixture
@@ -150,3 +157,10 @@ def test_near_names_and_those_that_were_given_are_answered(client: FlaskClient, 
 def test_foreign_names_are_refused_everywhere(client: FlaskClient, host: str) -> None:
     for path in ("/inbox", "/simulator/record/mails", "/v3/mg.example.com/events", "/no/such"):
         assert client.get(path, headers={"Host": host}, auth=("api", "k")).status_code == 421
+
+
+def test_a_url_that_was_given_at_the_start_gets_every_kind_of_webhook(client: FlaskClient) -> None:
+    told = client.get("/v3/domains/mg.example.com/webhooks", auth=("api", "k")).json["webhooks"]
+
+    assert len(told) > 5
+    assert all(kind == {"urls": ["http://127.0.0.1:9/hook"]} for kind in told.values())
