@@ -32,13 +32,14 @@ def environment(folder: Path) -> dict[str, str]:
 class Project:
     """One or more Compose files, as one project."""
 
-    def __init__(self, name: str, files: Sequence[str], folder: Path) -> None:
-        self.name, self._folder, self._environment = name, folder, environment(folder)
-        self._env_file = folder / f"{name}.env"
-        self._env_file.write_text("".join(line for line in dev_env().splitlines(True) if "COMPOSE_FILE" not in line))
+    def __init__(self, name: str, files: Sequence[str], folder: Path, **settings: str) -> None:
+        self.name, self._environment = name, environment(folder)
+        self.env_file = folder / f"{name}.env"
+        lines = [line for line in dev_env().splitlines() if "COMPOSE_FILE" not in line]
+        self.env_file.write_text("\n".join([*lines, *(f"{name}={value}" for name, value in settings.items()), ""]))
         chosen = [word for file in files for word in ("-f", file)]
         compose = str(Path(sys.executable).parent / "podman-compose")
-        self._compose = [compose, "-p", name, "--env-file", str(self._env_file), *chosen]
+        self._compose = [compose, "-p", name, "--env-file", str(self.env_file), *chosen]
 
     def up(self) -> None:
         self._run([*self._compose, "up", "-d", "--no-build"], timeout_s=600)
@@ -63,10 +64,11 @@ class Project:
             filters += ["--filter", f"label=com.docker.compose.service={service}"]
         return sorted(self.podman("ps", "--format", "{{.Names}}", *filters).split())
 
-    def wait_until_healthy(self, *, within_s: float) -> None:
-        """Run each health check, as Docker does by itself, until all have passed. Raises TimeoutError."""
+    def wait_until_healthy(self, *names: str, within_s: float) -> None:
+        """Run each health check, as Docker does by itself, until these containers, or all, have passed. Raises
+        TimeoutError."""
         deadline = time.monotonic() + within_s
-        waiting: dict[str, str] = dict.fromkeys(self._checked(), "was not asked")
+        waiting: dict[str, str] = dict.fromkeys(names or self._checked(), "was not asked")
         while waiting:
             for name in list(waiting):
                 done = self._done(["podman", "healthcheck", "run", name])
@@ -77,8 +79,8 @@ class Project:
             if waiting and time.monotonic() > deadline:
                 raise TimeoutError(f"not healthy: {waiting}")
 
-    def execute(self, container: str, *command: str) -> str:
-        return self.podman("exec", container, *command)
+    def execute(self, container: str, *command: str, check: bool = True) -> str:
+        return self.podman("exec", container, *command, check=check)
 
     def kill(self, container: str) -> None:
         """SIGKILL."""

@@ -21,14 +21,15 @@ _PYTHON: Final = "python3,python3-pip,python3-venv,ca-certificates"
 _SERVERS: Final = ("redis-server", "prometheus", "libcurl4")
 _TRUST: Final = "/etc/ssl/certs/ca-certificates.crt"  # where Debian's images keep it
 _TRUSTING: Final = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
-# What an image starts with, where its Compose file gives only options or nothing. Redis' official image asks no
-# protected mode.
+# What an image starts with, where its Compose file gives only options or nothing.
 _ENTRY: Final = {"maildev": ["maildev"], "prometheus": ["prometheus"]}
 _SCRIPTS: Final = {
-    "mongosh": "exec node /opt/node/node_modules/mongosh/bin/mongosh.js",
-    "maildev": "exec node /opt/node/node_modules/maildev/dist/bin/maildev.js",
-    "redis-server": "exec /usr/bin/redis-server",
+    "mongosh": "exec node /opt/node/node_modules/.bin/mongosh",
+    "maildev": "exec node /opt/node/node_modules/.bin/maildev",
+    # The official image asks no protected mode.
+    "redis-server": 'case "$1" in *.conf) ;; *) set -- "$@" --protected-mode no ;; esac; exec /usr/bin/redis-server',
 }
+_USER: Final = "999"  # mongodb and redis in the official images, to whom their data belongs
 
 
 def main() -> None:
@@ -54,6 +55,11 @@ def _named() -> set[str]:
     return {one["image"] for one in services if "image" in one and not one.get("profiles")}
 
 
+def _maildev() -> str:
+    """The version that Compose names; another one answers otherwise."""
+    return next(image.rpartition(":")[2] for image in _named() if "maildev" in image)
+
+
 def _made(folder: Path, make: Any) -> Path:
     mark = folder.with_suffix(".made")
     if not mark.exists():
@@ -74,7 +80,7 @@ def _bootstrap(folder: Path) -> None:
 
 def _servers(slim: Path, folder: Path) -> None:
     """One image for all of them: each container says which it starts."""
-    shutil.copytree(slim, folder, symlinks=True)
+    _run(["cp", "--archive", str(slim), str(folder)])  # devices too, and whom files belong to
     (folder / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")  # installing starts nothing
     (folder / "usr/sbin/policy-rc.d").chmod(0o755)
     shutil.copy("/etc/resolv.conf", folder / "etc/resolv.conf")
@@ -85,14 +91,15 @@ def _servers(slim: Path, folder: Path) -> None:
         shutil.copy(binaries.find(binary), programs / binary.program)
     shutil.copy(binaries.find(binaries.ETCD).with_name("etcdctl"), programs / "etcdctl")
     shutil.copy(shutil.which("node") or "/usr/bin/node", programs / "node")  # of version 20 or newer
-    _run(["npm", "install", "--prefix", str(folder / "opt/node"), "mongosh", "maildev"])
+    _run(["npm", "install", "--prefix", str(folder / "opt/node"), "mongosh", f"maildev@{_maildev()}"])
     for name, words in _SCRIPTS.items():
-        more = " --protected-mode no" if name == "redis-server" else ""
-        (programs / name).write_text(f'#!/bin/sh\n{words} "$@"{more}\n')
+        (programs / name).write_text(f'#!/bin/sh\n{words} "$@"\n')
     for program in programs.iterdir():
         program.chmod(0o755)
     for made in ("data/db", "data/configdb", "etcd-data", "prometheus"):
         (folder / made).mkdir(parents=True, exist_ok=True)
+    _run(["chroot", str(folder), "useradd", "--uid", _USER, "--no-create-home", "--home-dir", "/data", "stores"])
+    _run(["chroot", str(folder), "chown", "--recursive", "stores", "/data"])
 
 
 def _import(folder: Path, name: str, env: dict[str, str], *changes: str) -> None:

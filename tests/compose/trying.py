@@ -1,11 +1,7 @@
-"""What a client sees: mails handed in over HTTPS and opened, and calls that go on while containers are killed."""
+"""What a client sees: mails handed in over HTTPS, delivered and opened; caught by SMTP; and figures in Prometheus."""
 
 import re
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +12,8 @@ from tests.support.system import Simulator, wait_for
 
 API: Final = "https://localhost:8443"
 PAGES: Final = "https://localhost:8444"
-_CALLERS: Final = 6
+_CATCHER: Final = "http://localhost:1080/email"
+_PROMETHEUS: Final = "http://localhost:9090/api/v1/targets"
 
 
 class Client:
@@ -68,80 +65,30 @@ def delivered_and_opened(client: Client) -> None:
         assert session.get(f"{API}/metrics", timeout=60).status_code == 404
 
 
-@dataclass
-class Load:
-    """Single mails, each with a key; whoever gets no 2xx repeats once, with the same key."""
-
-    client: Client
-    promised: set[str] = field(default_factory=set)
-    failed: list[str] = field(default_factory=list)
-    repeated: Counter[str] = field(default_factory=Counter)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _threads: list[threading.Thread] = field(default_factory=list)
-
-    def start(self) -> None:
-        self._threads = [threading.Thread(target=self._go_on, args=(n,)) for n in range(_CALLERS)]
-        for thread in self._threads:
-            thread.start()
-
-    def end(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(120)
-
-    def _go_on(self, caller: int) -> None:
-        with self.client.session() as session:
-            number = 0
-            while not self._stop.wait(0.02):
-                number += 1
-                self._hand_in(session, f"load-{caller}-{number}")
-
-    def _hand_in(self, session: requests.Session, mark: str) -> None:
-        told = ""
-        for attempt in range(2):
-            try:
-                answer = session.post(
-                    f"{API}/v1/emails", json=a_mail(mark), headers={"Idempotency-Key": mark}, timeout=60
-                )
-                told = str(answer.status_code)
-            except requests.RequestException as error:
-                told = type(error).__name__
-            if told.startswith("2"):
-                self.promised.add(mark)
-                return
-            if attempt == 0:
-                self.repeated[told] += 1
-                time.sleep(1)
-        self.failed.append(f"{mark}: {told}")
+def caught_by_smtp(client: Client) -> None:
+    """A mail that goes by SMTP while Mailgun is switched off is in the catcher. Fails if it does not arrive."""
+    with client.session() as session:
+        _switch(session, "mailgun", on=False)
+        answer = session.post(f"{API}/v1/emails", json=a_mail("by SMTP"), timeout=60)
+        assert answer.status_code == 202, answer.text
+        wait_for(
+            lambda: "by SMTP" in [mail["subject"] for mail in requests.get(_CATCHER, timeout=10).json()],
+            within_s=60,
+            what="the mail is in the catcher",
+        )
+        _switch(session, "mailgun", on=True)
 
 
-def counted(client: Client, load: Load, *, within_s: float) -> dict[str, Any]:
-    """How the witness counts what was promised, once no more arrives."""
-
-    def arrived() -> Counter[str]:
-        return Counter(mail["subject"] for mail in client.simulator.mails() if mail["subject"].startswith("load-"))
-
-    deadline = time.monotonic() + within_s
-    while load.promised - arrived().keys() and time.monotonic() < deadline:
-        time.sleep(1)
-    found = arrived()
-    return {
-        "promised": len(load.promised),
-        "lost": len(load.promised - found.keys()),
-        "doubled": sum(count > 1 for count in found.values()),
-        "failed for good": load.failed,
-        "repeated once": dict(load.repeated),
-    }
+def _switch(session: requests.Session, provider: str, *, on: bool) -> None:
+    answer = session.patch(f"{API}/v1/providers/{provider}", json={"enabled": on}, timeout=60)
+    assert answer.status_code == 200, answer.text
 
 
-def under_load(client: Client, break_things: Callable[[], None], *, within_s: float) -> dict[str, Any]:
-    """The figures after `break_things` was done under load."""
-    load = Load(client)
-    load.start()
-    try:
-        time.sleep(3)
-        break_things()
-        time.sleep(3)
-    finally:
-        load.end()
-    return counted(client, load, within_s=within_s)
+def scraped(processes: dict[str, int]) -> dict[str, int]:
+    """How many processes of each part Prometheus reads. Fails if one of them is not there, or is down."""
+
+    def up() -> dict[str, int]:
+        found = requests.get(_PROMETHEUS, timeout=10).json()["data"]["activeTargets"]
+        return dict(Counter(one["labels"]["job"] for one in found if one["health"] == "up"))
+
+    return wait_for(lambda: (found := up()) == processes and found, within_s=120, what=f"Prometheus reads {processes}")

@@ -47,8 +47,8 @@ class Simulator:
     def record(self) -> dict[str, int]:
         return dict(requests.get(f"{self.url}/simulator/record/summary", timeout=10).json())
 
-    def mails(self) -> list[dict[str, Any]]:
-        return list(self._all("mails"))
+    def mails(self, *, after: int = 0) -> list[dict[str, Any]]:
+        return list(self._all("mails", after))
 
     def calls(self) -> list[dict[str, Any]]:
         return list(self._all("calls"))
@@ -68,8 +68,7 @@ class Simulator:
         query = "?machine=1" if by_machine else ""
         requests.get(f"{self.url}/inbox/{mail_id}/pixel.gif{query}", timeout=10).raise_for_status()
 
-    def _all(self, what: str) -> Iterator[dict[str, Any]]:
-        after = 0
+    def _all(self, what: str, after: int = 0) -> Iterator[dict[str, Any]]:
         while page := requests.get(f"{self.url}/simulator/record/{what}", params={"after": after}, timeout=60).json()[
             "items"
         ]:
