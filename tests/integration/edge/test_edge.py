@@ -1,5 +1,6 @@
 """HAProxy itself, with our configuration: what it leads where, what it repeats, and what it keeps outside."""
 
+import http.client
 import json
 import os
 import socket
@@ -130,6 +131,19 @@ def test_a_lost_answer_is_reported_in_the_api_s_shape(edge: RealEdge) -> None:
 
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert json.loads(answer.read())["code"] == "unavailable"
+
+
+def test_a_lost_answer_of_a_later_request_on_a_connection_ends_the_connection(edge: RealEdge) -> None:
+    connection = edge.connection()
+    connection.request("POST", "/v1/emails", body=b"{}")
+    connection.getresponse().read()
+    edge.stubs["api"].silent = 1
+
+    connection.request("POST", "/v1/emails", body=b"{}")
+
+    with pytest.raises(http.client.RemoteDisconnected):
+        connection.getresponse()
+    assert len(edge.seen()) == 2
 
 
 def test_a_request_reaches_a_process_only_when_it_is_whole(edge: RealEdge) -> None:
