@@ -37,7 +37,7 @@ def run(name: str, folder: Path) -> dict[str, Any]:
     project.down()
     began = time.monotonic()
     try:
-        project.up()
+        project.up(within_s=300)
         project.wait_until_healthy(within_s=300)
         healthy_s = time.monotonic() - began
         client = Client(project, folder)

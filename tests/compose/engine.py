@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from config.dev_env import dev_env
 
 ROOT: Final = Path(__file__).parents[2]
@@ -40,9 +42,18 @@ class Project:
         chosen = [word for file in files for word in ("-f", file)]
         compose = str(Path(sys.executable).parent / "podman-compose")
         self._compose = [compose, "-p", name, "--env-file", str(self.env_file), *chosen]
+        self._services = _services(files)
 
-    def up(self) -> None:
-        self._run([*self._compose, "up", "-d", "--no-build"], timeout_s=600)
+    def up(self, *, within_s: float) -> None:
+        """Start all services as `depends_on` asks for. podman 4.3 does not wait for conditions, and starts nothing that
+        depends on a container which has ended. Raises TimeoutError."""
+        started: set[str] = set()
+        while waiting := {name: asked for name, asked in self._services.items() if name not in started}:
+            ready = [name for name, asked in waiting.items() if asked.keys() <= started]
+            for needed, asked in {pair for name in ready for pair in waiting[name].items()}:
+                self._wait_for(needed, asked, within_s=within_s)
+            self._run([*self._compose, "up", "-d", "--no-build", "--no-deps", *ready], timeout_s=within_s)
+            started |= set(ready)
 
     def down(self) -> None:
         """Remove what was made; safe to call twice."""
@@ -101,6 +112,14 @@ class Project:
     def podman(self, *command: str, check: bool = True) -> str:
         return self._run(["podman", *command], check=check)
 
+    def _wait_for(self, service: str, asked: str, *, within_s: float) -> None:
+        if asked == "service_healthy":
+            self.wait_until_healthy(*self.containers(service), within_s=within_s)
+        elif asked == "service_completed_successfully":
+            ended = self._run(["podman", "wait", f"{self.name}_{service}_1"], timeout_s=within_s).strip()
+            if ended != "0":
+                raise RuntimeError(f"{service} ended with {ended}\n{self.logs(f'{self.name}_{service}_1')}")
+
     def _checked(self) -> list[str]:
         told: list[dict[str, Any]] = json.loads(self.podman("inspect", *self.containers()))
         return [
@@ -125,3 +144,14 @@ class Project:
             timeout=timeout_s,
             check=False,
         )
+
+
+def _services(files: Sequence[str]) -> dict[str, dict[str, str]]:
+    """What each service asks of others before it starts: their conditions by their names."""
+    told: dict[str, dict[str, str]] = {}
+    for file in files:
+        for name, service in yaml.safe_load((ROOT / file).read_text())["services"].items():
+            if not service.get("profiles"):
+                asked = {needed: one["condition"] for needed, one in service.get("depends_on", {}).items()}
+                told[name] = told.get(name, {}) | asked
+    return told
