@@ -1,4 +1,4 @@
-"""`mailroom cluster`: what docker-compose.cluster.yml needs before and at its first start."""
+"""`mailroom cluster`: the secrets of docker-compose.cluster.yml, and the replica set at its first start."""
 
 import shutil
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ _SETTINGS = "settings"
 
 @click.group(cls=Noun)
 def cluster() -> None:
-    """A cluster of all three stores, by docker-compose.cluster.yml."""
+    """Clusters by docker-compose.cluster.yml: make secrets, form the replica set."""
 
 
 @cluster.command("secrets")
@@ -36,8 +36,8 @@ def make_secrets(folder: Path, settings: Path) -> None:
 
 
 def keep_secrets(folder: Path, settings: Path, *, now: datetime) -> None:
-    """Fill the folder, or leave what is there. Raises ClickException where only a part is there: what the stores were
-    set up with cannot be made again."""
+    """Fill the folder once; copy the settings each time. Raises ClickException where some secrets are there and others
+    are not: the stores know the old ones."""
     made = cluster_secrets(now=now)
     missing = [name for name in made if not (folder / name).exists()]
     if missing and len(missing) < len(made):

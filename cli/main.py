@@ -19,7 +19,9 @@ SERVING: Final = ("up", "api", "web", "webhooks-in", "sender", "api+sender", "si
 ANSWERING: Final = {
     "audiences": TableEntry("cli.audiences:audiences", "Audiences: lists of recipients."),
     "backup": TableEntry("cli.backups:backup", "Copy the database into a new FOLDER, as it stands at one moment."),
-    "cluster": TableEntry("cli.cluster:cluster", "A cluster of all three stores, by docker-compose.cluster.yml."),
+    "cluster": TableEntry(
+        "cli.cluster:cluster", "Clusters by docker-compose.cluster.yml: make secrets, form the replica set."
+    ),
     "completion": TableEntry("cli.completion:completion", "Print the script that completes commands in this shell."),
     "dead-letters": TableEntry("cli.dead_letters:dead_letters_", "Mails that failed for good: list, send again, drop."),
     "dispatches": TableEntry("cli.dispatches:dispatches", "Dispatches: one call to a provider each."),

@@ -1,4 +1,4 @@
-"""What docker-compose.cluster.yml needs to know, and nobody else: passwords, certificates, and URLs with passwords.
+"""The secrets of docker-compose.cluster.yml: passwords, certificates, and URLs with passwords.
 
 Each store has an authority of its own, which vouches for its members and for its clients. The key of an authority is
 not kept: nobody can add a certificate later, and whoever needs one makes all of them anew.

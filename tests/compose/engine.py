@@ -147,7 +147,7 @@ class Project:
 
 
 def _services(files: Sequence[str]) -> dict[str, dict[str, str]]:
-    """What each service asks of others before it starts: their conditions by their names."""
+    """The conditions of each service's start, by the names of the services that it needs."""
     told: dict[str, dict[str, str]] = {}
     for file in files:
         for name, service in yaml.safe_load((ROOT / file).read_text())["services"].items():

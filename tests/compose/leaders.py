@@ -17,7 +17,7 @@ _SENTINEL: Final = (
 
 
 def leader(project: Project, store: str) -> str:
-    """The service that leads; "" while none does, or those who should know do not answer."""
+    """The service that leads; "" while none does, or nobody answers who knows it."""
     return {"mongo": _primary, "etcd": _etcd_leader, "redis": _master}[store](project)
 
 
@@ -41,5 +41,5 @@ def _master(project: Project) -> str:
 
 
 def _said(project: Project, service: str, *command: str) -> str:
-    """What a command in the service's container said; "" if it failed, or does not run."""
+    """The output of a command in the service's container; "" if the command fails, or the container is down."""
     return project.execute(found[0], *command, check=False) if (found := project.containers(service)) else ""

@@ -1,4 +1,4 @@
-"""Calls that go on while containers are killed, and how the witness counts what became of them.
+"""Calls that go on while containers are killed, and their mails as the witness counts them.
 
 Some callers give a key and repeat once; others give none and never repeat what may have been taken. Pages are read
 too. A call that found nobody to connect to has said nothing: it goes again until somebody listens, key or not.
@@ -143,7 +143,7 @@ def under_load(client: Client, break_things: Callable[[], Any], *, within_s: flo
 
 
 def _counted(client: Client, load: Load, *, within_s: float) -> dict[str, Any]:
-    """How the witness counts what was promised, once all of it is there or the time is over."""
+    """The promised mails as the witness counts them, once all are there or the time is over."""
     found: Counter[str] = Counter()
     began, after = time.monotonic(), 0
     while load.promised - found.keys() and time.monotonic() < began + within_s:
@@ -160,5 +160,5 @@ def _counted(client: Client, load: Load, *, within_s: float) -> dict[str, Any]:
 
 
 def doubled(client: Client) -> list[str]:
-    """What went out more than once, of all that ever did."""
+    """The subjects of all mails that ever went out more than once."""
     return [mark for mark, count in Counter(mail["subject"] for mail in client.simulator.mails()).items() if count > 1]
