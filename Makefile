@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run chromium promtool haproxy test test-compose lint format bench chaos fuzz bench-campaign bench-million bench-lateness bench-compare bench-intake bench-resets bench-hostile lock clean
+.PHONY: help env run chromium promtool haproxy test test-compose test-upgrade lint format bench chaos fuzz bench-campaign bench-million bench-lateness bench-compare bench-intake bench-resets bench-hostile lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -52,6 +52,10 @@ test-compose: $(STAMP)  ## run the Compose files for real, by podman, on stand-i
 	$(BIN)/python -m pip install --quiet 'podman-compose>=1.6'
 	$(BIN)/python -m tests.compose.images
 	$(BIN)/python -m tests.compose
+
+test-upgrade: $(STAMP)  ## replace every process of an earlier version in mid-campaign, and go back; by SIGTERM, then by SIGKILL
+	$(BIN)/python -m tests.upgrade --back
+	$(BIN)/python -m tests.upgrade --back --kill --json data/upgrade-kill.json
 
 lint: $(STAMP)  ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

@@ -22,10 +22,11 @@ class SenderRule(StrEnum):
     """A rule, by the words in which its refusal names it."""
 
     ELSEWHERE = "on_doubt 'elsewhere'"  # an earlier sender may take the second dispatch to the first provider
+    BODIES_IN_S3 = "a body in S3"  # an earlier sender takes it for gone, and lets its mail fail
 
 
 #: The first protocol that knows the rule.
-KNOWN_SINCE: Final[Mapping[SenderRule, int]] = {SenderRule.ELSEWHERE: 1}
+KNOWN_SINCE: Final[Mapping[SenderRule, int]] = {SenderRule.ELSEWHERE: 1, SenderRule.BODIES_IN_S3: 1}
 
 
 def require_known(rule: SenderRule, workers: Iterable[Worker], *, now: datetime) -> None:

@@ -10,12 +10,15 @@ from bson import ObjectId
 
 from mailroom.domain.errors import BodiesAway
 from mailroom.domain.ids import EmailId
+from mailroom.domain.sender_rules import KNOWN_SINCE, MAY_WAKE_FOR, SenderRule
+from mailroom.storage import workers
 from mailroom.storage.body_files.gridfs_home import GridFsHome
 from mailroom.storage.body_files.references import FileRef
 from mailroom.storage.body_files.s3_bucket import S3Bucket
 from mailroom.storage.body_files.s3_home import S3Home
 from mailroom.storage.database import Db, server_now
 
+_KNOWN_SINCE: Final = KNOWN_SINCE[SenderRule.BODIES_IN_S3]
 _YOUNG: Final = timedelta(hours=1)  # no request takes so long: a file of this age is named by a body, or by none ever
 
 
@@ -42,7 +45,8 @@ class Home(Protocol):
 
 
 class BodyFiles:
-    """New files go to the bucket, or to GridFS if there is none. Files are read where they lie."""
+    """New files go to the bucket, if there is one; to GridFS otherwise, and while a sender may run that does not know
+    buckets. Files are read where they lie."""
 
     def __init__(self, db: Db, bucket: S3Bucket | None = None) -> None:
         self._db, self._bucket = db, bucket
@@ -55,7 +59,9 @@ class BodyFiles:
 
     def put(self, email_id: EmailId, content: bytes) -> FileRef:
         """Write a file; it is stored when this returns. Raises Unavailable."""
-        return self.homes[-1].put(email_id, content, look_at=server_now(self._db) + _YOUNG)
+        now = server_now(self._db)
+        home = self._gridfs if self._s3 is None or self._old_sender_may_run(now) else self._s3
+        return home.put(email_id, content, look_at=now + _YOUNG)
 
     def read(self, file: FileRef, most: int = -1) -> bytes:
         """The content; with `most` only so many bytes. Raises FileGone, Unavailable."""
@@ -74,7 +80,13 @@ class BodyFiles:
         if self._bucket is None:
             return "large ones go to MongoDB (GridFS)"
         self._bucket.check(self._db.name)
-        return f"large ones go to S3: bucket {self._bucket.name} takes, gives and removes files"
+        works = f"bucket {self._bucket.name} takes, gives and removes files"
+        if self._old_sender_may_run(server_now(self._db)):
+            return f"large ones go to MongoDB (GridFS) until the senders of an earlier version have ended; {works}"
+        return f"large ones go to S3: {works}"
+
+    def _old_sender_may_run(self, now: datetime) -> bool:
+        return bool(workers.senders_below(self._db, _KNOWN_SINCE, since=now - MAY_WAKE_FOR, limit=1))
 
     def _home_of(self, file: FileRef) -> Home:
         if isinstance(file, ObjectId):

@@ -32,6 +32,7 @@ from tests.support.claims import a_claimed_mail
 from tests.support.emails import an_email, base64_of
 from tests.support.s3 import KEY, REGION, LocalS3, local_s3
 from tests.support.system import System
+from tests.support.workers import checked_in, checked_in_by_an_earlier_version
 
 PICTURE = bytes(range(256)) * 2_000
 LATER = datetime.now(UTC) + timedelta(hours=2)
@@ -103,6 +104,23 @@ def test_files_in_gridfs_are_found_after_the_change_to_s3(db: Db, bucket: S3Buck
 
     assert isinstance(found, Body)
     assert found.attachments[0].content == PICTURE
+
+
+def test_while_a_sender_may_run_that_would_take_it_for_gone_no_file_goes_to_the_bucket(
+    db: Db, s3: LocalS3, bucket: S3Bucket
+) -> None:
+    files = BodyFiles(db, bucket)
+    checked_in(db, "new-1")
+    checked_in_by_an_earlier_version(db, "old-1")
+
+    (before,) = ids_of(handed_in(db, files, large()))
+    told, kept = files.check(), s3.objects(bucket)
+    db.workers.delete_one({"_id": "old-1"})
+    ids_of(handed_in(db, files, large()))
+
+    assert (kept, len(s3.objects(bucket))) == (set(), 1)
+    assert isinstance(bodies.get_many(db, files, [before])[before], Body)
+    assert told.startswith("large ones go to MongoDB (GridFS) until the senders of an earlier version have ended")
 
 
 def test_without_its_setting_a_body_in_s3_waits_and_is_not_taken_for_gone(db: Db, bucket: S3Bucket) -> None:
