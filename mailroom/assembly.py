@@ -332,7 +332,7 @@ def prepare_database(settings: Settings) -> Db:
     db, retention = connect(settings.stores.mongo_url, app="prepare"), settings.retention
     migrations.require_readable_database(db)
     ensure_indexes(db)
-    migrations.migrate(db, within_s=_MIGRATE_S)
+    migrations.migrate(db, within_s=_MIGRATE_S, at_start=True)
     for collection in ("events", "bodies", "refusals", "requests"):
         keep_for(db, collection, getattr(retention, collection))
     return db

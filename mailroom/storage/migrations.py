@@ -3,7 +3,9 @@
 A step finds what it has to change by a query, so it goes on after a crash where it stood, and any number of processes
 may run it at once. Every process runs the steps at its start, for a bounded time; senders go on from there. The steps
 of this release are repeated for as long as it is the newest: a process of the release before may still store its own
-form. So this release must read both forms, and the step of a field that nobody reads any more is one of the next.
+form. A step that has no index to find its documents by is done at starts alone, which is enough: a process of the
+release before has ended before the one in its place starts. So this release must read both forms, and the step of a
+field that nobody reads any more is one of the next.
 
 To add one: write it beside its collection, give it the number of the coming release here, and raise `SCHEMA`.
 """
@@ -31,6 +33,7 @@ class Migration:
     release: int
     name: str
     batch: Callable[[Db], int]
+    at_starts: bool = False  # it reads a whole collection
 
 
 def require_readable_database(db: Db) -> None:
@@ -38,13 +41,13 @@ def require_readable_database(db: Db) -> None:
     require_readable(schema.reached(db))
 
 
-def migrate(db: Db, *, within_s: float) -> dict[str, int]:
+def migrate(db: Db, *, within_s: float, at_start: bool = False) -> dict[str, int]:
     """Run the steps that may have something left, for about `within_s` seconds; the number of the database is raised
     once nothing is. Returns how many documents each step changed, by its name. Raises Unavailable; to be repeated."""
     stored, ends_at = schema.reached(db), time.monotonic() + within_s
     done: dict[str, int] = {}
     for step in MIGRATIONS:
-        if stored < step.release or step.release == SCHEMA:
+        if (stored < step.release or step.release == SCHEMA) and (at_start or not step.at_starts):
             while changed := step.batch(db):
                 done[step.name] = done.get(step.name, 0) + changed
                 if time.monotonic() >= ends_at:
@@ -76,5 +79,6 @@ def _drop_index(db: Db, collection: str, name: str) -> bool:
 
 MIGRATIONS: Final[Sequence[Migration]] = (
     Migration(1, "names_filled_in", schedule_lists.fill_in_names),
+    Migration(1, "names_renewed", schedule_lists.renew_names, at_starts=True),
     Migration(1, "indexes_dropped", drop_replaced_indexes),
 )

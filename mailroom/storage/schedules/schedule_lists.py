@@ -77,7 +77,18 @@ def fill_in_names(db: Db) -> int:
     """A batch of a migration: write what lists need beside the name into schedules that an earlier version stored.
     Returns how many; 0 when none is left."""
     absent = {"state": {"$in": sorted(ScheduleState)}, "name_key": None}
-    docs = list(db.schedules.find(absent, {"name": 1}).hint(list(BY_NAME)).limit(_A_STEP))
+    return _fill_in(db, list(db.schedules.find(absent, {"name": 1}).hint(list(BY_NAME)).limit(_A_STEP)))
+
+
+@guarded
+def renew_names(db: Db) -> int:
+    """A batch of a migration that reads every schedule: the same for those that an earlier version has renamed since.
+    Returns how many; 0 when none is left."""
+    renamed = {"$expr": {"$ne": ["$name", "$named"]}}
+    return _fill_in(db, list(db.schedules.find(renamed, {"name": 1}).limit(_A_STEP)))
+
+
+def _fill_in(db: Db, docs: Sequence[Document]) -> int:
     if docs:
         db.schedules.bulk_write([_filling(doc) for doc in docs], ordered=False)
     return len(docs)

@@ -4,6 +4,7 @@
     name, state      `active`, `paused`, `finished`, `archived`
     name_key, name_starts
                      the name as lists sort it, and its parts as searches compare them (see domain/name_keys.py)
+    named            the name that these two were made from: a process of the release before renames without them
     recurrence       kind, time_zone, anchor, and what the kind needs; starts_at, ends_at, max_runs
     misfire          policy, grace_s
     revision         int, the newest content revision (collection `contents`)
@@ -252,7 +253,7 @@ def _document(schedule: Schedule) -> Document:
 
 def name_fields(name: str) -> Document:
     """The fields that a document has beside its name, for lists."""
-    return {"name_key": name_key(name), "name_starts": word_starts(name)}
+    return {"name_key": name_key(name), "name_starts": word_starts(name), "named": name}
 
 
 def _recurrence_document(rule: Recurrence) -> Document:

@@ -77,6 +77,20 @@ def test_schedules_of_an_earlier_version_are_found_once_their_names_are_filled_i
     assert (before, filled, names(db, name="dig")) == ([], [{"names_filled_in": 1}, {}], ["Digest"])
 
 
+def test_a_schedule_that_an_earlier_version_renames_meanwhile_is_found_by_its_new_name_after_the_next_start(
+    db: Db,
+) -> None:
+    for name in ("Old", "Other"):
+        stored_schedule(db, name=name)
+    db.schedules.update_one({"name": "Old"}, {"$set": {"name": "New"}})
+
+    meanwhile = migrations.migrate(db, within_s=5)
+    starts = [migrations.migrate(db, within_s=5, at_start=True) for _ in range(2)]
+
+    assert (meanwhile, starts) == ({}, [{"names_renewed": 1}, {}])
+    assert (names(db, name="new"), names(db, name="old"), names(db)) == (["New"], [], ["New", "Other"])
+
+
 def test_archived_schedules_are_listed_only_where_they_are_asked_for(db: Db) -> None:
     gone, paused = stored_schedule(db, name="Gone"), stored_schedule(db, name="Paused")
     stored_schedule(db, name="Going")
