@@ -117,4 +117,12 @@ def fields_of(report: Report) -> Document:
 
 
 def _kept(doc: Mapping[str, Any]) -> KeptCount:
-    return KeptCount(doc["marks"], doc["quiet"], Report(**doc["report"]) if "report" in doc else None, doc.get("left"))
+    return KeptCount(doc["marks"], doc["quiet"], _report(doc.get("report")), doc.get("left"))
+
+
+def _report(stored: Mapping[str, Any] | None) -> Report | None:
+    """None where there is none, or where another release kept one of other counts: then it is counted anew."""
+    return Report(**stored) if stored is not None and stored.keys() == _COUNTS else None
+
+
+_COUNTS: Final = Report.__dataclass_fields__.keys()

@@ -13,7 +13,7 @@ Indexes: none; there are few documents.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final
 
@@ -45,7 +45,7 @@ NOT_PUSHED: Final = WebhookTarget()
 @guarded
 def every(db: Db) -> dict[str, WebhookTarget]:
     """All targets by provider. A provider without a registration and without webhooks is absent."""
-    return {doc.pop("_id"): WebhookTarget(**doc) for doc in db.webhook_targets.find()}
+    return {doc["_id"]: _target(doc) for doc in db.webhook_targets.find()}
 
 
 @guarded
@@ -67,3 +67,7 @@ def arrived(db: Db, provider: str, mark: str, *, now: datetime) -> None:
     db.webhook_targets.update_one({"_id": provider}, {"$max": {"arrived_at": now}}, upsert=True)
     if mark:
         db.webhook_targets.update_one({"_id": provider, "mark": mark}, {"$max": {"marked_at": now}})
+
+
+def _target(doc: Document) -> WebhookTarget:
+    return WebhookTarget(**{field.name: doc[field.name] for field in fields(WebhookTarget) if field.name in doc})
