@@ -1,6 +1,7 @@
 """Periodic duties of a sender, run by APScheduler: its lease's heartbeat, the janitor, the archive, the ledger, and the
 level of its log."""
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -18,6 +19,7 @@ from mailroom.watching.lanes import renewal
 
 log = structlog.get_logger()
 _JANITOR_S: Final = 5.0
+_END_S: Final = 3.0
 _ARCHIVE_S: Final = 60.0
 _STUCK_TTLS: Final = 3  # lease times without a completed round, after which a sender lets its lease expire
 _LEDGER_LOOK_S: Final = 60.0
@@ -26,8 +28,7 @@ _LEDGER_SPAN: Final = timedelta(hours=3)
 
 
 def start_duties(services: SenderServices, *, idle_s: Callable[[], float]) -> BackgroundScheduler:
-    """Start all duties. `shutdown()` of the result ends them. `idle_s` returns the seconds since the loop's last
-    round."""
+    """Start all duties; `end_duties` ends them. `idle_s` returns the seconds since the loop's last round."""
     ticking = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
     ticking.add_job(
         keep_alive, "interval", [services, idle_s], seconds=max(0.3, services.settings.sending.lease_ttl_s / 4)
@@ -42,6 +43,14 @@ def start_duties(services: SenderServices, *, idle_s: Callable[[], float]) -> Ba
     ticking.add_job(follower.look, "interval", seconds=LOOK_S)
     ticking.start()
     return ticking
+
+
+def end_duties(duties: BackgroundScheduler) -> None:
+    """Begin no duty any more, and let one under way come to its end, so that its clients are not closed beneath it. One
+    that takes longer than `_END_S`, such as without MongoDB, is cut off: each may be."""
+    ending = threading.Thread(target=duties.shutdown, name="duties-end", daemon=True)
+    ending.start()
+    ending.join(_END_S)
 
 
 def keep_alive(services: SenderServices, idle_s: Callable[[], float]) -> None:

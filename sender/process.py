@@ -17,7 +17,7 @@ from mailroom.services.operations.check_ins import new_worker_id
 from mailroom.services.operations.metrics import transaction_lifetime_s
 from mailroom.services.operations.writability import why_nothing_is_sent
 from mailroom.watching import traces
-from sender.duties import start_duties
+from sender.duties import end_duties, start_duties
 from sender.health_port import HealthPort
 from sender.parts import Parts
 
@@ -67,7 +67,7 @@ class Sender:
                 self._one_round(stop)
         finally:
             self._drain()
-            duties.shutdown(wait=False)
+            end_duties(duties)
 
     def _check_stores(self, stop: threading.Event) -> None:
         """Wait until the stores answer. Raises MisconfiguredStore for a Redis that is a Cluster or may evict fences;
