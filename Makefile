@@ -53,9 +53,10 @@ test-compose: $(STAMP)  ## run the Compose files for real, by podman, on stand-i
 	$(BIN)/python -m tests.compose.images
 	$(BIN)/python -m tests.compose
 
-test-upgrade: $(STAMP)  ## replace every process of an earlier version in mid-campaign, and go back; by SIGTERM, then by SIGKILL
+test-upgrade: $(STAMP)  ## replace every process of an earlier version in mid-campaign, and go back; by SIGTERM, then by SIGKILL; then a negative control
 	$(BIN)/python -m tests.upgrade --back
 	$(BIN)/python -m tests.upgrade --back --kill --json data/upgrade-kill.json
+	$(BIN)/python -m tests.upgrade --control --json data/upgrade-control.json
 
 lint: $(STAMP)  ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

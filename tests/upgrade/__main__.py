@@ -5,6 +5,7 @@ count. Exit 1 if a mail is doubled or lost, or a version could not work with wha
 --recipients N            people of each campaign; campaigns follow one another for as long as it takes
 --back                    and then back again, to the earlier version
 --kill                    processes end by SIGKILL instead of SIGTERM
+--control                 to a version that does not find the earlier one's fences, by SIGKILL; exit 1 if none doubles
 --json FILE               where the verdict goes
 """
 
@@ -13,6 +14,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +25,7 @@ from tests.support.system import a_system
 from tests.upgrade import verdict
 from tests.upgrade.rolling import SETTINGS, Rolling
 from tests.upgrade.verdict import Verdict
-from tests.upgrade.versions import THIS, Version, installed
+from tests.upgrade.versions import CONTROL, THIS, Version, installed
 
 #: The last commit before databases had a schema number.
 BEFORE: Final = "a9c69b7"
@@ -31,7 +33,7 @@ _MOST_SHOWN: Final = 20
 console = Console(stderr=True)
 
 
-def run(folder: Path, old: Version, *, recipients: int, back: bool, by: signal.Signals) -> Verdict:
+def run(folder: Path, old: Version, to: Sequence[Version], *, recipients: int, by: signal.Signals) -> Verdict:
     """One run on servers of its own, which begins with an empty database of the old version."""
     with (
         Servers.start(folder / "servers") as servers,
@@ -40,7 +42,7 @@ def run(folder: Path, old: Version, *, recipients: int, back: bool, by: signal.S
     ):
         system.db.client.drop_database(system.db.name)  # what this version has prepared
         rolling = Rolling(system, recipients=recipients, say=status.update)
-        return rolling.run(old, [(version, by) for version in (THIS, *([old] if back else []))])
+        return rolling.run(old, [(version, by) for version in to])
 
 
 def main() -> int:
@@ -49,13 +51,15 @@ def main() -> int:
     arguments.add_argument("--recipients", type=int, default=400)
     arguments.add_argument("--back", action="store_true")
     arguments.add_argument("--kill", action="store_true")
+    arguments.add_argument("--control", action="store_true")
     arguments.add_argument("--json", type=Path, default=Path("data/upgrade.json"))
     options = arguments.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="mailroom-upgrade-"))
     with console.status(f"installing {options.source}"):
         old = installed(options.source, Path("data/upgrade") / Path(options.source).stem)
-    by = signal.SIGKILL if options.kill else signal.SIGTERM
-    found = run(folder, old, recipients=options.recipients, back=options.back, by=by)
+    to = [CONTROL if options.control else THIS, *([old] if options.back else [])]
+    by = signal.SIGKILL if options.kill or options.control else signal.SIGTERM
+    found = run(folder, old, to, recipients=options.recipients, by=by)
     for table in verdict.tables(found):
         console.print(table)
     for what, ids in found.wrong.items():
@@ -63,11 +67,12 @@ def main() -> int:
             console.print(f"{what}: {id_}", style="red", markup=False)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(verdict.as_json(found))
-    if found.holds:
+    is_well = bool(found.doubled) if options.control else found.holds
+    if is_well:
         shutil.rmtree(folder)
     else:
         console.print(f"logs and stores are kept in {folder}")
-    return 0 if found.holds else 1
+    return 0 if is_well else 1
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class Campaigns:
 
     def _once(self, name: str, number: int) -> None:
         """Due in a moment."""
-        at = {"kind": "once", "at": _local(seconds=5), "time_zone": "UTC"}
+        at = {"kind": "once", "at": _local(seconds=8), "time_zone": "UTC"}
         to = people(name, self._recipients)
         self._made(a_body(name, {"recipients": to}, at), name, number)
         self._promises.people(to)
@@ -62,7 +62,7 @@ class Campaigns:
         to = people(name, self._recipients)
         body = {"name": name, "recipients": to}
         audience = self._asked_twice("/v1/audiences", f"audience-{name}", number + 1, body)
-        at = {"kind": "once", "at": _local(seconds=4), "time_zone": "UTC"}
+        at = {"kind": "once", "at": _local(seconds=8), "time_zone": "UTC"}
         self._made(a_body(name, {"audience": audience}, at), name, number)
         self._promises.people(to)
 

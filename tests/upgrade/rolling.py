@@ -148,6 +148,7 @@ class Rolling:
             "dispatches": db.dispatches.count_documents({"state": {"$in": ["pending", "sending", "in_doubt"]}}),
             "runs": db.runs.count_documents({"state": {"$in": ["planning", "planned"]}}),
             "schedules": db.schedules.count_documents(due_soon),
+            "dispatches whose mails are not told": db.dispatches.count_documents({"tell": True}),
             "given up": db.dispatches.count_documents(_GIVEN_UP),
         }
         return {what: count for what, count in found.items() if count}

@@ -2,16 +2,22 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from datetime import timedelta
+from typing import Final
 
 from rich.table import Table
 
+from mailroom.coordination.fences import Fences
+from mailroom.services.operations import ledger
+from mailroom.storage.database import server_now
 from tests.support.system import System
 from tests.upgrade.callers import Callers
 from tests.upgrade.fleet import Fleet, Replaced
 from tests.upgrade.promises import Promises, is_refused
+
+_SPAN: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class Verdict:
     doubled: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     unasked: list[str] = field(default_factory=list)  # that went out, and nobody had asked for
+    imbalances: list[str] = field(default_factory=list)  # that the product's own ledger finds
     open: Mapping[str, int] = field(default_factory=dict)  # what did not come to its end
     odd: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)  # clients that could not go on
@@ -55,7 +62,7 @@ class Verdict:
     def wrong(self) -> dict[str, list[str]]:
         """All that should be empty, and is not."""
         found = {"doubled": self.doubled, "lost": self.lost, "unasked": self.unasked, "odd": self.odd}
-        found |= {"broken": self.broken, "traceback": self.tracebacks}
+        found |= {"broken": self.broken, "traceback": self.tracebacks, "not balanced": self.imbalances}
         found |= {"open": [f"{count} {what}" for what, count in self.open.items()]}
         found |= {
             "not in order": [each.place for roll in self.rolls for each in roll.replaced if _ended_oddly(roll, each)]
@@ -85,7 +92,7 @@ def judge(system: System, fleet: Fleet, callers: Callers, promises: Promises) ->
     found.unasked = [f"{mark} {address}: {times} times" for (mark, address), times in went_out.items()]
     _say_who(found, system, fleet)
     found.odd, found.repeated, found.answers_by = callers.odd, dict(callers.repeated), dict(callers.answers)
-    found.tracebacks = _tracebacks(system)
+    found.tracebacks, found.imbalances = _tracebacks(system), _imbalances(system)
     return found
 
 
@@ -98,31 +105,45 @@ def _say_who(found: Verdict, system: System, fleet: Fleet) -> None:
         found.doubts += any(step["step"] == "in_doubt" for step in dispatch["trail"])
         if dispatch["state"] == "accepted":
             first = dispatch["accepted"][0]
-            by[fleet.sent_by.get(first.get("sender", ""), "a split or a person")] += dispatch["messages"]
+            by[fleet.sent_by.get(first.get("sender", ""), "not said: parts")] += dispatch["messages"]
     found.mails_by = dict(by)
 
 
+def _imbalances(system: System) -> list[str]:
+    """Of what was stored by both versions, across MongoDB and Redis."""
+    fences = Fences(system.settings.stores.redis_url, of=system.db.name)
+    try:
+        checked = ledger.check(system.db, since=server_now(system.db) - _SPAN, fences=fences, young=timedelta())
+    finally:
+        fences.close_client()
+    return [f"{one.kind} {one.id}: {one.words}" for one in checked.imbalances]
+
+
 def _tracebacks(system: System) -> list[str]:
-    """The last lines of all tracebacks in the processes' logs, each with the log's name and how often it came."""
+    """How all tracebacks in the processes' logs end, each with the log's name and how often it came."""
     found: Counter[str] = Counter()
     for path in sorted((system.folder / "logs").glob("*.log")):
-        for line in path.read_text(errors="replace").splitlines():
-            told = _exception(line)
-            if told:
-                found[f"{path.stem}: {told}"] += 1
+        for error in _errors(path.read_text(errors="replace").splitlines()):
+            if _OF_AN_END not in error or not path.stem.endswith("-old"):
+                found[f"{path.stem}: {error}"] += 1
     return [f"{told} ({times} times)" for told, times in found.items()]
 
 
-def _exception(line: str) -> str:
-    if line.startswith("Traceback"):
-        return line
-    try:
-        told: Any = json.loads(line)
-    except ValueError:
-        return ""
-    if not isinstance(told, dict) or "exception" not in told:
-        return ""
-    return f"{told.get('event')}: {str(told['exception']).strip().splitlines()[-1]}"
+#: Senders before this version did not wait for a duty of theirs when they ended.
+_OF_AN_END: Final = "Cannot use MongoClient after close"
+
+
+def _errors(lines: Sequence[str]) -> Iterator[str]:
+    """The last line of each traceback, which stands in the log as it is, or in a field."""
+    inside = False
+    for line in lines:
+        inside = inside or line.startswith("Traceback")
+        if inside and not line.startswith(("Traceback", " ")):
+            inside = False
+            yield line
+        if line.startswith("{") and '"exception": "' in line:
+            told = json.loads(line)
+            yield f"{told['event']}: {told['exception'].strip().splitlines()[-1]}"
 
 
 def tables(found: Verdict) -> list[Table]:

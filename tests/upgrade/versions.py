@@ -19,15 +19,16 @@ _ANSWER_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version of Mailroom, by its command; this checkout, if there is none."""
+    """A version of Mailroom, by its command; a module of this checkout, if there is none."""
 
     name: str
     command: Path | None = None
+    module: str = "cli.main"
 
     def start(self, system: System, name: str, *arguments: str, **settings: str) -> Child:
         """A process of this version, with the system's settings. It ends with the system."""
         if self.command is None:
-            return system.start(name, "cli.main", *arguments, **settings)
+            return system.start(name, self.module, *arguments, **settings)
         log, env = system.folder / "logs" / f"{name}.log", {**system.environment, **settings}
         child = Child(name, [str(self.command), *arguments], log=log, env=env)
         system.children.append(child)
@@ -35,11 +36,13 @@ class Version:
 
     def answer(self, system: System, *arguments: str) -> str:
         """What a command of this version prints."""
-        command = [sys.executable, "-m", "cli.main"] if self.command is None else [str(self.command)]
+        command = [sys.executable, "-m", self.module] if self.command is None else [str(self.command)]
         return _output([*command, *arguments], within_s=_ANSWER_S, env=system.environment).decode().strip()
 
 
 THIS: Final = Version("new")
+#: See control.py.
+CONTROL: Final = Version("control", module="tests.upgrade.control")
 
 
 def installed(source: str, folder: Path) -> Version:
