@@ -34,6 +34,7 @@ from sender.traced import trace_claims
 _LOOK_FOR_ALONE_S: Final = 1.0
 _LOOK_FOR_URGENT_S: Final = 0.02
 _MOST_BYTES: Final = 64 * 1024 * 1024  # of single mails' bodies, in memory at once
+_FILES_S: Final = 5.0  # for which a round waits for large bodies of the mails for one provider
 
 
 class Claimer:
@@ -58,7 +59,9 @@ class Claimer:
         self._lanes, self._guard = lanes, guard
         self._router, self._throttle, self._pace, self._connections = router, throttle, pace, connections
         self._fencer, self._recorder = fencer, recorder
-        self._preparing = Preparing(services.db, services.adapters, services.bodies)
+        # A sender that completes no round for some lease times loses its lanes, and its claims count as crashes.
+        files_within_s = min(_FILES_S, services.settings.sending.lease_ttl_s / 2)
+        self._preparing = Preparing(services.db, services.adapters, services.bodies, files_within_s=files_within_s)
         self._look_for_alone_at = self._look_for_urgent_at = 0.0
         # Claims one by one would cost more than very fast calls do, so claims wait until there is room for several.
         self._least_room = max(1, connections.limit // 4)

@@ -42,9 +42,13 @@ class Preparing:
     """Builds requests, each for the provider of its dispatch's claim. Caches the contents used last, up to a bounded
     size. For one thread."""
 
-    def __init__(self, db: Db, adapters: Mapping[str, Adapter], files: BodyFiles | None = None) -> None:
-        """`files`: None means GridFS."""
+    def __init__(
+        self, db: Db, adapters: Mapping[str, Adapter], files: BodyFiles | None = None, *, files_within_s: float = 5.0
+    ) -> None:
+        """`files`: None means GridFS. `files_within_s`: how long each use waits for them; a mail whose files do not
+        come in this time is refused as one that was not called."""
         self._db, self._adapters, self._files = db, adapters, files or BodyFiles(db)
+        self._files_within_s = files_within_s
         self._cache: OrderedDict[_Written, Content] = OrderedDict()
         self._cached_bytes = 0
 
@@ -117,7 +121,8 @@ class Preparing:
         if not claimed:
             return {}
         ids = [EmailId(dispatch.run_id) for dispatch in claimed]
-        envelopes, texts = emails.get_each(self._db, ids), bodies.get_many(self._db, self._files, ids)
+        envelopes = emails.get_each(self._db, ids)
+        texts = bodies.get_many(self._db, self._files, ids, within_s=self._files_within_s)
         return {
             dispatch: _letter_or_error(envelope, text)
             for id_, dispatch in zip(ids, claimed, strict=True)

@@ -3,6 +3,7 @@ no body names: of a request that failed half-way, or of a body whose time is ove
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -18,6 +19,7 @@ from mailroom.storage.body_files.s3_bucket import S3Bucket
 from mailroom.storage.body_files.s3_home import S3Home
 from mailroom.storage.database import Db, server_now
 
+_AT_ONCE: Final = 16  # files that are read
 _KNOWN_SINCE: Final = KNOWN_SINCE[SenderRule.BODIES_IN_S3]
 _YOUNG: Final = timedelta(hours=1)  # no request takes so long: a file of this age is named by a body, or by none ever
 
@@ -51,6 +53,7 @@ class BodyFiles:
     def __init__(self, db: Db, bucket: S3Bucket | None = None) -> None:
         self._db, self._bucket = db, bucket
         self._gridfs, self._s3 = GridFsHome(db), S3Home(db, bucket) if bucket else None
+        self._readers = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="body-files")  # no thread before its first use
 
     @property
     def homes(self) -> Sequence[Home]:
@@ -66,6 +69,10 @@ class BodyFiles:
     def read(self, file: FileRef, most: int = -1) -> bytes:
         """The content; with `most` only so many bytes. Raises FileGone, Unavailable."""
         return self._home_of(file).read(file, most)
+
+    def reading(self, files: Sequence[FileRef]) -> dict[FileRef, Future[bytes]]:
+        """Begin to read these files, all at once. Each result is that of `read`."""
+        return {file: self._readers.submit(self.read, file) for file in files}
 
     def sizes(self, files: Sequence[FileRef]) -> dict[FileRef, int]:
         """Bytes of each file that is still there. Raises Unavailable."""

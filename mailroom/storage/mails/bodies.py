@@ -14,6 +14,7 @@ Index: `kept_since` (TTL, see retention.py).
 """
 
 import contextlib
+import time
 from collections.abc import Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -24,6 +25,7 @@ from mailroom.domain.emails.model import Attachment, Body, ShownAttachment, Show
 from mailroom.domain.errors import BodiesAway, Unavailable
 from mailroom.domain.ids import EmailId
 from mailroom.storage.body_files.homes import BodyFiles
+from mailroom.storage.body_files.reading import ReadingInTime
 from mailroom.storage.body_files.references import FileGone, FileRef
 from mailroom.storage.database import Db, Document, Session, guarded
 
@@ -32,6 +34,7 @@ INDEXES: Final[Sequence[IndexModel]] = ()
 # MongoDB takes 16 MB a document and 16 MB a transaction's entry; a group of mails shares one.
 INLINE_BYTES: Final = 256 * 1024
 _LOOK_AGAIN: Final = timedelta(days=1)
+_SWEEP_S: Final = 5.0  # about: other tidying waits for it
 
 
 def put_aside(files: BodyFiles, email_id: EmailId, body: Body) -> Document:
@@ -55,12 +58,20 @@ def add_many(db: Db, documents: Sequence[tuple[Document, datetime]], *, session:
     db.bodies.insert_many(kept, ordered=False, session=session)
 
 
-def get_many(db: Db, files: BodyFiles, ids: Sequence[EmailId]) -> dict[EmailId, Body | BodiesAway]:
-    """The bodies that are still kept whole; for a body in S3, while that is away, the error. Raises Unavailable."""
+def get_many(
+    db: Db, files: BodyFiles, ids: Sequence[EmailId], *, within_s: float | None = None
+) -> dict[EmailId, Body | BodiesAway]:
+    """The bodies that are still kept whole; for a body in S3, while that is away, the error. Raises Unavailable.
+
+    `within_s`: the time for all their files, those of the first mails first. A mail for which it does not suffice has
+    an error, too: ask again for it.
+    """
+    documents = {EmailId(doc["_id"]): doc for doc in _documents(db, ids)}
+    reading = ReadingInTime(files, within_s=within_s)
     found: dict[EmailId, Body | BodiesAway] = {}
-    for doc in _documents(db, ids):
+    for id_ in (id_ for id_ in ids if id_ in documents):
         with contextlib.suppress(FileGone):
-            found[EmailId(doc["_id"])] = _body(files, doc)
+            found[id_] = _body(reading, documents[id_])
     return found
 
 
@@ -95,9 +106,10 @@ def throw_away(files: BodyFiles, document: Document) -> None:
 def sweep(db: Db, files: BodyFiles, *, now: datetime, limit: int = 200) -> int:
     """Remove files that no body names: of a request that failed half-way, or of a body whose time is over.
 
-    Each file is looked at when it is an hour old, and again every day, the longest waiting first. Raises Unavailable.
+    Each file is looked at when it is an hour old, and again every day, the longest waiting first. What a slow S3 leaves
+    no time for is left to the next time. Raises Unavailable.
     """
-    removed = 0
+    removed, until = 0, time.monotonic() + _SWEEP_S
     for home in files.homes:
         due = home.due(now=now, limit=limit)
         named = _named(db, {email for _, email in due})
@@ -105,6 +117,8 @@ def sweep(db: Db, files: BodyFiles, *, now: datetime, limit: int = 200) -> int:
         for file in (file for file, _ in due if file not in named):
             home.delete(file)
             removed += 1
+            if time.monotonic() > until:
+                return removed
     return removed
 
 
@@ -132,22 +146,21 @@ def _attachment(files: BodyFiles, email_id: EmailId, one: Attachment, *, large: 
     return {**fields, "content": one.content}
 
 
-def _body(files: BodyFiles, doc: Mapping[str, Any]) -> Body | BodiesAway:
+def _body(reading: ReadingInTime, doc: Mapping[str, Any]) -> Body | BodiesAway:
     try:
-        written = {
-            name: doc[name] if name in doc else files.read(doc["files"][name]).decode() for name in ("text", "html")
-        }
-        attachments = [
-            Attachment(
-                one["filename"],
-                one["content_type"],
-                bytes(one["content"]) if "content" in one else files.read(one["file"]),
-                one["content_id"],
-            )
-            for one in doc["attachments"]
-        ]
+        contents = reading.read(_files_of(doc))
     except BodiesAway as error:
         return error
+    written = {name: doc[name] if name in doc else contents[doc["files"][name]].decode() for name in ("text", "html")}
+    attachments = [
+        Attachment(
+            one["filename"],
+            one["content_type"],
+            bytes(one["content"]) if "content" in one else contents[one["file"]],
+            one["content_id"],
+        )
+        for one in doc["attachments"]
+    ]
     return Body(written["text"], written["html"], dict(map(tuple, doc["headers"])), attachments)
 
 
