@@ -1,5 +1,6 @@
 """HAProxy's configuration before API, pages and webhooks: one template for `mailroom up --edge` and for Compose."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -7,6 +8,17 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 _MOST: Final = 20  # processes of one part that a name may stand for
+#: The operations that an Idempotency-Key keeps from being done twice, below `/v1/` or by their short paths.
+KEYED: Final = (
+    "audiences",
+    "emails",
+    "emails/batch",
+    "emails/{email_id}/send-again",
+    "mail",
+    "runs/{run_id}/send-again",
+    "schedules",
+    "schedules/{schedule_id}/run-now",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +59,5 @@ def haproxy_config(edge: Edge) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - no HTML
     )
-    return templates.get_template("haproxy.cfg.jinja").render(edge=edge)
+    keyed = [re.sub(r"{\w+}", "[^/]+", path) for path in KEYED]
+    return templates.get_template("haproxy.cfg.jinja").render(edge=edge, keyed=keyed)

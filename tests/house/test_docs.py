@@ -14,6 +14,7 @@ from flask import Flask
 
 from cli.main import main
 from config.descriptions import DESCRIPTIONS
+from config.edge import KEYED
 from mailroom.assembly import ApiServices
 from mailroom.domain.dispatches.states import MOVES, DispatchState
 from scheduler_api.app import create_app
@@ -130,6 +131,18 @@ def test_every_operation_of_the_openapi_document_has_its_row_and_no_other_has() 
 
     assert len(rows) == len(set(rows))
     assert {row for row in rows if " " in row} == operations
+
+
+def test_the_edge_repeats_with_a_key_exactly_the_operations_that_take_one() -> None:
+    paths = the_api().extensions["openapi"]()["paths"]
+    keyed = {
+        path
+        for path, of in paths.items()
+        for verb in of
+        if verb in VERBS and any(one.get("name") == "Idempotency-Key" for one in of[verb].get("parameters", ()))
+    }
+
+    assert {f"/v1/{path}" for path in KEYED} == keyed | {"/v1/mail"}
 
 
 def test_every_plain_route_is_named_too() -> None:

@@ -124,6 +124,31 @@ def test_a_request_without_an_answer_is_repeated_only_where_that_does_nothing_tw
     assert answer.headers[HSTS]
 
 
+@pytest.mark.parametrize(
+    ("door", "path", "times"),
+    [
+        ("api", "/v1/schedules/sch_1/run-now", 2),
+        ("api", "/emails/em_1/send-again?a=b", 2),
+        ("api", "/v1/mail", 2),
+        ("api", "/v1/schedules/sch_1/skip-next", 1),
+        ("api", "/v1/tokens", 1),
+        ("api", "/v1/tokens/t/rotate", 1),
+        ("api", "/webhooks/postmark", 1),
+        ("web", "/schedules", 1),
+    ],
+)
+def test_a_key_repeats_a_request_only_where_it_keeps_it_from_being_done_twice(
+    edge: RealEdge, door: str, path: str, times: int
+) -> None:
+    for stub in edge.stubs.values():
+        stub.silent = 1
+
+    answer = edge.ask("POST", path, door=door, body=b"{}", Idempotency_Key="k")
+
+    assert answer.status == (200 if times == 2 else 502)
+    assert sum(len(edge.seen(part)) for part in edge.stubs) == times
+
+
 def test_a_lost_answer_is_reported_in_the_api_s_shape(edge: RealEdge) -> None:
     edge.stubs["api"].silent = 1
 
