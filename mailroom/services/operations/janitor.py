@@ -1,11 +1,12 @@
 """Background maintenance. Any sender may run it, repeatedly and concurrently."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from mailroom.services.dispatching.propagation import finish_left_over, propagate_left_over
 from mailroom.storage import migrations, retention
 from mailroom.storage.body_files.homes import BodyFiles
+from mailroom.storage.cluster import restore_mark
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.mails import bodies
 from mailroom.storage.schedules import audiences
@@ -28,6 +29,12 @@ def tidy(db: Db, *, trails_kept_for: timedelta, files: BodyFiles | None = None) 
         "trails_cut": retention.cut_trails(db, made_before=now - trails_kept_for),
         **migrations.migrate(db, within_s=_MIGRATE_S),
         # Last: S3 may be away, which concerns nothing else.
-        "files_removed": bodies.sweep(db, files or BodyFiles(db), now=now),
+        "files_removed": _sweep(db, files or BodyFiles(db), now=now),
     }
     return {name: count for name, count in done.items() if count}
+
+
+def _sweep(db: Db, files: BodyFiles, *, now: datetime) -> int:
+    """No file goes while senders hold: the copy may be a trial of a backup, and its files in S3 are those of the system
+    that it was made of, which goes on."""
+    return 0 if restore_mark.is_held(db) else bodies.sweep(db, files, now=now)

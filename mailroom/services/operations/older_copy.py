@@ -1,7 +1,7 @@
 """Notice a MongoDB that was restored from an older copy, so that all senders hold.
 
 Senders raise a mark in MongoDB continually and mirror it to Redis. If MongoDB's mark is below the mirrored mark, all
-later writes are lost. `restore.py` repairs it.
+later writes are lost. A backup that was put back says so by itself, too. `restore.py` repairs it.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,11 @@ from mailroom.storage.database import Db
 @dataclass(frozen=True, slots=True)
 class OlderCopy:
     """MongoDB is an older copy: it has lost all writes after `copied_at`, up to `lost_at` and maybe a moment longer.
-    `copied_at` is None if the copy is older than any mark."""
+    `copied_at` is None if the copy is older than any mark. `reached`: the mark that the lost database had reached."""
 
     copied_at: datetime | None
     lost_at: datetime
+    reached: int
 
 
 def look(db: Db, mirror: Mirror) -> OlderCopy | int:
@@ -27,9 +28,11 @@ def look(db: Db, mirror: Mirror) -> OlderCopy | int:
     Redis is read first: MongoDB had reached every mark that Redis shows.
     """
     mirrored = mirror.read()
-    number, at = restore_mark.mark(db)
-    if mirrored is not None and number < mirrored.number:
-        return OlderCopy(at, mirrored.at)
+    number, at, lost = restore_mark.mark_and_lost(db)
+    known = [(before.number, before.at) for before in (mirrored, lost) if before is not None]
+    reached, lost_at = max(known, default=(0, None))
+    if lost_at is not None and number < reached:
+        return OlderCopy(at, lost_at, reached)
     return number
 
 

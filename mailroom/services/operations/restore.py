@@ -88,8 +88,8 @@ def after_restore(
     not go back so far or are not complete yet. Mails may be sent again then: a person must allow this with `even_so`.
     Raises CannotBeKnown, Unavailable; the hold then goes on.
     """
-    hold, mirrored = look(db, mirror), mirror.read()
-    if not isinstance(hold, OlderCopy) or mirrored is None:
+    hold = look(db, mirror)
+    if not isinstance(hold, OlderCopy):
         return None
     began = mirror.memory_since()
     if hold.copied_at is None or began >= hold.copied_at - CLOCKS_APART:
@@ -113,7 +113,7 @@ def after_restore(
     etcd_epoch.raise_epoch(db, epoch_of(mirror.highest_token()))
     since = hold.copied_at or datetime.min.replace(tzinfo=hold.lost_at.tzinfo)
     restore_mark.set_replay(db, since, hold.lost_at + _AFTER_THE_LAST_MARK)
-    restore_mark.raise_mark(db, mirrored.number, remembers=True)
+    restore_mark.raise_mark(db, hold.reached, remembers=True)
     restore_mark.note_held(db, False)
     log.info("mongodb_put_right", fences=fences, accepted=accepted, unknown_to_copy=missing)
     return Restored(hold, fences, accepted, missing)

@@ -17,7 +17,8 @@ from mailroom.domain.errors import BackupRefused
 from mailroom.domain.schema import require_readable
 from mailroom.services.operations.backup import MANIFEST, file_of
 from mailroom.storage import copies
-from mailroom.storage.cluster import schema
+from mailroom.storage.cluster import restore_mark, schema
+from mailroom.storage.cluster.restore_mark import Reached
 from mailroom.storage.database import Db, server_now
 
 log = structlog.get_logger()
@@ -65,14 +66,16 @@ def require_empty(db: Db) -> None:
 
 def restore(db: Db, mirror: Mirror, folder: Path, manifest: Manifest, *, advance: Callable[[int], None]) -> None:
     """Fill the database, and hold all sending. Check the backup first. `advance` is called with the number of each
-    batch. If it is cut off, no process starts on this database, and the next restore begins anew.
+    batch. If it is cut off, no process starts on this database, and the next restore begins anew. If another restore
+    begins meanwhile, this one ends.
 
     Raises BackupRefused, Unavailable.
     """
     require_empty(db)
+    lost = Reached(manifest.mark + 1, server_now(db))
     # In this order: a sender that runs in spite of all sees a mark that this database has not reached, and holds.
-    mirror.raise_to(Mark(manifest.mark + 1, server_now(db)))
-    schema.begin_restore(db)
+    mirror.raise_to(Mark(lost.number, lost.at))
+    this = schema.begin_restore(db)
     copies.drop(db, copies.filled(db))
     for name in sorted(manifest.collections, key=lambda name: name == _LAST):
         documents = copies.documents_of(file_of(folder, name))
@@ -80,5 +83,13 @@ def restore(db: Db, mirror: Mirror, folder: Path, manifest: Manifest, *, advance
             documents = copies.without(documents, "schema")
         for count in copies.insert(db, name, documents):
             advance(count)
-    schema.end_restore(db, manifest.schema)
+            _require(schema.restoring(db) == this)
+    restore_mark.note_lost(db, lost)
+    restore_mark.note_held(db, True)
+    _require(schema.end_restore(db, this, manifest.schema))
     log.warning("restored_from_backup", documents=manifest.documents, copied_at=manifest.copied_at)
+
+
+def _require(alone: bool) -> None:
+    if not alone:
+        raise BackupRefused("another restore into this database has begun since: let one alone run to its end")

@@ -4,6 +4,8 @@ _id         'mark': the high-water mark
 number      int, raised continually by senders; mirrored in Redis. A higher mark there shows that this is an older copy
 at          time of the newest raise, by MongoDB's clock
 remembers   true once the collection `remembered` was written
+lost        {number, at}: a backup was put back, and this database had come so far before; as a higher mark in Redis,
+            which may be emptied before senders have seen it
 
 _id         'replay': the time span that an older copy does not contain
 since, through
@@ -11,6 +13,7 @@ since, through
 held        true while senders hold, because this is an older copy
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from pymongo import ReturnDocument
@@ -20,11 +23,34 @@ from mailroom.domain.misfire import Replay
 from mailroom.storage.database import Db, Session, guarded
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a database had come, and when by its clock."""
+
+    number: int
+    at: datetime
+
+
 @guarded
 def mark(db: Db, *, session: Session | None = None) -> tuple[int, datetime | None]:
     """(The mark, the time of its newest raise); (0, None) before the first raise."""
     doc = db.cluster.find_one({"_id": "mark"}, session=session)
     return (doc["number"], doc["at"]) if doc else (0, None)
+
+
+@guarded
+def mark_and_lost(db: Db) -> tuple[int, datetime | None, Reached | None]:
+    """As `mark`, and how far this database had come before a backup was put back; None if none ever was."""
+    doc = db.cluster.find_one({"_id": "mark"}) or {}
+    lost = doc.get("lost")
+    return doc.get("number", 0), doc.get("at"), Reached(lost["number"], lost["at"]) if lost else None
+
+
+@guarded
+def note_lost(db: Db, lost: Reached) -> None:
+    """Note that a backup was put back: senders hold, whatever Redis remembers, until the mark is above this one."""
+    told = {"lost": {"number": lost.number, "at": lost.at}}
+    db.cluster.update_one({"_id": "mark"}, {"$set": told, "$setOnInsert": {"number": 0, "at": None}}, upsert=True)
 
 
 @guarded

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,24 @@ import pytest
 
 from mailroom.coordination.mirror import Mirror
 from mailroom.domain.backups import Manifest
+from mailroom.domain.dispatches.doubts import Timing
 from mailroom.domain.errors import BackupRefused, DatabaseTooNew, RestoreUnfinished
+from mailroom.domain.ids import EmailId
 from mailroom.domain.schema import SCHEMA
-from mailroom.services.operations import older_copy
+from mailroom.services.operations import janitor, older_copy
 from mailroom.services.operations.backup import back_up
+from mailroom.services.operations.metrics import why_senders_hold
+from mailroom.services.operations.restore import after_restore
 from mailroom.services.operations.restore_backup import check, read_manifest, restore
 from mailroom.storage import copies, migrations
+from mailroom.storage.body_files.homes import BodyFiles
 from mailroom.storage.cluster import schema
-from mailroom.storage.database import Db, connect
+from mailroom.storage.database import Db, connect, server_now
 from tests.support.builders import stored_schedule
 from tests.support.system import System
 from tests.support.workers import checked_in
+
+QUICK = Timing(call_timeout=timedelta(), idle_limit=timedelta(), settle=timedelta(), log_retention=timedelta(days=1))
 
 
 @pytest.fixture
@@ -55,10 +63,9 @@ def put_back(db: Db, mirror: Mirror, folder: Path, stop_after: int | None = None
 
 
 def stored_in(db: Db) -> dict[str, list[Any]]:
-    """All documents but those that say how far the database has come."""
-    return {
-        name: list(db[name].find({"_id": {"$nin": ["schema", "mark"]}}).sort("_id", 1)) for name in copies.filled(db)
-    }
+    """All documents but those that say how far the database has come, and whether senders hold."""
+    further = ["schema", "mark", "replay"]
+    return {name: list(db[name].find({"_id": {"$nin": further}}).sort("_id", 1)) for name in copies.filled(db)}
 
 
 def test_what_is_restored_is_what_was_copied_and_senders_hold(
@@ -81,6 +88,7 @@ def test_what_is_restored_is_what_was_copied_and_senders_hold(
     held = older_copy.look(empty, mirror)
     assert isinstance(held, older_copy.OlderCopy)
     assert held.copied_at == made.copied_at
+    assert why_senders_hold(empty) == "MongoDB was put back to an older copy: senders hold"
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "copy").iterdir()} == {0o600}
 
 
@@ -175,3 +183,58 @@ def test_nothing_starts_on_half_a_database_and_the_next_restore_begins_anew(
     put_back(empty, mirror, tmp_path)
     migrations.require_readable_database(empty)
     assert empty.bulk.count_documents({}) == 2_500
+
+
+def test_senders_hold_after_a_restore_though_redis_was_emptied_before_they_saw_it(
+    db: Db, empty: Db, mirror: Mirror, tmp_path: Path
+) -> None:
+    made = back_up(db, tmp_path)
+    put_back(empty, mirror, tmp_path)
+
+    mirror._redis.delete(f"mailroom:mongodb:{empty.name}")
+
+    for _ in range(2):
+        held = older_copy.check(empty, mirror)
+        assert isinstance(held, older_copy.OlderCopy)
+        assert (held.copied_at, held.reached) == (made.copied_at, made.mark + 1)
+    after_restore(empty, mirror, [], timing=QUICK, even_so=True)
+    assert isinstance(older_copy.check(empty, mirror), older_copy.Healthy)
+
+
+def test_of_two_restores_at_once_none_ends_as_if_it_had_been_alone(
+    db: Db, empty: Db, mirror: Mirror, tmp_path: Path
+) -> None:
+    db.aaa.insert_many([{"_id": n} for n in range(2_500)])
+    db.zzz.insert_many([{"_id": n} for n in range(2_500)])
+    back_up(db, tmp_path)
+    manifest, others = read_manifest(tmp_path), 0
+
+    def advance(_: int) -> None:
+        nonlocal others
+        if empty.zzz.find_one() and not others:
+            others = 1
+            with pytest.raises(KeyboardInterrupt):
+                put_back(empty, mirror, tmp_path, stop_after=1)
+
+    with pytest.raises(BackupRefused, match="another restore"):
+        restore(empty, mirror, tmp_path, manifest, advance=advance)
+
+    with pytest.raises(RestoreUnfinished):
+        migrations.require_readable_database(empty)
+    put_back(empty, mirror, tmp_path)
+    assert (empty.aaa.count_documents({}), empty.zzz.count_documents({})) == (2_500, 2_500)
+
+
+def test_the_trial_of_a_backup_removes_no_file_of_the_system_that_goes_on(
+    db: Db, empty: Db, mirror: Mirror, tmp_path: Path
+) -> None:
+    BodyFiles(db).put(EmailId("em_being_handed_in"), b"of a mail that is being handed in at this moment")
+    back_up(db, tmp_path)
+    put_back(empty, mirror, tmp_path)
+    later = {"metadata.look_at": server_now(db) - timedelta(hours=2)}
+    for each in (db, empty):
+        each["bodies.files"].update_many({}, {"$set": later})
+
+    done = [janitor.tidy(each, trails_kept_for=timedelta(days=900)).get("files_removed") for each in (empty, db)]
+
+    assert done == [None, 1]
