@@ -52,6 +52,8 @@ class RestoreGuard:
         if isinstance(state, OlderCopy):
             self._log(state)
         elif self._held:
+            # Our note that senders hold may have come after the word of the person who put it right.
+            older_copy.note_held(self._services.db, held=False)
             log.info("mongodb_is_put_right")
         self._held = isinstance(state, OlderCopy)
         if isinstance(state, Healthy):
@@ -76,4 +78,4 @@ class RestoreGuard:
             return
         self._logged_at = time.monotonic()
         log.error("mongodb_was_restored", copied_at=copy.copied_at, lost_at=copy.lost_at, do="doctor --after-restore")
-        older_copy.note_held(self._services.db)
+        older_copy.note_held(self._services.db, held=True)

@@ -55,6 +55,6 @@ def check(db: Db, mirror: Mirror) -> OlderCopy | Healthy:
     return Healthy(raised, remembers)
 
 
-def note_held(db: Db) -> None:
-    """Note that senders hold, for the API and the pages. Raises Unavailable."""
-    restore_mark.note_held(db, True)
+def note_held(db: Db, *, held: bool) -> None:
+    """Note whether senders hold, for the API, the pages and the janitor. Raises Unavailable."""
+    restore_mark.note_held(db, held)
