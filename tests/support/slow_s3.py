@@ -12,14 +12,14 @@ from tests.support.s3 import KEY, REGION
 
 
 class SlowS3(ThreadingHTTPServer):
-    """`get_s`: how long each object takes to come."""
+    """`get_s`, `put_s`: how long each object takes to come, or to be stored."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.objects: dict[str, bytes] = {}
-        self.get_s = 0.0
+        self.get_s = self.put_s = 0.0
 
     @property
     def url(self) -> str:
@@ -52,6 +52,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_PUT(self) -> None:
+        time.sleep(self.server.put_s)
         self.server.objects[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
         self._answer(200, b"")
 

@@ -42,6 +42,7 @@ from mailroom.watching.accepting import accepted
 
 _BATCH: Final = 200
 _LARGE: Final = 64 * 1024  # characters
+_FILES_S: Final = 30.0  # about: for the large bodies of a request, so that the caller still waits for the answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +179,16 @@ class Outbox:
         return {}
 
     def _hand_in_fresh(self, fresh: Sequence[NewEmail]) -> list[AcceptedMail | Exception]:
-        handed_in = [self._put_aside(new) for new in fresh]
+        until = time.monotonic() + _FILES_S
+        handed_in = [self._put_aside(new, until) for new in fresh]
         results = iter(self._group.submit_many([mail for mail in handed_in if isinstance(mail, _HandedIn)]))
         return [self._answer(mail, next(results)) if isinstance(mail, _HandedIn) else mail for mail in handed_in]
 
-    def _put_aside(self, new: NewEmail) -> _HandedIn | BodiesAway:
-        """The mail with its body; the error if S3, where that would lie, is away: mails without a large body go on."""
+    def _put_aside(self, new: NewEmail, until: float) -> _HandedIn | BodiesAway:
+        """The mail with its body; the error if S3, where that would lie, is away or slow: mails without a large body go
+        on."""
         try:
-            return _HandedIn(new, bodies.put_aside(self._files, new.id, new.email.body))
+            return _HandedIn(new, bodies.put_aside(self._files, new.id, new.email.body, until=until))
         except BodiesAway as error:
             return error
 

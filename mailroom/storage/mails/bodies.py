@@ -15,7 +15,7 @@ Index: `kept_since` (TTL, see retention.py).
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -37,18 +37,24 @@ _LOOK_AGAIN: Final = timedelta(days=1)
 _SWEEP_S: Final = 5.0  # about: other tidying waits for it
 
 
-def put_aside(files: BodyFiles, email_id: EmailId, body: Body) -> Document:
-    """Write what is too large for a document into files. Returns the document for `add_many`. Raises Unavailable: then
-    no mail names what was written."""
+def put_aside(files: BodyFiles, email_id: EmailId, body: Body, *, until: float | None = None) -> Document:
+    """Write what is too large for a document into files. Returns the document for `add_many`. `until`: the monotonic
+    time after which no further file is begun. Raises Unavailable: then no mail names what was written."""
+
+    def put(content: bytes) -> FileRef:
+        if until is not None and time.monotonic() > until:
+            raise BodiesAway("large bodies take too long to be stored: try again")
+        return files.put(email_id, content)
+
     document: Document = {"_id": email_id, "headers": [list(header) for header in body.headers.items()], "files": {}}
     large = body.size > INLINE_BYTES
     for name in ("text", "html"):
         text = getattr(body, name)
         if large and len(text) > INLINE_BYTES // 4:
-            document["files"][name] = files.put(email_id, text.encode())
+            document["files"][name] = put(text.encode())
         else:
             document[name] = text
-    document["attachments"] = [_attachment(files, email_id, one, large=large) for one in body.attachments]
+    document["attachments"] = [_attachment(one, put if large else None) for one in body.attachments]
     return document
 
 
@@ -139,10 +145,10 @@ def _files_of(document: Mapping[str, Any]) -> list[FileRef]:
     return [*document["files"].values(), *attached]
 
 
-def _attachment(files: BodyFiles, email_id: EmailId, one: Attachment, *, large: bool) -> Document:
+def _attachment(one: Attachment, put: Callable[[bytes], FileRef] | None) -> Document:
     fields: Document = {"filename": one.filename, "content_type": one.content_type, "content_id": one.content_id}
-    if large:
-        return {**fields, "file": files.put(email_id, one.content)}
+    if put:
+        return {**fields, "file": put(one.content)}
     return {**fields, "content": one.content}
 
 

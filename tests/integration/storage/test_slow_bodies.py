@@ -9,12 +9,14 @@ import pytest
 from mailroom.domain.dispatches.model import Claimant, Claimed
 from mailroom.domain.dispatches.outcomes import Refusal
 from mailroom.domain.emails.checking import EmailDraft
+from mailroom.domain.errors import BodiesAway
 from mailroom.domain.ids import EmailId, Lane, Token
 from mailroom.providers.mailgun.sending import MailgunAdapter
 from mailroom.services.dispatching import claims
 from mailroom.services.dispatching.claims import Room, claimable
 from mailroom.services.dispatching.requests import Prepared, Preparing
-from mailroom.services.mails.accept import Outbox
+from mailroom.services.mails import accept
+from mailroom.services.mails.accept import AcceptedMail, Outbox
 from mailroom.storage import lanes
 from mailroom.storage.body_files.homes import BodyFiles
 from mailroom.storage.database import Db, server_now
@@ -34,20 +36,21 @@ def s3() -> Iterator[SlowS3]:
         yield started
 
 
+def a_draft(*, large: bool) -> EmailDraft:
+    return EmailDraft(
+        sender="a@mg.example.com",
+        to=("bo@example.org",),
+        subject="Hi",
+        text="Hello",
+        attachments=FILES if large else [],
+    )
+
+
 def claimed_mails(db: Db, files: BodyFiles, *, large: int, small: int) -> list[Claimed]:
     """Handed in in this order, and claimed at once."""
     outbox = Outbox(db, lanes=1, files=files)
     for n in range(large + small):
-        outbox.hand_in(
-            EmailDraft(
-                sender="a@mg.example.com",
-                to=("bo@example.org",),
-                subject="Hi",
-                text="Hello",
-                attachments=FILES if n < large else [],
-            ),
-            owner="ann",
-        )
+        outbox.hand_in(a_draft(large=n < large), owner="ann")
     held = {Lane(lane): Token(1) for lane in db.dispatches.distinct("lane")}
     now = server_now(db)
     lanes.raise_tokens(db, held, "tests", now=now)
@@ -87,6 +90,19 @@ def test_no_round_waits_longer_than_its_time_for_a_single_mail(db: Db, s3: SlowS
     assert [dispatch.size > 1_000 for dispatch in prepared.ready] == [False]
     assert [r.claimed.size > 1_000 for r in prepared.refused] == [True]
     assert took_s < 2.5
+
+
+def test_a_request_stores_large_bodies_for_a_bounded_time(db: Db, s3: SlowS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accept, "_FILES_S", 0.5)
+    outbox = Outbox(db, lanes=1, files=BodyFiles(db, s3.bucket()))
+    s3.put_s = 0.4
+
+    began = time.monotonic()
+    answers = outbox.hand_in_many([(a_draft(large=n < 4), None) for n in range(5)], owner="ann")
+
+    assert time.monotonic() - began < 3  # one after the other they would take 4.8 s
+    assert [type(answer) for answer in answers[1:]] == [BodiesAway, BodiesAway, BodiesAway, AcceptedMail]
+    assert db.bodies.count_documents({}) == sum(isinstance(answer, AcceptedMail) for answer in answers)
 
 
 def test_a_slow_s3_leaves_tidying_for_later(db: Db, s3: SlowS3, monkeypatch: pytest.MonkeyPatch) -> None:
