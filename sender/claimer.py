@@ -14,6 +14,7 @@ from mailroom.domain.dispatches.outcomes import CallResult, Refusal, Refused
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import Lane, Token
 from mailroom.domain.lanes import MAIL_LANES
+from mailroom.domain.rates import LimitKind
 from mailroom.providers.base import Adapter
 from mailroom.services.dispatching import claims
 from mailroom.services.dispatching import fences as dispatching_fences
@@ -33,8 +34,10 @@ from sender.traced import trace_claims
 
 _LOOK_FOR_ALONE_S: Final = 1.0
 _LOOK_FOR_URGENT_S: Final = 0.02
-_MOST_BYTES: Final = 64 * 1024 * 1024  # of single mails' bodies, in memory at once
 _FILES_S: Final = 5.0  # for which a round waits for large bodies of the mails for one provider
+_MOST_BYTES: Final = 64 * 1024 * 1024  # of single mails' bodies, in memory at once
+_NONE_ENABLED: Final = "none of the providers by which it may go is switched on"
+_TAKES_NOTHING: Final = "the provider by which it may go takes nothing now"
 
 
 class Claimer:
@@ -81,6 +84,7 @@ class Claimer:
         if not len(waiting):
             return 0
         parts = self._router.choose(waiting)
+        self._put_off(self._router.without_provider(waiting), held, _NONE_ENABLED, now)
         if not parts:
             self._let_others_go(waiting)
         return sum(self._send_by(self._services.adapters[name], part, held, now) for name, part in parts)
@@ -88,11 +92,14 @@ class Claimer:
     def _send_by(self, adapter: Adapter, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> int:
         if not self._pace.open(adapter.name):
             self._let_others_go(waiting)
+            self._put_off(waiting.of_few, held, _TAKES_NOTHING, now)
             return 0
         connections = self._connections.lend(adapter.name, len(waiting), self._services.leases.confirm)
         try:
-            admitted = waiting.first(self._pace.admit(adapter.name, min(len(waiting), len(connections))))
-            admitted = self._throttle.admit(adapter.name, admitted)
+            in_pace = waiting.first(self._pace.admit(adapter.name, min(len(waiting), len(connections))))
+            admitted = self._throttle.admit(adapter.name, in_pace)
+            self._put_off(waiting.after(len(in_pace)).of_few, held, _TAKES_NOTHING, now)
+            self._put_off(in_pace.after(len(admitted)), held, _over_the_limit_of(adapter), now)
             began = time.monotonic()
             claimed = self._claim(adapter, admitted, held, now) if len(admitted) else []
             known = {dispatch.id: dispatch for dispatch in admitted.dispatches}
@@ -111,6 +118,11 @@ class Claimer:
         self._connections.give_back(connections[len(ready) :])
         self._in_flight.note_activity({dispatch.claim.lane for dispatch in ready}, at=time.monotonic())
         return len(ready)
+
+    def _put_off(self, waiting: Waiting, held: Mapping[Lane, Token], why: str, now: datetime) -> None:
+        """Let what cannot go now stand aside, where others behind it may go by another provider."""
+        before_others = [one for one in waiting.dispatches if self._router.stands_before_others(one)]
+        claims.put_off(self._services.db, before_others, held, why, now=now)
 
     def _let_others_go(self, waiting: Waiting) -> None:
         """Nothing of `waiting` goes now. If it must go alone, others may go before it for a moment."""
@@ -173,3 +185,7 @@ class Claimer:
         for result in held_back:
             del prepared.ready[result.claimed]
         return prepared.ready
+
+
+def _over_the_limit_of(adapter: Adapter) -> str:
+    return f"held back by the limit of {LimitKind.PROVIDER}/{adapter.name}"

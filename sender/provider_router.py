@@ -13,6 +13,7 @@ import structlog
 from mailroom.assembly import SenderServices
 from mailroom.domain.circuits import Circuit, CircuitState
 from mailroom.domain.dispatches.model import Claimable
+from mailroom.domain.emails.model import Rank
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.failover import ProviderChoice, Route
 from mailroom.services.dispatching.claims import Waiting
@@ -49,6 +50,17 @@ class ProviderRouter:
         )
         parts = choice.divide(waiting.dispatches, lambda dispatch: self._order_of(dispatch, enabled))
         return [(name, Waiting(part, waiting.alone)) for name, part in parts.items()]
+
+    def stands_before_others(self, dispatch: Claimable) -> bool:
+        """True if dispatches behind this one may go by another provider, though this one may not now. What is urgent
+        exceeds no limit: by shares it always goes by some provider."""
+        of_its_own = dispatch.among or (self._services.shares.providers and dispatch.rank is not Rank.HIGH)
+        return bool(of_its_own) and any(provider.enabled for provider in self._order)
+
+    def without_provider(self, waiting: Waiting) -> Waiting:
+        """Those that went elsewhere, and may go by providers only of which none is enabled, as of the last choice."""
+        enabled = {provider.name for provider in self._order if provider.enabled}
+        return Waiting([one for one in waiting.of_few.dispatches if enabled.isdisjoint(one.among)])
 
     def _order_of(self, dispatch: Claimable, enabled: Sequence[str]) -> Sequence[str]:
         """The enabled providers by which a dispatch may go: in its own order where it has one, else by their shares."""

@@ -16,6 +16,8 @@ parts of a divided dispatch never come together again.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
 
 from mailroom.domain.circuits import CircuitState
 from mailroom.domain.dispatches.model import Claimable
@@ -32,6 +34,17 @@ class Route:
     reachable: bool = True
     slow: bool = False
     room: int | None = None
+
+
+_LEAST_ASIDE: Final = timedelta(seconds=1)
+_MOST_ASIDE: Final = timedelta(minutes=1)
+
+
+def stands_aside_for(due_at: datetime | None, now: datetime) -> timedelta:
+    """How long a dispatch that its provider does not take now lets others go before it: a quarter of the time that it
+    has waited for. The more wait, the longer each of them has waited, and the less often it is looked at."""
+    waited = now - due_at if due_at else timedelta()
+    return min(max(waited / 4, _LEAST_ASIDE), _MOST_ASIDE)
 
 
 Ask = Callable[[str], bool]

@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import pytest
+
 from mailroom.domain.dispatches.elsewhere import WentTwice
 from mailroom.services.reports import elsewhere
 from tests.support.emails import hand_in, shown, status
@@ -49,6 +51,31 @@ def test_elsewhere_leaves_by_the_second_provider_and_wait_goes_out_once(system: 
         WentTwice.MAYBE: 0,
         WentTwice.YES: len(twice),
     }
+    second.stop()
+
+
+@pytest.mark.parametrize("fault", ["is switched off", "refuses us"])
+def test_mails_whose_only_provider_takes_nothing_hold_up_no_other(system: System, fault: str) -> None:
+    second = SendGrid()
+    system.start_simulator()
+    system.environment |= {"MAILROOM_PROVIDERS": "mailgun,sendgrid", **second.settings}
+    system.start_api(webhooks=False)
+    if fault == "refuses us":
+        second.refusals = [SendGrid.no(401, "authorization required")] * 500
+    else:
+        system.call("PATCH", "/v1/providers/sendgrid", json={"enabled": False}).raise_for_status()
+    stuck = [hand_in(system) for _ in range(5 * EACH)]
+    system.db.dispatches.update_many({}, {"$set": {"among": ["sendgrid"]}})  # as of mails that went elsewhere
+    system.start_senders(1, MAILROOM_SENDER_CONCURRENCY="2")
+
+    other = hand_in(system)
+
+    wait_for(lambda: status(system, other) == "sent", within_s=20, what="the other one is sent")
+    assert not second.kept
+    second.heal()
+    system.call("PATCH", "/v1/providers/sendgrid", json={"enabled": True}).raise_for_status()
+    wait_for(lambda: {status(system, id_) for id_ in stuck} == {"sent"}, within_s=120, what="they go by their provider")
+    assert len(second.kept) == 5 * EACH
     second.stop()
 
 

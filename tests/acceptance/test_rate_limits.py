@@ -4,9 +4,12 @@ from collections import Counter
 
 import pytest
 
+from mailroom.domain.ids import EmailId, dispatch_id, run_of_email
+from mailroom.domain.shares import Shares
 from tests.support.campaigns import a_campaign, dispatch_states, finished, marks
 from tests.support.emails import hand_in, status
 from tests.support.system import System, wait_for
+from tests.support.vendors import SendGrid
 
 
 @pytest.fixture
@@ -107,3 +110,27 @@ def test_what_a_domain_holds_back_does_not_use_up_the_providers_limit(waiting: S
     wait_for(lambda: all_sent(waiting, free), within_s=20, what="what is free goes at once")
     assert len(accepted_at(waiting, "a-")) == 1
     assert {status(waiting, id_) for id_ in slow} == {"queued", "sent"}
+
+
+def test_what_exceeds_one_providers_limit_holds_up_no_mail_of_another_one(system: System) -> None:
+    second = SendGrid()
+    system.start_simulator()
+    system.environment |= {"MAILROOM_PROVIDERS": "mailgun,sendgrid", **second.settings}
+    system.environment["MAILROOM_PROVIDER_SHARES"] = "mailgun=50,sendgrid=50"
+    system.start_api(webhooks=False)
+    limit(system, "provider/sendgrid", 10, "day")
+    ids = [hand_in(system) for _ in range(40)]
+    shares = Shares({"mailgun": 50, "sendgrid": 50})
+    first_choice = {
+        id_: shares.order(dispatch_id(run_of_email(EmailId(id_)), 0), "", ["mailgun", "sendgrid"])[0] for id_ in ids
+    }
+    of_mailgun = [id_ for id_, name in first_choice.items() if name == "mailgun"]
+    assert len(of_mailgun) < 36  # at least five for the other one, which takes one at once
+
+    system.start_senders(1, MAILROOM_SENDER_CONCURRENCY="2")
+
+    wait_for(lambda: all_sent(system, of_mailgun), within_s=40, what="Mailgun's mails are sent")
+    assert len(second.kept) == 1
+    waiting = system.db.dispatches.distinct("reason", {"state": "pending"})
+    assert waiting == ["held back by the limit of provider/sendgrid"]
+    second.stop()

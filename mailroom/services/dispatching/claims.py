@@ -6,6 +6,7 @@ from datetime import datetime
 
 from mailroom.domain.dispatches.model import Claim, Claimable, Claimant, Claimed
 from mailroom.domain.emails.model import Rank
+from mailroom.domain.failover import stands_aside_for
 from mailroom.domain.holds import EVERYTHING
 from mailroom.domain.ids import Lane, Token, new_claim_id
 from mailroom.services.dispatching.lanes import open_runs_not_held
@@ -33,6 +34,11 @@ class Waiting:
         for dispatch in self.dispatches:
             lanes.setdefault(dispatch.lane, []).append(dispatch)
         return lanes
+
+    @property
+    def of_few(self) -> "Waiting":
+        """Those that may go by some providers only: mails that went elsewhere."""
+        return Waiting([one for one in self.dispatches if one.among], self.alone)
 
     def first(self, most: int) -> "Waiting":
         return Waiting(self.dispatches[:most], self.alone)
@@ -133,6 +139,20 @@ def claim(
     if in_transaction(db, work) == len(waiting):
         return [claimed_by(dispatch, claims[dispatch.lane], claimant, now=now) for dispatch in waiting.dispatches]
     return dispatch_claims.claimed(db, {claim.id: claim for claim in claims.values()})
+
+
+def put_off(db: Db, waiting: Sequence[Claimable], held: Mapping[Lane, Token], why: str, *, now: datetime) -> None:
+    """Let dispatches that cannot go by their provider now stand aside for a while: they would stand before all others,
+    which go by other providers. Raises StaleToken, Unavailable."""
+    if not waiting:
+        return
+    until = {dispatch.id: now + stands_aside_for(dispatch.due_at, now) for dispatch in waiting}
+
+    def work(session: Session) -> None:
+        with lanes.under(db, {dispatch.lane: held[dispatch.lane] for dispatch in waiting}, session) as guard:
+            dispatch_claims.put_off(db, until, why, guard=guard)
+
+    in_transaction(db, work)
 
 
 def _not_held(wanted: Sequence[ClaimedTogether], on_hold: Collection[str]) -> list[ClaimedTogether]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from pymongo import UpdateMany
+from pymongo import UpdateMany, UpdateOne
 
 from mailroom.domain.dispatches.model import ALONE_AFTER_CRASHES, Claim, Claimable, Claimant, Claimed
 from mailroom.domain.dispatches.states import DispatchState, DispatchTrigger
 from mailroom.domain.emails.model import Rank
-from mailroom.domain.ids import ClaimId, Lane, RunId
+from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId
 from mailroom.storage.database import Db, Document, guarded
 from mailroom.storage.dispatches.document import (
     FOR_CLAIM,
@@ -129,6 +129,19 @@ def claimable_alone(
     if leave_out:
         query["run_id"] = {"$nin": list(leave_out)}
     return [claimable_of(doc) for doc in db.dispatches.find(query, FOR_CLAIM).hint("goes_alone").limit(1)]
+
+
+def put_off(db: Db, until: Mapping[DispatchId, datetime], why: str, *, guard: LaneGuard) -> None:
+    """Let pending dispatches wait until these times, with the reason. Those that are not pending any more stay."""
+    pending = leaving(DispatchTrigger.CLAIMED)
+    db.dispatches.bulk_write(
+        [
+            UpdateOne({"_id": id_, "state": pending}, {"$set": {"not_before": at, "reason": why}})
+            for id_, at in until.items()
+        ],
+        ordered=False,
+        session=guard.session,
+    )
 
 
 def claim(db: Db, wanted: Sequence[ClaimedTogether], claimant: Claimant, *, now: datetime, guard: LaneGuard) -> int:

@@ -1,10 +1,13 @@
 """By which provider each waiting dispatch goes: a provider that takes less is relieved; no batch is cut for that."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from mailroom.domain.circuits import CircuitState
 from mailroom.domain.dispatches.model import Claimable
-from mailroom.domain.failover import ProviderChoice, Route
+from mailroom.domain.failover import ProviderChoice, Route, stands_aside_for
 from mailroom.domain.ids import Lane, ScheduleId
 from tests.support.builders import a_claimable
 
@@ -98,3 +101,11 @@ def test_the_least_urgent_single_mail_is_the_sample() -> None:
 def test_the_only_provider_gets_all() -> None:
     assert parts(mails(2), order=["mailgun"], mailgun=Route(1000, OPEN, room=0)) == {"mailgun": ["m0", "m1"]}
     assert parts(mails(2), order=[]) == {}
+
+
+@pytest.mark.parametrize(("waited_s", "aside_s"), [(0, 1), (3, 1), (40, 10), (3_600, 60)])
+def test_the_longer_one_has_waited_the_longer_it_lets_others_go_first(waited_s: float, aside_s: float) -> None:
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+
+    assert stands_aside_for(now - timedelta(seconds=waited_s), now) == timedelta(seconds=aside_s)
+    assert stands_aside_for(None, now) == timedelta(seconds=1)

@@ -56,6 +56,8 @@ def test_without_one_of_its_own_it_waits(router: ProviderRouter, monkeypatch: py
     monkeypatch.setattr(provider_router, "standings", lambda *_: off)
 
     assert chosen(router, waiting(a=(), b=("smtp", "ses"))) == {"mailgun": ["a"]}
+    stuck = router.without_provider(waiting(a=(), b=("smtp", "ses"), c=("ses", "mailgun")))
+    assert [one.id for one in stuck.dispatches] == ["b"]
 
 
 def test_one_that_asks_to_wait_is_passed_over_until_then(router: ProviderRouter) -> None:
