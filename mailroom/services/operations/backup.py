@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Final
 
@@ -20,7 +21,7 @@ from mailroom.domain.errors import BackupRefused
 from mailroom.services.operations.check_ins import version
 from mailroom.storage import copies
 from mailroom.storage.cluster import restore_mark, schema
-from mailroom.storage.database import Db, Session, snapshot
+from mailroom.storage.database import Db, Session, server_now, snapshot
 
 log = structlog.get_logger()
 MANIFEST: Final = "manifest.json"
@@ -47,7 +48,7 @@ def back_up(db: Db, folder: Path, *, advance: Callable[[int], None] = lambda _: 
     written: list[Path] = []
     try:
         names = copies.names(db)
-        _, copied_at, _ = restore_mark.raise_mark(db)  # so that a restore knows of when the copy is
+        copied_at = _moment(db)
         with snapshot(db) as session:
             mark, _ = restore_mark.mark(db, session=session)
             number = schema.reached(db, session=session)
@@ -64,6 +65,19 @@ def back_up(db: Db, folder: Path, *, advance: Callable[[int], None] = lambda _: 
         raise
     log.info("backed_up", documents=manifest.documents, copied_at=copied_at)
     return manifest
+
+
+def _moment(db: Db) -> datetime:
+    """The time of the copy, by MongoDB's clock, as its mark tells it to a restore.
+
+    The mark of a database that was itself put back is left alone: raised, it would say that all is well, and senders
+    would go on though nobody has put it right.
+    """
+    number, marked_at, lost = restore_mark.mark_and_lost(db)
+    if (lost and number < lost.number) or restore_mark.is_held(db):
+        return marked_at or server_now(db)
+    _, raised_at, _ = restore_mark.raise_mark(db)
+    return raised_at
 
 
 def _make(folder: Path) -> None:

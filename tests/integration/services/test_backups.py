@@ -238,3 +238,15 @@ def test_the_trial_of_a_backup_removes_no_file_of_the_system_that_goes_on(
     done = [janitor.tidy(each, trails_kept_for=timedelta(days=900)).get("files_removed") for each in (empty, db)]
 
     assert done == [None, 1]
+
+
+def test_a_backup_of_a_restored_database_does_not_end_the_hold(
+    db: Db, empty: Db, mirror: Mirror, tmp_path: Path
+) -> None:
+    made = back_up(db, tmp_path / "first")
+    put_back(empty, mirror, tmp_path / "first")
+
+    again = back_up(empty, tmp_path / "second")
+
+    assert isinstance(older_copy.check(empty, mirror), older_copy.OlderCopy)
+    assert again.copied_at == made.copied_at
