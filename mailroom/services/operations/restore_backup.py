@@ -24,6 +24,7 @@ from mailroom.storage.database import Db, server_now
 log = structlog.get_logger()
 _READ: Final = 1024 * 1024
 _LAST: Final = "cluster"  # says what the rest is
+FURTHER: Final = 1_000  # above the copy's mark: a sender that stood still, and raises it once more, ends no hold
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -72,7 +73,7 @@ def restore(db: Db, mirror: Mirror, folder: Path, manifest: Manifest, *, advance
     Raises BackupRefused, Unavailable.
     """
     require_empty(db)
-    lost = Reached(manifest.mark + 1, server_now(db))
+    lost = Reached(manifest.mark + FURTHER, server_now(db))
     # In this order: a sender that runs in spite of all sees a mark that this database has not reached, and holds.
     mirror.raise_to(Mark(lost.number, lost.at))
     this = schema.begin_restore(db)

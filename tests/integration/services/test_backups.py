@@ -19,10 +19,10 @@ from mailroom.services.operations import janitor, older_copy
 from mailroom.services.operations.backup import back_up
 from mailroom.services.operations.metrics import why_senders_hold
 from mailroom.services.operations.restore import after_restore
-from mailroom.services.operations.restore_backup import check, read_manifest, restore
+from mailroom.services.operations.restore_backup import FURTHER, check, read_manifest, restore
 from mailroom.storage import copies, migrations
 from mailroom.storage.body_files.homes import BodyFiles
-from mailroom.storage.cluster import schema
+from mailroom.storage.cluster import restore_mark, schema
 from mailroom.storage.database import Db, connect, server_now
 from tests.support.builders import stored_schedule
 from tests.support.system import System
@@ -196,7 +196,7 @@ def test_senders_hold_after_a_restore_though_redis_was_emptied_before_they_saw_i
     for _ in range(2):
         held = older_copy.check(empty, mirror)
         assert isinstance(held, older_copy.OlderCopy)
-        assert (held.copied_at, held.reached) == (made.copied_at, made.mark + 1)
+        assert (held.copied_at, held.reached) == (made.copied_at, made.mark + FURTHER)
     after_restore(empty, mirror, [], timing=QUICK, even_so=True)
     assert isinstance(older_copy.check(empty, mirror), older_copy.Healthy)
 
@@ -250,3 +250,14 @@ def test_a_backup_of_a_restored_database_does_not_end_the_hold(
 
     assert isinstance(older_copy.check(empty, mirror), older_copy.OlderCopy)
     assert again.copied_at == made.copied_at
+
+
+def test_a_sender_that_stood_still_while_its_database_was_put_back_ends_no_hold(
+    db: Db, empty: Db, mirror: Mirror, tmp_path: Path
+) -> None:
+    back_up(db, tmp_path)
+    put_back(empty, mirror, tmp_path)
+
+    restore_mark.raise_mark(empty)  # it had looked before
+
+    assert isinstance(older_copy.check(empty, mirror), older_copy.OlderCopy)
