@@ -16,17 +16,19 @@ def test_an_s3_that_is_slow_fails_no_mail_and_holds_up_no_small_one(
     files = [{"filename": f"{n}.bin", "content": base64_of(os.urandom(100_000))} for n in range(4)]
     with (
         slow_s3() as s3,
-        a_system(tmp_path, servers, database=databases.take(), MAILROOM_LEASE_TTL="2", **s3.settings) as system,
+        a_system(tmp_path, servers, database=databases.take(), **s3.settings) as system,
     ):
         system.start_simulator()
         system.start_api()
-        s3.get_s = 0.5
+        s3.get_s = 1.0
         large = [hand_in(system, attachments=files) for _ in range(8)]
         system.start_senders(2)
         wait_for(lambda: system.db.dispatches.find_one({"state": "sending"}), within_s=20, what="one is claimed")
         small = hand_in(system)
 
-        wait_for(lambda: status(system, small) in ("sent", "delivered"), within_s=15, what="the small one is sent")
-        wait_for(lambda: {status(system, id_) for id_ in large} == {"delivered"}, within_s=90, what="all are delivered")
+        wait_for(lambda: status(system, small) in ("sent", "delivered"), within_s=25, what="the small one is sent")
+        wait_for(
+            lambda: {status(system, id_) for id_ in large} == {"delivered"}, within_s=120, what="all are delivered"
+        )
         assert len(system.simulator.calls()) == 9
         assert not any("lease_let_go" in child.tail(1_000) for child in system.children)

@@ -75,7 +75,7 @@ def get_many(
     documents = {EmailId(doc["_id"]): doc for doc in _documents(db, ids)}
     reading = ReadingInTime(files, within_s=within_s)
     found: dict[EmailId, Body | BodiesAway] = {}
-    for id_ in (id_ for id_ in ids if id_ in documents):
+    for id_ in (id_ for id_ in dict.fromkeys(ids) if id_ in documents):
         with contextlib.suppress(FileGone):
             found[id_] = _body(reading, documents[id_])
     return found
