@@ -20,6 +20,7 @@ from mailroom.storage.schedules import runs, schedules
 ROOT = Path(__file__).parents[2]
 DECISIONS: tuple[Callable[..., Any], ...] = (
     claims.claim,
+    claims.put_off,
     doubts.conclude_not_accepted,
     doubts.conclude_unknown,
     exclusions.leave_out,

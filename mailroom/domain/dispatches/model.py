@@ -55,7 +55,7 @@ class Claimable:
     cleared: tuple[ClaimId, ...] = ()  #: claims whose crossings of the fence are known not to have been accepted
     on_doubt: OnDoubt = OnDoubt.WAIT
     among: tuple[str, ...] = ()  #: the providers by which it may go, in this order; (): by any
-    due_at: datetime | None = None  #: when its mails should have gone out first; only a metric asks for it
+    due_at: datetime | None = None  #: when its mails should have gone out first
     trace: str = ""  #: the request that handed it in; '' if it is not traced
     domain: str = ""  #: of all its recipients; '' if they have several, or it matters to no share
 

@@ -5,17 +5,19 @@ from unittest.mock import MagicMock
 
 import pytest
 
+from mailroom.domain.ids import Lane
 from mailroom.services.dispatching import claims
 from mailroom.services.dispatching.claims import Waiting
 from mailroom.storage.holds import NOTHING_HELD
 from sender.claimer import Claimer
 from sender.pace import Pace
+from tests.support.builders import a_claimable
 
 
 def test_what_goes_alone_to_a_provider_that_takes_nothing_keeps_nothing_else_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    alone = Waiting([{"_id": "a", "lane": "schedule/s", "messages": 1}], alone=True)
+    alone = Waiting([a_claimable("a", lane=Lane("schedule/s"))], alone=True)
     asked_for_others: list[Any] = []
     monkeypatch.setattr(claims, "claimable_alone", lambda *_, **__: alone)
     monkeypatch.setattr(claims, "claimable", lambda *_, **__: asked_for_others.append(1) or Waiting())
@@ -25,10 +27,12 @@ def test_what_goes_alone_to_a_provider_that_takes_nothing_keeps_nothing_else_bac
     in_flight.in_hand.return_value = in_flight.bytes_in_hand.return_value = 0
     connections.limit = connections.room.return_value = 8
     router.choose.side_effect = lambda waiting: [("mailgun", waiting)]
+    router.without_provider.return_value = Waiting()
     guard.on_hold = NOTHING_HELD
     adapter = MagicMock()
     adapter.name = "mailgun"
     services = MagicMock(adapters={"mailgun": adapter})
+    services.settings.sending.lease_ttl_s = 10
     others = MagicMock(), MagicMock()
     claimer = Claimer(
         services,
