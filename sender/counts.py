@@ -36,11 +36,19 @@ def count_mails(results: Iterable[CallResult]) -> None:
         claimed, outcome = result.claimed, result.outcome
         if isinstance(outcome, InPart):
             mails[claimed.provider, "accepted"] += max(0, claimed.messages - len(outcome.refused))
-            mails.update((claimed.provider, refused.kind) for refused in outcome.refused.values())
+            mails.update((claimed.provider, _word_of_mail(refused)) for refused in outcome.refused.values())
         else:
-            mails[claimed.provider, outcome_word(outcome)] += claimed.messages
+            word = _word_of_mail(outcome) if claimed.messages == 1 else outcome_word(outcome)
+            mails[claimed.provider, word] += claimed.messages
     for (provider, word), count in mails.items():
         sending.mails_ended(provider, word, count)
+
+
+def _word_of_mail(outcome: Outcome) -> str:
+    """Of a mail that had the outcome to itself. What refuses its recipient refuses it for good, while a batch goes on
+    in halves."""
+    word = outcome_word(outcome)
+    return Refusal.PERMANENT if word == Refusal.RECIPIENT else word
 
 
 def note_lateness(claimed: Claimed, outcome: Outcome, due_at: datetime | None) -> None:

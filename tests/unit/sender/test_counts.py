@@ -45,13 +45,15 @@ def grown(name: str, **labels: str) -> Callable[[], float]:
 def test_mails_are_counted_by_their_outcomes() -> None:
     claimed = replace(a_claimed(), provider="counted", messages=10)
     accepted = grown("mailroom_sent_mails_total", provider="counted", outcome="accepted")
-    refused = grown("mailroom_sent_mails_total", provider="counted", outcome="recipient")
+    halved = grown("mailroom_sent_mails_total", provider="counted", outcome="recipient")
+    refused = grown("mailroom_sent_mails_total", provider="counted", outcome="permanent")
     doubted = grown("mailroom_sent_mails_total", provider="counted", outcome="in_doubt")
     some = InPart("<1>", {"a@example.org": NO, "b@example.org": NO})
 
     counts.count_mails(CallResult(claimed, outcome) for outcome in (Accepted("<1>"), some, InDoubt("no answer"), NO))
+    counts.count_mails([CallResult(replace(claimed, messages=1), NO)])
 
-    assert (accepted(), refused(), doubted()) == (10 + 8, 2 + 10, 10)
+    assert (accepted(), halved(), refused(), doubted()) == (10 + 8, 10, 2 + 1, 10)
 
 
 def test_the_answers_of_the_fences_are_counted_each_by_its_word() -> None:
