@@ -98,7 +98,7 @@ class ApiServices:
 def build_api_services(settings: Settings, *, app: str) -> ApiServices:
     """Build the services of the API and the pages. Connects lazily, because the servers may still be starting."""
     db = connect(settings.stores.mongo_url, app=app)
-    files = build_body_files(settings, db)
+    files, webhooks = build_body_files(settings, db), build_webhooks(settings)
     return ApiServices(
         settings,
         db,
@@ -107,7 +107,7 @@ def build_api_services(settings: Settings, *, app: str) -> ApiServices:
         Outbox(db, lanes=settings.sending.mail_lanes, providers=settings.sending.providers, files=files),
         build_circuits(settings, of=db.name),
         Rates(settings.stores.redis_url, of=db.name),
-        build_webhooks(settings),
+        webhooks,
         Arrivals(db),
         RejectedRequestRecord(db),
         ServedRequestRecord(db),
@@ -116,7 +116,7 @@ def build_api_services(settings: Settings, *, app: str) -> ApiServices:
         Brakes(Holds(settings.stores.redis_url, of=db.name), Fences(settings.stores.redis_url, of=db.name)),
         Shared(lambda run_id: run_report(db, run_id)),
         build_writability(settings, db),
-        of_system(db, calls_at_once=settings.sending.concurrency),
+        of_system(db, calls_at_once=settings.sending.concurrency, telling=list(webhooks)),
         build_shares(settings.sending),
     )
 

@@ -6,7 +6,7 @@ figures are not shown as if they were new: then `mailroom_figures_fresh` is 0 an
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -73,20 +73,21 @@ class SystemFigures:
             log.exception("figures_not_read")
 
 
-def of_system(db: Db, *, calls_at_once: int) -> SystemFigures:
-    """The figures of this database. `calls_at_once`: of each sender."""
-    return SystemFigures(lambda: read_figures(db, calls_at_once=calls_at_once))
+def of_system(db: Db, *, calls_at_once: int, telling: Collection[str] = ()) -> SystemFigures:
+    """The figures of this database. `calls_at_once`: of each sender. `telling`: the providers that send us webhooks."""
+    return SystemFigures(lambda: read_figures(db, calls_at_once=calls_at_once, telling=telling))
 
 
-def read_figures(db: Db, *, calls_at_once: int) -> Figures:
+def read_figures(db: Db, *, calls_at_once: int, telling: Collection[str] = ()) -> Figures:
     """Read them all now: each query has its index, and looks at a bounded number of keys. Raises Unavailable."""
     now = server_now(db)
     by_state = metrics.counts(db)
-    unread: Values = {(name,): float(target.unread) for name, target in webhook_targets.listing(db).items()}
+    unread = {name: target.unread for name, target in webhook_targets.listing(db).items()}
     return {
         "mailroom_schedules": _by_word(by_state["schedules"]),
         "mailroom_dispatches": _by_word(by_state["dispatches"]),
-        "mailroom_webhook_events_unread": unread,
+        # 0 from the beginning: Prometheus sees no growth in a series that begins with its first event.
+        "mailroom_webhook_events_unread": _by_word(dict.fromkeys(telling, 0) | unread),
         "mailroom_mails_gone_elsewhere": _by_word(elsewhere.count(db, most=_MOST_ELSEWHERE)),
         **_queue(db, now=now, calls_at_once=calls_at_once),
         **_standing(db),

@@ -76,6 +76,10 @@ def test_events_are_counted_by_their_outcome_with_their_lag(call: Caller, grown:
     assert (every(), late()) == (1, 0)  # the event is from months ago
 
 
+def test_unread_events_are_shown_as_0_before_a_provider_tells_anything(call: Caller) -> None:
+    assert 'mailroom_webhook_events_unread{provider="mailgun"} 0.0' in call("GET", "/metrics").text
+
+
 def test_round_trips_to_the_stores_are_measured(call: Caller, grown: Any) -> None:
     mongodb = grown('mailroom_store_round_trip_seconds_count{store="mongodb"}')
 
