@@ -104,27 +104,6 @@ def test_both_in_one_process_show_the_metrics_of_both(system: System) -> None:
             assert unlabelled <= names, part
 
 
-def test_a_stopped_mongodb_takes_the_figures_away_and_not_the_counts(own: System) -> None:
-    own.start_api(webhooks=False)
-    assert scraped(own.api_url)["mailroom_figures_fresh"] == 1
-    assert own.servers.mongod is not None
-    own.servers.mongod.kill()
-
-    gone = wait_for(
-        lambda: shown if (shown := scraped(own.api_url))["mailroom_figures_fresh"] == 0 else None,
-        within_s=60,
-        what="old figures are not shown any more",
-    )
-
-    assert gone['mailroom_http_requests_total{method="GET",route="/metrics",status="200"}'] > 1
-    assert gone['mailroom_store_writable{store="mongodb"}'] == 0
-    assert 'mailroom_dispatches{state="pending"}' not in gone
-    own.servers.start_mongod()
-    wait_for(
-        lambda: scraped(own.api_url)["mailroom_figures_fresh"] == 1, within_s=60, what="they are back by themselves"
-    )
-
-
 def test_every_process_logs_more_within_seconds_and_without_a_restart(system: System) -> None:
     system.start_simulator()
     running = [system.start_api(webhooks=False), system.start_web(), *system.start_senders(1)]
