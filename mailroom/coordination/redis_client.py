@@ -2,14 +2,24 @@
 
 import contextlib
 import copy
+import threading
 from collections.abc import Iterator
 from importlib import resources
 from typing import Any, Final
+from weakref import WeakSet
 
-from redis import Redis
+from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
-from redis.exceptions import AskError, ClusterCrossSlotError, ClusterDownError, MasterDownError, RedisError
+from redis.exceptions import (
+    AskError,
+    ClusterCrossSlotError,
+    ClusterDownError,
+    ConnectionError,
+    MasterDownError,
+    RedisError,
+    TimeoutError,
+)
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -28,9 +38,10 @@ _HEALTH_S: Final = 15  # a connection that was idle for longer is checked before
 def connect(url: str, *, call_s: float = _CALL_S) -> Redis:
     """A client that connects at its first use. Thread-safe; its answers are strings.
 
-    It repeats nothing: a call that was not answered raises an error after `call_s`. With a Sentinel URL each new
-    connection goes to the master that the Sentinels name at that moment. A connection that stands may still lead to a
-    master that was replaced: who relies on more compares Redis' identity (lua/redis_identity.lua) within the call.
+    It repeats nothing: a call that was not answered raises an error after `call_s`, and no client of this process then
+    uses a connection again that was idle. With a Sentinel URL each new connection goes to the master that the Sentinels
+    name at that moment. A connection that stands may still lead to a master that was replaced: who relies on more
+    compares Redis' identity (lua/redis_identity.lua) within the call.
     """
     bounds: dict[str, Any] = {
         "socket_timeout": call_s,
@@ -40,7 +51,31 @@ def connect(url: str, *, call_s: float = _CALL_S) -> Redis:
         "retry": Retry(NoBackoff(), 0),
     }
     named = sentinel_url(url)
-    return Redis.from_url(url, **bounds) if named is None else _connect_by_sentinels(named, bounds)
+    made = Redis.from_url(url, **bounds) if named is None else _connect_by_sentinels(named, bounds)
+    _pools.add(made.connection_pool)
+    return made
+
+
+class _Pools:
+    """The connections of all clients of this process. A frozen master closes none of them: without this, each client
+    would wait for it once, one after the other. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._pools: WeakSet[ConnectionPool] = WeakSet()
+        self._lock = threading.Lock()
+
+    def add(self, pool: ConnectionPool) -> None:
+        with self._lock:
+            self._pools.add(pool)
+
+    def close_idle(self) -> None:
+        with self._lock:
+            pools = list(self._pools)
+        for pool in pools:
+            pool.disconnect(inuse_connections=False)
+
+
+_pools: Final = _Pools()
 
 
 def _connect_by_sentinels(url: SentinelUrl, bounds: dict[str, Any]) -> Redis:
@@ -97,6 +132,8 @@ def redis_answers(redis: Redis) -> Iterator[None]:
         stores.failed(stores.REDIS)
         why = _why_refused(error)
         if why is None:
+            if isinstance(error, ConnectionError | TimeoutError):
+                _pools.close_idle()
             raise Unavailable(f"Redis did not answer: {type(error).__name__} {error}") from error
         # The address may lead to another server now; an old connection would stay with the demoted server.
         redis.connection_pool.disconnect(inuse_connections=False)

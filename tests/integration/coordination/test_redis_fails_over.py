@@ -4,6 +4,7 @@ The fences are asked as senders ask them. What a replaced master was told is los
 memory alone.
 """
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -88,6 +89,29 @@ def test_what_was_claimed_before_a_fail_over_is_not_called_after_it(group: Senti
 
     assert (crossing.go, crossing.forgotten) == ([], [waiting])
     assert cross_fences(fences, [claimed(fences, dispatch="d2")]).go
+
+
+def test_one_call_waits_for_a_frozen_master_and_none_of_the_other_clients_of_the_process(
+    group: Sentinels, fences: Fences
+) -> None:
+    """Each has connections of its own. A sender has five clients: waiting with each of them in turn took 18 s."""
+    mirror, holds = Mirror(group.url, of="tests"), Holds(group.url, of="tests")
+    others = (mirror.read, mirror.memory_since, lambda: holds.read("switch"))
+    for ask in (fences.redis_identity, *others):
+        ask()
+    master = group.master
+
+    master.freeze()
+    group.wait_for_another(master)
+    with pytest.raises(Unavailable):
+        fences.redis_identity()
+
+    began = time.monotonic()
+    for ask in (fences.redis_identity, *others):
+        ask()
+    assert time.monotonic() - began < 1
+    mirror.close()
+    holds.close()
 
 
 def test_only_a_master_tells_an_identity_also_where_its_replicas_take_writes(group: Sentinels) -> None:
