@@ -92,7 +92,7 @@ def run(
             asking.progress = 1.0
             asking.join(120)
             calms.append(_calm(world, asking))
-            _heal(world)
+            heal(world)
             world.telling.finish()
             return verdict.judge(world, injected, seed=seed, calms=calms, played=played)
         finally:
@@ -187,7 +187,7 @@ def _inject(world: World, name: str) -> Injected:
     return Injected(name, began, time.time(), count)
 
 
-def _heal(world: World) -> None:
+def heal(world: World) -> None:
     """No more faults, and time for doubts to settle; by the senders that there are: they were disarmed."""
     world.keeping = False
     world.system.simulator.turn(latency_s=0.0)

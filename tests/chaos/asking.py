@@ -47,6 +47,7 @@ class Asks:
     def __init__(self, system: System, backup: SendGrid) -> None:
         self._system, self._backup = system, backup
         self.asked = Asked()
+        self._naming = threading.Lock()
         self._beat_until = datetime.min.replace(tzinfo=UTC)
 
     def much_waits(self) -> bool:
@@ -80,12 +81,18 @@ class Asks:
             if number % 25 == 0:
                 self.asked.refused.add(self.asked.mails[mark][0])
 
+    def more_mails(self, count: int) -> list[str]:
+        """The marks of single mails beyond those that were prepared, which are still to be handed in."""
+        with self._naming:
+            first = len(self.asked.mails)
+            marks = [f"e{number}" for number in range(first, first + count)]
+            for mark in marks:
+                self.asked.mails[mark] = [f"{mark}-{n}@example.org" for n in (1, 2)]
+        return marks
+
     def hand_in_more(self, count: int) -> bool:
         """Single mails beyond those that were prepared, for as many lanes as they happen to fall into."""
-        first = len(self.asked.mails)
-        marks = [f"e{number}" for number in range(first, first + count)]
-        for mark in marks:
-            self.asked.mails[mark] = [f"{mark}-{n}@example.org" for n in (1, 2)]
+        marks = self.more_mails(count)
         return bool(wait_for(lambda: self.hand_in(marks), within_s=60, what="more mails are promised"))
 
     def beat(self) -> None:
@@ -139,8 +146,9 @@ class Asks:
         self.asked.answered[schedule] = time.time()
         return True
 
-    def hand_in(self, marks: Sequence[str]) -> bool:
-        """Hand single mails in, each under its own key, repeated until all are promised. False if not, this time."""
+    def hand_in(self, marks: Sequence[str], *, priority: str | None = None) -> bool:
+        """Hand single mails in, each under its own key, repeated until all are promised. False if not, this time.
+        Without a priority for all of them each has its own, the same whenever it is asked for."""
         mails = [
             {
                 "from": f"Shop <shop@{DOMAIN}>",
@@ -148,7 +156,7 @@ class Asks:
                 "bcc": self.asked.mails[mark][1:],
                 "subject": mark,
                 "text": "Hello",
-                "priority": ("high", "normal", "low")[int(mark.removeprefix("e")) % 3],  # the same whenever it is asked
+                "priority": priority or ("high", "normal", "low")[int(mark.removeprefix("e")) % 3],
                 "idempotency_key": mark,
             }
             for mark in marks

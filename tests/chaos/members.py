@@ -65,7 +65,7 @@ def play(world: World, card: Card, meanwhile: Callable[[], object]) -> Played:
     clusters = world.servers
     assert isinstance(clusters, Clusters)
     member = wait_for(lambda: _member(clusters, card, world.rng), within_s=_ELECTION_S, what=card.name)
-    in_flight = _with_calls_in_flight(world)
+    in_flight = with_calls_in_flight(world)
     repair = _BREAKS[card.kind](world, clusters, member)
     meanwhile()
     time.sleep(_outage_s(world, card))
@@ -82,7 +82,7 @@ def _member(clusters: Clusters, card: Card, rng: random.Random) -> Member | None
     return rng.choice(clusters.others(leader))
 
 
-def _with_calls_in_flight(world: World) -> int:
+def with_calls_in_flight(world: World) -> int:
     """How many dispatches are in senders' hands, once there are any."""
     deadline = time.monotonic() + _WORK_S
     count = 0

@@ -98,6 +98,11 @@ class Clusters(Servers):
     def leader(self, store: str) -> Member | None:
         return next((member for member in self.members if member.store == store and member.is_leader()), None)
 
+    def step_down(self, primary: Member) -> None:
+        """As a person does it, with all members of the replica set alive."""
+        with _direct(primary.port) as client:
+            client.admin.command("replSetStepDown", 10, secondaryCatchUpPeriodSecs=1)
+
     def cut_off(self, member: Member, way: Way) -> None:
         """From everybody, whoever connects."""
         for proxy in member.ways:
@@ -130,7 +135,7 @@ class Clusters(Servers):
         port, peer = free_port(), free_port()
         ways = [Proxy(port), Proxy(peer)]
         return Member(
-            "etcd", number, port, lambda member: self._start_etcd(member, peer), _etcd_leads, _etcd_is_well, ways
+            "etcd", number, port, lambda member: self._start_etcd(member, peer), _etcd_leads, etcd_is_well, ways
         )
 
     def _start_mongo(self, member: Member) -> Child:
@@ -204,6 +209,7 @@ def _etcd_leads(port: int) -> bool:
     return bool(status["leader"] == status["header"]["member_id"])
 
 
-def _etcd_is_well(port: int) -> bool:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=_ASK_S) as answer:
+def etcd_is_well(port: int, *, within_s: float = _ASK_S) -> bool:
+    """It has a quorum: else it cannot say so."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=within_s) as answer:
         return bool(json.load(answer)["health"] == "true")
