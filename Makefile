@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run chromium promtool haproxy test test-compose test-upgrade lint format bench chaos fuzz bench-campaign bench-million bench-lateness bench-compare bench-intake bench-resets bench-hostile lock clean
+.PHONY: help env run chromium promtool haproxy test test-compose test-upgrade lint format bench chaos failovers soak fuzz bench-campaign bench-million bench-lateness bench-compare bench-intake bench-resets bench-hostile lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -80,6 +80,12 @@ chaos: $(STAMP)  ## break the whole system for minutes, and count: doubled, lost
 	$(BIN)/python -m tests.chaos --second smtp --schedules 25 --recipients 60 --mails 500 --faults 150 --hits 0 --json data/chaos-smtp.json
 	$(BIN)/python -m tests.chaos --clusters 10 --schedules 45 --recipients 420 --mails 1000 --json data/chaos-clusters.json
 	$(BIN)/python -m tests.chaos.controls
+
+failovers: $(STAMP)  ## fail Redis, etcd and MongoDB over ten times each under load: doubled, lost, seconds until all is whole again
+	$(BIN)/python -m tests.failovers
+
+soak: $(STAMP) promtool  ## an hour's steady load at 70 % of the peak: memory and latency flat, no alert; Prometheus evaluates
+	$(BIN)/python -m benchmarks.soak --minutes 60 --load 0.7
 
 fuzz: $(STAMP)  ## schemathesis over all operations of the API: 20,000 cases, a table of what each answered
 	$(BIN)/python -m tests.fuzz
