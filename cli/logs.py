@@ -4,14 +4,16 @@ import io
 import logging
 import os
 import sys
-from typing import Final, TextIO
+from typing import Final, TextIO, cast
+
+from cli.log_file import LingeringFile
 
 _LATER: Final = io.StringIO()  # the lines of a command that answers, until it has answered
 
 
 def set_up_logs() -> None:
     """Set up once, at the start of a process that serves. `MAILROOM_LOG_LEVEL` (info) sets what is shown."""
-    _set_up(_level(), sys.stderr)
+    _set_up(_level(), sys.stderr if sys.stderr.isatty() else cast(TextIO, LingeringFile(sys.stderr)))
 
 
 def set_up_logs_of_a_command() -> None:
