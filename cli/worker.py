@@ -57,6 +57,8 @@ class ReadingWorker(Worker):
         super().init_process()
 
     def run(self) -> None:
+        gc.collect()
+        gc.freeze()  # the application lives as long as the process: no collection need look at it again
         self._admit = getattr(self.wsgi, "extensions", {}).get("admit")
         names = [f"request-{number}" for number in range(self.cfg.threads)]
         threads = [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
