@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 from urllib.parse import quote
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from local import binaries
 from local.children import Child, free_port
@@ -81,10 +81,20 @@ class Sentinels:
     def fail_over(self) -> None:
         """As a person does it, with all servers alive."""
         was = self.master
-        with self.client(self.ports[0]) as sentinel:
-            sentinel.execute_command("SENTINEL", "FAILOVER", NAME)
+        wait_for(self._begins_to_fail_over, within_s=_START_S, what="a replica can be promoted")
         self.wait_for_another(was)
         self.wait_until_well()
+
+    def _begins_to_fail_over(self) -> bool:
+        """False while the Sentinel has not heard of a replica for long: on a busy machine, after a start."""
+        with self.client(self.ports[0]) as sentinel:
+            try:
+                sentinel.execute_command("SENTINEL", "FAILOVER", NAME)
+            except ResponseError as error:
+                if "NOGOODSLAVE" in str(error):
+                    return False
+                raise
+        return True
 
     def part(self, master: Member) -> None:
         """Cut a master off from the Sentinels and the other servers; its clients stay with it."""

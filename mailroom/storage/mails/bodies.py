@@ -141,8 +141,9 @@ def _documents(db: Db, ids: Sequence[EmailId]) -> list[Document]:
 
 
 def _files_of(document: Mapping[str, Any]) -> list[FileRef]:
-    attached = [one["file"] for one in document["attachments"] if "file" in one]
-    return [*document["files"].values(), *attached]
+    """Also those of fields that a later release added: the janitor removes what is not named here."""
+    texts = [file for file in document["files"].values() if isinstance(file, FileRef)]
+    return [*texts, *(one["file"] for one in document["attachments"] if "file" in one)]
 
 
 def _attachment(one: Attachment, put: Callable[[bytes], FileRef] | None) -> Document:

@@ -64,7 +64,7 @@ def test_a_mail_is_cancelled_after_a_question_and_sent_again(mailroom: Terminal)
     asked = mailroom("emails", "send-again", made)
     again = mailroom("emails", "send-again", made, "--yes", "--key", "k").id
 
-    assert (early.code, "nobody left" in early.err) == (1, True)
+    assert (early.code, "no recipient left" in early.err) == (1, True)
     assert (kept.code, "Cancel “Your new password” to 1 recipient?" in kept.err) == (2, True)
     assert cancelled["status"] == "cancelled"
     assert (asked.code, "Resend “Your new password” to 1 recipient?" in asked.err) == (2, True)
