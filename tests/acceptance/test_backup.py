@@ -44,15 +44,15 @@ def test_after_the_loss_of_all_stores_a_backup_and_the_providers_log_send_nothin
     for sender in senders:
         sender.kill()
     lose_all_stores(own)
+    calls = len(own.simulator.calls())
 
     restored = mailroom(own, "restore", str(tmp_path / "copy"), "--yes")
 
     assert restored.returncode == 0, restored.stderr
     own.start_senders(2)
     wait_for(lambda: "mongodb_was_restored" in own.children[-1].tail(500), within_s=30, what="senders hold and say so")
-    calls = len(own.simulator.calls())
-    put_right(own)
     assert len(own.simulator.calls()) == calls
+    put_right(own)
     wait_for(lambda: finished(own, schedule), within_s=90, what="the run is finished")
     assert marks(own) == {f"mark-{n}": 1 for n in range(COUNT)}
     assert dispatch_states(own) == {"accepted": 6}

@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 
 from local.servers import Servers
+from tests.support.databases import Databases
 from tests.support.system import System, a_system
 from tests.upgrade.rolling import SETTINGS, Rolling
 from tests.upgrade.versions import THIS
 
 
 @pytest.fixture
-def system(servers: Servers, tmp_path: Path) -> Iterator[System]:
-    """One whose campaigns are many calls."""
-    with a_system(tmp_path, servers, database="rolling", **SETTINGS) as made:
+def system(servers: Servers, databases: Databases, tmp_path: Path) -> Iterator[System]:
+    """One whose campaigns are many calls. A database of its own: senders take an emptied one for an older copy, and
+    hold."""
+    with a_system(tmp_path, servers, database=databases.take(), **SETTINGS) as made:
         yield made
 
 

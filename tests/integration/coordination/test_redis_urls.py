@@ -4,10 +4,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from redis import ConnectionError as NotConnected
 from redis import Redis
 
 from local import binaries
@@ -100,8 +102,9 @@ def cluster(tmp_path: Path) -> Iterator[str]:
 
 
 def _answers(port: int) -> bool:
-    with Redis(port=port, socket_timeout=1) as redis:
+    with Redis(port=port, socket_timeout=1) as redis, suppress(NotConnected):
         return bool(redis.ping())
+    return False
 
 
 def test_a_cluster_is_refused_and_the_words_name_what_to_use_instead(cluster: str) -> None:
