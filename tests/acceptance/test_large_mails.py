@@ -47,7 +47,7 @@ def test_many_large_mails_at_once_leave_a_senders_memory_bounded(system: System)
 
     wait_for(lambda: {status(system, id_) for id_ in ids} == {"delivered"}, within_s=120, what="all are delivered")
     assert len(system.simulator.calls()) == 30
-    assert peak_memory_mb(sender.process.pid) < 450
+    assert peak_memory_mb(sender.process.pid) < 350
 
 
 def test_a_large_mail_of_low_priority_does_not_hold_up_a_password_reset(system: System) -> None:
