@@ -30,6 +30,8 @@ class Speeds:
     def note(self, result: CallResult, takes_mail: Callable[[str], bool]) -> None:
         """Note the duration of a call, if it says anything. `takes_mail`: whether a provider takes mail now; only such
         providers are compared."""
+        if len(self._speeds) == 1:
+            return  # there is none to compare it with
         took_s, claimed, outcome = result.took_s, result.claimed, result.outcome
         answered = isinstance(outcome, InPart) or (isinstance(outcome, Accepted) and outcome.attempt is None)
         if took_s is None or not answered or claimed.messages > 1 or claimed.size > LARGEST_BYTES:

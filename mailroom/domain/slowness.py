@@ -69,8 +69,10 @@ def quantile(durations_s: Sequence[float]) -> float:
 def slower(own: Speed, others: Mapping[str, Speed], *, now: float) -> Slower | None:
     """The quickest of the others, if this provider is slow beside it. `others`: those that take mail now, by name."""
     takes_s = _takes_s(own, now)
+    if takes_s is None or takes_s < FLOOR_S:
+        return None
     known = {name: other_s for name, speed in others.items() if (other_s := _takes_s(speed, now)) is not None}
-    if takes_s is None or takes_s < FLOOR_S or not known:
+    if not known:
         return None
     quickest = min(known, key=known.__getitem__)
     return Slower(takes_s, quickest, known[quickest]) if takes_s >= TIMES * known[quickest] else None

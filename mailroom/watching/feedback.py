@@ -3,7 +3,9 @@
 from datetime import timedelta
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter
+
+from mailroom.watching.histograms import Histogram
 
 REGISTRY: Final = CollectorRegistry()
 _EVENTS: Final = Counter(

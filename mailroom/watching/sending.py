@@ -4,7 +4,9 @@ import functools
 from datetime import timedelta
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter
+
+from mailroom.watching.histograms import Histogram
 
 REGISTRY: Final = CollectorRegistry()
 FENCE_ANSWERS: Final = ("go", "called_before", "split_before", "stale", "held", "forgotten")
@@ -52,8 +54,6 @@ _VERDICT: Final = {verdict: _SETTLED.labels(verdict) for verdict in VERDICTS}
 
 # To find a series by its labels takes longer than to add to it, and a sender does so for each mail.
 _sent = functools.cache(_SENT.labels)
-_called = functools.cache(_CALLS.labels)
-_late = functools.cache(_LATENESS.labels)
 
 
 def fences_answered(answer: str, count: int) -> None:
@@ -66,12 +66,12 @@ def mails_ended(provider: str, outcome: str, count: int) -> None:
 
 
 def call_ended(provider: str, outcome: str, *, seconds: float) -> None:
-    _called(provider, outcome).observe(seconds)
+    _CALLS.labels(provider, outcome).observe(seconds)
 
 
 def accepted_late(kind: str, priority: str, lateness: timedelta) -> None:
     """Note the lateness of an accepted dispatch. Two clocks differ a little: what seems early was on time."""
-    _late(kind, priority).observe(max(0.0, lateness.total_seconds()))
+    _LATENESS.labels(kind, priority).observe(max(0.0, lateness.total_seconds()))
 
 
 def accepted_twice(count: int) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.process_collector import ProcessCollector
+
+from mailroom.watching.histograms import Histogram
 
 MONGODB: Final = "mongodb"
 ETCD: Final = "etcd"

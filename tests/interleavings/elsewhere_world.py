@@ -40,10 +40,10 @@ class ElsewhereWorld(World):
                 raise Violation(f"the mail of {id_} went elsewhere, and it came to attempt {doc['attempt']}")
 
     def over(self) -> bool:
-        return super().over() and not any(doc.get("may_move") for doc in self.db.dispatches.docs.values())
+        return super().over() and not any("may_move" in doc for doc in self.db.dispatches.docs.values())
 
     def next_event(self) -> int:
-        moving = [doc["in_doubt_at"] for doc in self.db.dispatches.docs.values() if doc.get("may_move")]
+        moving = [doc["may_move"] for doc in self.db.dispatches.docs.values() if "may_move" in doc]
         at = [-(-(marked + GOES_ELSEWHERE_AFTER - START) // timedelta(seconds=1)) for marked in moving]
         later = [moment for moment in [super().next_event(), *at] if moment > self.director.now]
         return min(later, default=-1)

@@ -81,7 +81,8 @@ class Mail:
 
     def age(self, by: timedelta = GOES_ELSEWHERE_AFTER) -> None:
         """Let the doubt be older."""
-        moved = {name: {"$subtract": [f"${name}", int(by.total_seconds() * 1000)]} for name in _TIMES}
+        earlier = {name: {"$subtract": [f"${name}", int(by.total_seconds() * 1000)]} for name in _TIMES}
+        moved = {name: {"$ifNull": [at, "$$REMOVE"]} for name, at in earlier.items()}
         self.db.dispatches.update_one({"_id": self.first}, [{"$set": moved}])
 
     def move(self, order: Sequence[str] = ORDER) -> int:
@@ -115,7 +116,7 @@ class Mail:
         return str(self.shown.state)
 
 
-_TIMES = ("in_doubt_at", "called_since", "not_before")
+_TIMES = ("in_doubt_at", "may_move", "called_since", "not_before")
 
 
 class Log:

@@ -1,7 +1,7 @@
 """Single mails that go by another provider while a call is in doubt, in the collection `dispatches` (see document.py).
 
     on_doubt      `elsewhere` if the mail may; absent otherwise
-    may_move      true while the dispatch is in doubt or unknown and its mail has not gone elsewhere
+    may_move      time of its doubt, while it is in doubt or unknown and its mail has not gone elsewhere
     elsewhere     for a dispatch that was in doubt: the id of the dispatch that carries its mail on
     elsewhere_of  for that dispatch and its parts: the id of the first dispatch
     among         for these: list of the providers by which they may go, in order; absent: any
@@ -28,7 +28,7 @@ from mailroom.storage.dispatches.trails import a_step, onto_trail
 from mailroom.storage.guard import LaneGuard
 from mailroom.storage.messages.departures import go_elsewhere as move_messages
 
-_MAY_MOVE: Final = {"may_move": True, "run_cancelled": {"$ne": True}}
+_MAY_MOVE: Final[Document] = {"may_move": {"$exists": True}, "run_cancelled": {"$ne": True}}
 _UNDECIDED: Final[Document] = {"$in": [DispatchState.IN_DOUBT, DispatchState.UNKNOWN]}
 _STOPS_MOVING: Final = {"may_move": ""}
 _INHERITED: Final[Sequence[str]] = ("run_id", "lane", "chunk", "revision", "rank", "size", "domain", "trace")
@@ -53,9 +53,9 @@ class Departure:
 @guarded
 def to_move(db: Db, lanes: Sequence[Lane], *, marked_before: datetime, limit: int) -> list[Dispatch]:
     """Dispatches of these lanes whose mails may go elsewhere, and whose doubts were marked before this time."""
-    query: Document = {**_MAY_MOVE, "lane": {"$in": list(lanes)}, "in_doubt_at": {"$lte": marked_before}}
+    query: Document = {**_MAY_MOVE, "may_move": {"$lte": marked_before}, "lane": {"$in": list(lanes)}}
     query["state"] = _UNDECIDED
-    rows = db.dispatches.find(query, {"trail": 0}).sort("in_doubt_at", 1).limit(limit)
+    rows = db.dispatches.find(query, {"trail": 0}).sort("may_move", 1).limit(limit)
     return [dispatch_of(doc) for doc in rows]
 
 

@@ -291,7 +291,7 @@ def _to_in_doubt(claimed: Claimed, by: str, doubt: InDoubt, now: datetime, *, cr
     marked["doubted"] = claimed.claim.id if doubt.crossed_by is None else doubt.crossed_by
     marked |= {"call_ended": ended, "final": doubt.final}
     if claimed.on_doubt is OnDoubt.ELSEWHERE:
-        marked["may_move"] = True
+        marked["may_move"] = now
     return {
         "$set": {"state": arriving(DispatchTrigger.ANSWER_LOST), "tell": True, **why, **marked, **where},
         "$inc": {"crashes": int(crashed)},
