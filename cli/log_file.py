@@ -14,12 +14,13 @@ _OF_A_REQUEST: Final = '"event": "request"'
 
 
 class LingeringFile:
-    """What `PrintLogger` and `logging` write to. A line of a request is written within a tenth of a second, and is lost
+    """What `WriteLogger` and `logging` write to. A line of a request is written within a tenth of a second, and is lost
     with a process that is killed in that time. Any other line is written at once, after those before it. Thread-safe,
     also after a fork."""
 
     def __init__(self, file: TextIO) -> None:
         self._file, self._lines, self._size = file, list[str](), 0
+        self._lingers = True  # nothing but lines of requests waits, and there is room for more
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         atexit.register(self._write_out)
@@ -28,13 +29,13 @@ class LingeringFile:
         with self._lock:
             self._lines.append(text)
             self._size += len(text)
+            if self._size >= _MOST or (_OF_A_REQUEST not in text and text != "\n"):
+                self._lingers = False
         return len(text)
 
     def flush(self) -> None:
         """Write everything, unless only lines of requests wait."""
-        with self._lock:
-            linger = self._size < _MOST and all(line == "\n" or _OF_A_REQUEST in line for line in self._lines[-2:])
-        if not linger:
+        if not self._lingers:
             self._write_out()
         elif self._thread is None or not self._thread.is_alive():
             self._start()
@@ -52,7 +53,7 @@ class LingeringFile:
 
     def _write_out(self) -> None:
         with self._lock:
-            text, self._lines, self._size = "".join(self._lines), [], 0
+            text, self._lines, self._size, self._lingers = "".join(self._lines), [], 0, True
             if text:
                 with contextlib.suppress(ValueError, OSError):  # closed, or nobody reads it any more
                     self._file.write(text)

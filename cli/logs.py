@@ -49,6 +49,6 @@ def _set_up(level: int, file: TextIO) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file),
+        logger_factory=structlog.WriteLoggerFactory(file),
     )
     logging.basicConfig(level=logging.WARNING, stream=file)
