@@ -1,7 +1,9 @@
 """Turn a request into WSGI's environ, and an application's answer into bytes."""
 
+import functools
 import io
 import sys
+import time
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from http import HTTPStatus
@@ -139,8 +141,13 @@ def _add_header(environ: Environ, name: str, value: str) -> None:
     environ[key] = f"{environ[key]},{value}" if key in environ else value
 
 
+@functools.lru_cache(maxsize=2)
+def _date(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)
+
+
 def _head_of(environ: Environ, status: str, headers: list[tuple[str, str]], length: int, keeps: bool) -> bytes:
-    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers), f"Date: {formatdate(usegmt=True)}"]
+    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers), f"Date: {_date(int(time.time()))}"]
     names = {name.lower() for name, _ in headers}
     if "content-length" not in names and int(status[:3]) not in _WITHOUT_BODY:
         lines.append(f"Content-Length: {length}")

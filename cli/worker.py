@@ -8,6 +8,7 @@ large_bodies.py).
 
 import contextlib
 import errno
+import functools
 import gc
 import os
 import select
@@ -196,7 +197,7 @@ class ReadingWorker(Worker):
 
     def _refuse(self, one: ClientConnection, refused: RequestRefused) -> None:
         one.state = State.BUSY
-        environ = environ_of_refusal(refused.status, refused.words, one.client, self._address())
+        environ = environ_of_refusal(refused.status, refused.words, one.client, self._address)
         self._jobs.put((lambda one: self._answer(one, environ, keeps_alive=False), one))
 
     def _close_the_late(self) -> None:
@@ -237,7 +238,7 @@ class ReadingWorker(Worker):
 
     def _ask(self, one: ClientConnection) -> None:
         head, most = one.incoming.head, 0
-        environ = environ_to_ask(head, one.client, self._address())
+        environ = environ_to_ask(head, one.client, self._address)
         try:
             most = self._admit(environ) if self._admit else UNASKED
         except Exception:
@@ -259,8 +260,8 @@ class ReadingWorker(Worker):
                 self._jobs.put((self._run_large, other))
 
     def _run(self, one: ClientConnection) -> None:
-        trusted = one.client[0] in self.cfg.forwarded_allow_ips
-        environ = environ_of(one.incoming, one.client, self._address(), trusted=trusted)
+        trusted = one.client[0] in self._trusted
+        environ = environ_of(one.incoming, one.client, self._address, trusted=trusted)
         with self._turns.of(one.incoming.received):
             self._answer(one, environ, keeps_alive=one.incoming.head.keeps_alive)
 
@@ -307,6 +308,12 @@ class ReadingWorker(Worker):
             one.sock.shutdown(socket.SHUT_WR)
             self._wait(one, State.LINGERING, now + LINGER_S)
 
+    @functools.cached_property  # gunicorn works its settings out anew each time
     def _address(self) -> tuple[str, int]:
         host, port = self.cfg.address[0][:2]
         return str(host), int(port)
+
+    @functools.cached_property
+    def _trusted(self) -> frozenset[str]:
+        """The addresses of the edge, whose word about a client counts."""
+        return frozenset(self.cfg.forwarded_allow_ips)

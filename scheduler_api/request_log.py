@@ -1,6 +1,6 @@
 """Each request has an id, is counted, gives one line in the log, and is recorded for its caller."""
 
-import secrets
+import random
 import time
 from datetime import UTC, datetime
 from typing import Final
@@ -23,7 +23,7 @@ def install(app: Flask) -> None:
     @app.before_request
     def begin() -> None:
         g.began, g.came_at = time.monotonic(), datetime.now(UTC)
-        g.request_id = sane_request_id(request.headers.get(HEADER, "")) or secrets.token_hex(8)
+        g.request_id = sane_request_id(request.headers.get(HEADER, "")) or f"{random.getrandbits(64):016x}"
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
         if request.path not in PROBES:
