@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 
 from cli.command_table import CommandTable, TableEntry
-from cli.freed_memory import give_large_blocks_back
+from cli.freed_memory import keep_little
 from cli.logs import set_up_logs, set_up_logs_of_a_command, show_held_back
 from cli.settings import settings_or_exit
 from mailroom.domain.workers import WorkerKind
@@ -82,7 +82,7 @@ class _Mailroom(CommandTable):
 def main(ctx: click.Context) -> None:
     """Mailroom: scheduled mail campaigns, each message sent once."""
     if ctx.invoked_subcommand in SERVING:
-        give_large_blocks_back()
+        keep_little()
         set_up_logs()
     else:
         set_up_logs_of_a_command()

@@ -15,7 +15,7 @@ from mailroom.coordination.fences import Fences
 from mailroom.coordination.holds import Holds
 from mailroom.coordination.leases import Leases
 from mailroom.coordination.mirror import Mirror
-from mailroom.coordination.rates import Rates
+from mailroom.coordination.rate_buckets import Rates
 from mailroom.coordination.redis_client import RedisWrites
 from mailroom.domain.circuits import CircuitRule
 from mailroom.domain.dispatches.doubts import Timing, Unaskable

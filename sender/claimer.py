@@ -13,7 +13,7 @@ from mailroom.domain.dispatches.model import Claimant, Claimed
 from mailroom.domain.dispatches.outcomes import CallResult, Refusal, Refused
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import Lane, Token
-from mailroom.domain.lanes import MAIL_LANES
+from mailroom.domain.lane_names import MAIL_LANES
 from mailroom.domain.rates import LimitKind
 from mailroom.providers.base import Adapter
 from mailroom.services.dispatching import claims

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, ScheduleId, Token
-from mailroom.domain.lanes import SCHEDULE_LANES
+from mailroom.domain.lane_names import SCHEDULE_LANES
 from mailroom.watching.lanes import lanes_changed
 
 

@@ -18,7 +18,7 @@ import structlog
 
 from mailroom.assembly import SenderServices
 from mailroom.domain.ids import Lane, revision_of
-from mailroom.domain.lanes import MAIL_LANES, SCHEDULE_LANES
+from mailroom.domain.lane_names import MAIL_LANES, SCHEDULE_LANES
 from mailroom.services.common.clock import server_now
 from mailroom.services.dispatching import lanes as dispatching_lanes
 from mailroom.watching.lanes import lanes_changed, lease_changed

@@ -13,7 +13,7 @@ import structlog
 from mailroom.assembly import SenderServices
 from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
 from mailroom.domain.ids import Lane, Token
-from mailroom.domain.lanes import MAIL_LANES, schedule_lane
+from mailroom.domain.lane_names import MAIL_LANES, schedule_lane
 from mailroom.services.common.clock import Clocks
 from mailroom.services.dispatching.elsewhere import move_elsewhere
 from mailroom.services.dispatching.lanes import LaneWork

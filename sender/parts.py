@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from mailroom.assembly import SenderServices
-from mailroom.domain.lanes import mail_lanes
+from mailroom.domain.lane_names import mail_lanes
 from mailroom.watching import lanes as lane_metrics
 from sender.caller import Caller, Ended, Job
 from sender.claimer import Claimer

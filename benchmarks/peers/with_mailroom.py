@@ -16,7 +16,7 @@ from benchmarks.stage import Stub, cpu_s
 from local.children import Child
 from local.servers import Servers
 from mailroom.domain.ids import ScheduleId, Token
-from mailroom.domain.lanes import schedule_lane
+from mailroom.domain.lane_names import schedule_lane
 from mailroom.services.planning import plan as planning_plan
 from mailroom.services.schedules import create as create_schedule
 from mailroom.storage import lanes

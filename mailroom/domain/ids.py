@@ -1,6 +1,6 @@
 """Identity: a repeated request gets the same id, so that its result can exist only once.
 
-Only this module, and `lanes.py` for lanes, builds and parses ids. They are safe in URLs, headers and log lines.
+Only this module, and `lane_names.py` for lanes, builds and parses ids. They are safe in URLs, headers and log lines.
 """
 
 import hashlib

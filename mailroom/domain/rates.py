@@ -1,5 +1,5 @@
 """Rate limits: mails per time span, for a provider or for a recipient's domain, with daily steps for the warm-up of a
-sending domain. Pure; the buckets are in coordination/rates.py.
+sending domain. Pure; the buckets are in coordination/rate_buckets.py.
 """
 
 import math

@@ -23,7 +23,7 @@ from pymongo.errors import DuplicateKeyError
 
 from mailroom.domain.holds import EVERYTHING, Hold
 from mailroom.domain.ids import Lane, RunId, ScheduleId
-from mailroom.domain.lanes import schedule_lane
+from mailroom.domain.lane_names import schedule_lane
 from mailroom.storage.database import Db, Document, Session, guarded
 
 COLLECTION: Final = "holds"

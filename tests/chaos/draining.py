@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from mailroom.domain.ids import Lane
-from mailroom.domain.lanes import SCHEDULE_LANES
+from mailroom.domain.lane_names import SCHEDULE_LANES
 from mailroom.services.dispatching import lanes as dispatching_lanes
 from mailroom.storage import workers
 from mailroom.storage.database import Db, server_now

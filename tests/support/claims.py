@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from mailroom.domain.dispatches.model import Claimant, Claimed
 from mailroom.domain.ids import Lane, Token
-from mailroom.domain.lanes import schedule_lane
+from mailroom.domain.lane_names import schedule_lane
 from mailroom.services.dispatching import claims
 from mailroom.services.dispatching.claims import Room, claimable
 from mailroom.services.planning import asked_runs

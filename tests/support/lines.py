@@ -9,7 +9,7 @@ from mailroom.domain.dispatches.model import Claimant, Claimed
 from mailroom.domain.dispatches.outcomes import Accepted, CallResult, Outcome, Refusal, Refused
 from mailroom.domain.dispatches.retry_or_halve import Delays
 from mailroom.domain.ids import Lane, RunId, ScheduleId, Token
-from mailroom.domain.lanes import schedule_lane
+from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.schedules import Schedule
 from mailroom.services.common import hold_mirror
 from mailroom.services.dispatching import claims

@@ -1,7 +1,7 @@
 """Schedules that are held and planned, by the services themselves."""
 
 from mailroom.domain.ids import ScheduleId, Token
-from mailroom.domain.lanes import schedule_lane
+from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.runs import Run
 from mailroom.services.planning import plan
 from mailroom.services.reports import runs as run_views

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from mailroom.domain.ids import Token
-from mailroom.domain.lanes import schedule_lane
+from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.schedules import Schedule
 from mailroom.services.planning import plan as planning_plan
 from mailroom.services.schedules import view as schedule_view

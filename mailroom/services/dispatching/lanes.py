@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.leases import Leases
 from mailroom.domain.ids import Lane, RunId, Token, make_token
-from mailroom.domain.lanes import schedule_lane
+from mailroom.domain.lane_names import schedule_lane
 from mailroom.storage import holds, lanes
 from mailroom.storage.cluster import etcd_epoch
 from mailroom.storage.database import Db

@@ -9,7 +9,7 @@ from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches.model import NewDispatch
 from mailroom.domain.emails.model import RANK_OF
 from mailroom.domain.ids import digest_of_messages, dispatch_id, message_id, run_of_email
-from mailroom.domain.lanes import mail_lane
+from mailroom.domain.lane_names import mail_lane
 from mailroom.domain.messages.model import Message
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.shares import common_domain

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from mailroom.coordination.rates import Level, Rates
+from mailroom.coordination.rate_buckets import Level, Rates
 from mailroom.domain.errors import Fault, InvalidInput, LimitNotFound, ProviderNotFound, Unavailable
 from mailroom.domain.limits import MAX_RATE_LIMITS
 from mailroom.domain.rates import Limit, LimitKind, check_limit

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from mailroom.domain.ids import Lane
-from mailroom.domain.lanes import schedule_lane, schedule_of_lane
+from mailroom.domain.lane_names import schedule_lane, schedule_of_lane
 from mailroom.domain.workers import SILENT_AFTER
 from mailroom.services.dispatching import lanes as dispatching_lanes
 from mailroom.storage import workers

@@ -14,10 +14,10 @@ from mailroom.domain.ids import (
     domain_dispatch_id,
     group_dispatch_id,
 )
-from mailroom.domain.lanes import schedule_lane
+from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.limits import CHUNK_BYTES
 from mailroom.domain.messages.model import Message
-from mailroom.domain.messages.planning import planned_message
+from mailroom.domain.messages.queued_or_suppressed import planned_message
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Content

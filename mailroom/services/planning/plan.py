@@ -18,7 +18,7 @@ from mailroom.domain import misfire
 from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
 from mailroom.domain.holds import EVERYTHING
 from mailroom.domain.ids import ScheduleId, Token
-from mailroom.domain.lanes import schedule_lane
+from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.limits import CHUNK_RECIPIENTS
 from mailroom.domain.misfire import Decisions, Replay
 from mailroom.domain.recurrence.model import RuleRefused

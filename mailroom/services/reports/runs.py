@@ -8,7 +8,7 @@ from typing import Final
 from mailroom.domain.dispatches.model import Dispatch
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import DispatchId, RunId, ScheduleId, rfc_message_id
-from mailroom.domain.lanes import schedule_lane
+from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.messages.model import StoredMessage
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import Run

@@ -11,7 +11,7 @@ from mailroom.domain.errors import (
     StaleEdit,
 )
 from mailroom.domain.ids import ScheduleId
-from mailroom.domain.lanes import schedule_lane
+from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.misfire import SkipReason
 from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.runs import Run

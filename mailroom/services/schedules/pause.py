@@ -14,7 +14,7 @@ from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.errors import RunEnded, RunNotPaused, RunPaused
 from mailroom.domain.holds import FOR_GOOD, Hold
 from mailroom.domain.ids import RunId, ScheduleId
-from mailroom.domain.lanes import schedule_lane
+from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.runs import OPEN, Run, RunState
 from mailroom.domain.schedules import Schedule
 from mailroom.domain.words import counted

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from mailroom.coordination.circuits import Circuits
-from mailroom.coordination.rates import Rates
+from mailroom.coordination.rate_buckets import Rates
 from mailroom.domain.circuits import (
     SLICES,
     CircuitChange,

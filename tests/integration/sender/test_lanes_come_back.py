@@ -23,7 +23,7 @@ from mailroom.coordination.leases import Leases
 from mailroom.domain.dispatches.model import NewDispatch
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId
-from mailroom.domain.lanes import mail_lanes
+from mailroom.domain.lane_names import mail_lanes
 from mailroom.storage.dispatches import document as dispatches
 from sender.duties import keep_alive
 from sender.in_flight import InFlight

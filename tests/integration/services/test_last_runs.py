@@ -7,7 +7,7 @@ import pytest
 from mailroom.domain.dispatches.model import Acceptance
 from mailroom.domain.dispatches.outcomes import InDoubt, InPart, Refusal, Refused
 from mailroom.domain.ids import ScheduleId
-from mailroom.domain.lanes import schedule_lane
+from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.schedules import LastTimes
 from mailroom.services.dispatching.lanes import LaneWork
 from mailroom.services.dispatching.propagation import finish_runs

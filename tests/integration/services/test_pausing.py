@@ -10,7 +10,7 @@ from mailroom.domain.errors import (
     RunNotPaused,
     RunPaused,
 )
-from mailroom.domain.lanes import schedule_lane
+from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.runs import RunState
 from mailroom.services.common import hold_mirror
 from mailroom.services.dispatching import cancel as cancel_runs

@@ -10,7 +10,7 @@ from mailroom.domain.errors import (
     SchedulePaused,
 )
 from mailroom.domain.ids import DispatchId
-from mailroom.domain.lanes import schedule_lane
+from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.runs import RunState
 from mailroom.domain.schedules import ScheduleState
 from mailroom.services.dispatching import cancel as cancel_runs

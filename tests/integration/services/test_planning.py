@@ -10,7 +10,7 @@ from mailroom.domain.errors import (
     StaleToken,
 )
 from mailroom.domain.ids import Token
-from mailroom.domain.lanes import schedule_lane
+from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.runs import RunState
 from mailroom.services.operations import janitor
 from mailroom.services.planning import plan

@@ -12,7 +12,7 @@ from mailroom.domain.dispatches.doubts import Timing
 from mailroom.domain.dispatches.outcomes import Accepted, InDoubt
 from mailroom.domain.errors import SendingStopped, Unavailable
 from mailroom.domain.holds import EVERYTHING
-from mailroom.domain.lanes import mail_lanes, schedule_lane
+from mailroom.domain.lane_names import mail_lanes, schedule_lane
 from mailroom.services.common import hold_mirror, sending_switch
 from mailroom.services.dispatching import lanes as dispatching_lanes
 from mailroom.services.dispatching.lanes import LaneWork

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from cli.main import main
 from mailroom.domain.dispatches.model import NewDispatch
 from mailroom.domain.ids import DispatchId, EmailId, Lane, RunId, run_of_email
-from mailroom.domain.lanes import schedule_lane
+from mailroom.domain.lane_names import schedule_lane
 from mailroom.services.operations import undrained_lanes
 from mailroom.storage.database import Db
 from mailroom.storage.dispatches import document as dispatches

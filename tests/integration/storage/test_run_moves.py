@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mailroom.domain.ids import AudienceId, RunId, ScheduleId
-from mailroom.domain.lanes import schedule_lane
+from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.runs import MOVES, Run, RunKind, RunState, RunTrigger
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, Session, in_transaction

@@ -7,7 +7,7 @@ import pytest
 
 from mailroom.domain.errors import StaleEdit
 from mailroom.domain.ids import ScheduleId
-from mailroom.domain.lanes import schedule_lane
+from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.misfire import Decisions
 from mailroom.domain.schedules import MOVES, Schedule, ScheduleState, ScheduleTrigger
 from mailroom.storage import lanes

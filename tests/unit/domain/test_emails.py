@@ -12,7 +12,7 @@ from mailroom.domain.emails.model import Place
 from mailroom.domain.emails.status import overall
 from mailroom.domain.errors import InvalidInput
 from mailroom.domain.ids import keyed_email_id, new_email_id
-from mailroom.domain.lanes import mail_lane
+from mailroom.domain.lane_names import mail_lane
 from mailroom.domain.limits import MAX_MAIL_BYTES
 from mailroom.domain.messages.states import MessageState
 from mailroom.providers.mime import as_mime

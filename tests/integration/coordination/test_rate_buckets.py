@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from redis import Redis
 
-from mailroom.coordination.rates import Rates
+from mailroom.coordination.rate_buckets import Rates
 from mailroom.domain.rate_queue import QueueClass, Wanted
 from mailroom.domain.rates import Rate
 from tests.support.caller import Caller
