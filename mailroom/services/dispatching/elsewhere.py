@@ -33,6 +33,11 @@ def move_elsewhere(work: LaneWork, providers: Sequence[str]) -> int:
     if not waiting:
         return 0
     order = [provider.name for provider in standings(work.db, providers) if provider.enabled]
+    if len(order) == 1 and len(waiting) == _A_STEP:
+        # Mails that no other provider could carry wait for long, and younger ones stand behind them.
+        waiting = dispatch_elsewhere.to_move(
+            work.db, list(work.held), marked_before=before, limit=_A_STEP, not_by=order[0]
+        )
     leaving = [dispatch for dispatch in waiting if others(order, dispatch.provider or "")]
     if not leaving:
         return 0

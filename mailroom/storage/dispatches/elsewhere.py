@@ -51,10 +51,15 @@ class Departure:
 
 
 @guarded
-def to_move(db: Db, lanes: Sequence[Lane], *, marked_before: datetime, limit: int) -> list[Dispatch]:
-    """Dispatches of these lanes whose mails may go elsewhere, and whose doubts were marked before this time."""
+def to_move(
+    db: Db, lanes: Sequence[Lane], *, marked_before: datetime, limit: int, not_by: str | None = None
+) -> list[Dispatch]:
+    """Dispatches of these lanes whose mails may go elsewhere, and whose doubts were marked before this time. `not_by`:
+    without those that this provider was called for."""
     query: Document = {**_MAY_MOVE, "may_move": {"$lte": marked_before}, "lane": {"$in": list(lanes)}}
     query["state"] = _UNDECIDED
+    if not_by:
+        query["provider"] = {"$ne": not_by}
     rows = db.dispatches.find(query, {"trail": 0}).sort("may_move", 1).limit(limit)
     return [dispatch_of(doc) for doc in rows]
 

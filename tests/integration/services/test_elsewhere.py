@@ -60,6 +60,19 @@ def test_without_another_provider_it_stays_until_there_is_one(mail: Mail) -> Non
     assert mail.move() == 1
 
 
+def test_it_goes_elsewhere_though_hundreds_before_it_can_go_by_no_other_provider(mail: Mail) -> None:
+    mail.lose_its_answer("smtp")
+    mail.age()
+    (doc,) = mail.db.dispatches.find({"_id": mail.first})
+    older = {"provider": "mailgun", "may_move": doc["may_move"] - timedelta(hours=1)}
+    mail.db.dispatches.insert_many([doc | older | {"_id": f"stays-{n}", "claim_id": f"c{n}"} for n in range(200)])
+    mail.db.providers.insert_one({"_id": "smtp", "enabled": False})
+
+    assert mail.move() == 1
+
+    assert mail.state(mail.second) == "pending"
+
+
 def test_it_goes_by_the_others_in_the_order_of_the_moment(mail: Mail) -> None:
     mail.lose_its_answer()
     mail.age()
