@@ -87,7 +87,7 @@ class Fences:
 
     def close(self, accepted: Sequence[tuple[Claimed, Acceptance]]) -> list[DispatchId]:
         """Record acceptances. Returns the dispatches that were accepted before, by another attempt or under another id,
-        or refused and split. These are an alarm."""
+        or refused and split. These are an alarm. '' as an id: it is not known."""
         facts = [(c, [yes.provider_id, yes.attempt, c.claim.id, c.digest]) for c, yes in accepted]
         words = self._for_each_lane(self._close, facts)
         return [claimed.id for (claimed, _), word in zip(accepted, words, strict=True) if word != "closed"]

@@ -208,7 +208,8 @@ class MemoryFences:
         """close.lua, for one dispatch"""
         known = self.records.get((c.claim.lane, c.id))
         if known is not None and known.outcome is FenceState.DONE:
-            return (known.provider_id, known.attempt) == (yes.provider_id, yes.attempt)
+            ids = {known.provider_id, yes.provider_id} - {""}
+            return known.attempt == yes.attempt and len(ids) <= 1
         if known is not None and known.outcome is FenceState.SPLIT:
             return False
         at, where, span = (known.at, known.where, known.span) if known else (None, None, "")

@@ -28,7 +28,8 @@ def record_accepted(db: Db, accepted: Sequence[tuple[Claimed, Acceptance]], *, n
     """Record acceptances: facts, always written, whoever holds the lane. The caller has marked the messages before.
 
     Returns the dispatches that were accepted more than once, by another attempt or under another id: an alarm, never
-    overwritten. The id alone cannot show this: all attempts carry the same Message-Id, and a provider may echo it.
+    overwritten. The id alone cannot show this: all attempts carry the same Message-Id, and a provider may echo it. An
+    acceptance whose id or provider is not known ('') is the same as another one of its attempt.
     """
     if not accepted:
         return []
@@ -64,8 +65,7 @@ def _record_oddly_accepted(db: Db, facts: Sequence[tuple[Claimed, Document]]) ->
     """Record acceptances that may be known, late, or second acceptances. Returns the dispatches that need an alarm."""
     writes: list[UpdateOne] = []
     for claimed, entry in facts:
-        same = {name: entry[name] for name in ("provider_id", "provider", "attempt")}
-        new = {"_id": claimed.id, "accepted": {"$not": {"$elemMatch": same}}}
+        new = {"_id": claimed.id, "accepted": {"$not": {"$elemMatch": _same_as(entry)}}}
         # A dispatch that was split after a refusal stays split: its parts go on, and the acceptance is an alarm.
         on_split = UpdateOne(new | {"state": DispatchState.SPLIT}, {"$push": {"accepted": entry}})
         to_accepted = {
@@ -79,6 +79,13 @@ def _record_oddly_accepted(db: Db, facts: Sequence[tuple[Claimed, Document]]) ->
     db.dispatches.bulk_write(writes, ordered=True)
     docs = db.dispatches.find({"_id": {"$in": [claimed.id for claimed, _ in facts]}}, {"accepted": 1, "state": 1})
     return [DispatchId(doc["_id"]) for doc in docs if _is_alarming(doc)]
+
+
+def _same_as(entry: Document) -> Document:
+    """A condition on an acceptance: it is this one. A log may show a call without the id that the answer has, and a
+    fence does not always know the provider."""
+    known = {name: {"$in": [entry[name], ""]} for name in ("provider_id", "provider") if entry[name]}
+    return {"attempt": entry["attempt"], **known}
 
 
 def _is_alarming(doc: Document) -> bool:

@@ -30,7 +30,7 @@ ALL = ("a1", "a2", "b1")
 lanes = st.sampled_from(sorted(LANES))
 ids = st.sampled_from(ALL)
 digests = st.sampled_from([*["digest-1"] * 9, "other"])
-provider_ids = st.sampled_from(["id-1", "id-1", "id:2"])
+provider_ids = st.sampled_from(["id-1", "id-1", "id:2", ""])
 places = st.sampled_from([0, 0, 1, 1, 2, 4])  # counted from the newest
 rarely = st.sampled_from([False, False, False, True])
 

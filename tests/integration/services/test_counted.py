@@ -91,3 +91,22 @@ def test_a_second_acceptance_is_counted(line: Line, grown: Grown) -> None:
     line.record(claimed, Accepted("<2@mg.example.com>"))
 
     assert (once, twice()) == (0, 1)
+
+
+@pytest.mark.parametrize("ids", [("", "3f7ad249"), ("3f7ad249", "")])
+def test_an_answer_and_the_log_that_shows_no_id_are_one_acceptance(
+    line: Line, grown: Grown, ids: tuple[str, str]
+) -> None:
+    """As when a frozen sender wakes up after its call was found in the log."""
+    a_run(line, 1)
+    claimed = line.claim()
+    line.cross(claimed)
+    twice = grown(sending.REGISTRY, "mailroom_second_acceptances_total")
+
+    for id_ in ids:
+        line.record(claimed, Accepted(id_))
+
+    assert twice() == 0
+    doc = line.db.dispatches.find_one({"_id": claimed[0].id})
+    assert doc
+    assert len(doc["accepted"]) == 1
