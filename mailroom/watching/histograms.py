@@ -44,7 +44,7 @@ class Histogram(Collector):
         self, name: str, words: str, labels: Sequence[str], *, registry: CollectorRegistry, buckets: Sequence[float]
     ) -> None:
         """`buckets`: their upper bounds, ascending, without infinity."""
-        self._name, self._words, self._labels = name, words, labels
+        self.name, self.label_names, self._words = name, labels, words
         self._buckets, self._lock = tuple(map(float, buckets)), threading.Lock()
         self._series: dict[tuple[str, ...], Series] = {}
         registry.register(self)
@@ -70,4 +70,4 @@ class Histogram(Collector):
         yield family
 
     def _family(self) -> HistogramMetricFamily:
-        return HistogramMetricFamily(self._name, self._words, labels=self._labels)
+        return HistogramMetricFamily(self.name, self._words, labels=self.label_names)

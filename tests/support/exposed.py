@@ -5,6 +5,7 @@ from collections import defaultdict
 from prometheus_client.metrics import MetricWrapperBase
 
 from mailroom.watching.exposition import TOPICS
+from mailroom.watching.histograms import Histogram
 from mailroom.watching.system import GAUGES
 
 Metric = tuple[str, str, tuple[str, ...]]
@@ -17,7 +18,9 @@ def metrics_of_the_code() -> dict[Metric, set[str]]:
     for part, registries in TOPICS.items():
         for registry in registries:
             for metric in registry._collector_to_names:
-                if isinstance(metric, MetricWrapperBase):
+                if isinstance(metric, Histogram):
+                    shown[metric.name, "histogram", tuple(metric.label_names)].add(part)
+                elif isinstance(metric, MetricWrapperBase):
                     total = "_total" if metric._type == "counter" else ""
                     shown[metric._name + total, metric._type, metric._labelnames].add(part)
     for name, (_, labels) in GAUGES.items():

@@ -47,6 +47,7 @@ def test_text_and_focus_can_be_seen_in_both_schemes(page: Page, system: System, 
 
 def test_the_first_tab_leads_past_the_menu(page: Page, system: System) -> None:
     sign_in(page, system)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Schedules")  # a key that comes before the page is lost
 
     page.keyboard.press("Tab")
     expect(page.locator(":focus")).to_have_text("Skip to content")
