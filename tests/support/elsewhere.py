@@ -79,11 +79,11 @@ class Mail:
         self.record(claimed, InDoubt("500", 500))
         return claimed
 
-    def age(self, by: timedelta = GOES_ELSEWHERE_AFTER) -> None:
-        """Let the doubt be older."""
+    def age(self, by: timedelta = GOES_ELSEWHERE_AFTER, *, of: DispatchId | None = None) -> None:
+        """Let the doubt be older: of the first dispatch, or of this one."""
         earlier = {name: {"$subtract": [f"${name}", int(by.total_seconds() * 1000)]} for name in _TIMES}
         moved = {name: {"$ifNull": [at, "$$REMOVE"]} for name, at in earlier.items()}
-        self.db.dispatches.update_one({"_id": self.first}, [{"$set": moved}])
+        self.db.dispatches.update_one({"_id": of or self.first}, [{"$set": moved}])
 
     def move(self, order: Sequence[str] = ORDER) -> int:
         return move_elsewhere(self.work, order)

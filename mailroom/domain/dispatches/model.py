@@ -109,7 +109,7 @@ class Claimed:
     on_doubt: OnDoubt = OnDoubt.WAIT
 
     def __hash__(self) -> int:
-        # A sender asks for it several times a mail; that of all fields takes longer than a claim of one.
+        # A sender keeps claims in dictionaries all along a mail's way; the hash of all fields costs far more.
         return hash(self.id)
 
 

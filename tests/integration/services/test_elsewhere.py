@@ -35,6 +35,7 @@ def test_it_goes_elsewhere_once(mail: Mail) -> None:
     second = mail.call("smtp")
     mail.record(second, InDoubt("no answer"))
     mail.age(timedelta(hours=1))
+    mail.age(timedelta(hours=1), of=mail.second)
 
     assert mail.move() == 0
     assert mail.state(mail.second) == "in_doubt"
