@@ -1,6 +1,5 @@
 """Each request has an id, is counted, gives one line in the log, and is recorded for its caller."""
 
-import random
 import time
 from datetime import UTC, datetime
 from typing import Final
@@ -9,7 +8,7 @@ import structlog
 from flask import Flask, Response, g, request
 
 from mailroom.domain.principals import Principal
-from mailroom.domain.served_requests import ServedRequest, sane_request_id
+from mailroom.domain.served_requests import ServedRequest, request_id_of
 from mailroom.watching import traces
 from mailroom.watching.requests import NO_ROUTE, PROBES, answered, template_of
 from scheduler_api.auth import services
@@ -23,7 +22,7 @@ def install(app: Flask) -> None:
     @app.before_request
     def begin() -> None:
         g.began, g.came_at = time.monotonic(), datetime.now(UTC)
-        g.request_id = sane_request_id(request.headers.get(HEADER, "")) or f"{random.getrandbits(64):016x}"
+        g.request_id = request_id_of(request.headers.get(HEADER, ""))
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
         if request.path not in PROBES:

@@ -1,6 +1,5 @@
 """Each request of the pages has an id, is counted, and gives one line in the log."""
 
-import random
 import time
 from typing import Final
 
@@ -8,7 +7,7 @@ import structlog
 from flask import Flask, Response, g, request
 
 from mailroom.domain.principals import Principal
-from mailroom.domain.served_requests import sane_request_id
+from mailroom.domain.served_requests import request_id_of
 from mailroom.watching import traces
 from mailroom.watching.requests import NO_ROUTE, PROBES, answered, template_of
 
@@ -23,7 +22,7 @@ def install(app: Flask) -> None:
 
 def _begin() -> None:
     g.began = time.monotonic()
-    g.request_id = sane_request_id(request.headers.get(_HEADER, "")) or f"{random.getrandbits(64):016x}"
+    g.request_id = request_id_of(request.headers.get(_HEADER, ""))
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
     if request.path not in PROBES:

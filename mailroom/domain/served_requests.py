@@ -1,5 +1,6 @@
 """A request that the API has answered: the facts that its caller may look up later."""
 
+import random
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,3 +27,8 @@ class ServedRequest:
 def sane_request_id(given: str) -> str | None:
     """A caller's own id of its request, if it can be kept as it is; else None."""
     return given if _SANE.fullmatch(given) else None
+
+
+def request_id_of(given: str) -> str:
+    """A caller's own id of its request, if it can be kept as it is; else a new one, which is no secret."""
+    return sane_request_id(given) or f"{random.getrandbits(64):016x}"
