@@ -13,7 +13,7 @@ import structlog
 from flask import Flask
 
 from cli.checked_in import check_in, leave
-from cli.serving import serve
+from cli.serving import ENDING_S, serve
 from config.settings import Settings
 from mailroom.assembly import build_api_services, prepare_database, require_readable_database
 from mailroom.domain.workers import WorkerKind
@@ -82,5 +82,5 @@ def run(settings: Settings) -> None:
         port=settings.web.api_port,
         before=lambda: prepare_database(settings),
         after=end,
-        grace_s=drain_s + _BEYOND_A_CALL_S,
+        ending_s=drain_s + ENDING_S,
     )

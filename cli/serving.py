@@ -7,11 +7,12 @@ from flask import Flask, abort, request
 from gunicorn.app.base import BaseApplication
 
 from cli.environ import REFUSED
-from cli.worker import ReadingWorker
+from cli.worker import ANSWERS_S, ReadingWorker
 from config.settings import Web
 from local.children import die_with_parent
 
 _THREADS: Final = 64
+ENDING_S: Final = 8.0
 
 
 class _GunicornServer(BaseApplication):
@@ -22,10 +23,10 @@ class _GunicornServer(BaseApplication):
         port: int,
         before: Callable[[], Any] | None,
         after: Callable[[], Any] | None,
-        grace_s: float,
+        ending_s: float,
     ) -> None:
         self._make, self._host, self._port = make, web.bind, port
-        self._before, self._after, self._grace_s = before, after, grace_s
+        self._before, self._after, self._ending_s = before, after, ending_s
         self._at_end: Sequence[Callable[[], None]] = ()
         super().__init__()
 
@@ -36,7 +37,8 @@ class _GunicornServer(BaseApplication):
             "worker_class": ReadingWorker,
             "threads": _THREADS,
             "timeout": 120,
-            "graceful_timeout": int(self._grace_s),
+            # After this gunicorn kills the worker, wherever it stands.
+            "graceful_timeout": int(ANSWERS_S + self._ending_s),
             "loglevel": "warning",
             # Its file lies in the home, the same for all our servers, which can be ended with it.
             "control_socket_disable": True,
@@ -78,9 +80,9 @@ def serve(
     port: int,
     before: Callable[[], Any] | None = None,
     after: Callable[[], Any] | None = None,
-    grace_s: float = 20,
+    ending_s: float = ENDING_S,
 ) -> None:
-    """Until a signal comes. `before` runs once per worker, before the application is made; `after` when all requests in
-    hand are answered; both within `grace_s` after the signal. The application's extension `at_end` lists what it wants
-    to be called then."""
-    _GunicornServer(make, web, port, before, after, grace_s).run()
+    """Until a signal comes. `before` runs once per worker, before the application is made. At the signal, requests in
+    hand have twelve seconds; who is slower is cut off. Then what the application's extension `at_end` lists and `after`
+    have `ending_s` together."""
+    _GunicornServer(make, web, port, before, after, ending_s).run()

@@ -41,6 +41,7 @@ _READ: Final = 256 * 1024
 _UNSENT: Final = 128 * 1024
 _LOOK_S: Final = 0.5
 _STOP_IDLE_S: Final = 0.5
+ANSWERS_S: Final = 12.0  # for the requests in hand at the end
 _ARMED: Final = select.EPOLLONESHOT | select.EPOLLRDHUP
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -93,7 +94,7 @@ class ReadingWorker(Worker):
         for one in list(self._connections.values()):
             if one.state is State.IDLE:
                 one.deadline = min(one.deadline, began + _STOP_IDLE_S)
-        while self._connections and time.monotonic() - began < self.cfg.graceful_timeout:
+        while self._connections and time.monotonic() - began < ANSWERS_S:
             self.notify()
             self._serve({}, 0.1)
             self._close_the_late()

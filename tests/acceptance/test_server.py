@@ -1,5 +1,6 @@
 """The server itself, over real sockets: unfinished requests stop nobody, and what is none is told in our shape."""
 
+import contextlib
 import json
 import os
 import re
@@ -225,6 +226,30 @@ def test_who_was_let_in_before_the_end_is_answered(served: System) -> None:
 
     assert {answer_from(sock).status_code for sock in waiting} == {200}
     assert master.wait(30) == 0
+
+
+def test_a_slow_upload_does_not_keep_a_process_from_ending_in_order(served: System) -> None:
+    """What it still has to write is written: it leaves the workers."""
+    intake = served.start_webhooks_in()
+    wait_for(lambda: "webhooks-in" in kinds_at_work(served), within_s=20, what="it has checked in")
+    slow = connected(served.webhooks_port)
+    slow.sendall(b"POST /webhooks/mailgun HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n")
+
+    intake.process.terminate()
+    wait_for(lambda: sent_on(slow) and not intake.alive(), within_s=40, what="it ends while more of the body comes")
+
+    assert "webhooks-in" not in kinds_at_work(served)
+
+
+def sent_on(sock: socket.socket) -> bool:
+    """A little more, fast enough to be waited for. True, also once the other side has closed."""
+    with contextlib.suppress(OSError):
+        sock.send(b"x" * 2_000)
+    return True
+
+
+def kinds_at_work(system: System) -> set[str]:
+    return {worker["kind"] for worker in system.call("GET", "/v1/workers").json()["items"]}
 
 
 def has_pending(pid: int, number: int) -> bool:
