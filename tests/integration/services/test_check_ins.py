@@ -95,24 +95,21 @@ def test_a_process_that_leaves_is_gone_at_once_and_checks_in_no_more(db: Db) -> 
     assert [one.id for one in shown(db)] == ["somebody-else"]
 
 
-def test_while_mongodb_is_away_nobody_waits_for_a_check_in(away: Db) -> None:
+def test_while_mongodb_is_away_a_check_in_is_missed_and_a_stop_is_bounded(away: Db) -> None:
     process = CheckIns(away, WorkerKind.SENDER, "ann-1", look=lambda: None)
 
     with capture_logs() as lines:
         began = time.monotonic()
         process.start()
-        process.hand_in(Activity())
-        handed_in_s = time.monotonic() - began
         wait_for(lambda: lines, within_s=30, what="the miss is logged")
         process.leave()
-        left_s = time.monotonic() - began - handed_in_s
+        left_s = time.monotonic() - began
 
-    assert handed_in_s < 0.2
     assert {line["event"] for line in lines} == {"check_in_missed"}
     assert left_s < 40
 
 
-def test_a_stop_waits_for_a_store_that_hangs_for_a_few_seconds_at_most(db: Db) -> None:
+def test_nobody_waits_for_a_store_that_hangs_and_a_stop_only_for_a_few_seconds(db: Db) -> None:
     hangs, goes_on = threading.Event(), threading.Event()
 
     def hang(*_: object) -> None:
@@ -121,9 +118,10 @@ def test_a_stop_waits_for_a_store_that_hangs_for_a_few_seconds_at_most(db: Db) -
 
     with patch.object(check_in_service, "_LEAVE_S", 0.2), patch.object(workers, "check_in", hang):
         process = CheckIns(db, WorkerKind.API, "ann-1", look=lambda: None)
-        process.start()
-        assert hangs.wait(10)
         began = time.monotonic()
+        process.start()
+        process.hand_in(Activity())
+        assert hangs.wait(10)
         process.leave()
         waited_s = time.monotonic() - began
         goes_on.set()
