@@ -91,15 +91,19 @@ class ReadingWorker(Worker):
     def _finish(self) -> None:
         """Answer what has begun; a connection that is idle may have a request on its way, and is kept for a moment."""
         began = time.monotonic()
-        for one in list(self._connections.values()):
-            if one.state is State.IDLE:
-                one.deadline = min(one.deadline, began + _STOP_IDLE_S)
         while self._connections and time.monotonic() - began < ANSWERS_S:
             self.notify()
+            self._hurry_the_idle()  # again and again: an answer that began before the end makes its client idle later
             self._serve({}, 0.1)
             self._close_the_late()
         for one in list(self._connections.values()):
             self._close(one)
+
+    def _hurry_the_idle(self) -> None:
+        latest = time.monotonic() + _STOP_IDLE_S
+        for one in list(self._connections.values()):
+            if one.state is State.IDLE:
+                one.deadline = min(one.deadline, latest)
 
     def _serve(self, listeners: dict[int, Any], timeout_s: float) -> None:
         try:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 
+from cli.worker import ANSWERS_S
 from local.servers import Servers
 from tests.support.emails import an_email
 from tests.support.system import System, a_system, peak_memory_mb, wait_for
@@ -41,8 +42,8 @@ def asked(port: int, raw: bytes) -> requests.Response:
         return answer_from(sock)
 
 
-def answer_from(sock: socket.socket) -> Any:
-    came = b""
+def answer_from(sock: socket.socket, *, came: bytes = b"") -> Any:
+    """`came`: its bytes that were read before."""
     while b"\r\n\r\n" not in came:
         came += _more(sock)
     head, _, body = came.partition(b"\r\n\r\n")
@@ -239,6 +240,32 @@ def test_a_slow_upload_does_not_keep_a_process_from_ending_in_order(served: Syst
     wait_for(lambda: sent_on(slow) and not intake.alive(), within_s=40, what="it ends while more of the body comes")
 
     assert "webhooks-in" not in kinds_at_work(served)
+
+
+def test_a_process_does_not_wait_for_who_has_taken_an_answer_and_stays_connected(system: System) -> None:
+    """The answer was begun before the stop, and promised that another request would be taken."""
+    api = system.start_api(webhooks=False)
+    slow = socket.socket()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    slow.settimeout(30)
+    slow.connect(("127.0.0.1", system.api_port))
+    slow.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
+    began_to_come = slow.recv(1)
+
+    began = time.monotonic()
+    api.process.terminate()
+    wait_for(lambda: is_refused(system.api_port), within_s=20, what="it ends")
+    answer = answer_from(slow, came=began_to_come)
+    api.process.wait(40)
+
+    assert answer.headers.get("Connection") != "close"
+    assert time.monotonic() - began < ANSWERS_S - 2
+
+
+def is_refused(port: int) -> bool:
+    with contextlib.suppress(ConnectionRefusedError), connected(port):
+        return False
+    return True
 
 
 def sent_on(sock: socket.socket) -> bool:
