@@ -42,6 +42,8 @@ def leave_out(db: Db, claimed: Sequence[Claimed], mails: Mails) -> tuple[list[Cl
         return list(claimed), []
     partitions = {c.id: _partition(mails[c.id], suppressed[c.id]) for c in claimed}
     changed = [c for c in claimed if len(partitions[c.id].remaining) < len(mails[c.id])]
+    if not changed:
+        return list(claimed), []  # a suppressed address of one kind of mail is that of another dispatch's
     now = server_now(db)
 
     def work(session: Session) -> None:

@@ -134,3 +134,19 @@ def test_a_mail_sent_again_is_not_sent_to_who_is_suppressed(call: Caller, system
 
     assert [one["status"] for one in again["recipients"]] == ["suppressed", "queued"]
     assert [doc["messages"] for doc in system.db.dispatches.find({"state": "pending"})] == [1]
+
+
+def test_a_reset_for_who_left_campaigns_goes_out_in_one_bulk_with_a_campaign_without_them(
+    call: Caller, system: System
+) -> None:
+    """The campaign was planned after they had left: nobody of either leaves at the last moment."""
+    take_in_event(system.db, EventKind.UNSUBSCRIBED)
+    call("POST", "/v1/emails", json=MAIL)
+    reset = a_claimed_mail(system.db)
+    campaign = a_claim(system.db, 2)
+    mails = messages.of_dispatches(system.db, [campaign.id, reset.id])
+
+    left, over = leave_out(system.db, [campaign, reset], mails)
+
+    assert [(one.id, one.messages) for one in left] == [(campaign.id, 2), (reset.id, 1)]
+    assert over == []
