@@ -4,13 +4,14 @@ MailroomError
 ├── InvalidInput            one or more fields are wrong; carries a Fault for each
 ├── NotFound                ScheduleNotFound, RunNotFound, MessageNotFound, DispatchNotFound, EmailNotFound,
 │                           AudienceNotFound, SuppressionNotFound, ProviderNotFound, LimitNotFound,
-│                           TemplateNotFound, TokenNotFound
+│                           TemplateNotFound, TopicNotFound, TokenNotFound
 ├── Conflict                the resource is not in a state that allows the request
 │   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleNotArchived, ScheduleEnded, SchedulePaused
 │   ├── RuleNotComputable, PlanningBehind
 │   ├── RunEnded, RunPaused, RunNotPaused, RunUnderWay
 │   ├── NobodyLeft, ForgottenMeanwhile
 │   ├── DispatchNotUnknown, EmailUnderWay, EmailGone
+│   ├── TopicExists         another topic has the id
 │   ├── SendersTooOld       a sender that does not know a rule may still run
 │   └── SendingStopped      a person has stopped all sending
 ├── IdempotencyMismatch     the same key came with another body
@@ -104,6 +105,10 @@ class TemplateNotFound(NotFound):
     noun = "template"
 
 
+class TopicNotFound(NotFound):
+    noun = "topic"
+
+
 class LimitNotFound(NotFound):
     noun = "rate limit"
 
@@ -141,6 +146,10 @@ class SchedulePaused(Conflict):
 
 class SendingStopped(Conflict):
     """Raised while all sending is stopped, by actions that call a provider at once, such as a test of its webhooks."""
+
+
+class TopicExists(Conflict):
+    """Raised on creating a topic whose id another topic has."""
 
 
 class SendersTooOld(Conflict):

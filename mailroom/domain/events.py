@@ -50,6 +50,7 @@ class Event:
     note: str = ""
     provider_id: str = ""  # the provider's own id of the mail, if the event has it
     replay_key: str | None = None
+    scope: str = ""  # of the suppression that an unsubscribe causes; '': the kind's own
 
 
 class SuppressionReason(StrEnum):

@@ -3,6 +3,8 @@
 from typing import Final
 
 MAX_NAME: Final = 200  # characters
+MAX_TOPIC_ID: Final = 40  # characters
+MAX_POSTAL_ADDRESS: Final = 300  # characters
 MAX_SUBJECT: Final = 500  # characters, before variables are filled in
 MAX_TEXT: Final = 1_000_000  # characters; a rendered mail must stay under Mailgun's 25 MB
 MAX_HTML: Final = 1_000_000

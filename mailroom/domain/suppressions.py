@@ -1,7 +1,8 @@
 """Suppressions: addresses that must not get mail, by scope.
 
 An address has at most one entry for each scope. `all` forbids every mail, for instance if the mailbox does not exist.
-`campaigns` forbids campaigns only: a reader who leaves a newsletter still gets a requested password reset.
+`campaigns` forbids campaigns only: a reader who leaves all of them still gets a requested password reset. The id of a
+topic forbids the campaigns of this topic.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -61,7 +62,7 @@ def entry_of(event: Event) -> Entry | None:
     reason = suppresses(event)
     if reason is None or not event.recipient:
         return None
-    return Entry(scope_of(reason), reason, event.at, event.note, event.id)
+    return Entry(event.scope or scope_of(reason), reason, event.at, event.note, event.id)
 
 
 def in_order(entries: Sequence[Entry]) -> list[Entry]:
@@ -86,9 +87,11 @@ def spellings(key: str) -> list[str]:
     return keys
 
 
-def check_entry(raw: Mapping[str, object], *, by: str, now: datetime, path: str = "") -> tuple[str, Entry]:
-    """Check an entry that a person adds, by form or by file. Returns (the folded address, its entry). Raises
-    InvalidInput with every fault."""
+def check_entry(
+    raw: Mapping[str, object], *, by: str, now: datetime, topics: Collection[str] = (), path: str = ""
+) -> tuple[str, Entry]:
+    """Check an entry that a person adds, by form or by file. `topics`: the ids of those that there are. Returns (the
+    folded address, its entry). Raises InvalidInput with every fault."""
     faults: list[Fault] = []
     reason, scope = str(raw.get("reason") or "").strip(), str(raw.get("scope") or "").strip()
     try:
@@ -98,8 +101,8 @@ def check_entry(raw: Mapping[str, object], *, by: str, now: datetime, path: str 
         faults.append(Fault(f"{path}address", str(error)))
     if len(reason) > MAX_REASON or not reason.isprintable():
         faults.append(Fault(f"{path}reason", f"at most {MAX_REASON} printable characters"))
-    if scope and scope not in SCOPES:
-        faults.append(Fault(f"{path}scope", f"one of {', '.join(SCOPES)}"))
+    if scope and scope not in SCOPES and scope not in topics:
+        faults.append(Fault(f"{path}scope", f"one of {', '.join(SCOPES)}, or the id of a topic"))
     if faults:
         raise InvalidInput(*faults)
     reason = reason or BY_HAND

@@ -1,6 +1,7 @@
 """Create the indexes of all collections. Indexes that others have replaced: see migrations.py."""
 
 from mailroom.storage import (
+    consents,
     controls,
     events,
     holds,
@@ -47,6 +48,7 @@ def ensure_indexes(db: Db) -> None:
         sessions,
         sign_in_links,
         suppressions,
+        consents,
         tokens,
         uploads,
         webhook_tokens,

@@ -1,8 +1,8 @@
 """Collection `suppressions`: addresses that get no mail, or no campaigns, from any provider.
 
     _id             folded address; older documents may have a domain that is not in ASCII (see `spellings`)
-    scopes          list of {scope, reason, since, note, told_by}, one for each scope: `all`, `campaigns`. An older
-                    document has `reason`, `since` and `event_id` instead, with the scope `campaigns` for
+    scopes          list of {scope, reason, since, note, told_by}, one for each scope: `all`, `campaigns`, a topic. An
+                    older document has `reason`, `since` and `event_id` instead, with the scope `campaigns` for
                     `complained` and `unsubscribed`, otherwise `all`
     since           time of the newest entry
     resubscribed_at when the owner of the address reversed an unsubscribe: an older unsubscribe changes nothing
@@ -21,7 +21,7 @@ from pymongo import IndexModel, UpdateOne
 
 from mailroom.domain.addresses import fold
 from mailroom.domain.events import SuppressionReason
-from mailroom.domain.suppressions import Entry, Suppression, forbidden, in_order, scope_of, spellings
+from mailroom.domain.suppressions import CAMPAIGNS, Entry, Suppression, forbidden, in_order, scope_of, spellings
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
 
 COLLECTION: Final = "suppressions"
@@ -49,10 +49,12 @@ def add_bounced(db: Db, keys: Sequence[str], *, at: datetime) -> None:
     add_many(db, [(key, Entry(scope_of(reason), reason, at)) for key in keys])
 
 
-def take_back(db: Db, keys: Sequence[tuple[str, datetime]], *, session: Session) -> None:
-    """Reverse unsubscribes of these folded addresses that are older than the time given with each."""
+def take_back(
+    db: Db, keys: Sequence[tuple[str, datetime]], *, scopes: Collection[str] = (CAMPAIGNS,), session: Session
+) -> None:
+    """Reverse unsubscribes in these scopes of these folded addresses, if older than the time given with each."""
     writes = [
-        UpdateOne({"_id": spelling}, _taking_back(at), upsert=spelling == key)
+        UpdateOne({"_id": spelling}, _taking_back(at, scopes), upsert=spelling == key)
         for key, at in keys
         for spelling in spellings(key)
     ]
@@ -177,10 +179,10 @@ def _adding(entry: Entry) -> list[Document]:
     ]
 
 
-def _taking_back(at: datetime) -> list[Document]:
+def _taking_back(at: datetime, scopes: Collection[str]) -> list[Document]:
     lifted: Document = {
         "$and": [
-            {"$eq": ["$$this.scope", "campaigns"]},
+            {"$in": ["$$this.scope", {"$literal": sorted(scopes)}]},
             {"$eq": ["$$this.reason", SuppressionReason.UNSUBSCRIBED]},
             {"$lt": ["$$this.since", at]},
         ]

@@ -11,19 +11,25 @@ from typing import Final
 import structlog
 
 from mailroom.domain.addresses import fold
+from mailroom.domain.consent import ConsentAct, ConsentEntry
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import MessageId, dispatch_of_rfc_message_id, message_id
 from mailroom.domain.messages.event_effects import effect_of
 from mailroom.domain.repeated_events import Intake, sort_out
-from mailroom.domain.suppressions import entry_of
+from mailroom.domain.suppressions import CAMPAIGNS, entry_of
 from mailroom.services.common.group_commit import GroupCommit
-from mailroom.storage import events, suppressions, webhook_targets, webhook_tokens
+from mailroom.storage import consents, events, suppressions, webhook_targets, webhook_tokens
 from mailroom.storage.database import AlreadyThere, Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import doubts as dispatch_doubts
 from mailroom.storage.messages import document as messages
 from mailroom.storage.messages import marks as message_marks
 
 _BATCH: Final = 500
+_ACTS: Final = {
+    EventKind.UNSUBSCRIBED: ConsentAct.LEFT,
+    EventKind.COMPLAINED: ConsentAct.LEFT,
+    EventKind.RESUBSCRIBED: ConsentAct.JOINED,
+}
 log = structlog.get_logger()
 
 
@@ -32,7 +38,7 @@ def take_in(db: Db, batch: Sequence[Event], *, now: datetime) -> list[Intake]:
     then."""
     while True:
         try:
-            return in_transaction(db, lambda session: _store(db, batch, now, session))
+            return in_transaction(db, lambda session: store(db, batch, now, session))
         except AlreadyThere:
             continue  # a concurrent intake has committed the event: the next try finds it
 
@@ -42,7 +48,8 @@ def group_intake(db: Db) -> GroupCommit[Event, Intake]:
     return GroupCommit(lambda batch: take_in(db, batch, now=server_now(db)), most=_BATCH, name="event-intake")
 
 
-def _store(db: Db, batch: Sequence[Event], now: datetime, session: Session) -> list[Intake]:
+def store(db: Db, batch: Sequence[Event], now: datetime, session: Session) -> list[Intake]:
+    """As `take_in`, in a transaction of the caller's. Raises AlreadyThere: the transaction is to be repeated."""
     stored_ids = events.known(db, [event.id for event in batch], session=session)
     keys = [event.replay_key for event in batch if event.replay_key]
     used = webhook_tokens.used(db, keys, session=session)
@@ -77,6 +84,13 @@ def _suppress(db: Db, fresh: Sequence[Event], session: Session) -> None:
     suppressions.add_many(db, entries, session=session)
     resubscribed = [(fold(e.recipient), e.at) for e in fresh if e.kind is EventKind.RESUBSCRIBED and e.recipient]
     suppressions.take_back(db, resubscribed, session=session)
+    acts = [_journaled(event) for event in fresh if event.recipient and event.kind in _ACTS and not event.scope]
+    consents.add_many(db, acts, session=session)
+
+
+def _journaled(event: Event) -> ConsentEntry:
+    """A provider's link, or the button of a mail program that reports spam: both concern all campaigns."""
+    return ConsentEntry(fold(event.recipient), _ACTS[event.kind], CAMPAIGNS, event.at, event.provider, event.run_id)
 
 
 def _ours(db: Db, fresh: Sequence[Event], session: Session) -> dict[str, MessageId]:

@@ -11,10 +11,11 @@ from typing import Final
 import structlog
 
 from mailroom.domain.addresses import fold
+from mailroom.domain.consent import ConsentAct, ConsentEntry
 from mailroom.domain.errors import Fault, InvalidInput, SuppressionNotFound
 from mailroom.domain.lists.rows import RefusedRow
-from mailroom.domain.suppressions import Suppression, check_entry
-from mailroom.storage import suppressions
+from mailroom.domain.suppressions import ALL, Suppression, check_entry
+from mailroom.storage import consents, suppressions, topics
 from mailroom.storage.database import Db, server_now
 
 log = structlog.get_logger()
@@ -55,8 +56,9 @@ def find(db: Db, address: str) -> Suppression | None:
 
 def add(db: Db, raw: Mapping[str, object], *, by: str) -> Suppression:
     """Suppress an address in a scope. An entry already stored for the scope stays. Raises InvalidInput."""
-    address, entry = check_entry(raw, by=by, now=server_now(db))
+    address, entry = check_entry(raw, by=by, now=server_now(db), topics=topics.ids(db))
     suppressions.add(db, [(address, entry)])
+    _journal(db, ConsentAct.LEFT, [(address, entry.scope)], by=by)
     log.info("suppression_added", scope=entry.scope, by=by)
     return get(db, address)
 
@@ -65,12 +67,12 @@ def add_file(db: Db, text: str, *, by: str, advance: Callable[[int], None] = lam
     """Add the rows of a CSV file with a column for the address, and optionally `reason` and `scope`; or of a file with
     an address on each line. Wrong rows are reported, the others are added. `advance` is called with the number of each
     batch of rows. Raises InvalidInput for any other file."""
-    rows, done, now = _rows(text), Imported(), server_now(db)
+    rows, done, now, known = _rows(text), Imported(), server_now(db), topics.ids(db)
     while batch := list(islice(rows, _A_STEP)):
         entries = {}
         for number, raw in batch:
             try:
-                key, entry = check_entry(raw, by=by, now=now)
+                key, entry = check_entry(raw, by=by, now=now, topics=known)
                 entries[key, entry.scope] = (key, entry)
             except InvalidInput as error:
                 done.refused_count += 1
@@ -80,6 +82,7 @@ def add_file(db: Db, text: str, *, by: str, advance: Callable[[int], None] = lam
         stored = suppressions.entries_among(db, [key for key, _ in entries])
         stored_keys = {(key, entry.scope) for key, of_address in stored for entry in of_address}
         suppressions.add(db, list(entries.values()))
+        _journal(db, ConsentAct.LEFT, list(entries.keys() - stored_keys), by=by)
         done.added += len(entries.keys() - stored_keys)
         done.unchanged += len(entries.keys() & stored_keys)
         advance(len(batch))
@@ -87,13 +90,18 @@ def add_file(db: Db, text: str, *, by: str, advance: Callable[[int], None] = lam
     return done
 
 
-def remove(db: Db, address: str, *, scope: str | None = None) -> bool:
+def remove(db: Db, address: str, *, scope: str | None = None, by: str) -> bool:
     """Lift the suppression of an address in a scope; None: in all scopes. False if it was not suppressed there."""
-    return bool(suppressions.remove(db, [address], scope))
+    return remove_many(db, [address], scope=scope, by=by)[0] > 0
 
 
 def remove_many(
-    db: Db, addresses: Sequence[str], *, scope: str | None = None, advance: Callable[[int], None] = lambda _: None
+    db: Db,
+    addresses: Sequence[str],
+    *,
+    scope: str | None = None,
+    by: str,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> tuple[int, list[str]]:
     """Lift many suppressions. Returns (the number of lifted addresses, the addresses that were not suppressed in the
     scope). Raises InvalidInput."""
@@ -103,9 +111,17 @@ def remove_many(
     removed: set[str] = set()
     keys = iter(distinct)
     while batch := list(islice(keys, _A_STEP)):
-        removed |= set(suppressions.remove(db, batch, scope))
+        lifted = suppressions.remove(db, batch, scope)
+        _journal(db, ConsentAct.JOINED, [(key, scope or ALL) for key in lifted], by=by)
+        removed |= set(lifted)
         advance(len(batch))
     return len(removed), [address for key, address in distinct.items() if key not in removed]
+
+
+def _journal(db: Db, act: ConsentAct, changed: Sequence[tuple[str, str]], *, by: str) -> None:
+    """Record what a person did for readers. `changed`: folded addresses, each with a scope."""
+    now = server_now(db)
+    consents.add(db, [ConsentEntry(key, act, scope, now, by, None) for key, scope in changed])
 
 
 def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:

@@ -40,6 +40,7 @@ INDEXES: Final[Sequence[IndexModel]] = (
     IndexModel([("request", 1)], unique=True, partialFilterExpression={"request": {"$exists": True}}),
 )
 _BATCH: Final = 5_000
+_MOST_LOOKED_THROUGH: Final = 1_000
 _STAGED_FOR: Final = timedelta(days=1)
 
 
@@ -129,6 +130,15 @@ def page(db: Db, *, before: tuple[datetime, str] | None, limit: int) -> list[Aud
         query["$or"] = [{"created_at": {"$lt": created_at}}, {"created_at": created_at, "_id": {"$lt": last}}]
     rows = db.audiences.find(query).sort([("created_at", DESCENDING), ("_id", DESCENDING)]).limit(limit)
     return [_audience(doc) for doc in rows]
+
+
+@guarded
+def listed_with(db: Db, key: str) -> list[Audience]:
+    """The listed audiences that hold this folded address, newest first; of the newest thousand."""
+    listed = page(db, before=None, limit=_MOST_LOOKED_THROUGH)
+    wanted = {"_id": {"$in": [{"a": audience.id, "k": key} for audience in listed]}}
+    holding = {doc["_id"]["a"] for doc in db.recipients.find(wanted, {"_id": 1})}
+    return [audience for audience in listed if audience.id in holding]
 
 
 @guarded

@@ -1,0 +1,58 @@
+"""Consent of readers: what a reader gets, and the journal of what they left and joined."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from mailroom.domain.ids import RunId
+from mailroom.domain.suppressions import CAMPAIGNS, Entry, Suppression, forbidden
+from mailroom.domain.topics import Topic, scopes_of_campaign
+
+
+class ConsentAct(StrEnum):
+    LEFT = "left"
+    JOINED = "joined"  # again, after the reader had left
+
+
+#: In the journal: who wrote an entry, if no person with a name did.
+BY_ONE_CLICK: Final = "one_click"  # the mail program's button
+BY_PAGE: Final = "page"  # the page behind the link
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentEntry:
+    """One act. `address` is folded. `scope`: a topic, `campaigns` for all, or `all` for every mail. `by`: the way it
+    came: BY_ONE_CLICK, BY_PAGE, a provider, or a person. `run`: the run or single mail whose mail carried the link;
+    None if unknown."""
+
+    address: str
+    act: ConsentAct
+    scope: str
+    at: datetime
+    by: str
+    run: RunId | None
+
+
+@dataclass(frozen=True, slots=True)
+class TopicChoice:
+    """A topic, and whether mail of it goes to a reader; `reason`: why it does not, '' if it does."""
+
+    topic: Topic
+    reason: str
+
+    @property
+    def subscribed(self) -> bool:
+        return not self.reason
+
+
+def choices_of(topics: Sequence[Topic], suppression: Suppression | None) -> list[TopicChoice]:
+    """What a reader with this suppression gets."""
+    entries: Sequence[Entry] = suppression.entries if suppression else ()
+    return [TopicChoice(topic, forbidden(entries, scopes_of_campaign(topic.id)) or "") for topic in topics]
+
+
+def scopes_to_lift(topic: str) -> frozenset[str]:
+    """The scopes whose unsubscribes end when a reader joins a topic again. A bounce or a complaint never ends so."""
+    return frozenset({topic, CAMPAIGNS})

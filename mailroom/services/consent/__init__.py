@@ -1,0 +1,1 @@
+"""Consent of readers: topics, unsubscribing and subscribing again, and the journal of both."""
