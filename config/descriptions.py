@@ -52,6 +52,10 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
         None,
         "a secret of at least 16 characters, or several separated by commas; the first signs the pages' sessions",
     ),
+    "MAILROOM_RETIRED_KEYS": (
+        "",
+        "earlier keys of MAILROOM_SECRET_KEY, separated by commas; nothing but links to unsubscribe is taken with them",
+    ),
     "MAILROOM_SESSION_IDLE": ("43200", "seconds, 60 to 31536000, without a page until a session of the pages ends"),
     "MAILROOM_SESSION_LIFETIME": ("1209600", "seconds, 60 to 31536000, until a session of the pages ends in any case"),
     "MAILROOM_SIGN_INS_PER_MINUTE": ("10", "tries to sign in a minute from one address, or `none` for no limit"),

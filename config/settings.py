@@ -38,6 +38,7 @@ class Web:
     webhooks_port: int
     public_url: str  # without a final slash
     secret_keys: tuple[str, ...] = field(repr=False)  # the first signs, the others verify
+    retired_keys: tuple[str, ...] = field(repr=False)  # they verify nothing but links to unsubscribe
     session_idle: timedelta
     session_lifetime: timedelta
 
@@ -142,6 +143,7 @@ def _settings(read: Reader) -> Settings:
         webhooks_port=read.number("MAILROOM_WEBHOOKS_PORT", int, 1, 65535),
         public_url=read.url("MAILROOM_PUBLIC_URL", "http", "https").rstrip("/"),
         secret_keys=read.keys("MAILROOM_SECRET_KEY", _secret),
+        retired_keys=read.keys("MAILROOM_RETIRED_KEYS", _secret) if read.is_set("MAILROOM_RETIRED_KEYS", "") else (),
         session_idle=timedelta(seconds=read.number("MAILROOM_SESSION_IDLE", int, 60, 31_536_000)),
         session_lifetime=timedelta(seconds=read.number("MAILROOM_SESSION_LIFETIME", int, 60, 31_536_000)),
     )
