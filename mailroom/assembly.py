@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from config.settings import Sending, Settings
+from config.settings import Sending, Settings, Web
 from config.shares import OTHERS
 from mailroom.coordination.circuits import Circuits
 from mailroom.coordination.counters import Counters
@@ -29,6 +29,7 @@ from mailroom.domain.reports import Report
 from mailroom.domain.runs import Run
 from mailroom.domain.sending_domains import SendingDomain
 from mailroom.domain.shares import NO_SHARES, Shares
+from mailroom.domain.unsubscribe_links import UnsubscribeLinks
 from mailroom.providers.base import Adapter
 from mailroom.providers.mailgun.sending import MailgunAdapter
 from mailroom.providers.mailgun.webhook_setup import MailgunTarget
@@ -93,6 +94,7 @@ class ApiServices:
     writability: Writability
     figures: SystemFigures
     shares: Shares
+    links: UnsubscribeLinks
 
 
 def build_api_services(settings: Settings, *, app: str) -> ApiServices:
@@ -118,6 +120,7 @@ def build_api_services(settings: Settings, *, app: str) -> ApiServices:
         build_writability(settings, db),
         of_system(db, calls_at_once=settings.sending.concurrency, telling=list(webhooks)),
         build_shares(settings.sending),
+        build_links(settings.web),
     )
 
 
@@ -154,6 +157,7 @@ class SenderServices:
     adapters: Mapping[str, Adapter]  # in the settings' order
     policy: Policy
     shares: Shares = NO_SHARES
+    links: UnsubscribeLinks | None = None  # without them mail of a topic is refused
 
 
 def build_sender_services(settings: Settings, *, sender: str) -> SenderServices:
@@ -172,6 +176,7 @@ def build_sender_services(settings: Settings, *, sender: str) -> SenderServices:
         rates=Rates(stores.redis_url, of=db.name),
         adapters={name: build_adapter(settings, name) for name in sending.providers},
         policy=build_policy(sending),
+        links=build_links(settings.web),
         shares=build_shares(sending),
     )
 
@@ -180,6 +185,11 @@ def build_shares(sending: Sending) -> Shares:
     """Build the shares between the providers."""
     by_domain = {domain: weights for domain, weights in sending.shares.items() if domain != OTHERS}
     return Shares(sending.shares.get(OTHERS, {}), by_domain)
+
+
+def build_links(web: Web) -> UnsubscribeLinks:
+    """Build the maker and reader of unsubscribe links."""
+    return UnsubscribeLinks(web.public_url, web.secret_keys, retired=web.retired_keys)
 
 
 def build_body_files(settings: Settings, db: Db) -> BodyFiles:

@@ -64,7 +64,9 @@ class Claimer:
         self._fencer, self._recorder = fencer, recorder
         # A sender that completes no round for some lease times loses its lanes, and its claims count as crashes.
         files_within_s = min(_FILES_S, services.settings.sending.lease_ttl_s / 2)
-        self._preparing = Preparing(services.db, services.adapters, services.bodies, files_within_s=files_within_s)
+        self._preparing = Preparing(
+            services.db, services.adapters, services.bodies, links=services.links, files_within_s=files_within_s
+        )
         self._look_for_alone_at = self._look_for_urgent_at = 0.0
         # Claims one by one would cost more than very fast calls do, so claims wait until there is room for several.
         self._least_room = max(1, connections.limit // 4)

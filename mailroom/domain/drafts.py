@@ -15,15 +15,19 @@ from mailroom.domain.addresses import (
     written_as_list,
 )
 from mailroom.domain.audiences import Known, Recipient, check_recipients, known_variables
+from mailroom.domain.campaign_content import faults_of_links
 from mailroom.domain.content import check_content, faults_of_language
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_GRACE_S, MAX_HTML, MAX_NAME, MAX_SUBJECT, MAX_TAG, MAX_TAGS, MAX_TEXT
 from mailroom.domain.recurrence.checking import check_recurrence
 from mailroom.domain.recurrence.model import Recurrence, RecurrenceFields
 from mailroom.domain.schedules import DEFAULT_GRACE_S, Misfire, MisfireFields, MisfirePolicy
-from mailroom.domain.template_checks import KnownNames, lacking_by_count, lacking_in_audience
+from mailroom.domain.template_checks import KnownNames, lacking_by_count, lacking_in_audience, with_hint_at_topics
+from mailroom.domain.template_filling import UNSUBSCRIBE_URL
+from mailroom.domain.topics import Topic
 
 T = TypeVar("T")
+_EXAMPLE_URL: Final = "https://mail.example.com/u/example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Draft:
     audience: str = ""
     misfire: MisfireFields = field(default_factory=MisfireFields)
     tags: Sequence[str] = ()
+    topic: str | None = field(default=None, metadata={"compared": "if given"})  # None: it needs no consent
 
 
 class DraftChanges(TypedDict, total=False):
@@ -58,6 +63,7 @@ class DraftChanges(TypedDict, total=False):
     audience: str
     misfire: MisfireFields
     tags: Sequence[str]
+    topic: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,8 @@ class Checked:
     recurrence: Recurrence
     misfire: Misfire
     recipients: tuple[Recipient, ...]
+    topic: str  # '' without one
+    footer: str  # a postal address, or ''
 
 
 _LIMITS: Final = {"name": MAX_NAME, "subject": MAX_SUBJECT, "text": MAX_TEXT, "html": MAX_HTML}
@@ -85,6 +93,7 @@ class Kept:
 
     recurrence: Recurrence | None = None
     audience: Known | None = None
+    topic: Topic | None = None  # of the id in the draft, if it exists
 
 
 def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Checked:
@@ -100,7 +109,9 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
     if draft.audience and draft.recipients:
         faults.append(Fault("audience", "give either an audience or recipients"))
     known = kept.audience or (Known(known_variables(recipients), recipients[0]) if recipients else None)
-    faults += _faults_of_content(draft, known, recipients or ())
+    if draft.topic and kept.topic is None:
+        faults.append(Fault("topic", f"there is no topic {draft.topic}; make it first"))
+    faults += _faults_of_content(draft, known, recipients or ()) or _faults_of_links(draft, kept.topic)
     if faults or recurrence is None or misfire is None or recipients is None:
         raise InvalidInput(*faults)
     return Checked(
@@ -114,6 +125,8 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
         recurrence=recurrence,
         misfire=misfire,
         recipients=tuple(recipients),
+        topic=kept.topic.id if kept.topic else "",
+        footer=kept.topic.postal_address if kept.topic and kept.topic.footer else "",
     )
 
 
@@ -150,7 +163,14 @@ def _faults_of_content(draft: Draft, known: Known | None, recipients: Sequence[R
         return faults_of_language(content)
     counts = Counter(name for recipient in recipients for name in recipient.variables)
     lacking = lacking_by_count(counts, len(recipients)) if recipients else lacking_in_audience
-    return check_content(content, KnownNames(known.variables, lacking), known.example.context())
+    variables, example = known.variables, known.example.context()
+    if draft.topic:
+        variables, example = variables | {UNSUBSCRIBE_URL}, example | {UNSUBSCRIBE_URL: _EXAMPLE_URL}
+    return check_content(content, KnownNames(variables, with_hint_at_topics(lacking)), example)
+
+
+def _faults_of_links(draft: Draft, topic: Topic | None) -> list[Fault]:
+    return faults_of_links(draft.subject, draft.text, draft.html, footer=topic.footer) if topic else []
 
 
 def _checked_recurrence(draft: Draft, faults: list[Fault], now: datetime) -> Recurrence | None:

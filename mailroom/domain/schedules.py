@@ -88,6 +88,8 @@ class Content:
     recipients: int
     reply_to: str = ""
     tags: tuple[str, ...] = ()
+    topic: str = ""  # '': its mail needs no consent
+    footer: str = ""  # the sender's postal address, for bodies without a link to unsubscribe; '': no footer
 
 
 @dataclass(frozen=True, slots=True)

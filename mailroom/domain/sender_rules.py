@@ -13,7 +13,7 @@ from typing import Final
 from mailroom.domain.errors import SendersTooOld
 from mailroom.domain.workers import Worker, WorkerKind
 
-PROTOCOL: Final = 1  # of this code; raise it with each rule that an earlier sender would break
+PROTOCOL: Final = 2  # of this code; raise it with each rule that an earlier sender would break
 #: A sender without a check-in for so long has ended. Until then a frozen one may wake up and go on.
 MAY_WAKE_FOR: Final = timedelta(hours=1)
 
@@ -22,11 +22,16 @@ class SenderRule(StrEnum):
     """A rule, by the words in which its refusal names it."""
 
     ELSEWHERE = "on_doubt 'elsewhere'"  # an earlier sender may take the second dispatch to the first provider
+    TOPICS = "a topic"  # an earlier sender mails to readers who have left it, and writes no link to leave it
     BODIES_IN_S3 = "a body in S3"  # an earlier sender takes it for gone, and lets its mail fail
 
 
 #: The first protocol that knows the rule.
-KNOWN_SINCE: Final[Mapping[SenderRule, int]] = {SenderRule.ELSEWHERE: 1, SenderRule.BODIES_IN_S3: 1}
+KNOWN_SINCE: Final[Mapping[SenderRule, int]] = {
+    SenderRule.ELSEWHERE: 1,
+    SenderRule.BODIES_IN_S3: 1,
+    SenderRule.TOPICS: 2,
+}
 
 
 def require_known(rule: SenderRule, workers: Iterable[Worker], *, now: datetime) -> None:

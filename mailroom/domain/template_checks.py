@@ -11,6 +11,7 @@ from jinja2 import nodes
 
 from mailroom.domain.errors import Fault
 from mailroom.domain.limits import MAX_PARTS
+from mailroom.domain.template_filling import UNSUBSCRIBE_URL
 from mailroom.domain.template_language import FILTERS, PROVIDERS_OWN, REFUSED_NODES
 
 _MOST_FAULTS: Final = 50  # reported at once
@@ -42,6 +43,16 @@ def lacking_by_count(counts: Mapping[str, int], total: int) -> Callable[[str], s
         without = total - counts.get(name, 0)
         number = "no recipient has" if without == total else f"{without:,} of {total:,} recipients have no"
         return f'{number} "{name}"'
+
+    return words
+
+
+def with_hint_at_topics(lacking: Callable[[str], str]) -> Callable[[str], str]:
+    """The message, with a hint for the link that only mail of a topic has."""
+
+    def words(name: str) -> str:
+        hint = " (campaigns with a topic have it)" if name == UNSUBSCRIBE_URL else ""
+        return lacking(name) + hint
 
     return words
 

@@ -17,6 +17,10 @@ from mailroom.domain.limits import MAX_RENDERED_BYTES
 from mailroom.domain.template_language import CannotRender, Language, language_of, with_spending
 
 FIELDS: Final = ("subject", "text", "html")
+#: In content of a topic: the reader's own link to unsubscribe.
+UNSUBSCRIBE_URL: Final = "unsubscribe_url"
+#: The key of the link among the parts of a message.
+LINK_KEY: Final = "u"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +32,17 @@ class TemplatePart:
 
 
 @dataclass(frozen=True, slots=True)
-class CutTemplate:
-    """A template cut at its top level: fixed strings and parts, in order."""
+class OwnLink:
+    """The place of the reader's own link to unsubscribe. It is made just before the call, not when a run is planned."""
 
-    pieces: tuple[str | TemplatePart, ...]
+    key: str = LINK_KEY
+
+
+@dataclass(frozen=True, slots=True)
+class CutTemplate:
+    """A template cut at its top level: fixed strings, parts and links, in order."""
+
+    pieces: tuple[str | TemplatePart | OwnLink, ...]
 
     def with_placeholders(self, placeholder: Callable[[str], str]) -> str:
         """The whole text, with a placeholder of the provider in place of each part."""
@@ -60,22 +71,33 @@ class Compiled:
 
 
 @lru_cache(maxsize=32)
-def compile_content(subject: str, text: str, html: str) -> Compiled:
-    """Compile content that has passed `check_content`. Equal content is compiled once."""
-    return Compiled(cut_into_parts("subject", subject), cut_into_parts("text", text), cut_into_parts("html", html))
+def compile_content(subject: str, text: str, html: str, *, linked: bool = False) -> Compiled:
+    """Compile content that has passed `check_content`. Equal content is compiled once. `linked`: the content has a
+    topic, and its bodies may hold `{{ unsubscribe_url }}`."""
+    return Compiled(
+        cut_into_parts("subject", subject),
+        cut_into_parts("text", text, linked=linked),
+        cut_into_parts("html", html, linked=linked),
+    )
 
 
-def cut_into_parts(field: str, source: str) -> CutTemplate:
+def cut_into_parts(field: str, source: str, *, linked: bool = False) -> CutTemplate:
     """Cut a template of subject, text or html that has passed `check_content`. Raises TemplateError."""
     language = language_of(field)
-    pieces: list[str | TemplatePart] = []
+    pieces: list[str | TemplatePart | OwnLink] = []
     for node in language.parse(source).body:
         for child in node.nodes if isinstance(node, nodes.Output) else [node]:
             if isinstance(child, nodes.TemplateData):
                 pieces.append(child.data)
+            elif linked and is_link(child):
+                pieces.append(OwnLink())
             else:
                 pieces.append(TemplatePart(f"{field[0]}{len(pieces)}", _template(language, child)))
     return CutTemplate(tuple(pieces))
+
+
+def is_link(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Name) and node.name == UNSUBSCRIBE_URL
 
 
 def _template(language: Language, node: nodes.Node) -> Template:

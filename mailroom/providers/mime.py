@@ -13,11 +13,13 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Final
 
+from mailroom.domain import campaign_content
 from mailroom.domain.addresses import Mailbox, parse_mailbox, parse_mailboxes
 from mailroom.domain.emails.content_types import ContentType, parse_content_type
 from mailroom.domain.emails.model import Addressee, Attachment, Body, Email, Place, Priority
-from mailroom.domain.template_filling import compile_content
+from mailroom.domain.template_filling import LINK_KEY
 from mailroom.providers.base import Batch, Letter
+from mailroom.providers.list_headers import list_headers
 
 _MOST_ENCODED: Final = 76  # characters of a line that holds an encoded word: RFC 2047 2
 _LINE: Final = _MOST_ENCODED - len("Reply-To: ")
@@ -51,7 +53,7 @@ def as_mime(email: Email, *, message_id: str, date: datetime) -> bytes:
 def letter_of(batch: Batch) -> Letter:
     """A batch of one recipient as a single mail, with all placeholders filled."""
     (message,) = batch.messages
-    content = compile_content(batch.content.subject, batch.content.text, batch.content.html)
+    content = campaign_content.compiled(batch.content)
     subject, text, html = (
         part.with_placeholders(message.parts.__getitem__) for part in (content.subject, content.text, content.html)
     )
@@ -60,7 +62,7 @@ def letter_of(batch: Batch) -> Letter:
         reply_to=batch.content.reply_to,
         addressees=[Addressee(Mailbox(message.address, message.name), Place.TO)],
         subject=subject,
-        body=Body(text, html, {}, ()),
+        body=Body(text, html, list_headers(batch, message.parts.get(LINK_KEY, "")), ()),
         tags=batch.content.tags,
         metadata={},
         priority=Priority.NORMAL,

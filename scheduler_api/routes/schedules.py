@@ -50,6 +50,7 @@ def _further_of_edit(asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Fa
 @blueprint.arguments(schemas.ScheduleIn, further=_further)
 @blueprint.response(201, schemas.ScheduleOut)
 @blueprint.alt_response(200, schema=schemas.ScheduleOut, description="The same request again")
+@blueprint.alt_response(409, "CONFLICT")
 def create(fields_: dict[str, Any]) -> Any:
     """Make a schedule. With an Idempotency-Key the same request again answers 200 with the same schedule."""
     key = given_key()

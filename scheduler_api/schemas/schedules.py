@@ -19,6 +19,7 @@ from mailroom.domain.limits import (
     MAX_TAG,
     MAX_TAGS,
     MAX_TEXT,
+    MAX_TOPIC_ID,
 )
 from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
 from mailroom.domain.schedules import DEFAULT_GRACE_S, LastTimes, MisfirePolicy, Schedule, ScheduleState
@@ -96,6 +97,9 @@ class MisfireIn(RequestBody):
     grace_s = fields.Integer(strict=True)
 
 
+_TOPIC_DOC: Final = "what its readers may leave; null: its mail needs no consent"
+
+
 class ScheduleIn(RequestBody):
     """The fields of a new schedule; in an edit each may be left out."""
 
@@ -114,6 +118,9 @@ class ScheduleIn(RequestBody):
     misfire = fields.Nested(MisfireIn)
     tags = fields.List(
         fields.String(validate=validate.Length(min=1, max=MAX_TAG)), validate=validate.Length(max=MAX_TAGS)
+    )
+    topic = fields.String(
+        allow_none=True, validate=validate.Length(min=1, max=MAX_TOPIC_ID), metadata={"description": _TOPIC_DOC}
     )
 
 
@@ -197,6 +204,7 @@ class ScheduleOut(Schema):
     recurrence = fields.Dict()
     misfire = fields.Dict()
     tags = fields.List(fields.String())
+    topic = fields.String(allow_none=True)
     revision = fields.Integer()
     version = fields.Integer()
     created_at = fields.String()
@@ -290,6 +298,7 @@ def whole(stored: StoredSchedule, last: LastTimes) -> dict[str, Any]:
         "text": content.text,
         "html": content.html,
         "tags": list(content.tags),
+        "topic": content.topic or None,
         "audience": content.audience,
         "recipients_count": content.recipients,
     }

@@ -40,6 +40,7 @@ def schedule(asked: dict[str, Any], good: dict[str, Any]) -> tuple[Draft, Recurr
         recipients=recipients,
         audience=asked["audience"] if isinstance(asked.get("audience"), str) else "",
         tags=good.get("tags", ()),
+        topic=good.get("topic"),
         misfire=cast("MisfireFields", good.get("misfire") or {}),
         recurrence=cast("RecurrenceFields", rule) if whole else None,
     ), None if whole else _SOME_RULE

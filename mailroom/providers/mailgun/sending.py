@@ -13,13 +13,15 @@ from typing import Final
 
 import orjson
 
+from mailroom.domain import campaign_content
 from mailroom.domain.addresses import Mailbox
 from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.ids import DispatchId, rfc_message_id
 from mailroom.domain.schedules import Content
-from mailroom.domain.template_filling import compile_content
+from mailroom.domain.template_filling import LINK_KEY
 from mailroom.providers.base import Answer, Batch, Letter
 from mailroom.providers.connection import LiveConnection, Reply, Request
+from mailroom.providers.list_headers import list_headers
 from mailroom.providers.mailgun import multipart, single_mail
 from mailroom.providers.mailgun.codes import read_reply
 from mailroom.providers.mailgun.events_api import accepted_since, ask, make_control
@@ -88,6 +90,8 @@ class MailgunAdapter:
         for message in batch.messages:
             yield "to", str(Mailbox(message.address, message.name))
         yield "h:Message-Id", f"<{rfc_message_id(batch.dispatch, self.account)}>"
+        for name, value in list_headers(batch, _placeholder(LINK_KEY)).items():
+            yield f"h:{name}", value
         yield "v:run", batch.run
         yield "v:dispatch", batch.dispatch
         yield "v:attempt", str(batch.attempt)
@@ -99,7 +103,7 @@ class MailgunAdapter:
 @lru_cache(maxsize=32)
 def _same_parts(content: Content) -> bytes:
     """The parts of the form that are the same in every call of one content."""
-    compiled = compile_content(content.subject, content.text, content.html)
+    compiled = campaign_content.compiled(content)
     fields = [("from", content.sender), ("subject", compiled.subject.with_placeholders(_placeholder))]
     if content.text:
         fields.append(("text", compiled.text.with_placeholders(_placeholder)))

@@ -6,20 +6,22 @@ does not say when it is complete, so it is not asked: only webhooks tell the out
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import orjson
 
+from mailroom.domain import campaign_content
 from mailroom.domain.addresses import Mailbox
 from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.emails.model import Attachment, Place
 from mailroom.domain.ids import DispatchId, RunId, short_dispatch
-from mailroom.domain.template_filling import compile_content
+from mailroom.domain.template_filling import LINK_KEY
 from mailroom.providers.base import Batch, Letter
 from mailroom.providers.batches import BatchConnection, BatchRequest, as_array
 from mailroom.providers.connection import Reply
 from mailroom.providers.json_api import JsonApi
+from mailroom.providers.list_headers import list_headers
 from mailroom.providers.places import places_of
 from mailroom.providers.postmark.codes import read_reply
 
@@ -74,8 +76,7 @@ class PostmarkAdapter(JsonApi):
             "Metadata": _ours(letter.run, letter.dispatch, letter.attempt),
             **_optional(email.reply_to, email.tags),
         }
-        if email.body.headers:
-            mail["Headers"] = [{"Name": name, "Value": value} for name, value in email.body.headers.items()]
+        mail |= _headers(email.body.headers)
         if email.body.attachments:
             mail["Attachments"] = [_attachment(attachment) for attachment in email.body.attachments]
         return BatchRequest("/email", self._headers, _checked(orjson.dumps(mail)))
@@ -88,7 +89,7 @@ class PostmarkAdapter(JsonApi):
 
     def _mails(self, batch: Batch) -> Iterator[bytes]:
         content = batch.content
-        compiled = compile_content(content.subject, content.text, content.html)
+        compiled = campaign_content.compiled(content)
         shared = {
             "From": content.sender,
             "MessageStream": self._broadcast_stream,
@@ -102,12 +103,17 @@ class PostmarkAdapter(JsonApi):
                 for part in (compiled.subject, compiled.text, compiled.html)
             )
             to = str(Mailbox(message.address, message.name))
-            yield _checked(orjson.dumps(shared | {"To": to, "Subject": subject, **_bodies(text, html)}))
+            headers = _headers(list_headers(batch, message.parts.get(LINK_KEY, "")))
+            yield _checked(orjson.dumps(shared | headers | {"To": to, "Subject": subject, **_bodies(text, html)}))
 
 
 def _ours(run: RunId, dispatch: DispatchId, attempt: int) -> dict[str, str]:
     """Our ids, which Postmark returns with every event. Recipients do not see them."""
     return {RUN: run, DISPATCH: short_dispatch(dispatch, run), ATTEMPT: str(attempt)}
+
+
+def _headers(headers: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
+    return {"Headers": [{"Name": name, "Value": value} for name, value in headers.items()]} if headers else {}
 
 
 def _bodies(text: str, html: str) -> dict[str, str]:

@@ -12,16 +12,18 @@ from typing import Any, Final
 
 import orjson
 
+from mailroom.domain import campaign_content
 from mailroom.domain.addresses import Mailbox, parse_mailboxes
 from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.emails.content_types import parse_content_type
 from mailroom.domain.emails.model import Attachment
 from mailroom.domain.ids import DispatchId
-from mailroom.domain.template_filling import compile_content
+from mailroom.domain.template_filling import LINK_KEY
 from mailroom.providers.base import Batch, Letter
 from mailroom.providers.batches import BatchConnection, BatchRequest, as_array
 from mailroom.providers.connection import Reply
 from mailroom.providers.json_api import JsonApi
+from mailroom.providers.list_headers import list_headers
 from mailroom.providers.places import places_of
 from mailroom.providers.resend.codes import read_reply
 from mailroom.providers.resend.tags import tags_of
@@ -75,7 +77,7 @@ class ResendAdapter(JsonApi):
 
 def _mails(batch: Batch) -> Iterator[bytes]:
     content = batch.content
-    compiled = compile_content(content.subject, content.text, content.html)
+    compiled = campaign_content.compiled(content)
     for message in batch.messages:
         subject, text, html = (
             part.with_placeholders(message.parts.__getitem__)
@@ -89,6 +91,8 @@ def _mails(batch: Batch) -> Iterator[bytes]:
             **_reply_to(content.reply_to),
             "tags": tags_of(batch.run, batch.dispatch, batch.attempt, [message.address]),
         }
+        if headers := list_headers(batch, message.parts.get(LINK_KEY, "")):
+            mail["headers"] = headers
         yield orjson.dumps(mail)
 
 

@@ -11,15 +11,17 @@ from typing import Any, Final
 
 import orjson
 
+from mailroom.domain import campaign_content
 from mailroom.domain.addresses import Mailbox, fold, parse_mailbox, parse_mailboxes
 from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.emails.model import Attachment, Email, Place
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.messages.model import Message
-from mailroom.domain.template_filling import compile_content
+from mailroom.domain.template_filling import LINK_KEY
 from mailroom.providers.base import Batch, Letter, SendInParts
 from mailroom.providers.connection import Reply, Request
 from mailroom.providers.json_api import JsonApi
+from mailroom.providers.list_headers import list_headers
 from mailroom.providers.sendgrid.codes import read_reply
 
 MAX_RECIPIENTS: Final = 1_000
@@ -40,7 +42,7 @@ class SendGridAdapter(JsonApi):
         """The text goes once, each recipient's parts as substitutions. Raises SendInParts if these are too long for a
         call to several recipients."""
         content = batch.content
-        compiled = compile_content(content.subject, content.text, content.html)
+        compiled = campaign_content.compiled(content)
         if len(batch.messages) == 1:
             parts = batch.messages[0].parts
             fill: Any = parts.__getitem__
@@ -49,7 +51,7 @@ class SendGridAdapter(JsonApi):
                 raise SendInParts(1)
             fill = _placeholder
         body = {
-            "personalizations": [_personal(message, alone=len(batch.messages) == 1) for message in batch.messages],
+            "personalizations": [_personal(batch, message) for message in batch.messages],
             "from": _address(parse_mailbox(content.sender)),
             "subject": compiled.subject.with_placeholders(fill),
             "content": _contents(compiled.text.with_placeholders(fill), compiled.html.with_placeholders(fill)),
@@ -90,10 +92,12 @@ class SendGridAdapter(JsonApi):
         return Request("/v3/mail/send", self._headers, orjson.dumps(body))
 
 
-def _personal(message: Message, *, alone: bool) -> dict[str, Any]:
+def _personal(batch: Batch, message: Message) -> dict[str, Any]:
     personal: dict[str, Any] = {"to": [_address(Mailbox(message.address, message.name))]}
-    if not alone and message.parts:
+    if len(batch.messages) > 1 and message.parts:
         personal["substitutions"] = {_placeholder(key): value for key, value in message.parts.items()}
+    if headers := list_headers(batch, message.parts.get(LINK_KEY, "")):
+        personal["headers"] = headers
     return personal
 
 

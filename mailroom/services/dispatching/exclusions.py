@@ -3,6 +3,8 @@ event shows to have received it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
 
 import structlog
 
@@ -10,7 +12,8 @@ from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.ids import DispatchId, MessageId, digest_of_messages
 from mailroom.domain.messages.model import Message
-from mailroom.domain.suppressions import OF_CAMPAIGNS, OF_SINGLE_MAILS
+from mailroom.domain.suppressions import OF_SINGLE_MAILS
+from mailroom.domain.topics import scopes_of_campaign
 from mailroom.storage import lanes, suppressions
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import exclusions as dispatch_exclusions
@@ -19,6 +22,7 @@ from mailroom.storage.dispatches.exclusions import Exclusion
 log = structlog.get_logger()
 
 Mails = dict[DispatchId, list[Message]]
+NO_TOPICS: Final[Mapping[DispatchId, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +34,16 @@ class _Partition:
     remaining: list[Message]
 
 
-def leave_out(db: Db, claimed: Sequence[Claimed], mails: Mails) -> tuple[list[Claimed], list[Claimed]]:
+def leave_out(
+    db: Db, claimed: Sequence[Claimed], mails: Mails, topics: Mapping[DispatchId, str] = NO_TOPICS
+) -> tuple[list[Claimed], list[Claimed]]:
     """Drop recipients from claimed dispatches that are not yet fenced: recipients suppressed since planning, and
-    recipients that an event shows to have the mail by an earlier call.
+    recipients that an event shows to have the mail by an earlier call. `topics`: of the dispatches whose mail has one.
 
     Returns (the claims with recipients, as they are now stored; the claims without a recipient left, which are over).
     Removes the dropped mails from `mails`. Raises StaleToken, Unavailable: nothing may be called then.
     """
-    suppressed = _suppressed(db, claimed, mails)
+    suppressed = _suppressed(db, claimed, mails, topics)
     if not any(suppressed.values()) and not any(mail.sent for batch in mails.values() for mail in batch):
         return list(claimed), []
     partitions = {c.id: _partition(mails[c.id], suppressed[c.id]) for c in claimed}
@@ -63,12 +69,15 @@ def leave_out(db: Db, claimed: Sequence[Claimed], mails: Mails) -> tuple[list[Cl
     return [c for c in current if mails[c.id]], [c for c in current if not mails[c.id]]
 
 
-def _suppressed(db: Db, claimed: Sequence[Claimed], mails: Mails) -> dict[DispatchId, Mapping[str, str]]:
+def _suppressed(
+    db: Db, claimed: Sequence[Claimed], mails: Mails, topics: Mapping[DispatchId, str]
+) -> dict[DispatchId, Mapping[str, str]]:
     """For each dispatch the folded addresses suppressed for its kind of mail, with the reason. One query for all."""
     keys = {fold(mail.address) for c in claimed for mail in mails[c.id]}
     entries = suppressions.entries_among(db, list(keys))
-    kinds = {scopes: suppressions.reasons(entries, scopes) for scopes in (OF_CAMPAIGNS, OF_SINGLE_MAILS)}
-    return {c.id: kinds[OF_CAMPAIGNS if c.schedule_id else OF_SINGLE_MAILS] for c in claimed}
+    scopes = {c.id: scopes_of_campaign(topics.get(c.id, "")) if c.schedule_id else OF_SINGLE_MAILS for c in claimed}
+    reasons = {kind: suppressions.reasons(entries, kind) for kind in set(scopes.values())}
+    return {c.id: reasons[scopes[c.id]] for c in claimed}
 
 
 def _partition(mails: Sequence[Message], suppressed: Mapping[str, str]) -> _Partition:

@@ -2,6 +2,7 @@
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import structlog
@@ -14,6 +15,8 @@ from mailroom.domain.ids import EmailId, ScheduleId
 from mailroom.domain.mailgun_substitutions import in_content, of_mailgun
 from mailroom.domain.messages.model import Message
 from mailroom.domain.schedules import Content
+from mailroom.domain.template_filling import LINK_KEY
+from mailroom.domain.unsubscribe_links import Membership, UnsubscribeLinks
 from mailroom.providers.base import Adapter, Batch, Letter, SendInParts
 from mailroom.services.dispatching.exclusions import leave_out
 from mailroom.storage.body_files.homes import BodyFiles
@@ -43,12 +46,19 @@ class Preparing:
     size. For one thread."""
 
     def __init__(
-        self, db: Db, adapters: Mapping[str, Adapter], files: BodyFiles | None = None, *, files_within_s: float = 5.0
+        self,
+        db: Db,
+        adapters: Mapping[str, Adapter],
+        files: BodyFiles | None = None,
+        *,
+        links: UnsubscribeLinks | None = None,
+        files_within_s: float = 5.0,
     ) -> None:
-        """`files`: None means GridFS. `files_within_s`: how long each use waits for them; a mail whose files do not
-        come in this time is refused as one that was not called."""
+        """`files`: None means GridFS. `links`: for mail of a topic, which is refused without them. `files_within_s`:
+        how long each use waits for the files; a mail whose files do not come in this time is refused as one that was
+        not called."""
         self._db, self._adapters, self._files = db, adapters, files or BodyFiles(db)
-        self._files_within_s = files_within_s
+        self._links, self._files_within_s = links, files_within_s
         self._cache: OrderedDict[_Written, Content] = OrderedDict()
         self._cached_bytes = 0
 
@@ -65,8 +75,9 @@ class Preparing:
         are counted. Raises StaleToken, Unavailable.
         """
         mails = messages.of_dispatches(self._db, [dispatch.id for dispatch in claimed])
-        claimed, over = leave_out(self._db, claimed, mails)
         written = self._contents([(c.schedule_id, c.revision) for c in claimed if c.schedule_id])
+        topics = {c.id: written[c.schedule_id, c.revision].topic for c in claimed if c.schedule_id}
+        claimed, over = leave_out(self._db, claimed, mails, topics)
         letters = self._letters([c for c in claimed if not c.schedule_id])
         ready: dict[Claimed, object] = {}
         refused: list[CallResult] = []
@@ -107,7 +118,7 @@ class Preparing:
             if adapter.name != MAILGUN:
                 own = in_content(content.subject, content.text, content.html)
                 _only_of_mailgun(adapter, own or of_mailgun(part for mail in mails for part in mail.parts.values()))
-            return adapter.build(_batch(dispatch, content, mails))
+            return adapter.build(self._batch(dispatch, content, mails))
         except SendInParts as error:
             return Refused(Refusal.TOO_MANY, f"{adapter.name}: {error}", at_most=error.at_most)
         except ValueError as error:
@@ -115,6 +126,14 @@ class Preparing:
         except Exception as error:
             log.exception("request_not_built", dispatch_id=dispatch.id, provider=adapter.name)
             return Refused(Refusal.PERMANENT, f"it could not be made ready: {type(error).__name__}")
+
+    def _batch(self, dispatch: Claimed, content: Content, mails: Sequence[Message]) -> Batch:
+        """Raises ValueError for mail of a topic, if there are no links."""
+        if content.topic:
+            if self._links is None:
+                raise ValueError("links to unsubscribe cannot be made here")
+            mails = [_with_link(mail, content.topic, self._links) for mail in mails]
+        return Batch(dispatch.id, dispatch.attempt, dispatch.run_id, content, mails, dispatch.claimed_at)
 
     def _letters(self, claimed: Sequence[Claimed]) -> dict[Claimed, Email | Exception]:
         """The single mails whose bodies are still stored; for a mail that cannot be read, its error."""
@@ -174,8 +193,9 @@ def _letter(dispatch: Claimed, email: Email, mails: Sequence[Message]) -> Letter
     )
 
 
-def _batch(dispatch: Claimed, content: Content, mails: Sequence[Message]) -> Batch:
-    return Batch(dispatch.id, dispatch.attempt, dispatch.run_id, content, mails, dispatch.claimed_at)
+def _with_link(mail: Message, topic: str, links: UnsubscribeLinks) -> Message:
+    url = links.url(Membership(mail.address, topic, mail.run_id))
+    return replace(mail, parts={**mail.parts, LINK_KEY: url})
 
 
 def _domains(mails: Sequence[Message], watched: Set[str]) -> Counter[str]:

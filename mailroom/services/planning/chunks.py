@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
 
+from mailroom.domain import campaign_content
 from mailroom.domain.dispatches.model import NewDispatch
 from mailroom.domain.dispatches.spans import Calls, Group, of_part, span_of, spans_of_groups
 from mailroom.domain.ids import (
@@ -22,8 +23,7 @@ from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Content
 from mailroom.domain.shares import Shares
-from mailroom.domain.suppressions import OF_CAMPAIGNS
-from mailroom.domain.template_filling import compile_content
+from mailroom.domain.topics import scopes_of_campaign
 from mailroom.services.planning.members import Member, Page, next_members, whole_groups
 from mailroom.storage import suppressions
 from mailroom.storage.cluster import restored_fences
@@ -59,12 +59,14 @@ def next_chunks(db: Db, batch: Sequence[Run], cut: Cut, *, remembers: bool) -> l
     fences' records of that time."""
     pages = next_members(db, batch)
     keys = [member.recipient.key for page in pages.values() for member in page.members]
-    suppressed = suppressions.among(db, keys, OF_CAMPAIGNS)
+    entries = suppressions.entries_among(db, keys)
     written = contents.get_many(db, [(run.schedule_id, run.revision) for run in batch])
+    topics = {content.topic for content in written.values()}
+    suppressed = {topic: suppressions.reasons(entries, scopes_of_campaign(topic)) for topic in topics}
     called = {run.id: Calls(_called(db, run) if remembers else {}) for run in batch}
+    of_runs = [(run, written[run.schedule_id, run.revision]) for run in batch]
     return [
-        _chunk(run, written[run.schedule_id, run.revision], pages[run.id], suppressed, cut, called[run.id])
-        for run in batch
+        _chunk(run, content, pages[run.id], suppressed[content.topic], cut, called[run.id]) for run, content in of_runs
     ]
 
 
@@ -76,7 +78,7 @@ def _chunk(
     cut: Cut,
     called: Calls,
 ) -> Chunk:
-    compiled, members = compile_content(content.subject, content.text, content.html), page.members
+    compiled, members = campaign_content.compiled(content), page.members
     mails = [planned_message(run, member.recipient, compiled, suppressed) for member in members]
     mails = mails[: whole_groups(members, len(_fitting(mails)))]
     members = members[: len(mails)]

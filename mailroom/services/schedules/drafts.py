@@ -9,6 +9,9 @@ from mailroom.domain.drafts import Checked, Draft, Kept, check_draft
 from mailroom.domain.errors import AudienceNotFound, Fault, InvalidInput
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.recurrence.model import Recurrence
+from mailroom.domain.sender_rules import SenderRule
+from mailroom.services.common import sender_rules
+from mailroom.services.consent import topics
 from mailroom.services.schedules.audiences import named
 from mailroom.storage.database import Db, Session, server_now
 from mailroom.storage.schedules import audiences
@@ -47,7 +50,7 @@ def check(
     """The draft as it can be stored, and its audience; new recipients are staged. An edit keeps the stored `rule`, and
     its `own` audience, where it names no other.
 
-    Raises InvalidInput with every fault, Unavailable.
+    Raises InvalidInput with every fault, SendersTooOld, Unavailable.
     """
     checked, goes = _checked(db, draft, now, rule, own)
     staged = goes or ChosenAudience(
@@ -70,12 +73,15 @@ def _checked(
     db: Db, draft: Draft, now: datetime, rule: Recurrence | None, own: ChosenAudience | None
 ) -> tuple[Checked, ChosenAudience | None]:
     goes, known, faults = _chosen(db, draft, own)
+    topic = topics.find(db, draft.topic) if draft.topic else None
     try:
-        checked = check_draft(draft, now=now, kept=Kept(rule, known))
+        checked = check_draft(draft, now=now, kept=Kept(rule, known, topic))
     except InvalidInput as error:
         raise InvalidInput(*faults, *error.faults) from None
     if faults:
         raise InvalidInput(*faults)
+    if topic:
+        sender_rules.require(db, SenderRule.TOPICS)
     return checked, goes
 
 

@@ -23,7 +23,8 @@ from mailroom.storage.database import Db, Session, server_now
 from mailroom.storage.schedules import contents
 
 _TRIES: Final = 5
-_PLAIN: Final = ("name", "sender", "reply_to", "subject", "text", "html", "tags", "misfire")  # compared as they are
+# Compared as they are.
+_PLAIN: Final = ("name", "sender", "reply_to", "subject", "text", "html", "tags", "topic", "misfire")
 
 
 def edit(db: Db, schedule_id: ScheduleId, changes: DraftChanges, *, seen_version: int | None) -> StoredSchedule:
@@ -91,6 +92,7 @@ def _as_draft(stored: StoredSchedule) -> Draft:
         text=content.text,
         html=content.html,
         tags=content.tags,
+        topic=content.topic or None,
         recurrence=None,
         misfire={"policy": schedule.misfire.policy, "grace_s": schedule.misfire.grace_s},
     )

@@ -3,6 +3,7 @@
     _id         {"schedule": schedule id, "revision": int from 1}
     valid_from  due instants from here on take this revision (until a later one's valid_from)
     sender, reply_to, subject, text, html, tags
+    topic       absent where the mail needs no consent;  footer: the postal address below bodies that lack a link
     audience    id of the recipients' list;  recipients: how many
 
 Index `_id.schedule, valid_from`: the revision of a due instant.
@@ -16,7 +17,7 @@ from pymongo import DESCENDING, IndexModel
 
 from mailroom.domain.ids import AudienceId, ScheduleId
 from mailroom.domain.schedules import Content, Revision
-from mailroom.storage.database import Db, Document, Session, guarded
+from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
 
 COLLECTION: Final = "contents"
 INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("_id.schedule", 1), ("valid_from", DESCENDING)]),)
@@ -61,18 +62,22 @@ _FOR_PLANNING: Final = {"valid_from": 1, "audience": 1, "recipients": 1}
 
 
 def _document(schedule: ScheduleId, number: int, content: Content, valid_from: datetime) -> Document:
-    return {
-        "_id": {"schedule": schedule, "revision": number},
-        "valid_from": valid_from,
-        "sender": content.sender,
-        "reply_to": content.reply_to,
-        "subject": content.subject,
-        "text": content.text,
-        "html": content.html,
-        "tags": list(content.tags),
-        "audience": content.audience,
-        "recipients": content.recipients,
-    }
+    return drop_unset(
+        {
+            "_id": {"schedule": schedule, "revision": number},
+            "valid_from": valid_from,
+            "sender": content.sender,
+            "reply_to": content.reply_to,
+            "subject": content.subject,
+            "text": content.text,
+            "html": content.html,
+            "tags": list(content.tags),
+            "audience": content.audience,
+            "recipients": content.recipients,
+            "topic": content.topic or None,
+            "footer": content.footer or None,
+        }
+    )
 
 
 def _content(doc: Document) -> Content:
@@ -85,4 +90,6 @@ def _content(doc: Document) -> Content:
         tags=tuple(doc.get("tags", ())),
         audience=AudienceId(doc["audience"]),
         recipients=doc["recipients"],
+        topic=doc.get("topic", ""),
+        footer=doc.get("footer", ""),
     )

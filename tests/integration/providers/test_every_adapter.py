@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from email import message_from_bytes
 from email.utils import getaddresses
 from typing import Any
@@ -14,38 +14,12 @@ import pytest
 from mailroom.domain.dispatches.outcomes import Accepted, InDoubt, Refusal, Refused
 from mailroom.domain.emails.checking import EmailDraft, check_email
 from mailroom.domain.errors import Unavailable
-from mailroom.domain.ids import AudienceId, DispatchId, MessageId, RunId
-from mailroom.domain.messages.model import Message
-from mailroom.domain.schedules import Content
-from mailroom.providers.base import Adapter, Batch, Letter
+from mailroom.domain.ids import DispatchId, RunId
+from mailroom.providers.base import Letter
 from mailroom.providers.connection import NotWritten, Reply
-from mailroom.providers.mailgun.sending import MailgunAdapter
-from mailroom.providers.postmark.sending import PostmarkAdapter
-from mailroom.providers.resend.sending import ResendAdapter
-from mailroom.providers.sendgrid.sending import SendGridAdapter
-from mailroom.providers.ses.sending import SesAdapter
-from mailroom.providers.ses.signing import Signer
 from mailroom.providers.smtp.dialogue import SmtpReply
-from mailroom.providers.smtp.sending import SmtpAdapter
+from tests.support.adapters import ADAPTERS, NOW, a_batch
 
-NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
-TIMES: dict[str, Any] = {"call_timeout_s": 5, "idle_limit_s": 60}
-NOBODY = "http://127.0.0.1:9"
-ADAPTERS: dict[str, Adapter] = {
-    "mailgun": MailgunAdapter(domain="mg.example.com", base_url=NOBODY, api_key="k", **TIMES),
-    "sendgrid": SendGridAdapter(base_url=NOBODY, api_key="k", **TIMES),
-    "ses": SesAdapter(
-        base_url=NOBODY,
-        signer=Signer(region="eu-central-1", access_key="k", secret_key="s", session_token=""),
-        configuration_set="mailroom",
-        **TIMES,
-    ),
-    "postmark": PostmarkAdapter(
-        base_url=NOBODY, server_token="k", transactional_stream="outbound", broadcast_stream="broadcast", **TIMES
-    ),
-    "resend": ResendAdapter(base_url=NOBODY, api_key="k", **TIMES),
-    "smtp": SmtpAdapter(url="smtp://localhost:25?tls=none", **TIMES),
-}
 YES = {
     "mailgun": Reply(200, {}, b'{"id": "<x@mg.example.com>", "message": "Queued. Thank you."}'),
     "sendgrid": Reply(202, {"x-message-id": "x"}, b""),
@@ -69,15 +43,6 @@ def a_letter(**changes: Any) -> Letter:
     fields: dict[str, Any] = {"sender": "Ann <ann@mg.example.com>", "to": ["bo@example.org"], "subject": "Grüße"}
     email = check_email(EmailDraft(**fields | {"text": "Hello", "bcc": ["di@example.org"]} | changes), now=NOW)
     return Letter(DispatchId("em_1-d0"), 3, RunId("em_1"), email, [a.mailbox.address for a in email.addressees], NOW)
-
-
-def a_batch(count: int) -> Batch:
-    content = Content("ann@mg.example.com", "Hi {{ name }}", "Hi {{ name }}", "", AudienceId("a"), count)
-    messages = [
-        Message(MessageId(f"m{n}"), RunId("r"), DispatchId("r-d0"), f"b{n}@example.org", "", {"s1": "Bo", "t1": "Bo"})
-        for n in range(count)
-    ]
-    return Batch(DispatchId("r-d0"), 1, RunId("r"), content, messages, NOW)
 
 
 @every
