@@ -13,6 +13,7 @@ from scheduler_api.answers import Answers
 from scheduler_api.every_app import equip
 from scheduler_api.routes import (
     audiences,
+    contacts,
     dead_letters,
     dispatches,
     emails,
@@ -29,6 +30,8 @@ from scheduler_api.routes import (
     suppressions,
     templates,
     tokens,
+    topics,
+    unsubscribe,
     webhook_targets,
     webhooks,
     workers,
@@ -84,11 +87,13 @@ def create_app(services: ApiServices, *, beside: Sequence[str] = ()) -> Flask:
         suppressions.blueprint,
         templates.blueprint,
         tokens.blueprint,
+        topics.blueprint,
+        contacts.blueprint,
         webhook_targets.blueprint,
         workers.blueprint,
     ):
         api.register_blueprint(blueprint)
-    for plain in (webhooks.blueprint, service.blueprint, service.reference, mail.blueprint):
+    for plain in (webhooks.blueprint, unsubscribe.blueprint, service.blueprint, service.reference, mail.blueprint):
         app.register_blueprint(plain)
     app.extensions["openapi"] = api.spec.to_dict
     return app

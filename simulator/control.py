@@ -7,6 +7,7 @@ from flask import Blueprint, jsonify, request
 
 from simulator.api import world
 from simulator.behaviour import Fault
+from simulator.inbox import filled, filled_headers
 
 control = Blueprint("control", __name__, url_prefix="/simulator")
 
@@ -70,6 +71,24 @@ def mails() -> Any:
         (_after(),),
     )
     return jsonify(items=[dict(row) for row in rows])
+
+
+@control.get("/record/copies")
+def copies() -> Any:
+    """Every copy that went out after `after` (its number), a thousand at a time, as its recipient reads it: subject,
+    text, HTML and headers, with everything filled in."""
+    rows = world().store.rows(
+        "SELECT m.*, c.text, c.html, c.headers FROM mails m JOIN calls c ON c.id = m.call_id"
+        " WHERE m.id > ? AND m.test = 0 ORDER BY m.id LIMIT 1000",
+        (_after(),),
+    )
+    return jsonify(items=[_as_read(row) for row in rows])
+
+
+def _as_read(row: Any) -> dict[str, Any]:
+    bodies = {name: filled(row, row[name]) for name in ("text", "html")}
+    whole = {name: row[name] for name in ("id", "call_id", "recipient", "subject")}
+    return {**whole, **bodies, "headers": filled_headers(row)}
 
 
 @control.get("/record/summary")

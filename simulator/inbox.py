@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 
-from simulator import accepting, event_log
+from simulator import accepting, event_log, one_click
 from simulator.api import world
 from simulator.requests import fill_in
 from simulator.store import loads
@@ -60,9 +60,10 @@ def open_mail(mail_id: int) -> Any:
     return render_template(
         "mail.html",
         mail=mail,
-        text=_filled(mail, mail["text"]),
+        text=filled(mail, mail["text"]),
         has_html=bool(mail["html"]),
         variables=loads(mail["user_variables"]),
+        headers=filled_headers(mail),
         cc=(loads(mail["shown"]) or {}).get("cc", ""),
         files=loads(mail["files"]) or [],
         happened=happened,
@@ -110,6 +111,16 @@ def act(mail_id: int, what: str) -> Any:
     return redirect(url_for("inbox.open_mail", mail_id=mail_id))
 
 
+@inbox.post("/inbox/<int:mail_id>/one-click")
+def one_click_(mail_id: int) -> Any:
+    """The button beside the sender's name. Only the mail's sender hears of it, not Mailgun."""
+    try:
+        one_click.unsubscribe(filled_headers(_mail(mail_id)))
+    except one_click.NoOneClick as error:
+        abort(502, str(error))
+    return redirect(url_for("inbox.open_mail", mail_id=mail_id))
+
+
 def _mail(mail_id: int) -> Any:
     mail = world().store.row(f"{_MAIL} WHERE m.id = ?", (mail_id,))
     if mail is None:
@@ -122,13 +133,18 @@ def _happen(mail_id: int, kind: str, extra: dict[str, Any]) -> None:
     accepting.add_event(world().store, _mail(mail_id), kind, at=time.time(), lag_s=lag_s, extra=extra)
 
 
-def _filled(mail: Any, text: str) -> str:
+def filled_headers(mail: Any) -> dict[str, str]:
+    """The sender's own headers, as this copy carries them."""
+    return {name: filled(mail, value) for name, value in loads(mail["headers"]).items()}
+
+
+def filled(mail: Any, text: str) -> str:
     name = mail["to_header"].split("<")[0].strip()
     return fill_in(text, name, mail["recipient"], loads(mail["recipient_variables"]))
 
 
 def _links(mail: Any) -> set[str]:
-    return {html.unescape(match[3]) for match in _HREF.finditer(_filled(mail, mail["html"]))}
+    return {html.unescape(match[3]) for match in _HREF.finditer(filled(mail, mail["html"]))}
 
 
 def _tracked(mail: Any) -> str:
@@ -138,6 +154,6 @@ def _tracked(mail: Any) -> str:
     def through_us(match: re.Match[str]) -> str:
         return f"{match[1]}{match[2]}{root}/click?url={quote(html.unescape(match[3]), safe='')}{match[2]}"
 
-    filled = _HREF.sub(through_us, _filled(mail, mail["html"]))
+    tracked = _HREF.sub(through_us, filled(mail, mail["html"]))
     head = '<!doctype html><meta charset="utf-8"><base target="_top">'
-    return f'{head}{filled}<img src="{root}/pixel.gif" alt="" width="1" height="1">'
+    return f'{head}{tracked}<img src="{root}/pixel.gif" alt="" width="1" height="1">'

@@ -58,7 +58,8 @@ def add_file() -> Any:
 @blueprint.response(200, schemas.RemovedOut)
 def remove_many(body: dict[str, Any]) -> Any:
     """Remove the entries of these addresses, which get mail again; with `scope` only the entries of that scope."""
-    removed, not_found = suppression_lists.remove_many(services().db, body["addresses"], scope=body.get("scope"))
+    addresses, scope = body["addresses"], body.get("scope")
+    removed, not_found = suppression_lists.remove_many(services().db, addresses, scope=scope, by=principal().name)
     return {"removed": removed, "not_found": not_found}
 
 
@@ -76,5 +77,5 @@ def show(address: str) -> Any:
 @blueprint.response(204)
 def remove(query: dict[str, Any], address: str) -> None:
     """Remove the entries of an address, which gets mail again; with `scope` only the entry of that scope."""
-    if not suppression_lists.remove(services().db, address, scope=query.get("scope")):
+    if not suppression_lists.remove(services().db, address, scope=query.get("scope"), by=principal().name):
         raise SuppressionNotFound(address)

@@ -4,7 +4,8 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from mailroom.domain.suppressions import MAX_REASON, SCOPES, Suppression
+from mailroom.domain.limits import MAX_TOPIC_ID
+from mailroom.domain.suppressions import MAX_REASON, Suppression
 from mailroom.services.feedback.suppressions import MOST_ROWS
 from scheduler_api.arguments import RequestBody
 from scheduler_api.paging import PageOut
@@ -16,8 +17,8 @@ def _address(**more: Any) -> fields.String:
 
 
 def _scope(**more: Any) -> fields.String:
-    words = "all mail, or that of campaigns; if left out, of every scope"
-    return fields.String(validate=validate.OneOf(SCOPES), metadata={"description": words}, **more)
+    words = "all, campaigns or a topic; if left out, of every scope"
+    return fields.String(validate=validate.Length(min=1, max=MAX_TOPIC_ID), metadata={"description": words}, **more)
 
 
 class SuppressionIn(RequestBody):
@@ -27,8 +28,10 @@ class SuppressionIn(RequestBody):
     )
     scope = fields.String(
         allow_none=True,
-        validate=validate.OneOf(SCOPES),
-        metadata={"description": "if left out: campaigns for complained and unsubscribed, else all"},
+        validate=validate.Length(max=MAX_TOPIC_ID),
+        metadata={
+            "description": "all, campaigns or a topic; if left out: campaigns for complained and unsubscribed, else all"
+        },
     )
 
 

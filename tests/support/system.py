@@ -53,6 +53,14 @@ class Simulator:
     def calls(self) -> list[dict[str, Any]]:
         return list(self._all("calls"))
 
+    def copies(self, *, after: int = 0) -> list[dict[str, Any]]:
+        """Each copy as its recipient reads it."""
+        return list(self._all("copies", after))
+
+    def one_click(self, mail_id: int) -> None:
+        """The reader's mail program unsubscribes, by the link in the mail's header."""
+        requests.post(f"{self.url}/inbox/{mail_id}/one-click", timeout=20, allow_redirects=False).raise_for_status()
+
     def turn(self, **knobs: Any) -> None:
         requests.put(f"{self.url}/simulator/behaviour", json=knobs, timeout=10).raise_for_status()
 
@@ -92,6 +100,7 @@ class System:
             "MAILROOM_MONGO_URL": servers.mongo_url.replace("/?", f"/{database}?"),
             "MAILROOM_SECRET_KEY": "only-for-tests-0123456789",
             "MAILROOM_API_PORT": str(self.api_port),
+            "MAILROOM_PUBLIC_URL": f"http://127.0.0.1:{self.api_port}",
             "MAILROOM_WEB_PORT": str(self.web_port),
             "MAILROOM_WEBHOOKS_PORT": str(self.webhooks_port),
             "MAILROOM_LEASE_TTL": "4",

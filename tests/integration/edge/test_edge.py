@@ -43,6 +43,8 @@ def edge(running: RealEdge) -> RealEdge:
         ("api", "/v1/emails", "api"),
         ("api", "/health", "api"),
         ("api", "/webhooks/mailgun?mark=1", "webhooks"),
+        ("api", "/u/AbC-_", "webhooks"),
+        ("api", "/usage", "api"),
         ("api", "/webhooksabc", "api"),
         ("web", "/", "web"),
         ("web", "/v1/emails", "web"),

@@ -1,0 +1,83 @@
+"""`/u/{token}`: the page behind the link in a mail, and RFC 8058's one click. The token alone says whose link it is: no
+cookie, no sign-in, no script."""
+
+from flask import Blueprint, Response, make_response, render_template, request
+
+from mailroom.domain.consent import BY_ONE_CLICK, BY_PAGE
+from mailroom.domain.errors import Unavailable
+from mailroom.domain.suppressions import CAMPAIGNS
+from mailroom.domain.unsubscribe_links import Membership
+from mailroom.services.consent import membership as memberships
+from scheduler_api.auth import services
+
+blueprint = Blueprint("unsubscribe", __name__, url_prefix="/u", template_folder="../templates")
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",  # the path is the secret
+    "X-Robots-Tag": "noindex",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'",
+}
+
+
+@blueprint.get("/<token>")
+def show(token: str) -> Response:
+    """Changes nothing: programs that look for harmful pages follow links."""
+    membership = services().links.read(token)
+    return _no_such_link() if membership is None else _page(membership)
+
+
+@blueprint.post("/<token>")
+def act(token: str) -> Response:
+    """Leave the link's topic at once, unless the page's form says something else."""
+    membership = services().links.read(token)
+    if membership is None:
+        return _no_such_link()
+    try:
+        said = _do(membership)
+    except Unavailable:
+        return _away()
+    return _page(membership, said)
+
+
+def _do(membership: Membership) -> str:
+    """Returns what was done, in words for the reader. Raises Unavailable."""
+    db, form = services().db, request.form
+    names = {choice.topic.id: choice.topic.name for choice in memberships.choices(db, membership.address)}
+    if (topic := form.get("join", "")) in names:
+        memberships.join(db, membership, topic, by=BY_PAGE)
+        return f"You get {names[topic]} again."
+    if form.get("leave") == CAMPAIGNS:
+        memberships.leave(db, membership, CAMPAIGNS, by=BY_PAGE)
+        return "You are unsubscribed from all of them."
+    if (topic := form.get("leave", "")) in names:
+        memberships.leave(db, membership, topic, by=BY_PAGE)
+        return f"You are unsubscribed from {names[topic]}."
+    memberships.leave(db, membership, membership.topic, by=BY_ONE_CLICK)
+    return f"You are unsubscribed from {names.get(membership.topic, membership.topic)}."
+
+
+def _page(membership: Membership, said: str = "") -> Response:
+    try:
+        choices = memberships.choices(services().db, membership.address)
+    except Unavailable:
+        return _away()
+    own = next((choice for choice in choices if choice.topic.id == membership.topic), None)
+    others = [choice for choice in choices if choice.topic.id != membership.topic]
+    return _answer("unsubscribe.html", 200, address=membership.address, own=own, others=others, said=said)
+
+
+def _no_such_link() -> Response:
+    return _answer("unsubscribe.html", 404, trouble="This link is not whole. Open it from the email once more.")
+
+
+def _away() -> Response:
+    words = "This cannot be done at the moment, and nothing was changed. Try again in a minute."
+    response = _answer("unsubscribe.html", 503, trouble=words)
+    response.headers["Retry-After"] = "30"
+    return response
+
+
+def _answer(template: str, status: int, **values: object) -> Response:
+    response = make_response(render_template(template, **values), status)
+    response.headers.update(_HEADERS)
+    return response
