@@ -14,12 +14,12 @@ from cli.questions import asks, confirm
 from cli.tables import print_rows, printable
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_FILE_BYTES
-from mailroom.domain.suppressions import SCOPES, Suppression
+from mailroom.domain.suppressions import Suppression
 from mailroom.services.feedback import suppressions as suppression_lists
 from scheduler_api import paging
 from scheduler_api.schemas import suppressions as schemas
 
-_SCOPE = click.option("--scope", type=click.Choice(SCOPES), help="All mail, or that of campaigns alone.")
+_SCOPE = click.option("--scope", help="all, campaigns, or the id of a topic.")
 
 
 @click.group("suppressions", cls=Noun)
@@ -80,7 +80,9 @@ def remove(addresses: tuple[str, ...], file: Any, scope: str | None) -> None:
     named = printable(wanted[0]) if len(wanted) == 1 else f"{len(wanted):,} addresses"
     confirm(f"Let {named} be mailed to again?", "The reasons and times of the entries are lost.")
     with progress("Removing", len(wanted)) as advance:
-        removed, missing = suppression_lists.remove_many(services().db, wanted, scope=scope, advance=advance)
+        removed, missing = suppression_lists.remove_many(
+            services().db, wanted, scope=scope, by=actor(), advance=advance
+        )
     answer(schemas.RemovedOut, {"removed": removed, "not_found": missing}, _show_removed)
 
 

@@ -13,6 +13,7 @@ from mailroom.watching.exposition import CONTENT_TYPE, PAGES, exposed
 from web import admission, csrf, errors, request_log, words, zones
 from web.pages import (
     audiences,
+    contacts,
     dead_letters,
     dispatches,
     email_forms,
@@ -29,13 +30,14 @@ from web.pages import (
     sending,
     sign_in,
     suppressions,
+    topics,
     workers,
 )
 from web.session import has_session, may, may_decide
 
 _PAGES: Final = (
     sign_in, schedules, schedule_forms, schedule_actions, audiences, run_lists, runs, email_forms, emails, people,
-    dispatches, dead_letters, providers, sending, refusals, suppressions, reports, workers,
+    contacts, topics, dispatches, dead_letters, providers, sending, refusals, suppressions, reports, workers,
 )  # fmt: skip
 #: The forms that are shown again with what was typed, after their session had ended; by endpoint.
 _RESTORED: Final = {
@@ -44,6 +46,7 @@ _RESTORED: Final = {
     "email_forms.create": email_forms.restored,
     "audiences.create": audiences.restored,
     "suppressions.add": suppressions.restored,
+    "topics.create": topics.restored,
     "providers.limit": providers.restored,
 }
 

@@ -12,6 +12,7 @@ from mailroom.domain.audiences import Audience
 from mailroom.domain.drafts import Draft, DraftChanges
 from mailroom.domain.errors import Fault
 from mailroom.domain.schedules import MisfirePolicy
+from mailroom.domain.topics import Topic
 from mailroom.domain.words import counted
 from mailroom.services.schedules.view import StoredSchedule
 from web.forms import recurrence
@@ -27,7 +28,7 @@ _MISSED: Final[Mapping[str, str]] = {
     MisfirePolicy.RUN_ALL: "Send all of them",
 }
 #: The fields above the recurrence, as the page shows them.
-_FIRST: Final = ("name", "sender", "subject", "text", "html", "reply_to", "tags", "audience", "recipients")
+_FIRST: Final = ("name", "sender", "subject", "text", "html", "reply_to", "tags", "topic", "audience", "recipients")
 
 
 class ScheduleForm(RecurrenceForm, ListFields):
@@ -47,6 +48,7 @@ class ScheduleForm(RecurrenceForm, ListFields):
     text = LongTextField("Text", render_kw={"class": "code"})
     html = LongTextField("HTML", render_kw={"class": "code"}, description="Opens can only be counted in HTML.")
     tags = TextField("Tags", description="Optional. Up to three, separated by commas.")
+    topic = ChoiceField("Topic", choices={}, description="Readers who have unsubscribed from it get nothing.")
     audience = ChoiceField("Audience", choices={})
     misfire = ChoiceField("If Mailroom was down when runs were due", choices=_MISSED)
     grace_minutes = TextField(
@@ -81,6 +83,7 @@ class ScheduleForm(RecurrenceForm, ListFields):
             "text": content.text,
             "html": content.html,
             "tags": ", ".join(content.tags),
+            "topic": content.topic,
             "misfire": schedule.misfire.policy,
             "grace_minutes": f"{schedule.misfire.grace_s / 60:g}",
             "version": str(schedule.version),
@@ -103,6 +106,12 @@ class ScheduleForm(RecurrenceForm, ListFields):
         chosen = self.audience.data
         self.audience.choices = {chosen: chosen} | choices if chosen not in choices else choices
 
+    def offer_topics(self, topics: Sequence[Topic]) -> None:
+        """The topics to choose from. A chosen one that is not among them stays."""
+        choices = {"": "None: no consent is needed"} | {topic.id: topic.name for topic in topics}
+        chosen = self.topic.data
+        self.topic.choices = {chosen: chosen} | choices if chosen not in choices else choices
+
     def wrong(self) -> list[Field]:
         """The fields with messages, in the order of the page."""
         names = [*_FIRST, *(name for name in self._fields if name not in _FIRST)]
@@ -119,6 +128,7 @@ class ScheduleForm(RecurrenceForm, ListFields):
             text=self.text.data,
             html=self.html.data,
             tags=[tag.strip() for tag in self.tags.data.split(",") if tag.strip()],
+            topic=self.topic.data.strip() or None,
             recipients=self.given.recipients,
             audience=self.audience.data.strip(),
             recurrence=rule,
@@ -148,6 +158,7 @@ class ScheduleForm(RecurrenceForm, ListFields):
             "text": draft.text,
             "html": draft.html,
             "tags": draft.tags,
+            "topic": draft.topic,
             "misfire": draft.misfire,
         }
         if draft.recipients:

@@ -13,6 +13,7 @@ from mailroom.domain.ids import ScheduleId
 from mailroom.domain.recurrence.model import Occurrence
 from mailroom.domain.template_filling import FIELDS
 from mailroom.services.common import mailgun_only
+from mailroom.services.consent import topics as topic_list
 from mailroom.services.operations import sending_domains
 from mailroom.services.schedules import audiences as audience_lists
 from mailroom.services.schedules import create as create_schedule
@@ -26,6 +27,7 @@ from web.session import principal, services, signed_in
 
 blueprint = Blueprint("schedule_forms", __name__)
 _PREVIEWED = 5
+_TOPICS = 200
 _AUDIENCES = 200  # the newest ones can be chosen
 
 
@@ -148,6 +150,8 @@ def _page(
 ) -> str:
     audiences = audience_lists.page(services().db, before=None, limit=_AUDIENCES)
     form.offer(audiences, none="Keep the recipients as they are" if schedule_id else "Choose an audience")
+    topics = topic_list.page(services().db, limit=_TOPICS)
+    form.offer_topics(topics)
     names = available_timezones()
     if (zone := form.time_zone.data.strip()) in names:
         zones.show_in(ZoneInfo(zone))
@@ -156,6 +160,7 @@ def _page(
         form=form,
         schedule_id=schedule_id,
         upcoming=upcoming or [],
+        footers=[topic.name for topic in topics if topic.footer],
         zones=sorted(name for name in names if "/" in name or name == "UTC"),
         **recipients.of_page(form.given),
     )

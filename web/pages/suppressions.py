@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from mailroom.domain.errors import InvalidInput
+from mailroom.services.consent import topics
 from mailroom.services.feedback import suppressions as suppression_lists
 from web import cursors
 from web.forms.suppression import SuppressionForm
@@ -14,6 +15,7 @@ from web.session import principal, services, signed_in
 
 blueprint = Blueprint("suppressions", __name__)
 _ROWS: Final = 50
+_TOPICS: Final = 200
 
 
 @blueprint.get("/suppressions")
@@ -44,13 +46,14 @@ def restored(typed: MultiDict[str, str]) -> str:
 @signed_in("schedules")
 def remove() -> ResponseReturnValue:
     address, scope = request.form.get("address", ""), request.form.get("scope") or None
-    removed = suppression_lists.remove(services().db, address, scope=scope)
+    removed = suppression_lists.remove(services().db, address, scope=scope, by=principal().name)
     from_scope = f" from {scope}" if scope else ""
     flash(f"{address} was removed{from_scope}." if removed else f"{address} was not suppressed.")
     return redirect(url_for("suppressions.index"), 303)
 
 
 def _page(form: SuppressionForm, address: str = "") -> str:
+    form.offer_topics(topics.page(services().db, limit=_TOPICS))
     db, before, next_page = services().db, cursors.decode(request.args.get("before", "")), None
     if address:
         suppression = suppression_lists.find(db, address)
