@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import click
 import structlog
 
+from cli.kept_settings import hint_at_other_value
 from cli.tables import printable
 from config.settings import BadSettings, read_settings
 from config.stores import Stores
@@ -66,7 +67,8 @@ def away(error: Unavailable) -> str:
     if isinstance(error, TakesNoWrites):
         return f"{why} ({store} at {address(store, stores)})"
     known = f"{store} at {address(store, stores)} does not answer"
-    return f"{known}: start it, or correct {_SETTINGS[store]}. ({why})"
+    do = hint_at_other_value(_SETTINGS[store]) or f"Start it, or correct {_SETTINGS[store]}."
+    return f"{known}. {do} ({why})"
 
 
 def address(store: str, stores: Stores) -> str:

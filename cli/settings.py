@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from cli.kept_settings import hint_without_settings
 from config.settings import BadSettings, Settings, read_settings
 
 
@@ -15,4 +16,6 @@ def settings_or_exit() -> Settings:
         click.echo("Mailroom cannot start:", err=True)
         for fault in error.faults:
             click.echo(f"  {fault}", err=True)
+        if hint := hint_without_settings():
+            click.echo(hint, err=True)
         sys.exit(2)

@@ -87,6 +87,7 @@ def run_all(data: Path, *, senders: int, simulator: bool, edge: bool = False) ->
         if edge:
             parts += _edge(data, environment)
         _start(parts, environment, simulator=simulator)
+        _warn_of_dotenv(environment, simulator=simulator)
         _greet(data, environment, senders=senders, simulator=simulator, edge=edge)
         _watch(parts, servers, stop)
     except (BadSettings, BinaryMissing, ChildFailed, Unavailable) as error:
@@ -151,6 +152,15 @@ def _kept_secrets(data: Path) -> dict[str, str]:
         kept |= {name: secrets.token_urlsafe(32) for name in missing}
         write_private(path, json.dumps(kept))
     return kept
+
+
+def _warn_of_dotenv(environment: dict[str, str], *, simulator: bool) -> None:
+    """Who tries Mailroom out may have made a `.env` for Compose, and forgotten it."""
+    if not dotenv_of(Path(".env")):
+        return
+    names = [name for name in read_settings(environment).sending.providers if not (simulator and name == "mailgun")]
+    leaves = f", and mail may leave this machine by {', '.join(names)}" if names else ""
+    console.print(f"[yellow]The settings in .env are used too{leaves}.[/yellow]")
 
 
 def _keep_environment(data: Path, environment: dict[str, str]) -> None:

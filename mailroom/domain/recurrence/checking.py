@@ -100,7 +100,8 @@ def _require_that_it_fires(rule: Recurrence, now: datetime, path: str) -> None:
     bounded = rule.starts_at or rule.ends_at or "COUNT" in rule.expression or "UNTIL" in rule.expression
     why = "never fires between now and its end" if bounded else "this rule never fires"
     if rule.kind is Kind.ONCE:
-        why = "lies outside starts_at and ends_at" if rule.starts_at or rule.ends_at else "lies in the past"
+        past = f"lies in the past: in {rule.time_zone} it is {now.astimezone(rule.zone):%Y-%m-%d %H:%M} now"
+        why = "lies outside starts_at and ends_at" if rule.starts_at or rule.ends_at else past
     raise InvalidInput(Fault(f"{path}.{where}", why))
 
 

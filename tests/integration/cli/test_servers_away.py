@@ -28,7 +28,7 @@ def test_mongodb_away_is_one_line_with_its_address_and_without_its_password(syst
     refused = mailroom.process("schedules", "list", "--json")
 
     assert (refused.code, refused.out) == (1, "")
-    assert refused.err.startswith("Error: MongoDB at 127.0.0.1:9 does not answer: start it, or correct")
+    assert refused.err.startswith("Error: MongoDB at 127.0.0.1:9 does not answer. Start it, or correct")
     assert "MAILROOM_MONGO_URL" in refused.err
     assert len(refused.err.splitlines()) == 1
     assert "secret" not in refused.err
@@ -65,7 +65,7 @@ def test_redis_away_is_reported_by_what_needs_it_and_stops_nothing_else(system: 
     paused = mailroom("schedules", "pause", schedule.id)
 
     assert limit.code == 1
-    assert limit.err.startswith("Error: Redis at 127.0.0.1:9 does not answer: start it, or correct MAILROOM_REDIS_URL")
+    assert limit.err.startswith("Error: Redis at 127.0.0.1:9 does not answer. Start it, or correct MAILROOM_REDIS_URL")
     assert (paused.code, paused.out) == (0, "paused.\n")
     assert "secret" not in limit.err + paused.err
 

@@ -1,0 +1,59 @@
+"""A terminal that lacks the settings of the running system, or has those of an earlier start, is told what to do."""
+
+from pathlib import Path
+
+import pytest
+
+from cli.main import main
+from tests.support.system import System
+from tests.support.terminal import Answered, Terminal
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which `make run` has started a system once."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/env").write_text("export MAILGUN_DOMAIN='a b'\nexport MAILROOM_MONGO_URL=mongodb://127.0.0.1:7\n")
+    return tmp_path
+
+
+def run_with(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Answered:
+    """A command in this process, with exactly these settings of ours."""
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        main(["schedules", "list"], prog_name="mailroom")
+    out, err = capsys.readouterr()
+    return Answered(int(str(ended.value.code)), out, err)
+
+
+@pytest.mark.usefixtures("here")
+def test_without_settings_the_file_that_has_them_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = run_with({}, monkeypatch, capsys)
+
+    assert refused.code == 2
+    assert refused.err.splitlines()[-1].endswith("`. data/env`, and try again.")
+
+
+def test_where_nothing_was_started_no_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert "data/env" not in run_with({}, monkeypatch, capsys).err
+
+
+@pytest.mark.usefixtures("here")
+def test_settings_of_an_earlier_start_are_told_from_a_server_that_is_away(
+    system: System, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    earlier = Terminal(system, MAILROOM_MONGO_URL="mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=200").environment
+    theirs = {name: value for name, value in earlier.items() if name.startswith(("MAILROOM_", "MAILGUN_"))}
+    stale = run_with(theirs, monkeypatch, capsys)
+    same = run_with({"MAILROOM_MONGO_URL": "mongodb://127.0.0.1:7"}, monkeypatch, capsys)
+
+    assert "MongoDB at 127.0.0.1:9 does not answer. It was started anew since, at another address" in stale.err
+    assert "MongoDB at 127.0.0.1:7 does not answer. Start it, or correct MAILROOM_MONGO_URL." in same.err
