@@ -100,13 +100,13 @@ class ApiServices:
 def build_api_services(settings: Settings, *, app: str) -> ApiServices:
     """Build the services of the API and the pages. Connects lazily, because the servers may still be starting."""
     db = connect(settings.stores.mongo_url, app=app)
-    files, webhooks = build_body_files(settings, db), build_webhooks(settings)
+    files, webhooks, links = build_body_files(settings, db), build_webhooks(settings), build_links(settings.web)
     return ApiServices(
         settings,
         db,
         files,
         group_intake(db),
-        Outbox(db, lanes=settings.sending.mail_lanes, providers=settings.sending.providers, files=files),
+        Outbox(db, lanes=settings.sending.mail_lanes, providers=settings.sending.providers, files=files, links=links),
         build_circuits(settings, of=db.name),
         Rates(settings.stores.redis_url, of=db.name),
         webhooks,
@@ -120,7 +120,7 @@ def build_api_services(settings: Settings, *, app: str) -> ApiServices:
         build_writability(settings, db),
         of_system(db, calls_at_once=settings.sending.concurrency, telling=list(webhooks)),
         build_shares(settings.sending),
-        build_links(settings.web),
+        links,
     )
 
 

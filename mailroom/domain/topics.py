@@ -13,7 +13,7 @@ from typing import Final
 from mailroom.domain.addresses import NOT_IN_A_HEADER, breaks_header
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_NAME, MAX_POSTAL_ADDRESS, MAX_TOPIC_ID
-from mailroom.domain.suppressions import OF_CAMPAIGNS, SCOPES
+from mailroom.domain.suppressions import OF_CAMPAIGNS, OF_SINGLE_MAILS, SCOPES
 
 # Also a label of the header List-Id: RFC 2919.
 _ID: Final = re.compile(rf"[a-z0-9](?:[a-z0-9-]{{0,{MAX_TOPIC_ID - 2}}}[a-z0-9])?")
@@ -40,6 +40,11 @@ class Topic:
 def scopes_of_campaign(topic: str) -> frozenset[str]:
     """The scopes of suppressions that forbid a campaign's mail of this topic; '' without a topic."""
     return OF_CAMPAIGNS | {topic} if topic else OF_CAMPAIGNS
+
+
+def scopes_of_mail(topic: str) -> frozenset[str]:
+    """The same for a single mail."""
+    return scopes_of_campaign(topic) if topic else OF_SINGLE_MAILS
 
 
 def is_topic_id(text: str) -> bool:

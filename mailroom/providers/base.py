@@ -14,7 +14,8 @@ from mailroom.domain.dispatches.doubts import Traces
 from mailroom.domain.dispatches.outcomes import InDoubt, Outcome, Refusal, Refused
 from mailroom.domain.emails.model import Email
 from mailroom.domain.errors import Unavailable
-from mailroom.domain.ids import DispatchId, RunId
+from mailroom.domain.ids import DispatchId, RunId, schedule_of_run
+from mailroom.domain.list_headers import list_headers
 from mailroom.domain.messages.model import Message
 from mailroom.domain.schedules import Content
 from mailroom.providers.connection import LostReply, NotWritten, Reply
@@ -38,6 +39,11 @@ class Batch:
     content: Content
     messages: Sequence[Message]
     date: datetime
+
+    def list_headers(self, link: str) -> dict[str, str]:
+        """The headers by which a reader with this link leaves the topic. Empty without a topic."""
+        content = self.content
+        return list_headers(content.topic, sender=content.sender, link=link, origin=schedule_of_run(self.run))
 
 
 @dataclass(frozen=True, slots=True)

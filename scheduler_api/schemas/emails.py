@@ -16,6 +16,7 @@ from mailroom.domain.limits import (
     MAX_SHOWN,
     MAX_TAG,
     MAX_TAGS,
+    MAX_TOPIC_ID,
 )
 from mailroom.domain.messages.model import StoredMessage
 from mailroom.domain.messages.states import MessageState
@@ -32,6 +33,7 @@ _ON_DOUBT = (
     "where nobody knows whether the provider took it: wait until it is known, or go by the next provider after a few "
     "seconds. It may then go twice"
 )
+_TOPIC = "what its reader may leave: one address, with a link to unsubscribe in the body or the topic's footer"
 _WENT_TWICE = "null unless it went elsewhere; maybe: nobody knows about the first call; yes: both were accepted"
 _SEND_AT = {"type": "string", "description": "ISO 8601 with an offset; at once where it is past or left out"}
 
@@ -105,6 +107,7 @@ class EmailIn(RequestBody):
     priority = fields.String(validate=validate.OneOf(list(Priority)))
     send_at = MomentField(allow_none=True, metadata=_SEND_AT)
     on_doubt = fields.String(validate=validate.OneOf(list(OnDoubt)), metadata={"description": _ON_DOUBT})
+    topic = fields.String(validate=validate.Length(min=1, max=MAX_TOPIC_ID), metadata={"description": _TOPIC})
 
 
 class KeyedEmailIn(EmailIn):
@@ -170,6 +173,7 @@ class EmailOut(TakenOut):
     metadata = fields.Dict()
     priority = fields.String()
     on_doubt = fields.String()
+    topic = fields.String(allow_none=True, metadata={"description": "what its reader may leave"})
     went_twice = fields.String(allow_none=True, metadata={"description": _WENT_TWICE})
     size = fields.Integer()
     send_at = fields.String(allow_none=True)
@@ -265,6 +269,7 @@ def email(shown: EmailView) -> dict[str, Any]:
         "metadata": stored.metadata,
         "priority": stored.priority,
         "on_doubt": stored.on_doubt,
+        "topic": stored.topic or None,
         "went_twice": shown.went_twice,
         "size": stored.size,
         **places,

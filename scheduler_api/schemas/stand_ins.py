@@ -69,6 +69,7 @@ def email(asked: dict[str, Any]) -> EmailDraft:
         ],
         reply_to=_reply_to(asked),
         templated=isinstance(asked.get("variables"), dict),
+        topic=asked["topic"] if isinstance(asked.get("topic"), str) else "",
         **texts,
     )
 

@@ -19,6 +19,7 @@ from mailroom.domain.content import render_once
 from mailroom.domain.drafts import faults_of_tags
 from mailroom.domain.emails.attachments import check_attachments, check_size
 from mailroom.domain.emails.model import Addressee, Body, Email, OnDoubt, Place, Priority
+from mailroom.domain.emails.topics import Leaving, faults_of_topic, with_way_out
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import (
     MAX_HEADER_NAME,
@@ -34,6 +35,8 @@ from mailroom.domain.limits import (
     MAX_SUBJECT,
     MAX_VARIABLE_NAME,
 )
+from mailroom.domain.list_headers import list_headers
+from mailroom.domain.template_filling import UNSUBSCRIBE_URL
 from mailroom.domain.templates import Template
 
 
@@ -59,6 +62,7 @@ class EmailDraft:
     send_at: datetime | None = None
     template: str = ""
     on_doubt: str = field(default=OnDoubt.WAIT, metadata={"compared": "if given"})
+    topic: str = field(default="", metadata={"compared": "if given"})
     # Derived from `variables`, so an Idempotency-Key does not compare it.
     templated: bool = field(default=False, metadata={"compared": False})
 
@@ -89,14 +93,18 @@ _RESERVED_BEGINNINGS: Final = (
 )
 
 
+_LINK_PLACE: Final = re.compile(rf"\{{\{{\s*{UNSUBSCRIBE_URL}\s*\}}\}}")  # in texts that are no templates
+_SINGLE: Final = "single"
 _METADATA_WORDS: Final = (
     f"a printable name of at most {MAX_VARIABLE_NAME}, and a value of at most {MAX_METADATA_VALUE} characters"
 )
 
 
-def check_email(draft: EmailDraft, *, now: datetime, template: Template | None = None) -> Email:
+def check_email(
+    draft: EmailDraft, *, now: datetime, template: Template | None = None, leaving: Leaving | None = None
+) -> Email:
     """The mail in the form to store. A repeated address stays only in its first place. `template`: the stored template
-    of the name in the draft, if it exists.
+    of the name in the draft, if it exists. `leaving`: how the reader leaves the topic in the draft, if it exists.
 
     Raises InvalidInput with every fault of every field.
     """
@@ -104,7 +112,11 @@ def check_email(draft: EmailDraft, *, now: datetime, template: Template | None =
     sender = _mailbox(draft.sender, "from", faults)
     reply_to = _reply_to(draft.reply_to, faults) if draft.reply_to.strip() else ""
     addressees = _addressees(draft, faults)
-    written = _written(draft, template, faults)
+    link = leaving.link_of(addressees[0].mailbox.address) if leaving and addressees else ""
+    written = _written(draft, template, faults, link)
+    if draft.topic:
+        faults += faults_of_topic(draft.topic, leaving, len(addressees), draft.headers)
+        written = with_way_out(written, leaving, link, faults)
     attachments = check_attachments(draft.attachments, faults)
     faults += _faults_of_headers(draft.headers) + faults_of_tags(draft.tags) + _faults_of_metadata(draft.metadata)
     if draft.priority not in list(Priority):
@@ -114,7 +126,8 @@ def check_email(draft: EmailDraft, *, now: datetime, template: Template | None =
     send_at = _send_at(draft.send_at, now, faults)
     if faults:
         raise InvalidInput(*faults)
-    body = Body(written["text"], written["html"], dict(draft.headers), attachments)
+    own = list_headers(draft.topic, sender=sender, link=link, origin=_SINGLE)
+    body = Body(written["text"], written["html"], {**draft.headers, **own}, attachments)
     check_size(body)
     return Email(
         sender=sender,
@@ -127,6 +140,7 @@ def check_email(draft: EmailDraft, *, now: datetime, template: Template | None =
         priority=Priority(draft.priority),
         send_at=send_at,
         on_doubt=OnDoubt(draft.on_doubt),
+        topic=draft.topic,
     )
 
 
@@ -163,8 +177,9 @@ def _addressees(draft: EmailDraft, faults: list[Fault]) -> list[Addressee]:
     return list(addressees.values())
 
 
-def _written(draft: EmailDraft, template: Template | None, faults: list[Fault]) -> dict[str, str]:
-    """Subject, text and html as the recipient will read them."""
+def _written(draft: EmailDraft, template: Template | None, faults: list[Fault], link: str) -> dict[str, str]:
+    """Subject, text and html as the recipient will read them. `link`: '' without a topic."""
+    variables = {**draft.variables, UNSUBSCRIBE_URL: link} if link else draft.variables
     written = {"subject": draft.subject, "text": draft.text, "html": draft.html}
     if draft.template:
         faults += [Fault(name, "the template says this") for name, text in written.items() if text]
@@ -172,13 +187,15 @@ def _written(draft: EmailDraft, template: Template | None, faults: list[Fault]) 
             faults.append(Fault("template", "there is none of this name"))
         if template is None or any(written.values()):
             return written
-        missing = sorted(template.variables - draft.variables.keys())
+        missing = sorted(template.variables - variables.keys())
         if missing:
             faults += [Fault(f"variables.{name}", "the template asks for it") for name in missing]
             return written
         written = template.content
     if draft.variables or draft.templated or draft.template:
-        written = _rendered(written, draft.variables, faults)
+        written = _rendered(written, variables, faults)
+    elif link:
+        written |= {name: _LINK_PLACE.sub(link, written[name]) for name in ("text", "html")}
     if not written["subject"].strip():
         faults.append(Fault("subject", "is needed"))
     if len(written["subject"]) > MAX_SUBJECT:

@@ -117,6 +117,7 @@ class Email:
     priority: Priority
     send_at: datetime | None
     on_doubt: OnDoubt = OnDoubt.WAIT
+    topic: str = ""  # what its only reader may leave; '' for mail that needs no consent
 
     def at(self, place: Place) -> list[Mailbox]:
         return [one.mailbox for one in self.addressees if one.place is place]
@@ -138,6 +139,7 @@ class StoredEmail:
     priority: Priority
     size: int  #: bytes of its body
     on_doubt: OnDoubt = OnDoubt.WAIT
+    topic: str = ""  #: '' for mail that needs no consent
     send_at: datetime | None = None  #: the earliest time to send; None: at once
     created_at: datetime  #: when the API accepted it
 
@@ -154,4 +156,5 @@ class StoredEmail:
             priority=self.priority,
             send_at=self.send_at,
             on_doubt=self.on_doubt,
+            topic=self.topic,
         )

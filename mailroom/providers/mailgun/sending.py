@@ -21,7 +21,6 @@ from mailroom.domain.schedules import Content
 from mailroom.domain.template_filling import LINK_KEY
 from mailroom.providers.base import Answer, Batch, Letter
 from mailroom.providers.connection import LiveConnection, Reply, Request
-from mailroom.providers.list_headers import list_headers
 from mailroom.providers.mailgun import multipart, single_mail
 from mailroom.providers.mailgun.codes import read_reply
 from mailroom.providers.mailgun.events_api import accepted_since, ask, make_control
@@ -90,7 +89,7 @@ class MailgunAdapter:
         for message in batch.messages:
             yield "to", str(Mailbox(message.address, message.name))
         yield "h:Message-Id", f"<{rfc_message_id(batch.dispatch, self.account)}>"
-        for name, value in list_headers(batch, _placeholder(LINK_KEY)).items():
+        for name, value in batch.list_headers(_placeholder(LINK_KEY)).items():
             yield f"h:{name}", value
         yield "v:run", batch.run
         yield "v:dispatch", batch.dispatch

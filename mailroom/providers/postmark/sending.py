@@ -21,7 +21,6 @@ from mailroom.providers.base import Batch, Letter
 from mailroom.providers.batches import BatchConnection, BatchRequest, as_array
 from mailroom.providers.connection import Reply
 from mailroom.providers.json_api import JsonApi
-from mailroom.providers.list_headers import list_headers
 from mailroom.providers.places import places_of
 from mailroom.providers.postmark.codes import read_reply
 
@@ -103,7 +102,7 @@ class PostmarkAdapter(JsonApi):
                 for part in (compiled.subject, compiled.text, compiled.html)
             )
             to = str(Mailbox(message.address, message.name))
-            headers = _headers(list_headers(batch, message.parts.get(LINK_KEY, "")))
+            headers = _headers(batch.list_headers(message.parts.get(LINK_KEY, "")))
             yield _checked(orjson.dumps(shared | headers | {"To": to, "Subject": subject, **_bodies(text, html)}))
 
 

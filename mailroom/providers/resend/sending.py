@@ -23,7 +23,6 @@ from mailroom.providers.base import Batch, Letter
 from mailroom.providers.batches import BatchConnection, BatchRequest, as_array
 from mailroom.providers.connection import Reply
 from mailroom.providers.json_api import JsonApi
-from mailroom.providers.list_headers import list_headers
 from mailroom.providers.places import places_of
 from mailroom.providers.resend.codes import read_reply
 from mailroom.providers.resend.tags import tags_of
@@ -91,7 +90,7 @@ def _mails(batch: Batch) -> Iterator[bytes]:
             **_reply_to(content.reply_to),
             "tags": tags_of(batch.run, batch.dispatch, batch.attempt, [message.address]),
         }
-        if headers := list_headers(batch, message.parts.get(LINK_KEY, "")):
+        if headers := batch.list_headers(message.parts.get(LINK_KEY, "")):
             mail["headers"] = headers
         yield orjson.dumps(mail)
 

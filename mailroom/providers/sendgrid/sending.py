@@ -21,7 +21,6 @@ from mailroom.domain.template_filling import LINK_KEY
 from mailroom.providers.base import Batch, Letter, SendInParts
 from mailroom.providers.connection import Reply, Request
 from mailroom.providers.json_api import JsonApi
-from mailroom.providers.list_headers import list_headers
 from mailroom.providers.sendgrid.codes import read_reply
 
 MAX_RECIPIENTS: Final = 1_000
@@ -96,7 +95,7 @@ def _personal(batch: Batch, message: Message) -> dict[str, Any]:
     personal: dict[str, Any] = {"to": [_address(Mailbox(message.address, message.name))]}
     if len(batch.messages) > 1 and message.parts:
         personal["substitutions"] = {_placeholder(key): value for key, value in message.parts.items()}
-    if headers := list_headers(batch, message.parts.get(LINK_KEY, "")):
+    if headers := batch.list_headers(message.parts.get(LINK_KEY, "")):
         personal["headers"] = headers
     return personal
 

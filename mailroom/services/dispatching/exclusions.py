@@ -12,8 +12,7 @@ from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.ids import DispatchId, MessageId, digest_of_messages
 from mailroom.domain.messages.model import Message
-from mailroom.domain.suppressions import OF_SINGLE_MAILS
-from mailroom.domain.topics import scopes_of_campaign
+from mailroom.domain.topics import scopes_of_campaign, scopes_of_mail
 from mailroom.storage import lanes, suppressions
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import exclusions as dispatch_exclusions
@@ -75,9 +74,13 @@ def _suppressed(
     """For each dispatch the folded addresses suppressed for its kind of mail, with the reason. One query for all."""
     keys = {fold(mail.address) for c in claimed for mail in mails[c.id]}
     entries = suppressions.entries_among(db, list(keys))
-    scopes = {c.id: scopes_of_campaign(topics.get(c.id, "")) if c.schedule_id else OF_SINGLE_MAILS for c in claimed}
+    scopes = {c.id: _scopes(c, topics.get(c.id, "")) for c in claimed}
     reasons = {kind: suppressions.reasons(entries, kind) for kind in set(scopes.values())}
     return {c.id: reasons[scopes[c.id]] for c in claimed}
+
+
+def _scopes(claimed: Claimed, topic: str) -> frozenset[str]:
+    return scopes_of_campaign(topic) if claimed.schedule_id else scopes_of_mail(topic)
 
 
 def _partition(mails: Sequence[Message], suppressed: Mapping[str, str]) -> _Partition:

@@ -11,7 +11,7 @@ from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.dispatches.outcomes import CallResult, Refusal, Refused
 from mailroom.domain.emails.model import Body, Email, StoredEmail
 from mailroom.domain.errors import BodiesAway
-from mailroom.domain.ids import EmailId, ScheduleId
+from mailroom.domain.ids import DispatchId, EmailId, ScheduleId
 from mailroom.domain.mailgun_substitutions import in_content, of_mailgun
 from mailroom.domain.messages.model import Message
 from mailroom.domain.schedules import Content
@@ -76,9 +76,10 @@ class Preparing:
         """
         mails = messages.of_dispatches(self._db, [dispatch.id for dispatch in claimed])
         written = self._contents([(c.schedule_id, c.revision) for c in claimed if c.schedule_id])
-        topics = {c.id: written[c.schedule_id, c.revision].topic for c in claimed if c.schedule_id}
-        claimed, over = leave_out(self._db, claimed, mails, topics)
         letters = self._letters([c for c in claimed if not c.schedule_id])
+        topics = {c.id: written[c.schedule_id, c.revision].topic for c in claimed if c.schedule_id}
+        topics |= {id_: email.topic for id_, email in letters.items() if isinstance(email, Email) and email.topic}
+        claimed, over = leave_out(self._db, claimed, mails, topics)
         ready: dict[Claimed, object] = {}
         refused: list[CallResult] = []
         for dispatch in claimed:
@@ -95,14 +96,14 @@ class Preparing:
         dispatch: Claimed,
         mails: Sequence[Message],
         written: Mapping[_Written, Content],
-        letters: Mapping[Claimed, Email | Exception],
+        letters: Mapping[DispatchId, Email | Exception],
         most: int | None,
     ) -> object:
         """A request, or a refusal. A dispatch that cannot be built delays no other, and is not retried for ever."""
         adapter = self._adapters[dispatch.provider]
         try:
             if dispatch.schedule_id is None:
-                email = letters.get(dispatch)
+                email = letters.get(dispatch.id)
                 if email is None:
                     return Refused(Refusal.PERMANENT, "its content is no longer kept")
                 if isinstance(email, BodiesAway):
@@ -135,7 +136,7 @@ class Preparing:
             mails = [_with_link(mail, content.topic, self._links) for mail in mails]
         return Batch(dispatch.id, dispatch.attempt, dispatch.run_id, content, mails, dispatch.claimed_at)
 
-    def _letters(self, claimed: Sequence[Claimed]) -> dict[Claimed, Email | Exception]:
+    def _letters(self, claimed: Sequence[Claimed]) -> dict[DispatchId, Email | Exception]:
         """The single mails whose bodies are still stored; for a mail that cannot be read, its error."""
         if not claimed:
             return {}
@@ -143,7 +144,7 @@ class Preparing:
         envelopes = emails.get_each(self._db, ids)
         texts = bodies.get_many(self._db, self._files, ids, within_s=self._files_within_s)
         return {
-            dispatch: _letter_or_error(envelope, text)
+            dispatch.id: _letter_or_error(envelope, text)
             for id_, dispatch in zip(ids, claimed, strict=True)
             if (text := texts.get(id_)) and (envelope := envelopes.get(id_))
         }

@@ -1,7 +1,7 @@
 """Accept single mails from many threads, and store many in a transaction."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -10,6 +10,7 @@ from mailroom.domain.addresses import fold
 from mailroom.domain.emails.checking import EmailDraft, check_email
 from mailroom.domain.emails.model import OnDoubt
 from mailroom.domain.emails.template_budget import TemplateBudget
+from mailroom.domain.emails.topics import Leaving
 from mailroom.domain.errors import (
     BodiesAway,
     Fault,
@@ -22,17 +23,19 @@ from mailroom.domain.ids import (
     EmailId,
     keyed_email_id,
     new_email_id,
+    run_of_email,
 )
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.sender_rules import SenderRule
-from mailroom.domain.suppressions import OF_SINGLE_MAILS
 from mailroom.domain.templates import Template
+from mailroom.domain.topics import Topic, scopes_of_mail
+from mailroom.domain.unsubscribe_links import Membership, UnsubscribeLinks
 from mailroom.services.common import mailgun_only, sender_rules
 from mailroom.services.common.clock import Clocks
 from mailroom.services.common.group_commit import GroupCommit
 from mailroom.services.common.idempotency import check_key, conflict, digest_of_request
 from mailroom.services.mails.store import store_mails
-from mailroom.storage import suppressions
+from mailroom.storage import suppressions, topics
 from mailroom.storage.body_files.homes import BodyFiles
 from mailroom.storage.database import AlreadyThere, Db, Document, Session, in_transaction
 from mailroom.storage.mails import bodies, emails, templates
@@ -80,9 +83,17 @@ class AcceptedMail:
 class Outbox:
     """Accepts single mails from many threads. Construct it after a fork: it has a thread."""
 
-    def __init__(self, db: Db, *, lanes: int, providers: Sequence[str] = (), files: BodyFiles | None = None) -> None:
-        """`files`: None means GridFS."""
-        self._db, self._lanes, self._providers = db, lanes, providers
+    def __init__(
+        self,
+        db: Db,
+        *,
+        lanes: int,
+        providers: Sequence[str] = (),
+        files: BodyFiles | None = None,
+        links: UnsubscribeLinks | None = None,
+    ) -> None:
+        """`files`: None means GridFS. `links`: for mail of a topic, which is refused without them."""
+        self._db, self._lanes, self._providers, self._links = db, lanes, providers, links
         self._files = files or BodyFiles(db)
         self._clocks = Clocks(db)
         self._group = GroupCommit[_HandedIn, _Stored](self._commit, most=_BATCH, name="outbox")
@@ -108,7 +119,8 @@ class Outbox:
         """
         try:
             answers = self._handed_in_before(drafts, owner)
-            loaded = self._templates([draft for index, (draft, _) in enumerate(drafts) if index not in answers])
+            fresh = [draft for index, (draft, _) in enumerate(drafts) if index not in answers]
+            loaded, topics_ = self._templates(fresh), self._topics(fresh)
         except Unavailable as error:
             return [error for _ in drafts]
         answers |= self._refused_by_old_senders(
@@ -121,7 +133,7 @@ class Outbox:
                 continue
             try:
                 budget.spend(draft, loaded.get(draft.template))
-                checked[index] = self._checked(draft, loaded.get(draft.template), owner, key)
+                checked[index] = self._checked(draft, loaded.get(draft.template), topics_.get(draft.topic), owner, key)
             except (InvalidInput, Unavailable) as error:
                 answers[index] = error
         answers |= dict(zip(checked, self._hand_in_fresh(list(checked.values())), strict=True))
@@ -132,7 +144,8 @@ class Outbox:
         loaded = self._templates([draft])
         try:
             (budget or TemplateBudget()).spend(draft, loaded.get(draft.template))
-            check_email(draft, now=self._clocks.read().now, template=loaded.get(draft.template))
+            leaving = self._leaving(self._topics([draft]).get(draft.topic), new_email_id(self._clocks.read().now))
+            check_email(draft, now=self._clocks.read().now, template=loaded.get(draft.template), leaving=leaving)
         except InvalidInput as error:
             return error.faults
         return ()
@@ -141,14 +154,26 @@ class Outbox:
         names = sorted({draft.template for draft in drafts if draft.template})
         return templates.get_many(self._db, names) if names else {}
 
-    def _checked(self, draft: EmailDraft, template: Template | None, owner: str, key: str | None) -> NewEmail:
+    def _topics(self, drafts: Sequence[EmailDraft]) -> Mapping[str, Topic]:
+        ids = sorted({draft.topic for draft in drafts if draft.topic})
+        return topics.get_many(self._db, ids) if ids else {}
+
+    def _leaving(self, topic: Topic | None, email_id: EmailId) -> Leaving | None:
+        links = self._links
+        if topic is None or links is None:
+            return None
+        return Leaving(topic, lambda address: links.url(Membership(address, topic.id, run_of_email(email_id))))
+
+    def _checked(
+        self, draft: EmailDraft, template: Template | None, topic: Topic | None, owner: str, key: str | None
+    ) -> NewEmail:
         check_key(key)
         now = self._clocks.read().now
-        email = check_email(draft, now=now, template=template)
+        email_id = keyed_email_id(owner, key) if key else new_email_id(now)
+        email = check_email(draft, now=now, template=template, leaving=self._leaving(topic, email_id))
         texts = {"subject": email.subject, "text": email.body.text, "html": email.body.html}
         texts |= {f"headers.{name}": value for name, value in email.body.headers.items()}
         mailgun_only.check(self._db, self._providers, texts)
-        email_id = keyed_email_id(owner, key) if key else new_email_id(now)
         digest = digest_of_request(draft) if key else ""
         return NewEmail(email_id, owner, digest, email, trace=traces.current())
 
@@ -168,15 +193,17 @@ class Outbox:
         }
 
     def _refused_by_old_senders(self, fresh: Mapping[int, EmailDraft]) -> dict[int, AcceptedMail | Exception]:
-        """The refusals of mails that may go elsewhere, while a sender that does not know this rule may run."""
-        elsewhere = [index for index, draft in fresh.items() if _may_go_elsewhere(draft)]
-        if not elsewhere:
-            return {}
-        try:
-            sender_rules.require(self._db, SenderRule.ELSEWHERE)
-        except (SendersTooOld, Unavailable) as error:
-            return dict.fromkeys(elsewhere, error)
-        return {}
+        """The refusals of mails under a rule, while a sender that does not know the rule may run."""
+        refusals: dict[int, AcceptedMail | Exception] = {}
+        for rule, is_under in _RULES.items():
+            under = [index for index, draft in fresh.items() if is_under(draft)]
+            if not under:
+                continue
+            try:
+                sender_rules.require(self._db, rule)
+            except (SendersTooOld, Unavailable) as error:
+                refusals |= dict.fromkeys(under, error)
+        return refusals
 
     def _hand_in_fresh(self, fresh: Sequence[NewEmail]) -> list[AcceptedMail | Exception]:
         until = time.monotonic() + _FILES_S
@@ -222,8 +249,12 @@ class Outbox:
         """The batch with its suppressed recipients marked, by a single query; suppressions are queried again before the
         call."""
         keys = {fold(to.mailbox.address) for mail in batch for to in mail.new.recipients}
-        reasons = suppressions.among(self._db, list(keys), OF_SINGLE_MAILS)
-        return [replace(mail, new=with_suppressed(mail.new, reasons)) for mail in batch] if reasons else list(batch)
+        entries = suppressions.entries_among(self._db, list(keys))
+        if not entries:
+            return list(batch)
+        topics_ = {mail.new.email.topic for mail in batch}
+        reasons = {topic: suppressions.reasons(entries, scopes_of_mail(topic)) for topic in topics_}
+        return [replace(mail, new=with_suppressed(mail.new, reasons[mail.new.email.topic])) for mail in batch]
 
     def _commit_with_lookup(self, batch: Sequence[_HandedIn], now: datetime) -> list[_Stored]:
         keyed = [mail.new.id for mail in batch if mail.new.digest]
@@ -259,11 +290,17 @@ class Outbox:
 
 def _looked_up(draft: EmailDraft) -> bool:
     costly = bool(draft.attachments) or len(draft.text) + len(draft.html) > _LARGE
-    return bool(draft.template) or costly or _may_go_elsewhere(draft)
+    return bool(draft.template or draft.topic) or costly or _may_go_elsewhere(draft)
 
 
 def _may_go_elsewhere(draft: EmailDraft) -> bool:
     return draft.on_doubt == OnDoubt.ELSEWHERE
+
+
+_RULES: Final[Mapping[SenderRule, Callable[[EmailDraft], bool]]] = {
+    SenderRule.ELSEWHERE: _may_go_elsewhere,
+    SenderRule.TOPICS: lambda draft: bool(draft.topic),
+}
 
 
 def with_suppressed(new: NewEmail, reasons: Mapping[str, str]) -> NewEmail:

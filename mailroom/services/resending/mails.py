@@ -11,7 +11,7 @@ from mailroom.domain.emails.model import OnDoubt
 from mailroom.domain.errors import BodiesAway, EmailGone, ForgottenMeanwhile, NobodyLeft
 from mailroom.domain.ids import EmailId, MessageId, again_email_id, again_email_prefix, run_of_dispatch, run_of_email
 from mailroom.domain.sender_rules import SenderRule
-from mailroom.domain.suppressions import OF_SINGLE_MAILS
+from mailroom.domain.topics import scopes_of_mail
 from mailroom.services.common import sender_rules
 from mailroom.services.common.idempotency import check_key
 from mailroom.services.mails.store import store_mails
@@ -59,6 +59,8 @@ def send_again(
         raise EmailGone(f"the content of mail {email_id} is no longer kept")
     if source.on_doubt is OnDoubt.ELSEWHERE:
         sender_rules.require(db, SenderRule.ELSEWHERE)
+    if source.topic:
+        sender_rules.require(db, SenderRule.TOPICS)
     for _ in range(_TRIES):
         missed = unreached.left(db, run_of_email(email_id), after="", limit=_MOST).messages
         if not missed:
@@ -66,7 +68,7 @@ def send_again(
         only = frozenset(fold(message.address) for message in missed)
         email = replace(source.with_body(body), send_at=None)
         new = NewEmail(again_id, owner, "", email, only, email_id, trace=traces.current())
-        new = replace(new, suppressed=suppressions.among(db, sorted(only), OF_SINGLE_MAILS))
+        new = replace(new, suppressed=suppressions.among(db, sorted(only), scopes_of_mail(source.topic)))
         if _store(db, files, new, [message.id for message in missed], lanes):
             accepted(email.priority)
             log.info("mail_again", email_id=again_id, source=email_id, recipients=len(missed), by=owner)

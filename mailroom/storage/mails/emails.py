@@ -7,6 +7,7 @@
     addressees      list of {address, name, place}; place is to, cc or bcc
     recipients      the folded addresses that the mail goes to: all of these, but of one with a source
     on_doubt        `elsewhere`; absent for `wait`
+    topic           absent where the mail needs no consent
     source          the mail that did not reach them
     suppressed      list of {address, reason}, one a recipient; a recipient without a reason gets the mail. Absent where
                     nobody was suppressed when the mail was accepted
@@ -177,6 +178,7 @@ def _document(new: NewEmail, now: datetime) -> Document:
             "metadata": dict(email.metadata),
             "priority": email.priority,
             "on_doubt": email.on_doubt if email.on_doubt is not OnDoubt.WAIT else None,
+            "topic": email.topic or None,
             "size": email.body.size,
             "send_at": email.send_at,
             "created_at": now,
@@ -197,6 +199,7 @@ def _stored(doc: Mapping[str, Any]) -> StoredEmail:
         metadata=doc["metadata"],
         priority=Priority(doc["priority"]),
         on_doubt=OnDoubt(doc.get("on_doubt", OnDoubt.WAIT)),
+        topic=doc.get("topic", ""),
         size=doc["size"],
         send_at=doc.get("send_at"),
         created_at=doc["created_at"],

@@ -108,7 +108,7 @@ def test_each_recipient_gets_headers_and_a_body_with_their_own_link(name: str, c
         assert headers["List-Unsubscribe"] == f"<{URL}/{address}>"
         assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
         assert headers["List-Id"] == "<newsletter.mg.example.com>"
-        assert headers["Feedback-ID"] == "r:newsletter:campaign:mailroom"
+        assert headers["Feedback-ID"] == "r:newsletter:mail:mailroom"
         assert text == f"Leave: {URL}/{address}"
 
 

@@ -72,7 +72,7 @@ def test_a_link_that_a_reader_finds_is_enough(html: str) -> None:
 def test_a_link_that_no_reader_finds_is_none(html: str) -> None:
     (fault,) = faults(topic=a_topic(), text=f"Leave: {LINK}", html=html)
 
-    assert fault.startswith("html: a campaign with a topic needs a link")
+    assert fault.startswith("html: mail of a topic needs a link")
 
 
 def test_each_body_needs_its_own_link() -> None:

@@ -1,0 +1,43 @@
+"""Topics of single mails: a newsletter by the API is left as one by a schedule is."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from mailroom.domain.campaign_content import BODIES, NO_LINK, footer_below, shows
+from mailroom.domain.errors import Fault
+from mailroom.domain.list_headers import NAMES
+from mailroom.domain.topics import Topic
+
+_TAKEN: Final = frozenset(name.lower() for name in NAMES)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A topic, and the link by which the reader of this address leaves it."""
+
+    topic: Topic
+    link_of: Callable[[str], str]
+
+
+def faults_of_topic(topic: str, leaving: Leaving | None, recipients: int, headers: Mapping[str, str]) -> list[Fault]:
+    faults = [] if leaving else [Fault("topic", f"there is no topic {topic}; make it first")]
+    if recipients > 1:
+        faults.append(Fault("topic", "mail of a topic goes to one address: its link is for one reader"))
+    return faults + [Fault(f"headers.{name}", "the topic sets this") for name in headers if name.lower() in _TAKEN]
+
+
+def with_way_out(written: Mapping[str, str], leaving: Leaving | None, link: str, faults: list[Fault]) -> dict[str, str]:
+    """The texts, with the topic's footer below a body in which the reader finds no link; a fault if the topic has no
+    footer."""
+    texts = dict(written)
+    if leaving is None or not link:
+        return texts
+    for field in BODIES:
+        if not texts[field].strip() or shows(field, texts[field], link):
+            continue
+        if leaving.topic.footer:
+            texts[field] = footer_below(field, texts[field], leaving.topic.postal_address, link)
+        else:
+            faults.append(Fault(field, NO_LINK))
+    return texts
