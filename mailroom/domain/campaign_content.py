@@ -1,7 +1,8 @@
 """The content of a campaign as it is sent: with the reader's link to unsubscribe, and with the footer of its topic."""
 
-import re
-from collections.abc import Iterator
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from html import escape
 from typing import Final
@@ -10,10 +11,12 @@ from jinja2 import nodes
 
 from mailroom.domain.errors import Fault
 from mailroom.domain.schedules import Content
+from mailroom.domain.shown_links import UNKNOWN, end_of_body, is_written, shows_link
 from mailroom.domain.template_filling import (
-    UNSUBSCRIBE_URL,
     Compiled,
+    CutTemplate,
     OwnLink,
+    TemplatePart,
     compile_content,
     cut_into_parts,
     is_link,
@@ -21,100 +24,97 @@ from mailroom.domain.template_filling import (
 from mailroom.domain.template_language import language_of
 
 BODIES: Final = ("text", "html")
-_MARK: Final = "https://unsubscribe.invalid/"  # in place of the link, where its visibility is checked
-_BODY_END: Final = re.compile(r"</body\s*>", re.IGNORECASE)
-_CLOSING: Final = {"<!--": re.compile("-->")} | {
-    f"<{tag}": re.compile(rf"</{tag}\b", re.IGNORECASE) for tag in ("script", "style", "template", "title")
-}
-_UNSEEN: Final = re.compile(r"<!--|<(?:script|style|template|title)\b", re.IGNORECASE)
-_LONGEST_TAG: Final = 2_000  # characters before the link; a longer tag is not looked through
-_TARGET: Final = re.compile(r"<a(?:rea)?\s[^<>]*\bhref\s*=\s*[\"']?\s*", re.IGNORECASE)
 NO_LINK: Final = (
     "mail of a topic needs a link to unsubscribe: write {{ unsubscribe_url }}, or let the topic add a footer"
 )
+UNSEEN_FOOTER: Final = "the footer would not be seen: a comment, a style or an element that is hidden is not closed"
 _OUTSIDE: Final = "{{ unsubscribe_url }} stands by itself: outside of {% if %}, without filters, and not in the subject"
+# In place of the link, where its visibility is checked: no content holds it.
+_MARK: Final = f"https://unsubscribe.invalid/{secrets.token_hex(8)}"
+_STYLE: Final = "margin:24px 0 0;font:12px/1.5 sans-serif;color:#666;text-align:center"
+
+Piece = str | TemplatePart | OwnLink
 
 
 @lru_cache(maxsize=32)
 def compiled(content: Content) -> Compiled:
     """The content of a campaign, compiled with its footer. Equal content is compiled once."""
-    bodies = [with_footer(field, getattr(content, field), content.footer) for field in BODIES]
-    return compile_content(content.subject, *bodies, linked=bool(content.topic))
+    plain = compile_content(content.subject, content.text, content.html, linked=bool(content.topic))
+    if not content.footer:
+        return plain
+    text, html = (with_footer(field, getattr(plain, field), content.footer) for field in BODIES)
+    return replace(plain, text=text, html=html)
 
 
-def faults_of_links(subject: str, text: str, html: str, *, footer: bool) -> list[Fault]:
-    """The faults of checked content of a topic: bodies in which a reader finds no link to unsubscribe, unless these get
-    a footer, and links in places where they cannot be filled in."""
+def faults_of_links(subject: str, text: str, html: str, *, footer: str) -> list[Fault]:
+    """The faults of checked content of a topic: links in places where they cannot be filled in, and bodies in which a
+    reader finds none. `footer`: the postal address of the footer that such bodies get; '' without one."""
     sources = {"subject": subject, "text": text, "html": html}
-    faults = [Fault(field, _OUTSIDE) for field, source in sources.items() if _is_misplaced(field, source)]
-    if not faults and not footer:
-        faults += [Fault(field, NO_LINK) for field in BODIES if sources[field].strip() and lacks(field, sources[field])]
-    return faults
+    if faults := [Fault(field, _OUTSIDE) for field, source in sources.items() if _is_misplaced(field, source)]:
+        return faults
+    cut = {field: cut_into_parts(field, sources[field], linked=True) for field in BODIES if sources[field].strip()}
+    if footer:
+        footed = {field: with_footer(field, body, footer) for field, body in cut.items()}
+        return [Fault(field, UNSEEN_FOOTER) for field, body in footed.items() if _lacks(field, body)]
+    return [Fault(field, NO_LINK) for field, body in cut.items() if _lacks(field, body)]
 
 
-def lacks(field: str, source: str) -> bool:
-    """True if a reader of this body finds no link to unsubscribe in it."""
-    pieces = cut_into_parts(field, source, linked=True).pieces
-    written = "".join(
-        _MARK if isinstance(piece, OwnLink) else piece if isinstance(piece, str) else "" for piece in pieces
-    )
-    return not shows(field, written, _MARK)
+def with_footer(field: str, body: CutTemplate, postal_address: str) -> CutTemplate:
+    """The body with a footer, if it is not empty and lacks a link."""
+    empty = all(isinstance(piece, str) and not piece.strip() for piece in body.pieces)
+    if empty or not _lacks(field, body):
+        return body
+    return CutTemplate(tuple(footer_below(field, body.pieces, postal_address)))
+
+
+def footer_below(field: str, pieces: Sequence[Piece], postal_address: str) -> list[Piece]:
+    """The pieces of a body, with those of a footer: at the end of a text, before the end of an HTML page."""
+    lines = [line.strip() for line in postal_address.splitlines() if line.strip()]
+    if field == "text":
+        return [*pieces, "\n".join(["", "", "-- ", *lines, "Unsubscribe: "]), OwnLink(), "\n"]
+    address = "<br>".join(escape(line) for line in lines)
+    footer: list[Piece] = [
+        f'<p style="{_STYLE}">{address}<br><a href="',
+        OwnLink(),
+        '" style="color:#666">Unsubscribe</a></p>',
+    ]
+    return _inserted(pieces, end_of_body(_as_text(pieces)), footer)
 
 
 def shows(field: str, body: str, link: str) -> bool:
     """True if a reader of this rendered body finds the link."""
-    return _is_visible(body, link) if field == "html" else link in body
+    return shows_link(body, link) if field == "html" else is_written(body, link)
 
 
-def with_footer(field: str, source: str, postal_address: str) -> str:
-    """The body with a footer, if it is not empty and lacks a link. '' for no footer."""
-    if not postal_address or not source.strip() or not lacks(field, source):
-        return source
-    return footer_below(field, source, postal_address, f"{{{{ {UNSUBSCRIBE_URL} }}}}")
+def _lacks(field: str, body: CutTemplate) -> bool:
+    return not shows(field, _as_text(body.pieces), _MARK)
 
 
-def footer_below(field: str, body: str, postal_address: str, link: str) -> str:
-    """The body with a footer."""
-    lines = [line.strip() for line in postal_address.splitlines() if line.strip()]
-    if field == "text":
-        return "\n".join([body.rstrip(), "", "-- ", *lines, f"Unsubscribe: {link}", ""])
-    address = "<br>".join(escape(line) for line in lines)
-    style = "margin:24px 0 0;font:12px/1.5 sans-serif;color:#666;text-align:center"
-    footer = f'<p style="{style}">{address}<br><a href="{link}" style="color:#666">Unsubscribe</a></p>'
-    ends = list(_BODY_END.finditer(body))
-    at = ends[-1].start() if ends else len(body)
-    return body[:at] + footer + body[at:]
+def _as_text(pieces: Sequence[Piece]) -> str:
+    """The body with a mark in place of each link and each part."""
+    return "".join(piece if isinstance(piece, str) else _mark_of(piece) for piece in pieces)
+
+
+def _mark_of(piece: TemplatePart | OwnLink) -> str:
+    return _MARK if isinstance(piece, OwnLink) else UNKNOWN
+
+
+def _inserted(pieces: Sequence[Piece], at: int, more: Sequence[Piece]) -> list[Piece]:
+    """`pieces` with `more` at this place of their text. A place within a link or a part is the one before it."""
+    done: list[Piece] = []
+    for index, piece in enumerate(pieces):
+        length = len(piece if isinstance(piece, str) else _mark_of(piece))
+        if at <= length and isinstance(piece, str):
+            return [*done, piece[:at], *more, piece[at:], *pieces[index + 1 :]]
+        if at < length:
+            return [*done, *more, *pieces[index:]]
+        at -= length
+        done.append(piece)
+    return [*done, *more]
 
 
 def _is_misplaced(field: str, source: str) -> bool:
-    tree = language_of(field).parse(source)
-    uses = sum(is_link(node) for node in tree.find_all(nodes.Name))
+    uses = sum(is_link(node) for node in language_of(field).parse(source).find_all(nodes.Name))
     if field == "subject":
         return uses > 0
     return uses > sum(isinstance(piece, OwnLink) for piece in cut_into_parts(field, source, linked=True).pieces)
-
-
-def _is_visible(html: str, link: str) -> bool:
-    """True if a reader finds the link: as the target of an anchor, or written out in the text."""
-    for part in _shown_parts(html):
-        at = part.find(link)
-        while at >= 0:
-            tag = part.rfind("<", 0, at)
-            in_text = part.rfind(">", 0, at) >= tag
-            if in_text or (at - tag <= _LONGEST_TAG and _TARGET.fullmatch(part, tag, at)):
-                return True
-            at = part.find(link, at + 1)
-    return False
-
-
-def _shown_parts(html: str) -> Iterator[str]:
-    """The parts of a document outside of comments, scripts and styles. A library's parser takes time by the square of
-    the length for some texts."""
-    at = 0
-    while opening := _UNSEEN.search(html, at):
-        yield html[at : opening.start()]
-        closing = _CLOSING[opening[0].lower()].search(html, opening.end())
-        if closing is None:
-            return
-        at = closing.end()
-    yield html[at:]

@@ -170,7 +170,10 @@ def _faults_of_content(draft: Draft, known: Known | None, recipients: Sequence[R
 
 
 def _faults_of_links(draft: Draft, topic: Topic | None) -> list[Fault]:
-    return faults_of_links(draft.subject, draft.text, draft.html, footer=topic.footer) if topic else []
+    if topic is None:
+        return []
+    footer = topic.postal_address if topic.footer else ""
+    return faults_of_links(draft.subject, draft.text, draft.html, footer=footer)
 
 
 def _checked_recurrence(draft: Draft, faults: list[Fault], now: datetime) -> Recurrence | None:

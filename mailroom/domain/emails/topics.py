@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from mailroom.domain.campaign_content import BODIES, NO_LINK, footer_below, shows
+from mailroom.domain.campaign_content import BODIES, NO_LINK, UNSEEN_FOOTER, footer_below, shows
 from mailroom.domain.errors import Fault
 from mailroom.domain.list_headers import NAMES
 from mailroom.domain.topics import Topic
@@ -36,8 +36,11 @@ def with_way_out(written: Mapping[str, str], leaving: Leaving | None, link: str,
     for field in BODIES:
         if not texts[field].strip() or shows(field, texts[field], link):
             continue
-        if leaving.topic.footer:
-            texts[field] = footer_below(field, texts[field], leaving.topic.postal_address, link)
-        else:
+        if not leaving.topic.footer:
             faults.append(Fault(field, NO_LINK))
+            continue
+        pieces = footer_below(field, [texts[field]], leaving.topic.postal_address)
+        texts[field] = "".join(piece if isinstance(piece, str) else link for piece in pieces)
+        if not shows(field, texts[field], link):
+            faults.append(Fault(field, UNSEEN_FOOTER))
     return texts
