@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from mailroom.domain.ids import RunId
-from mailroom.domain.suppressions import CAMPAIGNS, Entry, Suppression, forbidden
+from mailroom.domain.suppressions import Entry, Suppression, forbidden
 from mailroom.domain.topics import Topic, scopes_of_campaign
 
 
@@ -51,8 +51,3 @@ def choices_of(topics: Sequence[Topic], suppression: Suppression | None) -> list
     """What a reader with this suppression gets."""
     entries: Sequence[Entry] = suppression.entries if suppression else ()
     return [TopicChoice(topic, forbidden(entries, scopes_of_campaign(topic.id)) or "") for topic in topics]
-
-
-def scopes_to_lift(topic: str) -> frozenset[str]:
-    """The scopes whose unsubscribes end when a reader joins a topic again. A bounce or a complaint never ends so."""
-    return frozenset({topic, CAMPAIGNS})

@@ -12,6 +12,7 @@ MailroomError
 │   ├── NobodyLeft, ForgottenMeanwhile
 │   ├── DispatchNotUnknown, EmailUnderWay, EmailGone
 │   ├── TopicExists         another topic has the id
+│   ├── ContentWithoutTopic a resend would carry no link to leave the topic
 │   ├── SendersTooOld       a sender that does not know a rule may still run
 │   └── SendingStopped      a person has stopped all sending
 ├── IdempotencyMismatch     the same key came with another body
@@ -148,6 +149,13 @@ class SendingStopped(Conflict):
     """Raised while all sending is stopped, by actions that call a provider at once, such as a test of its webhooks."""
 
 
+class ContentWithoutTopic(Conflict):
+    """Raised on resending a run with its own content, which lacks the topic that its schedule has by now."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(f"the schedule has the topic {topic} by now; resend the run with the newest content")
+
+
 class TopicExists(Conflict):
     """Raised on creating a topic whose id another topic has."""
 
@@ -160,7 +168,7 @@ class SendersTooOld(Conflict):
     def __init__(self, rule: str, senders: Sequence[str]) -> None:
         named = ", ".join(senders[: self._MOST_NAMED])
         more = f" and {len(senders) - self._MOST_NAMED} more" if len(senders) > self._MOST_NAMED else ""
-        super().__init__(f"{rule} is not taken in while senders run that do not know it: {named}{more}")
+        super().__init__(f"{rule} is not taken in while processes run that do not know it: {named}{more}")
 
 
 class RuleNotComputable(Conflict):

@@ -34,15 +34,20 @@ KNOWN_SINCE: Final[Mapping[SenderRule, int]] = {
 }
 
 
+#: Rules that API, pages and webhooks-in must know too: an earlier one edits them away, or does not answer links.
+OF_EVERY_PART: Final = frozenset({SenderRule.TOPICS})
+
+
 def require_known(rule: SenderRule, workers: Iterable[Worker], *, now: datetime) -> None:
-    """Raises SendersTooOld if a sender among these may still run and does not know the rule."""
-    old = [worker for worker in workers if _may_run(worker, now) and (worker.protocol or 0) < KNOWN_SINCE[rule]]
+    """Raises SendersTooOld if a worker among these may still run, must know the rule, and does not."""
+    concerned = [worker for worker in workers if rule in OF_EVERY_PART or worker.kind == WorkerKind.SENDER]
+    old = [one for one in concerned if _may_run(one, now) and (one.protocol or 0) < KNOWN_SINCE[rule]]
     if old:
         raise SendersTooOld(rule, [_in_words(worker, now) for worker in old])
 
 
 def _may_run(worker: Worker, now: datetime) -> bool:
-    return worker.kind == WorkerKind.SENDER and now - worker.last_check_in <= MAY_WAKE_FOR
+    return now - worker.last_check_in <= MAY_WAKE_FOR
 
 
 def _in_words(worker: Worker, now: datetime) -> str:

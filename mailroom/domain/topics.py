@@ -19,6 +19,7 @@ from mailroom.domain.suppressions import OF_CAMPAIGNS, OF_SINGLE_MAILS, SCOPES
 _ID: Final = re.compile(rf"[a-z0-9](?:[a-z0-9-]{{0,{MAX_TOPIC_ID - 2}}}[a-z0-9])?")
 
 
+_EVER: Final = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 _SIGNS: Final = frozenset("{}%")
 
 
@@ -35,6 +36,11 @@ class Topic:
     version: int
     created_at: datetime
     updated_at: datetime
+
+
+def unknown_topic(id_: str) -> Topic:
+    """In place of a topic that mail names, and that the database does not know."""
+    return Topic(id_, id_, "", False, 0, _EVER, _EVER)
 
 
 def scopes_of_campaign(topic: str) -> frozenset[str]:

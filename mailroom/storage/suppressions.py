@@ -36,6 +36,20 @@ def add_many(db: Db, entries: Sequence[tuple[str, Entry]], *, session: Session |
         db.suppressions.bulk_write(writes, ordered=True, session=session)
 
 
+def put_entries(db: Db, entries: Sequence[tuple[str, Entry]], *, session: Session) -> None:
+    """Add entries that people ask for now: as `add_many`, but also if the reader has joined something again at a later
+    time by the clock."""
+    writes = [UpdateOne({"_id": key}, _adding(entry, asked_now=True), upsert=True) for key, entry in entries]
+    if writes:
+        db.suppressions.bulk_write(writes, ordered=True, session=session)
+
+
+def entries_of(db: Db, key: str, *, session: Session) -> list[Entry]:
+    """The entries of a folded address, in the transaction."""
+    docs = db.suppressions.find({"_id": {"$in": spellings(key)}}, session=session)
+    return [entry for doc in docs for entry in _entries(doc)]
+
+
 @guarded
 def add(db: Db, entries: Sequence[tuple[str, Entry]]) -> None:
     """As `add_many`, outside of a transaction."""
@@ -145,7 +159,7 @@ _IN_SHAPE: Final[Sequence[Document]] = (
 )
 
 
-def _adding(entry: Entry) -> list[Document]:
+def _adding(entry: Entry, *, asked_now: bool = False) -> list[Document]:
     fields = drop_unset(
         {
             "scope": entry.scope,
@@ -166,7 +180,7 @@ def _adding(entry: Entry) -> list[Document]:
     stays: Document = {"$filter": {"input": "$scopes", "cond": {"$not": [gives_way]}}}
     taken_back: Document = (
         {"$lt": [entry.since, {"$ifNull": ["$resubscribed_at", _EVER]}]}
-        if entry.reason == SuppressionReason.UNSUBSCRIBED
+        if entry.reason == SuppressionReason.UNSUBSCRIBED and not asked_now
         else {"$literal": False}
     )
     there: Document = {"$in": [{"$literal": entry.scope}, "$scopes.scope"]}

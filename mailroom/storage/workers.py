@@ -81,9 +81,18 @@ def silent(db: Db, *, since: datetime, limit: int) -> list[Worker]:
 @guarded
 def senders_below(db: Db, protocol: int, *, since: datetime, limit: int) -> list[Worker]:
     """Senders of an earlier protocol, or of none, that have checked in at `since` or later."""
-    of_senders = {"kind": {"$in": [_OF_EARLIER_VERSIONS, None]}}
+    return _below(db, protocol, since, limit, {"kind": {"$in": [_OF_EARLIER_VERSIONS, None]}})
+
+
+@guarded
+def parts_below(db: Db, protocol: int, *, since: datetime, limit: int) -> list[Worker]:
+    """The same of processes of every kind."""
+    return _below(db, protocol, since, limit, {})
+
+
+def _below(db: Db, protocol: int, since: datetime, limit: int, kinds: Document) -> list[Worker]:
     earlier = {"$or": [{"protocol": {"$lt": protocol}}, {"protocol": None}]}
-    return _found(db, {"checked_in_at": {"$gte": since}, **of_senders, **earlier}, {"checked_in_at": 1}, limit)
+    return _found(db, {"checked_in_at": {"$gte": since}, **kinds, **earlier}, {"checked_in_at": 1}, limit)
 
 
 @guarded

@@ -4,7 +4,7 @@ cookie, no sign-in, no script."""
 from flask import Blueprint, Response, make_response, render_template, request
 
 from mailroom.domain.consent import BY_ONE_CLICK, BY_PAGE
-from mailroom.domain.errors import Unavailable
+from mailroom.domain.errors import TooMany, Unavailable
 from mailroom.domain.suppressions import CAMPAIGNS
 from mailroom.domain.unsubscribe_links import Membership
 from mailroom.services.consent import membership as memberships
@@ -33,7 +33,10 @@ def act(token: str) -> Response:
     if membership is None:
         return _no_such_link()
     try:
+        services().limits.check_link(token)
         said = _do(membership)
+    except TooMany as error:
+        return _too_often(error)
     except Unavailable:
         return _away()
     return _page(membership, said)
@@ -42,25 +45,29 @@ def act(token: str) -> Response:
 def _do(membership: Membership) -> str:
     """Returns what was done, in words for the reader. Raises Unavailable."""
     db, form = services().db, request.form
-    names = {choice.topic.id: choice.topic.name for choice in memberships.choices(db, membership.address)}
-    if (topic := form.get("join", "")) in names:
-        memberships.join(db, membership, topic, by=BY_PAGE)
-        return f"You get {names[topic]} again."
+    if "join" not in form and "leave" not in form:
+        memberships.leave(db, membership, membership.topic, by=BY_ONE_CLICK)
+        return "You are unsubscribed."
     if form.get("leave") == CAMPAIGNS:
         memberships.leave(db, membership, CAMPAIGNS, by=BY_PAGE)
         return "You are unsubscribed from all of them."
+    choices = memberships.choices(db, membership.address, of=membership.topic)
+    names = {choice.topic.id: choice.topic.name for choice in choices}
+    if (topic := form.get("join", "")) in names:
+        memberships.join(db, membership, topic, by=BY_PAGE)
+        return f"You get {names[topic]} again."
     if (topic := form.get("leave", "")) in names:
         memberships.leave(db, membership, topic, by=BY_PAGE)
         return f"You are unsubscribed from {names[topic]}."
-    memberships.leave(db, membership, membership.topic, by=BY_ONE_CLICK)
-    return f"You are unsubscribed from {names.get(membership.topic, membership.topic)}."
+    return "Nothing was changed: choose again below."
 
 
 def _page(membership: Membership, said: str = "") -> Response:
     try:
-        choices = memberships.choices(services().db, membership.address)
+        choices = memberships.choices(services().db, membership.address, of=membership.topic)
     except Unavailable:
-        return _away()
+        # What was done is done, whether it can be shown or not.
+        return _answer("unsubscribe.html", 200, address=membership.address, said=said, done=True) if said else _away()
     own = next((choice for choice in choices if choice.topic.id == membership.topic), None)
     others = [choice for choice in choices if choice.topic.id != membership.topic]
     return _answer("unsubscribe.html", 200, address=membership.address, own=own, others=others, said=said)
@@ -68,6 +75,12 @@ def _page(membership: Membership, said: str = "") -> Response:
 
 def _no_such_link() -> Response:
     return _answer("unsubscribe.html", 404, trouble="This link is not whole. Open it from the email once more.")
+
+
+def _too_often(error: TooMany) -> Response:
+    response = _answer("unsubscribe.html", 429, trouble="This was done too often. Try again in a minute.")
+    response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
 
 
 def _away() -> Response:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from mailroom.domain.sender_rules import KNOWN_SINCE, MAY_WAKE_FOR, SenderRule, require_known
+from mailroom.domain.sender_rules import KNOWN_SINCE, MAY_WAKE_FOR, OF_EVERY_PART, SenderRule, require_known
 from mailroom.storage import workers
 from mailroom.storage.database import Db, server_now
 
@@ -16,4 +16,5 @@ def require(db: Db, rule: SenderRule) -> None:
     either; so nobody may go back to an earlier version while something is stored under the rule.
     """
     now = server_now(db)
-    require_known(rule, workers.senders_below(db, KNOWN_SINCE[rule], since=now - MAY_WAKE_FOR, limit=_MOST), now=now)
+    below = workers.parts_below if rule in OF_EVERY_PART else workers.senders_below
+    require_known(rule, below(db, KNOWN_SINCE[rule], since=now - MAY_WAKE_FOR, limit=_MOST), now=now)

@@ -1,74 +1,98 @@
 """A reader leaves a topic or all campaigns, or joins again, by the link in a mail."""
 
 import json
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
 
 from mailroom.domain.addresses import fold
-from mailroom.domain.consent import ConsentAct, ConsentEntry, TopicChoice, choices_of, scopes_to_lift
-from mailroom.domain.events import Event, EventKind
+from mailroom.domain.consent import ConsentAct, ConsentEntry, TopicChoice, choices_of
+from mailroom.domain.events import Event, EventKind, SuppressionReason
 from mailroom.domain.ids import message_id
-from mailroom.domain.suppressions import Entry, Suppression, entry_of
+from mailroom.domain.suppressions import CAMPAIGNS, Entry
+from mailroom.domain.topics import Topic, unknown_topic
 from mailroom.domain.unsubscribe_links import Membership
 from mailroom.services.feedback import intake
 from mailroom.storage import consents, suppressions, topics
 from mailroom.storage.database import AlreadyThere, Db, Session, in_transaction, server_now
 
 log = structlog.get_logger()
-PROVIDER = "mailroom"  # of events that come by our own links
-_MOST_TOPICS = 100
+PROVIDER: Final = "mailroom"  # of events that come by our own links
+_MOST_TOPICS: Final = 100
+_MOMENT: Final = timedelta(milliseconds=1)  # the least by which two times differ in MongoDB
 
 
-def leave(db: Db, membership: Membership, scope: str, *, by: str) -> None:
+def leave(db: Db, membership: Membership, scope: str, *, by: str) -> bool:
     """No mail of this topic, or of any campaign (`campaigns`), goes to the reader from now on. The mail whose link was
-    followed is counted as one that was unsubscribed from. Repeated, it changes nothing. Raises Unavailable."""
+    followed is counted as one that was unsubscribed from. Returns whether this is new; repeated, it changes nothing.
+    Raises Unavailable."""
     key, now = fold(membership.address), server_now(db)
     event = _event(membership, scope, now)
-    entry = entry_of(event)
-    if entry is None or _is_there(suppressions.get(db, key), entry):
-        return
+    entry = Entry(scope, SuppressionReason.UNSUBSCRIBED, now, "", event.id)
     journaled = ConsentEntry(key, ConsentAct.LEFT, scope, now, by, membership.run)
 
-    def store(session: Session) -> None:
+    def store(session: Session) -> bool:
+        # Read here: of several clicks at once, one alone is the first.
+        if any(stored.scope == scope for stored in suppressions.entries_of(db, key, session=session)):
+            return False
         intake.store(db, [event], now, session)
-        suppressions.add_many(db, [(key, entry)], session=session)  # also if the event is an earlier one's again
+        # Also if the same mail's link was followed before, and whatever the reader joined in the same moment.
+        suppressions.put_entries(db, [(key, entry)], session=session)
         consents.add_many(db, [journaled], session=session)
+        return True
 
     while True:
         try:
-            in_transaction(db, store)
+            new = in_transaction(db, store)
         except AlreadyThere:
-            continue  # the same click came twice in one moment
+            continue  # another click has stored the event since it was looked for
         break
-    log.info("reader_left", scope=scope, by=by, run_id=membership.run)
+    if new:
+        log.info("reader_left", scope=scope, by=by, run_id=membership.run)
+    return new
 
 
-def join(db: Db, membership: Membership, topic: str, *, by: str) -> None:
-    """Mail of this topic goes to the reader again: their unsubscribes from it and from all campaigns end. A bounce or a
-    complaint stays. Repeated, it changes nothing. Raises Unavailable."""
+def join(db: Db, membership: Membership, topic: str, *, by: str) -> bool:
+    """Mail of this topic goes to the reader again: their unsubscribe from it ends. If they had left all campaigns, they
+    stay away from every other topic there is. A bounce or a complaint stays. Returns whether this changed something;
+    repeated, it changes nothing. Raises Unavailable."""
     key, now = fold(membership.address), server_now(db)
-    scopes = scopes_to_lift(topic)
-    stored = suppressions.get(db, key)
-    if stored is None or not any(entry.scope in scopes for entry in stored.entries):
-        return
     journaled = ConsentEntry(key, ConsentAct.JOINED, topic, now, by, membership.run)
 
-    def store(session: Session) -> None:
-        suppressions.take_back(db, [(key, now)], scopes=scopes, session=session)
+    def store(session: Session) -> bool:
+        left = {
+            entry.scope: entry
+            for entry in suppressions.entries_of(db, key, session=session)
+            if entry.scope in (topic, CAMPAIGNS) and entry.reason == SuppressionReason.UNSUBSCRIBED
+        }
+        if not left:
+            return False
+        if from_all := left.get(CAMPAIGNS):
+            others = topics.ids(db) - {topic}
+            kept = [Entry(other, from_all.reason, from_all.since, "", from_all.told_by) for other in sorted(others)]
+            suppressions.put_entries(db, [(key, entry) for entry in kept], session=session)
+        # Later than what it takes back, also if the clock of MongoDB's primary is behind that of the one before.
+        at = max(now, *(entry.since + _MOMENT for entry in left.values()))
+        suppressions.take_back(db, [(key, at)], scopes=left.keys(), session=session)
         consents.add_many(db, [journaled], session=session)
+        return True
 
-    in_transaction(db, store)
-    log.info("reader_joined", topic=topic, by=by)
-
-
-def choices(db: Db, address: str) -> list[TopicChoice]:
-    """The topics, and which of them go to this address. Raises Unavailable."""
-    return choices_of(topics.page(db, after="", limit=_MOST_TOPICS), suppressions.get(db, address))
+    changed = in_transaction(db, store)
+    if changed:
+        log.info("reader_joined", topic=topic, by=by)
+    return changed
 
 
-def _is_there(stored: Suppression | None, entry: Entry) -> bool:
-    return stored is not None and any(one.scope == entry.scope for one in stored.entries)
+def choices(db: Db, address: str, *, of: str = "") -> list[TopicChoice]:
+    """The first hundred topics by their ids, and the topic `of`, each with whether it goes to this address. Raises
+    Unavailable."""
+    found: Sequence[Topic] = topics.page(db, after="", limit=_MOST_TOPICS)
+    if of and of not in {topic.id for topic in found}:
+        # A database that was put back to an older copy may not know it.
+        found = [*found, topics.get_many(db, [of]).get(of) or unknown_topic(of)]
+    return choices_of(found, suppressions.get(db, address))
 
 
 def _event(membership: Membership, scope: str, now: datetime) -> Event:

@@ -57,8 +57,10 @@ def find(db: Db, address: str) -> Suppression | None:
 def add(db: Db, raw: Mapping[str, object], *, by: str) -> Suppression:
     """Suppress an address in a scope. An entry already stored for the scope stays. Raises InvalidInput."""
     address, entry = check_entry(raw, by=by, now=server_now(db), topics=topics.ids(db))
+    stored = suppressions.get(db, address)
     suppressions.add(db, [(address, entry)])
-    _journal(db, ConsentAct.LEFT, [(address, entry.scope)], by=by)
+    if stored is None or entry.scope not in {one.scope for one in stored.entries}:
+        _journal(db, ConsentAct.LEFT, [(address, entry.scope)], by=by)
     log.info("suppression_added", scope=entry.scope, by=by)
     return get(db, address)
 
@@ -111,17 +113,23 @@ def remove_many(
     removed: set[str] = set()
     keys = iter(distinct)
     while batch := list(islice(keys, _A_STEP)):
-        lifted = suppressions.remove(db, batch, scope)
-        _journal(db, ConsentAct.JOINED, [(key, scope or ALL) for key in lifted], by=by)
-        removed |= set(lifted)
+        held = [
+            (key, entry.scope)
+            for key, entries in suppressions.entries_among(db, batch)
+            for entry in entries
+            if scope in (None, entry.scope)
+        ]
+        removed |= set(suppressions.remove(db, batch, scope))
+        _journal(db, ConsentAct.JOINED, list(dict.fromkeys(held)), by=by)
         advance(len(batch))
     return len(removed), [address for key, address in distinct.items() if key not in removed]
 
 
 def _journal(db: Db, act: ConsentAct, changed: Sequence[tuple[str, str]], *, by: str) -> None:
-    """Record what a person did for readers. `changed`: folded addresses, each with a scope."""
+    """Record what a person did for readers. `changed`: folded addresses, each with a scope. An entry for every mail is
+    no consent: the mailbox does not exist, or nothing at all shall go there."""
     now = server_now(db)
-    consents.add(db, [ConsentEntry(key, act, scope, now, by, None) for key, scope in changed])
+    consents.add(db, [ConsentEntry(key, act, scope, now, by, None) for key, scope in changed if scope != ALL])
 
 
 def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:

@@ -3,6 +3,7 @@
 Each check raises TooMany. Without a limit nothing is counted, and Redis is not asked.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from mailroom.domain.principals import Principal
 T = TypeVar("T")
 _MINUTE: Final = timedelta(minutes=1)
 _DAY: Final = timedelta(days=1)
+_LINK_A_MINUTE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,12 @@ class CallerBudget:
     def check_report(self, actor: Principal) -> None:
         """Count a report that this actor reads. Raises TooMany."""
         self._check(f"reports:{actor.owner}", self.reports_per_minute, "reports a minute with this token")
+
+    def check_link(self, token: str) -> None:
+        """Count what is done by a link in a mail. Raises TooMany: a reader changes their mind, a script fills the
+        journal."""
+        name = hashlib.sha256(token.encode()).hexdigest()[:32]  # a counter's name is no place for what acts by itself
+        self._check(f"link:{name}", _LINK_A_MINUTE, "changes a minute by one link")
 
     def take_mails(self, actor: Principal, count: int, *, now: datetime) -> None:
         """Count `count` single mails handed in on this day (UTC). Raises TooMany; none of them is counted then."""

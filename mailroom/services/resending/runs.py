@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import structlog
 
 from mailroom.domain.dispatches.spans import groups_of
-from mailroom.domain.errors import ForgottenMeanwhile, NobodyLeft, RunUnderWay, StaleEdit
+from mailroom.domain.errors import ContentWithoutTopic, ForgottenMeanwhile, NobodyLeft, RunUnderWay, StaleEdit
 from mailroom.domain.ids import RunId, again_run_id, again_run_prefix, run_of_dispatch
 from mailroom.domain.messages.model import StoredMessage
 from mailroom.domain.runs import Run, RunKind, RunState
-from mailroom.domain.schedules import Revision
+from mailroom.domain.schedules import Content, Revision
 from mailroom.services.common.idempotency import check_key
 from mailroom.services.planning.asked_runs import add_asked, require_runnable
 from mailroom.services.planning.decisions import planned_run
@@ -74,7 +74,7 @@ def run_again(
     `newest`: with the newest content instead of the same. Idempotent by `key`. No two runs carry the same recipient.
 
     Returns (the run, whether it is new). Raises RunNotFound, RunUnderWay, NobodyLeft, ForgottenMeanwhile,
-    ScheduleEnded, SchedulePaused, StaleEdit, InvalidInput.
+    ContentWithoutTopic, ScheduleEnded, SchedulePaused, StaleEdit, InvalidInput.
     """
     check_key(key)
     source = runs.get(db, run_id)
@@ -85,7 +85,9 @@ def run_again(
     require_runnable(schedule, even_if_paused=even_if_paused)
     recipients = _count_unreached(db, source, again_id)
     now, number = server_now(db), schedule.revision if newest else source.revision
-    revision = Revision(number, now, contents.get(db, schedule.id, number).audience, recipients)
+    content = contents.get(db, schedule.id, number)
+    _require_topic(content, contents.get(db, schedule.id, schedule.revision))
+    revision = Revision(number, now, content.audience, recipients)
     groups = groups_of(recipients, batch_size)
     run = planned_run(again_id, schedule.id, RunKind.AGAIN, revision, due_at=now, now=now, source=source, groups=groups)
     if not add_asked(db, schedule, run):
@@ -94,6 +96,13 @@ def run_again(
         raise StaleEdit(f"schedule {schedule.id} was changed in the same moment; try again")
     log.info("run_again", run_id=run.id, source=source.id, recipients=recipients, by=owner)
     return run, True
+
+
+def _require_topic(content: Content, newest: Content) -> None:
+    """Raises ContentWithoutTopic for content from before its schedule had the topic that it has now: it would go to
+    readers who have left, without a link to leave."""
+    if newest.topic and content.topic != newest.topic:
+        raise ContentWithoutTopic(newest.topic)
 
 
 def _count_unreached(db: Db, source: Run, again_id: RunId) -> int:

@@ -24,7 +24,7 @@ from mailroom.storage.schedules import contents
 
 _TRIES: Final = 5
 # Compared as they are.
-_PLAIN: Final = ("name", "sender", "reply_to", "subject", "text", "html", "tags", "topic", "misfire")
+_PLAIN: Final = ("name", "sender", "reply_to", "subject", "text", "html", "tags", "misfire")
 
 
 def edit(db: Db, schedule_id: ScheduleId, changes: DraftChanges, *, seen_version: int | None) -> StoredSchedule:
@@ -105,6 +105,9 @@ def _differing(stored: StoredSchedule, as_stored: Draft, changes: DraftChanges) 
         del different["recurrence"]
     if changes.get("audience") == stored.content.audience:
         del different["audience"]
+    # A topic stays a change: it may have another footer since.
+    if "topic" in changes and not (changes["topic"] or stored.content.topic):
+        del different["topic"]
     for name in _PLAIN:
         if name in different and _plain(different[name]) == _plain(getattr(as_stored, name)):
             del different[name]

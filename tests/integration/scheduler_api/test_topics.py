@@ -8,8 +8,10 @@ from flask import Flask
 
 from config.settings import read_settings
 from mailroom.assembly import build_api_services
+from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import RunId
 from mailroom.domain.unsubscribe_links import Membership, UnsubscribeLinks
+from mailroom.services.consent import membership
 from mailroom.storage.database import Db, server_now
 from scheduler_api import app as the_api
 from scheduler_api import webhooks_in
@@ -173,3 +175,66 @@ def test_a_link_made_with_a_retired_key_still_works(system: System) -> None:
 
     assert client.post(old, data="List-Unsubscribe=One-Click").status_code == 200
     assert system.db.consents.count_documents({"scope": "newsletter"}) == 1
+
+
+def test_an_earlier_api_that_may_run_holds_topics_back_too(call: Caller, db: Db) -> None:
+    a_topic(db)
+    old = {"_id": "old-api", "kind": "api", "protocol": 1, "lanes": [], "checked_in_at": server_now(db)}
+    db.workers.insert_one(old)
+
+    refused = call("POST", "/v1/schedules", json=a_schedule_body(topic="newsletter", **LINKED))
+
+    assert refused.json["code"] == "senders_too_old"
+    assert "old-api" in refused.json["detail"]
+    db.workers.delete_one({"_id": "old-api"})
+    assert call("POST", "/v1/schedules", json=a_schedule_body(topic="newsletter", **LINKED)).status_code == 201
+
+
+@pytest.mark.parametrize("changes", [{"topic": "newsletter"}, {"topic": "newsletter", "subject": "Hello {{ name }}"}])
+def test_a_schedule_that_is_saved_again_gets_its_topics_new_footer(
+    call: Caller, db: Db, changes: dict[str, str]
+) -> None:
+    a_topic(db, **FOOTER)
+    made = call("POST", "/v1/schedules", json=a_schedule_body(topic="newsletter"))
+    call("PATCH", "/v1/topics/newsletter", json={"postal_address": "Shop Ltd, Via Nuova 2, Rome"})
+
+    saved = call("PATCH", f"/v1/schedules/{made.json['id']}", json=changes)
+    again = call("PATCH", f"/v1/schedules/{made.json['id']}", json=changes)
+
+    assert (saved.json["revision"], again.json["revision"], again.json["version"]) == (2, 2, saved.json["version"])
+    newest = db.contents.find_one({"_id.revision": 2})
+    assert newest
+    assert newest["footer"] == "Shop Ltd, Via Nuova 2, Rome"
+
+
+def test_a_link_changes_things_only_so_often_a_minute(system: System) -> None:
+    a_topic(system.db)
+    services = build_api_services(system.settings, app="tests")
+    client = the_api.create_app(services).test_client()
+    path = services.links.url(BO).removeprefix(system.environment["MAILROOM_PUBLIC_URL"])
+
+    answers = [client.post(path, data={["leave", "join"][n % 2]: "newsletter"}) for n in range(22)]
+
+    assert [answer.status_code for answer in answers] == [200] * 20 + [429] * 2
+    assert int(answers[-1].headers["Retry-After"]) > 0
+    assert client.get(path).status_code == 200
+    assert system.db.consents.count_documents({}) == 20
+
+
+def test_what_was_done_is_said_though_mongodb_goes_away_before_the_page_is_shown(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_topic(system.db)
+    services = build_api_services(system.settings, app="tests")
+    client = the_api.create_app(services).test_client()
+    path = services.links.url(BO).removeprefix(system.environment["MAILROOM_PUBLIC_URL"])
+
+    def away(*_: object, **__: object) -> None:
+        raise Unavailable("MongoDB did not answer")
+
+    monkeypatch.setattr(membership, "choices", away)
+    answer = client.post(path, data="List-Unsubscribe=One-Click")
+
+    assert answer.status_code == 200
+    assert "You are unsubscribed." in answer.text
+    assert "Unsubscribe from" not in answer.text

@@ -9,7 +9,7 @@ import pytest
 from mailroom.domain.dispatches.fences import Fence, FenceState
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.emails.checking import EmailDraft
-from mailroom.domain.errors import ForgottenMeanwhile, NobodyLeft, RunUnderWay
+from mailroom.domain.errors import ContentWithoutTopic, ForgottenMeanwhile, NobodyLeft, RunUnderWay
 from mailroom.domain.ids import ClaimId, DispatchId, RunId
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import Run, RunState
@@ -26,6 +26,7 @@ from mailroom.storage.dispatches import outcomes as dispatch_outcomes
 from mailroom.storage.messages import unreached as unreached_rows
 from tests.support.finished_runs import a_finished_run, planned, unreached
 from tests.support.planned import hold
+from tests.support.topics import a_topic
 
 
 def test_it_goes_to_exactly_the_recipients_that_the_run_is_known_not_to_have_reached(db: Db) -> None:
@@ -121,6 +122,20 @@ def test_a_run_under_way_is_waited_for(db: Db, state: RunState) -> None:
 
     with pytest.raises(RunUnderWay):
         resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
+
+
+def test_a_run_from_before_its_schedule_had_a_topic_is_resent_with_the_newest_content_alone(db: Db) -> None:
+    """Its own has no link, and would go to readers who have left the topic."""
+    a_topic(db, footer=True, postal_address="Shop")
+    run = a_finished_run(db, 3, failed=2)
+    edit_schedule.edit(db, run.schedule_id, {"topic": "newsletter"}, seen_version=None)
+
+    with pytest.raises(ContentWithoutTopic, match="has the topic newsletter by now"):
+        resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
+
+    again, new = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000, newest=True)
+    assert new
+    assert again.revision == 2
 
 
 def test_the_newest_content_goes_out_where_that_is_wanted(db: Db) -> None:

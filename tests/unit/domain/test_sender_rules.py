@@ -51,5 +51,5 @@ def test_of_many_old_senders_the_first_are_named_and_all_are_counted() -> None:
         require_known(SenderRule.ELSEWHERE, old, now=NOW)
 
     told = str(refused.value)
-    assert told.startswith("on_doubt 'elsewhere' is not taken in while senders run that do not know it: old-0")
+    assert told.startswith("on_doubt 'elsewhere' is not taken in while processes run that do not know it: old-0")
     assert told.endswith("old-4 (last check-in 4 s ago) and 3 more")
