@@ -20,6 +20,7 @@ from cli.schedule_actions import (
     skip_next,
 )
 from cli.schedule_changes import create_schedule, edit_schedule
+from cli.schedule_copies import duplicate, render
 from cli.schedule_report import report
 from cli.tables import print_fields, print_page, print_rows
 from mailroom.domain.ids import ScheduleId
@@ -49,6 +50,8 @@ for command in (
     skip_next,
     archive_schedule,
     restore_schedule,
+    render,
+    duplicate,
     report,
 ):
     schedules.add_command(command)

@@ -17,6 +17,7 @@ KEYED: Final = (
     "mail",
     "runs/{run_id}/send-again",
     "schedules",
+    "schedules/{schedule_id}/duplicate",
     "schedules/{schedule_id}/run-now",
 )
 

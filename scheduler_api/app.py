@@ -22,6 +22,7 @@ from scheduler_api.routes import (
     providers,
     rate_limits,
     refusals,
+    rendering,
     requests,
     runs,
     schedules,
@@ -73,6 +74,7 @@ def create_app(services: ApiServices, *, beside: Sequence[str] = ()) -> Flask:
     api = _Api(app, spec_kwargs={"extra_plugins": [Answers()]})
     for blueprint in (
         schedules.blueprint,
+        rendering.blueprint,
         audiences.blueprint,
         runs.blueprint,
         sending.blueprint,

@@ -19,6 +19,7 @@ from web.pages import (
     email_forms,
     emails,
     people,
+    previews,
     providers,
     refusals,
     reports,
@@ -37,7 +38,7 @@ from web.session import has_session, may, may_decide
 
 _PAGES: Final = (
     sign_in, schedules, schedule_forms, schedule_actions, audiences, run_lists, runs, email_forms, emails, people,
-    contacts, topics, dispatches, dead_letters, providers, sending, refusals, suppressions, reports, workers,
+    contacts, topics, previews, dispatches, dead_letters, providers, sending, refusals, suppressions, reports, workers,
 )  # fmt: skip
 #: The forms that are shown again with what was typed, after their session had ended; by endpoint.
 _RESTORED: Final = {
@@ -102,9 +103,10 @@ def _for_every_page(services: ApiServices) -> dict[str, object]:
 
 
 def _guard_the_browser(response: Response) -> Response:
-    response.headers["Content-Security-Policy"] = (
+    response.headers.setdefault(
+        "Content-Security-Policy",
         "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
-        "frame-ancestors 'none'; base-uri 'none'"
+        "frame-ancestors 'none'; base-uri 'none'",
     )
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"

@@ -46,6 +46,11 @@ class UnsubscribeLinks:
         sealed = self._ciphers[0].encrypt("\0".join(fields).encode(), [_FIRST_FORM])
         return self._base + base64.urlsafe_b64encode(_FIRST_FORM + sealed).decode().rstrip("=")
 
+    @property
+    def example(self) -> str:
+        """What a link looks like; it leads to nobody's."""
+        return f"{self._base}example"
+
     def read(self, token: str) -> Membership | None:
         """The membership that a token of ours names; None for any other text."""
         if len(token) > _LONGEST:

@@ -14,6 +14,7 @@ from mailroom.domain.searches import ScheduleOrder, ScheduleSearch
 from mailroom.services.planning import asked_runs
 from mailroom.services.reports import runs as run_views
 from mailroom.services.schedules import create as create_schedule
+from mailroom.services.schedules import duplicate as duplicate_schedule
 from mailroom.services.schedules import edit as edit_schedule
 from mailroom.services.schedules import lifecycle as schedule_lifecycle
 from mailroom.services.schedules import pause as schedule_pause
@@ -94,6 +95,22 @@ def preview(asked: dict[str, Any]) -> Any:
     found = schedule_view.preview(services().db, asked["recurrence"], asked["count"])
     zone = ZoneInfo(asked["recurrence"]["time_zone"])
     return {"items": [schemas.occurrence(zone, due) for due in found]}
+
+
+@blueprint.post("/<schedule_id>/duplicate")
+@blueprint.doc(parameters=[KEY_NEEDED])
+@requires("schedules")
+@blueprint.response(201, schemas.ScheduleOut)
+@blueprint.alt_response(200, schema=schemas.ScheduleOut, description="The same request again")
+@blueprint.alt_response(409, "CONFLICT")
+def duplicate(schedule_id: str) -> Any:
+    """Copy a schedule with its newest content, audience and rule. The copy is paused: nothing of it is due before it is
+    resumed."""
+    key = needed_key()
+    stored, new = duplicate_schedule.duplicate(services().db, ScheduleId(schedule_id), owner=principal().owner, key=key)
+    headers = {"Location": url_for("schedules.show", schedule_id=stored.schedule.id)}
+    headers["ETag"] = etag(stored.schedule.version)
+    return whole(services().db, stored), 201 if new else 200, headers
 
 
 @blueprint.get("/<schedule_id>")

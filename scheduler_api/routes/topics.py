@@ -35,26 +35,26 @@ def index(query: dict[str, Any]) -> Any:
 def create(body: dict[str, Any]) -> Any:
     """Make a topic. A schedule that names it goes to nobody who has left it, and carries a link to leave it."""
     topic, new = topics.create(services().db, body, by=principal().name)
-    location = {"Location": url_for("topics.show", id_=topic.id)} if new else {}
+    location = {"Location": url_for("topics.show", topic_id=topic.id)} if new else {}
     return schemas.topic(topic), 201 if new else 200, location | {"ETag": etag(topic.version)}
 
 
-@blueprint.get("/<id_>")
+@blueprint.get("/<topic_id>")
 @requires("read")
 @blueprint.response(200, schemas.TopicOut)
-def show(id_: str) -> Any:
+def show(topic_id: str) -> Any:
     """One topic. The ETag names its version."""
-    topic = topics.get(services().db, id_)
+    topic = topics.get(services().db, topic_id)
     return schemas.topic(topic), 200, {"ETag": etag(topic.version)}
 
 
-@blueprint.patch("/<id_>")
+@blueprint.patch("/<topic_id>")
 @blueprint.doc(parameters=[SEEN])
 @requires("schedules")
 @blueprint.arguments(schemas.TopicEdit)
 @blueprint.response(200, schemas.TopicOut)
-def change(body: dict[str, Any], id_: str) -> Any:
+def change(body: dict[str, Any], topic_id: str) -> Any:
     """Change a topic; with `If-Match` only if it has not changed since. Schedules that are stored keep their footer
     until they are saved again."""
-    topic = topics.change(services().db, id_, body, seen_version=seen_version(), by=principal().name)
+    topic = topics.change(services().db, topic_id, body, seen_version=seen_version(), by=principal().name)
     return schemas.topic(topic), 200, {"ETag": etag(topic.version)}

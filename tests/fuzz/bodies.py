@@ -72,7 +72,7 @@ def good(operation: Operation, schema: dict[str, Any], resolve: Callable[[Any], 
         return _WHOLE[operation](things)
     if schema.get("type") == "string" or not schema:
         return Text(f"address,name\nreader-{secrets.token_hex(3)}@example.org,Bo\n")
-    return _of(schema, "", resolve, things)
+    return value_of(schema, "", resolve, things)
 
 
 def with_something_odd(body: Any, chance: random.Random) -> Any:
@@ -96,7 +96,7 @@ def _odd_file(chance: random.Random) -> Text:
     return Text(chance.choice(["\n", ",", ";"]).join([chance.choice(["", "addr", "name,address,address"]), *rows]))
 
 
-def _of(schema: dict[str, Any], name: str, resolve: Callable[[Any], Any], things: Things) -> Any:
+def value_of(schema: dict[str, Any], name: str, resolve: Callable[[Any], Any], things: Things) -> Any:
     schema = resolve(schema)
     if name in _VALUES:
         return _VALUES[name](things)
@@ -106,14 +106,14 @@ def _of(schema: dict[str, Any], name: str, resolve: Callable[[Any], Any], things
         case "object" if schema.get("properties"):
             needed = set(schema.get("required", ()))
             return {
-                field: _of(inner, field, resolve, things)
+                field: value_of(inner, field, resolve, things)
                 for field, inner in schema["properties"].items()
                 if field in needed or (things.chance.random() < 0.3 and not inner.get("readOnly"))
             }
         case "object":
             return {"city": "Rome"}
         case "array":
-            return [_of(schema.get("items", {}), "", resolve, things)]
+            return [value_of(schema.get("items", {}), "", resolve, things)]
         case "integer" | "number":
             return max(1, schema.get("minimum", 1))
         case "boolean":
@@ -131,6 +131,10 @@ def _edit(things: Things) -> dict[str, Any]:
         "misfire": {"policy": "skip"},
     }
     return {name: changes[name] for name in things.chance.sample(sorted(changes), 2)}
+
+
+def _footer(things: Things) -> dict[str, Any]:
+    return things.chance.choice([{}, {"footer": True, "postal_address": "Shop Ltd, Rome"}])
 
 
 def _mail(things: Things) -> dict[str, Any]:
@@ -156,6 +160,10 @@ _WHOLE: Final[dict[Operation, Callable[[Things], Any]]] = {
     ("POST", "/v1/schedules"): lambda things: a_schedule_body(recurrence=things.chance.choice(_RULES)),
     ("PATCH", "/v1/schedules/{schedule_id}"): _edit,
     ("POST", "/v1/schedules/preview"): lambda things: {"recurrence": things.chance.choice(_RULES), "count": 3},
+    ("POST", "/v1/schedules/render"): lambda things: a_schedule_body(recurrence=things.chance.choice(_RULES)),
+    ("POST", "/v1/schedules/{schedule_id}/render"): lambda _: {"contact": "bo@example.org"},
+    ("POST", "/v1/topics"): lambda things: {"id": f"t{secrets.token_hex(6)}", "name": "News", **_footer(things)},
+    ("PATCH", "/v1/topics/{topic_id}"): lambda things: {"name": "News", **_footer(things)},
     ("POST", "/v1/emails"): _mail,
     ("POST", "/v1/emails/batch"): lambda things: {
         "emails": [_mail(things) for _ in range(things.chance.randrange(1, 4))]
@@ -182,5 +190,5 @@ _VALUES: Final[dict[str, Callable[[Things], Any]]] = {
     "wait_s": lambda _: 0,
     "attempt": lambda _: 1,
     "audience": lambda things: things.audience(),
-    "scope": lambda things: things.chance.choice(["all", "campaigns"]),
+    "scope": lambda things: things.chance.choice(["all", "campaigns", things.topic()]),
 }

@@ -16,7 +16,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.core import NOT_SET
 
-from tests.fuzz.bodies import RAW, good, with_something_odd
+from tests.fuzz.bodies import RAW, good, value_of, with_something_odd
 from tests.fuzz.calling import LEAST_SHARE, Caller, Row, Tally, raw_of
 from tests.fuzz.things import Operation, Things
 from tests.support.system import System
@@ -83,7 +83,7 @@ class Fuzzing:
             headers["Idempotency-Key"] = f"key-{self._chance.getrandbits(64):x}"
         if wanted:
             headers.pop("If-Match", None)
-            query = {}
+            query = self._needed_query(operation)
         if wanted and takes is not None:
             body = good(operation, takes, self._resolved, self._things)
         if wanted == "refused":
@@ -100,6 +100,8 @@ class Fuzzing:
     def _wanted(self, operation: Operation) -> str:
         """What is tried for: that it is taken, that it is refused; or '' for what schemathesis has drawn."""
         row = self.tally.rows[operation]
+        if not row.taken:  # else a few cases are not enough to be sure of one
+            return "taken"
         for wanted, share in (("taken", row.taken), ("refused", row.share(422))):
             if share < 2 * LEAST_SHARE and self._chance.random() < 0.6:
                 return wanted
@@ -128,6 +130,15 @@ class Fuzzing:
 
     def _headers_of(self, operation: Operation) -> set[str]:
         return {one["name"] for one in self._found(operation).get("parameters", ()) if one.get("in") == "header"}
+
+    def _needed_query(self, operation: Operation) -> dict[str, Any]:
+        """A value for each part of the query that the operation cannot do without."""
+        parts = [one for one in self._found(operation).get("parameters", ()) if one.get("in") == "query"]
+        return {
+            one["name"]: value_of(one["schema"], one["name"], self._resolved, self._things)
+            for one in parts
+            if one.get("required")
+        }
 
     def _found(self, operation: Operation) -> dict[str, Any]:
         found: dict[str, Any] = self._document["paths"][operation[1]][operation[0].lower()]

@@ -110,6 +110,9 @@ class Things:
     def token(self) -> str:
         return self._made("/v1/tokens", {"name": "shop", "scopes": ["read"]})
 
+    def topic(self) -> str:
+        return self._made("/v1/topics", {"id": f"t{secrets.token_hex(6)}", "name": "News"})
+
     def limited_domain(self) -> str:
         name = f"d{secrets.token_hex(4)}.example.org"
         body = {"mails": 100, "per": "hour"}
@@ -138,6 +141,7 @@ _KEPT: dict[str, Maker] = {
     "email_id": Things.email,
     "dispatch_id": Things.dead_letter,
     "token_id": Things.token,
+    "topic_id": Things.topic,
     "name": lambda _: "mailgun",
     "kind": lambda _: "domain",
     "address": Things.suppressed,

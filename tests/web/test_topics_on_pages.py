@@ -1,10 +1,11 @@
-"""Topics on the pages, as a person makes them, and as a reader leaves one: a real browser."""
+"""Topics, previews and copies on the pages, and a reader who leaves a topic: a real browser."""
 
 import re
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support.builders import recipients, stored_schedule
 from tests.support.campaigns import a_campaign, finished
 from tests.support.pages import fill_in, look, sign_in
 from tests.support.system import System, wait_for
@@ -81,3 +82,30 @@ def test_a_reader_leaves_by_the_link_and_it_is_seen_on_the_contact(page: Page, s
     page.goto(f"{system.simulator.url}/inbox/{copy['id']}")
     expect(page.get_by_role("button", name="Unsubscribe by one click")).to_be_visible()
     look(page, "simulator-mail")
+
+
+def test_a_schedule_is_previewed_for_a_recipient_and_duplicated(page: Page, system: System) -> None:
+    html = (
+        "<body style='margin:0'><h1 style='background:#1d4f91;color:#fff;padding:20px'>Spring</h1><p>Hello {{ name }}"
+    )
+    schedule = stored_schedule(system.db, recipients=recipients(3), subject="Spring for {{ name }}", html=html)
+    sign_in(page, system)
+    page.goto(f"{system.web_url}/schedules/{schedule.id}")
+    page.get_by_role("link", name="Preview").click()
+    expect(page.get_by_text("Spring for Reader 0")).to_be_visible()
+    look(page, "preview")
+    page.get_by_label("Recipient").fill("reader-2@example.org")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_text("Spring for Reader 2")).to_be_visible()
+    expect(page.frame_locator("iframe").get_by_text("Hello Reader 2")).to_be_visible()
+    page.get_by_role("link", name="Phone").click()
+    look(page, "preview-phone-width")
+    page.get_by_label("Recipient").fill("nobody@example.org")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_text("Is not among the recipients.")).to_be_visible()
+
+    page.goto(f"{system.web_url}/schedules/{schedule.id}")
+    page.get_by_role("button", name="Duplicate").click()
+    expect(page.get_by_role("heading", name="Copy of Weekday digest")).to_be_visible()
+    expect(page.get_by_role("status")).to_contain_text("It is paused")
+    look(page, "duplicated")

@@ -13,6 +13,7 @@ from mailroom.domain.schedules import Schedule, ScheduleState
 from mailroom.domain.words import counted
 from mailroom.services.planning import asked_runs
 from mailroom.services.reports import runs as run_views
+from mailroom.services.schedules import duplicate as duplicate_schedule
 from mailroom.services.schedules import lifecycle as schedule_lifecycle
 from mailroom.services.schedules import pause as schedule_pause
 from mailroom.services.schedules import restore as schedule_restore
@@ -182,6 +183,20 @@ def restore(schedule_id: str) -> ResponseReturnValue:
     if restored := done_or_flashed(lambda: schedule_restore.restore(services().db, brakes, id_, by=by)):
         flash(f"Restored. {schedule_pause.in_words(restored[1])}".strip())
     return _back(schedule_id)
+
+
+@blueprint.post("/duplicate")
+@signed_in("schedules")
+def duplicate(schedule_id: str) -> ResponseReturnValue:
+    """The page's nonce names the copy: pressing twice makes one."""
+    key = f"form-{request.form.get('nonce', '')[:64]}"
+    copied = done_or_flashed(
+        lambda: duplicate_schedule.duplicate(services().db, ScheduleId(schedule_id), owner=principal().owner, key=key)
+    )
+    if copied is None:
+        return _back(schedule_id)
+    flash("This is the copy. It is paused: nothing is sent until you resume it.")
+    return _back(copied[0].schedule.id)
 
 
 def _page_of(schedule_id: str) -> str:

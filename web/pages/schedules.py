@@ -1,5 +1,6 @@
 """Schedules: the list, and one with its next runs and its runs."""
 
+import secrets
 from typing import Final
 
 from flask import Blueprint, render_template, request
@@ -97,6 +98,7 @@ def show(schedule_id: str) -> str:
         reports=report_counts.reports_of(services().db, runs),
         older=cursors.encode(runs[-1].due_at, runs[-1].id) if len(runs) == _ROWS else None,
         going=any(run.state in OPEN for run in runs),
+        nonce=secrets.token_hex(16),
     )
 
 

@@ -52,37 +52,38 @@ def check(
 
     Raises InvalidInput with every fault, SendersTooOld, Unavailable.
     """
-    checked, goes = _checked(db, draft, now, rule, own)
+    checked_draft, goes = checked(db, draft, now=now, rule=rule, own=own)
     staged = goes or ChosenAudience(
-        audiences.stage(db, checked.recipients, now=now), len(checked.recipients), Origin.NEW
+        audiences.stage(db, checked_draft.recipients, now=now), len(checked_draft.recipients), Origin.NEW
     )
-    return checked, staged
+    return checked_draft, staged
 
 
 def faults_of(db: Db, draft: Draft, *, rule: Recurrence | None = None) -> tuple[Fault, ...]:
     """Every fault of a new draft, for a form that is refused in any case. `rule`: stands in for the draft's own
     recurrence, whose faults are then not looked for."""
     try:
-        _checked(db, draft, server_now(db), rule, None)
+        checked(db, draft, now=server_now(db), rule=rule)
     except InvalidInput as error:
         return error.faults
     return ()
 
 
-def _checked(
-    db: Db, draft: Draft, now: datetime, rule: Recurrence | None, own: ChosenAudience | None
+def checked(
+    db: Db, draft: Draft, *, now: datetime, rule: Recurrence | None = None, own: ChosenAudience | None = None
 ) -> tuple[Checked, ChosenAudience | None]:
+    """As `check`, but new recipients are not staged: then there is no audience."""
     goes, known, faults = _chosen(db, draft, own)
     topic = topics.find(db, draft.topic) if draft.topic else None
     try:
-        checked = check_draft(draft, now=now, kept=Kept(rule, known, topic))
+        found = check_draft(draft, now=now, kept=Kept(rule, known, topic))
     except InvalidInput as error:
         raise InvalidInput(*faults, *error.faults) from None
     if faults:
         raise InvalidInput(*faults)
     if topic:
         sender_rules.require(db, SenderRule.TOPICS)
-    return checked, goes
+    return found, goes
 
 
 def _chosen(

@@ -1,0 +1,83 @@
+"""What a reader would get: a campaign rendered for one of its recipients, from a draft or from a stored schedule.
+Nothing is stored or sent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mailroom.domain import campaign_content
+from mailroom.domain.addresses import fold
+from mailroom.domain.audiences import Recipient
+from mailroom.domain.drafts import Draft
+from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.ids import AudienceId, ScheduleId
+from mailroom.domain.list_headers import list_headers
+from mailroom.domain.schedules import Content
+from mailroom.domain.template_filling import LINK_KEY
+from mailroom.domain.template_language import CannotRender
+from mailroom.services.schedules import drafts as schedule_drafts
+from mailroom.services.schedules.create import content_of
+from mailroom.services.schedules.drafts import ChosenAudience, Origin
+from mailroom.services.schedules.view import get
+from mailroom.storage.database import Db, server_now
+from mailroom.storage.schedules import audiences
+
+_NOT_STORED = AudienceId("")
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedMail:
+    """A mail as one recipient would read it."""
+
+    recipient: Recipient
+    subject: str
+    text: str
+    html: str
+    headers: Mapping[str, str]
+
+
+def of_schedule(db: Db, schedule_id: ScheduleId, contact: str | None, *, link: str) -> RenderedMail:
+    """The newest content of a schedule. `contact`: an address of its audience; None for the first. `link`: in place of
+    the reader's own link to unsubscribe.
+
+    Raises ScheduleNotFound; InvalidInput if the address is not in the audience, or its mail cannot be rendered.
+    """
+    content = get(db, schedule_id).content
+    return _rendered(content, _member(db, content.audience, contact), link)
+
+
+def of_draft(db: Db, draft: Draft, contact: str | None, *, link: str) -> RenderedMail:
+    """A draft, checked as if it were to be saved. Raises InvalidInput with every fault."""
+    checked, chosen = schedule_drafts.checked(db, draft, now=server_now(db))
+    if chosen:
+        return _rendered(content_of(checked, chosen), _member(db, chosen.id, contact), link)
+    found = {recipient.key: recipient for recipient in checked.recipients}
+    recipient = found.get(fold(contact)) if contact else checked.recipients[0]
+    content = content_of(checked, ChosenAudience(_NOT_STORED, len(found), Origin.NEW))
+    return _rendered(content, _present(recipient), link)
+
+
+def _member(db: Db, audience: AudienceId, contact: str | None) -> Recipient:
+    if contact is None:
+        return audiences.known(db, audience).example
+    return _present(audiences.some(db, audience, [fold(contact)]).get(fold(contact)))
+
+
+def _present(recipient: Recipient | None) -> Recipient:
+    if recipient is None:
+        raise InvalidInput(Fault("contact", "is not among the recipients"))
+    return recipient
+
+
+def _rendered(content: Content, recipient: Recipient, link: str) -> RenderedMail:
+    compiled = campaign_content.compiled(content)
+    try:
+        parts = compiled.parts_for(recipient.context()) | {LINK_KEY: link}
+    except CannotRender as error:
+        field, _, message = str(error).partition(": ")
+        raise InvalidInput(Fault(field, message)) from None
+    subject, text, html = (
+        template.with_placeholders(parts.__getitem__) for template in (compiled.subject, compiled.text, compiled.html)
+    )
+    headers = {"From": content.sender} | ({"Reply-To": content.reply_to} if content.reply_to else {})
+    own = list_headers(content.topic, sender=content.sender, link=link, origin="preview")
+    return RenderedMail(recipient, subject, text, html, headers | own)

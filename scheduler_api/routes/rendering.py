@@ -1,0 +1,44 @@
+"""`/v1/schedules/render` and `/v1/schedules/{id}/render`: what a recipient would get."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mailroom.domain.errors import Fault
+from mailroom.domain.ids import ScheduleId
+from mailroom.domain.limits import MAX_BODY_BYTES, MAX_VALUES_OF_A_LIST
+from mailroom.services.schedules import rendering
+from scheduler_api import schedule_bodies
+from scheduler_api.arguments import Blueprint
+from scheduler_api.auth import requires, services
+from scheduler_api.schemas import schedule_actions as actions
+
+blueprint = Blueprint(
+    "rendering", __name__, url_prefix="/v1/schedules", description="What a recipient would get; nothing is sent."
+)
+
+
+def _further(asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Fault]:
+    return schedule_bodies.further_faults(services().db, asked, good)
+
+
+@blueprint.post("/render")
+@requires("schedules", most=MAX_BODY_BYTES, values=MAX_VALUES_OF_A_LIST)
+@blueprint.arguments(actions.DraftToRender, further=_further)
+@blueprint.response(200, actions.RenderedOut)
+def render_draft(asked: dict[str, Any]) -> Any:
+    """What a recipient would get of a schedule that is not stored; nothing is stored or sent. `contact` is an address
+    among its recipients, the first if left out."""
+    contact = asked.pop("contact", None)
+    draft = schedule_bodies.draft(services(), asked)
+    return actions.rendered(rendering.of_draft(services().db, draft, contact, link=services().links.example))
+
+
+@blueprint.post("/<schedule_id>/render")
+@requires("read")
+@blueprint.arguments(actions.RenderIn)
+@blueprint.response(200, actions.RenderedOut)
+def render(asked: dict[str, Any], schedule_id: str) -> Any:
+    """What a recipient would get of the newest content. `contact` is an address of its audience, the first if left
+    out."""
+    contact, link = asked.get("contact"), services().links.example
+    return actions.rendered(rendering.of_schedule(services().db, ScheduleId(schedule_id), contact, link=link))
