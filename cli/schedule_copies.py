@@ -1,29 +1,16 @@
-"""`mailroom schedules render` and `duplicate`: see a schedule's mail, and copy the schedule."""
+"""`mailroom schedules duplicate`: copy a schedule."""
 
 import secrets
 
 import click
 
-from cli.answers import Body, answer, print_id
+from cli.answers import answer, print_id
 from cli.command_table import Answering
-from cli.common import actor, prepared_services, services
-from cli.tables import printable
+from cli.common import actor, prepared_services
 from mailroom.domain.ids import ScheduleId
 from mailroom.services.schedules import duplicate as duplicates
-from mailroom.services.schedules import rendering
-from scheduler_api.schemas import schedule_actions as actions
 from scheduler_api.schemas import schedules as schemas
 from scheduler_api.shown_schedules import whole
-
-
-@click.command("render", cls=Answering)
-@click.argument("schedule_id")
-@click.option("--contact", help="An address of the audience; the first if left out.")
-def render(schedule_id: str, contact: str | None) -> None:
-    """What a recipient would get of the newest content. Nothing is sent."""
-    made = services()
-    mail = rendering.of_schedule(made.db, ScheduleId(schedule_id), contact, link=made.links.example)
-    answer(actions.RenderedOut, actions.rendered(mail), _show)
 
 
 @click.command("duplicate", cls=Answering)
@@ -34,13 +21,3 @@ def duplicate(schedule_id: str, key: str | None) -> None:
     db = prepared_services().db
     stored, _ = duplicates.duplicate(db, ScheduleId(schedule_id), owner=actor(), key=key or secrets.token_hex(16))
     answer(schemas.ScheduleOut, whole(db, stored), print_id)
-
-
-def _show(body: Body) -> None:
-    for name, value in body["headers"].items():
-        click.echo(printable(f"{name}: {value}"))
-    click.echo(printable(f"To: {body['contact']}"))
-    click.echo(printable(f"Subject: {body['subject']}"))
-    for part in ("text", "html"):
-        if body[part]:
-            click.echo(f"\n--- {part}\n{body[part]}")

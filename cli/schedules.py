@@ -20,7 +20,8 @@ from cli.schedule_actions import (
     skip_next,
 )
 from cli.schedule_changes import create_schedule, edit_schedule
-from cli.schedule_copies import duplicate, render
+from cli.schedule_copies import duplicate
+from cli.schedule_previews import render, test
 from cli.schedule_report import report
 from cli.tables import print_fields, print_page, print_rows
 from mailroom.domain.ids import ScheduleId
@@ -51,6 +52,7 @@ for command in (
     archive_schedule,
     restore_schedule,
     render,
+    test,
     duplicate,
     report,
 ):

@@ -19,6 +19,7 @@ KEYED: Final = (
     "schedules",
     "schedules/{schedule_id}/duplicate",
     "schedules/{schedule_id}/run-now",
+    "schedules/{schedule_id}/test",
 )
 
 

@@ -1,4 +1,4 @@
-"""`/v1/schedules/render` and `/v1/schedules/{id}/render`: what a recipient would get."""
+"""`/v1/schedules/render`, `/v1/schedules/{id}/render` and `/test`: what a recipient would get, seen and tried."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,14 +6,18 @@ from typing import Any
 from mailroom.domain.errors import Fault
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_VALUES_OF_A_LIST
+from mailroom.services.mails.accept import AcceptedMail
 from mailroom.services.schedules import rendering
+from mailroom.services.schedules import send_test as test_sends
 from scheduler_api import schedule_bodies
 from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import requires, services
+from scheduler_api.handing_in import hand_in_many
+from scheduler_api.headers import KEY_NEEDED, needed_key
 from scheduler_api.schemas import schedule_actions as actions
 
 blueprint = Blueprint(
-    "rendering", __name__, url_prefix="/v1/schedules", description="What a recipient would get; nothing is sent."
+    "rendering", __name__, url_prefix="/v1/schedules", description="What a recipient would get, seen and tried."
 )
 
 
@@ -42,3 +46,25 @@ def render(asked: dict[str, Any], schedule_id: str) -> Any:
     out."""
     contact, link = asked.get("contact"), services().links.example
     return actions.rendered(rendering.of_schedule(services().db, ScheduleId(schedule_id), contact, link=link))
+
+
+@blueprint.post("/<schedule_id>/test")
+@blueprint.doc(parameters=[KEY_NEEDED])
+@requires("schedules")
+@blueprint.arguments(actions.TestIn)
+@blueprint.response(202, actions.TestOut)
+def send_test(asked: dict[str, Any], schedule_id: str) -> Any:
+    """Send the newest content, as `contact` would get it, to these addresses: single mails with `[Test]` in the subject
+    and the tag `test`, on no report of the schedule. The same key again sends nothing."""
+    contact, link, key = asked.get("contact"), services().links.example, needed_key()
+    mail = rendering.of_schedule(services().db, ScheduleId(schedule_id), contact, link=link)
+    drafts = test_sends.drafts_of(mail, ScheduleId(schedule_id), asked["to"], key=key)
+    taken = [_or_raised(answer) for answer in hand_in_many(drafts)]
+    shown = zip(drafts, taken, strict=True)
+    return {"items": [{"id": one.id, "address": draft.to[0], "status": one.status} for (draft, _), one in shown]}
+
+
+def _or_raised(answer: AcceptedMail | Exception) -> AcceptedMail:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer

@@ -5,6 +5,7 @@ from typing import Any, Final
 from marshmallow import Schema, fields, validate
 
 from mailroom.domain.addresses import MAX_MAILBOX
+from mailroom.domain.content_checks import hints_for
 from mailroom.services.schedules.rendering import RenderedMail
 from scheduler_api.arguments import RequestBody
 from scheduler_api.schemas.runs import TollOut
@@ -25,12 +26,32 @@ class DraftToRender(ScheduleIn, RenderIn):
     """A schedule that is not stored, and for whom it is rendered."""
 
 
+class HintOut(Schema):
+    code = fields.String()
+    message = fields.String()
+
+
 class RenderedOut(Schema):
     contact = fields.String(metadata={"description": "for whom it is rendered"})
     subject = fields.String()
     text = fields.String()
     html = fields.String()
     headers = fields.Dict(keys=fields.String(), values=fields.String())
+    hints = fields.List(fields.Nested(HintOut), metadata={"description": "what may go wrong with it"})
+
+
+class TestIn(RenderIn):
+    to = fields.List(fields.String(validate=validate.Length(max=MAX_MAILBOX)), required=True)
+
+
+class TestMailOut(Schema):
+    id = fields.String()
+    address = fields.String()
+    status = fields.String()
+
+
+class TestOut(Schema):
+    items = fields.List(fields.Nested(TestMailOut))
 
 
 def rendered(mail: RenderedMail) -> dict[str, Any]:
@@ -40,6 +61,7 @@ def rendered(mail: RenderedMail) -> dict[str, Any]:
         "text": mail.text,
         "html": mail.html,
         "headers": dict(mail.headers),
+        "hints": [{"code": hint.code, "message": hint.message} for hint in hints_for(mail.text, mail.html)],
     }
 
 

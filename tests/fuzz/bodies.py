@@ -162,6 +162,7 @@ _WHOLE: Final[dict[Operation, Callable[[Things], Any]]] = {
     ("POST", "/v1/schedules/preview"): lambda things: {"recurrence": things.chance.choice(_RULES), "count": 3},
     ("POST", "/v1/schedules/render"): lambda things: a_schedule_body(recurrence=things.chance.choice(_RULES)),
     ("POST", "/v1/schedules/{schedule_id}/render"): lambda _: {"contact": "bo@example.org"},
+    ("POST", "/v1/schedules/{schedule_id}/test"): lambda _: {"to": ["ann@example.org"]},
     ("POST", "/v1/topics"): lambda things: {"id": f"t{secrets.token_hex(6)}", "name": "News", **_footer(things)},
     ("PATCH", "/v1/topics/{topic_id}"): lambda things: {"name": "News", **_footer(things)},
     ("POST", "/v1/emails"): _mail,

@@ -98,6 +98,10 @@ def test_a_schedule_is_previewed_for_a_recipient_and_duplicated(page: Page, syst
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("Spring for Reader 2")).to_be_visible()
     expect(page.frame_locator("iframe").get_by_text("Hello Reader 2")).to_be_visible()
+    page.get_by_label("To", exact=True).fill("me@example.com, you@example.com")
+    page.get_by_role("button", name="Send test").click()
+    expect(page.get_by_role("status")).to_contain_text("on its way to 2 addresses")
+    assert system.db.emails.count_documents({"subject": "[Test] Spring for Reader 2"}) == 2
     page.get_by_role("link", name="Phone").click()
     look(page, "preview-phone-width")
     page.get_by_label("Recipient").fill("nobody@example.org")

@@ -167,3 +167,21 @@ def test_the_report_of_a_schedule_is_the_sum_of_its_runs(mailroom: Terminal, sys
     assert report["total"] == report["items"][0]["report"] == call("GET", f"/v1/runs/{run.id}/report").json
     assert (report["total"]["recipients"], report["total"]["failed"]) == (10, 2)
     assert len(shown) == 1 + 1 + 1
+
+
+def test_a_schedule_is_rendered_tried_and_copied(system: System) -> None:
+    mailroom = Terminal(system)
+    schedule = stored_schedule(system.db, html="<a href='/x'>x</a>")
+
+    shown = mailroom("schedules", "render", schedule.id)
+    tried = mailroom("schedules", "test", schedule.id, "me@example.com", "--key", "k")
+    again = mailroom("schedules", "test", schedule.id, "me@example.com", "--key", "k")
+    copied = mailroom("schedules", "duplicate", schedule.id, "--key", "k")
+
+    assert "Subject: Hello Bo\n\n--- text\nHello Bo in Rome\n" in shown.out
+    assert "1 link without a whole address" in shown.err
+    assert tried.out == again.out
+    assert [doc["subject"] for doc in system.db.emails.find()] == ["[Test] Hello Bo"]
+    copy = system.db.schedules.find_one({"_id": copied.out.strip()})
+    assert copy
+    assert (copy["name"], copy["state"]) == ("Copy of Weekday digest", "paused")

@@ -101,3 +101,63 @@ def test_a_copy_of_a_copy_is_not_named_longer_each_time(call: Caller, times: int
         id_ = copy.json["id"]
 
     assert copy.json["name"] == "Copy of Weekday digest"
+
+
+def test_a_test_goes_to_the_named_addresses_once_and_counts_on_no_report(call: Caller, db: Db) -> None:
+    a_topic(db)
+    id_, key = stored(call, topic="newsletter", reply_to="help@mg.example.com", **LINKED), {"Idempotency-Key": "test-1"}
+    body = {"to": ["me@example.com", "Me@example.com", "you@example.com"], "contact": "bo@example.org"}
+
+    sent = call("POST", f"/v1/schedules/{id_}/test", json=body, headers=key)
+    again = call("POST", f"/v1/schedules/{id_}/test", json=body, headers=key)
+
+    assert sent.status_code == 202
+    assert [one["address"] for one in sent.json["items"]] == ["me@example.com", "you@example.com"]
+    assert [one["id"] for one in again.json["items"]] == [one["id"] for one in sent.json["items"]]
+    assert db.emails.count_documents({}) == 2
+    mail = call("GET", f"/v1/emails/{sent.json['items'][0]['id']}?include=body").json
+    assert (mail["subject"], mail["tags"], mail["reply_to"]) == ("[Test] Hello Bo <b>", ["test"], "help@mg.example.com")
+    assert mail["text"].startswith("Hello Bo <b>. Leave: http")
+    assert mail["metadata"] == {"test_of": id_, "rendered_for": "bo@example.org"}
+    assert call("GET", f"/v1/schedules/{id_}/runs").json["items"] == []
+
+
+def test_a_test_asks_for_no_consent_but_not_to_a_mailbox_that_does_not_exist(call: Caller, db: Db) -> None:
+    id_ = stored(call)
+    for address, reason in (("left@example.com", "unsubscribed"), ("gone@example.com", "bounced")):
+        call("POST", "/v1/suppressions", json={"address": address, "reason": reason})
+
+    sent = call(
+        "POST",
+        f"/v1/schedules/{id_}/test",
+        json={"to": ["left@example.com", "gone@example.com"]},
+        headers={"Idempotency-Key": "t"},
+    )
+
+    assert [one["status"] for one in sent.json["items"]] == ["queued", "suppressed"]
+
+
+@pytest.mark.parametrize(
+    ("to", "paths"),
+    [
+        ([], {"to"}),
+        (["a@example.com"] * 11, {"to"}),
+        (["a@example.com", "nobody"], {"to[1]"}),
+        (["@"] * 2, {"to[0]", "to[1]"}),
+    ],
+)
+def test_a_test_to_wrong_addresses_goes_to_nobody(call: Caller, db: Db, to: list[str], paths: set[str]) -> None:
+    id_ = stored(call)
+
+    refused = call("POST", f"/v1/schedules/{id_}/test", json={"to": to}, headers={"Idempotency-Key": "t"})
+
+    assert set(problems(refused)) == paths
+    assert db.emails.count_documents({}) == 0
+
+
+def test_hints_come_with_what_is_rendered(call: Caller) -> None:
+    id_ = stored(call, html="<img src=a.png><a href='/x'>x</a>")
+
+    hints = call("POST", f"/v1/schedules/{id_}/render", json={}).json["hints"]
+
+    assert [hint["code"] for hint in hints] == ["broken_links", "no_alt", "broken_images"]
