@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from cli.failures import away
 from cli.main import main
+from mailroom.domain.errors import Unavailable
 from tests.support.system import System
-from tests.support.terminal import Answered, Terminal
+from tests.support.terminal import Answered
 
 
 @pytest.fixture
@@ -48,12 +50,16 @@ def test_where_nothing_was_started_no_file_is_named(
 
 @pytest.mark.usefixtures("here")
 def test_settings_of_an_earlier_start_are_told_from_a_server_that_is_away(
-    system: System, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    earlier = Terminal(system, MAILROOM_MONGO_URL="mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=200").environment
-    theirs = {name: value for name, value in earlier.items() if name.startswith(("MAILROOM_", "MAILGUN_"))}
-    stale = run_with(theirs, monkeypatch, capsys)
-    same = run_with({"MAILROOM_MONGO_URL": "mongodb://127.0.0.1:7"}, monkeypatch, capsys)
+    for name, value in system.environment.items():
+        monkeypatch.setenv(name, value)
+    error = Unavailable("MongoDB did not answer: Connection refused")
 
-    assert "MongoDB at 127.0.0.1:9 does not answer. It was started anew since, at another address" in stale.err
-    assert "MongoDB at 127.0.0.1:7 does not answer. Start it, or correct MAILROOM_MONGO_URL." in same.err
+    monkeypatch.setenv("MAILROOM_MONGO_URL", "mongodb://127.0.0.1:9/")
+    stale = away(error)
+    monkeypatch.setenv("MAILROOM_MONGO_URL", "mongodb://127.0.0.1:7")
+    same = away(error)
+
+    assert stale.startswith("MongoDB at 127.0.0.1:9 does not answer. It was started anew since, at another address: ")
+    assert same.startswith("MongoDB at 127.0.0.1:7 does not answer. Start it, or correct MAILROOM_MONGO_URL.")
