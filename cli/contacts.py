@@ -1,5 +1,8 @@
 """`mailroom contacts`: what is known of an address."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from cli.answers import Body, answer
@@ -24,16 +27,13 @@ def show_contact(address: str) -> None:
 
 def _show(body: Body) -> None:
     click.echo(body["address"])
-    rows = [
-        {"topic": one["name"], "goes": "yes" if one["subscribed"] else f"no: {one['reason']}"} for one in body["topics"]
-    ]
-    print_rows(rows, {"topic": "topic", "goes": "goes"})
+    print_rows(body["topics"], {"topic": "name", "goes": _goes})
     _show_part("Suppressions", body["suppressions"], "scope", "reason", "since")
     _show_part("Audiences", body["audiences"], "name", "id")
     _show_part("Consent, newest first", body["consent"], "at", "act", "scope", "by")
 
 
-def _goes(topic: Body) -> str:
+def _goes(topic: Mapping[str, Any]) -> str:
     return "yes" if topic["subscribed"] else f"no: {topic['reason']}"
 
 

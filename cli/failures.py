@@ -67,7 +67,7 @@ def away(error: Unavailable) -> str:
     if isinstance(error, TakesNoWrites):
         return f"{why} ({store} at {address(store, stores)})"
     known = f"{store} at {address(store, stores)} does not answer"
-    do = hint_at_other_value(_SETTINGS[store]) or f"Start it, or correct {_SETTINGS[store]}."
+    do = f"Start it, or correct {_SETTINGS[store]}.{hint_at_other_value(_SETTINGS[store])}"
     return f"{known}. {do} ({why})"
 
 

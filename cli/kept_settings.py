@@ -20,7 +20,7 @@ def hint_at_other_value(setting: str) -> str:
     kept = _kept().get(setting, "")
     if not kept or kept == os.environ.get(setting):
         return ""
-    return f"It was started anew since, at another address: {_DO}, and try again."
+    return f" {_FILE} has another address: for that system, {_DO}."
 
 
 def _kept() -> dict[str, str]:

@@ -32,17 +32,18 @@ def render(schedule_id: str, contact: str | None) -> None:
 @click.option("--key", help="An Idempotency-Key: the same command again sends nothing.")
 def test(schedule_id: str, to: tuple[str, ...], contact: str | None, key: str | None) -> None:
     """Send the newest content to these addresses, as a recipient would get it."""
-    made, id_ = prepared_services(), ScheduleId(schedule_id)
-    mail = rendering.of_schedule(made.db, id_, contact, link=made.links.example)
-    drafts = send_test.drafts_of(mail, id_, to, key=key or secrets.token_hex(16))
-    taken = made.outbox.hand_in_many(drafts, owner=actor())
-    items = []
-    for (draft, _), accepted in zip(drafts, taken, strict=True):
-        if isinstance(accepted, Exception):
-            raise accepted
-        items.append({"id": accepted.id, "address": draft.to[0], "status": accepted.status})
+    made = prepared_services()
+    sent = send_test.send(
+        made.db,
+        ScheduleId(schedule_id),
+        to,
+        contact=contact,
+        link=made.links.example,
+        key=key or secrets.token_hex(16),
+        hand_in=lambda drafts: made.outbox.hand_in_many(drafts, owner=actor()),
+    )
     columns = {"address": "address", "state": "status", "id": "id"}
-    answer(actions.TestOut, {"items": items}, lambda body: print_rows(body["items"], columns))
+    answer(actions.TestOut, actions.sent_tests(sent), lambda body: print_rows(body["items"], columns))
 
 
 def _show(body: Body) -> None:

@@ -50,7 +50,8 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
     "MAILROOM_PUBLIC_URL": ("http://localhost:5000", "the URL at which the API is reached from outside"),
     "MAILROOM_SECRET_KEY": (
         None,
-        "a secret of at least 16 characters, or several separated by commas; the first signs the pages' sessions",
+        "a secret of at least 16 characters, or several separated by commas; the first signs the pages' sessions "
+        "and makes links to unsubscribe",
     ),
     "MAILROOM_RETIRED_KEYS": (
         "",

@@ -40,7 +40,7 @@ STATUS: Final[Sequence[tuple[type[MailroomError], int, str, str]]] = (
     (StaleEdit, 412, "stale_edit", "It was changed since you read it"),
     (SchedulePaused, 409, "schedule_paused", "This schedule is paused"),
     (ScheduleNotArchived, 409, "schedule_not_archived", "This schedule is not archived"),
-    (SendersTooOld, 409, "senders_too_old", "Senders of an earlier version still run"),
+    (SendersTooOld, 409, "senders_too_old", "Processes of an earlier version still run"),
     (SendingStopped, 409, "sending_stopped", "All sending is stopped"),
     (Conflict, 409, "conflict", "Its state does not allow this"),
     (ScopeMissing, 403, "scope_missing", "The token does not allow this"),

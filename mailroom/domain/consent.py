@@ -13,6 +13,7 @@ from mailroom.domain.topics import Topic, scopes_of_campaign
 
 class ConsentAct(StrEnum):
     LEFT = "left"
+    COMPLAINED = "complained"  # reported as spam, which leaves all campaigns
     JOINED = "joined"  # again, after the reader had left
 
 
@@ -23,7 +24,7 @@ BY_PAGE: Final = "page"  # the page behind the link
 
 @dataclass(frozen=True, slots=True)
 class ConsentEntry:
-    """One act. `address` is folded. `scope`: a topic, `campaigns` for all, or `all` for every mail. `by`: the way it
+    """One act. `address` is folded. `scope`: a topic, or `campaigns` for all. `by`: the way it
     came: BY_ONE_CLICK, BY_PAGE, a provider, or a person. `run`: the run or single mail whose mail carried the link;
     None if unknown."""
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from mailroom.domain.shown_links import Tag, pieces_of
+from mailroom.domain.html_pieces import Tag, pieces_of
 from mailroom.domain.words import counted
 
 _GMAIL_SHOWS: Final = 102 * 1024  # bytes of HTML; the rest is behind "View entire message", a link at the end too

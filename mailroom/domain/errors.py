@@ -13,7 +13,7 @@ MailroomError
 │   ├── DispatchNotUnknown, EmailUnderWay, EmailGone
 │   ├── TopicExists         another topic has the id
 │   ├── ContentWithoutTopic a resend would carry no link to leave the topic
-│   ├── SendersTooOld       a sender that does not know a rule may still run
+│   ├── SendersTooOld       a process that does not know a rule may still run
 │   └── SendingStopped      a person has stopped all sending
 ├── IdempotencyMismatch     the same key came with another body
 ├── StaleEdit               the version that the caller saw is not the current version
@@ -161,7 +161,7 @@ class TopicExists(Conflict):
 
 
 class SendersTooOld(Conflict):
-    """Raised on storing something under a rule that a sender of an earlier version would break, while one may run."""
+    """Raised on storing something under a rule that a process of an earlier version would break, while one may run."""
 
     _MOST_NAMED = 5
 

@@ -1,4 +1,5 @@
-"""Rules that each sender must know before anything is stored under them: one that does not know a rule would break it.
+"""Rules that each sender, or each process, must know before anything is stored under them. One that does not know a
+rule would break it.
 
 A sender tells the number of its protocol when it checks in. Senders from before that number count as 0. Every sender
 that checks in heeds the switch for all sending, pauses of runs and the scopes of suppressions: these came before the

@@ -1,8 +1,8 @@
 """Suppressions: addresses that must not get mail, by scope.
 
 An address has at most one entry for each scope. `all` forbids every mail, for instance if the mailbox does not exist.
-`campaigns` forbids campaigns only: a reader who leaves all of them still gets a requested password reset. The id of a
-topic forbids the campaigns of this topic.
+`campaigns` forbids campaigns, and single mails with a topic: a reader who leaves all of them still gets a requested
+password reset. The id of a topic forbids campaigns and single mails of this topic.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Links by which a reader leaves a topic, made for each mail of a campaign: `<public URL>/u/<token>`.
+"""Links by which a reader leaves a topic, made for each mail of a topic: `<public URL>/u/<token>`.
 
 The token alone tells who leaves what, and from which mail: it works for as long as its key is known, whatever else has
 been removed. Nobody can read or make one without the key (AES-SIV, RFC 5297), so an address never shows in logs of

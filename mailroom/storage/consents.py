@@ -1,7 +1,7 @@
 """Collection `consents`: the journal of what readers left and joined again, by an address. Never changed or removed: it
 is the proof of what was asked for.
 
-    address  folded;  act  `left` or `joined`;  scope  a topic, or `campaigns` for all;  at
+    address  folded;  act  `left`, `complained` or `joined`;  scope  a topic, or `campaigns` for all;  at
     by       `one_click`, `page`, a provider, or a person's name
     run      the run or single mail whose mail carried the link; absent if unknown
 

@@ -5,7 +5,7 @@
                     older document has `reason`, `since` and `event_id` instead, with the scope `campaigns` for
                     `complained` and `unsubscribed`, otherwise `all`
     since           time of the newest entry
-    resubscribed_at when the owner of the address reversed an unsubscribe: an older unsubscribe changes nothing
+    resubscribed_at when the owner of the address reversed an unsubscribe from all campaigns: an older one is ignored
 
 Written by the intake of events in its transaction, by the recording of answers, and by people. Read by planning, by the
 acceptance of single mails, and before each call.
@@ -201,8 +201,8 @@ def _taking_back(at: datetime, scopes: Collection[str]) -> list[Document]:
             {"$lt": ["$$this.since", at]},
         ]
     }
-    return [
-        {"$set": {"scopes": {"$filter": {"input": _SCOPES, "cond": {"$not": [lifted]}}}}},
-        {"$set": {"resubscribed_at": {"$max": ["$resubscribed_at", at]}}},
-        *_IN_SHAPE,
-    ]
+    # Events of providers, which may come late, are about all campaigns: joining a topic alone holds none of them back.
+    reversed_at: Document = {"$set": {"resubscribed_at": {"$max": ["$resubscribed_at", at]}}}
+    mark = [reversed_at] if CAMPAIGNS in scopes else []
+    kept: Document = {"$filter": {"input": _SCOPES, "cond": {"$not": [lifted]}}}
+    return [{"$set": {"scopes": kept}}, *mark, *_IN_SHAPE]

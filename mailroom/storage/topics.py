@@ -3,7 +3,8 @@
     _id             the id; also the scope of suppressions
     name, postal_address, footer, version, created_at, updated_at, updated_by
 
-Written by people. Read when a schedule is saved, and by the page behind unsubscribe links.
+Written by people. Read when a schedule is saved, a single mail or a suppression is taken in, and a contact or the page
+behind a link is shown.
 
 Indexes: none but `_id`, in whose order topics are listed.
 """

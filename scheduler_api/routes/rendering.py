@@ -6,7 +6,6 @@ from typing import Any
 from mailroom.domain.errors import Fault
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_VALUES_OF_A_LIST
-from mailroom.services.mails.accept import AcceptedMail
 from mailroom.services.schedules import rendering
 from mailroom.services.schedules import send_test as test_sends
 from scheduler_api import schedule_bodies
@@ -56,15 +55,13 @@ def render(asked: dict[str, Any], schedule_id: str) -> Any:
 def send_test(asked: dict[str, Any], schedule_id: str) -> Any:
     """Send the newest content, as `contact` would get it, to these addresses: single mails with `[Test]` in the subject
     and the tag `test`, on no report of the schedule. The same key again sends nothing."""
-    contact, link, key = asked.get("contact"), services().links.example, needed_key()
-    mail = rendering.of_schedule(services().db, ScheduleId(schedule_id), contact, link=link)
-    drafts = test_sends.drafts_of(mail, ScheduleId(schedule_id), asked["to"], key=key)
-    taken = [_or_raised(answer) for answer in hand_in_many(drafts)]
-    shown = zip(drafts, taken, strict=True)
-    return {"items": [{"id": one.id, "address": draft.to[0], "status": one.status} for (draft, _), one in shown]}
-
-
-def _or_raised(answer: AcceptedMail | Exception) -> AcceptedMail:
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+    sent = test_sends.send(
+        services().db,
+        ScheduleId(schedule_id),
+        asked["to"],
+        contact=asked.get("contact"),
+        link=services().links.example,
+        key=needed_key(),
+        hand_in=hand_in_many,
+    )
+    return actions.sent_tests(sent)

@@ -51,12 +51,13 @@ def _do(membership: Membership) -> str:
         return "You are unsubscribed."
     if form.get("leave") == CAMPAIGNS:
         memberships.leave(db, membership, CAMPAIGNS, by=BY_PAGE)
-        return "You are unsubscribed from all of them."
+        return "You are unsubscribed from all campaigns."
     choices = memberships.choices(db, membership.address, of=membership.topic)
     names = {choice.topic.id: choice.topic.name for choice in choices}
     if (topic := form.get("join", "")) in names:
-        memberships.join(db, membership, topic, by=BY_PAGE)
-        return f"You get {names[topic]} again."
+        changed = memberships.join(db, membership, topic, by=BY_PAGE)
+        blocked = not changed and any(choice.topic.id == topic and choice.reason for choice in choices)
+        return f"{names[topic]} is still blocked for this address." if blocked else f"You get {names[topic]} again."
     if (topic := form.get("leave", "")) in names:
         memberships.leave(db, membership, topic, by=BY_PAGE)
         return f"You are unsubscribed from {names[topic]}."
@@ -75,7 +76,7 @@ def _page(membership: Membership, said: str = "") -> Response:
 
 
 def _no_such_link() -> Response:
-    return _answer("unsubscribe.html", 404, trouble="This link is not whole. Open it from the email once more.")
+    return _answer("unsubscribe.html", 404, trouble="This link does not work. Copy it whole from the email.")
 
 
 def _too_often(error: TooMany) -> Response:

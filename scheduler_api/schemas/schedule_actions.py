@@ -1,5 +1,6 @@
 """Acts on a schedule, and its next runs, in JSON."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from marshmallow import Schema, fields, validate
@@ -7,6 +8,7 @@ from marshmallow import Schema, fields, validate
 from mailroom.domain.addresses import MAX_MAILBOX
 from mailroom.domain.content_checks import hints_for
 from mailroom.services.schedules.rendering import RenderedMail
+from mailroom.services.schedules.send_test import TestMail
 from scheduler_api.arguments import RequestBody
 from scheduler_api.schemas.runs import TollOut
 from scheduler_api.schemas.schedules import OccurrenceOut, ScheduleIn, ScheduleSummary
@@ -62,6 +64,12 @@ def rendered(mail: RenderedMail) -> dict[str, Any]:
         "html": mail.html,
         "headers": dict(mail.headers),
         "hints": [{"code": hint.code, "message": hint.message} for hint in hints_for(mail.text, mail.html)],
+    }
+
+
+def sent_tests(mails: Sequence[TestMail]) -> dict[str, Any]:
+    return {
+        "items": [{"id": mail.accepted.id, "address": mail.address, "status": mail.accepted.status} for mail in mails]
     }
 
 

@@ -63,7 +63,7 @@ class ContactAudienceOut(Schema):
 
 
 class ConsentOut(Schema):
-    act = fields.String(metadata={"description": "left or joined"})
+    act = fields.String(metadata={"description": "left, complained or joined"})
     scope = fields.String(metadata={"description": "a topic, or campaigns for all"})
     at = fields.String()
     by = fields.String(metadata={"description": "one_click, page, a provider, or a person"})

@@ -152,7 +152,8 @@ def test_a_complaint_and_a_bounce_are_not_lifted_by_subscribing_again(system: Sy
         assert added.status_code == 201
         requests.post(links[address], data={"leave": "newsletter"}, timeout=10)
 
-        requests.post(links[address], data={"join": "newsletter"}, timeout=10)
+        joined = requests.post(links[address], data={"join": "newsletter"}, timeout=10)
+        assert "Newsletter is still blocked for this address." in joined.text
 
         topics = system.call("GET", f"/v1/contacts/{address}").json()["topics"]
         assert [(topic["subscribed"], topic["reason"]) for topic in topics] == [(False, reason)] * 2

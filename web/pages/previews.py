@@ -3,19 +3,22 @@ mail holds acts on nothing of ours, and loads nothing but pictures."""
 
 import re
 import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from mailroom.domain.content_checks import hints_for
+from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.words import counted
+from mailroom.services.mails.accept import AcceptedMail
 from mailroom.services.schedules import rendering, send_test
 from mailroom.services.schedules import view as schedule_view
 from mailroom.services.schedules.rendering import RenderedMail
-from web.flashes import flash_problem
 from web.session import principal, services, signed_in
 
 blueprint = Blueprint("previews", __name__)
@@ -27,32 +30,14 @@ _BODY_POLICY: Final = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src http: https: data:; frame-ancestors 'self'"
 )
 _WIDTHS: Final = ("desktop", "phone")
+_BETWEEN: Final = re.compile(r"[\s,;]+")  # two addresses
+Drafts = Sequence[tuple[EmailDraft, str | None]]
 
 
 @blueprint.get("/schedules/<schedule_id>/preview")
 @signed_in()
 def show(schedule_id: str) -> ResponseReturnValue:
-    contact, mail, problems = request.args.get("contact", "").strip(), None, []
-    try:
-        mail = _rendered(schedule_id, contact)
-    except InvalidInput as error:
-        problems = [
-            fault.message if fault.path == "contact" else f"{fault.path}: {fault.message}" for fault in error.faults
-        ]
-    asked = request.args.get("width", "")
-    page = render_template(
-        "preview.html",
-        stored=schedule_view.get(services().db, ScheduleId(schedule_id)),
-        contact=contact,
-        mail=mail,
-        problems=problems,
-        hints=hints_for(mail.text, mail.html) if mail else [],
-        nonce=secrets.token_hex(16),
-        width=asked if asked in _WIDTHS else _WIDTHS[0],
-    )
-    response = make_response(page, 422 if problems else 200)
-    response.headers["Content-Security-Policy"] = PAGE_POLICY
-    return response
+    return _page(schedule_id, request.args.get("contact", "").strip(), width=request.args.get("width", ""))
 
 
 @blueprint.get("/schedules/<schedule_id>/preview/body")
@@ -69,22 +54,60 @@ def body(schedule_id: str) -> Response:
 def test(schedule_id: str) -> ResponseReturnValue:
     """The form's nonce names the test: pressing twice sends one."""
     contact, typed = request.form.get("contact", "").strip(), request.form.get("to", "")
-    to, nonce = [address for address in re.split(r"[\s,;]+", typed) if address], request.form.get("nonce", "")[:64]
+    nonce, actor = request.form.get("nonce", "")[:64], principal()
+
+    def hand_in(drafts: Drafts) -> Sequence[AcceptedMail | Exception]:
+        def work() -> tuple[list[AcceptedMail | Exception], int]:
+            answers = services().outbox.hand_in_many(drafts, owner=actor.owner)
+            return answers, sum(isinstance(answer, AcceptedMail) and answer.new for answer in answers)
+
+        return services().limits.within_cap(actor, len(drafts), work, now=datetime.now(UTC))
+
     try:
-        drafts = send_test.drafts_of(_rendered(schedule_id, contact), ScheduleId(schedule_id), to, key=f"form-{nonce}")
+        sent = send_test.send(
+            services().db,
+            ScheduleId(schedule_id),
+            [address for address in _BETWEEN.split(typed) if address],
+            contact=contact or None,
+            link=services().links.example,
+            key=f"form-{nonce}",
+            hand_in=hand_in,
+        )
     except InvalidInput as error:
-        flash_problem("; ".join(fault.message for fault in error.faults))
-        return redirect(url_for("previews.show", schedule_id=schedule_id, contact=contact or None), 303)
-    answers = services().outbox.hand_in_many(drafts, owner=principal().owner)
-    for answer in answers:
-        if isinstance(answer, Exception):
-            raise answer
-    flash(f"The test is on its way to {counted(len(answers), 'address', 'addresses')}.")
+        return _page(schedule_id, contact, to=typed, faults=[_in_words(fault) for fault in error.faults])
+    flash(f"The test is on its way to {counted(len(sent), 'address', 'addresses')}.")
     return redirect(url_for("previews.show", schedule_id=schedule_id, contact=contact or None), 303)
 
 
+def _page(
+    schedule_id: str, contact: str, *, width: str = "", to: str = "", faults: Sequence[str] = ()
+) -> ResponseReturnValue:
+    """`to`: the addresses that were typed for a test; `faults`: what is wrong with them."""
+    mail, problems = None, []
+    try:
+        mail = _rendered(schedule_id, contact)
+    except InvalidInput as error:
+        problems = [_in_words(fault) for fault in error.faults]
+    page = render_template(
+        "preview.html",
+        stored=schedule_view.get(services().db, ScheduleId(schedule_id)),
+        contact=contact,
+        mail=mail,
+        problems=problems,
+        hints=hints_for(mail.text, mail.html) if mail else [],
+        to=to,
+        faults=faults,
+        nonce=secrets.token_hex(16),
+        width=width if width in _WIDTHS else _WIDTHS[0],
+    )
+    response = make_response(page, 422 if problems or faults else 200)
+    response.headers["Content-Security-Policy"] = PAGE_POLICY
+    return response
+
+
 def _in_words(fault: Fault) -> str:
-    return fault.message if fault.path == "contact" else f"{fault.path}: {fault.message}"
+    name = fault.path.partition("[")[0]
+    return fault.message if name in ("contact", "to") else f"{fault.path}: {fault.message}"
 
 
 def _rendered(schedule_id: str, contact: str) -> RenderedMail:

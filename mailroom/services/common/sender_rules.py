@@ -1,4 +1,4 @@
-"""Take a rule in only once every sender knows it."""
+"""Take a rule in only once every process that must know it does."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ _MOST: Final = 100
 
 
 def require(db: Db, rule: SenderRule) -> None:
-    """Raises SendersTooOld while a sender that does not know the rule may run, and Unavailable.
+    """Raises SendersTooOld while a process that does not know the rule, and must, may run; and Unavailable.
 
     Only senders that check in are seen: those of the first versions do not. A sender that starts later is not seen
     either; so nobody may go back to an earlier version while something is stored under the rule.

@@ -18,7 +18,8 @@ _MOST_ENTRIES: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class ContactView:
-    """`audiences`: listed ones that hold the address. `consent`: the newest entries of the journal, newest first."""
+    """`topics`: the first hundred by their ids. `audiences`: those among the newest thousand listed ones that hold the
+    address. `consent`: the newest two hundred entries of the journal, newest first."""
 
     address: str
     topics: Sequence[TopicChoice]

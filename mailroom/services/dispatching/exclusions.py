@@ -48,7 +48,7 @@ def leave_out(
     partitions = {c.id: _partition(mails[c.id], suppressed[c.id]) for c in claimed}
     changed = [c for c in claimed if len(partitions[c.id].remaining) < len(mails[c.id])]
     if not changed:
-        return list(claimed), []  # a suppressed address of one kind of mail is that of another dispatch's
+        return list(claimed), []  # the suppressed addresses belong to another kind of mail
     now = server_now(db)
 
     def work(session: Session) -> None:

@@ -27,7 +27,7 @@ from mailroom.storage.messages import marks as message_marks
 _BATCH: Final = 500
 _ACTS: Final = {
     EventKind.UNSUBSCRIBED: ConsentAct.LEFT,
-    EventKind.COMPLAINED: ConsentAct.LEFT,
+    EventKind.COMPLAINED: ConsentAct.COMPLAINED,
     EventKind.RESUBSCRIBED: ConsentAct.JOINED,
 }
 log = structlog.get_logger()

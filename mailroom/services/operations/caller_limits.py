@@ -1,6 +1,6 @@
 """Limits on how often callers may act. A count belongs to a token's owner, so a rotation starts no new count.
 
-Each check raises TooMany. Without a limit nothing is counted, and Redis is not asked.
+Each check raises TooMany. Without a limit nothing is counted, and Redis is not asked; links in mails always have one.
 """
 
 import hashlib
@@ -44,9 +44,9 @@ class CallerBudget:
         self._check(f"reports:{actor.owner}", self.reports_per_minute, "reports a minute with this token")
 
     def check_link(self, token: str) -> None:
-        """Count what is done by a link in a mail. Raises TooMany: a reader changes their mind, a script fills the
-        journal."""
-        name = hashlib.sha256(token.encode()).hexdigest()[:32]  # a counter's name is no place for what acts by itself
+        """Count a change by this link of a mail. Raises TooMany."""
+        # The token alone unsubscribes its reader: Redis gets its digest.
+        name = hashlib.sha256(token.encode()).hexdigest()[:32]
         self._check(f"link:{name}", _LINK_A_MINUTE, "changes a minute by one link")
 
     def take_mails(self, actor: Principal, count: int, *, now: datetime) -> None:

@@ -39,14 +39,15 @@ def of_schedule(db: Db, schedule_id: ScheduleId, contact: str | None, *, link: s
     """The newest content of a schedule. `contact`: an address of its audience; None for the first. `link`: in place of
     the reader's own link to unsubscribe.
 
-    Raises ScheduleNotFound; InvalidInput if the address is not in the audience, or its mail cannot be rendered.
+    Raises ScheduleNotFound, AudienceNotFound, Unavailable; InvalidInput if the address is not in the audience, or its
+    mail cannot be rendered.
     """
     content = get(db, schedule_id).content
     return _rendered(content, _member(db, content.audience, contact), link)
 
 
 def of_draft(db: Db, draft: Draft, contact: str | None, *, link: str) -> RenderedMail:
-    """A draft, checked as if it were to be saved. Raises InvalidInput with every fault."""
+    """A draft, checked as if it were to be saved. Raises InvalidInput with every fault, SendersTooOld, Unavailable."""
     checked, chosen = schedule_drafts.checked(db, draft, now=server_now(db))
     if chosen:
         return _rendered(content_of(checked, chosen), _member(db, chosen.id, contact), link)

@@ -1,8 +1,10 @@
 """Test sends of a campaign: single mails to addresses that a person names. They are marked, count on no report of the
-schedule, and ask for no consent: whoever tests gets them, unless the mailbox does not exist."""
+schedule, and ask for no consent: whoever tests gets them, unless an address gets no mail at all (scope `all`). Their
+link to unsubscribe is an example, and they have no headers of a list."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from mailroom.domain.addresses import InvalidAddress, check_address, fold
@@ -11,22 +13,46 @@ from mailroom.domain.emails.model import Priority
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.limits import MAX_SUBJECT
-from mailroom.services.schedules.rendering import RenderedMail
+from mailroom.services.mails.accept import AcceptedMail
+from mailroom.services.schedules.rendering import RenderedMail, of_schedule
+from mailroom.storage.database import Db
 
 MOST: Final = 10  # addresses of one test
+_SHOWN: Final = 60  # characters of a wrong address
 TAG: Final = "test"
+HandIn = Callable[[Sequence[tuple[EmailDraft, str | None]]], Sequence[AcceptedMail | Exception]]
 _MARK: Final = "[Test] "
 
 
-def drafts_of(
-    mail: RenderedMail, schedule_id: ScheduleId, to: Sequence[str], *, key: str
-) -> list[tuple[EmailDraft, str]]:
-    """A single mail for each address, with its own Idempotency-Key: the same `key` sends each once. Raises InvalidInput
-    with a fault for each wrong address."""
+@dataclass(frozen=True, slots=True)
+class TestMail:
+    """A test that was handed in."""
+
+    address: str
+    accepted: AcceptedMail
+
+
+def send(
+    db: Db, schedule_id: ScheduleId, to: Sequence[str], *, contact: str | None, link: str, key: str, hand_in: HandIn
+) -> list[TestMail]:
+    """Hand in the newest content, as `contact` would get it (None: the first of the audience), for each of these
+    addresses. The same `key` sends each once. `hand_in`: as `Outbox.hand_in_many`, within the caller's limits.
+
+    Raises ScheduleNotFound, InvalidInput with a fault for each wrong address, and what `hand_in` raises or answers.
+    """
     by_address = _checked(to)
-    return [
+    mail = of_schedule(db, schedule_id, contact, link=link)
+    drafts: list[tuple[EmailDraft, str | None]] = [
         (_draft(mail, schedule_id, address), _key(key, schedule_id, folded)) for folded, address in by_address.items()
     ]
+    answers = hand_in(drafts)
+    return [TestMail(address, _taken(answer)) for address, answer in zip(by_address.values(), answers, strict=True)]
+
+
+def _taken(answer: AcceptedMail | Exception) -> AcceptedMail:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def _checked(to: Sequence[str]) -> dict[str, str]:
@@ -40,7 +66,7 @@ def _checked(to: Sequence[str]) -> dict[str, str]:
             address = check_address(text)
             addresses.setdefault(fold(address), address)
         except InvalidAddress as error:
-            faults.append(Fault(f"to[{index}]", str(error)))
+            faults.append(Fault(f"to[{index}]", f"{text[:_SHOWN]}: {error}"))
     if faults:
         raise InvalidInput(*faults)
     return addresses
