@@ -5,6 +5,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 
 from mailroom.domain.consent import BY_ONE_CLICK, BY_PAGE
 from mailroom.domain.errors import TooMany, Unavailable
+from mailroom.domain.events import SuppressionReason
 from mailroom.domain.suppressions import CAMPAIGNS
 from mailroom.domain.unsubscribe_links import Membership
 from mailroom.services.consent import membership as memberships
@@ -55,9 +56,11 @@ def _do(membership: Membership) -> str:
     choices = memberships.choices(db, membership.address, of=membership.topic)
     names = {choice.topic.id: choice.topic.name for choice in choices}
     if (topic := form.get("join", "")) in names:
-        changed = memberships.join(db, membership, topic, by=BY_PAGE)
-        blocked = not changed and any(choice.topic.id == topic and choice.reason for choice in choices)
-        return f"{names[topic]} is still blocked for this address." if blocked else f"You get {names[topic]} again."
+        memberships.join(db, membership, topic, by=BY_PAGE)
+        reason = next(choice.reason for choice in choices if choice.topic.id == topic)
+        if reason not in ("", SuppressionReason.UNSUBSCRIBED):  # of the widest scope: joining does not lift it
+            return f"{names[topic]} is still blocked for this address."
+        return f"You get {names[topic]} again."
     if (topic := form.get("leave", "")) in names:
         memberships.leave(db, membership, topic, by=BY_PAGE)
         return f"You are unsubscribed from {names[topic]}."
