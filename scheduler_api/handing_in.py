@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.services.mails.accept import AcceptedMail
+from mailroom.services.operations import capped_mails
 from scheduler_api.auth import principal, services
 
 T = TypeVar("T")
@@ -13,20 +14,16 @@ T = TypeVar("T")
 
 def hand_in(draft: EmailDraft, key: str | None) -> AcceptedMail:
     """As Outbox.hand_in. Raises TooMany if the cap is reached."""
-    (answer,) = hand_in_many([(draft, key)])
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+    return capped_mails.hand_in(
+        services().outbox, services().limits, draft, key, actor=principal(), now=datetime.now(UTC)
+    )
 
 
 def hand_in_many(asked: Sequence[tuple[EmailDraft, str | None]]) -> list[AcceptedMail | Exception]:
     """As Outbox.hand_in_many. Raises TooMany if not all of them fit within the cap: then none is accepted."""
-
-    def work() -> tuple[list[AcceptedMail | Exception], int]:
-        answers = services().outbox.hand_in_many(asked, owner=principal().owner)
-        return answers, sum(isinstance(answer, AcceptedMail) and answer.new for answer in answers)
-
-    return within_cap(len(asked), work)
+    return capped_mails.hand_in_many(
+        services().outbox, services().limits, asked, actor=principal(), now=datetime.now(UTC)
+    )
 
 
 def within_cap(count: int, work: Callable[[], tuple[T, int]]) -> T:

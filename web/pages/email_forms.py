@@ -10,6 +10,7 @@ from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.errors import IdempotencyMismatch, InvalidInput, TooMany
 from mailroom.domain.messages.states import MessageState
 from mailroom.services.mails.accept import AcceptedMail
+from mailroom.services.operations import capped_mails
 from web.forms.email import EmailForm
 from web.session import principal, services, signed_in
 
@@ -62,13 +63,9 @@ def restored(typed: MultiDict[str, str]) -> str:
 
 
 def _hand_in(draft: EmailDraft, key: str) -> AcceptedMail:
-    actor = principal()
-
-    def work() -> tuple[AcceptedMail, int]:
-        accepted = services().outbox.hand_in(draft, owner=actor.owner, key=key)
-        return accepted, int(accepted.new)
-
-    return services().limits.within_cap(actor, 1, work, now=datetime.now(UTC))
+    return capped_mails.hand_in(
+        services().outbox, services().limits, draft, key, actor=principal(), now=datetime.now(UTC)
+    )
 
 
 def _page(form: EmailForm) -> str:

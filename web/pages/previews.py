@@ -16,6 +16,7 @@ from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.words import counted
 from mailroom.services.mails.accept import AcceptedMail
+from mailroom.services.operations import capped_mails
 from mailroom.services.schedules import rendering, send_test
 from mailroom.services.schedules import view as schedule_view
 from mailroom.services.schedules.rendering import RenderedMail
@@ -56,12 +57,10 @@ def test(schedule_id: str) -> ResponseReturnValue:
     contact, typed = request.form.get("contact", "").strip(), request.form.get("to", "")
     nonce, actor = request.form.get("nonce", "")[:64], principal()
 
-    def hand_in(drafts: Drafts) -> Sequence[AcceptedMail | Exception]:
-        def work() -> tuple[list[AcceptedMail | Exception], int]:
-            answers = services().outbox.hand_in_many(drafts, owner=actor.owner)
-            return answers, sum(isinstance(answer, AcceptedMail) and answer.new for answer in answers)
-
-        return services().limits.within_cap(actor, len(drafts), work, now=datetime.now(UTC))
+    def hand_in(drafts: Drafts) -> list[AcceptedMail | Exception]:
+        return capped_mails.hand_in_many(
+            services().outbox, services().limits, drafts, actor=actor, now=datetime.now(UTC)
+        )
 
     try:
         sent = send_test.send(
