@@ -28,18 +28,13 @@ COLLECTION: Final = "suppressions"
 INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("since", -1), ("_id", -1)]),)
 
 
-def add_many(db: Db, entries: Sequence[tuple[str, Entry]], *, session: Session | None = None) -> None:
+def add_many(
+    db: Db, entries: Sequence[tuple[str, Entry]], *, session: Session | None = None, asked_now: bool = False
+) -> None:
     """Add these entries to their folded addresses. A stored entry of the same scope stays, except `unsubscribed`, which
-    can be reversed: any other reason and any later unsubscribe replaces it."""
-    writes = [UpdateOne({"_id": key}, _adding(entry), upsert=True) for key, entry in entries]
-    if writes:
-        db.suppressions.bulk_write(writes, ordered=True, session=session)
-
-
-def put_entries(db: Db, entries: Sequence[tuple[str, Entry]], *, session: Session) -> None:
-    """Add entries that people ask for now: as `add_many`, but also if the reader has joined something again at a later
-    time by the clock."""
-    writes = [UpdateOne({"_id": key}, _adding(entry, asked_now=True), upsert=True) for key, entry in entries]
+    can be reversed: any other reason and any later unsubscribe replaces it. `asked_now`: the owner of the address asks
+    for them at this moment, so no resubscription is newer, whatever the clock says."""
+    writes = [UpdateOne({"_id": key}, _adding(entry, asked_now=asked_now), upsert=True) for key, entry in entries]
     if writes:
         db.suppressions.bulk_write(writes, ordered=True, session=session)
 
@@ -159,7 +154,7 @@ _IN_SHAPE: Final[Sequence[Document]] = (
 )
 
 
-def _adding(entry: Entry, *, asked_now: bool = False) -> list[Document]:
+def _adding(entry: Entry, *, asked_now: bool) -> list[Document]:
     fields = drop_unset(
         {
             "scope": entry.scope,

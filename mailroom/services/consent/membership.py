@@ -39,7 +39,7 @@ def leave(db: Db, membership: Membership, scope: str, *, by: str) -> bool:
             return False
         intake.store(db, [event], now, session)
         # Also if the same mail's link was followed before, and whatever the reader joined in the same moment.
-        suppressions.put_entries(db, [(key, entry)], session=session)
+        suppressions.add_many(db, [(key, entry)], session=session, asked_now=True)
         consents.add_many(db, [journaled], session=session)
         return True
 
@@ -59,7 +59,7 @@ def join(db: Db, membership: Membership, topic: str, *, by: str) -> bool:
     stay away from every other topic there is. A bounce or a complaint stays. Returns whether this changed something;
     repeated, it changes nothing. Raises Unavailable."""
     key, now = fold(membership.address), server_now(db)
-    journaled = ConsentEntry(key, ConsentAct.JOINED, topic, now, by, membership.run)
+    journaled, known = ConsentEntry(key, ConsentAct.JOINED, topic, now, by, membership.run), topics.ids(db)
 
     def store(session: Session) -> bool:
         left = {
@@ -70,9 +70,9 @@ def join(db: Db, membership: Membership, topic: str, *, by: str) -> bool:
         if not left:
             return False
         if from_all := left.get(CAMPAIGNS):
-            others = topics.ids(db) - {topic}
+            others = known - {topic}
             kept = [Entry(other, from_all.reason, from_all.since, "", from_all.told_by) for other in sorted(others)]
-            suppressions.put_entries(db, [(key, entry) for entry in kept], session=session)
+            suppressions.add_many(db, [(key, entry) for entry in kept], session=session, asked_now=True)
         # Later than what it takes back, also if the clock of MongoDB's primary is behind that of the one before.
         at = max(now, *(entry.since + _MOMENT for entry in left.values()))
         suppressions.take_back(db, [(key, at)], scopes=left.keys(), session=session)

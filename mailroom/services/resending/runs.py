@@ -85,8 +85,9 @@ def run_again(
     require_runnable(schedule, even_if_paused=even_if_paused)
     recipients = _count_unreached(db, source, again_id)
     now, number = server_now(db), schedule.revision if newest else source.revision
-    content = contents.get(db, schedule.id, number)
-    _require_topic(content, contents.get(db, schedule.id, schedule.revision))
+    written = contents.get_many(db, [(schedule.id, number), (schedule.id, schedule.revision)])
+    content = written[schedule.id, number]
+    _require_topic(content, written[schedule.id, schedule.revision])
     revision = Revision(number, now, content.audience, recipients)
     groups = groups_of(recipients, batch_size)
     run = planned_run(again_id, schedule.id, RunKind.AGAIN, revision, due_at=now, now=now, source=source, groups=groups)
