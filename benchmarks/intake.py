@@ -21,7 +21,7 @@ from rich.table import Table
 
 from benchmarks.asking import Asked, ask_for
 from benchmarks.quiet import wait_until_quiet
-from local.children import free_port
+from local.ports import free_port
 from local.servers import Servers
 from tests.support.emails import an_email
 from tests.support.system import System, a_system

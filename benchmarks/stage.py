@@ -14,7 +14,8 @@ from typing import Final, cast
 import psutil
 
 from local import binaries
-from local.children import Child, free_port
+from local.children import Child
+from local.ports import free_port
 
 _START_S: Final = 15.0
 _STOP_S: Final = 20.0

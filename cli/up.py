@@ -30,8 +30,9 @@ from config.descriptions import DESCRIPTIONS
 from config.reading import dotenv_of
 from config.settings import BadSettings, Settings, read_settings
 from local.binaries import HAPROXY, BinaryMissing, find
-from local.children import Child, ChildFailed, free_port
+from local.children import Child, ChildFailed
 from local.log_rotation import rotate
+from local.ports import free_port
 from local.private_files import write_private
 from local.servers import Servers
 from mailroom.assembly import prepare_database

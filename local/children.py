@@ -1,11 +1,8 @@
 """Child processes that never outlive us: ended in order at a stop, and by the kernel if we are killed."""
 
-import contextlib
 import ctypes
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,39 +12,11 @@ from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
 _POLL_S: Final = 0.02
-_LENT: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
-_LOWEST: Final = 20_000
-_LOWEST_LENT: Final = 32_768  # where the kernel does not tell
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class ChildFailed(Exception):
     """A child did not become healthy; the message ends with the last lines of its log."""
-
-
-def free_port() -> int:
-    """A TCP port of the loopback that nobody listens on at this moment, and that no outgoing connection is given.
-
-    This process gets each port only once. Raises OSError if none is left.
-    """
-    while _ports:
-        port = _ports.pop()
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise OSError("no free port is left")
-
-
-def _ports_not_lent() -> list[int]:
-    """In any order. The kernel lends the ports of its own range to outgoing connections: one of those that is free now
-    may be taken by the time it is listened on."""
-    lent_from = int(_LENT.read_text().split()[0]) if _LENT.exists() else _LOWEST_LENT
-    ports = list(range(_LOWEST, max(lent_from, _LOWEST + 1_000)))
-    random.shuffle(ports)
-    return ports
-
-
-_ports = _ports_not_lent()
 
 
 class Child:

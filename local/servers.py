@@ -17,8 +17,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from local import binaries, passwords
-from local.children import Child, free_port
+from local.children import Child
 from local.folder_lock import FolderLock, lock_folder
+from local.ports import free_port
 
 START_S: Final = 60.0
 STOP_S: Final = 10.0

@@ -10,7 +10,8 @@ from typing import Any, Final
 import requests
 import yaml
 
-from local.children import Child, free_port
+from local.children import Child
+from local.ports import free_port
 
 _CONFIGURED: Final = Path(__file__).parents[2] / "config/prometheus/prometheus.yml"
 _START_S: Final = 60.0

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from local.children import Child, free_port
+from local.children import Child
+from local.ports import free_port
 from local.servers import Servers
 from tests.support.system import System
 

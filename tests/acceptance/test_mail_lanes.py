@@ -4,7 +4,7 @@ import contextlib
 
 import requests
 
-from local.children import free_port
+from local.ports import free_port
 from tests.chaos.proxy import Proxy, Way
 from tests.support.campaigns import a_campaign, finished, marks
 from tests.support.emails import envelope, hand_in, status

@@ -9,7 +9,7 @@ import requests
 
 from cli import api_and_sender
 from config.settings import Settings
-from local.children import free_port
+from local.ports import free_port
 from tests.support.emails import an_email, hand_in, status
 from tests.support.system import System, wait_for
 

@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from local.binaries import HAPROXY, BinaryMissing, find
-from local.children import free_port
+from local.ports import free_port
 from tests.support.system import Simulator, a_schedule_body, wait_for
 
 PORTS = ("API", "WEB", "WEBHOOKS", "SIMULATOR", "EDGE_API", "EDGE_WEB", "EDGE_STATUS")

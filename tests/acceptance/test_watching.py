@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from prometheus_client import Metric
 
 from cli.main import main
-from local.children import free_port
+from local.ports import free_port
 from mailroom.watching.exposition import TOPICS
 from tests.support.emails import hand_in, status
 from tests.support.system import System, a_schedule_body, wait_for

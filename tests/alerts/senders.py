@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from redis import Redis
 
-from local.children import Child, free_port
+from local.children import Child
+from local.ports import free_port
 from mailroom.assembly import build_sender_services
 from mailroom.coordination.etcd import Etcd
 from mailroom.storage.database import server_now

@@ -7,7 +7,7 @@ from typing import Final
 
 from redis import Redis
 
-from local.children import free_port
+from local.ports import free_port
 from tests.alerts.causes import Recordings
 from tests.alerts.tape import Tape
 from tests.support.backups import put_mongodb_back

@@ -16,8 +16,9 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from local import binaries
-from local.children import Child, ChildFailed, free_port
+from local.children import Child, ChildFailed
 from local.folder_lock import FolderLock, lock_folder
+from local.ports import free_port
 from local.servers import START_S, TRANSACTION_S, Ports, Servers
 from tests.chaos.proxy import Proxy, Way
 from tests.support.member import Member

@@ -14,7 +14,8 @@ from typing import Any, Final
 from config.certificates import self_signed
 from config.edge import Edge, EdgePart, haproxy_config
 from local.binaries import HAPROXY, find
-from local.children import Child, free_port
+from local.children import Child
+from local.ports import free_port
 
 PARTS: Final = ("api", "web", "webhooks")
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 import boto3
 import requests
 
-from local.children import Child, free_port
+from local.children import Child
+from local.ports import free_port
 from mailroom.storage.body_files.s3_bucket import S3Bucket
 
 REGION: Final = "eu-central-1"

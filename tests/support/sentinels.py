@@ -5,6 +5,7 @@ servers alone: then it goes on as a master that does not know that it was replac
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -13,7 +14,8 @@ from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from local import binaries
-from local.children import Child, free_port
+from local.children import Child
+from local.ports import free_port
 from tests.chaos.proxy import Proxy
 from tests.support.member import Member
 from tests.support.system import wait_for
@@ -68,7 +70,8 @@ class Sentinels:
             member.start()
         wait_for(lambda: all(member.is_well() for member in self.members), within_s=_START_S, what="replicas follow")
         self.watchers = [self._start_sentinel(number) for number in range(_SENTINELS)]
-        wait_for(lambda: all(map(self._knows_all, self.ports)), within_s=_START_S, what="the Sentinels know each other")
+        for port, watcher in zip(self.ports, self.watchers, strict=True):
+            watcher.wait_until(partial(self._knows_all, port), timeout_s=_START_S)
 
     @property
     def master(self) -> Member:

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 import requests
 
 from config.settings import Settings, read_settings
-from local.children import Child, free_port
+from local.children import Child
+from local.ports import free_port
 from local.servers import Servers
 from mailroom.assembly import prepare_database
 from mailroom.providers.mailgun.webhook_setup import MailgunTarget

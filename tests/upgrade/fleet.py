@@ -8,7 +8,8 @@ from typing import Final
 
 import requests
 
-from local.children import Child, free_port
+from local.children import Child
+from local.ports import free_port
 from tests.support.campaigns import holder_name
 from tests.support.system import System
 from tests.upgrade.versions import Version

@@ -16,7 +16,8 @@ from cli.cluster import keep_secrets
 from cli.main import main
 from config.cluster import SET, USER
 from local import binaries
-from local.children import Child, free_port
+from local.children import Child
+from local.ports import free_port
 from tests.support.system import wait_for
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)

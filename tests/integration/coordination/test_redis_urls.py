@@ -13,7 +13,8 @@ from redis import ConnectionError as NotConnected
 from redis import Redis
 
 from local import binaries
-from local.children import Child, free_port
+from local.children import Child
+from local.ports import free_port
 from mailroom.coordination.counters import Counters
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.redis_client import RedisWrites, connect

@@ -15,7 +15,8 @@ from pymongo.errors import PyMongoError
 from config.settings import Settings, read_settings
 from config.stores import Stores
 from local import binaries
-from local.children import Child, free_port
+from local.children import Child
+from local.ports import free_port
 from local.servers import Servers
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.leases import Leases

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from local.children import free_port
+from local.ports import free_port
 from mailroom.coordination.fences import Fences
 from mailroom.domain.dispatches.doubts import Timing
 from mailroom.domain.dispatches.retry_or_halve import Delays

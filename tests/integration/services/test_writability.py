@@ -16,7 +16,7 @@ from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError, Write
 from redis import Redis
 
 from cli.main import main
-from local.children import free_port
+from local.ports import free_port
 from local.servers import Servers
 from mailroom.assembly import build_api_services
 from mailroom.coordination.redis_client import connect, redis_answers

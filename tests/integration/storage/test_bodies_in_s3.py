@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from config.settings import read_settings
-from local.children import free_port
+from local.ports import free_port
 from mailroom.assembly import build_api_services
 from mailroom.domain.dispatches.outcomes import Refusal
 from mailroom.domain.emails.checking import EmailDraft
