@@ -12,6 +12,7 @@ from scheduler_api import problems
 from scheduler_api.answers import Answers
 from scheduler_api.every_app import equip
 from scheduler_api.routes import (
+    audience_contacts,
     audiences,
     contacts,
     dead_letters,
@@ -26,6 +27,7 @@ from scheduler_api.routes import (
     requests,
     runs,
     schedules,
+    segments,
     sending,
     service,
     suppressions,
@@ -76,6 +78,8 @@ def create_app(services: ApiServices, *, beside: Sequence[str] = ()) -> Flask:
         schedules.blueprint,
         rendering.blueprint,
         audiences.blueprint,
+        audience_contacts.blueprint,
+        segments.blueprint,
         runs.blueprint,
         sending.blueprint,
         emails.blueprint,

@@ -3,8 +3,8 @@
 MailroomError
 ├── InvalidInput            one or more fields are wrong; carries a Fault for each
 ├── NotFound                ScheduleNotFound, RunNotFound, MessageNotFound, DispatchNotFound, EmailNotFound,
-│                           AudienceNotFound, SuppressionNotFound, ProviderNotFound, LimitNotFound,
-│                           TemplateNotFound, TopicNotFound, TokenNotFound
+│                           AudienceNotFound, ContactNotFound, SuppressionNotFound, ProviderNotFound,
+│                           LimitNotFound, SegmentNotFound, TemplateNotFound, TopicNotFound, TokenNotFound
 ├── Conflict                the resource is not in a state that allows the request
 │   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleNotArchived, ScheduleEnded, SchedulePaused
 │   ├── RuleNotComputable, PlanningBehind
@@ -108,6 +108,14 @@ class TemplateNotFound(NotFound):
 
 class TopicNotFound(NotFound):
     noun = "topic"
+
+
+class ContactNotFound(NotFound):
+    noun = "contact"
+
+
+class SegmentNotFound(NotFound):
+    noun = "segment"
 
 
 class LimitNotFound(NotFound):
