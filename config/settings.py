@@ -20,6 +20,7 @@ from config.reading import Reader, matching
 from config.sending_domains import NamedDomain, read_domains, read_servers
 from config.shares import Weights, read_shares
 from config.stores import Stores, read_stores
+from mailroom.domain.addresses import check_address
 
 
 class BadSettings(Exception):
@@ -39,6 +40,7 @@ class Web:
     public_url: str  # without a final slash
     secret_keys: tuple[str, ...] = field(repr=False)  # the first signs, the others verify
     retired_keys: tuple[str, ...] = field(repr=False)  # they verify nothing but links to unsubscribe
+    unsubscribe_mailbox: str  # that readers may write to in order to leave; '': none
     session_idle: timedelta
     session_lifetime: timedelta
 
@@ -146,6 +148,9 @@ def _settings(read: Reader) -> Settings:
         retired_keys=read.keys("MAILROOM_RETIRED_KEYS", _secret) if read.is_set("MAILROOM_RETIRED_KEYS", "") else (),
         session_idle=timedelta(seconds=read.number("MAILROOM_SESSION_IDLE", int, 60, 31_536_000)),
         session_lifetime=timedelta(seconds=read.number("MAILROOM_SESSION_LIFETIME", int, 60, 31_536_000)),
+        unsubscribe_mailbox=read.checked("MAILROOM_UNSUBSCRIBE_MAILTO", check_address, "")
+        if read.is_set("MAILROOM_UNSUBSCRIBE_MAILTO", "none")
+        else "",
     )
     edge = EdgeSettings(
         api_port=read.number("MAILROOM_EDGE_API_PORT", int, 1, 65535),

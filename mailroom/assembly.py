@@ -189,7 +189,7 @@ def build_shares(sending: Sending) -> Shares:
 
 def build_links(web: Web) -> UnsubscribeLinks:
     """Build the maker and reader of unsubscribe links."""
-    return UnsubscribeLinks(web.public_url, web.secret_keys, retired=web.retired_keys)
+    return UnsubscribeLinks(web.public_url, web.secret_keys, retired=web.retired_keys, mailbox=web.unsubscribe_mailbox)
 
 
 def build_body_files(settings: Settings, db: Db) -> BodyFiles:

@@ -289,6 +289,7 @@ def test_a_wrong_smtp_url_stops_the_start_and_is_named(url: str) -> None:
         *(("MAILROOM_TRUSTED_PROXIES", wrong) for wrong in ("proxy", "10.0.0.1/8", "10.0.0.0/8;::1", "300.1.1.1")),
         *(("MAILROOM_SIGN_INS_PER_MINUTE", wrong) for wrong in ("0", "-1", "many", "1.5", "99999999999")),
         ("MAILROOM_SESSION_IDLE", "59"),
+        *(("MAILROOM_UNSUBSCRIBE_MAILTO", wrong) for wrong in ("nobody", "Bo <bo@example.org>", "a@b.example?x=y")),
     ],
 )
 def test_a_wrong_limit_of_callers_is_named(name: str, value: str) -> None:
