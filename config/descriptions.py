@@ -66,6 +66,11 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
     "MAILROOM_SIGN_INS_PER_MINUTE": ("10", "tries to sign in a minute from one address, or `none` for no limit"),
     "MAILROOM_REQUESTS_PER_MINUTE": ("none", "requests a minute with one token, or `none` for no limit"),
     "MAILROOM_REPORTS_PER_MINUTE": ("120", "reports of runs a minute with one token, or `none` for no limit"),
+    "MAILROOM_SUBSCRIPTIONS_PER_MINUTE": ("10", "subscriptions by form a minute from one address, or `none`"),
+    "MAILROOM_ALL_SUBSCRIPTIONS_PER_MINUTE": (
+        "120",
+        "subscriptions by form a minute of all visitors together, or `none`",
+    ),
     "MAILROOM_MAILS_PER_DAY": ("none", "single mails a day (UTC) with one token, or `none` for no limit"),
     "MAILROOM_TRUSTED_PROXIES": (
         "none",
