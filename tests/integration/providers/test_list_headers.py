@@ -151,3 +151,15 @@ def test_each_recipient_may_also_leave_by_a_mail_of_their_own_where_a_mailbox_is
         assert headers["List-Unsubscribe"] == f"<{URL}/{message.address}>{also}"
         assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
         assert text == f"Leave: {URL}/{message.address}"
+
+
+def test_what_stands_in_headers_alone_takes_no_room_of_sendgrids_substitutions() -> None:
+    batch = linked(2)
+    also = beside("mailto:leave@mg.example.com?subject=unsubscribe-" + "x" * 9_000)
+    messages = [replace(m, parts={**m.parts, MAILTO_KEY: also}) for m in batch.messages]
+
+    request: Any = ADAPTERS["sendgrid"].build(replace(batch, messages=messages))
+
+    for personal in json.loads(request.body)["personalizations"]:
+        assert also in personal["headers"]["List-Unsubscribe"]
+        assert not any("mailto:" in value for value in personal["substitutions"].values())

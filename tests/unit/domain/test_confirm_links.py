@@ -7,6 +7,7 @@ import pytest
 
 from mailroom.domain.confirm_links import ConfirmLinks, SubscriptionRequest
 from mailroom.domain.ids import RunId
+from mailroom.domain.sealed_tokens import TokenSeal
 from mailroom.domain.unsubscribe_links import Membership, UnsubscribeLinks
 
 URL = "https://mail.example.com"
@@ -67,3 +68,11 @@ def test_a_request_has_one_mail_and_another_request_another_one() -> None:
     assert len({BO.mail, again.mail, replace(BO, topic="offers").mail, replace(BO, address="di@example.org").mail}) == 4
     assert len(BO.key) <= 255
     assert "example" not in BO.key
+
+
+def test_a_token_of_one_purpose_is_nothing_to_another_and_to_another_key() -> None:
+    token = TokenSeal("doors", [KEY]).token_of("bo", "newsletter")
+
+    assert TokenSeal("doors", ["a-newer-key-of-ours", KEY]).texts_of(token) == ["bo", "newsletter"]
+    assert TokenSeal("windows", [KEY]).texts_of(token) is None
+    assert TokenSeal("doors", ["a-newer-key-of-ours"]).texts_of(token) is None
