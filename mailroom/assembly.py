@@ -18,6 +18,7 @@ from mailroom.coordination.mirror import Mirror
 from mailroom.coordination.rate_buckets import Rates
 from mailroom.coordination.redis_client import RedisWrites
 from mailroom.domain.circuits import CircuitRule
+from mailroom.domain.confirm_links import ConfirmLinks
 from mailroom.domain.dispatches.doubts import Timing, Unaskable
 from mailroom.domain.dispatches.retry_or_halve import Delays
 from mailroom.domain.emails.model import RANK_OF, Priority
@@ -95,6 +96,7 @@ class ApiServices:
     figures: SystemFigures
     shares: Shares
     links: UnsubscribeLinks
+    confirm_links: ConfirmLinks
 
 
 def build_api_services(settings: Settings, *, app: str) -> ApiServices:
@@ -121,6 +123,7 @@ def build_api_services(settings: Settings, *, app: str) -> ApiServices:
         of_system(db, calls_at_once=settings.sending.concurrency, telling=list(webhooks)),
         build_shares(settings.sending),
         links,
+        build_confirm_links(settings.web),
     )
 
 
@@ -137,6 +140,8 @@ def build_limits(settings: Settings, *, of: str) -> CallerBudget:
         sign_ins_per_minute=limits.sign_ins_per_minute,
         requests_per_minute=limits.requests_per_minute,
         reports_per_minute=limits.reports_per_minute,
+        subscriptions_per_minute=limits.subscriptions_per_minute,
+        all_subscriptions_per_minute=limits.all_subscriptions_per_minute,
         mails_per_day=limits.mails_per_day,
     )
 
@@ -189,7 +194,12 @@ def build_shares(sending: Sending) -> Shares:
 
 def build_links(web: Web) -> UnsubscribeLinks:
     """Build the maker and reader of unsubscribe links."""
-    return UnsubscribeLinks(web.public_url, web.secret_keys, retired=web.retired_keys)
+    return UnsubscribeLinks(web.public_url, web.secret_keys, retired=web.retired_keys, mailbox=web.unsubscribe_mailbox)
+
+
+def build_confirm_links(web: Web) -> ConfirmLinks:
+    """Build the maker and reader of links that confirm a subscription."""
+    return ConfirmLinks(web.public_url, web.secret_keys)
 
 
 def build_body_files(settings: Settings, db: Db) -> BodyFiles:

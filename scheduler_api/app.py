@@ -14,6 +14,7 @@ from scheduler_api.every_app import equip
 from scheduler_api.routes import (
     audience_contacts,
     audiences,
+    confirm,
     contacts,
     dead_letters,
     dispatches,
@@ -30,6 +31,7 @@ from scheduler_api.routes import (
     segments,
     sending,
     service,
+    subscribe,
     suppressions,
     templates,
     tokens,
@@ -99,7 +101,8 @@ def create_app(services: ApiServices, *, beside: Sequence[str] = ()) -> Flask:
         workers.blueprint,
     ):
         api.register_blueprint(blueprint)
-    for plain in (webhooks.blueprint, unsubscribe.blueprint, service.blueprint, service.reference, mail.blueprint):
-        app.register_blueprint(plain)
+    for plain in (webhooks, unsubscribe, subscribe, confirm, service, mail):
+        app.register_blueprint(plain.blueprint)
+    app.register_blueprint(service.reference)
     app.extensions["openapi"] = api.spec.to_dict
     return app

@@ -76,6 +76,11 @@ def keyed_email_id(owner: str, key: str) -> EmailId:
     return EmailId(f"{_EMAIL}k{_digest('email', owner, key)[:24]}")
 
 
+def confirmation_key(topic: str, key: str, asked_at_ms: int) -> str:
+    """The Idempotency-Key of the mail that asks this folded address to confirm what it asked for at this time."""
+    return f"confirm/{topic}/{asked_at_ms}/{_digest('confirm', key)[:24]}"
+
+
 def run_of_email(email_id: EmailId) -> RunId:
     """A single mail takes the place of a run: the ids of its messages and its dispatch begin with the mail's id."""
     return RunId(email_id)

@@ -5,6 +5,9 @@ from typing import Final
 MAX_NAME: Final = 200  # characters
 MAX_TOPIC_ID: Final = 40  # characters
 MAX_POSTAL_ADDRESS: Final = 300  # characters
+MAX_CONFIRMATION: Final = 10_000  # characters of the subject or of a body of a confirmation mail, as a template
+MIN_CONFIRM_WITHIN_S: Final = 3_600
+MAX_CONFIRM_WITHIN_S: Final = 30 * 86_400
 MAX_SUBJECT: Final = 500  # characters, before variables are filled in
 MAX_TEXT: Final = 1_000_000  # characters; a rendered mail must stay under Mailgun's 25 MB
 MAX_HTML: Final = 1_000_000
@@ -43,6 +46,7 @@ MAX_VALUES: Final = 200_000  # in one JSON body: values of lists and objects
 MAX_VALUES_OF_A_BATCH: Final = 2_000_000
 MAX_VALUES_OF_A_LIST: Final = 6_000_000
 MAX_WEBHOOK_BYTES: Final = 1024 * 1024
+MAX_SUBSCRIPTION_BYTES: Final = 4 * 1024  # a form with an address and a name
 MAX_NEXT_RUNS: Final = 100
 MAX_PAGE: Final = 200  # rows of a list
 

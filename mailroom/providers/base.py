@@ -18,6 +18,7 @@ from mailroom.domain.ids import DispatchId, RunId, schedule_of_run
 from mailroom.domain.list_headers import list_headers
 from mailroom.domain.messages.model import Message
 from mailroom.domain.schedules import Content
+from mailroom.domain.template_filling import LINK_KEY, MAILTO_KEY
 from mailroom.providers.connection import LostReply, NotWritten, Reply
 
 
@@ -40,10 +41,11 @@ class Batch:
     messages: Sequence[Message]
     date: datetime
 
-    def list_headers(self, link: str) -> dict[str, str]:
-        """The headers by which a reader with this link leaves the topic. Empty without a topic."""
-        content = self.content
-        return list_headers(content.topic, sender=content.sender, link=link, origin=schedule_of_run(self.run))
+    def list_headers(self, parts: Mapping[str, str]) -> dict[str, str]:
+        """The headers by which the reader with these parts leaves the topic. Empty without a topic."""
+        content, link, also = self.content, parts.get(LINK_KEY, ""), parts.get(MAILTO_KEY, "")
+        origin = schedule_of_run(self.run)
+        return list_headers(content.topic, sender=content.sender, link=link, also=also, origin=origin)
 
 
 @dataclass(frozen=True, slots=True)
