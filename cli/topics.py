@@ -30,6 +30,7 @@ _OPTIONS: Final = (
     click.option("--confirm-subject", help="Its subject; {{ topic }} is the topic's name."),
     click.option("--confirm-text", help="Its text; {{ confirm_url }} is the link."),
     click.option("--confirm-html", help="Its HTML."),
+    click.option("--audience", help="The audience that those who join by form come into; '' for none."),
     click.option("--confirm-within-s", type=int, help="Seconds for which its link works (three days)."),
 )
 

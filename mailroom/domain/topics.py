@@ -29,7 +29,7 @@ class Topic:
     """`name`: as readers see it. `postal_address`: of the sender, for footers. `footer`: content without a link to
     unsubscribe gets a footer with the link and the postal address; otherwise such content is refused. `version` counts
     the changes, from 1. `double_opt_in`: who subscribes by form gets `confirmation`, and has joined once they follow
-    its link."""
+    its link. `audience`: the one that those who join by form come into; '' for none."""
 
     id: str
     name: str
@@ -40,6 +40,7 @@ class Topic:
     updated_at: datetime
     double_opt_in: bool = False
     confirmation: Confirmation = NO_CONFIRMATION
+    audience: str = ""
 
 
 def unknown_topic(id_: str) -> Topic:
@@ -87,7 +88,8 @@ def check_topic(id_: str, raw: Mapping[str, object], *, version: int, created_at
         faults.append(Fault("postal_address", "a footer shows the sender's postal address: it is needed"))
     if faults:
         raise InvalidInput(*faults)
-    return Topic(id_, name, postal, footer, version, created_at, now, double_opt_in, confirmation)
+    audience = str(raw.get("audience") or "").strip()
+    return Topic(id_, name, postal, footer, version, created_at, now, double_opt_in, confirmation, audience)
 
 
 def asked_of(topic: Topic) -> dict[str, object]:
@@ -103,4 +105,5 @@ def asked_of(topic: Topic) -> dict[str, object]:
         "confirm_text": confirmation.text,
         "confirm_html": confirmation.html,
         "confirm_within_s": confirmation.within_s,
+        "audience": topic.audience,
     }

@@ -3,6 +3,7 @@
     _id             the id; also the scope of suppressions
     name, postal_address, footer, version, created_at, updated_at, updated_by
     double_opt_in   absent where a form subscribes at once
+    audience        the audience that those who join by form come into; absent without one
     confirmation    the mail that asks to confirm: {sender, subject, text, html, within_s}; absent if never written
 
 Written by people. Read when a schedule is saved, a single mail or a suppression is taken in, and a contact or the page
@@ -69,6 +70,7 @@ def _document(topic: Topic) -> Document:
     } | drop_unset(
         {
             "double_opt_in": topic.double_opt_in or None,
+            "audience": topic.audience or None,
             "confirmation": asdict(topic.confirmation) if topic.confirmation != NO_CONFIRMATION else None,
         }
     )
@@ -85,4 +87,5 @@ def _topic(doc: Mapping[str, Any]) -> Topic:
         updated_at=doc["updated_at"],
         double_opt_in=doc.get("double_opt_in", False),
         confirmation=Confirmation(**doc["confirmation"]) if "confirmation" in doc else NO_CONFIRMATION,
+        audience=doc.get("audience", ""),
     )

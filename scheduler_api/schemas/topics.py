@@ -50,6 +50,10 @@ class OfTopic(Schema):
         validate=validate.Range(MIN_CONFIRM_WITHIN_S, MAX_CONFIRM_WITHIN_S),
         metadata={"description": "seconds for which the link of the confirmation mail works"},
     )
+    audience = fields.String(
+        validate=validate.Length(max=64),
+        metadata={"description": "the id of the audience that those who join by form come into; empty for none"},
+    )
 
 
 class TopicIn(OfTopic, RequestBody):
@@ -74,6 +78,7 @@ class TopicOut(Schema):
     confirm_text = fields.String()
     confirm_html = fields.String()
     confirm_within_s = fields.Integer()
+    audience = fields.String()
     version = fields.Integer()
     created_at = fields.String()
     updated_at = fields.String()

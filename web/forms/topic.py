@@ -1,13 +1,15 @@
 """The form of a topic."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from wtforms.fields import BooleanField
 
+from mailroom.domain.audiences import Audience
 from mailroom.domain.confirmations import DEFAULT_WITHIN_S
 from mailroom.domain.topics import Topic, asked_of
 from web.forms.base import DomainForm
-from web.forms.fields import HiddenTextField, LongTextField, TextField
+from web.forms.fields import ChoiceField, HiddenTextField, LongTextField, TextField
 
 _HOUR_S: Final = 3_600
 
@@ -34,6 +36,9 @@ class TopicForm(DomainForm):
     confirm_within = TextField(
         "Link works for (hours)", default=_in_hours(DEFAULT_WITHIN_S), render_kw={"inputmode": "decimal"}
     )
+    audience = ChoiceField(
+        "Audience", choices={}, description="Optional. Whoever subscribes by the form comes into it."
+    )
     version = HiddenTextField()
 
     @classmethod
@@ -41,6 +46,12 @@ class TopicForm(DomainForm):
         within = _in_hours(topic.confirmation.within_s)
         own = {"id": topic.id, "version": str(topic.version), "confirm_within": within}
         return cls(data=asked_of(topic) | own)
+
+    def offer(self, audiences: Sequence[Audience]) -> None:
+        """The audiences to choose from. A chosen one that is not among them stays."""
+        choices = {"": "None"} | {one.id: one.name for one in audiences}
+        chosen = self.audience.data
+        self.audience.choices = {chosen: chosen} | choices if chosen not in choices else choices
 
     @property
     def shows_confirmation(self) -> bool:

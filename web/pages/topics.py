@@ -8,6 +8,7 @@ from werkzeug.datastructures import MultiDict
 
 from mailroom.domain.errors import InvalidInput, StaleEdit, TopicExists
 from mailroom.domain.subscription_forms import form_html
+from mailroom.services.audiences import lists as audience_lists
 from mailroom.services.consent import topics
 from web.forms.topic import TopicForm
 from web.session import principal, services, signed_in
@@ -66,11 +67,17 @@ def restored(typed: MultiDict[str, str]) -> str:
     return _list(TopicForm(typed))
 
 
+def _offer(form: TopicForm) -> None:
+    form.offer(audience_lists.page(services().db, before=None, limit=_ROWS))
+
+
 def _list(form: TopicForm) -> str:
+    _offer(form)
     return render_template("topics.html", topics=topics.page(services().db, limit=_ROWS), form=form)
 
 
 def _edit(form: TopicForm, id_: str) -> str:
     made = services()
+    _offer(form)
     html = form_html(topics.get(made.db, id_), made.settings.web.public_url)
     return render_template("topic_form.html", form=form, id=id_, html=html)

@@ -149,6 +149,25 @@ def add_checked(
     return Added(added, changed, len(recipients) - added - changed)
 
 
+def prepare(db: Db, audience: AudienceId) -> None:
+    """Before a transaction that changes an audience for the first time. Raises InvalidInput for one whose contacts
+    cannot be changed."""
+    if not audiences.count_names(db, audience, most=MAX_AUDIENCE_VARIABLES):
+        raise InvalidInput(Fault("variables", _TOO_VARIED))
+
+
+def join_within(
+    db: Db, audience: AudienceId, recipient: Recipient, *, source: str, now: datetime, session: Session
+) -> None:
+    """Let this recipient be in an audience that `prepare` has looked at, in the caller's transaction. What is known of
+    it stays. Raises AudienceNotFound, InvalidInput for an audience that is full."""
+
+    def asked(current: Mapping[str, Contact], at: datetime) -> list[ContactChange]:
+        return joining(current, [recipient], at=at, source=source)
+
+    _store_within(db, audience, [recipient.key], asked, now=now, session=session)
+
+
 def _let_join(
     db: Db, audience: AudienceId, recipients: Sequence[Recipient], *, source: str, whole: bool = False
 ) -> _Change:
@@ -174,26 +193,27 @@ class _Asked(Protocol):
 def _store(db: Db, audience: AudienceId, keys: Sequence[str], asked: _Asked) -> _Change:
     """Store the changes of these folded addresses as one version. Nothing is stored where nothing changes."""
     sender_rules.require(db, SenderRule.AUDIENCES)
-    if not audiences.count_names(db, audience, most=MAX_AUDIENCE_VARIABLES):
-        raise InvalidInput(Fault("variables", _TOO_VARIED))
+    prepare(db, audience)
     now = server_now(db)
+    return in_transaction(db, lambda session: _store_within(db, audience, keys, asked, now=now, session=session))
 
-    def work(session: Session) -> _Change:
-        before, having = audiences.changing(db, audience, session=session)
-        stored = members.documents_of(db, audience, keys, session=session)
-        current = {key: members.contact_of(doc) for key, doc in stored.items()}
-        version = next_version(before.version, now=now)
-        changes = asked(current, version)
-        if changes:
-            by = tally(changes)
-            _check_limits(before, having, by)
-            contacts.write(db, audience, changes, stored, version=version, session=session)
-            audiences.changed(db, before, by, version=version, session=session)
-            at = AudienceVersion(audience, version)
-            versions.note(db, at, before.count + by.contacts, session=session)
-        return _Change(before, changes)
 
-    return in_transaction(db, work)
+def _store_within(
+    db: Db, audience: AudienceId, keys: Sequence[str], asked: _Asked, *, now: datetime, session: Session
+) -> _Change:
+    before, having = audiences.changing(db, audience, session=session)
+    stored = members.documents_of(db, audience, keys, session=session)
+    current = {key: members.contact_of(doc) for key, doc in stored.items()}
+    version = next_version(before.version, now=now)
+    changes = asked(current, version)
+    if changes:
+        by = tally(changes)
+        _check_limits(before, having, by)
+        contacts.write(db, audience, changes, stored, version=version, session=session)
+        audiences.changed(db, before, by, version=version, session=session)
+        at = AudienceVersion(audience, version)
+        versions.note(db, at, before.count + by.contacts, session=session)
+    return _Change(before, changes)
 
 
 def _check_limits(before: Audience, having: Mapping[str, int], by: Tally) -> None:

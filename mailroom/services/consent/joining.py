@@ -1,22 +1,30 @@
 """A reader joins a topic by a form: at once, or by the link in the confirmation mail."""
 
+import contextlib
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 import structlog
 
 from mailroom.domain.addresses import fold
+from mailroom.domain.audiences import Recipient
 from mailroom.domain.confirm_links import SubscriptionRequest
 from mailroom.domain.consent import BY_CONFIRMATION, BY_FORM, ConsentAct, ConsentEntry
-from mailroom.domain.ids import RunId, run_of_email
+from mailroom.domain.errors import AudienceNotFound, InvalidInput
+from mailroom.domain.ids import AudienceId, RunId, run_of_email
 from mailroom.domain.suppressions import forbidden
-from mailroom.domain.topics import scopes_of_campaign
+from mailroom.domain.topics import Topic, scopes_of_campaign, unknown_topic
+from mailroom.services.audiences import contacts
 from mailroom.services.consent.lifting import lift, unsubscribes_of
 from mailroom.storage import consents, suppressions, topics
 from mailroom.storage.database import AlreadyThere, Db, Session, in_transaction
 
 log = structlog.get_logger()
+_NAME: Final = re.compile(r"[^\W\d_][^\W\d_ '-]{0,29}(?:[ '-]+[^\W\d_]{1,30}){0,3}")
+_SOURCE: Final = "form"  # how such a contact came into its audience
 
 
 class Confirmed(StrEnum):
@@ -39,24 +47,37 @@ class Proof:
     asked_at: datetime | None = None
 
 
-def on_confirmed(db: Db, topic: str, address: str, name: str, *, proof: Proof, session: Session) -> None:
+def on_confirmed(db: Db, topic: Topic, address: str, name: str, *, proof: Proof, session: Session) -> None:
     """All that follows when a reader has joined by a form, in the transaction that decides it, once for each proof: it
-    is journaled. Whoever puts such readers into an audience does it here, in this session. `address`: in the form to
-    send to. `name`: as it was typed, '' for none. Raises AlreadyThere: another transaction has just done the same."""
+    is journaled, and the reader comes into the topic's audience. `address`: in the form to send to. `name`: as it was
+    typed, '' for none. Raises AlreadyThere: another transaction has just done the same."""
     key, joined = fold(address), ConsentAct.JOINED
-    entry = ConsentEntry(key, joined, topic, proof.at, proof.by, proof.run, proof.asked_at, name, proof.once)
+    entry = ConsentEntry(key, joined, topic.id, proof.at, proof.by, proof.run, proof.asked_at, name, proof.once)
     consents.add_new(db, entry, session=session)
+    if topic.audience:
+        _let_in(db, AudienceId(topic.audience), address, name, at=proof.at, session=session)
 
 
-def join_by_form(db: Db, topic: str, address: str, name: str, *, now: datetime) -> bool:
+def _let_in(db: Db, audience: AudienceId, address: str, name: str, *, at: datetime, session: Session) -> None:
+    """A reader joins the topic whatever becomes of its audience: it may be deleted, or full."""
+    # Anybody may have typed the name, and mail greets by it: nothing that looks like a link or an advertisement.
+    recipient = Recipient(address, name.strip() if _NAME.fullmatch(name.strip()) else "")
+    try:
+        contacts.join_within(db, audience, recipient, source=_SOURCE, now=at, session=session)
+    except (AudienceNotFound, InvalidInput) as error:
+        log.error("subscriber_in_no_audience", audience_id=audience, reason=str(error))
+
+
+def join_by_form(db: Db, topic: Topic, address: str, name: str, *, now: datetime) -> bool:
     """The reader of a topic without confirmation has joined, unless something holds its mail back from the address: a
     form does not prove who asks, so it lifts nothing, the reader's own unsubscribe included. Returns whether this is
     new; repeated, it changes nothing. Raises Unavailable."""
     key = fold(address)
-    proof = Proof(now, BY_FORM, f"{BY_FORM}/{topic}/{key}")
+    proof = Proof(now, BY_FORM, f"{BY_FORM}/{topic.id}/{key}")
+    _prepare(db, topic)
 
     def store(session: Session) -> bool:
-        held_back = forbidden(suppressions.entries_of(db, key, session=session), scopes_of_campaign(topic))
+        held_back = forbidden(suppressions.entries_of(db, key, session=session), scopes_of_campaign(topic.id))
         if held_back is not None or consents.has(db, proof.once, session=session):
             return False
         on_confirmed(db, topic, address, name, proof=proof, session=session)
@@ -69,7 +90,7 @@ def join_by_form(db: Db, topic: str, address: str, name: str, *, now: datetime) 
             continue  # another process has taken the same form: the next try finds its entry
         break
     if new:
-        log.info("reader_joined", topic=topic, by=BY_FORM)
+        log.info("reader_joined", topic=topic.id, by=BY_FORM)
     return new
 
 
@@ -79,12 +100,13 @@ def confirm(db: Db, asked: SubscriptionRequest, *, now: datetime) -> Confirmed:
     and brings nobody back who has left since. `now`: by MongoDB's clock. Raises Unavailable."""
     if now >= asked.until:
         return Confirmed.ENDED
-    known = topics.ids(db)
+    known, topic = topics.ids(db), topics.get_many(db, [asked.topic]).get(asked.topic) or unknown_topic(asked.topic)
+    _prepare(db, topic)
     once = f"{BY_CONFIRMATION}/{asked.mail}"
     proof = Proof(now, BY_CONFIRMATION, once, run_of_email(asked.mail), asked.asked_at)
     while True:
         try:
-            outcome, new = in_transaction(db, lambda session: _confirm(db, asked, proof, known, session))
+            outcome, new = in_transaction(db, lambda session: _confirm(db, asked, topic, proof, known, session))
         except AlreadyThere:
             continue  # another click was first: the next try finds its entry
         break
@@ -93,8 +115,14 @@ def confirm(db: Db, asked: SubscriptionRequest, *, now: datetime) -> Confirmed:
     return outcome
 
 
+def _prepare(db: Db, topic: Topic) -> None:
+    if topic.audience:
+        with contextlib.suppress(InvalidInput):  # then the reader is in no audience, and the log says so
+            contacts.prepare(db, AudienceId(topic.audience))
+
+
 def _confirm(
-    db: Db, asked: SubscriptionRequest, proof: Proof, known: set[str], session: Session
+    db: Db, asked: SubscriptionRequest, topic: Topic, proof: Proof, known: set[str], session: Session
 ) -> tuple[Confirmed, bool]:
     """Returns (the outcome, whether something was changed)."""
     key = fold(asked.address)
@@ -108,5 +136,5 @@ def _confirm(
         return outcome, False
     if left:
         lift(db, key, asked.topic, left, known=known, at=asked.asked_at, session=session)
-    on_confirmed(db, asked.topic, asked.address, asked.name, proof=proof, session=session)
+    on_confirmed(db, topic, asked.address, asked.name, proof=proof, session=session)
     return outcome, True

@@ -30,7 +30,7 @@ def subscribe(db: Db, topic: Topic, asked: FormInput, *, now: datetime, links: C
     the address joins, unless something holds the topic's mail back from it. `now`: by MongoDB's clock. Raises
     Unavailable: it may be posted again."""
     if not topic.double_opt_in:
-        join_by_form(db, topic.id, asked.address, asked.name, now=now)
+        join_by_form(db, topic, asked.address, asked.name, now=now)
         return
     standing = _standing(db, topic, asked, now=now)
     # Also if the process that stored the request died before the mail was handed in: the same key makes one mail of it.
