@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from tests.chaos.world import World
 
 MARK: Final = "living"  # the subject of its mails
-_EVERY_S: Final = 5
-_PEOPLE: Final = 24
-_PAUSE_S: Final = 0.1
+_EVERY_S: Final = 8
+_PEOPLE: Final = 12
+_PAUSE_S: Final = 0.2
 
 
 class Is(StrEnum):
