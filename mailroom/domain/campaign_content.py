@@ -10,40 +10,45 @@ from typing import Final
 from jinja2 import nodes
 
 from mailroom.domain.errors import Fault
+from mailroom.domain.run_values import NO_RUN_VALUES, RunValues
 from mailroom.domain.schedules import Content
 from mailroom.domain.shown_links import UNKNOWN, end_of_body, is_written, shows_link
-from mailroom.domain.template_filling import (
-    Compiled,
-    CutTemplate,
-    OwnLink,
-    TemplatePart,
-    compile_content,
-    cut_into_parts,
-    is_link,
-)
+from mailroom.domain.template_cutting import compile_content, cut_into_parts, is_link
+from mailroom.domain.template_filling import Compiled, CutTemplate, LaterPart, OwnLink, Piece, TemplatePart
 from mailroom.domain.template_language import language_of
+from mailroom.domain.template_spending import CannotRender
 
 BODIES: Final = ("text", "html")
 NO_LINK: Final = (
     "mail of a topic needs a link to unsubscribe: write {{ unsubscribe_url }}, or let the topic add a footer"
 )
 UNSEEN_FOOTER: Final = "the footer would not be seen: a comment, a style or an element that is hidden is not closed"
-_OUTSIDE: Final = "{{ unsubscribe_url }} stands by itself: outside of {% if %}, without filters, and not in the subject"
+_OUTSIDE: Final = (
+    "{{ unsubscribe_url }} stands by itself: outside of {% if %} and {% for %}, without filters, and not in the subject"
+)
+_LINK_IS_LOST: Final = "with what its feed gave, a reader would find no link to unsubscribe"
 # In place of the link, where its visibility is checked: no content holds it.
 _MARK: Final = f"https://unsubscribe.invalid/{secrets.token_hex(8)}"
 _STYLE: Final = "margin:24px 0 0;font:12px/1.5 sans-serif;color:#666;text-align:center"
 
-Piece = str | TemplatePart | OwnLink
-
 
 @lru_cache(maxsize=32)
-def compiled(content: Content) -> Compiled:
-    """The content of a campaign, compiled with its footer. Equal content is compiled once."""
-    plain = compile_content(content.subject, content.text, content.html, linked=bool(content.topic))
-    if not content.footer:
-        return plain
-    text, html = (with_footer(field, getattr(plain, field), content.footer) for field in BODIES)
-    return replace(plain, text=text, html=html)
+def compiled(content: Content, run_values: RunValues = NO_RUN_VALUES) -> Compiled:
+    """The content of a campaign, compiled with its footer. Equal content is compiled once. `run_values`: those that are
+    equal for all recipients of the run, such as its feed; what depends on them alone becomes fixed text.
+
+    Raises CannotRender where the values of the run do not fit the content; never without such values.
+    """
+    linked = bool(content.topic)
+    whole = compile_content(content.subject, content.text, content.html, linked=linked, run=run_values)
+    if content.footer:
+        text, html = (with_footer(field, getattr(whole, field), content.footer) for field in BODIES)
+        whole = replace(whole, text=text, html=html)
+    if linked and run_values:
+        for field in BODIES:
+            if not _is_empty(body := getattr(whole, field)) and _lacks(field, body):
+                raise CannotRender(f"{field}: {_LINK_IS_LOST}")
+    return whole
 
 
 def faults_of_links(subject: str, text: str, html: str, *, footer: str) -> list[Fault]:
@@ -61,8 +66,7 @@ def faults_of_links(subject: str, text: str, html: str, *, footer: str) -> list[
 
 def with_footer(field: str, body: CutTemplate, postal_address: str) -> CutTemplate:
     """The body with a footer, if it is not empty and lacks a link."""
-    empty = all(isinstance(piece, str) and not piece.strip() for piece in body.pieces)
-    if empty or not _lacks(field, body):
+    if _is_empty(body) or not _lacks(field, body):
         return body
     return CutTemplate(tuple(footer_below(field, body.pieces, postal_address)))
 
@@ -86,6 +90,10 @@ def shows(field: str, body: str, link: str) -> bool:
     return shows_link(body, link) if field == "html" else is_written(body, link)
 
 
+def _is_empty(body: CutTemplate) -> bool:
+    return all(isinstance(piece, str) and not piece.strip() for piece in body.pieces)
+
+
 def _lacks(field: str, body: CutTemplate) -> bool:
     return not shows(field, _as_text(body.pieces), _MARK)
 
@@ -95,7 +103,7 @@ def _as_text(pieces: Sequence[Piece]) -> str:
     return "".join(piece if isinstance(piece, str) else _mark_of(piece) for piece in pieces)
 
 
-def _mark_of(piece: TemplatePart | OwnLink) -> str:
+def _mark_of(piece: TemplatePart | LaterPart | OwnLink) -> str:
     return _MARK if isinstance(piece, OwnLink) else UNKNOWN
 
 

@@ -1,7 +1,7 @@
 """Mail content: subject, text and HTML as Jinja2 templates, checked when they are saved, and single mails' rendered.
 
-Expressions, filters and conditions have their full meaning; loops, assignments and imports are refused: recipients'
-values are plain, and the cut into parts (`template_filling.py`) needs none of them.
+Expressions, filters, conditions and loops have their full meaning; assignments and imports are refused. Loops and
+dotted values need lists and objects: a single mail's variables may be such, and what a campaign's run fetches once.
 """
 
 from collections.abc import Mapping
@@ -13,23 +13,13 @@ from jinja2.exceptions import TemplateSyntaxError
 
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_TEMPLATE, MAX_TEXT
-from mailroom.domain.template_checks import (
-    KnownNames,
-    faults_of_tree,
-    lacking_in_mail,
-    names_of,
-    needed_names,
-    providers_own,
-)
-from mailroom.domain.template_filling import FIELDS, compile_content, cut_into_parts, filled_in
-from mailroom.domain.template_language import (
-    CannotRender,
-    count_tokens,
-    language_of,
-    measure,
-    too_deep,
-    with_spending,
-)
+from mailroom.domain.template_checks import KnownNames, faults_of_tree, lacking_in_mail, providers_own
+from mailroom.domain.template_cutting import compile_content, cut_into_parts
+from mailroom.domain.template_filling import FIELDS, filled_in
+from mailroom.domain.template_language import count_tokens, language_of, measure, too_deep, with_spending
+from mailroom.domain.template_names import names_of, needed_names
+from mailroom.domain.template_scopes import Nested
+from mailroom.domain.template_spending import OF_A_MAIL, CannotRender, SharedSteps
 
 _NOT_CLOSED: Final = {"'end of print statement'": "}}", "'end of statement block'": "%}"}
 _KEPT_TEMPLATE: Final = 20_000  # characters; a longer template of a single mail is not cached in compiled form
@@ -38,20 +28,23 @@ _KEPT_TEMPLATE: Final = 20_000  # characters; a longer template of a single mail
 def check_content(content: Mapping[str, str], known: KnownNames, example: Mapping[str, Any]) -> list[Fault]:
     """The faults of subject, text and html: syntax errors, values that recipients lack, constructs not offered.
 
-    `example`: a recipient's values, for a trial rendering. An empty list means that the content can be saved.
+    `example`: a recipient's values, for a trial rendering of what no run's values decide. An empty list means that the
+    content can be saved.
     """
     faults = [fault for field in FIELDS for fault in _check_field(field, content.get(field) or "", known)]
     if not faults:
         try:
-            compile_content(*(content.get(field) or "" for field in FIELDS)).parts_for(example)
+            texts = [content.get(field) or "" for field in FIELDS]
+            compile_content(*texts, later=known.nested or frozenset()).parts_for(example)
         except CannotRender as error:
             field, _, message = str(error).partition(": ")
             faults.append(Fault(field, message) if field in FIELDS else Fault("text", str(error)))
     return faults
 
 
-def faults_of_language(content: Mapping[str, str]) -> list[Fault]:
-    """The faults of subject, text and html that do not depend on the recipients' values."""
+def faults_of_language(content: Mapping[str, str], nested: Nested = frozenset()) -> list[Fault]:
+    """The faults of a campaign's subject, text and html that do not depend on the recipients' values. `nested`: as in
+    KnownNames."""
     faults: list[Fault] = []
     for field in FIELDS:
         source = content.get(field) or ""
@@ -60,7 +53,7 @@ def faults_of_language(content: Mapping[str, str]) -> list[Fault]:
         except InvalidInput as error:
             faults += error.faults
             continue
-        faults += _check_field(field, source, KnownNames(names, lacking_in_mail))
+        faults += _check_field(field, source, KnownNames(names, lacking_in_mail, nested))
     return faults
 
 
@@ -79,20 +72,22 @@ def names_in(content: Mapping[str, str]) -> frozenset[str]:
             faults += error.faults
             continue
         names |= {node.name for node in needed_names(tree)}
-        faults += _check_field(field, source, KnownNames(names_of(tree), lacking_in_mail), whole=False)
+        faults += _check_field(field, source, _known_to_mail(names_of(tree)), whole=False)
     if faults:
         raise InvalidInput(*faults)
     return frozenset(names)
 
 
-def render_once(content: Mapping[str, str], variables: Mapping[str, Any]) -> dict[str, str]:
-    """Subject, text and html of a single mail, rendered.
+def render_once(
+    content: Mapping[str, str], variables: Mapping[str, Any], steps: SharedSteps | None = None
+) -> dict[str, str]:
+    """Subject, text and html of a single mail, rendered. `steps`: those that its loops share with those of other mails.
 
     Raises InvalidInput with every fault, in the form of check_content.
     """
     faults: list[Fault] = []
     written = {}
-    context = with_spending(variables)
+    context = with_spending(variables, OF_A_MAIL, steps)
     names = frozenset(variables)
     for field in FIELDS:
         try:
@@ -121,14 +116,17 @@ def _single_template(field: str, source: str, names: frozenset[str]) -> Template
 
 
 def _compiled_single(field: str, source: str, names: frozenset[str]) -> Template:
-    if faults := _too_long(field, source) or _check_field(
-        field, source, KnownNames(names, lacking_in_mail), whole=False
-    ):
+    if faults := _too_long(field, source) or _check_field(field, source, _known_to_mail(names), whole=False):
         raise InvalidInput(*faults)
     return language_of(field).from_string(source)
 
 
 _kept_single = lru_cache(maxsize=256)(_compiled_single)
+
+
+def _known_to_mail(names: frozenset[str]) -> KnownNames:
+    """Names of a single mail. Any of its values may be a list or an object."""
+    return KnownNames(names, lacking_in_mail, nested=None)
 
 
 def _too_long(field: str, source: str) -> list[Fault]:
@@ -145,7 +143,10 @@ def _check_field(field: str, source: str, known: KnownNames, *, whole: bool = Tr
             return faults
         language_of(field).compile(tree)
         # Check the fixed text again in the form that is sent: a raw block could hide a substitution.
-        return providers_own(field, cut_into_parts(field, source).with_placeholders(lambda _: "\0")) if whole else []
+        if not whole:
+            return []
+        cut = cut_into_parts(field, source, later=known.nested or frozenset())
+        return providers_own(field, cut.with_placeholders(lambda _: "\0"))
     except InvalidInput as error:
         return list(error.faults)
     except (TemplateError, SyntaxError, RecursionError, ValueError, OverflowError) as error:

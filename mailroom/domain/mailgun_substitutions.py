@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-_MAILGUNS: Final = re.compile(r"%(?:tag_|mailing_list_)?unsubscribe_(?:url|email)%", re.IGNORECASE)
+MAILGUNS: Final = re.compile(r"%(?:tag_|mailing_list_)?unsubscribe_(?:url|email)%", re.IGNORECASE)
 
 
 def of_mailgun(texts: Iterable[str]) -> str | None:
     """The first substitution in these texts; None if there is none."""
     for text in texts:
-        if match := _MAILGUNS.search(text):
+        if match := MAILGUNS.search(text):
             return match[0]
     return None
 

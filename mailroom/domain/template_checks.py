@@ -1,8 +1,8 @@
 """Checks of a template before rendering: constructs that are not offered, and required values."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import islice
 from typing import Final
@@ -11,19 +11,28 @@ from jinja2 import nodes
 
 from mailroom.domain.errors import Fault
 from mailroom.domain.limits import MAX_PARTS
+from mailroom.domain.run_values import FEED
 from mailroom.domain.template_filling import UNSUBSCRIBE_URL
-from mailroom.domain.template_language import FILTERS, PROVIDERS_OWN, REFUSED_NODES
+from mailroom.domain.template_filters import FILTERS
+from mailroom.domain.template_language import PROVIDERS_OWN, REFUSED_NODES
+from mailroom.domain.template_names import needed_names
+from mailroom.domain.template_scopes import Nested, faults_of_scopes
 
 _MOST_FAULTS: Final = 50  # reported at once
-_DEFAULTS: Final = frozenset({"default", "d"})
 
 
 @dataclass(frozen=True, slots=True)
 class KnownNames:
-    """`everybody`: the names with a value for every recipient. `lacking`: the message for any other name."""
+    """`everybody`: the names with a value for every recipient. `lacking`: the message for any other name. `nested`: of
+    a campaign, the names whose values come with a run and may be lists and objects; of a single mail None, for all."""
 
     everybody: frozenset[str]
     lacking: Callable[[str], str]
+    nested: Nested = frozenset()
+
+    def with_feed(self) -> "KnownNames":
+        """These, for a schedule that has a feed. A field of recipients named like the feed is not seen."""
+        return replace(self, everybody=self.everybody | {FEED}, nested=(self.nested or frozenset()) | {FEED})
 
 
 def lacking_in_mail(name: str) -> str:
@@ -59,7 +68,11 @@ def with_hint_at_topics(lacking: Callable[[str], str]) -> Callable[[str], str]:
 
 def faults_of_tree(field: str, source: str, tree: nodes.Template, known: KnownNames) -> list[Fault]:
     """The faults of the first kind found: constructs not offered, names that recipients lack, too many expressions."""
-    return _not_offered(field, tree) or _not_known(field, source, tree, known) or _too_many_parts(field, tree)
+    return (
+        _not_offered(field, tree, known.nested)
+        or _not_known(field, source, tree, known)
+        or _too_many_parts(field, tree)
+    )
 
 
 def providers_own(field: str, text: str) -> list[Fault]:
@@ -71,74 +84,7 @@ def providers_own(field: str, text: str) -> list[Fault]:
     return [Fault(field, message)]
 
 
-def names_of(tree: nodes.Template) -> frozenset[str]:
-    """Every name that a template mentions."""
-    return frozenset(node.name for node in tree.find_all(nodes.Name))
-
-
-def needed_names(node: nodes.Node, defined: frozenset[str] = frozenset()) -> Iterator[nodes.Name]:
-    """The names that must have a value in every rendering. `{{ city|default('x') }}` and
-    `{% if city is defined %}{{ city }}{% endif %}` require no value. `defined`: the names with a value at this node."""
-    match node:
-        case nodes.Name():
-            if node.name not in defined:
-                yield node
-        case nodes.Filter(name=name, node=nodes.Name()) if name in _DEFAULTS:
-            for argument in node.args:
-                yield from needed_names(argument, defined)
-        case nodes.Test(name="defined" | "undefined", node=nodes.Name()):
-            pass
-        case nodes.If() | nodes.CondExpr():
-            yield from _needed_by_condition(node, defined)
-        case nodes.And():
-            yield from needed_names(node.left, defined)
-            yield from needed_names(node.right, defined | _defined_where(node.left, true=True))
-        case nodes.Or():
-            yield from needed_names(node.left, defined)
-            yield from needed_names(node.right, defined | _defined_where(node.left, true=False))
-        case _:
-            for child in node.iter_child_nodes():
-                yield from needed_names(child, defined)
-
-
-def _needed_by_condition(node: nodes.If | nodes.CondExpr, defined: frozenset[str]) -> Iterator[nodes.Name]:
-    yield from needed_names(node.test, defined)
-    inside = defined | _defined_where(node.test, true=True)
-    outside = defined | _defined_where(node.test, true=False)
-    if isinstance(node, nodes.CondExpr):
-        yield from needed_names(node.expr1, inside)
-        if node.expr2 is not None:
-            yield from needed_names(node.expr2, outside)
-        return
-    for child in node.body:
-        yield from needed_names(child, inside)
-    for branch in node.elif_:
-        yield from needed_names(branch, outside)
-        outside |= _defined_where(branch.test, true=False)
-    for child in node.else_:
-        yield from needed_names(child, outside)
-
-
-def _defined_where(test: nodes.Node, *, true: bool) -> frozenset[str]:
-    """The names that certainly have a value if this condition is true (or false)."""
-    match test:
-        case nodes.Test(name="defined", node=nodes.Name(name=name)) if true:
-            return frozenset({name})
-        case nodes.Test(name="undefined", node=nodes.Name(name=name)) if not true:
-            return frozenset({name})
-        case nodes.Not():
-            return _defined_where(test.node, true=not true)
-        case nodes.And() if true:
-            return _defined_where(test.left, true=True) | _defined_where(test.right, true=True)
-        case nodes.Or() if not true:
-            return _defined_where(test.left, true=False) | _defined_where(test.right, true=False)
-        case nodes.And() | nodes.Or():
-            return _defined_where(test.left, true=true) & _defined_where(test.right, true=true)
-        case _:
-            return frozenset()
-
-
-def _not_offered(field: str, tree: nodes.Template) -> list[Fault]:
+def _not_offered(field: str, tree: nodes.Template, nested: Nested) -> list[Fault]:
     faults = [
         Fault(field, f"line {node.lineno}: {message}")
         for kind, message in REFUSED_NODES.items()
@@ -149,6 +95,12 @@ def _not_offered(field: str, tree: nodes.Template) -> list[Fault]:
         for node in tree.find_all(nodes.Filter)
         if node.name not in FILTERS
     ]
+    faults += [
+        Fault(field, f"line {node.lineno}: * is not offered in mail content")
+        for node in tree.find_all((nodes.Filter, nodes.Test))
+        if node.dyn_args is not None or node.dyn_kwargs is not None
+    ]
+    faults += faults_of_scopes(field, tree, nested)
     return faults[:_MOST_FAULTS]
 
 

@@ -1,20 +1,21 @@
 """Templates, filled in for each recipient, and sent in batches of a thousand.
 
-A provider's batch call carries one body for all recipients and a few values for each. So a template is cut at its top
-level into fixed text and *parts* (`{{ name }}`, a whole `{% if %}` block): fixed text goes once, and each part is
-rendered by Jinja2 for each recipient.
+A provider's batch call carries one body for all recipients and a few values for each. So a template is cut
+(`template_cutting.py`) into fixed text and *parts* (`{{ name }}`, a whole `{% if %}` block): fixed text goes once, and
+each part is rendered by Jinja2 for each recipient.
 """
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from jinja2 import Template, nodes
+from jinja2 import Template
 
 from mailroom.domain.limits import MAX_RENDERED_BYTES
-from mailroom.domain.template_language import CannotRender, Language, language_of, with_spending
+from mailroom.domain.template_language import with_spending
+from mailroom.domain.template_spending import OF_PARTS, CannotRender
+from mailroom.domain.template_values import SPENDING
 
 FIELDS: Final = ("subject", "text", "html")
 #: In content of a topic: the reader's own link to unsubscribe.
@@ -27,10 +28,21 @@ MAILTO_KEY: Final = "m"
 
 @dataclass(frozen=True, slots=True)
 class TemplatePart:
-    """One piece of a template that differs by recipient. `key` names its value in a provider's call."""
+    """One piece of a template that differs by recipient. `key` names its value in a provider's call. `bound`: values
+    that are equal for all recipients, such as the item of the loop that the part stands in. `steps`: what a rendering
+    takes of the allowance for loops, if it has bound values."""
 
     key: str
     template: Template
+    bound: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LaterPart:
+    """One piece of a template that only the values of a run decide; before the run it cannot be rendered."""
+
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +52,14 @@ class OwnLink:
     key: str = LINK_KEY
 
 
+Piece = str | TemplatePart | LaterPart | OwnLink
+
+
 @dataclass(frozen=True, slots=True)
 class CutTemplate:
     """A template cut at its top level: fixed strings, parts and links, in order."""
 
-    pieces: tuple[str | TemplatePart | OwnLink, ...]
+    pieces: tuple[Piece, ...]
 
     def with_placeholders(self, placeholder: Callable[[str], str]) -> str:
         """The whole text, with a placeholder of the provider in place of each part."""
@@ -63,61 +78,30 @@ class Compiled:
         """The rendered parts for this recipient, by part key. Raises CannotRender."""
         values = {}
         room = MAX_RENDERED_BYTES
-        context = with_spending(context)
-        for field in FIELDS:
-            for piece in getattr(self, field).pieces:
+        context = with_spending(context, OF_PARTS)
+        for field_ in FIELDS:
+            for piece in getattr(self, field_).pieces:
                 if isinstance(piece, TemplatePart):
-                    values[piece.key] = filled_in(piece.template, context, field, room, MAX_RENDERED_BYTES)
+                    own = {**context, **piece.bound} if piece.bound else context
+                    values[piece.key] = filled_in(
+                        piece.template, own, field_, room, MAX_RENDERED_BYTES, steps=piece.steps
+                    )
                     room -= len(values[piece.key])
         return values
 
 
-@lru_cache(maxsize=32)
-def compile_content(subject: str, text: str, html: str, *, linked: bool = False) -> Compiled:
-    """Compile content that has passed `check_content`. Equal content is compiled once. `linked`: the content has a
-    topic, and its bodies may hold `{{ unsubscribe_url }}`."""
-    return Compiled(
-        cut_into_parts("subject", subject),
-        cut_into_parts("text", text, linked=linked),
-        cut_into_parts("html", html, linked=linked),
-    )
-
-
-def cut_into_parts(field: str, source: str, *, linked: bool = False) -> CutTemplate:
-    """Cut a template of subject, text or html that has passed `check_content`. Raises TemplateError."""
-    language = language_of(field)
-    pieces: list[str | TemplatePart | OwnLink] = []
-    for node in language.parse(source).body:
-        for child in node.nodes if isinstance(node, nodes.Output) else [node]:
-            if isinstance(child, nodes.TemplateData):
-                pieces.append(child.data)
-            elif linked and is_link(child):
-                pieces.append(OwnLink())
-            else:
-                pieces.append(TemplatePart(f"{field[0]}{len(pieces)}", _template(language, child)))
-    return CutTemplate(tuple(pieces))
-
-
-def is_link(node: nodes.Node) -> bool:
-    return isinstance(node, nodes.Name) and node.name == UNSUBSCRIBE_URL
-
-
-def _template(language: Language, node: nodes.Node) -> Template:
-    """Compile this node alone."""
-    body = nodes.Output([node], lineno=node.lineno) if isinstance(node, nodes.Expr) else node
-    tree = nodes.Template([body], lineno=1)
-    tree.set_environment(language)
-    return language.from_string(tree)
-
-
-def filled_in(template: Template, context: Mapping[str, Any], field: str, room: int, most: int) -> str:
-    """The text of a template, of at most `room` characters. `context` includes a Spending account.
+def filled_in(
+    template: Template, context: Mapping[str, Any], field: str, room: int, most: int, *, steps: int = 0
+) -> str:
+    """The text of a template, of at most `room` characters. `context` includes a Spending account, which counts so many
+    `steps` for it.
 
     Raises CannotRender as soon as the room is used up.
     """
     pieces = []
     remaining = room
     try:
+        context[SPENDING].step(steps)
         for piece in template.generate(context):
             pieces.append(piece)
             remaining -= len(piece)

@@ -1,19 +1,16 @@
-"""The language of mail content: Jinja2 with few filters, no loops, no calls, and a bounded cost.
+"""The language of mail content: Jinja2 with few filters, no calls, no assignments, and a bounded cost.
 
-Recipients' values are plain, so a template needs no more. For any template and any value, the cost of parsing,
-compiling and rendering is bounded: `measure` counts tokens and nesting before anything is parsed, `too_deep` counts
-depth before anything is compiled, and `Spending` counts characters while a mail is rendered.
+For any template and any value, the cost of parsing, compiling and rendering is bounded: `measure` counts tokens and
+nesting before anything is parsed, `too_deep` counts depth before anything is compiled, and `Spending` counts what
+filters read and what loops do while a mail is rendered.
 """
 
-import math
 import re
-from collections.abc import Callable, Iterator, Mapping
-from functools import wraps
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, nodes, pass_context
-from jinja2.runtime import Context
+from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mailroom.domain.errors import Fault
@@ -24,15 +21,12 @@ from mailroom.domain.limits import (
     MAX_TEMPLATE_TOKENS,
     MAX_VARIABLE_NAME,
 )
+from mailroom.domain.template_counting import counted
+from mailroom.domain.template_filters import all_filters, plain
+from mailroom.domain.template_spending import OF_A_MAIL, Allowance, SharedSteps, Spending
+from mailroom.domain.template_values import SPENDING, part_or_missing
 
-FILTERS: Final = frozenset(
-    {
-        "abs", "capitalize", "d", "default", "e", "escape", "first", "float", "int", "last", "length", "lower",
-        "round", "string", "title", "trim", "truncate", "upper", "urlencode", "wordcount",
-    }
-)  # fmt: skip
 REFUSED_NODES: Final[Mapping[type[nodes.Node], str]] = {
-    nodes.For: "loops are not offered in mail content",
     nodes.Assign: "{% set %} is not offered in mail content",
     nodes.AssignBlock: "{% set %} is not offered in mail content",
     nodes.Include: "{% include %} is not offered in mail content",
@@ -45,96 +39,44 @@ REFUSED_NODES: Final[Mapping[type[nodes.Node], str]] = {
     nodes.FilterBlock: "{% filter %} is not offered in mail content",
     nodes.With: "{% with %} is not offered in mail content",
     nodes.Call: "calls are not offered in mail content",
-    nodes.Getattr: "values are plain: they have no attributes",
-    nodes.Getitem: "values are plain: they have no parts",
+    nodes.Slice: "slices such as [1:3] are not offered in mail content",
     nodes.Mul: "* is not offered in mail content",
     nodes.Pow: "** is not offered in mail content",
     nodes.Mod: "% is not offered in mail content",
 }
 # Mail content has no comments, because CSS and prices contain `{#`. No text that passes our checks contains these two.
 _NO_COMMENT: Final = ("\0{#\0", "\0#}\0")
-_SPENDING: Final = " spending"  # a name that no template can write
-
-
-class CannotRender(ValueError):
-    """The content cannot be filled in for this recipient; the message says where and why."""
-
-
-class Spending:
-    """Counts the characters that filters read during the rendering of one mail, and stops the rendering at a limit."""
-
-    __slots__ = ("left",)
-
-    def __init__(self, context: Mapping[str, Any]) -> None:
-        size = sum(len(value) for value in context.values() if isinstance(value, str))
-        # A template may read each value several times; more would let the work grow faster than the input.
-        self.left = 200_000 + 8 * size
-
-    def spend(self, value: object) -> None:
-        if isinstance(value, str):
-            self.left -= len(value)
-            if self.left < 0:
-                raise CannotRender("filters read too many characters: use fewer filters, or shorter values")
-
-
-def _round(value: float, precision: int = 0, method: str = "common") -> float:
-    """As Jinja2's `round`, with bounds: Jinja2 computes 10 ** precision for any precision."""
-    if not 0 <= precision <= 15 or method not in ("common", "ceil", "floor"):
-        raise ValueError("round takes 0 to 15 digits, and common, ceil or floor")
-    scale: int = 10**precision
-    functions: dict[str, Callable[[float], float]] = {"common": round, "ceil": math.ceil, "floor": math.floor}
-    return functions[method](value * scale) / scale
-
-
-def _default(value: object, instead: object = "", falsy: bool = False) -> object:
-    """As Jinja2's `default`, but a blank cell of a list counts as no value."""
-    missing = value is None or isinstance(value, Undefined) or (isinstance(value, str) and not value.strip())
-    return instead if missing or (falsy and not value) else value
-
-
-def _counted(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The filter with a count of the characters that it reads. Some of Jinja2's filters also take the environment
-    or the evaluation context."""
-    passes = getattr(function, "jinja_pass_arg", None)
-
-    @pass_context
-    @wraps(function, updated=())
-    def counted(context: Context, value: object, *args: object, **options: object) -> object:
-        context[_SPENDING].spend(value)
-        if passes is None:
-            return function(value, *args, **options)
-        before = {"context": context, "eval_context": context.eval_ctx, "environment": context.environment}
-        return function(before[passes.name], value, *args, **options)
-
-    return counted
-
-
-def _plain(value: object) -> object:
-    """Text and numbers pass; null becomes the empty text. Any other value is a mistake in the template: TypeError."""
-    if value is None:
-        return ""
-    if isinstance(value, str | int | float | Undefined):
-        return value
-    raise TypeError("this is neither text nor number")
 
 
 class Language(ImmutableSandboxedEnvironment):
-    """No globals, few filters, strict: a template can read the recipient's values and nothing else."""
+    """No globals, few filters, strict: a template can read the values of its mail and nothing else."""
 
     def __init__(self, *, autoescape: bool) -> None:
         super().__init__(
             undefined=StrictUndefined,
             autoescape=autoescape,
             keep_trailing_newline=True,
-            finalize=_plain,
+            finalize=plain,
             comment_start_string=_NO_COMMENT[0],
             comment_end_string=_NO_COMMENT[1],
             optimized=False,  # constant folding costs the square of the depth, and saves nothing here
         )
         self.globals.clear()
-        self.filters = {name: _counted(self.filters[name]) for name in FILTERS - {"round", "default", "d"}}
-        self.filters["round"] = _counted(_round)
-        self.filters["default"] = self.filters["d"] = _counted(_default)
+        self.filters = all_filters()
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Compiled templates read parts with `part_at`; this is for what Jinja2 may read by itself."""
+        return part_or_missing(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        return part_or_missing(obj, argument)
+
+    def _generate(
+        self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
+    ) -> str:
+        """Jinja2's hook before it compiles: no template is compiled without its counts."""
+        counted(source)
+        return super()._generate(source, name, filename, defer_init)
 
 
 PLAIN: Final = Language(autoescape=False)
@@ -146,9 +88,11 @@ def language_of(field: str) -> Language:
     return HTML if field == "html" else PLAIN
 
 
-def with_spending(context: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of one mail, and the Spending account of its filters."""
-    return {**context, _SPENDING: Spending(context)}
+def with_spending(
+    context: Mapping[str, Any], allowed: Allowance = OF_A_MAIL, shared: SharedSteps | None = None
+) -> dict[str, Any]:
+    """The values of one mail, and the account of what its rendering costs."""
+    return {**context, SPENDING: Spending(context, allowed, shared)}
 
 
 def measure(field: str, source: str) -> list[Fault]:
@@ -174,13 +118,13 @@ def measure(field: str, source: str) -> list[Fault]:
 def count_tokens(field: str, source: str) -> int:
     """The tokens in all expressions of a template: the measure of its compile cost. The count stops at
     MAX_TEMPLATE_TOKENS."""
-    counted = 0
+    tokens = 0
     try:
         for _ in islice(_tokens(field, source), MAX_TEMPLATE_TOKENS):
-            counted += 1
+            tokens += 1
     except TemplateSyntaxError:
-        return counted
-    return counted
+        return tokens
+    return tokens
 
 
 def _tokens(field: str, source: str) -> Iterator[tuple[int, str, str]]:

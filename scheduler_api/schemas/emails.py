@@ -17,9 +17,12 @@ from mailroom.domain.limits import (
     MAX_TAG,
     MAX_TAGS,
     MAX_TOPIC_ID,
+    MAX_VALUES_DEEP,
+    MAX_VALUES_IN_LISTS,
 )
 from mailroom.domain.messages.model import StoredMessage
 from mailroom.domain.messages.states import MessageState
+from mailroom.domain.plain_values import TOO_DEEP, is_too_deep
 from mailroom.services.mails.accept import AcceptedMail
 from mailroom.services.mails.view import EmailView, WholeEmailView
 from scheduler_api.arguments import RequestBody
@@ -36,6 +39,12 @@ _ON_DOUBT = (
 _TOPIC = "what its reader may leave: one address, with a link to unsubscribe in the body or the topic's footer"
 _WENT_TWICE = "null unless it went elsewhere; maybe: nobody knows about the first call; yes: both were accepted"
 _SEND_AT = {"type": "string", "description": "ISO 8601 with an offset; at once where it is past or left out"}
+_VARIABLES = {
+    "type": "object",
+    "additionalProperties": True,
+    "description": "with it, subject, text and html are templates: {{ name }}. A value is a text, number, true, false, "
+    f"null, or a list or object of such values, at most {MAX_VALUES_DEEP} deep and of {MAX_VALUES_IN_LISTS:,} values",
+}
 
 
 class Texts(fields.Field[dict[str, str]]):
@@ -51,23 +60,16 @@ class Texts(fields.Field[dict[str, str]]):
 
 
 class Values(fields.Field[dict[str, Any]]):
-    """An object whose values are text, numbers or null."""
+    """An object whose values are texts, numbers, null, and lists and objects of these. The domain bounds them; only the
+    depth is looked at here, because nothing may walk through them before it is bounded."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise ValidationError("Not an object.")
-        wrong = {name: [words] for name, one in value.items() if (words := wrong_with(one))}
-        if wrong:
-            raise ValidationError(wrong)
+        deep = {name: [TOO_DEEP] for name, one in value.items() if is_too_deep(one)}
+        if deep:
+            raise ValidationError(deep)
         return value
-
-
-def wrong_with(value: Any) -> str:
-    """Why this value cannot fill in a template; '' if it can."""
-    if not isinstance(value, str | int | float | None):
-        return "Neither text nor number."
-    # A whole number beyond 64 bits is read as a float from a large body, with some of its digits lost.
-    return "Give so large a number as text." if isinstance(value, float) and abs(value) >= 2**63 else ""
 
 
 class AttachmentIn(RequestBody):
@@ -97,9 +99,7 @@ class EmailIn(RequestBody):
     )
     headers = Texts(metadata={"type": "object", "description": "further headers, name to value"})
     attachments = fields.List(fields.Nested(AttachmentIn), validate=validate.Length(max=MAX_ATTACHMENTS))
-    variables = Values(
-        metadata={"type": "object", "description": "with it, subject, text and html are templates: {{ name }}"}
-    )
+    variables = Values(metadata=_VARIABLES)
     tags = fields.List(
         fields.String(validate=validate.Length(min=1, max=MAX_TAG)), validate=validate.Length(max=MAX_TAGS)
     )

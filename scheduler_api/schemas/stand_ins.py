@@ -10,9 +10,9 @@ from marshmallow import ValidationError
 from mailroom.domain.drafts import Draft
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.limits import MAX_ATTACHMENTS, MAX_AUDIENCES, MAX_MAIL_RECIPIENTS
+from mailroom.domain.plain_values import is_too_deep
 from mailroom.domain.recurrence.model import Kind, Recurrence, RecurrenceFields
 from mailroom.domain.schedules import MisfireFields
-from scheduler_api.schemas.emails import wrong_with
 from scheduler_api.schemas.schedules import ReplyTo
 
 _ROWS_LOOKED_AT: Final = 10_000  # of a list that is refused in any case
@@ -65,7 +65,7 @@ def email(asked: dict[str, Any]) -> EmailDraft:
         tags=_texts_in(asked.get("tags"), "x"),
         headers=_texts_of(asked.get("headers")),
         metadata=_texts_of(asked.get("metadata")),
-        variables={name: "x" if wrong_with(one) else one for name, one in _mapping(asked.get("variables")).items()},
+        variables={name: "x" if is_too_deep(one) else one for name, one in _mapping(asked.get("variables")).items()},
         attachments=[
             {"filename": "x", "content": "", **_texts_of(one)}
             for one in _list(asked.get("attachments"))[:MAX_ATTACHMENTS]

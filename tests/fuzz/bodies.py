@@ -22,6 +22,9 @@ TEMPLATES: Final = (
     "{{ city|default('your town') }}",
     "{% if city is defined %}{{ city }}{% endif %}",
     "{% for x in [1,2] %}{{ x }}{% endfor %}",
+    "{% for x in a %}{{ loop.index }}{{ x.b }}{% else %}-{% endfor %}",
+    "{% for x in city %}{% for y in x %}{% for z in city %}.{% endfor %}{% endfor %}{% endfor %}",
+    "{{ city.b[0]['c']|default('') }}{{ city|join(', ') }}",
     "{{ a" + "|e" * 200 + " }}",
     "{{ " + "not " * 200 + "a }}",
     "{% if a %}" * 101 + "{% endif %}" * 101,
@@ -47,6 +50,12 @@ ODD: Final[tuple[Any, ...]] = (
     *(None, True, False, 0, -1, 1.5, 10**30, -(10**30), 2**63, 1e308, "", " ", "\x00", "a\r\nBcc: x@example.org"),
     *("\U0001f600", "é" * 300, "x" * 5_000, "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "nonsense"),
     *([], {}, [None], [[]], [{}], {"": ""}, {"$gt": ""}, {"a.b": 1}, {"$where": "1"}, ["x"] * 1_001),
+    *(
+        {"city": [["x"] * 200] * 200},
+        {"city": {"b": [{"c": None}]}},
+        {"city": [[[[[[[[[[1]]]]]]]]]]},
+        {"city": [10**30]},
+    ),
     *("bo@example.org", "Bo <bo@example.org>, Eve <eve@example.org>", "@", "a" * 400 + "@x", "\u202e@example.org"),
     *(
         "FREQ=MONTHLY;BYDAY=99MO",

@@ -26,9 +26,7 @@ from mailroom.domain.limits import (
     MAX_HEADER_VALUE,
     MAX_HEADERS,
     MAX_HEADERS_BYTES,
-    MAX_MAIL_NUMBER,
     MAX_MAIL_RECIPIENTS,
-    MAX_MAIL_VARIABLE,
     MAX_METADATA,
     MAX_METADATA_VALUE,
     MAX_SEND_AHEAD_S,
@@ -36,14 +34,17 @@ from mailroom.domain.limits import (
     MAX_VARIABLE_NAME,
 )
 from mailroom.domain.list_headers import beside, list_headers
+from mailroom.domain.plain_values import faults_of_variables
 from mailroom.domain.template_filling import UNSUBSCRIBE_URL
+from mailroom.domain.template_spending import SharedSteps
 from mailroom.domain.templates import Template
 
 
 @dataclass(frozen=True, slots=True)
 class EmailDraft:
     """A mail as requested. If `templated`, subject, text and html are templates, rendered with `variables`, even if
-    there are none. Instead, `template` may name a stored template."""
+    there are none. A variable is a text, a number, null, or a list or an object of these. Instead, `template` may name
+    a stored template."""
 
     sender: str
     to: Sequence[str]
@@ -68,7 +69,6 @@ class EmailDraft:
 
 
 _HEADER: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_NAME: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_VARIABLE_NAME - 1}}}")
 # Headers that we or the provider set, or that another field carries.
 _RESERVED: Final = frozenset(
     [
@@ -101,10 +101,16 @@ _METADATA_WORDS: Final = (
 
 
 def check_email(
-    draft: EmailDraft, *, now: datetime, template: Template | None = None, leaving: Leaving | None = None
+    draft: EmailDraft,
+    *,
+    now: datetime,
+    template: Template | None = None,
+    leaving: Leaving | None = None,
+    steps: SharedSteps | None = None,
 ) -> Email:
     """The mail in the form to store. A repeated address stays only in its first place. `template`: the stored template
     of the name in the draft, if it exists. `leaving`: how the reader leaves the topic in the draft, if it exists.
+    `steps`: those that its loops share with those of other mails.
 
     Raises InvalidInput with every fault of every field.
     """
@@ -113,7 +119,7 @@ def check_email(
     reply_to = _reply_to(draft.reply_to, faults) if draft.reply_to.strip() else ""
     addressees = _addressees(draft, faults)
     link = leaving.link_of(addressees[0].mailbox.address) if leaving and addressees else ""
-    written = _written(draft, template, faults, link)
+    written = _written(draft, template, faults, link, steps)
     if draft.topic:
         faults += faults_of_topic(draft.topic, leaving, len(addressees), draft.headers)
         written = with_way_out(written, leaving, link, faults)
@@ -178,7 +184,9 @@ def _addressees(draft: EmailDraft, faults: list[Fault]) -> list[Addressee]:
     return list(addressees.values())
 
 
-def _written(draft: EmailDraft, template: Template | None, faults: list[Fault], link: str) -> dict[str, str]:
+def _written(
+    draft: EmailDraft, template: Template | None, faults: list[Fault], link: str, steps: SharedSteps | None
+) -> dict[str, str]:
     """Subject, text and html as the recipient will read them. `link`: '' without a topic."""
     variables = {**draft.variables, UNSUBSCRIBE_URL: link} if link else draft.variables
     written = {"subject": draft.subject, "text": draft.text, "html": draft.html}
@@ -194,7 +202,7 @@ def _written(draft: EmailDraft, template: Template | None, faults: list[Fault], 
             return written
         written = template.content
     if draft.variables or draft.templated or draft.template:
-        written = _rendered(written, variables, faults)
+        written = _rendered(written, variables, faults, steps)
     elif link:
         written |= {name: _LINK_PLACE.sub(link, written[name]) for name in ("text", "html")}
     if not written["subject"].strip():
@@ -208,29 +216,17 @@ def _written(draft: EmailDraft, template: Template | None, faults: list[Fault], 
     return written | {"subject": written["subject"].strip()}
 
 
-def _rendered(templates: dict[str, str], variables: Mapping[str, Any], faults: list[Fault]) -> dict[str, str]:
-    if wrong := _faults_of_variables(variables):
+def _rendered(
+    templates: dict[str, str], variables: Mapping[str, Any], faults: list[Fault], steps: SharedSteps | None
+) -> dict[str, str]:
+    if wrong := faults_of_variables(variables):
         faults += wrong
         return templates
     try:
-        return render_once(templates, variables)
+        return render_once(templates, variables, steps)
     except InvalidInput as error:
         faults += error.faults
         return templates
-
-
-def _faults_of_variables(variables: Mapping[str, Any]) -> list[Fault]:
-    faults = []
-    for name, value in variables.items():
-        path = f"variables.{name}"
-        if not _NAME.fullmatch(name):
-            words = f"a name has letters, digits and _, and at most {MAX_VARIABLE_NAME} characters"
-            faults.append(Fault(path, words))
-        elif isinstance(value, str) and len(value) > MAX_MAIL_VARIABLE:
-            faults.append(Fault(path, f"at most {MAX_MAIL_VARIABLE:,} characters; these are {len(value):,}"))
-        elif isinstance(value, int) and abs(value) >= MAX_MAIL_NUMBER:
-            faults.append(Fault(path, "a number has at most 20 digits; give longer ones as text"))
-    return faults
 
 
 def _faults_of_headers(headers: Mapping[str, str]) -> list[Fault]:

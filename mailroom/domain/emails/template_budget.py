@@ -1,18 +1,21 @@
-"""The bound on the total cost of all templates of one request."""
+"""The bound on the total cost of all templates of one request, and of the loops in them."""
 
 from mailroom.domain.content import cost_of
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_BATCH_TOKENS
+from mailroom.domain.template_spending import SharedSteps
 from mailroom.domain.templates import Template
 
 
 class TemplateBudget:
-    """Bounds the cost of all templates of one request; a template that several mails share counts once."""
+    """Bounds the cost of all templates of one request; a template that several mails share counts once. `steps`: those
+    that the loops of all mails share; each rendering counts."""
 
     def __init__(self) -> None:
         self._paid: set[tuple[str, ...]] = set()
         self._left = MAX_BATCH_TOKENS
+        self.steps = SharedSteps()
 
     def spend(self, draft: EmailDraft, template: Template | None) -> None:
         """Raises InvalidInput if the request has no budget left for this mail's templates."""

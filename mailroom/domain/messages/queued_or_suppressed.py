@@ -8,7 +8,7 @@ from mailroom.domain.messages.model import Message
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import Run
 from mailroom.domain.template_filling import Compiled
-from mailroom.domain.template_language import CannotRender
+from mailroom.domain.template_spending import CannotRender
 
 
 def planned_message(run: Run, recipient: Recipient, compiled: Compiled, suppressed: Mapping[str, str]) -> Message:

@@ -132,8 +132,9 @@ class Outbox:
             if index in answers:
                 continue
             try:
-                budget.spend(draft, loaded.get(draft.template))
-                checked[index] = self._checked(draft, loaded.get(draft.template), topics_.get(draft.topic), owner, key)
+                template, topic = loaded.get(draft.template), topics_.get(draft.topic)
+                budget.spend(draft, template)
+                checked[index] = self._checked(draft, template, topic, owner, key, budget)
             except (InvalidInput, Unavailable) as error:
                 answers[index] = error
         answers |= dict(zip(checked, self._hand_in_fresh(list(checked.values())), strict=True))
@@ -141,11 +142,12 @@ class Outbox:
 
     def faults_of(self, draft: EmailDraft, budget: TemplateBudget | None = None) -> tuple[Fault, ...]:
         """All faults of a mail that will not be stored; empty without a fault. Raises Unavailable."""
-        loaded = self._templates([draft])
+        template, budget = self._templates([draft]).get(draft.template), budget or TemplateBudget()
         try:
-            (budget or TemplateBudget()).spend(draft, loaded.get(draft.template))
+            budget.spend(draft, template)
             leaving = self._leaving(self._topics([draft]).get(draft.topic), new_email_id(self._clocks.read().now))
-            check_email(draft, now=self._clocks.read().now, template=loaded.get(draft.template), leaving=leaving)
+            now = self._clocks.read().now
+            check_email(draft, now=now, template=template, leaving=leaving, steps=budget.steps)
         except InvalidInput as error:
             return error.faults
         return ()
@@ -166,12 +168,19 @@ class Outbox:
         return Leaving(topic, lambda address: links.url(Membership(address, topic.id, run)), links.mailto)
 
     def _checked(
-        self, draft: EmailDraft, template: Template | None, topic: Topic | None, owner: str, key: str | None
+        self,
+        draft: EmailDraft,
+        template: Template | None,
+        topic: Topic | None,
+        owner: str,
+        key: str | None,
+        budget: TemplateBudget,
     ) -> NewEmail:
         check_key(key)
         now = self._clocks.read().now
         email_id = keyed_email_id(owner, key) if key else new_email_id(now)
-        email = check_email(draft, now=now, template=template, leaving=self._leaving(topic, email_id))
+        leaving = self._leaving(topic, email_id)
+        email = check_email(draft, now=now, template=template, leaving=leaving, steps=budget.steps)
         texts = {"subject": email.subject, "text": email.body.text, "html": email.body.html}
         texts |= {f"headers.{name}": value for name, value in email.body.headers.items()}
         mailgun_only.check(self._db, self._providers, texts)

@@ -14,7 +14,7 @@ from mailroom.domain.ids import AudienceId, ScheduleId
 from mailroom.domain.list_headers import list_headers
 from mailroom.domain.schedules import Content
 from mailroom.domain.template_filling import LINK_KEY
-from mailroom.domain.template_language import CannotRender
+from mailroom.domain.template_spending import CannotRender
 from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules.create import content_of
 from mailroom.services.schedules.drafts import ChosenAudience, Origin

@@ -77,7 +77,7 @@ def test_what_does_not_fit_the_template_is_reported_by_its_field(
     ("name", "content", "path"),
     [
         ("welcome", {"subject": "Hi {{ name", "text": "x"}, "subject"),
-        ("welcome", {"subject": "Hi", "text": "{% for x in y %}{% endfor %}"}, "text"),
+        ("welcome", {"subject": "Hi", "text": "{% for x, z in y %}{% endfor %}"}, "text"),
         ("welcome", {"subject": "Hi", "text": "{{ ''.__class__ }}"}, "text"),
         ("welcome", {"subject": "Hi", "text": "%recipient.x%"}, "text"),
         ("welcome", {"subject": " ", "text": "x"}, "subject"),
@@ -130,3 +130,76 @@ def test_a_template_that_nests_too_deep_is_refused_when_it_is_saved(call: Caller
 
     assert refused.status_code == 422
     assert call("GET", "/v1/templates/deep").status_code == 404
+
+
+ORDER = {
+    "subject": "Order {{ order.number }}",
+    "text": "{% for line in order.lines %}{{ loop.index }}. {{ line.name }}: {{ line.price }}\n{% endfor %}",
+}
+LINES = [{"name": "Tea", "price": 4, "$tax": 1, "a.b": {"$set": {"x": 1}}}, {"name": "Pot", "price": 12.5}]
+
+
+def test_lists_and_objects_fill_in_a_mail_whatever_their_keys_are(call: Caller, db: Db) -> None:
+    saved = call("PUT", "/v1/templates/order", json=ORDER)
+    order = {"number": "A-1", "lines": LINES}
+
+    taken = call("POST", "/v1/emails", json=a_mail(template="order", variables={"order": order}))
+
+    assert saved.json["variables"] == ["order"]
+    assert taken.status_code == 202
+    assert db.emails.find_one({"_id": taken.json["id"]}, {"subject": 1}) == {
+        "_id": taken.json["id"],
+        "subject": "Order A-1",
+    }
+    body = db.bodies.find_one({"_id": taken.json["id"]})
+    assert body is not None
+    assert body["text"] == "1. Tea: 4\n2. Pot: 12.5\n"
+
+
+def test_a_mail_with_the_keys_of_its_objects_in_another_order_is_the_same_mail(call: Caller) -> None:
+    mail = an_email() | {"text": "{{ order.number }}"}
+    one, same, other = (
+        mail | {"variables": {"order": order}}
+        for order in (
+            {"number": 1, "lines": [{"a": 1, "b": 2}]},
+            {"lines": [{"b": 2, "a": 1}], "number": 1},
+            {"number": 1},
+        )
+    )
+
+    first, again, another = (
+        call("POST", "/v1/emails", json=body, headers={"Idempotency-Key": "k"}) for body in (one, same, other)
+    )
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.json["id"] == first.json["id"]
+    assert (another.status_code, another.json["code"]) == (422, "idempotency_mismatch")
+
+
+def test_every_fault_of_lists_and_objects_is_reported_with_its_path_and_those_of_other_fields(call: Caller) -> None:
+    deep: Any = 1
+    for _ in range(300):
+        deep = [deep]
+    lines = [{"price": 1}, {"price": 10**20}, {"note": "x" * 100_001}]
+    mail = an_email(to=["nobody"]) | {"text": "{{ lines }}", "variables": {"lines": lines, "deep": deep}}
+
+    refused = call("POST", "/v1/emails", json=mail)
+    in_batch = call("POST", "/v1/emails/batch", json={"emails": [mail, an_email()]}, headers={"Idempotency-Key": "k"})
+
+    paths = {"to[0]", "variables.lines[1].price", "variables.lines[2].note", "variables.deep"}
+    assert {fault["path"] for fault in refused.json["errors"]} == paths
+    assert [one["code"] for one in in_batch.json["items"]] == [422, 202]
+    assert {fault["path"] for fault in in_batch.json["items"][0]["problem"]["errors"]} == paths
+
+
+def test_a_part_that_a_value_lacks_is_reported_with_its_place_in_the_list(call: Caller) -> None:
+    call("PUT", "/v1/templates/order", json=ORDER)
+    lines = [{"name": "Tea", "price": 4}, {"name": "Pot"}]
+
+    refused = call(
+        "POST", "/v1/emails", json=a_mail(template="order", variables={"order": {"lines": lines, "number": 1}})
+    )
+
+    assert [(fault["path"], fault["message"]) for fault in refused.json["errors"]] == [
+        ("text", "line.price: item 2 has none")
+    ]

@@ -10,8 +10,9 @@ from mailroom.domain.content import check_content, names_in, render_once
 from mailroom.domain.drafts import check_draft
 from mailroom.domain.errors import InvalidInput
 from mailroom.domain.template_checks import KnownNames, lacking_by_count, lacking_in_audience
-from mailroom.domain.template_filling import FIELDS, Compiled, compile_content
-from mailroom.domain.template_language import CannotRender
+from mailroom.domain.template_cutting import compile_content
+from mailroom.domain.template_filling import FIELDS, Compiled
+from mailroom.domain.template_spending import CannotRender
 from tests.support.builders import NOW, a_draft
 
 KNOWN = KnownNames(frozenset({"name", "address", "city"}), lacking_in_audience)

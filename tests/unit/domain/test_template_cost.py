@@ -9,8 +9,8 @@ from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.emails.template_budget import TemplateBudget
 from mailroom.domain.errors import InvalidInput
 from mailroom.domain.template_checks import KnownNames, lacking_in_audience
-from mailroom.domain.template_filling import compile_content
-from mailroom.domain.template_language import CannotRender
+from mailroom.domain.template_cutting import compile_content
+from mailroom.domain.template_spending import CannotRender
 
 KNOWN = KnownNames(frozenset({"a", "name", "address"}), lacking_in_audience)
 EXAMPLE = {"a": "x", "name": "Bo", "address": "bo@example.org"}
