@@ -18,6 +18,8 @@ from mailroom.domain.audiences import Known, Recipient, check_recipients, known_
 from mailroom.domain.campaign_content import faults_of_links
 from mailroom.domain.content import check_content, faults_of_language
 from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.feeds.checking import check_feed
+from mailroom.domain.feeds.model import Feed, FeedFields
 from mailroom.domain.limits import MAX_GRACE_S, MAX_HTML, MAX_NAME, MAX_SUBJECT, MAX_TAG, MAX_TAGS, MAX_TEXT
 from mailroom.domain.recurrence.checking import check_recurrence
 from mailroom.domain.recurrence.model import Recurrence, RecurrenceFields
@@ -47,6 +49,7 @@ class Draft:
     misfire: MisfireFields = field(default_factory=MisfireFields)
     tags: Sequence[str] = ()
     topic: str | None = field(default=None, metadata={"compared": "if given"})  # None: it needs no consent
+    feed: FeedFields | None = field(default=None, metadata={"compared": "if given"})
 
 
 class DraftChanges(TypedDict, total=False):
@@ -64,6 +67,7 @@ class DraftChanges(TypedDict, total=False):
     misfire: MisfireFields
     tags: Sequence[str]
     topic: str | None
+    feed: FeedFields | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class Checked:
     recipients: tuple[Recipient, ...]
     topic: str  # '' without one
     footer: str  # a postal address, or ''
+    feed: Feed | None
 
 
 _LIMITS: Final = {"name": MAX_NAME, "subject": MAX_SUBJECT, "text": MAX_TEXT, "html": MAX_HTML}
@@ -105,6 +110,7 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
     faults = _faults_of_texts(draft)
     recurrence = kept.recurrence or _checked_recurrence(draft, faults, now)
     misfire = _or_none(faults, lambda: _check_misfire(draft.misfire))
+    feed = _checked_feed(draft, faults)
     recipients = [] if kept.audience or draft.audience else _or_none(faults, lambda: check_recipients(draft.recipients))
     if draft.audience and draft.recipients:
         faults.append(Fault("audience", "give either an audience or recipients"))
@@ -127,6 +133,7 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
         recipients=tuple(recipients),
         topic=kept.topic.id if kept.topic else "",
         footer=kept.topic.postal_address if kept.topic and kept.topic.footer else "",
+        feed=feed,
     )
 
 
@@ -182,6 +189,11 @@ def _checked_recurrence(draft: Draft, faults: list[Fault], now: datetime) -> Rec
         faults.append(Fault("recurrence", "Missing data for required field."))
         return None
     return _or_none(faults, lambda: check_recurrence(**asked, now=now))
+
+
+def _checked_feed(draft: Draft, faults: list[Fault]) -> Feed | None:
+    asked = draft.feed
+    return _or_none(faults, lambda: check_feed(asked)) if asked is not None else None
 
 
 def _check_misfire(misfire: MisfireFields) -> Misfire:

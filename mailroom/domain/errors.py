@@ -2,8 +2,8 @@
 
 MailroomError
 ├── InvalidInput            one or more fields are wrong; carries a Fault for each
-├── NotFound                ScheduleNotFound, RunNotFound, MessageNotFound, DispatchNotFound, EmailNotFound,
-│                           AudienceNotFound, SuppressionNotFound, ProviderNotFound, LimitNotFound,
+├── NotFound                ScheduleNotFound, RunNotFound, RunFeedNotFound, MessageNotFound, DispatchNotFound,
+│                           EmailNotFound, AudienceNotFound, SuppressionNotFound, ProviderNotFound, LimitNotFound,
 │                           TemplateNotFound, TopicNotFound, TokenNotFound
 ├── Conflict                the resource is not in a state that allows the request
 │   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleNotArchived, ScheduleEnded, SchedulePaused
@@ -76,6 +76,10 @@ class ScheduleNotFound(NotFound):
 
 class RunNotFound(NotFound):
     noun = "run"
+
+
+class RunFeedNotFound(NotFound):
+    noun = "feed of run"
 
 
 class MessageNotFound(NotFound):

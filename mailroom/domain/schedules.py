@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypedDict
 
+from mailroom.domain.feeds.model import Feed
 from mailroom.domain.ids import AudienceId, ScheduleId
 from mailroom.domain.recurrence.model import Recurrence
 
@@ -90,6 +91,7 @@ class Content:
     tags: tuple[str, ...] = ()
     topic: str = ""  # '': its mail needs no consent
     footer: str = ""  # the sender's postal address, for bodies without a link to unsubscribe; '': no footer
+    feed: Feed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class Revision:
     valid_from: datetime
     audience: AudienceId
     recipients: int
+    has_feed: bool = False
 
 
 def in_force(history: Sequence[Revision], due_at: datetime) -> Revision:

@@ -17,6 +17,7 @@ from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, RunId, schedule_of_run
 from mailroom.domain.list_headers import list_headers
 from mailroom.domain.messages.model import Message
+from mailroom.domain.run_values import NO_RUN_VALUES, RunValues
 from mailroom.domain.schedules import Content
 from mailroom.providers.connection import LostReply, NotWritten, Reply
 
@@ -39,6 +40,7 @@ class Batch:
     content: Content
     messages: Sequence[Message]
     date: datetime
+    run_values: RunValues = NO_RUN_VALUES
 
     def list_headers(self, link: str) -> dict[str, str]:
         """The headers by which a reader with this link leaves the topic. Empty without a topic."""

@@ -21,7 +21,7 @@ from mailroom.storage.database import Db, unhurried
 from mailroom.storage.dispatches import document as dispatches
 from mailroom.storage.mails import bodies, emails
 from mailroom.storage.messages import document as messages
-from mailroom.storage.schedules import audiences, contents, runs, schedules, uploads
+from mailroom.storage.schedules import audiences, contents, run_feeds, runs, schedules, uploads
 
 
 def ensure_indexes(db: Db) -> None:
@@ -33,6 +33,7 @@ def ensure_indexes(db: Db) -> None:
         controls,
         audiences,
         runs,
+        run_feeds,
         messages,
         emails,
         bodies,

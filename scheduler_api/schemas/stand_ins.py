@@ -9,6 +9,7 @@ from marshmallow import ValidationError
 
 from mailroom.domain.drafts import Draft
 from mailroom.domain.emails.checking import EmailDraft
+from mailroom.domain.feeds.model import FeedFields
 from mailroom.domain.limits import MAX_ATTACHMENTS, MAX_MAIL_RECIPIENTS
 from mailroom.domain.recurrence.model import Kind, Recurrence, RecurrenceFields
 from mailroom.domain.schedules import MisfireFields
@@ -41,9 +42,17 @@ def schedule(asked: dict[str, Any], good: dict[str, Any]) -> tuple[Draft, Recurr
         audience=asked["audience"] if isinstance(asked.get("audience"), str) else "",
         tags=good.get("tags", ()),
         topic=good.get("topic"),
+        feed=_whole_feed(asked, good),
         misfire=cast("MisfireFields", good.get("misfire") or {}),
         recurrence=cast("RecurrenceFields", rule) if whole else None,
     ), None if whole else _SOME_RULE
+
+
+def _whole_feed(asked: dict[str, Any], good: dict[str, Any]) -> FeedFields | None:
+    """The feed, if the schema has refused nothing of it."""
+    feed = good.get("feed")
+    whole = isinstance(feed, dict) and feed.keys() >= _mapping(asked.get("feed")).keys() | {"url"}
+    return cast("FeedFields", feed) if whole else None
 
 
 def email(asked: dict[str, Any]) -> EmailDraft:

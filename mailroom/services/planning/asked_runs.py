@@ -1,5 +1,6 @@
 """Runs that a person asks for, outside the recurrence."""
 
+from datetime import datetime
 from typing import Final
 
 from mailroom.domain.errors import (
@@ -9,7 +10,7 @@ from mailroom.domain.errors import (
 )
 from mailroom.domain.ids import ScheduleId, asked_run_id
 from mailroom.domain.runs import Run, RunKind
-from mailroom.domain.schedules import Revision, Schedule, ScheduleState
+from mailroom.domain.schedules import Content, Revision, Schedule, ScheduleState
 from mailroom.services.common.idempotency import check_key
 from mailroom.services.planning.decisions import planned_run
 from mailroom.storage.database import Db, Session, in_transaction, server_now
@@ -33,11 +34,16 @@ def run_now(db: Db, schedule_id: ScheduleId, *, owner: str, key: str, even_if_pa
         require_runnable(schedule, even_if_paused=even_if_paused)
         now = server_now(db)
         content = contents.get(db, schedule_id, schedule.revision)
-        newest = Revision(schedule.revision, now, content.audience, content.recipients)
+        newest = _revision(schedule, content, now)
         run = planned_run(run_id, schedule_id, RunKind.ASKED, newest, due_at=now, now=now)
         if add_asked(db, schedule, run):
             return run, True
     raise StaleEdit(f"schedule {schedule_id} is being changed; try again")
+
+
+def _revision(schedule: Schedule, content: Content, now: datetime) -> Revision:
+    has_feed = content.feed is not None
+    return Revision(schedule.revision, now, content.audience, content.recipients, has_feed=has_feed)
 
 
 def require_runnable(schedule: Schedule, *, even_if_paused: bool) -> None:

@@ -77,6 +77,7 @@ def planned_run(
         created_at=now,
         source=source.id if source else None,
         groups=groups,
+        awaits_feed=now if revision.has_feed else None,
     )
 
 
@@ -92,4 +93,5 @@ def _record(schedule: Schedule, revision: Revision, skipped: Skipped, now: datet
         reason=skipped.reason,
         due_through=skipped.last,
         instants=skipped.instants,
+        awaits_feed=None,
     )

@@ -88,7 +88,7 @@ def run_again(
     written = contents.get_many(db, [(schedule.id, number), (schedule.id, schedule.revision)])
     content = written[schedule.id, number]
     _require_topic(content, written[schedule.id, schedule.revision])
-    revision = Revision(number, now, content.audience, recipients)
+    revision = Revision(number, now, content.audience, recipients, has_feed=content.feed is not None)
     groups = groups_of(recipients, batch_size)
     run = planned_run(again_id, schedule.id, RunKind.AGAIN, revision, due_at=now, now=now, source=source, groups=groups)
     if not add_asked(db, schedule, run):

@@ -71,6 +71,7 @@ def content_of(checked: Checked, audience: schedule_drafts.ChosenAudience) -> Co
         recipients=audience.count,
         topic=checked.topic,
         footer=checked.footer,
+        feed=checked.feed,
     )
 
 

@@ -83,6 +83,8 @@ def checked(
         raise InvalidInput(*faults)
     if topic:
         sender_rules.require(db, SenderRule.TOPICS)
+    if found.feed:
+        sender_rules.require(db, SenderRule.FEEDS)
     return found, goes
 
 

@@ -5,6 +5,8 @@
     sender, reply_to, subject, text, html, tags
     topic       absent where the mail needs no consent;  footer: the postal address below bodies that lack a link
     audience    id of the recipients' list;  recipients: how many
+    feed        absent without one: url, headers (names with names of secrets), timeout_s, only_newer, when_empty,
+                deadline_s, when_away
 
 Index `_id.schedule, valid_from`: the revision of a due instant.
 """
@@ -15,6 +17,8 @@ from typing import Final
 
 from pymongo import DESCENDING, IndexModel
 
+from mailroom.domain.feeds.checking import fields_of
+from mailroom.domain.feeds.model import Feed, WithoutFeed
 from mailroom.domain.ids import AudienceId, ScheduleId
 from mailroom.domain.schedules import Content, Revision
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
@@ -48,17 +52,26 @@ def get_many(db: Db, named: Sequence[tuple[ScheduleId, int]]) -> dict[tuple[Sche
 
 
 @guarded
+def feeds_of(db: Db, named: Sequence[tuple[ScheduleId, int]]) -> dict[tuple[ScheduleId, int], Feed]:
+    """The feeds of these revisions, without the rest of what they say; none for a revision without one."""
+    ids = [{"schedule": schedule, "revision": revision} for schedule, revision in dict.fromkeys(named)]
+    rows = db.contents.find({"_id": {"$in": ids}, "feed": {"$exists": True}}, {"feed": 1})
+    return {(doc["_id"]["schedule"], doc["_id"]["revision"]): _feed(doc["feed"]) for doc in rows}
+
+
+@guarded
 def histories(db: Db, schedules: Sequence[ScheduleId]) -> dict[ScheduleId, list[Revision]]:
     """For each schedule its revisions, newest first."""
     rows = db.contents.find({"_id.schedule": {"$in": list(schedules)}}, _FOR_PLANNING)
     found: dict[ScheduleId, list[Revision]] = {schedule: [] for schedule in schedules}
     for doc in rows.sort([("_id.schedule", 1), ("valid_from", DESCENDING)]):
-        revision = Revision(doc["_id"]["revision"], doc["valid_from"], AudienceId(doc["audience"]), doc["recipients"])
+        number, audience = doc["_id"]["revision"], AudienceId(doc["audience"])
+        revision = Revision(number, doc["valid_from"], audience, doc["recipients"], has_feed="feed" in doc)
         found[doc["_id"]["schedule"]].append(revision)
     return found
 
 
-_FOR_PLANNING: Final = {"valid_from": 1, "audience": 1, "recipients": 1}
+_FOR_PLANNING: Final = {"valid_from": 1, "audience": 1, "recipients": 1, "feed.url": 1}
 
 
 def _document(schedule: ScheduleId, number: int, content: Content, valid_from: datetime) -> Document:
@@ -76,6 +89,7 @@ def _document(schedule: ScheduleId, number: int, content: Content, valid_from: d
             "recipients": content.recipients,
             "topic": content.topic or None,
             "footer": content.footer or None,
+            "feed": fields_of(content.feed) if content.feed else None,
         }
     )
 
@@ -92,4 +106,17 @@ def _content(doc: Document) -> Content:
         recipients=doc["recipients"],
         topic=doc.get("topic", ""),
         footer=doc.get("footer", ""),
+        feed=_feed(doc["feed"]) if "feed" in doc else None,
+    )
+
+
+def _feed(doc: Document) -> Feed:
+    return Feed(
+        url=doc["url"],
+        headers=tuple(sorted(doc["headers"].items())),
+        timeout_s=doc["timeout_s"],
+        only_newer=doc["only_newer"],
+        when_empty=WithoutFeed(doc["when_empty"]),
+        deadline_s=doc["deadline_s"],
+        when_away=WithoutFeed(doc["when_away"]),
     )
