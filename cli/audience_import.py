@@ -19,8 +19,8 @@ from mailroom.domain.lists.columns import Column, Role
 from mailroom.domain.lists.reading import Look, look_at, rows_of
 from mailroom.domain.lists.rows import Read
 from mailroom.domain.lists.texts import ENCODINGS
-from mailroom.services.schedules import audiences as audience_lists
-from mailroom.services.schedules.audiences import Made
+from mailroom.services.audiences import lists as audience_lists
+from mailroom.services.audiences.lists import Made
 from scheduler_api.schemas import audiences as schemas
 
 _MOST_BYTES: Final = 512 * 1024 * 1024  # a million recipients with a few merge fields

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from cli.answers import Body, answer, print_id
+from cli.audience_contacts import add, contacts, export, remove, set_contact
 from cli.audience_import import import_
 from cli.bodies import BODY, document_of, loaded
 from cli.command_table import Noun
@@ -16,8 +17,8 @@ from cli.tables import print_fields, print_page
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_VALUES_OF_A_LIST
 from mailroom.domain.words import counted
-from mailroom.services.schedules import audiences as audience_lists
-from mailroom.services.schedules.audiences import NewList
+from mailroom.services.audiences import lists as audience_lists
+from mailroom.services.audiences.lists import NewList
 from scheduler_api import paging
 from scheduler_api.schemas import audiences as schemas
 
@@ -27,7 +28,8 @@ def audiences() -> None:
     """Audiences: lists of recipients."""
 
 
-audiences.add_command(import_)
+for command in (import_, contacts, export, add, set_contact, remove):
+    audiences.add_command(command)
 
 
 @audiences.command("list")
@@ -53,7 +55,7 @@ def show_audience(audience_id: str) -> None:
 def recipients(audience_id: str, limit: int, cursor: str | None) -> None:
     """Its recipients, in the order of their addresses."""
     after = paging.decode_id(cursor)
-    found = audience_lists.members(services().db, AudienceId(audience_id), after=after, limit=limit)
+    found = audience_lists.recipients(services().db, AudienceId(audience_id), after=after, limit=limit)
     page = paging.page_of(found, limit, schemas.recipient, lambda one: [one.key])
     answer(schemas.RecipientPage, page, _show_recipients)
 

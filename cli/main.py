@@ -41,6 +41,7 @@ ANSWERING: Final = {
     ),
     "runs": TableEntry("cli.runs:runs_", "Runs: list, show, pause, resume, cancel, send again."),
     "schedules": TableEntry("cli.schedules:schedules", "Schedules: make, list, show, change, run, pause, archive."),
+    "segments": TableEntry("cli.segments:segments_", "Segments: some contacts of an audience, by a filter."),
     "send": TableEntry("cli.send:send", "Hand a single mail in."),
     "sending": TableEntry("cli.sending:sending_", "The one switch for all sending: campaigns, single mails, retries."),
     "suppressions": TableEntry("cli.suppressions:suppressions_", "Addresses that get no mail, or none of campaigns."),

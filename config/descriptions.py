@@ -57,11 +57,20 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
         "",
         "earlier keys of MAILROOM_SECRET_KEY, separated by commas; nothing but links to unsubscribe is taken with them",
     ),
+    "MAILROOM_UNSUBSCRIBE_MAILTO": (
+        "none",
+        "an address that readers may write to in order to leave a topic, beside the link, or `none`",
+    ),
     "MAILROOM_SESSION_IDLE": ("43200", "seconds, 60 to 31536000, without a page until a session of the pages ends"),
     "MAILROOM_SESSION_LIFETIME": ("1209600", "seconds, 60 to 31536000, until a session of the pages ends in any case"),
     "MAILROOM_SIGN_INS_PER_MINUTE": ("10", "tries to sign in a minute from one address, or `none` for no limit"),
     "MAILROOM_REQUESTS_PER_MINUTE": ("none", "requests a minute with one token, or `none` for no limit"),
     "MAILROOM_REPORTS_PER_MINUTE": ("120", "reports of runs a minute with one token, or `none` for no limit"),
+    "MAILROOM_SUBSCRIPTIONS_PER_MINUTE": ("10", "subscriptions by form a minute from one address, or `none`"),
+    "MAILROOM_ALL_SUBSCRIPTIONS_PER_MINUTE": (
+        "120",
+        "subscriptions by form a minute of all visitors together, or `none`",
+    ),
     "MAILROOM_MAILS_PER_DAY": ("none", "single mails a day (UTC) with one token, or `none` for no limit"),
     "MAILROOM_TRUSTED_PROXIES": (
         "none",

@@ -21,6 +21,7 @@ from config.reading import Reader, matching
 from config.sending_domains import NamedDomain, read_domains, read_servers
 from config.shares import Weights, read_shares
 from config.stores import Stores, read_stores
+from mailroom.domain.addresses import check_address
 
 
 class BadSettings(Exception):
@@ -40,6 +41,7 @@ class Web:
     public_url: str  # without a final slash
     secret_keys: tuple[str, ...] = field(repr=False)  # the first signs, the others verify
     retired_keys: tuple[str, ...] = field(repr=False)  # they verify nothing but links to unsubscribe
+    unsubscribe_mailbox: str  # that readers may write to in order to leave; '': none
     session_idle: timedelta
     session_lifetime: timedelta
 
@@ -61,6 +63,8 @@ class CallerLimits:
     sign_ins_per_minute: int | None
     requests_per_minute: int | None
     reports_per_minute: int | None
+    subscriptions_per_minute: int | None  # by form, from one address
+    all_subscriptions_per_minute: int | None
     mails_per_day: int | None
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
 
@@ -146,6 +150,9 @@ def _settings(read: Reader) -> Settings:
         public_url=read.url("MAILROOM_PUBLIC_URL", "http", "https").rstrip("/"),
         secret_keys=read.keys("MAILROOM_SECRET_KEY", _secret),
         retired_keys=read.keys("MAILROOM_RETIRED_KEYS", _secret) if read.is_set("MAILROOM_RETIRED_KEYS", "") else (),
+        unsubscribe_mailbox=read.checked("MAILROOM_UNSUBSCRIBE_MAILTO", check_address, "")
+        if read.is_set("MAILROOM_UNSUBSCRIBE_MAILTO", "none")
+        else "",
         session_idle=timedelta(seconds=read.number("MAILROOM_SESSION_IDLE", int, 60, 31_536_000)),
         session_lifetime=timedelta(seconds=read.number("MAILROOM_SESSION_LIFETIME", int, 60, 31_536_000)),
     )
@@ -213,7 +220,8 @@ def _sending_domains(read: Reader, providers: tuple[str, ...]) -> tuple[NamedDom
 
 def _limits(read: Reader) -> CallerLimits:
     per_minute = {
-        what: read.limit(f"MAILROOM_{what.upper()}_PER_MINUTE") for what in ("sign_ins", "requests", "reports")
+        what: read.limit(f"MAILROOM_{what.upper()}_PER_MINUTE")
+        for what in ("sign_ins", "requests", "reports", "subscriptions", "all_subscriptions")
     }
     return CallerLimits(
         **{f"{what}_per_minute": most for what, most in per_minute.items()},

@@ -19,6 +19,7 @@ from mailroom.coordination.mirror import Mirror
 from mailroom.coordination.rate_buckets import Rates
 from mailroom.coordination.redis_client import RedisWrites
 from mailroom.domain.circuits import CircuitRule
+from mailroom.domain.confirm_links import ConfirmLinks
 from mailroom.domain.dispatches.doubts import Timing, Unaskable
 from mailroom.domain.dispatches.retry_or_halve import Delays
 from mailroom.domain.emails.model import RANK_OF, Priority
@@ -99,6 +100,7 @@ class ApiServices:
     shares: Shares
     links: UnsubscribeLinks
     feeds: Fetcher
+    confirm_links: ConfirmLinks
 
 
 def build_api_services(settings: Settings, *, app: str) -> ApiServices:
@@ -126,6 +128,7 @@ def build_api_services(settings: Settings, *, app: str) -> ApiServices:
         build_shares(settings.sending),
         links,
         build_fetcher(settings.feeds),
+        build_confirm_links(settings.web),
     )
 
 
@@ -142,6 +145,8 @@ def build_limits(settings: Settings, *, of: str) -> CallerBudget:
         sign_ins_per_minute=limits.sign_ins_per_minute,
         requests_per_minute=limits.requests_per_minute,
         reports_per_minute=limits.reports_per_minute,
+        subscriptions_per_minute=limits.subscriptions_per_minute,
+        all_subscriptions_per_minute=limits.all_subscriptions_per_minute,
         mails_per_day=limits.mails_per_day,
     )
 
@@ -204,7 +209,12 @@ def build_shares(sending: Sending) -> Shares:
 
 def build_links(web: Web) -> UnsubscribeLinks:
     """Build the maker and reader of unsubscribe links."""
-    return UnsubscribeLinks(web.public_url, web.secret_keys, retired=web.retired_keys)
+    return UnsubscribeLinks(web.public_url, web.secret_keys, retired=web.retired_keys, mailbox=web.unsubscribe_mailbox)
+
+
+def build_confirm_links(web: Web) -> ConfirmLinks:
+    """Build the maker and reader of links that confirm a subscription."""
+    return ConfirmLinks(web.public_url, web.secret_keys)
 
 
 def build_body_files(settings: Settings, db: Db) -> BodyFiles:

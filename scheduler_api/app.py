@@ -12,7 +12,9 @@ from scheduler_api import problems
 from scheduler_api.answers import Answers
 from scheduler_api.every_app import equip
 from scheduler_api.routes import (
+    audience_contacts,
     audiences,
+    confirm,
     contacts,
     dead_letters,
     dispatches,
@@ -26,8 +28,10 @@ from scheduler_api.routes import (
     requests,
     runs,
     schedules,
+    segments,
     sending,
     service,
+    subscribe,
     suppressions,
     templates,
     tokens,
@@ -76,6 +80,8 @@ def create_app(services: ApiServices, *, beside: Sequence[str] = ()) -> Flask:
         schedules.blueprint,
         rendering.blueprint,
         audiences.blueprint,
+        audience_contacts.blueprint,
+        segments.blueprint,
         runs.blueprint,
         sending.blueprint,
         emails.blueprint,
@@ -95,7 +101,8 @@ def create_app(services: ApiServices, *, beside: Sequence[str] = ()) -> Flask:
         workers.blueprint,
     ):
         api.register_blueprint(blueprint)
-    for plain in (webhooks.blueprint, unsubscribe.blueprint, service.blueprint, service.reference, mail.blueprint):
-        app.register_blueprint(plain)
+    for plain in (webhooks, unsubscribe, subscribe, confirm, service, mail):
+        app.register_blueprint(plain.blueprint)
+    app.register_blueprint(service.reference)
     app.extensions["openapi"] = api.spec.to_dict
     return app

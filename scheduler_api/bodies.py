@@ -17,7 +17,8 @@ from scheduler_api.reading import Unreadable, read, weighs_more
 Reader = Callable[[bytes], Any]
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 CSV: Final = "text/csv"
-TAKE_CSV: Final = frozenset({"suppressions.add_file"})  # endpoints that also take a list as a file
+#: Endpoints that also take a list as a file.
+TAKE_CSV: Final = frozenset({"suppressions.add_file", "audience_contacts.add_file"})
 
 
 def take_body(most: int = MAX_SMALL_BODY_BYTES, *, values: int = MAX_VALUES, reader: Reader = read) -> None:

@@ -12,6 +12,7 @@ from mailroom.services.common import hold_mirror
 from mailroom.watching.exposition import CONTENT_TYPE, PAGES, exposed
 from web import admission, csrf, errors, request_log, words, zones
 from web.pages import (
+    audience_contacts,
     audiences,
     contacts,
     dead_letters,
@@ -28,6 +29,7 @@ from web.pages import (
     schedule_actions,
     schedule_forms,
     schedules,
+    segments,
     sending,
     sign_in,
     suppressions,
@@ -37,8 +39,9 @@ from web.pages import (
 from web.session import has_session, may, may_decide
 
 _PAGES: Final = (
-    sign_in, schedules, schedule_forms, schedule_actions, audiences, run_lists, runs, email_forms, emails, people,
-    contacts, topics, previews, dispatches, dead_letters, providers, sending, refusals, suppressions, reports, workers,
+    sign_in, schedules, schedule_forms, schedule_actions, audiences, audience_contacts, segments, run_lists, runs,
+    email_forms, emails, people, contacts, topics, previews, dispatches, dead_letters, providers, sending, refusals,
+    suppressions, reports, workers,
 )  # fmt: skip
 #: The forms that are shown again with what was typed, after their session had ended; by endpoint.
 _RESTORED: Final = {

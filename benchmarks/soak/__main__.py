@@ -11,6 +11,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
@@ -65,7 +66,7 @@ def soak(stage: Stage, prometheus: Prometheus, *, minutes: float, load: float) -
     samples = Samples({**stage.ours, **stage.stores}, book)
     since = time.time()
     running = Load(stage.system, book, pace)
-    _hold(running, samples, prometheus, since, minutes * 60)
+    _hold(running, samples, prometheus, book, since, minutes * 60)
     until, behind = time.time(), running.behind()
     running.end()
     rules, blind = prometheus.evaluated(), prometheus.blind_spots(stage.scraped, since=since, until=until)
@@ -103,7 +104,7 @@ def _peak(stage: Stage, book: Book) -> float:
     return peak
 
 
-def _hold(running: Load, samples: Samples, prometheus: Prometheus, since: float, seconds: float) -> None:
+def _hold(running: Load, samples: Samples, prometheus: Prometheus, book: Book, since: float, seconds: float) -> None:
     columns = (BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("steady", total=seconds)
@@ -115,7 +116,8 @@ def _hold(running: Load, samples: Samples, prometheus: Prometheus, since: float,
             firing = ", ".join(prometheus.firing(since=since, until=time.time())) or "none"
             said = f"resets p99 {window.ms.get('resets p99', 0):.0f} ms, {running.behind()} behind, alerts: {firing}"
             progress.update(task, description=said)
-            line = f"{spent / 60:.1f} min: {report.as_line(window)}, {running.behind()} behind, alerts: {firing}"
+            left = f"{running.behind()} behind, {book.untold:,} webhooks untold"
+            line = f"{spent / 60:.1f} min: {report.as_line(window)}, {left}, alerts: {firing}"
             console.print(line, soft_wrap=True)
 
 
@@ -129,15 +131,21 @@ def _counted(stage: Stage, book: Book, behind: int) -> Counted:
 
 
 def _until_quiet(stage: Stage, book: Book) -> None:
-    """All that was promised went out, and was told."""
-    db = stage.system.db
+    """All that was promised went out, and was told. Raises AssertionError with what did not."""
+    db, left = stage.system.db, dict[str, int]()
 
     def quiet() -> bool:
+        nonlocal left
         book.read()
         open_runs = db.runs.count_documents({"state": {"$in": ["planning", "planned"]}})
-        return not book.waiting() and not open_runs and not book.untold
+        left = {"mails": book.waiting(), "runs": open_runs, "webhooks": book.untold}
+        return not any(left.values())
 
-    wait_for(quiet, within_s=_QUIET_S, what="all went out, and was told")
+    try:
+        wait_for(quiet, within_s=_QUIET_S, what="all went out, and was told")
+    except AssertionError as error:
+        states = Counter(doc["state"] for doc in db.dispatches.find({}, {"state": 1}))
+        raise AssertionError(f"{error}; left: {left}; dispatches: {dict(states)}") from None
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from mailroom.domain.addresses import InvalidAddress, Mailbox, check_address, ch
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import (
+    MAX_LANGUAGE,
     MAX_RECIPIENT_NAME,
     MAX_RECIPIENTS,
     MAX_VARIABLE_NAME,
@@ -19,6 +20,7 @@ from mailroom.domain.limits import (
     MAX_VARIABLES,
 )
 from mailroom.domain.lists.rows import Read, RefusedRow
+from mailroom.domain.recurrence import zones
 
 Value = str | int | float | bool | None
 
@@ -32,15 +34,20 @@ _MAX_NUMBER: Final = 10**15
 _MAX_FAULTS: Final = 1_000  # reported at once; a wrong column in a long list would otherwise flood the answer
 MAX_TOLD: Final = 10_000  # refused rows that an answer lists
 MAX_REFUSED: Final = 100_000  # more refused rows than this mean a wrong column or a wrong file
-_ROW_TYPES: Final = {"address": str, "name": str, "variables": dict}
+_ROW_TYPES: Final = {"address": str, "name": str, "variables": dict, "time_zone": str, "language": str}
+_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")  # the shape of BCP 47
 _SHOWN: Final = 254
 
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
+    """`time_zone`: an IANA name; `language`: a tag of BCP 47, such as `de-AT`. Each is empty if it is not known."""
+
     address: str
     name: str = ""
     variables: dict[str, Value] = field(default_factory=dict)
+    time_zone: str = ""
+    language: str = ""
 
     @property
     def key(self) -> str:
@@ -61,8 +68,9 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """A stored, immutable list of recipients. `name`: empty if the list belongs to a single schedule. `variables`: the
-    names that every member has. `listed`: True while schedules may refer to the list."""
+    """A stored list of recipients. `name`: empty if the list belongs to a single schedule, and never changes.
+    `variables`: the names that every member has. `listed`: True while schedules may refer to the list, and its contacts
+    may be changed. `version`: the moment of its newest change; None if it was never changed."""
 
     id: AudienceId
     name: str
@@ -70,6 +78,7 @@ class Audience:
     variables: tuple[str, ...]
     created_at: datetime
     listed: bool
+    version: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +193,12 @@ def check_row(row: object) -> Recipient | list[tuple[str, str]]:
             faults += [(".name", message) for message in _faults_of_name(name)]
     if isinstance(variables, dict) and variables:
         faults += _faults_of_variables(variables)
-    return faults or Recipient(address, name, {**variables})
+    time_zone, language = row.get("time_zone") or "", row.get("language") or ""
+    if time_zone and isinstance(time_zone, str) and not _is_time_zone(time_zone):
+        faults.append((".time_zone", "Not an IANA time zone such as Europe/Berlin."))
+    if language and isinstance(language, str) and not _is_language(language):
+        faults.append((".language", "Not a language tag such as en or de-AT."))
+    return faults or Recipient(address, name, {**variables}, time_zone, language)
 
 
 def _faults_of_shape(row: dict[str, Any]) -> list[tuple[str, str]]:
@@ -197,6 +211,15 @@ def _faults_of_shape(row: dict[str, Any]) -> list[tuple[str, str]]:
     if "address" not in row:
         faults.append((".address", "Missing data for required field."))
     return faults
+
+
+@lru_cache(maxsize=1_024)
+def _is_time_zone(name: str) -> bool:
+    return zones.find(name) is not None
+
+
+def _is_language(tag: str) -> bool:
+    return len(tag) <= MAX_LANGUAGE and bool(_LANGUAGE.fullmatch(tag))
 
 
 def _faults_of_name(name: str) -> list[str]:

@@ -20,7 +20,16 @@ from mailroom.domain.content import check_content, faults_of_language
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.feeds.checking import check_feed
 from mailroom.domain.feeds.model import Feed, FeedFields
-from mailroom.domain.limits import MAX_GRACE_S, MAX_HTML, MAX_NAME, MAX_SUBJECT, MAX_TAG, MAX_TAGS, MAX_TEXT
+from mailroom.domain.limits import (
+    MAX_AUDIENCES,
+    MAX_GRACE_S,
+    MAX_HTML,
+    MAX_NAME,
+    MAX_SUBJECT,
+    MAX_TAG,
+    MAX_TAGS,
+    MAX_TEXT,
+)
 from mailroom.domain.recurrence.checking import check_recurrence
 from mailroom.domain.recurrence.model import Recurrence, RecurrenceFields
 from mailroom.domain.schedules import DEFAULT_GRACE_S, Misfire, MisfireFields, MisfirePolicy
@@ -34,8 +43,9 @@ _EXAMPLE_URL: Final = "https://mail.example.com/u/example"
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A schedule as requested. `recipients`: rows of address, name and variables, or checked recipients. `audience`:
-    the id of a listed audience, in place of recipients."""
+    """A schedule as requested. `recipients`: rows of address, name and variables, or checked recipients. In their place
+    `audience`, the id of a listed audience, or `audiences` and `segments`: an address goes by the first that holds it.
+    `exclude`: nothing goes to the contacts of these audiences and segments; None: as stored."""
 
     name: str
     sender: str
@@ -49,6 +59,9 @@ class Draft:
     misfire: MisfireFields = field(default_factory=MisfireFields)
     tags: Sequence[str] = ()
     topic: str | None = field(default=None, metadata={"compared": "if given"})  # None: it needs no consent
+    audiences: Sequence[str] = field(default=(), metadata={"compared": "if given"})
+    segments: Sequence[str] = field(default=(), metadata={"compared": "if given"})
+    exclude: Sequence[str] | None = field(default=None, metadata={"compared": "if given"})
     feed: FeedFields | None = field(default=None, metadata={"compared": "if given"})
 
 
@@ -67,6 +80,9 @@ class DraftChanges(TypedDict, total=False):
     misfire: MisfireFields
     tags: Sequence[str]
     topic: str | None
+    audiences: Sequence[str]
+    segments: Sequence[str]
+    exclude: Sequence[str]
     feed: FeedFields | None
 
 
@@ -111,9 +127,9 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
     recurrence = kept.recurrence or _checked_recurrence(draft, faults, now)
     misfire = _or_none(faults, lambda: _check_misfire(draft.misfire))
     feed = _checked_feed(draft, faults)
-    recipients = [] if kept.audience or draft.audience else _or_none(faults, lambda: check_recipients(draft.recipients))
-    if draft.audience and draft.recipients:
-        faults.append(Fault("audience", "give either an audience or recipients"))
+    named = kept.audience or draft.audience or draft.audiences or draft.segments
+    recipients = [] if named else _or_none(faults, lambda: check_recipients(draft.recipients))
+    faults += _faults_of_choice(draft)
     known = kept.audience or (Known(known_variables(recipients), recipients[0]) if recipients else None)
     if draft.topic and kept.topic is None:
         faults.append(Fault("topic", f"there is no topic {draft.topic}; make it first"))
@@ -135,6 +151,20 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
         footer=kept.topic.postal_address if kept.topic and kept.topic.footer else "",
         feed=feed,
     )
+
+
+def _faults_of_choice(draft: Draft) -> list[Fault]:
+    """The faults of naming the recipients in more than one way."""
+    ways = [name for name in ("audience", "audiences", "segments") if getattr(draft, name)]
+    faults = [Fault(name, "give either an audience or recipients") for name in ways if draft.recipients]
+    if draft.audience and len(ways) > 1:
+        faults += [Fault(name, "give it without audience, which names the only one") for name in ways[1:]]
+    if draft.exclude and draft.recipients:
+        faults.append(Fault("exclude", "leaves out contacts of audiences: a list of its own is given as it is"))
+    for name in ("audiences", "segments", "exclude"):
+        if len(getattr(draft, name) or ()) > MAX_AUDIENCES:
+            faults.append(Fault(name, f"at most {MAX_AUDIENCES}"))
+    return faults
 
 
 def _faults_of_texts(draft: Draft) -> list[Fault]:

@@ -3,8 +3,9 @@
 MailroomError
 ├── InvalidInput            one or more fields are wrong; carries a Fault for each
 ├── NotFound                ScheduleNotFound, RunNotFound, RunFeedNotFound, MessageNotFound, DispatchNotFound,
-│                           EmailNotFound, AudienceNotFound, SuppressionNotFound, ProviderNotFound, LimitNotFound,
-│                           TemplateNotFound, TopicNotFound, TokenNotFound
+│                           EmailNotFound, AudienceNotFound, ContactNotFound, SuppressionNotFound,
+│                           ProviderNotFound, LimitNotFound, SegmentNotFound, TemplateNotFound, TopicNotFound,
+│                           TokenNotFound
 ├── Conflict                the resource is not in a state that allows the request
 │   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleNotArchived, ScheduleEnded, SchedulePaused
 │   ├── RuleNotComputable, PlanningBehind
@@ -112,6 +113,14 @@ class TemplateNotFound(NotFound):
 
 class TopicNotFound(NotFound):
     noun = "topic"
+
+
+class ContactNotFound(NotFound):
+    noun = "contact"
+
+
+class SegmentNotFound(NotFound):
+    noun = "segment"
 
 
 class LimitNotFound(NotFound):

@@ -18,11 +18,13 @@ RunId = NewType("RunId", str)
 DispatchId = NewType("DispatchId", str)
 MessageId = NewType("MessageId", str)
 AudienceId = NewType("AudienceId", str)
+SegmentId = NewType("SegmentId", str)
 ClaimId = NewType("ClaimId", str)
 Lane = NewType("Lane", str)
 Token = NewType("Token", int)
 
 _EMAIL: Final = "em_"
+_SEGMENT: Final = "seg_"
 _REVISIONS: Final = 2**40  # more than etcd counts in a lifetime
 
 
@@ -72,6 +74,11 @@ def new_email_id(now: datetime) -> EmailId:
 def keyed_email_id(owner: str, key: str) -> EmailId:
     """The mail that this token owner submits under this Idempotency-Key."""
     return EmailId(f"{_EMAIL}k{_digest('email', owner, key)[:24]}")
+
+
+def confirmation_key(topic: str, key: str, asked_at_ms: int) -> str:
+    """The Idempotency-Key of the mail that asks this folded address to confirm what it asked for at this time."""
+    return f"confirm/{topic}/{asked_at_ms}/{_digest('confirm', key)[:24]}"
 
 
 def run_of_email(email_id: EmailId) -> RunId:
@@ -169,6 +176,15 @@ def dispatch_of_rfc_message_id(message_id: str) -> DispatchId | None:
     """The dispatch that this Message-Id was made for; None if the id is not ours."""
     name, mark, _ = message_id.strip("<>").partition(".mailroom@")
     return DispatchId(name) if name and mark and not name.startswith("control-") else None
+
+
+def new_segment_id() -> SegmentId:
+    return SegmentId(f"{_SEGMENT}{secrets.token_hex(9)}")
+
+
+def is_segment(id_: str) -> bool:
+    """True for the id of a segment, among ids of audiences and segments."""
+    return id_.startswith(_SEGMENT)
 
 
 def new_audience_id() -> AudienceId:

@@ -12,11 +12,16 @@ _ONE_CLICK: Final = "List-Unsubscribe=One-Click"
 _SENDER: Final = "mailroom"
 
 
-def list_headers(topic: str, *, sender: str, link: str, origin: str) -> dict[str, str]:
-    """The headers for a reader with this link, or a provider's placeholder for it. `sender`: the From mailbox.
-    `origin`: the schedule, or `single`. Empty without a topic."""
+def list_headers(topic: str, *, sender: str, link: str, origin: str, also: str = "") -> dict[str, str]:
+    """The headers for a reader with this link, or a provider's placeholder for it. `also`: what `beside` gives, or a
+    placeholder for that. `sender`: the From mailbox. `origin`: the schedule, or `single`. Empty without a topic."""
     if not topic:
         return {}
     domain = parse_mailbox(sender).address.rpartition("@")[2].encode("idna").decode()
-    values = (f"<{link}>", _ONE_CLICK, f"<{topic}.{domain}>", f"{origin}:{topic}:mail:{_SENDER}")
+    values = (f"<{link}>{also}", _ONE_CLICK, f"<{topic}.{domain}>", f"{origin}:{topic}:mail:{_SENDER}")
     return dict(zip(NAMES, values, strict=True))
+
+
+def beside(mailto: str) -> str:
+    """What stands behind the https link in List-Unsubscribe; empty without a link by mail."""
+    return f", <{mailto}>" if mailto else ""

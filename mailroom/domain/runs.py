@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from mailroom.domain.audience_versions import AudienceVersion, Selection
 from mailroom.domain.ids import AudienceId, RunId, ScheduleId
 
 
@@ -61,6 +62,9 @@ class Run:
 
     `unwritten`: the run was cancelled before all its messages were written. The others are then written as cancelled.
 
+    `selection`: who it goes to, as of its due instant; None: everybody in `audience`, as that was made. `recipients`:
+    how many these are; while a run to several lists is planned, at most so many.
+
     `awaits_feed`: from when on its feed is fetched, for the first time or again; no message is written before it is
     there. None once the run has it, and without a feed. `feed_tries`, `feed_problem`: of fetches that failed.
 
@@ -93,6 +97,21 @@ class Run:
     awaits_feed: datetime | None = None
     feed_tries: int = 0
     feed_problem: str = ""
+    selection: Selection | None = None
+
+    @property
+    def goes_to(self) -> Selection:
+        """Who the run goes to. Raises LookupError for a record of a decision from before audiences."""
+        if self.selection:
+            return self.selection
+        if self.audience is None:
+            raise LookupError(f"run {self.id} has no audience")
+        return Selection((AudienceVersion(self.audience),))
+
+    @property
+    def is_composed(self) -> bool:
+        """True if the number of its recipients is known only once all of them are planned."""
+        return self.source is None and self.selection is not None and self.selection.is_composed
 
     @property
     def ended(self) -> bool:

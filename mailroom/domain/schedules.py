@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypedDict
 
+from mailroom.domain.audience_versions import ListChoice, Selection
 from mailroom.domain.feeds.model import Feed
 from mailroom.domain.ids import AudienceId, ScheduleId
 from mailroom.domain.recurrence.model import Recurrence
@@ -92,6 +93,17 @@ class Content:
     topic: str = ""  # '': its mail needs no consent
     footer: str = ""  # the sender's postal address, for bodies without a link to unsubscribe; '': no footer
     feed: Feed | None = None
+    lists: tuple[ListChoice, ...] = ()  # empty: all of `audience`. An address goes by the first list that holds it
+    excluded: tuple[ListChoice, ...] = ()
+
+    @property
+    def goes_to(self) -> tuple[ListChoice, ...]:
+        return self.lists or (ListChoice(self.audience),)
+
+    @property
+    def is_composed(self) -> bool:
+        """True if it goes to several lists, to a part of one, or not to some."""
+        return bool(self.lists or self.excluded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +114,27 @@ class Revision:
     valid_from: datetime
     audience: AudienceId
     recipients: int
+    lists: tuple[ListChoice, ...] = ()
+    excluded: tuple[ListChoice, ...] = ()
     has_feed: bool = False
+
+    @property
+    def selection(self) -> Selection:
+        """Who it goes to, as of no version yet."""
+        lists = self.lists or (ListChoice(self.audience),)
+        return Selection(tuple(one.as_of(None) for one in lists), tuple(one.as_of(None) for one in self.excluded))
+
+
+def revision_of(content: Content, number: int, valid_from: datetime) -> Revision:
+    return Revision(
+        number,
+        valid_from,
+        content.audience,
+        content.recipients,
+        content.lists,
+        content.excluded,
+        has_feed=content.feed is not None,
+    )
 
 
 def in_force(history: Sequence[Revision], due_at: datetime) -> Revision:

@@ -21,6 +21,8 @@ FIELDS: Final = ("subject", "text", "html")
 UNSUBSCRIBE_URL: Final = "unsubscribe_url"
 #: The key of the link among the parts of a message.
 LINK_KEY: Final = "u"
+#: The key of what stands behind that link in List-Unsubscribe: the same by mail.
+MAILTO_KEY: Final = "m"
 
 
 @dataclass(frozen=True, slots=True)

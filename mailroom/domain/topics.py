@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from mailroom.domain.addresses import NOT_IN_A_HEADER, breaks_header
+from mailroom.domain.confirmations import NO_CONFIRMATION, Confirmation, check_confirmation
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_NAME, MAX_POSTAL_ADDRESS, MAX_TOPIC_ID
 from mailroom.domain.suppressions import OF_CAMPAIGNS, OF_SINGLE_MAILS, SCOPES
@@ -27,7 +28,8 @@ _SIGNS: Final = frozenset("{}%")
 class Topic:
     """`name`: as readers see it. `postal_address`: of the sender, for footers. `footer`: content without a link to
     unsubscribe gets a footer with the link and the postal address; otherwise such content is refused. `version` counts
-    the changes, from 1."""
+    the changes, from 1. `double_opt_in`: who subscribes by form gets `confirmation`, and has joined once they follow
+    its link."""
 
     id: str
     name: str
@@ -36,6 +38,8 @@ class Topic:
     version: int
     created_at: datetime
     updated_at: datetime
+    double_opt_in: bool = False
+    confirmation: Confirmation = NO_CONFIRMATION
 
 
 def unknown_topic(id_: str) -> Topic:
@@ -60,8 +64,8 @@ def is_topic_id(text: str) -> bool:
 def check_topic(id_: str, raw: Mapping[str, object], *, version: int, created_at: datetime, now: datetime) -> Topic:
     """The topic in the form to store. Raises InvalidInput with every fault."""
     name, postal = str(raw.get("name") or "").strip(), str(raw.get("postal_address") or "").strip()
-    footer = bool(raw.get("footer"))
-    faults = []
+    footer, double_opt_in = bool(raw.get("footer")), bool(raw.get("double_opt_in"))
+    confirmation, faults = check_confirmation(raw, topic=name, needed=double_opt_in)
     if id_ in SCOPES:
         faults.append(Fault("id", f"'{id_}' is the scope of suppressions of every topic; choose another id"))
     elif not is_topic_id(id_):
@@ -83,4 +87,20 @@ def check_topic(id_: str, raw: Mapping[str, object], *, version: int, created_at
         faults.append(Fault("postal_address", "a footer shows the sender's postal address: it is needed"))
     if faults:
         raise InvalidInput(*faults)
-    return Topic(id_, name, postal, footer, version, created_at, now)
+    return Topic(id_, name, postal, footer, version, created_at, now, double_opt_in, confirmation)
+
+
+def asked_of(topic: Topic) -> dict[str, object]:
+    """The fields that a request may give, as `check_topic` takes them."""
+    confirmation = topic.confirmation
+    return {
+        "name": topic.name,
+        "postal_address": topic.postal_address,
+        "footer": topic.footer,
+        "double_opt_in": topic.double_opt_in,
+        "confirm_from": confirmation.sender,
+        "confirm_subject": confirmation.subject,
+        "confirm_text": confirmation.text,
+        "confirm_html": confirmation.html,
+        "confirm_within_s": confirmation.within_s,
+    }

@@ -1,27 +1,22 @@
 """Links by which a reader leaves a topic, made for each mail of a topic: `<public URL>/u/<token>`.
 
 The token alone tells who leaves what, and from which mail: it works for as long as its key is known, whatever else has
-been removed. Nobody can read or make one without the key (AES-SIV, RFC 5297), so an address never shows in logs of
-proxies. The same mail always has the same link.
+been removed. Nobody can read or make one without the key. The same mail always has the same link.
 """
 
-import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from urllib.parse import quote
 
 from mailroom.domain.ids import RunId
+from mailroom.domain.sealed_tokens import TokenSeal
 
 PATH: Final = "/u/"
-_PURPOSE: Final = b"mailroom unsubscribe links"
-_FIRST_FORM: Final = b"\x01"
-_LONGEST: Final = 2_048  # characters of a token
+_PURPOSE: Final = "mailroom unsubscribe links"
+_TEXTS: Final = 3  # of a token
+# Characters of both links in one header: a line has at most 998 (RFC 5322 2.1.1), and no link is broken in two.
+_MOST_IN_A_LINE: Final = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +31,26 @@ class Membership:
 class UnsubscribeLinks:
     """Makes and reads links. Thread-safe."""
 
-    def __init__(self, public_url: str, keys: Sequence[str], *, retired: Sequence[str] = ()) -> None:
-        """`keys`: those in use, the first makes links. `retired`: keys that make none, but whose links still work."""
+    def __init__(self, public_url: str, keys: Sequence[str], *, retired: Sequence[str] = (), mailbox: str = "") -> None:
+        """`keys`: those in use, the first makes links. `retired`: keys that make none, but whose links still work.
+        `mailbox`: the address to which a reader may write instead; '' for none."""
         self._base = f"{public_url}{PATH}"
-        self._ciphers = [_cipher(key) for key in (*keys, *retired)]
+        self._seal = TokenSeal(_PURPOSE, keys, retired=retired)
+        self._mailto = f"mailto:{quote(mailbox, safe='@')}?subject=unsubscribe-" if mailbox else ""
 
     def url(self, membership: Membership) -> str:
-        fields = (membership.topic, membership.run, membership.address)
-        sealed = self._ciphers[0].encrypt("\0".join(fields).encode(), [_FIRST_FORM])
-        return self._base + base64.urlsafe_b64encode(_FIRST_FORM + sealed).decode().rstrip("=")
+        return self._base + self._seal.token_of(membership.topic, membership.run, membership.address)
+
+    @property
+    def by_mail(self) -> bool:
+        """True if readers may also write to a mailbox."""
+        return bool(self._mailto)
+
+    def mailto(self, url: str) -> str:
+        """The link by which the reader of this URL of ours leaves by mail: its subject holds the same token. Empty
+        without a mailbox, and where both links would be too long for one header."""
+        link = f"{self._mailto}{url.removeprefix(self._base)}"
+        return link if self._mailto and len(url) + len(link) <= _MOST_IN_A_LINE else ""
 
     @property
     def example(self) -> str:
@@ -53,20 +59,8 @@ class UnsubscribeLinks:
 
     def read(self, token: str) -> Membership | None:
         """The membership that a token of ours names; None for any other text."""
-        if len(token) > _LONGEST:
+        texts = self._seal.texts_of(token)
+        if texts is None or len(texts) != _TEXTS:
             return None
-        try:
-            raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError):
-            return None
-        for cipher in self._ciphers:
-            try:
-                topic, run, address = cipher.decrypt(raw[1:], [raw[:1]]).decode().split("\0")
-            except (InvalidTag, ValueError):
-                continue
-            return Membership(address, topic, RunId(run))
-        return None
-
-
-def _cipher(key: str) -> AESSIV:
-    return AESSIV(HKDF(SHA256(), length=64, salt=None, info=_PURPOSE).derive(key.encode()))
+        topic, run, address = texts
+        return Membership(address, topic, RunId(run))

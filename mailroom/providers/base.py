@@ -19,6 +19,7 @@ from mailroom.domain.list_headers import list_headers
 from mailroom.domain.messages.model import Message
 from mailroom.domain.run_values import NO_RUN_VALUES, RunValues
 from mailroom.domain.schedules import Content
+from mailroom.domain.template_filling import LINK_KEY, MAILTO_KEY
 from mailroom.providers.connection import LostReply, NotWritten, Reply
 
 
@@ -42,10 +43,11 @@ class Batch:
     date: datetime
     run_values: RunValues = NO_RUN_VALUES
 
-    def list_headers(self, link: str) -> dict[str, str]:
-        """The headers by which a reader with this link leaves the topic. Empty without a topic."""
-        content = self.content
-        return list_headers(content.topic, sender=content.sender, link=link, origin=schedule_of_run(self.run))
+    def list_headers(self, parts: Mapping[str, str]) -> dict[str, str]:
+        """The headers by which the reader with these parts leaves the topic. Empty without a topic."""
+        content, link, also = self.content, parts.get(LINK_KEY, ""), parts.get(MAILTO_KEY, "")
+        origin = schedule_of_run(self.run)
+        return list_headers(content.topic, sender=content.sender, link=link, also=also, origin=origin)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from mailroom.domain import run_content
 from mailroom.domain.addresses import Mailbox, parse_mailbox, parse_mailboxes
 from mailroom.domain.emails.content_types import ContentType, parse_content_type
 from mailroom.domain.emails.model import Addressee, Attachment, Body, Email, Place, Priority
-from mailroom.domain.template_filling import LINK_KEY
 from mailroom.providers.base import Batch, Letter
 
 _MOST_ENCODED: Final = 76  # characters of a line that holds an encoded word: RFC 2047 2
@@ -61,7 +60,7 @@ def letter_of(batch: Batch) -> Letter:
         reply_to=batch.content.reply_to,
         addressees=[Addressee(Mailbox(message.address, message.name), Place.TO)],
         subject=subject,
-        body=Body(text, html, batch.list_headers(message.parts.get(LINK_KEY, "")), ()),
+        body=Body(text, html, batch.list_headers(message.parts), ()),
         tags=batch.content.tags,
         metadata={},
         priority=Priority.NORMAL,

@@ -10,18 +10,21 @@ from mailroom.storage import (
     served_requests,
     sessions,
     sign_in_links,
+    subscription_requests,
     suppressions,
     tokens,
     webhook_tokens,
     workers,
 )
+from mailroom.storage.audiences import document as audiences
+from mailroom.storage.audiences import members, segments
 from mailroom.storage.body_files import gridfs_home, s3_home
 from mailroom.storage.cluster import restored_fences
 from mailroom.storage.database import Db, unhurried
 from mailroom.storage.dispatches import document as dispatches
 from mailroom.storage.mails import bodies, emails
 from mailroom.storage.messages import document as messages
-from mailroom.storage.schedules import audiences, contents, run_feeds, runs, schedules, uploads
+from mailroom.storage.schedules import contents, run_feeds, runs, schedules, uploads
 
 
 def ensure_indexes(db: Db) -> None:
@@ -32,6 +35,8 @@ def ensure_indexes(db: Db) -> None:
         contents,
         controls,
         audiences,
+        members,
+        segments,
         runs,
         run_feeds,
         messages,
@@ -50,6 +55,7 @@ def ensure_indexes(db: Db) -> None:
         sign_in_links,
         suppressions,
         consents,
+        subscription_requests,
         tokens,
         uploads,
         webhook_tokens,

@@ -2,6 +2,8 @@
 
     _id             the id; also the scope of suppressions
     name, postal_address, footer, version, created_at, updated_at, updated_by
+    double_opt_in   absent where a form subscribes at once
+    confirmation    the mail that asks to confirm: {sender, subject, text, html, within_s}; absent if never written
 
 Written by people. Read when a schedule is saved, a single mail or a suppression is taken in, and a contact or the page
 behind a link is shown.
@@ -10,13 +12,15 @@ Indexes: none but `_id`, in whose order topics are listed.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError
 
+from mailroom.domain.confirmations import NO_CONFIRMATION, Confirmation
 from mailroom.domain.topics import Topic
-from mailroom.storage.database import Db, Document, guarded
+from mailroom.storage.database import Db, Document, drop_unset, guarded
 
 COLLECTION: Final = "topics"
 INDEXES: Final[Sequence[IndexModel]] = ()
@@ -62,7 +66,12 @@ def _document(topic: Topic) -> Document:
         "version": topic.version,
         "created_at": topic.created_at,
         "updated_at": topic.updated_at,
-    }
+    } | drop_unset(
+        {
+            "double_opt_in": topic.double_opt_in or None,
+            "confirmation": asdict(topic.confirmation) if topic.confirmation != NO_CONFIRMATION else None,
+        }
+    )
 
 
 def _topic(doc: Mapping[str, Any]) -> Topic:
@@ -74,4 +83,6 @@ def _topic(doc: Mapping[str, Any]) -> Topic:
         version=doc["version"],
         created_at=doc["created_at"],
         updated_at=doc["updated_at"],
+        double_opt_in=doc.get("double_opt_in", False),
+        confirmation=Confirmation(**doc["confirmation"]) if "confirmation" in doc else NO_CONFIRMATION,
     )

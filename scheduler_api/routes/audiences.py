@@ -6,8 +6,8 @@ from flask import url_for
 
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_VALUES_OF_A_LIST
-from mailroom.services.schedules import audiences as audience_lists
-from mailroom.services.schedules.audiences import NewList
+from mailroom.services.audiences import lists as audience_lists
+from mailroom.services.audiences.lists import NewList
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import principal, requires, services
@@ -59,7 +59,7 @@ def show(audience_id: str) -> Any:
 def recipients(query: dict[str, Any], audience_id: str) -> Any:
     """Its recipients, in the order of their addresses."""
     after, limit = paging.decode_id(query.get("cursor")), query["limit"]
-    found = audience_lists.members(services().db, AudienceId(audience_id), after=after, limit=limit)
+    found = audience_lists.recipients(services().db, AudienceId(audience_id), after=after, limit=limit)
     return paging.page_of(found, limit, schemas.recipient, lambda one: [one.key])
 
 

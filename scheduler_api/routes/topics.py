@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import url_for
 
+from mailroom.domain.subscription_forms import form_html
 from mailroom.services.consent import topics
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint
@@ -46,6 +47,15 @@ def show(topic_id: str) -> Any:
     """One topic. The ETag names its version."""
     topic = topics.get(services().db, topic_id)
     return schemas.topic(topic), 200, {"ETag": etag(topic.version)}
+
+
+@blueprint.get("/<topic_id>/form")
+@requires("read")
+@blueprint.response(200, schemas.TopicFormOut)
+def form(topic_id: str) -> Any:
+    """The HTML of a form to subscribe by, for any page: no script, no style sheet."""
+    topic = topics.get(services().db, topic_id)
+    return {"html": form_html(topic, services().settings.web.public_url)}
 
 
 @blueprint.patch("/<topic_id>")

@@ -1,7 +1,9 @@
 """`/u/{token}`: the page behind the link in a mail, and RFC 8058's one click. The token alone says whose link it is: no
 cookie, no sign-in, no script."""
 
-from flask import Blueprint, Response, make_response, render_template, request
+from typing import Final
+
+from flask import Blueprint, Response, request
 
 from mailroom.domain.consent import BY_ONE_CLICK, BY_PAGE
 from mailroom.domain.errors import TooMany, Unavailable
@@ -9,16 +11,11 @@ from mailroom.domain.events import SuppressionReason
 from mailroom.domain.suppressions import CAMPAIGNS
 from mailroom.domain.unsubscribe_links import Membership
 from mailroom.services.consent import membership as memberships
+from scheduler_api import reader_pages
 from scheduler_api.auth import services
 
 blueprint = Blueprint("unsubscribe", __name__, url_prefix="/u", template_folder="../templates")
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",  # the path is the secret
-    "X-Robots-Tag": "noindex",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'",
-}
+_TEMPLATE: Final = "unsubscribe.html"
 
 
 @blueprint.get("/<token>")
@@ -38,7 +35,7 @@ def act(token: str) -> Response:
         services().limits.check_link(token)
         said = _do(membership)
     except TooMany as error:
-        return _too_often(error)
+        return reader_pages.too_often(error, _TEMPLATE, trouble=reader_pages.TOO_OFTEN)
     except Unavailable:
         return _away()
     return _page(membership, said)
@@ -72,30 +69,15 @@ def _page(membership: Membership, said: str = "") -> Response:
         choices = memberships.choices(services().db, membership.address, of=membership.topic)
     except Unavailable:
         # What was done is done, whether it can be shown or not.
-        return _answer("unsubscribe.html", 200, address=membership.address, said=said, done=True) if said else _away()
+        return reader_pages.page(_TEMPLATE, 200, address=membership.address, said=said, done=True) if said else _away()
     own = next((choice for choice in choices if choice.topic.id == membership.topic), None)
     others = [choice for choice in choices if choice.topic.id != membership.topic]
-    return _answer("unsubscribe.html", 200, address=membership.address, own=own, others=others, said=said)
+    return reader_pages.page(_TEMPLATE, 200, address=membership.address, own=own, others=others, said=said)
 
 
 def _no_such_link() -> Response:
-    return _answer("unsubscribe.html", 404, trouble="This link does not work. Copy it whole from the email.")
-
-
-def _too_often(error: TooMany) -> Response:
-    response = _answer("unsubscribe.html", 429, trouble="This was done too often. Try again in a minute.")
-    response.headers["Retry-After"] = str(error.retry_after_s)
-    return response
+    return reader_pages.page(_TEMPLATE, 404, trouble="This link does not work. Copy it whole from the email.")
 
 
 def _away() -> Response:
-    words = "This cannot be done at the moment, and nothing was changed. Try again in a minute."
-    response = _answer("unsubscribe.html", 503, trouble=words)
-    response.headers["Retry-After"] = "30"
-    return response
-
-
-def _answer(template: str, status: int, **values: object) -> Response:
-    response = make_response(render_template(template, **values), status)
-    response.headers.update(_HEADERS)
-    return response
+    return reader_pages.away(_TEMPLATE, trouble=reader_pages.NOT_DONE)

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate, validates
 
 from mailroom.domain.audiences import MAX_TOLD, Audience, Recipient
 from mailroom.domain.errors import Fault
 from mailroom.domain.limits import MAX_NAME
-from mailroom.services.schedules import audiences as audience_lists
-from mailroom.services.schedules.audiences import Made, NewList
+from mailroom.services.audiences import lists as audience_lists
+from mailroom.services.audiences.lists import Made, NewList
 from scheduler_api.arguments import RequestBody
 from scheduler_api.paging import PageOut
 from scheduler_api.schemas.schedules import ROWS_DOC, Recipients
@@ -18,7 +18,10 @@ from scheduler_api.schemas.schedules import ROWS_DOC, Recipients
 
 class AudienceIn(RequestBody):
     name = fields.String(required=True, validate=validate.Length(min=1, max=MAX_NAME))
-    recipients = Recipients(required=True, metadata=ROWS_DOC)
+    recipients = Recipients(
+        allow_none=True,
+        metadata=ROWS_DOC | {"description": "if left out, nobody is in it yet; else as in a schedule"},
+    )
     on_invalid = fields.String(
         load_default="refuse",
         validate=validate.OneOf(["refuse", "skip"]),
@@ -27,6 +30,12 @@ class AudienceIn(RequestBody):
         },
     )
 
+    @validates("recipients")
+    def not_null(self, value: Any, **_: Any) -> None:
+        """Left out says that nobody is in it; null says nothing."""
+        if value is None:
+            raise ValidationError("Field may not be null.")
+
 
 class AudienceOut(Schema):
     id = fields.String()
@@ -34,6 +43,9 @@ class AudienceOut(Schema):
     recipients_count = fields.Integer()
     variables = fields.List(fields.String(), metadata={"description": "those that every recipient has"})
     created_at = fields.String()
+    changed_at = fields.String(
+        allow_none=True, metadata={"description": "when its contacts last changed; null: never since it was made"}
+    )
 
 
 class RefusedOut(Schema):
@@ -66,7 +78,8 @@ class RecipientPage(PageOut):
 def further_faults(asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Fault]:
     """The domain's faults of a list that the schema refuses."""
     name, rows = asked.get("name"), asked.get("recipients")
-    read = NewList(name if isinstance(name, str) else "x", rows if isinstance(rows, list) else [])
+    given = rows if isinstance(rows, list) or rows is None else []
+    read = NewList(name if isinstance(name, str) else "x", given)
     return audience_lists.faults_of(read)
 
 
@@ -77,6 +90,7 @@ def audience(stored: Audience) -> dict[str, Any]:
         "recipients_count": stored.count,
         "variables": list(stored.variables),
         "created_at": stored.created_at.isoformat(),
+        "changed_at": stored.version.isoformat() if stored.version else None,
     }
 
 

@@ -8,6 +8,7 @@ from marshmallow import Schema, ValidationError, fields, pre_load, validate
 from mailroom.domain.addresses import MAX_MAILBOX
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import (
+    MAX_AUDIENCES,
     MAX_EXPRESSION,
     MAX_HTML,
     MAX_NAME,
@@ -45,7 +46,13 @@ ROWS_DOC: Final = {
     "items": {
         "type": "object",
         "required": ["address"],
-        "properties": {"address": {"type": "string"}, "name": {"type": "string"}, "variables": {"type": "object"}},
+        "properties": {
+            "address": {"type": "string"},
+            "name": {"type": "string"},
+            "variables": {"type": "object"},
+            "time_zone": {"type": "string"},
+            "language": {"type": "string"},
+        },
     },
 }
 _MOMENT_DOC: Final = {"type": "string", "description": "ISO 8601; without an offset local to the time zone"}
@@ -98,6 +105,15 @@ class MisfireIn(RequestBody):
     grace_s = fields.Integer(strict=True)
 
 
+def _ids(words: str, **more: Any) -> Any:
+    return fields.List(
+        fields.String(validate=validate.Length(min=1, max=64)),
+        validate=validate.Length(max=MAX_AUDIENCES),
+        metadata={"description": words},
+        **more,
+    )
+
+
 _TOPIC_DOC: Final = "what its readers may leave; null: its mail needs no consent"
 
 
@@ -114,6 +130,11 @@ class ScheduleIn(RequestBody):
     audience = fields.String(
         validate=validate.Length(min=1, max=64),
         metadata={"description": "the id of a listed audience, instead of recipients"},
+    )
+    audiences = _ids("the ids of listed audiences, instead of recipients: an address goes by the first that holds it")
+    segments = _ids("the ids of segments, beside audiences or alone")
+    left_out = _ids(
+        "the ids of audiences and segments to whose contacts nothing goes", data_key="exclude", attribute="exclude"
     )
     recurrence = fields.Nested(RecurrenceIn, required=True)
     misfire = fields.Nested(MisfireIn)
@@ -136,10 +157,11 @@ class ScheduleEdit(Patch, ScheduleIn):
 
     @pre_load
     def clear_what_is_null(self, data: Any, **_: Any) -> Any:
-        """Null clears a field that can be empty. Null for `recipients` or `audience` means that the other is used."""
+        """Null clears a field that can be empty. Null for `recipients`, `audience`, `audiences` or `segments`
+        means that another one is used."""
         if not isinstance(data, dict):
             return data
-        unused = {name for name in ("recipients", "audience") if data.get(name, "") is None}
+        unused = {name for name in ("recipients", "audience", "audiences", "segments") if data.get(name, "") is None}
         return {
             name: CLEARED[name] if value is None and name in CLEARED else value
             for name, value in data.items()
@@ -152,6 +174,7 @@ CLEARED: Final = {
     "text": "",
     "html": "",
     "tags": [],
+    "exclude": [],
     "misfire": {"policy": MisfirePolicy.RUN_ONCE.value, "grace_s": DEFAULT_GRACE_S},
 }
 
@@ -186,6 +209,9 @@ _LAST_SENT_DOC: Final = {
 _RESTORED_DOC: Final = {"description": "since when it is out of the archive, until it is resumed; null else"}
 
 
+_COUNT_DOC: Final = "the contacts of its audiences now; one that is in two of them counts twice, excluded ones count"
+
+
 class ScheduleOut(Schema):
     id = fields.String()
     name = fields.String()
@@ -201,8 +227,11 @@ class ScheduleOut(Schema):
     subject = fields.String()
     text = fields.String()
     html = fields.String()
-    audience = fields.String(metadata={"description": "the id of its audience"})
-    recipients_count = fields.Integer()
+    audience = fields.String(metadata={"description": "the id of its audience, or of the first of several"})
+    audiences = fields.List(fields.String(), metadata={"description": "the whole ones that it goes to"})
+    segments = fields.List(fields.String())
+    left_out = fields.List(fields.String(), data_key="exclude", attribute="exclude")
+    recipients_count = fields.Integer(metadata={"description": _COUNT_DOC})
     recurrence = fields.Dict()
     misfire = fields.Dict()
     tags = fields.List(fields.String())
@@ -232,7 +261,7 @@ class ScheduleSummary(Schema):
 
 _READ_ONLY_DOC: Final = {"description": "read-only: ignored where it is as stored, refused where it is not"}
 # They move on by themselves between a GET and the PATCH that gives its answer back; so they are ignored in any case.
-_MOVING: Final = frozenset({"last_run_at", "last_sent_at"})
+_MOVING: Final = frozenset({"last_run_at", "last_sent_at", "recipients_count"})
 READ_ONLY: Final = sorted(
     {field.data_key or name for name, field in ScheduleOut().fields.items()}
     - {field.data_key or name for name, field in ScheduleEdit().fields.items()}
@@ -304,6 +333,9 @@ def whole(stored: StoredSchedule, last: LastTimes) -> dict[str, Any]:
         "topic": content.topic or None,
         "feed": feed_out(content.feed),
         "audience": content.audience,
+        "audiences": [one.audience for one in content.goes_to if one.segment is None],
+        "segments": [one.segment for one in content.goes_to if one.segment],
+        "exclude": [one.segment or one.audience for one in content.excluded],
         "recipients_count": content.recipients,
     }
 

@@ -10,7 +10,7 @@ from marshmallow import ValidationError
 from mailroom.domain.drafts import Draft
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.feeds.model import FeedFields
-from mailroom.domain.limits import MAX_ATTACHMENTS, MAX_MAIL_RECIPIENTS
+from mailroom.domain.limits import MAX_ATTACHMENTS, MAX_AUDIENCES, MAX_MAIL_RECIPIENTS
 from mailroom.domain.recurrence.model import Kind, Recurrence, RecurrenceFields
 from mailroom.domain.schedules import MisfireFields
 from scheduler_api.schemas.emails import wrong_with
@@ -40,6 +40,9 @@ def schedule(asked: dict[str, Any], good: dict[str, Any]) -> tuple[Draft, Recurr
         html=asked["html"] if isinstance(asked.get("html"), str) else "",
         recipients=recipients,
         audience=asked["audience"] if isinstance(asked.get("audience"), str) else "",
+        audiences=_some_texts(asked.get("audiences")),
+        segments=_some_texts(asked.get("segments")),
+        exclude=good.get("exclude"),
         tags=good.get("tags", ()),
         topic=good.get("topic"),
         feed=_whole_feed(asked, good),
@@ -100,6 +103,10 @@ def _list(value: Any) -> list[Any]:
 
 def _texts_of(value: Any) -> dict[str, str]:
     return {name: one for name, one in _mapping(value).items() if isinstance(one, str)}
+
+
+def _some_texts(value: Any) -> list[str]:
+    return [one for one in _list(value)[:MAX_AUDIENCES] if isinstance(one, str) and len(one) <= _LONGEST]
 
 
 def _texts_in(value: Any, stand_in: str) -> list[str]:

@@ -79,6 +79,8 @@ def run(
             world.asks.prepare(schedules=schedules, recipients=recipients)
             world.start_senders()
             world.telling.start()
+            world.living.prepare()
+            world.living.start()
             asking = Asking(world.asks)
             asking.start()
             calms: list[Calm] = []
@@ -91,6 +93,7 @@ def run(
                 )
             asking.progress = 1.0
             asking.join(120)
+            world.living.end()
             calms.append(_calm(world, asking))
             heal(world)
             world.telling.finish()

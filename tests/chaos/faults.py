@@ -207,16 +207,19 @@ def restore(world: World) -> int:
     promised since the copy is asked for again with the same keys. The copy is of a time that Redis remembers: where
     both have forgotten, nobody can know, and Mailroom says so and waits for a person."""
     wait_for(lambda: is_remembered(world.system), within_s=60, what="MongoDB came further than Redis' last loss")
-    copied_at = time.time()
-    copies = _copy_stores(world)
+    with world.living.rest():
+        copied_at = time.time()
+        copies = _copy_stores(world)
     time.sleep(world.rng.uniform(3, 6))
-    for name, child, start in _restorable(world):
-        assert child is not None
-        child.kill()
-        shutil.rmtree(world.servers.folder / name)
-        shutil.copytree(copies / name, world.servers.folder / name)
-        start()
-    world.servers.wait_until_healthy()
+    with world.living.rest():
+        for name, child, start in _restorable(world):
+            assert child is not None
+            child.kill()
+            shutil.rmtree(world.servers.folder / name)
+            shutil.copytree(copies / name, world.servers.folder / name)
+            start()
+        world.servers.wait_until_healthy()
+        world.living.put_back(copied_at)
     _after_restore(world)
     world.telling.tell_all_again()
     for mark, (_, answered) in list(world.asked.promised.items()):

@@ -43,6 +43,8 @@ class Verdict:
     calms: list[Calm] = field(default_factory=list)
     members: list[Played] = field(default_factory=list)  # of clusters: who was killed, frozen, cut off
     resolved: int = 0  # dispatches of the provider that cannot be asked, of which a person has said what became of them
+    living_runs: int = 0  # to an audience that changed all the time
+    living_changes: int = 0
     by_backup: int = 0  # mails that the second provider took
     requeued: int = 0  # dispatches in hand at three crashes, which a person has sent again
     dispatches: int = 0
@@ -73,6 +75,7 @@ def judge(
             _one(found, mark, went_out[mark, address], shown.get(mark, ""), refused=address in world.asked.refused)
     _mails(found, world, went_out)
     _beats(found, world)
+    _living(found, world)
     found.dispatches = world.system.db.dispatches.count_documents({"attempt": {"$gt": 0}})
     found.requeued, found.resolved = world.asked.requeued, world.asked.resolved
     found.by_backup = sum(len(kept.recipients) for kept in world.backup.kept)
@@ -132,6 +135,17 @@ def _beats(found: Verdict, world: World) -> None:
     missing = 5 * world.asked.beats - len(copies)
     found.lost += [f"{missing} mails of the recurring schedule"] if missing > 0 else []
     found.doubled += [f"{-missing} mails of the recurring schedule too many"] if missing < 0 else []
+
+
+def _living(found: Verdict, world: World) -> None:
+    """The schedule to an audience that changed all the time."""
+    mails, found.living_runs = world.living.counted()
+    found.asked += mails
+    found.living_changes = world.living.changes
+    wrong = list(world.living.judge())
+    found.accepted_once += mails - sum(kind == "doubled" for kind, _ in wrong)
+    for kind, where in wrong:
+        {"doubled": found.doubled, "lost": found.lost, "unknown": found.unknown}[kind].append(where)
 
 
 def _address(mark: str) -> str:

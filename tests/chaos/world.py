@@ -11,6 +11,7 @@ from typing import Final
 from local.children import Child
 from local.servers import Servers
 from tests.chaos.asking import Asks
+from tests.chaos.living import Living
 from tests.chaos.points import POINTS
 from tests.chaos.proxy import Proxy, Way
 from tests.chaos.telling import Telling
@@ -98,6 +99,7 @@ class World:
         self._armed: Counter[str] = Counter()
         self.keeping = True  # dead senders are started again
         self.telling = Telling(self, every_s=SETTLE_S / 2)
+        self.living = Living(self, random.Random(rng.random()))
 
     @property
     def lease_ttl_s(self) -> float:

@@ -134,7 +134,8 @@ def _edit(things: Things) -> dict[str, Any]:
 
 
 def _footer(things: Things) -> dict[str, Any]:
-    return things.chance.choice([{}, {"footer": True, "postal_address": "Shop Ltd, Rome"}])
+    confirmed = {"double_opt_in": True, "confirm_from": "shop@mg.example.com"}
+    return things.chance.choice([{}, {"footer": True, "postal_address": "Shop Ltd, Rome"}, confirmed])
 
 
 def _mail(things: Things) -> dict[str, Any]:

@@ -335,6 +335,8 @@ def test_a_wrong_smtp_url_stops_the_start_and_is_named(url: str) -> None:
         *(("MAILROOM_TRUSTED_PROXIES", wrong) for wrong in ("proxy", "10.0.0.1/8", "10.0.0.0/8;::1", "300.1.1.1")),
         *(("MAILROOM_SIGN_INS_PER_MINUTE", wrong) for wrong in ("0", "-1", "many", "1.5", "99999999999")),
         ("MAILROOM_SESSION_IDLE", "59"),
+        *(("MAILROOM_UNSUBSCRIBE_MAILTO", wrong) for wrong in ("nobody", "Bo <bo@example.org>", "a@b.example?x=y")),
+        ("MAILROOM_ALL_SUBSCRIPTIONS_PER_MINUTE", "0"),
     ],
 )
 def test_a_wrong_limit_of_callers_is_named(name: str, value: str) -> None:
@@ -347,6 +349,7 @@ def test_limits_of_callers_have_defaults_and_can_be_switched_off() -> None:
     none = read_settings(WHOLE | {"MAILROOM_SIGN_INS_PER_MINUTE": "none"}, dotenv=None).limits
 
     assert (limits.sign_ins_per_minute, limits.requests_per_minute, limits.mails_per_day) == (10, None, None)
+    assert (limits.subscriptions_per_minute, limits.all_subscriptions_per_minute) == (10, 120)
     assert limits.trusted_proxies == ()
     assert none.sign_ins_per_minute is None
 

@@ -16,9 +16,9 @@ from tests.support.planned import expand_all, hold
 _SOMEBODY = Claimant("s", "m", "mailgun", "mg.example.com")
 
 
-def a_claim(db: Db, count: int) -> Claimed:
-    """Of a run's only dispatch."""
-    schedule = stored_schedule(db, recipients=recipients(count))
+def a_claim(db: Db, count: int, **changes: object) -> Claimed:
+    """Of a run's only dispatch. `changes`: of the schedule's draft."""
+    schedule = stored_schedule(db, recipients=recipients(count), **changes)
     asked_runs.run_now(db, schedule.id, owner="tests", key="k")
     held = hold(db, schedule.id)
     expand_all(db, held)

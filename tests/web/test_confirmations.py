@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from mailroom.services.schedules import audiences as audience_lists
+from mailroom.services.audiences import lists as audience_lists
+from mailroom.services.audiences.lists import NewList
 from mailroom.services.schedules import lifecycle as schedule_lifecycle
-from mailroom.services.schedules.audiences import NewList
 from tests.support.builders import recipients, stored_schedule
 from tests.support.dead_letters import failed_dispatches
 from tests.support.doubts import DISPATCH, a_doubt

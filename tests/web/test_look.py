@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mailroom.domain.runs import RunState
-from mailroom.services.schedules import audiences as audience_lists
-from mailroom.services.schedules.audiences import NewList
+from mailroom.services.audiences import lists as audience_lists
+from mailroom.services.audiences.lists import NewList
 from tests.support import colours
 from tests.support.builders import recipients, stored_schedule
 from tests.support.dead_letters import failed_dispatches

@@ -7,9 +7,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from mailroom.assembly import build_api_services
-from mailroom.services.schedules import audiences as audience_lists
+from mailroom.services.audiences import lists as audience_lists
+from mailroom.services.audiences.lists import NewList
 from mailroom.services.schedules import lifecycle as schedule_lifecycle
-from mailroom.services.schedules.audiences import NewList
 from tests.support.builders import recipients, stored_schedule
 from tests.support.dead_letters import failed_dispatches
 from tests.support.lines import Line, a_run

@@ -11,13 +11,15 @@ from wtforms.widgets import NumberInput
 from mailroom.domain.audiences import Audience
 from mailroom.domain.drafts import Draft, DraftChanges
 from mailroom.domain.errors import Fault
+from mailroom.domain.ids import is_segment
 from mailroom.domain.schedules import MisfirePolicy
+from mailroom.domain.segments.model import Segment
 from mailroom.domain.topics import Topic
 from mailroom.domain.words import counted
 from mailroom.services.schedules.view import StoredSchedule
 from web.forms import feed, recurrence
 from web.forms.feed import FeedForm
-from web.forms.fields import ChoiceField, HiddenTextField, LongTextField, TextField
+from web.forms.fields import ChoiceField, ChoicesField, HiddenTextField, LongTextField, TextField
 from web.forms.recipients import ListFields
 from web.forms.recurrence import RecurrenceForm
 from web.recipients import Given, problems_of
@@ -29,7 +31,10 @@ _MISSED: Final[Mapping[str, str]] = {
     MisfirePolicy.RUN_ALL: "Send all of them",
 }
 #: The fields above the recurrence, as the page shows them.
-_FIRST: Final = ("name", "sender", "subject", "text", "html", "reply_to", "tags", "topic", "audience", "recipients")
+_FIRST: Final = (
+    *("name", "sender", "subject", "text", "html", "reply_to", "tags", "topic"),
+    *("audience", "recipients", "exclude"),
+)
 
 
 class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
@@ -41,6 +46,7 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
         "from": "sender",
         "misfire.grace_s": "grace_minutes",
         "misfire.policy": "misfire",
+        "segments": "audience",
     }
 
     name = TextField("Name", description="For you; recipients do not see it.")
@@ -51,7 +57,8 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
     html = LongTextField("HTML", render_kw={"class": "code"}, description="Opens can only be counted in HTML.")
     tags = TextField("Tags", description="Optional. Up to three, separated by commas.")
     topic = ChoiceField("Topic", choices={}, description="Readers who have unsubscribed from it get nothing.")
-    audience = ChoiceField("Audience", choices={})
+    audience = ChoiceField("Audience", choices={}, description="Its contacts as of the moment when a run is due.")
+    exclude = ChoicesField("Leave out", choices={}, description="Optional. Nothing goes to contacts of these.")
     misfire = ChoiceField("If Mailroom was down when runs were due", choices=_MISSED)
     grace_minutes = TextField(
         "Grace period in minutes",
@@ -86,6 +93,7 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
             "html": content.html,
             "tags": ", ".join(content.tags),
             "topic": content.topic,
+            "exclude": [one.segment or one.audience for one in content.excluded],
             "misfire": schedule.misfire.policy,
             "grace_minutes": f"{schedule.misfire.grace_s / 60:g}",
             "version": str(schedule.version),
@@ -102,11 +110,17 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
         """Take a new nonce: the form is another request than the one before."""
         self.nonce.data = secrets.token_hex(16)
 
-    def offer(self, audiences: Sequence[Audience], *, none: str) -> None:
-        """The audiences to choose from. `none` is the label of no choice; a chosen one that is not listed stays."""
-        choices = {"": none} | {one.id: f"{one.name} ({counted(one.count, 'recipient')})" for one in audiences}
+    def offer(self, audiences: Sequence[Audience], segments: Sequence[Segment], *, none: str) -> None:
+        """The audiences and segments to choose from. `none` is the label of no choice; a chosen one that is not listed
+        stays."""
+        names = {one.id: one.name for one in audiences}
+        whole: dict[str, str] = {one.id: f"{one.name} ({counted(one.count, 'contact')})" for one in audiences}
+        parts = {one.id: f"{names[one.audience]}: {one.name}" for one in segments if one.audience in names}
+        choices = {"": none} | whole | parts
         chosen = self.audience.data
         self.audience.choices = {chosen: chosen} | choices if chosen not in choices else choices
+        left_out = {id_: id_ for id_ in self.exclude.data or () if id_ not in choices}
+        self.exclude.choices = left_out | whole | parts
 
     def offer_topics(self, topics: Sequence[Topic]) -> None:
         """The topics to choose from. A chosen one that is not among them stays."""
@@ -121,7 +135,7 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
 
     def draft(self) -> Draft:
         """The typed fields as a Draft, with those recipients that can be taken."""
-        rule, grace = self.recurrence(), self.seconds("grace_minutes", 60)
+        rule, grace, chosen = self.recurrence(), self.seconds("grace_minutes", 60), self.audience.data.strip()
         return Draft(
             name=self.name.data,
             sender=self.sender.data,
@@ -133,7 +147,9 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
             topic=self.topic.data.strip() or None,
             feed=self.feed(),
             recipients=self.given.recipients,
-            audience=self.audience.data.strip(),
+            audience="" if is_segment(chosen) else chosen,
+            segments=[chosen] if is_segment(chosen) else (),
+            exclude=self.exclude.data or None,
             recurrence=rule,
             misfire={"policy": self.misfire.data, "grace_s": grace if grace is not None else 0},
         )
@@ -170,6 +186,10 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
             changes["recipients"] = draft.recipients
         if draft.audience:
             changes["audience"] = draft.audience
+        if draft.segments:
+            changes["segments"] = draft.segments
+        if not draft.recipients:
+            changes["exclude"] = draft.exclude or ()
         if draft.recurrence and ScheduleForm.of(stored).recurrence() != draft.recurrence:
             changes["recurrence"] = draft.recurrence
         return changes

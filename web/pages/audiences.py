@@ -9,7 +9,7 @@ from werkzeug.datastructures import MultiDict
 from mailroom.domain.errors import AudienceNotFound, IdempotencyMismatch, InvalidInput
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.words import counted
-from mailroom.services.schedules import audiences as audience_lists
+from mailroom.services.audiences import lists as audience_lists
 from mailroom.services.schedules import uploads
 from web import cursors, recipients
 from web.confirm import Question, ask
@@ -80,7 +80,7 @@ def restored(typed: MultiDict[str, str]) -> str:
 def show(audience_id: str) -> str:
     audience = audience_lists.get(services().db, AudienceId(audience_id))
     after = request.args.get("after", "")
-    members = audience_lists.members(services().db, audience.id, after=after, limit=_ROWS)
+    members = audience_lists.recipients(services().db, audience.id, after=after, limit=_ROWS)
     return render_template(
         "audience.html",
         audience=audience,

@@ -9,15 +9,17 @@ from werkzeug.datastructures import MultiDict
 
 from mailroom.assembly import build_sending_domains
 from mailroom.domain.drafts import Draft
-from mailroom.domain.errors import Conflict, IdempotencyMismatch, InvalidInput, StaleEdit
+from mailroom.domain.errors import Conflict, Fault, IdempotencyMismatch, InvalidInput, NotFound, StaleEdit
 from mailroom.domain.feeds.model import FeedFields
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.recurrence.model import Occurrence
 from mailroom.domain.template_filling import FIELDS
+from mailroom.services.audiences import counting, segments
+from mailroom.services.audiences import lists as audience_lists
+from mailroom.services.audiences.counting import Numbers
 from mailroom.services.common import mailgun_only
 from mailroom.services.consent import topics as topic_list
 from mailroom.services.operations import sending_domains
-from mailroom.services.schedules import audiences as audience_lists
 from mailroom.services.schedules import create as create_schedule
 from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules import edit as edit_schedule
@@ -32,6 +34,7 @@ blueprint = Blueprint("schedule_forms", __name__)
 _PREVIEWED = 5
 _TOPICS = 200
 _AUDIENCES = 200  # the newest ones can be chosen
+_SEGMENTS = 200
 
 
 @blueprint.get("/schedules/new")
@@ -123,14 +126,31 @@ def restored(typed: MultiDict[str, str], schedule_id: str | None = None) -> str:
 def _previewed(form: ScheduleForm, schedule_id: ScheduleId | None = None) -> ResponseReturnValue:
     """The form as it was typed, with the next runs or the faults of the rule."""
     upcoming: list[Occurrence] = []
+    numbers: Numbers | None = None
     try:
+        numbers = _numbers(form)
         rule = form.recurrence()
         if not form.errors:
             upcoming = schedule_view.preview(services().db, rule, _PREVIEWED)
     except InvalidInput as error:
         form.refuse(error.faults)
     _warn_of_sender(form)
-    return _page(form, schedule_id, upcoming=upcoming), 422 if form.errors else 200
+    return _page(form, schedule_id, upcoming=upcoming, numbers=numbers), 422 if form.errors else 200
+
+
+def _numbers(form: ScheduleForm) -> Numbers | None:
+    """How many the schedule would go to today; None for a list of its own. Raises InvalidInput."""
+    draft = form.draft()
+    named = [*draft.segments, *([draft.audience] if draft.audience else ())]
+    if not named or draft.recipients:
+        return None
+    services().limits.check_report(principal())
+    db = services().db
+    try:
+        goes, excluded = ([segments.choice(db, id_) for id_ in ids] for ids in (named, draft.exclude or ()))
+    except NotFound as error:
+        raise InvalidInput(Fault("audience", str(error))) from None
+    return counting.count(db, goes, excluded, topic=draft.topic or "")
 
 
 def _sent() -> ScheduleForm:
@@ -158,10 +178,15 @@ def _check_feed(asked: FeedFields | None, *, whole: Draft | None = None) -> None
 
 
 def _page(
-    form: ScheduleForm, schedule_id: ScheduleId | None = None, *, upcoming: list[Occurrence] | None = None
+    form: ScheduleForm,
+    schedule_id: ScheduleId | None = None,
+    *,
+    upcoming: list[Occurrence] | None = None,
+    numbers: Numbers | None = None,
 ) -> str:
     audiences = audience_lists.page(services().db, before=None, limit=_AUDIENCES)
-    form.offer(audiences, none="Keep the recipients as they are" if schedule_id else "Choose an audience")
+    parts = segments.of_all(services().db, [one.id for one in audiences], limit=_SEGMENTS)
+    form.offer(audiences, parts, none="Keep the recipients as they are" if schedule_id else "Choose an audience")
     topics = topic_list.page(services().db, limit=_TOPICS)
     form.offer_topics(topics)
     names = available_timezones()
@@ -172,6 +197,7 @@ def _page(
         form=form,
         schedule_id=schedule_id,
         upcoming=upcoming or [],
+        numbers=numbers,
         footers=[topic.name for topic in topics if topic.footer],
         zones=sorted(name for name in names if "/" in name or name == "UTC"),
         **recipients.of_page(form.given),

@@ -13,9 +13,9 @@ from mailroom.domain.recurrence.model import Occurrence
 from mailroom.domain.runs import OPEN
 from mailroom.domain.schedules import Schedule, ScheduleState
 from mailroom.domain.searches import ScheduleOrder, ScheduleSearch
+from mailroom.services.audiences import lists as audience_lists
 from mailroom.services.reports import counts as report_counts
 from mailroom.services.reports import runs as run_views
-from mailroom.services.schedules import audiences as audience_lists
 from mailroom.services.schedules import search as schedule_search
 from mailroom.services.schedules import view as schedule_view
 from mailroom.services.schedules.search import Place
@@ -90,7 +90,8 @@ def show(schedule_id: str) -> str:
         "schedule.html",
         stored=stored,
         schedule=stored.schedule,
-        audience=_audience(stored.content.audience),
+        audiences=[(one, _audience(one.audience)) for one in stored.content.goes_to],
+        excluded=[(one, _audience(one.audience)) for one in stored.content.excluded],
         words=in_words(stored.schedule.recurrence),
         upcoming=upcoming,
         not_computed=not_computed,

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from mailroom.domain.errors import InvalidInput, StaleEdit, TopicExists
+from mailroom.domain.subscription_forms import form_html
 from mailroom.services.consent import topics
 from web.forms.topic import TopicForm
 from web.session import principal, services, signed_in
@@ -70,4 +71,6 @@ def _list(form: TopicForm) -> str:
 
 
 def _edit(form: TopicForm, id_: str) -> str:
-    return render_template("topic_form.html", form=form, id=id_)
+    made = services()
+    html = form_html(topics.get(made.db, id_), made.settings.web.public_url)
+    return render_template("topic_form.html", form=form, id=id_, html=html)

@@ -1,7 +1,8 @@
 """Spans: the recipients of a campaign's dispatch, as a range of positions in a list.
 
-A list never changes, so a span fixes its recipients for good without their addresses. Fences store the span: if a
-restored MongoDB plans a run again with other batch limits, the spans show which recipients may have been called before.
+An audience as of a version never changes, so a span fixes its recipients for good without their addresses. Fences store
+the span: if a restored MongoDB plans a run again with other batch limits, the spans show which recipients may have been
+called before.
 
 Where domains have shares of their own, a batch is one dispatch for each such domain and one for all others. These share
 the range of the batch and no recipient, so the list's name has the domains and the part: `list@domains.part`.
@@ -18,16 +19,17 @@ from itertools import accumulate
 from math import sqrt
 from typing import Final
 
-from mailroom.domain.ids import AudienceId, DispatchId, RunId, group_dispatch_id, root_of, short_digest
+from mailroom.domain.ids import DispatchId, RunId, group_dispatch_id, root_of, short_digest
 
 _ANYBODY: Final = "?:0-1"  # a list that equals no other list: its calls may reach any recipient
 _MOST_GROUPS: Final = 2**16
 _DIGEST_BITS: Final = 32
 
 
-def span_of(audience: AudienceId, start: int, end: int) -> str:
-    """The span of the members at positions `start` to `end` (exclusive), counted from 0 in the order of the list."""
-    return f"{audience}:{start}-{end}"
+def span_of(list_: str, start: int, end: int) -> str:
+    """The span of the members at positions `start` to `end` (exclusive), counted from 0 in the order of the list.
+    `list_`: the name of a list that never changes, see audience_versions.py."""
+    return f"{list_}:{start}-{end}"
 
 
 def of_part(span: str, domains: Collection[str], part: str) -> str:

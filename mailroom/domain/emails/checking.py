@@ -35,7 +35,7 @@ from mailroom.domain.limits import (
     MAX_SUBJECT,
     MAX_VARIABLE_NAME,
 )
-from mailroom.domain.list_headers import list_headers
+from mailroom.domain.list_headers import beside, list_headers
 from mailroom.domain.template_filling import UNSUBSCRIBE_URL
 from mailroom.domain.templates import Template
 
@@ -126,7 +126,8 @@ def check_email(
     send_at = _send_at(draft.send_at, now, faults)
     if faults:
         raise InvalidInput(*faults)
-    own = list_headers(draft.topic, sender=sender, link=link, origin=_SINGLE)
+    also = beside(leaving.mailto_of(link)) if leaving and link else ""
+    own = list_headers(draft.topic, sender=sender, link=link, also=also, origin=_SINGLE)
     body = Body(written["text"], written["html"], {**draft.headers, **own}, attachments)
     check_size(body)
     return Email(

@@ -14,10 +14,12 @@ _TAKEN: Final = frozenset(name.lower() for name in NAMES)
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """A topic, and the link by which the reader of this address leaves it."""
+    """A topic, and the link by which the reader of this address leaves it. `mailto_of`: the same by mail, by that link;
+    '' without a mailbox for it."""
 
     topic: Topic
     link_of: Callable[[str], str]
+    mailto_of: Callable[[str], str] = lambda _: ""
 
 
 def faults_of_topic(topic: str, leaving: Leaving | None, recipients: int, headers: Mapping[str, str]) -> list[Fault]:

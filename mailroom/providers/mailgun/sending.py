@@ -19,7 +19,7 @@ from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.ids import DispatchId, rfc_message_id
 from mailroom.domain.run_values import RunValues
 from mailroom.domain.schedules import Content
-from mailroom.domain.template_filling import LINK_KEY
+from mailroom.domain.template_filling import LINK_KEY, MAILTO_KEY
 from mailroom.providers.base import Answer, Batch, Letter
 from mailroom.providers.connection import LiveConnection, Reply, Request
 from mailroom.providers.mailgun import multipart, single_mail
@@ -90,7 +90,7 @@ class MailgunAdapter:
         for message in batch.messages:
             yield "to", str(Mailbox(message.address, message.name))
         yield "h:Message-Id", f"<{rfc_message_id(batch.dispatch, self.account)}>"
-        for name, value in batch.list_headers(_placeholder(LINK_KEY)).items():
+        for name, value in batch.list_headers(_placeholders(batch)).items():
             yield f"h:{name}", value
         yield "v:run", batch.run
         yield "v:dispatch", batch.dispatch
@@ -114,6 +114,11 @@ def _same_parts(content: Content, run_values: RunValues) -> bytes:
     fields += [("o:tag", tag) for tag in content.tags]
     fields.append(("o:tracking-opens", "yes"))
     return b"".join(multipart.field(name, value) for name, value in fields)
+
+
+def _placeholders(batch: Batch) -> dict[str, str]:
+    """In place of what each reader has of their own in the headers."""
+    return {key: _placeholder(key) for key in (LINK_KEY, MAILTO_KEY) if key in batch.messages[0].parts}
 
 
 def _placeholder(key: str) -> str:

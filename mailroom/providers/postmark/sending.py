@@ -16,7 +16,6 @@ from mailroom.domain.addresses import Mailbox
 from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.emails.model import Attachment, Place
 from mailroom.domain.ids import DispatchId, RunId, short_dispatch
-from mailroom.domain.template_filling import LINK_KEY
 from mailroom.providers.base import Batch, Letter
 from mailroom.providers.batches import BatchConnection, BatchRequest, as_array
 from mailroom.providers.connection import Reply
@@ -102,7 +101,7 @@ class PostmarkAdapter(JsonApi):
                 for part in (compiled.subject, compiled.text, compiled.html)
             )
             to = str(Mailbox(message.address, message.name))
-            headers = _headers(batch.list_headers(message.parts.get(LINK_KEY, "")))
+            headers = _headers(batch.list_headers(message.parts))
             yield _checked(orjson.dumps(shared | headers | {"To": to, "Subject": subject, **_bodies(text, html)}))
 
 

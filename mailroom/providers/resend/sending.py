@@ -18,7 +18,6 @@ from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.emails.content_types import parse_content_type
 from mailroom.domain.emails.model import Attachment
 from mailroom.domain.ids import DispatchId
-from mailroom.domain.template_filling import LINK_KEY
 from mailroom.providers.base import Batch, Letter
 from mailroom.providers.batches import BatchConnection, BatchRequest, as_array
 from mailroom.providers.connection import Reply
@@ -90,7 +89,7 @@ def _mails(batch: Batch) -> Iterator[bytes]:
             **_reply_to(content.reply_to),
             "tags": tags_of(batch.run, batch.dispatch, batch.attempt, [message.address]),
         }
-        if headers := batch.list_headers(message.parts.get(LINK_KEY, "")):
+        if headers := batch.list_headers(message.parts):
             mail["headers"] = headers
         yield orjson.dumps(mail)
 

@@ -6,7 +6,7 @@ its signed event webhook tells the outcome of a call whose answer was lost.
 
 import base64
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -17,7 +17,7 @@ from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.emails.model import Attachment, Email, Place
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.messages.model import Message
-from mailroom.domain.template_filling import LINK_KEY
+from mailroom.domain.template_filling import MAILTO_KEY
 from mailroom.providers.base import Batch, Letter, SendInParts
 from mailroom.providers.connection import Reply, Request
 from mailroom.providers.json_api import JsonApi
@@ -94,8 +94,8 @@ class SendGridAdapter(JsonApi):
 def _personal(batch: Batch, message: Message) -> dict[str, Any]:
     personal: dict[str, Any] = {"to": [_address(Mailbox(message.address, message.name))]}
     if len(batch.messages) > 1 and message.parts:
-        personal["substitutions"] = {_placeholder(key): value for key, value in message.parts.items()}
-    if headers := batch.list_headers(message.parts.get(LINK_KEY, "")):
+        personal["substitutions"] = {_placeholder(key): value for key, value in _filled_in(message)}
+    if headers := batch.list_headers(message.parts):
         personal["headers"] = headers
     return personal
 
@@ -151,4 +151,9 @@ def _placeholder(key: str) -> str:
 
 
 def _substituted(message: Message) -> int:
-    return sum(len(_placeholder(key)) + len(value.encode()) for key, value in message.parts.items())
+    return sum(len(_placeholder(key)) + len(value.encode()) for key, value in _filled_in(message))
+
+
+def _filled_in(message: Message) -> Iterator[tuple[str, str]]:
+    """The parts that the bodies have places for. Headers are written for each recipient anyway."""
+    return ((key, value) for key, value in message.parts.items() if key != MAILTO_KEY)

@@ -10,8 +10,8 @@ from mailroom.domain.consent import ConsentEntry, TopicChoice
 from mailroom.domain.suppressions import Suppression
 from mailroom.services.consent import membership
 from mailroom.storage import consents, suppressions
+from mailroom.storage.audiences import document as audiences
 from mailroom.storage.database import Db
-from mailroom.storage.schedules import audiences
 
 _MOST_ENTRIES: Final = 200
 

@@ -11,9 +11,10 @@ from mailroom.domain.addresses import fold
 from mailroom.domain.consent import ConsentAct, ConsentEntry, TopicChoice, choices_of
 from mailroom.domain.events import Event, EventKind, SuppressionReason
 from mailroom.domain.ids import message_id
-from mailroom.domain.suppressions import CAMPAIGNS, Entry
+from mailroom.domain.suppressions import Entry
 from mailroom.domain.topics import Topic, unknown_topic
 from mailroom.domain.unsubscribe_links import Membership
+from mailroom.services.consent.lifting import lift, unsubscribes_of
 from mailroom.services.feedback import intake
 from mailroom.storage import consents, suppressions, topics
 from mailroom.storage.database import AlreadyThere, Db, Session, in_transaction, server_now
@@ -62,20 +63,12 @@ def join(db: Db, membership: Membership, topic: str, *, by: str) -> bool:
     journaled, known = ConsentEntry(key, ConsentAct.JOINED, topic, now, by, membership.run), topics.ids(db)
 
     def store(session: Session) -> bool:
-        left = {
-            entry.scope: entry
-            for entry in suppressions.entries_of(db, key, session=session)
-            if entry.scope in (topic, CAMPAIGNS) and entry.reason == SuppressionReason.UNSUBSCRIBED
-        }
+        left = unsubscribes_of(suppressions.entries_of(db, key, session=session), topic)
         if not left:
             return False
-        if from_all := left.get(CAMPAIGNS):
-            others = known - {topic}
-            kept = [Entry(other, from_all.reason, from_all.since, "", from_all.told_by) for other in sorted(others)]
-            suppressions.add_many(db, [(key, entry) for entry in kept], session=session, asked_now=True)
         # Later than what it takes back, also if the clock of MongoDB's primary is behind that of the one before.
         at = max(now, *(entry.since + _MOMENT for entry in left.values()))
-        suppressions.take_back(db, [(key, at)], scopes=left.keys(), session=session)
+        lift(db, key, topic, left, known=known, at=at, session=session)
         consents.add_many(db, [journaled], session=session)
         return True
 

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 import structlog
 
 from mailroom.domain.errors import StaleEdit, TopicExists, TopicNotFound
-from mailroom.domain.topics import Topic, check_topic
+from mailroom.domain.topics import Topic, asked_of, check_topic
 from mailroom.storage import topics
 from mailroom.storage.database import Db, server_now
 
 log = structlog.get_logger()
-_FIELDS = ("name", "postal_address", "footer")
 
 
 def get(db: Db, id_: str) -> Topic:
@@ -39,7 +38,7 @@ def create(db: Db, raw: Mapping[str, object], *, by: str) -> tuple[Topic, bool]:
         log.info("topic_created", topic=topic.id, by=by)
         return topic, True
     stored = get(db, topic.id)
-    if _fields(stored) != _fields(topic):
+    if asked_of(stored) != asked_of(topic):
         raise TopicExists(f"there is a topic {topic.id} already, and it says otherwise")
     return stored, False
 
@@ -51,14 +50,10 @@ def change(db: Db, id_: str, raw: Mapping[str, object], *, seen_version: int | N
         stored = get(db, id_)
         if seen_version is not None and seen_version != stored.version:
             raise StaleEdit(f"topic {id_} is at version {stored.version}")
-        asked = {**_fields(stored), **raw}
+        asked = {**asked_of(stored), **raw}
         topic = check_topic(id_, asked, version=stored.version + 1, created_at=stored.created_at, now=server_now(db))
-        if _fields(topic) == _fields(stored):
+        if asked_of(topic) == asked_of(stored):
             return stored
         if topics.put(db, topic, by=by):
             log.info("topic_changed", topic=id_, version=topic.version, by=by)
             return topic
-
-
-def _fields(topic: Topic) -> dict[str, object]:
-    return {name: getattr(topic, name) for name in _FIELDS}

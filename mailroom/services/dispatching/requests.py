@@ -12,11 +12,12 @@ from mailroom.domain.dispatches.outcomes import CallResult, Refusal, Refused
 from mailroom.domain.emails.model import Body, Email, StoredEmail
 from mailroom.domain.errors import BodiesAway
 from mailroom.domain.ids import DispatchId, EmailId, RunId, ScheduleId
+from mailroom.domain.list_headers import beside
 from mailroom.domain.mailgun_substitutions import in_content, of_mailgun
 from mailroom.domain.messages.model import Message
 from mailroom.domain.run_values import NO_RUN_VALUES, RunValues
 from mailroom.domain.schedules import Content
-from mailroom.domain.template_filling import LINK_KEY
+from mailroom.domain.template_filling import LINK_KEY, MAILTO_KEY
 from mailroom.domain.unsubscribe_links import Membership, UnsubscribeLinks
 from mailroom.providers.base import Adapter, Batch, Letter, SendInParts
 from mailroom.services.common.run_values import ValuesOfRuns
@@ -201,7 +202,8 @@ def _letter(dispatch: Claimed, email: Email, mails: Sequence[Message]) -> Letter
 
 def _with_link(mail: Message, topic: str, links: UnsubscribeLinks) -> Message:
     url = links.url(Membership(mail.address, topic, mail.run_id))
-    return replace(mail, parts={**mail.parts, LINK_KEY: url})
+    also = {MAILTO_KEY: beside(links.mailto(url))} if links.by_mail else {}
+    return replace(mail, parts={**mail.parts, LINK_KEY: url, **also})
 
 
 def _domains(mails: Sequence[Message], watched: Set[str]) -> Counter[str]:

@@ -162,7 +162,8 @@ class Outbox:
         links = self._links
         if topic is None or links is None:
             return None
-        return Leaving(topic, lambda address: links.url(Membership(address, topic.id, run_of_email(email_id))))
+        run = run_of_email(email_id)
+        return Leaving(topic, lambda address: links.url(Membership(address, topic.id, run)), links.mailto)
 
     def _checked(
         self, draft: EmailDraft, template: Template | None, topic: Topic | None, owner: str, key: str | None

@@ -1,6 +1,7 @@
 """Limits on how often callers may act. A count belongs to a token's owner, so a rotation starts no new count.
 
-Each check raises TooMany. Without a limit nothing is counted, and Redis is not asked; links in mails always have one.
+Each check raises TooMany. Without a limit nothing is counted, and Redis is not asked; links in mails, and
+forms for one mail address, always have one.
 """
 
 import hashlib
@@ -10,14 +11,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 from mailroom.coordination.counters import Counters
+from mailroom.domain.addresses import fold
 from mailroom.domain.callers import counted_as
 from mailroom.domain.errors import TooMany
 from mailroom.domain.principals import Principal
 
 T = TypeVar("T")
 _MINUTE: Final = timedelta(minutes=1)
+_HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 _LINK_A_MINUTE: Final = 20
+_FOR_AN_ADDRESS_AN_HOUR: Final = 5  # subscriptions by form
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class CallerBudget:
     sign_ins_per_minute: int | None
     requests_per_minute: int | None
     reports_per_minute: int | None
+    subscriptions_per_minute: int | None
+    all_subscriptions_per_minute: int | None
     mails_per_day: int | None
 
     def check_sign_in(self, address: str) -> None:
@@ -46,8 +52,16 @@ class CallerBudget:
     def check_link(self, token: str) -> None:
         """Count a change by this link of a mail. Raises TooMany."""
         # The token alone unsubscribes its reader: Redis gets its digest.
-        name = hashlib.sha256(token.encode()).hexdigest()[:32]
-        self._check(f"link:{name}", _LINK_A_MINUTE, "changes a minute by one link")
+        self._check(f"link:{_digest(token)}", _LINK_A_MINUTE, "changes a minute by one link")
+
+    def check_subscription(self, client: str, address: str) -> None:
+        """Count a subscription by form that this client asks for this mail address. Raises TooMany."""
+        one, every = self.subscriptions_per_minute, self.all_subscriptions_per_minute
+        self._check(f"subscribe-from:{counted_as(client)}", one, "subscriptions a minute from here")
+        name = f"subscribe-for:{_digest(fold(address))}"
+        self._check(name, _FOR_AN_ADDRESS_AN_HOUR, "subscriptions an hour for one email address", span=_HOUR)
+        # Last: one visitor, or one address, does not use up what all others have.
+        self._check("subscribe", every, "subscriptions a minute")
 
     def take_mails(self, actor: Principal, count: int, *, now: datetime) -> None:
         """Count `count` single mails handed in on this day (UTC). Raises TooMany; none of them is counted then."""
@@ -72,13 +86,17 @@ class CallerBudget:
         finally:
             self.give_back_mails(actor, count - new, now=now)
 
-    def _check(self, name: str, most: int | None, actions: str) -> None:
+    def _check(self, name: str, most: int | None, actions: str, *, span: timedelta = _MINUTE) -> None:
         if most is None:
             return
-        wait = self.counters.take(name, most=most, span=_MINUTE)
+        wait = self.counters.take(name, most=most, span=span)
         if wait is not None:
             raise TooMany(f"at most {most:,} {actions}", wait)
 
 
 def _day(actor: Principal, now: datetime) -> str:
     return f"mails:{actor.owner}:{now.astimezone(UTC):%Y-%m-%d}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

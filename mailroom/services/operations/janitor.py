@@ -5,11 +5,12 @@ from typing import Final
 
 from mailroom.services.dispatching.propagation import finish_left_over, propagate_left_over
 from mailroom.storage import migrations, retention
+from mailroom.storage.audiences import document as audiences
+from mailroom.storage.audiences import versions
 from mailroom.storage.body_files.homes import BodyFiles
 from mailroom.storage.cluster import restore_mark
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.mails import bodies
-from mailroom.storage.schedules import audiences
 
 _MIGRATE_S: Final = 1.0  # in each call
 
@@ -26,6 +27,7 @@ def tidy(db: Db, *, trails_kept_for: timedelta, files: BodyFiles | None = None) 
         "dispatches_told": propagate_left_over(db),
         "runs_finished": finish_left_over(db, now=now),
         "lists_removed": audiences.sweep(db, now=now),
+        "contacts_forgotten": versions.forget_old(db, now=now),
         "trails_cut": retention.cut_trails(db, made_before=now - trails_kept_for),
         **migrations.migrate(db, within_s=_MIGRATE_S),
         # Last: S3 may be away, which concerns nothing else.

@@ -1,6 +1,5 @@
 """Runs that a person asks for, outside the recurrence."""
 
-from datetime import datetime
 from typing import Final
 
 from mailroom.domain.errors import (
@@ -10,9 +9,10 @@ from mailroom.domain.errors import (
 )
 from mailroom.domain.ids import ScheduleId, asked_run_id
 from mailroom.domain.runs import Run, RunKind
-from mailroom.domain.schedules import Content, Revision, Schedule, ScheduleState
+from mailroom.domain.schedules import Schedule, ScheduleState, revision_of
 from mailroom.services.common.idempotency import check_key
 from mailroom.services.planning.decisions import planned_run
+from mailroom.services.planning.pins import pinned
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.schedules import contents, runs, schedules
 
@@ -34,16 +34,11 @@ def run_now(db: Db, schedule_id: ScheduleId, *, owner: str, key: str, even_if_pa
         require_runnable(schedule, even_if_paused=even_if_paused)
         now = server_now(db)
         content = contents.get(db, schedule_id, schedule.revision)
-        newest = _revision(schedule, content, now)
+        newest = revision_of(content, schedule.revision, now)
         run = planned_run(run_id, schedule_id, RunKind.ASKED, newest, due_at=now, now=now)
-        if add_asked(db, schedule, run):
-            return run, True
+        if added := add_asked(db, schedule, run):
+            return added, True
     raise StaleEdit(f"schedule {schedule_id} is being changed; try again")
-
-
-def _revision(schedule: Schedule, content: Content, now: datetime) -> Revision:
-    has_feed = content.feed is not None
-    return Revision(schedule.revision, now, content.audience, content.recipients, has_feed=has_feed)
 
 
 def require_runnable(schedule: Schedule, *, even_if_paused: bool) -> None:
@@ -54,11 +49,15 @@ def require_runnable(schedule: Schedule, *, even_if_paused: bool) -> None:
         raise SchedulePaused(schedule.id)
 
 
-def add_asked(db: Db, seen: Schedule, run: Run) -> bool:
-    """Add a run that a person asks for. False if the run is stored already, or if the schedule's state has changed
-    since `seen`: a concurrent pause either keeps the run out or holds it too."""
+def add_asked(db: Db, seen: Schedule, run: Run, *, pin: bool = True) -> Run | None:
+    """Add a run that a person asks for; with its audiences as of now, unless `pin` is False. Returns the run as it is
+    stored; None if it was stored before, or if the schedule's state has changed since `seen`: a concurrent pause either
+    keeps the run out or holds it too."""
 
-    def work(session: Session) -> bool:
-        return schedules.still_in(db, seen, session=session) and runs.add_once(db, run, session=session)
+    def work(session: Session) -> Run | None:
+        if not schedules.still_in(db, seen, session=session):
+            return None
+        (asked,) = pinned(db, [run], session=session) if pin else [run]
+        return asked if runs.add_once(db, asked, session=session) else None
 
     return in_transaction(db, work)

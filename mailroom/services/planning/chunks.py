@@ -23,6 +23,7 @@ from mailroom.domain.messages.states import MessageState
 from mailroom.domain.run_values import NO_RUN_VALUES, RunValues
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Content
+from mailroom.domain.segments.model import looks_at_events
 from mailroom.domain.shares import Shares
 from mailroom.domain.topics import scopes_of_campaign
 from mailroom.services.common.run_values import ValuesOfRuns
@@ -40,7 +41,8 @@ class Chunk:
     run: Run
     through: str
     is_last: bool
-    members: int  # members of the audience in this chunk, whether they get a mail or not
+    counts: bool  # only now it is known how many members the run has
+    members: int  # members of the run in this chunk, whether they get a mail or not
     messages: Sequence[Message]
     dispatches: Sequence[NewDispatch]
     numbers: int  # dispatch numbers used, those of batches without a recipient included
@@ -95,8 +97,8 @@ def _chunk(
     mails = [planned_message(run, member.recipient, compiled, suppressed) for member in members]
     mails = mails[: whole_groups(members, len(_fitting(mails)))]
     members = members[: len(mails)]
-    is_last = not page.more and len(mails) == len(page.members)
-    through = members[-1].place if members else run.planned_through
+    is_whole = len(mails) == len(page.members)
+    through = page.through if is_whole else members[-1].place
     news: list[NewDispatch] = []
     carrier: dict[MessageId, DispatchId] = {}
     batches = list(_cut(run, members, mails, cut.batch_size))
@@ -106,7 +108,8 @@ def _chunk(
             carrier |= dict.fromkeys(part.messages, part.id)
     messages_ = [replace(message, dispatch_id=carrier.get(message.id)) for message in mails]
     missed = [member.missed for member in members if member.missed]
-    return Chunk(run, through, is_last, len(members), messages_, news, len(batches), missed)
+    is_last, counts = is_whole and not page.more, run.is_composed
+    return Chunk(run, through, is_last, counts, len(members), messages_, news, len(batches), missed)
 
 
 def _cut(
@@ -114,7 +117,7 @@ def _cut(
 ) -> Iterator[tuple[DispatchId, Sequence[Message], str]]:
     """Cut the messages into batches: (dispatch, its messages, its span). Replanning after a restore puts each recipient
     into the same dispatch. After a change of the batch size or of the list it may not; the spans then show overlaps."""
-    if run.source or run.audience is None:
+    if run.source:
         for group, pairs in groupby(zip(members, mails, strict=True), key=lambda pair: pair[0].group):
             name, span = (group.name, group.span) if isinstance(group, Group) else (str(group), "")
             yield group_dispatch_id(run.id, name), [message for _, message in pairs], span
@@ -122,7 +125,15 @@ def _cut(
     for number, start in enumerate(range(0, len(mails), batch_size), run.chunks):
         batch = mails[start : start + batch_size]  # by position in the list, suppressed or not
         first = run.placed + start
-        yield dispatch_id(run.id, number), batch, span_of(run.audience, first, first + len(batch))
+        yield dispatch_id(run.id, number), batch, span_of(_list_name(run), first, first + len(batch))
+
+
+def _list_name(run: Run) -> str:
+    """The name of the list that the run goes to. What readers did may be known otherwise when the run is planned again:
+    so a list that is filtered by events equals no other."""
+    name = run.goes_to.name
+    lists = [*run.goes_to.lists, *run.goes_to.excluded]
+    return f"{name}!{run.created_at.timestamp():.0f}" if any(looks_at_events(one.only) for one in lists) else name
 
 
 @dataclass(frozen=True, slots=True)

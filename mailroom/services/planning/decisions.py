@@ -77,6 +77,7 @@ def planned_run(
         created_at=now,
         source=source.id if source else None,
         groups=groups,
+        selection=revision.selection,
         awaits_feed=now if revision.has_feed else None,
     )
 

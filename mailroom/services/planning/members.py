@@ -1,17 +1,19 @@
-"""The recipients of a run: the members of its audience, or the recipients that an earlier run did not reach."""
+"""The recipients of a run: the contacts of its audiences, or the recipients that an earlier run did not reach."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mailroom.domain.audience_versions import Selection
 from mailroom.domain.audiences import Recipient
 from mailroom.domain.dispatches.spans import Group, group_of
-from mailroom.domain.ids import AudienceId, MessageId, RunId, address_digest_of
+from mailroom.domain.ids import MessageId, RunId, address_digest_of
 from mailroom.domain.limits import CHUNK_RECIPIENTS
 from mailroom.domain.runs import Run
+from mailroom.services.audiences.selecting import Selected, next_of, rest_of
+from mailroom.storage.audiences import members as stored_members
 from mailroom.storage.database import Db
 from mailroom.storage.messages import unreached
-from mailroom.storage.schedules import audiences
 
 _OLD_GROUP: Final = 3  # hexadecimal digits of the digest that name the group in runs that have no number of groups
 _GROUPED_PAGE: Final = 2 * CHUNK_RECIPIENTS  # a group slightly larger than a batch still fits whole into a page
@@ -34,9 +36,11 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The next members, with whole groups, and whether more members follow."""
+    """The next members, with whole groups. `through`: the place up to which everybody was looked at; `more`: whether
+    anybody is left to look at."""
 
     members: Sequence[Member]
+    through: str
     more: bool
 
 
@@ -46,12 +50,11 @@ def next_members(db: Db, batch: Sequence[Run]) -> dict[RunId, Page]:
     of_audiences = [run for run in batch if not run.source]
     if len(of_audiences) == 1:
         (run,) = of_audiences
-        recipients = audiences.after(db, _audience(run), run.planned_through, CHUNK_RECIPIENTS + 1)
-        return pages | {run.id: Page(_members(recipients[:CHUNK_RECIPIENTS]), len(recipients) > CHUNK_RECIPIENTS)}
-    whole = audiences.whole_small_ones(db, [_audience(run) for run in of_audiences])
+        return pages | {run.id: _page(next_of(db, run.goes_to, after=run.planned_through, at=run.due_at))}
+    every = dict.fromkeys(one for run in of_audiences for one in run.goes_to.lists)
+    whole = stored_members.whole_small_ones(db, list(every))
     return pages | {
-        run.id: Page(_members(r for r in whole[_audience(run)] if r.key > run.planned_through), more=False)
-        for run in of_audiences
+        run.id: _page(rest_of(db, run.goes_to, whole, after=run.planned_through, at=run.due_at)) for run in of_audiences
     }
 
 
@@ -64,8 +67,9 @@ def whole_groups(members: Sequence[Member], count: int) -> int:
     return before or next((n for n, member in enumerate(members) if member.group != cut), len(members))
 
 
-def _members(recipients: Iterable[Recipient]) -> list[Member]:
-    return [Member(recipient.key, recipient) for recipient in recipients]
+def _page(found: Selected) -> Page:
+    members = [Member(recipient.key, recipient) for recipient in found.recipients]
+    return Page(members, found.through, found.more)
 
 
 def _unreached(db: Db, run: Run, source: RunId) -> Page:
@@ -73,21 +77,24 @@ def _unreached(db: Db, run: Run, source: RunId) -> Page:
     only."""
     resendable = unreached.left(db, source, after=run.planned_through, limit=_GROUPED_PAGE)
     bare = [Recipient(message.address, message.name) for message in resendable.messages]
-    recipients = audiences.some(db, _audience(run), [recipient.key for recipient in bare])
+    recipients = _known(db, run.goes_to, [recipient.key for recipient in bare])
     members = [
         Member(message.id, recipients.get(r.key, r), _group(run, source, address_digest_of(message.id)), message.id)
         for message, r in zip(resendable.messages, bare, strict=True)
     ]
     if resendable.more:  # the last group may continue on the next page
         members = members[: whole_groups(members, len(members) - 1)]
-    return Page(members, resendable.more)
+    return Page(members, members[-1].place if members else run.planned_through, resendable.more)
+
+
+def _known(db: Db, selection: Selection, keys: Iterable[str]) -> dict[str, Recipient]:
+    """What the lists know of these folded addresses, each by the first list that does."""
+    found: dict[str, Recipient] = {}
+    for one in selection.lists:
+        if missing := [key for key in keys if key not in found]:
+            found |= stored_members.some(db, one, missing)
+    return found
 
 
 def _group(run: Run, source: RunId, digest: str) -> Group | str:
     return group_of(source, run.groups, digest) if run.groups else digest[:_OLD_GROUP]
-
-
-def _audience(run: Run) -> AudienceId:
-    if run.audience is None:
-        raise LookupError(f"run {run.id} has no audience")
-    return run.audience

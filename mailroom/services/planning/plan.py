@@ -28,6 +28,7 @@ from mailroom.domain.shares import NO_SHARES, Shares
 from mailroom.services.common.run_values import ValuesOfRuns
 from mailroom.services.planning.chunks import Cut, next_chunks
 from mailroom.services.planning.decisions import runs_for
+from mailroom.services.planning.pins import pinned
 from mailroom.storage import holds, lanes
 from mailroom.storage.cluster import restore_mark
 from mailroom.storage.database import Db, Session, in_transaction
@@ -122,8 +123,8 @@ def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: dateti
     def move_on(batch: Sequence[_Moving], guard: LaneGuard) -> None:
         if not schedules.move_on(db, [(m.schedule, m.decisions) for m in batch], now=now, guard=guard):
             raise _ChangedSinceRead
-        planned = [run for m in batch for run in runs_for(m.schedule, m.decisions, histories[m.schedule.id], now)]
-        runs.add_many(db, planned, session=guard.session)
+        due_runs = [run for m in batch for run in runs_for(m.schedule, m.decisions, histories[m.schedule.id], now)]
+        runs.add_many(db, pinned(db, due_runs, session=guard.session), session=guard.session)
 
     def set_aside(batch: Sequence[_Aside], guard: LaneGuard) -> None:
         if not all(schedules.set_aside(db, a.schedule, a.why, now=now, guard=guard) for a in batch):
@@ -203,7 +204,7 @@ def expand(
 
         def work(session: Session) -> None:
             tokens = {schedule_lane(c.run.schedule_id): held[c.run.schedule_id] for c in chunks}
-            steps = [runs.Step(c.run, c.through, c.members, c.numbers, c.is_last) for c in chunks]
+            steps = [runs.Step(c.run, c.through, c.members, c.numbers, c.is_last, counts=c.counts) for c in chunks]
             with lanes.under(db, tokens, session) as guard:
                 if not runs.advance(db, steps, now=now, guard=guard):
                     raise _ChangedSinceRead

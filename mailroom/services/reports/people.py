@@ -16,13 +16,14 @@ from mailroom.domain.ids import DispatchId, EmailId, MessageId, RunId, ScheduleI
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import Run
 from mailroom.domain.searches import RunOrder, RunSearch
+from mailroom.storage.audiences import members
 from mailroom.storage.database import Db
 from mailroom.storage.mails import email_lists
 from mailroom.storage.mails.email_lists import EmailRow
 from mailroom.storage.messages import people
 from mailroom.storage.messages.people import FoundMessage
 from mailroom.storage.paging import Place
-from mailroom.storage.schedules import members, run_lists, schedules, subjects
+from mailroom.storage.schedules import run_lists, schedules, subjects
 
 MOST_LOOKS: Final = 2_000  # messages of campaigns that are looked up for one page
 MOST_ADDRESSES: Final = 10  # that begin with the term

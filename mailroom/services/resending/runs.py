@@ -5,7 +5,7 @@ doubt or unknown are reported apart, and never resent on a guess. Suppressed rec
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -14,7 +14,7 @@ from mailroom.domain.errors import ContentWithoutTopic, ForgottenMeanwhile, Nobo
 from mailroom.domain.ids import RunId, again_run_id, again_run_prefix, run_of_dispatch
 from mailroom.domain.messages.model import StoredMessage
 from mailroom.domain.runs import Run, RunKind, RunState
-from mailroom.domain.schedules import Content, Revision
+from mailroom.domain.schedules import Content, revision_of
 from mailroom.services.common.idempotency import check_key
 from mailroom.services.planning.asked_runs import add_asked, require_runnable
 from mailroom.services.planning.decisions import planned_run
@@ -88,10 +88,12 @@ def run_again(
     written = contents.get_many(db, [(schedule.id, number), (schedule.id, schedule.revision)])
     content = written[schedule.id, number]
     _require_topic(content, written[schedule.id, schedule.revision])
-    revision = Revision(number, now, content.audience, recipients, has_feed=content.feed is not None)
+    revision = replace(revision_of(content, number, now), recipients=recipients)
     groups = groups_of(recipients, batch_size)
     run = planned_run(again_id, schedule.id, RunKind.AGAIN, revision, due_at=now, now=now, source=source, groups=groups)
-    if not add_asked(db, schedule, run):
+    if not newest:  # the data of its recipients are those of the source
+        run = replace(run, selection=source.goes_to)
+    if not add_asked(db, schedule, run, pin=newest):
         if earlier := runs.find(db, again_id):
             return earlier, False
         raise StaleEdit(f"schedule {schedule.id} was changed in the same moment; try again")

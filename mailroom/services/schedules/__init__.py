@@ -1,1 +1,1 @@
-"""Schedules and their audiences: made, changed, paused, archived."""
+"""Schedules: made, changed, paused, archived."""

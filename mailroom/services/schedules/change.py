@@ -15,6 +15,7 @@ from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import MOVES, Revision, Schedule, ScheduleState, ScheduleTrigger
 from mailroom.services.planning.decisions import decide_all_due, moved_on, runs_for
+from mailroom.services.planning.pins import pinned
 from mailroom.storage.database import Db, Session, in_transaction
 from mailroom.storage.schedules import contents, runs, schedules
 
@@ -80,7 +81,7 @@ def store_change(
 
     def store(session: Session) -> None:
         schedules.replace(db, after, seen=before, trigger=trigger, session=session)
-        runs.add_many(db, decided, session=session)
+        runs.add_many(db, pinned(db, decided, session=session), session=session)
         if also:
             also(session, after)
 

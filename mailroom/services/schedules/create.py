@@ -69,6 +69,8 @@ def content_of(checked: Checked, audience: schedule_drafts.ChosenAudience) -> Co
         tags=checked.tags,
         audience=audience.id,
         recipients=audience.count,
+        lists=audience.lists,
+        excluded=audience.excluded,
         topic=checked.topic,
         footer=checked.footer,
         feed=checked.feed,

@@ -1,20 +1,23 @@
-"""The draft of a schedule, checked with its audience."""
+"""The draft of a schedule, checked with its audiences."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from mailroom.domain.audience_versions import ListChoice
 from mailroom.domain.audiences import Known
 from mailroom.domain.drafts import Checked, Draft, Kept, check_draft
-from mailroom.domain.errors import AudienceNotFound, Fault, InvalidInput
+from mailroom.domain.errors import AudienceNotFound, Fault, InvalidInput, SegmentNotFound
 from mailroom.domain.ids import AudienceId
+from mailroom.domain.limits import MAX_AUDIENCES
 from mailroom.domain.recurrence.model import Recurrence
 from mailroom.domain.sender_rules import SenderRule
+from mailroom.services.audiences import segments
 from mailroom.services.common import sender_rules
 from mailroom.services.consent import topics
-from mailroom.services.schedules.audiences import named
+from mailroom.storage.audiences import document as audiences
 from mailroom.storage.database import Db, Session, server_now
-from mailroom.storage.schedules import audiences
 
 
 class Origin(StrEnum):
@@ -27,21 +30,29 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChosenAudience:
-    """The recipients of a schedule, as a person chose them."""
+    """The recipients of a schedule, as a person chose them: an audience, or several. `count`: their contacts, an
+    address in two audiences counted twice. `used`: listed audiences that the schedule did not name before."""
 
     id: AudienceId
     count: int
     origin: Origin
+    lists: tuple[ListChoice, ...] = ()  # empty: all of this one
+    excluded: tuple[ListChoice, ...] = ()
+    used: tuple[tuple[str, AudienceId], ...] = ()  # each with its field in the draft
+
+    @property
+    def goes_to(self) -> tuple[ListChoice, ...]:
+        return self.lists or (ListChoice(self.id),)
 
     def take(self, db: Db, session: Session) -> None:
-        """Make it the schedule's, in the schedule's own transaction. Raises InvalidInput where it is gone by now."""
+        """Make it the schedule's, in the schedule's own transaction. Raises InvalidInput where one is gone by now."""
         if self.origin is Origin.NEW:
             audiences.keep(db, self.id, session=session)
-        elif self.origin is Origin.LISTED:
+        for path, audience in self.used:
             try:
-                audiences.use(db, self.id, session=session)
+                audiences.use(db, audience, session=session)
             except AudienceNotFound as error:
-                raise InvalidInput(Fault("audience", str(error))) from None
+                raise InvalidInput(Fault(path, str(error))) from None
 
 
 def check(
@@ -73,29 +84,88 @@ def checked(
     db: Db, draft: Draft, *, now: datetime, rule: Recurrence | None = None, own: ChosenAudience | None = None
 ) -> tuple[Checked, ChosenAudience | None]:
     """As `check`, but new recipients are not staged: then there is no audience."""
-    goes, known, faults = _chosen(db, draft, own)
+    chosen = _Choice(db, draft, own)
     topic = topics.find(db, draft.topic) if draft.topic else None
     try:
-        found = check_draft(draft, now=now, kept=Kept(rule, known, topic))
+        found = check_draft(draft, now=now, kept=Kept(rule, chosen.known, topic))
     except InvalidInput as error:
-        raise InvalidInput(*faults, *error.faults) from None
-    if faults:
-        raise InvalidInput(*faults)
+        raise InvalidInput(*chosen.faults, *error.faults) from None
+    if chosen.faults:
+        raise InvalidInput(*chosen.faults)
     if topic:
         sender_rules.require(db, SenderRule.TOPICS)
     if found.feed:
         sender_rules.require(db, SenderRule.FEEDS)
-    return found, goes
+    if chosen.audience and (chosen.audience.lists or chosen.audience.excluded):
+        sender_rules.require(db, SenderRule.AUDIENCES)
+    return found, chosen.audience
 
 
-def _chosen(
-    db: Db, draft: Draft, own: ChosenAudience | None
-) -> tuple[ChosenAudience | None, Known | None, tuple[Fault, ...]]:
-    """The existing audience, if one is chosen, the facts known about it, and the faults of the choice."""
+class _Choice:
+    """Who a draft goes to: existing audiences, what is known about them, and the faults of the choice. None where the
+    draft brings recipients of its own."""
+
+    def __init__(self, db: Db, draft: Draft, own: ChosenAudience | None) -> None:
+        self._db = db
+        self.faults: list[Fault] = []
+        self.audience: ChosenAudience | None = None
+        self.known: Known | None = None
+        if named := _named(draft):
+            if (lists := self._found(named)) and not self.faults:
+                self.audience = self._chosen(lists, own.excluded if own else ())
+        elif own:
+            self.audience = own
+        if self.audience:
+            self.known = _known_of_all([audiences.known(db, one.audience) for one in self.audience.goes_to])
+            if draft.exclude is not None:
+                self.audience = self._without(self.audience, draft.exclude)
+
+    def _found(self, named: Mapping[str, str]) -> dict[str, ListChoice]:
+        """The audiences and segments of these ids, by the path of each; each once. What there is not becomes a
+        fault."""
+        found: dict[str, ListChoice] = {}
+        for path, id_ in named.items():
+            try:
+                choice = segments.choice(self._db, id_)
+            except (AudienceNotFound, SegmentNotFound) as error:
+                self.faults.append(Fault(path, str(error)))
+                continue
+            if choice not in found.values():
+                found[path] = choice
+        return found
+
+    def _chosen(self, lists: Mapping[str, ListChoice], excluded: tuple[ListChoice, ...]) -> ChosenAudience:
+        choices, used = tuple(lists.values()), tuple((path, one.audience) for path, one in lists.items())
+        is_whole = len(choices) == 1 and not choices[0].only
+        return ChosenAudience(
+            choices[0].audience,
+            audiences.count(self._db, [one.audience for one in choices]),
+            Origin.LISTED,
+            () if is_whole else choices,
+            excluded,
+            used,
+        )
+
+    def _without(self, goes: ChosenAudience, exclude: Sequence[str]) -> ChosenAudience:
+        found = self._found({f"exclude[{place}]": id_ for place, id_ in enumerate(exclude[:MAX_AUDIENCES])})
+        new = tuple((path, one.audience) for path, one in found.items() if one not in goes.excluded)
+        return replace(goes, excluded=tuple(found.values()), used=(*goes.used, *new))
+
+
+def _named(draft: Draft) -> dict[str, str]:
+    """The ids that the draft names, by their paths."""
     if draft.audience:
-        try:
-            found, known = named(db, draft.audience)
-        except InvalidInput as error:
-            return None, None, error.faults
-        return ChosenAudience(found.id, found.count, Origin.LISTED), known, ()
-    return (own, audiences.known(db, own.id), ()) if own else (None, None, ())
+        return {"audience": draft.audience}
+    whole = {f"audiences[{place}]": id_ for place, id_ in enumerate(draft.audiences[:MAX_AUDIENCES])}
+    return whole | {f"segments[{place}]": id_ for place, id_ in enumerate(draft.segments[:MAX_AUDIENCES])}
+
+
+def _known_of_all(known: Sequence[Known]) -> Known:
+    """The names that every contact of all these has."""
+    return Known(frozenset.intersection(*(one.variables for one in known)), known[0].example)
+
+
+def ids_of(choices: Sequence[ListChoice]) -> tuple[list[str], list[str]]:
+    """Returns (the ids of whole audiences, the ids of segments)."""
+    whole = [str(one.audience) for one in choices if one.segment is None]
+    return whole, [str(one.segment) for one in choices if one.segment]

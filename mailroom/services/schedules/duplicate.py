@@ -1,5 +1,6 @@
 """Copy a schedule: the same content, audience and rule, paused until a person has looked at it."""
 
+import contextlib
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -16,8 +17,9 @@ from mailroom.domain.sender_rules import SenderRule
 from mailroom.services.common import sender_rules
 from mailroom.services.common.idempotency import check_key
 from mailroom.services.schedules.view import StoredSchedule, get
+from mailroom.storage.audiences import document as audiences
 from mailroom.storage.database import Db, Session, in_transaction, server_now
-from mailroom.storage.schedules import audiences, contents, schedules
+from mailroom.storage.schedules import contents, schedules
 
 log = structlog.get_logger()
 _COPY: Final = "Copy of "
@@ -35,6 +37,8 @@ def duplicate(db: Db, schedule_id: ScheduleId, *, owner: str, key: str) -> tuple
         sender_rules.require(db, SenderRule.TOPICS)
     if source.content.feed:
         sender_rules.require(db, SenderRule.FEEDS)
+    if source.content.is_composed:
+        sender_rules.require(db, SenderRule.AUDIENCES)
     copy = StoredSchedule(_copy_of(source.schedule, copy_id, db), source.content)
 
     def store(session: Session) -> None:
@@ -59,10 +63,9 @@ def _find(db: Db, schedule_id: ScheduleId) -> StoredSchedule | None:
 
 def _use(db: Db, source: StoredSchedule, session: Session) -> None:
     """A listed audience counts its schedules; a schedule's own list, or one that is deleted, stays for all of them."""
-    try:
-        audiences.use(db, source.content.audience, session=session)
-    except AudienceNotFound:
-        return
+    for one in (*source.content.goes_to, *source.content.excluded):
+        with contextlib.suppress(AudienceNotFound):
+            audiences.use(db, one.audience, session=session)
 
 
 def _next_after(rule: Recurrence, now: datetime) -> datetime | None:

@@ -14,11 +14,11 @@ from mailroom.domain.ids import ScheduleId
 from mailroom.domain.recurrence.comparing import is_same
 from mailroom.domain.recurrence.model import Recurrence
 from mailroom.domain.recurrence.upcoming import next_after
-from mailroom.domain.schedules import Schedule, ScheduleState, ScheduleTrigger
+from mailroom.domain.schedules import Content, Schedule, ScheduleState, ScheduleTrigger
 from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules.change import change_schedule, check_version
 from mailroom.services.schedules.create import content_of
-from mailroom.services.schedules.drafts import ChosenAudience, Origin
+from mailroom.services.schedules.drafts import ChosenAudience, Origin, ids_of
 from mailroom.services.schedules.view import StoredSchedule, get
 from mailroom.storage.database import Db, Session, server_now
 from mailroom.storage.schedules import contents
@@ -56,11 +56,7 @@ def _edit(db: Db, schedule_id: ScheduleId, changes: DraftChanges, *, seen_versio
     changes = _differing(stored, as_stored, changes)
     if not changes:
         return stored
-    own = (
-        None
-        if "recipients" in changes
-        else ChosenAudience(stored.content.audience, stored.content.recipients, Origin.OWN)
-    )
+    own = None if "recipients" in changes else _own(stored.content)
     rule = None if "recurrence" in changes else before.recurrence
     checked, audience = schedule_drafts.check(db, replace(as_stored, **changes), now=now, rule=rule, own=own)
     content = content_of(checked, audience)
@@ -105,8 +101,7 @@ def _differing(stored: StoredSchedule, as_stored: Draft, changes: DraftChanges) 
     different = changes.copy()
     if "recurrence" in changes and is_same(stored.schedule.recurrence, changes["recurrence"]):
         del different["recurrence"]
-    if changes.get("audience") == stored.content.audience:
-        del different["audience"]
+    _leave_stored_choice(different, stored.content)
     # A topic stays a change: it may have another footer since.
     if "topic" in changes and not (changes["topic"] or stored.content.topic):
         del different["topic"]
@@ -114,6 +109,27 @@ def _differing(stored: StoredSchedule, as_stored: Draft, changes: DraftChanges) 
         if name in different and _plain(different[name]) == _plain(getattr(as_stored, name)):
             del different[name]
     return different
+
+
+def _leave_stored_choice(changes: DraftChanges, content: Content) -> None:
+    """Take out of the changes who the schedule goes to, where that is as stored."""
+    whole, segments = ids_of(content.goes_to)
+    named = (list(changes.get("audiences", whole)), list(changes.get("segments", segments)))
+    several = changes.keys() & {"audiences", "segments"}
+    if several and named in (([], []), (whole, segments)):
+        for name in ("audiences", "segments"):
+            changes.pop(name, None)  # type: ignore[misc]
+    if changes.get("audience") == content.audience and (several or not content.lists):
+        del changes["audience"]
+    if "exclude" in changes and list(changes["exclude"]) == [one.segment or one.audience for one in content.excluded]:
+        del changes["exclude"]
+
+
+def _own(content: Content) -> ChosenAudience:
+    """The audience that the schedule has already."""
+    return ChosenAudience(
+        content.audience, content.recipients, Origin.OWN, lists=content.lists, excluded=content.excluded
+    )
 
 
 def _plain(value: object) -> object:

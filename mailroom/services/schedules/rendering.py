@@ -1,11 +1,12 @@
 """What a reader would get: a campaign rendered for one of its recipients, from a draft or from a stored schedule.
 Nothing is stored or sent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mailroom.domain import run_content
 from mailroom.domain.addresses import fold
+from mailroom.domain.audience_versions import ListChoice
 from mailroom.domain.audiences import Recipient
 from mailroom.domain.drafts import Draft
 from mailroom.domain.errors import Fault, InvalidInput
@@ -22,8 +23,9 @@ from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules.create import content_of
 from mailroom.services.schedules.drafts import ChosenAudience, Origin
 from mailroom.services.schedules.view import get
+from mailroom.storage.audiences import document as audiences
+from mailroom.storage.audiences import members
 from mailroom.storage.database import Db, server_now
-from mailroom.storage.schedules import audiences
 
 _NOT_STORED = AudienceId("")
 
@@ -48,7 +50,7 @@ def of_schedule(db: Db, schedule_id: ScheduleId, contact: str | None, *, link: s
     mail cannot be rendered, or the feed does not come.
     """
     content = get(db, schedule_id).content
-    return _rendered(content, _member(db, content.audience, contact), link, _values(content, feeds))
+    return _rendered(content, _member(db, content.goes_to, contact), link, _values(content, feeds))
 
 
 def of_draft(db: Db, draft: Draft, contact: str | None, *, link: str, feeds: Fetcher) -> RenderedMail:
@@ -56,17 +58,19 @@ def of_draft(db: Db, draft: Draft, contact: str | None, *, link: str, feeds: Fet
     checked, chosen = schedule_drafts.checked(db, draft, now=server_now(db))
     if chosen:
         content = content_of(checked, chosen)
-        return _rendered(content, _member(db, chosen.id, contact), link, _values(content, feeds))
+        return _rendered(content, _member(db, chosen.goes_to, contact), link, _values(content, feeds))
     found = {recipient.key: recipient for recipient in checked.recipients}
     recipient = found.get(fold(contact)) if contact else checked.recipients[0]
     content = content_of(checked, ChosenAudience(_NOT_STORED, len(found), Origin.NEW))
     return _rendered(content, _present(recipient), link, _values(content, feeds))
 
 
-def _member(db: Db, audience: AudienceId, contact: str | None) -> Recipient:
+def _member(db: Db, lists: Sequence[ListChoice], contact: str | None) -> Recipient:
+    """A contact of these audiences, whether their filters find it or not; without an address somebody."""
     if contact is None:
-        return audiences.known(db, audience).example
-    return _present(audiences.some(db, audience, [fold(contact)]).get(fold(contact)))
+        return audiences.known(db, lists[0].audience).example
+    found = (members.contact(db, one.audience, fold(contact)) for one in lists)
+    return _present(next((one.recipient for one in found if one), None))
 
 
 def _present(recipient: Recipient | None) -> Recipient:

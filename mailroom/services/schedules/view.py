@@ -1,7 +1,7 @@
 """Schedules looked at, and what is due next."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mailroom.domain.errors import RuleNotComputable
@@ -10,6 +10,7 @@ from mailroom.domain.recurrence.checking import check_recurrence
 from mailroom.domain.recurrence.model import Occurrence, RecurrenceFields, RuleRefused
 from mailroom.domain.recurrence.upcoming import next_occurrences
 from mailroom.domain.schedules import Content, LastTimes, Schedule, ScheduleState
+from mailroom.storage.audiences import document as audiences
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.schedules import contents, last_runs, schedules
 
@@ -23,9 +24,13 @@ class StoredSchedule:
 
 
 def get(db: Db, schedule_id: ScheduleId) -> StoredSchedule:
-    """Raises ScheduleNotFound."""
+    """With the number of its recipients as of now, an address in two audiences counted twice. Raises
+    ScheduleNotFound."""
     schedule = schedules.get(db, schedule_id)
-    return StoredSchedule(schedule, contents.get(db, schedule_id, schedule.revision))
+    content = contents.get(db, schedule_id, schedule.revision)
+    return StoredSchedule(
+        schedule, replace(content, recipients=audiences.count(db, [one.audience for one in content.goes_to]))
+    )
 
 
 def last_times(db: Db, ids: Sequence[ScheduleId]) -> dict[ScheduleId, LastTimes]:

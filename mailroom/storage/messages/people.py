@@ -4,7 +4,7 @@ A message's id follows from its run and its address. So an address is looked up 
 addresses.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +31,50 @@ def to(db: Db, addresses: Collection[str], *, of: Collection[RunId]) -> list[Fou
     """The messages of these runs and single mails to these addresses. Costs one id lookup for each pair."""
     ids = [message_id(run, address) for run in of for address in addresses]
     return [_found(doc) for doc in db.messages.find({"_id": {"$in": ids}}, _SHOWN)] if ids else []
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What is known of a message to a person. `key`: the folded address."""
+
+    key: str
+    run_id: RunId
+    opened: bool
+    clicked: bool
+    delivered: bool
+    bounced: bool
+    mailed: bool
+
+    def tells(self, event: str) -> bool:
+        """`event`: one of domain/segments/parsing.py."""
+        return bool(getattr(self, event))
+
+
+@guarded
+def signs(db: Db, keys: Collection[str], *, of: Sequence[RunId]) -> list[Signs]:
+    """What is known of the messages of these runs to these folded addresses. Costs one id lookup for each pair."""
+    by_id = {message_id(run, key): (key, run) for run in of for key in keys}
+    rows = db.messages.find({"_id": {"$in": list(by_id)}}, _OF_SIGNS)
+    return [_signs(*by_id[MessageId(doc["_id"])], doc) for doc in rows]
+
+
+_OF_SIGNS: Final = dict.fromkeys(("state", "opens", "clicks", "delivered_at"), 1)
+_ACCEPTED: Final = frozenset(
+    {MessageState.SENT, MessageState.DELIVERED, MessageState.DEFERRED, MessageState.BOUNCED, MessageState.REJECTED}
+)
+
+
+def _signs(key: str, run: RunId, doc: Document) -> Signs:
+    state = MessageState(doc["state"])
+    return Signs(
+        key,
+        run,
+        opened=doc.get("opens", 0) > 0,
+        clicked=doc.get("clicks", 0) > 0,
+        delivered="delivered_at" in doc or state is MessageState.DELIVERED,
+        bounced=state is MessageState.BOUNCED,
+        mailed=state in _ACCEPTED,
+    )
 
 
 def _found(doc: Document) -> FoundMessage:

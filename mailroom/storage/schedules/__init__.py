@@ -1,1 +1,1 @@
-"""Schedules, their contents, their audiences, and their runs."""
+"""Schedules, their contents, and their runs."""

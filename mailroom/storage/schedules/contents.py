@@ -4,7 +4,9 @@
     valid_from  due instants from here on take this revision (until a later one's valid_from)
     sender, reply_to, subject, text, html, tags
     topic       absent where the mail needs no consent;  footer: the postal address below bodies that lack a link
-    audience    id of the recipients' list;  recipients: how many
+    audience    id of the recipients' list;  recipients: how many it had
+    lists       who it goes to: [{a: audience, segment, only: the segment's filter}]; absent: to all of `audience`
+    excluded    who it does not go to, alike; absent: nobody
     feed        absent without one: url, headers (names with names of secrets), timeout_s, only_newer, when_empty,
                 deadline_s, when_away
 
@@ -17,9 +19,10 @@ from typing import Final
 
 from pymongo import DESCENDING, IndexModel
 
+from mailroom.domain.audience_versions import ListChoice
 from mailroom.domain.feeds.checking import fields_of
 from mailroom.domain.feeds.model import Feed, WithoutFeed
-from mailroom.domain.ids import AudienceId, ScheduleId
+from mailroom.domain.ids import AudienceId, ScheduleId, SegmentId
 from mailroom.domain.schedules import Content, Revision
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
 
@@ -65,13 +68,34 @@ def histories(db: Db, schedules: Sequence[ScheduleId]) -> dict[ScheduleId, list[
     rows = db.contents.find({"_id.schedule": {"$in": list(schedules)}}, _FOR_PLANNING)
     found: dict[ScheduleId, list[Revision]] = {schedule: [] for schedule in schedules}
     for doc in rows.sort([("_id.schedule", 1), ("valid_from", DESCENDING)]):
-        number, audience = doc["_id"]["revision"], AudienceId(doc["audience"])
-        revision = Revision(number, doc["valid_from"], audience, doc["recipients"], has_feed="feed" in doc)
-        found[doc["_id"]["schedule"]].append(revision)
+        found[doc["_id"]["schedule"]].append(_revision(doc))
     return found
 
 
-_FOR_PLANNING: Final = {"valid_from": 1, "audience": 1, "recipients": 1, "feed.url": 1}
+_FOR_PLANNING: Final = dict.fromkeys(("valid_from", "audience", "recipients", "lists", "excluded", "feed.url"), 1)
+
+
+def _revision(doc: Document) -> Revision:
+    return Revision(
+        doc["_id"]["revision"],
+        doc["valid_from"],
+        AudienceId(doc["audience"]),
+        doc["recipients"],
+        _choices(doc, "lists"),
+        _choices(doc, "excluded"),
+        has_feed="feed" in doc,
+    )
+
+
+def _choices(doc: Document, field: str) -> tuple[ListChoice, ...]:
+    return tuple(
+        ListChoice(AudienceId(one["a"]), SegmentId(one["segment"]) if "segment" in one else None, one.get("only", ""))
+        for one in doc.get(field, ())
+    )
+
+
+def _rows(choices: Sequence[ListChoice]) -> list[Document]:
+    return [drop_unset({"a": one.audience, "segment": one.segment, "only": one.only or None}) for one in choices]
 
 
 def _document(schedule: ScheduleId, number: int, content: Content, valid_from: datetime) -> Document:
@@ -89,6 +113,8 @@ def _document(schedule: ScheduleId, number: int, content: Content, valid_from: d
             "recipients": content.recipients,
             "topic": content.topic or None,
             "footer": content.footer or None,
+            "lists": _rows(content.lists) or None,
+            "excluded": _rows(content.excluded) or None,
             "feed": fields_of(content.feed) if content.feed else None,
         }
     )
@@ -106,6 +132,8 @@ def _content(doc: Document) -> Content:
         recipients=doc["recipients"],
         topic=doc.get("topic", ""),
         footer=doc.get("footer", ""),
+        lists=_choices(doc, "lists"),
+        excluded=_choices(doc, "excluded"),
         feed=_feed(doc["feed"]) if "feed" in doc else None,
     )
 

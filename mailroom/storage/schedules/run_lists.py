@@ -1,18 +1,26 @@
 """The list of runs (see runs.py): searched by schedule, state and due instant, sorted, counted. Each page is read off
 one index: what it costs grows with the schedules that are named, not with their runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Final
 
 from pymongo import ASCENDING, DESCENDING
 
-from mailroom.domain.ids import AudienceId, ScheduleId
-from mailroom.domain.runs import Run
+from mailroom.domain.ids import AudienceId, RunId, ScheduleId
+from mailroom.domain.runs import Run, RunState
 from mailroom.domain.searches import BoundedCount, RunOrder, RunSearch
 from mailroom.storage import paging
 from mailroom.storage.database import Db, Document, drop_unset, guarded
 from mailroom.storage.paging import Index, ListOrder, Place
-from mailroom.storage.schedules.runs import BY_DUE, IN_STATE, OF_SCHEDULE, OF_SCHEDULE_IN_STATE, from_document
+from mailroom.storage.schedules.runs import (
+    BY_DUE,
+    IN_STATE,
+    OF_SCHEDULE,
+    OF_SCHEDULE_IN_STATE,
+    TO_AUDIENCE,
+    from_document,
+)
 
 _ORDERS: Final = {
     RunOrder.LATEST_DUE: ListOrder("due_at", DESCENDING),
@@ -33,8 +41,25 @@ def page(db: Db, search: RunSearch, of: Of, order: RunOrder, *, after: Place | N
 @guarded
 def latest_audiences(db: Db, *, runs: int) -> list[AudienceId]:
     """The audiences of so many latest runs, the latest first, each once."""
-    rows = db.runs.find({}, {"audience": 1}).sort(list(BY_DUE)).hint(list(BY_DUE)).limit(runs)
-    return list(dict.fromkeys(AudienceId(doc["audience"]) for doc in rows if doc.get("audience")))
+    rows = db.runs.find({}, {"audience": 1, "lists": 1}).sort(list(BY_DUE)).hint(list(BY_DUE)).limit(runs)
+    return list(dict.fromkeys(audience for doc in rows for audience in _audiences(doc)))
+
+
+@guarded
+def latest_to(db: Db, audience: AudienceId, *, before: datetime, limit: int) -> list[RunId]:
+    """The latest runs to an audience that were due before this time, the latest first; neither resends nor skipped
+    ones."""
+    query = {"lists.a": audience, "due_at": {"$lt": before}}
+    ran = {"state": {"$ne": RunState.SKIPPED}, "source": {"$exists": False}}
+    rows = db.runs.find({**query, **ran}, {"_id": 1}).sort(list(TO_AUDIENCE[1:])).hint(list(TO_AUDIENCE)).limit(limit)
+    return [RunId(doc["_id"]) for doc in rows]
+
+
+def _audiences(doc: Document) -> Iterator[AudienceId]:
+    if "lists" in doc:
+        yield from (AudienceId(one["a"]) for one in doc["lists"])
+    elif doc.get("audience"):
+        yield AudienceId(doc["audience"])
 
 
 @guarded

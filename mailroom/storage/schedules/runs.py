@@ -3,6 +3,9 @@
     _id              run id, made from schedule and due instant (or the asker's key): it can exist once
     schedule_id, kind (`due`, `asked`, `again`), state, due_at (UTC), revision, audience, recipients, created_at
     source           of a resent run: the run whose unreached recipients it goes to
+    lists            who it goes to: [{a: audience, at: version, only: filter}], an address by the first that holds it.
+                     `at` is absent for an audience as it was made, `only` for a whole one. Absent: all of `audience`,
+                     as it was made;  excluded: who it does not go to, alike
     groups           of a resent run: the number of groups that its recipients are cut into, fixed when it is inserted.
                      Absent in runs from before 2026-11-29: their groups are named by three hexadecimal digits
     planned_through  folded address (of one with a source: that run's message) up to which messages stand, '' before the
@@ -19,9 +22,9 @@ Inserted by planning and 'run now'; moved by the lane's holder in transactions t
 cancelled by the API.
 
 Indexes: `schedule_id, due_at, _id` for a schedule's runs; `due_at, _id` for all runs; both with `state` for those in a
-state; `state` (partial: open ones) for runs to plan or to finish; `unwritten` for cancelled runs whose messages are
-still to be written; `awaits_feed` (partial) for runs whose feed is to be fetched; `open_of_schedule` (partial: open
-ones) for runs that are paused or cancelled with their schedule.
+state; `lists.a, due_at, _id` for the runs to an audience; `state` (partial: open ones) for runs to plan or to finish;
+`unwritten` for cancelled runs whose messages are still to be written; `awaits_feed` (partial) for runs whose feed is to
+be fetched; `open_of_schedule` (partial: open ones) for runs that are paused or cancelled with their schedule.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -30,6 +33,7 @@ from typing import Final, NamedTuple
 
 from pymongo import DESCENDING, IndexModel, UpdateOne
 
+from mailroom.domain.audience_versions import AudienceVersion, Selection
 from mailroom.domain.errors import RunNotFound
 from mailroom.domain.ids import AudienceId, RunId, ScheduleId
 from mailroom.domain.runs import MOVES, OPEN, Run, RunKind, RunState, RunTrigger
@@ -43,8 +47,10 @@ BY_DUE: Final[Index] = [("due_at", DESCENDING), ("_id", DESCENDING)]
 OF_SCHEDULE: Final[Index] = [("schedule_id", 1), *BY_DUE]
 IN_STATE: Final[Index] = [("state", 1), *BY_DUE]
 OF_SCHEDULE_IN_STATE: Final[Index] = [("schedule_id", 1), ("state", 1), *BY_DUE]
+TO_AUDIENCE: Final[Index] = [("lists.a", 1), *BY_DUE]
 INDEXES: Final[Sequence[IndexModel]] = (
     *(IndexModel(list(index)) for index in (OF_SCHEDULE, BY_DUE, IN_STATE, OF_SCHEDULE_IN_STATE)),
+    IndexModel(list(TO_AUDIENCE), partialFilterExpression={"lists": {"$exists": True}}),
     IndexModel(
         [("state", 1), ("due_at", 1), ("schedule_id", 1)],
         name="open_runs",
@@ -183,22 +189,26 @@ def skip(db: Db, run_id: RunId, reason: str, *, guard: LaneGuard) -> bool:
 
 
 class Step(NamedTuple):
-    """How far a run is planned: its members up to a place, so many more of them and of dispatches."""
+    """How far a run is planned: its members up to a place, so many more of them and of dispatches. `counts`: only now
+    it is known how many members there are."""
 
     run: Run
     through: str
     members: int
     dispatches: int
     is_last: bool
+    counts: bool = False
 
 
 def advance(db: Db, steps: Sequence[Step], *, now: datetime, guard: LaneGuard) -> bool:
     """Write these steps down, provided that each run is in the state and stands where it was read. False if one does
     not."""
     writes = []
-    for run, through, members, dispatches, is_last in steps:
+    for run, through, members, dispatches, is_last, counts in steps:
         counted = {"chunks": dispatches, "placed": members}
         change: Document = {"$set": {"planned_through": through}, "$inc": counted}
+        if is_last and counts:
+            change["$set"] |= {"recipients": run.placed + members}
         if is_last and run.unwritten:
             change["$unset"] = {"unwritten": ""}
         elif is_last:
@@ -344,10 +354,29 @@ def _document(run: Run) -> Document:
             "instants": run.instants,
             "source": run.source,
             "groups": run.groups,
+            **_fields_of(run.selection),
             "unwritten": run.unwritten or None,
             "awaits_feed": run.awaits_feed,
         }
     )
+
+
+def _fields_of(selection: Selection | None) -> Document:
+    if selection is None:
+        return {}
+    return {"lists": _rows(selection.lists), "excluded": _rows(selection.excluded) or None}
+
+
+def _rows(lists: Sequence[AudienceVersion]) -> list[Document]:
+    return [drop_unset({"a": one.audience, "at": one.at, "only": one.only or None}) for one in lists]
+
+
+def _selection(doc: Document) -> Selection | None:
+    return Selection(_lists(doc["lists"]), _lists(doc.get("excluded", ()))) if "lists" in doc else None
+
+
+def _lists(rows: Sequence[Document]) -> tuple[AudienceVersion, ...]:
+    return tuple(AudienceVersion(AudienceId(row["a"]), row.get("at"), row.get("only", "")) for row in rows)
 
 
 def from_document(doc: Document) -> Run:
@@ -374,6 +403,7 @@ def from_document(doc: Document) -> Run:
         instants=doc["instants"],
         source=RunId(doc["source"]) if "source" in doc else None,
         groups=doc.get("groups"),
+        selection=_selection(doc),
         unwritten=doc.get("unwritten", False),
         awaits_feed=doc.get("awaits_feed"),
         feed_tries=doc.get("feed_tries", 0),

@@ -62,3 +62,50 @@ def test_every_fault_of_an_audience_is_reported_and_rows_are_skipped_where_that_
     assert told.keys() >= {"name", "colour", "recipients[0].address", "recipients[1].variables"}
     assert stored_before == 0
     assert (skipped.code, "row 1: nobody: " in skipped.err) == (0, True)
+
+
+def test_contacts_are_added_by_a_file_set_exported_and_removed(
+    mailroom: Terminal, call: Caller, tmp_path: Path
+) -> None:
+    audience = mailroom("audiences", "create", "-", stdin='{"name": "Readers"}').id
+    file = tmp_path / "more.csv"
+    file.write_text("email,city\nbo@example.org,Rome\nbad,Rome\n")
+    words = ("audiences", "add", audience, str(file))
+
+    refused, tried = mailroom(*words), mailroom(*words, "--dry-run")
+    added, again = mailroom(*words, "--skip-invalid"), mailroom(*words, "--skip-invalid", "--json").json
+    named = mailroom("audiences", "set", audience, "bo@example.org", "--field", "city=Oslo", "--language", "it")
+    new = mailroom("audiences", "set", audience, "cy@example.org", "--name", "Cy", "--json").json
+    exported = mailroom("audiences", "export", audience).out
+    removed = mailroom("audiences", "remove", audience, "cy@example.org", "no@example.org", "--yes")
+
+    assert (refused.code, "line 3: " in refused.err) == (2, True)
+    assert "1 added, 0 changed, 0 unchanged, 1 refused" in tried.out
+    assert "1 added, 0 changed, 0 unchanged, 1 refused" in added.out
+    assert (again["added"], again["unchanged"]) == (0, 1)
+    assert (named.code, new["name"], new["source"]) == (0, "Cy", "command")
+    assert [line.split(",")[:3] for line in exported.splitlines()] == [
+        ["address", "name", "city"],
+        ["bo@example.org", "", "Oslo"],
+        ["cy@example.org", "Cy", ""],
+    ]
+    assert ("no@example.org was not in the audience" in removed.err, removed.out) == (True, "1 removed\n")
+    listed = mailroom("audiences", "contacts", audience, "--json").json
+    assert listed == call("GET", f"/v1/audiences/{audience}/contacts").json
+    assert listed["items"][0]["language"] == "it"
+
+
+def test_segments_are_counted_saved_listed_and_deleted(mailroom: Terminal, call: Caller) -> None:
+    body = {"name": "Readers", "recipients": [{"address": "bo@example.org", "variables": {"city": "Rome"}}]}
+    audience = mailroom("audiences", "create", "-", stdin=json.dumps(body)).id
+
+    counted = mailroom("segments", "count", audience, "--filter", "city = 'Rome'", "--json").json
+    wrong = mailroom("segments", "count", audience, "--filter", "city =")
+    made = mailroom("segments", "create", audience, "--name", "Romans", "--filter", "city = 'Rome'").id
+
+    assert counted == {"count": 1, "suppressed": 0, "exact": True}
+    assert (wrong.code, "something is missing" in wrong.err) == (2, True)
+    assert mailroom("segments", "show", made, "--json").json == call("GET", f"/v1/segments/{made}").json
+    assert [one["id"] for one in mailroom("segments", "list", audience, "--json").json["items"]] == [made]
+    assert mailroom("segments", "delete", made, "--yes").out == "deleted\n"
+    assert mailroom("segments", "show", made).code == 1

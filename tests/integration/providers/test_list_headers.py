@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from mailroom.domain.template_filling import LINK_KEY
+from mailroom.domain.list_headers import beside
+from mailroom.domain.template_filling import LINK_KEY, MAILTO_KEY
 from mailroom.providers.base import Batch
 from mailroom.providers.connection import Request
 from mailroom.providers.mailgun.multipart import CONTENT_TYPE
@@ -130,3 +131,35 @@ def test_a_link_is_not_broken_over_lines() -> None:
 
     for name in ("ses", "smtp"):
         assert copies_by(name, batch)[batch.messages[0].address][0]["List-Unsubscribe"] == f"<{long}>"
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_each_recipient_may_also_leave_by_a_mail_of_their_own_where_a_mailbox_is_set(name: str) -> None:
+    batch = linked(min(3, ADAPTERS[name].max_recipients))
+    mailto = "mailto:leave@mg.example.com?subject=unsubscribe-"
+    messages = [
+        replace(m, parts={**m.parts, MAILTO_KEY: beside(f"{mailto}{number}") if number != 1 else ""})
+        for number, m in enumerate(batch.messages)
+    ]
+
+    copies = copies_by(name, replace(batch, messages=messages))
+
+    for number, message in enumerate(messages):
+        # The second one's links would be too long for one header.
+        also = f", <{mailto}{number}>" if number != 1 else ""
+        headers, text = copies[message.address]
+        assert headers["List-Unsubscribe"] == f"<{URL}/{message.address}>{also}"
+        assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        assert text == f"Leave: {URL}/{message.address}"
+
+
+def test_what_stands_in_headers_alone_takes_no_room_of_sendgrids_substitutions() -> None:
+    batch = linked(2)
+    also = beside("mailto:leave@mg.example.com?subject=unsubscribe-" + "x" * 9_000)
+    messages = [replace(m, parts={**m.parts, MAILTO_KEY: also}) for m in batch.messages]
+
+    request: Any = ADAPTERS["sendgrid"].build(replace(batch, messages=messages))
+
+    for personal in json.loads(request.body)["personalizations"]:
+        assert also in personal["headers"]["List-Unsubscribe"]
+        assert not any("mailto:" in value for value in personal["substitutions"].values())

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from mailroom.storage.audiences import document as audiences
 from mailroom.storage.database import Db, server_now
-from mailroom.storage.schedules import audiences
 from tests.support.builders import recipients
 from tests.support.caller import Caller
 from tests.support.system import a_schedule_body

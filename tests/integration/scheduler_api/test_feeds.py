@@ -162,7 +162,7 @@ def test_a_preview_says_why_the_feed_does_not_come(call: Caller, server: FeedSer
 def test_a_feed_is_not_taken_in_while_a_process_of_an_earlier_version_runs(
     call: Caller, db: Db, server: FeedServer
 ) -> None:
-    old = {"kind": WorkerKind.WEB, "protocol": 2, "checked_in_at": server_now(db), "lanes": [], "lanes_count": 0}
+    old = {"kind": WorkerKind.WEB, "protocol": 3, "checked_in_at": server_now(db), "lanes": [], "lanes_count": 0}
     db.workers.insert_one({"_id": "old-1", **old})
 
     answer = call("POST", "/v1/schedules", json=a_schedule_body(feed={"url": server.url}))

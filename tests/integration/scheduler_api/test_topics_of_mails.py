@@ -1,18 +1,26 @@
 """Newsletters handed in as single mails do not evade consent."""
 
-from typing import Any
+import re
+from typing import Any, cast
 
 import pytest
 
+from config.settings import read_settings
+from mailroom.assembly import build_api_services
 from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.suppressions import Entry
+from mailroom.domain.unsubscribe_links import UnsubscribeLinks
+from mailroom.providers.connection import Request
 from mailroom.providers.mailgun.sending import MailgunAdapter
 from mailroom.services.dispatching.requests import Preparing
 from mailroom.storage import suppressions
 from mailroom.storage.database import Db, server_now
+from scheduler_api.app import create_app
 from tests.support.caller import Caller, problems
-from tests.support.claims import a_claimed_mail
+from tests.support.claims import a_claim, a_claimed_mail
+from tests.support.system import System
 from tests.support.topics import LINK, a_topic
+from tests.support.topics import LINKED as BODIES
 
 MAIL = {"from": "a@mg.example.com", "subject": "News", "to": ["Bo <bo@example.org>"], "topic": "newsletter"}
 LINKED = MAIL | {"text": f"Hello. Leave: {LINK}", "html": f'<a href="{LINK}">Leave</a>'}
@@ -130,3 +138,29 @@ def test_it_waits_until_every_sender_knows_topics(call: Caller, db: Db) -> None:
     db.workers.insert_one(old)
 
     assert call("POST", "/v1/emails", json=LINKED).json["code"] == "senders_too_old"
+
+
+def test_it_may_also_be_left_by_mail_where_a_mailbox_is_set(system: System) -> None:
+    a_topic(system.db)
+    mailbox = {"MAILROOM_UNSUBSCRIBE_MAILTO": "leave@mg.example.com"}
+    settings = read_settings(system.environment | mailbox, dotenv=None)
+    call = Caller(create_app(build_api_services(settings, app="tests")).test_client(), system.token)
+
+    taken = call("POST", "/v1/emails", json=LINKED)
+
+    header = call("GET", f"/v1/emails/{taken.json['id']}?include=body").json["headers"]["List-Unsubscribe"]
+    found = re.fullmatch(r"<http\S+/u/(\S+)>, <mailto:leave@mg\.example\.com\?subject=unsubscribe-(\S+)>", header)
+    assert found
+    assert found[1] == found[2]
+
+
+def test_a_campaigns_mail_carries_both_links_of_its_reader(db: Db) -> None:
+    links = UnsubscribeLinks("https://mail.example.com", ["a-key-of-16-bytes"], mailbox="leave@mg.example.com")
+    a_topic(db)
+    claimed = a_claim(db, 2, topic="newsletter", **BODIES)
+
+    (built,) = Preparing(db, {"mailgun": ADAPTER}, links=links).build([claimed]).ready.values()
+    request = cast(Request, built)
+
+    assert b"<%recipient.u%>%recipient.m%" in request.body
+    assert request.body.count(b"mailto:leave@mg.example.com?subject=unsubscribe-") == 2

@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 
+from mailroom.domain.audience_versions import AudienceVersion
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.emails.model import Rank
-from mailroom.domain.ids import ClaimId, DispatchId, EmailId, Lane, MessageId, RunId, ScheduleId
+from mailroom.domain.ids import AudienceId, ClaimId, DispatchId, EmailId, Lane, MessageId, RunId, ScheduleId
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.searches import EmailOrder, EmailSearch
 from mailroom.services.planning import plan as planning_plan
 from mailroom.storage import controls, events, holds, lanes, served_requests
+from mailroom.storage.audiences import document as audiences
+from mailroom.storage.audiences import members, segments, versions
 from mailroom.storage.body_files.gridfs_home import GridFsHome
 from mailroom.storage.body_files.homes import BodyFiles
 from mailroom.storage.body_files.s3_bucket import S3Bucket
@@ -27,16 +30,24 @@ from mailroom.storage.mails import bodies, emails
 from mailroom.storage.messages import counts as message_counts
 from mailroom.storage.messages import document as messages
 from mailroom.storage.messages import unreached
-from mailroom.storage.schedules import audiences, contents, run_feeds, runs, schedules
+from mailroom.storage.schedules import contents, run_feeds, run_lists, runs, schedules
 from mailroom.storage.served_requests import EntryPlace
 from tests.support.builders import a_claimed, make_due, recipients, stored_schedule
 from tests.support.explaining import listened_to, work_of
 from tests.support.planned import expand_all, hold
 
 UNUSED = S3Bucket("b", endpoint="", region="us-east-1", access_key="", secret_key="")
+AUDIENCE = AudienceId("aud_1")
 ASKED = {
     "the list of audiences": lambda db, now: audiences.page(db, before=(now, "aud_1"), limit=10),
     "an audience that was asked for": lambda db, now: audiences.of_request(db, "owner/key"),
+    "contacts as of a version": lambda db, now: members.after(db, AudienceVersion(AUDIENCE, now), "k", 10),
+    "contacts as they are": lambda db, now: members.contacts_after(db, AUDIENCE, "k", 10),
+    "which of these are in an audience": lambda db, now: members.among(db, AudienceVersion(AUDIENCE, now), ["a", "b"]),
+    "contacts' earlier data": lambda db, now: versions.forget_old(db, now=now),
+    "an audience's segments": lambda db, now: segments.page(db, AUDIENCE, after="", limit=10),
+    "segments of audiences": lambda db, now: segments.of_all(db, [AUDIENCE, AudienceId("aud_2")], limit=10),
+    "the latest runs to an audience": lambda db, now: run_lists.latest_to(db, AUDIENCE, before=now, limit=3),
     "due schedules": lambda db, now: schedules.due(db, now=now, limit=10),
     "the list of schedules": lambda db, now: schedules.page(db, state=None, before=None, limit=10),
     "who was not reached": lambda db, now: unreached.left(db, RunId("r"), after="", limit=10),

@@ -74,3 +74,21 @@ def test_a_retired_key_makes_no_links() -> None:
     token = token_of(links("a-newer-key-of-ours", retired=("an-older-key-of-ours",)).url(BO))
 
     assert links("an-older-key-of-ours").read(token) is None
+
+
+def test_a_reader_may_leave_by_mail_where_a_mailbox_is_set_with_the_token_of_the_link() -> None:
+    by_mail = UnsubscribeLinks(URL, ["a-key-of-16-bytes"], mailbox="leave+us&co@mg.example.com")
+
+    url = by_mail.url(BO)
+    mailto = by_mail.mailto(url)
+
+    assert url == links().url(BO)
+    assert mailto == f"mailto:leave%2Bus%26co@mg.example.com?subject=unsubscribe-{token_of(url)}"
+    assert (links().by_mail, links().mailto(url)) == (False, "")
+
+
+def test_two_links_that_fit_no_line_of_a_header_are_one() -> None:
+    by_mail = UnsubscribeLinks(URL, ["a-key-of-16-bytes"], mailbox="leave@mg.example.com")
+    longest = Membership(f"{'a' * 64}@{'b' * 180}.example", "t" * 40, RunId("r" * 60))
+
+    assert by_mail.mailto(by_mail.url(longest)) == ""

@@ -1,17 +1,18 @@
-"""Collection `recipients`: the members of audiences, one document each. An audience never changes once it is kept.
+"""Collection `audiences`: one document a list of contacts (see members.py).
 
-    _id        {"a": audience id, "k": folded address}: an address is in an audience once, and they are read in order
-    address    as it is mailed to;  name;  variables
-
-Collection `audiences`: one document a list.
-
-    _id        audience id
-    state      `staged` while it is nobody's: its members are being written, or it was dropped; `kept` from the
-               transaction that makes it a schedule's, or lists it
-    count      members;  variables: those that every member has;  created_at
-    name       of one that is listed: schedules may name it, any number of them;  listed: true while they may
-    request    the token owner's Idempotency-Key that asked for it (unique);  request_digest: of what it asked for
-    uses       how many times a schedule was given it
+    _id         audience id
+    state       `staged` while it is nobody's: its members are being written, or it was dropped; `kept` from the
+                transaction that makes it a schedule's, or lists it
+    count       contacts now;  created_at
+    variables   of one that was never changed: the merge fields that every contact has
+    having      {name: how many contacts have this merge field}; absent in one that was never changed
+    version     the moment of its newest change;  made_count: contacts before the first one. Absent before that
+    kept_from   the oldest version that can still be read, absent while all can;  kept_from_since: since when this
+                stands, by MongoDB's clock
+    name        of one that is listed: schedules may name it, any number of them, and its contacts may be changed
+    listed      true while they may
+    request     the token owner's Idempotency-Key that asked for it (unique);  request_digest: of what it asked for
+    uses        how many times a schedule was given it
 
 A list left `staged` is removed a day later (`sweep`). Index on `state, created_at` for that; `listed, created_at, _id`
 pages the list; `request` finds the same request again.
@@ -22,13 +23,15 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
-from bson.max_key import MaxKey
 from pymongo import DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
-from mailroom.domain.audiences import Audience, Known, Recipient, known_variables
+from mailroom.domain.audience_versions import AudienceVersion
+from mailroom.domain.audiences import RESERVED, Audience, Known, Recipient, known_variables
+from mailroom.domain.contacts import Tally
 from mailroom.domain.errors import AudienceNotFound
 from mailroom.domain.ids import AudienceId, new_audience_id
+from mailroom.storage.audiences import members, versions
 from mailroom.storage.database import Db, Document, Session, guarded
 
 COLLECTION: Final = "audiences"
@@ -42,15 +45,11 @@ INDEXES: Final[Sequence[IndexModel]] = (
 _BATCH: Final = 5_000
 _MOST_LOOKED_THROUGH: Final = 1_000
 _STAGED_FOR: Final = timedelta(days=1)
+_ANYBODY: Final = Recipient("anybody@example.com")  # the example of an audience in which nobody is yet
 
 
 class AlreadyListed(Exception):
     """The same request has listed one already."""
-
-
-@guarded
-def _insert(db: Db, documents: list[Document]) -> None:
-    db.recipients.insert_many(documents, ordered=False)
 
 
 @guarded
@@ -62,9 +61,9 @@ def stage(
     audience, variables = new_audience_id(), sorted(known_variables(recipients))
     made = {"_id": audience, "state": "staged", "count": len(recipients), "variables": variables, "created_at": now}
     db.audiences.insert_one(made)
-    members = iter(recipients)
-    while batch := list(islice(members, _BATCH)):
-        _insert(db, [_document(audience, recipient) for recipient in batch])
+    rest = iter(recipients)
+    while batch := list(islice(rest, _BATCH)):
+        members.insert(db, audience, batch, joined_at=now)
         if advance:
             advance(len(batch))
     return audience
@@ -115,6 +114,13 @@ def get(db: Db, audience: AudienceId) -> Audience:
 
 
 @guarded
+def count(db: Db, audiences: Sequence[AudienceId]) -> int:
+    """The contacts of all these audiences now, an address in two of them counted twice."""
+    rows = db.audiences.find({"_id": {"$in": list(audiences)}}, {"count": 1})
+    return sum(int(doc["count"]) for doc in rows)
+
+
+@guarded
 def of_request(db: Db, request: str) -> tuple[Audience, str] | None:
     """The audience that this request has listed, and the digest of the request."""
     doc = db.audiences.find_one({"request": request})
@@ -136,44 +142,56 @@ def page(db: Db, *, before: tuple[datetime, str] | None, limit: int) -> list[Aud
 def listed_with(db: Db, key: str) -> list[Audience]:
     """The listed audiences that hold this folded address, newest first; of the newest thousand."""
     listed = page(db, before=None, limit=_MOST_LOOKED_THROUGH)
-    wanted = {"_id": {"$in": [{"a": audience.id, "k": key} for audience in listed]}}
-    holding = {doc["_id"]["a"] for doc in db.recipients.find(wanted, {"_id": 1})}
+    holding = members.holding(db, [audience.id for audience in listed], key)
     return [audience for audience in listed if audience.id in holding]
 
 
 @guarded
 def known(db: Db, audience: AudienceId) -> Known:
     """The fields that templates may count on. Raises AudienceNotFound."""
-    doc = db.audiences.find_one({"_id": audience}, {"variables": 1})
-    members = after(db, audience, "", 1)
-    if doc is None or not members:
+    doc = db.audiences.find_one({"_id": audience})
+    if doc is None:
         raise AudienceNotFound(audience)
-    return Known(frozenset(doc["variables"]), members[0])
+    first = members.after(db, AudienceVersion(audience, doc.get("version")), "", 1)
+    return Known(frozenset(_variables(doc)), first[0].recipient if first else _ANYBODY)
 
 
 @guarded
-def after(db: Db, audience: AudienceId, key: str, limit: int) -> list[Recipient]:
-    """The next members after a folded address ('' for the first), in its order."""
-    rows = db.recipients.find({"_id": _range(audience, key)}).sort("_id", 1).limit(limit)
-    return [_recipient(doc) for doc in rows]
+def names(db: Db, audience: AudienceId) -> set[str]:
+    """The merge fields that some contact has, of an audience that `count_names` has looked at."""
+    doc = db.audiences.find_one({"_id": audience}, {"having": 1}) or {}
+    return {name for name, number in doc.get("having", {}).items() if number > 0}
 
 
 @guarded
-def whole_small_ones(db: Db, audiences: Sequence[AudienceId]) -> dict[AudienceId, list[Recipient]]:
-    """All members of several small lists in one question."""
-    found: dict[AudienceId, list[Recipient]] = {audience: [] for audience in audiences}
-    if found:
-        ranges = [{"_id": _range(audience, "")} for audience in found]
-        for doc in db.recipients.find({"$or": ranges}).sort("_id", 1):
-            found[doc["_id"]["a"]].append(_recipient(doc))
-    return found
+def count_names(db: Db, audience: AudienceId, *, most: int) -> bool:
+    """Count the merge fields of an audience that is to be changed for the first time. False for more than `most`."""
+    if db.audiences.find_one({"_id": audience, "having": {"$exists": True}}, {"_id": 1}):
+        return True
+    having = members.count_names(db, audience, most=most)
+    if having is None:
+        return False
+    db.audiences.update_one({"_id": audience, "having": {"$exists": False}}, {"$set": {"having": having}})
+    return True
 
 
-@guarded
-def some(db: Db, audience: AudienceId, keys: Sequence[str]) -> dict[str, Recipient]:
-    """The members with these folded addresses, by them."""
-    wanted = {"_id": {"$in": [{"a": audience, "k": key} for key in keys]}}
-    return {doc["_id"]["k"]: _recipient(doc) for doc in db.recipients.find(wanted)}
+def changing(db: Db, audience: AudienceId, *, session: Session) -> tuple[Audience, Mapping[str, int]]:
+    """A listed audience that `count_names` has looked at, in the transaction that changes its contacts, with how many
+    contacts have each merge field. Raises AudienceNotFound."""
+    doc = db.audiences.find_one({"_id": audience, "listed": True}, session=session)
+    if doc is None:
+        raise AudienceNotFound(audience)
+    return _audience(doc), doc["having"]
+
+
+def changed(db: Db, before: Audience, by: Tally, *, version: datetime, session: Session) -> None:
+    """Move the numbers of an audience that `count_names` has looked at, in the transaction that changes its contacts.
+    Of two such transactions one is aborted, so no two have the same version."""
+    moved: Document = {"count": by.contacts} | {f"having.{name}": number for name, number in by.having.items()}
+    change: Document = {"$inc": moved, "$set": {"version": version}}
+    if before.version is None:
+        change["$set"]["made_count"] = before.count
+    db.audiences.update_one({"_id": before.id}, change, session=session)
 
 
 @guarded
@@ -181,22 +199,10 @@ def sweep(db: Db, *, now: datetime) -> int:
     """Remove lists that were never finished. Returns how many."""
     left = [doc["_id"] for doc in db.audiences.find({"state": "staged", "created_at": {"$lt": now - _STAGED_FOR}})]
     for audience in left:
-        db.recipients.delete_many({"_id": _range(audience, "")})
+        members.remove_all(db, audience)
+        versions.remove_all(db, audience)
         db.audiences.delete_one({"_id": audience, "state": "staged"})
     return len(left)
-
-
-def _range(audience: AudienceId, key: str) -> Document:
-    return {"$gt": {"a": audience, "k": key}, "$lt": {"a": audience, "k": MaxKey()}}
-
-
-def _document(audience: AudienceId, recipient: Recipient) -> Document:
-    return {
-        "_id": {"a": audience, "k": recipient.key},
-        "address": recipient.address,
-        "name": recipient.name,
-        "variables": recipient.variables,
-    }
 
 
 def _audience(doc: Mapping[str, Any]) -> Audience:
@@ -204,11 +210,16 @@ def _audience(doc: Mapping[str, Any]) -> Audience:
         id=AudienceId(doc["_id"]),
         name=doc.get("name", ""),
         count=doc["count"],
-        variables=tuple(doc["variables"]),
+        variables=tuple(_variables(doc)),
         created_at=doc["created_at"],
         listed=doc.get("listed", False),
+        version=doc.get("version"),
     )
 
 
-def _recipient(doc: Document) -> Recipient:
-    return Recipient(doc["address"], doc["name"], doc["variables"])
+def _variables(doc: Mapping[str, Any]) -> list[str]:
+    """The names that every contact has."""
+    if "version" not in doc:
+        return list(doc["variables"])
+    everybody = {name for name, number in doc["having"].items() if number == doc["count"] > 0}
+    return sorted(everybody | RESERVED)

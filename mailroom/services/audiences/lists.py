@@ -1,5 +1,4 @@
-"""Audiences: lists under a name, for any number of schedules. An audience never changes: an edited list is a new
-one."""
+"""Audiences: lists of contacts under a name, for any number of schedules. Their contacts change: see contacts.py."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -7,23 +6,24 @@ from datetime import datetime
 from typing import Final
 
 from mailroom.domain.addresses import breaks_header
-from mailroom.domain.audiences import Audience, Known, Recipient, Screened, check_recipients, screen
-from mailroom.domain.errors import AudienceNotFound, Fault, InvalidInput
+from mailroom.domain.audiences import Audience, Recipient, Screened, check_recipients, screen
+from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import MAX_NAME
 from mailroom.domain.lists.rows import RefusedRow
 from mailroom.services.common.idempotency import check_key, check_repeated, digest_of_request
+from mailroom.storage.audiences import document as audiences
+from mailroom.storage.audiences import members
 from mailroom.storage.database import Db, server_now
-from mailroom.storage.schedules import audiences
 
 
 @dataclass(frozen=True, slots=True)
 class NewList:
-    """A list as it is asked for; `recipients` are rows of address, name and variables. `on_invalid`: `skip` leaves
-    invalid rows out and reports them, `refuse` refuses the whole list for one of them."""
+    """A list as it is asked for; `recipients` are rows of address, name and variables; None: nobody is in it yet.
+    `on_invalid`: `skip` leaves invalid rows out and reports them, `refuse` refuses the whole list for one of them."""
 
     name: str
-    recipients: Sequence[object]
+    recipients: Sequence[object] | None = None
     on_invalid: str = field(default="refuse", metadata={"compared": False})
 
 
@@ -109,24 +109,16 @@ def page(db: Db, *, before: tuple[datetime, str] | None, limit: int) -> list[Aud
     return audiences.page(db, before=before, limit=limit)
 
 
-def members(db: Db, audience: AudienceId, *, after: str, limit: int) -> list[Recipient]:
+def recipients(db: Db, audience: AudienceId, *, after: str, limit: int) -> list[Recipient]:
     """In the order of their folded addresses, after this one. Raises AudienceNotFound."""
     audiences.get(db, audience)
-    return audiences.after(db, audience, after, limit)
+    return [contact.recipient for contact in members.contacts_after(db, audience, after, limit)]
 
 
 def drop(db: Db, audience: AudienceId) -> None:
     """Take it off the list. Schedules that go to it still do; where none does, its members are removed within a day or
     so. Raises AudienceNotFound."""
     audiences.drop(db, audience)
-
-
-def named(db: Db, id_: str) -> tuple[Audience, Known]:
-    """The one that a draft names, and what templates may count on. Raises InvalidInput."""
-    try:
-        return audiences.get(db, AudienceId(id_)), audiences.known(db, AudienceId(id_))
-    except AudienceNotFound as error:
-        raise InvalidInput(Fault("audience", str(error))) from None
 
 
 def faults_of(asked: NewList) -> tuple[Fault, ...]:
@@ -142,7 +134,9 @@ def _checked(asked: NewList) -> Screened:
     """Raises InvalidInput with every fault."""
     faults = faults_of_name(asked.name)
     try:
-        if asked.on_invalid == "skip":
+        if asked.recipients is None:
+            found = Screened((), (), 0, 0)
+        elif asked.on_invalid == "skip":
             found = screened_or_refused(screen(enumerate(asked.recipients, 1)))
         else:
             found = Screened(check_recipients(asked.recipients), (), 0, len(asked.recipients))

@@ -1,0 +1,1 @@
+"""Segments: filters over the contacts of an audience."""

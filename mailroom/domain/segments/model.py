@@ -1,0 +1,51 @@
+"""A segment: some contacts of an audience, by a filter. A segment never changes; its contacts do."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+
+from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.ids import AudienceId, SegmentId
+from mailroom.domain.segments.matching import OWN_FIELDS
+from mailroom.domain.segments.parsing import (
+    Compared,
+    Dated,
+    Happened,
+    Node,
+    OneOf,
+    Present,
+    Recent,
+    parse,
+    parts_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    id: SegmentId
+    audience: AudienceId
+    name: str
+    filter: str
+    created_at: datetime
+
+
+def check_filter(text: str, fields: Collection[str]) -> Node:
+    """The filter as a tree. `fields`: the merge fields that some contact has. Raises InvalidInput for a filter that
+    cannot be read, and with each field that nobody has: it is misspelt."""
+    node = parse(text.strip())
+    named = [part.field for part in parts_of(node) if isinstance(part, Compared | OneOf | Present | Dated | Recent)]
+    unknown = [name for name in dict.fromkeys(named) if name not in OWN_FIELDS and name not in fields]
+    if unknown:
+        raise InvalidInput(*(Fault("filter", _why_unknown(name, fields)) for name in unknown))
+    return node
+
+
+def looks_at_events(filter_: str) -> bool:
+    """True if the filter asks for what readers did with earlier mail."""
+    return bool(filter_) and any(isinstance(part, Happened) for part in parts_of(parse(filter_)))
+
+
+def _why_unknown(name: str, fields: Collection[str]) -> str:
+    meant = get_close_matches(name, [*fields, *OWN_FIELDS], n=1, cutoff=0.7)
+    return f'no contact has the merge field "{name}"' + (f'; did you mean "{meant[0]}"?' if meant else "")

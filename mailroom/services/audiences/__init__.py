@@ -1,0 +1,1 @@
+"""Audiences: made, changed, looked through, filtered."""

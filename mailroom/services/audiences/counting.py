@@ -1,0 +1,49 @@
+"""How many a selection has today, and how many of them get nothing: before a segment or a schedule is saved."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from mailroom.domain.audience_versions import AudienceVersion, ListChoice, Selection
+from mailroom.domain.topics import scopes_of_campaign
+from mailroom.services.audiences.selecting import next_of
+from mailroom.storage import suppressions
+from mailroom.storage.audiences import document as audiences
+from mailroom.storage.audiences import versions
+from mailroom.storage.database import Db, in_snapshot, server_now
+
+MOST_LOOKED_AT: Final = 100_000  # contacts; from more of them the numbers are estimated
+
+
+class Numbers(NamedTuple):
+    """`found`: recipients, those that are suppressed included. `exact`: False for an estimate from the first
+    MOST_LOOKED_AT contacts."""
+
+    found: int
+    suppressed: int
+    exact: bool
+
+
+def count(db: Db, lists: Sequence[ListChoice], excluded: Sequence[ListChoice] = (), *, topic: str = "") -> Numbers:
+    """Count who a schedule of this topic would go to now. Raises Unavailable."""
+    now = server_now(db)
+    wanted = {(one.audience, now) for one in (*lists, *excluded)}
+    known = in_snapshot(db, lambda session: versions.as_of(db, wanted, session=session))
+
+    def as_of(choices: Sequence[ListChoice]) -> tuple[AudienceVersion, ...]:
+        return tuple(one.as_of(known[one.audience, now].version.at) for one in choices)
+
+    selection = Selection(as_of(lists), as_of(excluded))
+    found = suppressed = looked_at = 0
+    after, more = "", True
+    while more and looked_at < MOST_LOOKED_AT:
+        page = next_of(db, selection, after=after, at=now, most_steps=1)
+        keys = [recipient.key for recipient in page.recipients]
+        found += len(keys)
+        suppressed += len(suppressions.among(db, keys, scopes_of_campaign(topic)))
+        looked_at += page.looked_at
+        after, more = page.through, page.more
+    if not more:
+        return Numbers(found, suppressed, True)
+    whole = audiences.count(db, [one.audience for one in lists])
+    scale = max(1.0, whole / max(looked_at, 1))
+    return Numbers(round(found * scale), round(suppressed * scale), False)

@@ -1,0 +1,103 @@
+"""Who is in a selection: the contacts of its audiences as of their versions, filtered, without those that are left out.
+
+The lists are read side by side in the order of the addresses, so any number of contacts takes little memory. An address
+in several lists is there once, by the first list that holds it and whose filter finds it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from mailroom.domain.audience_versions import AudienceVersion, Selection
+from mailroom.domain.audiences import Recipient
+from mailroom.domain.contacts import Contact
+from mailroom.domain.limits import CHUNK_RECIPIENTS
+from mailroom.domain.segments.matching import Facts, matches
+from mailroom.domain.segments.parsing import Happened, parse, parts_of
+from mailroom.services.audiences.happened import addresses_that
+from mailroom.storage.audiences import members
+from mailroom.storage.database import Db
+
+_MOST_STEPS: Final = 50  # of so many contacts of each list, in which those of a small segment are looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The next recipients of a selection. `through`: the folded address up to which everybody was looked at; `more`:
+    whether anybody is left to look at; `looked_at`: how many contacts of all lists were."""
+
+    recipients: Sequence[Recipient]
+    through: str
+    more: bool
+    looked_at: int = 0
+
+
+def next_of(db: Db, selection: Selection, *, after: str, at: datetime, most_steps: int = _MOST_STEPS) -> Selected:
+    """The next recipients after a folded address, at most CHUNK_RECIPIENTS. There may be fewer, or none, and more
+    beyond: one call looks at a bounded number of contacts. `at`: the moment for which filters are applied."""
+    found: list[Recipient] = []
+    looked_at, more = 0, True
+    for _ in range(most_steps):
+        step = _step(db, selection, after, at)
+        found += step.recipients
+        looked_at += step.looked_at
+        after, more = step.through, step.more
+        if len(found) > CHUNK_RECIPIENTS:
+            found = found[:CHUNK_RECIPIENTS]
+            return Selected(found, found[-1].key, True, looked_at)
+        if not more or len(found) == CHUNK_RECIPIENTS:
+            break
+    return Selected(found, after, more, looked_at)
+
+
+def rest_of(
+    db: Db, selection: Selection, whole: Mapping[AudienceVersion, Sequence[Contact]], *, after: str, at: datetime
+) -> Selected:
+    """All recipients after a folded address, of small lists that are read already."""
+    rest = [[one for one in whole[list_] if one.key > after] for list_ in selection.lists]
+    through = max((one.key for list_ in rest for one in list_), default=after)
+    return Selected(_selected(db, selection, rest, at), through, False)
+
+
+def _step(db: Db, selection: Selection, after: str, at: datetime) -> Selected:
+    """Everybody up to the address to which all lists are read."""
+    read = [members.after(db, one, after, CHUNK_RECIPIENTS + 1) for one in selection.lists]
+    ends = [list_[CHUNK_RECIPIENTS - 1].key for list_ in read if len(list_) > CHUNK_RECIPIENTS]
+    if not ends:
+        through = max((list_[-1].key for list_ in read if list_), default=after)
+        return Selected(_selected(db, selection, read, at), through, False, sum(map(len, read)))
+    through = min(ends)
+    known = [[one for one in list_ if one.key <= through] for list_ in read]
+    return Selected(_selected(db, selection, known, at), through, True, sum(map(len, known)))
+
+
+def _selected(db: Db, selection: Selection, lists: Sequence[Sequence[Contact]], at: datetime) -> Sequence[Recipient]:
+    by_key: dict[str, Recipient] = {}
+    for list_, contacts in zip(selection.lists, lists, strict=True):
+        for contact in _found_by(db, list_, contacts, at):
+            by_key.setdefault(contact.key, contact.recipient)
+    keys = by_key if len(lists) == 1 else sorted(by_key)
+    out = _left_out(db, selection.excluded, by_key, at)
+    return [by_key[key] for key in keys if key not in out]
+
+
+def _left_out(db: Db, excluded: Iterable[AudienceVersion], keys: Mapping[str, object], at: datetime) -> set[str]:
+    """The folded addresses among these to which nothing goes."""
+    out: set[str] = set()
+    for list_ in excluded:
+        rest = [key for key in keys if key not in out]
+        contacts = members.among(db, list_, rest)
+        out |= {contact.key for contact in _found_by(db, list_, contacts, at)}
+    return out
+
+
+def _found_by(db: Db, list_: AudienceVersion, contacts: Sequence[Contact], at: datetime) -> Iterator[Contact]:
+    """The contacts that the list's filter finds."""
+    if not list_.only:
+        yield from contacts
+        return
+    node = parse(list_.only)
+    asked = {(part.event, part.runs) for part in parts_of(node) if isinstance(part, Happened)}
+    facts = Facts(at, addresses_that(db, list_.audience, asked, [one.key for one in contacts], before=at))
+    yield from (one for one in contacts if matches(node, one, facts))

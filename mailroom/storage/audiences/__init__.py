@@ -1,0 +1,1 @@
+"""Audiences: lists of contacts that change, and what they were at each version."""
