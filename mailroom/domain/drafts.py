@@ -18,6 +18,8 @@ from mailroom.domain.audiences import Known, Recipient, check_recipients, known_
 from mailroom.domain.campaign_content import faults_of_links
 from mailroom.domain.content import check_content, faults_of_language
 from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.feeds.checking import check_feed
+from mailroom.domain.feeds.model import Feed, FeedFields
 from mailroom.domain.limits import (
     MAX_AUDIENCES,
     MAX_GRACE_S,
@@ -60,6 +62,7 @@ class Draft:
     audiences: Sequence[str] = field(default=(), metadata={"compared": "if given"})
     segments: Sequence[str] = field(default=(), metadata={"compared": "if given"})
     exclude: Sequence[str] | None = field(default=None, metadata={"compared": "if given"})
+    feed: FeedFields | None = field(default=None, metadata={"compared": "if given"})
 
 
 class DraftChanges(TypedDict, total=False):
@@ -80,6 +83,7 @@ class DraftChanges(TypedDict, total=False):
     audiences: Sequence[str]
     segments: Sequence[str]
     exclude: Sequence[str]
+    feed: FeedFields | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,7 @@ class Checked:
     recipients: tuple[Recipient, ...]
     topic: str  # '' without one
     footer: str  # a postal address, or ''
+    feed: Feed | None
 
 
 _LIMITS: Final = {"name": MAX_NAME, "subject": MAX_SUBJECT, "text": MAX_TEXT, "html": MAX_HTML}
@@ -121,6 +126,7 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
     faults = _faults_of_texts(draft)
     recurrence = kept.recurrence or _checked_recurrence(draft, faults, now)
     misfire = _or_none(faults, lambda: _check_misfire(draft.misfire))
+    feed = _checked_feed(draft, faults)
     named = kept.audience or draft.audience or draft.audiences or draft.segments
     recipients = [] if named else _or_none(faults, lambda: check_recipients(draft.recipients))
     faults += _faults_of_choice(draft)
@@ -143,6 +149,7 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
         recipients=tuple(recipients),
         topic=kept.topic.id if kept.topic else "",
         footer=kept.topic.postal_address if kept.topic and kept.topic.footer else "",
+        feed=feed,
     )
 
 
@@ -212,6 +219,11 @@ def _checked_recurrence(draft: Draft, faults: list[Fault], now: datetime) -> Rec
         faults.append(Fault("recurrence", "Missing data for required field."))
         return None
     return _or_none(faults, lambda: check_recurrence(**asked, now=now))
+
+
+def _checked_feed(draft: Draft, faults: list[Fault]) -> Feed | None:
+    asked = draft.feed
+    return _or_none(faults, lambda: check_feed(asked)) if asked is not None else None
 
 
 def _check_misfire(misfire: MisfireFields) -> Misfire:
