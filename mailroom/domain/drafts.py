@@ -32,6 +32,7 @@ from mailroom.domain.limits import (
 )
 from mailroom.domain.recurrence.checking import check_recurrence
 from mailroom.domain.recurrence.model import Recurrence, RecurrenceFields
+from mailroom.domain.run_values import FEED
 from mailroom.domain.schedules import DEFAULT_GRACE_S, Misfire, MisfireFields, MisfirePolicy
 from mailroom.domain.template_checks import KnownNames, lacking_by_count, lacking_in_audience, with_hint_at_topics
 from mailroom.domain.template_filling import UNSUBSCRIBE_URL
@@ -197,13 +198,14 @@ def _faults_of_content(draft: Draft, known: Known | None, recipients: Sequence[R
     """The faults of the templates. `known`: the names that every recipient has; None if the list was refused."""
     content = {"subject": draft.subject, "text": draft.text, "html": draft.html}
     if known is None:
-        return faults_of_language(content)
+        return faults_of_language(content, frozenset({FEED}) if draft.feed else frozenset())
     counts = Counter(name for recipient in recipients for name in recipient.variables)
     lacking = lacking_by_count(counts, len(recipients)) if recipients else lacking_in_audience
     variables, example = known.variables, known.example.context()
     if draft.topic:
         variables, example = variables | {UNSUBSCRIBE_URL}, example | {UNSUBSCRIBE_URL: _EXAMPLE_URL}
-    return check_content(content, KnownNames(variables, with_hint_at_topics(lacking)), example)
+    names = KnownNames(variables, with_hint_at_topics(lacking))
+    return check_content(content, names.with_feed() if draft.feed else names, example)
 
 
 def _faults_of_links(draft: Draft, topic: Topic | None) -> list[Fault]:

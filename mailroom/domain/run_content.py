@@ -1,7 +1,6 @@
 """The content of a campaign as one run sends it: with the values that are the run's own, such as its feed.
 
-The one place where templates get these values. Until the template language can name them (`{% for item in feed.items
-%}`), a run keeps and shows its feed, and its mails do not differ by it.
+The one place where templates get these values.
 """
 
 from mailroom.domain import campaign_content
@@ -14,7 +13,7 @@ from mailroom.domain.template_spending import CannotRender
 def compiled(content: Content, run_values: RunValues) -> Compiled:
     """The content, compiled with what is the same for all recipients of the run. Raises CannotRender where these values
     do not fit the content; never without such values."""
-    return campaign_content.compiled(content)
+    return campaign_content.compiled(content, run_values)
 
 
 def why_unfit(content: Content, run_values: RunValues) -> str:

@@ -73,3 +73,35 @@ def test_a_feed_that_misbehaves_is_seen_on_the_run_and_taken_once_it_is_well(sys
     found = system.call("GET", f"/v1/runs/{run}/feed").json()
     assert ([item["title"] for item in found["feed"]["items"]], found["tries"]) == (["Coat", "Hat"], 1)
     assert "feed_failed" in sender.log.read_text()
+
+
+def test_a_loop_over_a_feed_goes_out_once_a_call_with_each_recipients_own_values(system: System) -> None:
+    system.start_simulator()
+    system.start_api()
+    feeds = f"{system.simulator.url}/simulator/feeds"
+    items = [{"title": "Coat", "city": "Rome"}, {"title": "Hat & scarf", "city": "Oslo"}]
+    requests.post(f"{feeds}/shop", json=items, timeout=10).raise_for_status()
+    loop = "{% for i in feed.items %}{{ i.title }} for {{ name }}{% if i.city == city %} here{% endif %};{% endfor %}"
+    people = [
+        {"address": "bo@example.org", "name": "Bo", "variables": {"city": "Rome"}},
+        {"address": "cy@example.org", "name": "Cy", "variables": {"city": "Oslo"}},
+    ]
+    body = a_schedule_body(
+        feed={"url": f"{feeds}/shop"}, subject="{{ feed.items|length }} for {{ name }}", text=loop, recipients=people
+    )
+
+    answer = system.call("POST", "/v1/schedules", json=body)
+    refused = system.call("POST", "/v1/schedules", json={k: v for k, v in body.items() if k != "feed"})
+    run = run_of(system, str(answer.json()["id"]), "k")
+    system.start_senders(1)
+    wait_for(lambda: in_state(system, run, "finished"), within_s=30, what="the run is finished")
+
+    assert {fault["message"] for fault in refused.json()["errors"]} == {"line 1: only a schedule with a feed has feed"}
+    assert len(system.simulator.calls()) == 1
+    assert {mail["recipient"]: mail["subject"] for mail in system.simulator.mails()} == {
+        "bo@example.org": "2 for Bo",
+        "cy@example.org": "2 for Cy",
+    }
+    (call,) = system.simulator.calls()
+    assert call["text"].startswith("Coat for %recipient.t")
+    assert call["text"].count("Hat & scarf") == 1
