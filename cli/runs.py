@@ -19,6 +19,7 @@ from mailroom.domain.searches import RunOrder, RunSearch
 from mailroom.services.reports import counts, run_search
 from mailroom.services.reports import runs as run_views
 from scheduler_api import paging
+from scheduler_api.schemas import feeds as feed_schemas
 from scheduler_api.schemas import runs as schemas
 from scheduler_api.schemas import searches as search_schemas
 
@@ -75,6 +76,14 @@ def report(run_id: str) -> None:
     """Its counts at this moment; they equal a recount of the raw events."""
     _, found = counts.run_report(services().db, RunId(run_id))
     answer(schemas.ReportOut, schemas.report(found), print_fields)
+
+
+@runs_.command("feed")
+@click.argument("run_id")
+def feed(run_id: str) -> None:
+    """The feed that a run has kept, or why it has none yet."""
+    found = run_views.get_feed(services().db, RunId(run_id))
+    answer(feed_schemas.RunFeedOut, feed_schemas.run_feed(found), print_fields)
 
 
 @runs_.command("messages")

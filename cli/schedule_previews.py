@@ -21,7 +21,8 @@ _CONTACT = click.option("--contact", help="An address of the audience; the first
 def render(schedule_id: str, contact: str | None) -> None:
     """What a recipient would get of the newest content. Nothing is sent."""
     made = services()
-    mail = rendering.of_schedule(made.db, ScheduleId(schedule_id), contact, link=made.links.example)
+    link = made.links.example
+    mail = rendering.of_schedule(made.db, ScheduleId(schedule_id), contact, link=link, feeds=made.feeds)
     answer(actions.RenderedOut, actions.rendered(mail), _show)
 
 
@@ -39,6 +40,7 @@ def test(schedule_id: str, to: tuple[str, ...], contact: str | None, key: str | 
         to,
         contact=contact,
         link=made.links.example,
+        feeds=made.feeds,
         key=key or secrets.token_hex(16),
         hand_in=lambda drafts: made.outbox.hand_in_many(drafts, owner=actor()),
     )

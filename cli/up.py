@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -133,6 +133,7 @@ def _environment(data: Path, servers: Servers, *, simulator: bool, edge: bool) -
             "MAILGUN_API_KEY": kept["mailgun_api_key"],
             "MAILGUN_SIGNING_KEY": kept["mailgun_signing_key"],
         }
+        environment["MAILROOM_FEED_PRIVATE_HOSTS"] = _with_its_feeds(theirs, port)
     settings = read_settings(environment)
     ports = {"API": settings.web.api_port, "WEB": settings.web.web_port}
     if edge:
@@ -142,6 +143,13 @@ def _environment(data: Path, servers: Servers, *, simulator: bool, edge: bool) -
     for name, number in ports.items():
         _check_port(f"MAILROOM_{name}_PORT", number)
     return environment
+
+
+def _with_its_feeds(theirs: Mapping[str, str], port: str) -> str:
+    """The private hosts of the settings, and the simulator, whose feeds can be tried."""
+    named = theirs.get("MAILROOM_FEED_PRIVATE_HOSTS") or "none"
+    ours = f"127.0.0.1:{port}, localhost:{port}"
+    return ours if named == "none" else f"{named}, {ours}"
 
 
 def _kept_secrets(data: Path) -> dict[str, str]:

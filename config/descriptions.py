@@ -158,6 +158,22 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
         "the signing secret of its webhook: whsec_ and base64, or several separated by commas",
     ),
     "RESEND_BASE_URL": ("https://api.resend.com", "the API's URL"),
+    "MAILROOM_FEED_HOSTS": (
+        "any",
+        "the only hosts that feeds may come from, separated by commas, such as feeds.example.com, or `any` public one",
+    ),
+    "MAILROOM_FEED_PRIVATE_HOSTS": (
+        "none",
+        "hosts of our own network that feeds may come from, by http too, each with a port that is not the usual one: "
+        "intranet.example, 127.0.0.1:8025, or `none`",
+    ),
+    "MAILROOM_FEED_HTTP": ("no", "`yes` if feeds of public hosts may come without TLS, or `no`"),
+    "MAILROOM_FEED_PORTS": ("80,443", "ports of public hosts that feeds may come from, separated by commas"),
+    "MAILROOM_FEED_SECRETS": (
+        "none",
+        "values of headers for feeds, as JSON: a name, the value, and the hosts that may get it: "
+        '{"shop": {"value": "Bearer ...", "hosts": ["api.shop.example"]}}, or `none`',
+    ),
     "MAILROOM_LOG_LEVEL": ("info", f"one of: {', '.join(LOG_LEVELS)}"),
     "MAILROOM_TRACES_URL": ("none", "an http:// or https:// URL of a collector of traces (OTLP), or `none`"),
     "MAILROOM_TRACES_SHARE": (

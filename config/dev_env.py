@@ -21,6 +21,7 @@ MAILROOM_PROVIDERS=mailgun,smtp
 SMTP_URL=smtp://smtp:1025?tls=none
 MAILGUN_BASE_URL=http://simulator:8025
 MAILGUN_DOMAIN=mg.example.com
+MAILROOM_FEED_PRIVATE_HOSTS=simulator:8025
 MAILGUN_API_KEY={secrets.token_urlsafe(32)}
 MAILGUN_SIGNING_KEY={secrets.token_urlsafe(32)}
 """

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from config.bodies_s3 import BodiesS3, read_bodies_s3
 from config.descriptions import LOG_LEVELS, PRIORITIES, PROVIDERS, UNASKABLE
+from config.feeds import FeedSettings, read_feeds
 from config.provider_accounts import Mailgun, Postmark, Resend, SendGrid, Ses, Smtp, read_accounts
 from config.reading import Reader, matching
 from config.sending_domains import NamedDomain, read_domains, read_servers
@@ -131,6 +132,7 @@ class Settings:
     limits: CallerLimits
     log_level: str
     traces: TraceExport
+    feeds: FeedSettings
 
 
 def read_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = Path(".env")) -> Settings:
@@ -195,10 +197,10 @@ def _settings(read: Reader) -> Settings:
     )
     accounts = read_accounts(read, sending.providers)
     retention, limits = _retention(read), _limits(read)
-    log_level, traces = read.checked("MAILROOM_LOG_LEVEL", _log_level, "info"), _traces(read)
+    log_level, traces, feeds = read.checked("MAILROOM_LOG_LEVEL", _log_level, "info"), _traces(read), read_feeds(read)
     if read.faults:
         raise BadSettings(read.faults)
-    return Settings(stores, bodies_s3, web, edge, sending, *accounts, retention, limits, log_level, traces)
+    return Settings(stores, bodies_s3, web, edge, sending, *accounts, retention, limits, log_level, traces, feeds)
 
 
 def _shares(read: Reader, providers: tuple[str, ...]) -> Mapping[str, Weights]:

@@ -2,10 +2,11 @@
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+from config.feeds import FeedSettings
 from config.settings import Sending, Settings, Web
 from config.shares import OTHERS
 from mailroom.coordination.circuits import Circuits
@@ -24,6 +25,7 @@ from mailroom.domain.dispatches.retry_or_halve import Delays
 from mailroom.domain.emails.model import RANK_OF, Priority
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.events import Event
+from mailroom.domain.feeds.rules import FeedRules, FeedSecret
 from mailroom.domain.ids import RunId
 from mailroom.domain.repeated_events import Intake
 from mailroom.domain.reports import Report
@@ -31,6 +33,7 @@ from mailroom.domain.runs import Run
 from mailroom.domain.sending_domains import SendingDomain
 from mailroom.domain.shares import NO_SHARES, Shares
 from mailroom.domain.unsubscribe_links import UnsubscribeLinks
+from mailroom.feeds.fetching import Fetcher
 from mailroom.providers.base import Adapter
 from mailroom.providers.mailgun.sending import MailgunAdapter
 from mailroom.providers.mailgun.webhook_setup import MailgunTarget
@@ -96,6 +99,7 @@ class ApiServices:
     figures: SystemFigures
     shares: Shares
     links: UnsubscribeLinks
+    feeds: Fetcher
     confirm_links: ConfirmLinks
 
 
@@ -123,6 +127,7 @@ def build_api_services(settings: Settings, *, app: str) -> ApiServices:
         of_system(db, calls_at_once=settings.sending.concurrency, telling=list(webhooks)),
         build_shares(settings.sending),
         links,
+        build_fetcher(settings.feeds),
         build_confirm_links(settings.web),
     )
 
@@ -163,6 +168,7 @@ class SenderServices:
     policy: Policy
     shares: Shares = NO_SHARES
     links: UnsubscribeLinks | None = None  # without them mail of a topic is refused
+    feeds: Fetcher = field(default_factory=lambda: Fetcher(FeedRules()))
 
 
 def build_sender_services(settings: Settings, *, sender: str) -> SenderServices:
@@ -183,7 +189,16 @@ def build_sender_services(settings: Settings, *, sender: str) -> SenderServices:
         policy=build_policy(sending),
         links=build_links(settings.web),
         shares=build_shares(sending),
+        feeds=build_fetcher(settings.feeds),
     )
+
+
+def build_fetcher(feeds: FeedSettings) -> Fetcher:
+    """Build what fetches feeds, by the rules of the settings."""
+    secrets = {name: FeedSecret(of.value, frozenset(of.places)) for name, of in feeds.secrets.items()}
+    places = None if feeds.places is None else frozenset(feeds.places)
+    rules = FeedRules(places, frozenset(feeds.private), feeds.http, frozenset(feeds.ports), secrets)
+    return Fetcher(rules)
 
 
 def build_shares(sending: Sending) -> Shares:

@@ -5,11 +5,12 @@ from typing import Any, cast
 
 from mailroom.assembly import ApiServices
 from mailroom.domain.drafts import Draft, DraftChanges
-from mailroom.domain.errors import Fault
+from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.template_filling import FIELDS
 from mailroom.services.common import mailgun_only
 from mailroom.services.schedules import drafts as schedule_drafts
+from mailroom.services.schedules import feed_rules
 from mailroom.services.schedules import view as schedule_view
 from mailroom.storage.database import Db
 from scheduler_api.schemas import schedules as schemas
@@ -17,20 +18,26 @@ from scheduler_api.schemas import stand_ins
 
 
 def draft(services: ApiServices, loaded: dict[str, Any]) -> Draft:
-    """The draft of a new schedule. Raises InvalidInput for content that not every provider can carry."""
+    """The draft of a new schedule. Raises InvalidInput for content that not every provider can carry,
+    and with every fault for a feed that the settings do not allow."""
     _check_carriers(services, loaded)
-    return Draft(**loaded)
+    made = Draft(**loaded)
+    if faults := feed_rules.faults_of(services.feeds.rules, made.feed):
+        raise InvalidInput(*faults, *schedule_drafts.faults_of(services.db, made))
+    return made
 
 
 def changes(services: ApiServices, schedule_id: ScheduleId, loaded: dict[str, Any]) -> DraftChanges:
     """The changes of an edit, without read-only fields that are as they are stored.
 
     Raises ScheduleNotFound; InvalidInput for read-only fields that differ, and for content that not every provider can
-    carry.
+    carry, or a feed that the settings do not allow.
     """
     if loaded.keys() & set(schemas.READ_ONLY):
         loaded = schemas.require_unchanged(loaded, schedule_view.get(services.db, schedule_id))
     _check_carriers(services, loaded)
+    if faults := feed_rules.faults_of(services.feeds.rules, loaded.get("feed")):
+        raise InvalidInput(*faults)
     return cast("DraftChanges", loaded)
 
 

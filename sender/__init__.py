@@ -19,6 +19,7 @@ too_many_requests what a 429 does to a provider
 speeds            how long the providers take, and which of them is slow
 faults            why a provider takes no mail, for people to see
 reconciler        the thread that asks the provider about dispatches in doubt
+feed_keeper       the thread that gives runs their feeds, before they are planned
 in_flight         the lanes held, and the dispatches in flight, in this process
 counts            what happens here, as metrics
 traced            what happens here with a traced mail, as steps of its trace

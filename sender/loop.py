@@ -15,6 +15,7 @@ from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
 from mailroom.domain.ids import Lane, Token
 from mailroom.domain.lane_names import MAIL_LANES, schedule_lane
 from mailroom.services.common.clock import Clocks
+from mailroom.services.common.run_values import ValuesOfRuns
 from mailroom.services.dispatching.elsewhere import move_elsewhere
 from mailroom.services.dispatching.lanes import LaneWork
 from mailroom.services.dispatching.take_over import take_over
@@ -50,6 +51,7 @@ class Loop:
         self._plan_at = self._judged_at = self._move_at = 0.0
         self._completed_at = self._worked_at = time.monotonic()
         self._batch_size = _batch_size(services)
+        self._run_values = ValuesOfRuns(services.db)
 
     def step(self) -> bool:
         """One round. True if there may be more to do at once. Raises Unavailable."""
@@ -130,6 +132,7 @@ class Loop:
             shares=self._services.shares,
             now=now,
             remembers=self._guard.remembers,
+            run_values=self._run_values,
         )
         at = time.monotonic()
         self._plan_at = at if progress.moved else at + _LOOK_FOR_RUNS_S

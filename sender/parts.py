@@ -15,6 +15,7 @@ from sender.claimer import Claimer
 from sender.connections import Connections
 from sender.counts import note_lateness
 from sender.faults import Faults
+from sender.feed_keeper import FeedKeeper
 from sender.fencer import Fencer
 from sender.in_flight import InFlight
 from sender.lanes import Lanes
@@ -39,9 +40,9 @@ _ASK_S: Final = 0.5
 
 
 class Parts:
-    """The loop and the parts that it works with. `start` starts the threads of `fencer`, `caller`, `recorder` and
-    `reconciler`; `presence` is started by itself, before them. `progress` is set when a call has ended: there is room
-    for another call."""
+    """The loop and the parts that it works with. `start` starts the threads of `fencer`, `caller`, `recorder`,
+    `reconciler` and `feed_keeper`; `presence` is started by itself, before them. `progress` is set when a call has
+    ended: there is room for another call."""
 
     def __init__(self, services: SenderServices, *, sender: str) -> None:
         sending, adapters = services.settings.sending, services.adapters
@@ -78,6 +79,7 @@ class Parts:
             held=lambda claimed: guard.refused(dispatch.run_id for dispatch in claimed),
         )
         self.reconciler = Reconciler(services, self.in_flight, sender=sender)
+        self.feed_keeper = FeedKeeper(services, self.in_flight, mark=lambda: guard.mark)
         claimer = Claimer(
             services,
             self.in_flight,
@@ -99,6 +101,7 @@ class Parts:
         """Start the threads that send."""
         self.recorder.start()
         self.reconciler.start()
+        self.feed_keeper.start()
         self.caller.start()
         self.fencer.start()
 
@@ -112,6 +115,7 @@ class Parts:
         self.fencer.finish()
         self.caller.finish()
         self.reconciler.finish(within_s=_ASK_S)
+        self.feed_keeper.finish(within_s=_ASK_S)
         if not self.recorder.finish(within_s=_WRITE_S):
             log.error("outcomes_left_unwritten", in_hand=self.in_flight.in_hand())
 

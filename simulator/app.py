@@ -14,6 +14,7 @@ from gunicorn.app.base import BaseApplication
 from simulator.api import HOOK_TYPES, api
 from simulator.behaviour import Behaviour
 from simulator.control import control
+from simulator.feeds import PlayedFeeds, feeds
 from simulator.hosts import refuse_foreign_hosts
 from simulator.inbox import inbox
 from simulator.store import Store
@@ -48,6 +49,8 @@ def create_app(
     app.extensions["world"] = World(domain, api_key, store, behaviour, sender, set_idle_limit)
     refuse_foreign_hosts(app, names)
     app.register_blueprint(control)
+    app.extensions["feeds"] = PlayedFeeds()
+    app.register_blueprint(feeds)
     app.register_blueprint(inbox)
     app.register_blueprint(api)
     sender.start()

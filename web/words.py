@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
+from mailroom.domain.feeds.model import Feed
+from mailroom.domain.feeds.urls import read_url
 from mailroom.domain.searches import BoundedCount
 from mailroom.domain.words import counted
 from web import zones
@@ -85,6 +87,11 @@ def detail(value: object) -> str:
     return str(value)
 
 
+def feed_url(feed: Feed) -> str:
+    """The URL of a feed without its query, which may hold a key."""
+    return read_url(feed.url).shown
+
+
 def skip_reason(reason: str) -> str:
     """Why a run was skipped or set aside, after its state."""
     return _SKIP_REASONS.get(reason, reason)
@@ -93,5 +100,5 @@ def skip_reason(reason: str) -> str:
 FILTERS: Final = (
     *(counted, total, people, number, percent),
     *(moment, day, span),
-    *(run_state, skip_reason, sentence, detail),
+    *(run_state, skip_reason, feed_url, sentence, detail),
 )

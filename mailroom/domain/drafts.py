@@ -18,6 +18,8 @@ from mailroom.domain.audiences import Known, Recipient, check_recipients, known_
 from mailroom.domain.campaign_content import faults_of_links
 from mailroom.domain.content import check_content, faults_of_language
 from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.feeds.checking import check_feed
+from mailroom.domain.feeds.model import Feed, FeedFields
 from mailroom.domain.limits import (
     MAX_AUDIENCES,
     MAX_GRACE_S,
@@ -30,6 +32,7 @@ from mailroom.domain.limits import (
 )
 from mailroom.domain.recurrence.checking import check_recurrence
 from mailroom.domain.recurrence.model import Recurrence, RecurrenceFields
+from mailroom.domain.run_values import FEED
 from mailroom.domain.schedules import DEFAULT_GRACE_S, Misfire, MisfireFields, MisfirePolicy
 from mailroom.domain.template_checks import KnownNames, lacking_by_count, lacking_in_audience, with_hint_at_topics
 from mailroom.domain.template_filling import UNSUBSCRIBE_URL
@@ -60,6 +63,7 @@ class Draft:
     audiences: Sequence[str] = field(default=(), metadata={"compared": "if given"})
     segments: Sequence[str] = field(default=(), metadata={"compared": "if given"})
     exclude: Sequence[str] | None = field(default=None, metadata={"compared": "if given"})
+    feed: FeedFields | None = field(default=None, metadata={"compared": "if given"})
 
 
 class DraftChanges(TypedDict, total=False):
@@ -80,6 +84,7 @@ class DraftChanges(TypedDict, total=False):
     audiences: Sequence[str]
     segments: Sequence[str]
     exclude: Sequence[str]
+    feed: FeedFields | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,7 @@ class Checked:
     recipients: tuple[Recipient, ...]
     topic: str  # '' without one
     footer: str  # a postal address, or ''
+    feed: Feed | None
 
 
 _LIMITS: Final = {"name": MAX_NAME, "subject": MAX_SUBJECT, "text": MAX_TEXT, "html": MAX_HTML}
@@ -121,6 +127,7 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
     faults = _faults_of_texts(draft)
     recurrence = kept.recurrence or _checked_recurrence(draft, faults, now)
     misfire = _or_none(faults, lambda: _check_misfire(draft.misfire))
+    feed = _checked_feed(draft, faults)
     named = kept.audience or draft.audience or draft.audiences or draft.segments
     recipients = [] if named else _or_none(faults, lambda: check_recipients(draft.recipients))
     faults += _faults_of_choice(draft)
@@ -143,6 +150,7 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
         recipients=tuple(recipients),
         topic=kept.topic.id if kept.topic else "",
         footer=kept.topic.postal_address if kept.topic and kept.topic.footer else "",
+        feed=feed,
     )
 
 
@@ -190,13 +198,14 @@ def _faults_of_content(draft: Draft, known: Known | None, recipients: Sequence[R
     """The faults of the templates. `known`: the names that every recipient has; None if the list was refused."""
     content = {"subject": draft.subject, "text": draft.text, "html": draft.html}
     if known is None:
-        return faults_of_language(content)
+        return faults_of_language(content, frozenset({FEED}) if draft.feed else frozenset())
     counts = Counter(name for recipient in recipients for name in recipient.variables)
     lacking = lacking_by_count(counts, len(recipients)) if recipients else lacking_in_audience
     variables, example = known.variables, known.example.context()
     if draft.topic:
         variables, example = variables | {UNSUBSCRIBE_URL}, example | {UNSUBSCRIBE_URL: _EXAMPLE_URL}
-    return check_content(content, KnownNames(variables, with_hint_at_topics(lacking)), example)
+    names = KnownNames(variables, with_hint_at_topics(lacking))
+    return check_content(content, names.with_feed() if draft.feed else names, example)
 
 
 def _faults_of_links(draft: Draft, topic: Topic | None) -> list[Fault]:
@@ -212,6 +221,11 @@ def _checked_recurrence(draft: Draft, faults: list[Fault], now: datetime) -> Rec
         faults.append(Fault("recurrence", "Missing data for required field."))
         return None
     return _or_none(faults, lambda: check_recurrence(**asked, now=now))
+
+
+def _checked_feed(draft: Draft, faults: list[Fault]) -> Feed | None:
+    asked = draft.feed
+    return _or_none(faults, lambda: check_feed(asked)) if asked is not None else None
 
 
 def _check_misfire(misfire: MisfireFields) -> Misfire:

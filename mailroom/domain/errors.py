@@ -2,9 +2,10 @@
 
 MailroomError
 ├── InvalidInput            one or more fields are wrong; carries a Fault for each
-├── NotFound                ScheduleNotFound, RunNotFound, MessageNotFound, DispatchNotFound, EmailNotFound,
-│                           AudienceNotFound, ContactNotFound, SuppressionNotFound, ProviderNotFound,
-│                           LimitNotFound, SegmentNotFound, TemplateNotFound, TopicNotFound, TokenNotFound
+├── NotFound                ScheduleNotFound, RunNotFound, RunFeedNotFound, MessageNotFound, DispatchNotFound,
+│                           EmailNotFound, AudienceNotFound, ContactNotFound, SuppressionNotFound,
+│                           ProviderNotFound, LimitNotFound, SegmentNotFound, TemplateNotFound, TopicNotFound,
+│                           TokenNotFound
 ├── Conflict                the resource is not in a state that allows the request
 │   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleNotArchived, ScheduleEnded, SchedulePaused
 │   ├── RuleNotComputable, PlanningBehind
@@ -76,6 +77,10 @@ class ScheduleNotFound(NotFound):
 
 class RunNotFound(NotFound):
     noun = "run"
+
+
+class RunFeedNotFound(NotFound):
+    noun = "feed of run"
 
 
 class MessageNotFound(NotFound):

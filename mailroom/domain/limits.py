@@ -81,6 +81,18 @@ MAX_WARM_UP_DAYS: Final = 90
 MAX_RATE_LIMITS: Final = 1_000
 MAX_SEND_AHEAD_S: Final = 366 * 86_400
 
+MAX_FEED_URL: Final = 2_000  # characters
+MAX_FEED_HEADERS: Final = 5
+MAX_FEED_TIMEOUT_S: Final = 60  # of one fetch, from the look-up of the name to the last byte
+MAX_FEED_DEADLINE_S: Final = 7 * 86_400
+MAX_FEED_BYTES: Final = 2 * 1024 * 1024  # of the body, after decompression
+MAX_FEED_FOUND: Final = 2_000  # items in a feed
+MAX_FEED_ITEMS: Final = 100  # items that a run takes of it
+MAX_FEED_DEPTH: Final = 8  # lists and objects inside one another, in JSON
+MAX_FEED_VALUES: Final = 50_000  # values of lists and objects, in JSON
+MAX_FEED_CHARACTERS: Final = 1_000_000  # that a run takes of its items
+MAX_FEED_ITEM_CHARACTERS: Final = 400_000  # of one item, and of the fields beside the items
+
 # One transaction of planning, and so one call to a provider, carries at most this.
 CHUNK_RECIPIENTS: Final = 1_000
 CHUNK_BYTES: Final = 8 * 1024 * 1024  # of rendered, per-recipient parts

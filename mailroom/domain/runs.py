@@ -2,7 +2,7 @@
 
 `MOVES` is the whole state machine: for each trigger, the states that it leads away from and the state that it leads to.
 The writes in storage/schedules/runs.py take their conditions from it; in any other state a write changes nothing. A run
-is made `planning`, or `skipped` for good.
+is made `planning`, or `skipped` for good. One that waits for its feed may be skipped later.
 """
 
 from dataclasses import dataclass
@@ -31,6 +31,7 @@ class RunTrigger(StrEnum):
     PLANNED = "planned"  # its last chunk is written
     FINISHED = "finished"  # none of its dispatches is open
     CANCELLED = "cancelled"  # by a person, or with its schedule
+    SKIPPED = "skipped"  # before any message: its feed has nothing new, or did not come in time
     REOPENED = "reopened"  # one of its dispatches is open again: requeued by a person, or named by an event
 
 
@@ -40,6 +41,8 @@ MOVES: Final[dict[RunTrigger, tuple[frozenset[RunState], RunState]]] = {
     RunTrigger.PLANNED: (frozenset({S.PLANNING}), S.PLANNED),
     RunTrigger.FINISHED: (frozenset({S.PLANNED}), S.FINISHED),
     RunTrigger.CANCELLED: (OPEN, S.CANCELLED),
+    # Only while it waits for its feed (see services/planning/feeds.py): nobody has a message of it yet.
+    RunTrigger.SKIPPED: (frozenset({S.PLANNING}), S.SKIPPED),
     # To `planned`, not to `planning`, because all its messages are written. A cancelled run stays cancelled, even after
     # a requeue of one of its dispatches.
     RunTrigger.REOPENED: (frozenset({S.FINISHED}), S.PLANNED),
@@ -61,6 +64,9 @@ class Run:
 
     `selection`: who it goes to, as of its due instant; None: everybody in `audience`, as that was made. `recipients`:
     how many these are; while a run to several lists is planned, at most so many.
+
+    `awaits_feed`: from when on its feed is fetched, for the first time or again; no message is written before it is
+    there. None once the run has it, and without a feed. `feed_tries`, `feed_problem`: of fetches that failed.
 
     A skipped run represents `instants` due instants from `due_at` to `due_through`.
     """
@@ -88,6 +94,9 @@ class Run:
     unwritten: bool = False
     paused_at: datetime | None = None  # a mark, not a state: planning and reconciliation go on, no new call starts
     paused_by: str = ""
+    awaits_feed: datetime | None = None
+    feed_tries: int = 0
+    feed_problem: str = ""
     selection: Selection | None = None
 
     @property

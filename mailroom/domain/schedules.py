@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final, TypedDict
 
 from mailroom.domain.audience_versions import ListChoice, Selection
+from mailroom.domain.feeds.model import Feed
 from mailroom.domain.ids import AudienceId, ScheduleId
 from mailroom.domain.recurrence.model import Recurrence
 
@@ -91,6 +92,7 @@ class Content:
     tags: tuple[str, ...] = ()
     topic: str = ""  # '': its mail needs no consent
     footer: str = ""  # the sender's postal address, for bodies without a link to unsubscribe; '': no footer
+    feed: Feed | None = None
     lists: tuple[ListChoice, ...] = ()  # empty: all of `audience`. An address goes by the first list that holds it
     excluded: tuple[ListChoice, ...] = ()
 
@@ -114,6 +116,7 @@ class Revision:
     recipients: int
     lists: tuple[ListChoice, ...] = ()
     excluded: tuple[ListChoice, ...] = ()
+    has_feed: bool = False
 
     @property
     def selection(self) -> Selection:
@@ -123,7 +126,15 @@ class Revision:
 
 
 def revision_of(content: Content, number: int, valid_from: datetime) -> Revision:
-    return Revision(number, valid_from, content.audience, content.recipients, content.lists, content.excluded)
+    return Revision(
+        number,
+        valid_from,
+        content.audience,
+        content.recipients,
+        content.lists,
+        content.excluded,
+        has_feed=content.feed is not None,
+    )
 
 
 def in_force(history: Sequence[Revision], due_at: datetime) -> Revision:

@@ -17,6 +17,7 @@ from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, RunId, schedule_of_run
 from mailroom.domain.list_headers import list_headers
 from mailroom.domain.messages.model import Message
+from mailroom.domain.run_values import NO_RUN_VALUES, RunValues
 from mailroom.domain.schedules import Content
 from mailroom.domain.template_filling import LINK_KEY, MAILTO_KEY
 from mailroom.providers.connection import LostReply, NotWritten, Reply
@@ -40,6 +41,7 @@ class Batch:
     content: Content
     messages: Sequence[Message]
     date: datetime
+    run_values: RunValues = NO_RUN_VALUES
 
     def list_headers(self, parts: Mapping[str, str]) -> dict[str, str]:
         """The headers by which the reader with these parts leaves the topic. Empty without a topic."""

@@ -13,7 +13,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Final
 
-from mailroom.domain import campaign_content
+from mailroom.domain import run_content
 from mailroom.domain.addresses import Mailbox, parse_mailbox, parse_mailboxes
 from mailroom.domain.emails.content_types import ContentType, parse_content_type
 from mailroom.domain.emails.model import Addressee, Attachment, Body, Email, Place, Priority
@@ -51,7 +51,7 @@ def as_mime(email: Email, *, message_id: str, date: datetime) -> bytes:
 def letter_of(batch: Batch) -> Letter:
     """A batch of one recipient as a single mail, with all placeholders filled."""
     (message,) = batch.messages
-    content = campaign_content.compiled(batch.content)
+    content = run_content.compiled(batch.content, batch.run_values)
     subject, text, html = (
         part.with_placeholders(message.parts.__getitem__) for part in (content.subject, content.text, content.html)
     )

@@ -24,7 +24,7 @@ from mailroom.storage.database import Db, unhurried
 from mailroom.storage.dispatches import document as dispatches
 from mailroom.storage.mails import bodies, emails
 from mailroom.storage.messages import document as messages
-from mailroom.storage.schedules import contents, runs, schedules, uploads
+from mailroom.storage.schedules import contents, run_feeds, runs, schedules, uploads
 
 
 def ensure_indexes(db: Db) -> None:
@@ -38,6 +38,7 @@ def ensure_indexes(db: Db) -> None:
         members,
         segments,
         runs,
+        run_feeds,
         messages,
         emails,
         bodies,

@@ -5,7 +5,7 @@ from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from mailroom.watching import accepting, feedback, lanes, planning, recording, requests, sending, stores
+from mailroom.watching import accepting, feedback, feeds, lanes, planning, recording, requests, sending, stores
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 API: Final = "api"
@@ -14,10 +14,17 @@ SENDER: Final = "sender"
 WEBHOOKS: Final = "webhooks-in"
 #: The topics that each part shows. An API shows the figures of the whole system as well (system.py).
 TOPICS: Final[Mapping[str, Sequence[CollectorRegistry]]] = {
-    API: (stores.REGISTRY, requests.REGISTRY, recording.REGISTRY, accepting.REGISTRY, feedback.REGISTRY),
-    PAGES: (stores.REGISTRY, requests.REGISTRY, accepting.REGISTRY),
+    API: (
+        stores.REGISTRY,
+        requests.REGISTRY,
+        recording.REGISTRY,
+        accepting.REGISTRY,
+        feedback.REGISTRY,
+        feeds.REGISTRY,
+    ),
+    PAGES: (stores.REGISTRY, requests.REGISTRY, accepting.REGISTRY, feeds.REGISTRY),
     WEBHOOKS: (stores.REGISTRY, requests.REGISTRY, recording.REGISTRY, feedback.REGISTRY),
-    SENDER: (stores.REGISTRY, lanes.REGISTRY, planning.REGISTRY, sending.REGISTRY),
+    SENDER: (stores.REGISTRY, lanes.REGISTRY, planning.REGISTRY, sending.REGISTRY, feeds.REGISTRY),
 }
 
 

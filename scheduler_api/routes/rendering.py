@@ -33,7 +33,8 @@ def render_draft(asked: dict[str, Any]) -> Any:
     among its recipients, the first if left out."""
     contact = asked.pop("contact", None)
     draft = schedule_bodies.draft(services(), asked)
-    return actions.rendered(rendering.of_draft(services().db, draft, contact, link=services().links.example))
+    link, feeds = services().links.example, services().feeds
+    return actions.rendered(rendering.of_draft(services().db, draft, contact, link=link, feeds=feeds))
 
 
 @blueprint.post("/<schedule_id>/render")
@@ -43,8 +44,9 @@ def render_draft(asked: dict[str, Any]) -> Any:
 def render(asked: dict[str, Any], schedule_id: str) -> Any:
     """What a recipient would get of the newest content. `contact` is an address of its audience, the first if left
     out."""
-    contact, link = asked.get("contact"), services().links.example
-    return actions.rendered(rendering.of_schedule(services().db, ScheduleId(schedule_id), contact, link=link))
+    contact, link, feeds = asked.get("contact"), services().links.example, services().feeds
+    mail = rendering.of_schedule(services().db, ScheduleId(schedule_id), contact, link=link, feeds=feeds)
+    return actions.rendered(mail)
 
 
 @blueprint.post("/<schedule_id>/test")
@@ -61,6 +63,7 @@ def send_test(asked: dict[str, Any], schedule_id: str) -> Any:
         asked["to"],
         contact=asked.get("contact"),
         link=services().links.example,
+        feeds=services().feeds,
         key=needed_key(),
         hand_in=hand_in_many,
     )

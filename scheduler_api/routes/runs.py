@@ -16,6 +16,7 @@ from scheduler_api import paging
 from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import principal, requires, services
 from scheduler_api.headers import KEY_NEEDED, needed_key
+from scheduler_api.schemas import feeds as feed_schemas
 from scheduler_api.schemas import resends
 from scheduler_api.schemas import runs as schemas
 from scheduler_api.schemas import searches as search_schemas
@@ -60,6 +61,14 @@ def report(run_id: str) -> Any:
     """Its counts at this moment; they equal a recount of the raw events."""
     services().limits.check_report(principal())
     return schemas.report(services().reports.get(RunId(run_id))[1])
+
+
+@blueprint.get("/<run_id>/feed")
+@requires("read")
+@blueprint.response(200, feed_schemas.RunFeedOut)
+def feed(run_id: str) -> Any:
+    """The feed that the run has kept, or why it has none yet. 404 for a run whose content has no feed."""
+    return feed_schemas.run_feed(run_views.get_feed(services().db, RunId(run_id)))
 
 
 @blueprint.get("/<run_id>/messages")

@@ -35,6 +35,12 @@ class RunOut(Schema):
     instants = fields.Integer()
     paused_at = fields.String(allow_none=True)
     paused_by = fields.String(allow_none=True)
+    awaits_feed = fields.String(
+        allow_none=True, metadata={"description": "when its feed is fetched (again); null if it does not wait for one"}
+    )
+    feed_problem = fields.String(
+        allow_none=True, metadata={"description": "why the last fetch of its feed failed, until one succeeds"}
+    )
     source = fields.String(
         allow_none=True, metadata={"description": "the run that did not reach the recipients of this one"}
     )
@@ -177,6 +183,8 @@ def run(shown: Run) -> dict[str, Any]:
         "instants": shown.instants,
         "paused_at": iso(shown.paused_at),
         "paused_by": shown.paused_by or None,
+        "awaits_feed": iso(shown.awaits_feed),
+        "feed_problem": shown.feed_problem or None,
         "source": shown.source,
     }
 

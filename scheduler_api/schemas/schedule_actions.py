@@ -40,6 +40,7 @@ class RenderedOut(Schema):
     html = fields.String()
     headers = fields.Dict(keys=fields.String(), values=fields.String())
     hints = fields.List(fields.Nested(HintOut), metadata={"description": "what may go wrong with it"})
+    feed = fields.Dict(allow_none=True, metadata={"description": "the feed as it is now; null without one"})
 
 
 class TestIn(RenderIn):
@@ -64,6 +65,7 @@ def rendered(mail: RenderedMail) -> dict[str, Any]:
         "html": mail.html,
         "headers": dict(mail.headers),
         "hints": [{"code": hint.code, "message": hint.message} for hint in hints_for(mail.text, mail.html)],
+        "feed": mail.feed,
     }
 
 

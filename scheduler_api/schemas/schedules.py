@@ -26,6 +26,7 @@ from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
 from mailroom.domain.schedules import DEFAULT_GRACE_S, LastTimes, MisfirePolicy, Schedule, ScheduleState
 from mailroom.services.schedules.view import StoredSchedule
 from scheduler_api.arguments import Patch, RequestBody
+from scheduler_api.schemas.feeds import FeedIn, feed_out
 
 
 class Recipients(fields.Field[list[dict[str, Any]]]):
@@ -143,6 +144,7 @@ class ScheduleIn(RequestBody):
     topic = fields.String(
         allow_none=True, validate=validate.Length(min=1, max=MAX_TOPIC_ID), metadata={"description": _TOPIC_DOC}
     )
+    feed = fields.Nested(FeedIn, allow_none=True)
 
 
 class ScheduleEdit(Patch, ScheduleIn):
@@ -233,6 +235,7 @@ class ScheduleOut(Schema):
     recurrence = fields.Dict()
     misfire = fields.Dict()
     tags = fields.List(fields.String())
+    feed = fields.Dict(allow_none=True)
     topic = fields.String(allow_none=True)
     revision = fields.Integer()
     version = fields.Integer()
@@ -328,6 +331,7 @@ def whole(stored: StoredSchedule, last: LastTimes) -> dict[str, Any]:
         "html": content.html,
         "tags": list(content.tags),
         "topic": content.topic or None,
+        "feed": feed_out(content.feed),
         "audience": content.audience,
         "audiences": [one.audience for one in content.goes_to if one.segment is None],
         "segments": [one.segment for one in content.goes_to if one.segment],

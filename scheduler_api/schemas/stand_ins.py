@@ -9,6 +9,7 @@ from marshmallow import ValidationError
 
 from mailroom.domain.drafts import Draft
 from mailroom.domain.emails.checking import EmailDraft
+from mailroom.domain.feeds.model import FeedFields
 from mailroom.domain.limits import MAX_ATTACHMENTS, MAX_AUDIENCES, MAX_MAIL_RECIPIENTS
 from mailroom.domain.plain_values import is_too_deep
 from mailroom.domain.recurrence.model import Kind, Recurrence, RecurrenceFields
@@ -44,9 +45,17 @@ def schedule(asked: dict[str, Any], good: dict[str, Any]) -> tuple[Draft, Recurr
         exclude=good.get("exclude"),
         tags=good.get("tags", ()),
         topic=good.get("topic"),
+        feed=_whole_feed(asked, good),
         misfire=cast("MisfireFields", good.get("misfire") or {}),
         recurrence=cast("RecurrenceFields", rule) if whole else None,
     ), None if whole else _SOME_RULE
+
+
+def _whole_feed(asked: dict[str, Any], good: dict[str, Any]) -> FeedFields | None:
+    """The feed, if the schema has refused nothing of it."""
+    feed = good.get("feed")
+    whole = isinstance(feed, dict) and feed.keys() >= _mapping(asked.get("feed")).keys() | {"url"}
+    return cast("FeedFields", feed) if whole else None
 
 
 def email(asked: dict[str, Any]) -> EmailDraft:

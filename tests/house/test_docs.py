@@ -204,6 +204,7 @@ SHOWN_BY = {
     "API, pages and webhooks-in": {"api", "web", "webhooks-in"},
     "API and pages": {"api", "web"},
     "API and webhooks-in": {"api", "webhooks-in"},
+    "API, pages and senders": {"api", "web", "sender"},
     "Sender": {"sender"},
     "The whole system": {FIGURES},
 }

@@ -28,6 +28,7 @@ DECISIONS: tuple[Callable[..., Any], ...] = (
     outcomes.fail,
     outcomes.return_to_pending,
     runs.advance,
+    runs.skip,
     schedules.move_on,
     schedules.set_aside,
     splits.split,

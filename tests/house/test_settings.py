@@ -96,6 +96,52 @@ def test_shares_of_providers_are_read_by_domain() -> None:
     }
 
 
+def test_what_feeds_may_be_fetched_is_read() -> None:
+    usual = read_settings(WHOLE, dotenv=None).feeds
+    given = {
+        "MAILROOM_FEED_HOSTS": "Feeds.example.com, blog.example:8443",
+        "MAILROOM_FEED_PRIVATE_HOSTS": "intranet, 127.0.0.1:8025, [::1]:80",
+        "MAILROOM_FEED_HTTP": "yes",
+        "MAILROOM_FEED_PORTS": "443, 8443",
+        "MAILROOM_FEED_SECRETS": '{"shop": {"value": "Bearer 0123456789", "hosts": ["API.shop.example"]}}',
+    }
+    feeds = read_settings(WHOLE | given, dotenv=None).feeds
+
+    assert (usual.places, usual.private, usual.http, usual.ports, usual.secrets) == (None, (), False, (80, 443), {})
+    assert feeds.places == ("feeds.example.com", "blog.example:8443")
+    assert feeds.private == ("intranet", "127.0.0.1:8025", "[::1]:80")
+    assert (feeds.http, feeds.ports) == (True, (443, 8443))
+    assert feeds.secrets["shop"].places == ("api.shop.example",)
+    assert feeds.secrets["shop"].value == "Bearer 0123456789"
+    assert "0123456789" not in repr(read_settings(WHOLE | given, dotenv=None))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HOSTS", "https://feeds.example.com"),
+        ("HOSTS", "a b"),
+        ("PRIVATE_HOSTS", "10.0.0.0/8"),
+        ("HTTP", "maybe"),
+        ("PORTS", "0"),
+        ("PORTS", "x"),
+        ("SECRETS", "shop=0123456789"),
+        ("SECRETS", '{"shop": "0123456789"}'),
+        ("SECRETS", '{"shop": {"value": "0123456789", "hosts": []}}'),
+        ("SECRETS", '{"shop": {"value": "0123456789", "hosts": ["https://a.example"]}}'),
+        ("SECRETS", '{"shop": {"value": "a\\r\\nHost: 0123456789", "hosts": ["a.example"]}}'),
+        ("SECRETS", '{"a b": {"value": "0123456789", "hosts": ["a.example"]}}'),
+    ],
+)
+def test_a_wrong_setting_of_feeds_is_named_without_its_secret(name: str, value: str) -> None:
+    with pytest.raises(BadSettings) as refused:
+        read_settings(WHOLE | {f"MAILROOM_FEED_{name}": value}, dotenv=None)
+
+    (fault,) = refused.value.faults
+    assert fault.startswith(f"MAILROOM_FEED_{name}")
+    assert "0123456789" not in fault
+
+
 def test_sending_domains_and_dns_servers_are_read_and_every_fault_is_reported() -> None:
     given = {"MAILROOM_SENDING_DOMAINS": "mailgun=Brand.dev/k1, mailgun=other.dev"}
     servers = {"MAILROOM_DNS_SERVERS": "10.0.0.2, 127.0.0.1:5353, [::1]:53, ::1"}

@@ -110,6 +110,7 @@ class System:
             "MAILGUN_SIGNING_KEY": "signing-key-for-tests",
             "MAILGUN_DOMAIN": DOMAIN,
             "MAILGUN_BASE_URL": self.simulator.url,
+            "MAILROOM_FEED_PRIVATE_HOSTS": f"127.0.0.1:{simulator_port}",
             **settings,
         }
         self.settings: Settings = read_settings(self.environment, dotenv=None)

@@ -17,13 +17,14 @@ from mailroom.domain.segments.model import Segment
 from mailroom.domain.topics import Topic
 from mailroom.domain.words import counted
 from mailroom.services.schedules.view import StoredSchedule
-from web.forms import recurrence
+from web.forms import feed, recurrence
+from web.forms.feed import FeedForm
 from web.forms.fields import ChoiceField, ChoicesField, HiddenTextField, LongTextField, TextField
 from web.forms.recipients import ListFields
 from web.forms.recurrence import RecurrenceForm
 from web.recipients import Given, problems_of
 
-_DEFAULTS: Final = {**recurrence.DEFAULTS, "misfire": MisfirePolicy.RUN_ONCE, "grace_minutes": "60"}
+_DEFAULTS: Final = {**recurrence.DEFAULTS, **feed.DEFAULTS, "misfire": MisfirePolicy.RUN_ONCE, "grace_minutes": "60"}
 _MISSED: Final[Mapping[str, str]] = {
     MisfirePolicy.RUN_ONCE: "Send the latest of them",
     MisfirePolicy.SKIP: "Skip them",
@@ -36,11 +37,12 @@ _FIRST: Final = (
 )
 
 
-class ScheduleForm(RecurrenceForm, ListFields):
+class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
     """`given` are the recipients as they were read from the form (`web.recipients`)."""
 
     beside = {  # noqa: RUF012
         **RecurrenceForm.beside,
+        **feed.BESIDE,
         "from": "sender",
         "misfire.grace_s": "grace_minutes",
         "misfire.policy": "misfire",
@@ -96,7 +98,7 @@ class ScheduleForm(RecurrenceForm, ListFields):
             "grace_minutes": f"{schedule.misfire.grace_s / 60:g}",
             "version": str(schedule.version),
         }
-        return cls.empty(**values, **recurrence.values_of(schedule.recurrence))
+        return cls.empty(**values, **feed.values_of(content.feed), **recurrence.values_of(schedule.recurrence))
 
     @classmethod
     def _filled(cls, form: MultiDict[str, str] | None, given: Given, values: dict[str, object]) -> "ScheduleForm":
@@ -143,6 +145,7 @@ class ScheduleForm(RecurrenceForm, ListFields):
             html=self.html.data,
             tags=[tag.strip() for tag in self.tags.data.split(",") if tag.strip()],
             topic=self.topic.data.strip() or None,
+            feed=self.feed(),
             recipients=self.given.recipients,
             audience="" if is_segment(chosen) else chosen,
             segments=[chosen] if is_segment(chosen) else (),
@@ -177,6 +180,8 @@ class ScheduleForm(RecurrenceForm, ListFields):
             "topic": draft.topic,
             "misfire": draft.misfire,
         }
+        if self.has_feed_fields:
+            changes["feed"] = draft.feed
         if draft.recipients:
             changes["recipients"] = draft.recipients
         if draft.audience:

@@ -69,6 +69,7 @@ def test(schedule_id: str) -> ResponseReturnValue:
             [address for address in _BETWEEN.split(typed) if address],
             contact=contact or None,
             link=services().links.example,
+            feeds=services().feeds,
             key=f"form-{nonce}",
             hand_in=hand_in,
         )
@@ -111,5 +112,5 @@ def _in_words(fault: Fault) -> str:
 
 def _rendered(schedule_id: str, contact: str) -> RenderedMail:
     """Raises ScheduleNotFound, InvalidInput."""
-    link = services().links.example
-    return rendering.of_schedule(services().db, ScheduleId(schedule_id), contact or None, link=link)
+    link, feeds = services().links.example, services().feeds
+    return rendering.of_schedule(services().db, ScheduleId(schedule_id), contact or None, link=link, feeds=feeds)

@@ -1,11 +1,14 @@
 """Runs: progress and report of one, its buttons, and the activity of each of its emails."""
 
 import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from mailroom.domain.errors import Conflict, RunEnded, SchedulePaused, StaleEdit
+from mailroom.domain.feeds.model import Item
 from mailroom.domain.ids import MessageId, RunId
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import OPEN, RunState
@@ -14,6 +17,7 @@ from mailroom.domain.words import counted
 from mailroom.services.reports import counts as report_counts
 from mailroom.services.reports import runs as run_views
 from mailroom.services.reports import timeline
+from mailroom.services.reports.runs import RunFeed
 from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import pause as schedule_pause
 from mailroom.services.schedules import view as schedule_view
@@ -27,6 +31,8 @@ from web.words import not_sent_yet
 
 blueprint = Blueprint("runs", __name__)
 _ROWS = 50
+_ITEMS = 20  # of a feed
+_SHOWN = 200  # characters of one field
 
 
 @blueprint.get("/runs/<run_id>")
@@ -40,6 +46,7 @@ def show(run_id: str) -> str:
     chosen = MessageState(state) if state in list(MessageState) else None
     found = run_views.messages_of(db, view.run.id, state=chosen, after=request.args.get("after", ""), limit=_ROWS)
     schedule = schedule_view.get(db, view.run.schedule_id).schedule
+    feed = run_views.feed_of(db, view.run)
     zones.show_in(schedule.recurrence.zone)
     return render_template(
         "run.html",
@@ -48,6 +55,8 @@ def show(run_id: str) -> str:
         report=report,
         is_open=view.run.state in OPEN,
         moves=run_views.moves(db, view),
+        feed=feed,
+        feed_items=_items_of(feed),
         schedule=schedule,
         messages=found,
         message_states=list(MessageState),
@@ -58,6 +67,39 @@ def show(run_id: str) -> str:
         left=0 if view.run.under_way else _left(view.run.id),
         plot=opens_by_hour(report_counts.opens_of_run(db, view.run.id), schedule.recurrence.zone),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ShownItem:
+    """An item of a feed as the page lists it. `link`: a link of the web, or ''. `published`: as text, if it is no time
+    in ISO 8601."""
+
+    title: str
+    link: str
+    published: datetime | str
+
+
+def _items_of(feed: RunFeed | None) -> list[ShownItem]:
+    """The first items that a run took. Their fields may be anything, where the feed is JSON."""
+    items = feed.kept.items[:_ITEMS] if feed and feed.kept else ()
+    return [ShownItem(_first(item, "title", "name", "id"), _link(item), _published(item)) for item in items]
+
+
+def _first(item: Item, *names: str) -> str:
+    return next((str(item[name])[:_SHOWN] for name in names if item.get(name) not in (None, "")), "–")
+
+
+def _published(item: Item) -> datetime | str:
+    written = _first(item, "published")
+    try:
+        return datetime.fromisoformat(written).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return written
+
+
+def _link(item: Item) -> str:
+    link = str(item.get("link", ""))
+    return link if link.startswith(("http://", "https://")) else ""
 
 
 @blueprint.get("/runs/<run_id>/send-again")

@@ -8,7 +8,9 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from mailroom.assembly import build_sending_domains
+from mailroom.domain.drafts import Draft
 from mailroom.domain.errors import Conflict, Fault, IdempotencyMismatch, InvalidInput, NotFound, StaleEdit
+from mailroom.domain.feeds.model import FeedFields
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.recurrence.model import Occurrence
 from mailroom.domain.template_filling import FIELDS
@@ -21,6 +23,7 @@ from mailroom.services.operations import sending_domains
 from mailroom.services.schedules import create as create_schedule
 from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules import edit as edit_schedule
+from mailroom.services.schedules import feed_rules
 from mailroom.services.schedules import view as schedule_view
 from web import recipients, zones
 from web.flashes import flash_problem
@@ -56,6 +59,7 @@ def create() -> ResponseReturnValue:
             form.refuse(schedule_drafts.faults_of(services().db, draft))
             return _page(form), 422
         _check_substitutions(form)
+        _check_feed(draft.feed, whole=draft)
         key = f"form-{form.nonce.data[:64]}"
         stored, is_new = create_schedule.create(services().db, draft, owner=principal().owner, key=key)
     except InvalidInput as error:
@@ -95,6 +99,7 @@ def change(schedule_id: str) -> ResponseReturnValue:
         if form.errors:
             return _page(form, stored.schedule.id), 422
         _check_substitutions(form)
+        _check_feed(changes.get("feed"))
         seen = int(version) if re.fullmatch("[0-9]{1,15}", version) else 0
         edit_schedule.edit(services().db, stored.schedule.id, changes, seen_version=seen)
     except InvalidInput as error:
@@ -163,6 +168,13 @@ def _warn_of_sender(form: ScheduleForm) -> None:
 def _check_substitutions(form: ScheduleForm) -> None:
     """Raises InvalidInput for content that only Mailgun could fill in."""
     mailgun_only.check(services().db, services().settings.sending.providers, {name: form[name].data for name in FIELDS})
+
+
+def _check_feed(asked: FeedFields | None, *, whole: Draft | None = None) -> None:
+    """Raises InvalidInput for a feed that the settings do not allow; with every other fault of the whole draft."""
+    if faults := feed_rules.faults_of(services().feeds.rules, asked):
+        others = schedule_drafts.faults_of(services().db, whole) if whole else ()
+        raise InvalidInput(*faults, *others)
 
 
 def _page(

@@ -13,10 +13,11 @@ from typing import Final
 
 import orjson
 
-from mailroom.domain import campaign_content
+from mailroom.domain import run_content
 from mailroom.domain.addresses import Mailbox
 from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.ids import DispatchId, rfc_message_id
+from mailroom.domain.run_values import RunValues
 from mailroom.domain.schedules import Content
 from mailroom.domain.template_filling import LINK_KEY, MAILTO_KEY
 from mailroom.providers.base import Answer, Batch, Letter
@@ -56,7 +57,7 @@ class MailgunAdapter:
         """The multipart request. Our ids travel as `v:` variables; they also reach the recipient's headers, so they
         hold nothing secret."""
         own = b"".join(multipart.field(name, value) for name, value in self._own_fields(batch))
-        return Request(self._path, self._headers, _same_parts(batch.content) + own + multipart.END)
+        return Request(self._path, self._headers, _same_parts(batch.content, batch.run_values) + own + multipart.END)
 
     def build_letter(self, letter: Letter) -> Request:
         if letter.whole:
@@ -100,9 +101,9 @@ class MailgunAdapter:
 
 
 @lru_cache(maxsize=32)
-def _same_parts(content: Content) -> bytes:
-    """The parts of the form that are the same in every call of one content."""
-    compiled = campaign_content.compiled(content)
+def _same_parts(content: Content, run_values: RunValues) -> bytes:
+    """The parts of the form that are the same in every call of one content, with the same values of its run."""
+    compiled = run_content.compiled(content, run_values)
     fields = [("from", content.sender), ("subject", compiled.subject.with_placeholders(_placeholder))]
     if content.text:
         fields.append(("text", compiled.text.with_placeholders(_placeholder)))

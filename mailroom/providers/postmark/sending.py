@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from mailroom.domain import campaign_content
+from mailroom.domain import run_content
 from mailroom.domain.addresses import Mailbox
 from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.emails.model import Attachment, Place
@@ -87,7 +87,7 @@ class PostmarkAdapter(JsonApi):
 
     def _mails(self, batch: Batch) -> Iterator[bytes]:
         content = batch.content
-        compiled = campaign_content.compiled(content)
+        compiled = run_content.compiled(content, batch.run_values)
         shared = {
             "From": content.sender,
             "MessageStream": self._broadcast_stream,

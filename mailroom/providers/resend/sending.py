@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from mailroom.domain import campaign_content
+from mailroom.domain import run_content
 from mailroom.domain.addresses import Mailbox, parse_mailboxes
 from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.emails.content_types import parse_content_type
@@ -75,7 +75,7 @@ class ResendAdapter(JsonApi):
 
 def _mails(batch: Batch) -> Iterator[bytes]:
     content = batch.content
-    compiled = campaign_content.compiled(content)
+    compiled = run_content.compiled(content, batch.run_values)
     for message in batch.messages:
         subject, text, html = (
             part.with_placeholders(message.parts.__getitem__)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from mailroom.domain import campaign_content
+from mailroom.domain import run_content
 from mailroom.domain.addresses import Mailbox, fold, parse_mailbox, parse_mailboxes
 from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.emails.model import Attachment, Email, Place
@@ -41,7 +41,7 @@ class SendGridAdapter(JsonApi):
         """The text goes once, each recipient's parts as substitutions. Raises SendInParts if these are too long for a
         call to several recipients."""
         content = batch.content
-        compiled = campaign_content.compiled(content)
+        compiled = run_content.compiled(content, batch.run_values)
         if len(batch.messages) == 1:
             parts = batch.messages[0].parts
             fill: Any = parts.__getitem__

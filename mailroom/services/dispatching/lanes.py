@@ -28,7 +28,8 @@ class LaneWork:
 
 def lanes_wanting_work(db: Db, *, now: datetime, ahead: timedelta, limit: int, leave_out: Sequence[Lane]) -> list[Lane]:
     """Lanes with work that are not in `leave_out`, about `limit` of each kind of work: a schedule due within `ahead`, a
-    run in planning, a dispatch to be sent, reconciled or judged. Lanes that wait are left out. Raises Unavailable.
+    run in planning or a feed to be fetched, a dispatch to be sent, reconciled or judged. Lanes that wait are left out.
+    Raises Unavailable.
 
     Held runs are not sent; their lanes are returned only for other work.
     """
@@ -36,6 +37,9 @@ def lanes_wanting_work(db: Db, *, now: datetime, ahead: timedelta, limit: int, l
     enough = limit + len(left_out)
     due = [] if held.everything else [schedule_lane(id_) for id_ in schedules.due(db, now=now + ahead, limit=enough)]
     unfinished = [schedule_lane(id_) for id_ in runs.schedules_in_planning(db, limit=enough)]
+    if not held.everything:
+        waiting = runs.schedules_awaiting_feeds(db, now=now, limit=enough, but=held.runs)
+        unfinished += map(schedule_lane, waiting)
     sending = _lanes_with_work(db, held, now=now, limit=enough, leave_out=left_out)
     return [lane for lane in dict.fromkeys([*due, *unfinished, *sending]) if lane not in left_out]
 

@@ -11,14 +11,16 @@ from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.dispatches.outcomes import CallResult, Refusal, Refused
 from mailroom.domain.emails.model import Body, Email, StoredEmail
 from mailroom.domain.errors import BodiesAway
-from mailroom.domain.ids import DispatchId, EmailId, ScheduleId
+from mailroom.domain.ids import DispatchId, EmailId, RunId, ScheduleId
 from mailroom.domain.list_headers import beside
 from mailroom.domain.mailgun_substitutions import in_content, of_mailgun
 from mailroom.domain.messages.model import Message
+from mailroom.domain.run_values import NO_RUN_VALUES, RunValues
 from mailroom.domain.schedules import Content
 from mailroom.domain.template_filling import LINK_KEY, MAILTO_KEY
 from mailroom.domain.unsubscribe_links import Membership, UnsubscribeLinks
 from mailroom.providers.base import Adapter, Batch, Letter, SendInParts
+from mailroom.services.common.run_values import ValuesOfRuns
 from mailroom.services.dispatching.exclusions import leave_out
 from mailroom.storage.body_files.homes import BodyFiles
 from mailroom.storage.database import Db
@@ -62,6 +64,7 @@ class Preparing:
         self._links, self._files_within_s = links, files_within_s
         self._cache: OrderedDict[_Written, Content] = OrderedDict()
         self._cached_bytes = 0
+        self._run_values = ValuesOfRuns(db)
 
     def build(
         self,
@@ -77,6 +80,7 @@ class Preparing:
         """
         mails = messages.of_dispatches(self._db, [dispatch.id for dispatch in claimed])
         written = self._contents([(c.schedule_id, c.revision) for c in claimed if c.schedule_id])
+        values = self._run_values.of({c.run_id: written[c.schedule_id, c.revision] for c in claimed if c.schedule_id})
         letters = self._letters([c for c in claimed if not c.schedule_id])
         topics = {c.id: written[c.schedule_id, c.revision].topic for c in claimed if c.schedule_id}
         topics |= {id_: email.topic for id_, email in letters.items() if isinstance(email, Email) and email.topic}
@@ -84,7 +88,7 @@ class Preparing:
         ready: dict[Claimed, object] = {}
         refused: list[CallResult] = []
         for dispatch in claimed:
-            built = self._build(dispatch, mails[dispatch.id], written, letters, most(dispatch.provider))
+            built = self._build(dispatch, mails[dispatch.id], written, letters, values, most(dispatch.provider))
             if isinstance(built, Refused):
                 refused.append(CallResult(dispatch, built))
             else:
@@ -98,6 +102,7 @@ class Preparing:
         mails: Sequence[Message],
         written: Mapping[_Written, Content],
         letters: Mapping[DispatchId, Email | Exception],
+        values: Mapping[RunId, RunValues],
         most: int | None,
     ) -> object:
         """A request, or a refusal. A dispatch that cannot be built delays no other, and is not retried for ever."""
@@ -120,7 +125,7 @@ class Preparing:
             if adapter.name != MAILGUN:
                 own = in_content(content.subject, content.text, content.html)
                 _only_of_mailgun(adapter, own or of_mailgun(part for mail in mails for part in mail.parts.values()))
-            return adapter.build(self._batch(dispatch, content, mails))
+            return adapter.build(self._batch(dispatch, content, mails, values.get(dispatch.run_id, NO_RUN_VALUES)))
         except SendInParts as error:
             return Refused(Refusal.TOO_MANY, f"{adapter.name}: {error}", at_most=error.at_most)
         except ValueError as error:
@@ -129,13 +134,13 @@ class Preparing:
             log.exception("request_not_built", dispatch_id=dispatch.id, provider=adapter.name)
             return Refused(Refusal.PERMANENT, f"it could not be made ready: {type(error).__name__}")
 
-    def _batch(self, dispatch: Claimed, content: Content, mails: Sequence[Message]) -> Batch:
+    def _batch(self, dispatch: Claimed, content: Content, mails: Sequence[Message], values: RunValues) -> Batch:
         """Raises ValueError for mail of a topic, if there are no links."""
         if content.topic:
             if self._links is None:
                 raise ValueError("links to unsubscribe cannot be made here")
             mails = [_with_link(mail, content.topic, self._links) for mail in mails]
-        return Batch(dispatch.id, dispatch.attempt, dispatch.run_id, content, mails, dispatch.claimed_at)
+        return Batch(dispatch.id, dispatch.attempt, dispatch.run_id, content, mails, dispatch.claimed_at, values)
 
     def _letters(self, claimed: Sequence[Claimed]) -> dict[DispatchId, Email | Exception]:
         """The single mails whose bodies are still stored; for a mail that cannot be read, its error."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
 
-from mailroom.domain import campaign_content
+from mailroom.domain import run_content
 from mailroom.domain.dispatches.model import NewDispatch
 from mailroom.domain.dispatches.spans import Calls, Group, of_part, span_of, spans_of_groups
 from mailroom.domain.ids import (
@@ -20,11 +20,13 @@ from mailroom.domain.limits import CHUNK_BYTES
 from mailroom.domain.messages.model import Message
 from mailroom.domain.messages.queued_or_suppressed import planned_message
 from mailroom.domain.messages.states import MessageState
+from mailroom.domain.run_values import NO_RUN_VALUES, RunValues
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Content
 from mailroom.domain.segments.model import looks_at_events
 from mailroom.domain.shares import Shares
 from mailroom.domain.topics import scopes_of_campaign
+from mailroom.services.common.run_values import ValuesOfRuns
 from mailroom.services.planning.members import Member, Page, next_members, whole_groups
 from mailroom.storage import suppressions
 from mailroom.storage.cluster import restored_fences
@@ -56,7 +58,7 @@ class Cut:
     shares: Shares
 
 
-def next_chunks(db: Db, batch: Sequence[Run], cut: Cut, *, remembers: bool) -> list[Chunk]:
+def next_chunks(db: Db, batch: Sequence[Run], cut: Cut, *, remembers: bool, run_values: ValuesOfRuns) -> list[Chunk]:
     """The next chunk of each run. `remembers`: the database was restored from an older copy once, and stores the
     fences' records of that time."""
     pages = next_members(db, batch)
@@ -67,8 +69,18 @@ def next_chunks(db: Db, batch: Sequence[Run], cut: Cut, *, remembers: bool) -> l
     suppressed = {topic: suppressions.reasons(entries, scopes_of_campaign(topic)) for topic in topics}
     called = {run.id: Calls(_called(db, run) if remembers else {}) for run in batch}
     of_runs = [(run, written[run.schedule_id, run.revision]) for run in batch]
+    values = run_values.of({run.id: content for run, content in of_runs})
     return [
-        _chunk(run, content, pages[run.id], suppressed[content.topic], cut, called[run.id]) for run, content in of_runs
+        _chunk(
+            run,
+            content,
+            pages[run.id],
+            suppressed[content.topic],
+            cut,
+            called[run.id],
+            values.get(run.id, NO_RUN_VALUES),
+        )
+        for run, content in of_runs
     ]
 
 
@@ -79,8 +91,9 @@ def _chunk(
     suppressed: Mapping[str, str],
     cut: Cut,
     called: Calls,
+    values: RunValues,
 ) -> Chunk:
-    compiled, members = campaign_content.compiled(content), page.members
+    compiled, members = run_content.compiled(content, values), page.members
     mails = [planned_message(run, member.recipient, compiled, suppressed) for member in members]
     mails = mails[: whole_groups(members, len(_fitting(mails)))]
     members = members[: len(mails)]

@@ -78,6 +78,7 @@ def planned_run(
         source=source.id if source else None,
         groups=groups,
         selection=revision.selection,
+        awaits_feed=now if revision.has_feed else None,
     )
 
 
@@ -93,4 +94,5 @@ def _record(schedule: Schedule, revision: Revision, skipped: Skipped, now: datet
         reason=skipped.reason,
         due_through=skipped.last,
         instants=skipped.instants,
+        awaits_feed=None,
     )

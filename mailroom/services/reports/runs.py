@@ -7,6 +7,8 @@ from typing import Final
 
 from mailroom.domain.dispatches.model import Dispatch
 from mailroom.domain.dispatches.states import DispatchState
+from mailroom.domain.errors import RunFeedNotFound
+from mailroom.domain.feeds.model import KeptFeed
 from mailroom.domain.ids import DispatchId, RunId, ScheduleId, rfc_message_id
 from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.messages.model import StoredMessage
@@ -17,7 +19,7 @@ from mailroom.storage.database import Db, server_now
 from mailroom.storage.dispatches import queries as dispatch_queries
 from mailroom.storage.messages import document as messages
 from mailroom.storage.messages.document import Reported
-from mailroom.storage.schedules import runs, schedules
+from mailroom.storage.schedules import contents, run_feeds, runs, schedules
 
 _MOVING: Final = frozenset({DispatchState.PENDING, DispatchState.SENDING})
 
@@ -35,6 +37,36 @@ class RunView:
 def get(db: Db, run_id: RunId) -> Run:
     """Raises RunNotFound."""
     return runs.get(db, run_id)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFeed:
+    """A run whose content has a feed, and the copy that it keeps; None before it came."""
+
+    run: Run
+    kept: KeptFeed | None
+
+    @property
+    def status(self) -> str:
+        """`kept`, `without`, `waiting`, or `none`: the run ended before its feed came."""
+        if self.kept:
+            return "without" if self.kept.away else "kept"
+        return "waiting" if self.run.awaits_feed else "none"
+
+
+def feed_of(db: Db, run: Run) -> RunFeed | None:
+    """None for a run whose content has no feed."""
+    kept = run_feeds.find(db, run.id)
+    has_feed = kept or run.awaits_feed or contents.feeds_of(db, [(run.schedule_id, run.revision)])
+    return RunFeed(run, kept) if has_feed else None
+
+
+def get_feed(db: Db, run_id: RunId) -> RunFeed:
+    """Raises RunNotFound, RunFeedNotFound."""
+    found = feed_of(db, runs.get(db, run_id))
+    if found is None:
+        raise RunFeedNotFound(run_id)
+    return found
 
 
 def view(db: Db, run_id: RunId) -> RunView:

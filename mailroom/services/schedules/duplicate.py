@@ -35,6 +35,8 @@ def duplicate(db: Db, schedule_id: ScheduleId, *, owner: str, key: str) -> tuple
     source = get(db, schedule_id)
     if source.content.topic:
         sender_rules.require(db, SenderRule.TOPICS)
+    if source.content.feed:
+        sender_rules.require(db, SenderRule.FEEDS)
     if source.content.is_composed:
         sender_rules.require(db, SenderRule.AUDIENCES)
     copy = StoredSchedule(_copy_of(source.schedule, copy_id, db), source.content)

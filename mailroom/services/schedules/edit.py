@@ -9,6 +9,7 @@ from mailroom.domain.errors import (
     ScheduleEnded,
     StaleEdit,
 )
+from mailroom.domain.feeds.checking import fields_of
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.recurrence.comparing import is_same
 from mailroom.domain.recurrence.model import Recurrence
@@ -89,6 +90,7 @@ def _as_draft(stored: StoredSchedule) -> Draft:
         html=content.html,
         tags=content.tags,
         topic=content.topic or None,
+        feed=fields_of(content.feed) if content.feed else None,
         recurrence=None,
         misfire={"policy": schedule.misfire.policy, "grace_s": schedule.misfire.grace_s},
     )

@@ -4,17 +4,21 @@ Nothing is stored or sent."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mailroom.domain import campaign_content
+from mailroom.domain import run_content
 from mailroom.domain.addresses import fold
 from mailroom.domain.audience_versions import ListChoice
 from mailroom.domain.audiences import Recipient
 from mailroom.domain.drafts import Draft
 from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.feeds.failures import FeedFailed
 from mailroom.domain.ids import AudienceId, ScheduleId
 from mailroom.domain.list_headers import list_headers
+from mailroom.domain.run_values import FEED, NO_RUN_VALUES, RunValues
 from mailroom.domain.schedules import Content
 from mailroom.domain.template_filling import LINK_KEY
 from mailroom.domain.template_spending import CannotRender
+from mailroom.feeds.fetching import Fetcher
+from mailroom.services.planning.feeds import as_it_is_now
 from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules.create import content_of
 from mailroom.services.schedules.drafts import ChosenAudience, Origin
@@ -35,28 +39,30 @@ class RenderedMail:
     text: str
     html: str
     headers: Mapping[str, str]
+    feed: object = None  # as the template got it; None without one
 
 
-def of_schedule(db: Db, schedule_id: ScheduleId, contact: str | None, *, link: str) -> RenderedMail:
-    """The newest content of a schedule. `contact`: an address of its audience; None for the first. `link`: in place of
-    the reader's own link to unsubscribe.
+def of_schedule(db: Db, schedule_id: ScheduleId, contact: str | None, *, link: str, feeds: Fetcher) -> RenderedMail:
+    """The newest content of a schedule, with its feed as it is now. `contact`: an address of its audience; None for the
+    first. `link`: in place of the reader's own link to unsubscribe.
 
-    Raises ScheduleNotFound, AudienceNotFound, Unavailable; InvalidInput if the address is not in the audience, or its
-    mail cannot be rendered.
+    Raises ScheduleNotFound, AudienceNotFound, Unavailable; InvalidInput if the address is not in the audience, its
+    mail cannot be rendered, or the feed does not come.
     """
     content = get(db, schedule_id).content
-    return _rendered(content, _member(db, content.goes_to, contact), link)
+    return _rendered(content, _member(db, content.goes_to, contact), link, _values(content, feeds))
 
 
-def of_draft(db: Db, draft: Draft, contact: str | None, *, link: str) -> RenderedMail:
+def of_draft(db: Db, draft: Draft, contact: str | None, *, link: str, feeds: Fetcher) -> RenderedMail:
     """A draft, checked as if it were to be saved. Raises InvalidInput with every fault, SendersTooOld, Unavailable."""
     checked, chosen = schedule_drafts.checked(db, draft, now=server_now(db))
     if chosen:
-        return _rendered(content_of(checked, chosen), _member(db, chosen.goes_to, contact), link)
+        content = content_of(checked, chosen)
+        return _rendered(content, _member(db, chosen.goes_to, contact), link, _values(content, feeds))
     found = {recipient.key: recipient for recipient in checked.recipients}
     recipient = found.get(fold(contact)) if contact else checked.recipients[0]
     content = content_of(checked, ChosenAudience(_NOT_STORED, len(found), Origin.NEW))
-    return _rendered(content, _present(recipient), link)
+    return _rendered(content, _present(recipient), link, _values(content, feeds))
 
 
 def _member(db: Db, lists: Sequence[ListChoice], contact: str | None) -> Recipient:
@@ -73,9 +79,19 @@ def _present(recipient: Recipient | None) -> Recipient:
     return recipient
 
 
-def _rendered(content: Content, recipient: Recipient, link: str) -> RenderedMail:
-    compiled = campaign_content.compiled(content)
+def _values(content: Content, feeds: Fetcher) -> RunValues:
+    """Raises InvalidInput if the feed does not come, or is no feed."""
+    if content.feed is None:
+        return NO_RUN_VALUES
     try:
+        return RunValues.of({FEED: as_it_is_now(feeds, content.feed)})
+    except FeedFailed as failed:
+        raise InvalidInput(Fault("feed", str(failed))) from None
+
+
+def _rendered(content: Content, recipient: Recipient, link: str, values: RunValues) -> RenderedMail:
+    try:
+        compiled = run_content.compiled(content, values)
         parts = compiled.parts_for(recipient.context()) | {LINK_KEY: link}
     except CannotRender as error:
         field, _, message = str(error).partition(": ")
@@ -85,4 +101,4 @@ def _rendered(content: Content, recipient: Recipient, link: str) -> RenderedMail
     )
     headers = {"From": content.sender} | ({"Reply-To": content.reply_to} if content.reply_to else {})
     own = list_headers(content.topic, sender=content.sender, link=link, origin="preview")
-    return RenderedMail(recipient, subject, text, html, headers | own)
+    return RenderedMail(recipient, subject, text, html, headers | own, values.by_name.get(FEED))

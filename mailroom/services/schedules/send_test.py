@@ -13,6 +13,7 @@ from mailroom.domain.emails.model import Priority
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.limits import MAX_SUBJECT
+from mailroom.feeds.fetching import Fetcher
 from mailroom.services.mails.accept import AcceptedMail
 from mailroom.services.schedules.rendering import RenderedMail, of_schedule
 from mailroom.storage.database import Db
@@ -33,7 +34,15 @@ class TestMail:
 
 
 def send(
-    db: Db, schedule_id: ScheduleId, to: Sequence[str], *, contact: str | None, link: str, key: str, hand_in: HandIn
+    db: Db,
+    schedule_id: ScheduleId,
+    to: Sequence[str],
+    *,
+    contact: str | None,
+    link: str,
+    feeds: Fetcher,
+    key: str,
+    hand_in: HandIn,
 ) -> list[TestMail]:
     """Hand in the newest content, as `contact` would get it (None: the first of the audience), for each of these
     addresses. The same `key` sends each once. `hand_in`: as `Outbox.hand_in_many`, within the caller's limits.
@@ -41,7 +50,7 @@ def send(
     Raises ScheduleNotFound, InvalidInput with a fault for each wrong address, and what `hand_in` raises or answers.
     """
     by_address = _checked(to)
-    mail = of_schedule(db, schedule_id, contact, link=link)
+    mail = of_schedule(db, schedule_id, contact, link=link, feeds=feeds)
     drafts: list[tuple[EmailDraft, str | None]] = [
         (_draft(mail, schedule_id, address), _key(key, schedule_id, folded)) for folded, address in by_address.items()
     ]

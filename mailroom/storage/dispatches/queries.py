@@ -32,6 +32,13 @@ def runs_with_open(db: Db, runs: Sequence[RunId]) -> set[RunId]:
 
 
 @guarded
+def any_accepted(db: Db, run_id: RunId) -> bool:
+    """True if a provider accepted a dispatch of this run."""
+    query = {"_id": ids_of_run(run_id), "accepted.0": {"$exists": True}}
+    return db.dispatches.find_one(query, {"_id": 1}) is not None
+
+
+@guarded
 def get(db: Db, dispatch_id: DispatchId) -> Dispatch:
     """A dispatch with its trail. Raises DispatchNotFound."""
     doc = db.dispatches.find_one({"_id": dispatch_id})

@@ -7,6 +7,8 @@
     audience    id of the recipients' list;  recipients: how many it had
     lists       who it goes to: [{a: audience, segment, only: the segment's filter}]; absent: to all of `audience`
     excluded    who it does not go to, alike; absent: nobody
+    feed        absent without one: url, headers (names with names of secrets), timeout_s, only_newer, when_empty,
+                deadline_s, when_away
 
 Index `_id.schedule, valid_from`: the revision of a due instant.
 """
@@ -18,6 +20,8 @@ from typing import Final
 from pymongo import DESCENDING, IndexModel
 
 from mailroom.domain.audience_versions import ListChoice
+from mailroom.domain.feeds.checking import fields_of
+from mailroom.domain.feeds.model import Feed, WithoutFeed
 from mailroom.domain.ids import AudienceId, ScheduleId, SegmentId
 from mailroom.domain.schedules import Content, Revision
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
@@ -51,6 +55,14 @@ def get_many(db: Db, named: Sequence[tuple[ScheduleId, int]]) -> dict[tuple[Sche
 
 
 @guarded
+def feeds_of(db: Db, named: Sequence[tuple[ScheduleId, int]]) -> dict[tuple[ScheduleId, int], Feed]:
+    """The feeds of these revisions, without the rest of what they say; none for a revision without one."""
+    ids = [{"schedule": schedule, "revision": revision} for schedule, revision in dict.fromkeys(named)]
+    rows = db.contents.find({"_id": {"$in": ids}, "feed": {"$exists": True}}, {"feed": 1})
+    return {(doc["_id"]["schedule"], doc["_id"]["revision"]): _feed(doc["feed"]) for doc in rows}
+
+
+@guarded
 def histories(db: Db, schedules: Sequence[ScheduleId]) -> dict[ScheduleId, list[Revision]]:
     """For each schedule its revisions, newest first."""
     rows = db.contents.find({"_id.schedule": {"$in": list(schedules)}}, _FOR_PLANNING)
@@ -60,7 +72,7 @@ def histories(db: Db, schedules: Sequence[ScheduleId]) -> dict[ScheduleId, list[
     return found
 
 
-_FOR_PLANNING: Final = dict.fromkeys(("valid_from", "audience", "recipients", "lists", "excluded"), 1)
+_FOR_PLANNING: Final = dict.fromkeys(("valid_from", "audience", "recipients", "lists", "excluded", "feed.url"), 1)
 
 
 def _revision(doc: Document) -> Revision:
@@ -71,6 +83,7 @@ def _revision(doc: Document) -> Revision:
         doc["recipients"],
         _choices(doc, "lists"),
         _choices(doc, "excluded"),
+        has_feed="feed" in doc,
     )
 
 
@@ -102,6 +115,7 @@ def _document(schedule: ScheduleId, number: int, content: Content, valid_from: d
             "footer": content.footer or None,
             "lists": _rows(content.lists) or None,
             "excluded": _rows(content.excluded) or None,
+            "feed": fields_of(content.feed) if content.feed else None,
         }
     )
 
@@ -120,4 +134,17 @@ def _content(doc: Document) -> Content:
         footer=doc.get("footer", ""),
         lists=_choices(doc, "lists"),
         excluded=_choices(doc, "excluded"),
+        feed=_feed(doc["feed"]) if "feed" in doc else None,
+    )
+
+
+def _feed(doc: Document) -> Feed:
+    return Feed(
+        url=doc["url"],
+        headers=tuple(sorted(doc["headers"].items())),
+        timeout_s=doc["timeout_s"],
+        only_newer=doc["only_newer"],
+        when_empty=WithoutFeed(doc["when_empty"]),
+        deadline_s=doc["deadline_s"],
+        when_away=WithoutFeed(doc["when_away"]),
     )

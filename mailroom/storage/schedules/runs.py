@@ -14,14 +14,17 @@
     planned_at, finished_at, cancelled_at
     paused_at, paused_by  since when, and by whom; only while it is paused. For display: claims read `holds`
     reason, due_through, instants   of a skipped run: why, and the range that it stands for
+    awaits_feed      from when on its feed is fetched, for the first time or again; absent once the run has it, in runs
+                     without a feed, and in ended ones. No message is written while it is there
+    feed_tries, feed_problem        fetches that failed, and why the last one did
 
 Inserted by planning and 'run now'; moved by the lane's holder in transactions that check the lane's token;
 cancelled by the API.
 
 Indexes: `schedule_id, due_at, _id` for a schedule's runs; `due_at, _id` for all runs; both with `state` for those in a
 state; `lists.a, due_at, _id` for the runs to an audience; `state` (partial: open ones) for runs to plan or to finish;
-`unwritten` for cancelled runs whose messages are still to be written; `open_of_schedule` (partial: open ones) for runs
-that are paused or cancelled with their schedule.
+`unwritten` for cancelled runs whose messages are still to be written; `awaits_feed` (partial) for runs whose feed is to
+be fetched; `open_of_schedule` (partial: open ones) for runs that are paused or cancelled with their schedule.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -57,6 +60,11 @@ INDEXES: Final[Sequence[IndexModel]] = (
         [("unwritten", 1), ("due_at", 1), ("schedule_id", 1)],
         name="unwritten",
         partialFilterExpression={"unwritten": True},
+    ),
+    IndexModel(
+        [("awaits_feed", 1), ("schedule_id", 1)],
+        name="awaits_feed",
+        partialFilterExpression={"awaits_feed": {"$exists": True}},
     ),
     IndexModel(
         [("schedule_id", 1), ("state", 1)],
@@ -109,7 +117,7 @@ def page(db: Db, *, schedule_id: ScheduleId | None, before: tuple[datetime, str]
 
 @guarded
 def schedules_in_planning(db: Db, *, limit: int) -> list[ScheduleId]:
-    """Schedules with a run whose messages do not all stand yet, longest waiting first; of cancelled runs last."""
+    """Schedules with a run whose messages can be written now, longest waiting first; of cancelled runs last."""
     rows = [
         doc for which in _TO_WRITE for doc in db.runs.find(which, {"schedule_id": 1}).sort("due_at", 1).limit(limit)
     ]
@@ -118,8 +126,8 @@ def schedules_in_planning(db: Db, *, limit: int) -> list[ScheduleId]:
 
 @guarded
 def in_planning(db: Db, schedules: Sequence[ScheduleId], *, limit: int) -> list[Run]:
-    """For each of these schedules its earliest run whose messages do not all stand yet; longest due first, and runs to
-    write down only after runs to send."""
+    """For each of these schedules its earliest run whose messages do not all stand yet, and that does not wait for its
+    feed; longest due first, and runs to write down only after runs to send."""
     found: dict[str, Run] = {}
     for which in _TO_WRITE:
         rows = db.runs.aggregate(
@@ -138,7 +146,46 @@ def in_planning(db: Db, schedules: Sequence[ScheduleId], *, limit: int) -> list[
     return list(found.values())[:limit]
 
 
-_TO_WRITE: Final[Sequence[Document]] = ({"state": RunState.PLANNING}, {"unwritten": True})
+_TO_WRITE: Final[Sequence[Document]] = (
+    {"state": RunState.PLANNING, "awaits_feed": {"$exists": False}},
+    {"unwritten": True},
+)
+
+
+@guarded
+def awaiting_feeds(db: Db, schedules: Collection[ScheduleId], *, now: datetime, limit: int) -> list[Run]:
+    """Runs of these schedules whose feeds are to be fetched now, longest waiting first; without paused runs."""
+    query = {"awaits_feed": {"$lte": now}, "schedule_id": {"$in": sorted(schedules)}, "paused_at": {"$exists": False}}
+    return [from_document(doc) for doc in db.runs.find(query).sort("awaits_feed", 1).hint("awaits_feed").limit(limit)]
+
+
+@guarded
+def schedules_awaiting_feeds(db: Db, *, now: datetime, limit: int, but: Collection[RunId]) -> list[ScheduleId]:
+    """Schedules with a run whose feed is to be fetched now, longest waiting first; runs in `but` do not count."""
+    query = {"awaits_feed": {"$lte": now}, "_id": {"$nin": sorted(but)}}
+    rows = db.runs.find(query, {"schedule_id": 1}).sort("awaits_feed", 1).hint("awaits_feed").limit(limit)
+    return list(dict.fromkeys(ScheduleId(doc["schedule_id"]) for doc in rows))
+
+
+@guarded
+def feed_came(db: Db, run_id: RunId) -> None:
+    """The run has its copy of the feed: its messages may be written."""
+    db.runs.update_one({"_id": run_id}, {"$unset": {"awaits_feed": "", "feed_problem": ""}})
+
+
+@guarded
+def feed_failed(db: Db, run_id: RunId, problem: str, *, again_at: datetime) -> None:
+    """Note a fetch that failed, of a run that still waits for its feed."""
+    note = {"$set": {"awaits_feed": again_at, "feed_problem": problem}, "$inc": {"feed_tries": 1}}
+    db.runs.update_one({"_id": run_id, "awaits_feed": {"$exists": True}}, note)
+
+
+def skip(db: Db, run_id: RunId, reason: str, *, guard: LaneGuard) -> bool:
+    """True if the run waited for its feed, was not paused, and is skipped now."""
+    waiting = {"_id": run_id, "state": leaving(MOVES, RunTrigger.SKIPPED), "awaits_feed": {"$exists": True}}
+    change = {"$set": {"state": MOVES[RunTrigger.SKIPPED][1], "reason": reason}, "$unset": {"awaits_feed": ""}}
+    going = {**waiting, "paused_at": {"$exists": False}}
+    return db.runs.update_one(going, change, session=guard.session).matched_count == 1
 
 
 class Step(NamedTuple):
@@ -218,6 +265,7 @@ def mark_resumed(db: Db, run_ids: Collection[RunId], *, session: Session) -> Non
 
 
 _NOT_PAUSED: Final = {"paused_at": "", "paused_by": ""}
+_ENDED: Final = {**_NOT_PAUSED, "awaits_feed": ""}
 
 
 def created_between(db: Db, since: datetime, until: datetime) -> Iterator[Run]:
@@ -275,12 +323,12 @@ def cancel(db: Db, run_id: RunId, *, now: datetime, session: Session) -> bool:
     those of a run with a source, which goes on listing the recipients that this run did not come to."""
     cancelled: Document = {"state": MOVES[RunTrigger.CANCELLED][1], "cancelled_at": now}
     part_of = {"_id": run_id, "state": RunState.PLANNING, "source": {"$exists": False}}
-    written_down = {"$set": {**cancelled, "unwritten": True}, "$unset": _NOT_PAUSED}
+    written_down = {"$set": {**cancelled, "unwritten": True}, "$unset": _ENDED}
     marked = db.runs.update_one(part_of, written_down, session=session)
     if marked.matched_count:
         return True
     is_open = {"_id": run_id, "state": leaving(MOVES, RunTrigger.CANCELLED)}
-    change = {"$set": cancelled, "$unset": _NOT_PAUSED}
+    change = {"$set": cancelled, "$unset": _ENDED}
     return db.runs.update_one(is_open, change, session=session).matched_count == 1
 
 
@@ -308,6 +356,7 @@ def _document(run: Run) -> Document:
             "groups": run.groups,
             **_fields_of(run.selection),
             "unwritten": run.unwritten or None,
+            "awaits_feed": run.awaits_feed,
         }
     )
 
@@ -356,4 +405,7 @@ def from_document(doc: Document) -> Run:
         groups=doc.get("groups"),
         selection=_selection(doc),
         unwritten=doc.get("unwritten", False),
+        awaits_feed=doc.get("awaits_feed"),
+        feed_tries=doc.get("feed_tries", 0),
+        feed_problem=doc.get("feed_problem", ""),
     )

@@ -1,7 +1,9 @@
 """Runs, the mails of a person, and the calls that failed, at the terminal."""
 
 from mailroom.domain.ids import RunId
+from mailroom.services.planning import asked_runs
 from mailroom.services.reports import runs as run_views
+from tests.support.builders import stored_schedule
 from tests.support.caller import Caller
 from tests.support.dead_letters import failed_dispatches
 from tests.support.doubts import DISPATCH, a_doubt, the_state
@@ -121,3 +123,13 @@ def test_refused_requests_are_listed_as_the_api_lists_them(mailroom: Terminal, s
     assert listed == call("GET", "/v1/refusals?status=422").json
     assert "name: Not a valid string" in mailroom("refusals").out
     assert faults(mailroom("refusals", "--cursor", "nonsense")).keys() == {"cursor"}
+
+
+def test_the_feed_of_a_run_is_shown_as_the_api_shows_it(mailroom: Terminal, system: System, call: Caller) -> None:
+    schedule = stored_schedule(system.db, feed={"url": "https://feeds.example.com/news?key=secret"})
+    run, _ = asked_runs.run_now(system.db, schedule.id, owner="tests", key="k")
+
+    shown = mailroom("runs", "feed", run.id, "--json")
+
+    assert shown.json == call("GET", f"/v1/runs/{run.id}/feed").json
+    assert shown.json["status"] == "waiting"

@@ -45,6 +45,16 @@ def plan(db: Db, run: Run) -> None:
     in_transaction(db, work)
 
 
+def skip(db: Db, run: Run) -> bool:
+    held = {schedule_lane(id_): token for id_, token in hold(db, SCHEDULE).items()}
+
+    def work(session: Session) -> bool:
+        with lanes.under(db, held, session) as guard:
+            return runs.skip(db, run.id, "nothing new in its feed", guard=guard)
+
+    return in_transaction(db, work)
+
+
 def move(db: Db, trigger: RunTrigger, run: Run) -> None:
     match trigger:
         case RunTrigger.PLANNED:
@@ -55,6 +65,8 @@ def move(db: Db, trigger: RunTrigger, run: Run) -> None:
             in_transaction(db, lambda session: runs.cancel(db, run.id, now=NOW, session=session))
         case RunTrigger.REOPENED:
             runs.reopen(db, [run.id])
+        case RunTrigger.SKIPPED:
+            skip(db, run)
 
 
 @pytest.mark.parametrize("trigger", list(RunTrigger))
@@ -62,7 +74,7 @@ def test_a_run_moves_as_the_table_says_and_not_otherwise(db: Db, trigger: RunTri
     leaves, arrives = MOVES[trigger]
     seen, wanted = {}, {}
     for state in RunState:
-        run = stored_in(db, state)
+        run = stored_in(db, state, awaits_feed=NOW if trigger is RunTrigger.SKIPPED else None)
         move(db, trigger, run)
         seen[state], wanted[state] = runs.get(db, run.id).state, arrives if state in leaves else state
 
@@ -85,3 +97,12 @@ def test_a_resent_run_is_cancelled_in_planning_without_writing_the_rest_down(db:
 
     after = runs.get(db, run.id)
     assert (after.state, after.unwritten) == (RunState.CANCELLED, False)
+
+
+def test_a_run_in_planning_that_waits_for_no_feed_or_is_paused_is_not_skipped(db: Db) -> None:
+    run = stored_in(db, RunState.PLANNING)
+    paused = stored_in(db, RunState.PLANNING, id=RunId(f"{SCHEDULE}-paused"), awaits_feed=NOW)
+    db.runs.update_one({"_id": paused.id}, {"$set": {"paused_at": NOW}})
+
+    assert (skip(db, run), skip(db, paused)) == (False, False)
+    assert {runs.get(db, one.id).state for one in (run, paused)} == {RunState.PLANNING}
