@@ -15,6 +15,9 @@ from mailroom.domain.addresses import (
     written_as_list,
 )
 from mailroom.domain.audiences import Known, Recipient, check_recipients, known_variables
+from mailroom.domain.bodies.checking import Check, finished_or_faults
+from mailroom.domain.bodies.finish import Finished
+from mailroom.domain.bodies.written import Written, as_written
 from mailroom.domain.campaign_content import faults_of_links
 from mailroom.domain.content import check_content, faults_of_language
 from mailroom.domain.errors import Fault, InvalidInput
@@ -49,7 +52,7 @@ class Draft:
     sender: str
     subject: str
     recurrence: RecurrenceFields | None  # None: the stored recurrence stays
-    text: str = ""
+    text: str | None = field(default=None, metadata={"digest_of_none": ""})  # None: made from the HTML
     html: str = ""
     reply_to: str = ""
     recipients: Sequence[object] = ()
@@ -60,6 +63,13 @@ class Draft:
     audiences: Sequence[str] = field(default=(), metadata={"compared": "if given"})
     segments: Sequence[str] = field(default=(), metadata={"compared": "if given"})
     exclude: Sequence[str] | None = field(default=None, metadata={"compared": "if given"})
+    markdown: str = field(default="", metadata={"compared": "if given"})  # in place of html
+    preheader: str = field(default="", metadata={"compared": "if given"})
+    inline_css: bool = field(default=True, metadata={"compared": "if given"})
+
+    @property
+    def written(self) -> Written:
+        return as_written(self.text, self.html, self.markdown, self.preheader, inline_css=self.inline_css)
 
 
 class DraftChanges(TypedDict, total=False):
@@ -69,7 +79,7 @@ class DraftChanges(TypedDict, total=False):
     sender: str
     subject: str
     recurrence: RecurrenceFields
-    text: str
+    text: str | None
     html: str
     reply_to: str
     recipients: Sequence[object]
@@ -80,6 +90,9 @@ class DraftChanges(TypedDict, total=False):
     audiences: Sequence[str]
     segments: Sequence[str]
     exclude: Sequence[str]
+    markdown: str
+    preheader: str
+    inline_css: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +111,7 @@ class Checked:
     recipients: tuple[Recipient, ...]
     topic: str  # '' without one
     footer: str  # a postal address, or ''
+    written: Written | None  # what text and html were made of; None: they are as they were written
 
 
 _LIMITS: Final = {"name": MAX_NAME, "subject": MAX_SUBJECT, "text": MAX_TEXT, "html": MAX_HTML}
@@ -127,22 +141,23 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
     known = kept.audience or (Known(known_variables(recipients), recipients[0]) if recipients else None)
     if draft.topic and kept.topic is None:
         faults.append(Fault("topic", f"there is no topic {draft.topic}; make it first"))
-    faults += _faults_of_content(draft, known, recipients or ()) or _faults_of_links(draft, kept.topic)
-    if faults or recurrence is None or misfire is None or recipients is None:
+    bodies = _checked_bodies(draft, known, recipients or (), kept.topic, faults)
+    if faults or bodies is None or recurrence is None or misfire is None or recipients is None:
         raise InvalidInput(*faults)
     return Checked(
         name=draft.name.strip(),
         sender=str(parse_mailbox(draft.sender)),
         reply_to=written_as_list(parse_mailboxes(draft.reply_to)) if draft.reply_to.strip() else "",
         subject=draft.subject.strip(),
-        text=draft.text,
-        html=draft.html,
+        text=bodies.text,
+        html=bodies.html,
         tags=tuple(dict.fromkeys(draft.tags)),
         recurrence=recurrence,
         misfire=misfire,
         recipients=tuple(recipients),
         topic=kept.topic.id if kept.topic else "",
         footer=kept.topic.postal_address if kept.topic and kept.topic.footer else "",
+        written=None if draft.written == Written(bodies.text, bodies.html) else draft.written,
     )
 
 
@@ -164,14 +179,14 @@ def _faults_of_texts(draft: Draft) -> list[Fault]:
     """The faults of names, addresses, tags and lengths."""
     faults = []
     for name, limit in _LIMITS.items():
-        if len(getattr(draft, name)) > limit:
+        if len(getattr(draft, name) or "") > limit:
             faults.append(Fault(name, f"at most {limit:,} characters"))
     for name in ("name", "subject"):
         if not getattr(draft, name).strip():
             faults.append(Fault(name, "is needed"))
         if breaks_header(getattr(draft, name)):
             faults.append(Fault(name, NOT_IN_A_HEADER))
-    if not draft.text.strip() and not draft.html.strip():
+    if not (draft.text or "").strip() and not draft.written.has_html:
         faults.append(Fault("text", "a text or an HTML body is needed"))
     for name, path in (("sender", "from"), ("reply_to", "reply_to")):
         value = getattr(draft, name)
@@ -186,24 +201,31 @@ def _faults_of_texts(draft: Draft) -> list[Fault]:
     return faults + faults_of_tags(draft.tags)
 
 
-def _faults_of_content(draft: Draft, known: Known | None, recipients: Sequence[Recipient]) -> list[Fault]:
-    """The faults of the templates. `known`: the names that every recipient has; None if the list was refused."""
-    content = {"subject": draft.subject, "text": draft.text, "html": draft.html}
+def _checked_bodies(
+    draft: Draft, known: Known | None, recipients: Sequence[Recipient], topic: Topic | None, faults: list[Fault]
+) -> Finished | None:
+    """The bodies to send. `known`: the names that every recipient has; None if the list was refused."""
+    bodies = finished_or_faults(draft.subject, draft.written, _check(draft, known, recipients))
+    if not isinstance(bodies, Finished):
+        faults += bodies
+        return None
+    if topic:
+        footer = topic.postal_address if topic.footer else ""
+        faults += faults_of_links(draft.subject, bodies.text, bodies.html, footer=footer)
+    return bodies
+
+
+def _check(draft: Draft, known: Known | None, recipients: Sequence[Recipient]) -> Check:
+    """Finds the faults of templates, with the values that every recipient has."""
     if known is None:
-        return faults_of_language(content)
+        return faults_of_language
     counts = Counter(name for recipient in recipients for name in recipient.variables)
     lacking = lacking_by_count(counts, len(recipients)) if recipients else lacking_in_audience
     variables, example = known.variables, known.example.context()
     if draft.topic:
         variables, example = variables | {UNSUBSCRIBE_URL}, example | {UNSUBSCRIBE_URL: _EXAMPLE_URL}
-    return check_content(content, KnownNames(variables, with_hint_at_topics(lacking)), example)
-
-
-def _faults_of_links(draft: Draft, topic: Topic | None) -> list[Fault]:
-    if topic is None:
-        return []
-    footer = topic.postal_address if topic.footer else ""
-    return faults_of_links(draft.subject, draft.text, draft.html, footer=footer)
+    names = KnownNames(variables, with_hint_at_topics(lacking))
+    return lambda content: check_content(content, names, example)
 
 
 def _checked_recurrence(draft: Draft, faults: list[Fault], now: datetime) -> Recurrence | None:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final, TypedDict
 
 from mailroom.domain.audience_versions import ListChoice, Selection
+from mailroom.domain.bodies.written import Written
 from mailroom.domain.ids import AudienceId, ScheduleId
 from mailroom.domain.recurrence.model import Recurrence
 
@@ -93,6 +94,7 @@ class Content:
     footer: str = ""  # the sender's postal address, for bodies without a link to unsubscribe; '': no footer
     lists: tuple[ListChoice, ...] = ()  # empty: all of `audience`. An address goes by the first list that holds it
     excluded: tuple[ListChoice, ...] = ()
+    written: Written | None = None  # what text and html were made of; None: they are as they were written
 
     @property
     def goes_to(self) -> tuple[ListChoice, ...]:
@@ -102,6 +104,10 @@ class Content:
     def is_composed(self) -> bool:
         """True if it goes to several lists, to a part of one, or not to some."""
         return bool(self.lists or self.excluded)
+
+    @property
+    def as_written(self) -> Written:
+        return self.written or Written(self.text, self.html)
 
 
 @dataclass(frozen=True, slots=True)

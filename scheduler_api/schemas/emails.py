@@ -11,8 +11,10 @@ from mailroom.domain.limits import (
     MAX_IDEMPOTENCY_KEY,
     MAX_MAIL_RECIPIENTS,
     MAX_MAILS,
+    MAX_MARKDOWN,
     MAX_METADATA,
     MAX_NAME,
+    MAX_PREHEADER,
     MAX_SHOWN,
     MAX_TAG,
     MAX_TAGS,
@@ -25,7 +27,15 @@ from mailroom.services.mails.view import EmailView, WholeEmailView
 from scheduler_api.arguments import RequestBody
 from scheduler_api.paging import PageOut
 from scheduler_api.schemas.runs import StepOut, iso
-from scheduler_api.schemas.schedules import REPLY_TO_DOC, ListQuery, MomentField, ReplyTo
+from scheduler_api.schemas.schedules import (
+    MARKDOWN_DOC,
+    PREHEADER_DOC,
+    REPLY_TO_DOC,
+    TEXT_DOC,
+    ListQuery,
+    MomentField,
+    ReplyTo,
+)
 
 _MAILBOXES = {"description": 'list of "Bo <bo@example.org>" or bare addresses'}
 INSTANT = {"type": "string", "description": "ISO 8601 with an offset"}
@@ -34,6 +44,7 @@ _ON_DOUBT = (
     "seconds. It may then go twice"
 )
 _TOPIC = "what its reader may leave: one address, with a link to unsubscribe in the body or the topic's footer"
+_INLINE_CSS = "style sheets of the HTML go into the style attributes of its elements too; false if left out"
 _WENT_TWICE = "null unless it went elsewhere; maybe: nobody knows about the first call; yes: both were accepted"
 _SEND_AT = {"type": "string", "description": "ISO 8601 with an offset; at once where it is past or left out"}
 
@@ -89,8 +100,11 @@ class EmailIn(RequestBody):
     cc = _mailboxes()
     bcc = _mailboxes()
     subject = fields.String()
-    text = fields.String()
+    text = fields.String(allow_none=True, metadata={"description": TEXT_DOC})
     html = fields.String()
+    markdown = fields.String(validate=validate.Length(max=MAX_MARKDOWN), metadata={"description": MARKDOWN_DOC})
+    preheader = fields.String(validate=validate.Length(max=MAX_PREHEADER), metadata={"description": PREHEADER_DOC})
+    inline_css = fields.Boolean(truthy={True}, falsy={False}, metadata={"description": _INLINE_CSS})
     template = fields.String(
         validate=validate.Length(max=MAX_NAME),
         metadata={"description": "a stored one, instead of subject, text and html"},

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
+from typing import Final
 
 from mailroom.domain.bodies.finish import Finished, finish
 from mailroom.domain.bodies.markdown_page import PlaceLost
@@ -10,6 +12,7 @@ from mailroom.domain.content import names_in
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_MARKDOWN, MAX_PREHEADER
 
+_KEPT: Final = 20_000  # characters
 #: Finds the faults of subject, text and html, as `check_content`.
 Check = Callable[[Mapping[str, str]], list[Fault]]
 
@@ -29,10 +32,16 @@ def finished_or_faults(subject: str, written: Written, check: Check) -> Finished
 
 
 def finished_template(written: Written) -> Finished:
-    """The templates of a single mail, to be rendered. Raises InvalidInput with every fault of the HTML, the Markdown
-    and the preheader."""
+    """The templates of a single mail, to be rendered. Small ones are kept for the next mail.
+
+    Raises InvalidInput with every fault of the HTML, the Markdown and the preheader.
+    """
     if written == Written(written.text, written.html) and written.text is not None:
         return Finished(written.text, written.html)
+    return _checked_template(written) if written.size > _KEPT else _kept_template(written)
+
+
+def _checked_template(written: Written) -> Finished:
     faults = faults_of_shape(written)
     for field, source, path in (
         ("html", written.html, "html"),
@@ -49,6 +58,9 @@ def finished_template(written: Written) -> Finished:
         return finish(written)
     except PlaceLost as error:
         raise InvalidInput(Fault("markdown", str(error))) from None
+
+
+_kept_template = lru_cache(maxsize=256)(_checked_template)
 
 
 def faults_of_shape(written: Written) -> list[Fault]:

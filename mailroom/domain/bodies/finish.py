@@ -30,7 +30,7 @@ class Finished:
 def finish(written: Written, *, templated: bool = True) -> Finished:
     """Always the same for the same bodies. `templated`: they are templates, which have passed their checks; otherwise
     braces are braces. Raises PlaceLost."""
-    if len(written.text or "") + len(written.html) + len(written.markdown) > _KEPT:
+    if written.size > _KEPT:
         return _finish(written, templated)
     return _finish_kept(written, templated)
 

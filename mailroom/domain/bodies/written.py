@@ -15,6 +15,11 @@ class Written:
     inline_css: bool = False
 
     @property
+    def size(self) -> int:
+        """Characters of the bodies."""
+        return len(self.text or "") + len(self.html) + len(self.markdown)
+
+    @property
     def has_html(self) -> bool:
         return bool(self.html.strip() or self.markdown.strip())
 

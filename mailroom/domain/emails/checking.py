@@ -15,6 +15,10 @@ from mailroom.domain.addresses import (
     parse_mailboxes,
     written_as_list,
 )
+from mailroom.domain.bodies.checking import faults_of_shape, finished_template, of_written
+from mailroom.domain.bodies.finish import Finished, finish
+from mailroom.domain.bodies.markdown_page import PlaceLost
+from mailroom.domain.bodies.written import Written, as_written
 from mailroom.domain.content import render_once
 from mailroom.domain.drafts import faults_of_tags
 from mailroom.domain.emails.attachments import check_attachments, check_size
@@ -48,7 +52,7 @@ class EmailDraft:
     sender: str
     to: Sequence[str]
     subject: str = ""
-    text: str = ""
+    text: str | None = field(default=None, metadata={"digest_of_none": ""})  # None: made from the HTML
     html: str = ""
     reply_to: str = ""
     cc: Sequence[str] = ()
@@ -63,6 +67,9 @@ class EmailDraft:
     template: str = ""
     on_doubt: str = field(default=OnDoubt.WAIT, metadata={"compared": "if given"})
     topic: str = field(default="", metadata={"compared": "if given"})
+    markdown: str = field(default="", metadata={"compared": "if given"})  # in place of html
+    preheader: str = field(default="", metadata={"compared": "if given"})
+    inline_css: bool = field(default=False, metadata={"compared": "if given"})
     # Derived from `variables`, so an Idempotency-Key does not compare it.
     templated: bool = field(default=False, metadata={"compared": False})
 
@@ -181,22 +188,31 @@ def _addressees(draft: EmailDraft, faults: list[Fault]) -> list[Addressee]:
 def _written(draft: EmailDraft, template: Template | None, faults: list[Fault], link: str) -> dict[str, str]:
     """Subject, text and html as the recipient will read them. `link`: '' without a topic."""
     variables = {**draft.variables, UNSUBSCRIBE_URL: link} if link else draft.variables
-    written = {"subject": draft.subject, "text": draft.text, "html": draft.html}
+    written = {"subject": draft.subject, "text": draft.text or "", "html": draft.html}
+    bodies = as_written(draft.text, draft.html, draft.markdown, draft.preheader, inline_css=draft.inline_css)
     if draft.template:
-        faults += [Fault(name, "the template says this") for name, text in written.items() if text]
+        said = written | {"markdown": draft.markdown}
+        faults += [Fault(name, "the template says this") for name, text in said.items() if text]
         if template is None:
             faults.append(Fault("template", "there is none of this name"))
-        if template is None or any(written.values()):
+        if template is None or any(said.values()):
             return written
         missing = sorted(template.variables - variables.keys())
         if missing:
             faults += [Fault(f"variables.{name}", "the template asks for it") for name in missing]
             return written
         written = template.content
+        text = template.text or draft.text
+        bodies = as_written(text, template.html, "", draft.preheader, inline_css=draft.inline_css)
     if draft.variables or draft.templated or draft.template:
-        written = _rendered(written, variables, faults)
-    elif link:
-        written |= {name: _LINK_PLACE.sub(link, written[name]) for name in ("text", "html")}
+        written = _rendered(written["subject"], bodies, variables, faults)
+    elif wrong := faults_of_shape(bodies):
+        faults += wrong
+        written["html"] = bodies.html or bodies.markdown
+    else:
+        finished = _finished(bodies, faults)
+        written |= {"text": finished.text, "html": finished.html}
+        written |= {name: _LINK_PLACE.sub(link, written[name]) for name in ("text", "html") if link}
     if not written["subject"].strip():
         faults.append(Fault("subject", "is needed"))
     if len(written["subject"]) > MAX_SUBJECT:
@@ -208,15 +224,31 @@ def _written(draft: EmailDraft, template: Template | None, faults: list[Fault], 
     return written | {"subject": written["subject"].strip()}
 
 
-def _rendered(templates: dict[str, str], variables: Mapping[str, Any], faults: list[Fault]) -> dict[str, str]:
+def _rendered(subject: str, bodies: Written, variables: Mapping[str, Any], faults: list[Fault]) -> dict[str, str]:
+    source = {"subject": subject, "text": bodies.text or "", "html": bodies.html or bodies.markdown}
     if wrong := _faults_of_variables(variables):
         faults += wrong
-        return templates
+        return source
+    refused: Sequence[Fault] = ()
     try:
-        return render_once(templates, variables)
+        finished = finished_template(bodies)
     except InvalidInput as error:
-        faults += error.faults
-        return templates
+        finished, refused = Finished(source["text"], ""), error.faults
+    try:
+        rendered = render_once(source | {"text": finished.text, "html": finished.html}, variables)
+    except InvalidInput as error:
+        refused = [*refused, *of_written(bodies, error.faults)]
+    faults += refused
+    return source if refused else rendered
+
+
+def _finished(bodies: Written, faults: list[Fault]) -> Finished:
+    """Of bodies that are no templates."""
+    try:
+        return finish(bodies, templated=False)
+    except PlaceLost as error:
+        faults.append(Fault("markdown", str(error)))
+        return Finished(bodies.text or "", bodies.markdown)
 
 
 def _faults_of_variables(variables: Mapping[str, Any]) -> list[Fault]:

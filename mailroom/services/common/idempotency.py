@@ -25,8 +25,8 @@ def digest_of_request(draft: "DataclassInstance") -> str:
     """The SHA-256 of a draft's fields (a dataclass), in hexadecimal: equal drafts have equal digests.
 
     Fields whose metadata has `compared` False are excluded, and those with "if given" while they have their default:
-    they are newer than stored digests."""
-    compared = {field.name: getattr(draft, field.name) for field in fields(draft) if _is_compared(field, draft)}
+    they are newer than stored digests. `digest_of_none` is what None counts as, where stored digests have that."""
+    compared = {field.name: _counted(field, draft) for field in fields(draft) if _is_compared(field, draft)}
     return hashlib.sha256(json.dumps(compared, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -46,3 +46,8 @@ def check_repeated(earlier: str, now: str) -> None:
 def _is_compared(field: Field[object], draft: "DataclassInstance") -> bool:
     compared = field.metadata.get("compared", True)
     return bool(compared) and (compared is True or getattr(draft, field.name) != field.default)
+
+
+def _counted(field: Field[object], draft: "DataclassInstance") -> object:
+    value = getattr(draft, field.name)
+    return field.metadata.get("digest_of_none") if value is None else value

@@ -207,4 +207,4 @@ def _domains(mails: Sequence[Message], watched: Set[str]) -> Counter[str]:
 
 
 def _size(content: Content) -> int:
-    return len(content.text) + len(content.html)
+    return len(content.text) + len(content.html) + (content.written.size if content.written else 0)

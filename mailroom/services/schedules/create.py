@@ -73,6 +73,7 @@ def content_of(checked: Checked, audience: schedule_drafts.ChosenAudience) -> Co
         excluded=audience.excluded,
         topic=checked.topic,
         footer=checked.footer,
+        written=checked.written,
     )
 
 

@@ -8,12 +8,14 @@ from mailroom.domain import campaign_content
 from mailroom.domain.addresses import fold
 from mailroom.domain.audience_versions import ListChoice
 from mailroom.domain.audiences import Recipient
+from mailroom.domain.bodies.finish import finish
+from mailroom.domain.content_checks import Hint, hints_for
 from mailroom.domain.drafts import Draft
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.ids import AudienceId, ScheduleId
 from mailroom.domain.list_headers import list_headers
 from mailroom.domain.schedules import Content
-from mailroom.domain.template_filling import LINK_KEY
+from mailroom.domain.template_filling import LINK_KEY, UNSUBSCRIBE_URL, Compiled, CutTemplate, cut_into_parts
 from mailroom.domain.template_language import CannotRender
 from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules.create import content_of
@@ -35,6 +37,8 @@ class RenderedMail:
     text: str
     html: str
     headers: Mapping[str, str]
+    preheader: str = ""
+    hints: Sequence[Hint] = ()  # what may go wrong with it
 
 
 def of_schedule(db: Db, schedule_id: ScheduleId, contact: str | None, *, link: str) -> RenderedMail:
@@ -77,6 +81,7 @@ def _rendered(content: Content, recipient: Recipient, link: str) -> RenderedMail
     compiled = campaign_content.compiled(content)
     try:
         parts = compiled.parts_for(recipient.context()) | {LINK_KEY: link}
+        preheader = _preheader(content.as_written.preheader, recipient, link)
     except CannotRender as error:
         field, _, message = str(error).partition(": ")
         raise InvalidInput(Fault(field, message)) from None
@@ -85,4 +90,13 @@ def _rendered(content: Content, recipient: Recipient, link: str) -> RenderedMail
     )
     headers = {"From": content.sender} | ({"Reply-To": content.reply_to} if content.reply_to else {})
     own = list_headers(content.topic, sender=content.sender, link=link, origin="preview")
-    return RenderedMail(recipient, subject, text, html, headers | own)
+    hint = finish(content.as_written).hint
+    hints = [*hints_for(text, html), *([hint] if hint else [])]
+    return RenderedMail(recipient, subject, text, html, headers | own, preheader, hints)
+
+
+def _preheader(source: str, recipient: Recipient, link: str) -> str:
+    """A line like the subject. Raises CannotRender."""
+    line = cut_into_parts("subject", source.strip())
+    parts = Compiled(line, CutTemplate(()), CutTemplate(())).parts_for(recipient.context() | {UNSUBSCRIBE_URL: link})
+    return line.with_placeholders(parts.__getitem__)
