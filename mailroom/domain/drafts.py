@@ -1,7 +1,7 @@
 """The draft of a schedule, and its check as a whole: every fault at once, or a checked value."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypedDict, TypeVar
@@ -31,11 +31,13 @@ from mailroom.domain.limits import (
     MAX_TAGS,
     MAX_TEXT,
 )
+from mailroom.domain.own_headers import faults_beside_topic, faults_of_headers
 from mailroom.domain.recurrence.checking import check_recurrence
 from mailroom.domain.recurrence.model import Recurrence, RecurrenceFields
 from mailroom.domain.schedules import DEFAULT_GRACE_S, Misfire, MisfireFields, MisfirePolicy
 from mailroom.domain.template_checks import KnownNames, lacking_by_count, lacking_in_audience, with_hint_at_topics
 from mailroom.domain.template_filling import UNSUBSCRIBE_URL
+from mailroom.domain.template_language import PROVIDERS_OWN
 from mailroom.domain.topics import Topic
 
 T = TypeVar("T")
@@ -66,6 +68,7 @@ class Draft:
     markdown: str = field(default="", metadata={"compared": "if given"})  # in place of html
     preheader: str = field(default="", metadata={"compared": "if given"})
     inline_css: bool = field(default=True, metadata={"compared": "if given"})
+    headers: Mapping[str, str] = field(default_factory=dict, metadata={"compared": "if given"})
 
     @property
     def written(self) -> Written:
@@ -93,6 +96,7 @@ class DraftChanges(TypedDict, total=False):
     markdown: str
     preheader: str
     inline_css: bool
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,7 @@ class Checked:
     topic: str  # '' without one
     footer: str  # a postal address, or ''
     written: Written | None  # what text and html were made of; None: they are as they were written
+    headers: tuple[tuple[str, str], ...]
 
 
 _LIMITS: Final = {"name": MAX_NAME, "subject": MAX_SUBJECT, "text": MAX_TEXT, "html": MAX_HTML}
@@ -158,6 +163,7 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
         topic=kept.topic.id if kept.topic else "",
         footer=kept.topic.postal_address if kept.topic and kept.topic.footer else "",
         written=None if draft.written == Written(bodies.text, bodies.html) else draft.written,
+        headers=tuple(draft.headers.items()),
     )
 
 
@@ -198,7 +204,18 @@ def _faults_of_texts(draft: Draft) -> list[Fault]:
                 faults.append(Fault(path, f"a name has at most {MAX_NAME} characters"))
         except InvalidAddress as error:
             faults.append(Fault(path, str(error)))
-    return faults + faults_of_tags(draft.tags)
+    return faults + faults_of_tags(draft.tags) + _faults_of_headers(draft)
+
+
+def _faults_of_headers(draft: Draft) -> list[Fault]:
+    """Their values are sent as they are: a provider must not fill anything in."""
+    faults = faults_of_headers(draft.headers)
+    faults += [
+        Fault(f"headers.{name}", f"'{own[0]}' is the provider's own substitution")
+        for name, value in draft.headers.items()
+        if (own := PROVIDERS_OWN.search(value))
+    ]
+    return faults + (faults_beside_topic(draft.headers) if draft.topic else [])
 
 
 def _checked_bodies(

@@ -95,6 +95,7 @@ class Content:
     lists: tuple[ListChoice, ...] = ()  # empty: all of `audience`. An address goes by the first list that holds it
     excluded: tuple[ListChoice, ...] = ()
     written: Written | None = None  # what text and html were made of; None: they are as they were written
+    headers: tuple[tuple[str, str], ...] = ()  # of the schedule's own, in each of its mails
 
     @property
     def goes_to(self) -> tuple[ListChoice, ...]:

@@ -14,7 +14,7 @@ from typing import Final
 from mailroom.domain.errors import SendersTooOld
 from mailroom.domain.workers import Worker, WorkerKind
 
-PROTOCOL: Final = 3  # of this code; raise it with each rule that an earlier sender would break
+PROTOCOL: Final = 4  # of this code; raise it with each rule that an earlier sender would break
 #: A sender without a check-in for so long has ended. Until then a frozen one may wake up and go on.
 MAY_WAKE_FOR: Final = timedelta(hours=1)
 
@@ -25,6 +25,7 @@ class SenderRule(StrEnum):
     ELSEWHERE = "on_doubt 'elsewhere'"  # an earlier sender may take the second dispatch to the first provider
     TOPICS = "a topic"  # an earlier sender mails to readers who have left it, and writes no link to leave it
     AUDIENCES = "a changed audience"  # an earlier sender mails to contacts who have left it, or came later
+    HEADERS = "headers of a schedule"  # an earlier sender leaves them out
     BODIES_IN_S3 = "a body in S3"  # an earlier sender takes it for gone, and lets its mail fail
 
 
@@ -34,12 +35,13 @@ KNOWN_SINCE: Final[Mapping[SenderRule, int]] = {
     SenderRule.BODIES_IN_S3: 1,
     SenderRule.TOPICS: 2,
     SenderRule.AUDIENCES: 3,
+    SenderRule.HEADERS: 4,
 }
 
 
 #: Rules that API, pages and webhooks-in must know too: an earlier one edits them away, does not answer links, or runs a
 #: schedule now as if its audience had never changed.
-OF_EVERY_PART: Final = frozenset({SenderRule.TOPICS, SenderRule.AUDIENCES})
+OF_EVERY_PART: Final = frozenset({SenderRule.TOPICS, SenderRule.AUDIENCES, SenderRule.HEADERS})
 
 
 def require_known(rule: SenderRule, workers: Iterable[Worker], *, now: datetime) -> None:

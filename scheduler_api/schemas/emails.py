@@ -35,6 +35,7 @@ from scheduler_api.schemas.schedules import (
     ListQuery,
     MomentField,
     ReplyTo,
+    Texts,
 )
 
 _MAILBOXES = {"description": 'list of "Bo <bo@example.org>" or bare addresses'}
@@ -47,18 +48,6 @@ _TOPIC = "what its reader may leave: one address, with a link to unsubscribe in 
 _INLINE_CSS = "style sheets of the HTML go into the style attributes of its elements too; false if left out"
 _WENT_TWICE = "null unless it went elsewhere; maybe: nobody knows about the first call; yes: both were accepted"
 _SEND_AT = {"type": "string", "description": "ISO 8601 with an offset; at once where it is past or left out"}
-
-
-class Texts(fields.Field[dict[str, str]]):
-    """An object whose values are all strings."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> dict[str, str]:
-        if not isinstance(value, dict):
-            raise ValidationError("Not an object.")
-        wrong = {name: ["Not a valid string."] for name, text in value.items() if not isinstance(text, str)}
-        if wrong:
-            raise ValidationError(wrong)
-        return value
 
 
 class Values(fields.Field[dict[str, Any]]):

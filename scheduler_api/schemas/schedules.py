@@ -73,6 +73,18 @@ class MomentField(fields.Field[datetime]):
         return moment
 
 
+class Texts(fields.Field[dict[str, str]]):
+    """An object whose values are all strings."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> dict[str, str]:
+        if not isinstance(value, dict):
+            raise ValidationError("Not an object.")
+        wrong = {name: ["Not a valid string."] for name, text in value.items() if not isinstance(text, str)}
+        if wrong:
+            raise ValidationError(wrong)
+        return value
+
+
 class ReplyTo(fields.Field[str]):
     """One mailbox or several: as a list, or as one text with commas between them."""
 
@@ -135,6 +147,7 @@ class ScheduleIn(RequestBody):
     markdown = fields.String(validate=validate.Length(max=MAX_MARKDOWN), metadata={"description": MARKDOWN_DOC})
     preheader = fields.String(validate=validate.Length(max=MAX_PREHEADER), metadata={"description": PREHEADER_DOC})
     inline_css = fields.Boolean(truthy={True}, falsy={False}, metadata={"description": _INLINE_CSS_DOC})
+    headers = Texts(metadata={"type": "object", "description": "further headers of each mail, name to value"})
     recipients = Recipients(metadata=ROWS_DOC)
     audience = fields.String(
         validate=validate.Length(min=1, max=64),
@@ -184,6 +197,7 @@ CLEARED: Final[Mapping[str, Any]] = {
     "markdown": "",
     "preheader": "",
     "inline_css": True,
+    "headers": {},
     "tags": [],
     "exclude": [],
     "misfire": {"policy": MisfirePolicy.RUN_ONCE.value, "grace_s": DEFAULT_GRACE_S},
@@ -242,6 +256,7 @@ class ScheduleOut(Schema):
     markdown = fields.String()
     preheader = fields.String()
     inline_css = fields.Boolean()
+    headers = fields.Dict(keys=fields.String(), values=fields.String())
     audience = fields.String(metadata={"description": "the id of its audience, or of the first of several"})
     audiences = fields.List(fields.String(), metadata={"description": "the whole ones that it goes to"})
     segments = fields.List(fields.String())
@@ -347,6 +362,7 @@ def whole(stored: StoredSchedule, last: LastTimes) -> dict[str, Any]:
         "markdown": written.markdown,
         "preheader": written.preheader,
         "inline_css": written.inline_css,
+        "headers": dict(content.headers),
         "tags": list(content.tags),
         "topic": content.topic or None,
         "audience": content.audience,

@@ -46,6 +46,7 @@ def schedule(asked: dict[str, Any], good: dict[str, Any]) -> tuple[Draft, Recurr
         segments=_some_texts(asked.get("segments")),
         exclude=good.get("exclude"),
         tags=good.get("tags", ()),
+        headers=_texts_of(asked.get("headers")),
         topic=good.get("topic"),
         misfire=cast("MisfireFields", good.get("misfire") or {}),
         recurrence=cast("RecurrenceFields", rule) if whole else None,

@@ -26,10 +26,6 @@ from mailroom.domain.emails.model import Addressee, Body, Email, OnDoubt, Place,
 from mailroom.domain.emails.topics import Leaving, faults_of_topic, with_way_out
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import (
-    MAX_HEADER_NAME,
-    MAX_HEADER_VALUE,
-    MAX_HEADERS,
-    MAX_HEADERS_BYTES,
     MAX_MAIL_NUMBER,
     MAX_MAIL_RECIPIENTS,
     MAX_MAIL_VARIABLE,
@@ -40,6 +36,7 @@ from mailroom.domain.limits import (
     MAX_VARIABLE_NAME,
 )
 from mailroom.domain.list_headers import beside, list_headers
+from mailroom.domain.own_headers import faults_of_headers
 from mailroom.domain.template_filling import UNSUBSCRIBE_URL
 from mailroom.domain.templates import Template
 
@@ -74,32 +71,7 @@ class EmailDraft:
     templated: bool = field(default=False, metadata={"compared": False})
 
 
-_HEADER: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NAME: Final = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_VARIABLE_NAME - 1}}}")
-# Headers that we or the provider set, or that another field carries.
-_RESERVED: Final = frozenset(
-    [
-        "from",
-        "to",
-        "cc",
-        "bcc",
-        "subject",
-        "reply-to",
-        "sender",
-        "message-id",
-        "date",
-        "mime-version",
-        "return-path",
-        "received",
-        "dkim-signature",
-    ]
-)
-_RESERVED_BEGINNINGS: Final = (
-    *("x-sg-", "x-smtpapi", "x-mailgun-", "x-ses-", "x-pm-", "resend-"),
-    *("content-", "resent-"),
-)
-
-
 _LINK_PLACE: Final = re.compile(rf"\{{\{{\s*{UNSUBSCRIBE_URL}\s*\}}\}}")  # in texts that are no templates
 _SINGLE: Final = "single"
 _METADATA_WORDS: Final = (
@@ -125,7 +97,7 @@ def check_email(
         faults += faults_of_topic(draft.topic, leaving, len(addressees), draft.headers)
         written = with_way_out(written, leaving, link, faults)
     attachments = check_attachments(draft.attachments, faults)
-    faults += _faults_of_headers(draft.headers) + faults_of_tags(draft.tags) + _faults_of_metadata(draft.metadata)
+    faults += faults_of_headers(draft.headers) + faults_of_tags(draft.tags) + _faults_of_metadata(draft.metadata)
     if draft.priority not in list(Priority):
         faults.append(Fault("priority", f"one of {', '.join(Priority)}"))
     if draft.on_doubt not in list(OnDoubt):
@@ -262,23 +234,6 @@ def _faults_of_variables(variables: Mapping[str, Any]) -> list[Fault]:
             faults.append(Fault(path, f"at most {MAX_MAIL_VARIABLE:,} characters; these are {len(value):,}"))
         elif isinstance(value, int) and abs(value) >= MAX_MAIL_NUMBER:
             faults.append(Fault(path, "a number has at most 20 digits; give longer ones as text"))
-    return faults
-
-
-def _faults_of_headers(headers: Mapping[str, str]) -> list[Fault]:
-    faults = []
-    if len(headers) > MAX_HEADERS:
-        faults.append(Fault("headers", f"at most {MAX_HEADERS}"))
-    if sum(len(name) + len(value) for name, value in headers.items()) > MAX_HEADERS_BYTES:
-        faults.append(Fault("headers", f"at most {MAX_HEADERS_BYTES:,} characters together"))
-    for name, value in headers.items():
-        path = f"headers.{name}"
-        if not _HEADER.fullmatch(name) or len(name) > MAX_HEADER_NAME:
-            faults.append(Fault(path, "is not a header's name"))
-        elif name.lower() in _RESERVED or name.lower().startswith(_RESERVED_BEGINNINGS):
-            faults.append(Fault(path, "this header is not yours to set"))
-        if not value.isascii() or not value.isprintable() or len(value) > MAX_HEADER_VALUE:
-            faults.append(Fault(path, f"1 line of at most {MAX_HEADER_VALUE} printable ASCII characters"))
     return faults
 
 

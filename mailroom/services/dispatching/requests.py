@@ -118,7 +118,9 @@ class Preparing:
                 raise SendInParts(bound)
             content = written[dispatch.schedule_id, dispatch.revision]
             if adapter.name != MAILGUN:
-                own = in_content(content.subject, content.text, content.html)
+                own = in_content(content.subject, content.text, content.html) or of_mailgun(
+                    dict(content.headers).values()
+                )
                 _only_of_mailgun(adapter, own or of_mailgun(part for mail in mails for part in mail.parts.values()))
             return adapter.build(self._batch(dispatch, content, mails))
         except SendInParts as error:

@@ -74,6 +74,7 @@ def content_of(checked: Checked, audience: schedule_drafts.ChosenAudience) -> Co
         topic=checked.topic,
         footer=checked.footer,
         written=checked.written,
+        headers=checked.headers,
     )
 
 

@@ -94,6 +94,8 @@ def checked(
         raise InvalidInput(*chosen.faults)
     if topic:
         sender_rules.require(db, SenderRule.TOPICS)
+    if found.headers:
+        sender_rules.require(db, SenderRule.HEADERS)
     if chosen.audience and (chosen.audience.lists or chosen.audience.excluded):
         sender_rules.require(db, SenderRule.AUDIENCES)
     return found, chosen.audience

@@ -26,7 +26,7 @@ _TRIES: Final = 5
 # Compared as they are.
 _PLAIN: Final = (
     *("name", "sender", "reply_to", "subject", "tags", "misfire"),
-    *("text", "html", "markdown", "preheader", "inline_css"),
+    *("text", "html", "markdown", "preheader", "inline_css", "headers"),
 )
 
 
@@ -94,6 +94,7 @@ def _as_draft(stored: StoredSchedule) -> Draft:
         markdown=written.markdown,
         preheader=written.preheader,
         inline_css=written.inline_css,
+        headers=dict(content.headers),
         tags=content.tags,
         topic=content.topic or None,
         recurrence=None,

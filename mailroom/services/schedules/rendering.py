@@ -37,6 +37,7 @@ class RenderedMail:
     text: str
     html: str
     headers: Mapping[str, str]
+    own_headers: Mapping[str, str]  # those among them that the schedule sets itself
     preheader: str = ""
     hints: Sequence[Hint] = ()  # what may go wrong with it
 
@@ -92,7 +93,8 @@ def _rendered(content: Content, recipient: Recipient, link: str) -> RenderedMail
     own = list_headers(content.topic, sender=content.sender, link=link, origin="preview")
     hint = finish(content.as_written).hint
     hints = [*hints_for(text, html), *([hint] if hint else [])]
-    return RenderedMail(recipient, subject, text, html, headers | own, preheader, hints)
+    set_here = dict(content.headers)
+    return RenderedMail(recipient, subject, text, html, headers | set_here | own, set_here, preheader, hints)
 
 
 def _preheader(source: str, recipient: Recipient, link: str) -> str:

@@ -6,6 +6,7 @@
     topic       absent where the mail needs no consent;  footer: the postal address below bodies that lack a link
     written     what text and html were made of: text (null: it was made too), html (absent: the same), markdown,
                 preheader, inline_css; absent where they are as they were written
+    headers     of the schedule's own: pairs of name and value; absent without any
     audience    id of the recipients' list;  recipients: how many it had
     lists       who it goes to: [{a: audience, segment, only: the segment's filter}]; absent: to all of `audience`
     excluded    who it does not go to, alike; absent: nobody
@@ -107,6 +108,7 @@ def _document(schedule: ScheduleId, number: int, content: Content, valid_from: d
             "lists": _rows(content.lists) or None,
             "excluded": _rows(content.excluded) or None,
             "written": _written(content),
+            "headers": [list(pair) for pair in content.headers] or None,
         }
     )
 
@@ -133,6 +135,7 @@ def _content(doc: Document) -> Content:
         footer=doc.get("footer", ""),
         lists=_choices(doc, "lists"),
         excluded=_choices(doc, "excluded"),
+        headers=tuple((name, value) for name, value in doc.get("headers", ())),
         written=_as_written(doc),
     )
 
