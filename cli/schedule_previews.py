@@ -53,6 +53,8 @@ def _show(body: Body) -> None:
         click.echo(printable(f"{name}: {value}"))
     click.echo(printable(f"To: {body['contact']}"))
     click.echo(printable(f"Subject: {body['subject']}"))
+    if body["preheader"]:
+        click.echo(printable(f"Preheader: {body['preheader']}"))
     for part in ("text", "html"):
         if body[part]:
             click.echo(f"\n--- {part}\n{body[part]}")

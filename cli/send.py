@@ -21,7 +21,9 @@ from mailroom.domain.emails.model import OnDoubt, Priority
 @click.option("--cc", multiple=True)
 @click.option("--bcc", multiple=True)
 @click.option("--subject", required=True)
-@click.option("--text", default="", help="The text; '-' reads it from standard input.")
+@click.option(
+    "--text", default="", help="The text; '-' reads it from standard input. Without it one is made from the HTML."
+)
 @click.option("--html", default="")
 @click.option("--attach", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--priority", type=click.Choice([one.value for one in Priority]), default="normal", show_default=True)
@@ -44,5 +46,5 @@ def send(text: str, attach: tuple[Path, ...], key: str | None, **fields: Any) ->
         for path in attach
     ]
     written = sys.stdin.read() if text == "-" else text
-    draft = EmailDraft(text=written, attachments=attachments, **fields)
+    draft = EmailDraft(text=written or None, attachments=attachments, **fields)
     answer_accepted(prepared_services().outbox.hand_in(draft, owner=actor(), key=key))

@@ -1,7 +1,7 @@
 """The draft of a schedule, and its check as a whole: every fault at once, or a checked value."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypedDict, TypeVar
@@ -15,6 +15,9 @@ from mailroom.domain.addresses import (
     written_as_list,
 )
 from mailroom.domain.audiences import Known, Recipient, check_recipients, known_variables
+from mailroom.domain.bodies.checking import Check, finished_or_faults
+from mailroom.domain.bodies.finish import Finished
+from mailroom.domain.bodies.written import Written, as_written
 from mailroom.domain.campaign_content import faults_of_links
 from mailroom.domain.content import check_content, faults_of_language
 from mailroom.domain.errors import Fault, InvalidInput
@@ -30,12 +33,14 @@ from mailroom.domain.limits import (
     MAX_TAGS,
     MAX_TEXT,
 )
+from mailroom.domain.own_headers import faults_beside_topic, faults_of_headers
 from mailroom.domain.recurrence.checking import check_recurrence
 from mailroom.domain.recurrence.model import Recurrence, RecurrenceFields
 from mailroom.domain.run_values import FEED
 from mailroom.domain.schedules import DEFAULT_GRACE_S, Misfire, MisfireFields, MisfirePolicy
 from mailroom.domain.template_checks import KnownNames, lacking_by_count, lacking_in_audience, with_hint_at_topics
 from mailroom.domain.template_filling import UNSUBSCRIBE_URL
+from mailroom.domain.template_language import PROVIDERS_OWN
 from mailroom.domain.topics import Topic
 
 T = TypeVar("T")
@@ -52,7 +57,7 @@ class Draft:
     sender: str
     subject: str
     recurrence: RecurrenceFields | None  # None: the stored recurrence stays
-    text: str = ""
+    text: str | None = field(default=None, metadata={"digest_of_none": ""})  # None: made from the HTML
     html: str = ""
     reply_to: str = ""
     recipients: Sequence[object] = ()
@@ -64,6 +69,14 @@ class Draft:
     segments: Sequence[str] = field(default=(), metadata={"compared": "if given"})
     exclude: Sequence[str] | None = field(default=None, metadata={"compared": "if given"})
     feed: FeedFields | None = field(default=None, metadata={"compared": "if given"})
+    markdown: str = field(default="", metadata={"compared": "if given"})  # in place of html
+    preheader: str = field(default="", metadata={"compared": "if given"})
+    inline_css: bool = field(default=True, metadata={"compared": "if given"})
+    headers: Mapping[str, str] = field(default_factory=dict, metadata={"compared": "if given"})
+
+    @property
+    def written(self) -> Written:
+        return as_written(self.text, self.html, self.markdown, self.preheader, inline_css=self.inline_css)
 
 
 class DraftChanges(TypedDict, total=False):
@@ -73,7 +86,7 @@ class DraftChanges(TypedDict, total=False):
     sender: str
     subject: str
     recurrence: RecurrenceFields
-    text: str
+    text: str | None
     html: str
     reply_to: str
     recipients: Sequence[object]
@@ -85,6 +98,10 @@ class DraftChanges(TypedDict, total=False):
     segments: Sequence[str]
     exclude: Sequence[str]
     feed: FeedFields | None
+    markdown: str
+    preheader: str
+    inline_css: bool
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +121,8 @@ class Checked:
     topic: str  # '' without one
     footer: str  # a postal address, or ''
     feed: Feed | None
+    written: Written | None  # what text and html were made of; None: they are as they were written
+    headers: tuple[tuple[str, str], ...]
 
 
 _LIMITS: Final = {"name": MAX_NAME, "subject": MAX_SUBJECT, "text": MAX_TEXT, "html": MAX_HTML}
@@ -134,16 +153,16 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
     known = kept.audience or (Known(known_variables(recipients), recipients[0]) if recipients else None)
     if draft.topic and kept.topic is None:
         faults.append(Fault("topic", f"there is no topic {draft.topic}; make it first"))
-    faults += _faults_of_content(draft, known, recipients or ()) or _faults_of_links(draft, kept.topic)
-    if faults or recurrence is None or misfire is None or recipients is None:
+    bodies = _checked_bodies(draft, known, recipients or (), kept.topic, faults)
+    if faults or bodies is None or recurrence is None or misfire is None or recipients is None:
         raise InvalidInput(*faults)
     return Checked(
         name=draft.name.strip(),
         sender=str(parse_mailbox(draft.sender)),
         reply_to=written_as_list(parse_mailboxes(draft.reply_to)) if draft.reply_to.strip() else "",
         subject=draft.subject.strip(),
-        text=draft.text,
-        html=draft.html,
+        text=bodies.text,
+        html=bodies.html,
         tags=tuple(dict.fromkeys(draft.tags)),
         recurrence=recurrence,
         misfire=misfire,
@@ -151,6 +170,8 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
         topic=kept.topic.id if kept.topic else "",
         footer=kept.topic.postal_address if kept.topic and kept.topic.footer else "",
         feed=feed,
+        written=None if draft.written == Written(bodies.text, bodies.html) else draft.written,
+        headers=tuple(draft.headers.items()),
     )
 
 
@@ -172,14 +193,14 @@ def _faults_of_texts(draft: Draft) -> list[Fault]:
     """The faults of names, addresses, tags and lengths."""
     faults = []
     for name, limit in _LIMITS.items():
-        if len(getattr(draft, name)) > limit:
+        if len(getattr(draft, name) or "") > limit:
             faults.append(Fault(name, f"at most {limit:,} characters"))
     for name in ("name", "subject"):
         if not getattr(draft, name).strip():
             faults.append(Fault(name, "is needed"))
         if breaks_header(getattr(draft, name)):
             faults.append(Fault(name, NOT_IN_A_HEADER))
-    if not draft.text.strip() and not draft.html.strip():
+    if not (draft.text or "").strip() and not draft.written.has_html:
         faults.append(Fault("text", "a text or an HTML body is needed"))
     for name, path in (("sender", "from"), ("reply_to", "reply_to")):
         value = getattr(draft, name)
@@ -191,28 +212,47 @@ def _faults_of_texts(draft: Draft) -> list[Fault]:
                 faults.append(Fault(path, f"a name has at most {MAX_NAME} characters"))
         except InvalidAddress as error:
             faults.append(Fault(path, str(error)))
-    return faults + faults_of_tags(draft.tags)
+    return faults + faults_of_tags(draft.tags) + _faults_of_headers(draft)
 
 
-def _faults_of_content(draft: Draft, known: Known | None, recipients: Sequence[Recipient]) -> list[Fault]:
-    """The faults of the templates. `known`: the names that every recipient has; None if the list was refused."""
-    content = {"subject": draft.subject, "text": draft.text, "html": draft.html}
+def _faults_of_headers(draft: Draft) -> list[Fault]:
+    """Their values are sent as they are: a provider must not fill anything in."""
+    faults = faults_of_headers(draft.headers)
+    faults += [
+        Fault(f"headers.{name}", f"'{own[0]}' is the provider's own substitution")
+        for name, value in draft.headers.items()
+        if (own := PROVIDERS_OWN.search(value))
+    ]
+    return faults + (faults_beside_topic(draft.headers) if draft.topic else [])
+
+
+def _checked_bodies(
+    draft: Draft, known: Known | None, recipients: Sequence[Recipient], topic: Topic | None, faults: list[Fault]
+) -> Finished | None:
+    """The bodies to send. `known`: the names that every recipient has; None if the list was refused."""
+    bodies = finished_or_faults(draft.subject, draft.written, _check(draft, known, recipients))
+    if not isinstance(bodies, Finished):
+        faults += bodies
+        return None
+    if topic:
+        footer = topic.postal_address if topic.footer else ""
+        faults += faults_of_links(draft.subject, bodies.text, bodies.html, footer=footer)
+    return bodies
+
+
+def _check(draft: Draft, known: Known | None, recipients: Sequence[Recipient]) -> Check:
+    """Finds the faults of templates, with the values that every recipient has."""
     if known is None:
-        return faults_of_language(content, frozenset({FEED}) if draft.feed else frozenset())
+        allowed = frozenset({FEED}) if draft.feed else frozenset[str]()
+        return lambda content: faults_of_language(content, allowed)
     counts = Counter(name for recipient in recipients for name in recipient.variables)
     lacking = lacking_by_count(counts, len(recipients)) if recipients else lacking_in_audience
     variables, example = known.variables, known.example.context()
     if draft.topic:
         variables, example = variables | {UNSUBSCRIBE_URL}, example | {UNSUBSCRIBE_URL: _EXAMPLE_URL}
     names = KnownNames(variables, with_hint_at_topics(lacking))
-    return check_content(content, names.with_feed() if draft.feed else names, example)
-
-
-def _faults_of_links(draft: Draft, topic: Topic | None) -> list[Fault]:
-    if topic is None:
-        return []
-    footer = topic.postal_address if topic.footer else ""
-    return faults_of_links(draft.subject, draft.text, draft.html, footer=footer)
+    known_names = names.with_feed() if draft.feed else names
+    return lambda content: check_content(content, known_names, example)
 
 
 def _checked_recurrence(draft: Draft, faults: list[Fault], now: datetime) -> Recurrence | None:

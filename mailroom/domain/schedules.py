@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final, TypedDict
 
 from mailroom.domain.audience_versions import ListChoice, Selection
+from mailroom.domain.bodies.written import Written
 from mailroom.domain.feeds.model import Feed
 from mailroom.domain.ids import AudienceId, ScheduleId
 from mailroom.domain.recurrence.model import Recurrence
@@ -95,6 +96,8 @@ class Content:
     feed: Feed | None = None
     lists: tuple[ListChoice, ...] = ()  # empty: all of `audience`. An address goes by the first list that holds it
     excluded: tuple[ListChoice, ...] = ()
+    written: Written | None = None  # what text and html were made of; None: they are as they were written
+    headers: tuple[tuple[str, str], ...] = ()  # of the schedule's own, in each of its mails
 
     @property
     def goes_to(self) -> tuple[ListChoice, ...]:
@@ -104,6 +107,10 @@ class Content:
     def is_composed(self) -> bool:
         """True if it goes to several lists, to a part of one, or not to some."""
         return bool(self.lists or self.excluded)
+
+    @property
+    def as_written(self) -> Written:
+        return self.written or Written(self.text, self.html)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ class SenderRule(StrEnum):
     ELSEWHERE = "on_doubt 'elsewhere'"  # an earlier sender may take the second dispatch to the first provider
     TOPICS = "a topic"  # an earlier sender mails to readers who have left it, and writes no link to leave it
     AUDIENCES = "a changed audience"  # an earlier sender mails to contacts who have left it, or came later
+    HEADERS = "headers of a schedule"  # an earlier sender leaves them out
     BODIES_IN_S3 = "a body in S3"  # an earlier sender takes it for gone, and lets its mail fail
     FEEDS = "a feed"  # an earlier sender mails without the feed, and its API edits the feed away
 
@@ -36,12 +37,13 @@ KNOWN_SINCE: Final[Mapping[SenderRule, int]] = {
     SenderRule.TOPICS: 2,
     SenderRule.AUDIENCES: 3,
     SenderRule.FEEDS: 4,
+    SenderRule.HEADERS: 4,
 }
 
 
 #: Rules that API, pages and webhooks-in must know too: an earlier one edits them away, does not answer links, or runs a
 #: schedule now as if its audience had never changed.
-OF_EVERY_PART: Final = frozenset({SenderRule.TOPICS, SenderRule.AUDIENCES, SenderRule.FEEDS})
+OF_EVERY_PART: Final = frozenset({SenderRule.TOPICS, SenderRule.AUDIENCES, SenderRule.FEEDS, SenderRule.HEADERS})
 
 
 def require_known(rule: SenderRule, workers: Iterable[Worker], *, now: datetime) -> None:

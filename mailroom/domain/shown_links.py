@@ -1,6 +1,7 @@
 """Whether a reader of an HTML body finds a link in it (ADR 23)."""
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from mailroom.domain.html_pieces import Tag, pieces_of
@@ -42,7 +43,9 @@ def end_of_body(html: str) -> int:
 class Hidden:
     """True within an element that is not shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, hides: Callable[[Tag], bool] | None = None) -> None:
+        """`hides`: the tags that hide what is within them; None means `is_hiding`."""
+        self._hides = hides or is_hiding
         self._within: list[str] = []  # the hidden element, and the elements of the same name within it
 
     def __bool__(self) -> bool:
@@ -54,11 +57,12 @@ class Hidden:
         if self._within:
             if tag.name == self._within[0]:
                 self._within[-1:] = [] if tag.closing else [tag.name, tag.name]
-        elif not tag.closing and _hides(tag):
+        elif not tag.closing and self._hides(tag):
             self._within.append(tag.name)
 
 
-def _hides(tag: Tag) -> bool:
+def is_hiding(tag: Tag) -> bool:
+    """True for a tag that hides its element by itself; a style sheet is not looked at."""
     return "hidden" in tag.attributes or bool(_HIDING.search(tag.attributes.get("style", "")[:_LONGEST_STYLE]))
 
 

@@ -43,11 +43,12 @@ class Batch:
     date: datetime
     run_values: RunValues = NO_RUN_VALUES
 
-    def list_headers(self, parts: Mapping[str, str]) -> dict[str, str]:
-        """The headers by which the reader with these parts leaves the topic. Empty without a topic."""
+    def headers(self, parts: Mapping[str, str]) -> dict[str, str]:
+        """The schedule's own headers, and those by which the reader with these parts leaves its topic, if any."""
         content, link, also = self.content, parts.get(LINK_KEY, ""), parts.get(MAILTO_KEY, "")
         origin = schedule_of_run(self.run)
-        return list_headers(content.topic, sender=content.sender, link=link, also=also, origin=origin)
+        of_topic = list_headers(content.topic, sender=content.sender, link=link, also=also, origin=origin)
+        return dict(content.headers) | of_topic
 
 
 @dataclass(frozen=True, slots=True)

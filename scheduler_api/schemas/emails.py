@@ -11,8 +11,10 @@ from mailroom.domain.limits import (
     MAX_IDEMPOTENCY_KEY,
     MAX_MAIL_RECIPIENTS,
     MAX_MAILS,
+    MAX_MARKDOWN,
     MAX_METADATA,
     MAX_NAME,
+    MAX_PREHEADER,
     MAX_SHOWN,
     MAX_TAG,
     MAX_TAGS,
@@ -28,7 +30,16 @@ from mailroom.services.mails.view import EmailView, WholeEmailView
 from scheduler_api.arguments import RequestBody
 from scheduler_api.paging import PageOut
 from scheduler_api.schemas.runs import StepOut, iso
-from scheduler_api.schemas.schedules import REPLY_TO_DOC, ListQuery, MomentField, ReplyTo
+from scheduler_api.schemas.schedules import (
+    MARKDOWN_DOC,
+    PREHEADER_DOC,
+    REPLY_TO_DOC,
+    TEXT_DOC,
+    ListQuery,
+    MomentField,
+    ReplyTo,
+    Texts,
+)
 
 _MAILBOXES = {"description": 'list of "Bo <bo@example.org>" or bare addresses'}
 INSTANT = {"type": "string", "description": "ISO 8601 with an offset"}
@@ -37,6 +48,7 @@ _ON_DOUBT = (
     "seconds. It may then go twice"
 )
 _TOPIC = "what its reader may leave: one address, with a link to unsubscribe in the body or the topic's footer"
+_INLINE_CSS = "style sheets of the HTML go into the style attributes of its elements too; false if left out"
 _WENT_TWICE = "null unless it went elsewhere; maybe: nobody knows about the first call; yes: both were accepted"
 _SEND_AT = {"type": "string", "description": "ISO 8601 with an offset; at once where it is past or left out"}
 _VARIABLES = {
@@ -45,18 +57,6 @@ _VARIABLES = {
     "description": "with it, subject, text and html are templates: {{ name }}. A value is a text, number, true, false, "
     f"null, or a list or object of such values, at most {MAX_VALUES_DEEP} deep and of {MAX_VALUES_IN_LISTS:,} values",
 }
-
-
-class Texts(fields.Field[dict[str, str]]):
-    """An object whose values are all strings."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> dict[str, str]:
-        if not isinstance(value, dict):
-            raise ValidationError("Not an object.")
-        wrong = {name: ["Not a valid string."] for name, text in value.items() if not isinstance(text, str)}
-        if wrong:
-            raise ValidationError(wrong)
-        return value
 
 
 class Values(fields.Field[dict[str, Any]]):
@@ -91,8 +91,11 @@ class EmailIn(RequestBody):
     cc = _mailboxes()
     bcc = _mailboxes()
     subject = fields.String()
-    text = fields.String()
+    text = fields.String(allow_none=True, metadata={"description": TEXT_DOC})
     html = fields.String()
+    markdown = fields.String(validate=validate.Length(max=MAX_MARKDOWN), metadata={"description": MARKDOWN_DOC})
+    preheader = fields.String(validate=validate.Length(max=MAX_PREHEADER), metadata={"description": PREHEADER_DOC})
+    inline_css = fields.Boolean(truthy={True}, falsy={False}, metadata={"description": _INLINE_CSS})
     template = fields.String(
         validate=validate.Length(max=MAX_NAME),
         metadata={"description": "a stored one, instead of subject, text and html"},

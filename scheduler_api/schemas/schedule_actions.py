@@ -6,7 +6,6 @@ from typing import Any, Final
 from marshmallow import Schema, fields, validate
 
 from mailroom.domain.addresses import MAX_MAILBOX
-from mailroom.domain.content_checks import hints_for
 from mailroom.services.schedules.rendering import RenderedMail
 from mailroom.services.schedules.send_test import TestMail
 from scheduler_api.arguments import RequestBody
@@ -36,6 +35,7 @@ class HintOut(Schema):
 class RenderedOut(Schema):
     contact = fields.String(metadata={"description": "for whom it is rendered"})
     subject = fields.String()
+    preheader = fields.String()
     text = fields.String()
     html = fields.String()
     headers = fields.Dict(keys=fields.String(), values=fields.String())
@@ -61,10 +61,11 @@ def rendered(mail: RenderedMail) -> dict[str, Any]:
     return {
         "contact": mail.recipient.address,
         "subject": mail.subject,
+        "preheader": mail.preheader,
         "text": mail.text,
         "html": mail.html,
         "headers": dict(mail.headers),
-        "hints": [{"code": hint.code, "message": hint.message} for hint in hints_for(mail.text, mail.html)],
+        "hints": [{"code": hint.code, "message": hint.message} for hint in mail.hints],
         "feed": mail.feed,
     }
 

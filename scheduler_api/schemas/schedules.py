@@ -1,5 +1,6 @@
 """Schedules in JSON: what is asked for (loads into a Draft's fields) and what is shown."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
@@ -11,9 +12,11 @@ from mailroom.domain.limits import (
     MAX_AUDIENCES,
     MAX_EXPRESSION,
     MAX_HTML,
+    MAX_MARKDOWN,
     MAX_NAME,
     MAX_NEXT_RUNS,
     MAX_PAGE,
+    MAX_PREHEADER,
     MAX_RECIPIENTS,
     MAX_REPLY_TO,
     MAX_SUBJECT,
@@ -71,6 +74,18 @@ class MomentField(fields.Field[datetime]):
         return moment
 
 
+class Texts(fields.Field[dict[str, str]]):
+    """An object whose values are all strings."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> dict[str, str]:
+        if not isinstance(value, dict):
+            raise ValidationError("Not an object.")
+        wrong = {name: ["Not a valid string."] for name, text in value.items() if not isinstance(text, str)}
+        if wrong:
+            raise ValidationError(wrong)
+        return value
+
+
 class ReplyTo(fields.Field[str]):
     """One mailbox or several: as a list, or as one text with commas between them."""
 
@@ -114,6 +129,10 @@ def _ids(words: str, **more: Any) -> Any:
     )
 
 
+TEXT_DOC: Final = "null, or left out: it is made from the HTML; empty: there is none"
+MARKDOWN_DOC: Final = "in place of html"
+PREHEADER_DOC: Final = "what an inbox shows behind the subject"
+_INLINE_CSS_DOC: Final = "style sheets of the HTML go into the style attributes of its elements too; true if left out"
 _TOPIC_DOC: Final = "what its readers may leave; null: its mail needs no consent"
 
 
@@ -124,8 +143,12 @@ class ScheduleIn(RequestBody):
     sender = fields.String(required=True, data_key="from", validate=validate.Length(max=500))
     reply_to = ReplyTo(metadata=REPLY_TO_DOC)
     subject = fields.String(required=True, validate=validate.Length(max=MAX_SUBJECT))
-    text = fields.String(validate=validate.Length(max=MAX_TEXT))
+    text = fields.String(allow_none=True, validate=validate.Length(max=MAX_TEXT), metadata={"description": TEXT_DOC})
     html = fields.String(validate=validate.Length(max=MAX_HTML))
+    markdown = fields.String(validate=validate.Length(max=MAX_MARKDOWN), metadata={"description": MARKDOWN_DOC})
+    preheader = fields.String(validate=validate.Length(max=MAX_PREHEADER), metadata={"description": PREHEADER_DOC})
+    inline_css = fields.Boolean(truthy={True}, falsy={False}, metadata={"description": _INLINE_CSS_DOC})
+    headers = Texts(metadata={"type": "object", "description": "further headers of each mail, name to value"})
     recipients = Recipients(metadata=ROWS_DOC)
     audience = fields.String(
         validate=validate.Length(min=1, max=64),
@@ -169,10 +192,14 @@ class ScheduleEdit(Patch, ScheduleIn):
         }
 
 
-CLEARED: Final = {
+CLEARED: Final[Mapping[str, Any]] = {
     "reply_to": "",
-    "text": "",
+    "text": None,  # made from the HTML
     "html": "",
+    "markdown": "",
+    "preheader": "",
+    "inline_css": True,
+    "headers": {},
     "tags": [],
     "exclude": [],
     "misfire": {"policy": MisfirePolicy.RUN_ONCE.value, "grace_s": DEFAULT_GRACE_S},
@@ -225,8 +252,13 @@ class ScheduleOut(Schema):
     from_ = fields.String(data_key="from", attribute="from")
     reply_to = fields.String()
     subject = fields.String()
-    text = fields.String()
-    html = fields.String()
+    text = fields.String(metadata={"description": "as it is sent"})
+    text_made = fields.Boolean(metadata={"description": "it was made from the HTML"})
+    html = fields.String(metadata={"description": "as it was written"})
+    markdown = fields.String()
+    preheader = fields.String()
+    inline_css = fields.Boolean()
+    headers = fields.Dict(keys=fields.String(), values=fields.String())
     audience = fields.String(metadata={"description": "the id of its audience, or of the first of several"})
     audiences = fields.List(fields.String(), metadata={"description": "the whole ones that it goes to"})
     segments = fields.List(fields.String())
@@ -322,13 +354,18 @@ def summary(schedule: Schedule, last: LastTimes) -> dict[str, Any]:
 
 def whole(stored: StoredSchedule, last: LastTimes) -> dict[str, Any]:
     """A schedule with its newest content; its recipients are counted, not listed."""
-    content = stored.content
+    content, written = stored.content, stored.content.as_written
     return summary(stored.schedule, last) | {
         "from": content.sender,
         "reply_to": content.reply_to,
         "subject": content.subject,
         "text": content.text,
-        "html": content.html,
+        "text_made": written.text is None,
+        "html": written.html,
+        "markdown": written.markdown,
+        "preheader": written.preheader,
+        "inline_css": written.inline_css,
+        "headers": dict(content.headers),
         "tags": list(content.tags),
         "topic": content.topic or None,
         "feed": feed_out(content.feed),

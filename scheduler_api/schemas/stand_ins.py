@@ -28,22 +28,26 @@ def schedule(asked: dict[str, Any], good: dict[str, Any]) -> tuple[Draft, Recurr
     `asked`: the body as it came. `good`: the fields that the schema has accepted.
     """
     texts = {name: asked[name] if isinstance(asked.get(name), str) else "x" for name in ("name", "subject")}
-    texts["text"] = asked.get("text", "") if isinstance(asked.get("text", ""), str) else "x"
     rows = asked.get("recipients")
     recipients = rows[:_ROWS_LOOKED_AT] if isinstance(rows, list) else []
     rule = good.get("recurrence") if asked.keys() & {"recurrence"} else None
     whole = isinstance(rule, dict) and rule.keys() >= _mapping(asked["recurrence"]).keys() and "kind" in rule
     return Draft(
-        **texts,
+        name=texts["name"],
+        subject=texts["subject"],
+        html=_text(asked, "html"),
+        markdown=_text(asked, "markdown"),
+        preheader=_text(asked, "preheader"),
+        text=asked.get("text") if isinstance(asked.get("text"), str | None) else "x",
         sender=asked["from"] if isinstance(asked.get("from"), str) else _SOMEBODY,
         reply_to=_reply_to(asked),
-        html=asked["html"] if isinstance(asked.get("html"), str) else "",
         recipients=recipients,
         audience=asked["audience"] if isinstance(asked.get("audience"), str) else "",
         audiences=_some_texts(asked.get("audiences")),
         segments=_some_texts(asked.get("segments")),
         exclude=good.get("exclude"),
         tags=good.get("tags", ()),
+        headers=_texts_of(asked.get("headers")),
         topic=good.get("topic"),
         feed=_whole_feed(asked, good),
         misfire=cast("MisfireFields", good.get("misfire") or {}),
@@ -60,10 +64,11 @@ def _whole_feed(asked: dict[str, Any], good: dict[str, Any]) -> FeedFields | Non
 
 def email(asked: dict[str, Any]) -> EmailDraft:
     """The draft of a single mail. Each part of a list keeps its place, so that faults name the right one."""
-    names = ("subject", "text", "html", "template")
+    names = ("subject", "text", "html", "template", "markdown", "preheader")
     texts = {name: asked[name] for name in names if isinstance(asked.get(name), str)}
     if isinstance(asked.get("template", ""), str):
-        texts |= {name: "x" for name in names[:3] if not isinstance(asked.get(name, ""), str)}
+        wrong = {name for name in names[:3] if not isinstance(asked.get(name, ""), str | None)}
+        texts |= dict.fromkeys(wrong, "x")
     else:
         texts |= {"subject": "x", "text": "x"}
     return EmailDraft(
@@ -84,6 +89,10 @@ def email(asked: dict[str, Any]) -> EmailDraft:
         topic=asked["topic"] if isinstance(asked.get("topic"), str) else "",
         **texts,
     )
+
+
+def _text(asked: dict[str, Any], name: str) -> str:
+    return asked[name] if isinstance(asked.get(name), str) else ""
 
 
 def _reply_to(asked: dict[str, Any]) -> str:

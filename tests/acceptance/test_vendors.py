@@ -13,6 +13,7 @@ from mailroom.domain.shares import Shares
 from tests.support.builders import recipients
 from tests.support.campaigns import a_campaign, dispatch_states, finished
 from tests.support.emails import hand_in, shown, status
+from tests.support.letters import STYLED_LETTER, assert_made
 from tests.support.postmark import Postmark
 from tests.support.resend import Resend
 from tests.support.system import System, wait_for
@@ -123,6 +124,19 @@ def test_a_campaign_reaches_everybody_once_with_what_is_theirs(system: System, v
     wait_for(lambda: finished(system, schedule), within_s=40, what="the run is finished")
     assert Counter(kept.subject for kept in vendor.kept) == {f"mark-{n}": 1 for n in range(40)}
     assert set(dispatch_states(system)) == {"accepted"}
+
+
+@every
+def test_a_campaign_with_css_and_a_preheader_has_its_bodies_at_every_vendor(system: System, vendor: Any) -> None:
+    start(system, vendor)
+
+    schedule = a_campaign(system, 5, html=STYLED_LETTER, text=None, preheader="For {{ name }}")
+
+    wait_for(lambda: finished(system, schedule), within_s=40, what="the run is finished")
+    assert len(vendor.kept) == 5
+    for kept in vendor.kept:
+        number = kept.subject.removeprefix("mark-")
+        assert_made(kept.text, kept.html, f"Reader {number}")
 
 
 def test_what_one_vendor_refuses_for_sure_the_other_one_sends(system: System) -> None:

@@ -53,7 +53,9 @@ class Postmark(Vendor):
         if refused := self.refused_addresses & set(everybody):
             return {"ErrorCode": 300, "Message": f"Invalid 'To' address: '{refused.pop()}'."}
         seen = json.dumps({place: mail.get(place) for place in ("To", "Cc")})
-        self.kept.append(Kept(everybody, mail["Subject"], mail.get("TextBody", ""), mail["Metadata"], seen))
+        self.kept.append(
+            Kept(everybody, mail["Subject"], mail.get("TextBody", ""), mail["Metadata"], seen, mail.get("HtmlBody", ""))
+        )
         return {"To": mail["To"], "MessageID": str(uuid.uuid4()), "ErrorCode": 0, "Message": "OK"}
 
     @staticmethod

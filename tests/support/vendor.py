@@ -21,6 +21,7 @@ class Kept:
     text: str
     ids: Mapping[str, str]  # what came along of ours
     headers: str  # all that a reader could see of them
+    html: str = ""
 
 
 Answer = tuple[int, dict[str, str], bytes]

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
+from email.message import EmailMessage
 from typing import Any
 
 import requests
@@ -62,12 +63,12 @@ class SendGrid(Vendor):
 
     @staticmethod
     def _kept(asked: Mapping[str, Any], personal: Mapping[str, Any]) -> Kept:
-        subject, text = asked["subject"], asked["content"][0]["value"]
+        subject, bodies = asked["subject"], [part["value"] for part in asked["content"]]
         for key, value in personal.get("substitutions", {}).items():
-            subject, text = subject.replace(key, value), text.replace(key, value)
+            subject, bodies = subject.replace(key, value), [body.replace(key, value) for body in bodies]
         seen = {place: personal.get(place, []) for place in ("to", "cc")}
         addresses = [one["email"] for place in ("to", "cc", "bcc") for one in personal.get(place, [])]
-        return Kept(addresses, subject, text, asked["custom_args"], json.dumps(seen))
+        return Kept(addresses, subject, bodies[0], asked["custom_args"], json.dumps(seen), bodies[-1])
 
     def misbehave(self, rng: random.Random) -> int:
         """Some of the next calls go wrong. Returns how many."""
@@ -142,9 +143,8 @@ class Ses(Vendor):
         if len(recipients) > 50:
             return self.no(400, "BadRequestException", "Recipient count exceeds 50")
         message = message_from_bytes(base64.b64decode(asked["Content"]["Raw"]["Data"]), policy=policy.default)
-        said = message.get_body(("plain",))
-        text = said.get_content().rstrip("\r\n") if said is not None else ""
-        self.kept.append(Kept(recipients, message["Subject"], text, tags, str(message.items())))
+        text, html = (_body(message, kind) for kind in ("plain", "html"))
+        self.kept.append(Kept(recipients, message["Subject"], text, tags, str(message.items()), html))
         return 200, {"Content-Type": "application/json"}, json.dumps({"MessageId": f"0100-{uuid.uuid4()}"}).encode()
 
     def _signed(self, headers: Mapping[str, str], body: bytes) -> bool:
@@ -179,6 +179,11 @@ class Ses(Vendor):
         own = {"Send": {}, "Delivery": {"timestamp": at, "recipients": kept.recipients, "smtpResponse": "250 ok"}}
         for kind in kinds:
             yield {"eventType": kind, "mail": mail, kind.lower(): own[kind]}
+
+
+def _body(message: EmailMessage, kind: str) -> str:
+    found = message.get_body((kind,))
+    return str(found.get_content()).rstrip("\r\n") if found is not None else ""
 
 
 VENDORS: dict[str, Callable[[], Any]] = {"sendgrid": SendGrid, "ses": Ses, "postmark": Postmark, "resend": Resend}

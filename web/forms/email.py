@@ -46,7 +46,7 @@ class EmailForm(DomainForm):
     bcc = TextField("Bcc")
     reply_to = TextField("Reply to")
     subject = TextField("Subject")
-    text = LongTextField("Text")
+    text = LongTextField("Text", description="Made from the HTML if empty.")
     html = LongTextField("HTML", render_kw={"class": "code"}, description="Optional")
     priority = ChoiceField("Priority", choices=_PRIORITIES)
     attachments = MultipleFileField(
@@ -83,7 +83,7 @@ class EmailForm(DomainForm):
             bcc=self._addresses("bcc"),
             reply_to=self.reply_to.data,
             subject=self.subject.data,
-            text=self.text.data,
+            text=self.text.data if self.text.data.strip() else None,
             html=self.html.data,
             priority=self.priority.data,
             attachments=self._attached(files),

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from werkzeug.datastructures import MultiDict
+from wtforms.fields import BooleanField
 from wtforms.fields.core import Field
 from wtforms.widgets import NumberInput
 
@@ -32,8 +33,8 @@ _MISSED: Final[Mapping[str, str]] = {
 }
 #: The fields above the recurrence, as the page shows them.
 _FIRST: Final = (
-    *("name", "sender", "subject", "text", "html", "reply_to", "tags", "topic"),
-    *("audience", "recipients", "exclude"),
+    *("name", "sender", "subject", "preheader", "text", "no_text", "html", "inline_css", "markdown", "reply_to"),
+    *("tags", "topic", "audience", "recipients", "exclude"),
 )
 
 
@@ -53,8 +54,16 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
     sender = TextField("From", name="from", description="For example Ann <ann@mg.example.com>")
     reply_to = TextField("Reply to", description="Optional")
     subject = TextField("Subject", description="Merge fields in double braces: Hello {{ name }}")
+    preheader = TextField("Preheader", description="Optional. An inbox shows it behind the subject.")
     text = LongTextField("Text", render_kw={"class": "code"})
+    no_text = BooleanField("Send no text part, only HTML")
     html = LongTextField("HTML", render_kw={"class": "code"}, description="Opens can only be counted in HTML.")
+    inline_css = BooleanField(
+        "Inline CSS", description="The CSS of <style> goes into the elements too: some mail programs read no <style>."
+    )
+    markdown = LongTextField(
+        "Markdown", render_kw={"class": "code"}, description="In place of HTML: a plain page is made of it."
+    )
     tags = TextField("Tags", description="Optional. Up to three, separated by commas.")
     topic = ChoiceField("Topic", choices={}, description="Readers who have unsubscribed from it get nothing.")
     audience = ChoiceField("Audience", choices={}, description="Its contacts as of the moment when a run is due.")
@@ -73,7 +82,7 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
     @classmethod
     def empty(cls, **values: object) -> "ScheduleForm":
         """A new form; its nonce makes a form that is sent twice one schedule."""
-        return cls._filled(None, Given(), {**_DEFAULTS, "nonce": secrets.token_hex(16), **values})
+        return cls._filled(None, Given(), {**_DEFAULTS, "inline_css": True, "nonce": secrets.token_hex(16), **values})
 
     @classmethod
     def sent(cls, form: MultiDict[str, str], given: Given) -> "ScheduleForm":
@@ -84,13 +93,18 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
     def of(cls, stored: StoredSchedule) -> "ScheduleForm":
         """A stored schedule, to be edited. Its recipients stay unless new ones are given."""
         schedule, content = stored.schedule, stored.content
+        written = content.as_written
         values = {
             "name": schedule.name,
             "sender": content.sender,
             "reply_to": content.reply_to,
             "subject": content.subject,
-            "text": content.text,
-            "html": content.html,
+            "preheader": written.preheader,
+            "text": written.text or "",
+            "no_text": written.text == "" and written.has_html,
+            "html": written.html,
+            "inline_css": written.inline_css,
+            "markdown": written.markdown,
             "tags": ", ".join(content.tags),
             "topic": content.topic,
             "exclude": [one.segment or one.audience for one in content.excluded],
@@ -141,8 +155,11 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
             sender=self.sender.data,
             reply_to=self.reply_to.data,
             subject=self.subject.data,
-            text=self.text.data,
+            preheader=self.preheader.data,
+            text=self.text.data if self.text.data.strip() or self.no_text.data else None,
             html=self.html.data,
+            inline_css=self.inline_css.data,
+            markdown=self.markdown.data,
             tags=[tag.strip() for tag in self.tags.data.split(",") if tag.strip()],
             topic=self.topic.data.strip() or None,
             feed=self.feed(),
@@ -174,8 +191,11 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
             "sender": draft.sender,
             "reply_to": draft.reply_to,
             "subject": draft.subject,
+            "preheader": draft.preheader,
             "text": draft.text,
             "html": draft.html,
+            "inline_css": draft.inline_css,
+            "markdown": draft.markdown,
             "tags": draft.tags,
             "topic": draft.topic,
             "misfire": draft.misfire,

@@ -10,7 +10,6 @@ from typing import Final
 from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from mailroom.domain.content_checks import hints_for
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.ids import ScheduleId
@@ -94,7 +93,6 @@ def _page(
         contact=contact,
         mail=mail,
         problems=problems,
-        hints=hints_for(mail.text, mail.html) if mail else [],
         to=to,
         faults=faults,
         nonce=secrets.token_hex(16),

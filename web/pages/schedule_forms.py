@@ -167,7 +167,8 @@ def _warn_of_sender(form: ScheduleForm) -> None:
 
 def _check_substitutions(form: ScheduleForm) -> None:
     """Raises InvalidInput for content that only Mailgun could fill in."""
-    mailgun_only.check(services().db, services().settings.sending.providers, {name: form[name].data for name in FIELDS})
+    said = {name: form[name].data for name in (*FIELDS, "markdown", "preheader")}
+    mailgun_only.check(services().db, services().settings.sending.providers, said)
 
 
 def _check_feed(asked: FeedFields | None, *, whole: Draft | None = None) -> None:

@@ -15,6 +15,10 @@ from mailroom.domain.addresses import (
     parse_mailboxes,
     written_as_list,
 )
+from mailroom.domain.bodies.checking import faults_of_shape, finished_template, of_written
+from mailroom.domain.bodies.finish import Finished, finish
+from mailroom.domain.bodies.markdown_page import PlaceLost
+from mailroom.domain.bodies.written import Written, as_written
 from mailroom.domain.content import render_once
 from mailroom.domain.drafts import faults_of_tags
 from mailroom.domain.emails.attachments import check_attachments, check_size
@@ -22,10 +26,6 @@ from mailroom.domain.emails.model import Addressee, Body, Email, OnDoubt, Place,
 from mailroom.domain.emails.topics import Leaving, faults_of_topic, with_way_out
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import (
-    MAX_HEADER_NAME,
-    MAX_HEADER_VALUE,
-    MAX_HEADERS,
-    MAX_HEADERS_BYTES,
     MAX_MAIL_RECIPIENTS,
     MAX_METADATA,
     MAX_METADATA_VALUE,
@@ -34,6 +34,7 @@ from mailroom.domain.limits import (
     MAX_VARIABLE_NAME,
 )
 from mailroom.domain.list_headers import beside, list_headers
+from mailroom.domain.own_headers import faults_of_headers
 from mailroom.domain.plain_values import faults_of_variables
 from mailroom.domain.template_filling import UNSUBSCRIBE_URL
 from mailroom.domain.template_spending import SharedSteps
@@ -49,7 +50,7 @@ class EmailDraft:
     sender: str
     to: Sequence[str]
     subject: str = ""
-    text: str = ""
+    text: str | None = field(default=None, metadata={"digest_of_none": ""})  # None: made from the HTML
     html: str = ""
     reply_to: str = ""
     cc: Sequence[str] = ()
@@ -64,33 +65,11 @@ class EmailDraft:
     template: str = ""
     on_doubt: str = field(default=OnDoubt.WAIT, metadata={"compared": "if given"})
     topic: str = field(default="", metadata={"compared": "if given"})
+    markdown: str = field(default="", metadata={"compared": "if given"})  # in place of html
+    preheader: str = field(default="", metadata={"compared": "if given"})
+    inline_css: bool = field(default=False, metadata={"compared": "if given"})
     # Derived from `variables`, so an Idempotency-Key does not compare it.
     templated: bool = field(default=False, metadata={"compared": False})
-
-
-_HEADER: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-# Headers that we or the provider set, or that another field carries.
-_RESERVED: Final = frozenset(
-    [
-        "from",
-        "to",
-        "cc",
-        "bcc",
-        "subject",
-        "reply-to",
-        "sender",
-        "message-id",
-        "date",
-        "mime-version",
-        "return-path",
-        "received",
-        "dkim-signature",
-    ]
-)
-_RESERVED_BEGINNINGS: Final = (
-    *("x-sg-", "x-smtpapi", "x-mailgun-", "x-ses-", "x-pm-", "resend-"),
-    *("content-", "resent-"),
-)
 
 
 _LINK_PLACE: Final = re.compile(rf"\{{\{{\s*{UNSUBSCRIBE_URL}\s*\}}\}}")  # in texts that are no templates
@@ -124,7 +103,7 @@ def check_email(
         faults += faults_of_topic(draft.topic, leaving, len(addressees), draft.headers)
         written = with_way_out(written, leaving, link, faults)
     attachments = check_attachments(draft.attachments, faults)
-    faults += _faults_of_headers(draft.headers) + faults_of_tags(draft.tags) + _faults_of_metadata(draft.metadata)
+    faults += faults_of_headers(draft.headers) + faults_of_tags(draft.tags) + _faults_of_metadata(draft.metadata)
     if draft.priority not in list(Priority):
         faults.append(Fault("priority", f"one of {', '.join(Priority)}"))
     if draft.on_doubt not in list(OnDoubt):
@@ -189,22 +168,31 @@ def _written(
 ) -> dict[str, str]:
     """Subject, text and html as the recipient will read them. `link`: '' without a topic."""
     variables = {**draft.variables, UNSUBSCRIBE_URL: link} if link else draft.variables
-    written = {"subject": draft.subject, "text": draft.text, "html": draft.html}
+    written = {"subject": draft.subject, "text": draft.text or "", "html": draft.html}
+    bodies = as_written(draft.text, draft.html, draft.markdown, draft.preheader, inline_css=draft.inline_css)
     if draft.template:
-        faults += [Fault(name, "the template says this") for name, text in written.items() if text]
+        said = written | {"markdown": draft.markdown}
+        faults += [Fault(name, "the template says this") for name, text in said.items() if text]
         if template is None:
             faults.append(Fault("template", "there is none of this name"))
-        if template is None or any(written.values()):
+        if template is None or any(said.values()):
             return written
         missing = sorted(template.variables - variables.keys())
         if missing:
             faults += [Fault(f"variables.{name}", "the template asks for it") for name in missing]
             return written
         written = template.content
+        text = template.text or draft.text
+        bodies = as_written(text, template.html, "", draft.preheader, inline_css=draft.inline_css)
     if draft.variables or draft.templated or draft.template:
-        written = _rendered(written, variables, faults, steps)
-    elif link:
-        written |= {name: _LINK_PLACE.sub(link, written[name]) for name in ("text", "html")}
+        written = _rendered(written["subject"], bodies, variables, faults, steps)
+    elif wrong := faults_of_shape(bodies):
+        faults += wrong
+        written["html"] = bodies.html or bodies.markdown
+    else:
+        finished = _finished(bodies, faults)
+        written |= {"text": finished.text, "html": finished.html}
+        written |= {name: _LINK_PLACE.sub(link, written[name]) for name in ("text", "html") if link}
     if not written["subject"].strip():
         faults.append(Fault("subject", "is needed"))
     if len(written["subject"]) > MAX_SUBJECT:
@@ -217,33 +205,32 @@ def _written(
 
 
 def _rendered(
-    templates: dict[str, str], variables: Mapping[str, Any], faults: list[Fault], steps: SharedSteps | None
+    subject: str, bodies: Written, variables: Mapping[str, Any], faults: list[Fault], steps: SharedSteps | None
 ) -> dict[str, str]:
+    source = {"subject": subject, "text": bodies.text or "", "html": bodies.html or bodies.markdown}
     if wrong := faults_of_variables(variables):
         faults += wrong
-        return templates
+        return source
+    refused: Sequence[Fault] = ()
     try:
-        return render_once(templates, variables, steps)
+        finished = finished_template(bodies)
     except InvalidInput as error:
-        faults += error.faults
-        return templates
+        finished, refused = Finished(source["text"], ""), error.faults
+    try:
+        rendered = render_once(source | {"text": finished.text, "html": finished.html}, variables, steps)
+    except InvalidInput as error:
+        refused = [*refused, *of_written(bodies, error.faults)]
+    faults += refused
+    return source if refused else rendered
 
 
-def _faults_of_headers(headers: Mapping[str, str]) -> list[Fault]:
-    faults = []
-    if len(headers) > MAX_HEADERS:
-        faults.append(Fault("headers", f"at most {MAX_HEADERS}"))
-    if sum(len(name) + len(value) for name, value in headers.items()) > MAX_HEADERS_BYTES:
-        faults.append(Fault("headers", f"at most {MAX_HEADERS_BYTES:,} characters together"))
-    for name, value in headers.items():
-        path = f"headers.{name}"
-        if not _HEADER.fullmatch(name) or len(name) > MAX_HEADER_NAME:
-            faults.append(Fault(path, "is not a header's name"))
-        elif name.lower() in _RESERVED or name.lower().startswith(_RESERVED_BEGINNINGS):
-            faults.append(Fault(path, "this header is not yours to set"))
-        if not value.isascii() or not value.isprintable() or len(value) > MAX_HEADER_VALUE:
-            faults.append(Fault(path, f"1 line of at most {MAX_HEADER_VALUE} printable ASCII characters"))
-    return faults
+def _finished(bodies: Written, faults: list[Fault]) -> Finished:
+    """Of bodies that are no templates."""
+    try:
+        return finish(bodies, templated=False)
+    except PlaceLost as error:
+        faults.append(Fault("markdown", str(error)))
+        return Finished(bodies.text or "", bodies.markdown)
 
 
 def _faults_of_metadata(metadata: Mapping[str, str]) -> list[Fault]:

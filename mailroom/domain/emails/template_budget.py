@@ -21,7 +21,7 @@ class TemplateBudget:
         """Raises InvalidInput if the request has no budget left for this mail's templates."""
         if not (draft.templated or draft.variables or draft.template):
             return
-        content = template.content if template else {"subject": draft.subject, "text": draft.text, "html": draft.html}
+        content = template.content if template else _content(draft)
         key = tuple(content.values())
         if key in self._paid:
             return
@@ -30,3 +30,13 @@ class TemplateBudget:
         if self._left < 0:
             words = f"the templates of one request have at most {MAX_BATCH_TOKENS:,} words and signs in all expressions"
             raise InvalidInput(Fault("variables", f"{words}; hand this mail in with another request"))
+
+
+def _content(draft: EmailDraft) -> dict[str, str]:
+    """A text that is made of the HTML or the Markdown costs as much as they do, a preheader as a subject."""
+    html = draft.html + draft.markdown
+    return {
+        "subject": draft.subject + draft.preheader,
+        "text": html if draft.text is None else draft.text,
+        "html": html,
+    }

@@ -2,14 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from mailroom.domain.campaign_content import BODIES, NO_LINK, UNSEEN_FOOTER, footer_below, shows
 from mailroom.domain.errors import Fault
-from mailroom.domain.list_headers import NAMES
+from mailroom.domain.own_headers import faults_beside_topic
 from mailroom.domain.topics import Topic
-
-_TAKEN: Final = frozenset(name.lower() for name in NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +23,7 @@ def faults_of_topic(topic: str, leaving: Leaving | None, recipients: int, header
     faults = [] if leaving else [Fault("topic", f"there is no topic {topic}; make it first")]
     if recipients > 1:
         faults.append(Fault("topic", "mail of a topic goes to one address: its link is for one reader"))
-    return faults + [Fault(f"headers.{name}", "the topic sets this") for name in headers if name.lower() in _TAKEN]
+    return faults + faults_beside_topic(headers)
 
 
 def with_way_out(written: Mapping[str, str], leaving: Leaving | None, link: str, faults: list[Fault]) -> dict[str, str]:

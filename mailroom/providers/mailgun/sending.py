@@ -90,7 +90,7 @@ class MailgunAdapter:
         for message in batch.messages:
             yield "to", str(Mailbox(message.address, message.name))
         yield "h:Message-Id", f"<{rfc_message_id(batch.dispatch, self.account)}>"
-        for name, value in batch.list_headers(_placeholders(batch)).items():
+        for name, value in batch.headers(_placeholders(batch)).items():
             yield f"h:{name}", value
         yield "v:run", batch.run
         yield "v:dispatch", batch.dispatch

@@ -101,7 +101,7 @@ class PostmarkAdapter(JsonApi):
                 for part in (compiled.subject, compiled.text, compiled.html)
             )
             to = str(Mailbox(message.address, message.name))
-            headers = _headers(batch.list_headers(message.parts))
+            headers = _headers(batch.headers(message.parts))
             yield _checked(orjson.dumps(shared | headers | {"To": to, "Subject": subject, **_bodies(text, html)}))
 
 

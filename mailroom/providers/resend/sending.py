@@ -89,7 +89,7 @@ def _mails(batch: Batch) -> Iterator[bytes]:
             **_reply_to(content.reply_to),
             "tags": tags_of(batch.run, batch.dispatch, batch.attempt, [message.address]),
         }
-        if headers := batch.list_headers(message.parts):
+        if headers := batch.headers(message.parts):
             mail["headers"] = headers
         yield orjson.dumps(mail)
 

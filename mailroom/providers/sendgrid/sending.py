@@ -95,7 +95,7 @@ def _personal(batch: Batch, message: Message) -> dict[str, Any]:
     personal: dict[str, Any] = {"to": [_address(Mailbox(message.address, message.name))]}
     if len(batch.messages) > 1 and message.parts:
         personal["substitutions"] = {_placeholder(key): value for key, value in _filled_in(message)}
-    if headers := batch.list_headers(message.parts):
+    if headers := batch.headers(message.parts):
         personal["headers"] = headers
     return personal
 

@@ -5,7 +5,7 @@ The same request again gets the answer of the first one. Another request with th
 
 import hashlib
 import json
-from dataclasses import Field, fields
+from dataclasses import MISSING, Field, fields
 from typing import TYPE_CHECKING
 
 from mailroom.domain.errors import Fault, IdempotencyMismatch, InvalidInput
@@ -25,8 +25,8 @@ def digest_of_request(draft: "DataclassInstance") -> str:
     """The SHA-256 of a draft's fields (a dataclass), in hexadecimal: equal drafts have equal digests.
 
     Fields whose metadata has `compared` False are excluded, and those with "if given" while they have their default:
-    they are newer than stored digests."""
-    compared = {field.name: getattr(draft, field.name) for field in fields(draft) if _is_compared(field, draft)}
+    they are newer than stored digests. `digest_of_none` is what None counts as, where stored digests have that."""
+    compared = {field.name: _counted(field, draft) for field in fields(draft) if _is_compared(field, draft)}
     return hashlib.sha256(json.dumps(compared, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -45,4 +45,13 @@ def check_repeated(earlier: str, now: str) -> None:
 
 def _is_compared(field: Field[object], draft: "DataclassInstance") -> bool:
     compared = field.metadata.get("compared", True)
-    return bool(compared) and (compared is True or getattr(draft, field.name) != field.default)
+    return bool(compared) and (compared is True or getattr(draft, field.name) != _default(field))
+
+
+def _counted(field: Field[object], draft: "DataclassInstance") -> object:
+    value = getattr(draft, field.name)
+    return field.metadata.get("digest_of_none") if value is None else value
+
+
+def _default(field: Field[object]) -> object:
+    return field.default if field.default_factory is MISSING else field.default_factory()

@@ -48,6 +48,7 @@ def _schedules_for_mailgun(db: Db) -> list[str]:
         written = contents.get_many(db, [(schedule.id, schedule.revision) for schedule in batch])
         for schedule in batch:
             content = written[schedule.id, schedule.revision]
-            if in_content(content.subject, content.text, content.html):
+            headers = dict(content.headers).values()
+            if in_content(content.subject, content.text, content.html) or of_mailgun(headers):
                 named.append(f"{schedule.name} ({schedule.id})")
     return named[:_MOST_NAMED]

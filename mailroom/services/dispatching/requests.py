@@ -123,7 +123,9 @@ class Preparing:
                 raise SendInParts(bound)
             content = written[dispatch.schedule_id, dispatch.revision]
             if adapter.name != MAILGUN:
-                own = in_content(content.subject, content.text, content.html)
+                own = in_content(content.subject, content.text, content.html) or of_mailgun(
+                    dict(content.headers).values()
+                )
                 _only_of_mailgun(adapter, own or of_mailgun(part for mail in mails for part in mail.parts.values()))
             return adapter.build(self._batch(dispatch, content, mails, values.get(dispatch.run_id, NO_RUN_VALUES)))
         except SendInParts as error:
@@ -212,4 +214,4 @@ def _domains(mails: Sequence[Message], watched: Set[str]) -> Counter[str]:
 
 
 def _size(content: Content) -> int:
-    return len(content.text) + len(content.html)
+    return len(content.text) + len(content.html) + (content.written.size if content.written else 0)

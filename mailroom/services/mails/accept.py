@@ -299,7 +299,7 @@ class Outbox:
 
 
 def _looked_up(draft: EmailDraft) -> bool:
-    costly = bool(draft.attachments) or len(draft.text) + len(draft.html) > _LARGE
+    costly = bool(draft.attachments) or len(draft.text or "") + len(draft.html) + len(draft.markdown) > _LARGE
     return bool(draft.template or draft.topic) or costly or _may_go_elsewhere(draft)
 
 

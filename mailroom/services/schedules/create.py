@@ -74,6 +74,8 @@ def content_of(checked: Checked, audience: schedule_drafts.ChosenAudience) -> Co
         topic=checked.topic,
         footer=checked.footer,
         feed=checked.feed,
+        written=checked.written,
+        headers=checked.headers,
     )
 
 

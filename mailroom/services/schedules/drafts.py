@@ -96,6 +96,8 @@ def checked(
         sender_rules.require(db, SenderRule.TOPICS)
     if found.feed:
         sender_rules.require(db, SenderRule.FEEDS)
+    if found.headers:
+        sender_rules.require(db, SenderRule.HEADERS)
     if chosen.audience and (chosen.audience.lists or chosen.audience.excluded):
         sender_rules.require(db, SenderRule.AUDIENCES)
     return found, chosen.audience

@@ -39,6 +39,8 @@ def duplicate(db: Db, schedule_id: ScheduleId, *, owner: str, key: str) -> tuple
         sender_rules.require(db, SenderRule.FEEDS)
     if source.content.is_composed:
         sender_rules.require(db, SenderRule.AUDIENCES)
+    if source.content.headers:
+        sender_rules.require(db, SenderRule.HEADERS)
     copy = StoredSchedule(_copy_of(source.schedule, copy_id, db), source.content)
 
     def store(session: Session) -> None:

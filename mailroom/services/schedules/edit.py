@@ -25,7 +25,10 @@ from mailroom.storage.schedules import contents
 
 _TRIES: Final = 5
 # Compared as they are.
-_PLAIN: Final = ("name", "sender", "reply_to", "subject", "text", "html", "tags", "misfire")
+_PLAIN: Final = (
+    *("name", "sender", "reply_to", "subject", "tags", "misfire"),
+    *("text", "html", "markdown", "preheader", "inline_css", "headers"),
+)
 
 
 def edit(db: Db, schedule_id: ScheduleId, changes: DraftChanges, *, seen_version: int | None) -> StoredSchedule:
@@ -81,13 +84,18 @@ def _edit(db: Db, schedule_id: ScheduleId, changes: DraftChanges, *, seen_versio
 def _as_draft(stored: StoredSchedule) -> Draft:
     """The stored texts as a draft; rule and recipients stay out: they are kept or replaced as a whole."""
     schedule, content = stored.schedule, stored.content
+    written = content.as_written
     return Draft(
         name=schedule.name,
         sender=content.sender,
         reply_to=content.reply_to,
         subject=content.subject,
-        text=content.text,
-        html=content.html,
+        text=written.text,
+        html=written.html,
+        markdown=written.markdown,
+        preheader=written.preheader,
+        inline_css=written.inline_css,
+        headers=dict(content.headers),
         tags=content.tags,
         topic=content.topic or None,
         feed=fields_of(content.feed) if content.feed else None,
@@ -102,6 +110,9 @@ def _differing(stored: StoredSchedule, as_stored: Draft, changes: DraftChanges) 
     if "recurrence" in changes and is_same(stored.schedule.recurrence, changes["recurrence"]):
         del different["recurrence"]
     _leave_stored_choice(different, stored.content)
+    # A text that was made, given back as it is shown, is to be made again.
+    if as_stored.text is None and changes.get("text") == stored.content.text:
+        del different["text"]
     # A topic stays a change: it may have another footer since.
     if "topic" in changes and not (changes["topic"] or stored.content.topic):
         del different["topic"]

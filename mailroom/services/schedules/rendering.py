@@ -8,6 +8,8 @@ from mailroom.domain import run_content
 from mailroom.domain.addresses import fold
 from mailroom.domain.audience_versions import ListChoice
 from mailroom.domain.audiences import Recipient
+from mailroom.domain.bodies.finish import finish
+from mailroom.domain.content_checks import Hint, hints_for
 from mailroom.domain.drafts import Draft
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.feeds.failures import FeedFailed
@@ -15,7 +17,8 @@ from mailroom.domain.ids import AudienceId, ScheduleId
 from mailroom.domain.list_headers import list_headers
 from mailroom.domain.run_values import FEED, NO_RUN_VALUES, RunValues
 from mailroom.domain.schedules import Content
-from mailroom.domain.template_filling import LINK_KEY
+from mailroom.domain.template_cutting import cut_into_parts
+from mailroom.domain.template_filling import LINK_KEY, UNSUBSCRIBE_URL, Compiled, CutTemplate
 from mailroom.domain.template_spending import CannotRender
 from mailroom.feeds.fetching import Fetcher
 from mailroom.services.planning.feeds import as_it_is_now
@@ -39,6 +42,9 @@ class RenderedMail:
     text: str
     html: str
     headers: Mapping[str, str]
+    own_headers: Mapping[str, str]  # those among them that the schedule sets itself
+    preheader: str = ""
+    hints: Sequence[Hint] = ()  # what may go wrong with it
     feed: object = None  # as the template got it; None without one
 
 
@@ -93,6 +99,7 @@ def _rendered(content: Content, recipient: Recipient, link: str, values: RunValu
     try:
         compiled = run_content.compiled(content, values)
         parts = compiled.parts_for(recipient.context()) | {LINK_KEY: link}
+        preheader = _preheader(content.as_written.preheader, recipient, link)
     except CannotRender as error:
         field, _, message = str(error).partition(": ")
         raise InvalidInput(Fault(field, message)) from None
@@ -101,4 +108,16 @@ def _rendered(content: Content, recipient: Recipient, link: str, values: RunValu
     )
     headers = {"From": content.sender} | ({"Reply-To": content.reply_to} if content.reply_to else {})
     own = list_headers(content.topic, sender=content.sender, link=link, origin="preview")
-    return RenderedMail(recipient, subject, text, html, headers | own, values.by_name.get(FEED))
+    hint = finish(content.as_written).hint
+    hints = [*hints_for(text, html), *([hint] if hint else [])]
+    set_here = dict(content.headers)
+    return RenderedMail(
+        recipient, subject, text, html, headers | set_here | own, set_here, preheader, hints, values.by_name.get(FEED)
+    )
+
+
+def _preheader(source: str, recipient: Recipient, link: str) -> str:
+    """A line like the subject. Raises CannotRender."""
+    line = cut_into_parts("subject", source.strip())
+    parts = Compiled(line, CutTemplate(()), CutTemplate(())).parts_for(recipient.context() | {UNSUBSCRIBE_URL: link})
+    return line.with_placeholders(parts.__getitem__)

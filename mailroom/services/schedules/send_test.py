@@ -89,6 +89,7 @@ def _draft(mail: RenderedMail, schedule_id: ScheduleId, address: str) -> EmailDr
         subject=f"{_MARK}{mail.subject}"[:MAX_SUBJECT],
         text=mail.text,
         html=mail.html,
+        headers=mail.own_headers,
         tags=[TAG],
         metadata={"test_of": schedule_id, "rendered_for": mail.recipient.address},
         priority=Priority.HIGH,  # somebody waits for it

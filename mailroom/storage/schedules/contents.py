@@ -4,6 +4,9 @@
     valid_from  due instants from here on take this revision (until a later one's valid_from)
     sender, reply_to, subject, text, html, tags
     topic       absent where the mail needs no consent;  footer: the postal address below bodies that lack a link
+    written     what text and html were made of: text (null: it was made too), html (absent: the same), markdown,
+                preheader, inline_css; absent where they are as they were written
+    headers     of the schedule's own: pairs of name and value; absent without any
     audience    id of the recipients' list;  recipients: how many it had
     lists       who it goes to: [{a: audience, segment, only: the segment's filter}]; absent: to all of `audience`
     excluded    who it does not go to, alike; absent: nobody
@@ -14,12 +17,14 @@ Index `_id.schedule, valid_from`: the revision of a due instant.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 
 from pymongo import DESCENDING, IndexModel
 
 from mailroom.domain.audience_versions import ListChoice
+from mailroom.domain.bodies.written import Written
 from mailroom.domain.feeds.checking import fields_of
 from mailroom.domain.feeds.model import Feed, WithoutFeed
 from mailroom.domain.ids import AudienceId, ScheduleId, SegmentId
@@ -116,8 +121,18 @@ def _document(schedule: ScheduleId, number: int, content: Content, valid_from: d
             "lists": _rows(content.lists) or None,
             "excluded": _rows(content.excluded) or None,
             "feed": fields_of(content.feed) if content.feed else None,
+            "written": _written(content),
+            "headers": [list(pair) for pair in content.headers] or None,
         }
     )
+
+
+def _written(content: Content) -> Document | None:
+    """Its HTML is not stored twice."""
+    if content.written is None:
+        return None
+    written = asdict(content.written)
+    return {name: value for name, value in written.items() if name != "html" or value != content.html}
 
 
 def _content(doc: Document) -> Content:
@@ -135,6 +150,8 @@ def _content(doc: Document) -> Content:
         lists=_choices(doc, "lists"),
         excluded=_choices(doc, "excluded"),
         feed=_feed(doc["feed"]) if "feed" in doc else None,
+        headers=tuple((name, value) for name, value in doc.get("headers", ())),
+        written=_as_written(doc),
     )
 
 
@@ -147,4 +164,17 @@ def _feed(doc: Document) -> Feed:
         when_empty=WithoutFeed(doc["when_empty"]),
         deadline_s=doc["deadline_s"],
         when_away=WithoutFeed(doc["when_away"]),
+    )
+
+
+def _as_written(doc: Document) -> Written | None:
+    written = doc.get("written")
+    if written is None:
+        return None
+    return Written(
+        text=written.get("text"),
+        html=written.get("html", doc.get("html", "")),
+        markdown=written.get("markdown", ""),
+        preheader=written.get("preheader", ""),
+        inline_css=written.get("inline_css", False),
     )

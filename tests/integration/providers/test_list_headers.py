@@ -163,3 +163,16 @@ def test_what_stands_in_headers_alone_takes_no_room_of_sendgrids_substitutions()
     for personal in json.loads(request.body)["personalizations"]:
         assert also in personal["headers"]["List-Unsubscribe"]
         assert not any("mailto:" in value for value in personal["substitutions"].values())
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_a_campaigns_own_headers_go_with_each_of_its_mails(name: str) -> None:
+    count = min(2, ADAPTERS[name].max_recipients)
+    plain, linked_ = a_batch(count), linked(count)
+    own = (("X-Campaign", "spring %recipient"), ("Precedence", "bulk"))
+
+    for batch in (plain, linked_):
+        batch = replace(batch, content=replace(batch.content, headers=own))
+        for headers, _ in copies_by(name, batch).values():
+            assert (headers["X-Campaign"], headers["Precedence"]) == ("spring %recipient", "bulk")
+            assert ("List-Unsubscribe" in headers) == bool(batch.content.topic)
