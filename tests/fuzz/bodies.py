@@ -175,6 +175,8 @@ _WHOLE: Final[dict[Operation, Callable[[Things], Any]]] = {
     ("POST", "/v1/schedules/{schedule_id}/test"): lambda _: {"to": ["ann@example.org"]},
     ("POST", "/v1/topics"): lambda things: {"id": f"t{secrets.token_hex(6)}", "name": "News", **_footer(things)},
     ("PATCH", "/v1/topics/{topic_id}"): lambda things: {"name": "News", **_footer(things)},
+    ("POST", "/v1/audiences/{audience_id}/segments"): lambda _: {"name": "All", "filter": "address is set"},
+    ("POST", "/v1/segments/count"): lambda things: {"audience": things.audience(), "filter": "domain is set"},
     ("POST", "/v1/emails"): _mail,
     ("POST", "/v1/emails/batch"): lambda things: {
         "emails": [_mail(things) for _ in range(things.chance.randrange(1, 4))]

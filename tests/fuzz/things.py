@@ -66,6 +66,21 @@ class Things:
         body = {"name": "Readers", "recipients": [{"address": "bo@example.org", "variables": {"city": "Rome"}}]}
         return self._made("/v1/audiences", body)
 
+    def contact(self) -> str:
+        """Of the audience that is looked at now."""
+        audience = self._kept.setdefault("audience_id", self.audience())
+        address = f"reader-{secrets.token_hex(4)}@example.org"
+        self.system.call("PUT", f"/v1/audiences/{audience}/contacts/{address}", json={}).raise_for_status()
+        return address
+
+    def segment(self) -> str:
+        return self._made(f"/v1/audiences/{self.audience()}/segments", {"name": "Rome", "filter": "city is set"})
+
+    def run_with_feed(self) -> str:
+        """It waits for its feed, which is nowhere."""
+        body = a_schedule_body() | {"feed": {"url": "https://feeds.invalid/news.json"}}
+        return self._made(f"/v1/schedules/{self._made('/v1/schedules', body)}/run-now", None)
+
     def run(self) -> str:
         return self._made(f"/v1/schedules/{self.schedule()}/run-now", None)
 
@@ -136,6 +151,7 @@ Maker = Callable[[Things], str]
 _KEPT: dict[str, Maker] = {
     "schedule_id": Things.schedule,
     "audience_id": Things.audience,
+    "segment_id": Things.segment,
     "run_id": lambda things: things.finished,
     "digest": Things.digest_of_mail,
     "email_id": Things.email,
@@ -148,12 +164,16 @@ _KEPT: dict[str, Maker] = {
 }
 _T, _S, _R, _E = "/v1/templates/{name}", "/v1/schedules/{schedule_id}", "/v1/runs/{run_id}", "/v1/emails/{email_id}"
 _L = "/v1/rate-limits/{kind}/{name}"
+_C = "/v1/audiences/{audience_id}/contacts/{address}"
 _FRESH: dict[tuple[str, str, str], Maker] = {
     ("DELETE", _S, ""): Things.schedule,
     **{("POST", f"{_S}/{verb}", ""): Things.schedule for verb in ("archive", "pause", "skip-next")},
     ("POST", f"{_S}/resume", ""): Things.paused_schedule,
     ("POST", f"{_S}/restore", ""): Things.archived_schedule,
     ("DELETE", "/v1/audiences/{audience_id}", ""): Things.audience,
+    **{(method, _C, "address"): Things.contact for method in ("GET", "PUT", "PATCH", "DELETE")},
+    ("DELETE", "/v1/segments/{segment_id}", ""): Things.segment,
+    ("GET", f"{_R}/feed", ""): Things.run_with_feed,
     **{("POST", f"{_R}/{verb}", ""): Things.run for verb in ("cancel", "pause")},
     ("POST", f"{_R}/resume", ""): Things.paused_run,
     ("POST", f"{_R}/send-again", ""): Things.missed_run,

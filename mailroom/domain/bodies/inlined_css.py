@@ -2,7 +2,7 @@
 
 `css-inline` says which element gets what. It is given a skeleton of the page: the tags with their attributes and a
 number each. What it answers is written into the source, which is otherwise left as it is: merge fields, conditions,
-comments for Outlook and faulty HTML stay what they were (ADR 27).
+comments for Outlook and faulty HTML stay what they were (ADR 28).
 
 The `<style>` stays too, for what cannot be written into attributes: `@media`, `:hover`. Their declarations become
 `!important`, for otherwise those in the attributes would hold against them.
