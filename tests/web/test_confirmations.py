@@ -59,7 +59,7 @@ def test_going_back_from_the_question_does_nothing(page: Page, system: System) -
 def test_send_now_asks_again_if_the_recipients_have_changed_since_the_question(page: Page, system: System) -> None:
     schedule = stored_schedule(system.db)
     open_page(page, system, f"/schedules/{schedule.id}/run-now")
-    system.db.contents.update_many({}, {"$set": {"recipients": 2}})
+    system.db.audiences.update_many({}, {"$set": {"count": 2}})
 
     page.get_by_role("button", name="Send now").click()
 
@@ -82,7 +82,7 @@ def test_a_schedule_that_is_archived_under_the_question_is_shown_with_the_reason
     """The list had changed too: the question would be asked again, were there anything to send."""
     schedule = stored_schedule(system.db, recipients=recipients(3))
     open_page(page, system, f"/schedules/{schedule.id}/run-now")
-    system.db.contents.update_many({}, {"$set": {"recipients": 4}})
+    system.db.audiences.update_many({}, {"$set": {"count": 4}})
     schedule_lifecycle.archive(system.db, schedule.id)
 
     page.get_by_role("button", name="Send now").click()

@@ -140,17 +140,16 @@ def _previewed(form: ScheduleForm, schedule_id: ScheduleId | None = None) -> Res
 
 def _numbers(form: ScheduleForm) -> Numbers | None:
     """How many the schedule would go to today; None for a list of its own. Raises InvalidInput."""
-    draft = form.draft()
-    named = [*draft.segments, *([draft.audience] if draft.audience else ())]
-    if not named or draft.recipients:
+    chosen = form.audience.data.strip()
+    if not chosen or form.given.recipients:
         return None
     services().limits.check_report(principal())
     db = services().db
     try:
-        goes, excluded = ([segments.choice(db, id_) for id_ in ids] for ids in (named, draft.exclude or ()))
+        goes, excluded = ([segments.choice(db, id_) for id_ in ids] for ids in ([chosen], form.exclude.data or ()))
     except NotFound as error:
         raise InvalidInput(Fault("audience", str(error))) from None
-    return counting.count(db, goes, excluded, topic=draft.topic or "")
+    return counting.count(db, goes, excluded, topic=form.topic.data.strip())
 
 
 def _sent() -> ScheduleForm:
