@@ -22,9 +22,15 @@ BIN = Path(sys.executable).parent
     ids=lambda command: " ".join(command[:2]),
 )
 def test_the_checks_of_make_lint_pass(command: list[str]) -> None:
-    done = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = _done(command)
+    if "INTERNAL ERROR" in done.stderr:  # mypy has crashed within its own typeshed: that is no finding about this code
+        done = _done([*command, "--show-traceback"])
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _done(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def test_ci_runs_the_readmes_test_command() -> None:
