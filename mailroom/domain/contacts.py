@@ -4,14 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
 
 from mailroom.domain.audiences import Recipient, Value, check_row
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_VARIABLES
-
-#: Fields of a contact that a request may change, each alone.
-CHANGEABLE: Final = ("name", "variables", "time_zone", "language")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +90,15 @@ def patched(contact: Contact, changes: Mapping[str, object]) -> Recipient:
 def as_joining(changes: Mapping[str, object]) -> dict[str, object]:
     """The fields of a new contact that a patch gives: what it removes is not there."""
     variables = changes.get("variables")
-    given = (
-        {name: value for name, value in variables.items() if value is not None} if isinstance(variables, dict) else {}
-    )
-    return {**changes, "variables": given}
+    return {**changes, "variables": _merged({}, variables if isinstance(variables, dict) else {})}
 
 
-def checked(row: Mapping[str, object], *, path: str = "") -> Recipient:
-    """Raises InvalidInput with every fault, each with its path in the row after `path`."""
+def checked(row: Mapping[str, object]) -> Recipient:
+    """Raises InvalidInput with every fault, each with its path in the row."""
     found = check_row(dict(row))
     if isinstance(found, Recipient):
         return found
-    raise InvalidInput(*(Fault(f"{path}{where}".lstrip("."), message) for where, message in found))
+    raise InvalidInput(*(Fault(where.lstrip("."), message) for where, message in found))
 
 
 def as_row(recipient: Recipient) -> dict[str, object]:

@@ -3,7 +3,6 @@ own, so a run that begins meanwhile goes to the audience before it or after it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Final, NamedTuple, Protocol
@@ -47,14 +46,6 @@ class Added(NamedTuple):
     refused_count: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """A change that was stored: the audience before it, and what changed."""
-
-    audience: Audience
-    contacts: Sequence[ContactChange]
-
-
 def page(db: Db, audience: AudienceId, *, after: str, limit: int) -> list[Contact]:
     """The contacts in the order of their folded addresses, after this one. Raises AudienceNotFound."""
     audiences.get(db, audience)
@@ -71,8 +62,8 @@ def put(db: Db, audience: AudienceId, row: Mapping[str, object], *, source: str)
     """Let the contact of `row["address"]` be in the audience, with just these data. Returns (the contact, whether it is
     new). Raises AudienceNotFound, InvalidInput, SendersTooOld, Unavailable."""
     recipient = checked(row)
-    change = _let_join(db, audience, [recipient], source=source, whole=True)
-    is_new = any(one.before is None for one in change.contacts)
+    changes = _let_join(db, audience, [recipient], source=source, whole=True)
+    is_new = any(one.before is None for one in changes)
     return _present(members.contact(db, audience, recipient.key), recipient.address), is_new
 
 
@@ -142,10 +133,10 @@ def add_checked(
     each step."""
     added = changed = 0
     for step in _steps(recipients):
-        change = _let_join(db, audience, step, source=source)
+        changes = _let_join(db, audience, step, source=source)
         advance(len(step))
-        added += sum(one.before is None for one in change.contacts)
-        changed += sum(one.before is not None for one in change.contacts)
+        added += sum(one.before is None for one in changes)
+        changed += sum(one.before is not None for one in changes)
     return Added(added, changed, len(recipients) - added - changed)
 
 
@@ -170,7 +161,7 @@ def join_within(
 
 def _let_join(
     db: Db, audience: AudienceId, recipients: Sequence[Recipient], *, source: str, whole: bool = False
-) -> _Change:
+) -> Sequence[ContactChange]:
     def asked(current: Mapping[str, Contact], at: datetime) -> list[ContactChange]:
         return joining(current, recipients, at=at, source=source, whole=whole)
 
@@ -179,8 +170,7 @@ def _let_join(
 
 def _let_leave(db: Db, audience: AudienceId, keys: Sequence[str]) -> set[str]:
     """The folded addresses among these that were in the audience."""
-    change = _store(db, audience, keys, lambda current, _: leaving(current, keys))
-    return {one.key for one in change.contacts}
+    return {one.key for one in _store(db, audience, keys, lambda current, _: leaving(current, keys))}
 
 
 class _Asked(Protocol):
@@ -190,8 +180,9 @@ class _Asked(Protocol):
     def __call__(self, current: Mapping[str, Contact], at: datetime) -> Sequence[ContactChange]: ...
 
 
-def _store(db: Db, audience: AudienceId, keys: Sequence[str], asked: _Asked) -> _Change:
-    """Store the changes of these folded addresses as one version. Nothing is stored where nothing changes."""
+def _store(db: Db, audience: AudienceId, keys: Sequence[str], asked: _Asked) -> Sequence[ContactChange]:
+    """Store the changes of these folded addresses as one version, and return them. Nothing is stored where nothing
+    changes."""
     sender_rules.require(db, SenderRule.AUDIENCES)
     prepare(db, audience)
     now = server_now(db)
@@ -200,7 +191,7 @@ def _store(db: Db, audience: AudienceId, keys: Sequence[str], asked: _Asked) -> 
 
 def _store_within(
     db: Db, audience: AudienceId, keys: Sequence[str], asked: _Asked, *, now: datetime, session: Session
-) -> _Change:
+) -> Sequence[ContactChange]:
     before, having = audiences.changing(db, audience, session=session)
     stored = members.documents_of(db, audience, keys, session=session)
     current = {key: members.contact_of(doc) for key, doc in stored.items()}
@@ -213,7 +204,7 @@ def _store_within(
         audiences.changed(db, before, by, version=version, session=session)
         at = AudienceVersion(audience, version)
         versions.note(db, at, before.count + by.contacts, session=session)
-    return _Change(before, changes)
+    return changes
 
 
 def _check_limits(before: Audience, having: Mapping[str, int], by: Tally) -> None:
