@@ -20,6 +20,7 @@ from mailroom.domain.limits import MAX_RECIPIENTS
 from mailroom.domain.lists.columns import Column, Role
 from mailroom.domain.lists.reading import Look, look_at, rows_of
 from mailroom.domain.lists.rows import RefusedRow
+from mailroom.domain.lists.spreadsheets import harmless
 from mailroom.domain.lists.texts import ENCODINGS
 from mailroom.services.schedules import uploads
 from mailroom.storage.database import Db
@@ -161,16 +162,11 @@ def refused_report(db: Db, form: MultiDict[str, str], *, owner: str) -> Response
     out.writerow(["line", "address", "problem"])
     for count, judged in enumerate(judge(rows_of(data, given.look, columns))):
         if isinstance(judged, RefusedRow):
-            out.writerow([judged.row, _harmless(judged.address), judged.message])
+            out.writerow([judged.row, harmless(judged.address), judged.message])
         if count > MAX_RECIPIENTS:
             break
     headers = {"Content-Disposition": 'attachment; filename="refused-lines.csv"'}
     return Response("\ufeff" + written.getvalue(), mimetype="text/csv; charset=utf-8", headers=headers)
-
-
-def _harmless(cell: str) -> str:
-    """The cell with a quote before it if a spreadsheet would take it for a formula."""
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@") else cell
 
 
 def of_page(given: Given) -> dict[str, object]:

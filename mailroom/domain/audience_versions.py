@@ -27,6 +27,11 @@ class ListChoice:
         return AudienceVersion(self.audience, at, self.only)
 
 
+def all_of(lists: tuple[ListChoice, ...], audience: AudienceId) -> tuple[ListChoice, ...]:
+    """These lists; without any, the whole audience, as contents are stored that go to one."""
+    return lists or (ListChoice(audience),)
+
+
 @dataclass(frozen=True, slots=True)
 class AudienceVersion:
     """An audience as of a change, or of it those whom the filter `only` finds. `at`: the moment of the change; None: as

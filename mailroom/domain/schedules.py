@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypedDict
 
-from mailroom.domain.audience_versions import ListChoice, Selection
+from mailroom.domain.audience_versions import ListChoice, Selection, all_of
 from mailroom.domain.bodies.written import Written
 from mailroom.domain.feeds.model import Feed
 from mailroom.domain.ids import AudienceId, ScheduleId
@@ -101,7 +101,7 @@ class Content:
 
     @property
     def goes_to(self) -> tuple[ListChoice, ...]:
-        return self.lists or (ListChoice(self.audience),)
+        return all_of(self.lists, self.audience)
 
     @property
     def is_composed(self) -> bool:
@@ -128,7 +128,7 @@ class Revision:
     @property
     def selection(self) -> Selection:
         """Who it goes to, as of no version yet."""
-        lists = self.lists or (ListChoice(self.audience),)
+        lists = all_of(self.lists, self.audience)
         return Selection(tuple(one.as_of(None) for one in lists), tuple(one.as_of(None) for one in self.excluded))
 
 

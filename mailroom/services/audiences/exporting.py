@@ -9,6 +9,7 @@ from mailroom.domain.audiences import Value
 from mailroom.domain.contacts import Contact
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import MAX_AUDIENCE_VARIABLES
+from mailroom.domain.lists import spreadsheets
 from mailroom.storage.audiences import document as audiences
 from mailroom.storage.audiences import members
 from mailroom.storage.database import Db
@@ -51,7 +52,7 @@ def _cell(value: Value, *, harmless: bool) -> str:
     if value is None:
         return ""
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return f"'{text}" if harmless and isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t") else text
+    return spreadsheets.harmless(text) if harmless and isinstance(value, str) else text
 
 
 def _written(rows: Iterable[list[str]]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from mailroom.domain.audience_versions import ListChoice
+from mailroom.domain.audience_versions import ListChoice, all_of
 from mailroom.domain.audiences import Known
 from mailroom.domain.drafts import Checked, Draft, Kept, check_draft
 from mailroom.domain.errors import AudienceNotFound, Fault, InvalidInput, SegmentNotFound
@@ -42,7 +42,7 @@ class ChosenAudience:
 
     @property
     def goes_to(self) -> tuple[ListChoice, ...]:
-        return self.lists or (ListChoice(self.id),)
+        return all_of(self.lists, self.id)
 
     def take(self, db: Db, session: Session) -> None:
         """Make it the schedule's, in the schedule's own transaction. Raises InvalidInput where one is gone by now."""
