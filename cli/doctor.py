@@ -89,7 +89,14 @@ def _mongodb(services: SenderServices) -> tuple[bool, str]:
     lifetime_s = service_metrics.transaction_lifetime_s(services.db)
     if lifetime_s is not None and lifetime_s > services.settings.sending.lease_ttl_s:
         return False, f"transactionLifetimeLimitSeconds is {lifetime_s}: a killed sender's lanes stay locked so long"
-    return True, "it takes writes, as a replica set"
+    return True, f"it takes writes, as a replica set{_of_history(services)}"
+
+
+def _of_history(services: SenderServices) -> str:
+    kept_s = service_metrics.long_history_s(services.db)
+    return (
+        f"; with a lower minSnapshotHistoryWindowInSeconds than {kept_s} what is due is found faster" if kept_s else ""
+    )
 
 
 def _bodies(services: SenderServices) -> tuple[bool, str]:

@@ -25,6 +25,7 @@ START_S: Final = 60.0
 STOP_S: Final = 10.0
 _REPLICA_SET: Final = "mailroom"
 TRANSACTION_S: Final = 3
+HISTORY_S: Final = 30
 _IDLE_FILE_S: Final = 10
 
 
@@ -105,6 +106,8 @@ class Servers:
             + ["--setParameter", "diagnosticDataCollectionEnabled=false", "--nounixsocket", "--quiet"]
             # A killed process leaves its open transaction behind, with locks on its lanes, for this long.
             + ["--setParameter", f"transactionLifetimeLimitSeconds={TRANSACTION_S}"]
+            # A look for what is due passes over every dispatch that was claimed within this window (300 s by default).
+            + ["--setParameter", f"minSnapshotHistoryWindowInSeconds={HISTORY_S}"]
             # Files of dropped collections stay open for this long. After 200 databases within the ten minutes that are
             # usual, mongod had no descriptor left, and ended.
             + ["--setParameter", f"wiredTigerFileHandleCloseIdleTime={_IDLE_FILE_S}"]

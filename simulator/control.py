@@ -95,9 +95,4 @@ def _as_read(row: Any) -> dict[str, Any]:
 def summary() -> Any:
     """How many calls and copies there are, how many webhooks still wait, and how many calls were received, refused ones
     included, since the start."""
-    row = world().store.row(
-        "SELECT (SELECT COUNT(*) FROM calls WHERE test_mode = 0) AS calls,"
-        " (SELECT COUNT(*) FROM mails WHERE test = 0) AS mails,"
-        " (SELECT COUNT(*) FROM events) AS events, (SELECT COUNT(*) FROM hooks) AS webhooks_waiting"
-    )
-    return jsonify({**(dict(row) if row else {}), "received": world().behaviour.received})
+    return jsonify({**world().store.counts(), "received": world().behaviour.received})

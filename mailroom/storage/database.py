@@ -42,7 +42,6 @@ R = TypeVar("R")
 
 MAJORITY: Final = WriteConcern(w="majority", j=True)
 _DUPLICATE_KEY: Final = 11000
-_LIFETIME: Final = "transactionLifetimeLimitSeconds"
 MOST_COUNTED: Final = 100_000  # of a figure for operators: counting these takes a tenth of a second
 CALL_S: Final = 15.0  # for one use of the store, retries of the driver included
 _BRIEF_S: Final = 4.0
@@ -225,15 +224,6 @@ def own_address(db: Db) -> str:
                 route.connect(server)
                 return str(route.getsockname()[0])
     return ""
-
-
-@guarded
-def transaction_lifetime_s(db: Db) -> int | None:
-    """Seconds for which a transaction of a killed process keeps its locks; None if we lack the permission to ask."""
-    try:
-        return int(db.client.admin.command("getParameter", transactionLifetimeLimitSeconds=1)[_LIFETIME])
-    except OperationFailure:
-        return None
 
 
 def drop_unset(document: Mapping[str, Any]) -> Document:

@@ -19,7 +19,7 @@ from local import binaries
 from local.children import Child, ChildFailed
 from local.folder_lock import FolderLock, lock_folder
 from local.ports import free_port
-from local.servers import START_S, TRANSACTION_S, Ports, Servers
+from local.servers import HISTORY_S, START_S, TRANSACTION_S, Ports, Servers
 from tests.chaos.proxy import Proxy, Way
 from tests.support.member import Member
 from tests.support.sentinels import Sentinels
@@ -147,7 +147,8 @@ class Clusters(Servers):
             [str(binaries.find(binaries.MONGOD)), "--dbpath", str(data), "--port", str(member.port)]
             + ["--bind_ip", "127.0.0.1", "--replSet", _SET, "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "200"]
             + ["--setParameter", "diagnosticDataCollectionEnabled=false", "--nounixsocket", "--quiet"]
-            + ["--setParameter", f"transactionLifetimeLimitSeconds={TRANSACTION_S}"],
+            + ["--setParameter", f"transactionLifetimeLimitSeconds={TRANSACTION_S}"]
+            + ["--setParameter", f"minSnapshotHistoryWindowInSeconds={HISTORY_S}"],
         )
 
     def _start_etcd(self, member: Member, peer: int) -> Child:

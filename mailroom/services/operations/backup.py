@@ -22,9 +22,11 @@ from mailroom.services.operations.check_ins import version
 from mailroom.storage import copies
 from mailroom.storage.cluster import restore_mark, schema
 from mailroom.storage.database import Db, Session, server_now, snapshot
+from mailroom.storage.server_parameters import history_of
 
 log = structlog.get_logger()
 MANIFEST: Final = "manifest.json"
+LONGEST_S: Final = 4 * 3600  # for which MongoDB is asked to keep the moment of the copy
 _COMPRESSION: Final = 3  # half the time of the default, for a tenth more bytes
 
 
@@ -49,7 +51,7 @@ def back_up(db: Db, folder: Path, *, advance: Callable[[int], None] = lambda _: 
     try:
         names = copies.names(db)
         copied_at = _moment(db)
-        with snapshot(db) as session:
+        with history_of(db, LONGEST_S), snapshot(db) as session:
             mark, _ = restore_mark.mark(db, session=session)
             number = schema.reached(db, session=session)
             copied: dict[str, CopiedCollection] = {}

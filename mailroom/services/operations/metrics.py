@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailroom.domain.holds import EVERYTHING
-from mailroom.storage import database, holds
+from mailroom.storage import holds, server_parameters
 from mailroom.storage.cluster import ledger_runs, restore_mark, write_check
 from mailroom.storage.database import Db
 from mailroom.storage.dispatches import queries as dispatch_queries
@@ -27,7 +27,13 @@ def why_senders_hold(db: Db) -> str:
 
 def transaction_lifetime_s(db: Db) -> int | None:
     """The seconds for which an open transaction of a killed sender locks its lanes; None if MongoDB does not tell."""
-    return database.transaction_lifetime_s(db)
+    return server_parameters.transaction_lifetime_s(db)
+
+
+def long_history_s(db: Db) -> int | None:
+    """The seconds for which MongoDB keeps what was, if they slow the look for what is due down; else None."""
+    kept_s = server_parameters.history_s(db)
+    return kept_s if kept_s is not None and kept_s > server_parameters.LONG_HISTORY_S else None
 
 
 @dataclass(frozen=True, slots=True)
