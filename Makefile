@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run chromium promtool haproxy test test-compose test-upgrade lint format bench chaos failovers soak fuzz bench-campaign bench-million bench-lateness bench-compare bench-intake bench-resets bench-hostile lock clean
+.PHONY: help env run chromium promtool haproxy test test-compose test-upgrade lint format bench chaos failovers soak fuzz bench-campaign bench-million bench-living bench-lateness bench-compare bench-intake bench-resets bench-hostile lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -95,6 +95,9 @@ bench-campaign: $(STAMP)  ## 20,000 recipients every minute for five minutes, 3 
 
 bench-million: $(STAMP)  ## a campaign of a million recipients: pace, and a sender's peak memory
 	$(BIN)/python -m benchmarks.million
+
+bench-living: $(STAMP)  ## a million rows by CSV, a segment, a feed and links of one's own, recounted; beside a plain campaign
+	$(BIN)/python -m benchmarks.living
 
 bench-hostile: $(STAMP)  ## requests that are made to cost much: alone, and ten at a time beside password resets
 	$(BIN)/python -m benchmarks.hostile
