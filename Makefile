@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run chromium promtool haproxy test test-compose test-upgrade lint format bench chaos failovers soak fuzz bench-campaign bench-million bench-living bench-lateness bench-compare bench-intake bench-resets bench-hostile lock clean
+.PHONY: help env run chromium promtool haproxy test test-compose test-upgrade lint format bench chaos failovers recount soak fuzz bench-campaign bench-million bench-living bench-lateness bench-compare bench-intake bench-resets bench-hostile lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -83,6 +83,9 @@ chaos: $(STAMP)  ## break the whole system for minutes, and count: doubled, lost
 
 failovers: $(STAMP)  ## fail Redis, etcd and MongoDB over ten times each under load: doubled, lost, seconds until all is whole again
 	$(BIN)/python -m tests.failovers
+
+recount: $(STAMP)  ## a campaign of 100,000 that six providers carry in turn: each recipient's own link, in header and bodies
+	$(BIN)/python -m tests.recount
 
 soak: $(STAMP) promtool  ## an hour's steady load at 70 % of the peak: memory and latency flat, no alert; Prometheus evaluates
 	$(BIN)/python -m benchmarks.soak --minutes 60 --load 0.7

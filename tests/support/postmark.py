@@ -53,9 +53,9 @@ class Postmark(Vendor):
         if refused := self.refused_addresses & set(everybody):
             return {"ErrorCode": 300, "Message": f"Invalid 'To' address: '{refused.pop()}'."}
         seen = json.dumps({place: mail.get(place) for place in ("To", "Cc")})
-        self.kept.append(
-            Kept(everybody, mail["Subject"], mail.get("TextBody", ""), mail["Metadata"], seen, mail.get("HtmlBody", ""))
-        )
+        own = {header["Name"]: header["Value"] for header in mail.get("Headers", [])}
+        text, html = mail.get("TextBody", ""), mail.get("HtmlBody", "")
+        self.kept.append(Kept(everybody, mail["Subject"], text, mail["Metadata"], seen, html, own))
         return {"To": mail["To"], "MessageID": str(uuid.uuid4()), "ErrorCode": 0, "Message": "OK"}
 
     @staticmethod

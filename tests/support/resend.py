@@ -55,9 +55,8 @@ class Resend(Vendor):
         for mail in mails:
             ids = {tag["name"]: tag["value"] for tag in mail["tags"]}
             seen = json.dumps({place: mail.get(place) for place in ("to", "cc")})
-            self.kept.append(
-                Kept(self._recipients(mail), mail["subject"], mail.get("text", ""), ids, seen, mail.get("html", ""))
-            )
+            text, html, own = mail.get("text", ""), mail.get("html", ""), mail.get("headers", {})
+            self.kept.append(Kept(self._recipients(mail), mail["subject"], text, ids, seen, html, own))
         new = [{"id": str(uuid.uuid4())} for _ in mails]
         return as_json(200, {"data": new} if many else new[0])
 

@@ -22,6 +22,7 @@ class Kept:
     ids: Mapping[str, str]  # what came along of ours
     headers: str  # all that a reader could see of them
     html: str = ""
+    own_headers: Mapping[str, str] = field(default_factory=dict)  # of the copy, where the mail asks for some
 
 
 Answer = tuple[int, dict[str, str], bytes]

@@ -64,11 +64,12 @@ class SendGrid(Vendor):
     @staticmethod
     def _kept(asked: Mapping[str, Any], personal: Mapping[str, Any]) -> Kept:
         subject, bodies = asked["subject"], [part["value"] for part in asked["content"]]
+        own = {**asked.get("headers", {}), **personal.get("headers", {})}
         for key, value in personal.get("substitutions", {}).items():
             subject, bodies = subject.replace(key, value), [body.replace(key, value) for body in bodies]
         seen = {place: personal.get(place, []) for place in ("to", "cc")}
         addresses = [one["email"] for place in ("to", "cc", "bcc") for one in personal.get(place, [])]
-        return Kept(addresses, subject, bodies[0], asked["custom_args"], json.dumps(seen), bodies[-1])
+        return Kept(addresses, subject, bodies[0], asked["custom_args"], json.dumps(seen), bodies[-1], own)
 
     def misbehave(self, rng: random.Random) -> int:
         """Some of the next calls go wrong. Returns how many."""
@@ -144,7 +145,8 @@ class Ses(Vendor):
             return self.no(400, "BadRequestException", "Recipient count exceeds 50")
         message = message_from_bytes(base64.b64decode(asked["Content"]["Raw"]["Data"]), policy=policy.default)
         text, html = (_body(message, kind) for kind in ("plain", "html"))
-        self.kept.append(Kept(recipients, message["Subject"], text, tags, str(message.items()), html))
+        own = {name: str(value) for name, value in message.items()}
+        self.kept.append(Kept(recipients, message["Subject"], text, tags, str(message.items()), html, own))
         return 200, {"Content-Type": "application/json"}, json.dumps({"MessageId": f"0100-{uuid.uuid4()}"}).encode()
 
     def _signed(self, headers: Mapping[str, str], body: bytes) -> bool:

@@ -1,0 +1,82 @@
+"""The providers at the wire. Each takes mail until it has its share, and refuses all from then on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tests.recount.copies import Copy
+from tests.support.postmark import Postmark
+from tests.support.resend import Resend
+from tests.support.smtp import SmtpServer
+from tests.support.system import System
+from tests.support.vendor import Answer, Vendor
+from tests.support.vendors import SendGrid, Ses
+
+_DOWN: Final[Answer] = (503, {"Content-Type": "application/json"}, b'{"message": "down for maintenance"}')
+
+
+class EndlessRefusals(list[Answer]):
+    """A provider that is down gives this answer to every call."""
+
+    def pop(self, _at: object = 0) -> Answer:
+        return self[0]
+
+
+@dataclass(slots=True)
+class Providers:
+    """In the order in which they carry: the simulator of Mailgun, four vendors, and a mail server, which is never down."""
+
+    system: System
+    vendors: dict[str, Vendor]
+    smtp: SmtpServer
+
+    def carried(self) -> dict[str, int]:
+        """How many copies each has taken."""
+        taken = {"mailgun": self.system.simulator.record()["mails"]}
+        taken |= {name: len(vendor.kept) for name, vendor in self.vendors.items()}
+        return taken | {"smtp": len(self.smtp.post.got)}
+
+    def take_down(self, name: str) -> None:
+        if name == "mailgun":
+            self.system.simulator.fail_next("401", times=0)
+        else:
+            self.vendors[name].refusals = EndlessRefusals([_DOWN])
+
+    def copies(self) -> Iterator[Copy]:
+        for copy in self.system.simulator.each_copy():
+            yield Copy("mailgun", copy["recipient"], copy["subject"], copy["text"], copy["html"], copy["headers"])
+        for name, vendor in self.vendors.items():
+            for kept in vendor.kept:
+                for address in kept.recipients:
+                    yield Copy(name, address, kept.subject, kept.text, kept.html, kept.own_headers)
+        for got in self.smtp.post.got:
+            message = got.message
+            for address in got.recipients:
+                text, html = (_body(message, kind) for kind in ("plain", "html"))
+                headers = {name: str(value) for name, value in message.items()}
+                yield Copy("smtp", address, headers["Subject"], text, html, headers)
+
+
+@contextmanager
+def the_vendors() -> Iterator[tuple[dict[str, Vendor], SmtpServer, dict[str, str]]]:
+    """The vendors, the mail server, and the settings by which they are found."""
+    vendors: dict[str, Vendor] = {"sendgrid": SendGrid(), "ses": Ses(), "postmark": Postmark(), "resend": Resend()}
+    smtp = SmtpServer().start()
+    settings = {name: value for vendor in vendors.values() for name, value in _settings(vendor).items()}
+    settings |= {"SMTP_URL": smtp.url(), "MAILROOM_PROVIDERS": ",".join(["mailgun", *vendors, "smtp"])}
+    try:
+        yield vendors, smtp, settings
+    finally:
+        smtp.stop()
+        for vendor in vendors.values():
+            vendor.stop()
+
+
+def _settings(vendor: Any) -> dict[str, str]:
+    return dict(vendor.settings)
+
+
+def _body(message: Any, kind: str) -> str:
+    found = message.get_body((kind,))
+    return str(found.get_content()).rstrip("\r\n") if found is not None else ""
