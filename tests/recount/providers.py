@@ -25,7 +25,7 @@ class EndlessRefusals(list[Answer]):
 
 @dataclass(slots=True)
 class Providers:
-    """In the order in which they carry: the simulator of Mailgun, four vendors, and a mail server, which is never down."""
+    """As they carry, in turn: the simulator of Mailgun, four vendors, and a mail server, which is never down."""
 
     system: System
     vendors: dict[str, Vendor]
