@@ -111,6 +111,9 @@ class Servers:
             # Files of dropped collections stay open for this long. After 200 databases within the ten minutes that are
             # usual, mongod had no descriptor left, and ended.
             + ["--setParameter", f"wiredTigerFileHandleCloseIdleTime={_IDLE_FILE_S}"]
+            # Every mail changes a page of a dozen indexes. With the default (5 % of the cache, small as it is) a page
+            # is written again and again between two checkpoints.
+            + ["--wiredTigerEngineConfigString", "eviction_dirty_target=20,eviction_dirty_trigger=40"]
             + more,
         )
         return self.mongod

@@ -11,7 +11,7 @@ import threading
 import time
 from typing import Any, Final
 
-import requests
+import urllib3
 
 from simulator.behaviour import Behaviour
 from simulator.event_log import item
@@ -21,6 +21,7 @@ RETRIES_S: Final = (300, 600, 900, 3600, 7200, 14_400)
 _THREADS: Final = 12
 _AT_ONCE: Final = 500
 _TIMEOUT_S: Final = 20
+_HEADERS: Final = {"Content-Type": "application/json"}
 
 
 def signed(event: dict[str, Any], key: str, token: str, *, now: float) -> dict[str, Any]:
@@ -85,24 +86,21 @@ class WebhookSender:
         self._given -= {hook for hook, _ in [*gone, *again]}
 
     def _post_all(self) -> None:
-        session = requests.Session()
+        connections = urllib3.PoolManager(timeout=_TIMEOUT_S, retries=False)
         while not self._stop.is_set():
             row, event = self._work.get()
             times = 2 if self._behaviour.knobs.duplicate_webhooks else 1
             for _ in range(times):
-                due_at = self._post(session, row, event)
+                due_at = self._post(connections, row, event)
             self._done.put((row["hook_id"], due_at))
 
-    def _post(self, session: requests.Session, row: sqlite3.Row, event: dict[str, Any]) -> float | None:
+    def _post(self, connections: urllib3.PoolManager, row: sqlite3.Row, event: dict[str, Any]) -> float | None:
         """None when it was taken or refused for good; else when to try again."""
         body = json.dumps(signed(event, self._key, row["token"], now=time.time()))
         try:
-            answer = session.post(
-                row["url"], data=body, headers={"Content-Type": "application/json"}, timeout=_TIMEOUT_S
-            )
-            if answer.status_code in (200, 406):
+            if connections.request("POST", row["url"], body=body, headers=_HEADERS).status in (200, 406):
                 return None
-        except requests.RequestException:
+        except urllib3.exceptions.HTTPError:
             pass
         if row["tries"] >= len(RETRIES_S):
             return None
