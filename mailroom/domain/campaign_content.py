@@ -14,8 +14,9 @@ from mailroom.domain.run_values import NO_RUN_VALUES, RunValues
 from mailroom.domain.schedules import Content
 from mailroom.domain.shown_links import UNKNOWN, end_of_body, is_written, shows_link
 from mailroom.domain.template_cutting import compile_content, cut_into_parts, is_link
-from mailroom.domain.template_filling import Compiled, CutTemplate, LaterPart, OwnLink, Piece, TemplatePart
+from mailroom.domain.template_filling import CutTemplate, LaterPart, OwnLink, Piece, TemplatePart
 from mailroom.domain.template_language import language_of
+from mailroom.domain.template_parts import Compiled
 from mailroom.domain.template_spending import CannotRender
 
 BODIES: Final = ("text", "html")

@@ -6,7 +6,7 @@ The one place where templates get these values.
 from mailroom.domain import campaign_content
 from mailroom.domain.run_values import RunValues
 from mailroom.domain.schedules import Content
-from mailroom.domain.template_filling import Compiled
+from mailroom.domain.template_parts import Compiled
 from mailroom.domain.template_spending import CannotRender
 
 

@@ -18,7 +18,6 @@ from mailroom.domain.run_values import NO_RUN_VALUES, RunValues
 from mailroom.domain.template_counting import counted, steps_of
 from mailroom.domain.template_filling import (
     UNSUBSCRIBE_URL,
-    Compiled,
     CutTemplate,
     LaterPart,
     OwnLink,
@@ -28,6 +27,7 @@ from mailroom.domain.template_filling import (
 )
 from mailroom.domain.template_language import PROVIDERS_OWN, Language, language_of
 from mailroom.domain.template_names import LOOP, free_names
+from mailroom.domain.template_parts import Compiled
 from mailroom.domain.template_spending import CannotRender, Spending
 from mailroom.domain.template_values import SPENDING, list_to_loop
 
@@ -175,7 +175,10 @@ class _Cutter:
             raise CannotRender(f"{self._field}: {words}")
         self._flush()
         steps = steps_of([node]) if bound else 0
-        self._pieces.append(TemplatePart(self._next_key(), self._template_of(node, counts=bool(bound)), bound, steps))
+        template = self._template_of(node, counts=bool(bound))
+        reads = tuple(sorted(self._free(node) - bound.keys()))
+        bare = isinstance(node, nodes.Name) and not bound
+        self._pieces.append(TemplatePart(self._next_key(), template, bound, steps, reads, bare))
 
     def _add_text(self, text: str, unrolled: bool) -> None:
         if not unrolled:

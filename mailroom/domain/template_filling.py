@@ -12,9 +12,7 @@ from typing import Any, Final
 
 from jinja2 import Template
 
-from mailroom.domain.limits import MAX_RENDERED_BYTES
-from mailroom.domain.template_language import with_spending
-from mailroom.domain.template_spending import OF_PARTS, CannotRender
+from mailroom.domain.template_spending import CannotRender
 from mailroom.domain.template_values import SPENDING
 
 FIELDS: Final = ("subject", "text", "html")
@@ -24,6 +22,7 @@ UNSUBSCRIBE_URL: Final = "unsubscribe_url"
 LINK_KEY: Final = "u"
 #: The key of what stands behind that link in List-Unsubscribe: the same by mail.
 MAILTO_KEY: Final = "m"
+_BREAKS_A_HEADER: Final = re.compile(r"[\r\n\0]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +35,10 @@ class TemplatePart:
     template: Template
     bound: Mapping[str, Any] = field(default_factory=dict, compare=False)
     steps: int = 0
+    #: The names of the recipient's values that it reads.
+    reads: tuple[str, ...] = ()
+    #: True for `{{ name }}`: the value that it reads, and nothing else.
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,30 +69,6 @@ class CutTemplate:
         return "".join(piece if isinstance(piece, str) else placeholder(piece.key) for piece in self.pieces)
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """Subject, text and HTML of one content revision, ready to be rendered many times."""
-
-    subject: CutTemplate
-    text: CutTemplate
-    html: CutTemplate
-
-    def parts_for(self, context: Mapping[str, Any]) -> dict[str, str]:
-        """The rendered parts for this recipient, by part key. Raises CannotRender."""
-        values = {}
-        room = MAX_RENDERED_BYTES
-        context = with_spending(context, OF_PARTS)
-        for field_ in FIELDS:
-            for piece in getattr(self, field_).pieces:
-                if isinstance(piece, TemplatePart):
-                    own = {**context, **piece.bound} if piece.bound else context
-                    values[piece.key] = filled_in(
-                        piece.template, own, field_, room, MAX_RENDERED_BYTES, steps=piece.steps
-                    )
-                    room -= len(values[piece.key])
-        return values
-
-
 def filled_in(
     template: Template, context: Mapping[str, Any], field: str, room: int, most: int, *, steps: int = 0
 ) -> str:
@@ -106,11 +85,25 @@ def filled_in(
             pieces.append(piece)
             remaining -= len(piece)
             if remaining < 0:
-                raise CannotRender(f"what is filled in has too many characters; {most:,} fit")
+                raise _too_long(most)
     except MemoryError:
         raise
     except Exception as error:  # Jinja2's filters raise any class; none may stop a run
         raise CannotRender(f"{field}: {error}") from None
-    value = "".join(pieces)
-    # A header is a single line, whatever the values contain.
-    return " ".join(value.split()) if field == "subject" and re.search(r"[\r\n\0]", value) else value
+    return _as_field("".join(pieces), field)
+
+
+def checked(text: str, field: str, room: int, most: int) -> str:
+    """A text that needs no template any more, as `filled_in` would give it. Raises CannotRender."""
+    if len(text) > room:
+        raise _too_long(most)
+    return _as_field(text, field)
+
+
+def _as_field(value: str, field: str) -> str:
+    """A header is a single line, whatever the values contain."""
+    return " ".join(value.split()) if field == "subject" and _BREAKS_A_HEADER.search(value) else value
+
+
+def _too_long(most: int) -> CannotRender:
+    return CannotRender(f"what is filled in has too many characters; {most:,} fit")

@@ -34,6 +34,15 @@ OF_A_MAIL: Final = Allowance(MAX_LOOP_TURNS, MAX_LOOP_STEPS)
 OF_PARTS: Final = Allowance(MAX_PART_LOOP_TURNS, MAX_PART_LOOP_STEPS)
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a rendering took of each allowance."""
+
+    characters: int
+    turns: int
+    steps: int
+
+
 class SharedSteps:
     """The steps that are left to the loops of several mails together: those of one request."""
 
@@ -64,6 +73,19 @@ class Spending:
         self.turns, self.steps = allowed.turns, allowed.steps
         self.lists: dict[str, Sequence[Any]] = {}
         self._allowed, self._shared = allowed, shared
+
+    def balance(self) -> Cost:
+        """What is left of each allowance."""
+        return Cost(self.left, self.turns, self.steps)
+
+    def spent_since(self, before: Cost) -> Cost:
+        return Cost(before.characters - self.left, before.turns - self.turns, before.steps - self.steps)
+
+    def pay(self, cost: Cost) -> None:
+        """What a rendering would cost again. Raises CannotRender where that is too much."""
+        self.read(cost.characters)
+        self.turn(cost.turns, 0)
+        self.step(cost.steps)
 
     def spend(self, value: object) -> None:
         """Count the characters of a text that a filter reads."""

@@ -28,7 +28,7 @@ console = Console(stderr=True)
 _SENDERS: Final = 2
 _STANDS_STILL_S: Final = 180.0
 # What waits for another provider is tried again at once: only that would make the run last for an hour.
-_SETTINGS: Final = {"MAILROOM_RETRY_DELAYS": ",".join(["1"] * 60)}
+_SETTINGS: Final = {"MAILROOM_RETRY_DELAYS": ",".join(["1"] * 20)}
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from mailroom.domain.ids import message_id
 from mailroom.domain.messages.model import Message
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import Run
-from mailroom.domain.template_filling import Compiled
+from mailroom.domain.template_parts import Compiled
 from mailroom.domain.template_spending import CannotRender
 
 

@@ -18,7 +18,8 @@ from mailroom.domain.list_headers import list_headers
 from mailroom.domain.run_values import FEED, NO_RUN_VALUES, RunValues
 from mailroom.domain.schedules import Content
 from mailroom.domain.template_cutting import cut_into_parts
-from mailroom.domain.template_filling import LINK_KEY, UNSUBSCRIBE_URL, Compiled, CutTemplate
+from mailroom.domain.template_filling import LINK_KEY, UNSUBSCRIBE_URL, CutTemplate
+from mailroom.domain.template_parts import Compiled
 from mailroom.domain.template_spending import CannotRender
 from mailroom.feeds.fetching import Fetcher
 from mailroom.services.planning.feeds import as_it_is_now

@@ -11,7 +11,8 @@ from mailroom.domain.drafts import check_draft
 from mailroom.domain.errors import InvalidInput
 from mailroom.domain.template_checks import KnownNames, lacking_by_count, lacking_in_audience
 from mailroom.domain.template_cutting import compile_content
-from mailroom.domain.template_filling import FIELDS, Compiled
+from mailroom.domain.template_filling import FIELDS
+from mailroom.domain.template_parts import Compiled
 from mailroom.domain.template_spending import CannotRender
 from tests.support.builders import NOW, a_draft
 
