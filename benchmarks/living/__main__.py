@@ -82,7 +82,7 @@ def _living(system: System, file: Path, options: argparse.Namespace) -> tuple[di
     filter_ = {"audience": audience, "filter": SEGMENT}
     estimate = system.call("POST", "/v1/segments/count", json=filter_).json()
     segment = _made(system, f"/v1/audiences/{audience}/segments", {"name": "Pro", "filter": SEGMENT})
-    body = a_schedule_body(
+    whole = a_schedule_body(
         segments=[segment],
         topic=_TOPIC,
         feed={"url": feed},
@@ -91,7 +91,7 @@ def _living(system: System, file: Path, options: argparse.Namespace) -> tuple[di
         html=HTML,
         recurrence=_once(_in_a_day().isoformat()),
     )
-    del body["recipients"]
+    body = {name: value for name, value in whole.items() if name != "recipients"}
     schedule = ScheduleId(_made(system, "/v1/schedules", body))
     sent = _sent(system, schedule, options.senders, "the living campaign")
     return {"rows": options.rows, **imported, "segment": estimate, **sent}, _recounted(system, sent["sent"])

@@ -46,8 +46,8 @@ class Compiled:
 
     def _rendered(self, piece: TemplatePart, context: Mapping[str, Any], field_: str, room: int) -> str:
         """Raises CannotRender."""
-        read = [context.get(name) for name in piece.reads]
-        if not all(type(value) is str for value in read):
+        read = [value for name in piece.reads if type(value := context.get(name)) is str]
+        if len(read) < len(piece.reads):
             return _filled(piece, context, field_, room)
         if piece.bare:
             return checked(str(escape(read[0])) if field_ == "html" else read[0], field_, room, MAX_RENDERED_BYTES)
