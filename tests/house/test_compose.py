@@ -243,7 +243,7 @@ def test_the_stores_keep_what_they_must_keep(compose: dict[str, Any], cluster: d
 
     assert "--appendonly yes" in shlex.join(services["redis"]["command"])
     assert "noeviction" in services["redis"]["command"]
-    assert "--replSet" in services["mongo"]["command"]
+    assert "--replSet=mailroom" in services["mongo"]["command"]
     assert all(services[name]["volumes"] for name in ("mongo", "etcd", "redis"))
     assert all("'appendonly yes'" in members[name]["entrypoint"][-1] for name in REDIS)
     assert all("'maxmemory-policy noeviction'" in members[name]["entrypoint"][-1] for name in REDIS)
