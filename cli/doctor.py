@@ -29,6 +29,7 @@ from mailroom.services.operations.workers import WorkerView
 from mailroom.storage.providers import ProviderFault
 
 _NAMED = 10
+_MOST_WAITING = 1_000
 Look = Callable[[SenderServices], tuple[bool, str]]
 
 
@@ -182,6 +183,18 @@ def _fault(name: str, fault: ProviderFault) -> str:
     return f"{name} is slow: {fault.why}" if fault.slow else f"{name} takes nothing: {fault.why}"
 
 
+def _mailboxes(services: SenderServices) -> tuple[bool, str]:
+    if not services.letterboxes:
+        unread = "smtp" in services.adapters
+        return True, "none is set" + ("; bounces of mail by SMTP are not measured" if unread else "")
+    said = []
+    for box in services.letterboxes:
+        with box.folder.open() as folder:
+            waiting = len(folder.new_mails(limit=_MOST_WAITING))
+        said.append(f"{box.folder} can be read; {waiting}{'+' if waiting == _MOST_WAITING else ''} new mails in it")
+    return True, "; ".join(said)
+
+
 def _dns(services: SenderServices) -> tuple[bool, str]:
     settings = services.settings
     domains = build_sending_domains(settings)
@@ -224,6 +237,7 @@ _CHECKS: Final[dict[str, tuple[Look, tuple[str, ...]]]] = {
     "clock": (_clock, ("MongoDB",)),
     "provider": (_provider, ()),
     "providers": (_enabled, ("MongoDB",)),
+    "mailboxes": (_mailboxes, ()),
     "DNS": (_dns, ()),
     "senders": (_senders, ("etcd",)),
     "workers": (_workers, ("MongoDB",)),

@@ -10,6 +10,7 @@ from cli.command_table import Noun
 from cli.common import services
 from cli.paging import choice_of, moment, paged
 from cli.run_actions import cancel_run, pause_run, resume_run, run_again
+from cli.schedule_report import bounces_in_words
 from cli.tables import print_fields, print_page
 from cli.unreached import unreached
 from mailroom.domain.ids import RunId, ScheduleId
@@ -75,7 +76,11 @@ def show_run(run_id: str) -> None:
 def report(run_id: str) -> None:
     """Its counts at this moment; they equal a recount of the raw events."""
     _, found = counts.run_report(services().db, RunId(run_id))
-    answer(schemas.ReportOut, schemas.report(found), print_fields)
+    answer(schemas.ReportOut, schemas.report(found), _show_report)
+
+
+def _show_report(body: Body) -> None:
+    print_fields({**body, "bounced": bounces_in_words(body)})
 
 
 @runs_.command("feed")

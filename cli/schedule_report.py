@@ -1,5 +1,6 @@
 """`mailroom schedules report`: the counts of its newest runs, and their sum."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import click
@@ -7,7 +8,7 @@ import click
 from cli.answers import Body, answer_plainly
 from cli.command_table import Answering
 from cli.common import services
-from cli.tables import print_rows
+from cli.tables import Columns, print_rows
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.reports import Report
 from mailroom.services.reports import counts
@@ -32,4 +33,10 @@ def _report(of: Report) -> dict[str, Any]:
 def _show(body: Body) -> None:
     rows = [{"of": run["due_at"], **run["report"]} for run in body["items"]]
     total = {"of": "all of these", **body["total"]}
-    print_rows([*rows, total], {"run": "of", **{name.replace("_", " "): name for name in _COUNTS}})
+    columns: Columns = {name.replace("_", " "): name for name in _COUNTS}
+    print_rows([*rows, total], {"run": "of", **columns, "bounced": bounces_in_words})
+
+
+def bounces_in_words(counts: Mapping[str, Any]) -> object:
+    """The bounces of a report in JSON. None known is no 0 where nobody would learn of one."""
+    return "not measured" if counts["bounced"] is None else counts["bounced"]

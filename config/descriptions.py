@@ -61,6 +61,18 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
         "none",
         "an address that readers may write to in order to leave a topic, beside the link, or `none`",
     ),
+    "MAILROOM_SMTP_RETURN_PATH": (
+        "none",
+        "the address that bounces of mail by SMTP go to, with at most 8 letters, digits, ., _ and - before the @; each "
+        "mail gets its own after a +: bounces+TOKEN@example.org; or `none`",
+    ),
+    "MAILROOM_MAILBOXES": (
+        "none",
+        "at most 4 IMAP mailboxes that are read for bounces, complaints and unsubscribes, as URLs separated by commas: "
+        "imaps://user:password@imap.example.org/INBOX; imap:// takes STARTTLS, on this host also ?tls=none; "
+        "?ca=FILE.pem; or `none`",
+    ),
+    "MAILROOM_MAILBOX_EVERY": ("60", "seconds, 1 to 900, from one look into the mailboxes to the next"),
     "MAILROOM_SESSION_IDLE": ("43200", "seconds, 60 to 31536000, without a page until a session of the pages ends"),
     "MAILROOM_SESSION_LIFETIME": ("1209600", "seconds, 60 to 31536000, until a session of the pages ends in any case"),
     "MAILROOM_SIGN_INS_PER_MINUTE": ("10", "tries to sign in a minute from one address, or `none` for no limit"),

@@ -16,6 +16,7 @@ from pathlib import Path
 from config.bodies_s3 import BodiesS3, read_bodies_s3
 from config.descriptions import LOG_LEVELS, PRIORITIES, PROVIDERS, UNASKABLE
 from config.feeds import FeedSettings, read_feeds
+from config.mailboxes import ReturnedMail, read_returned_mail
 from config.provider_accounts import Mailgun, Postmark, Resend, SendGrid, Ses, Smtp, read_accounts
 from config.reading import Reader, matching
 from config.sending_domains import NamedDomain, read_domains, read_servers
@@ -40,7 +41,7 @@ class Web:
     webhooks_port: int
     public_url: str  # without a final slash
     secret_keys: tuple[str, ...] = field(repr=False)  # the first signs, the others verify
-    retired_keys: tuple[str, ...] = field(repr=False)  # they verify nothing but links to unsubscribe
+    retired_keys: tuple[str, ...] = field(repr=False)  # they verify nothing but links to unsubscribe and return paths
     unsubscribe_mailbox: str  # that readers may write to in order to leave; '': none
     session_idle: timedelta
     session_lifetime: timedelta
@@ -133,6 +134,7 @@ class Settings:
     log_level: str
     traces: TraceExport
     feeds: FeedSettings
+    returned_mail: ReturnedMail
 
 
 def read_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | None = Path(".env")) -> Settings:
@@ -197,10 +199,11 @@ def _settings(read: Reader) -> Settings:
     )
     accounts = read_accounts(read, sending.providers)
     retention, limits = _retention(read), _limits(read)
-    log_level, traces, feeds = read.checked("MAILROOM_LOG_LEVEL", _log_level, "info"), _traces(read), read_feeds(read)
+    log_level, traces = read.checked("MAILROOM_LOG_LEVEL", _log_level, "info"), _traces(read)
+    fetched = read_feeds(read), read_returned_mail(read)
     if read.faults:
         raise BadSettings(read.faults)
-    return Settings(stores, bodies_s3, web, edge, sending, *accounts, retention, limits, log_level, traces, feeds)
+    return Settings(stores, bodies_s3, web, edge, sending, *accounts, retention, limits, log_level, traces, *fetched)
 
 
 def _shares(read: Reader, providers: tuple[str, ...]) -> Mapping[str, Weights]:

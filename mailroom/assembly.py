@@ -1,12 +1,13 @@
 """Build clients, adapters and services from the settings: the only place that does. Nothing here is global."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
 from config.feeds import FeedSettings
+from config.mailboxes import ReturnedMail
 from config.settings import Sending, Settings, Web
 from config.shares import OTHERS
 from mailroom.coordination.circuits import Circuits
@@ -29,11 +30,13 @@ from mailroom.domain.feeds.rules import FeedRules, FeedSecret
 from mailroom.domain.ids import RunId
 from mailroom.domain.repeated_events import Intake
 from mailroom.domain.reports import Report
+from mailroom.domain.return_paths import ReturnPaths
 from mailroom.domain.runs import Run
 from mailroom.domain.sending_domains import SendingDomain
 from mailroom.domain.shares import NO_SHARES, Shares
 from mailroom.domain.unsubscribe_links import UnsubscribeLinks
 from mailroom.feeds.fetching import Fetcher
+from mailroom.mailboxes.imap import ImapFolder
 from mailroom.providers.base import Adapter
 from mailroom.providers.mailgun.sending import MailgunAdapter
 from mailroom.providers.mailgun.webhook_setup import MailgunTarget
@@ -58,7 +61,9 @@ from mailroom.services.feedback.intake import group_intake
 from mailroom.services.feedback.webhook_targets import Arrivals
 from mailroom.services.mails.accept import Outbox
 from mailroom.services.operations.caller_limits import CallerBudget
+from mailroom.services.operations.mailboxes import Letterbox
 from mailroom.services.operations.rejected_requests import RejectedRequestRecord
+from mailroom.services.operations.returned_mail import Recognition
 from mailroom.services.operations.served_requests import ServedRequestRecord
 from mailroom.services.operations.system_figures import SystemFigures, of_system
 from mailroom.services.operations.token_check import TokenCache
@@ -124,7 +129,12 @@ def build_api_services(settings: Settings, *, app: str) -> ApiServices:
         Brakes(Holds(settings.stores.redis_url, of=db.name), Fences(settings.stores.redis_url, of=db.name)),
         Shared(lambda run_id: run_report(db, run_id)),
         build_writability(settings, db),
-        of_system(db, calls_at_once=settings.sending.concurrency, telling=list(webhooks)),
+        of_system(
+            db,
+            calls_at_once=settings.sending.concurrency,
+            telling=list(webhooks),
+            boxes=build_letterboxes(settings.returned_mail),
+        ),
         build_shares(settings.sending),
         links,
         build_fetcher(settings.feeds),
@@ -169,6 +179,13 @@ class SenderServices:
     shares: Shares = NO_SHARES
     links: UnsubscribeLinks | None = None  # without them mail of a topic is refused
     feeds: Fetcher = field(default_factory=lambda: Fetcher(FeedRules()))
+    letterboxes: Sequence[Letterbox] = ()
+
+    @property
+    def recognition(self) -> Recognition:
+        """The keys by which returned mails are recognised."""
+        links = self.links or build_links(self.settings.web)
+        return Recognition(build_return_paths(self.settings), links)
 
 
 def build_sender_services(settings: Settings, *, sender: str) -> SenderServices:
@@ -190,7 +207,23 @@ def build_sender_services(settings: Settings, *, sender: str) -> SenderServices:
         links=build_links(settings.web),
         shares=build_shares(sending),
         feeds=build_fetcher(settings.feeds),
+        letterboxes=build_letterboxes(settings.returned_mail),
     )
+
+
+def build_return_paths(settings: Settings) -> ReturnPaths:
+    """Build the maker and reader of return paths."""
+    web = settings.web
+    return ReturnPaths(settings.returned_mail.return_path, web.secret_keys, retired=web.retired_keys)
+
+
+def build_letterboxes(returned_mail: ReturnedMail) -> list[Letterbox]:
+    """Build the mailboxes that are read, with their numbers from 1."""
+    folders = [
+        ImapFolder(place.host, place.port, place.tls, place.user, place.password, place.folder, place.ca)
+        for place in returned_mail.mailboxes
+    ]
+    return [Letterbox(number, folder) for number, folder in enumerate(folders, 1)]
 
 
 def build_fetcher(feeds: FeedSettings) -> Fetcher:
@@ -294,7 +327,10 @@ def build_adapter(settings: Settings, name: str) -> Adapter:
         case "resend":
             return ResendAdapter(base_url=settings.resend.base_url, api_key=settings.resend.api_key, **bounds)
         case "smtp":
-            return SmtpAdapter(url=settings.smtp.url, **bounds)
+            returned = settings.returned_mail
+            paths = build_return_paths(settings) if returned.return_path else None
+            bounces_read = bool(returned.mailboxes)
+            return SmtpAdapter(url=settings.smtp.url, return_paths=paths, bounces_read=bounces_read, **bounds)
         case _:
             raise LookupError(f"there is no provider {name}")
 

@@ -20,6 +20,7 @@ from sender.fencer import Fencer
 from sender.in_flight import InFlight
 from sender.lanes import Lanes
 from sender.loop import Loop
+from sender.mailbox_reader import MailboxReader
 from sender.pace import Pace
 from sender.presence import Presence
 from sender.provider_health import ProviderHealth
@@ -41,8 +42,8 @@ _ASK_S: Final = 0.5
 
 class Parts:
     """The loop and the parts that it works with. `start` starts the threads of `fencer`, `caller`, `recorder`,
-    `reconciler` and `feed_keeper`; `presence` is started by itself, before them. `progress` is set when a call has
-    ended: there is room for another call."""
+    `reconciler`, `feed_keeper` and `mailbox_reader`; `presence` is started by itself, before them. `progress` is set
+    when a call has ended: there is room for another call."""
 
     def __init__(self, services: SenderServices, *, sender: str) -> None:
         sending, adapters = services.settings.sending, services.adapters
@@ -80,6 +81,7 @@ class Parts:
         )
         self.reconciler = Reconciler(services, self.in_flight, sender=sender)
         self.feed_keeper = FeedKeeper(services, self.in_flight, mark=lambda: guard.mark)
+        self.mailbox_reader = MailboxReader(services, sender=sender)
         claimer = Claimer(
             services,
             self.in_flight,
@@ -102,6 +104,7 @@ class Parts:
         self.recorder.start()
         self.reconciler.start()
         self.feed_keeper.start()
+        self.mailbox_reader.start()
         self.caller.start()
         self.fencer.start()
 
@@ -116,6 +119,7 @@ class Parts:
         self.caller.finish()
         self.reconciler.finish(within_s=_ASK_S)
         self.feed_keeper.finish(within_s=_ASK_S)
+        self.mailbox_reader.finish(within_s=_ASK_S)
         if not self.recorder.finish(within_s=_WRITE_S):
             log.error("outcomes_left_unwritten", in_hand=self.in_flight.in_hand())
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from mailroom.domain.feeds.model import Feed
 from mailroom.domain.feeds.urls import read_url
+from mailroom.domain.reports import Report
 from mailroom.domain.searches import BoundedCount
 from mailroom.domain.words import counted
 from web import zones
@@ -41,6 +42,12 @@ def not_sent_yet(count: int) -> str:
 
 def number(count: int) -> str:
     return f"{count:,}"
+
+
+def bounces(report: Report) -> str:
+    """The bounces of a report; in words where none is known because nobody would learn of one."""
+    known = report.known_bounces
+    return "Not measured" if known is None else number(known)
 
 
 def percent(rate: float | None) -> str:
@@ -98,7 +105,7 @@ def skip_reason(reason: str) -> str:
 
 
 FILTERS: Final = (
-    *(counted, total, people, number, percent),
+    *(counted, total, people, number, bounces, percent),
     *(moment, day, span),
     *(run_state, skip_reason, feed_url, sentence, detail),
 )

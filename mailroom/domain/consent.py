@@ -19,6 +19,7 @@ class ConsentAct(StrEnum):
 
 #: In the journal: who wrote an entry, if no person with a name did.
 BY_ONE_CLICK: Final = "one_click"  # the mail program's button
+BY_MAIL: Final = "mail"  # a mail to the address in List-Unsubscribe
 BY_PAGE: Final = "page"  # the page behind the link
 BY_FORM: Final = "form"  # a form of a topic that asks for no confirmation
 BY_CONFIRMATION: Final = "confirmation"  # a form, and then the link in the confirmation mail

@@ -31,6 +31,7 @@ MailroomError
 ├── MisconfiguredStore      a server's own settings would break a promise: a sender does not start
 └── Unavailable             a server we need is away; the same call may succeed later
     ├── TakesNoWrites       it answers, but refuses to write: full, or read-only
+    ├── MailboxAway         a mailbox cannot be read: bounces wait there, and nothing is lost
     ├── BodiesAway          S3 is away, where large bodies lie: mails with one wait, all others go on
     └── RedisChanged        Redis has forgotten, or failed over, since the claim
 """
@@ -322,6 +323,10 @@ class Unavailable(MailroomError):
 
 class RedisChanged(Unavailable):
     """Redis has lost its memory, or failed over, since the claim; nothing of the claim may be called."""
+
+
+class MailboxAway(Unavailable):
+    """A mailbox cannot be read, or refuses us. What comes meanwhile waits there."""
 
 
 class BodiesAway(Unavailable):

@@ -1,7 +1,10 @@
 """The counts of a report, and the rates derived from them."""
 
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Final, Self
+
+#: The provider that tells no events: bounces of its mails come by mail, if at all.
+WITHOUT_WEBHOOKS: Final = "smtp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +13,7 @@ class Report:
     equals a recount of the events.
 
     `total_opens` and `unique_opens` count opens by people; `machine_opens` counts opens by proxies and scanners.
+    `bounces_unmeasured`: mails whose bounces nobody would learn of, because they went by SMTP and no mailbox is read.
     """
 
     recipients: int = 0
@@ -30,6 +34,12 @@ class Report:
     cancelled: int = 0
     in_doubt: int = 0
     unknown: int = 0
+    bounces_unmeasured: int = 0
+
+    @property
+    def known_bounces(self) -> int | None:
+        """The bounces; None where none is known and some could not be: that is no 0."""
+        return None if self.bounces_unmeasured and not self.bounced else self.bounced
 
     @property
     def open_rate(self) -> float | None:

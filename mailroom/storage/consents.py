@@ -4,7 +4,7 @@ the proof of what was asked for.
     _id      made by MongoDB, or the name under which there is one entry at most: `form/` and topic and address,
              `confirmation/` and the confirmation mail
     address  folded;  act  `left`, `complained` or `joined`;  scope  a topic, or `campaigns` for all;  at
-    by       `one_click`, `page`, `form`, `confirmation`, a provider, or a person's name
+    by       `one_click`, `mail`, `page`, `form`, `confirmation`, a provider, or a person's name
     run      the run or single mail whose mail carried the link; absent if unknown
     asked_at when the form was posted, of a `confirmation`
     name     as it was typed into the form; absent where none was

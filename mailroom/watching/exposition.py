@@ -5,7 +5,18 @@ from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from mailroom.watching import accepting, feedback, feeds, lanes, planning, recording, requests, sending, stores
+from mailroom.watching import (
+    accepting,
+    feedback,
+    feeds,
+    lanes,
+    mailboxes,
+    planning,
+    recording,
+    requests,
+    sending,
+    stores,
+)
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 API: Final = "api"
@@ -24,7 +35,14 @@ TOPICS: Final[Mapping[str, Sequence[CollectorRegistry]]] = {
     ),
     PAGES: (stores.REGISTRY, requests.REGISTRY, accepting.REGISTRY, feeds.REGISTRY),
     WEBHOOKS: (stores.REGISTRY, requests.REGISTRY, recording.REGISTRY, feedback.REGISTRY),
-    SENDER: (stores.REGISTRY, lanes.REGISTRY, planning.REGISTRY, sending.REGISTRY, feeds.REGISTRY),
+    SENDER: (
+        stores.REGISTRY,
+        lanes.REGISTRY,
+        planning.REGISTRY,
+        sending.REGISTRY,
+        feeds.REGISTRY,
+        mailboxes.REGISTRY,
+    ),
 }
 
 

@@ -26,6 +26,7 @@ GAUGES: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
         ["went_twice"],
     ),
     "mailroom_webhook_events_unread": ("Signed events that could not be read, kept raw", ["provider"]),
+    "mailroom_mailbox_unread_seconds": ("For how long a mailbox of bounces was not read to its end", ["mailbox"]),
     "mailroom_held": ("1 while senders hold because MongoDB is an older copy", ()),
     "mailroom_sending_stopped": ("1 while all sending is stopped by a person", ()),
     "mailroom_runs_paused": ("Runs that are paused", ()),

@@ -87,7 +87,10 @@ class ReportOut(Schema):
     machine_opens = fields.Integer()
     open_rate = fields.Float(allow_none=True)
     unique_clicks = fields.Integer()
-    bounced = fields.Integer()
+    bounced = fields.Integer(allow_none=True, metadata={"description": "null: not measured (mails by SMTP)"})
+    bounces_unmeasured = fields.Integer(
+        metadata={"description": "mails by SMTP whose bounces come to no mailbox that is read: not measured, and not 0"}
+    )
     complained = fields.Integer()
     unsubscribed = fields.Integer()
     rejected = fields.Integer()
@@ -212,7 +215,7 @@ def calls(in_flight: Sequence[InHand]) -> list[dict[str, Any]]:
 
 
 def report(counts: Report) -> dict[str, Any]:
-    return asdict(counts) | {"open_rate": counts.open_rate}
+    return asdict(counts) | {"open_rate": counts.open_rate, "bounced": counts.known_bounces}
 
 
 def message(stored: StoredMessage) -> dict[str, Any]:

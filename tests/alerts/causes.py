@@ -45,6 +45,7 @@ PROVIDERS: Final = (
     Cause("MailroomWebhooksRefused", "webhooks come with a wrong signature", 30, _FORGED, goes_on=True),
     Cause("MailroomWebhooksLate", "events come an hour late", 50, _MAILGUN, goes_on=True),
     Cause("MailroomEventsUnread", "a signed event of a new kind comes", 2, _MAILGUN),
+    Cause("MailroomMailboxUnread", "the mail server of a mailbox is away for an hour", 7, ({"mailbox": "1"},)),
     Cause("MailroomLedgerDoesNotBalance", "a stored message is removed by hand", 2),
     Cause("MailroomSendingStopped", "a person stops all sending", 32),
 )

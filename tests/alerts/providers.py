@@ -19,6 +19,7 @@ from tests.support.system import System, wait_for
 from tests.support.webhooks import OPENED, webhook
 
 _SETTINGS: Final = {"MAILROOM_CALL_TIMEOUT": "30", "MAILROOM_SENDER_CONCURRENCY": "1"}
+_UNREAD: Final = 'mailroom_mailbox_unread_seconds{mailbox="1"}'
 _SLOW_S: Final = 10.2
 _MORE_THAN_A_MINUTES_CALLS: Final = 70
 _ACCEPTED: Final = 'mailroom_sent_mails_total{outcome="accepted"}'
@@ -27,7 +28,8 @@ _ACCEPTED: Final = 'mailroom_sent_mails_total{outcome="accepted"}'
 def record(system: System) -> Recordings:
     """Every story begins with a well system that sends, and is told of it by webhooks."""
     port = free_port()
-    system.environment |= _SETTINGS
+    # Nothing listens there: its age grows from the first look on.
+    system.environment |= _SETTINGS | {"MAILROOM_MAILBOXES": f"imap://u:p@127.0.0.1:{free_port()}/?tls=none"}
     system.start_simulator()
     system.start_api()
     system.start_senders(1, MAILROOM_SENDER_PORT=str(port))
@@ -43,6 +45,9 @@ def record(system: System) -> Recordings:
     hand_in(system)
     tape.record("MailroomAccountRefused", until=lambda seen: seen['mailroom_sent_mails_total{outcome="account"}'] > 0)
     _bad_webhooks(system, tape)
+    an_hour = {"$set": {"since": {"$subtract": ["$since", 3_600_000]}}}
+    system.db.cluster.update_one({"_id": {"$regex": "^mailbox/"}}, [an_hour])
+    tape.record("MailroomMailboxUnread", until=lambda seen: seen[_UNREAD] > 3_600)
     _unbalanced(system, first)
     system.call("POST", "/v1/sending/stop").raise_for_status()
     told = {

@@ -123,7 +123,7 @@ FAILS_AFTER_CRASHES: Final = 3
 @dataclass(frozen=True, slots=True)
 class Acceptance:
     """A provider's acceptance: its attempt and the provider's id. `found`: known from the log, not from an answer.
-    `code`, `reason`: the answer, if it is known; for people."""
+    `code`, `reason`: the answer, if it is known; for people. `bounces_read`: as of `Accepted`."""
 
     provider: str
     provider_id: str
@@ -131,6 +131,7 @@ class Acceptance:
     found: bool = False
     code: int | None = None
     reason: str = ""
+    bounces_read: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,13 +31,15 @@ BRIEF: Final = timedelta(seconds=5)
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """`attempt`, `provider`: set only if the acceptance belongs to an earlier attempt or another provider; None means
-    this call. `code`, `reason`: the provider's answer in its own words, for people; no decision reads them."""
+    this call. `code`, `reason`: the provider's answer in its own words, for people; no decision reads them.
+    `bounces_read`: of a provider without webhooks, that a bounce would come to a mailbox that is read."""
 
     provider_id: str
     attempt: int | None = None
     provider: str | None = None
     code: int | None = None
     reason: str = ""
+    bounces_read: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,13 @@ class Refused:
 @dataclass(frozen=True, slots=True)
 class InPart:
     """The provider decided about each recipient separately: it refused those in `refused` and accepted all others.
-    `code`, `reason`: its answer to the others, as of `Accepted`."""
+    `code`, `reason`, `bounces_read`: of its answer to the others, as of `Accepted`."""
 
     provider_id: str
     refused: Mapping[str, Refused]  # by address
     code: int | None = None
     reason: str = ""
+    bounces_read: bool = False
 
 
 @dataclass(frozen=True, slots=True)

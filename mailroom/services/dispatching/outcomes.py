@@ -71,7 +71,9 @@ def _record_facts(db: Db, fences: Fences, results: Sequence[CallResult], *, now:
 
 def _acceptance(claimed: Claimed, yes: Accepted) -> Acceptance:
     provider, attempt = yes.provider or claimed.provider, yes.attempt or claimed.attempt
-    return Acceptance(provider, yes.provider_id, attempt, code=yes.code, reason=yes.reason)
+    return Acceptance(
+        provider, yes.provider_id, attempt, code=yes.code, reason=yes.reason, bounces_read=yes.bounces_read
+    )
 
 
 def record_accepted(db: Db, fences: Fences, accepted: Sequence[tuple[Claimed, Acceptance]], *, now: datetime) -> None:
@@ -105,8 +107,14 @@ def _record_in_part(db: Db, claimed: Claimed, outcome: InPart, *, delays: Delays
     refused = {fold(address): why for address, why in outcome.refused.items()}
     accepted = sorted(id_ for id_, address in addresses.items() if fold(address) not in refused)
     message_marks.mark_some_sent(db, accepted, at=now)
-    code, reason = outcome.code, outcome.reason
-    yes = Acceptance(claimed.provider, outcome.provider_id, claimed.attempt, code=code, reason=reason)
+    yes = Acceptance(
+        claimed.provider,
+        outcome.provider_id,
+        claimed.attempt,
+        code=outcome.code,
+        reason=outcome.reason,
+        bounces_read=outcome.bounces_read,
+    )
     parts = [DispatchPart(accepted, DispatchState.ACCEPTED, [yes])] if accepted else []
     for why, ids in _together((id_, why) for id_, a in sorted(addresses.items()) if (why := refused.get(fold(a)))):
         parts.append(decide_refused_part(ids, why, claimed, delays, now=now))

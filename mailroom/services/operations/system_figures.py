@@ -6,7 +6,7 @@ figures are not shown as if they were new: then `mailroom_figures_fresh` is 0 an
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -17,7 +17,8 @@ from mailroom.domain.emails.model import Rank, kind_and_priority
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.workers import SILENT_AFTER, WorkerKind
 from mailroom.services.feedback import webhook_targets
-from mailroom.services.operations import metrics, undrained_lanes
+from mailroom.services.operations import mailboxes, metrics, undrained_lanes
+from mailroom.services.operations.mailboxes import Letterbox
 from mailroom.services.reports import elsewhere
 from mailroom.storage import holds, lanes, workers
 from mailroom.storage.database import Db, server_now
@@ -73,12 +74,17 @@ class SystemFigures:
             log.exception("figures_not_read")
 
 
-def of_system(db: Db, *, calls_at_once: int, telling: Collection[str] = ()) -> SystemFigures:
-    """The figures of this database. `calls_at_once`: of each sender. `telling`: the providers that send us webhooks."""
-    return SystemFigures(lambda: read_figures(db, calls_at_once=calls_at_once, telling=telling))
+def of_system(
+    db: Db, *, calls_at_once: int, telling: Collection[str] = (), boxes: Sequence[Letterbox] = ()
+) -> SystemFigures:
+    """The figures of this database. `calls_at_once`: of each sender. `telling`: the providers that send us webhooks.
+    `boxes`: the mailboxes that are read."""
+    return SystemFigures(lambda: read_figures(db, calls_at_once=calls_at_once, telling=telling, boxes=boxes))
 
 
-def read_figures(db: Db, *, calls_at_once: int, telling: Collection[str] = ()) -> Figures:
+def read_figures(
+    db: Db, *, calls_at_once: int, telling: Collection[str] = (), boxes: Sequence[Letterbox] = ()
+) -> Figures:
     """Read them all now: each query has its index, and looks at a bounded number of keys. Raises Unavailable."""
     now = server_now(db)
     by_state = metrics.counts(db)
@@ -89,6 +95,9 @@ def read_figures(db: Db, *, calls_at_once: int, telling: Collection[str] = ()) -
         # 0 from the beginning: Prometheus sees no growth in a series that begins with its first event.
         "mailroom_webhook_events_unread": _by_word(dict.fromkeys(telling, 0) | unread),
         "mailroom_mails_gone_elsewhere": _by_word(elsewhere.count(db, most=_MOST_ELSEWHERE)),
+        "mailroom_mailbox_unread_seconds": {
+            (str(number),): age_s for number, age_s in mailboxes.ages_s(db, boxes, now=now).items()
+        },
         **_queue(db, now=now, calls_at_once=calls_at_once),
         **_standing(db),
         **_undrained(db),

@@ -10,6 +10,7 @@ from mailroom.domain.reports import Report
 from mailroom.domain.runs import Run, RunState
 from mailroom.storage import events, kept_counts
 from mailroom.storage.database import Db, Session, in_snapshot
+from mailroom.storage.dispatches import counts as dispatch_counts
 from mailroom.storage.messages import counts as message_counts
 from mailroom.storage.schedules import runs, schedules
 
@@ -48,7 +49,7 @@ def reports_of(db: Db, some_runs: Sequence[Run]) -> dict[RunId, Report]:
         kept = kept_counts.find(db, [run.id for run in some_runs if run.ended], session=session)
         standing = {run: of.report for run, of in kept.items() if of.report is not None}
         missing = [run.id for run in some_runs if run.id not in standing]
-        return _Counts(kept, standing, message_counts.report(db, missing, session) if missing else {})
+        return _Counts(kept, standing, _count(db, missing, session) if missing else {})
 
     counts = in_snapshot(db, read)
     fresh = counts.kept.keys() & counts.counted.keys()
@@ -85,6 +86,13 @@ def audit(db: Db, run_id: RunId) -> tuple[dict[str, int], dict[str, int]]:
         return {name: getattr(report, name) for name in recounted}, recounted
 
     return in_snapshot(db, read)
+
+
+def _count(db: Db, ids: Sequence[RunId], session: Session) -> dict[RunId, Report]:
+    """The counts of these runs at the moment of the snapshot."""
+    reports = message_counts.report(db, ids, session)
+    unmeasured = dispatch_counts.bounces_unmeasured(db, [run for run in ids if reports[run].sent], session)
+    return {run: replace(report, bounces_unmeasured=unmeasured.get(run, 0)) for run, report in reports.items()}
 
 
 def _with_recipients(run: Run, report: Report) -> Report:

@@ -9,7 +9,8 @@ from mailroom.domain.capacity import Due
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId
-from mailroom.storage.database import MOST_COUNTED, Db, Document, guarded
+from mailroom.domain.reports import WITHOUT_WEBHOOKS
+from mailroom.storage.database import MOST_COUNTED, Db, Document, Session, guarded
 from mailroom.storage.dispatches.document import ids_of_run
 
 
@@ -22,6 +23,25 @@ class InHand:
     claim: ClaimId
     messages: int
     redis_identity: str
+
+
+@guarded
+def bounces_unmeasured(db: Db, runs: Sequence[RunId], session: Session) -> dict[RunId, int]:
+    """For each run the mails that a provider without webhooks has accepted and whose bounces come to no mailbox that is
+    read, at the moment of the snapshot. One query for each run, which reads its dispatches."""
+    unread: Document = {
+        "provider": WITHOUT_WEBHOOKS,
+        "state": DispatchState.ACCEPTED,
+        "accepted.bounces_read": {"$ne": True},
+    }
+    mails: dict[RunId, int] = {}
+    for run_id in runs:
+        stages: list[Document] = [
+            {"$match": {"_id": ids_of_run(run_id), **unread}},
+            {"$group": {"_id": None, "mails": {"$sum": "$messages"}}},
+        ]
+        mails[run_id] = sum(row["mails"] for row in db.dispatches.aggregate(stages, session=session))
+    return mails
 
 
 @guarded

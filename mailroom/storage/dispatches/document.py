@@ -23,7 +23,8 @@
     span          for a campaign: its recipients, as positions in the audience (see domain/dispatches/spans.py)
     accepted      list of {provider_id, provider, attempt, at, sender, token}: facts; more than one is an alarm.
                   `found`: true if the log showed it; `by`: the person or the events that state it for the provider;
-                  `code`, `reason`: the provider's answer, absent where it is not known
+                  `code`, `reason`: the provider's answer, absent where it is not known; `bounces_read`: true if a
+                  bounce of it would come to a mailbox that is read
     reason, code  of the last refusal or of the doubt
     tell          true while the state is not yet propagated to the messages
     on_doubt, may_move, elsewhere, elsewhere_of, among, first
@@ -298,4 +299,4 @@ def _acceptance(entry: Mapping[str, Any]) -> RecordedAcceptance:
 
 def answer_of(yes: Acceptance) -> Document:
     """The provider's answer, as an entry of `accepted` holds it."""
-    return drop_unset({"code": yes.code, "reason": yes.reason or None})
+    return drop_unset({"code": yes.code, "reason": yes.reason or None, "bounces_read": yes.bounces_read or None})

@@ -33,6 +33,7 @@ from mailroom.domain.errors import MessageNotFound
 from mailroom.domain.ids import DispatchId, EmailId, MessageId, RunId
 from mailroom.domain.messages.model import Message, StoredMessage
 from mailroom.domain.messages.states import MessageState
+from mailroom.domain.packed_ids import MessageName
 from mailroom.storage.database import Db, Document, Session, guarded
 
 COLLECTION: Final = "messages"
@@ -136,6 +137,14 @@ def reported(db: Db, dispatch: DispatchId) -> Reported:
 def existing(db: Db, ids: Sequence[MessageId], *, session: Session) -> set[MessageId]:
     """The ids among these of stored messages."""
     return {MessageId(doc["_id"]) for doc in db.messages.find({"_id": {"$in": list(ids)}}, {"_id": 1}, session=session)}
+
+
+@guarded
+def named(db: Db, name: MessageName) -> StoredMessage | None:
+    """The message of this name; None if there is none, or more than one."""
+    first = f"{name.run}/{name.digest}"
+    docs = list(db.messages.find({"_id": {"$gte": first, "$lt": f"{first}g"}}, NO_PARTS).limit(2))
+    return stored_message_of(docs[0]) if len(docs) == 1 else None
 
 
 @guarded

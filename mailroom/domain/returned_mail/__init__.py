@@ -1,0 +1,1 @@
+"""Mail that comes back: bounces, reports of delays and complaints, automatic replies."""
