@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run chromium promtool haproxy test test-compose test-upgrade lint format bench chaos failovers recount soak fuzz bench-campaign bench-million bench-living bench-lateness bench-compare bench-intake bench-resets bench-hostile lock clean
+.PHONY: help env run chromium promtool haproxy dovecot test test-compose test-upgrade lint format bench chaos failovers recount soak fuzz bench-campaign bench-million bench-living bench-lateness bench-compare bench-intake bench-resets bench-hostile lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -41,7 +41,10 @@ promtool:
 haproxy:
 	$(call debian,haproxy,haproxy,the edge)
 
-test: $(STAMP) chromium promtool haproxy  ## run all checks and tests, on real servers and a real browser; report the coverage
+dovecot:
+	$(call debian,dovecot,dovecot-imapd,the mailboxes of bounces)
+
+test: $(STAMP) chromium promtool haproxy dovecot  ## run all checks and tests, on real servers and a real browser; report the coverage
 	$(BIN)/python -m pytest tests/unit -n 2 -p tests.support.measured --cov --cov-report=term:skip-covered
 	$(BIN)/python -m pytest -n 4 --dist loadgroup --ignore=tests/unit --durations=40
 

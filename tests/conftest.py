@@ -21,8 +21,10 @@ from mailroom.storage.database import Db
 from tests.support import memory_disk
 from tests.support.connections import connections_closed_at_end
 from tests.support.databases import Databases
+from tests.support.dovecot import Dovecot
 from tests.support.lines import Line
 from tests.support.system import System
+from tests.support.tls import Papers
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
@@ -72,6 +74,18 @@ def system(servers: Servers, databases: Databases, tmp_path: Path) -> Iterator[S
         yield made
         made.end_processes()
         databases.put_away(made.db, used_by_processes=bool(made.children))
+
+
+@pytest.fixture
+def dovecot(tmp_path: Path) -> Iterator[Dovecot]:
+    """A running IMAP server with an empty mailbox."""
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    made = Dovecot(Papers.issued(folder))
+    try:
+        yield made.start()
+    finally:
+        made.remove()
 
 
 @pytest.fixture

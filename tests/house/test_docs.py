@@ -30,8 +30,8 @@ PAGES = sorted(
 WIDTH = 120
 #: Labels whose values are words of closed lists.
 BOUNDED = {
-    *("answer", "change", "code", "kind", "mailbox", "method", "outcome", "priority", "provider", "result", "route", "state"),
-    *("status", "store", "verdict", "went_twice"),
+    *("answer", "change", "code", "kind", "method", "outcome", "priority", "provider", "result", "route", "state"),
+    *("mailbox", "status", "store", "verdict", "went_twice"),
 }
 VERBS = {"get", "post", "put", "patch", "delete"}
 PATH = re.compile(r"`((?:[\w.]+/)+[\w.-]+\.(?:py|lua|md|yml|html))`")

@@ -24,7 +24,7 @@ class Unreadable(Exception):
 def parsed(raw: bytes) -> Message:
     """The mail, as far as MOST_READ. Raises Unreadable."""
     raw = raw[:MOST_READ]
-    if len(re.findall(rb"boundary\s*\*?\d*\*?\s*=", raw, re.IGNORECASE)) > _MOST_PARTS:
+    if len(re.findall(rb"boundary[\s*\d]{0,20}=", raw, re.IGNORECASE)) > _MOST_PARTS:
         raise Unreadable(f"more than {_MOST_PARTS} multiparts")
     try:
         mail = message_from_bytes(raw)
