@@ -6,6 +6,7 @@ import ssl
 import struct
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 
 from mailroom.domain.dispatches.outcomes import Accepted, InDoubt, InPart, Outcome, Refusal, Refused
 from mailroom.domain.emails.checking import EmailDraft, check_email
-from mailroom.domain.ids import DispatchId, RunId
-from mailroom.providers.base import Letter, advance, begin
+from mailroom.domain.ids import DispatchId, RunId, message_id, new_email_id
+from mailroom.domain.packed_ids import MessageName
+from mailroom.domain.return_paths import ReturnPaths
+from mailroom.providers.base import Letter, SendInParts, advance, begin
 from mailroom.providers.connection import NotWritten
 from mailroom.providers.smtp.connection import SmtpConnection
 from mailroom.providers.smtp.sending import SmtpAdapter
@@ -77,6 +80,38 @@ def test_a_mail_reaches_its_envelope_and_no_header_names_bcc(server: SmtpServer)
     html = got.message.get_body(preferencelist=("html",))
     assert html is not None
     assert html.get_content().strip() == "<p>Grüße</p>"
+
+
+@pytest.mark.parametrize("bounces_read", [True, False])
+def test_with_return_paths_a_bounce_goes_to_an_address_that_names_the_mail(
+    server: SmtpServer, bounces_read: bool
+) -> None:
+    paths, run = ReturnPaths("bounces@example.org", ["a-key-of-16-chars"]), RunId(new_email_id(NOW))
+    adapter = SmtpAdapter(
+        url=server.url(), call_timeout_s=5, idle_limit_s=600, return_paths=paths, bounces_read=bounces_read
+    )
+    connection = adapter.connection()
+    connection.open()
+
+    outcome = send(adapter, connection, replace(a_letter(["bo@example.org"]), run=run))
+
+    connection.close()
+    assert isinstance(outcome, Accepted)
+    assert outcome.bounces_read is bounces_read
+    (got,) = server.post.got
+    assert paths.find(f"To: {got.sender}".encode()) == MessageName(run, message_id(run, "bo@example.org")[-20:][:10])
+    assert got.message["From"] == "Shop <shop@mg.example.com>"
+    assert got.sender not in got.raw.decode()
+
+
+def test_with_return_paths_a_mail_to_several_goes_to_each_by_a_call_of_its_own() -> None:
+    paths = ReturnPaths("bounces@example.org", ["a-key-of-16-chars"])
+    adapter = SmtpAdapter(url="smtp://localhost", call_timeout_s=5, idle_limit_s=600, return_paths=paths)
+
+    with pytest.raises(SendInParts) as parts:
+        adapter.build_letter(a_letter(["a@example.org", "b@example.org"]))
+
+    assert parts.value.at_most == 1
 
 
 def test_one_session_carries_many_messages_and_leading_dots_arrive(server: SmtpServer) -> None:
