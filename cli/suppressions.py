@@ -1,5 +1,6 @@
 """`mailroom suppressions`: addresses that get no mail; look up, add, remove."""
 
+import shlex
 from typing import Any
 
 import click
@@ -12,9 +13,11 @@ from cli.paging import paged_up_to
 from cli.progress import progress
 from cli.questions import asks, confirm
 from cli.tables import print_rows, printable
-from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.assembly import build_mailgun_lists
+from mailroom.domain.errors import Fault, InvalidInput, ProviderNotFound, Unavailable
 from mailroom.domain.limits import MAX_FILE_BYTES
 from mailroom.domain.suppressions import Suppression
+from mailroom.services.feedback import mailgun_lists
 from mailroom.services.feedback import suppressions as suppression_lists
 from scheduler_api import paging
 from scheduler_api.schemas import suppressions as schemas
@@ -66,6 +69,30 @@ def import_(file: Any) -> None:
         raise SystemExit(1)
 
 
+@suppressions_.command("import-mailgun")
+@click.option("--cursor", help="Go on where an earlier one was cut off.")
+def import_mailgun(cursor: str | None) -> None:
+    """Mailgun's own lists: bounces, complaints, unsubscribes. What is there already stays as it is."""
+    made = services()
+    lists = build_mailgun_lists(made.settings)
+    if lists is None:
+        raise ProviderNotFound("mailgun")
+    counted = dict.fromkeys(("added", "unchanged", "left_out"), 0)
+    going_on = True
+    while going_on:
+        try:
+            done = mailgun_lists.take_over(made.db, lists, cursor=cursor, by=actor())
+        except (Unavailable, KeyboardInterrupt):
+            if cursor:
+                click.echo(f"To go on: mailroom suppressions import-mailgun --cursor {shlex.quote(cursor)}", err=True)
+            raise
+        counted = {name: count + getattr(done, name) for name, count in counted.items()}
+        cursor, going_on = done.next_cursor, done.next_cursor is not None
+        if going_on:
+            click.echo(f"{sum(counted.values()):,} records so far", err=True)
+    answer(schemas.TakenOverOut, {**counted, "next_cursor": None}, _show_taken_over)
+
+
 @suppressions_.command("remove")
 @click.argument("addresses", nargs=-1)
 @click.option("--file", type=click.File("rb"), help="One address a line; - is standard input.")
@@ -114,6 +141,10 @@ def _show_imported(body: Body) -> None:
     for row in body["refused"]:
         click.echo(printable(f"line {row['row']}: {row['address'] or '(no address)'}: {row['message']}"), err=True)
     click.echo(f"{body['added']:,} added, {body['unchanged']:,} there already, {body['refused_count']:,} refused")
+
+
+def _show_taken_over(body: Body) -> None:
+    click.echo(f"{body['added']:,} added, {body['unchanged']:,} there already, {body['left_out']:,} left out")
 
 
 def _show_removed(body: Body) -> None:

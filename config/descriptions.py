@@ -138,6 +138,11 @@ DESCRIPTIONS: Final[dict[str, tuple[str | None, str]]] = {
         "https://api.mailgun.net, or https://api.eu.mailgun.net for the EU",
     ),
     "MAILGUN_SIGNING_KEY": (None, "the webhook signing key (not the API key), or several separated by commas"),
+    "MAILGUN_PUSH_SUPPRESSIONS": (
+        "none",
+        "which of our suppressions go to Mailgun's own lists: `all` (those that forbid every mail), `campaigns` (also "
+        "who left all campaigns: Mailgun then sends them no single mail either), or `none`",
+    ),
     "SENDGRID_API_KEY": (None, "a key that may send mail"),
     "SENDGRID_BASE_URL": ("https://api.sendgrid.com", "https://api.sendgrid.com, or https://api.eu.sendgrid.com"),
     "SENDGRID_VERIFICATION_KEY": (

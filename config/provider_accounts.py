@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from config.descriptions import PROVIDERS
 from config.reading import Reader, aws_region, matching, url_of
+from mailroom.domain.mailgun_lists import NOTHING, PUSHES
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class Mailgun:
     base_url: str
     api_key: str = field(repr=False)
     signing_keys: tuple[str, ...] = field(repr=False)
+    pushes: str = NOTHING  # which suppressions go to its own lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ def _mailgun(read: Reader) -> Mailgun:
         base_url=read.url("MAILGUN_BASE_URL", "http", "https").rstrip("/"),
         api_key=read.text("MAILGUN_API_KEY"),
         signing_keys=read.keys("MAILGUN_SIGNING_KEY", _given),
+        pushes=read.one_of("MAILGUN_PUSH_SUPPRESSIONS", PUSHES),
     )
 
 

@@ -39,6 +39,7 @@ from mailroom.feeds.fetching import Fetcher
 from mailroom.mailboxes.imap import ImapFolder
 from mailroom.providers.base import Adapter
 from mailroom.providers.mailgun.sending import MailgunAdapter
+from mailroom.providers.mailgun.suppression_lists import MailgunLists
 from mailroom.providers.mailgun.webhook_setup import MailgunTarget
 from mailroom.providers.mailgun.webhooks import MailgunWebhooks
 from mailroom.providers.postmark.sending import PostmarkAdapter
@@ -224,6 +225,14 @@ def build_letterboxes(returned_mail: ReturnedMail) -> list[Letterbox]:
         for place in returned_mail.mailboxes
     ]
     return [Letterbox(number, folder) for number, folder in enumerate(folders, 1)]
+
+
+def build_mailgun_lists(settings: Settings) -> MailgunLists | None:
+    """Build Mailgun's own lists of suppressions; None if Mailgun is not among the providers."""
+    mailgun = settings.mailgun
+    if "mailgun" not in settings.sending.providers:
+        return None
+    return MailgunLists(base_url=mailgun.base_url, domain=mailgun.domain, api_key=mailgun.api_key)
 
 
 def build_fetcher(feeds: FeedSettings) -> Fetcher:

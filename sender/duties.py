@@ -1,5 +1,5 @@
-"""Periodic duties of a sender, run by APScheduler: its lease's heartbeat, the janitor, the archive, the ledger, and the
-level of its log."""
+"""Periodic duties of a sender, run by APScheduler: its lease's heartbeat, the janitor, the archive, the ledger, what
+is pushed to Mailgun's lists, and the level of its log."""
 
 import threading
 from collections.abc import Callable
@@ -9,9 +9,12 @@ from typing import Final
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from mailroom.assembly import SenderServices
+from mailroom.assembly import SenderServices, build_mailgun_lists
 from mailroom.domain.errors import Unavailable
+from mailroom.domain.mailgun_lists import NOTHING
+from mailroom.providers.mailgun.suppression_lists import MailgunLists
 from mailroom.services.common.clock import server_now
+from mailroom.services.feedback import mailgun_push
 from mailroom.services.operations import janitor, ledger
 from mailroom.services.operations.log_level import LOOK_S, LogLevelFollower
 from mailroom.services.schedules.archive_finished import FinishedSchedules
@@ -22,6 +25,7 @@ _JANITOR_S: Final = 5.0
 _END_S: Final = 3.0
 _ARCHIVE_S: Final = 60.0
 _STUCK_TTLS: Final = 3  # lease times without a completed round, after which a sender lets its lease expire
+_PUSH_S: Final = 15.0
 _LEDGER_LOOK_S: Final = 60.0
 _LEDGER_EVERY: Final = timedelta(hours=1)
 _LEDGER_SPAN: Final = timedelta(hours=3)
@@ -39,6 +43,9 @@ def start_duties(services: SenderServices, *, idle_s: Callable[[], float]) -> Ba
         soon = datetime.now(UTC) + timedelta(seconds=_JANITOR_S)
         ticking.add_job(archive, "interval", [finished], seconds=_ARCHIVE_S, jitter=20, next_run_time=soon)
     ticking.add_job(balance, "interval", [services], seconds=_LEDGER_LOOK_S, jitter=20)
+    pushes, lists = services.settings.mailgun.pushes, build_mailgun_lists(services.settings)
+    if lists is not None and pushes != NOTHING:
+        ticking.add_job(push, "interval", [services, lists, pushes], seconds=_PUSH_S, jitter=5)
     follower = LogLevelFollower(services.db, own=services.settings.log_level)
     ticking.add_job(follower.look, "interval", seconds=LOOK_S)
     ticking.start()
@@ -85,6 +92,14 @@ def balance(services: SenderServices) -> None:
         return
     for imbalance in checked.imbalances[:20]:
         log.error("ledger_does_not_balance", kind=imbalance.kind, id=imbalance.id, words=imbalance.words)
+
+
+def push(services: SenderServices, lists: MailgunLists, pushes: str) -> None:
+    """Push new suppressions to Mailgun's own lists. Nothing waits for it."""
+    try:
+        mailgun_push.push(services.db, lists, pushes)
+    except Unavailable as error:
+        log.warning("suppressions_not_pushed", error=str(error))
 
 
 def archive(finished: FinishedSchedules) -> None:

@@ -1,4 +1,4 @@
-"""Mailgun's own routes: messages, events, webhooks, suppressions. Shapes and words as in its documentation."""
+"""Mailgun's own routes: messages, events, webhooks. Shapes and words as in its documentation."""
 
 import base64
 import socket
@@ -206,39 +206,6 @@ def _set_targets(kind: str, urls: list[str], done: str, *, keep: bool) -> Any:
 
 def _is_url(url: str) -> bool:
     return url.startswith(("http://", "https://")) and len(url) > 10
-
-
-@api.get("/v3/<domain>/<any(bounces, unsubscribes, complaints):list_>")
-@guarded
-def suppressions(domain: str, list_: str) -> Any:
-    rows = world().store.rows("SELECT * FROM suppressions WHERE list = ? ORDER BY address", (list_,))
-    root = f"{request.url_root}v3/{domain}/{list_}"
-    pages = {name: f"{root}?page={name}" for name in ("previous", "first", "next", "last")}
-    items = [] if request.args.get("page") == "next" else [_suppression(list_, row) for row in rows]
-    return jsonify(items=items, paging=pages)
-
-
-@api.route("/v3/<domain>/<any(bounces, unsubscribes, complaints):list_>/<address>", methods=["GET", "DELETE"])
-@guarded
-def suppression(domain: str, list_: str, address: str) -> Any:
-    row = world().store.row("SELECT * FROM suppressions WHERE list = ? AND address = ?", (list_, address.lower()))
-    if row is None:
-        return jsonify(message=f"Address not found in {list_} table"), 404
-    if request.method == "GET":
-        return jsonify(_suppression(list_, row))
-    with world().store.transaction() as db:
-        db.execute("DELETE FROM suppressions WHERE list = ? AND address = ?", (list_, address.lower()))
-    return jsonify(message="Suppression has been removed", value=address)
-
-
-def _suppression(list_: str, row: Any) -> dict[str, Any]:
-    at = time.strftime("%a, %d %b %Y %H:%M:%S UTC", time.gmtime(row["created_at"]))
-    shown: dict[str, Any] = {"address": row["address"], "created_at": at}
-    if list_ == "bounces":
-        shown |= {"code": row["code"], "error": row["error"]}
-    if list_ == "unsubscribes":
-        shown["tags"] = ["*"]
-    return shown
 
 
 @api.route("/", defaults={"path": ""})

@@ -18,6 +18,7 @@ from simulator.feeds import PlayedFeeds, feeds
 from simulator.hosts import refuse_foreign_hosts
 from simulator.inbox import inbox
 from simulator.store import Store
+from simulator.suppressions import suppressions
 from simulator.webhooks import WebhookSender
 from simulator.world import World
 
@@ -52,6 +53,7 @@ def create_app(
     app.extensions["feeds"] = PlayedFeeds()
     app.register_blueprint(feeds)
     app.register_blueprint(inbox)
+    app.register_blueprint(suppressions)
     app.register_blueprint(api)
     sender.start()
     return app

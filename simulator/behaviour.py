@@ -40,6 +40,7 @@ class Knobs:
     event_lag_s: float = 0.0  # from an event to its being visible in the log
     log_status: int = 200  # any other: the log answers with this error
     log_lies_empty: bool = False
+    suppressions_status: int = 200  # any other: the lists of suppressions answer with this error
     hang_s: float = 30.0
     idle_limit_s: float = 600.0  # an idle connection is closed after this
     duplicate_webhooks: bool = False

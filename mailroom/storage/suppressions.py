@@ -5,15 +5,17 @@
                     older document has `reason`, `since` and `event_id` instead, with the scope `campaigns` for
                     `complained` and `unsubscribed`, otherwise `all`
     since           time of the newest entry
+    unpushed        a number that every added entry changes, until the document was pushed to a provider's own lists
     resubscribed_at when the owner of the address reversed an unsubscribe from all campaigns: an older one is ignored
 
 Written by the intake of events in its transaction, by the recording of answers, and by people. Read by planning, by the
 acceptance of single mails, and before each call.
 
-Index: `since` for the list.
+Indexes: `since` for the list; `unpushed` (partial) for what is to be pushed.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,7 +27,19 @@ from mailroom.domain.suppressions import CAMPAIGNS, Entry, Suppression, forbidde
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
 
 COLLECTION: Final = "suppressions"
-INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("since", -1), ("_id", -1)]),)
+INDEXES: Final[Sequence[IndexModel]] = (
+    IndexModel([("since", -1), ("_id", -1)]),
+    IndexModel([("unpushed", 1)], partialFilterExpression={"unpushed": {"$exists": True}}),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unpushed:
+    """A folded address with its entries, and the mark that shows whether an entry was added since."""
+
+    key: str
+    entries: Sequence[Entry]
+    mark: float
 
 
 def add_many(
@@ -124,6 +138,28 @@ def page(db: Db, *, before: tuple[datetime, str] | None, limit: int) -> list[Sup
     return [Suppression(doc["_id"], in_order(_entries(doc))) for doc in docs]
 
 
+@guarded
+def unpushed(db: Db, *, limit: int) -> list[Unpushed]:
+    """Addresses with entries that were added since they were pushed last."""
+    docs = db.suppressions.find({"unpushed": {"$exists": True}}).sort("unpushed", 1).limit(limit)
+    return [Unpushed(doc["_id"], _entries(doc), doc["unpushed"]) for doc in docs]
+
+
+@guarded
+def note_pushed(db: Db, pushed: Sequence[Unpushed]) -> None:
+    """Note that these were pushed, unless an entry was added since they were read."""
+    writes = [UpdateOne({"_id": one.key, "unpushed": one.mark}, {"$unset": {"unpushed": ""}}) for one in pushed]
+    if writes:
+        db.suppressions.bulk_write(writes, ordered=False)
+
+
+@guarded
+def by_address(db: Db, *, after: str, limit: int) -> list[tuple[str, list[Entry]]]:
+    """The folded addresses after this one, with their entries, in the order of the addresses."""
+    docs = db.suppressions.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit)
+    return [(doc["_id"], _entries(doc)) for doc in docs]
+
+
 def _entries(doc: Mapping[str, Any]) -> list[Entry]:
     if "scopes" not in doc:
         if "reason" not in doc:
@@ -184,6 +220,7 @@ def _adding(entry: Entry, *, asked_now: bool) -> list[Document]:
         {"$set": {"scopes": _SCOPES}},
         {"$set": {"scopes": stays}},
         {"$set": {"scopes": {"$cond": [{"$or": [there, taken_back]}, "$scopes", more]}}},
+        {"$set": {"unpushed": {"$rand": {}}}},
         *_IN_SHAPE,
     ]
 

@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from mailroom.domain.errors import Fault, InvalidInput, SuppressionNotFound
+from mailroom.assembly import build_mailgun_lists
+from mailroom.domain.errors import Fault, InvalidInput, ProviderNotFound, SuppressionNotFound
 from mailroom.domain.limits import MAX_FILE_BYTES, MAX_IDS_BODY_BYTES, MAX_VALUES_OF_A_LIST
+from mailroom.services.feedback import mailgun_lists
 from mailroom.services.feedback import suppressions as suppression_lists
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint
@@ -50,6 +52,19 @@ def add_file() -> Any:
     except UnicodeDecodeError:
         raise InvalidInput(Fault("body", "is not UTF-8")) from None
     return suppression_lists.add_file(services().db, text, by=principal().name)
+
+
+@blueprint.post("/import/mailgun")
+@requires("schedules")
+@blueprint.arguments(schemas.TakeOverIn)
+@blueprint.response(200, schemas.TakenOverOut)
+def take_over(body: dict[str, Any]) -> Any:
+    """Take over Mailgun's own lists: bounces, complaints, unsubscribes. A call takes some thousand records; repeat it
+    with `next_cursor` until that is null. Records that are there already stay as they are."""
+    lists = build_mailgun_lists(services().settings)
+    if lists is None:
+        raise ProviderNotFound("mailgun")
+    return mailgun_lists.take_over(services().db, lists, cursor=body.get("cursor"), by=principal().name)
 
 
 @blueprint.post("/remove")

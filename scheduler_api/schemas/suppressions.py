@@ -6,6 +6,7 @@ from marshmallow import Schema, fields, validate
 
 from mailroom.domain.limits import MAX_TOPIC_ID
 from mailroom.domain.suppressions import MAX_REASON, Suppression
+from mailroom.services.feedback.mailgun_lists import MOST_CURSOR
 from mailroom.services.feedback.suppressions import MOST_ROWS
 from scheduler_api.arguments import RequestBody
 from scheduler_api.paging import PageOut
@@ -64,6 +65,26 @@ class ScopeQuery(Schema):
 class RemovalIn(RequestBody):
     addresses = fields.List(_address(), required=True, validate=validate.Length(min=1, max=MOST_ROWS))
     scope = _scope(allow_none=True)
+
+
+class TakeOverIn(RequestBody):
+    cursor = fields.String(
+        allow_none=True,
+        validate=validate.Length(max=MOST_CURSOR + len("unsubscribes:")),
+        metadata={"description": "`next_cursor` of the call before; if left out: from the beginning"},
+    )
+
+
+class TakenOverOut(Schema):
+    added = fields.Integer()
+    unchanged = fields.Integer()
+    left_out = fields.Integer(
+        metadata={
+            "description": "records that suppress nothing here: bounces that blame something else than the address, "
+            "unsubscribes from tags that are no topics"
+        }
+    )
+    next_cursor = fields.String(allow_none=True, metadata={"description": "null: all lists are through"})
 
 
 class RemovedOut(Schema):
