@@ -60,6 +60,6 @@ def states(db: Db, names: Sequence[str]) -> list[ReadMailbox]:
     """Those of these mailboxes that were looked at before."""
     docs = db.cluster.find({"_id": {"$in": [f"{_PREFIX}{name}" for name in names]}})
     return [
-        ReadMailbox(doc["_id"].removeprefix(_PREFIX), doc.get("read_at", doc["since"]), doc.get("fault", ""))
+        ReadMailbox(doc["_id"].removeprefix(_PREFIX), doc.get("read_at") or doc["since"], doc.get("fault", ""))
         for doc in docs
     ]

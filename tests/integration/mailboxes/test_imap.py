@@ -1,7 +1,6 @@
 """A folder of a real IMAP server: found, fetched, marked, and away."""
 
 import socket
-import threading
 import time
 
 import pytest
@@ -116,7 +115,6 @@ def test_a_server_that_is_away_is_told_at_once() -> None:
 def test_a_server_that_says_nothing_is_left_after_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mailroom.mailboxes.imap._TIMEOUT_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        threading.Thread(target=silent.accept, daemon=True).start()
         folder = a_folder(f"imap://u:p@127.0.0.1:{silent.getsockname()[1]}/?tls=none")
 
         with pytest.raises(MailboxAway, match="TimeoutError"), folder.open():
