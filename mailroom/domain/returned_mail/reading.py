@@ -17,21 +17,21 @@ _MOST_PARTS: Final = 32  # that may lie within each other; the parser is slow in
 _MOST_HEADER: Final = 2_000  # characters of a header that are looked at
 
 
-class Unreadable(Exception):
+class UnreadableMail(Exception):
     """The mail is no mail, or would cost too much to read."""
 
 
 def parsed(raw: bytes) -> Message:
-    """The mail, as far as MOST_READ. Raises Unreadable."""
+    """The mail, as far as MOST_READ. Raises UnreadableMail."""
     raw = raw[:MOST_READ]
     if len(re.findall(rb"boundary[\s*\d]{0,20}=", raw, re.IGNORECASE)) > _MOST_PARTS:
-        raise Unreadable(f"more than {_MOST_PARTS} multiparts")
+        raise UnreadableMail(f"more than {_MOST_PARTS} multiparts")
     try:
         mail = message_from_bytes(raw)
     except Exception as error:  # the parser meets whatever strangers send
-        raise Unreadable(f"{type(error).__name__} {error}"[:200]) from error
+        raise UnreadableMail(f"{type(error).__name__} {error}"[:200]) from error
     if not mail.keys():
-        raise Unreadable("it has no headers")
+        raise UnreadableMail("it has no headers")
     return mail
 
 

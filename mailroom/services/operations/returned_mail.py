@@ -15,7 +15,7 @@ from mailroom.domain.repeated_events import Intake
 from mailroom.domain.return_paths import ReturnPaths
 from mailroom.domain.returned_mail.events import event_of
 from mailroom.domain.returned_mail.judging import Judgement, feedback_type_of, judge
-from mailroom.domain.returned_mail.reading import Unreadable, parsed
+from mailroom.domain.returned_mail.reading import UnreadableMail, parsed
 from mailroom.domain.returned_mail.unsubscribing import membership_of_link, membership_of_subject
 from mailroom.domain.unsubscribe_links import UnsubscribeLinks
 from mailroom.services.consent import membership as memberships
@@ -63,7 +63,7 @@ def take_in(db: Db, raw: bytes, recognition: Recognition) -> TakenMail:
     """Store and apply what this mail says. Raises Unavailable."""
     try:
         mail = parsed(raw)
-    except Unreadable as error:
+    except UnreadableMail as error:
         return TakenMail(MailResult.LEFT, str(error))
     if membership := membership_of_subject(mail, recognition.links):
         new = memberships.leave(db, membership, membership.topic, by=BY_MAIL)

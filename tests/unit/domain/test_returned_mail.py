@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mailroom.domain.events import EventKind
 from mailroom.domain.ids import RunId
 from mailroom.domain.returned_mail.judging import Judgement, judge
-from mailroom.domain.returned_mail.reading import MOST_READ, Unreadable, parsed
+from mailroom.domain.returned_mail.reading import MOST_READ, UnreadableMail, parsed
 from mailroom.domain.returned_mail.unsubscribing import membership_of_link, membership_of_subject
 from mailroom.domain.unsubscribe_links import Membership, UnsubscribeLinks
 from tests.support.returned_mails import complaint, dsn, letter, out_of_office, plain_bounce
@@ -203,7 +203,7 @@ def test_an_attack_costs_little(attack: str) -> None:
         mail = parsed(ATTACKS[attack])
         found = judge(mail)
         membership_of_subject(mail, LINKS)
-    except Unreadable:
+    except UnreadableMail:
         found = None
 
     assert time.perf_counter() - began < 2
@@ -221,7 +221,7 @@ def test_of_a_huge_mail_the_beginning_is_enough() -> None:
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     try:
         mail = parsed(raw)
-    except Unreadable:
+    except UnreadableMail:
         return
 
     assert isinstance(mail, Message)
