@@ -28,6 +28,14 @@ def a_finished_run(db: Db, count: int, **states: int) -> Run:
     return run_views.get(db, run.id)
 
 
+def sent_by_smtp(db: Db, run: Run, *, bounces_read: bool) -> None:
+    """As if an SMTP server had accepted each of its mails, with a mailbox that is read or without one."""
+    yes = {"provider": "smtp", "provider_id": "", "attempt": 1, "at": server_now(db)}
+    accepted = [yes | ({"bounces_read": True} if bounces_read else {})]
+    db.dispatches.update_many({"run_id": run.id}, {"$set": {"provider": "smtp", "accepted": accepted}})
+    db.messages.update_many({"run_id": run.id}, {"$set": {"state": "sent", "sent_at": server_now(db)}})
+
+
 def planned(db: Db, run: Run) -> list[str]:
     expand_all(db, hold(db, run.schedule_id, token=2))
     return sorted(doc["address"] for doc in db.messages.find({"run_id": run.id}))

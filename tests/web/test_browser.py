@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.support.campaigns import a_campaign, dispatch_states, finished, marks
 from tests.support.doubts import a_doubt
 from tests.support.emails import an_email, hand_in, status
+from tests.support.finished_runs import a_finished_run, sent_by_smtp
 from tests.support.pages import fill_in, look, sign_in
 from tests.support.system import System, wait_for
 
@@ -355,3 +356,15 @@ def test_a_call_in_doubt_shows_what_the_providers_events_report(page: Page, syst
     expect(page.get_by_text("The provider's events report 2 of 2 emails as delivered.")).to_be_visible()
     expect(page.get_by_role("button", name="Mark as sent, as the provider's events report")).to_be_visible()
     expect(page.get_by_role("button", name="Resend")).to_have_count(0)
+
+
+def test_a_report_says_where_bounces_are_not_measured(page: Page, system: System) -> None:
+    run = a_finished_run(system.db, 3)
+    sent_by_smtp(system.db, run, bounces_read=False)
+    sign_in(page, system)
+    page.goto(f"{system.web_url}/schedules/{run.schedule_id}/report")
+    look(page, "report-bounces-not-measured")
+
+    expect(page.locator("dl.figures").get_by_text("Not measured")).to_be_visible()
+    expect(page.get_by_text("3 emails by SMTP")).to_be_visible()
+    expect(page.get_by_role("cell", name="Not measured")).to_be_visible()

@@ -1,5 +1,7 @@
 """Runs, the mails of a person, and the calls that failed, at the terminal."""
 
+import re
+
 from mailroom.domain.ids import RunId
 from mailroom.services.planning import asked_runs
 from mailroom.services.reports import runs as run_views
@@ -7,7 +9,7 @@ from tests.support.builders import stored_schedule
 from tests.support.caller import Caller
 from tests.support.dead_letters import failed_dispatches
 from tests.support.doubts import DISPATCH, a_doubt, the_state
-from tests.support.finished_runs import a_finished_run, planned, unreached
+from tests.support.finished_runs import a_finished_run, planned, sent_by_smtp, unreached
 from tests.support.lines import Line, a_run
 from tests.support.system import System, wait_for
 from tests.support.terminal import Terminal, faults
@@ -27,6 +29,20 @@ def test_runs_and_their_mails_are_shown_as_the_api_shows_them(mailroom: Terminal
     assert mailroom("runs", "unreached", run.id, "--json").json == call("GET", f"/v1/runs/{run.id}/unreached").json
     person = mailroom("messages", "list", "reader-1@example.org", "--json")
     assert person.json == call("GET", "/v1/messages?recipient=reader-1@example.org").json
+
+
+def test_a_report_says_where_bounces_are_not_measured(mailroom: Terminal, system: System, call: Caller) -> None:
+    run = a_finished_run(system.db, 3)
+    sent_by_smtp(system.db, run, bounces_read=False)
+
+    of_run = mailroom("runs", "report", run.id)
+    of_schedule = mailroom("schedules", "report", run.schedule_id)
+    in_json = call("GET", f"/v1/runs/{run.id}/report").json
+
+    assert re.search(r"^\s*bounced\s+not measured\s*$", of_run.out, re.MULTILINE)
+    assert of_schedule.out.count("not measured") == 2
+    assert (in_json["bounced"], in_json["bounces_unmeasured"]) == (None, 3)
+    assert mailroom("runs", "report", run.id, "--json").json == in_json
 
 
 def test_runs_are_found_by_schedule_state_and_time(mailroom: Terminal, system: System) -> None:
