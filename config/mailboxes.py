@@ -81,8 +81,8 @@ def _place(url: SplitResult) -> ImapPlace:
     host, user, password = url.hostname or "", unquote(url.username or ""), unquote(url.password or "")
     if not host or not user or not password:
         raise ValueError("it names a host, a user and a password; a comma or an @ in these is written %2C and %40")
-    if not all(text.isprintable() for text in (user, password)):
-        raise ValueError("user and password are printable")
+    if not all(text.isascii() and text.isprintable() for text in (user, password)):
+        raise ValueError("user and password are printable ASCII")
     if tls == "none" and not _is_this_host(host):
         raise ValueError("without TLS it may only be on this host")
     ca = options.get("ca", [""])[0]

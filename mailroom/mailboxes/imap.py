@@ -51,7 +51,7 @@ class ImapFolder:
         """The folder, for reading and flagging. Raises MailboxAway, also for a sign-in that is refused."""
         client = self.asked(self._connect)
         try:
-            self.asked(lambda: _ok(client.login(self.user, self.password)))
+            self.asked(lambda: _ok(client.login(_quoted(self.user), self.password)))
             exists = self.asked(lambda: _ok(client.select(_quoted(self.folder))))
             yield OpenFolder(client, self, int(exists[0] or 0))
         finally:
@@ -91,7 +91,7 @@ class OpenFolder:
         """The UIDs of the oldest mails that nobody has looked at, at most `limit`."""
         found: list[int] = []
         for first in range(1, self._exists + 1, _WINDOW):
-            last = min(first + _WINDOW - 1, self._exists)
+            last = first + _WINDOW - 1 if first + _WINDOW <= self._exists else "*"
             answer = self._uid("SEARCH", f"{first}:{last} {_NEW}")
             found += [int(uid) for uid in (answer[0] or b"").split()]
             if len(found) >= limit:

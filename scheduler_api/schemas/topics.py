@@ -108,7 +108,7 @@ class ConsentOut(Schema):
     act = fields.String(metadata={"description": "left, complained or joined"})
     scope = fields.String(metadata={"description": "a topic, or campaigns for all"})
     at = fields.String()
-    by = fields.String(metadata={"description": "one_click, page, form, confirmation, a provider, or a person"})
+    by = fields.String(metadata={"description": "one_click, mail, page, form, confirmation, a provider, or a person"})
     run = fields.String(allow_none=True, metadata={"description": "the run or mail whose mail carried the link"})
     asked_at = fields.String(allow_none=True, metadata={"description": "when the form was posted"})
     name = fields.String(allow_none=True, metadata={"description": "as it was typed into the form"})

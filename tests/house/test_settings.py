@@ -39,6 +39,47 @@ def test_finished_schedules_are_archived_after_so_many_days_or_never(value: str 
         read_settings(WHOLE | {"MAILROOM_ARCHIVE_FINISHED_DAYS": "-1"}, dotenv=None)
 
 
+def test_mailboxes_are_read_with_their_defaults_and_show_no_password() -> None:
+    urls = "imaps://bo%40x.org:p%2Cw@imap.x.org, imap://u:secret@127.0.0.1:1143/Junk?tls=none, imap://u:p@h"
+
+    found = read_settings(WHOLE | {"MAILROOM_MAILBOXES": urls}, dotenv=None).returned_mail
+
+    places = [(one.host, one.port, one.tls, one.user, one.password, one.folder) for one in found.mailboxes]
+    assert places == [
+        ("imap.x.org", 993, "implicit", "bo@x.org", "p,w", "INBOX"),
+        ("127.0.0.1", 1143, "none", "u", "secret", "Junk"),
+        ("h", 143, "starttls", "u", "p", "INBOX"),
+    ]
+    assert (found.return_path, found.every.total_seconds()) == ("", 60)
+    assert "secret" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("http://u:p@h", "scheme is imaps or imap"),
+        ("imap://u:p@h?tls=maybe", "scheme is imaps or imap"),
+        ("imap://u:p@h?tls=none", "only be on this host"),
+        ("imap://192.0.2.1", "a user and a password"),
+        ("imaps://u@h", "a user and a password"),
+        ("imaps://u:p@h:99999", "port"),
+        ("imaps://u:p@h?ca=/nowhere.pem", "ca is the path"),
+        ("imaps://u:p%0D@h", "printable"),
+        (",".join(["imaps://u:p@h"] * 5), "at most 4"),
+    ],
+)
+def test_a_wrong_mailbox_is_told_by_its_number_without_its_password(url: str, fault: str) -> None:
+    with pytest.raises(BadSettings, match=fault) as told:
+        read_settings(WHOLE | {"MAILROOM_MAILBOXES": url.replace(":p", ":hidden-word")}, dotenv=None)
+
+    assert "hidden-word" not in str(told.value)
+
+
+def test_a_return_path_with_no_room_for_a_token_is_refused() -> None:
+    with pytest.raises(BadSettings, match="MAILROOM_SMTP_RETURN_PATH is wrong"):
+        read_settings(WHOLE | {"MAILROOM_SMTP_RETURN_PATH": "long-bounces@example.org"}, dotenv=None)
+
+
 S3 = {
     "MAILROOM_BODIES_S3_BUCKET": "mails.of-shop",
     "MAILROOM_BODIES_S3_URL": "https://s3.example.com",

@@ -45,7 +45,8 @@ def header(mail: Message, name: str) -> str:
         ]
     except (HeaderParseError, LookupError, ValueError):
         pieces = [raw]
-    return " ".join("".join(pieces).split())
+    # Half a surrogate pair, as UTF-7 may hold one, cannot be stored.
+    return " ".join("".join(pieces).encode("utf-8", "replace").decode().split())
 
 
 def part(mail: Message, *types: str) -> Message | None:

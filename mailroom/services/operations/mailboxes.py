@@ -126,6 +126,10 @@ def _take_all(
         if fetched is None:
             continue
         taken = _taken(db, fetched, recognition)
+        if taken is None:
+            if ended():
+                return  # cut off by our own end: the mail stays as it is for the next look
+            taken = TakenMail(MailResult.LEFT, "an error in Mailroom; see the log")
         if taken.result is MailResult.LEFT:
             log.warning("returned_mail_left", uid=uid, size=fetched.size, why=taken.why)
             folder.give_star(uid)
@@ -135,12 +139,12 @@ def _take_all(
         mail_found(taken.result)
 
 
-def _taken(db: Db, fetched: FetchedMail, recognition: Recognition) -> TakenMail:
-    """A bug of ours in one mail must not hold up the others, nor be met again for ever."""
+def _taken(db: Db, fetched: FetchedMail, recognition: Recognition) -> TakenMail | None:
+    """None after a bug of ours: in one mail it must not hold up the others, nor be met again for ever."""
     try:
         return take_in(db, fetched.raw, recognition)
     except Unavailable:
         raise
     except Exception:
         log.exception("returned_mail_broken", uid=fetched.uid)
-        return TakenMail(MailResult.LEFT, "an error in Mailroom; see the log")
+        return None

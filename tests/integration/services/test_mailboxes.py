@@ -241,6 +241,38 @@ def test_a_mailbox_that_is_away_has_its_reason_and_its_age_until_it_is_back(
     assert mailboxes.states(db, [box])[0][1].fault == ""
 
 
+def test_a_mail_that_meets_a_bug_is_left_and_holds_up_no_other(
+    db: Db, dovecot: Dovecot, box: Letterbox, run: RunId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dovecot.put(letter("bounces@example.org", "the odd one"), dsn(path(run, 0)))
+    monkeypatch.setattr(
+        "mailroom.services.operations.returned_mail.membership_of_subject",
+        lambda mail, _: 1 / 0 if mail["Subject"] == "the odd one" else None,
+    )
+
+    assert look(db, box) == {MailResult.LEFT: 1, MailResult.BOUNCED: 1}
+    assert dovecot.flags() == [STAR, SEEN]
+
+
+def test_a_process_that_ends_while_it_takes_a_mail_in_leaves_it_as_it_is(
+    db: Db, dovecot: Dovecot, box: Letterbox, run: RunId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its clients are closed beneath it."""
+    dovecot.put(dsn(path(run, 0)))
+    ended: list[bool] = []
+
+    def closed(*_: object) -> None:
+        ended.append(True)
+        raise RuntimeError("the client is closed")
+
+    with monkeypatch.context() as ending:
+        ending.setattr("mailroom.services.operations.returned_mail.intake.take_in", lambda *_, **__: closed())
+        mailboxes.look(db, box, OURS, by="tests", stopping=lambda: bool(ended))
+
+    assert dovecot.flags() == [set()]
+    assert look(db, box) == {MailResult.BOUNCED: 1}
+
+
 def test_no_mailbox_is_read_while_mongodb_is_an_older_copy(
     db: Db, dovecot: Dovecot, box: Letterbox, run: RunId
 ) -> None:
