@@ -1,6 +1,7 @@
 """Bounces of mail by SMTP through whole processes: a real IMAP server, senders that are killed, and the reports."""
 
 import random
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,9 +11,10 @@ from mailroom.domain.ids import RunId, ScheduleId
 from tests.support.campaigns import a_campaign, finished
 from tests.support.dovecot import Dovecot
 from tests.support.emails import hand_in, shown
-from tests.support.returned_mails import dsn
+from tests.support.returned_mails import dsn, letter
 from tests.support.smtp import SmtpServer
 from tests.support.system import System, wait_for
+from tests.support.topics import LINKED, a_topic
 
 RETURN_PATH = {"MAILROOM_SMTP_RETURN_PATH": "bounces@example.org", "MAILROOM_MAILBOX_EVERY": "1"}
 
@@ -96,6 +98,27 @@ def test_a_mail_to_several_has_a_return_path_for_each_and_a_bounce_blames_one(
         within_s=30,
         what="one is bounced",
     )
+
+
+def test_a_reader_leaves_by_the_mailto_link_of_the_mail_that_they_got(
+    system: System, server: SmtpServer, dovecot: Dovecot
+) -> None:
+    mailto = {"MAILROOM_UNSUBSCRIBE_MAILTO": "leave@example.org"}
+    start(system, server, MAILROOM_MAILBOXES=dovecot.url(tls="starttls"), **RETURN_PATH, **mailto)
+    a_topic(system.db)
+    schedule = a_campaign(system, 3, topic="newsletter", **LINKED)
+    run = wait_for(lambda: finished(system, schedule), within_s=60, what="the run is sent")
+    got = server.post.got[0]
+    link = re.search(r"<mailto:([^?>]+)\?subject=([^>]+)>", got.message["List-Unsubscribe"])
+    assert link
+
+    dovecot.put(letter(link[1], link[2], sender=got.recipients[0]))
+
+    wait_for(lambda: report(system, run.id)["unsubscribed"] == 1, within_s=30, what="it is counted")
+    (entry,) = system.db.suppressions.find()
+    assert entry["_id"] == got.recipients[0]
+    contact = system.call("GET", f"/v1/contacts/{got.recipients[0]}").json()
+    assert [(one["act"], one["scope"], one["by"]) for one in contact["consent"]] == [("left", "newsletter", "mail")]
 
 
 def test_senders_wait_for_a_mail_server_that_is_away_and_read_when_it_is_back(
