@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -70,7 +70,8 @@ class Known:
 class Audience:
     """A stored list of recipients. `name`: empty if the list belongs to a single schedule, and never changes.
     `variables`: the names that every member has. `listed`: True while schedules may refer to the list, and its contacts
-    may be changed. `version`: the moment of its newest change; None if it was never changed."""
+    may be changed. `version`: the moment of its newest change; None if it was never changed. `zones`: how many contacts
+    have each time zone; None if that was never counted."""
 
     id: AudienceId
     name: str
@@ -79,6 +80,7 @@ class Audience:
     created_at: datetime
     listed: bool
     version: datetime | None = None
+    zones: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,10 +35,12 @@ class ContactChange:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """By how much changes move the numbers of an audience: its contacts, and how many have each merge field."""
+    """By how much changes move the numbers of an audience: its contacts, how many have each merge field, and how many
+    each time zone."""
 
     contacts: int
     having: Mapping[str, int]
+    zones: Mapping[str, int]
 
 
 def joining(
@@ -68,11 +70,14 @@ def leaving(current: Mapping[str, Contact], keys: Iterable[str]) -> list[Contact
 
 def tally(changes: Sequence[ContactChange]) -> Tally:
     having: Counter[str] = Counter()
+    zones: Counter[str] = Counter()
     for change in changes:
         having.update(_names(change.after))
         having.subtract(_names(change.before))
+        zones.update(_zone(change.after))
+        zones.subtract(_zone(change.before))
     joined = sum((change.after is not None) - (change.before is not None) for change in changes)
-    return Tally(joined, {name: number for name, number in having.items() if number})
+    return Tally(joined, _moved(having), _moved(zones))
 
 
 def patched(contact: Contact, changes: Mapping[str, object]) -> Recipient:
@@ -135,6 +140,14 @@ def _is_same(one: Recipient, other: Recipient) -> bool:
 def _merged(variables: Mapping[str, Value], changes: Mapping[str, object]) -> dict[str, object]:
     gone = {name for name, value in changes.items() if value is None}
     return {name: value for name, value in {**variables, **changes}.items() if name not in gone}
+
+
+def _moved(counts: Counter[str]) -> dict[str, int]:
+    return {name: number for name, number in counts.items() if number}
+
+
+def _zone(contact: Contact | None) -> Iterable[str]:
+    return [contact.recipient.time_zone] if contact and contact.recipient.time_zone else ()
 
 
 def _names(contact: Contact | None) -> Iterable[str]:

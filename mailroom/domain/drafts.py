@@ -20,6 +20,7 @@ from mailroom.domain.bodies.finish import Finished
 from mailroom.domain.bodies.written import Written, as_written
 from mailroom.domain.campaign_content import faults_of_links
 from mailroom.domain.content import check_content, faults_of_language
+from mailroom.domain.delivery_checks import faults_of_delivery
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.feeds.checking import check_feed
 from mailroom.domain.feeds.model import Feed, FeedFields
@@ -34,6 +35,7 @@ from mailroom.domain.limits import (
     MAX_TEXT,
 )
 from mailroom.domain.own_headers import faults_beside_topic, faults_of_headers
+from mailroom.domain.recipient_times import Delivery
 from mailroom.domain.recurrence.checking import check_recurrence
 from mailroom.domain.recurrence.model import Recurrence, RecurrenceFields
 from mailroom.domain.run_values import FEED
@@ -73,6 +75,8 @@ class Draft:
     preheader: str = field(default="", metadata={"compared": "if given"})
     inline_css: bool = field(default=True, metadata={"compared": "if given"})
     headers: Mapping[str, str] = field(default_factory=dict, metadata={"compared": "if given"})
+    delivery: str = field(default=Delivery.SCHEDULE_TIME, metadata={"compared": "if given"})
+    default_time_zone: str = field(default="", metadata={"compared": "if given"})  # '': that of the recurrence
 
     @property
     def written(self) -> Written:
@@ -102,6 +106,8 @@ class DraftChanges(TypedDict, total=False):
     preheader: str
     inline_css: bool
     headers: Mapping[str, str]
+    delivery: str
+    default_time_zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,8 @@ class Checked:
     feed: Feed | None
     written: Written | None  # what text and html were made of; None: they are as they were written
     headers: tuple[tuple[str, str], ...]
+    delivery: Delivery
+    default_time_zone: str  # '': that of the recurrence
 
 
 _LIMITS: Final = {"name": MAX_NAME, "subject": MAX_SUBJECT, "text": MAX_TEXT, "html": MAX_HTML}
@@ -146,6 +154,7 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
     faults = _faults_of_texts(draft)
     recurrence = kept.recurrence or _checked_recurrence(draft, faults, now)
     misfire = _or_none(faults, lambda: _check_misfire(draft.misfire))
+    faults += faults_of_delivery(draft.delivery, draft.default_time_zone, rule=recurrence, misfire=misfire)
     feed = _checked_feed(draft, faults)
     named = kept.audience or draft.audience or draft.audiences or draft.segments
     recipients = [] if named else _or_none(faults, lambda: check_recipients(draft.recipients))
@@ -172,6 +181,8 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
         feed=feed,
         written=None if draft.written == Written(bodies.text, bodies.html) else draft.written,
         headers=tuple(draft.headers.items()),
+        delivery=Delivery(draft.delivery),
+        default_time_zone=draft.default_time_zone,
     )
 
 

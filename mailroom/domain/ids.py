@@ -100,6 +100,11 @@ def group_dispatch_id(run_id: RunId, group: str) -> DispatchId:
     return DispatchId(f"{run_id}-d{group}")
 
 
+def slice_dispatch_id(run_id: RunId, chunk: int, slice_: datetime) -> DispatchId:
+    """A dispatch of the slice of recipients for whom the wall time of the run comes at this instant."""
+    return DispatchId(f"{run_id}-d{chunk:05d}z{slice_:%d%H%M}")
+
+
 def domain_dispatch_id(batch: DispatchId, domain: str) -> DispatchId:
     """The dispatch of a batch's recipients of this domain, where the domain has shares of its own."""
     return DispatchId(f"{batch}m{short_digest(domain)}")

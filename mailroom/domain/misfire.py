@@ -3,14 +3,20 @@
 An instant is missed if it is older than the grace at the time of the decision. `run_all` also runs missed instants.
 `skip` records them. `run_once` records them too, but runs the latest missed instant if no instant is on time: after a
 day of downtime recipients get one mail, not twenty-four.
+
+In each recipient's own time the grace counts for each of them; a run is missed once it is over for all of them, and is
+never made up for.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby, islice
 from typing import Final
 
+from mailroom.domain.beginnings import Beginning, Spread, beginning_of
+from mailroom.domain.recipient_times import Delivery, RecipientTime
 from mailroom.domain.recurrence.upcoming import next_after, upcoming
 from mailroom.domain.schedules import MisfirePolicy, Schedule
 
@@ -54,28 +60,48 @@ class Decisions:
     decided_through: datetime
     decided: int
     next_run_at: datetime | None
+    #: Of each due instant whose run goes out in each recipient's own time.
+    recipient_times: Mapping[datetime, RecipientTime] = field(default_factory=dict)
 
 
-def decide(schedule: Schedule, now: datetime, *, step: int = STEP, replay: Replay | None = None) -> Decisions | None:
-    """Decide the instants in (decided_through, now]; None when none is due.
+def decide(
+    schedule: Schedule,
+    now: datetime,
+    *,
+    step: int = STEP,
+    replay: Replay | None = None,
+    spread: Spread = frozenset(),
+) -> Decisions | None:
+    """Decide the instants whose runs have begun by now; None when none has. `spread`: the time zones of the contacts
+    that the schedule goes to, where it goes out in their own time.
 
     Instants within `replay` count as on time: they had their runs, which a restored older copy does not contain.
     Raises RuleRefused where the rule cannot be computed.
     """
     rule, decided = schedule.recurrence, schedule.decided
     coming = upcoming(rule, schedule.decided_through, decided=decided)
-    instants: list[datetime] = []
+    begun: dict[datetime, Beginning] = {}
     following: datetime | None = None
+    more_are_due = False
     for following in islice(coming, step + 1):
-        if following > now or len(instants) == step:
+        beginning = beginning_of(schedule, following, spread)
+        more_are_due = beginning.first <= now
+        if not more_are_due or len(begun) == step:
             break
-        instants.append(following)
-        following = None
-    if not instants:
+        begun[following] = beginning
+        following, more_are_due = None, False
+    if not begun:
         return None
-    more_are_due = following is not None and following <= now
-    due, skipped = _by_misfire_rule(schedule, instants, now, replay, more_are_due=more_are_due)
-    return Decisions(tuple(due), _ranges(instants, skipped), instants[-1], decided + len(instants), following)
+    instants = list(begun)
+    due, skipped = _by_misfire_rule(schedule, begun, now, replay, more_are_due=more_are_due)
+    return Decisions(
+        tuple(due),
+        _ranges(instants, skipped),
+        instants[-1],
+        decided + len(instants),
+        following,
+        _recipient_times(schedule, {at: begun[at] for at in due}, now, replay),
+    )
 
 
 def skip_through(schedule: Schedule, end: datetime, reason: SkipReason, *, most: int = 10_000) -> Decisions:
@@ -117,16 +143,18 @@ def skip_counted(schedule: Schedule, skipped: Skipped) -> Decisions:
 
 def _by_misfire_rule(
     schedule: Schedule,
-    instants: list[datetime],
+    begun: Mapping[datetime, Beginning],
     now: datetime,
     replay: Replay | None,
     *,
     more_are_due: bool,
 ) -> tuple[list[datetime], list[datetime]]:
     on_time_since = now - timedelta(seconds=schedule.misfire.grace_s)
-    again = replay or Replay(now, now)
-    on_time = [at for at in instants if at >= on_time_since or again.since <= at <= again.through]
+    instants = list(begun)
+    on_time = [at for at, run in begun.items() if run.last >= on_time_since or _had_its_run(run, replay)]
     missed = [at for at in instants if at not in on_time]
+    if schedule.delivery is Delivery.RECIPIENT_TIME:
+        return on_time, missed
     match schedule.misfire.policy:
         case MisfirePolicy.RUN_ALL:
             return instants, []
@@ -136,6 +164,19 @@ def _by_misfire_rule(
             if missed and not on_time and not more_are_due:
                 return missed[-1:], missed[:-1]
             return on_time, missed
+
+
+def _had_its_run(beginning: Beginning, replay: Replay | None) -> bool:
+    return replay is not None and replay.since <= beginning.first <= replay.through
+
+
+def _recipient_times(
+    schedule: Schedule, begun: Mapping[datetime, Beginning], now: datetime, replay: Replay | None
+) -> dict[datetime, RecipientTime]:
+    """What each run fixes. One that was lost with an older copy is decided as if it were on time."""
+    judged = {at: run.first if _had_its_run(run, replay) else now for at, run in begun.items()}
+    fixed = {at: run.recipient_time(schedule, judged_at=judged[at]) for at, run in begun.items()}
+    return {at: one for at, one in fixed.items() if one}
 
 
 def _ranges(instants: list[datetime], skipped: list[datetime]) -> tuple[Skipped, ...]:

@@ -12,6 +12,7 @@ class Report:
     """Counts of messages (recipients), except where the name says opens. Each count comes from facts, so that it
     equals a recount of the events.
 
+    `time_passed`: those of the cancelled that were skipped: the time had passed in their recipients' time zones.
     `total_opens` and `unique_opens` count opens by people; `machine_opens` counts opens by proxies and scanners.
     `bounces_unmeasured`: mails whose bounces nobody would learn of, because they went by SMTP and no mailbox is read.
     """
@@ -34,6 +35,7 @@ class Report:
     cancelled: int = 0
     in_doubt: int = 0
     unknown: int = 0
+    time_passed: int = 0
     bounces_unmeasured: int = 0
 
     @property

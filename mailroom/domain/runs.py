@@ -12,6 +12,7 @@ from typing import Final
 
 from mailroom.domain.audience_versions import AudienceVersion, Selection
 from mailroom.domain.ids import AudienceId, RunId, ScheduleId
+from mailroom.domain.recipient_times import RecipientTime
 
 
 class RunState(StrEnum):
@@ -68,6 +69,9 @@ class Run:
     `awaits_feed`: from when on its feed is fetched, for the first time or again; no message is written before it is
     there. None once the run has it, and without a feed. `feed_tries`, `feed_problem`: of fetches that failed.
 
+    `recipient_time`: of one that goes out in each recipient's own time; None: at once to all. Such a run is planned in
+    slices, and `planned_through` is a place in them (see slice_places.py).
+
     A skipped run represents `instants` due instants from `due_at` to `due_through`.
     """
 
@@ -98,6 +102,12 @@ class Run:
     feed_tries: int = 0
     feed_problem: str = ""
     selection: Selection | None = None
+    recipient_time: RecipientTime | None = None
+
+    @property
+    def starts_at(self) -> datetime:
+        """When its first recipients are to get it. Its audiences, and its content, are those of this moment."""
+        return self.recipient_time.starts_at if self.recipient_time else self.due_at
 
     @property
     def goes_to(self) -> Selection:

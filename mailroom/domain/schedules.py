@@ -15,6 +15,7 @@ from mailroom.domain.audience_versions import ListChoice, Selection, all_of
 from mailroom.domain.bodies.written import Written
 from mailroom.domain.feeds.model import Feed
 from mailroom.domain.ids import AudienceId, ScheduleId
+from mailroom.domain.recipient_times import Delivery
 from mailroom.domain.recurrence.model import Recurrence
 
 
@@ -155,6 +156,9 @@ class Schedule:
 
     `decided_through`: every due instant up to here has its run or its recorded decision. `next_run_at`: the first
     due instant after it, or None.
+
+    `look_at`: when planning looks at it next, of one that goes out in each recipient's own time (see beginnings.py).
+    `default_time_zone`: for contacts without one; '': that of the recurrence.
     """
 
     id: ScheduleId
@@ -174,11 +178,24 @@ class Schedule:
     restored_at: datetime | None = None  # time of its return from the archive, until it is resumed
     restored_by: str = ""
     rule_since: datetime | None = None  # start of the present recurrence; None: since the creation of the schedule
+    delivery: Delivery = Delivery.SCHEDULE_TIME
+    default_time_zone: str = ""
+    look_at: datetime | None = None
 
     @property
     def ruled_since(self) -> datetime:
         """Due instants after this time follow the present recurrence."""
         return self.rule_since or self.created_at
+
+    @property
+    def default_zone(self) -> str:
+        """The time zone of contacts without one."""
+        return self.default_time_zone or self.recurrence.time_zone
+
+    @property
+    def wanted_at(self) -> datetime | None:
+        """When planning is to look at it next."""
+        return self.look_at or self.next_run_at
 
 
 @dataclass(frozen=True, slots=True)

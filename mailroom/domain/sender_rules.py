@@ -14,7 +14,7 @@ from typing import Final
 from mailroom.domain.errors import SendersTooOld
 from mailroom.domain.workers import Worker, WorkerKind
 
-PROTOCOL: Final = 4  # of this code; raise it with each rule that an earlier sender would break
+PROTOCOL: Final = 5  # of this code; raise it with each rule that an earlier sender would break
 #: A sender without a check-in for so long has ended. Until then a frozen one may wake up and go on.
 MAY_WAKE_FOR: Final = timedelta(hours=1)
 
@@ -27,6 +27,7 @@ class SenderRule(StrEnum):
     AUDIENCES = "a changed audience"  # an earlier sender mails to contacts who have left it, or came later
     HEADERS = "headers of a schedule"  # an earlier sender leaves them out
     BODIES_IN_S3 = "a body in S3"  # an earlier sender takes it for gone, and lets its mail fail
+    RECIPIENT_TIME = "delivery 'recipient_time'"  # an earlier sender mails to everybody at once
     FEEDS = "a feed"  # an earlier sender mails without the feed, and its API edits the feed away
 
 
@@ -38,12 +39,15 @@ KNOWN_SINCE: Final[Mapping[SenderRule, int]] = {
     SenderRule.AUDIENCES: 3,
     SenderRule.FEEDS: 4,
     SenderRule.HEADERS: 4,
+    SenderRule.RECIPIENT_TIME: 5,
 }
 
 
 #: Rules that API, pages and webhooks-in must know too: an earlier one edits them away, does not answer links, or runs a
 #: schedule now as if its audience had never changed.
-OF_EVERY_PART: Final = frozenset({SenderRule.TOPICS, SenderRule.AUDIENCES, SenderRule.FEEDS, SenderRule.HEADERS})
+OF_EVERY_PART: Final = frozenset(
+    {SenderRule.TOPICS, SenderRule.AUDIENCES, SenderRule.FEEDS, SenderRule.HEADERS, SenderRule.RECIPIENT_TIME}
+)
 
 
 def require_known(rule: SenderRule, workers: Iterable[Worker], *, now: datetime) -> None:

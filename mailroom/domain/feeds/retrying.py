@@ -16,7 +16,7 @@ def next_try(run: Run, feed: Feed, *, tries: int, now: datetime) -> datetime | N
     The deadline counts from the due instant, or from the run's creation if that came later. The last try is at the
     deadline itself. Each run tries once at least.
     """
-    deadline = max(run.due_at, run.created_at) + timedelta(seconds=feed.deadline_s)
+    deadline = max(run.starts_at, run.created_at) + timedelta(seconds=feed.deadline_s)
     if now >= deadline:
         return None
     wait = min(_FIRST * (1 << min(tries - 1, 10)), _LONGEST)

@@ -6,6 +6,7 @@ from mailroom.domain.audiences import Recipient
 from mailroom.domain.ids import message_id
 from mailroom.domain.messages.model import Message
 from mailroom.domain.messages.states import MessageState
+from mailroom.domain.recipient_times import TIME_HAD_PASSED
 from mailroom.domain.runs import Run
 from mailroom.domain.template_parts import Compiled
 from mailroom.domain.template_spending import CannotRender
@@ -19,6 +20,8 @@ def planned_message(run: Run, recipient: Recipient, compiled: Compiled, suppress
         state, reason = MessageState.SUPPRESSED, suppressed[recipient.key]
     elif run.unwritten:
         state = MessageState.CANCELLED
+    elif run.recipient_time and run.recipient_time.is_late(recipient.time_zone):
+        state, reason = MessageState.CANCELLED, TIME_HAD_PASSED
     else:
         try:
             parts = compiled.parts_for(recipient.context())

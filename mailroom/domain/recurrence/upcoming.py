@@ -1,4 +1,4 @@
-"""The due instants of any recurrence, within its bounds, with notes where clocks change."""
+"""The due instants of any recurrence, within its bounds, with notes where clocks change; and their wall times."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -49,10 +49,16 @@ def note(rule: Recurrence, at: datetime) -> str | None:
         return f"{why}; it runs right after the jump, at {local:%H:%M}"
     if not wallclock.comes_twice(local, rule.zone):
         return None
-    if _names_wall_clock_times(rule):
+    if names_wall_clock_times(rule):
         return f"{local:%H:%M} comes twice on this day: the clocks go back; it runs once, the first time"
     which = "first" if local.replace(tzinfo=rule.zone, fold=0).astimezone(UTC) == at else "second"
     return f"{local:%H:%M} comes twice on this day: the clocks go back; this is the {which} time"
+
+
+def wall_time(rule: Recurrence, at: datetime) -> datetime:
+    """The naive time that the rule names for a due instant of its own: also the one that its zone's clocks skip."""
+    skipped = _skipped_times(rule, at)
+    return skipped[0] if skipped else at.astimezone(rule.zone).replace(tzinfo=None)
 
 
 def _unbounded(rule: Recurrence, after: datetime) -> Iterator[datetime]:
@@ -86,7 +92,8 @@ def _every(rule: Recurrence, after: datetime) -> Iterator[datetime]:
         at += step
 
 
-def _names_wall_clock_times(rule: Recurrence) -> bool:
+def names_wall_clock_times(rule: Recurrence) -> bool:
+    """True if the rule names times of the day; False if it goes by elapsed time."""
     match rule.kind:
         case Kind.ONCE:
             return True
@@ -100,7 +107,7 @@ def _names_wall_clock_times(rule: Recurrence) -> bool:
 
 def _skipped_times(rule: Recurrence, at: datetime) -> list[datetime]:
     gap = wallclock.skipped_by(at, rule.zone)
-    if gap is None or not _names_wall_clock_times(rule):
+    if gap is None or not names_wall_clock_times(rule):
         return []
     if rule.kind is Kind.ONCE:
         return [rule.at] if rule.at and gap[0] <= rule.at < gap[1] else []
