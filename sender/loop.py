@@ -20,6 +20,7 @@ from mailroom.services.dispatching.elsewhere import move_elsewhere
 from mailroom.services.dispatching.lanes import LaneWork
 from mailroom.services.dispatching.take_over import take_over
 from mailroom.services.planning import plan
+from mailroom.services.planning.windows import Windows
 from sender.claimer import Claimer
 from sender.in_flight import InFlight
 from sender.lanes import Lanes
@@ -51,7 +52,7 @@ class Loop:
         self._plan_at = self._judged_at = self._move_at = 0.0
         self._completed_at = self._worked_at = time.monotonic()
         self._batch_size = _batch_size(services)
-        self._run_values = ValuesOfRuns(services.db)
+        self._run_values, self._windows = ValuesOfRuns(services.db), Windows(services.db)
 
     def step(self) -> bool:
         """One round. True if there may be more to do at once. Raises Unavailable."""
@@ -133,6 +134,7 @@ class Loop:
             now=now,
             remembers=self._guard.remembers,
             run_values=self._run_values,
+            windows=self._windows,
         )
         at = time.monotonic()
         self._plan_at = at if progress.moved else at + _LOOK_FOR_RUNS_S

@@ -113,8 +113,8 @@ def _due_instants(db: Db, ledger: Ledger, until: datetime, advance: Advance) -> 
     for schedule in schedules.everyone(db):
         ledger.counted["schedules"] += 1
         advance(1)
-        if schedule.state is ScheduleState.ACTIVE and schedule.next_run_at and schedule.next_run_at < until:
-            ledger.add("instant", schedule.id, f"due at {schedule.next_run_at.isoformat()}, and not decided")
+        if schedule.state is ScheduleState.ACTIVE and schedule.wanted_at and schedule.wanted_at < until:
+            ledger.add("instant", schedule.id, f"due at {schedule.wanted_at.isoformat()}, and not decided")
         # An edit of the rule decides every instant that was due before it.
         begins = max(ledger.since, schedule.ruled_since)
         try:
@@ -154,6 +154,8 @@ def _runs(db: Db, ledger: Ledger, until: datetime, fences: Fences | None, advanc
         mails, waiting = sum(c.mails for c in carried.values()), sum(c.waiting for c in carried.values())
         ledger.counted["mails"] += mails
         advance(mails)
+        if run.recipient_time and (skipped := message_counts.time_passed(db, run.id)):
+            ledger.counted["mails skipped: the time had passed"] += skipped
         # A cancelled resend leaves its unplanned recipients with its source run.
         cut_short = run.state is RunState.CANCELLED and run.source
         if mails != run.recipients and not cut_short:

@@ -48,8 +48,8 @@ def _waiting_since(db: Db, lanes: Sequence[Lane], *, now: datetime) -> dict[Lane
     """The time from which the oldest work of each of these lanes was due."""
     since = dispatch_claims.waiting_since(db, lanes)
     ids = [id_ for id_ in map(schedule_of_lane, lanes) if id_ is not None]
-    due = [(s.id, s.next_run_at) for s in schedules.due_among(db, ids, now=now, limit=len(ids))] if ids else []
-    planning = [(run.schedule_id, run.due_at) for run in runs.in_planning(db, ids, limit=len(ids))] if ids else []
+    due = [(s.id, s.wanted_at) for s in schedules.due_among(db, ids, now=now, limit=len(ids))] if ids else []
+    planning = [(run.schedule_id, run.starts_at) for run in runs.in_planning(db, ids, limit=len(ids))] if ids else []
     for id_, at in [*due, *planning]:
         lane = schedule_lane(id_)
         if at is not None:

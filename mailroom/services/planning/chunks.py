@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import groupby, takewhile
 
 from mailroom.domain import run_content
@@ -14,6 +15,7 @@ from mailroom.domain.ids import (
     dispatch_id,
     domain_dispatch_id,
     group_dispatch_id,
+    slice_dispatch_id,
 )
 from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.limits import CHUNK_BYTES
@@ -25,9 +27,11 @@ from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Content
 from mailroom.domain.segments.model import looks_at_events
 from mailroom.domain.shares import Shares
+from mailroom.domain.slice_places import whole_batches
 from mailroom.domain.topics import scopes_of_campaign
 from mailroom.services.common.run_values import ValuesOfRuns
 from mailroom.services.planning.members import Member, Page, next_members, whole_groups
+from mailroom.services.planning.windows import Windows
 from mailroom.storage import suppressions
 from mailroom.storage.cluster import restored_fences
 from mailroom.storage.database import Db
@@ -58,10 +62,12 @@ class Cut:
     shares: Shares
 
 
-def next_chunks(db: Db, batch: Sequence[Run], cut: Cut, *, remembers: bool, run_values: ValuesOfRuns) -> list[Chunk]:
+def next_chunks(
+    db: Db, batch: Sequence[Run], cut: Cut, *, remembers: bool, run_values: ValuesOfRuns, windows: Windows
+) -> list[Chunk]:
     """The next chunk of each run. `remembers`: the database was restored from an older copy once, and stores the
     fences' records of that time."""
-    pages = next_members(db, batch)
+    pages = next_members(db, batch, windows)
     keys = [member.recipient.key for page in pages.values() for member in page.members]
     entries = suppressions.entries_among(db, keys)
     written = contents.get_many(db, [(run.schedule_id, run.revision) for run in batch])
@@ -93,7 +99,7 @@ def _chunk(
     called: Calls,
     values: RunValues,
 ) -> Chunk:
-    compiled, members = run_content.compiled(content, values), page.members
+    compiled, members = run_content.compiled(content, values), _whole(run, page, cut.batch_size)
     mails = [planned_message(run, member.recipient, compiled, suppressed) for member in members]
     mails = mails[: whole_groups(members, len(_fitting(mails)))]
     members = members[: len(mails)]
@@ -102,9 +108,9 @@ def _chunk(
     news: list[NewDispatch] = []
     carrier: dict[MessageId, DispatchId] = {}
     batches = list(_cut(run, members, mails, cut.batch_size))
-    for number, (id_, batch, span) in enumerate(batches, run.chunks):
-        for part in _by_domain(id_, batch, span, cut.shares):
-            news.append(_dispatch(run, number, part, called))
+    for number, batch in enumerate(batches, run.chunks):
+        for part in _by_domain(batch, cut.shares):
+            news.append(_dispatch(run, number, batch.slice, part, called))
             carrier |= dict.fromkeys(part.messages, part.id)
     messages_ = [replace(message, dispatch_id=carrier.get(message.id)) for message in mails]
     missed = [member.missed for member in members if member.missed]
@@ -112,28 +118,49 @@ def _chunk(
     return Chunk(run, through, is_last, counts, len(members), messages_, news, len(batches), missed)
 
 
-def _cut(
-    run: Run, members: Sequence[Member], mails: Sequence[Message], batch_size: int
-) -> Iterator[tuple[DispatchId, Sequence[Message], str]]:
-    """Cut the messages into batches: (dispatch, its messages, its span). Replanning after a restore puts each recipient
-    into the same dispatch. After a change of the batch size or of the list it may not; the spans then show overlaps."""
+def _whole(run: Run, page: Page, batch_size: int) -> Sequence[Member]:
+    """The members of the page; of one of slices, those that fill whole batches: the others come with the next chunk."""
+    if not run.recipient_time:
+        return page.members
+    return page.members[: whole_batches([one.slice for one in page.members], batch_size, goes_on=page.goes_on)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What one dispatch carries, or with shares of domains several; `slice`: None for a run that goes out at once."""
+
+    id: DispatchId
+    messages: Sequence[Message]
+    span: str
+    slice: datetime | None = None
+
+
+def _cut(run: Run, members: Sequence[Member], mails: Sequence[Message], batch_size: int) -> Iterator[_Batch]:
+    """Cut the messages into batches. Replanning after a restore puts each recipient into the same dispatch. After a
+    change of the batch size or of the list it may not; the spans then show overlaps."""
     if run.source:
         for group, pairs in groupby(zip(members, mails, strict=True), key=lambda pair: pair[0].group):
             name, span = (group.name, group.span) if isinstance(group, Group) else (str(group), "")
-            yield group_dispatch_id(run.id, name), [message for _, message in pairs], span
+            yield _Batch(group_dispatch_id(run.id, name), [message for _, message in pairs], span)
         return
-    for number, start in enumerate(range(0, len(mails), batch_size), run.chunks):
-        batch = mails[start : start + batch_size]  # by position in the list, suppressed or not
-        first = run.placed + start
-        yield dispatch_id(run.id, number), batch, span_of(_list_name(run), first, first + len(batch))
+    list_, number, first = _list_name(run), run.chunks, run.placed
+    for slice_, pairs in groupby(zip(members, mails, strict=True), key=lambda pair: pair[0].slice):
+        of_slice = [message for _, message in pairs]
+        for start in range(0, len(of_slice), batch_size):
+            batch = of_slice[start : start + batch_size]  # by position in the list, suppressed or not
+            id_ = slice_dispatch_id(run.id, number, slice_) if slice_ else dispatch_id(run.id, number)
+            yield _Batch(id_, batch, span_of(list_, first, first + len(batch)), slice_)
+            number, first = number + 1, first + len(batch)
 
 
 def _list_name(run: Run) -> str:
-    """The name of the list that the run goes to. What readers did may be known otherwise when the run is planned again:
-    so a list that is filtered by events equals no other."""
+    """The name of the list that the run goes to, and of its order. What readers did may be known otherwise when the run
+    is planned again: so a list that is filtered by events equals no other."""
     name = run.goes_to.name
     lists = [*run.goes_to.lists, *run.goes_to.excluded]
-    return f"{name}!{run.created_at.timestamp():.0f}" if any(looks_at_events(one.only) for one in lists) else name
+    if any(looks_at_events(one.only) for one in lists):
+        name = f"{name}!{run.created_at.timestamp():.0f}"
+    return f"{name}/{run.recipient_time.division}" if run.recipient_time else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,21 +173,24 @@ class _DomainPart:
     span: str
 
 
-def _by_domain(id_: DispatchId, batch: Sequence[Message], span: str, shares: Shares) -> list[_DomainPart]:
+def _by_domain(batch: _Batch, shares: Shares) -> list[_DomainPart]:
     """The messages to send, by the domains that have shares of their own. Usually one part has all."""
     to_send: dict[str, list[MessageId]] = {}
-    for message in batch:
+    for message in batch.messages:
         if message.state is MessageState.QUEUED:
             to_send.setdefault(shares.domain_of(message.address), []).append(message.id)
     return [
         _DomainPart(
-            domain_dispatch_id(id_, domain) if domain else id_, domain, ids, of_part(span, shares.by_domain, domain)
+            domain_dispatch_id(batch.id, domain) if domain else batch.id,
+            domain,
+            ids,
+            of_part(batch.span, shares.by_domain, domain),
         )
         for domain, ids in to_send.items()
     ]
 
 
-def _dispatch(run: Run, number: int, part: _DomainPart, called: Calls) -> NewDispatch:
+def _dispatch(run: Run, number: int, slice_: datetime | None, part: _DomainPart, called: Calls) -> NewDispatch:
     return NewDispatch(
         id=part.id,
         run_id=run.id,
@@ -173,7 +203,8 @@ def _dispatch(run: Run, number: int, part: _DomainPart, called: Calls) -> NewDis
         span=part.span,
         domain=part.domain,
         held=_why_held(part.id, part.span, called),
-        due_at=run.due_at,
+        due_at=slice_ or run.due_at,
+        not_before=slice_,
     )
 
 

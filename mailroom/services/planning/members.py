@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from mailroom.domain.audience_versions import Selection
@@ -9,8 +10,10 @@ from mailroom.domain.audiences import Recipient
 from mailroom.domain.dispatches.spans import Group, group_of
 from mailroom.domain.ids import MessageId, RunId, address_digest_of
 from mailroom.domain.limits import CHUNK_RECIPIENTS
+from mailroom.domain.recipient_times import RecipientTime
 from mailroom.domain.runs import Run
 from mailroom.services.audiences.selecting import Selected, next_of, rest_of
+from mailroom.services.planning.windows import Windows
 from mailroom.storage.audiences import members as stored_members
 from mailroom.storage.database import Db
 from mailroom.storage.messages import unreached
@@ -26,28 +29,33 @@ class Member:
     `group` decides the dispatch of a resent member, and names it. It depends only on the address and on the run's
     number of groups, so replanning after a restore puts each member into the same dispatch. None for ordinary
     audiences, where the position decides.
+
+    `slice`: of a run in each recipient's own time: the instant at which the recipient is to get it.
     """
 
     place: str
     recipient: Recipient
     group: Group | str | None = None
     missed: MessageId | None = None
+    slice: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """The next members, with whole groups. `through`: the place up to which everybody was looked at; `more`: whether
-    anybody is left to look at."""
+    anybody is left to look at; `goes_on`: whether the slice of the last member has more of them."""
 
     members: Sequence[Member]
     through: str
     more: bool
+    goes_on: bool = False
 
 
-def next_members(db: Db, batch: Sequence[Run]) -> dict[RunId, Page]:
+def next_members(db: Db, batch: Sequence[Run], windows: Windows) -> dict[RunId, Page]:
     """The next members of each run, as many as a chunk takes."""
     pages = {run.id: _unreached(db, run, run.source) for run in batch if run.source}
-    of_audiences = [run for run in batch if not run.source]
+    pages |= {run.id: _of_slices(windows, run, run.recipient_time) for run in batch if run.recipient_time}
+    of_audiences = [run for run in batch if run.id not in pages]
     if len(of_audiences) == 1:
         (run,) = of_audiences
         return pages | {run.id: _page(next_of(db, run.goes_to, after=run.planned_through, at=run.due_at))}
@@ -65,6 +73,12 @@ def whole_groups(members: Sequence[Member], count: int) -> int:
     cut = members[count].group
     before = next(n for n, member in enumerate(members) if member.group == cut)
     return before or next((n for n, member in enumerate(members) if member.group != cut), len(members))
+
+
+def _of_slices(windows: Windows, run: Run, own: RecipientTime) -> Page:
+    found = windows.next_page(run, own)
+    members = [Member(str(place), one, slice=own.slice_of(one.time_zone)) for place, one in found.recipients]
+    return Page(members, str(found.through), found.more, found.goes_on)
 
 
 def _page(found: Selected) -> Page:

@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 import structlog
 
 from mailroom.domain import misfire
+from mailroom.domain.beginnings import Spread, next_look
 from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
 from mailroom.domain.holds import EVERYTHING
 from mailroom.domain.ids import ScheduleId, Token
@@ -29,6 +30,8 @@ from mailroom.services.common.run_values import ValuesOfRuns
 from mailroom.services.planning.chunks import Cut, next_chunks
 from mailroom.services.planning.decisions import runs_for
 from mailroom.services.planning.pins import pinned
+from mailroom.services.planning.spreads import NOWHERE, spreads_of
+from mailroom.services.planning.windows import Windows
 from mailroom.storage import holds, lanes
 from mailroom.storage.cluster import restore_mark
 from mailroom.storage.database import Db, Session, in_transaction
@@ -106,6 +109,7 @@ class _DueDecisions:
     """The decisions of a step about due schedules; `broken`: schedules that failed by a fault of their own."""
 
     moving: list[_Moving] = field(default_factory=list)
+    later: list[tuple[Schedule, datetime]] = field(default_factory=list)  # their contacts' time has not come yet
     aside: list[_Aside] = field(default_factory=list)
     broken: set[ScheduleId] = field(default_factory=set)
 
@@ -118,7 +122,8 @@ def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: dateti
     if not due or holds.get(db, EVERYTHING).held:
         return Progress()  # when sending starts again, the misfire rule decides about the instants that were missed
     histories = contents.histories(db, [schedule.id for schedule in due])
-    decided = _decide(due, replay=restore_mark.replay(db), now=now)
+    decided = _decide(due, spreads_of(db, due, histories), replay=restore_mark.replay(db), now=now)
+    schedules.look_later(db, decided.later)
 
     def move_on(batch: Sequence[_Moving], guard: LaneGuard) -> None:
         if not schedules.move_on(db, [(m.schedule, m.decisions) for m in batch], now=now, guard=guard):
@@ -147,13 +152,18 @@ def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: dateti
     return moved + aside + Progress(broken=frozenset(decided.broken))
 
 
-def _decide(due: Sequence[Schedule], *, replay: Replay | None, now: datetime) -> _DueDecisions:
+def _decide(
+    due: Sequence[Schedule], spreads: Mapping[ScheduleId, Spread], *, replay: Replay | None, now: datetime
+) -> _DueDecisions:
     """Decide about schedules for at most _DECIDE_S; the others are decided in the next step."""
     decided, began = _DueDecisions(), time.monotonic()
     for schedule in due:
         try:
-            if decisions := misfire.decide(schedule, now, replay=replay):
+            spread = spreads.get(schedule.id, NOWHERE)
+            if decisions := misfire.decide(schedule, now, replay=replay, spread=spread):
                 decided.moving.append(_Moving(schedule, decisions))
+            elif look := next_look(schedule, now):
+                decided.later.append((schedule, look))
         except RuleRefused as error:
             decided.aside.append(_Aside(schedule, str(error)))
         except Exception:  # a schedule's fault, such as a zone that tzdata has dropped, stops no other schedule
@@ -186,21 +196,24 @@ def expand(
     remembers: bool = False,
     shares: Shares = NO_SHARES,
     run_values: ValuesOfRuns | None = None,
+    windows: Windows | None = None,
 ) -> Progress:
     """Write the next messages of the held schedules' runs, about a thousand a transaction, and their dispatches, each
     of up to `batch_size` messages. Domains with shares of their own get dispatches of their own.
 
     `remembers`: MongoDB was restored from an older copy once; calls made since that copy are looked up.
-    `run_values`: one that is used again, so that what the runs of many chunks have is read once.
+    `run_values`, `windows`: those that are used again, so that what the runs of many chunks have is read once.
 
     A step takes a batch of small runs and a chunk of a large run, so that neither waits for the other.
     Raises StaleToken, Unavailable.
     """
 
-    values = run_values or ValuesOfRuns(db)
+    values, windows = run_values or ValuesOfRuns(db), windows or Windows(db)
 
     def store(batch: Sequence[Run]) -> None:
-        chunks = next_chunks(db, batch, Cut(batch_size, shares), remembers=remembers, run_values=values)
+        chunks = next_chunks(
+            db, batch, Cut(batch_size, shares), remembers=remembers, run_values=values, windows=windows
+        )
 
         def work(session: Session) -> None:
             tokens = {schedule_lane(c.run.schedule_id): held[c.run.schedule_id] for c in chunks}

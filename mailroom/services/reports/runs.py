@@ -1,6 +1,6 @@
 """Runs looked at and cancelled. Used by the API and the pages."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -17,6 +17,7 @@ from mailroom.domain.runs import Run
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.dispatches import queries as dispatch_queries
+from mailroom.storage.dispatches.queries import Slice
 from mailroom.storage.messages import document as messages
 from mailroom.storage.messages.document import Reported
 from mailroom.storage.schedules import contents, run_feeds, runs, schedules
@@ -26,12 +27,14 @@ _MOVING: Final = frozenset({DispatchState.PENDING, DispatchState.SENDING})
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run, how its dispatches stand, and why its lane waits, if it does."""
+    """A run, how its dispatches stand, and why its lane waits, if it does. `slices`: of a run in each recipient's own
+    time, what goes out when."""
 
     run: Run
     dispatches: Mapping[str, int]
     waits_until: datetime | None
     waits_why: str
+    slices: Sequence[Slice] = ()
 
 
 def get(db: Db, run_id: RunId) -> Run:
@@ -74,7 +77,12 @@ def view(db: Db, run_id: RunId) -> RunView:
     run = runs.get(db, run_id)
     lane = schedule_lane(run.schedule_id)
     until, why = lanes.why_waiting(db, lane, now=server_now(db)) or (None, "")
-    return RunView(run, dispatch_queries.count_by_state(db, run_id), until, why)
+    return RunView(run, dispatch_queries.count_by_state(db, run_id), until, why, slices_of(db, run))
+
+
+def slices_of(db: Db, run: Run) -> Sequence[Slice]:
+    """None of a run that goes out at once."""
+    return dispatch_queries.slices_of(db, run.id) if run.recipient_time else ()
 
 
 def moves(db: Db, shown: RunView) -> bool:

@@ -7,8 +7,10 @@ A change and the planning of the same schedule exclude each other: both are cond
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from mailroom.domain import misfire
+from mailroom.domain.beginnings import Spread
 from mailroom.domain.errors import StaleEdit
 from mailroom.domain.misfire import SkipReason
 from mailroom.domain.recurrence.model import RuleRefused
@@ -16,6 +18,7 @@ from mailroom.domain.runs import Run
 from mailroom.domain.schedules import MOVES, Revision, Schedule, ScheduleState, ScheduleTrigger
 from mailroom.services.planning.decisions import decide_all_due, moved_on, runs_for
 from mailroom.services.planning.pins import pinned
+from mailroom.services.planning.spreads import NOWHERE, spread_of
 from mailroom.storage.database import Db, Session, in_transaction
 from mailroom.storage.schedules import contents, runs, schedules
 
@@ -36,7 +39,8 @@ def change_schedule(
     is resumed, of an archived schedule here.
     """
     history = contents.histories(db, [before.id])[before.id]
-    settled, decided = _settled(before, history, now, trigger=trigger, wanted=change(before))
+    spread = NOWHERE if trigger in _UNASKED else spread_of(db, before, history)
+    settled, decided = _settled(before, history, spread, now, trigger=trigger, wanted=change(before))
     after = change(settled)
     state = MOVES[trigger][1] if trigger else before.state
     if state is ScheduleState.ACTIVE and after.next_run_at is None:
@@ -44,8 +48,17 @@ def change_schedule(
     return store_change(db, before, after, decided, now, trigger=trigger, also=also)
 
 
+_UNASKED: Final = frozenset({ScheduleTrigger.ARCHIVED, ScheduleTrigger.PAUSED})
+
+
 def _settled(
-    before: Schedule, history: Sequence[Revision], now: datetime, *, trigger: ScheduleTrigger | None, wanted: Schedule
+    before: Schedule,
+    history: Sequence[Revision],
+    spread: Spread,
+    now: datetime,
+    *,
+    trigger: ScheduleTrigger | None,
+    wanted: Schedule,
 ) -> tuple[Schedule, list[Run]]:
     """The schedule with its due instants decided as far as the `wanted` change needs it, and their runs and records."""
     if trigger is ScheduleTrigger.ARCHIVED:
@@ -55,7 +68,7 @@ def _settled(
     else:
         try:
             if before.state is not ScheduleState.PAUSED:
-                return decide_all_due(before, history, now)
+                return decide_all_due(before, history, spread, now)
             decisions = misfire.skip_through(before, now, SkipReason.PAUSED)
         except RuleRefused:
             if wanted.recurrence == before.recurrence:

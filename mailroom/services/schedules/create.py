@@ -56,6 +56,8 @@ def _first(schedule_id: ScheduleId, checked: Checked, now: datetime) -> Schedule
         next_run_at=next_after(checked.recurrence, now),
         created_at=now,
         updated_at=now,
+        delivery=checked.delivery,
+        default_time_zone=checked.default_time_zone,
     )
 
 

@@ -11,6 +11,7 @@ from mailroom.domain.errors import (
 )
 from mailroom.domain.feeds.checking import fields_of
 from mailroom.domain.ids import ScheduleId
+from mailroom.domain.recipient_times import Delivery
 from mailroom.domain.recurrence.comparing import is_same
 from mailroom.domain.recurrence.model import Recurrence
 from mailroom.domain.recurrence.upcoming import next_after
@@ -28,6 +29,7 @@ _TRIES: Final = 5
 _PLAIN: Final = (
     *("name", "sender", "reply_to", "subject", "tags", "misfire"),
     *("text", "html", "markdown", "preheader", "inline_css", "headers"),
+    *("delivery", "default_time_zone"),
 )
 
 
@@ -56,6 +58,8 @@ def _edit(db: Db, schedule_id: ScheduleId, changes: DraftChanges, *, seen_versio
     as_stored = _as_draft(stored)
     if "misfire" in changes:
         changes = {**changes, "misfire": {**as_stored.misfire, **changes["misfire"]}}
+    if changes.get("delivery") == Delivery.SCHEDULE_TIME and before.default_time_zone:
+        changes = {"default_time_zone": "", **changes}  # it was for the other delivery only
     changes = _differing(stored, as_stored, changes)
     if not changes:
         return stored
@@ -63,12 +67,14 @@ def _edit(db: Db, schedule_id: ScheduleId, changes: DraftChanges, *, seen_versio
     rule = None if "recurrence" in changes else before.recurrence
     checked, audience = schedule_drafts.check(db, replace(as_stored, **changes), now=now, rule=rule, own=own)
     content = content_of(checked, audience)
-    if rule and (checked.name, checked.misfire, content) == (before.name, before.misfire, stored.content):
+    as_before = (before.name, before.misfire, before.delivery, before.default_time_zone, stored.content)
+    if rule and (checked.name, checked.misfire, checked.delivery, checked.default_time_zone, content) == as_before:
         return stored
 
     def change(schedule: Schedule) -> Schedule:
         revision = schedule.revision + (content != stored.content)
         schedule = replace(schedule, name=checked.name, misfire=checked.misfire, revision=revision)
+        schedule = replace(schedule, delivery=checked.delivery, default_time_zone=checked.default_time_zone)
         return _with_rule(schedule, checked.recurrence, now) if "recurrence" in changes else schedule
 
     def also(session: Session, after: Schedule) -> None:
@@ -101,6 +107,8 @@ def _as_draft(stored: StoredSchedule) -> Draft:
         feed=fields_of(content.feed) if content.feed else None,
         recurrence=None,
         misfire={"policy": schedule.misfire.policy, "grace_s": schedule.misfire.grace_s},
+        delivery=schedule.delivery,
+        default_time_zone=schedule.default_time_zone,
     )
 
 

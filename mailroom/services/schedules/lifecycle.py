@@ -19,6 +19,7 @@ from mailroom.domain.schedules import Schedule, ScheduleState, ScheduleTrigger
 from mailroom.services.dispatching.cancel import cancel_within
 from mailroom.services.dispatching.propagation import propagate_left_over
 from mailroom.services.planning.decisions import decide_all_due, moved_on, runs_for
+from mailroom.services.planning.spreads import spread_of
 from mailroom.services.schedules.change import change_schedule, check_version, store_change
 from mailroom.storage import holds, lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
@@ -87,7 +88,7 @@ def skip_next(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = Non
     now = server_now(db)
     history = contents.histories(db, [schedule_id])[schedule_id]
     try:
-        settled, due = decide_all_due(schedule, history, now)
+        settled, due = decide_all_due(schedule, history, spread_of(db, schedule, history), now)
     except RuleRefused as error:
         raise RuleNotComputable(str(error)) from None
     if settled.state is not ScheduleState.ACTIVE or settled.next_run_at is None:

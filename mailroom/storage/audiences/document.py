@@ -6,6 +6,7 @@
     count       contacts now;  created_at
     variables   of one that was never changed: the merge fields that every contact has
     having      {name: how many contacts have this merge field}; absent in one that was never changed
+    zones       {time zone: how many contacts have it}; absent in one from before 2026-12-01, until somebody asks
     version     the moment of its newest change;  made_count: contacts before the first one. Absent before that
     kept_from   the oldest version that can still be read, absent while all can;  kept_from_since: since when this
                 stands, by MongoDB's clock
@@ -18,10 +19,11 @@ A list left `staged` is removed a day later (`sweep`). Index on `state, created_
 pages the list; `request` finds the same request again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pymongo import DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
@@ -59,8 +61,9 @@ def stage(
     """Write a new list, streamed in batches. It is nobody's until `keep` or `enlist`. `advance` is called with the
     number of each batch."""
     audience, variables = new_audience_id(), sorted(known_variables(recipients))
+    zones = Counter(one.time_zone for one in recipients if one.time_zone)
     made = {"_id": audience, "state": "staged", "count": len(recipients), "variables": variables, "created_at": now}
-    db.audiences.insert_one(made)
+    db.audiences.insert_one({**made, "zones": dict(zones)})
     rest = iter(recipients)
     while batch := list(islice(rest, _BATCH)):
         members.insert(db, audience, batch, joined_at=now)
@@ -175,6 +178,28 @@ def count_names(db: Db, audience: AudienceId, *, most: int) -> bool:
     return True
 
 
+@guarded
+def zones_of(db: Db, audiences: Collection[AudienceId]) -> dict[AudienceId, frozenset[str]]:
+    """The time zones of the contacts of each of these audiences now; '' where some have none."""
+    rows = db.audiences.find({"_id": {"$in": sorted(audiences)}}, {"count": 1, "version": 1, "zones": 1})
+    return {AudienceId(doc["_id"]): _zones(doc["count"], _counted_zones(db, doc)) for doc in rows}
+
+
+def _counted_zones(db: Db, doc: Mapping[str, Any]) -> Mapping[str, int]:
+    """Counted the first time that somebody asks, and kept unless the audience is changed meanwhile."""
+    if "zones" in doc:
+        return cast("Mapping[str, int]", doc["zones"])
+    counted = members.count_zones(db, AudienceId(doc["_id"]))
+    as_read = {"_id": doc["_id"], "version": doc.get("version"), "zones": {"$exists": False}}
+    db.audiences.update_one(as_read, {"$set": {"zones": counted}})
+    return counted
+
+
+def _zones(contacts: int, counted: Mapping[str, int]) -> frozenset[str]:
+    some = {name for name, number in counted.items() if number > 0}
+    return frozenset(some | ({""} if contacts > sum(counted.values()) else set()))
+
+
 def changing(db: Db, audience: AudienceId, *, session: Session) -> tuple[Audience, Mapping[str, int]]:
     """A listed audience that `count_names` has looked at, in the transaction that changes its contacts, with how many
     contacts have each merge field. Raises AudienceNotFound."""
@@ -188,6 +213,8 @@ def changed(db: Db, before: Audience, by: Tally, *, version: datetime, session: 
     """Move the numbers of an audience that `count_names` has looked at, in the transaction that changes its contacts.
     Of two such transactions one is aborted, so no two have the same version."""
     moved: Document = {"count": by.contacts} | {f"having.{name}": number for name, number in by.having.items()}
+    if before.zones is not None:
+        moved |= {f"zones.{name}": number for name, number in by.zones.items()}
     change: Document = {"$inc": moved, "$set": {"version": version}}
     if before.version is None:
         change["$set"]["made_count"] = before.count
@@ -214,6 +241,7 @@ def _audience(doc: Mapping[str, Any]) -> Audience:
         created_at=doc["created_at"],
         listed=doc.get("listed", False),
         version=doc.get("version"),
+        zones=doc.get("zones"),
     )
 
 

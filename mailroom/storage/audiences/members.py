@@ -139,6 +139,17 @@ def count_names(db: Db, audience: AudienceId, *, most: int) -> dict[str, int] | 
     return counted if len(counted) <= most else None
 
 
+def count_zones(db: Db, audience: AudienceId) -> dict[str, int]:
+    """How many contacts of an audience have each time zone now."""
+    rows = db.recipients.aggregate(
+        [
+            {"$match": {"_id": range_of(audience, ""), **HOLDS, "time_zone": {"$exists": True}}},
+            {"$group": {"_id": "$time_zone", "contacts": {"$sum": 1}}},
+        ]
+    )
+    return {doc["_id"]: doc["contacts"] for doc in rows}
+
+
 def range_of(audience: AudienceId, key: str) -> Document:
     """The ids of all documents of the addresses after this one."""
     return {"$gt": {"a": audience, "k": key, "u": MaxKey()}, "$lt": {"a": audience, "k": MaxKey()}}

@@ -1,6 +1,8 @@
 """Reads of the collection `dispatches` (see document.py)."""
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from pymongo.cursor import Cursor
 
@@ -151,6 +153,38 @@ def count_by_state(db: Db, run_id: RunId) -> dict[str, int]:
     """The number of a run's dispatches in each state."""
     rows = db.dispatches.aggregate([{"$match": {"run_id": run_id}}, {"$group": {"_id": "$state", "n": {"$sum": 1}}}])
     return {row["_id"]: row["n"] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What goes out at one instant: so many mails, in so many calls, of which `open` are not through."""
+
+    at: datetime
+    mails: int
+    calls: int
+    open: int
+
+
+@guarded
+def slices_of(db: Db, run_id: RunId) -> list[Slice]:
+    """The slices of a run, the earliest first. Of a call that was split its parts count."""
+    is_open = {"$cond": [{"$in": ["$state", sorted(OPEN)]}, 1, 0]}
+    rows = db.dispatches.aggregate(
+        [
+            {"$match": {"run_id": run_id, "state": {"$ne": DispatchState.SPLIT}}},
+            {"$project": dict.fromkeys(("due_at", "messages", "state"), 1)},
+            {
+                "$group": {
+                    "_id": "$due_at",
+                    "mails": {"$sum": "$messages"},
+                    "calls": {"$sum": 1},
+                    "open": {"$sum": is_open},
+                }
+            },
+            {"$sort": {"_id": 1}},
+        ]
+    )
+    return [Slice(row["_id"], row["mails"], row["calls"], row["open"]) for row in rows]
 
 
 def _without_trails(db: Db, query: Document) -> Cursor[Document]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.domain.messages.states import MessageState
+from mailroom.domain.recipient_times import TIME_HAD_PASSED
 from mailroom.domain.reports import Report
 from mailroom.storage.database import Db, Document, Session, guarded
 
@@ -35,7 +36,7 @@ def report(db: Db, runs: Sequence[RunId], session: Session) -> dict[RunId, Repor
         [
             {"$match": {"run_id": {"$in": list(runs)}}},
             # Pass only the counted fields to the group stage.
-            {"$project": dict.fromkeys(("run_id", "state", *_TIMES.values(), "opens", "machine_opens"), 1)},
+            {"$project": dict.fromkeys(("run_id", "state", "reason", *_TIMES.values(), "opens", "machine_opens"), 1)},
             {
                 "$group": {
                     "_id": "$run_id",
@@ -44,6 +45,7 @@ def report(db: Db, runs: Sequence[RunId], session: Session) -> dict[RunId, Repor
                     "machine_opens": {"$sum": "$machine_opens"},
                     **{name: {"$sum": _is_set(field)} for name, field in _TIMES.items()},
                     **{state: {"$sum": {"$cond": [{"$eq": ["$state", state]}, 1, 0]}} for state in _STATES},
+                    "time_passed": {"$sum": {"$cond": [_TIME_PASSED, 1, 0]}},
                 }
             },
         ],
@@ -51,6 +53,13 @@ def report(db: Db, runs: Sequence[RunId], session: Session) -> dict[RunId, Repor
     )
     reports = {RunId(row.pop("_id")): Report(**row) for row in rows}
     return {run: reports.get(run, Report()) for run in runs}
+
+
+@guarded
+def time_passed(db: Db, run_id: RunId) -> int:
+    """How many mails of a run were skipped because the time had passed in their recipients' time zones."""
+    skipped = {"run_id": run_id, "state": MessageState.CANCELLED, "reason": TIME_HAD_PASSED}
+    return db.messages.count_documents(skipped, hint="listed")
 
 
 @guarded
@@ -87,6 +96,9 @@ _STATES: Final = (
     MessageState.IN_DOUBT,
     MessageState.UNKNOWN,
 )
+
+
+_TIME_PASSED: Final = {"$and": [{"$eq": ["$state", MessageState.CANCELLED]}, {"$eq": ["$reason", TIME_HAD_PASSED]}]}
 
 
 def _is_set(field: str) -> Document:

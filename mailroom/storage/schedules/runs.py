@@ -8,8 +8,11 @@
                      as it was made;  excluded: who it does not go to, alike
     groups           of a resent run: the number of groups that its recipients are cut into, fixed when it is inserted.
                      Absent in runs from before 2026-11-29: their groups are named by three hexadecimal digits
-    planned_through  folded address (of one with a source: that run's message) up to which messages stand, '' before the
-                     first;  chunks: dispatches so far;  placed: members of the audience so far
+    recipient_time   of one that goes out in each recipient's own time: wall (local time, as text), default_zone,
+                     starts_at, late_before (see domain/recipient_times.py); absent otherwise
+    planned_through  folded address (of one with a source: that run's message; in each recipient's own time: the place
+                     in the slices, see domain/slice_places.py) up to which messages stand, '' before the first
+    chunks           dispatches so far;  placed: members of the audience so far
     unwritten        true of one that was cancelled in planning, until the rest of its messages stand too, as cancelled
     planned_at, finished_at, cancelled_at
     paused_at, paused_by  since when, and by whom; only while it is paused. For display: claims read `holds`
@@ -28,6 +31,7 @@ be fetched; `open_of_schedule` (partial: open ones) for runs that are paused or 
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -36,6 +40,7 @@ from pymongo import DESCENDING, IndexModel, UpdateOne
 from mailroom.domain.audience_versions import AudienceVersion, Selection
 from mailroom.domain.errors import RunNotFound
 from mailroom.domain.ids import AudienceId, RunId, ScheduleId
+from mailroom.domain.recipient_times import RecipientTime
 from mailroom.domain.runs import MOVES, OPEN, Run, RunKind, RunState, RunTrigger
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
 from mailroom.storage.guard import LaneGuard
@@ -357,8 +362,17 @@ def _document(run: Run) -> Document:
             **_fields_of(run.selection),
             "unwritten": run.unwritten or None,
             "awaits_feed": run.awaits_feed,
+            "recipient_time": _recipient_time_fields(run.recipient_time) if run.recipient_time else None,
         }
     )
+
+
+def _recipient_time_fields(own: RecipientTime) -> Document:
+    return {**asdict(own), "wall": own.wall.isoformat()}  # local time: text, so that nothing takes it for UTC
+
+
+def _recipient_time(doc: Document) -> RecipientTime:
+    return RecipientTime(datetime.fromisoformat(doc["wall"]), doc["default_zone"], doc["starts_at"], doc["late_before"])
 
 
 def _fields_of(selection: Selection | None) -> Document:
@@ -408,4 +422,5 @@ def from_document(doc: Document) -> Run:
         awaits_feed=doc.get("awaits_feed"),
         feed_tries=doc.get("feed_tries", 0),
         feed_problem=doc.get("feed_problem", ""),
+        recipient_time=_recipient_time(doc["recipient_time"]) if "recipient_time" in doc else None,
     )

@@ -42,7 +42,7 @@ def place_of(schedule: Schedule, order: ScheduleOrder) -> Place:
         case ScheduleOrder.NAME | ScheduleOrder.NAME_DOWN:
             return name_key(schedule.name), schedule.id
         case ScheduleOrder.NEXT_RUN | ScheduleOrder.NEXT_RUN_DOWN:
-            return schedule.next_run_at, schedule.id
+            return schedule.wanted_at, schedule.id
         case ScheduleOrder.OLDEST | ScheduleOrder.NEWEST:
             return schedule.created_at, schedule.id
 

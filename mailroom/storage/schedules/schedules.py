@@ -11,7 +11,11 @@
     version          int, raised by every edit and change of state: the ETag
     decided          int, due instants decided so far
     decided_through  every due instant up to here has its run or its recorded decision
-    next_run_at      the first due instant after it; absent when there is none
+    next_run_at      when planning looks at it next: the first due instant after that; absent when there is none
+    delivery         `recipient_time`; absent: everybody gets a run at its due instant
+    default_time_zone  for contacts without a zone; absent: that of the recurrence
+    next_due_at      where it goes out in each recipient's own time: the first due instant. `next_run_at` moves towards
+                     the wall time in the earliest zone of its contacts (see domain/beginnings.py)
     request_digest   of the request that made it under an Idempotency-Key
     rule_since       when the recurrence was last edited; absent where it never was
     created_at, updated_at, paused_at
@@ -35,10 +39,12 @@ from typing import Any, Final
 from pymongo import DESCENDING, IndexModel, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
+from mailroom.domain.beginnings import first_look
 from mailroom.domain.errors import ScheduleNotFound, StaleEdit
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.misfire import Decisions
 from mailroom.domain.name_keys import name_key, word_starts
+from mailroom.domain.recipient_times import Delivery
 from mailroom.domain.recurrence.model import Kind, Recurrence
 from mailroom.domain.schedules import MOVES, Misfire, MisfirePolicy, Schedule, ScheduleState, ScheduleTrigger
 from mailroom.storage.database import MOST_COUNTED, Db, Document, Session, drop_unset, guarded
@@ -143,6 +149,20 @@ def move_on(db: Db, moves: Sequence[tuple[Schedule, Decisions]], *, now: datetim
     return db.schedules.bulk_write(writes, ordered=False, session=guard.session).matched_count == len(writes)
 
 
+@guarded
+def look_later(db: Db, looks: Sequence[tuple[Schedule, datetime]]) -> None:
+    """Let planning look at these schedules again later, where each still is as it was read. Nothing is decided."""
+    writes = [
+        UpdateOne(
+            {"_id": seen.id, "version": seen.version, "decided_through": seen.decided_through},
+            {"$set": {"next_run_at": at}},
+        )
+        for seen, at in looks
+    ]
+    if writes:
+        db.schedules.bulk_write(writes, ordered=False)
+
+
 def still_in(db: Db, seen: Schedule, *, session: Session) -> bool:
     """True if the schedule is still in the state that was seen. A change of state before the end of this transaction
     collides with it."""
@@ -195,7 +215,10 @@ def replace(
     raise StaleEdit(f"schedule {schedule.id} was changed in the same moment; try again")
 
 
-_UNSET: Final = ("next_run_at", "paused_at", "restored_at", "restored_by", "set_aside")
+_UNSET: Final = (
+    *("next_run_at", "paused_at", "restored_at", "restored_by", "set_aside"),
+    *("delivery", "default_time_zone", "next_due_at"),
+)
 
 
 @guarded
@@ -221,9 +244,17 @@ def _moved(schedule: Schedule, decisions: Decisions, now: datetime) -> Document:
         "updated_at": now,
     }
     if decisions.next_run_at is not None:
-        return {"$set": fields | {"next_run_at": decisions.next_run_at}}
+        return {"$set": fields | _next_of(schedule, decisions.next_run_at, since=schedule.look_at)}
     fields |= {"state": MOVES[ScheduleTrigger.CAME_TO_END][1], "version": schedule.version + 1}
-    return {"$set": fields, "$unset": {"next_run_at": ""}}
+    return {"$set": fields, "$unset": {"next_run_at": "", "next_due_at": ""}}
+
+
+def _next_of(schedule: Schedule, due_at: datetime | None, *, since: datetime | None) -> Document:
+    """When planning looks at the schedule for this due instant, but not before `since`."""
+    in_own_time = schedule.delivery is Delivery.RECIPIENT_TIME
+    return drop_unset(
+        {"next_run_at": first_look(schedule, due_at, since=since), "next_due_at": due_at if in_own_time else None}
+    )
 
 
 def _document(schedule: Schedule) -> Document:
@@ -239,7 +270,9 @@ def _document(schedule: Schedule) -> Document:
             "version": schedule.version,
             "decided": schedule.decided,
             "decided_through": schedule.decided_through,
-            "next_run_at": schedule.next_run_at,
+            **_next_of(schedule, schedule.next_run_at, since=schedule.updated_at),
+            "delivery": schedule.delivery if schedule.delivery is Delivery.RECIPIENT_TIME else None,
+            "default_time_zone": schedule.default_time_zone or None,
             "created_at": schedule.created_at,
             "updated_at": schedule.updated_at,
             "paused_at": schedule.paused_at,
@@ -283,7 +316,7 @@ def from_document(doc: Document) -> Schedule:
         version=doc["version"],
         decided=doc["decided"],
         decided_through=doc["decided_through"],
-        next_run_at=doc.get("next_run_at"),
+        next_run_at=doc.get("next_due_at", doc.get("next_run_at")),
         created_at=doc["created_at"],
         updated_at=doc["updated_at"],
         paused_at=doc.get("paused_at"),
@@ -291,6 +324,9 @@ def from_document(doc: Document) -> Schedule:
         restored_by=doc.get("restored_by", ""),
         set_aside=doc.get("set_aside", ""),
         rule_since=doc.get("rule_since"),
+        delivery=Delivery(doc.get("delivery", Delivery.SCHEDULE_TIME)),
+        default_time_zone=doc.get("default_time_zone", ""),
+        look_at=doc.get("next_run_at") if "next_due_at" in doc else None,
     )
 
 

@@ -1,0 +1,93 @@
+"""The next recipients of a run that is planned in slices: window by window, and within a window slice by slice.
+
+The window in hand stays in memory between two chunks; who takes over reads it again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mailroom.domain.audiences import Recipient
+from mailroom.domain.ids import RunId
+from mailroom.domain.limits import CHUNK_RECIPIENTS
+from mailroom.domain.recipient_times import RecipientTime, slice_name
+from mailroom.domain.runs import Run
+from mailroom.domain.slice_places import WINDOW, WINDOW_CHARACTERS, Place, left_of
+from mailroom.services.audiences.selecting import next_of
+from mailroom.storage.database import Db
+
+
+@dataclass(frozen=True, slots=True)
+class SlicePage:
+    """The next recipients of a run, in the order of planning, each with its place. `through`: the place up to which
+    everybody is planned with them; `goes_on`: their last slice has more of the window; `more`: anybody is left."""
+
+    recipients: Sequence[tuple[Place, Recipient]]
+    through: Place
+    goes_on: bool
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The recipients after `place.after`, up to `place.through`. `order`: by slice and address, as they are planned.
+    `is_last`: nobody comes after them."""
+
+    run_id: RunId
+    place: Place
+    by_key: Mapping[str, Recipient]
+    order: Sequence[tuple[str, str]]
+    is_last: bool
+
+    def has(self, run: Run, place: Place) -> bool:
+        """True if planning of the run goes on in this window."""
+        through = place.through or self.place.through
+        return (self.run_id, self.place.after, self.place.through) == (run.id, place.after, through)
+
+
+@dataclass(slots=True)
+class Windows:
+    """Reads the windows of runs, and keeps the one that was used last. For one thread."""
+
+    db: Db
+    _kept: _Window | None = field(default=None)
+
+    def next_page(self, run: Run, own: RecipientTime) -> SlicePage:
+        """Raises Unavailable."""
+        place = Place.read(run.planned_through)
+        if self._kept is None or not self._kept.has(run, place):
+            self._kept = self._read(run, own, place)
+        return _page(self._kept, place)
+
+    def _read(self, run: Run, own: RecipientTime, place: Place) -> _Window:
+        """The window in hand, as far as it went when it was chosen; or the next one."""
+        found: list[Recipient] = []
+        after, characters, looked_at, more = place.after, 0, 0, True
+        while more and _goes_on(place, after, looked_at, characters):
+            step = next_of(self.db, run.goes_to, after=after, at=run.due_at)
+            found += step.recipients
+            after, more = step.through, step.more
+            looked_at += step.looked_at
+            characters += sum(map(_characters, step.recipients))
+        if place.through:
+            more, after = more or after > place.through, place.through
+            found = [one for one in found if one.key <= place.through]
+        order = sorted((slice_name(own.slice_of(one.time_zone)), one.key) for one in found)
+        return _Window(run.id, Place(place.after, after), {one.key: one for one in found}, order, not more)
+
+
+def _goes_on(place: Place, after: str, looked_at: int, characters: int) -> bool:
+    """True if the window does not end yet."""
+    return after < place.through if place.through else looked_at < WINDOW and characters < WINDOW_CHARACTERS
+
+
+def _page(window: _Window, place: Place) -> SlicePage:
+    left = left_of(window.order, place)
+    chosen, rest = left[:CHUNK_RECIPIENTS], left[CHUNK_RECIPIENTS:]
+    recipients = [(window.place.at(slice_, key), window.by_key[key]) for slice_, key in chosen]
+    through = recipients[-1][0] if rest else window.place.behind
+    goes_on = bool(rest) and rest[0][0] == chosen[-1][0]
+    return SlicePage(recipients, through, goes_on, bool(rest) or not window.is_last)
+
+
+def _characters(recipient: Recipient) -> int:
+    return sum(len(str(value)) for value in recipient.variables.values())
