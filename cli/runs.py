@@ -68,7 +68,8 @@ def list_runs(
 @click.argument("run_id")
 def show_run(run_id: str) -> None:
     """A run."""
-    answer(schemas.RunOut, schemas.run(run_views.get(services().db, RunId(run_id))), print_fields)
+    run = run_views.get(services().db, RunId(run_id))
+    answer(schemas.WholeRunOut, schemas.whole_run(run, run_views.slices_of(services().db, run)), print_fields)
 
 
 @runs_.command("report")

@@ -48,10 +48,11 @@ def index(query: dict[str, Any]) -> Any:
 
 @blueprint.get("/<run_id>")
 @requires("read")
-@blueprint.response(200, schemas.RunOut)
+@blueprint.response(200, schemas.WholeRunOut)
 def show(run_id: str) -> Any:
     """One run."""
-    return schemas.run(run_views.get(services().db, RunId(run_id)))
+    run = run_views.get(services().db, RunId(run_id))
+    return schemas.whole_run(run, run_views.slices_of(services().db, run))
 
 
 @blueprint.get("/<run_id>/report")

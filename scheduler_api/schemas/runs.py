@@ -11,12 +11,29 @@ from mailroom.domain.dispatches.model import Dispatch
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.messages.model import StoredMessage
 from mailroom.domain.messages.states import MessageState
+from mailroom.domain.recipient_times import RecipientTime
 from mailroom.domain.reports import Report
 from mailroom.domain.runs import Run
 from mailroom.services.reports.runs import DispatchView
 from mailroom.services.reports.timeline import Story, TimelineStep
 from mailroom.services.schedules.pause import InHand, Toll
+from mailroom.storage.dispatches.queries import Slice
 from scheduler_api.schemas.schedules import ListQuery
+
+
+class RecipientTimeOut(Schema):
+    """Of a run that goes out in each recipient's own time."""
+
+    wall_time = fields.String(metadata={"description": "what each recipient's clock shows: without an offset"})
+    default_time_zone = fields.String(metadata={"description": "for contacts without a time zone"})
+    starts_at = fields.String(metadata={"description": "when it began: its audiences are those of this moment"})
+
+
+class SliceOut(Schema):
+    at = fields.String()
+    mails = fields.Integer()
+    dispatches = fields.Integer()
+    open = fields.Integer(metadata={"description": "dispatches that are not through"})
 
 
 class RunOut(Schema):
@@ -41,8 +58,18 @@ class RunOut(Schema):
     feed_problem = fields.String(
         allow_none=True, metadata={"description": "why the last fetch of its feed failed, until one succeeds"}
     )
+    recipient_time = fields.Nested(
+        RecipientTimeOut, allow_none=True, metadata={"description": "null: everybody gets it at once"}
+    )
     source = fields.String(
         allow_none=True, metadata={"description": "the run that did not reach the recipients of this one"}
+    )
+
+
+class WholeRunOut(RunOut):
+    slices = fields.List(
+        fields.Nested(SliceOut),
+        metadata={"description": "of a run in each recipient's own time: what goes out when; else empty"},
     )
 
 
@@ -99,6 +126,9 @@ class ReportOut(Schema):
     cancelled = fields.Integer()
     in_doubt = fields.Integer()
     unknown = fields.Integer()  # type: ignore[assignment]  # marshmallow takes it for a field, as it should
+    time_passed = fields.Integer(
+        metadata={"description": "of those cancelled: skipped, the time had passed in the recipients' time zones"}
+    )
 
 
 class MessageOut(Schema):
@@ -188,7 +218,21 @@ def run(shown: Run) -> dict[str, Any]:
         "paused_by": shown.paused_by or None,
         "awaits_feed": iso(shown.awaits_feed),
         "feed_problem": shown.feed_problem or None,
+        "recipient_time": _recipient_time(shown.recipient_time) if shown.recipient_time else None,
         "source": shown.source,
+    }
+
+
+def whole_run(shown: Run, slices: Sequence[Slice]) -> dict[str, Any]:
+    of_each = [{"at": iso(one.at), "mails": one.mails, "dispatches": one.calls, "open": one.open} for one in slices]
+    return run(shown) | {"slices": of_each}
+
+
+def _recipient_time(own: RecipientTime) -> dict[str, Any]:
+    return {
+        "wall_time": own.wall.isoformat(),
+        "default_time_zone": own.default_zone,
+        "starts_at": iso(own.starts_at),
     }
 
 

@@ -25,6 +25,7 @@ from mailroom.domain.limits import (
     MAX_TEXT,
     MAX_TOPIC_ID,
 )
+from mailroom.domain.recipient_times import Delivery
 from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
 from mailroom.domain.schedules import DEFAULT_GRACE_S, LastTimes, MisfirePolicy, Schedule, ScheduleState
 from mailroom.services.schedules.view import StoredSchedule
@@ -133,6 +134,8 @@ TEXT_DOC: Final = "null, or left out: it is made from the HTML; empty: there is 
 MARKDOWN_DOC: Final = "in place of html"
 PREHEADER_DOC: Final = "what an inbox shows behind the subject"
 _INLINE_CSS_DOC: Final = "style sheets of the HTML go into the style attributes of its elements too; true if left out"
+_DELIVERY_DOC: Final = "recipient_time: each contact gets it when its own clock shows the time of the recurrence"
+_DEFAULT_ZONE_DOC: Final = "with recipient_time, for contacts without a time zone; left out: that of the recurrence"
 _TOPIC_DOC: Final = "what its readers may leave; null: its mail needs no consent"
 
 
@@ -168,6 +171,8 @@ class ScheduleIn(RequestBody):
         allow_none=True, validate=validate.Length(min=1, max=MAX_TOPIC_ID), metadata={"description": _TOPIC_DOC}
     )
     feed = fields.Nested(FeedIn, allow_none=True)
+    delivery = fields.String(validate=validate.OneOf(list(Delivery)), metadata={"description": _DELIVERY_DOC})
+    default_time_zone = fields.String(validate=validate.Length(max=64), metadata={"description": _DEFAULT_ZONE_DOC})
 
 
 class ScheduleEdit(Patch, ScheduleIn):
@@ -202,6 +207,8 @@ CLEARED: Final[Mapping[str, Any]] = {
     "headers": {},
     "tags": [],
     "exclude": [],
+    "delivery": Delivery.SCHEDULE_TIME.value,
+    "default_time_zone": "",
     "misfire": {"policy": MisfirePolicy.RUN_ONCE.value, "grace_s": DEFAULT_GRACE_S},
 }
 
@@ -269,6 +276,8 @@ class ScheduleOut(Schema):
     tags = fields.List(fields.String())
     feed = fields.Dict(allow_none=True)
     topic = fields.String(allow_none=True)
+    delivery = fields.String()
+    default_time_zone = fields.String(metadata={"description": "empty: that of the recurrence"})
     revision = fields.Integer()
     version = fields.Integer()
     created_at = fields.String()
@@ -369,6 +378,8 @@ def whole(stored: StoredSchedule, last: LastTimes) -> dict[str, Any]:
         "tags": list(content.tags),
         "topic": content.topic or None,
         "feed": feed_out(content.feed),
+        "delivery": stored.schedule.delivery,
+        "default_time_zone": stored.schedule.default_time_zone,
         "audience": content.audience,
         "audiences": [one.audience for one in content.goes_to if one.segment is None],
         "segments": [one.segment for one in content.goes_to if one.segment],

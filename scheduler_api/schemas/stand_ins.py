@@ -50,9 +50,15 @@ def schedule(asked: dict[str, Any], good: dict[str, Any]) -> tuple[Draft, Recurr
         headers=_texts_of(asked.get("headers")),
         topic=good.get("topic"),
         feed=_whole_feed(asked, good),
+        **(_delivery(good) if whole else {}),
         misfire=cast("MisfireFields", good.get("misfire") or {}),
         recurrence=cast("RecurrenceFields", rule) if whole else None,
     ), None if whole else _SOME_RULE
+
+
+def _delivery(good: dict[str, Any]) -> dict[str, str]:
+    """Its faults beside a rule that can be read; a time zone alone would have a fault of its own."""
+    return {name: good[name] for name in ("delivery", "default_time_zone") if name in good and "delivery" in good}
 
 
 def _whole_feed(asked: dict[str, Any], good: dict[str, Any]) -> FeedFields | None:
