@@ -72,6 +72,11 @@ def moment(at: datetime | None, zone: tzinfo | None = None) -> str:
     return "–" if at is None else f"{at.astimezone(zone or zones.of_page()):%a %d %b %Y %H:%M:%S %Z}"
 
 
+def wall_time(at: datetime) -> str:
+    """A time as clocks show it, in whatever zone."""
+    return f"{at:%a %d %b %Y %H:%M}"
+
+
 def day(at: datetime) -> str:
     """The day of a time in the zone of the page."""
     return f"{at.astimezone(zones.of_page()):%d %b %Y}"
@@ -107,5 +112,5 @@ def skip_reason(reason: str) -> str:
 FILTERS: Final = (
     *(counted, total, people, number, bounces, percent),
     *(moment, day, span),
-    *(run_state, skip_reason, feed_url, sentence, detail),
+    *(run_state, skip_reason, feed_url, sentence, detail, wall_time),
 )

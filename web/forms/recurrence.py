@@ -1,11 +1,13 @@
 """The part of a form that says when a schedule runs."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import Final
 
 from wtforms.widgets import DateTimeLocalInput, NumberInput, TimeInput
 
+from mailroom.domain.recipient_times import Delivery
 from mailroom.domain.recurrence.model import Kind, Recurrence, RecurrenceFields
 from web.forms import everyday
 from web.forms.base import DomainForm
@@ -15,12 +17,17 @@ from web.forms.fields import ChoiceField, ChoicesField, RadioChoiceField, TextFi
 UNITS: Final = {"minutes": 60, "hours": 3600, "days": 86_400}
 DEFAULTS: Final = {
     "kind": Kind.ONCE, "clock": "09:00", "weekdays": ["1"], "day": "1", "unit": "hours", "time_zone": "UTC",
+    "delivery": Delivery.SCHEDULE_TIME,
     "every": "24", "cron": "0 9 * * 1-5", "rrule": "FREQ=WEEKLY;BYDAY=MO;BYHOUR=9;BYMINUTE=0;BYSECOND=0",
 }  # fmt: skip
 _KINDS: Final = {
     Kind.ONCE: "Once", everyday.DAILY: "Daily", everyday.WEEKDAYS: "Weekdays", everyday.WEEKLY: "Weekly",
     everyday.MONTHLY: "Monthly", Kind.EVERY: "Interval", Kind.CRON: "Cron", Kind.RRULE: "Recurrence rule (RRULE)",
 }  # fmt: skip
+_DELIVERIES: Final[Mapping[str, str]] = {
+    Delivery.SCHEDULE_TIME: "To everybody at the same moment",
+    Delivery.RECIPIENT_TIME: "In each recipient's own time zone",
+}
 _PATHS: Final = ("at", "time_zone", "starts_at", "ends_at", "max_runs", "kind")
 _CODE: Final = {"class": "code", "spellcheck": "false"}
 
@@ -53,6 +60,12 @@ class RecurrenceForm(DomainForm):
     )
     time_zone = TextField("Time zone", render_kw={"list": "zones", "autocomplete": "off"})
     starts_at = TextField("Start date", widget=DateTimeLocalInput(), description="Optional")
+    delivery = ChoiceField("Deliver", choices=_DELIVERIES)
+    default_time_zone = TextField(
+        "Time zone of contacts without one",
+        render_kw={"list": "zones", "autocomplete": "off"},
+        description="Optional. Otherwise the time zone above.",
+    )
     ends_at = TextField("End date", widget=DateTimeLocalInput(), description="Optional")
     max_runs = TextField("Maximum number of runs", widget=NumberInput(min=1), description="Optional")
 

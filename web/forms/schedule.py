@@ -13,6 +13,7 @@ from mailroom.domain.audiences import Audience
 from mailroom.domain.drafts import Draft, DraftChanges
 from mailroom.domain.errors import Fault
 from mailroom.domain.ids import is_segment
+from mailroom.domain.recipient_times import Delivery
 from mailroom.domain.schedules import MisfirePolicy
 from mailroom.domain.segments.model import Segment
 from mailroom.domain.topics import Topic
@@ -110,6 +111,8 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
             "exclude": [one.segment or one.audience for one in content.excluded],
             "misfire": schedule.misfire.policy,
             "grace_minutes": f"{schedule.misfire.grace_s / 60:g}",
+            "delivery": schedule.delivery,
+            "default_time_zone": schedule.default_time_zone,
             "version": str(schedule.version),
         }
         return cls.empty(**values, **feed.values_of(content.feed), **recurrence.values_of(schedule.recurrence))
@@ -168,8 +171,15 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
             segments=[chosen] if is_segment(chosen) else (),
             exclude=self.exclude.data or None,
             recurrence=rule,
+            delivery=self.delivery.data or Delivery.SCHEDULE_TIME,
+            default_time_zone=self._default_zone(),
             misfire={"policy": self.misfire.data, "grace_s": grace if grace is not None else 0},
         )
+
+    def _default_zone(self) -> str:
+        """What is typed for the other delivery is not meant."""
+        in_own_time = self.delivery.data == Delivery.RECIPIENT_TIME
+        return self.default_time_zone.data.strip() if in_own_time else ""
 
     def refuse(self, faults: Iterable[Fault]) -> None:
         """As every form; but a list that has messages of its own gets no others."""
@@ -200,6 +210,8 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
             "topic": draft.topic,
             "misfire": draft.misfire,
         }
+        if self.delivery.data:
+            changes["delivery"], changes["default_time_zone"] = draft.delivery, draft.default_time_zone
         if self.has_feed_fields:
             changes["feed"] = draft.feed
         if draft.recipients:

@@ -140,7 +140,7 @@ def _why_not_skipped(schedule: Schedule) -> str:
     """'' if the run that the page names is the one that would be skipped."""
     if schedule.state is not ScheduleState.ACTIVE or schedule.next_run_at is None:
         return "this schedule has no next run"
-    if schedule.next_run_at <= datetime.now(UTC):
+    if schedule.wanted_at and schedule.wanted_at <= datetime.now(UTC):
         return "its next run is due at this moment"
     return ""
 
