@@ -12,6 +12,7 @@ from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.feeds.model import FeedFields
 from mailroom.domain.limits import MAX_ATTACHMENTS, MAX_AUDIENCES, MAX_MAIL_RECIPIENTS
 from mailroom.domain.plain_values import is_too_deep
+from mailroom.domain.recipient_times import Delivery
 from mailroom.domain.recurrence.model import Kind, Recurrence, RecurrenceFields
 from mailroom.domain.schedules import MisfireFields
 from scheduler_api.schemas.schedules import ReplyTo
@@ -19,6 +20,7 @@ from scheduler_api.schemas.schedules import ReplyTo
 _ROWS_LOOKED_AT: Final = 10_000  # of a list that is refused in any case
 _SOMEBODY: Final = "somebody@example.org"
 _SOME_RULE: Final = Recurrence(Kind.EVERY, "UTC", datetime(2026, 1, 1, tzinfo=UTC), seconds=3600)
+_AT_ONCE: Final = Delivery.SCHEDULE_TIME  # its faults would be those of the rule that stands in
 _LONGEST: Final = 500  # characters of an address or a tag
 
 
@@ -50,15 +52,11 @@ def schedule(asked: dict[str, Any], good: dict[str, Any]) -> tuple[Draft, Recurr
         headers=_texts_of(asked.get("headers")),
         topic=good.get("topic"),
         feed=_whole_feed(asked, good),
-        **(_delivery(good) if whole else {}),
+        delivery=good.get("delivery", _AT_ONCE) if whole else _AT_ONCE,
+        default_time_zone=good.get("default_time_zone", "") if whole and "delivery" in good else "",
         misfire=cast("MisfireFields", good.get("misfire") or {}),
         recurrence=cast("RecurrenceFields", rule) if whole else None,
     ), None if whole else _SOME_RULE
-
-
-def _delivery(good: dict[str, Any]) -> dict[str, str]:
-    """Its faults beside a rule that can be read; a time zone alone would have a fault of its own."""
-    return {name: good[name] for name in ("delivery", "default_time_zone") if name in good and "delivery" in good}
 
 
 def _whole_feed(asked: dict[str, Any], good: dict[str, Any]) -> FeedFields | None:
