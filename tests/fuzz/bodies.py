@@ -138,6 +138,7 @@ def _edit(things: Things) -> dict[str, Any]:
         "tags": ["a"],
         "recurrence": _RULES[0],
         "misfire": {"policy": "skip"},
+        "delivery": things.chance.choice(["schedule_time", "recipient_time"]),
     }
     return {name: changes[name] for name in things.chance.sample(sorted(changes), 2)}
 
@@ -167,7 +168,9 @@ def _mail(things: Things) -> dict[str, Any]:
 
 
 _WHOLE: Final[dict[Operation, Callable[[Things], Any]]] = {
-    ("POST", "/v1/schedules"): lambda things: a_schedule_body(recurrence=things.chance.choice(_RULES)),
+    ("POST", "/v1/schedules"): lambda things: things.chance.choice(
+        [a_schedule_body(recurrence=things.chance.choice(_RULES)), a_schedule_body(delivery="recipient_time")]
+    ),
     ("PATCH", "/v1/schedules/{schedule_id}"): _edit,
     ("POST", "/v1/schedules/preview"): lambda things: {"recurrence": things.chance.choice(_RULES), "count": 3},
     ("POST", "/v1/schedules/render"): lambda things: a_schedule_body(recurrence=things.chance.choice(_RULES)),
