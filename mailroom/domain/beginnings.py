@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mailroom.domain import recipient_times
-from mailroom.domain.recipient_times import Delivery, RecipientTime
+from mailroom.domain.recipient_times import DeliveryTime, RecipientTime
 from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.recurrence.upcoming import wall_time
 from mailroom.domain.schedules import Schedule
@@ -40,7 +40,7 @@ def beginning_of(schedule: Schedule, at: datetime, spread: Spread) -> Beginning:
 
     Never before planning began to look: a contact whose time had passed when it came in makes no run begin earlier.
     """
-    if schedule.delivery is Delivery.SCHEDULE_TIME:
+    if schedule.delivery is DeliveryTime.SCHEDULE_TIME:
         return Beginning(at, at)
     wall = wall_time(schedule.recurrence, at)
     first, last = recipient_times.first_and_last(wall, spread, default_zone=schedule.default_zone)
@@ -51,7 +51,7 @@ def beginning_of(schedule: Schedule, at: datetime, spread: Spread) -> Beginning:
 def first_look(schedule: Schedule, at: datetime | None, *, since: datetime | None) -> datetime | None:
     """When planning looks at the schedule for its due instant `at`; None without one. Not before `since`. A rule that
     cannot be computed any more is looked at when it was due."""
-    if at is None or schedule.delivery is Delivery.SCHEDULE_TIME:
+    if at is None or schedule.delivery is DeliveryTime.SCHEDULE_TIME:
         return at
     try:
         anywhere = recipient_times.instants_anywhere(wall_time(schedule.recurrence, at))[0]
@@ -63,7 +63,7 @@ def first_look(schedule: Schedule, at: datetime | None, *, since: datetime | Non
 def next_look(schedule: Schedule, now: datetime) -> datetime | None:
     """When planning looks again at a schedule none of whose contacts have reached its next wall time; None if nobody
     can be waited for any more."""
-    if schedule.next_run_at is None or schedule.delivery is Delivery.SCHEDULE_TIME:
+    if schedule.next_run_at is None or schedule.delivery is DeliveryTime.SCHEDULE_TIME:
         return None
     anywhere = recipient_times.instants_anywhere(wall_time(schedule.recurrence, schedule.next_run_at))
     return next((at for at in anywhere if at > now), None)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from mailroom.domain.errors import Fault
-from mailroom.domain.recipient_times import Delivery
+from mailroom.domain.recipient_times import DeliveryTime
 from mailroom.domain.recurrence import zones
 from mailroom.domain.recurrence.model import Kind, Recurrence
 from mailroom.domain.recurrence.upcoming import names_wall_clock_times
@@ -17,9 +17,9 @@ def faults_of_delivery(
     delivery: str, default_time_zone: str, *, rule: Recurrence | None, misfire: Misfire | None
 ) -> list[Fault]:
     """`rule`, `misfire`: None where they are faulty themselves."""
-    if delivery not in list(Delivery):
-        return [Fault("delivery", f"one of {', '.join(Delivery)}")]
-    if delivery == Delivery.SCHEDULE_TIME:
+    if delivery not in list(DeliveryTime):
+        return [Fault("delivery", f"one of {', '.join(DeliveryTime)}")]
+    if delivery == DeliveryTime.SCHEDULE_TIME:
         beside = "goes with the delivery recipient_time only"
         return [Fault("default_time_zone", beside)] if default_time_zone else []
     faults = []

@@ -35,7 +35,7 @@ from mailroom.domain.limits import (
     MAX_TEXT,
 )
 from mailroom.domain.own_headers import faults_beside_topic, faults_of_headers
-from mailroom.domain.recipient_times import Delivery
+from mailroom.domain.recipient_times import DeliveryTime
 from mailroom.domain.recurrence.checking import check_recurrence
 from mailroom.domain.recurrence.model import Recurrence, RecurrenceFields
 from mailroom.domain.run_values import FEED
@@ -75,7 +75,7 @@ class Draft:
     preheader: str = field(default="", metadata={"compared": "if given"})
     inline_css: bool = field(default=True, metadata={"compared": "if given"})
     headers: Mapping[str, str] = field(default_factory=dict, metadata={"compared": "if given"})
-    delivery: str = field(default=Delivery.SCHEDULE_TIME, metadata={"compared": "if given"})
+    delivery: str = field(default=DeliveryTime.SCHEDULE_TIME, metadata={"compared": "if given"})
     default_time_zone: str = field(default="", metadata={"compared": "if given"})  # '': that of the recurrence
 
     @property
@@ -129,7 +129,7 @@ class Checked:
     feed: Feed | None
     written: Written | None  # what text and html were made of; None: they are as they were written
     headers: tuple[tuple[str, str], ...]
-    delivery: Delivery
+    delivery: DeliveryTime
     default_time_zone: str  # '': that of the recurrence
 
 
@@ -181,7 +181,7 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
         feed=feed,
         written=None if draft.written == Written(bodies.text, bodies.html) else draft.written,
         headers=tuple(draft.headers.items()),
-        delivery=Delivery(draft.delivery),
+        delivery=DeliveryTime(draft.delivery),
         default_time_zone=draft.default_time_zone,
     )
 

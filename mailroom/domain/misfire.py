@@ -16,7 +16,7 @@ from itertools import groupby, islice
 from typing import Final
 
 from mailroom.domain.beginnings import Beginning, Spread, beginning_of
-from mailroom.domain.recipient_times import Delivery, RecipientTime
+from mailroom.domain.recipient_times import DeliveryTime, RecipientTime
 from mailroom.domain.recurrence.upcoming import next_after, upcoming
 from mailroom.domain.schedules import MisfirePolicy, Schedule
 
@@ -153,7 +153,7 @@ def _by_misfire_rule(
     instants = list(begun)
     on_time = [at for at, run in begun.items() if run.last >= on_time_since or _had_its_run(run, replay)]
     missed = [at for at in instants if at not in on_time]
-    if schedule.delivery is Delivery.RECIPIENT_TIME:
+    if schedule.delivery is DeliveryTime.RECIPIENT_TIME:
         return on_time, missed
     match schedule.misfire.policy:
         case MisfirePolicy.RUN_ALL:

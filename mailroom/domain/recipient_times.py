@@ -21,7 +21,7 @@ from mailroom.domain.recurrence import wallclock, zones
 TIME_HAD_PASSED: Final = "the time had passed in the recipient's time zone"
 
 
-class Delivery(StrEnum):
+class DeliveryTime(StrEnum):
     SCHEDULE_TIME = "schedule_time"  # everybody at the due instant
     RECIPIENT_TIME = "recipient_time"  # everybody when their own clocks show its wall time
 

@@ -15,7 +15,7 @@ from mailroom.domain.audience_versions import ListChoice, Selection, all_of
 from mailroom.domain.bodies.written import Written
 from mailroom.domain.feeds.model import Feed
 from mailroom.domain.ids import AudienceId, ScheduleId
-from mailroom.domain.recipient_times import Delivery
+from mailroom.domain.recipient_times import DeliveryTime
 from mailroom.domain.recurrence.model import Recurrence
 
 
@@ -178,7 +178,7 @@ class Schedule:
     restored_at: datetime | None = None  # time of its return from the archive, until it is resumed
     restored_by: str = ""
     rule_since: datetime | None = None  # start of the present recurrence; None: since the creation of the schedule
-    delivery: Delivery = Delivery.SCHEDULE_TIME
+    delivery: DeliveryTime = DeliveryTime.SCHEDULE_TIME
     default_time_zone: str = ""
     look_at: datetime | None = None
 

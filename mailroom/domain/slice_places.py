@@ -16,7 +16,7 @@ _BETWEEN: Final = "\n"  # is in no address
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SlicePlace:
     """How far planning has come. `after`: the folded address up to which all windows are through; `through`: the one
     with which the window in hand ends, '' before it is chosen; `slice` and `key`: the last recipient that is planned
     in it.
@@ -36,17 +36,17 @@ class Place:
     def __str__(self) -> str:
         return _BETWEEN.join((self.after, self.through, self.slice, self.key))
 
-    def at(self, slice_: str, key: str) -> "Place":
+    def at(self, slice_: str, key: str) -> "SlicePlace":
         """The place of this recipient in the window in hand."""
-        return Place(self.after, self.through, slice_, key)
+        return SlicePlace(self.after, self.through, slice_, key)
 
     @property
-    def behind(self) -> "Place":
+    def behind(self) -> "SlicePlace":
         """The place behind the window in hand."""
-        return Place(after=self.through)
+        return SlicePlace(after=self.through)
 
 
-def left_of(order: Sequence[tuple[str, str]], place: Place) -> Sequence[tuple[str, str]]:
+def left_of(order: Sequence[tuple[str, str]], place: SlicePlace) -> Sequence[tuple[str, str]]:
     """Those that are not planned yet of a window, given by slice and key in the order of planning."""
     return order[bisect_right(order, (place.slice, place.key)) :]
 

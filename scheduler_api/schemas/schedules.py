@@ -25,7 +25,7 @@ from mailroom.domain.limits import (
     MAX_TEXT,
     MAX_TOPIC_ID,
 )
-from mailroom.domain.recipient_times import Delivery
+from mailroom.domain.recipient_times import DeliveryTime
 from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
 from mailroom.domain.schedules import DEFAULT_GRACE_S, LastTimes, MisfirePolicy, Schedule, ScheduleState
 from mailroom.services.schedules.view import StoredSchedule
@@ -171,7 +171,7 @@ class ScheduleIn(RequestBody):
         allow_none=True, validate=validate.Length(min=1, max=MAX_TOPIC_ID), metadata={"description": _TOPIC_DOC}
     )
     feed = fields.Nested(FeedIn, allow_none=True)
-    delivery = fields.String(validate=validate.OneOf(list(Delivery)), metadata={"description": _DELIVERY_DOC})
+    delivery = fields.String(validate=validate.OneOf(list(DeliveryTime)), metadata={"description": _DELIVERY_DOC})
     default_time_zone = fields.String(validate=validate.Length(max=64), metadata={"description": _DEFAULT_ZONE_DOC})
 
 
@@ -207,7 +207,7 @@ CLEARED: Final[Mapping[str, Any]] = {
     "headers": {},
     "tags": [],
     "exclude": [],
-    "delivery": Delivery.SCHEDULE_TIME.value,
+    "delivery": DeliveryTime.SCHEDULE_TIME.value,
     "default_time_zone": "",
     "misfire": {"policy": MisfirePolicy.RUN_ONCE.value, "grace_s": DEFAULT_GRACE_S},
 }

@@ -12,7 +12,7 @@ from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.feeds.model import FeedFields
 from mailroom.domain.limits import MAX_ATTACHMENTS, MAX_AUDIENCES, MAX_MAIL_RECIPIENTS
 from mailroom.domain.plain_values import is_too_deep
-from mailroom.domain.recipient_times import Delivery
+from mailroom.domain.recipient_times import DeliveryTime
 from mailroom.domain.recurrence.model import Kind, Recurrence, RecurrenceFields
 from mailroom.domain.schedules import MisfireFields
 from scheduler_api.schemas.schedules import ReplyTo
@@ -20,7 +20,7 @@ from scheduler_api.schemas.schedules import ReplyTo
 _ROWS_LOOKED_AT: Final = 10_000  # of a list that is refused in any case
 _SOMEBODY: Final = "somebody@example.org"
 _SOME_RULE: Final = Recurrence(Kind.EVERY, "UTC", datetime(2026, 1, 1, tzinfo=UTC), seconds=3600)
-_AT_ONCE: Final = Delivery.SCHEDULE_TIME  # its faults would be those of the rule that stands in
+_AT_ONCE: Final = DeliveryTime.SCHEDULE_TIME  # its faults would be those of the rule that stands in
 _LONGEST: Final = 500  # characters of an address or a tag
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from wtforms.widgets import DateTimeLocalInput, NumberInput, TimeInput
 
-from mailroom.domain.recipient_times import Delivery
+from mailroom.domain.recipient_times import DeliveryTime
 from mailroom.domain.recurrence.model import Kind, Recurrence, RecurrenceFields
 from web.forms import everyday
 from web.forms.base import DomainForm
@@ -17,7 +17,7 @@ from web.forms.fields import ChoiceField, ChoicesField, RadioChoiceField, TextFi
 UNITS: Final = {"minutes": 60, "hours": 3600, "days": 86_400}
 DEFAULTS: Final = {
     "kind": Kind.ONCE, "clock": "09:00", "weekdays": ["1"], "day": "1", "unit": "hours", "time_zone": "UTC",
-    "delivery": Delivery.SCHEDULE_TIME,
+    "delivery": DeliveryTime.SCHEDULE_TIME,
     "every": "24", "cron": "0 9 * * 1-5", "rrule": "FREQ=WEEKLY;BYDAY=MO;BYHOUR=9;BYMINUTE=0;BYSECOND=0",
 }  # fmt: skip
 _KINDS: Final = {
@@ -25,8 +25,8 @@ _KINDS: Final = {
     everyday.MONTHLY: "Monthly", Kind.EVERY: "Interval", Kind.CRON: "Cron", Kind.RRULE: "Recurrence rule (RRULE)",
 }  # fmt: skip
 _DELIVERIES: Final[Mapping[str, str]] = {
-    Delivery.SCHEDULE_TIME: "To everybody at the same moment",
-    Delivery.RECIPIENT_TIME: "In each recipient's own time zone",
+    DeliveryTime.SCHEDULE_TIME: "To everybody at the same moment",
+    DeliveryTime.RECIPIENT_TIME: "In each recipient's own time zone",
 }
 _PATHS: Final = ("at", "time_zone", "starts_at", "ends_at", "max_runs", "kind")
 _CODE: Final = {"class": "code", "spellcheck": "false"}

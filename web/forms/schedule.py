@@ -13,7 +13,7 @@ from mailroom.domain.audiences import Audience
 from mailroom.domain.drafts import Draft, DraftChanges
 from mailroom.domain.errors import Fault
 from mailroom.domain.ids import is_segment
-from mailroom.domain.recipient_times import Delivery
+from mailroom.domain.recipient_times import DeliveryTime
 from mailroom.domain.schedules import MisfirePolicy
 from mailroom.domain.segments.model import Segment
 from mailroom.domain.topics import Topic
@@ -171,14 +171,14 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
             segments=[chosen] if is_segment(chosen) else (),
             exclude=self.exclude.data or None,
             recurrence=rule,
-            delivery=self.delivery.data or Delivery.SCHEDULE_TIME,
+            delivery=self.delivery.data or DeliveryTime.SCHEDULE_TIME,
             default_time_zone=self._default_zone(),
             misfire={"policy": self.misfire.data, "grace_s": grace if grace is not None else 0},
         )
 
     def _default_zone(self) -> str:
         """What is typed for the other delivery is not meant."""
-        in_own_time = self.delivery.data == Delivery.RECIPIENT_TIME
+        in_own_time = self.delivery.data == DeliveryTime.RECIPIENT_TIME
         return self.default_time_zone.data.strip() if in_own_time else ""
 
     def refuse(self, faults: Iterable[Fault]) -> None:

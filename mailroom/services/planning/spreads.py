@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from mailroom.domain.audience_versions import all_of
 from mailroom.domain.beginnings import Spread
 from mailroom.domain.ids import ScheduleId
-from mailroom.domain.recipient_times import Delivery
+from mailroom.domain.recipient_times import DeliveryTime
 from mailroom.domain.schedules import Revision, Schedule
 from mailroom.storage.audiences import document as audiences
 from mailroom.storage.database import Db
@@ -22,7 +22,7 @@ def spreads_of(
     db: Db, schedules: Sequence[Schedule], histories: Mapping[ScheduleId, Sequence[Revision]]
 ) -> dict[ScheduleId, Spread]:
     """As `spread_of`, of all those schedules among these that go out in each recipient's own time."""
-    newest = {one.id: histories[one.id][0] for one in schedules if one.delivery is Delivery.RECIPIENT_TIME}
+    newest = {one.id: histories[one.id][0] for one in schedules if one.delivery is DeliveryTime.RECIPIENT_TIME}
     if not newest:
         return {}
     lists = {id_: [one.audience for one in all_of(of.lists, of.audience)] for id_, of in newest.items()}

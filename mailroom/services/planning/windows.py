@@ -11,7 +11,7 @@ from mailroom.domain.ids import RunId
 from mailroom.domain.limits import CHUNK_RECIPIENTS
 from mailroom.domain.recipient_times import RecipientTime, slice_name
 from mailroom.domain.runs import Run
-from mailroom.domain.slice_places import WINDOW, WINDOW_CHARACTERS, Place, left_of
+from mailroom.domain.slice_places import WINDOW, WINDOW_CHARACTERS, SlicePlace, left_of
 from mailroom.services.audiences.selecting import next_of
 from mailroom.storage.database import Db
 
@@ -21,8 +21,8 @@ class SlicePage:
     """The next recipients of a run, in the order of planning, each with its place. `through`: the place up to which
     everybody is planned with them; `goes_on`: their last slice has more of the window; `more`: anybody is left."""
 
-    recipients: Sequence[tuple[Place, Recipient]]
-    through: Place
+    recipients: Sequence[tuple[SlicePlace, Recipient]]
+    through: SlicePlace
     goes_on: bool
     more: bool
 
@@ -33,12 +33,12 @@ class _Window:
     `is_last`: nobody comes after them."""
 
     run_id: RunId
-    place: Place
+    place: SlicePlace
     by_key: Mapping[str, Recipient]
     order: Sequence[tuple[str, str]]
     is_last: bool
 
-    def has(self, run: Run, place: Place) -> bool:
+    def has(self, run: Run, place: SlicePlace) -> bool:
         """True if planning of the run goes on in this window."""
         through = place.through or self.place.through
         return (self.run_id, self.place.after, self.place.through) == (run.id, place.after, through)
@@ -53,12 +53,12 @@ class Windows:
 
     def next_page(self, run: Run, own: RecipientTime) -> SlicePage:
         """Raises Unavailable."""
-        place = Place.read(run.planned_through)
+        place = SlicePlace.read(run.planned_through)
         if self._kept is None or not self._kept.has(run, place):
             self._kept = self._read(run, own, place)
         return _page(self._kept, place)
 
-    def _read(self, run: Run, own: RecipientTime, place: Place) -> _Window:
+    def _read(self, run: Run, own: RecipientTime, place: SlicePlace) -> _Window:
         """The window in hand, as far as it went when it was chosen; or the next one."""
         found: list[Recipient] = []
         after, characters, looked_at, more = place.after, 0, 0, True
@@ -72,15 +72,15 @@ class Windows:
             more, after = more or after > place.through, place.through
             found = [one for one in found if one.key <= place.through]
         order = sorted((slice_name(own.slice_of(one.time_zone)), one.key) for one in found)
-        return _Window(run.id, Place(place.after, after), {one.key: one for one in found}, order, not more)
+        return _Window(run.id, SlicePlace(place.after, after), {one.key: one for one in found}, order, not more)
 
 
-def _goes_on(place: Place, after: str, looked_at: int, characters: int) -> bool:
+def _goes_on(place: SlicePlace, after: str, looked_at: int, characters: int) -> bool:
     """True if the window does not end yet."""
     return after < place.through if place.through else looked_at < WINDOW and characters < WINDOW_CHARACTERS
 
 
-def _page(window: _Window, place: Place) -> SlicePage:
+def _page(window: _Window, place: SlicePlace) -> SlicePage:
     left = left_of(window.order, place)
     chosen, rest = left[:CHUNK_RECIPIENTS], left[CHUNK_RECIPIENTS:]
     recipients = [(window.place.at(slice_, key), window.by_key[key]) for slice_, key in chosen]

@@ -11,7 +11,7 @@ from mailroom.domain.drafts import Checked, Draft, Kept, check_draft
 from mailroom.domain.errors import AudienceNotFound, Fault, InvalidInput, SegmentNotFound
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import MAX_AUDIENCES
-from mailroom.domain.recipient_times import Delivery
+from mailroom.domain.recipient_times import DeliveryTime
 from mailroom.domain.recurrence.model import Recurrence
 from mailroom.domain.sender_rules import SenderRule
 from mailroom.services.audiences import segments
@@ -99,7 +99,7 @@ def checked(
         sender_rules.require(db, SenderRule.FEEDS)
     if found.headers:
         sender_rules.require(db, SenderRule.HEADERS)
-    if found.delivery is Delivery.RECIPIENT_TIME:
+    if found.delivery is DeliveryTime.RECIPIENT_TIME:
         sender_rules.require(db, SenderRule.RECIPIENT_TIME)
         _count_zones(db, chosen.audience)
     if chosen.audience and (chosen.audience.lists or chosen.audience.excluded):

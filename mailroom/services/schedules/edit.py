@@ -11,7 +11,7 @@ from mailroom.domain.errors import (
 )
 from mailroom.domain.feeds.checking import fields_of
 from mailroom.domain.ids import ScheduleId
-from mailroom.domain.recipient_times import Delivery
+from mailroom.domain.recipient_times import DeliveryTime
 from mailroom.domain.recurrence.comparing import is_same
 from mailroom.domain.recurrence.model import Recurrence
 from mailroom.domain.recurrence.upcoming import next_after
@@ -58,7 +58,7 @@ def _edit(db: Db, schedule_id: ScheduleId, changes: DraftChanges, *, seen_versio
     as_stored = _as_draft(stored)
     if "misfire" in changes:
         changes = {**changes, "misfire": {**as_stored.misfire, **changes["misfire"]}}
-    if changes.get("delivery") == Delivery.SCHEDULE_TIME and before.default_time_zone:
+    if changes.get("delivery") == DeliveryTime.SCHEDULE_TIME and before.default_time_zone:
         changes = {"default_time_zone": "", **changes}  # it was for the other delivery only
     changes = _differing(stored, as_stored, changes)
     if not changes:

@@ -44,7 +44,7 @@ from mailroom.domain.errors import ScheduleNotFound, StaleEdit
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.misfire import Decisions
 from mailroom.domain.name_keys import name_key, word_starts
-from mailroom.domain.recipient_times import Delivery
+from mailroom.domain.recipient_times import DeliveryTime
 from mailroom.domain.recurrence.model import Kind, Recurrence
 from mailroom.domain.schedules import MOVES, Misfire, MisfirePolicy, Schedule, ScheduleState, ScheduleTrigger
 from mailroom.storage.database import MOST_COUNTED, Db, Document, Session, drop_unset, guarded
@@ -251,7 +251,7 @@ def _moved(schedule: Schedule, decisions: Decisions, now: datetime) -> Document:
 
 def _next_of(schedule: Schedule, due_at: datetime | None, *, since: datetime | None) -> Document:
     """When planning looks at the schedule for this due instant, but not before `since`."""
-    in_own_time = schedule.delivery is Delivery.RECIPIENT_TIME
+    in_own_time = schedule.delivery is DeliveryTime.RECIPIENT_TIME
     return drop_unset(
         {"next_run_at": first_look(schedule, due_at, since=since), "next_due_at": due_at if in_own_time else None}
     )
@@ -271,7 +271,7 @@ def _document(schedule: Schedule) -> Document:
             "decided": schedule.decided,
             "decided_through": schedule.decided_through,
             **_next_of(schedule, schedule.next_run_at, since=schedule.updated_at),
-            "delivery": schedule.delivery if schedule.delivery is Delivery.RECIPIENT_TIME else None,
+            "delivery": schedule.delivery if schedule.delivery is DeliveryTime.RECIPIENT_TIME else None,
             "default_time_zone": schedule.default_time_zone or None,
             "created_at": schedule.created_at,
             "updated_at": schedule.updated_at,
@@ -324,7 +324,7 @@ def from_document(doc: Document) -> Schedule:
         restored_by=doc.get("restored_by", ""),
         set_aside=doc.get("set_aside", ""),
         rule_since=doc.get("rule_since"),
-        delivery=Delivery(doc.get("delivery", Delivery.SCHEDULE_TIME)),
+        delivery=DeliveryTime(doc.get("delivery", DeliveryTime.SCHEDULE_TIME)),
         default_time_zone=doc.get("default_time_zone", ""),
         look_at=doc.get("next_run_at") if "next_due_at" in doc else None,
     )

@@ -10,7 +10,7 @@ from mailroom.domain.errors import InvalidInput, SendersTooOld, StaleToken
 from mailroom.domain.ids import AudienceId, ScheduleId
 from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.limits import CHUNK_RECIPIENTS
-from mailroom.domain.recipient_times import TIME_HAD_PASSED, Delivery
+from mailroom.domain.recipient_times import TIME_HAD_PASSED, DeliveryTime
 from mailroom.domain.runs import RunState
 from mailroom.domain.slice_places import WINDOW
 from mailroom.services.dispatching import cancel as cancel_runs
@@ -464,10 +464,10 @@ def test_the_delivery_of_a_schedule_is_changed_and_changed_back(db: Db) -> None:
     stored = db.schedules.find_one({"_id": schedule})
     again = edit_schedule.edit(db, schedule, {"delivery": "recipient_time"}, seen_version=None).schedule
 
-    assert (at_once.delivery, at_once.default_time_zone) == (Delivery.SCHEDULE_TIME, "")
+    assert (at_once.delivery, at_once.default_time_zone) == (DeliveryTime.SCHEDULE_TIME, "")
     assert stored["next_run_at"] == at_once.next_run_at
     assert not stored.keys() & {"delivery", "default_time_zone", "next_due_at"}
-    assert again.delivery is Delivery.RECIPIENT_TIME
+    assert again.delivery is DeliveryTime.RECIPIENT_TIME
     read = schedule_view.get(db, schedule).schedule
     assert read.next_run_at == at_once.next_run_at
     assert read.look_at is not None
@@ -481,5 +481,5 @@ def test_a_restored_schedule_keeps_its_delivery(db: Db) -> None:
     restored = restore._restored(db, schedule, by="ann", seen_version=None)
     resumed = lifecycle.resume(db, schedule, by="ann")
 
-    assert (restored.delivery, resumed.delivery) == (Delivery.RECIPIENT_TIME, Delivery.RECIPIENT_TIME)
+    assert (restored.delivery, resumed.delivery) == (DeliveryTime.RECIPIENT_TIME, DeliveryTime.RECIPIENT_TIME)
     assert schedule_view.get(db, schedule).schedule.look_at is not None

@@ -9,7 +9,7 @@ import pytest
 from mailroom.domain.beginnings import first_look, next_look
 from mailroom.domain.delivery_checks import faults_of_delivery
 from mailroom.domain.misfire import Replay, SkipReason, decide
-from mailroom.domain.recipient_times import Delivery, RecipientTime, instants_anywhere, slice_name
+from mailroom.domain.recipient_times import DeliveryTime, RecipientTime, instants_anywhere, slice_name
 from mailroom.domain.recurrence.checking import check_recurrence
 from mailroom.domain.recurrence.upcoming import next_after, wall_time
 from mailroom.domain.schedules import Misfire, MisfirePolicy, Schedule
@@ -35,7 +35,7 @@ def a_zoned_schedule(**changes: Any) -> Schedule:
     rule = {"kind": "cron", "seconds": None, "expression": "0 9 * * *", "time_zone": "Europe/Berlin"} | changes
     made = a_schedule(created=CREATED, grace_s=grace_s, **rule)
     due = next_after(made.recurrence, made.decided_through)
-    return replace(made, delivery=Delivery.RECIPIENT_TIME, look_at=look_at, next_run_at=due)
+    return replace(made, delivery=DeliveryTime.RECIPIENT_TIME, look_at=look_at, next_run_at=due)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_planning_looks_no_earlier_than_the_schedule_was_changed() -> None:
 
     assert first_look(schedule, schedule.next_run_at, since=utc("2026-11-24T03:00")) == utc("2026-11-24T03:00")
     assert first_look(schedule, None, since=CREATED) is None
-    assert first_look(replace(schedule, delivery=Delivery.SCHEDULE_TIME), CREATED, since=None) == CREATED
+    assert first_look(replace(schedule, delivery=DeliveryTime.SCHEDULE_TIME), CREATED, since=None) == CREATED
 
 
 @pytest.mark.parametrize(

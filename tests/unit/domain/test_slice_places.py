@@ -5,24 +5,28 @@ from itertools import groupby
 
 import pytest
 
-from mailroom.domain.slice_places import Place, left_of, whole_batches
+from mailroom.domain.slice_places import SlicePlace, left_of, whole_batches
 
 
 @pytest.mark.parametrize(
     "place",
-    [Place(), Place("ann@example.org"), Place("", "zoe@example.org", "20261201T080000Z", "bo@example.org")],
+    [
+        SlicePlace(),
+        SlicePlace("ann@example.org"),
+        SlicePlace("", "zoe@example.org", "20261201T080000Z", "bo@example.org"),
+    ],
 )
-def test_a_place_is_read_as_it_was_written(place: Place) -> None:
-    assert Place.read(str(place)) == place
+def test_a_place_is_read_as_it_was_written(place: SlicePlace) -> None:
+    assert SlicePlace.read(str(place)) == place
 
 
 def test_planning_that_has_not_begun_stands_before_everybody() -> None:
-    assert Place.read("") == Place()
-    assert left_of([("1", "ann"), ("2", "bo")], Place()) == [("1", "ann"), ("2", "bo")]
+    assert SlicePlace.read("") == SlicePlace()
+    assert left_of([("1", "ann"), ("2", "bo")], SlicePlace()) == [("1", "ann"), ("2", "bo")]
 
 
 def test_behind_a_window_the_next_one_begins_where_it_ended() -> None:
-    assert Place("ann", "zoe", "1", "bo").behind == Place(after="zoe")
+    assert SlicePlace("ann", "zoe", "1", "bo").behind == SlicePlace(after="zoe")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +50,7 @@ def test_what_comes_next_fills_whole_batches(slices: str, batch_size: int, goes_
 def test_each_recipient_is_planned_once_wherever_planning_begins_again(seed: int) -> None:
     chance = random.Random(seed)
     order = sorted((chance.choice("abcdefg"), f"r{n:04d}") for n in range(chance.randrange(1, 400)))
-    page, batch_size, place = chance.randrange(1, 120), chance.randrange(1, 60), Place("", "r9999")
+    page, batch_size, place = chance.randrange(1, 120), chance.randrange(1, 60), SlicePlace("", "r9999")
     planned: list[tuple[str, str]] = []
     calls = 0
 
@@ -56,7 +60,7 @@ def test_each_recipient_is_planned_once_wherever_planning_begins_again(seed: int
         count = whole_batches([slice_ for slice_, _ in chosen], batch_size, goes_on=goes_on)
         planned += chosen[:count]
         calls += sum(-(-len(list(of)) // batch_size) for _, of in groupby(chosen[:count], key=lambda one: one[0]))
-        place = Place.read(str(place.at(*chosen[count - 1])))
+        place = SlicePlace.read(str(place.at(*chosen[count - 1])))
 
     assert planned == order
     fewest = sum(-(-len(list(of)) // batch_size) for _, of in groupby(order, key=lambda one: one[0]))
