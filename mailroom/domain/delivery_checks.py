@@ -9,8 +9,8 @@ from mailroom.domain.recurrence.model import Kind, Recurrence
 from mailroom.domain.recurrence.upcoming import names_wall_clock_times
 from mailroom.domain.schedules import Misfire, MisfirePolicy
 
-_NEEDS_A_TIME: Final = "recipient_time needs times of the day: once, or a cron or rrule that names hours and minutes"
-_NEVER_MADE_UP_FOR: Final = "run_all does not go with recipient_time: whose time has passed by the grace is skipped"
+_NEEDS_A_TIME: Final = "each recipient's own time needs times of the day: once, or a rule that names hours and minutes"
+_NEVER_MADE_UP_FOR: Final = "run_all does not go with each recipient's own time: whose time has passed is skipped"
 
 
 def faults_of_delivery(

@@ -149,9 +149,8 @@ def _by_misfire_rule(
     *,
     more_are_due: bool,
 ) -> tuple[list[datetime], list[datetime]]:
-    on_time_since = now - timedelta(seconds=schedule.misfire.grace_s)
-    instants = list(begun)
-    on_time = [at for at, run in begun.items() if run.last >= on_time_since or _had_its_run(run, replay)]
+    grace, instants = timedelta(seconds=schedule.misfire.grace_s), list(begun)
+    on_time = [at for at, run in begun.items() if run.last >= _judged_at(run, now, replay) - grace]
     missed = [at for at in instants if at not in on_time]
     if schedule.delivery is DeliveryTime.RECIPIENT_TIME:
         return on_time, missed
@@ -166,16 +165,20 @@ def _by_misfire_rule(
             return on_time, missed
 
 
-def _had_its_run(beginning: Beginning, replay: Replay | None) -> bool:
-    return replay is not None and replay.since <= beginning.first <= replay.through
+def _judged_at(beginning: Beginning, now: datetime, replay: Replay | None) -> datetime:
+    """The time for which it is said who is late. A run that began in the lost time was on time then. One in each
+    recipient's own time, which could have begun before, was decided in it: nobody is late who was not at its start."""
+    if replay is None or beginning.first > replay.through:
+        return now
+    if beginning.wall is None and beginning.first < replay.since:
+        return now
+    return max(beginning.first, replay.since)
 
 
 def _recipient_times(
     schedule: Schedule, begun: Mapping[datetime, Beginning], now: datetime, replay: Replay | None
 ) -> dict[datetime, RecipientTime]:
-    """What each run fixes. One that was lost with an older copy is decided as if it were on time."""
-    judged = {at: run.first if _had_its_run(run, replay) else now for at, run in begun.items()}
-    fixed = {at: run.recipient_time(schedule, judged_at=judged[at]) for at, run in begun.items()}
+    fixed = {at: run.recipient_time(schedule, judged_at=_judged_at(run, now, replay)) for at, run in begun.items()}
     return {at: one for at, one in fixed.items() if one}
 
 

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.campaigns import the_holder
+from tests.support.backups import put_mongodb_aside, put_mongodb_back, put_right
+from tests.support.builders import recipients
+from tests.support.campaigns import a_campaign, dispatch_states, marks, soon, the_holder
 from tests.support.system import System, a_schedule_body, wait_for
 
 #: Hours east of UTC by the zone, none of which changes its clocks.
@@ -75,3 +78,28 @@ def test_each_zone_gets_it_at_its_own_time_once_whoever_is_killed(system: System
     stopped = system.call("POST", f"/v1/runs/{run['_id']}/cancel").json()
     assert stopped["mails"]["cancelled"] == EACH
     assert system.db.messages.count_documents({"run_id": run["_id"]}) == len(ZONES) * EACH
+
+
+@pytest.mark.timeout(300)
+def test_after_a_restore_to_an_older_copy_each_zone_got_it_once(own: System, tmp_path: Path) -> None:
+    """The copy knows of no run. What went out since is known by the fences, under the same names."""
+    rows = recipients(300)
+    for n, row in enumerate(rows):
+        row["variables"]["mark"] = f"mark-{n}"
+        row["time_zone"] = ["Africa/Abidjan", "Atlantic/Cape_Verde"][n % 2]
+    settings = {"MAILROOM_BATCH_SIZE": "30"}
+    (sender,) = own.start_senders(1, **settings)
+    a_campaign(own, 1, recipients=rows, recurrence=soon(20), delivery="recipient_time")
+    put_mongodb_aside(own.servers, tmp_path / "copy")
+    wait_for(lambda: dispatch_states(own) == {"accepted": 5, "pending": 5}, within_s=60, what="one slice is out")
+    sender.stop(grace_s=20)
+    before = {doc["_id"]: doc["span"] for doc in own.db.dispatches.find()}
+    put_mongodb_back(own.servers, tmp_path / "copy")
+    assert own.db.runs.count_documents({}) == 0
+    put_right(own)
+
+    own.start_senders(1, **settings)
+
+    wait_for(lambda: dispatch_states(own) == {"accepted": 5, "pending": 5}, within_s=60, what="it is known again")
+    assert {doc["_id"]: doc["span"] for doc in own.db.dispatches.find()} == before
+    assert marks(own) == {f"mark-{n}": 1 for n in range(0, 300, 2)}

@@ -221,6 +221,19 @@ def test_a_run_that_an_older_copy_has_lost_is_decided_as_if_on_time() -> None:
     assert not decisions.recipient_times[first].is_late("Asia/Tokyo")
 
 
+def test_a_run_that_was_decided_late_and_then_lost_is_judged_as_it_was() -> None:
+    """A sender came back at 00:45, and decided it; the copy is of 00:30, and MongoDB came back two days later."""
+    lost = Replay(utc("2026-11-24T00:30"), utc("2026-11-24T01:00"))
+
+    decisions = decide(a_zoned_schedule(), utc("2026-11-26T00:00"), spread=ALL_OVER, replay=lost)
+
+    assert decisions is not None
+    own = decisions.recipient_times[utc("2026-11-24T08:00")]
+    assert own.late_before == utc("2026-11-23T23:30")
+    assert not own.is_late("Asia/Tokyo")
+    assert utc("2026-11-25T08:00") not in decisions.due  # the next day's was not in the lost time, and is over
+
+
 def test_a_contact_that_comes_in_after_its_time_makes_no_run_begin_earlier() -> None:
     """Somebody from Tokyo is added at 02:30; planning looks at 03:00."""
     schedule = a_zoned_schedule(look_at=utc("2026-11-24T03:00"))
