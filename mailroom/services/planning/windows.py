@@ -54,9 +54,10 @@ class Windows:
     def next_page(self, run: Run, own: RecipientTime) -> SlicePage:
         """Raises Unavailable."""
         place = SlicePlace.read(run.planned_through)
-        if self._kept is None or not self._kept.has(run, place):
-            self._kept = self._read(run, own, place)
-        return _page(self._kept, place)
+        window = self._kept if self._kept and self._kept.has(run, place) else self._read(run, own, place)
+        page = _page(window, place)
+        self._kept = None if page.through == window.place.behind else window
+        return page
 
     def _read(self, run: Run, own: RecipientTime, place: SlicePlace) -> _Window:
         """The window in hand, as far as it went when it was chosen; or the next one."""

@@ -10,6 +10,7 @@ import structlog
 from mailroom.domain.errors import AudienceNotFound, ScheduleNotFound
 from mailroom.domain.ids import ScheduleId, keyed_schedule_id
 from mailroom.domain.limits import MAX_NAME
+from mailroom.domain.recipient_times import DeliveryTime
 from mailroom.domain.recurrence.model import Recurrence, RuleRefused
 from mailroom.domain.recurrence.upcoming import next_after
 from mailroom.domain.schedules import Schedule, ScheduleState
@@ -41,6 +42,8 @@ def duplicate(db: Db, schedule_id: ScheduleId, *, owner: str, key: str) -> tuple
         sender_rules.require(db, SenderRule.AUDIENCES)
     if source.content.headers:
         sender_rules.require(db, SenderRule.HEADERS)
+    if source.schedule.delivery is DeliveryTime.RECIPIENT_TIME:
+        sender_rules.require(db, SenderRule.RECIPIENT_TIME)
     copy = StoredSchedule(_copy_of(source.schedule, copy_id, db), source.content)
 
     def store(session: Session) -> None:

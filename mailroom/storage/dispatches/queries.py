@@ -151,7 +151,8 @@ def count_open(db: Db) -> dict[str, int]:
 @guarded
 def count_by_state(db: Db, run_id: RunId) -> dict[str, int]:
     """The number of a run's dispatches in each state."""
-    rows = db.dispatches.aggregate([{"$match": {"run_id": run_id}}, {"$group": {"_id": "$state", "n": {"$sum": 1}}}])
+    of_run: Document = {"$match": {"_id": ids_of_run(run_id)}}
+    rows = db.dispatches.aggregate([of_run, {"$group": {"_id": "$state", "n": {"$sum": 1}}}])
     return {row["_id"]: row["n"] for row in rows}
 
 
@@ -171,7 +172,7 @@ def slices_of(db: Db, run_id: RunId) -> list[Slice]:
     is_open = {"$cond": [{"$in": ["$state", sorted(OPEN)]}, 1, 0]}
     rows = db.dispatches.aggregate(
         [
-            {"$match": {"run_id": run_id, "state": {"$ne": DispatchState.SPLIT}}},
+            {"$match": {"_id": ids_of_run(run_id), "state": {"$ne": DispatchState.SPLIT}}},
             {"$project": dict.fromkeys(("due_at", "messages", "state"), 1)},
             {
                 "$group": {

@@ -19,8 +19,8 @@ from mailroom.services.planning import plan
 from mailroom.services.reports import counts as report_counts
 from mailroom.services.reports import runs as run_views
 from mailroom.services.resending import runs as resend_runs
+from mailroom.services.schedules import duplicate, lifecycle, restore
 from mailroom.services.schedules import edit as edit_schedule
-from mailroom.services.schedules import lifecycle, restore
 from mailroom.services.schedules import view as schedule_view
 from mailroom.storage import suppressions
 from mailroom.storage.audiences import document as audiences
@@ -472,6 +472,15 @@ def test_the_delivery_of_a_schedule_is_changed_and_changed_back(db: Db) -> None:
     assert read.next_run_at == at_once.next_run_at
     assert read.look_at is not None
     assert read.look_at < max(at_once.next_run_at or BERLIN, datetime.now(UTC))
+
+
+def test_a_copy_of_a_schedule_has_its_delivery(db: Db) -> None:
+    schedule = a_zoned_schedule(db, people_in(db, FOUR), recurrence=DAILY, default_time_zone="Asia/Tokyo")
+
+    copy, _ = duplicate.duplicate(db, schedule, owner="ann", key="k")
+
+    read = schedule_view.get(db, copy.schedule.id).schedule
+    assert (read.delivery, read.default_time_zone) == (DeliveryTime.RECIPIENT_TIME, "Asia/Tokyo")
 
 
 def test_a_restored_schedule_keeps_its_delivery(db: Db) -> None:
