@@ -71,9 +71,10 @@ class RecipientTime:
     def division(self) -> str:
         """Names the division of contacts into slices. Equal names divide a list alike: another release of the time
         zone database may move a zone to another slice, and then has another name."""
-        return short_digest(self.default_zone, *(f"{name}={compact(at)}" for name, at in _by_zone(self.wall)))
+        return _division(self.wall, self.default_zone)
 
 
+@lru_cache(maxsize=4_096)
 def slice_name(slice_: datetime) -> str:
     """Names a slice among those of its run. In the order of names slices are in the order of time."""
     return compact(slice_)
@@ -84,6 +85,11 @@ def _instant(time_zone: str, wall: datetime, default_zone: str) -> datetime:
     if found is None:
         raise LookupError(f"the time zone {default_zone} is not known")
     return found
+
+
+@lru_cache(maxsize=64)
+def _division(wall: datetime, default_zone: str) -> str:
+    return short_digest(default_zone, *(f"{name}={compact(at)}" for name, at in _by_zone(wall)))
 
 
 @lru_cache(maxsize=64)
