@@ -45,7 +45,7 @@ ANSWERING: Final = {
     "send": TableEntry("cli.send:send", "Hand a single mail in."),
     "sending": TableEntry("cli.sending:sending_", "The one switch for all sending: campaigns, single mails, retries."),
     "suppressions": TableEntry("cli.suppressions:suppressions_", "Addresses that get no mail, or none of campaigns."),
-    "templates": TableEntry("cli.templates:templates_", "Stored templates of single mails."),
+    "templates": TableEntry("cli.templates:templates_", "Stored templates."),
     "token": TableEntry("cli.tokens:token", "Tokens for the API and the pages."),
     "topics": TableEntry("cli.topics:topics_", "What readers get and may leave, such as a newsletter."),
     "webhooks": TableEntry("cli.webhooks:webhooks", "Where the providers send their webhooks."),

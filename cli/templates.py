@@ -1,4 +1,4 @@
-"""`mailroom templates`: stored texts of single mails, with variables."""
+"""`mailroom templates`: stored texts of mails, with variables, and their versions."""
 
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from cli.paging import paged
 from cli.questions import asks, confirm
 from cli.tables import print_fields, print_page
 from mailroom.domain.limits import MAX_TEMPLATE_BODY_BYTES
+from mailroom.domain.pinned_templates import PinnedTemplate
 from mailroom.domain.principals import Principal
 from mailroom.services.mails import templates
 from scheduler_api import paging
@@ -23,7 +24,7 @@ _TEXT = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.group("templates", cls=Noun)
 def templates_() -> None:
-    """Stored templates of single mails."""
+    """Stored templates."""
 
 
 @templates_.command("list")
@@ -37,9 +38,24 @@ def list_templates(limit: int, cursor: str | None) -> None:
 
 @templates_.command("show")
 @click.argument("name")
-def show_template(name: str) -> None:
+@click.option("--version", type=click.IntRange(1, 1_000_000_000), help="An earlier version; the newest if left out.")
+def show_template(name: str, version: int | None) -> None:
     """A template."""
-    answer(schemas.TemplateOut, schemas.whole(templates.get(services().db, name)), print_fields)
+    db = services().db
+    shown = templates.get_version(db, PinnedTemplate(name, version)) if version else templates.get(db, name)
+    answer(schemas.TemplateOut, schemas.whole(shown), print_fields)
+
+
+@templates_.command("versions")
+@click.argument("name")
+@paged
+def list_versions(name: str, limit: int, cursor: str | None) -> None:
+    """The versions of a template, newest first; also of one that is removed."""
+    last = paging.decode_id_and_number(cursor)
+    found = templates.page_of_versions(services().db, name, before=last[1] if last else None, limit=limit)
+    page = paging.page_of(found, limit, schemas.summary, lambda one: [one.name, one.version])
+    columns = {"version": "version", "made": "updated_at", "by": "updated_by", "asks for": "variables"}
+    answer(schemas.TemplatePage, page, lambda body: print_page(body, columns))
 
 
 @templates_.command("put")
@@ -52,7 +68,7 @@ def show_template(name: str) -> None:
 def put_template(
     name: str, file: Any, subject: str | None, text: Path | None, html: Path | None, if_version: int | None
 ) -> None:
-    """Make a template, or change it for all mails that are handed in from now on.
+    """Make a template, or a new version of it for all mails that are handed in from now on.
 
     FILE is JSON, {"subject", "text", "html"}, as of PUT /v1/templates; - is standard input.
     """
@@ -74,10 +90,10 @@ def put_template(
 @click.argument("name")
 @asks
 def delete_template(name: str) -> None:
-    """Remove it; mails that were handed in with it stay as they are."""
+    """Remove it; what was made with it stays as it is, and so do its versions."""
     db = services().db
     stored = templates.get(db, name)
-    confirm(f"Delete template “{name}”?", "Mails that name it are refused from then on.")
+    confirm(f"Delete template “{name}”?", "Mails and schedules that name it are refused from then on.")
     templates.remove(db, name, actor=_principal())
     answer(schemas.TemplateOut, schemas.whole(stored), lambda _: click.echo(f"{name}: deleted"))
 

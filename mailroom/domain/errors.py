@@ -5,7 +5,7 @@ MailroomError
 ├── NotFound                ScheduleNotFound, RunNotFound, RunFeedNotFound, MessageNotFound, DispatchNotFound,
 │                           EmailNotFound, AudienceNotFound, ContactNotFound, SuppressionNotFound,
 │                           ProviderNotFound, LimitNotFound, SegmentNotFound, TemplateNotFound, TopicNotFound,
-│                           TokenNotFound
+│                           TemplateVersionNotFound, TokenNotFound
 ├── Conflict                the resource is not in a state that allows the request
 │   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleNotArchived, ScheduleEnded, SchedulePaused
 │   ├── RuleNotComputable, PlanningBehind
@@ -110,6 +110,13 @@ class ProviderNotFound(NotFound):
 
 class TemplateNotFound(NotFound):
     noun = "template"
+
+
+class TemplateVersionNotFound(NotFound):
+    noun = "version"
+
+    def __init__(self, name: str, version: int) -> None:
+        super().__init__(f"{version} of template {name}")
 
 
 class TopicNotFound(NotFound):

@@ -1,22 +1,24 @@
-"""A stored template of single mails: subject, text and html with places for variables."""
+"""A stored template: subject, text and html with places for variables. Each change makes a new version of it."""
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from mailroom.domain.content import names_in
 from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.pinned_templates import PinnedTemplate
 from mailroom.domain.template_filling import FIELDS
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """`variables`: the names that the template requires. `version` counts the changes, from 1. `owner`: the owner of
-    the token that created the template; '' if any token with scope `mail` may change it."""
+    """One version of a template. `variables`: the names that it requires. `version` counts the changes, from 1.
+    `updated_by`: who made this version. `owner`: the owner of the token that created the template; '' if any token with
+    scope `mail` may change it."""
 
     name: str
     subject: str
@@ -25,14 +27,25 @@ class Template:
     variables: frozenset[str]
     version: int
     updated_at: datetime
+    updated_by: str = ""
     owner: str = ""
 
     @property
     def content(self) -> dict[str, str]:
         return {field: getattr(self, field) for field in FIELDS}
 
+    @property
+    def pin(self) -> PinnedTemplate:
+        return PinnedTemplate(self.name, self.version)
 
-def check_template(name: str, content: Mapping[str, str], *, version: int, now: datetime, owner: str = "") -> Template:
+    def says_as(self, other: "Template") -> bool:
+        """True if the two differ in nothing but number, time and author."""
+        return self == replace(other, version=self.version, updated_at=self.updated_at, updated_by=self.updated_by)
+
+
+def check_template(
+    name: str, content: Mapping[str, str], *, version: int, now: datetime, owner: str = "", by: str = ""
+) -> Template:
     """The template in the form to store. Raises InvalidInput with every fault."""
     faults = []
     if not _NAME.fullmatch(name):
@@ -48,4 +61,6 @@ def check_template(name: str, content: Mapping[str, str], *, version: int, now: 
     if faults:
         raise InvalidInput(*faults)
     texts = {field: content.get(field, "") for field in FIELDS}
-    return Template(name, **texts, variables=variables, version=version, updated_at=now, owner=owner)
+    return Template(
+        name=name, **texts, variables=variables, version=version, updated_at=now, updated_by=by, owner=owner
+    )

@@ -22,7 +22,7 @@ from mailroom.storage.body_files import gridfs_home, s3_home
 from mailroom.storage.cluster import restored_fences
 from mailroom.storage.database import Db, unhurried
 from mailroom.storage.dispatches import document as dispatches
-from mailroom.storage.mails import bodies, emails
+from mailroom.storage.mails import bodies, emails, template_versions
 from mailroom.storage.messages import document as messages
 from mailroom.storage.schedules import contents, run_feeds, runs, schedules, uploads
 
@@ -42,6 +42,7 @@ def ensure_indexes(db: Db) -> None:
         messages,
         emails,
         bodies,
+        template_versions,
         gridfs_home,
         s3_home,
         dispatches,

@@ -1,4 +1,4 @@
-"""`/v1/templates`: stored texts of single mails, with variables."""
+"""`/v1/templates`: stored texts of mails, with variables, and their versions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +7,7 @@ from flask import request, url_for
 
 from mailroom.domain.errors import Fault
 from mailroom.domain.limits import MAX_TEMPLATE_BODY_BYTES
+from mailroom.domain.pinned_templates import PinnedTemplate
 from mailroom.domain.templates import Template
 from mailroom.services.mails import templates
 from scheduler_api import paging
@@ -16,7 +17,7 @@ from scheduler_api.headers import SEEN, etag, seen_version
 from scheduler_api.schemas import templates as schemas
 from scheduler_api.schemas.schedules import ListQuery
 
-blueprint = Blueprint("templates", __name__, url_prefix="/v1/templates", description="What single mails say.")
+blueprint = Blueprint("templates", __name__, url_prefix="/v1/templates", description="What mails say.")
 
 
 @blueprint.get("")
@@ -38,6 +39,25 @@ def show(name: str) -> Any:
     return _answer(templates.get(services().db, name))
 
 
+@blueprint.get("/<name>/versions")
+@requires("read")
+@blueprint.arguments(ListQuery, location="query")
+@blueprint.response(200, schemas.TemplatePage)
+def versions(query: dict[str, Any], name: str) -> Any:
+    """The versions of a template, newest first; also of one that is removed."""
+    limit, last = query["limit"], paging.decode_id_and_number(query.get("cursor"))
+    found = templates.page_of_versions(services().db, name, before=last[1] if last else None, limit=limit)
+    return paging.page_of(found, limit, schemas.summary, lambda one: [one.name, one.version])
+
+
+@blueprint.get("/<name>/versions/<int(max=1000000000):version>")
+@requires("read")
+@blueprint.response(200, schemas.TemplateOut)
+def show_version(name: str, version: int) -> Any:
+    """One version, as it was stored. It never changes."""
+    return schemas.whole(templates.get_version(services().db, PinnedTemplate(name, version)))
+
+
 def _further(asked: dict[str, Any], _: dict[str, Any]) -> Sequence[Fault]:
     return schemas.further_faults((request.view_args or {})["name"], asked)
 
@@ -49,9 +69,9 @@ def _further(asked: dict[str, Any], _: dict[str, Any]) -> Sequence[Fault]:
 @blueprint.response(200, schemas.TemplateOut)
 @blueprint.alt_response(201, schema=schemas.TemplateOut, description="It is new")
 def put(content: dict[str, str], name: str) -> Any:
-    """Make a template (201), or change it for all mails that are handed in from now on. With `If-Match` only if the
-    template has not changed since. It belongs to the owner of the token that made it: that owner's tokens and `admin`
-    change it."""
+    """Make a template (201), or a new version of it for all mails that are handed in from now on. What says the same as
+    the newest version makes none. With `If-Match` only if the template has not changed since. It belongs to the owner
+    of the token that made it: that owner's tokens and `admin` change it."""
     stored, new = templates.put(services().db, name, content, seen_version=seen_version(), actor=principal())
     body, status, headers = _answer(stored)
     return (body, 201, headers | {"Location": url_for("templates.show", name=name)}) if new else (body, status, headers)
@@ -61,7 +81,7 @@ def put(content: dict[str, str], name: str) -> Any:
 @requires("mail")
 @blueprint.response(204)
 def remove(name: str) -> None:
-    """Remove a template; mails that were handed in with it stay as they are."""
+    """Remove a template. What was made with it stays as it is, and its versions are still shown."""
     templates.remove(services().db, name, actor=principal())
 
 

@@ -177,6 +177,8 @@ class EmailOut(TakenOut):
     priority = fields.String()
     on_doubt = fields.String()
     topic = fields.String(allow_none=True, metadata={"description": "what its reader may leave"})
+    template = fields.String(allow_none=True, metadata={"description": "the stored template that it was made of"})
+    template_version = fields.Integer(allow_none=True)
     went_twice = fields.String(allow_none=True, metadata={"description": _WENT_TWICE})
     size = fields.Integer()
     send_at = fields.String(allow_none=True)
@@ -273,6 +275,8 @@ def email(shown: EmailView) -> dict[str, Any]:
         "priority": stored.priority,
         "on_doubt": stored.on_doubt,
         "topic": stored.topic or None,
+        "template": stored.template.name if stored.template else None,
+        "template_version": stored.template.version if stored.template else None,
         "went_twice": shown.went_twice,
         "size": stored.size,
         **places,

@@ -1,4 +1,4 @@
-"""Templates of single mails in JSON."""
+"""Stored templates in JSON."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ class TemplateSummary(Schema):
     variables = fields.List(fields.String(), metadata={"description": "the names that it asks for"})
     version = fields.Integer()
     updated_at = fields.String()
+    updated_by = fields.String(allow_none=True)
     owner = fields.String(
         allow_none=True, metadata={"description": "of the token that made it; null: any `mail` token may change it"}
     )
@@ -47,6 +48,7 @@ def summary(template: Template) -> dict[str, Any]:
         "variables": sorted(template.variables),
         "version": template.version,
         "updated_at": iso(template.updated_at),
+        "updated_by": template.updated_by or None,
         "owner": template.owner or None,
     }
 

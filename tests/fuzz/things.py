@@ -160,6 +160,7 @@ _KEPT: dict[str, Maker] = {
     "topic_id": Things.topic,
     "name": lambda _: "mailgun",
     "kind": lambda _: "domain",
+    "version": lambda _: "1",
     "address": Things.suppressed,
 }
 _T, _S, _R, _E = "/v1/templates/{name}", "/v1/schedules/{schedule_id}", "/v1/runs/{run_id}", "/v1/emails/{email_id}"
@@ -183,6 +184,7 @@ _FRESH: dict[tuple[str, str, str], Maker] = {
     ("GET", _T, ""): Things.template,
     ("PUT", _T, ""): lambda things: things.template() if things.chance.random() < 0.5 else f"n{secrets.token_hex(6)}",
     ("DELETE", _T, ""): Things.template,
+    **{("GET", f"{_T}/versions{version}", "name"): Things.template for version in ("", "/{version}")},
     ("PUT", _L, "name"): Things.limited_domain,
     ("DELETE", _L, "name"): Things.limited_domain,
     ("DELETE", "/v1/suppressions/{address}", ""): Things.suppressed,

@@ -127,6 +127,7 @@ def check_email(
         send_at=send_at,
         on_doubt=OnDoubt(draft.on_doubt),
         topic=draft.topic,
+        template=template.pin if template else None,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from mailroom.domain.addresses import Mailbox
 from mailroom.domain.ids import EmailId
+from mailroom.domain.pinned_templates import PinnedTemplate
 
 
 class Priority(StrEnum):
@@ -118,6 +119,7 @@ class Email:
     send_at: datetime | None
     on_doubt: OnDoubt = OnDoubt.WAIT
     topic: str = ""  # what its only reader may leave; '' for mail that needs no consent
+    template: PinnedTemplate | None = None  # the version that it was made of
 
     def at(self, place: Place) -> list[Mailbox]:
         return [one.mailbox for one in self.addressees if one.place is place]
@@ -140,6 +142,7 @@ class StoredEmail:
     size: int  #: bytes of its body
     on_doubt: OnDoubt = OnDoubt.WAIT
     topic: str = ""  #: '' for mail that needs no consent
+    template: PinnedTemplate | None = None  #: the version that it was made of
     send_at: datetime | None = None  #: the earliest time to send; None: at once
     created_at: datetime  #: when the API accepted it
 
@@ -157,4 +160,5 @@ class StoredEmail:
             send_at=self.send_at,
             on_doubt=self.on_doubt,
             topic=self.topic,
+            template=self.template,
         )

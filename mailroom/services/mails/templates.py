@@ -1,14 +1,15 @@
-"""Create, change, view and remove the templates of single mails."""
+"""Create, change, view and remove stored templates, and view their versions."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
-from mailroom.domain.errors import NotTheOwner, StaleEdit, TemplateNotFound
+from mailroom.domain.errors import NotTheOwner, StaleEdit, TemplateVersionNotFound
+from mailroom.domain.pinned_templates import PinnedTemplate
 from mailroom.domain.principals import Principal
 from mailroom.domain.templates import Template, check_template
-from mailroom.storage.database import Db, server_now
-from mailroom.storage.mails import templates
+from mailroom.storage.database import AlreadyThere, Db, Session, in_transaction, server_now
+from mailroom.storage.mails import template_versions, templates
 
 log = structlog.get_logger()
 
@@ -23,11 +24,31 @@ def page(db: Db, *, after: str, limit: int) -> list[Template]:
     return templates.page(db, after=after, limit=limit)
 
 
+def get_version(db: Db, pin: PinnedTemplate) -> Template:
+    """One version, also of a template that is removed. Raises TemplateVersionNotFound."""
+    if stored := template_versions.find(db, pin):
+        return stored
+    newest = templates.get_many(db, [pin.name]).get(pin.name)
+    if newest is None or newest.version != pin.version:
+        raise TemplateVersionNotFound(pin.name, pin.version)
+    return newest
+
+
+def page_of_versions(db: Db, name: str, *, before: int | None, limit: int) -> list[Template]:
+    """The versions of a template, newest first, also of one that is removed. `before`: the last version of the page
+    before. Raises TemplateNotFound."""
+    versions = template_versions.page(db, name, before=before, limit=limit)
+    if versions or before is not None:
+        return versions
+    return [templates.get(db, name)]
+
+
 def put(
     db: Db, name: str, content: Mapping[str, str], *, seen_version: int | None, actor: Principal
 ) -> tuple[Template, bool]:
-    """Create a template, or change it for all mails that are handed in from now on. `seen_version`: change only this
-    version. A new template belongs to the actor's owner.
+    """Create a template, or a new version of it, for all that is made with it from now on. What says the same as the
+    newest version makes none. `seen_version`: change only this version; 0: only if it is new. A new template belongs to
+    the actor's owner.
 
     Returns (the stored template, whether it is new). Raises InvalidInput, StaleEdit, NotTheOwner.
     """
@@ -36,22 +57,62 @@ def put(
         if stored:
             _check_owner(stored, actor)
         version = stored.version if stored else 0
-        owner = stored.owner if stored else actor.owner
         if seen_version is not None and seen_version != version:
             raise StaleEdit(f"template {name} is at version {version}")
-        template = check_template(name, content, version=version + 1, now=server_now(db), owner=owner)
-        if templates.put(db, template, by=actor.name):
+        kept = template_versions.newest(db, name)
+        owner = stored.owner if stored else actor.owner
+        number = max(version, kept) + 1
+        template = check_template(name, content, version=number, now=server_now(db), owner=owner, by=actor.name)
+        if stored and template.says_as(stored):
+            return stored, False
+        if _store(db, template, stored, kept):
             log.info("template_stored", template=name, version=template.version, by=actor.name)
             return template, stored is None
 
 
 def remove(db: Db, name: str, *, actor: Principal) -> None:
-    """Remove a template. Mails handed in with it stay as they are. Raises TemplateNotFound, NotTheOwner."""
-    stored = templates.get(db, name)
-    _check_owner(stored, actor)
-    if not templates.remove(db, stored):
-        raise TemplateNotFound(name)
-    log.info("template_removed", template=name, by=actor.name)
+    """Remove a template. What was made with it stays as it is, and so do its versions. Raises TemplateNotFound,
+    NotTheOwner."""
+    while True:
+        stored = templates.get(db, name)
+        _check_owner(stored, actor)
+        if _remove(db, stored, template_versions.newest(db, name)):
+            log.info("template_removed", template=name, by=actor.name)
+            return
+
+
+def _store(db: Db, template: Template, seen: Template | None, kept: int) -> bool:
+    """False if another change came first."""
+
+    def store(session: Session) -> None:
+        templates.put(db, template, seen=seen, session=session)
+        template_versions.add(db, [*_not_kept(seen, kept), template], session=session)
+
+    return _in_transaction(db, store)
+
+
+def _remove(db: Db, seen: Template, kept: int) -> bool:
+    """False if another change came first."""
+
+    def remove_it(session: Session) -> None:
+        templates.remove(db, seen, session=session)
+        if missing := _not_kept(seen, kept):
+            template_versions.add(db, missing, session=session)
+
+    return _in_transaction(db, remove_it)
+
+
+def _in_transaction(db: Db, work: Callable[[Session], None]) -> bool:
+    try:
+        in_transaction(db, work)
+    except AlreadyThere:
+        return False
+    return True
+
+
+def _not_kept(seen: Template | None, kept: int) -> list[Template]:
+    """The version that was stored before versions were kept, or by a process of an earlier release."""
+    return [seen] if seen and seen.version > kept else []
 
 
 def _check_owner(template: Template, actor: Principal) -> None:

@@ -8,6 +8,7 @@
     recipients      the folded addresses that the mail goes to: all of these, but of one with a source
     on_doubt        `elsewhere`; absent for `wait`
     topic           absent where the mail needs no consent
+    template        the version that it was made of (see template_pins.py); absent without a template
     source          the mail that did not reach them
     suppressed      list of {address, reason}, one a recipient; a recipient without a reason gets the mail. Absent where
                     nobody was suppressed when the mail was accepted
@@ -34,6 +35,7 @@ from mailroom.domain.errors import EmailNotFound
 from mailroom.domain.ids import EmailId
 from mailroom.domain.searches import EmailOrder, EmailSearch
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded, insert_new
+from mailroom.storage.template_pins import document_of, pin_of
 
 COLLECTION: Final = "emails"
 _SOME: Final = 1_000
@@ -179,6 +181,7 @@ def _document(new: NewEmail, now: datetime) -> Document:
             "priority": email.priority,
             "on_doubt": email.on_doubt if email.on_doubt is not OnDoubt.WAIT else None,
             "topic": email.topic or None,
+            "template": document_of(email.template),
             "size": email.body.size,
             "send_at": email.send_at,
             "created_at": now,
@@ -200,6 +203,7 @@ def _stored(doc: Mapping[str, Any]) -> StoredEmail:
         priority=Priority(doc["priority"]),
         on_doubt=OnDoubt(doc.get("on_doubt", OnDoubt.WAIT)),
         topic=doc.get("topic", ""),
+        template=pin_of(doc.get("template")),
         size=doc["size"],
         send_at=doc.get("send_at"),
         created_at=doc["created_at"],

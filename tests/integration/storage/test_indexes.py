@@ -26,7 +26,7 @@ from mailroom.storage.dispatches import doubts as dispatch_doubts
 from mailroom.storage.dispatches import elsewhere as dispatch_elsewhere
 from mailroom.storage.dispatches import outcomes as dispatch_outcomes
 from mailroom.storage.dispatches import queries as dispatch_queries
-from mailroom.storage.mails import bodies, emails
+from mailroom.storage.mails import bodies, emails, template_versions
 from mailroom.storage.messages import counts as message_counts
 from mailroom.storage.messages import document as messages
 from mailroom.storage.messages import unreached
@@ -127,6 +127,8 @@ ASKED = {
     "how many schedules there are": lambda db, now: schedules.count_by_state(db),
     "how many dispatches are open": lambda db, now: dispatch_queries.count_open(db),
     "the queue": lambda db, now: dispatch_counts.due_by_rank(db, now=now, barred=[]),
+    "a template's versions": lambda db, now: template_versions.page(db, "t", before=9, limit=10),
+    "a template's newest version": lambda db, now: template_versions.newest(db, "t"),
     "a token's requests": lambda db, now: served_requests.page(db, "t", before=EntryPlace("b", 1), limit=10),
 }
 

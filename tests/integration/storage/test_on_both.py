@@ -12,16 +12,13 @@ from datetime import UTC, datetime, timedelta
 import mongomock
 import pytest
 
-from mailroom.domain.errors import TemplateNotFound
 from mailroom.domain.holds import EVERYTHING, Hold
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.misfire import Replay
 from mailroom.domain.rates import Limit, LimitKind, Per
-from mailroom.domain.templates import Template
 from mailroom.storage import holds, providers, rate_limits, sessions
 from mailroom.storage.cluster import etcd_epoch, ledger_runs, restore_mark
 from mailroom.storage.database import Db, connect
-from mailroom.storage.mails import templates
 from mailroom.storage.sessions import StoredSession
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -73,32 +70,6 @@ def test_limits_are_listed_by_their_ids_and_removed_once(db: Db) -> None:
 
     assert [limit.name for limit in rate_limits.every(db)] == ["a.example", "b.example"]
     assert [rate_limits.remove(db, "domain/a.example") for _ in range(2)] == [True, False]
-
-
-def test_a_template_is_replaced_only_over_the_version_that_was_seen_and_by_its_owner(db: Db) -> None:
-    first = Template("welcome", "Hello", "Hello", "", frozenset({"name"}), 1, NOW, "ann")
-    assert templates.put(db, first, by="ann")
-    assert not templates.put(db, first, by="bo")
-
-    second = replace(first, subject="Hello again", version=2)
-    assert not templates.put(db, replace(second, owner="bo"), by="bo")
-    assert not templates.put(db, replace(second, owner=""), by="bo")
-    assert templates.put(db, second, by="ann")
-    assert not templates.put(db, second, by="ann")
-
-    assert templates.get(db, "welcome") == second
-    assert not templates.remove(db, replace(second, owner="bo"))
-    assert templates.remove(db, second)
-    with pytest.raises(TemplateNotFound):
-        templates.get(db, "welcome")
-
-
-def test_templates_are_paged_by_name(db: Db) -> None:
-    for name in ("c", "a", "d", "b"):
-        templates.put(db, Template(name, "s", "t", "", frozenset(), 1, NOW), by="ann")
-
-    assert [one.name for one in templates.page(db, after="", limit=2)] == ["a", "b"]
-    assert [one.name for one in templates.page(db, after="b", limit=5)] == ["c", "d"]
 
 
 def test_a_hold_counts_its_changes_and_one_that_stands_is_not_changed(db: Db) -> None:
