@@ -9,6 +9,7 @@ from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.template_filling import FIELDS
 from mailroom.services.common import mailgun_only
+from mailroom.services.mails.templates import said_by_template
 from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules import feed_rules
 from mailroom.services.schedules import view as schedule_view
@@ -57,4 +58,5 @@ def _check_carriers(services: ApiServices, asked: dict[str, Any]) -> None:
     """Raises InvalidInput for content that only Mailgun can carry, while another provider may get it."""
     said = {name: asked[name] for name in (*FIELDS, "markdown", "preheader") if isinstance(asked.get(name), str)}
     said |= {f"headers.{name}": value for name, value in asked.get("headers", {}).items()}
+    said |= said_by_template(services.db, asked.get("template"))
     mailgun_only.check(services.db, services.settings.sending.providers, said)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, TypedDict, TypeVar
 
@@ -35,14 +35,17 @@ from mailroom.domain.limits import (
     MAX_TEXT,
 )
 from mailroom.domain.own_headers import faults_beside_topic, faults_of_headers
+from mailroom.domain.pinned_templates import PinnedTemplate
 from mailroom.domain.recipient_times import DeliveryTime
 from mailroom.domain.recurrence.checking import check_recurrence
 from mailroom.domain.recurrence.model import Recurrence, RecurrenceFields
 from mailroom.domain.run_values import FEED
+from mailroom.domain.said_by_templates import at_template, faults_of_choice
 from mailroom.domain.schedules import DEFAULT_GRACE_S, Misfire, MisfireFields, MisfirePolicy
 from mailroom.domain.template_checks import KnownNames, lacking_by_count, lacking_in_audience, with_hint_at_topics
 from mailroom.domain.template_filling import UNSUBSCRIBE_URL
 from mailroom.domain.template_language import PROVIDERS_OWN
+from mailroom.domain.templates import Template
 from mailroom.domain.topics import Topic
 
 T = TypeVar("T")
@@ -57,8 +60,8 @@ class Draft:
 
     name: str
     sender: str
-    subject: str
     recurrence: RecurrenceFields | None  # None: the stored recurrence stays
+    subject: str = ""
     text: str | None = field(default=None, metadata={"digest_of_none": ""})  # None: made from the HTML
     html: str = ""
     reply_to: str = ""
@@ -77,6 +80,7 @@ class Draft:
     headers: Mapping[str, str] = field(default_factory=dict, metadata={"compared": "if given"})
     delivery: str = field(default=DeliveryTime.SCHEDULE_TIME, metadata={"compared": "if given"})
     default_time_zone: str = field(default="", metadata={"compared": "if given"})  # '': that of the recurrence
+    template: str | None = field(default=None, metadata={"compared": "if given"})  # says subject and bodies
 
     @property
     def written(self) -> Written:
@@ -108,6 +112,7 @@ class DraftChanges(TypedDict, total=False):
     headers: Mapping[str, str]
     delivery: str
     default_time_zone: str
+    template: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,7 @@ class Checked:
     headers: tuple[tuple[str, str], ...]
     delivery: DeliveryTime
     default_time_zone: str  # '': that of the recurrence
+    template: PinnedTemplate | None
 
 
 _LIMITS: Final = {"name": MAX_NAME, "subject": MAX_SUBJECT, "text": MAX_TEXT, "html": MAX_HTML}
@@ -143,6 +149,7 @@ class Kept:
     recurrence: Recurrence | None = None
     audience: Known | None = None
     topic: Topic | None = None  # of the id in the draft, if it exists
+    template: Template | None = None  # of the name in the draft, if it exists
 
 
 def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Checked:
@@ -151,6 +158,7 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
     Raises InvalidInput with every fault of every field.
     """
     kept = kept or Kept()
+    draft, misnamed = _with_template(draft, kept.template)
     faults = _faults_of_texts(draft)
     recurrence = kept.recurrence or _checked_recurrence(draft, faults, now)
     misfire = _or_none(faults, lambda: _check_misfire(draft.misfire))
@@ -163,8 +171,8 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
     if draft.topic and kept.topic is None:
         faults.append(Fault("topic", f"there is no topic {draft.topic}; make it first"))
     bodies = _checked_bodies(draft, known, recipients or (), kept.topic, faults)
-    if faults or bodies is None or recurrence is None or misfire is None or recipients is None:
-        raise InvalidInput(*faults)
+    if misnamed or faults or bodies is None or recurrence is None or misfire is None or recipients is None:
+        raise InvalidInput(*misnamed, *(at_template(faults) if draft.template and not misnamed else faults))
     return Checked(
         name=draft.name.strip(),
         sender=str(parse_mailbox(draft.sender)),
@@ -183,7 +191,20 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
         headers=tuple(draft.headers.items()),
         delivery=DeliveryTime(draft.delivery),
         default_time_zone=draft.default_time_zone,
+        template=kept.template.pin if draft.template and kept.template else None,
     )
+
+
+def _with_template(draft: Draft, template: Template | None) -> tuple[Draft, list[Fault]]:
+    """The draft with what its template says, and the faults of naming it. A draft that is refused in any case gets
+    stand-ins, so that all other faults are found."""
+    if draft.template is None:
+        return draft, []
+    said = {"subject": draft.subject, "text": draft.text, "html": draft.html, "markdown": draft.markdown}
+    faults = faults_of_choice(template, said)
+    if template is None or faults:
+        return replace(draft, subject=draft.subject or "x", text=draft.text or "x"), faults
+    return replace(draft, subject=template.subject, text=template.text or draft.text, html=template.html), []
 
 
 def _faults_of_choice(draft: Draft) -> list[Fault]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from mailroom.domain.audience_versions import AudienceVersion, Selection
 from mailroom.domain.ids import AudienceId, RunId, ScheduleId
+from mailroom.domain.pinned_templates import PinnedTemplate
 from mailroom.domain.recipient_times import RecipientTime
 
 
@@ -66,6 +67,8 @@ class Run:
     `selection`: who it goes to, as of its due instant; None: everybody in `audience`, as that was made. `recipients`:
     how many these are; while a run to several lists is planned, at most so many.
 
+    `template`: the version that its content was made of; None without one.
+
     `awaits_feed`: from when on its feed is fetched, for the first time or again; no message is written before it is
     there. None once the run has it, and without a feed. `feed_tries`, `feed_problem`: of fetches that failed.
 
@@ -103,6 +106,7 @@ class Run:
     feed_problem: str = ""
     selection: Selection | None = None
     recipient_time: RecipientTime | None = None
+    template: PinnedTemplate | None = None
 
     @property
     def starts_at(self) -> datetime:

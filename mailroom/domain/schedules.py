@@ -15,6 +15,7 @@ from mailroom.domain.audience_versions import ListChoice, Selection, all_of
 from mailroom.domain.bodies.written import Written
 from mailroom.domain.feeds.model import Feed
 from mailroom.domain.ids import AudienceId, ScheduleId
+from mailroom.domain.pinned_templates import PinnedTemplate
 from mailroom.domain.recipient_times import DeliveryTime
 from mailroom.domain.recurrence.model import Recurrence
 
@@ -99,6 +100,7 @@ class Content:
     excluded: tuple[ListChoice, ...] = ()
     written: Written | None = None  # what text and html were made of; None: they are as they were written
     headers: tuple[tuple[str, str], ...] = ()  # of the schedule's own, in each of its mails
+    template: PinnedTemplate | None = None  # the version that says subject and bodies; None: the schedule says them
 
     @property
     def goes_to(self) -> tuple[ListChoice, ...]:
@@ -125,6 +127,7 @@ class Revision:
     lists: tuple[ListChoice, ...] = ()
     excluded: tuple[ListChoice, ...] = ()
     has_feed: bool = False
+    template: PinnedTemplate | None = None
 
     @property
     def selection(self) -> Selection:
@@ -142,6 +145,7 @@ def revision_of(content: Content, number: int, valid_from: datetime) -> Revision
         content.lists,
         content.excluded,
         has_feed=content.feed is not None,
+        template=content.template,
     )
 
 

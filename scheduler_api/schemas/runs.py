@@ -61,6 +61,8 @@ class RunOut(Schema):
     recipient_time = fields.Nested(
         RecipientTimeOut, allow_none=True, metadata={"description": "null: everybody gets it at once"}
     )
+    template = fields.String(allow_none=True, metadata={"description": "the stored template of its content"})
+    template_version = fields.Integer(allow_none=True)
     source = fields.String(
         allow_none=True, metadata={"description": "the run that did not reach the recipients of this one"}
     )
@@ -219,6 +221,8 @@ def run(shown: Run) -> dict[str, Any]:
         "awaits_feed": iso(shown.awaits_feed),
         "feed_problem": shown.feed_problem or None,
         "recipient_time": _recipient_time(shown.recipient_time) if shown.recipient_time else None,
+        "template": shown.template.name if shown.template else None,
+        "template_version": shown.template.version if shown.template else None,
         "source": shown.source,
     }
 

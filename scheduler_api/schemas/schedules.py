@@ -136,6 +136,10 @@ PREHEADER_DOC: Final = "what an inbox shows behind the subject"
 _INLINE_CSS_DOC: Final = "style sheets of the HTML go into the style attributes of its elements too; true if left out"
 _DELIVERY_DOC: Final = "recipient_time: each contact gets it when its own clock shows the time of the recurrence"
 _DEFAULT_ZONE_DOC: Final = "with recipient_time, for contacts without a time zone; left out: that of the recurrence"
+_SUBJECT_DOC: Final = "needed, unless a template is named"
+_TEMPLATE_DOC: Final = (
+    "the name of a stored template that says subject, text and html; its newest version is taken. null: there is none"
+)
 _TOPIC_DOC: Final = "what its readers may leave; null: its mail needs no consent"
 
 
@@ -145,7 +149,7 @@ class ScheduleIn(RequestBody):
     name = fields.String(required=True, validate=validate.Length(min=1, max=MAX_NAME))
     sender = fields.String(required=True, data_key="from", validate=validate.Length(max=500))
     reply_to = ReplyTo(metadata=REPLY_TO_DOC)
-    subject = fields.String(required=True, validate=validate.Length(max=MAX_SUBJECT))
+    subject = fields.String(validate=validate.Length(max=MAX_SUBJECT), metadata={"description": _SUBJECT_DOC})
     text = fields.String(allow_none=True, validate=validate.Length(max=MAX_TEXT), metadata={"description": TEXT_DOC})
     html = fields.String(validate=validate.Length(max=MAX_HTML))
     markdown = fields.String(validate=validate.Length(max=MAX_MARKDOWN), metadata={"description": MARKDOWN_DOC})
@@ -173,6 +177,9 @@ class ScheduleIn(RequestBody):
     feed = fields.Nested(FeedIn, allow_none=True)
     delivery = fields.String(validate=validate.OneOf(list(DeliveryTime)), metadata={"description": _DELIVERY_DOC})
     default_time_zone = fields.String(validate=validate.Length(max=64), metadata={"description": _DEFAULT_ZONE_DOC})
+    template = fields.String(
+        allow_none=True, validate=validate.Length(min=1, max=64), metadata={"description": _TEMPLATE_DOC}
+    )
 
 
 class ScheduleEdit(Patch, ScheduleIn):
@@ -180,7 +187,6 @@ class ScheduleEdit(Patch, ScheduleIn):
 
     name = fields.String(validate=validate.Length(min=1, max=MAX_NAME))
     sender = fields.String(data_key="from", validate=validate.Length(max=500))
-    subject = fields.String(validate=validate.Length(max=MAX_SUBJECT))
     recurrence = fields.Nested(RecurrenceIn)
 
     @pre_load
@@ -278,6 +284,8 @@ class ScheduleOut(Schema):
     topic = fields.String(allow_none=True)
     delivery = fields.String()
     default_time_zone = fields.String(metadata={"description": "empty: that of the recurrence"})
+    template = fields.String(allow_none=True)
+    template_version = fields.Integer(allow_none=True, metadata={"description": "the version whose content it sends"})
     revision = fields.Integer()
     version = fields.Integer()
     created_at = fields.String()
@@ -323,7 +331,8 @@ class WholeScheduleEdit(ScheduleEdit):
 
 
 def require_unchanged(given: dict[str, Any], stored: StoredSchedule) -> dict[str, Any]:
-    """The fields of an edit without those that are read-only. Raises InvalidInput for each that is not as stored."""
+    """The fields of an edit without those that are read-only, and without a template that is named with its stored
+    version: it stays. Raises InvalidInput for each read-only field that is not as stored."""
     shown = whole(stored, LastTimes())
     faults = [
         Fault(name, "cannot be changed; leave it out, or give it as it is stored")
@@ -332,7 +341,8 @@ def require_unchanged(given: dict[str, Any], stored: StoredSchedule) -> dict[str
     ]
     if faults:
         raise InvalidInput(*faults)
-    return {name: value for name, value in given.items() if name not in READ_ONLY}
+    kept = {"template"} if "template_version" in given and given.get("template") == shown["template"] else set()
+    return {name: value for name, value in given.items() if name not in {*READ_ONLY, *kept}}
 
 
 def summary(schedule: Schedule, last: LastTimes) -> dict[str, Any]:
@@ -377,6 +387,8 @@ def whole(stored: StoredSchedule, last: LastTimes) -> dict[str, Any]:
         "headers": dict(content.headers),
         "tags": list(content.tags),
         "topic": content.topic or None,
+        "template": content.template.name if content.template else None,
+        "template_version": content.template.version if content.template else None,
         "feed": feed_out(content.feed),
         "delivery": stored.schedule.delivery,
         "default_time_zone": stored.schedule.default_time_zone,

@@ -30,17 +30,19 @@ def schedule(asked: dict[str, Any], good: dict[str, Any]) -> tuple[Draft, Recurr
     `asked`: the body as it came. `good`: the fields that the schema has accepted.
     """
     texts = {name: asked[name] if isinstance(asked.get(name), str) else "x" for name in ("name", "subject")}
+    template = good.get("template")
     rows = asked.get("recipients")
     recipients = rows[:_ROWS_LOOKED_AT] if isinstance(rows, list) else []
     rule = good.get("recurrence") if asked.keys() & {"recurrence"} else None
     whole = isinstance(rule, dict) and rule.keys() >= _mapping(asked["recurrence"]).keys() and "kind" in rule
     return Draft(
         name=texts["name"],
-        subject=texts["subject"],
+        subject=texts["subject"] if "subject" in asked else "",
         html=_text(asked, "html"),
         markdown=_text(asked, "markdown"),
         preheader=_text(asked, "preheader"),
         text=asked.get("text") if isinstance(asked.get("text"), str | None) else "x",
+        template=template,
         sender=asked["from"] if isinstance(asked.get("from"), str) else _SOMEBODY,
         reply_to=_reply_to(asked),
         recipients=recipients,

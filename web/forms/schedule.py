@@ -34,7 +34,19 @@ _MISSED: Final[Mapping[str, str]] = {
 }
 #: The fields above the recurrence, as the page shows them.
 _FIRST: Final = (
-    *("name", "sender", "subject", "preheader", "text", "no_text", "html", "inline_css", "markdown", "reply_to"),
+    *(
+        "name",
+        "sender",
+        "template",
+        "subject",
+        "preheader",
+        "text",
+        "no_text",
+        "html",
+        "inline_css",
+        "markdown",
+        "reply_to",
+    ),
     *("tags", "topic", "audience", "recipients", "exclude"),
 )
 
@@ -54,6 +66,9 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
     name = TextField("Name", description="For you; recipients do not see it.")
     sender = TextField("From", name="from", description="For example Ann <ann@mg.example.com>")
     reply_to = TextField("Reply to", description="Optional")
+    template = ChoiceField(
+        "Template", choices={}, description="Says subject and bodies. Saving takes its newest version."
+    )
     subject = TextField("Subject", description="Merge fields in double braces: Hello {{ name }}")
     preheader = TextField("Preheader", description="Optional. An inbox shows it behind the subject.")
     text = LongTextField("Text", render_kw={"class": "code"})
@@ -99,11 +114,12 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
             "name": schedule.name,
             "sender": content.sender,
             "reply_to": content.reply_to,
-            "subject": content.subject,
+            "template": content.template.name if content.template else "",
+            "subject": "" if content.template else content.subject,
             "preheader": written.preheader,
-            "text": written.text or "",
+            "text": "" if content.template else written.text or "",
             "no_text": written.text == "" and written.has_html,
-            "html": written.html,
+            "html": "" if content.template else written.html,
             "inline_css": written.inline_css,
             "markdown": written.markdown,
             "tags": ", ".join(content.tags),
@@ -145,6 +161,12 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
         chosen = self.topic.data
         self.topic.choices = {chosen: chosen} | choices if chosen not in choices else choices
 
+    def offer_templates(self, names: Sequence[str]) -> None:
+        """The templates to choose from. A chosen one that is not among them stays."""
+        choices = {"": "None: written below"} | {name: name for name in names}
+        chosen = self.template.data
+        self.template.choices = {chosen: chosen} | choices if chosen not in choices else choices
+
     def wrong(self) -> list[Field]:
         """The fields with messages, in the order of the page."""
         names = [*_FIRST, *(name for name in self._fields if name not in _FIRST)]
@@ -165,6 +187,7 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
             markdown=self.markdown.data,
             tags=[tag.strip() for tag in self.tags.data.split(",") if tag.strip()],
             topic=self.topic.data.strip() or None,
+            template=self.template.data.strip() or None,
             feed=self.feed(),
             recipients=self.given.recipients,
             audience="" if is_segment(chosen) else chosen,
@@ -208,6 +231,7 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
             "markdown": draft.markdown,
             "tags": draft.tags,
             "topic": draft.topic,
+            "template": draft.template,
             "misfire": draft.misfire,
         }
         if self.delivery.data:

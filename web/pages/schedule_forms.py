@@ -19,6 +19,8 @@ from mailroom.services.audiences import lists as audience_lists
 from mailroom.services.audiences.counting import Numbers
 from mailroom.services.common import mailgun_only
 from mailroom.services.consent import topics as topic_list
+from mailroom.services.mails import templates
+from mailroom.services.mails.templates import said_by_template
 from mailroom.services.operations import sending_domains
 from mailroom.services.schedules import create as create_schedule
 from mailroom.services.schedules import drafts as schedule_drafts
@@ -35,6 +37,7 @@ _PREVIEWED = 5
 _TOPICS = 200
 _AUDIENCES = 200  # the newest ones can be chosen
 _SEGMENTS = 200
+_TEMPLATES = 200
 
 
 @blueprint.get("/schedules/new")
@@ -167,6 +170,7 @@ def _warn_of_sender(form: ScheduleForm) -> None:
 def _check_substitutions(form: ScheduleForm) -> None:
     """Raises InvalidInput for content that only Mailgun could fill in."""
     said = {name: form[name].data for name in (*FIELDS, "markdown", "preheader")}
+    said |= said_by_template(services().db, form.template.data.strip())
     mailgun_only.check(services().db, services().settings.sending.providers, said)
 
 
@@ -189,6 +193,7 @@ def _page(
     form.offer(audiences, parts, none="Keep the recipients as they are" if schedule_id else "Choose an audience")
     topics = topic_list.page(services().db, limit=_TOPICS)
     form.offer_topics(topics)
+    form.offer_templates([one.name for one in templates.page(services().db, after="", limit=_TEMPLATES)])
     names = available_timezones()
     if (zone := form.time_zone.data.strip()) in names:
         zones.show_in(ZoneInfo(zone))

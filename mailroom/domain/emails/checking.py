@@ -36,6 +36,7 @@ from mailroom.domain.limits import (
 from mailroom.domain.list_headers import beside, list_headers
 from mailroom.domain.own_headers import faults_of_headers
 from mailroom.domain.plain_values import faults_of_variables
+from mailroom.domain.said_by_templates import faults_of_choice
 from mailroom.domain.template_filling import UNSUBSCRIBE_URL
 from mailroom.domain.template_spending import SharedSteps
 from mailroom.domain.templates import Template
@@ -172,11 +173,9 @@ def _written(
     written = {"subject": draft.subject, "text": draft.text or "", "html": draft.html}
     bodies = as_written(draft.text, draft.html, draft.markdown, draft.preheader, inline_css=draft.inline_css)
     if draft.template:
-        said = written | {"markdown": draft.markdown}
-        faults += [Fault(name, "the template says this") for name, text in said.items() if text]
-        if template is None:
-            faults.append(Fault("template", "there is none of this name"))
-        if template is None or any(said.values()):
+        wrong = faults_of_choice(template, written | {"markdown": draft.markdown})
+        faults += wrong
+        if template is None or wrong:
             return written
         missing = sorted(template.variables - variables.keys())
         if missing:

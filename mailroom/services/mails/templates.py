@@ -19,6 +19,16 @@ def get(db: Db, name: str) -> Template:
     return templates.get(db, name)
 
 
+def find(db: Db, name: str) -> Template | None:
+    return templates.get_many(db, [name]).get(name)
+
+
+def said_by_template(db: Db, name: str | None) -> dict[str, str]:
+    """All that the newest version says, at the field that names it; empty without such a template."""
+    template = find(db, name) if name else None
+    return {"template": "\n".join(template.content.values())} if template else {}
+
+
 def page(db: Db, *, after: str, limit: int) -> list[Template]:
     """Templates in the order of their names, after the name `after`."""
     return templates.page(db, after=after, limit=limit)
@@ -28,7 +38,7 @@ def get_version(db: Db, pin: PinnedTemplate) -> Template:
     """One version, also of a template that is removed. Raises TemplateVersionNotFound."""
     if stored := template_versions.find(db, pin):
         return stored
-    newest = templates.get_many(db, [pin.name]).get(pin.name)
+    newest = find(db, pin.name)
     if newest is None or newest.version != pin.version:
         raise TemplateVersionNotFound(pin.name, pin.version)
     return newest
@@ -53,7 +63,7 @@ def put(
     Returns (the stored template, whether it is new). Raises InvalidInput, StaleEdit, NotTheOwner.
     """
     while True:
-        stored = templates.get_many(db, [name]).get(name)
+        stored = find(db, name)
         if stored:
             _check_owner(stored, actor)
         version = stored.version if stored else 0

@@ -86,6 +86,7 @@ def planned_run(
         groups=groups,
         selection=revision.selection,
         awaits_feed=now if revision.has_feed else None,
+        template=revision.template,
     )
 
 

@@ -78,6 +78,7 @@ def content_of(checked: Checked, audience: schedule_drafts.ChosenAudience) -> Co
         feed=checked.feed,
         written=checked.written,
         headers=checked.headers,
+        template=checked.template,
     )
 
 

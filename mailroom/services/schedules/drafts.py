@@ -14,9 +14,11 @@ from mailroom.domain.limits import MAX_AUDIENCES
 from mailroom.domain.recipient_times import DeliveryTime
 from mailroom.domain.recurrence.model import Recurrence
 from mailroom.domain.sender_rules import SenderRule
+from mailroom.domain.templates import Template
 from mailroom.services.audiences import segments
 from mailroom.services.common import sender_rules
 from mailroom.services.consent import topics
+from mailroom.services.mails import templates
 from mailroom.storage.audiences import document as audiences
 from mailroom.storage.database import Db, Session, server_now
 
@@ -57,14 +59,20 @@ class ChosenAudience:
 
 
 def check(
-    db: Db, draft: Draft, *, now: datetime, rule: Recurrence | None = None, own: ChosenAudience | None = None
+    db: Db,
+    draft: Draft,
+    *,
+    now: datetime,
+    rule: Recurrence | None = None,
+    own: ChosenAudience | None = None,
+    template: Template | None = None,
 ) -> tuple[Checked, ChosenAudience]:
-    """The draft as it can be stored, and its audience; new recipients are staged. An edit keeps the stored `rule`, and
-    its `own` audience, where it names no other.
+    """The draft as it can be stored, and its audience; new recipients are staged. An edit keeps the stored `rule`, its
+    `own` audience, and the version of its `template`, where it names no other.
 
     Raises InvalidInput with every fault, SendersTooOld, Unavailable.
     """
-    checked_draft, goes = checked(db, draft, now=now, rule=rule, own=own)
+    checked_draft, goes = checked(db, draft, now=now, rule=rule, own=own, template=template)
     staged = goes or ChosenAudience(
         audiences.stage(db, checked_draft.recipients, now=now), len(checked_draft.recipients), Origin.NEW
     )
@@ -82,13 +90,21 @@ def faults_of(db: Db, draft: Draft, *, rule: Recurrence | None = None) -> tuple[
 
 
 def checked(
-    db: Db, draft: Draft, *, now: datetime, rule: Recurrence | None = None, own: ChosenAudience | None = None
+    db: Db,
+    draft: Draft,
+    *,
+    now: datetime,
+    rule: Recurrence | None = None,
+    own: ChosenAudience | None = None,
+    template: Template | None = None,
 ) -> tuple[Checked, ChosenAudience | None]:
     """As `check`, but new recipients are not staged: then there is no audience."""
     chosen = _Choice(db, draft, own)
     topic = topics.find(db, draft.topic) if draft.topic else None
+    if draft.template and template is None:
+        template = templates.find(db, draft.template)
     try:
-        found = check_draft(draft, now=now, kept=Kept(rule, chosen.known, topic))
+        found = check_draft(draft, now=now, kept=Kept(rule, chosen.known, topic, template))
     except InvalidInput as error:
         raise InvalidInput(*chosen.faults, *error.faults) from None
     if chosen.faults:

@@ -4,18 +4,21 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from mailroom.domain.drafts import Draft, DraftChanges
+from mailroom.domain.drafts import Checked, Draft, DraftChanges
 from mailroom.domain.errors import (
     ScheduleEnded,
     StaleEdit,
 )
 from mailroom.domain.feeds.checking import fields_of
 from mailroom.domain.ids import ScheduleId
+from mailroom.domain.pinned_templates import PinnedTemplate
 from mailroom.domain.recipient_times import DeliveryTime
 from mailroom.domain.recurrence.comparing import is_same
 from mailroom.domain.recurrence.model import Recurrence
 from mailroom.domain.recurrence.upcoming import next_after
 from mailroom.domain.schedules import Content, Schedule, ScheduleState, ScheduleTrigger
+from mailroom.domain.templates import Template
+from mailroom.services.mails import templates
 from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules.change import change_schedule, check_version
 from mailroom.services.schedules.create import content_of
@@ -55,7 +58,7 @@ def _edit(db: Db, schedule_id: ScheduleId, changes: DraftChanges, *, seen_versio
         raise ScheduleEnded("an archived schedule is not changed any more")
     check_version(before, seen_version)
     now = server_now(db)
-    as_stored = _as_draft(stored)
+    as_stored = _as_draft(stored, changes)
     if "misfire" in changes:
         changes = {**changes, "misfire": {**as_stored.misfire, **changes["misfire"]}}
     if changes.get("delivery") == DeliveryTime.SCHEDULE_TIME and before.default_time_zone:
@@ -63,12 +66,11 @@ def _edit(db: Db, schedule_id: ScheduleId, changes: DraftChanges, *, seen_versio
     changes = _differing(stored, as_stored, changes)
     if not changes:
         return stored
-    own = None if "recipients" in changes else _own(stored.content)
-    rule = None if "recurrence" in changes else before.recurrence
-    checked, audience = schedule_drafts.check(db, replace(as_stored, **changes), now=now, rule=rule, own=own)
+    checked, audience = _checked(db, stored, as_stored, changes, now)
     content = content_of(checked, audience)
     as_before = (before.name, before.misfire, before.delivery, before.default_time_zone, stored.content)
-    if rule and (checked.name, checked.misfire, checked.delivery, checked.default_time_zone, content) == as_before:
+    as_changed = (checked.name, checked.misfire, checked.delivery, checked.default_time_zone, content)
+    if "recurrence" not in changes and as_changed == as_before:
         return stored
 
     def change(schedule: Schedule) -> Schedule:
@@ -87,10 +89,36 @@ def _edit(db: Db, schedule_id: ScheduleId, changes: DraftChanges, *, seen_versio
     return StoredSchedule(change_schedule(db, before, change, now, trigger=trigger, also=also), content)
 
 
-def _as_draft(stored: StoredSchedule) -> Draft:
-    """The stored texts as a draft; rule and recipients stay out: they are kept or replaced as a whole."""
+def _checked(
+    db: Db, stored: StoredSchedule, as_stored: Draft, changes: DraftChanges, now: datetime
+) -> tuple[Checked, ChosenAudience]:
+    """The changed draft in the form to store. What the changes do not name stays: rule, audience, version of the
+    template."""
+    own = None if "recipients" in changes else _own(stored.content)
+    rule = None if "recurrence" in changes else stored.schedule.recurrence
+    draft = replace(as_stored, **changes)
+    template = _template_of(db, draft, stored.content.template, named="template" in changes)
+    return schedule_drafts.check(db, draft, now=now, rule=rule, own=own, template=template)
+
+
+def _template_of(db: Db, draft: Draft, pinned: PinnedTemplate | None, *, named: bool) -> Template | None:
+    """The newest version of the schedule's own template if the edit names it, else the version that it has; None where
+    another template is named, or none. A template that is removed has no newer version."""
+    if pinned is None or draft.template != pinned.name:
+        return None
+    newest = templates.find(db, pinned.name) if named else None
+    return newest or templates.get_version(db, pinned)
+
+
+def _as_draft(stored: StoredSchedule, changes: DraftChanges) -> Draft:
+    """The stored texts as a draft, without what a template says that is not given up. Rule and recipients stay out:
+    they are kept or replaced as a whole."""
     schedule, content = stored.schedule, stored.content
     written = content.as_written
+    named = content.template.name if content.template and not _gives_up_template(changes) else None
+    if named:
+        content = replace(content, subject="")
+        written = replace(written, text="" if written.text == "" else None, html="")
     return Draft(
         name=schedule.name,
         sender=content.sender,
@@ -102,6 +130,7 @@ def _as_draft(stored: StoredSchedule) -> Draft:
         preheader=written.preheader,
         inline_css=written.inline_css,
         headers=dict(content.headers),
+        template=named,
         tags=content.tags,
         topic=content.topic or None,
         feed=fields_of(content.feed) if content.feed else None,
@@ -121,9 +150,12 @@ def _differing(stored: StoredSchedule, as_stored: Draft, changes: DraftChanges) 
     # A text that was made, given back as it is shown, is to be made again.
     if as_stored.text is None and changes.get("text") == stored.content.text:
         del different["text"]
-    # A topic stays a change: it may have another footer since.
+    _leave_said_by_template(different, stored.content)
+    # A topic stays a change: it may have another footer since. So does a template, which may have a newer version.
     if "topic" in changes and not (changes["topic"] or stored.content.topic):
         del different["topic"]
+    if _gives_up_template(different) and stored.content.template is None:
+        del different["template"]
     for name in _PLAIN:
         if name in different and _plain(different[name]) == _plain(getattr(as_stored, name)):
             del different[name]
@@ -142,6 +174,19 @@ def _leave_stored_choice(changes: DraftChanges, content: Content) -> None:
         del changes["audience"]
     if "exclude" in changes and list(changes["exclude"]) == [one.segment or one.audience for one in content.excluded]:
         del changes["exclude"]
+
+
+def _leave_said_by_template(changes: DraftChanges, content: Content) -> None:
+    """Take out of the changes what the stored template says already, as it is shown, unless it is given up."""
+    if content.template is None or _gives_up_template(changes):
+        return
+    for name, shown in (("subject", content.subject), ("text", content.text), ("html", content.as_written.html)):
+        if changes.get(name) == shown:
+            del changes[name]  # type: ignore[misc]
+
+
+def _gives_up_template(changes: DraftChanges) -> bool:
+    return "template" in changes and changes["template"] is None
 
 
 def _own(content: Content) -> ChosenAudience:

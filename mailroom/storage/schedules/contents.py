@@ -7,6 +7,8 @@
     written     what text and html were made of: text (null: it was made too), html (absent: the same), markdown,
                 preheader, inline_css; absent where they are as they were written
     headers     of the schedule's own: pairs of name and value; absent without any
+    template    the version of a stored template that says subject and bodies (see template_pins.py); absent where the
+                schedule says them. The bodies stand here all the same
     audience    id of the recipients' list;  recipients: how many it had
     lists       who it goes to: [{a: audience, segment, only: the segment's filter}]; absent: to all of `audience`
     excluded    who it does not go to, alike; absent: nobody
@@ -30,6 +32,7 @@ from mailroom.domain.feeds.model import Feed, WithoutFeed
 from mailroom.domain.ids import AudienceId, ScheduleId, SegmentId
 from mailroom.domain.schedules import Content, Revision
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
+from mailroom.storage.template_pins import document_of, pin_of
 
 COLLECTION: Final = "contents"
 INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("_id.schedule", 1), ("valid_from", DESCENDING)]),)
@@ -77,7 +80,9 @@ def histories(db: Db, schedules: Sequence[ScheduleId]) -> dict[ScheduleId, list[
     return found
 
 
-_FOR_PLANNING: Final = dict.fromkeys(("valid_from", "audience", "recipients", "lists", "excluded", "feed.url"), 1)
+_FOR_PLANNING: Final = dict.fromkeys(
+    ("valid_from", "audience", "recipients", "lists", "excluded", "feed.url", "template"), 1
+)
 
 
 def _revision(doc: Document) -> Revision:
@@ -89,6 +94,7 @@ def _revision(doc: Document) -> Revision:
         _choices(doc, "lists"),
         _choices(doc, "excluded"),
         has_feed="feed" in doc,
+        template=pin_of(doc.get("template")),
     )
 
 
@@ -123,6 +129,7 @@ def _document(schedule: ScheduleId, number: int, content: Content, valid_from: d
             "feed": fields_of(content.feed) if content.feed else None,
             "written": _written(content),
             "headers": [list(pair) for pair in content.headers] or None,
+            "template": document_of(content.template),
         }
     )
 
@@ -152,6 +159,7 @@ def _content(doc: Document) -> Content:
         feed=_feed(doc["feed"]) if "feed" in doc else None,
         headers=tuple((name, value) for name, value in doc.get("headers", ())),
         written=_as_written(doc),
+        template=pin_of(doc.get("template")),
     )
 
 

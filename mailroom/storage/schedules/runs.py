@@ -6,6 +6,7 @@
     lists            who it goes to: [{a: audience, at: version, only: filter}], an address by the first that holds it.
                      `at` is absent for an audience as it was made, `only` for a whole one. Absent: all of `audience`,
                      as it was made;  excluded: who it does not go to, alike
+    template         the version of a stored template that its content is made of (see template_pins.py); absent without
     groups           of a resent run: the number of groups that its recipients are cut into, fixed when it is inserted.
                      Absent in runs from before 2026-11-29: their groups are named by three hexadecimal digits
     recipient_time   of one that goes out in each recipient's own time: wall (local time, as text), default_zone,
@@ -46,6 +47,7 @@ from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
 from mailroom.storage.guard import LaneGuard
 from mailroom.storage.moves import leaving
 from mailroom.storage.paging import Index
+from mailroom.storage.template_pins import document_of, pin_of
 
 COLLECTION: Final = "runs"
 BY_DUE: Final[Index] = [("due_at", DESCENDING), ("_id", DESCENDING)]
@@ -363,6 +365,7 @@ def _document(run: Run) -> Document:
             "unwritten": run.unwritten or None,
             "awaits_feed": run.awaits_feed,
             "recipient_time": _recipient_time_fields(run.recipient_time) if run.recipient_time else None,
+            "template": document_of(run.template),
         }
     )
 
@@ -418,6 +421,7 @@ def from_document(doc: Document) -> Run:
         source=RunId(doc["source"]) if "source" in doc else None,
         groups=doc.get("groups"),
         selection=_selection(doc),
+        template=pin_of(doc.get("template")),
         unwritten=doc.get("unwritten", False),
         awaits_feed=doc.get("awaits_feed"),
         feed_tries=doc.get("feed_tries", 0),
