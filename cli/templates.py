@@ -9,12 +9,13 @@ from cli.answers import Body, answer
 from cli.bodies import document_of, loaded
 from cli.command_table import Noun
 from cli.common import actor, prepared_services, services
-from cli.paging import paged
+from cli.paging import choice_of, paged
 from cli.questions import asks, confirm
 from cli.tables import print_fields, print_page
 from mailroom.domain.limits import MAX_TEMPLATE_BODY_BYTES
 from mailroom.domain.pinned_templates import PinnedTemplate
 from mailroom.domain.principals import Principal
+from mailroom.domain.templates import TemplateDraft, TemplateKind
 from mailroom.services.mails import templates
 from scheduler_api import paging
 from scheduler_api.schemas import templates as schemas
@@ -64,21 +65,33 @@ def list_versions(name: str, limit: int, cursor: str | None) -> None:
 @click.option("--subject", help="The subject, instead of FILE.")
 @click.option("--text", type=_TEXT, help="A file with the text, instead of FILE.")
 @click.option("--html", type=_TEXT, help="A file with the HTML, instead of FILE.")
+@click.option("--kind", type=choice_of(TemplateKind), help="What it is, instead of FILE; a template if left out.")
 @click.option("--if-version", type=int, help="Only if the template is still at this version; 0: only if it is new.")
 def put_template(
-    name: str, file: Any, subject: str | None, text: Path | None, html: Path | None, if_version: int | None
+    name: str,
+    file: Any,
+    subject: str | None,
+    text: Path | None,
+    html: Path | None,
+    kind: str | None,
+    if_version: int | None,
 ) -> None:
     """Make a template, or a new version of it for all mails that are handed in from now on.
 
-    FILE is JSON, {"subject", "text", "html"}, as of PUT /v1/templates; - is standard input.
+    FILE is JSON, {"subject", "text", "html", "kind"}, as of PUT /v1/templates; - is standard input.
     """
-    parts = {"subject": subject, "text": text and _read(text), "html": html and _read(html)}
+    parts = {"subject": subject, "text": text and _read(text), "html": html and _read(html), "kind": kind}
     given = {field: value for field, value in parts.items() if value is not None}
     if (file is None) == (not given):
         raise click.UsageError("give FILE, or --subject with --text or --html")
     document = document_of(file, most=MAX_TEMPLATE_BODY_BYTES) if file else given
-    content = loaded(schemas.TemplateIn(), document, further=lambda asked, _: schemas.further_faults(name, asked))
-    stored, new = templates.put(prepared_services().db, name, content, seen_version=if_version, actor=_principal())
+    db = prepared_services().db
+    content = loaded(
+        schemas.TemplateIn(),
+        document,
+        further=lambda asked, good: templates.faults_of(db, name, schemas.stand_in(asked, good)),
+    )
+    stored, new = templates.put(db, name, TemplateDraft(**content), seen_version=if_version, actor=_principal())
 
     def show(body: Body) -> None:
         click.echo(f"{name}: {'made' if new else 'changed'}, version {body['version']}")
@@ -111,5 +124,5 @@ def _read(path: Path) -> str:
 
 
 def _show_page(body: Body) -> None:
-    columns = {"name": "name", "asks for": "variables", "version": "version", "changed": "updated_at"}
+    columns = {"name": "name", "kind": "kind", "asks for": "variables", "version": "version", "changed": "updated_at"}
     print_page(body, columns)

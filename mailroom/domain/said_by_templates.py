@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from mailroom.domain.errors import Fault
 from mailroom.domain.template_filling import FIELDS
-from mailroom.domain.templates import Template
+from mailroom.domain.templates import Template, TemplateKind
 
 
 def faults_of_choice(template: Template | None, said: Mapping[str, str | None]) -> list[Fault]:
@@ -15,6 +15,8 @@ def faults_of_choice(template: Template | None, said: Mapping[str, str | None]) 
     faults = [Fault(name, "the template says this") for name, text in said.items() if text]
     if template is None:
         faults.append(Fault("template", "there is none of this name"))
+    elif template.kind is not TemplateKind.TEMPLATE:
+        faults.append(Fault("template", f"it is a {template.kind}: name a template that uses it"))
     return faults
 
 

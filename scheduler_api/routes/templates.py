@@ -8,7 +8,7 @@ from flask import request, url_for
 from mailroom.domain.errors import Fault
 from mailroom.domain.limits import MAX_TEMPLATE_BODY_BYTES
 from mailroom.domain.pinned_templates import PinnedTemplate
-from mailroom.domain.templates import Template
+from mailroom.domain.templates import Template, TemplateDraft
 from mailroom.services.mails import templates
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint
@@ -58,8 +58,8 @@ def show_version(name: str, version: int) -> Any:
     return schemas.whole(templates.get_version(services().db, PinnedTemplate(name, version)))
 
 
-def _further(asked: dict[str, Any], _: dict[str, Any]) -> Sequence[Fault]:
-    return schemas.further_faults((request.view_args or {})["name"], asked)
+def _further(asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Fault]:
+    return templates.faults_of(services().db, (request.view_args or {})["name"], schemas.stand_in(asked, good))
 
 
 @blueprint.put("/<name>")
@@ -68,11 +68,13 @@ def _further(asked: dict[str, Any], _: dict[str, Any]) -> Sequence[Fault]:
 @blueprint.arguments(schemas.TemplateIn, further=_further)
 @blueprint.response(200, schemas.TemplateOut)
 @blueprint.alt_response(201, schema=schemas.TemplateOut, description="It is new")
-def put(content: dict[str, str], name: str) -> Any:
-    """Make a template (201), or a new version of it for all mails that are handed in from now on. What says the same as
-    the newest version makes none. With `If-Match` only if the template has not changed since. It belongs to the owner
-    of the token that made it: that owner's tokens and `admin` change it."""
-    stored, new = templates.put(services().db, name, content, seen_version=seen_version(), actor=principal())
+def put(asked: dict[str, Any], name: str) -> Any:
+    """Make a template (201), or a new version of it for all that is made with it from now on. Its layout and partials
+    are taken as they are stored now. What says the same as the newest version makes none. With `If-Match` only if the
+    template has not changed since. It belongs to the owner of the token that made it: that owner's tokens and `admin`
+    change it."""
+    draft = TemplateDraft(**asked)
+    stored, new = templates.put(services().db, name, draft, seen_version=seen_version(), actor=principal())
     body, status, headers = _answer(stored)
     return (body, 201, headers | {"Location": url_for("templates.show", name=name)}) if new else (body, status, headers)
 

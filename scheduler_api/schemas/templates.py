@@ -1,28 +1,39 @@
 """Stored templates in JSON."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from marshmallow import Schema, fields, validate
 
-from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_TEMPLATE
 from mailroom.domain.template_filling import FIELDS
-from mailroom.domain.templates import Template, check_template
+from mailroom.domain.templates import Template, TemplateDraft, TemplateKind
 from scheduler_api.arguments import RequestBody
 from scheduler_api.paging import PageOut
 from scheduler_api.schemas.runs import iso
 
+_KIND_DOC: Final = "template if left out; templates extend a layout, and all include partials"
+_SUBJECT_DOC: Final = "of a template, which needs one"
+
 
 class TemplateIn(RequestBody):
-    subject = fields.String(required=True, validate=validate.Length(max=MAX_TEMPLATE))
+    kind = fields.String(validate=validate.OneOf(list(TemplateKind)), metadata={"description": _KIND_DOC})
+    subject = fields.String(validate=validate.Length(max=MAX_TEMPLATE), metadata={"description": _SUBJECT_DOC})
     text = fields.String(validate=validate.Length(max=MAX_TEMPLATE))
     html = fields.String(validate=validate.Length(max=MAX_TEMPLATE))
 
 
+class UsedTemplateOut(Schema):
+    name = fields.String()
+    version = fields.Integer()
+
+
 class TemplateSummary(Schema):
     name = fields.String()
+    kind = fields.String()
+    uses = fields.List(
+        fields.Nested(UsedTemplateOut), metadata={"description": "the versions of layouts and partials that are in it"}
+    )
     variables = fields.List(fields.String(), metadata={"description": "the names that it asks for"})
     version = fields.Integer()
     updated_at = fields.String()
@@ -45,6 +56,8 @@ class TemplatePage(PageOut):
 def summary(template: Template) -> dict[str, Any]:
     return {
         "name": template.name,
+        "kind": template.kind,
+        "uses": [{"name": pin.name, "version": pin.version} for pin in template.uses],
         "variables": sorted(template.variables),
         "version": template.version,
         "updated_at": iso(template.updated_at),
@@ -54,14 +67,11 @@ def summary(template: Template) -> dict[str, Any]:
 
 
 def whole(template: Template) -> dict[str, Any]:
-    return summary(template) | template.content
+    return summary(template) | template.source
 
 
-def further_faults(name: str, asked: Mapping[str, Any]) -> Sequence[Fault]:
-    """The domain's faults of a template of which a part is no text."""
-    content = {field: asked[field] if isinstance(asked.get(field), str) else "x" for field in FIELDS}
-    try:
-        check_template(name, content, version=1, now=datetime.now(UTC))
-    except InvalidInput as error:
-        return error.faults
-    return ()
+def stand_in(asked: Mapping[str, Any], good: Mapping[str, Any]) -> TemplateDraft:
+    """A template of which a part is no text, with stand-ins for these parts: to look for faults in the others."""
+    kind = good.get("kind", TemplateKind.TEMPLATE)
+    texts = {name: asked[name] if isinstance(asked[name], str) else "x" for name in FIELDS if name in asked}
+    return TemplateDraft(**texts, kind=kind)

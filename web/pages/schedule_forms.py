@@ -193,7 +193,7 @@ def _page(
     form.offer(audiences, parts, none="Keep the recipients as they are" if schedule_id else "Choose an audience")
     topics = topic_list.page(services().db, limit=_TOPICS)
     form.offer_topics(topics)
-    form.offer_templates([one.name for one in templates.page(services().db, after="", limit=_TEMPLATES)])
+    form.offer_templates(templates.names(services().db, limit=_TEMPLATES))
     names = available_timezones()
     if (zone := form.time_zone.data.strip()) in names:
         zones.show_in(ZoneInfo(zone))

@@ -62,7 +62,7 @@ def masked(source: str) -> Masked:
     """
     pieces: list[str] = []
     constructs: list[Construct] = []
-    for piece in _pieces("\n".join(re.split(r"\r\n|\r|\n", source))):
+    for piece in pieces_of(source):
         if isinstance(piece, str):
             pieces.append(piece)
         else:
@@ -80,8 +80,10 @@ def word_of(index: int) -> str:
     return f"{KEY}{index}z"
 
 
-def _pieces(source: str) -> Iterator[str | Construct]:
-    """Fixed text and constructs in order; together they are the source."""
+def pieces_of(source: str) -> Iterator[str | Construct]:
+    """Fixed text and constructs in order; together they are the source, with `\\n` for each line end. Raises
+    TemplateSyntaxError."""
+    source = "\n".join(re.split(r"\r\n|\r|\n", source))
     done = place = 0  # the end of what was given, and of what was read
     for _, kind, value in HTML.lexer.tokeniter(source, None):
         if kind in _BEGINS:

@@ -1,13 +1,13 @@
 """Create, change, view and remove stored templates, and view their versions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import structlog
 
-from mailroom.domain.errors import NotTheOwner, StaleEdit, TemplateVersionNotFound
+from mailroom.domain.errors import Fault, InvalidInput, NotTheOwner, StaleEdit, TemplateVersionNotFound
 from mailroom.domain.pinned_templates import PinnedTemplate
 from mailroom.domain.principals import Principal
-from mailroom.domain.templates import Template, check_template
+from mailroom.domain.templates import Stamp, Template, TemplateDraft, check_template, named_by
 from mailroom.storage.database import AlreadyThere, Db, Session, in_transaction, server_now
 from mailroom.storage.mails import template_versions, templates
 
@@ -21,6 +21,11 @@ def get(db: Db, name: str) -> Template:
 
 def find(db: Db, name: str) -> Template | None:
     return templates.get_many(db, [name]).get(name)
+
+
+def names(db: Db, *, limit: int) -> list[str]:
+    """The names of the first templates of mails, without layouts and partials."""
+    return templates.names(db, limit=limit)
 
 
 def said_by_template(db: Db, name: str | None) -> dict[str, str]:
@@ -54,11 +59,11 @@ def page_of_versions(db: Db, name: str, *, before: int | None, limit: int) -> li
 
 
 def put(
-    db: Db, name: str, content: Mapping[str, str], *, seen_version: int | None, actor: Principal
+    db: Db, name: str, draft: TemplateDraft, *, seen_version: int | None, actor: Principal
 ) -> tuple[Template, bool]:
-    """Create a template, or a new version of it, for all that is made with it from now on. What says the same as the
-    newest version makes none. `seen_version`: change only this version; 0: only if it is new. A new template belongs to
-    the actor's owner.
+    """Create a template, or a new version of it, for all that is made with it from now on. Its layout and partials are
+    taken as they are stored now. What says the same as the newest version makes none. `seen_version`: change only this
+    version; 0: only if it is new. A new template belongs to the actor's owner.
 
     Returns (the stored template, whether it is new). Raises InvalidInput, StaleEdit, NotTheOwner.
     """
@@ -71,13 +76,22 @@ def put(
             raise StaleEdit(f"template {name} is at version {version}")
         kept = template_versions.newest(db, name)
         owner = stored.owner if stored else actor.owner
-        number = max(version, kept) + 1
-        template = check_template(name, content, version=number, now=server_now(db), owner=owner, by=actor.name)
+        stamp = Stamp(max(version, kept) + 1, server_now(db), actor.name, owner)
+        template = check_template(name, draft, templates.get_many(db, sorted(named_by(draft))), stamp)
         if stored and template.says_as(stored):
             return stored, False
         if _store(db, template, stored, kept):
             log.info("template_stored", template=name, version=template.version, by=actor.name)
             return template, stored is None
+
+
+def faults_of(db: Db, name: str, draft: TemplateDraft) -> tuple[Fault, ...]:
+    """Every fault of a template that is not stored in any case."""
+    try:
+        check_template(name, draft, templates.get_many(db, sorted(named_by(draft))), Stamp(1, server_now(db)))
+    except InvalidInput as error:
+        return error.faults
+    return ()
 
 
 def remove(db: Db, name: str, *, actor: Principal) -> None:

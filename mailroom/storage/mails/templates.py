@@ -2,6 +2,11 @@
 
     _id          its name
     subject, text, html, variables (names), version, updated_at, updated_by
+    kind         `layout` or `partial`; absent for a template of mails
+    written      {subject, text, html} as they were written; absent where these are the same: else `text` and `html` are
+                 flat, with layout and partials in them
+    uses         [{name, version}]: the versions of layouts and partials that are in it;  depth: of their levels. Both
+                 absent without any
     owner        the owner of the token that made it: only that owner's tokens and `admin` change it. Absent: any token
                  with scope `mail` does (stored before templates had owners)
 
@@ -16,7 +21,8 @@ from typing import Any, Final
 from pymongo import IndexModel
 
 from mailroom.domain.errors import TemplateNotFound
-from mailroom.domain.templates import Template
+from mailroom.domain.templates import Template, TemplateKind
+from mailroom.storage import template_pins as pins
 from mailroom.storage.database import AlreadyThere, Db, Document, Session, drop_unset, guarded, insert_new
 
 COLLECTION: Final = "templates"
@@ -41,6 +47,14 @@ def get_many(db: Db, names: Sequence[str]) -> dict[str, Template]:
 def page(db: Db, *, after: str, limit: int) -> list[Template]:
     """In the order of their names."""
     return [template_of(doc) for doc in db.templates.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit)]
+
+
+@guarded
+def names(db: Db, *, limit: int) -> list[str]:
+    """The names of the first templates of mails, in their order; without layouts and partials."""
+    return [
+        doc["_id"] for doc in db.templates.find({"kind": {"$exists": False}}, {"_id": 1}).sort("_id", 1).limit(limit)
+    ]
 
 
 def put(db: Db, template: Template, *, seen: Template | None, session: Session) -> None:
@@ -72,6 +86,10 @@ def document_of(template: Template) -> Document:
             "updated_at": template.updated_at,
             "updated_by": template.updated_by,
             "owner": template.owner or None,
+            "kind": template.kind if template.kind is not TemplateKind.TEMPLATE else None,
+            "written": template.source if template.written else None,
+            "uses": [pins.document_of(pin) for pin in template.uses] or None,
+            "depth": template.depth or None,
         }
     )
 
@@ -87,7 +105,15 @@ def template_of(doc: Mapping[str, Any]) -> Template:
         updated_at=doc["updated_at"],
         updated_by=doc.get("updated_by", ""),
         owner=doc.get("owner", ""),
+        kind=TemplateKind(doc.get("kind", TemplateKind.TEMPLATE)),
+        written=_written(doc["written"]) if "written" in doc else None,
+        uses=tuple(pin for one in doc.get("uses", ()) if (pin := pins.pin_of(one))),
+        depth=doc.get("depth", 0),
     )
+
+
+def _written(doc: Mapping[str, str]) -> tuple[str, str, str]:
+    return doc["subject"], doc["text"], doc["html"]
 
 
 def _of(owner: str) -> Document:
