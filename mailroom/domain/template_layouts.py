@@ -142,11 +142,11 @@ class _Reader:
         match = _END_OF_BLOCK.fullmatch(plain)
         if match is None:
             raise self._refused("write {% endblock %}")
-        self._pop("block", "endblock")
+        line = self._pop("block", "endblock")
         name, body = self._names.pop(), tuple(self._bodies.pop())
         if match[1] not in (None, name):
             raise self._refused(f"{{% endblock {match[1]} %}} closes the block {name}")
-        self._bodies[-1].append(Block(name, self._line, body))
+        self._bodies[-1].append(Block(name, line, body))
 
     def _follow(self, keyword: str) -> None:
         """Conditions and loops begin and end in the same block."""
@@ -162,11 +162,12 @@ class _Reader:
         if len(self._open) > MAX_TEMPLATE_DEPTH:
             raise self._refused(f"blocks are nested too deep; {MAX_TEMPLATE_DEPTH} levels fit")
 
-    def _pop(self, keyword: str, by: str) -> None:
+    def _pop(self, keyword: str, by: str) -> int:
+        """Returns the line of the beginning."""
         if not self._open or self._open[-1][0] != keyword:
             open_ = f"{{% {self._open[-1][0]} %}} of line {self._open[-1][1]} is open" if self._open else "none is open"
             raise self._refused(f"{{% {by} %}} closes a {keyword}, and {open_}")
-        self._open.pop()
+        return self._open.pop()[1]
 
     def _name_in(self, plain: str) -> str:
         match = _NAMED.fullmatch(plain)

@@ -15,7 +15,7 @@ from jinja2 import TemplateSyntaxError
 
 from mailroom.domain.content import names_in
 from mailroom.domain.errors import Fault, InvalidInput
-from mailroom.domain.limits import MAX_USES, MAX_USES_DEEP
+from mailroom.domain.limits import MAX_TEMPLATE, MAX_USES, MAX_USES_DEEP
 from mailroom.domain.pinned_templates import PinnedTemplate
 from mailroom.domain.template_filling import FIELDS
 from mailroom.domain.template_layouts import Block, Included, Structure, flat, structure_of, without_structure
@@ -157,6 +157,8 @@ def _faults_of_shape(name: str, draft: TemplateDraft) -> list[Fault]:
 
 def _faults_of_source(field: str, source: str) -> Sequence[Fault]:
     """The faults of one field, apart from what its layout and its partials say."""
+    if len(source) > MAX_TEMPLATE:
+        return [Fault(field, f"at most {MAX_TEMPLATE:,} characters")]
     try:
         names_in({field: source if field == "subject" else without_structure(source)})
     except InvalidInput as error:
@@ -211,13 +213,15 @@ def _used(
 ) -> list[Template]:
     """The layouts and partials that are named, each once. Those that cannot be used there become faults."""
     used: dict[str, Template] = {}
+    refused: list[Fault] = []
     for field, structure in structures.items():
         for named in sorted(structure.named) if structure else ():
             wanted = TemplateKind.LAYOUT if structure and named == structure.extends else TemplateKind.PARTIAL
             if why := _why_not(name, stored.get(named), wanted, field):
-                faults.append(Fault(field, f'"{named}": {why}'))
+                refused.append(Fault(field, f'"{named}": {why}'))
             else:
                 used[named] = stored[named]
+    faults += refused[: MAX_USES + 1]
     if len({one.pin for one in used.values()}.union(*(one.uses for one in used.values()))) > MAX_USES:
         faults.append(Fault("html", f"at most {MAX_USES} layouts and partials, those of layouts and partials included"))
     return list(used.values())

@@ -13,7 +13,8 @@ from tests.support.stored_templates import library, saved
 
 BASE = {
     "kind": "layout",
-    "html": "<html><body>{% block content %}<p>Nothing</p>{% endblock %}<hr>{% block foot %}Bye{% endblock %}</body></html>",
+    "html": "<html><body>{% block content %}<p>Nothing</p>{% endblock %}<hr>"
+    "{% block foot %}Bye{% endblock %}</body></html>",
 }
 SIGNATURE = {"kind": "partial", "html": "<p>Yours, {{ agent }}</p>", "text": "Yours, {{ agent }}"}
 CHILD = '{% extends "base" %}\n{% block content %}<p>Hello {{ name }}</p>{% endblock %}\n'
