@@ -56,9 +56,14 @@ class Structure:
         return _blocks_in(self.pieces)
 
     @property
+    def included(self) -> frozenset[str]:
+        """The names of its partials."""
+        return _included_in(self.pieces)
+
+    @property
     def named(self) -> frozenset[str]:
-        """The layout and the partials that it names."""
-        return frozenset({self.extends} - {""}) | _included_in(self.pieces)
+        """The names of its layout and its partials."""
+        return frozenset({self.extends} - {""}) | self.included
 
 
 def structure_of(field_: str, source: str) -> Structure:

@@ -215,8 +215,7 @@ def _used(
     used: dict[str, Template] = {}
     refused: list[Fault] = []
     for field, structure in structures.items():
-        for named in sorted(structure.named) if structure else ():
-            wanted = TemplateKind.LAYOUT if structure and named == structure.extends else TemplateKind.PARTIAL
+        for named, wanted in _wanted(structure) if structure else ():
             if why := _why_not(name, stored.get(named), wanted, field):
                 refused.append(Fault(field, f'"{named}": {why}'))
             else:
@@ -225,6 +224,11 @@ def _used(
     if len({one.pin for one in used.values()}.union(*(one.uses for one in used.values()))) > MAX_USES:
         faults.append(Fault("html", f"at most {MAX_USES} layouts and partials, those of layouts and partials included"))
     return list(used.values())
+
+
+def _wanted(structure: Structure) -> list[tuple[str, TemplateKind]]:
+    layout = [(structure.extends, TemplateKind.LAYOUT)] if structure.extends else []
+    return layout + [(name, TemplateKind.PARTIAL) for name in sorted(structure.included)]
 
 
 def _why_not(name: str, used: Template | None, wanted: TemplateKind, field: str) -> str:
@@ -254,7 +258,7 @@ def _flat(field: str, own: Structure, draft: TemplateDraft, stored: Mapping[str,
         if unknown:
             words = f'the layout "{own.extends}" has no block {unknown[0].name}; {has}'
             raise InvalidInput(Fault(field, f"line {unknown[0].line}: {words}"))
-    partials = {name: stored[name].content[field] for name in own.named - {own.extends}}
+    partials = {name: stored[name].content[field] for name in own.included}
     return flat(field, own, layout, partials, keeps_blocks=draft.kind == TemplateKind.LAYOUT)
 
 

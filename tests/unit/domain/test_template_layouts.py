@@ -120,6 +120,10 @@ def test_a_layout_that_changes_changes_no_template_that_is_saved() -> None:
         ({"html": '{% include "none" %}'}, 'html: "none": there is no partial of this name'),
         ({"html": '{% include "base" %}'}, 'html: "base": it is a layout, and no partial'),
         ({"html": '{% extends "signature" %}'}, 'html: "signature": it is a partial, and no layout'),
+        (
+            {"html": '{% extends "base" %}{% block content %}{% include "base" %}{% endblock %}'},
+            "it is a layout, and no",
+        ),
         ({"html": '{% extends "own" %}'}, 'html: "own": it is a template, and no layout'),
         ({"text": '{% extends "base" %}'}, 'text: "base": this layout has no text'),
         ({"html": CHILD + "{% block rows %}{% endblock %}"}, "html: line 3: the layout"),
