@@ -77,8 +77,8 @@ def test_what_get_gives_patch_takes_back_and_the_version_stays(call: Caller) -> 
     shown = call("GET", path).json
 
     same = call("PATCH", path, json=shown)
-    renamed = call("PATCH", path, json=shown | {"name": "Other"})
     forged = call("PATCH", path, json=shown | {"template_version": 2})
+    renamed = call("PATCH", path, json=shown | {"name": "Other"})
 
     assert (same.status_code, same.json) == (200, shown)
     assert (renamed.status_code, version_of(renamed.json)) == (200, ("digest", 1))
