@@ -1,6 +1,7 @@
 """What may go wrong with a mail that could be sent as it is: hints for its writer, before anything goes."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,6 +10,7 @@ from mailroom.domain.words import counted
 
 _GMAIL_SHOWS: Final = 102 * 1024  # bytes of HTML; the rest is behind "View entire message", a link at the end too
 _WHOLE: Final = re.compile(r"(?:https?://[^\s/]|mailto:|tel:|sms:|#|cid:)", re.IGNORECASE)
+_SHOWN_FILE: Final = re.compile(r"""\bcid:([^\s"'<>()]{1,128})""", re.IGNORECASE)
 _NAMED: Final = 3  # of the faulty links, so many are named
 _SHOWN: Final = 60  # characters of one
 
@@ -21,10 +23,13 @@ class Hint:
     message: str
 
 
-def hints_for(text: str, html: str) -> list[Hint]:
-    """The hints about rendered bodies, in the order in which a writer would mend them."""
+def hints_for(text: str, html: str, content_ids: Collection[str] | None = None) -> list[Hint]:
+    """The hints about rendered bodies, in the order in which a writer would mend them. `content_ids`: of the files that
+    the HTML may show; None: not known."""
     tags = [piece for piece in pieces_of(html) if isinstance(piece, Tag) and not piece.closing]
     found = [*_about_links(tags), *_about_images(tags)]
+    if content_ids is not None:
+        found += _about_files(html, content_ids)
     if (size := len(html.encode())) > _GMAIL_SHOWS:
         words = f"the HTML has {size / 1024:,.0f} kB; Gmail shows the first 102 kB, and hides what comes after"
         found.append(Hint("clipped", words))
@@ -41,6 +46,18 @@ def _about_links(tags: list[Tag]) -> list[Hint]:
     named = ", ".join(f"“{target[:_SHOWN]}”" for target in broken[:_NAMED])
     more = f" and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
     return [Hint("broken_links", f"{counted(len(broken), 'link')} without a whole address (https://…): {named}{more}")]
+
+
+def _about_files(html: str, content_ids: Collection[str]) -> list[Hint]:
+    shown = dict.fromkeys(_SHOWN_FILE.findall(html))
+    found = []
+    if missing := [id_ for id_ in shown if id_ not in content_ids]:
+        named = ", ".join(f"cid:{id_[:_SHOWN]}" for id_ in missing[:_NAMED])
+        found.append(Hint("missing_files", f"the HTML shows files that are not attached: {named}"))
+    if unseen := sorted(set(content_ids) - shown.keys()):
+        words = f"attached to be shown, and not in the HTML: {', '.join(unseen[:_NAMED])}. Write cid: before its name"
+        found.append(Hint("unseen_files", words))
+    return found
 
 
 def _about_images(tags: list[Tag]) -> list[Hint]:

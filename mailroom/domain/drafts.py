@@ -14,6 +14,7 @@ from mailroom.domain.addresses import (
     parse_mailboxes,
     written_as_list,
 )
+from mailroom.domain.attached_files import AttachedFile, attached, check_files
 from mailroom.domain.audiences import Known, Recipient, check_recipients, known_variables
 from mailroom.domain.bodies.checking import Check, finished_or_faults
 from mailroom.domain.bodies.finish import Finished
@@ -21,6 +22,7 @@ from mailroom.domain.bodies.written import Written, as_written
 from mailroom.domain.campaign_content import faults_of_links
 from mailroom.domain.content import check_content, faults_of_language
 from mailroom.domain.delivery_checks import faults_of_delivery
+from mailroom.domain.emails.model import Attachment
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.feeds.checking import check_feed
 from mailroom.domain.feeds.model import Feed, FeedFields
@@ -81,6 +83,8 @@ class Draft:
     delivery: str = field(default=DeliveryTime.SCHEDULE_TIME, metadata={"compared": "if given"})
     default_time_zone: str = field(default="", metadata={"compared": "if given"})  # '': that of the recurrence
     template: str | None = field(default=None, metadata={"compared": "if given"})  # says subject and bodies
+    # As of single mails; None: as stored
+    attachments: Sequence[Mapping[str, str]] | None = field(default=None, metadata={"compared": "if given"})
 
     @property
     def written(self) -> Written:
@@ -113,6 +117,7 @@ class DraftChanges(TypedDict, total=False):
     delivery: str
     default_time_zone: str
     template: str | None
+    attachments: Sequence[Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,8 @@ class Checked:
     delivery: DeliveryTime
     default_time_zone: str  # '': that of the recurrence
     template: PinnedTemplate | None
+    files: tuple[AttachedFile, ...]
+    new_files: tuple[Attachment, ...]  # those of them that come with the draft
 
 
 _LIMITS: Final = {"name": MAX_NAME, "subject": MAX_SUBJECT, "text": MAX_TEXT, "html": MAX_HTML}
@@ -150,6 +157,7 @@ class Kept:
     audience: Known | None = None
     topic: Topic | None = None  # of the id in the draft, if it exists
     template: Template | None = None  # of the name in the draft, if it exists
+    files: tuple[AttachedFile, ...] = ()
 
 
 def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Checked:
@@ -170,6 +178,7 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
     known = kept.audience or (Known(known_variables(recipients), recipients[0]) if recipients else None)
     if draft.topic and kept.topic is None:
         faults.append(Fault("topic", f"there is no topic {draft.topic}; make it first"))
+    new_files = check_files(draft.attachments or (), faults)
     bodies = _checked_bodies(draft, known, recipients or (), kept.topic, faults)
     if misnamed or faults or bodies is None or recurrence is None or misfire is None or recipients is None:
         raise InvalidInput(*misnamed, *(at_template(faults) if draft.template and not misnamed else faults))
@@ -192,6 +201,8 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
         delivery=DeliveryTime(draft.delivery),
         default_time_zone=draft.default_time_zone,
         template=kept.template.pin if draft.template and kept.template else None,
+        files=kept.files if draft.attachments is None else tuple(map(attached, new_files)),
+        new_files=new_files,
     )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypedDict
 
+from mailroom.domain.attached_files import AttachedFile
 from mailroom.domain.audience_versions import ListChoice, Selection, all_of
 from mailroom.domain.bodies.written import Written
 from mailroom.domain.feeds.model import Feed
@@ -100,6 +101,7 @@ class Content:
     excluded: tuple[ListChoice, ...] = ()
     written: Written | None = None  # what text and html were made of; None: they are as they were written
     headers: tuple[tuple[str, str], ...] = ()  # of the schedule's own, in each of its mails
+    files: tuple[AttachedFile, ...] = ()  # that each of its mails carries
     template: PinnedTemplate | None = None  # the version that says subject and bodies; None: the schedule says them
 
     @property

@@ -28,6 +28,7 @@ class SenderRule(StrEnum):
     HEADERS = "headers of a schedule"  # an earlier sender leaves them out
     BODIES_IN_S3 = "a body in S3"  # an earlier sender takes it for gone, and lets its mail fail
     RECIPIENT_TIME = "delivery 'recipient_time'"  # an earlier sender mails to everybody at once
+    ATTACHMENTS = "attachments of a schedule"  # an earlier sender leaves them out
     FEEDS = "a feed"  # an earlier sender mails without the feed, and its API edits the feed away
 
 
@@ -40,13 +41,21 @@ KNOWN_SINCE: Final[Mapping[SenderRule, int]] = {
     SenderRule.FEEDS: 4,
     SenderRule.HEADERS: 4,
     SenderRule.RECIPIENT_TIME: 5,
+    SenderRule.ATTACHMENTS: 5,
 }
 
 
 #: Rules that API, pages and webhooks-in must know too: an earlier one edits them away, does not answer links, or runs a
 #: schedule now as if its audience had never changed.
 OF_EVERY_PART: Final = frozenset(
-    {SenderRule.TOPICS, SenderRule.AUDIENCES, SenderRule.FEEDS, SenderRule.HEADERS, SenderRule.RECIPIENT_TIME}
+    {
+        SenderRule.TOPICS,
+        SenderRule.AUDIENCES,
+        SenderRule.FEEDS,
+        SenderRule.HEADERS,
+        SenderRule.RECIPIENT_TIME,
+        SenderRule.ATTACHMENTS,
+    }
 )
 
 

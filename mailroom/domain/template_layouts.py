@@ -68,7 +68,7 @@ class Structure:
 
 def structure_of(field_: str, source: str) -> Structure:
     """Take a template apart that has passed `measure`. Raises InvalidInput, TemplateSyntaxError."""
-    reader = _Reader(field_)
+    reader = _StructureReader(field_)
     for piece in pieces_of(source):
         reader.read(piece)
     return reader.done()
@@ -91,12 +91,12 @@ def flat(
     """The template as one text. `layout`: the one that it extends. `partials`: their flat texts by name.
     `keeps_blocks`: it is a layout itself. Raises InvalidInput if the text is too long, or has a block twice."""
     said = {block.name: block.body for block in own.pieces if isinstance(block, Block)} if layout else {}
-    writer = _Writer(field_, partials, said, keeps_blocks=keeps_blocks)
+    writer = _FlatWriter(field_, partials, said, keeps_blocks=keeps_blocks)
     writer.write((layout or own).pieces)
     return "".join(writer.texts)
 
 
-class _Reader:
+class _StructureReader:
     """Reads the pieces of a template in order. `_open`: the blocks, conditions and loops that are open, each with its
     line. `_bodies`: what stands in the template and in each open block."""
 
@@ -186,7 +186,7 @@ class _Reader:
 
 
 @dataclass(slots=True)
-class _Writer:
+class _FlatWriter:
     field_: str
     partials: Mapping[str, str]
     said: Mapping[str, Sequence[StructurePiece]]

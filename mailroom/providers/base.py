@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from mailroom.domain.dispatches.doubts import Traces
 from mailroom.domain.dispatches.outcomes import InDoubt, Outcome, Refusal, Refused
-from mailroom.domain.emails.model import Email
+from mailroom.domain.emails.model import Attachment, Email
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, RunId, schedule_of_run
 from mailroom.domain.list_headers import list_headers
@@ -42,6 +42,7 @@ class Batch:
     messages: Sequence[Message]
     date: datetime
     run_values: RunValues = NO_RUN_VALUES
+    files: Sequence[Attachment] = ()  # that each of its mails carries
 
     def headers(self, parts: Mapping[str, str]) -> dict[str, str]:
         """The schedule's own headers, and those by which the reader with these parts leaves its topic, if any."""

@@ -60,7 +60,7 @@ def letter_of(batch: Batch) -> Letter:
         reply_to=batch.content.reply_to,
         addressees=[Addressee(Mailbox(message.address, message.name), Place.TO)],
         subject=subject,
-        body=Body(text, html, batch.headers(message.parts), ()),
+        body=Body(text, html, batch.headers(message.parts), batch.files),
         tags=batch.content.tags,
         metadata={},
         priority=Priority.NORMAL,

@@ -24,7 +24,7 @@ from mailroom.storage.database import Db, unhurried
 from mailroom.storage.dispatches import document as dispatches
 from mailroom.storage.mails import bodies, emails, template_versions
 from mailroom.storage.messages import document as messages
-from mailroom.storage.schedules import contents, run_feeds, runs, schedules, uploads
+from mailroom.storage.schedules import attachments, contents, run_feeds, runs, schedules, uploads
 
 
 def ensure_indexes(db: Db) -> None:
@@ -33,6 +33,7 @@ def ensure_indexes(db: Db) -> None:
     for module in (
         schedules,
         contents,
+        attachments,
         controls,
         audiences,
         members,

@@ -29,6 +29,7 @@ from mailroom.services.mails.accept import AcceptedMail
 from mailroom.services.mails.view import EmailView, WholeEmailView
 from scheduler_api.arguments import RequestBody
 from scheduler_api.paging import PageOut
+from scheduler_api.schemas.attachments import AttachmentIn, ShownAttachmentOut
 from scheduler_api.schemas.runs import StepOut, iso
 from scheduler_api.schemas.schedules import (
     MARKDOWN_DOC,
@@ -70,13 +71,6 @@ class Values(fields.Field[dict[str, Any]]):
         if deep:
             raise ValidationError(deep)
         return value
-
-
-class AttachmentIn(RequestBody):
-    filename = fields.String(required=True)
-    content_type = fields.String()
-    content = fields.String(required=True, metadata={"description": "base64"})
-    content_id = fields.String(metadata={"description": "shown in the HTML as cid:..., not beside it"})
 
 
 def _mailboxes(**more: Any) -> fields.List[str]:
@@ -192,13 +186,6 @@ class EmailOut(TakenOut):
         metadata={"description": "of one mail: why it is not sent for now, such as that sending is stopped"},
     )
     recipients = fields.List(fields.Nested(RecipientOut))
-
-
-class ShownAttachmentOut(Schema):
-    filename = fields.String()
-    content_type = fields.String()
-    content_id = fields.String(allow_none=True)
-    size = fields.Integer(metadata={"description": "bytes"})
 
 
 class WholeEmailOut(EmailOut):

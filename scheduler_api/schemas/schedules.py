@@ -7,9 +7,11 @@ from typing import Any, ClassVar, Final
 from marshmallow import Schema, ValidationError, fields, pre_load, validate
 
 from mailroom.domain.addresses import MAX_MAILBOX
+from mailroom.domain.attached_files import AttachedFile
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import (
     MAX_AUDIENCES,
+    MAX_CAMPAIGN_FILES,
     MAX_EXPRESSION,
     MAX_HTML,
     MAX_MARKDOWN,
@@ -30,6 +32,7 @@ from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
 from mailroom.domain.schedules import DEFAULT_GRACE_S, LastTimes, MisfirePolicy, Schedule, ScheduleState
 from mailroom.services.schedules.view import StoredSchedule
 from scheduler_api.arguments import Patch, RequestBody
+from scheduler_api.schemas.attachments import AttachmentIn, ShownAttachmentOut
 from scheduler_api.schemas.feeds import FeedIn, feed_out
 
 
@@ -180,6 +183,11 @@ class ScheduleIn(RequestBody):
     template = fields.String(
         allow_none=True, validate=validate.Length(min=1, max=64), metadata={"description": _TEMPLATE_DOC}
     )
+    attachments = fields.List(
+        fields.Nested(AttachmentIn),
+        validate=validate.Length(max=MAX_CAMPAIGN_FILES),
+        metadata={"description": "of each mail; an edit gives all of them, shown as `attached`", "writeOnly": True},
+    )
 
 
 class ScheduleEdit(Patch, ScheduleIn):
@@ -215,6 +223,7 @@ CLEARED: Final[Mapping[str, Any]] = {
     "exclude": [],
     "delivery": DeliveryTime.SCHEDULE_TIME.value,
     "default_time_zone": "",
+    "attachments": [],
     "misfire": {"policy": MisfirePolicy.RUN_ONCE.value, "grace_s": DEFAULT_GRACE_S},
 }
 
@@ -286,6 +295,7 @@ class ScheduleOut(Schema):
     default_time_zone = fields.String(metadata={"description": "empty: that of the recurrence"})
     template = fields.String(allow_none=True)
     template_version = fields.Integer(allow_none=True, metadata={"description": "the version whose content it sends"})
+    attached = fields.List(fields.Nested(ShownAttachmentOut), metadata={"description": "its attachments"})
     revision = fields.Integer()
     version = fields.Integer()
     created_at = fields.String()
@@ -392,11 +402,21 @@ def whole(stored: StoredSchedule, last: LastTimes) -> dict[str, Any]:
         "feed": feed_out(content.feed),
         "delivery": stored.schedule.delivery,
         "default_time_zone": stored.schedule.default_time_zone,
+        "attached": [_shown_file(file) for file in content.files],
         "audience": content.audience,
         "audiences": [one.audience for one in content.goes_to if one.segment is None],
         "segments": [one.segment for one in content.goes_to if one.segment],
         "exclude": [one.segment or one.audience for one in content.excluded],
         "recipients_count": content.recipients,
+    }
+
+
+def _shown_file(file: AttachedFile) -> dict[str, Any]:
+    return {
+        "filename": file.filename,
+        "content_type": file.content_type,
+        "content_id": file.content_id or None,
+        "size": file.size,
     }
 
 

@@ -43,6 +43,7 @@ def schedule(asked: dict[str, Any], good: dict[str, Any]) -> tuple[Draft, Recurr
         preheader=_text(asked, "preheader"),
         text=asked.get("text") if isinstance(asked.get("text"), str | None) else "x",
         template=template,
+        attachments=_files(asked.get("attachments")),
         sender=asked["from"] if isinstance(asked.get("from"), str) else _SOMEBODY,
         reply_to=_reply_to(asked),
         recipients=recipients,
@@ -86,15 +87,16 @@ def email(asked: dict[str, Any]) -> EmailDraft:
         headers=_texts_of(asked.get("headers")),
         metadata=_texts_of(asked.get("metadata")),
         variables={name: "x" if is_too_deep(one) else one for name, one in _mapping(asked.get("variables")).items()},
-        attachments=[
-            {"filename": "x", "content": "", **_texts_of(one)}
-            for one in _list(asked.get("attachments"))[:MAX_ATTACHMENTS]
-        ],
+        attachments=_files(asked.get("attachments")),
         reply_to=_reply_to(asked),
         templated=isinstance(asked.get("variables"), dict),
         topic=asked["topic"] if isinstance(asked.get("topic"), str) else "",
         **texts,
     )
+
+
+def _files(value: Any) -> list[dict[str, str]]:
+    return [{"filename": "x", "content": "", **_texts_of(one)} for one in _list(value)[:MAX_ATTACHMENTS]]
 
 
 def _text(asked: dict[str, Any], name: str) -> str:

@@ -24,7 +24,7 @@ class NewDispatch:
     messages: int
     digest: str
     rank: Rank = Rank.CAMPAIGN
-    size: int = 0  # bytes of a single mail's body
+    size: int = 0  # bytes of a single mail's body, or of the files of each mail of a campaign
     not_before: datetime | None = None
     span: str = ""  # its recipients, for a campaign: see domain/dispatches/spans.py
     on_doubt: OnDoubt = OnDoubt.WAIT
@@ -50,7 +50,7 @@ class Claimable:
     not_before: datetime
     crashes: int = 0
     rank: Rank = Rank.CAMPAIGN
-    size: int = 0  #: bytes of a single mail's body
+    size: int = 0  #: bytes of a single mail's body, or of the files of each mail of a campaign
     span: str = ""  #: see domain/dispatches/spans.py
     cleared: tuple[ClaimId, ...] = ()  #: claims whose crossings of the fence are known not to have been accepted
     on_doubt: OnDoubt = OnDoubt.WAIT

@@ -57,7 +57,8 @@ class MailgunAdapter:
         """The multipart request. Our ids travel as `v:` variables; they also reach the recipient's headers, so they
         hold nothing secret."""
         own = b"".join(multipart.field(name, value) for name, value in self._own_fields(batch))
-        return Request(self._path, self._headers, _same_parts(batch.content, batch.run_values) + own + multipart.END)
+        same, files = _same_parts(batch.content, batch.run_values), single_mail.files(batch.files)
+        return Request(self._path, self._headers, b"".join([same, own, *files, multipart.END]))
 
     def build_letter(self, letter: Letter) -> Request:
         if letter.whole:

@@ -5,9 +5,9 @@ its headers still name everybody, and the envelope only those who have not got i
 Source: documentation.mailgun.com, "Send an email", "Send an email in MIME format" (read 2026-11).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from mailroom.domain.emails.model import Place
+from mailroom.domain.emails.model import Attachment, Place
 from mailroom.domain.ids import rfc_message_id
 from mailroom.providers.base import Letter
 from mailroom.providers.mailgun.multipart import END, field, file
@@ -25,13 +25,16 @@ def whole(letter: Letter, domain: str) -> bytes:
         parts.append(field("h:Reply-To", email.reply_to))
     parts += [field(f"h:{name}", value) for name, value in body.headers.items()]
     parts.append(field("h:Message-Id", f"<{rfc_message_id(letter.dispatch, domain)}>"))
-    for attachment in body.attachments:
-        # Mailgun takes an inline file's name for its content id.
+    return b"".join([*parts, *files(body.attachments), *_ours(letter), END])
+
+
+def files(attachments: Iterable[Attachment]) -> Iterator[bytes]:
+    """The files of a mail, or of each mail of a batch. Mailgun takes an inline file's name for its content id."""
+    for attachment in attachments:
         name, filename = (
             ("inline", attachment.content_id) if attachment.content_id else ("attachment", attachment.filename)
         )
-        parts.append(file(name, filename, attachment.content_type, attachment.content))
-    return b"".join([*parts, *_ours(letter), END])
+        yield file(name, filename, attachment.content_type, attachment.content)
 
 
 def in_part(letter: Letter, domain: str) -> bytes:

@@ -88,13 +88,15 @@ class PostmarkAdapter(JsonApi):
     def _mails(self, batch: Batch) -> Iterator[bytes]:
         content = batch.content
         compiled = run_content.compiled(content, batch.run_values)
-        shared = {
+        shared: dict[str, Any] = {
             "From": content.sender,
             "MessageStream": self._broadcast_stream,
             "Metadata": _ours(batch.run, batch.dispatch, batch.attempt),
             "TrackOpens": bool(content.html),
             **_optional(content.reply_to, content.tags),
         }
+        if batch.files:
+            shared["Attachments"] = [_attachment(file) for file in batch.files]
         for message in batch.messages:
             subject, text, html = (
                 part.with_placeholders(message.parts.__getitem__)

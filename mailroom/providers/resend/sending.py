@@ -18,7 +18,7 @@ from mailroom.domain.dispatches.outcomes import Outcome
 from mailroom.domain.emails.content_types import parse_content_type
 from mailroom.domain.emails.model import Attachment
 from mailroom.domain.ids import DispatchId
-from mailroom.providers.base import Batch, Letter
+from mailroom.providers.base import Batch, Letter, SendInParts
 from mailroom.providers.batches import BatchConnection, BatchRequest, as_array
 from mailroom.providers.connection import Reply
 from mailroom.providers.json_api import JsonApi
@@ -40,9 +40,19 @@ class ResendAdapter(JsonApi):
     def build(self, batch: Batch) -> BatchRequest:
         """Each mail is written out; Resend takes all of them or none. Raises SendInParts if they are too many bytes for
         one call."""
-        recipients = tuple(message.address for message in batch.messages)
         headers = self._headers_of(batch.dispatch, batch.attempt)
+        if batch.files:
+            return self._with_files(batch, headers)
+        recipients = tuple(message.address for message in batch.messages)
         return BatchRequest("/emails/batch", headers, as_array(_mails(batch)), recipients)
+
+    def _with_files(self, batch: Batch, headers: Mapping[str, str]) -> BatchRequest:
+        """Resend takes no attachments in a batch: such mails go one a call. Raises SendInParts."""
+        if len(batch.messages) > 1:
+            raise SendInParts(1)
+        (mail,) = _mails(batch)
+        files = orjson.dumps([_attachment(file) for file in batch.files])
+        return BatchRequest("/emails", headers, mail[:-1] + b',"attachments":' + files + b"}")
 
     def build_letter(self, letter: Letter) -> BatchRequest:
         """A mail to some of its recipients names only these: Resend makes headers and envelope from one list."""

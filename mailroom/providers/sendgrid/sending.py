@@ -49,7 +49,7 @@ class SendGridAdapter(JsonApi):
             if any(_substituted(message) > _MOST_SUBSTITUTED for message in batch.messages):
                 raise SendInParts(1)
             fill = _placeholder
-        body = {
+        body: dict[str, Any] = {
             "personalizations": [_personal(batch, message) for message in batch.messages],
             "from": _address(parse_mailbox(content.sender)),
             "subject": compiled.subject.with_placeholders(fill),
@@ -60,6 +60,8 @@ class SendGridAdapter(JsonApi):
         }
         if content.reply_to:
             body |= _reply_to(content.reply_to)
+        if batch.files:
+            body["attachments"] = [_attachment(file) for file in batch.files]
         return self._request(body)
 
     def build_letter(self, letter: Letter) -> Request:

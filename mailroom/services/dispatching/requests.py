@@ -21,6 +21,7 @@ from mailroom.domain.template_filling import LINK_KEY, MAILTO_KEY
 from mailroom.domain.unsubscribe_links import Membership, UnsubscribeLinks
 from mailroom.providers.base import Adapter, Batch, Letter, SendInParts
 from mailroom.services.common.run_values import ValuesOfRuns
+from mailroom.services.dispatching.attached_files import FilesOfCampaigns
 from mailroom.services.dispatching.exclusions import leave_out
 from mailroom.storage.body_files.homes import BodyFiles
 from mailroom.storage.database import Db
@@ -65,6 +66,7 @@ class Preparing:
         self._cache: OrderedDict[_Written, Content] = OrderedDict()
         self._cached_bytes = 0
         self._run_values = ValuesOfRuns(db)
+        self._campaign_files = FilesOfCampaigns(db)
 
     def build(
         self,
@@ -81,6 +83,7 @@ class Preparing:
         mails = messages.of_dispatches(self._db, [dispatch.id for dispatch in claimed])
         written = self._contents([(c.schedule_id, c.revision) for c in claimed if c.schedule_id])
         values = self._run_values.of({c.run_id: written[c.schedule_id, c.revision] for c in claimed if c.schedule_id})
+        self._campaign_files.load(written.values())
         letters = self._letters([c for c in claimed if not c.schedule_id])
         topics = {c.id: written[c.schedule_id, c.revision].topic for c in claimed if c.schedule_id}
         topics |= {id_: email.topic for id_, email in letters.items() if isinstance(email, Email) and email.topic}
@@ -137,12 +140,13 @@ class Preparing:
             return Refused(Refusal.PERMANENT, f"it could not be made ready: {type(error).__name__}")
 
     def _batch(self, dispatch: Claimed, content: Content, mails: Sequence[Message], values: RunValues) -> Batch:
-        """Raises ValueError for mail of a topic, if there are no links."""
+        """Raises ValueError for mail of a topic, if there are no links, and for a file that is not stored."""
         if content.topic:
             if self._links is None:
                 raise ValueError("links to unsubscribe cannot be made here")
             mails = [_with_link(mail, content.topic, self._links) for mail in mails]
-        return Batch(dispatch.id, dispatch.attempt, dispatch.run_id, content, mails, dispatch.claimed_at, values)
+        files = self._campaign_files.of(content)
+        return Batch(dispatch.id, dispatch.attempt, dispatch.run_id, content, mails, dispatch.claimed_at, values, files)
 
     def _letters(self, claimed: Sequence[Claimed]) -> dict[DispatchId, Email | Exception]:
         """The single mails whose bodies are still stored; for a mail that cannot be read, its error."""

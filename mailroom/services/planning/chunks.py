@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import groupby, takewhile
 
 from mailroom.domain import run_content
+from mailroom.domain.attached_files import size_of
 from mailroom.domain.dispatches.model import NewDispatch
 from mailroom.domain.dispatches.spans import Calls, Group, of_part, span_of, spans_of_groups
 from mailroom.domain.ids import (
@@ -110,7 +111,7 @@ def _chunk(
     batches = list(_cut(run, members, mails, cut.batch_size))
     for number, batch in enumerate(batches, run.chunks):
         for part in _by_domain(batch, cut.shares):
-            news.append(_dispatch(run, number, batch.slice, part, called))
+            news.append(replace(_dispatch(run, number, batch.slice, part, called), size=size_of(content.files)))
             carrier |= dict.fromkeys(part.messages, part.id)
     messages_ = [replace(message, dispatch_id=carrier.get(message.id)) for message in mails]
     missed = [member.missed for member in members if member.missed]

@@ -10,7 +10,7 @@ from mailroom.services.common.idempotency import check_key, check_repeated, dige
 from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules.view import StoredSchedule, get
 from mailroom.storage.database import Db, Session, in_transaction, server_now
-from mailroom.storage.schedules import contents, schedules
+from mailroom.storage.schedules import attachments, contents, schedules
 
 
 def create(db: Db, draft: Draft, *, owner: str, key: str | None = None) -> tuple[StoredSchedule, bool]:
@@ -29,6 +29,7 @@ def create(db: Db, draft: Draft, *, owner: str, key: str | None = None) -> tuple
 
     def store(session: Session) -> None:
         audience.take(db, session)
+        attachments.keep(db, {file.digest for file in content.files}, session=session)
         schedules.add(db, schedule, request_digest=digest, session=session)
         contents.add(db, schedule_id, 1, content, valid_from=now, session=session)
 
@@ -79,6 +80,7 @@ def content_of(checked: Checked, audience: schedule_drafts.ChosenAudience) -> Co
         written=checked.written,
         headers=checked.headers,
         template=checked.template,
+        files=checked.files,
     )
 
 

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
+from mailroom.domain.attached_files import AttachedFile, attached
 from mailroom.domain.audience_versions import ListChoice, all_of
 from mailroom.domain.audiences import Known
 from mailroom.domain.drafts import Checked, Draft, Kept, check_draft
@@ -21,6 +23,7 @@ from mailroom.services.consent import topics
 from mailroom.services.mails import templates
 from mailroom.storage.audiences import document as audiences
 from mailroom.storage.database import Db, Session, server_now
+from mailroom.storage.schedules import attachments
 
 
 class Origin(StrEnum):
@@ -58,21 +61,28 @@ class ChosenAudience:
                 raise InvalidInput(Fault(path, str(error))) from None
 
 
-def check(
-    db: Db,
-    draft: Draft,
-    *,
-    now: datetime,
-    rule: Recurrence | None = None,
-    own: ChosenAudience | None = None,
-    template: Template | None = None,
-) -> tuple[Checked, ChosenAudience]:
-    """The draft as it can be stored, and its audience; new recipients are staged. An edit keeps the stored `rule`, its
-    `own` audience, and the version of its `template`, where it names no other.
+@dataclass(frozen=True, slots=True)
+class Stays:
+    """What an edit keeps of the stored schedule; None for what the draft names. `template`: the version to take of the
+    template in the draft; None: the newest."""
+
+    rule: Recurrence | None = None
+    audience: ChosenAudience | None = None
+    template: Template | None = None
+    files: tuple[AttachedFile, ...] = ()
+
+
+NOTHING_STAYS: Final = Stays()
+
+
+def check(db: Db, draft: Draft, *, now: datetime, stays: Stays = NOTHING_STAYS) -> tuple[Checked, ChosenAudience]:
+    """The draft as it can be stored, and its audience; new recipients and files are staged.
 
     Raises InvalidInput with every fault, SendersTooOld, Unavailable.
     """
-    checked_draft, goes = checked(db, draft, now=now, rule=rule, own=own, template=template)
+    checked_draft, goes = checked(db, draft, now=now, stays=stays)
+    if checked_draft.new_files:
+        attachments.stage(db, {attached(file).digest: file.content for file in checked_draft.new_files}, now=now)
     staged = goes or ChosenAudience(
         audiences.stage(db, checked_draft.recipients, now=now), len(checked_draft.recipients), Origin.NEW
     )
@@ -83,44 +93,44 @@ def faults_of(db: Db, draft: Draft, *, rule: Recurrence | None = None) -> tuple[
     """Every fault of a new draft, for a form that is refused in any case. `rule`: stands in for the draft's own
     recurrence, whose faults are then not looked for."""
     try:
-        checked(db, draft, now=server_now(db), rule=rule)
+        checked(db, draft, now=server_now(db), stays=Stays(rule))
     except InvalidInput as error:
         return error.faults
     return ()
 
 
 def checked(
-    db: Db,
-    draft: Draft,
-    *,
-    now: datetime,
-    rule: Recurrence | None = None,
-    own: ChosenAudience | None = None,
-    template: Template | None = None,
+    db: Db, draft: Draft, *, now: datetime, stays: Stays = NOTHING_STAYS
 ) -> tuple[Checked, ChosenAudience | None]:
-    """As `check`, but new recipients are not staged: then there is no audience."""
-    chosen = _Choice(db, draft, own)
+    """As `check`, but nothing is staged: of new recipients there is no audience."""
+    chosen = _Choice(db, draft, stays.audience)
     topic = topics.find(db, draft.topic) if draft.topic else None
-    if draft.template and template is None:
-        template = templates.find(db, draft.template)
+    template = stays.template or (templates.find(db, draft.template) if draft.template else None)
     try:
-        found = check_draft(draft, now=now, kept=Kept(rule, chosen.known, topic, template))
+        found = check_draft(draft, now=now, kept=Kept(stays.rule, chosen.known, topic, template, stays.files))
     except InvalidInput as error:
         raise InvalidInput(*chosen.faults, *error.faults) from None
     if chosen.faults:
         raise InvalidInput(*chosen.faults)
-    if topic:
-        sender_rules.require(db, SenderRule.TOPICS)
-    if found.feed:
-        sender_rules.require(db, SenderRule.FEEDS)
-    if found.headers:
-        sender_rules.require(db, SenderRule.HEADERS)
+    composed = bool(chosen.audience and (chosen.audience.lists or chosen.audience.excluded))
+    _require_rules(db, found, composed=composed)
     if found.delivery is DeliveryTime.RECIPIENT_TIME:
-        sender_rules.require(db, SenderRule.RECIPIENT_TIME)
         _count_zones(db, chosen.audience)
-    if chosen.audience and (chosen.audience.lists or chosen.audience.excluded):
-        sender_rules.require(db, SenderRule.AUDIENCES)
     return found, chosen.audience
+
+
+def _require_rules(db: Db, found: Checked, *, composed: bool) -> None:
+    """Raises SendersTooOld while a process may run that would break a rule of this draft."""
+    needed = {
+        SenderRule.TOPICS: bool(found.topic),
+        SenderRule.FEEDS: found.feed is not None,
+        SenderRule.HEADERS: bool(found.headers),
+        SenderRule.ATTACHMENTS: bool(found.files),
+        SenderRule.RECIPIENT_TIME: found.delivery is DeliveryTime.RECIPIENT_TIME,
+        SenderRule.AUDIENCES: composed,
+    }
+    for rule in (rule for rule, is_needed in needed.items() if is_needed):
+        sender_rules.require(db, rule)
 
 
 def _count_zones(db: Db, goes: ChosenAudience | None) -> None:

@@ -44,6 +44,8 @@ def duplicate(db: Db, schedule_id: ScheduleId, *, owner: str, key: str) -> tuple
         sender_rules.require(db, SenderRule.HEADERS)
     if source.schedule.delivery is DeliveryTime.RECIPIENT_TIME:
         sender_rules.require(db, SenderRule.RECIPIENT_TIME)
+    if source.content.files:
+        sender_rules.require(db, SenderRule.ATTACHMENTS)
     copy = StoredSchedule(_copy_of(source.schedule, copy_id, db), source.content)
 
     def store(session: Session) -> None:

@@ -22,10 +22,10 @@ from mailroom.services.mails import templates
 from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules.change import change_schedule, check_version
 from mailroom.services.schedules.create import content_of
-from mailroom.services.schedules.drafts import ChosenAudience, Origin, ids_of
+from mailroom.services.schedules.drafts import ChosenAudience, Origin, Stays, ids_of
 from mailroom.services.schedules.view import StoredSchedule, get
 from mailroom.storage.database import Db, Session, server_now
-from mailroom.storage.schedules import contents
+from mailroom.storage.schedules import attachments, contents
 
 _TRIES: Final = 5
 # Compared as they are.
@@ -81,6 +81,7 @@ def _edit(db: Db, schedule_id: ScheduleId, changes: DraftChanges, *, seen_versio
 
     def also(session: Session, after: Schedule) -> None:
         audience.take(db, session)
+        attachments.keep(db, {file.digest for file in content.files}, session=session)
         if after.revision != before.revision:
             contents.add(db, schedule_id, after.revision, content, valid_from=now, session=session)
 
@@ -98,7 +99,8 @@ def _checked(
     rule = None if "recurrence" in changes else stored.schedule.recurrence
     draft = replace(as_stored, **changes)
     template = _template_of(db, draft, stored.content.template, named="template" in changes)
-    return schedule_drafts.check(db, draft, now=now, rule=rule, own=own, template=template)
+    stays = Stays(rule, own, template, stored.content.files)
+    return schedule_drafts.check(db, draft, now=now, stays=stays)
 
 
 def _template_of(db: Db, draft: Draft, pinned: PinnedTemplate | None, *, named: bool) -> Template | None:

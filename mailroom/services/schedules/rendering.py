@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mailroom.domain import run_content
 from mailroom.domain.addresses import fold
+from mailroom.domain.attached_files import AttachedFile
 from mailroom.domain.audience_versions import ListChoice
 from mailroom.domain.audiences import Recipient
 from mailroom.domain.bodies.finish import finish
@@ -47,6 +48,7 @@ class RenderedMail:
     preheader: str = ""
     hints: Sequence[Hint] = ()  # what may go wrong with it
     feed: object = None  # as the template got it; None without one
+    files: Sequence[AttachedFile] = ()
 
 
 def of_schedule(db: Db, schedule_id: ScheduleId, contact: str | None, *, link: str, feeds: Fetcher) -> RenderedMail:
@@ -110,10 +112,20 @@ def _rendered(content: Content, recipient: Recipient, link: str, values: RunValu
     headers = {"From": content.sender} | ({"Reply-To": content.reply_to} if content.reply_to else {})
     own = list_headers(content.topic, sender=content.sender, link=link, origin="preview")
     hint = finish(content.as_written).hint
-    hints = [*hints_for(text, html), *([hint] if hint else [])]
+    shown = {file.content_id for file in content.files if file.content_id}
+    hints = [*hints_for(text, html, shown), *([hint] if hint else [])]
     set_here = dict(content.headers)
     return RenderedMail(
-        recipient, subject, text, html, headers | set_here | own, set_here, preheader, hints, values.by_name.get(FEED)
+        recipient,
+        subject,
+        text,
+        html,
+        headers | set_here | own,
+        set_here,
+        preheader,
+        hints,
+        values.by_name.get(FEED),
+        content.files,
     )
 
 

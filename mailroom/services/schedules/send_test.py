@@ -2,9 +2,10 @@
 schedule, and ask for no consent: whoever tests gets them, unless an address gets no mail at all (scope `all`). Their
 link to unsubscribe is an example, and they have no headers of a list."""
 
+import base64
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mailroom.domain.addresses import InvalidAddress, check_address, fold
@@ -17,6 +18,7 @@ from mailroom.feeds.fetching import Fetcher
 from mailroom.services.mails.accept import AcceptedMail
 from mailroom.services.schedules.rendering import RenderedMail, of_schedule
 from mailroom.storage.database import Db
+from mailroom.storage.schedules import attachments
 
 MOST: Final = 10  # addresses of one test
 _SHOWN: Final = 60  # characters of a wrong address
@@ -51,8 +53,10 @@ def send(
     """
     by_address = _checked(to)
     mail = of_schedule(db, schedule_id, contact, link=link, feeds=feeds)
+    files = _files(db, mail)
     drafts: list[tuple[EmailDraft, str | None]] = [
-        (_draft(mail, schedule_id, address), _key(key, schedule_id, folded)) for folded, address in by_address.items()
+        (replace(_draft(mail, schedule_id, address), attachments=files), _key(key, schedule_id, folded))
+        for folded, address in by_address.items()
     ]
     answers = hand_in(drafts)
     return [TestMail(address, _taken(answer)) for address, answer in zip(by_address.values(), answers, strict=True)]
@@ -94,6 +98,20 @@ def _draft(mail: RenderedMail, schedule_id: ScheduleId, address: str) -> EmailDr
         metadata={"test_of": schedule_id, "rendered_for": mail.recipient.address},
         priority=Priority.HIGH,  # somebody waits for it
     )
+
+
+def _files(db: Db, mail: RenderedMail) -> list[dict[str, str]]:
+    """Its attachments, as a single mail gives them."""
+    contents = attachments.get_many(db, {file.digest for file in mail.files})
+    return [
+        {
+            "filename": file.filename,
+            "content_type": file.content_type,
+            "content_id": file.content_id,
+            "content": base64.b64encode(contents[file.digest]).decode(),
+        }
+        for file in mail.files
+    ]
 
 
 def _key(key: str, schedule_id: ScheduleId, folded: str) -> str:

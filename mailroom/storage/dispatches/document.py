@@ -5,7 +5,8 @@
                   for a single mail: run_id is the mail's id, and schedule_id is absent
     messages, digest
                   number of messages, and a digest of their ids; both change when messages leave (see exclusions.py)
-    rank, size    order of claims (see domain/emails/model.py); bytes of a single mail's body
+    rank, size    order of claims (see domain/emails/model.py); bytes of a single mail's body, or of the files that each
+                  mail of a campaign carries (absent without any)
     parent, children, inherited_tries
                   see splits.py
     state         see domain/dispatches/states.py
@@ -132,7 +133,8 @@ def add_many(db: Db, dispatches: Sequence[NewDispatch], *, now: datetime, sessio
 
 
 def _document(new: NewDispatch, now: datetime) -> Document:
-    of_schedule = {"schedule_id": new.schedule_id} if new.schedule_id else {"size": new.size}
+    size = {"size": new.size} if new.size or not new.schedule_id else {}
+    of_schedule = ({"schedule_id": new.schedule_id} if new.schedule_id else {}) | size
     span = {"span": new.span} if new.span else {}
     domain = {"domain": new.domain} if new.domain else {}
     on_doubt = {"on_doubt": new.on_doubt} if new.on_doubt is not OnDoubt.WAIT else {}

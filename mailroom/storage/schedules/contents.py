@@ -7,6 +7,8 @@
     written     what text and html were made of: text (null: it was made too), html (absent: the same), markdown,
                 preheader, inline_css; absent where they are as they were written
     headers     of the schedule's own: pairs of name and value; absent without any
+    files       that its mails carry: [{filename, content_type, content_id, digest, size}], see attachments.py; absent
+                without any
     template    the version of a stored template that says subject and bodies (see template_pins.py); absent where the
                 schedule says them. The bodies stand here all the same
     audience    id of the recipients' list;  recipients: how many it had
@@ -25,6 +27,7 @@ from typing import Final
 
 from pymongo import DESCENDING, IndexModel
 
+from mailroom.domain.attached_files import AttachedFile
 from mailroom.domain.audience_versions import ListChoice
 from mailroom.domain.bodies.written import Written
 from mailroom.domain.feeds.checking import fields_of
@@ -130,6 +133,7 @@ def _document(schedule: ScheduleId, number: int, content: Content, valid_from: d
             "written": _written(content),
             "headers": [list(pair) for pair in content.headers] or None,
             "template": document_of(content.template),
+            "files": [asdict(file) for file in content.files] or None,
         }
     )
 
@@ -160,6 +164,7 @@ def _content(doc: Document) -> Content:
         headers=tuple((name, value) for name, value in doc.get("headers", ())),
         written=_as_written(doc),
         template=pin_of(doc.get("template")),
+        files=tuple(AttachedFile(**file) for file in doc.get("files", ())),
     )
 
 
