@@ -66,6 +66,7 @@ def list_versions(name: str, limit: int, cursor: str | None) -> None:
 @click.option("--text", type=_TEXT, help="A file with the text, instead of FILE.")
 @click.option("--html", type=_TEXT, help="A file with the HTML, instead of FILE.")
 @click.option("--kind", type=choice_of(TemplateKind), help="What it is, instead of FILE; a template if left out.")
+@click.option("--html-field", "html_fields", multiple=True, help="A variable whose value is HTML, instead of FILE.")
 @click.option("--if-version", type=int, help="Only if the template is still at this version; 0: only if it is new.")
 def put_template(
     name: str,
@@ -74,13 +75,20 @@ def put_template(
     text: Path | None,
     html: Path | None,
     kind: str | None,
+    html_fields: tuple[str, ...],
     if_version: int | None,
 ) -> None:
     """Make a template, or a new version of it for all mails that are handed in from now on.
 
-    FILE is JSON, {"subject", "text", "html", "kind"}, as of PUT /v1/templates; - is standard input.
+    FILE is JSON, {"subject", "text", "html", "kind", "html_fields"}, as of PUT /v1/templates; - is standard input.
     """
-    parts = {"subject": subject, "text": text and _read(text), "html": html and _read(html), "kind": kind}
+    parts: dict[str, Any] = {
+        "subject": subject,
+        "text": text and _read(text),
+        "html": html and _read(html),
+        "kind": kind,
+    }
+    parts |= {"html_fields": list(html_fields) or None}
     given = {field: value for field, value in parts.items() if value is not None}
     if (file is None) == (not given):
         raise click.UsageError("give FILE, or --subject with --text or --html")

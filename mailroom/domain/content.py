@@ -42,9 +42,11 @@ def check_content(content: Mapping[str, str], known: KnownNames, example: Mappin
     return faults
 
 
-def faults_of_language(content: Mapping[str, str], nested: Nested = frozenset()) -> list[Fault]:
-    """The faults of a campaign's subject, text and html that do not depend on the recipients' values. `nested`: as in
-    KnownNames."""
+def faults_of_language(
+    content: Mapping[str, str], nested: Nested = frozenset(), html: frozenset[str] | None = frozenset()
+) -> list[Fault]:
+    """The faults of a campaign's subject, text and html that do not depend on the recipients' values. `nested`, `html`:
+    as in KnownNames; None: any name."""
     faults: list[Fault] = []
     for field in FIELDS:
         source = content.get(field) or ""
@@ -53,13 +55,13 @@ def faults_of_language(content: Mapping[str, str], nested: Nested = frozenset())
         except InvalidInput as error:
             faults += error.faults
             continue
-        faults += _check_field(field, source, KnownNames(names, lacking_in_mail, nested))
+        faults += _check_field(field, source, KnownNames(names, lacking_in_mail, nested, html))
     return faults
 
 
-def names_in(content: Mapping[str, str]) -> frozenset[str]:
-    """The variables that subject, text and html require. Raises InvalidInput with every fault, in the form of
-    check_content."""
+def names_in(content: Mapping[str, str], html: frozenset[str] = frozenset()) -> frozenset[str]:
+    """The variables that subject, text and html require. `html`: as in KnownNames. Raises InvalidInput with every
+    fault, in the form of check_content."""
     faults: list[Fault] = []
     names: set[str] = set()
     for field in FIELDS:
@@ -72,16 +74,20 @@ def names_in(content: Mapping[str, str]) -> frozenset[str]:
             faults += error.faults
             continue
         names |= {node.name for node in needed_names(tree)}
-        faults += _check_field(field, source, _known_to_mail(names_of(tree)), whole=False)
+        faults += _check_field(field, source, _known_to_mail(names_of(tree), html), whole=False)
     if faults:
         raise InvalidInput(*faults)
     return frozenset(names)
 
 
 def render_once(
-    content: Mapping[str, str], variables: Mapping[str, Any], steps: SharedSteps | None = None
+    content: Mapping[str, str],
+    variables: Mapping[str, Any],
+    steps: SharedSteps | None = None,
+    html: frozenset[str] = frozenset(),
 ) -> dict[str, str]:
     """Subject, text and html of a single mail, rendered. `steps`: those that its loops share with those of other mails.
+    `html`: as in KnownNames.
 
     Raises InvalidInput with every fault, in the form of check_content.
     """
@@ -91,7 +97,7 @@ def render_once(
     names = frozenset(variables)
     for field in FIELDS:
         try:
-            template = _single_template(field, content.get(field) or "", names)
+            template = _single_template(field, content.get(field) or "", names, html)
             written[field] = filled_in(template, context, field, MAX_TEXT, MAX_TEXT)
         except InvalidInput as error:
             faults += error.faults
@@ -107,16 +113,16 @@ def cost_of(content: Mapping[str, str]) -> int:
     return sum(count_tokens(field, (content.get(field) or "")[:MAX_TEMPLATE]) for field in FIELDS)
 
 
-def _single_template(field: str, source: str, names: frozenset[str]) -> Template:
+def _single_template(field: str, source: str, names: frozenset[str], html: frozenset[str]) -> Template:
     """A template of single mails, checked for values of these names and compiled. Small templates are cached for the
     next mail. Raises InvalidInput."""
     if len(source) > _KEPT_TEMPLATE:
-        return _compiled_single(field, source, names)
-    return _kept_single(field, source, names)
+        return _compiled_single(field, source, names, html)
+    return _kept_single(field, source, names, html)
 
 
-def _compiled_single(field: str, source: str, names: frozenset[str]) -> Template:
-    if faults := _too_long(field, source) or _check_field(field, source, _known_to_mail(names), whole=False):
+def _compiled_single(field: str, source: str, names: frozenset[str], html: frozenset[str]) -> Template:
+    if faults := _too_long(field, source) or _check_field(field, source, _known_to_mail(names, html), whole=False):
         raise InvalidInput(*faults)
     return language_of(field).from_string(source)
 
@@ -124,9 +130,9 @@ def _compiled_single(field: str, source: str, names: frozenset[str]) -> Template
 _kept_single = lru_cache(maxsize=256)(_compiled_single)
 
 
-def _known_to_mail(names: frozenset[str]) -> KnownNames:
+def _known_to_mail(names: frozenset[str], html: frozenset[str]) -> KnownNames:
     """Names of a single mail. Any of its values may be a list or an object."""
-    return KnownNames(names, lacking_in_mail, nested=None)
+    return KnownNames(names, lacking_in_mail, nested=None, html=html)
 
 
 def _too_long(field: str, source: str) -> list[Fault]:

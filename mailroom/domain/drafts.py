@@ -179,7 +179,7 @@ def check_draft(draft: Draft, *, now: datetime, kept: Kept | None = None) -> Che
     if draft.topic and kept.topic is None:
         faults.append(Fault("topic", f"there is no topic {draft.topic}; make it first"))
     new_files = check_files(draft.attachments or (), faults)
-    bodies = _checked_bodies(draft, known, recipients or (), kept.topic, faults)
+    bodies = _checked_bodies(draft, known, recipients or (), kept, faults)
     if misnamed or faults or bodies is None or recurrence is None or misfire is None or recipients is None:
         raise InvalidInput(*misnamed, *(at_template(faults) if draft.template and not misnamed else faults))
     return Checked(
@@ -270,10 +270,11 @@ def _faults_of_headers(draft: Draft) -> list[Fault]:
 
 
 def _checked_bodies(
-    draft: Draft, known: Known | None, recipients: Sequence[Recipient], topic: Topic | None, faults: list[Fault]
+    draft: Draft, known: Known | None, recipients: Sequence[Recipient], kept: Kept, faults: list[Fault]
 ) -> Finished | None:
     """The bodies to send. `known`: the names that every recipient has; None if the list was refused."""
-    bodies = finished_or_faults(draft.subject, draft.written, _check(draft, known, recipients))
+    html = frozenset(kept.template.html_fields) if draft.template and kept.template else frozenset[str]()
+    bodies, topic = finished_or_faults(draft.subject, draft.written, _check(draft, known, recipients, html)), kept.topic
     if not isinstance(bodies, Finished):
         faults += bodies
         return None
@@ -283,17 +284,17 @@ def _checked_bodies(
     return bodies
 
 
-def _check(draft: Draft, known: Known | None, recipients: Sequence[Recipient]) -> Check:
-    """Finds the faults of templates, with the values that every recipient has."""
+def _check(draft: Draft, known: Known | None, recipients: Sequence[Recipient], html: frozenset[str]) -> Check:
+    """Finds the faults of templates, with the values that every recipient has. `html`: as in KnownNames."""
     if known is None:
         allowed = frozenset({FEED}) if draft.feed else frozenset[str]()
-        return lambda content: faults_of_language(content, allowed)
+        return lambda content: faults_of_language(content, allowed, html)
     counts = Counter(name for recipient in recipients for name in recipient.variables)
     lacking = lacking_by_count(counts, len(recipients)) if recipients else lacking_in_audience
     variables, example = known.variables, known.example.context()
     if draft.topic:
         variables, example = variables | {UNSUBSCRIBE_URL}, example | {UNSUBSCRIBE_URL: _EXAMPLE_URL}
-    names = KnownNames(variables, with_hint_at_topics(lacking))
+    names = KnownNames(variables, with_hint_at_topics(lacking), html=html)
     known_names = names.with_feed() if draft.feed else names
     return lambda content: check_content(content, known_names, example)
 

@@ -29,6 +29,7 @@ class SenderRule(StrEnum):
     BODIES_IN_S3 = "a body in S3"  # an earlier sender takes it for gone, and lets its mail fail
     RECIPIENT_TIME = "delivery 'recipient_time'"  # an earlier sender mails to everybody at once
     ATTACHMENTS = "attachments of a schedule"  # an earlier sender leaves them out
+    HTML_VALUES = "values that are HTML"  # an earlier sender has no filter `safe`, and refuses their mails
     FEEDS = "a feed"  # an earlier sender mails without the feed, and its API edits the feed away
 
 
@@ -42,6 +43,7 @@ KNOWN_SINCE: Final[Mapping[SenderRule, int]] = {
     SenderRule.HEADERS: 4,
     SenderRule.RECIPIENT_TIME: 5,
     SenderRule.ATTACHMENTS: 5,
+    SenderRule.HTML_VALUES: 5,
 }
 
 

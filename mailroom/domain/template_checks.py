@@ -16,6 +16,7 @@ from mailroom.domain.template_filling import UNSUBSCRIBE_URL
 from mailroom.domain.template_filters import FILTERS
 from mailroom.domain.template_language import PROVIDERS_OWN, REFUSED_NODES
 from mailroom.domain.template_names import needed_names
+from mailroom.domain.template_safety import faults_of_safe
 from mailroom.domain.template_scopes import Nested, faults_of_scopes
 
 _MOST_FAULTS: Final = 50  # reported at once
@@ -24,11 +25,13 @@ _MOST_FAULTS: Final = 50  # reported at once
 @dataclass(frozen=True, slots=True)
 class KnownNames:
     """`everybody`: the names with a value for every recipient. `lacking`: the message for any other name. `nested`: of
-    a campaign, the names whose values come with a run and may be lists and objects; of a single mail None, for all."""
+    a campaign, the names whose values come with a run and may be lists and objects; of a single mail None, for all.
+    `html`: the names whose values a template declares as HTML; None: any, where it is declared elsewhere."""
 
     everybody: frozenset[str]
     lacking: Callable[[str], str]
     nested: Nested = frozenset()
+    html: frozenset[str] | None = frozenset()
 
     def with_feed(self) -> "KnownNames":
         """These, for a schedule that has a feed. A field of recipients named like the feed is not seen."""
@@ -72,6 +75,7 @@ def faults_of_tree(field: str, source: str, tree: nodes.Template, known: KnownNa
         _not_offered(field, tree, known.nested)
         or _not_known(field, source, tree, known)
         or _too_many_parts(field, tree)
+        or faults_of_safe(field, tree, known.html)
     )
 
 

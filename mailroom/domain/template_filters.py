@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Final
 
 from jinja2 import Undefined, pass_context
@@ -10,6 +10,7 @@ from jinja2.filters import FILTERS as DEFAULT_FILTERS
 from jinja2.runtime import Context
 
 from mailroom.domain import template_operators
+from mailroom.domain.html_values import as_text, sanitized
 from mailroom.domain.plain_values import kind_of
 from mailroom.domain.template_operators import bounded
 from mailroom.domain.template_values import CONTAINERS, spending_of
@@ -17,24 +18,27 @@ from mailroom.domain.template_values import CONTAINERS, spending_of
 FILTERS: Final = frozenset(
     {
         "abs", "capitalize", "d", "default", "e", "escape", "first", "float", "int", "join", "last", "length", "lower",
-        "round", "string", "title", "trim", "truncate", "upper", "urlencode", "wordcount",
+        "round", "safe", "string", "title", "trim", "truncate", "upper", "urlencode", "wordcount",
     }
 )  # fmt: skip
 _OF_LISTS: Final = frozenset({"d", "default", "first", "join", "last", "length", "urlencode"})
 _OF_OBJECTS: Final = frozenset({"d", "default", "length", "urlencode"})
 _MOST_TRIMMED: Final = 100  # kinds of characters: each is looked for at each character of the text
+_READS_OF_HTML: Final = 2  # characters of a value that is sanitized count so often, besides once
 _STEPS_OF_AN_ITEM: Final = 2  # that is joined
 _STEPS_OF_A_PAIR: Final = 10  # of a query: its name and value are encoded one by one
 
 
-def all_filters() -> dict[str, Callable[..., Any]]:
-    """The filters by name, and those of `template_operators`, whose names no template can write."""
+def all_filters(*, of_html: bool) -> dict[str, Callable[..., Any]]:
+    """The filters by name, and those of `template_operators`, whose names no template can write. `of_html`: for HTML,
+    in which values are escaped."""
     own: dict[str, Callable[..., Any]] = {
         "d": _default,
         "default": _default,
         "int": _int,
         "join": pass_context(_join),
         "round": _round,
+        "safe": pass_context(partial(_safe, sanitized if of_html else as_text)),
         "trim": _trim,
         "urlencode": pass_context(_urlencode),
     }
@@ -108,6 +112,14 @@ def _round(value: float, precision: int = 0, method: str = "common") -> float:
     scale: int = 10**precision
     functions: dict[str, Callable[[float], float]] = {"common": round, "ceil": math.ceil, "floor": math.floor}
     return functions[method](value * scale) / scale
+
+
+def _safe(clean: Callable[[str], str], context: Context, value: object) -> object:
+    """HTML that comes as a value: sanitized whoever declared it, and in a text its text alone."""
+    written = str(plain(value))
+    spending_of(context).read(_READS_OF_HTML * len(written))
+    spending_of(context).work(len(written))
+    return clean(written)
 
 
 def _trim(value: str, chars: str | None = None) -> object:

@@ -38,6 +38,7 @@ REFUSED_NODES: Final[Mapping[type[nodes.Node], str]] = {
     nodes.CallBlock: "{% call %} is not offered in mail content",
     nodes.FilterBlock: "{% filter %} is not offered in mail content",
     nodes.With: "{% with %} is not offered in mail content",
+    nodes.EvalContextModifier: "{% autoescape %} is not offered in mail content",
     nodes.Call: "calls are not offered in mail content",
     nodes.Slice: "slices such as [1:3] are not offered in mail content",
     nodes.Mul: "* is not offered in mail content",
@@ -62,7 +63,7 @@ class Language(ImmutableSandboxedEnvironment):
             optimized=False,  # constant folding costs the square of the depth, and saves nothing here
         )
         self.globals.clear()
-        self.filters = all_filters()
+        self.filters = all_filters(of_html=autoescape)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Compiled templates read parts with `part_at`; this is for what Jinja2 may read by itself."""

@@ -15,7 +15,7 @@ from jinja2 import TemplateSyntaxError
 
 from mailroom.domain.content import names_in
 from mailroom.domain.errors import Fault, InvalidInput
-from mailroom.domain.limits import MAX_TEMPLATE, MAX_USES, MAX_USES_DEEP
+from mailroom.domain.limits import MAX_HTML_FIELDS, MAX_TEMPLATE, MAX_USES, MAX_USES_DEEP, MAX_VARIABLE_NAME
 from mailroom.domain.pinned_templates import PinnedTemplate
 from mailroom.domain.template_filling import FIELDS
 from mailroom.domain.template_layouts import Block, Included, Structure, flat, structure_of, without_structure
@@ -39,6 +39,7 @@ class TemplateDraft:
     text: str = ""
     html: str = ""
     kind: str = TemplateKind.TEMPLATE
+    html_fields: Sequence[str] = ()  # the names whose values are HTML: `|safe` may stand behind them
 
     @property
     def content(self) -> dict[str, str]:
@@ -61,6 +62,8 @@ class Template:
     `updated_by`: who made this version. `owner`: the owner of the token that created the template; '' if any token with
     scope `mail` may change it.
 
+    `html_fields`: the names whose values are HTML, those of its layout and partials too.
+
     `subject`, `text` and `html` are flat: layout and partials are in them. `written`: the three as they were written;
     None if that is the same. `uses`: the versions that are in it, on all levels, which go `depth` deep.
     """
@@ -75,6 +78,7 @@ class Template:
     updated_by: str = ""
     owner: str = ""
     kind: TemplateKind = TemplateKind.TEMPLATE
+    html_fields: tuple[str, ...] = ()
     written: tuple[str, str, str] | None = None
     uses: tuple[PinnedTemplate, ...] = ()
     depth: int = 0
@@ -103,7 +107,7 @@ def named_by(draft: TemplateDraft) -> frozenset[str]:
     names: set[str] = set()
     for field in _BODIES:
         try:
-            if not _faults_of_source(field, draft.content[field]):
+            if not _faults_of_source(field, draft):
                 names |= structure_of(field, draft.content[field]).named
         except (InvalidInput, TemplateSyntaxError):
             continue
@@ -117,23 +121,25 @@ def check_template(name: str, draft: TemplateDraft, stored: Mapping[str, Templat
     """
     faults = _faults_of_shape(name, draft)
     structures = {field: _structure(field, draft, faults) for field in _BODIES}
-    faults += _faults_of_source("subject", draft.subject)
+    faults += _faults_of_source("subject", draft)
     used = _used(name, structures, stored, faults)
     if faults:
         raise InvalidInput(*faults)
     texts = {"subject": draft.subject} | {
         field: _flat(field, structure, draft, stored) for field, structure in structures.items() if structure
     }
+    html_fields = frozenset(draft.html_fields).union(*(one.html_fields for one in used))
     uses = sorted({one.pin for one in used}.union(*(one.uses for one in used)))
     return Template(
         name=name,
         **texts,
-        variables=_variables(draft, texts),
+        variables=_variables(draft, texts, html_fields),
         version=stamp.version,
         updated_at=stamp.at,
         updated_by=stamp.by,
         owner=stamp.owner,
         kind=TemplateKind(draft.kind),
+        html_fields=tuple(sorted(html_fields)),
         written=None if texts == draft.content else (draft.subject, draft.text, draft.html),
         uses=tuple(uses),
         depth=max((one.depth + 1 for one in used), default=0),
@@ -152,15 +158,23 @@ def _faults_of_shape(name: str, draft: TemplateDraft) -> list[Fault]:
         faults.append(Fault("subject", f"a {draft.kind} has none"))
     if not draft.text.strip() and not draft.html.strip():
         faults.append(Fault("text", "a text or an HTML body is needed"))
+    if len(draft.html_fields) > MAX_HTML_FIELDS:
+        faults.append(Fault("html_fields", f"at most {MAX_HTML_FIELDS}"))
+    faults += [
+        Fault(f"html_fields[{place}]", "is the name of a variable")
+        for place, field in enumerate(draft.html_fields[:MAX_HTML_FIELDS])
+        if not field.isidentifier() or field.startswith("_") or len(field) > MAX_VARIABLE_NAME
+    ]
     return faults
 
 
-def _faults_of_source(field: str, source: str) -> Sequence[Fault]:
+def _faults_of_source(field: str, draft: TemplateDraft) -> Sequence[Fault]:
     """The faults of one field, apart from what its layout and its partials say."""
+    source = draft.content[field]
     if len(source) > MAX_TEMPLATE:
         return [Fault(field, f"at most {MAX_TEMPLATE:,} characters")]
     try:
-        names_in({field: source if field == "subject" else without_structure(source)})
+        names_in({field: source if field == "subject" else without_structure(source)}, frozenset(draft.html_fields))
     except InvalidInput as error:
         return error.faults
     except TemplateSyntaxError:
@@ -179,7 +193,7 @@ def _faults_of_syntax(field: str, source: str) -> Sequence[Fault]:
 def _structure(field: str, draft: TemplateDraft, faults: list[Fault]) -> Structure | None:
     """None for a field with faults, which join `faults`."""
     source = draft.content[field]
-    if wrong := _faults_of_source(field, source):
+    if wrong := _faults_of_source(field, draft):
         faults += wrong
         return None
     try:
@@ -262,11 +276,11 @@ def _flat(field: str, own: Structure, draft: TemplateDraft, stored: Mapping[str,
     return flat(field, own, layout, partials, keeps_blocks=draft.kind == TemplateKind.LAYOUT)
 
 
-def _variables(draft: TemplateDraft, texts: Mapping[str, str]) -> frozenset[str]:
+def _variables(draft: TemplateDraft, texts: Mapping[str, str], html_fields: frozenset[str]) -> frozenset[str]:
     """The names that it requires. Raises InvalidInput for faults of the whole that no part of it has."""
     whole = {field: without_structure(text) for field, text in texts.items()}
     try:
-        return names_in(whole)
+        return names_in(whole, html_fields)
     except InvalidInput as error:
         raise InvalidInput(
             *(

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from marshmallow import Schema, fields, validate
 
-from mailroom.domain.limits import MAX_TEMPLATE
+from mailroom.domain.limits import MAX_HTML_FIELDS, MAX_TEMPLATE
 from mailroom.domain.template_filling import FIELDS
 from mailroom.domain.templates import Template, TemplateDraft, TemplateKind
 from scheduler_api.arguments import RequestBody
@@ -13,6 +13,7 @@ from scheduler_api.paging import PageOut
 from scheduler_api.schemas.runs import iso
 
 _KIND_DOC: Final = "template if left out; templates extend a layout, and all include partials"
+_HTML_DOC: Final = "the names whose values are HTML: {{ body|safe }} gives them sanitized, not escaped"
 _SUBJECT_DOC: Final = "of a template, which needs one"
 
 
@@ -21,6 +22,9 @@ class TemplateIn(RequestBody):
     subject = fields.String(validate=validate.Length(max=MAX_TEMPLATE), metadata={"description": _SUBJECT_DOC})
     text = fields.String(validate=validate.Length(max=MAX_TEMPLATE))
     html = fields.String(validate=validate.Length(max=MAX_TEMPLATE))
+    html_fields = fields.List(
+        fields.String(), validate=validate.Length(max=MAX_HTML_FIELDS), metadata={"description": _HTML_DOC}
+    )
 
 
 class UsedTemplateOut(Schema):
@@ -34,6 +38,7 @@ class TemplateSummary(Schema):
     uses = fields.List(
         fields.Nested(UsedTemplateOut), metadata={"description": "the versions of layouts and partials that are in it"}
     )
+    html_fields = fields.List(fields.String(), metadata={"description": _HTML_DOC})
     variables = fields.List(fields.String(), metadata={"description": "the names that it asks for"})
     version = fields.Integer()
     updated_at = fields.String()
@@ -58,6 +63,7 @@ def summary(template: Template) -> dict[str, Any]:
         "name": template.name,
         "kind": template.kind,
         "uses": [{"name": pin.name, "version": pin.version} for pin in template.uses],
+        "html_fields": list(template.html_fields),
         "variables": sorted(template.variables),
         "version": template.version,
         "updated_at": iso(template.updated_at),
@@ -74,4 +80,4 @@ def stand_in(asked: Mapping[str, Any], good: Mapping[str, Any]) -> TemplateDraft
     """A template of which a part is no text, with stand-ins for these parts: to look for faults in the others."""
     kind = good.get("kind", TemplateKind.TEMPLATE)
     texts = {name: asked[name] if isinstance(asked[name], str) else "x" for name in FIELDS if name in asked}
-    return TemplateDraft(**texts, kind=kind)
+    return TemplateDraft(**texts, kind=kind, html_fields=good.get("html_fields", ()))

@@ -31,17 +31,18 @@ def finished_or_faults(subject: str, written: Written, check: Check) -> Finished
     return of_written(written, check({"subject": subject, "text": finished.text, "html": finished.html})) or finished
 
 
-def finished_template(written: Written) -> Finished:
-    """The templates of a single mail, to be rendered. Small ones are kept for the next mail.
+def finished_template(written: Written, html: frozenset[str] = frozenset()) -> Finished:
+    """The templates of a single mail, to be rendered. Small ones are kept for the next mail. `html`: the names whose
+    values are HTML.
 
     Raises InvalidInput with every fault of the HTML, the Markdown and the preheader.
     """
     if written == Written(written.text, written.html) and written.text is not None:
         return Finished(written.text, written.html)
-    return _checked_template(written) if written.size > _KEPT else _kept_template(written)
+    return _checked_template(written, html) if written.size > _KEPT else _kept_template(written, html)
 
 
-def _checked_template(written: Written) -> Finished:
+def _checked_template(written: Written, html: frozenset[str]) -> Finished:
     faults = faults_of_shape(written)
     for field, source, path in (
         ("html", written.html, "html"),
@@ -49,7 +50,7 @@ def _checked_template(written: Written) -> Finished:
         ("subject", written.preheader, "preheader"),
     ):
         try:
-            names_in({field: source})
+            names_in({field: source}, html)
         except InvalidInput as error:
             faults += [replace(fault, path=path) for fault in error.faults]
     if faults:

@@ -70,7 +70,7 @@ def text_part(html: str, *, templated: bool = True) -> str:
         text = _HtmlReader(source).read(templated=templated)
     except (TemplateSyntaxError, _Torn):
         return ""
-    if len(text) > MAX_TEXT or (templated and faults_of_language({"text": text})):
+    if len(text) > MAX_TEXT or (templated and faults_of_language({"text": text}, nested=None, html=None)):
         return ""
     return text
 

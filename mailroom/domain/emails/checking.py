@@ -185,7 +185,8 @@ def _written(
         text = template.text or draft.text
         bodies = as_written(text, template.html, "", draft.preheader, inline_css=draft.inline_css)
     if draft.variables or draft.templated or draft.template:
-        written = _rendered(written["subject"], bodies, variables, faults, steps)
+        html = frozenset(template.html_fields) if template else frozenset[str]()
+        written = _rendered(written["subject"], bodies, variables, faults, steps, html)
     elif wrong := faults_of_shape(bodies):
         faults += wrong
         written["html"] = bodies.html or bodies.markdown
@@ -205,7 +206,12 @@ def _written(
 
 
 def _rendered(
-    subject: str, bodies: Written, variables: Mapping[str, Any], faults: list[Fault], steps: SharedSteps | None
+    subject: str,
+    bodies: Written,
+    variables: Mapping[str, Any],
+    faults: list[Fault],
+    steps: SharedSteps | None,
+    html: frozenset[str],
 ) -> dict[str, str]:
     source = {"subject": subject, "text": bodies.text or "", "html": bodies.html or bodies.markdown}
     if wrong := faults_of_variables(variables):
@@ -213,11 +219,11 @@ def _rendered(
         return source
     refused: Sequence[Fault] = ()
     try:
-        finished = finished_template(bodies)
+        finished = finished_template(bodies, html)
     except InvalidInput as error:
         finished, refused = Finished(source["text"], ""), error.faults
     try:
-        rendered = render_once(source | {"text": finished.text, "html": finished.html}, variables, steps)
+        rendered = render_once(source | {"text": finished.text, "html": finished.html}, variables, steps, html)
     except InvalidInput as error:
         refused = [*refused, *of_written(bodies, error.faults)]
     faults += refused

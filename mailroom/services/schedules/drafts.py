@@ -113,13 +113,13 @@ def checked(
     if chosen.faults:
         raise InvalidInput(*chosen.faults)
     composed = bool(chosen.audience and (chosen.audience.lists or chosen.audience.excluded))
-    _require_rules(db, found, composed=composed)
+    _require_rules(db, found, composed=composed, has_html=bool(template and template.html_fields))
     if found.delivery is DeliveryTime.RECIPIENT_TIME:
         _count_zones(db, chosen.audience)
     return found, chosen.audience
 
 
-def _require_rules(db: Db, found: Checked, *, composed: bool) -> None:
+def _require_rules(db: Db, found: Checked, *, composed: bool, has_html: bool) -> None:
     """Raises SendersTooOld while a process may run that would break a rule of this draft."""
     needed = {
         SenderRule.TOPICS: bool(found.topic),
@@ -128,6 +128,7 @@ def _require_rules(db: Db, found: Checked, *, composed: bool) -> None:
         SenderRule.ATTACHMENTS: bool(found.files),
         SenderRule.RECIPIENT_TIME: found.delivery is DeliveryTime.RECIPIENT_TIME,
         SenderRule.AUDIENCES: composed,
+        SenderRule.HTML_VALUES: has_html,
     }
     for rule in (rule for rule, is_needed in needed.items() if is_needed):
         sender_rules.require(db, rule)

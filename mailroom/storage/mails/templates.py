@@ -5,6 +5,7 @@
     kind         `layout` or `partial`; absent for a template of mails
     written      {subject, text, html} as they were written; absent where these are the same: else `text` and `html` are
                  flat, with layout and partials in them
+    html_fields  names whose values are HTML; absent without any
     uses         [{name, version}]: the versions of layouts and partials that are in it;  depth: of their levels. Both
                  absent without any
     owner        the owner of the token that made it: only that owner's tokens and `admin` change it. Absent: any token
@@ -90,6 +91,7 @@ def document_of(template: Template) -> Document:
             "written": template.source if template.written else None,
             "uses": [pins.document_of(pin) for pin in template.uses] or None,
             "depth": template.depth or None,
+            "html_fields": list(template.html_fields) or None,
         }
     )
 
@@ -109,6 +111,7 @@ def template_of(doc: Mapping[str, Any]) -> Template:
         written=_written(doc["written"]) if "written" in doc else None,
         uses=tuple(pin for one in doc.get("uses", ()) if (pin := pins.pin_of(one))),
         depth=doc.get("depth", 0),
+        html_fields=tuple(doc.get("html_fields", ())),
     )
 
 

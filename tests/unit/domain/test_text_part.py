@@ -110,3 +110,9 @@ def test_a_reader_of_the_text_gets_the_words_of_the_html(html: str) -> None:
 
     assert "{%" not in rendered.replace("{% if %}", "")
     assert "<td" not in rendered
+
+
+def test_loops_over_lists_and_values_that_are_html_stay_in_the_text() -> None:
+    html = "{% for item in feed.items %}<p>{{ item.title }}</p>{% endfor %}<p>{{ body|safe }}</p>"
+
+    assert text_part(html) == "{% for item in feed.items %}{{ item.title }}\n\n{% endfor %}{{ body|safe }}"
