@@ -1,5 +1,6 @@
 """Each vendor through the outside: sent once, told by its webhooks, taken over by another one."""
 
+import base64
 import subprocess
 import sys
 from collections import Counter
@@ -137,6 +138,20 @@ def test_a_campaign_with_css_and_a_preheader_has_its_bodies_at_every_vendor(syst
     for kept in vendor.kept:
         number = kept.subject.removeprefix("mark-")
         assert_made(kept.text, kept.html, f"Reader {number}")
+
+
+@every
+def test_a_campaign_with_files_reaches_everybody_once_however_many_mails_a_call_has(
+    system: System, vendor: Any
+) -> None:
+    start(system, vendor)
+    logo = {"filename": "logo.png", "content": base64.b64encode(b"png").decode(), "content_id": "logo"}
+    terms = {"filename": "terms.pdf", "content_type": "application/pdf", "content": "JVBERg=="}
+
+    schedule = a_campaign(system, 12, html='<p>{{ name }}</p><img src="cid:logo">', attachments=[logo, terms])
+
+    wait_for(lambda: finished(system, schedule), within_s=60, what="the run is finished")
+    assert Counter(kept.subject for kept in vendor.kept) == {f"mark-{n}": 1 for n in range(12)}
 
 
 def test_what_one_vendor_refuses_for_sure_the_other_one_sends(system: System) -> None:

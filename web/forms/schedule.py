@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from werkzeug.datastructures import MultiDict
-from wtforms.fields import BooleanField
+from wtforms.fields import BooleanField, MultipleFileField
 from wtforms.fields.core import Field
 from wtforms.widgets import NumberInput
 
@@ -34,20 +34,8 @@ _MISSED: Final[Mapping[str, str]] = {
 }
 #: The fields above the recurrence, as the page shows them.
 _FIRST: Final = (
-    *(
-        "name",
-        "sender",
-        "template",
-        "subject",
-        "preheader",
-        "text",
-        "no_text",
-        "html",
-        "inline_css",
-        "markdown",
-        "reply_to",
-    ),
-    *("tags", "topic", "audience", "recipients", "exclude"),
+    *("name", "sender", "template", "subject", "preheader", "text", "no_text", "html", "inline_css", "markdown"),
+    *("files", "remove_files", "reply_to", "tags", "topic", "audience", "recipients", "exclude"),
 )
 
 
@@ -61,6 +49,7 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
         "misfire.grace_s": "grace_minutes",
         "misfire.policy": "misfire",
         "segments": "audience",
+        "attachments": "files",
     }
 
     name = TextField("Name", description="For you; recipients do not see it.")
@@ -80,6 +69,12 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
     markdown = LongTextField(
         "Markdown", render_kw={"class": "code"}, description="In place of HTML: a plain page is made of it."
     )
+    files = MultipleFileField(
+        "Attachments",
+        description="Optional. Up to ten files, 5 MB together. An image whose name stands in the HTML as cid:name is "
+        "shown there.",
+    )
+    remove_files = BooleanField("Remove the attachments")
     tags = TextField("Tags", description="Optional. Up to three, separated by commas.")
     topic = ChoiceField("Topic", choices={}, description="Readers who have unsubscribed from it get nothing.")
     audience = ChoiceField("Audience", choices={}, description="Its contacts as of the moment when a run is due.")
@@ -94,6 +89,7 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
     version = HiddenTextField()
 
     given: Given
+    given_files: Sequence[Mapping[str, str]] = ()
 
     @classmethod
     def empty(cls, **values: object) -> "ScheduleForm":
@@ -188,6 +184,7 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
             tags=[tag.strip() for tag in self.tags.data.split(",") if tag.strip()],
             topic=self.topic.data.strip() or None,
             template=self.template.data.strip() or None,
+            attachments=self.given_files or None,
             feed=self.feed(),
             recipients=self.given.recipients,
             audience="" if is_segment(chosen) else chosen,
@@ -236,6 +233,8 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
         }
         if self.delivery.data:
             changes["delivery"], changes["default_time_zone"] = draft.delivery, draft.default_time_zone
+        if draft.attachments or self.remove_files.data:
+            changes["attachments"] = draft.attachments or ()
         if self.has_feed_fields:
             changes["feed"] = draft.feed
         if draft.recipients:

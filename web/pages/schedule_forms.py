@@ -27,7 +27,7 @@ from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules import edit as edit_schedule
 from mailroom.services.schedules import feed_rules
 from mailroom.services.schedules import view as schedule_view
-from web import recipients, zones
+from web import attachments, recipients, zones
 from web.flashes import flash_problem
 from web.forms.schedule import ScheduleForm
 from web.session import principal, services, signed_in
@@ -158,7 +158,12 @@ def _numbers(form: ScheduleForm) -> Numbers | None:
 def _sent() -> ScheduleForm:
     file = request.files.get("recipients_file")
     given = recipients.read(services().db, request.form, file, owner=principal().owner)
-    return ScheduleForm.sent(request.form, given)
+    form = ScheduleForm.sent(request.form, given)
+    name = form.template.data.strip()
+    template = templates.find(services().db, name) if name else None
+    html = template.html if template else form.html.data + form.markdown.data
+    form.given_files = attachments.read(request.files.getlist("files"), html)
+    return form
 
 
 def _warn_of_sender(form: ScheduleForm) -> None:
