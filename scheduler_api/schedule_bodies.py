@@ -56,7 +56,9 @@ def further_faults_of_edit(db: Db, asked: dict[str, Any], good: dict[str, Any]) 
 
 def _check_carriers(services: ApiServices, asked: dict[str, Any]) -> None:
     """Raises InvalidInput for content that only Mailgun can carry, while another provider may get it."""
-    said = {name: asked[name] for name in (*FIELDS, "markdown", "preheader") if isinstance(asked.get(name), str)}
+    said = {
+        name: asked[name] for name in (*FIELDS, "markdown", "mjml", "preheader") if isinstance(asked.get(name), str)
+    }
     said |= {f"headers.{name}": value for name, value in asked.get("headers", {}).items()}
     said |= said_by_template(services.db, asked.get("template"))
     mailgun_only.check(services.db, services.settings.sending.providers, said)

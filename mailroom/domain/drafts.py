@@ -77,6 +77,7 @@ class Draft:
     exclude: Sequence[str] | None = field(default=None, metadata={"compared": "if given"})
     feed: FeedFields | None = field(default=None, metadata={"compared": "if given"})
     markdown: str = field(default="", metadata={"compared": "if given"})  # in place of html
+    mjml: str = field(default="", metadata={"compared": "if given"})  # in place of html
     preheader: str = field(default="", metadata={"compared": "if given"})
     inline_css: bool = field(default=True, metadata={"compared": "if given"})
     headers: Mapping[str, str] = field(default_factory=dict, metadata={"compared": "if given"})
@@ -88,7 +89,9 @@ class Draft:
 
     @property
     def written(self) -> Written:
-        return as_written(self.text, self.html, self.markdown, self.preheader, inline_css=self.inline_css)
+        return as_written(
+            self.text, self.html, self.markdown, self.preheader, inline_css=self.inline_css, mjml=self.mjml
+        )
 
 
 class DraftChanges(TypedDict, total=False):
@@ -111,6 +114,7 @@ class DraftChanges(TypedDict, total=False):
     exclude: Sequence[str]
     feed: FeedFields | None
     markdown: str
+    mjml: str
     preheader: str
     inline_css: bool
     headers: Mapping[str, str]
@@ -211,7 +215,7 @@ def _with_template(draft: Draft, template: Template | None) -> tuple[Draft, list
     stand-ins, so that all other faults are found."""
     if draft.template is None:
         return draft, []
-    said = {"subject": draft.subject, "text": draft.text, "html": draft.html, "markdown": draft.markdown}
+    said = {name: getattr(draft, name) for name in ("subject", "text", "html", "markdown", "mjml")}
     faults = faults_of_choice(template, said)
     if template is None or faults:
         return replace(draft, subject=draft.subject or "x", text=draft.text or "x"), faults

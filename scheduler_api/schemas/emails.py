@@ -13,6 +13,7 @@ from mailroom.domain.limits import (
     MAX_MAILS,
     MAX_MARKDOWN,
     MAX_METADATA,
+    MAX_MJML,
     MAX_NAME,
     MAX_PREHEADER,
     MAX_SHOWN,
@@ -33,6 +34,7 @@ from scheduler_api.schemas.attachments import AttachmentIn, ShownAttachmentOut
 from scheduler_api.schemas.runs import StepOut, iso
 from scheduler_api.schemas.schedules import (
     MARKDOWN_DOC,
+    MJML_DOC,
     PREHEADER_DOC,
     REPLY_TO_DOC,
     TEXT_DOC,
@@ -87,6 +89,7 @@ class EmailIn(RequestBody):
     subject = fields.String()
     text = fields.String(allow_none=True, metadata={"description": TEXT_DOC})
     html = fields.String()
+    mjml = fields.String(validate=validate.Length(max=MAX_MJML), metadata={"description": MJML_DOC})
     markdown = fields.String(validate=validate.Length(max=MAX_MARKDOWN), metadata={"description": MARKDOWN_DOC})
     preheader = fields.String(validate=validate.Length(max=MAX_PREHEADER), metadata={"description": PREHEADER_DOC})
     inline_css = fields.Boolean(truthy={True}, falsy={False}, metadata={"description": _INLINE_CSS})

@@ -15,6 +15,7 @@ from mailroom.domain.limits import (
     MAX_EXPRESSION,
     MAX_HTML,
     MAX_MARKDOWN,
+    MAX_MJML,
     MAX_NAME,
     MAX_NEXT_RUNS,
     MAX_PAGE,
@@ -135,6 +136,7 @@ def _ids(words: str, **more: Any) -> Any:
 
 TEXT_DOC: Final = "null, or left out: it is made from the HTML; empty: there is none"
 MARKDOWN_DOC: Final = "in place of html"
+MJML_DOC: Final = "in place of html: a document of mjml.io"
 PREHEADER_DOC: Final = "what an inbox shows behind the subject"
 _INLINE_CSS_DOC: Final = "style sheets of the HTML go into the style attributes of its elements too; true if left out"
 _DELIVERY_DOC: Final = "recipient_time: each contact gets it when its own clock shows the time of the recurrence"
@@ -155,6 +157,7 @@ class ScheduleIn(RequestBody):
     subject = fields.String(validate=validate.Length(max=MAX_SUBJECT), metadata={"description": _SUBJECT_DOC})
     text = fields.String(allow_none=True, validate=validate.Length(max=MAX_TEXT), metadata={"description": TEXT_DOC})
     html = fields.String(validate=validate.Length(max=MAX_HTML))
+    mjml = fields.String(validate=validate.Length(max=MAX_MJML), metadata={"description": MJML_DOC})
     markdown = fields.String(validate=validate.Length(max=MAX_MARKDOWN), metadata={"description": MARKDOWN_DOC})
     preheader = fields.String(validate=validate.Length(max=MAX_PREHEADER), metadata={"description": PREHEADER_DOC})
     inline_css = fields.Boolean(truthy={True}, falsy={False}, metadata={"description": _INLINE_CSS_DOC})
@@ -216,6 +219,7 @@ CLEARED: Final[Mapping[str, Any]] = {
     "text": None,  # made from the HTML
     "html": "",
     "markdown": "",
+    "mjml": "",
     "preheader": "",
     "inline_css": True,
     "headers": {},
@@ -278,6 +282,7 @@ class ScheduleOut(Schema):
     text_made = fields.Boolean(metadata={"description": "it was made from the HTML"})
     html = fields.String(metadata={"description": "as it was written"})
     markdown = fields.String()
+    mjml = fields.String()
     preheader = fields.String()
     inline_css = fields.Boolean()
     headers = fields.Dict(keys=fields.String(), values=fields.String())
@@ -392,6 +397,7 @@ def whole(stored: StoredSchedule, last: LastTimes) -> dict[str, Any]:
         "text_made": written.text is None,
         "html": written.html,
         "markdown": written.markdown,
+        "mjml": written.mjml,
         "preheader": written.preheader,
         "inline_css": written.inline_css,
         "headers": dict(content.headers),

@@ -40,6 +40,7 @@ def schedule(asked: dict[str, Any], good: dict[str, Any]) -> tuple[Draft, Recurr
         subject=texts["subject"] if "subject" in asked else "",
         html=_text(asked, "html"),
         markdown=_text(asked, "markdown"),
+        mjml=_text(asked, "mjml"),
         preheader=_text(asked, "preheader"),
         text=asked.get("text") if isinstance(asked.get("text"), str | None) else "x",
         template=template,
@@ -71,7 +72,7 @@ def _whole_feed(asked: dict[str, Any], good: dict[str, Any]) -> FeedFields | Non
 
 def email(asked: dict[str, Any]) -> EmailDraft:
     """The draft of a single mail. Each part of a list keeps its place, so that faults name the right one."""
-    names = ("subject", "text", "html", "template", "markdown", "preheader")
+    names = ("subject", "text", "html", "template", "markdown", "mjml", "preheader")
     texts = {name: asked[name] for name in names if isinstance(asked.get(name), str)}
     if isinstance(asked.get("template", ""), str):
         wrong = {name for name in names[:3] if not isinstance(asked.get(name, ""), str | None)}

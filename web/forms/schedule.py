@@ -35,7 +35,7 @@ _MISSED: Final[Mapping[str, str]] = {
 #: The fields above the recurrence, as the page shows them.
 _FIRST: Final = (
     *("name", "sender", "template", "subject", "preheader", "text", "no_text", "html", "inline_css", "markdown"),
-    *("files", "remove_files", "reply_to", "tags", "topic", "audience", "recipients", "exclude"),
+    *("mjml", "files", "remove_files", "reply_to", "tags", "topic", "audience", "recipients", "exclude"),
 )
 
 
@@ -68,6 +68,9 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
     )
     markdown = LongTextField(
         "Markdown", render_kw={"class": "code"}, description="In place of HTML: a plain page is made of it."
+    )
+    mjml = LongTextField(
+        "MJML", render_kw={"class": "code"}, description="In place of HTML: a document of mjml.io, made HTML."
     )
     files = MultipleFileField(
         "Attachments",
@@ -118,6 +121,7 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
             "html": "" if content.template else written.html,
             "inline_css": written.inline_css,
             "markdown": written.markdown,
+            "mjml": written.mjml,
             "tags": ", ".join(content.tags),
             "topic": content.topic,
             "exclude": [one.segment or one.audience for one in content.excluded],
@@ -181,6 +185,7 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
             html=self.html.data,
             inline_css=self.inline_css.data,
             markdown=self.markdown.data,
+            mjml=self.mjml.data,
             tags=[tag.strip() for tag in self.tags.data.split(",") if tag.strip()],
             topic=self.topic.data.strip() or None,
             template=self.template.data.strip() or None,
@@ -226,6 +231,7 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
             "html": draft.html,
             "inline_css": draft.inline_css,
             "markdown": draft.markdown,
+            "mjml": draft.mjml,
             "tags": draft.tags,
             "topic": draft.topic,
             "template": draft.template,

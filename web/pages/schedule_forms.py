@@ -161,7 +161,7 @@ def _sent() -> ScheduleForm:
     form = ScheduleForm.sent(request.form, given)
     name = form.template.data.strip()
     template = templates.find(services().db, name) if name else None
-    html = template.html if template else form.html.data + form.markdown.data
+    html = template.html if template else form.html.data + form.markdown.data + form.mjml.data
     form.given_files = attachments.read(request.files.getlist("files"), html)
     return form
 
@@ -174,7 +174,7 @@ def _warn_of_sender(form: ScheduleForm) -> None:
 
 def _check_substitutions(form: ScheduleForm) -> None:
     """Raises InvalidInput for content that only Mailgun could fill in."""
-    said = {name: form[name].data for name in (*FIELDS, "markdown", "preheader")}
+    said = {name: form[name].data for name in (*FIELDS, "markdown", "mjml", "preheader")}
     said |= said_by_template(services().db, form.template.data.strip())
     mailgun_only.check(services().db, services().settings.sending.providers, said)
 

@@ -6,11 +6,11 @@ from functools import lru_cache
 from typing import Final
 
 from mailroom.domain.bodies.finish import Finished, finish
-from mailroom.domain.bodies.markdown_page import PlaceLost
+from mailroom.domain.bodies.places import PlaceLost
 from mailroom.domain.bodies.written import Written
 from mailroom.domain.content import names_in
 from mailroom.domain.errors import Fault, InvalidInput
-from mailroom.domain.limits import MAX_MARKDOWN, MAX_PREHEADER
+from mailroom.domain.limits import MAX_MARKDOWN, MAX_MJML, MAX_PREHEADER
 
 _KEPT: Final = 20_000  # characters
 #: Finds the faults of subject, text and html, as `check_content`.
@@ -24,7 +24,7 @@ def finished_or_faults(subject: str, written: Written, check: Check) -> Finished
     try:
         finished = finish(written)
     except PlaceLost as error:
-        return [Fault("markdown", str(error))]
+        return [Fault(written.page_field, str(error))]
     if (finished.text, finished.html) == (written.text, written.html):
         return finished
     # A text part and a preheader fill in values once more, and have a share of what fits.
@@ -47,6 +47,7 @@ def _checked_template(written: Written, html: frozenset[str]) -> Finished:
     for field, source, path in (
         ("html", written.html, "html"),
         ("text", written.markdown, "markdown"),
+        ("html", written.mjml, "mjml"),
         ("subject", written.preheader, "preheader"),
     ):
         try:
@@ -58,7 +59,7 @@ def _checked_template(written: Written, html: frozenset[str]) -> Finished:
     try:
         return finish(written)
     except PlaceLost as error:
-        raise InvalidInput(Fault("markdown", str(error))) from None
+        raise InvalidInput(Fault(written.page_field, str(error))) from None
 
 
 _kept_template = lru_cache(maxsize=256)(_checked_template)
@@ -67,13 +68,13 @@ _kept_template = lru_cache(maxsize=256)(_checked_template)
 def faults_of_shape(written: Written) -> list[Fault]:
     """The faults beside those of templates, and beside a length that every body has."""
     faults = []
-    for name, limit in (("markdown", MAX_MARKDOWN), ("preheader", MAX_PREHEADER)):
+    for name, limit in (("markdown", MAX_MARKDOWN), ("mjml", MAX_MJML), ("preheader", MAX_PREHEADER)):
         if len(getattr(written, name)) > limit:
             faults.append(Fault(name, f"at most {limit:,} characters"))
-    if written.html.strip() and written.markdown.strip():
-        faults.append(Fault("markdown", "give either html or markdown"))
+    given = [name for name in ("html", "markdown", "mjml") if getattr(written, name).strip()]
+    faults += [Fault(name, "give one of html, markdown and mjml") for name in given[1:]]
     if written.preheader.strip() and not written.has_html:
-        faults.append(Fault("preheader", "stands in the HTML: write html or markdown too"))
+        faults.append(Fault("preheader", "stands in the HTML: write html, markdown or mjml too"))
     return faults
 
 
@@ -81,6 +82,8 @@ def _faults_of(subject: str, written: Written, check: Check) -> list[Fault]:
     faults = check({"subject": subject, "text": written.text or "", "html": written.html})
     if written.markdown:
         faults += [replace(fault, path="markdown") for fault in check({"text": written.markdown})]
+    if written.mjml:
+        faults += [replace(fault, path="mjml") for fault in check({"html": written.mjml})]
     if written.preheader:
         faults += [replace(fault, path="preheader") for fault in check({"subject": written.preheader})]
     return faults
@@ -89,7 +92,7 @@ def _faults_of(subject: str, written: Written, check: Check) -> list[Fault]:
 def of_written(written: Written, faults: Sequence[Fault]) -> list[Fault]:
     """The faults of finished bodies, at the body that was written. Those of a text that was made of faulty HTML are
     the same again."""
-    source = "markdown" if written.markdown else "html"
+    source = written.page_field
     made = {"html": source} | ({"text": source} if written.text is None else {})
     if written.text is None and any(fault.path == "html" for fault in faults):
         faults = [fault for fault in faults if fault.path != "text"]

@@ -1,5 +1,5 @@
-"""From the bodies as a person wrote them to those that are stored and sent: Markdown to HTML, style sheets into their
-elements, the preheader, and a text part where none is given."""
+"""From the bodies as a person wrote them to those that are stored and sent: Markdown or MJML to HTML, style sheets into
+their elements, the preheader, and a text part where none is given."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -7,8 +7,8 @@ from typing import Final
 
 from jinja2 import TemplateSyntaxError
 
+from mailroom.domain.bodies import markdown_page, mjml_page
 from mailroom.domain.bodies.inlined_css import CannotInline, has_sheets, with_inlined_css
-from mailroom.domain.bodies.markdown_page import page_of
 from mailroom.domain.bodies.masks import Masked, masked, unmasked
 from mailroom.domain.bodies.preheaders import with_preheader
 from mailroom.domain.bodies.text_part import text_part
@@ -39,7 +39,7 @@ def _finish(written: Written, templated: bool) -> Finished:
     take = masked if templated else unmasked
     try:
         page = _page(written, templated=templated)
-        source = page.restored(page.text) if written.markdown else written.html
+        source = written.html if _is_html(written) else page.restored(page.text)
         inlined, hint = _inlined(page) if written.inline_css and has_sheets(source) else (page, None)
         html = source if inlined.text == page.text else inlined.restored(inlined.text)
         if written.preheader.strip() and written.has_html:
@@ -53,11 +53,17 @@ def _finish(written: Written, templated: bool) -> Finished:
 _finish_kept = lru_cache(maxsize=64)(_finish)
 
 
+def _is_html(written: Written) -> bool:
+    """True if the HTML is written, and not made of something else."""
+    return written.page_field == "html"
+
+
 def _page(written: Written, *, templated: bool) -> Masked:
-    if not written.markdown:
+    if _is_html(written):
         return masked(written.html) if templated else unmasked(written.html)
-    source = masked(written.markdown) if templated else unmasked(written.markdown)
-    return replace(source, text=page_of(source))
+    source = masked(written.page_source) if templated else unmasked(written.page_source)
+    made_by = mjml_page if written.page_field == "mjml" else markdown_page
+    return replace(source, text=made_by.page_of(source))
 
 
 def _inlined(page: Masked) -> tuple[Masked, Hint | None]:

@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from mailroom.domain.bodies.masks import WORD, Masked
+from mailroom.domain.bodies.places import check_places
 
 _FONT: Final = "16px/1.5 -apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
 _HEAD: Final = f"""<!doctype html>
@@ -44,10 +45,6 @@ _OWN_LINE: Final = re.compile(rf"^[ \t]*((?:{WORD.pattern}[ \t]*)+)$", re.MULTIL
 _OWN_PARAGRAPH: Final = re.compile(rf"<p [^>]*>((?:{WORD.pattern}\s*)+)</p>")
 
 
-class PlaceLost(ValueError):
-    """A merge field or condition has no place in the page; the message names it."""
-
-
 def page_of(markdown: Masked) -> str:
     """The source of the page. The Markdown is masked, and the page comes masked. Raises PlaceLost."""
     tokens = _MARKDOWN.parse(_OWN_LINE.sub(lambda line: _apart(markdown, line), markdown.text))
@@ -55,7 +52,7 @@ def page_of(markdown: Masked) -> str:
     # A brace of the text is none of a template.
     body = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}).replace("{", "&#123;")
     body = _OWN_PARAGRAPH.sub(lambda found: found[1] if _are_conditions(markdown, found[1]) else found[0], body)
-    _check_places(markdown, body)
+    check_places(markdown, body, of="Markdown")
     return _HEAD + body + _FOOT
 
 
@@ -75,18 +72,3 @@ def _style(tokens: Sequence[Token]) -> None:
             token.attrSet("style", f"{style};{aligned}" if aligned else style)
         if token.children:
             _style(token.children)
-
-
-def _check_places(markdown: Masked, body: str) -> None:
-    """Raises PlaceLost unless each construct is in the page, and each condition once and in its place."""
-    found = [int(word[1]) for word in WORD.finditer(body)]
-    conditions = [index for index, construct in enumerate(markdown.constructs) if construct.keyword]
-    lost = set(range(len(markdown.constructs))) - set(found)
-    raw = [index for index, one in enumerate(markdown.constructs) if one.keyword in ("raw", "endraw")]
-    if raw and markdown.constructs[raw[-1]].keyword == "raw":
-        lost.add(raw[-1])  # the end of the page would be raw too
-    if not lost and [index for index in found if markdown.constructs[index].keyword] != conditions:
-        lost = set(conditions)
-    if lost:
-        first = markdown.constructs[min(lost)].source.strip()
-        raise PlaceLost(f"{first[:80]} has no place in what the Markdown gives; write it elsewhere, or write HTML")

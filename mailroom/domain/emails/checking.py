@@ -17,7 +17,7 @@ from mailroom.domain.addresses import (
 )
 from mailroom.domain.bodies.checking import faults_of_shape, finished_template, of_written
 from mailroom.domain.bodies.finish import Finished, finish
-from mailroom.domain.bodies.markdown_page import PlaceLost
+from mailroom.domain.bodies.places import PlaceLost
 from mailroom.domain.bodies.written import Written, as_written
 from mailroom.domain.content import render_once
 from mailroom.domain.drafts import faults_of_tags
@@ -67,6 +67,7 @@ class EmailDraft:
     on_doubt: str = field(default=OnDoubt.WAIT, metadata={"compared": "if given"})
     topic: str = field(default="", metadata={"compared": "if given"})
     markdown: str = field(default="", metadata={"compared": "if given"})  # in place of html
+    mjml: str = field(default="", metadata={"compared": "if given"})  # in place of html
     preheader: str = field(default="", metadata={"compared": "if given"})
     inline_css: bool = field(default=False, metadata={"compared": "if given"})
     # Derived from `variables`, so an Idempotency-Key does not compare it.
@@ -171,9 +172,11 @@ def _written(
     """Subject, text and html as the recipient will read them. `link`: '' without a topic."""
     variables = {**draft.variables, UNSUBSCRIBE_URL: link} if link else draft.variables
     written = {"subject": draft.subject, "text": draft.text or "", "html": draft.html}
-    bodies = as_written(draft.text, draft.html, draft.markdown, draft.preheader, inline_css=draft.inline_css)
+    bodies = as_written(
+        draft.text, draft.html, draft.markdown, draft.preheader, inline_css=draft.inline_css, mjml=draft.mjml
+    )
     if draft.template:
-        wrong = faults_of_choice(template, written | {"markdown": draft.markdown})
+        wrong = faults_of_choice(template, written | {"markdown": draft.markdown, "mjml": draft.mjml})
         faults += wrong
         if template is None or wrong:
             return written
@@ -189,7 +192,7 @@ def _written(
         written = _rendered(written["subject"], bodies, variables, faults, steps, html)
     elif wrong := faults_of_shape(bodies):
         faults += wrong
-        written["html"] = bodies.html or bodies.markdown
+        written["html"] = bodies.page_source
     else:
         finished = _finished(bodies, faults)
         written |= {"text": finished.text, "html": finished.html}
@@ -213,7 +216,7 @@ def _rendered(
     steps: SharedSteps | None,
     html: frozenset[str],
 ) -> dict[str, str]:
-    source = {"subject": subject, "text": bodies.text or "", "html": bodies.html or bodies.markdown}
+    source = {"subject": subject, "text": bodies.text or "", "html": bodies.page_source}
     if wrong := faults_of_variables(variables):
         faults += wrong
         return source
@@ -235,8 +238,8 @@ def _finished(bodies: Written, faults: list[Fault]) -> Finished:
     try:
         return finish(bodies, templated=False)
     except PlaceLost as error:
-        faults.append(Fault("markdown", str(error)))
-        return Finished(bodies.text or "", bodies.markdown)
+        faults.append(Fault(bodies.page_field, str(error)))
+        return Finished(bodies.text or "", bodies.page_source)
 
 
 def _faults_of_metadata(metadata: Mapping[str, str]) -> list[Fault]:

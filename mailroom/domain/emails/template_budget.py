@@ -34,7 +34,7 @@ class TemplateBudget:
 
 def _content(draft: EmailDraft) -> dict[str, str]:
     """A text that is made of the HTML or the Markdown costs as much as they do, a preheader as a subject."""
-    html = draft.html + draft.markdown
+    html = draft.html + draft.markdown + draft.mjml
     return {
         "subject": draft.subject + draft.preheader,
         "text": html if draft.text is None else draft.text,

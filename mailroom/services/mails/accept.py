@@ -299,7 +299,8 @@ class Outbox:
 
 
 def _looked_up(draft: EmailDraft) -> bool:
-    costly = bool(draft.attachments) or len(draft.text or "") + len(draft.html) + len(draft.markdown) > _LARGE
+    length = len(draft.text or "") + len(draft.html) + len(draft.markdown) + len(draft.mjml)
+    costly = bool(draft.attachments) or length > _LARGE
     return bool(draft.template or draft.topic) or costly or _may_go_elsewhere(draft)
 
 

@@ -31,7 +31,7 @@ _TRIES: Final = 5
 # Compared as they are.
 _PLAIN: Final = (
     *("name", "sender", "reply_to", "subject", "tags", "misfire"),
-    *("text", "html", "markdown", "preheader", "inline_css", "headers"),
+    *("text", "html", "markdown", "mjml", "preheader", "inline_css", "headers"),
     *("delivery", "default_time_zone"),
 )
 
@@ -129,6 +129,7 @@ def _as_draft(stored: StoredSchedule, changes: DraftChanges) -> Draft:
         text=written.text,
         html=written.html,
         markdown=written.markdown,
+        mjml=written.mjml,
         preheader=written.preheader,
         inline_css=written.inline_css,
         headers=dict(content.headers),

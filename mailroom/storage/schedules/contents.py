@@ -4,7 +4,7 @@
     valid_from  due instants from here on take this revision (until a later one's valid_from)
     sender, reply_to, subject, text, html, tags
     topic       absent where the mail needs no consent;  footer: the postal address below bodies that lack a link
-    written     what text and html were made of: text (null: it was made too), html (absent: the same), markdown,
+    written     what text and html were made of: text (null: it was made too), html (absent: the same), markdown, mjml,
                 preheader, inline_css; absent where they are as they were written
     headers     of the schedule's own: pairs of name and value; absent without any
     files       that its mails carry: [{filename, content_type, content_id, digest, size}], see attachments.py; absent
@@ -188,6 +188,7 @@ def _as_written(doc: Document) -> Written | None:
         text=written.get("text"),
         html=written.get("html", doc.get("html", "")),
         markdown=written.get("markdown", ""),
+        mjml=written.get("mjml", ""),
         preheader=written.get("preheader", ""),
         inline_css=written.get("inline_css", False),
     )

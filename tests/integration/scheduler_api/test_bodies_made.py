@@ -8,6 +8,7 @@ from mailroom.domain.ids import ScheduleId
 from mailroom.storage.database import Db
 from mailroom.storage.schedules import contents
 from tests.support.caller import Caller, problems
+from tests.support.emails import an_email
 from tests.support.newsletters import STYLED
 from tests.support.system import a_schedule_body
 from tests.support.topics import a_topic
@@ -127,7 +128,7 @@ def test_all_faults_come_at_once_each_at_what_was_written(call: Caller) -> None:
     answers = [call("POST", "/v1/schedules", json=one) for one in (wrong, neither, lost, unshaped)]
 
     assert set(problems(answers[0])) == {"html", "markdown", "preheader", "subject"}
-    assert problems(answers[1]) == {"preheader": "stands in the HTML: write html or markdown too"}
+    assert problems(answers[1]) == {"preheader": "stands in the HTML: write html, markdown or mjml too"}
     assert "{{ name }} has no place" in problems(answers[2])["markdown"]
     assert set(problems(answers[3])) >= {"html", "markdown", "preheader", "text"}
 
@@ -224,3 +225,32 @@ def test_every_fault_of_a_single_mail_comes_at_once(call: Caller, variables: dic
 
     assert set(problems(wrong)) >= {"markdown", "preheader"}
     assert set(problems(faulty)) == {"html", "preheader", "subject"}
+
+
+MJML = """<mjml><mj-body><mj-section><mj-column><mj-text>Hello {{ name }}</mj-text></mj-column></mj-section></mj-body>
+</mjml>"""
+
+
+def test_mjml_is_made_html_and_shown_as_it_was_written(call: Caller) -> None:
+    made = call("POST", "/v1/schedules", json=a_schedule_body(mjml=MJML, html="", text=None))
+    assert made.status_code == 201, made.json
+
+    rendered = call("POST", f"/v1/schedules/{made.json['id']}/render", json={}).json
+    edited = call("PATCH", f"/v1/schedules/{made.json['id']}", json=made.json | {"name": "Other"})
+    mail = call("POST", "/v1/emails", json=an_email() | {"mjml": MJML, "text": None, "variables": {"name": "Bo"}})
+
+    assert (made.json["mjml"], made.json["html"]) == (MJML, "")
+    assert rendered["text"] == "Hello Bo"
+    assert "mj-column-per-100" in rendered["html"]
+    assert (edited.status_code, edited.json["revision"]) == (200, 1)
+    assert mail.status_code == 202, mail.json
+
+
+def test_mjml_that_cannot_be_read_is_refused_by_its_field(call: Caller) -> None:
+    broken = call("POST", "/v1/schedules", json=a_schedule_body(mjml="<mjml>", html="", text=None))
+    both = call("POST", "/v1/schedules", json=a_schedule_body(mjml=MJML))
+    mail = call("POST", "/v1/emails", json=an_email() | {"mjml": "<mjml>{{ x }}", "variables": {"x": 1}})
+
+    assert set(problems(broken)) == {"mjml"}
+    assert set(problems(both)) == {"mjml"}
+    assert set(problems(mail)) == {"mjml"}

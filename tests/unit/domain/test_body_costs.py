@@ -8,7 +8,7 @@ import pytest
 
 from mailroom.domain.bodies.checking import faults_of_shape
 from mailroom.domain.bodies.finish import finish
-from mailroom.domain.bodies.markdown_page import PlaceLost
+from mailroom.domain.bodies.places import PlaceLost
 from mailroom.domain.bodies.written import Written
 from mailroom.domain.limits import MAX_MADE_FROM, MAX_MARKDOWN
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailroom.domain.bodies.finish import finish
-from mailroom.domain.bodies.markdown_page import PlaceLost
 from mailroom.domain.bodies.masks import masked
+from mailroom.domain.bodies.places import PlaceLost
 from mailroom.domain.bodies.written import Written
 from mailroom.domain.content import faults_of_language, render_once
 from mailroom.domain.content_checks import hints_for

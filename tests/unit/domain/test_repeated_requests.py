@@ -52,7 +52,7 @@ def test_a_request_without_newer_fields_has_the_digest_that_it_had(draft: Draft 
 def test_each_newer_field_makes_another_request() -> None:
     newer = {"markdown": "x", "preheader": "x", "inline_css": False, "headers": {"X-A": "1"}, "topic": "t"}
     newer |= {"delivery": "recipient_time", "default_time_zone": "Asia/Tokyo"}
-    newer |= {"template": "t", "attachments": [{"filename": "a", "content": ""}]}
+    newer |= {"mjml": "x", "template": "t", "attachments": [{"filename": "a", "content": ""}]}
     digests = {digest_of_request(a_draft(**{name: value})) for name, value in newer.items()}
 
     assert len(digests | {digest_of_request(a_draft())}) == len(newer) + 1
