@@ -110,3 +110,31 @@ def test_every_fault_of_a_template_is_reported(mailroom: Terminal) -> None:
 
     assert told.keys() == {"subject", "html", "colour"}
     assert mailroom("templates", "put", "welcome").code == 2
+
+
+def test_versions_layouts_and_html_of_templates_are_put_and_seen(
+    mailroom: Terminal, call: Caller, tmp_path: Path
+) -> None:
+    layout, article = tmp_path / "layout.html", tmp_path / "article.html"
+    layout.write_text("<h1>Shop</h1>{% block content %}{% endblock %}")
+    article.write_text('{% extends "base" %}{% block content %}{{ body|safe }}{% endblock %}')
+
+    base = mailroom("templates", "put", "base", "--kind", "layout", "--html", str(layout))
+    words = ("templates", "put", "news", "--html", str(article), "--html-field", "body", "--subject")
+    made = [mailroom(*words, subject).out for subject in ("One", "Two", "Two")]
+
+    assert base.out == "base: made, version 1\n"
+    assert made == ["news: made, version 1\n", "news: changed, version 2\n", "news: changed, version 2\n"]
+    listed = mailroom("templates", "versions", "news", "--json").json
+    assert listed == call("GET", "/v1/templates/news/versions").json
+    assert [one["version"] for one in listed["items"]] == [2, 1]
+    first = mailroom("templates", "show", "news", "--version", "1", "--json").json
+    assert first == call("GET", "/v1/templates/news/versions/1").json
+    assert (first["subject"], first["html_fields"], first["uses"]) == (
+        "One",
+        ["body"],
+        [{"name": "base", "version": 1}],
+    )
+    assert mailroom("templates", "show", "news", "--version", "9").err == (
+        "Error: there is no version 9 of template news\n"
+    )
