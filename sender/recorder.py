@@ -161,8 +161,10 @@ class Recorder:
         self._note_control([r.claimed for r in batch if isinstance(r.outcome, Accepted) and r.outcome.attempt is None])
 
     def _note_control(self, accepted: Sequence[Claimed]) -> None:
-        """Note an acceptance now and then, as a control for questions about doubts."""
-        accepted = [claimed for claimed in accepted if self._services.adapters[claimed.provider].askable]
+        """Note an acceptance now and then, as a control for questions about doubts. A test send is none: whoever writes
+        a campaign decides when it goes, and what it says."""
+        asked = self._services.adapters
+        accepted = [claimed for claimed in accepted if asked[claimed.provider].askable and not claimed.is_test]
         if not accepted or time.monotonic() < self._control_at:
             return
         services = self._services

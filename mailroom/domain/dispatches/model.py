@@ -32,6 +32,7 @@ class NewDispatch:
     held: str = ""  # the reason why only a person can decide about sending it; '' otherwise
     due_at: datetime | None = None  # when its mails should go out; None: at once
     trace: str = ""  # the request that handed it in; '' if it is not traced
+    is_test: bool = False  # a test send of a campaign
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Claimable:
     due_at: datetime | None = None  #: when its mails should have gone out first
     trace: str = ""  #: the request that handed it in; '' if it is not traced
     domain: str = ""  #: of all its recipients; '' if they have several, or it matters to no share
+    is_test: bool = False  #: a test send of a campaign: never a control for a doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class Claimed:
     span: str = ""  # see domain/dispatches/spans.py
     cleared: tuple[ClaimId, ...] = ()  # claims whose crossings of the fence are known not to have been accepted
     on_doubt: OnDoubt = OnDoubt.WAIT
+    is_test: bool = False
 
     def __hash__(self) -> int:
         # A sender keeps claims in dictionaries all along a mail's way; the hash of all fields costs far more.

@@ -70,6 +70,8 @@ class EmailDraft:
     mjml: str = field(default="", metadata={"compared": "if given"})  # in place of html
     preheader: str = field(default="", metadata={"compared": "if given"})
     inline_css: bool = field(default=False, metadata={"compared": "if given"})
+    # Of a test send: what was asked for. An Idempotency-Key compares this, not the content: a feed may have changed.
+    test_of: str = field(default="", metadata={"compared": False})
     # Derived from `variables`, so an Idempotency-Key does not compare it.
     templated: bool = field(default=False, metadata={"compared": False})
 
@@ -128,6 +130,7 @@ def check_email(
         priority=Priority(draft.priority),
         send_at=send_at,
         on_doubt=OnDoubt(draft.on_doubt),
+        is_test=bool(draft.test_of),
         topic=draft.topic,
         template=template.pin if template else None,
     )

@@ -118,6 +118,7 @@ class Email:
     priority: Priority
     send_at: datetime | None
     on_doubt: OnDoubt = OnDoubt.WAIT
+    is_test: bool = False  # a test send of a campaign
     topic: str = ""  # what its only reader may leave; '' for mail that needs no consent
     template: PinnedTemplate | None = None  # the version that it was made of
 
@@ -141,6 +142,7 @@ class StoredEmail:
     priority: Priority
     size: int  #: bytes of its body
     on_doubt: OnDoubt = OnDoubt.WAIT
+    is_test: bool = False  #: a test send of a campaign
     topic: str = ""  #: '' for mail that needs no consent
     template: PinnedTemplate | None = None  #: the version that it was made of
     send_at: datetime | None = None  #: the earliest time to send; None: at once
@@ -159,6 +161,7 @@ class StoredEmail:
             priority=self.priority,
             send_at=self.send_at,
             on_doubt=self.on_doubt,
+            is_test=self.is_test,
             topic=self.topic,
             template=self.template,
         )

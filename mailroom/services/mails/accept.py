@@ -24,6 +24,7 @@ from mailroom.domain.ids import (
     keyed_email_id,
     new_email_id,
     run_of_email,
+    short_digest,
 )
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.sender_rules import SenderRule
@@ -184,7 +185,7 @@ class Outbox:
         texts = {"subject": email.subject, "text": email.body.text, "html": email.body.html}
         texts |= {f"headers.{name}": value for name, value in email.body.headers.items()}
         mailgun_only.check(self._db, self._providers, texts)
-        digest = digest_of_request(draft) if key else ""
+        digest = _digest(draft) if key else ""
         return NewEmail(email_id, owner, digest, email, trace=traces.current())
 
     def _handed_in_before(
@@ -197,7 +198,7 @@ class Outbox:
             return {}
         stored = emails.known(self._db, list(keyed.values()))
         return {
-            index: _answer(id_, _repeated(stored[id_], digest_of_request(drafts[index][0])))
+            index: _answer(id_, _repeated(stored[id_], _digest(drafts[index][0])))
             for index, id_ in keyed.items()
             if id_ in stored
         }
@@ -296,6 +297,10 @@ class Outbox:
                 results.append(_repeated(earlier, mail.new.digest))
         store_mails(self._db, [(mail.new, mail.body) for mail in fresh], lanes=self._lanes, now=now, session=session)
         return results
+
+
+def _digest(draft: EmailDraft) -> str:
+    return short_digest("test", draft.test_of) if draft.test_of else digest_of_request(draft)
 
 
 def _looked_up(draft: EmailDraft) -> bool:

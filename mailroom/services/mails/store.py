@@ -77,4 +77,5 @@ def _dispatch(new: NewEmail, lanes: int, addresses: Sequence[str]) -> NewDispatc
         due_at=new.email.send_at,
         trace=new.trace,
         domain=common_domain(addresses),
+        is_test=new.email.is_test,
     )

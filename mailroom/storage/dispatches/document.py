@@ -19,6 +19,7 @@
                   of the newest claim; `memory` is Redis' identity at the time of the claim
     in_doubt_at, called_since, asked, used_a_try, doubted, call_ended, final, cleared, told_as, resolved_by
                   see doubts.py
+    test          true for a test send of a campaign, which is no control for a doubt; absent otherwise
     domain        for a single mail: the domain of all its recipients, if they have one; for a campaign: the domain with
                   shares of its own that all recipients have; absent otherwise (see domain/shares.py)
     span          for a campaign: its recipients, as positions in the audience (see domain/dispatches/spans.py)
@@ -139,6 +140,7 @@ def _document(new: NewDispatch, now: datetime) -> Document:
     domain = {"domain": new.domain} if new.domain else {}
     on_doubt = {"on_doubt": new.on_doubt} if new.on_doubt is not OnDoubt.WAIT else {}
     trace = {"trace": new.trace} if new.trace else {}
+    test = {"test": True} if new.is_test else {}
     held = {"state": DispatchState.UNKNOWN, "reason": new.held, "tell": True, **_NOWHERE} if new.held else {}
     steps = [a_step(now, "planned"), *([a_step(now, "unknown", reason=new.held)] if new.held else [])]
     return {
@@ -162,6 +164,7 @@ def _document(new: NewDispatch, now: datetime) -> Document:
         **domain,
         **on_doubt,
         **trace,
+        **test,
         **held,
     }
 
@@ -207,7 +210,7 @@ def dispatch_of(doc: Mapping[str, Any]) -> Dispatch:
 FOR_CLAIM: Final = dict.fromkeys(
     (
         *("run_id", "schedule_id", "lane", "attempt", "tries", "revision", "messages", "digest", "crashes"),
-        *("rank", "size", "not_before", "span", "cleared", "on_doubt", "among", "domain", "due_at", "trace"),
+        *("rank", "size", "not_before", "span", "cleared", "on_doubt", "among", "domain", "due_at", "trace", "test"),
     ),
     1,
 )
@@ -236,6 +239,7 @@ def claimable_of(doc: Mapping[str, Any]) -> Claimable:
         due_at=doc.get("due_at"),
         trace=doc.get("trace", ""),
         domain=doc.get("domain", ""),
+        is_test=doc.get("test", False),
     )
 
 
@@ -270,6 +274,7 @@ def _claimed(waiting: Claimable, claim: Claim, claimant: Claimant, attempt: int,
         span=waiting.span,
         cleared=waiting.cleared,
         on_doubt=waiting.on_doubt,
+        is_test=waiting.is_test,
     )
 
 

@@ -7,6 +7,7 @@
     addressees      list of {address, name, place}; place is to, cc or bcc
     recipients      the folded addresses that the mail goes to: all of these, but of one with a source
     on_doubt        `elsewhere`; absent for `wait`
+    test            true for a test send of a campaign; absent otherwise
     topic           absent where the mail needs no consent
     template        the version that it was made of (see template_pins.py); absent without a template
     source          the mail that did not reach them
@@ -180,6 +181,7 @@ def _document(new: NewEmail, now: datetime) -> Document:
             "metadata": dict(email.metadata),
             "priority": email.priority,
             "on_doubt": email.on_doubt if email.on_doubt is not OnDoubt.WAIT else None,
+            "test": email.is_test or None,
             "topic": email.topic or None,
             "template": document_of(email.template),
             "size": email.body.size,
@@ -202,6 +204,7 @@ def _stored(doc: Mapping[str, Any]) -> StoredEmail:
         metadata=doc["metadata"],
         priority=Priority(doc["priority"]),
         on_doubt=OnDoubt(doc.get("on_doubt", OnDoubt.WAIT)),
+        is_test=doc.get("test", False),
         topic=doc.get("topic", ""),
         template=pin_of(doc.get("template")),
         size=doc["size"],
