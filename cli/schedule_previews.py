@@ -7,9 +7,12 @@ import click
 from cli.answers import Body, answer
 from cli.command_table import Answering
 from cli.common import actor, prepared_services, services
+from cli.shown_mails import print_mail
 from cli.tables import print_rows, printable
+from mailroom.assembly import build_senders
 from mailroom.domain.ids import ScheduleId
-from mailroom.services.schedules import rendering, send_test
+from mailroom.services.operations import campaign_checks
+from mailroom.services.schedules import proofs, rendering, send_test
 from scheduler_api.schemas import schedule_actions as actions
 
 _CONTACT = click.option("--contact", help="An address of the audience; the first if left out.")
@@ -21,9 +24,10 @@ _CONTACT = click.option("--contact", help="An address of the audience; the first
 def render(schedule_id: str, contact: str | None) -> None:
     """What a recipient would get of the newest content. Nothing is sent."""
     made = services()
-    link = made.links.example
-    mail = rendering.of_schedule(made.db, ScheduleId(schedule_id), contact, link=link, feeds=made.feeds)
-    answer(actions.RenderedOut, actions.rendered(mail), _show)
+    proof = proofs.of_schedule(made.db, ScheduleId(schedule_id))
+    mail = rendering.render(made.db, proof, contact, link=made.links.example, feeds=made.feeds)
+    hints = campaign_checks.hints_of(made.db, proof, mail, build_senders(made.settings))
+    answer(actions.RenderedOut, actions.rendered(mail, hints), _show)
 
 
 @click.command("test", cls=Answering)
@@ -49,14 +53,6 @@ def test(schedule_id: str, to: tuple[str, ...], contact: str | None, key: str | 
 
 
 def _show(body: Body) -> None:
-    for name, value in body["headers"].items():
-        click.echo(printable(f"{name}: {value}"))
-    click.echo(printable(f"To: {body['contact']}"))
-    click.echo(printable(f"Subject: {body['subject']}"))
-    if body["preheader"]:
-        click.echo(printable(f"Preheader: {body['preheader']}"))
-    for part in ("text", "html"):
-        if body[part]:
-            click.echo(f"\n--- {part}\n{body[part]}")
+    print_mail(body, to=body["contact"])
     for hint in body["hints"]:
         click.echo(printable(f"Hint: {hint['message']}"), err=True)

@@ -62,6 +62,7 @@ from mailroom.services.feedback.intake import group_intake
 from mailroom.services.feedback.webhook_targets import Arrivals
 from mailroom.services.mails.accept import Outbox
 from mailroom.services.operations.caller_limits import CallerBudget
+from mailroom.services.operations.campaign_checks import Senders
 from mailroom.services.operations.mailboxes import Letterbox
 from mailroom.services.operations.rejected_requests import RejectedRequestRecord
 from mailroom.services.operations.returned_mail import Recognition
@@ -275,6 +276,11 @@ def build_sending_domains(settings: Settings) -> list[SendingDomain]:
     if "mailgun" in settings.sending.providers and own not in [known.domain for known in named]:
         named.append(SendingDomain("mailgun", own))
     return named
+
+
+def build_senders(settings: Settings) -> Senders:
+    """Build what a campaign's From domain is checked against."""
+    return Senders(build_sending_domains(settings), settings.sending.providers)
 
 
 def build_circuits(settings: Settings, *, of: str) -> Circuits:

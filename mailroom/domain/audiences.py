@@ -60,10 +60,13 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Names that templates of a schedule may use: the variables that every member has, and an example member."""
+    """Names that templates of a schedule may use: the variables that every member has, and an example member. `having`:
+    how many of the `total` members have each name; None where that is not counted."""
 
     variables: frozenset[str]
     example: Recipient
+    having: Mapping[str, int] | None = None
+    total: int = 0
 
 
 @dataclass(frozen=True, slots=True)

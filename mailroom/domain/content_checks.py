@@ -1,7 +1,7 @@
 """What may go wrong with a mail that could be sent as it is: hints for its writer, before anything goes."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +10,8 @@ from mailroom.domain.words import counted
 
 _GMAIL_SHOWS: Final = 102 * 1024  # bytes of HTML; the rest is behind "View entire message", a link at the end too
 _WHOLE: Final = re.compile(r"(?:https?://[^\s/]|mailto:|tel:|sms:|#|cid:)", re.IGNORECASE)
+_LEAVING: Final = "list-unsubscribe"
+_UNSUBSCRIBE: Final = re.compile("unsubscribe", re.IGNORECASE)
 _SHOWN_FILE: Final = re.compile(r"""\bcid:([^\s"'<>()]{1,128})""", re.IGNORECASE)
 _NAMED: Final = 3  # of the faulty links, so many are named
 _SHOWN: Final = 60  # characters of one
@@ -36,6 +38,14 @@ def hints_for(text: str, html: str, content_ids: Collection[str] | None = None) 
     if html.strip() and not text.strip():
         found.append(Hint("no_text", "there is no text part: some readers and filters expect one beside the HTML"))
     return found
+
+
+def hints_about_leaving(text: str, html: str, headers: Mapping[str, str], *, topic: str) -> list[Hint]:
+    """The hint at mail that its reader cannot leave. Mail of a topic has a link, or is not saved."""
+    has_header = any(name.lower() == _LEAVING for name in headers)
+    if topic or has_header or _UNSUBSCRIBE.search(text) or _UNSUBSCRIBE.search(html):
+        return []
+    return [Hint("no_unsubscribe", "there is no link to unsubscribe: mail to customers needs a topic, which has one")]
 
 
 def _about_links(tags: list[Tag]) -> list[Hint]:

@@ -70,6 +70,7 @@ class Draft:
     recipients: Sequence[object] = ()
     audience: str = ""
     misfire: MisfireFields = field(default_factory=MisfireFields)
+    in_writing: bool = field(default=False, metadata={"compared": False})  # recipients may lack its merge fields
     tags: Sequence[str] = ()
     topic: str | None = field(default=None, metadata={"compared": "if given"})  # None: it needs no consent
     audiences: Sequence[str] = field(default=(), metadata={"compared": "if given"})
@@ -290,17 +291,21 @@ def _checked_bodies(
 
 def _check(draft: Draft, known: Known | None, recipients: Sequence[Recipient], html: frozenset[str]) -> Check:
     """Finds the faults of templates, with the values that every recipient has. `html`: as in KnownNames."""
-    if known is None:
+    if known is None or draft.in_writing:
         allowed = frozenset({FEED}) if draft.feed else frozenset[str]()
         return lambda content: faults_of_language(content, allowed, html)
     counts = Counter(name for recipient in recipients for name in recipient.variables)
-    lacking = lacking_by_count(counts, len(recipients)) if recipients else lacking_in_audience
+    lacking = lacking_by_count(counts, len(recipients)) if recipients else _lacking_in(known)
     variables, example = known.variables, known.example.context()
     if draft.topic:
         variables, example = variables | {UNSUBSCRIBE_URL}, example | {UNSUBSCRIBE_URL: _EXAMPLE_URL}
     names = KnownNames(variables, with_hint_at_topics(lacking), html=html)
     known_names = names.with_feed() if draft.feed else names
     return lambda content: check_content(content, known_names, example)
+
+
+def _lacking_in(known: Known) -> Callable[[str], str]:
+    return lacking_in_audience if known.having is None else lacking_by_count(known.having, known.total)
 
 
 def _checked_recurrence(draft: Draft, faults: list[Fault], now: datetime) -> Recurrence | None:

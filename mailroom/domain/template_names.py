@@ -74,6 +74,43 @@ def needed_names(node: nodes.Node, defined: frozenset[str] = frozenset()) -> Ite
                 yield from needed_names(child, defined)
 
 
+def defaulted_names(node: nodes.Node, within: frozenset[str] = frozenset()) -> Iterator[str]:
+    """The names of recipients' values that have a default where they stand. `within`: the names of loops around it."""
+    match node:
+        case nodes.Filter(name=filter_, node=nodes.Name(name=name)) if filter_ in DEFAULTS and name not in within:
+            yield name
+        case nodes.For():
+            within |= names_within(node)
+    for child in node.iter_child_nodes():
+        yield from defaulted_names(child, within)
+
+
+def printed_names(node: nodes.Node, looked_at: frozenset[str] = frozenset()) -> Iterator[str]:
+    """The names that are printed as they are, or changed by filters, whatever their values are. `looked_at`: the names
+    that a condition around the node looks at: who wrote it has thought of a blank value."""
+    match node:
+        case nodes.Output():
+            bases = (_filtered(child) for child in node.nodes)
+            yield from (base.name for base in bases if isinstance(base, nodes.Name) and base.name not in looked_at)
+        case nodes.If():
+            inside = looked_at | free_names(node.test)
+            for child in (*node.body, *node.elif_, *node.else_):
+                yield from printed_names(child, inside)
+        case nodes.For():
+            for child in (*node.body, *node.else_):
+                yield from printed_names(child, looked_at | names_within(node))
+        case _:
+            for child in node.iter_child_nodes():
+                yield from printed_names(child, looked_at)
+
+
+def _filtered(node: nodes.Node | None) -> nodes.Node | None:
+    """What filters other than a default are applied to."""
+    while isinstance(node, nodes.Filter) and node.name not in DEFAULTS:
+        node = node.node
+    return node
+
+
 def _is_of_a_name(node: nodes.Node | None) -> bool:
     return node is not None and isinstance(base_of(node), nodes.Name)
 

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mailroom.assembly import build_senders
 from mailroom.domain.errors import Fault
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_VALUES_OF_A_LIST
-from mailroom.services.schedules import rendering
+from mailroom.services.operations import campaign_checks
+from mailroom.services.schedules import proofs, rendering
 from mailroom.services.schedules import send_test as test_sends
+from mailroom.services.schedules.proofs import CampaignProof
 from scheduler_api import schedule_bodies
 from scheduler_api.arguments import Blueprint
-from scheduler_api.auth import requires, services
+from scheduler_api.auth import principal, requires, services
 from scheduler_api.handing_in import hand_in_many
 from scheduler_api.headers import KEY_NEEDED, needed_key
 from scheduler_api.schemas import schedule_actions as actions
@@ -31,10 +34,9 @@ def _further(asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Fault]:
 def render_draft(asked: dict[str, Any]) -> Any:
     """What a recipient would get of a schedule that is not stored; nothing is stored or sent. `contact` is an address
     among its recipients, the first if left out."""
+    services().limits.check_report(principal())
     contact = asked.pop("contact", None)
-    draft = schedule_bodies.draft(services(), asked)
-    link, feeds = services().links.example, services().feeds
-    return actions.rendered(rendering.of_draft(services().db, draft, contact, link=link, feeds=feeds))
+    return _answer(proofs.of_draft(services().db, schedule_bodies.draft(services(), asked)), contact)
 
 
 @blueprint.post("/<schedule_id>/render")
@@ -44,9 +46,14 @@ def render_draft(asked: dict[str, Any]) -> Any:
 def render(asked: dict[str, Any], schedule_id: str) -> Any:
     """What a recipient would get of the newest content. `contact` is an address of its audience, the first if left
     out."""
-    contact, link, feeds = asked.get("contact"), services().links.example, services().feeds
-    mail = rendering.of_schedule(services().db, ScheduleId(schedule_id), contact, link=link, feeds=feeds)
-    return actions.rendered(mail)
+    services().limits.check_report(principal())
+    return _answer(proofs.of_schedule(services().db, ScheduleId(schedule_id)), asked.get("contact"))
+
+
+def _answer(proof: CampaignProof, contact: str | None) -> dict[str, Any]:
+    db, link, feeds = services().db, services().links.example, services().feeds
+    mail = rendering.render(db, proof, contact, link=link, feeds=feeds)
+    return actions.rendered(mail, campaign_checks.hints_of(db, proof, mail, build_senders(services().settings)))
 
 
 @blueprint.post("/<schedule_id>/test")

@@ -6,13 +6,16 @@ from typing import Any, Final
 from marshmallow import Schema, fields, validate
 
 from mailroom.domain.addresses import MAX_MAILBOX
-from mailroom.services.schedules.rendering import RenderedMail
+from mailroom.domain.content_checks import Hint
+from mailroom.domain.rendered_mails import RenderedMail
 from mailroom.services.schedules.send_test import TestMail
 from scheduler_api.arguments import RequestBody
 from scheduler_api.schemas.runs import TollOut
 from scheduler_api.schemas.schedules import OccurrenceOut, ScheduleIn, ScheduleSummary
 
 _CONTACT_DOC: Final = {"description": "an address among the recipients; the first if left out"}
+
+_HINTS_DOC: Final = {"description": "what may go wrong with it, and how many lack its merge fields"}
 
 
 class PausedSchedule(ScheduleSummary):
@@ -39,7 +42,9 @@ class RenderedOut(Schema):
     text = fields.String()
     html = fields.String()
     headers = fields.Dict(keys=fields.String(), values=fields.String())
-    hints = fields.List(fields.Nested(HintOut), metadata={"description": "what may go wrong with it"})
+    hints = fields.List(
+        fields.Nested(HintOut), metadata={"description": "what may go wrong with it, and who lacks its fields"}
+    )
     feed = fields.Dict(allow_none=True, metadata={"description": "the feed as it is now; null without one"})
 
 
@@ -57,7 +62,7 @@ class TestOut(Schema):
     items = fields.List(fields.Nested(TestMailOut))
 
 
-def rendered(mail: RenderedMail) -> dict[str, Any]:
+def rendered(mail: RenderedMail, hints: Sequence[Hint]) -> dict[str, Any]:
     return {
         "contact": mail.recipient.address,
         "subject": mail.subject,
@@ -65,7 +70,7 @@ def rendered(mail: RenderedMail) -> dict[str, Any]:
         "text": mail.text,
         "html": mail.html,
         "headers": dict(mail.headers),
-        "hints": [{"code": hint.code, "message": hint.message} for hint in mail.hints],
+        "hints": [{"code": hint.code, "message": hint.message} for hint in hints],
         "feed": mail.feed,
     }
 

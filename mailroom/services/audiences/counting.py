@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from mailroom.domain.audience_versions import AudienceVersion, ListChoice, Selection
+from mailroom.domain.audience_versions import ListChoice
 from mailroom.domain.topics import scopes_of_campaign
-from mailroom.services.audiences.selecting import next_of
+from mailroom.services.audiences.selecting import as_of_now, next_of
 from mailroom.storage import suppressions
 from mailroom.storage.audiences import document as audiences
-from mailroom.storage.audiences import versions
-from mailroom.storage.database import Db, in_snapshot, server_now
+from mailroom.storage.database import Db
 
 MOST_LOOKED_AT: Final = 100_000  # contacts; from more of them the numbers are estimated
 
@@ -25,14 +24,7 @@ class Numbers(NamedTuple):
 
 def count(db: Db, lists: Sequence[ListChoice], excluded: Sequence[ListChoice] = (), *, topic: str = "") -> Numbers:
     """Count who a schedule of this topic would go to now. Raises Unavailable."""
-    now = server_now(db)
-    wanted = {(one.audience, now) for one in (*lists, *excluded)}
-    known = in_snapshot(db, lambda session: versions.as_of(db, wanted, session=session))
-
-    def as_of(choices: Sequence[ListChoice]) -> tuple[AudienceVersion, ...]:
-        return tuple(one.as_of(known[one.audience, now].version.at) for one in choices)
-
-    selection = Selection(as_of(lists), as_of(excluded))
+    selection, now = as_of_now(db, lists, excluded)
     found = suppressed = looked_at = 0
     after, more = "", True
     while more and looked_at < MOST_LOOKED_AT:

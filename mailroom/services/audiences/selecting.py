@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from mailroom.domain.audience_versions import AudienceVersion, Selection
+from mailroom.domain.audience_versions import AudienceVersion, ListChoice, Selection
 from mailroom.domain.audiences import Recipient
 from mailroom.domain.contacts import Contact
 from mailroom.domain.limits import CHUNK_RECIPIENTS
 from mailroom.domain.segments.matching import Facts, matches
 from mailroom.domain.segments.parsing import Happened, parse, parts_of
 from mailroom.services.audiences.happened import addresses_that
-from mailroom.storage.audiences import members
-from mailroom.storage.database import Db
+from mailroom.storage.audiences import members, versions
+from mailroom.storage.database import Db, in_snapshot, server_now
 
 _MOST_STEPS: Final = 50  # of so many contacts of each list, in which those of a small segment are looked for
+_NEAR: Final = 100  # contacts of each list in one look for a neighbour
+_LOOKS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +62,62 @@ def rest_of(
     return Selected(_selected(db, selection, rest, at), through, False)
 
 
-def _step(db: Db, selection: Selection, after: str, at: datetime) -> Selected:
-    """Everybody up to the address to which all lists are read."""
-    read = [members.after(db, one, after, CHUNK_RECIPIENTS + 1) for one in selection.lists]
-    ends = [list_[CHUNK_RECIPIENTS - 1].key for list_ in read if len(list_) > CHUNK_RECIPIENTS]
+def as_of_now(db: Db, lists: Sequence[ListChoice], excluded: Sequence[ListChoice] = ()) -> tuple[Selection, datetime]:
+    """These lists as they stand now, and the moment. Raises Unavailable."""
+    now = server_now(db)
+    wanted = {(one.audience, now) for one in (*lists, *excluded)}
+    known = in_snapshot(db, lambda session: versions.as_of(db, wanted, session=session))
+
+    def as_of(choices: Sequence[ListChoice]) -> tuple[AudienceVersion, ...]:
+        return tuple(one.as_of(known[one.audience, now].version.at) for one in choices)
+
+    return Selection(as_of(lists), as_of(excluded)), now
+
+
+def following(db: Db, selection: Selection, key: str, *, at: datetime) -> Recipient | None:
+    """The first recipient after a folded address ('' for the first of all); None if none is found near it."""
+    for _ in range(_LOOKS):
+        step = _step(db, selection, key, at, _NEAR)
+        if step.recipients:
+            return step.recipients[0]
+        if not step.more:
+            break
+        key = step.through
+    return None
+
+
+def preceding(db: Db, selection: Selection, key: str, *, at: datetime) -> Recipient | None:
+    """The last recipient before a folded address; None if none is found near it."""
+    for _ in range(_LOOKS):
+        step = _step_back(db, selection, key, at)
+        if step.recipients:
+            return max(step.recipients, key=lambda recipient: recipient.key)
+        if not step.more:
+            break
+        key = step.through
+    return None
+
+
+def _step(db: Db, selection: Selection, after: str, at: datetime, size: int = CHUNK_RECIPIENTS) -> Selected:
+    """Everybody up to the address to which all lists are read. `size`: contacts of each list."""
+    read = [members.after(db, one, after, size + 1) for one in selection.lists]
+    ends = [list_[size - 1].key for list_ in read if len(list_) > size]
     if not ends:
         through = max((list_[-1].key for list_ in read if list_), default=after)
         return Selected(_selected(db, selection, read, at), through, False, sum(map(len, read)))
     through = min(ends)
     known = [[one for one in list_ if one.key <= through] for list_ in read]
+    return Selected(_selected(db, selection, known, at), through, True, sum(map(len, known)))
+
+
+def _step_back(db: Db, selection: Selection, before: str, at: datetime) -> Selected:
+    """As `_step`, in the other direction."""
+    read = [members.before(db, one, before, _NEAR + 1) for one in selection.lists]
+    ends = [list_[_NEAR - 1].key for list_ in read if len(list_) > _NEAR]
+    if not ends:
+        return Selected(_selected(db, selection, read, at), "", False, sum(map(len, read)))
+    through = max(ends)
+    known = [[one for one in list_ if one.key >= through] for list_ in read]
     return Selected(_selected(db, selection, known, at), through, True, sum(map(len, known)))
 
 

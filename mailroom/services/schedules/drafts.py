@@ -155,7 +155,7 @@ class _Choice:
         elif own:
             self.audience = own
         if self.audience:
-            self.known = _known_of_all([audiences.known(db, one.audience) for one in self.audience.goes_to])
+            self.known = _known_of_all(db, self.audience.goes_to)
             if draft.exclude is not None:
                 self.audience = self._without(self.audience, draft.exclude)
 
@@ -199,8 +199,11 @@ def _named(draft: Draft) -> dict[str, str]:
     return whole | {f"segments[{place}]": id_ for place, id_ in enumerate(draft.segments[:MAX_AUDIENCES])}
 
 
-def _known_of_all(known: Sequence[Known]) -> Known:
-    """The names that every contact of all these has."""
+def _known_of_all(db: Db, lists: Sequence[ListChoice]) -> Known:
+    """The names that every contact of all these audiences has."""
+    known = [audiences.known(db, one.audience) for one in lists]
+    if len(lists) == 1 and not lists[0].only:
+        return known[0]
     return Known(frozenset.intersection(*(one.variables for one in known)), known[0].example)
 
 

@@ -95,12 +95,17 @@ def _checked(
 ) -> tuple[Checked, ChosenAudience]:
     """The changed draft in the form to store. What the changes do not name stays: rule, audience, version of the
     template."""
+    draft, stays = _changed(db, stored, as_stored, changes)
+    return schedule_drafts.check(db, draft, now=now, stays=stays)
+
+
+def _changed(db: Db, stored: StoredSchedule, as_stored: Draft, changes: DraftChanges) -> tuple[Draft, Stays]:
+    """Returns (the changed draft, what the changes do not name, and so stays)."""
     own = None if "recipients" in changes else _own(stored.content)
     rule = None if "recurrence" in changes else stored.schedule.recurrence
     draft = replace(as_stored, **changes)
     template = _template_of(db, draft, stored.content.template, named="template" in changes)
-    stays = Stays(rule, own, template, stored.content.files)
-    return schedule_drafts.check(db, draft, now=now, stays=stays)
+    return draft, Stays(rule, own, template, stored.content.files)
 
 
 def _template_of(db: Db, draft: Draft, pinned: PinnedTemplate | None, *, named: bool) -> Template | None:
@@ -208,3 +213,11 @@ def _with_rule(schedule: Schedule, rule: Recurrence, now: datetime) -> Schedule:
     # From now, even where a skipped instant of the old rule lies ahead: its record keeps it from running.
     fresh = replace(schedule, recurrence=rule, rule_since=now, decided=0, decided_through=now, set_aside="")
     return replace(fresh, next_run_at=next_after(rule, now))
+
+
+def edited_draft(db: Db, stored: StoredSchedule, changes: DraftChanges) -> tuple[Draft, Stays]:
+    """Returns (the schedule with these changes, as a draft without a rule; what stays)."""
+    as_stored = _as_draft(stored, changes)
+    changes = _differing(stored, as_stored, changes)
+    changes.pop("recurrence", None)
+    return _changed(db, stored, as_stored, changes)

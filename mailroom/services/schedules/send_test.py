@@ -14,9 +14,11 @@ from mailroom.domain.emails.model import Priority
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.limits import MAX_SUBJECT
+from mailroom.domain.rendered_mails import RenderedMail
 from mailroom.feeds.fetching import Fetcher
 from mailroom.services.mails.accept import AcceptedMail
-from mailroom.services.schedules.rendering import RenderedMail, of_schedule
+from mailroom.services.schedules import proofs
+from mailroom.services.schedules.rendering import render
 from mailroom.storage.database import Db
 from mailroom.storage.schedules import attachments
 
@@ -52,10 +54,11 @@ def send(
     Raises ScheduleNotFound, InvalidInput with a fault for each wrong address, and what `hand_in` raises or answers.
     """
     by_address = _checked(to)
-    mail = of_schedule(db, schedule_id, contact, link=link, feeds=feeds)
+    mail = render(db, proofs.of_schedule(db, schedule_id), contact, link=link, feeds=feeds)
     files = _files(db, mail)
+    asked = f"{schedule_id} for {fold(contact) if contact else 'the first'}"
     drafts: list[tuple[EmailDraft, str | None]] = [
-        (replace(_draft(mail, schedule_id, address), attachments=files), _key(key, schedule_id, folded))
+        (replace(_draft(mail, schedule_id, address, asked), attachments=files), _key(key, schedule_id, folded))
         for folded, address in by_address.items()
     ]
     answers = hand_in(drafts)
@@ -85,7 +88,7 @@ def _checked(to: Sequence[str]) -> dict[str, str]:
     return addresses
 
 
-def _draft(mail: RenderedMail, schedule_id: ScheduleId, address: str) -> EmailDraft:
+def _draft(mail: RenderedMail, schedule_id: ScheduleId, address: str, asked: str) -> EmailDraft:
     return EmailDraft(
         sender=mail.headers["From"],
         reply_to=mail.headers.get("Reply-To", ""),
@@ -97,6 +100,7 @@ def _draft(mail: RenderedMail, schedule_id: ScheduleId, address: str) -> EmailDr
         tags=[TAG],
         metadata={"test_of": schedule_id, "rendered_for": mail.recipient.address},
         priority=Priority.HIGH,  # somebody waits for it
+        test_of=asked,
     )
 
 

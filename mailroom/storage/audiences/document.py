@@ -156,7 +156,8 @@ def known(db: Db, audience: AudienceId) -> Known:
     if doc is None:
         raise AudienceNotFound(audience)
     first = members.after(db, AudienceVersion(audience, doc.get("version")), "", 1)
-    return Known(frozenset(_variables(doc)), first[0].recipient if first else _ANYBODY)
+    having = doc["having"] if "version" in doc else None
+    return Known(frozenset(_variables(doc)), first[0].recipient if first else _ANYBODY, having, doc["count"])
 
 
 @guarded

@@ -40,6 +40,14 @@ def after(db: Db, of: AudienceVersion, key: str, limit: int) -> list[Contact]:
 
 
 @guarded
+def before(db: Db, of: AudienceVersion, key: str, limit: int) -> list[Contact]:
+    """The last contacts as of a version before a folded address, the nearest first."""
+    ids = {"$gt": {"a": of.audience}, "$lt": {"a": of.audience, "k": key}}
+    rows = db.recipients.find({"_id": ids, **_as_of(of.at)}).sort("_id", -1).limit(limit)
+    return [contact_of(doc) for doc in rows]
+
+
+@guarded
 def whole_small_ones(db: Db, lists: Sequence[AudienceVersion]) -> dict[AudienceVersion, list[Contact]]:
     """All contacts of several small lists in one question."""
     found: dict[AudienceVersion, list[Contact]] = {one: [] for one in lists}

@@ -152,7 +152,7 @@ def test_css_that_cannot_go_into_the_elements_is_told_as_a_hint(call: Caller) ->
 
     hints = call("POST", f"/v1/schedules/{schedule['id']}/render", json={}).json["hints"]
 
-    assert [hint["code"] for hint in hints] == ["css_not_inlined"]
+    assert [hint["code"] for hint in hints] == ["no_unsubscribe", "css_not_inlined"]
 
 
 def test_a_copy_and_a_repeated_request_have_the_same_bodies(call: Caller, db: Db) -> None:

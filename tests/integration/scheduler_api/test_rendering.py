@@ -160,4 +160,4 @@ def test_hints_come_with_what_is_rendered(call: Caller) -> None:
 
     hints = call("POST", f"/v1/schedules/{id_}/render", json={}).json["hints"]
 
-    assert [hint["code"] for hint in hints] == ["broken_links", "no_alt", "broken_images"]
+    assert [hint["code"] for hint in hints] == ["no_unsubscribe", "broken_links", "no_alt", "broken_images"]
