@@ -6,12 +6,14 @@ from cli.answers import Body, answer
 from cli.command_table import Noun
 from cli.common import services
 from cli.paging import paged
+from cli.shown_mails import print_mail
 from cli.tables import Columns, in_words, print_page, print_rows
 from mailroom.domain.ids import MessageId
-from mailroom.services.reports import people, timeline
+from mailroom.services.reports import people, sent_mails, timeline
 from scheduler_api import paging
 from scheduler_api.schemas import people as schemas
 from scheduler_api.schemas import runs as run_schemas
+from scheduler_api.schemas import sent_mails as sent_schemas
 
 
 @click.group("messages", cls=Noun)
@@ -37,6 +39,15 @@ def show_message(message_id: str) -> None:
     answer(run_schemas.StoryOut, run_schemas.story(story), _show_story)
 
 
+@messages_.command("content")
+@click.argument("message_id")
+def show_content(message_id: str) -> None:
+    """What a run sent to a recipient, as it was rendered then."""
+    made = services()
+    mail = sent_mails.content_of_message(made.db, MessageId(message_id), link=made.links.example)
+    answer(sent_schemas.MessageContentOut, sent_schemas.message_content(mail), _show_content)
+
+
 def _show_page(body: Body) -> None:
     columns: Columns = {
         "at": "at",
@@ -47,6 +58,10 @@ def _show_page(body: Body) -> None:
         "id": "id",
     }
     print_page(body, columns)
+
+
+def _show_content(body: Body) -> None:
+    print_mail(body, to=body["address"])
 
 
 def _show_story(body: Body) -> None:

@@ -17,6 +17,7 @@ from web.pages import (
     contacts,
     dead_letters,
     dispatches,
+    draft_previews,
     email_forms,
     emails,
     people,
@@ -31,6 +32,7 @@ from web.pages import (
     schedules,
     segments,
     sending,
+    sent_mails,
     sign_in,
     suppressions,
     topics,
@@ -40,13 +42,15 @@ from web.session import has_session, may, may_decide
 
 _PAGES: Final = (
     sign_in, schedules, schedule_forms, schedule_actions, audiences, audience_contacts, segments, run_lists, runs,
-    email_forms, emails, people, contacts, topics, previews, dispatches, dead_letters, providers, sending, refusals,
-    suppressions, reports, workers,
+    email_forms, emails, people, contacts, topics, previews, draft_previews, dispatches, dead_letters, providers,
+    sending, sent_mails, refusals, suppressions, reports, workers,
 )  # fmt: skip
 #: The forms that are shown again with what was typed, after their session had ended; by endpoint.
 _RESTORED: Final = {
     "schedule_forms.create": schedule_forms.restored,
     "schedule_forms.change": schedule_forms.restored,
+    "draft_previews.show": schedule_forms.restored,
+    "draft_previews.go_back": schedule_forms.restored,
     "email_forms.create": email_forms.restored,
     "audiences.create": audiences.restored,
     "suppressions.add": suppressions.restored,

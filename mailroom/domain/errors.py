@@ -3,6 +3,7 @@
 MailroomError
 ├── InvalidInput            one or more fields are wrong; carries a Fault for each
 ├── NotFound                ScheduleNotFound, RunNotFound, RunFeedNotFound, MessageNotFound, DispatchNotFound,
+│                           MessageContentNotFound,
 │                           EmailNotFound, AudienceNotFound, ContactNotFound, SuppressionNotFound,
 │                           ProviderNotFound, LimitNotFound, SegmentNotFound, TemplateNotFound, TopicNotFound,
 │                           TemplateVersionNotFound, TokenNotFound
@@ -86,6 +87,12 @@ class RunFeedNotFound(NotFound):
 
 class MessageNotFound(NotFound):
     noun = "message"
+
+
+class MessageContentNotFound(NotFound):
+    """A run sends nothing to this recipient, who is suppressed, or lacks a value."""
+
+    noun = "content of message"
 
 
 class DispatchNotFound(NotFound):

@@ -8,7 +8,7 @@ from mailroom.domain.ids import MessageId, RunId, ScheduleId
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import RunState
 from mailroom.domain.searches import RunOrder, RunSearch
-from mailroom.services.reports import run_search, timeline
+from mailroom.services.reports import run_search, sent_mails, timeline
 from mailroom.services.reports import runs as run_views
 from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import pause as schedule_pause
@@ -20,6 +20,7 @@ from scheduler_api.schemas import feeds as feed_schemas
 from scheduler_api.schemas import resends
 from scheduler_api.schemas import runs as schemas
 from scheduler_api.schemas import searches as search_schemas
+from scheduler_api.schemas import sent_mails as sent_schemas
 from scheduler_api.schemas.schedules import ListQuery
 
 blueprint = Blueprint("runs", __name__, url_prefix="/v1/runs", description="One schedule at one due instant.")
@@ -90,6 +91,18 @@ def messages(query: dict[str, Any], run_id: str) -> Any:
 def story(run_id: str, digest: str) -> Any:
     """One mail: every step of the calls that carried it, and every event of the provider."""
     return schemas.story(timeline.story_of(services().db, MessageId(f"{run_id}/{digest}")))
+
+
+@blueprint.get("/<run_id>/messages/<digest>/content")
+@requires("read")
+@blueprint.response(200, sent_schemas.MessageContentOut)
+def content(run_id: str, digest: str) -> Any:
+    """What the run sent to this recipient, as it was rendered then; the link to unsubscribe is an example. 404 where
+    nothing is sent: the recipient is suppressed, or lacks a value."""
+    message = MessageId(f"{run_id}/{digest}")
+    return sent_schemas.message_content(
+        sent_mails.content_of_message(services().db, message, link=services().links.example)
+    )
 
 
 @blueprint.get("/<run_id>/unreached")

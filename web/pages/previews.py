@@ -11,25 +11,18 @@ from flask import Blueprint, Response, flash, make_response, redirect, render_te
 from flask.typing import ResponseReturnValue
 
 from mailroom.domain.emails.checking import EmailDraft
-from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.errors import InvalidInput
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.words import counted
 from mailroom.services.mails.accept import AcceptedMail
 from mailroom.services.operations import capped_mails
-from mailroom.services.schedules import rendering, send_test
+from mailroom.services.schedules import proofs, rendering, send_test
 from mailroom.services.schedules import view as schedule_view
-from mailroom.services.schedules.rendering import RenderedMail
+from mailroom.services.schedules.readers import Beside, Wanted
+from web import mail_frames
 from web.session import principal, services, signed_in
 
 blueprint = Blueprint("previews", __name__)
-PAGE_POLICY: Final = (
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-src 'self'; form-action 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'"
-)
-_BODY_POLICY: Final = (
-    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src http: https: data:; frame-ancestors 'self'"
-)
-_WIDTHS: Final = ("desktop", "phone")
 _BETWEEN: Final = re.compile(r"[\s,;]+")  # two addresses
 Drafts = Sequence[tuple[EmailDraft, str | None]]
 
@@ -37,16 +30,18 @@ Drafts = Sequence[tuple[EmailDraft, str | None]]
 @blueprint.get("/schedules/<schedule_id>/preview")
 @signed_in()
 def show(schedule_id: str) -> ResponseReturnValue:
-    return _page(schedule_id, request.args.get("contact", "").strip(), width=request.args.get("width", ""))
+    contact, turn = request.args.get("contact", "").strip(), request.args.get("turn", "")
+    wanted = Beside(contact, before=turn == "previous") if contact and turn in ("next", "previous") else contact or None
+    return _page(schedule_id, wanted, width=request.args.get("width", ""))
 
 
 @blueprint.get("/schedules/<schedule_id>/preview/body")
 @signed_in()
 def body(schedule_id: str) -> Response:
-    mail = _rendered(schedule_id, request.args.get("contact", "").strip())
-    response = Response(f'<!doctype html><meta charset="utf-8">{mail.html}', mimetype="text/html")
-    response.headers["Content-Security-Policy"] = _BODY_POLICY
-    return response
+    wanted, db = request.args.get("contact", "").strip() or None, services().db
+    proof = proofs.of_schedule(db, ScheduleId(schedule_id))
+    mail = rendering.render(db, proof, wanted, link=services().links.example, feeds=services().feeds)
+    return mail_frames.framed(mail.html)
 
 
 @blueprint.post("/schedules/<schedule_id>/preview/test")
@@ -73,42 +68,28 @@ def test(schedule_id: str) -> ResponseReturnValue:
             hand_in=hand_in,
         )
     except InvalidInput as error:
-        return _page(schedule_id, contact, to=typed, faults=[_in_words(fault) for fault in error.faults])
+        return _page(schedule_id, contact or None, to=typed, faults=[mail_frames.in_words(one) for one in error.faults])
     flash(f"The test is on its way to {counted(len(sent), 'address', 'addresses')}.")
     return redirect(url_for("previews.show", schedule_id=schedule_id, contact=contact or None), 303)
 
 
 def _page(
-    schedule_id: str, contact: str, *, width: str = "", to: str = "", faults: Sequence[str] = ()
+    schedule_id: str, wanted: Wanted, *, width: str = "", to: str = "", faults: Sequence[str] = ()
 ) -> ResponseReturnValue:
     """`to`: the addresses that were typed for a test; `faults`: what is wrong with them."""
-    mail, problems = None, []
-    try:
-        mail = _rendered(schedule_id, contact)
-    except InvalidInput as error:
-        problems = [_in_words(fault) for fault in error.faults]
+    services().limits.check_report(principal())
+    stored = schedule_view.get(services().db, ScheduleId(schedule_id))
+    seen = mail_frames.seen(proofs.CampaignProof(stored.content), wanted)
     page = render_template(
         "preview.html",
-        stored=schedule_view.get(services().db, ScheduleId(schedule_id)),
-        contact=contact,
-        mail=mail,
-        problems=problems,
+        **seen.shown(),
+        stored=stored,
+        contact=seen.address if wanted else "",
         to=to,
         faults=faults,
         nonce=secrets.token_hex(16),
-        width=width if width in _WIDTHS else _WIDTHS[0],
+        width=mail_frames.width_of(width),
     )
-    response = make_response(page, 422 if problems or faults else 200)
-    response.headers["Content-Security-Policy"] = PAGE_POLICY
+    response = make_response(page, 422 if seen.problems or faults else 200)
+    response.headers["Content-Security-Policy"] = mail_frames.PAGE_POLICY
     return response
-
-
-def _in_words(fault: Fault) -> str:
-    name = fault.path.partition("[")[0]
-    return fault.message if name in ("contact", "to") else f"{fault.path}: {fault.message}"
-
-
-def _rendered(schedule_id: str, contact: str) -> RenderedMail:
-    """Raises ScheduleNotFound, InvalidInput."""
-    link, feeds = services().links.example, services().feeds
-    return rendering.of_schedule(services().db, ScheduleId(schedule_id), contact or None, link=link, feeds=feeds)

@@ -1,6 +1,7 @@
 """The schedule form: a new schedule, and an edit of one; each can be previewed."""
 
 import re
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo, available_timezones
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -52,7 +53,7 @@ def create() -> ResponseReturnValue:
     """Save a new schedule. The form's nonce names it: sent twice, it is one."""
     if request.form.get("action") == "refused":
         return recipients.refused_report(services().db, request.form, owner=principal().owner)
-    form = _sent()
+    form = sent()
     if request.form.get("action") == "preview":
         return _previewed(form)
     try:
@@ -92,7 +93,7 @@ def change(schedule_id: str) -> ResponseReturnValue:
     stored = schedule_view.get(services().db, ScheduleId(schedule_id))
     if request.form.get("action") == "refused":
         return recipients.refused_report(services().db, request.form, owner=principal().owner)
-    form = _sent()
+    form = sent()
     if request.form.get("action") == "preview":
         return _previewed(form, stored.schedule.id)
     version = form.version.data
@@ -126,6 +127,12 @@ def restored(typed: MultiDict[str, str], schedule_id: str | None = None) -> str:
     return _page(form, ScheduleId(schedule_id) if schedule_id else None)
 
 
+def refused(form: ScheduleForm, faults: Sequence[Fault], schedule_id: ScheduleId | None) -> ResponseReturnValue:
+    """The form as it was typed, with these messages."""
+    form.refuse(faults)
+    return _page(form, schedule_id), 422
+
+
 def _previewed(form: ScheduleForm, schedule_id: ScheduleId | None = None) -> ResponseReturnValue:
     """The form as it was typed, with the next runs or the faults of the rule."""
     upcoming: list[Occurrence] = []
@@ -155,7 +162,8 @@ def _numbers(form: ScheduleForm) -> Numbers | None:
     return counting.count(db, goes, excluded, topic=form.topic.data.strip())
 
 
-def _sent() -> ScheduleForm:
+def sent() -> ScheduleForm:
+    """The form of this request, as it was typed."""
     file = request.files.get("recipients_file")
     given = recipients.read(services().db, request.form, file, owner=principal().owner)
     form = ScheduleForm.sent(request.form, given)

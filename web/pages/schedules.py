@@ -19,7 +19,7 @@ from mailroom.services.reports import runs as run_views
 from mailroom.services.schedules import search as schedule_search
 from mailroom.services.schedules import view as schedule_view
 from mailroom.services.schedules.search import Place
-from web import cursors, zones
+from web import cursors, mail_frames, zones
 from web.forms.searches import ScheduleSearchForm
 from web.listing import Listing, asked_order
 from web.recurrences import in_words
@@ -86,6 +86,7 @@ def show(schedule_id: str) -> str:
     before = cursors.decode(request.args.get("before"))
     upcoming, not_computed = _next_runs(stored.schedule.id)
     runs = run_views.page(services().db, schedule_id=stored.schedule.id, before=before, limit=_ROWS)
+    checked = stored.schedule.state in (ScheduleState.ACTIVE, ScheduleState.PAUSED)
     return render_template(
         "schedule.html",
         stored=stored,
@@ -100,6 +101,8 @@ def show(schedule_id: str) -> str:
         older=cursors.encode(runs[-1].due_at, runs[-1].id) if len(runs) == _ROWS else None,
         going=any(run.state in OPEN for run in runs),
         nonce=secrets.token_hex(16),
+        checked=checked,
+        hints=mail_frames.glance(stored.content) if checked else (),
     )
 
 

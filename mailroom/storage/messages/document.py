@@ -30,7 +30,7 @@ from typing import Any, Final
 from pymongo import DESCENDING, IndexModel
 
 from mailroom.domain.errors import MessageNotFound
-from mailroom.domain.ids import DispatchId, EmailId, MessageId, RunId
+from mailroom.domain.ids import DispatchId, EmailId, MessageId, RunId, run_of_message
 from mailroom.domain.messages.model import Message, StoredMessage
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.packed_ids import MessageName
@@ -68,6 +68,24 @@ def get(db: Db, message_id: MessageId) -> StoredMessage:
     if doc is None:
         raise MessageNotFound(message_id)
     return stored_message_of(doc)
+
+
+@guarded
+def whole(db: Db, message_id: MessageId) -> Message:
+    """A message with its parts. Raises MessageNotFound."""
+    doc = db.messages.find_one({"_id": message_id})
+    if doc is None:
+        raise MessageNotFound(message_id)
+    return _message(doc)
+
+
+@guarded
+def beside(db: Db, message_id: MessageId) -> tuple[MessageId | None, MessageId | None]:
+    """The messages before and after this one in its run, in the order of their ids."""
+    run = run_of_message(message_id)
+    before = db.messages.find_one({"_id": {"$gt": f"{run}/", "$lt": message_id}}, {"_id": 1}, sort=[("_id", -1)])
+    after = db.messages.find_one({"_id": {"$gt": message_id, "$lt": f"{run}0"}}, {"_id": 1}, sort=[("_id", 1)])
+    return (MessageId(before["_id"]) if before else None, MessageId(after["_id"]) if after else None)
 
 
 @guarded
@@ -216,11 +234,12 @@ def _message(doc: Document) -> Message:
     return Message(
         id=MessageId(doc["_id"]),
         run_id=RunId(doc["run_id"]),
-        dispatch_id=DispatchId(doc["dispatch_id"]),
+        dispatch_id=doc.get("dispatch_id"),
         address=doc["address"],
         name=doc["name"],
         parts=doc["parts"],
         state=MessageState(doc["state"]),
+        reason=doc.get("reason") or "",
         place=doc.get("place", ""),
         sent="sent_at" in doc,
     )

@@ -105,6 +105,10 @@ ASKED = {
     "what went out elsewhere": lambda db, _: dispatch_elsewhere.accepted_of(db, [DispatchId("d")]),
     "whom a first call was for": lambda db, _: messages.addresses_of_first(db, [DispatchId("d")]),
     "what goes alone": lambda db, now: dispatch_claims.claimable_alone(db, [Lane("l")], now=now),
+    "the messages beside one": lambda db, now: messages.beside(db, MessageId("r/m")),
+    "the contacts before one": lambda db, now: members.before(
+        db, AudienceVersion(AudienceId("aud_1"), now), "bo@example.org", 10
+    ),
     "a control": lambda db, now: controls.first_since(db, "mg.example.com", now),
     "a mail's events": lambda db, now: events.of_message(db, MessageId("r/m")),
     "a run's dispatches": lambda db, now: dispatch_queries.page(db, state=None, run_id=RunId("r"), after="", limit=10),
