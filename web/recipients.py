@@ -31,6 +31,8 @@ ROLES: Final = {
     Role.NAME: "Name",
     Role.NAME_AND_FIELD: "Name and merge field",
     Role.FIELD: "Merge field",
+    Role.TIME_ZONE: "Time zone",
+    Role.LANGUAGE: "Language",
     Role.IGNORED: "Do not import",
 }
 

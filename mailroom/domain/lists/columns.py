@@ -20,6 +20,8 @@ class Role(StrEnum):
     NAME = "name"  # several name columns are joined in their order, with a space between
     FIELD = "field"  # a merge field
     NAME_AND_FIELD = "both"
+    TIME_ZONE = "time_zone"  # the contact's own, as an IANA name
+    LANGUAGE = "language"  # the contact's own, as a tag of BCP 47
     IGNORED = "ignored"
 
 
@@ -44,6 +46,12 @@ _NAME_PARTS: Final = (
     *("firstname", "givenname", "fname", "vorname", "prenom", "first"),
     *("lastname", "familyname", "surname", "lname", "nachname", "last"),
 )
+_OF_CONTACTS: Final = {
+    "timezone": Role.TIME_ZONE,
+    "tz": Role.TIME_ZONE,
+    "language": Role.LANGUAGE,
+    "lang": Role.LANGUAGE,
+}
 _ENOUGH: Final = 0.5  # the share of addresses among the first rows' cells that makes a column of addresses
 
 
@@ -64,6 +72,8 @@ def propose(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[tup
             role = Role.ADDRESS
         elif number == whole_name:
             role = Role.NAME
+        elif (own := _OF_CONTACTS.get(_plain(heading))) and own not in {column.role for column in columns}:
+            role = own
         elif len(taken) >= MAX_VARIABLES or _is_empty(heading, number, rows):
             role = Role.IGNORED
         elif whole_name is None and _plain(heading) in _NAME_PARTS:
@@ -81,6 +91,9 @@ def check_columns(columns: Sequence[Column]) -> None:
     if not addresses:
         faults.append(Fault("columns", "choose the column that holds the email addresses"))
     faults += [Fault(f"columns[{n}]", "another column is the email address already") for n in addresses[1:]]
+    for own in (Role.TIME_ZONE, Role.LANGUAGE):
+        again = [n for n, column in enumerate(columns) if column.role is own][1:]
+        faults += [Fault(f"columns[{n}]", f"another column is the {_IN_WORDS[own]} already") for n in again]
     fields = [(n, c.field) for n, c in enumerate(columns) if c.role in (Role.FIELD, Role.NAME_AND_FIELD)]
     if len(fields) > MAX_VARIABLES:
         words = f"at most {MAX_VARIABLES} merge fields; leave {len(fields) - MAX_VARIABLES} columns out"
@@ -94,6 +107,9 @@ def check_columns(columns: Sequence[Column]) -> None:
         seen.add(field)
     if faults:
         raise InvalidInput(*faults)
+
+
+_IN_WORDS: Final = {Role.TIME_ZONE: "time zone", Role.LANGUAGE: "language"}
 
 
 def _address_column(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> int | None:
@@ -137,6 +153,9 @@ def _is_certain(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> boo
                     return False
             case Role.NAME:
                 if column.heading.strip().lower() != "name":
+                    return False
+            case Role.TIME_ZONE | Role.LANGUAGE:
+                if column.heading.strip().lower() != column.role:
                     return False
             case Role.FIELD:
                 odd = column.field != column.heading.strip() or is_address_heading(column.heading)

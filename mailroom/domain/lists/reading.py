@@ -76,7 +76,8 @@ def _is_spoilt(text: str) -> bool:
 
 
 def _texts(row: Row) -> Iterator[str]:
-    yield from (row["address"], row.get("name", ""), *row.get("variables", {}).values())
+    yield from (row["address"], row.get("name", ""), row.get("time_zone", ""), row.get("language", ""))
+    yield from row.get("variables", {}).values()
 
 
 def _without_strangers(rows: Iterator[Read]) -> Iterator[Read]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-Row = dict[str, Any]  # address, name, variables
+Row = dict[str, Any]  # address, name, variables, time_zone, language
 
 
 @dataclass(frozen=True, slots=True)

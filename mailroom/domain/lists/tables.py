@@ -126,6 +126,9 @@ def _row(cells: Sequence[str], columns: Sequence[Column]) -> Row:
         if column.role is Role.ADDRESS:
             row["address"] = cell
             continue
+        if column.role in (Role.TIME_ZONE, Role.LANGUAGE):
+            row[column.role.value] = cell
+            continue
         if column.role is not Role.FIELD and cell:
             names.append(cell)
         if column.field:

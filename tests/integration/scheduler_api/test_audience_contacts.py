@@ -80,6 +80,40 @@ def test_a_file_is_looked_at_first_and_then_added(call: Caller, at: str) -> None
     assert call("GET", f"{at}/bo@example.org").json["variables"] == {"city": "Oslo"}
 
 
+def test_a_file_brings_time_zones_and_languages_and_a_wrong_one_refuses_its_line(call: Caller, at: str) -> None:
+    lines = ["email,Time zone,language,city", "bo@example.org,Europe/Rome,it,Rome", "ann@example.org,,,Oslo"]
+    wrong = ["cy@example.org,Mars/Base,it,Rome", "di@example.org,Europe/Rome,an elf's,Rome"]
+
+    def add(query: str, *rows: str) -> Any:
+        return call("POST", f"{at}/import{query}", data="\n".join(rows), content_type="text/csv")
+
+    done, refused = add("?on_invalid=skip", *lines, *wrong), add("", *lines, *wrong)
+    again = add("", "email,time_zone", "bo@example.org,")
+
+    shown = call("GET", f"{at}/bo@example.org").json
+    assert (shown["time_zone"], shown["language"], shown["variables"]) == ("Europe/Rome", "it", {"city": "Rome"})
+    assert call("GET", f"{at}/ann@example.org").json["time_zone"] == ""
+    assert list(problems(refused)) == ["line 4", "line 5"]
+    assert [(row["row"], row["address"]) for row in done.json["refused"]] == [
+        (4, "cy@example.org"),
+        (5, "di@example.org"),
+    ]
+    assert "IANA time zone" in done.json["refused"][0]["message"]
+    assert (again.json["unchanged"], again.json["changed"]) == (1, 0)
+
+
+def test_what_was_exported_keeps_its_time_zones_and_languages_when_it_is_read_again(call: Caller, at: str) -> None:
+    call("PUT", f"{at}/bo@example.org", json=BO)
+    file = call("GET", f"{at}/export").text
+    call("DELETE", f"{at}/bo@example.org")
+
+    call("POST", f"{at}/import", data=file, content_type="text/csv")
+
+    shown = call("GET", f"{at}/bo@example.org").json
+    assert (shown["name"], shown["time_zone"], shown["language"]) == ("Bo", "Europe/Rome", "it")
+    assert {"time_zone", "language"}.isdisjoint(shown["variables"])
+
+
 def test_many_are_removed_and_those_that_were_not_there_are_named(call: Caller, at: str) -> None:
     call("POST", at, json={"contacts": recipients(3)})
 
