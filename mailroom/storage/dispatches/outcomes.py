@@ -18,7 +18,7 @@ from mailroom.domain.dispatches.states import DispatchState, DispatchTrigger
 from mailroom.domain.emails.model import OnDoubt
 from mailroom.domain.ids import ClaimId, DispatchId, RunId
 from mailroom.storage.database import Db, Document, Session, guarded, server_now
-from mailroom.storage.dispatches.document import answer_of, arriving, as_held, first_of, leaving
+from mailroom.storage.dispatches.document import answer_of, arriving, as_held, first_of, ids_of_run, leaving
 from mailroom.storage.dispatches.trails import onto_trail
 from mailroom.storage.guard import LaneGuard
 
@@ -225,8 +225,9 @@ def cancel(db: Db, run_id: RunId, *, now: datetime, session: Session) -> int:
         },
         session=session,
     )
+    # By the ids: no index by run has the states in which most dispatches stay for good.
     db.dispatches.update_many(
-        {"run_id": run_id, "state": {"$in": _MAY_COME_BACK}},
+        {"_id": ids_of_run(run_id), "state": {"$in": _MAY_COME_BACK}},
         {"$set": {"run_cancelled": True}},
         session=session,
     )
