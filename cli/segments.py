@@ -46,7 +46,9 @@ def show_segment(segment_id: str) -> None:
 @_FILTER
 def create_segment(audience_id: str, name: str, filter_: str) -> None:
     """Save a segment. Prints its id, alone, on standard output. Whom it finds is looked up anew at each run."""
-    made = segments.create(prepared_services().db, AudienceId(audience_id), name=name, filter_=filter_, by=actor())
+    work = prepared_services()
+    kept = work.settings.retention.events
+    made = segments.create(work.db, AudienceId(audience_id), name=name, filter_=filter_, by=actor(), events_kept=kept)
     answer(schemas.SegmentOut, schemas.segment(made), print_id)
 
 
@@ -56,9 +58,10 @@ def create_segment(audience_id: str, name: str, filter_: str) -> None:
 @click.option("--topic", help="Who has left it counts as suppressed.")
 def count_segment(audience_id: str, filter_: str, topic: str | None) -> None:
     """How many contacts a filter finds now."""
-    db = services().db
-    choice = segments.unsaved(db, AudienceId(audience_id), filter_)
-    answer(schemas.CountOut, schemas.numbers(counting.count(db, [choice], topic=topic or "")), print_fields)
+    work = services()
+    kept = work.settings.retention.events
+    choice = segments.unsaved(work.db, AudienceId(audience_id), filter_, events_kept=kept)
+    answer(schemas.CountOut, schemas.numbers(counting.count(work.db, [choice], topic=topic or "")), print_fields)
 
 
 @segments_.command("delete")

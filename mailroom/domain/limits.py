@@ -42,6 +42,7 @@ MAX_AUDIENCES: Final = 20  # that a schedule goes to, and as many that it leaves
 MAX_FILTER: Final = 2_000  # characters of the filter of a segment
 MAX_FILTER_DEPTH: Final = 50  # brackets and negations of a filter
 MAX_FILTER_RUNS: Final = 20  # that a filter may look back
+MAX_FILTER_DAY_RUNS: Final = 100  # that it looks back at by days, whatever their number
 MAX_AUDIENCE_VARIABLES: Final = 500  # different names in one audience
 MAX_VARIABLE_VALUE: Final = 2_000  # characters
 MAX_RUNS: Final = 1_000_000

@@ -1,5 +1,6 @@
 """`/v1/audiences/{id}/segments`, `/v1/segments`: filters over the contacts of an audience."""
 
+from datetime import timedelta
 from typing import Any
 
 from flask import url_for
@@ -22,7 +23,12 @@ blueprint = Blueprint("segments", __name__, url_prefix="/v1", description="Filte
 def create(body: dict[str, Any], audience_id: str) -> Any:
     """Save a segment. It never changes; whom its filter finds is looked up anew at each run."""
     made = segments.create(
-        services().db, AudienceId(audience_id), name=body["name"], filter_=body["filter"], by=principal().name
+        services().db,
+        AudienceId(audience_id),
+        name=body["name"],
+        filter_=body["filter"],
+        by=principal().name,
+        events_kept=_events_kept(),
     )
     return schemas.segment(made), 201, {"Location": url_for("segments.show", segment_id=made.id)}
 
@@ -46,7 +52,8 @@ def index(query: dict[str, Any], audience_id: str) -> Any:
 def count(body: dict[str, Any]) -> Any:
     """How many contacts a filter finds now, before it is saved."""
     services().limits.check_report(principal())
-    choice = segments.unsaved(services().db, AudienceId(body["audience"]), body["filter"])
+    audience = AudienceId(body["audience"])
+    choice = segments.unsaved(services().db, audience, body["filter"], events_kept=_events_kept())
     return schemas.numbers(counting.count(services().db, [choice], topic=body.get("topic", "")))
 
 
@@ -64,3 +71,7 @@ def show(segment_id: str) -> Any:
 def delete(segment_id: str) -> None:
     """Delete a segment: no schedule can name it any more. Schedules that go to it still do."""
     segments.drop(services().db, segment_id, by=principal().name)
+
+
+def _events_kept() -> timedelta:
+    return services().settings.retention.events

@@ -31,7 +31,12 @@ def create(audience_id: str) -> ResponseReturnValue:
         if request.form.get("action") == "count":
             return _counted(audience, form)
         made = segments.create(
-            services().db, audience, name=form.name.data, filter_=form.filter.data, by=principal().name
+            services().db,
+            audience,
+            name=form.name.data,
+            filter_=form.filter.data,
+            by=principal().name,
+            events_kept=services().settings.retention.events,
         )
     except InvalidInput as error:
         form.refuse(error.faults)
@@ -57,7 +62,8 @@ def delete(segment_id: str) -> ResponseReturnValue:
 def _counted(audience: AudienceId, form: SegmentForm) -> ResponseReturnValue:
     """The form as it was typed, with the number of contacts that its filter finds."""
     services().limits.check_report(principal())
-    choice = segments.unsaved(services().db, audience, form.filter.data)
+    kept = services().settings.retention.events
+    choice = segments.unsaved(services().db, audience, form.filter.data, events_kept=kept)
     return _page(audience, form, counting.count(services().db, [choice]))
 
 

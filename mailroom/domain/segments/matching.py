@@ -14,6 +14,7 @@ from mailroom.domain.segments.parsing import (
     Compared,
     Dated,
     Happened,
+    HappenedLately,
     Literal,
     Node,
     Not,
@@ -31,10 +32,11 @@ _NUMBER: Final = re.compile(r"\s*-?[0-9]{1,15}(?:\.[0-9]{1,15})?\s*")
 class Facts:
     """What is known beside the contacts. `at`: the moment for which the filter is applied; days are those of UTC.
     `happened`: for each event, and each number of runs that filters name, the folded addresses of which one of these
-    runs tells it."""
+    runs tells it; `lately`: the same for numbers of days."""
 
     at: datetime
     happened: Mapping[tuple[str, int], Collection[str]] = field(default_factory=dict)
+    lately: Mapping[tuple[str, int], Collection[str]] = field(default_factory=dict)
 
 
 def matches(node: Node, contact: Contact, facts: Facts) -> bool:
@@ -57,9 +59,16 @@ def matches(node: Node, contact: Contact, facts: Facts) -> bool:
             return _is_dated(_day(_value(contact, name)), relation, day)
         case Recent(field=name, days=days):
             found_day, today = _day(_value(contact, name)), facts.at.astimezone(UTC).date()
-            return found_day is not None and today - timedelta(days=days) < found_day <= today
+            return found_day is not None and first_day(facts.at, days) <= found_day <= today
         case Happened(event=event, runs=runs):
             return contact.key in facts.happened[event, runs]
+        case HappenedLately(event=event, days=days):
+            return contact.key in facts.lately[event, days]
+
+
+def first_day(at: datetime, days: int) -> date:
+    """The first of the last so many days, that of `at` included."""
+    return at.astimezone(UTC).date() - timedelta(days=days - 1)
 
 
 def _value(contact: Contact, name: str) -> Value:

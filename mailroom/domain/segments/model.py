@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 
 from mailroom.domain.errors import Fault, InvalidInput
@@ -12,6 +12,7 @@ from mailroom.domain.segments.parsing import (
     Compared,
     Dated,
     Happened,
+    HappenedLately,
     Node,
     OneOf,
     Present,
@@ -30,20 +31,27 @@ class Segment:
     created_at: datetime
 
 
-def check_filter(text: str, fields: Collection[str]) -> Node:
-    """The filter as a tree. `fields`: the merge fields that some contact has. Raises InvalidInput for a filter that
-    cannot be read, and with each field that nobody has: it is misspelt."""
+def check_filter(text: str, fields: Collection[str], *, events_kept: timedelta) -> Node:
+    """The filter as a tree. `fields`: the merge fields that some contact has. `events_kept`: for how long events are
+    kept. Raises InvalidInput for a filter that cannot be read, or asks for earlier events, and with each field that
+    nobody has: it is misspelt."""
     node = parse(text.strip())
     named = [part.field for part in parts_of(node) if isinstance(part, Compared | OneOf | Present | Dated | Recent)]
+    faults = [
+        Fault("filter", f"events are kept for {events_kept.days} days, so {part.days} days cannot be looked back")
+        for part in parts_of(node)
+        if isinstance(part, HappenedLately) and part.days > events_kept.days
+    ]
     unknown = [name for name in dict.fromkeys(named) if name not in OWN_FIELDS and name not in fields]
-    if unknown:
-        raise InvalidInput(*(Fault("filter", _why_unknown(name, fields)) for name in unknown))
+    faults += [Fault("filter", _why_unknown(name, fields)) for name in unknown]
+    if faults:
+        raise InvalidInput(*faults)
     return node
 
 
 def looks_at_events(filter_: str) -> bool:
     """True if the filter asks for what readers did with earlier mail."""
-    return bool(filter_) and any(isinstance(part, Happened) for part in parts_of(parse(filter_)))
+    return bool(filter_) and any(isinstance(part, Happened | HappenedLately) for part in parts_of(parse(filter_)))
 
 
 def _why_unknown(name: str, fields: Collection[str]) -> str:

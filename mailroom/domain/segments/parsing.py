@@ -39,6 +39,7 @@ _GRAMMAR: Final = r"""
     | FIELD "on"i TEXT                                   -> on
     | FIELD "in"i "last"i WHOLE ("days"i | "day"i)       -> recent
     | EVENT "in"i "last"i WHOLE ("runs"i | "run"i)       -> happened
+    | EVENT "in"i "last"i WHOLE ("days"i | "day"i)       -> happened_lately
 _value: TEXT | WHOLE | DECIMAL | TRUE | FALSE
 TRUE: "true"i
 FALSE: "false"i
@@ -100,6 +101,14 @@ class Happened:
 
 
 @dataclass(frozen=True, slots=True)
+class HappenedLately:
+    """An event in one of the runs of the last so many days that went to the audience, today included."""
+
+    event: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     part: "Node"
 
@@ -114,7 +123,7 @@ class Any_:
     parts: tuple["Node", ...]
 
 
-Node = Compared | OneOf | Present | Dated | Recent | Happened | Not | All | Any_
+Node = Compared | OneOf | Present | Dated | Recent | Happened | HappenedLately | Not | All | Any_
 
 
 @lru_cache(maxsize=256)
@@ -204,6 +213,9 @@ class _Reader(Transformer[Token, Node]):
 
     def happened(self, event: Token, runs: Token) -> Node:
         return Happened(str(event).lower(), _number(runs, "runs", MAX_FILTER_RUNS))
+
+    def happened_lately(self, event: Token, days: Token) -> Node:
+        return HappenedLately(str(event).lower(), _number(days, "days", _MAX_DAYS))
 
 
 def _literal(token: Token) -> Literal:

@@ -1,6 +1,7 @@
 """Segments of audiences: made, looked through, counted, deleted."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import structlog
 
@@ -17,11 +18,12 @@ from mailroom.storage.database import Db, server_now
 log = structlog.get_logger()
 
 
-def create(db: Db, audience: AudienceId, *, name: str, filter_: str, by: str) -> Segment:
-    """Save a segment. Raises AudienceNotFound, InvalidInput with every fault, Unavailable."""
+def create(db: Db, audience: AudienceId, *, name: str, filter_: str, by: str, events_kept: timedelta) -> Segment:
+    """Save a segment. `events_kept`: as of `check`. Raises AudienceNotFound, InvalidInput with every fault,
+    Unavailable."""
     faults = faults_of_name(name)
     try:
-        check(db, audience, filter_)
+        check(db, audience, filter_, events_kept=events_kept)
     except InvalidInput as error:
         raise InvalidInput(*faults, *error.faults) from None
     if faults:
@@ -32,13 +34,13 @@ def create(db: Db, audience: AudienceId, *, name: str, filter_: str, by: str) ->
     return made
 
 
-def check(db: Db, audience: AudienceId, filter_: str) -> None:
-    """Raises AudienceNotFound; InvalidInput for a filter that cannot be read, or names a merge field that no contact of
-    the audience has."""
+def check(db: Db, audience: AudienceId, filter_: str, *, events_kept: timedelta) -> None:
+    """`events_kept`: for how long events are kept. Raises AudienceNotFound; InvalidInput for a filter that cannot be
+    read, asks for earlier events, or names a merge field that no contact of the audience has."""
     audiences.get(db, audience)
     if not audiences.count_names(db, audience, most=MAX_AUDIENCE_VARIABLES):
         raise InvalidInput(Fault("filter", "this audience has too many different merge fields for filters"))
-    check_filter(filter_, audiences.names(db, audience))
+    check_filter(filter_, audiences.names(db, audience), events_kept=events_kept)
 
 
 def get(db: Db, segment_id: str) -> Segment:
@@ -63,9 +65,9 @@ def drop(db: Db, segment_id: str, *, by: str) -> None:
     log.info("segment_deleted", segment_id=segment_id, by=by)
 
 
-def unsaved(db: Db, audience: AudienceId, filter_: str) -> ListChoice:
+def unsaved(db: Db, audience: AudienceId, filter_: str, *, events_kept: timedelta) -> ListChoice:
     """Whom a filter would find. Raises AudienceNotFound, InvalidInput."""
-    check(db, audience, filter_)
+    check(db, audience, filter_, events_kept=events_kept)
     return ListChoice(audience, None, filter_.strip())
 
 

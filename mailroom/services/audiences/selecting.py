@@ -14,8 +14,8 @@ from mailroom.domain.audiences import Recipient
 from mailroom.domain.contacts import Contact
 from mailroom.domain.limits import CHUNK_RECIPIENTS
 from mailroom.domain.segments.matching import Facts, matches
-from mailroom.domain.segments.parsing import Happened, parse, parts_of
-from mailroom.services.audiences.happened import addresses_that
+from mailroom.domain.segments.parsing import Happened, HappenedLately, parse, parts_of
+from mailroom.services.audiences.happened import addresses_that, addresses_that_lately
 from mailroom.storage.audiences import members, versions
 from mailroom.storage.database import Db, in_snapshot, server_now
 
@@ -147,6 +147,12 @@ def _found_by(db: Db, list_: AudienceVersion, contacts: Sequence[Contact], at: d
         yield from contacts
         return
     node = parse(list_.only)
-    asked = {(part.event, part.runs) for part in parts_of(node) if isinstance(part, Happened)}
-    facts = Facts(at, addresses_that(db, list_.audience, asked, [one.key for one in contacts], before=at))
+    in_runs = {(part.event, part.runs) for part in parts_of(node) if isinstance(part, Happened)}
+    in_days = {(part.event, part.days) for part in parts_of(node) if isinstance(part, HappenedLately)}
+    keys = [one.key for one in contacts]
+    facts = Facts(
+        at,
+        addresses_that(db, list_.audience, in_runs, keys, before=at),
+        addresses_that_lately(db, list_.audience, in_days, keys, before=at),
+    )
     yield from (one for one in contacts if matches(node, one, facts))

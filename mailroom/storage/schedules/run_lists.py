@@ -49,10 +49,21 @@ def latest_audiences(db: Db, *, runs: int) -> list[AudienceId]:
 def latest_to(db: Db, audience: AudienceId, *, before: datetime, limit: int) -> list[RunId]:
     """The latest runs to an audience that were due before this time, the latest first; neither resends nor skipped
     ones."""
-    query = {"lists.a": audience, "due_at": {"$lt": before}}
+    return list(_to(db, audience, {"$lt": before}, limit))
+
+
+@guarded
+def lately_to(db: Db, audience: AudienceId, *, since: datetime, before: datetime, limit: int) -> dict[RunId, datetime]:
+    """The latest of the runs to an audience that were due in this time, with their due instants; neither resends nor
+    skipped ones."""
+    return _to(db, audience, {"$gte": since, "$lt": before}, limit)
+
+
+def _to(db: Db, audience: AudienceId, due_at: Document, limit: int) -> dict[RunId, datetime]:
+    query = {"lists.a": audience, "due_at": due_at}
     ran = {"state": {"$ne": RunState.SKIPPED}, "source": {"$exists": False}}
-    rows = db.runs.find({**query, **ran}, {"_id": 1}).sort(list(TO_AUDIENCE[1:])).hint(list(TO_AUDIENCE)).limit(limit)
-    return [RunId(doc["_id"]) for doc in rows]
+    rows = db.runs.find({**query, **ran}, {"due_at": 1}).sort(list(TO_AUDIENCE[1:])).hint(list(TO_AUDIENCE))
+    return {RunId(doc["_id"]): doc["due_at"] for doc in rows.limit(limit)}
 
 
 def _audiences(doc: Document) -> Iterator[AudienceId]:

@@ -1,7 +1,7 @@
 """Filters of segments: what they find, what they refuse, and what they cost."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from mailroom.domain.segments.model import check_filter, looks_at_events
 from mailroom.domain.segments.parsing import parse
 
 AT = datetime(2026, 12, 1, 9, tzinfo=UTC)
+QUARTER = timedelta(days=90)
 
 
 def a_contact(**variables: Any) -> Contact:
@@ -103,7 +104,8 @@ def test_what_readers_did_is_asked_for_by_event_and_number_of_runs() -> None:
         ("opened in last 21 runs", "from 1 to 20 runs"),
         ("joined in last 99999 days", "from 1 to 3,660 days"),
         ('joined before "tomorrow"', "is no day"),
-        ("opened in last 3 days", "not expected"),
+        ("opened in last 0 days", "from 1 to 3,660 days"),
+        ("opened in last 3 weeks", "not expected"),
         ("opened", "something is missing"),
         ("(" * 60 + "a is set" + ")" * 60, "at most 50 brackets"),
         ("not " * 60 + "a is set", "at most 50 brackets"),
@@ -119,9 +121,29 @@ def test_what_is_no_filter_is_refused_with_its_place(text: str, words: str) -> N
     assert words in str(refused.value)
 
 
+def test_what_readers_did_is_asked_for_by_days_too() -> None:
+    contact = a_contact()
+    facts = Facts(AT, {("opened", 30): set[str]()}, {("opened", 30): {contact.key}, ("clicked", 7): set[str]()})
+
+    assert matches(parse("opened in last 30 days and not clicked in last 7 days"), contact, facts)
+    assert not matches(parse("opened in last 30 days and Clicked IN LAST 7 DAY"), contact, facts)
+    assert looks_at_events("city is set or opened in last 30 days")
+
+
+def test_a_filter_that_reaches_past_what_is_kept_is_refused() -> None:
+    check_filter("opened in last 90 days and city is set", {"city"}, events_kept=QUARTER)
+
+    with pytest.raises(InvalidInput) as refused:
+        check_filter("opened in last 91 days and ctiy is set", {"city"}, events_kept=QUARTER)
+
+    words = [fault.message for fault in refused.value.faults]
+    assert words[0] == "events are kept for 90 days, so 91 days cannot be looked back"
+    assert len(words) == 2
+
+
 def test_a_misspelt_field_is_refused_with_what_may_be_meant() -> None:
     with pytest.raises(InvalidInput) as refused:
-        check_filter('ctiy = "Rome" and plna is set and city is set', {"city", "plan"})
+        check_filter('ctiy = "Rome" and plna is set and city is set', {"city", "plan"}, events_kept=QUARTER)
 
     assert [fault.message for fault in refused.value.faults] == [
         'no contact has the merge field "ctiy"; did you mean "city"?',
