@@ -41,13 +41,15 @@ _SHOWN: Final = 254
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """`time_zone`: an IANA name; `language`: a tag of BCP 47, such as `de-AT`. Each is empty if it is not known."""
+    """`time_zone`: an IANA name; `language`: a tag of BCP 47, such as `de-AT`. Each is empty if it is not known.
+    `erased`: only the place of somebody who was erased, for runs whose audience was fixed before; it gets no mail."""
 
     address: str
     name: str = ""
     variables: dict[str, Value] = field(default_factory=dict)
     time_zone: str = ""
     language: str = ""
+    erased: bool = False
 
     @property
     def key(self) -> str:

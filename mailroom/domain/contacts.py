@@ -13,11 +13,13 @@ from mailroom.domain.limits import MAX_VARIABLES
 @dataclass(frozen=True, slots=True)
 class Contact:
     """An address in an audience, with its data. `joined_at`: when it came in; None: with the audience itself.
-    `source`: how it came in, such as `api` or `import`."""
+    `source`: how it came in, such as `api` or `import`. `found_by`: of one that was erased, the digests of filters that
+    had found it."""
 
     recipient: Recipient
     joined_at: datetime | None = None
     source: str = ""
+    found_by: frozenset[str] = frozenset()
 
     @property
     def key(self) -> str:

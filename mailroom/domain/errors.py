@@ -6,7 +6,7 @@ MailroomError
 │                           MessageContentNotFound,
 │                           EmailNotFound, AudienceNotFound, ContactNotFound, SuppressionNotFound,
 │                           ProviderNotFound, LimitNotFound, SegmentNotFound, TemplateNotFound, TopicNotFound,
-│                           TemplateVersionNotFound, TokenNotFound
+│                           TemplateVersionNotFound, TokenNotFound, ErasureNotFound
 ├── Conflict                the resource is not in a state that allows the request
 │   ├── ScheduleNotActive, ScheduleNotPaused, ScheduleNotArchived, ScheduleEnded, SchedulePaused
 │   ├── RuleNotComputable, PlanningBehind
@@ -132,6 +132,10 @@ class TopicNotFound(NotFound):
 
 class ContactNotFound(NotFound):
     noun = "contact"
+
+
+class ErasureNotFound(NotFound):
+    noun = "erasure of"
 
 
 class SegmentNotFound(NotFound):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from mailroom.domain.ids import DispatchId, RunId
+from mailroom.domain.ids import DispatchId, MessageId, RunId
 
 
 class EventKind(StrEnum):
@@ -50,6 +50,7 @@ class Event:
     note: str = ""
     provider_id: str = ""  # the provider's own id of the mail, if the event has it
     replay_key: str | None = None
+    message: MessageId | None = None  # that it is about, where its recipient was erased and names none
     scope: str = ""  # of the suppression that an unsubscribe causes; '': the kind's own
 
 

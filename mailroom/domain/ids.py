@@ -19,6 +19,7 @@ DispatchId = NewType("DispatchId", str)
 MessageId = NewType("MessageId", str)
 AudienceId = NewType("AudienceId", str)
 SegmentId = NewType("SegmentId", str)
+ErasureId = NewType("ErasureId", str)
 ClaimId = NewType("ClaimId", str)
 Lane = NewType("Lane", str)
 Token = NewType("Token", int)
@@ -194,6 +195,10 @@ def is_segment(id_: str) -> bool:
 
 def new_audience_id() -> AudienceId:
     return AudienceId(f"aud_{secrets.token_hex(9)}")
+
+
+def new_erasure_id() -> ErasureId:
+    return ErasureId(f"era_{secrets.token_hex(9)}")
 
 
 def new_claim_id() -> ClaimId:

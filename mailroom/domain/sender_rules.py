@@ -14,7 +14,7 @@ from typing import Final
 from mailroom.domain.errors import SendersTooOld
 from mailroom.domain.workers import Worker, WorkerKind
 
-PROTOCOL: Final = 5  # of this code; raise it with each rule that an earlier sender would break
+PROTOCOL: Final = 6  # of this code; raise it with each rule that an earlier sender would break
 #: A sender without a check-in for so long has ended. Until then a frozen one may wake up and go on.
 MAY_WAKE_FOR: Final = timedelta(hours=1)
 
@@ -30,6 +30,7 @@ class SenderRule(StrEnum):
     RECIPIENT_TIME = "delivery 'recipient_time'"  # an earlier sender mails to everybody at once
     ATTACHMENTS = "attachments of a schedule"  # an earlier sender leaves them out
     HTML_VALUES = "values that are HTML"  # an earlier sender has no filter `safe`, and refuses their mails
+    ERASURES = "the erasure of a person"  # an earlier sender mails to them, and stores events with their address
     FEEDS = "a feed"  # an earlier sender mails without the feed, and its API edits the feed away
 
 
@@ -44,6 +45,7 @@ KNOWN_SINCE: Final[Mapping[SenderRule, int]] = {
     SenderRule.RECIPIENT_TIME: 5,
     SenderRule.ATTACHMENTS: 5,
     SenderRule.HTML_VALUES: 5,
+    SenderRule.ERASURES: 6,
 }
 
 
@@ -57,6 +59,7 @@ OF_EVERY_PART: Final = frozenset(
         SenderRule.HEADERS,
         SenderRule.RECIPIENT_TIME,
         SenderRule.ATTACHMENTS,
+        SenderRule.ERASURES,
     }
 )
 

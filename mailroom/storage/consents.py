@@ -1,9 +1,10 @@
-"""Collection `consents`: the journal of what readers left and joined, by an address. Never changed or removed: it is
-the proof of what was asked for.
+"""Collection `consents`: the journal of what readers left and joined, by an address. Never removed: it is the proof of
+what was asked for. Changed by the erasure of a person alone: a name takes the place of the address.
 
     _id      made by MongoDB, or the name under which there is one entry at most: `form/` and topic and address,
              `confirmation/` and the confirmation mail
-    address  folded;  act  `left`, `complained` or `joined`;  scope  a topic, or `campaigns` for all;  at
+    address  folded, or the name of one that was erased (domain/erasures.py)
+    act  `left`, `complained` or `joined`;  scope  a topic, or `campaigns` for all;  at
     by       `one_click`, `mail`, `page`, `form`, `confirmation`, a provider, or a person's name
     run      the run or single mail whose mail carried the link; absent if unknown
     asked_at when the form was posted, of a `confirmation`
@@ -50,9 +51,26 @@ def has(db: Db, once: str, *, session: Session) -> bool:
 
 
 @guarded
-def of_address(db: Db, key: str, *, limit: int) -> list[ConsentEntry]:
-    """The newest entries of a folded address, newest first."""
-    return [_entry(doc) for doc in db.consents.find({"address": key}).sort("at", DESCENDING).limit(limit)]
+def of_address(db: Db, keys: Sequence[str], *, limit: int) -> list[ConsentEntry]:
+    """The newest entries of a folded address, newest first. `keys`: the address, and its name if it was erased."""
+    found = db.consents.find({"address": {"$in": list(keys)}}).sort("at", DESCENDING).limit(limit)
+    return [_entry(doc) for doc in found]
+
+
+def erase(db: Db, key: str, name: str, *, limit: int, session: Session) -> int:
+    """Let entries of a folded address stand under its name, without what was typed into a form. Returns how many."""
+    docs = list(db.consents.find({"address": key}, session=session).limit(limit))
+    renamed = [doc for doc in docs if isinstance(doc["_id"], str) and key in doc["_id"]]
+    plain = [doc["_id"] for doc in docs if doc not in renamed]
+    db.consents.update_many(
+        {"_id": {"$in": plain}}, {"$set": {"address": name}, "$unset": {"name": ""}}, session=session
+    )
+    for doc in renamed:
+        entry = {field: value for field, value in doc.items() if field != "name"}
+        entry |= {"_id": doc["_id"].replace(key, f"{name}@{doc['at'].isoformat()}"), "address": name}
+        db.consents.delete_one({"_id": doc["_id"]}, session=session)
+        db.consents.insert_one(entry, session=session)
+    return len(docs)
 
 
 def _document(entry: ConsentEntry) -> Document:

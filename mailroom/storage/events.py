@@ -5,20 +5,24 @@
     by_machine  an open or click by a proxy or scanner
     code, reason  the provider's words for a failure
     raw         the provider's own document;  received_at
+    stray       the folded address of an event that belongs to no message of ours
 
-Inserted by the intake, in the transaction that applies the events to their messages.
+Inserted by the intake, in the transaction that applies the events to their messages. Changed by the erasure of a person
+alone: recipient, raw and reason go, and every count stays.
 
-Indexes: `run_id, kind` to recount a run; `message_id` (partial) for the timeline of one message; `received_at` (TTL,
-see retention.py).
+Indexes: `run_id, kind` to recount a run; `message_id` (partial) for the timeline of one message; `stray` (partial) for
+a person's other events; `received_at` (TTL, see retention.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from pymongo import IndexModel
 
+from mailroom.domain.addresses import fold
+from mailroom.domain.erasures import ERASED, holds
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import DispatchId, MessageId, RunId
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded, insert_new
@@ -27,6 +31,7 @@ COLLECTION: Final = "events"
 INDEXES: Final[Sequence[IndexModel]] = (
     IndexModel([("run_id", 1), ("kind", 1)]),
     IndexModel([("message_id", 1)], partialFilterExpression={"message_id": {"$exists": True}}),
+    IndexModel([("stray", 1)], partialFilterExpression={"stray": {"$exists": True}}),
 )
 
 
@@ -115,6 +120,52 @@ def recount(db: Db, run_id: RunId, session: Session) -> dict[str, int]:
     return {name: kinds.get(kind, {}).get(count, 0) for name, (kind, count) in counted.items()}
 
 
+@guarded
+def stored_of(db: Db, ids: Sequence[MessageId]) -> dict[MessageId, list[Mapping[str, object]]]:
+    """All that is stored of the events about each message, in their order."""
+    found: dict[MessageId, list[Mapping[str, object]]] = {id_: [] for id_ in ids}
+    rows = db.events.find({"message_id": {"$in": list(ids)}}, dict.fromkeys(_STRANGE, 0))
+    for doc in sorted(rows, key=lambda doc: doc["at"]):
+        found[doc.pop("message_id")].append(doc)
+    return found
+
+
+@guarded
+def strays_of(db: Db, key: str) -> Sequence[Mapping[str, object]]:
+    """All that is stored of events about a folded address that belong to no message of ours."""
+    return list(db.events.find({"stray": key}, dict.fromkeys((*_STRANGE, "stray"), 0)))
+
+
+def erase(db: Db, ids: Sequence[MessageId], *, session: Session) -> int:
+    """Take the recipient and the provider's words off the events about these messages. Returns how many were
+    changed."""
+    named = {"message_id": {"$in": list(ids)}, "recipient": {"$ne": ERASED}}
+    return db.events.update_many(named, _ERASURE, session=session).modified_count if ids else 0
+
+
+def erase_of_mail(db: Db, run_id: RunId, key: str, *, session: Session) -> int:
+    """The same of all events of a single mail whose provider's document names this folded address: it may name all
+    recipients. Who else an event is about stays."""
+    docs = db.events.find({"run_id": run_id}, {"raw": 1, "recipient": 1}, session=session)
+    named = [doc for doc in docs if fold(doc["recipient"]) == key or holds(doc["raw"], key)]
+    theirs = [doc["_id"] for doc in named if fold(doc["recipient"]) in (key, "")]
+    db.events.update_many({"_id": {"$in": theirs}}, _ERASURE, session=session)
+    others = [doc["_id"] for doc in named if doc["_id"] not in theirs]
+    db.events.update_many({"_id": {"$in": others}}, {"$set": {"raw": ""}}, session=session)
+    return len(named)
+
+
+def erase_strays(db: Db, key: str, *, limit: int, session: Session) -> int:
+    """The same of events about a folded address that belong to no message of ours."""
+    ids = [doc["_id"] for doc in db.events.find({"stray": key}, {"_id": 1}, session=session).limit(limit)]
+    change: Document = {"$set": _ERASURE["$set"], "$unset": {**_ERASURE["$unset"], "stray": ""}}
+    return db.events.update_many({"_id": {"$in": ids}}, change, session=session).modified_count if ids else 0
+
+
+_ERASURE: Final[Document] = {"$set": {"recipient": ERASED, "raw": ""}, "$unset": {"reason": ""}}
+_STRANGE: Final = ("_id", "run_id")  # nothing of theirs
+
+
 def _document(event: Event, message_id: MessageId | None, now: datetime) -> Document:
     return drop_unset(
         {
@@ -131,5 +182,6 @@ def _document(event: Event, message_id: MessageId | None, now: datetime) -> Docu
             "reason": event.reason or None,
             "raw": event.raw,
             "received_at": now,
+            "stray": (fold(event.recipient) or None) if message_id is None else None,
         }
     )

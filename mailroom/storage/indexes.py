@@ -3,6 +3,7 @@
 from mailroom.storage import (
     consents,
     controls,
+    erasures,
     events,
     holds,
     lanes,
@@ -57,6 +58,7 @@ def ensure_indexes(db: Db) -> None:
         sign_in_links,
         suppressions,
         consents,
+        erasures,
         subscription_requests,
         tokens,
         uploads,

@@ -11,15 +11,16 @@ Indexes: `status, _id` for the list of one status; `at` (TTL).
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from pymongo import DESCENDING, IndexModel
 
+from mailroom.domain.erasures import holds, without
 from mailroom.domain.errors import Fault
 from mailroom.domain.rejected_requests import RejectedRequest
-from mailroom.storage.database import Db, Document, guarded, insert_once
+from mailroom.storage.database import Db, Document, Session, guarded, insert_once
 
 COLLECTION: Final = "refusals"
 INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("status", 1), ("_id", DESCENDING)]),)
@@ -54,6 +55,39 @@ def page(db: Db, *, status: int | None, before: str, limit: int) -> list[StoredR
     if status is not None:
         query["status"] = status
     return [_stored(doc) for doc in db.refusals.find(query).sort("_id", DESCENDING).limit(limit)]
+
+
+@dataclass(frozen=True, slots=True)
+class LookedThrough:
+    """Some rejected requests, in the order of their ids. `holding`: those that hold an address, by their ids, with all
+    that is stored of them. `through`: the id of the last one that was looked at; '' if none was left."""
+
+    through: str
+    holding: Mapping[str, Mapping[str, object]]
+
+
+@guarded
+def look_through(db: Db, key: str, *, after: str, limit: int) -> LookedThrough:
+    """The next rejected requests after this id, looked through for a folded address."""
+    rows = list(db.refusals.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit))
+    through = rows[-1]["_id"] if rows else ""
+    found = [doc for doc in rows if any(holds(text, key) for text in _texts(doc))]
+    return LookedThrough(through, {doc.pop("_id"): doc for doc in found})
+
+
+def erase(db: Db, ids: Sequence[str], key: str, *, session: Session) -> int:
+    """Take a folded address out of these rejected requests, and the body with it. Returns how many were changed."""
+    docs = list(db.refusals.find({"_id": {"$in": list(ids)}}, session=session))
+    for doc in docs:
+        faults = [{"path": without(f["path"], key), "message": without(f["message"], key)} for f in doc["faults"]]
+        plain = {name: without(doc[name], key) for name in ("path", "detail")}
+        change = {"$set": {**plain, "body": "", "faults": faults}}
+        db.refusals.update_one({"_id": doc["_id"]}, change, session=session)
+    return len(docs)
+
+
+def _texts(doc: Document) -> list[str]:
+    return [doc["path"], doc["detail"], doc["body"], *(f"{one['path']} {one['message']}" for one in doc["faults"])]
 
 
 def _document(stored: StoredRejection) -> Document:

@@ -12,7 +12,7 @@ Written by the form. The link works by itself, without the document.
 Indexes: `_id` for each form that is posted; `expires_at` (TTL).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from pymongo.errors import DuplicateKeyError
 
 from mailroom.domain.addresses import fold
 from mailroom.domain.confirm_links import SubscriptionRequest
-from mailroom.storage.database import Db, Document, drop_unset, guarded
+from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
 
 COLLECTION: Final = "subscription_requests"
 INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("expires_at", 1)], name="ended", expireAfterSeconds=0),)
@@ -46,6 +46,19 @@ def put_unless_standing(
             stored = db.subscription_requests.find_one({"_id": id_})
         if stored is not None:  # it may be removed in between
             return _request(asked.topic, stored)
+
+
+@guarded
+def stored_of(db: Db, key: str, topics: Collection[str]) -> Sequence[Mapping[str, object]]:
+    """All that is stored of the requests of a folded address for these topics."""
+    rows = db.subscription_requests.find({"_id": {"$in": [f"{topic}/{key}" for topic in topics]}})
+    return [{"topic": doc.pop("_id").partition("/")[0], **doc} for doc in rows]
+
+
+def erase(db: Db, key: str, topics: Collection[str], *, session: Session) -> int:
+    """Remove the requests of a folded address for these topics. Returns how many there were."""
+    ids = [f"{topic}/{key}" for topic in topics]
+    return db.subscription_requests.delete_many({"_id": {"$in": ids}}, session=session).deleted_count
 
 
 def _document(asked: SubscriptionRequest, expires_at: datetime) -> Document:

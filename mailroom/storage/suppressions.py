@@ -7,6 +7,10 @@
     since           time of the newest entry
     unpushed        a number that every added entry changes, until the document was pushed to a provider's own lists
     resubscribed_at when the owner of the address reversed an unsubscribe from all campaigns: an older one is ignored
+    erased_at       of an address that was erased: `_id` is its name (domain/erasures.py), by which alone it is found
+
+And one document without entries, from the first erasure on: `_id` is '', `key` is the key of the names. It comes along
+with the first question, so nothing is asked twice where nobody was erased.
 
 Written by the intake of events in its transaction, by the recording of answers, and by people. Read by planning, by the
 acceptance of single mails, and before each call.
@@ -15,18 +19,22 @@ Indexes: `since` for the list; `unpushed` (partial) for what is to be pushed.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from secrets import token_bytes
 from typing import Any, Final
 
 from pymongo import IndexModel, UpdateOne
 
 from mailroom.domain.addresses import fold
+from mailroom.domain.erasures import SECRET_BYTES, erased_name
 from mailroom.domain.events import SuppressionReason
 from mailroom.domain.suppressions import CAMPAIGNS, Entry, Suppression, forbidden, in_order, scope_of, spellings
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
 
 COLLECTION: Final = "suppressions"
+_IN_CLEAR: Final[Document] = {"erased_at": {"$exists": False}}  # of documents whose id is an address
+_SECRET: Final = ""  # the id of the document that holds the key of names
 INDEXES: Final[Sequence[IndexModel]] = (
     IndexModel([("since", -1), ("_id", -1)]),
     IndexModel([("unpushed", 1)], partialFilterExpression={"unpushed": {"$exists": True}}),
@@ -55,8 +63,7 @@ def add_many(
 
 def entries_of(db: Db, key: str, *, session: Session) -> list[Entry]:
     """The entries of a folded address, in the transaction."""
-    docs = db.suppressions.find({"_id": {"$in": spellings(key)}}, session=session)
-    return [entry for doc in docs for entry in _entries(doc)]
+    return [entry for _, doc in _documents(db, [key], session=session) for entry in _entries(doc)]
 
 
 @guarded
@@ -76,10 +83,11 @@ def take_back(
     db: Db, keys: Sequence[tuple[str, datetime]], *, scopes: Collection[str] = (CAMPAIGNS,), session: Session
 ) -> None:
     """Reverse unsubscribes in these scopes of these folded addresses, if older than the time given with each."""
+    names = names_within(db, [key for key, _ in keys], session=session) if keys else {}
     writes = [
         UpdateOne({"_id": spelling}, _taking_back(at, scopes), upsert=spelling == key)
         for key, at in keys
-        for spelling in spellings(key)
+        for spelling in (*spellings(key), *([names[key]] if key in names else []))
     ]
     if writes:
         db.suppressions.bulk_write(writes, ordered=True, session=session)
@@ -99,38 +107,36 @@ def reasons(entries: Sequence[tuple[str, Sequence[Entry]]], scopes: Collection[s
 @guarded
 def entries_among(db: Db, keys: Sequence[str]) -> list[tuple[str, list[Entry]]]:
     """The entries of these folded addresses. An address stored under two spellings appears twice."""
-    asked = {spelling: key for key in keys for spelling in spellings(key)}
-    docs = db.suppressions.find({"_id": {"$in": list(asked)}}, {"resubscribed_at": 0})
-    return [(asked[doc["_id"]], _entries(doc)) for doc in docs]
+    return [(key, _entries(doc)) for key, doc in _documents(db, keys)]
 
 
 @guarded
 def get(db: Db, address: str) -> Suppression | None:
     key = fold(address)
-    docs = db.suppressions.find({"_id": {"$in": spellings(key)}})
-    entries = {entry.scope: entry for doc in docs for entry in _entries(doc)}
+    entries = {entry.scope: entry for _, doc in _documents(db, [key]) for entry in _entries(doc)}
     return Suppression(key, in_order(list(entries.values()))) if entries else None
 
 
 @guarded
 def remove(db: Db, addresses: Sequence[str], scope: str | None) -> list[str]:
     """Remove this scope, or all scopes if None, from these addresses. Returns the folded addresses that had it."""
-    spelt = {spelling: key for key in map(fold, addresses) for spelling in spellings(key)}
-    docs = list(db.suppressions.find({"_id": {"$in": list(spelt)}}))
-    held = [doc["_id"] for doc in docs if any(scope in (None, entry.scope) for entry in _entries(doc))]
+    docs = {doc["_id"]: (key, doc) for key, doc in _documents(db, list(map(fold, addresses)))}
+    held = [id_ for id_, (_, doc) in docs.items() if any(scope in (None, entry.scope) for entry in _entries(doc))]
     if held:
         others: Document = {"$filter": {"input": _SCOPES, "cond": {"$ne": ["$$this.scope", {"$literal": scope}]}}}
         change = [{"$set": {"scopes": others if scope else []}}, *_IN_SHAPE]
         db.suppressions.update_many({"_id": {"$in": held}}, change)
         # A document with only `resubscribed_at` stays, so that an older event cannot undo the resubscription.
-        db.suppressions.delete_many({"_id": {"$in": held}, "scopes": [], "resubscribed_at": {"$exists": False}})
-    return list(dict.fromkeys(spelt[id_] for id_ in held))
+        empty = {"scopes": [], "resubscribed_at": {"$exists": False}, **_IN_CLEAR}
+        db.suppressions.delete_many({"_id": {"$in": held}, **empty})
+    return list(dict.fromkeys(docs[id_][0] for id_ in held))
 
 
 @guarded
 def page(db: Db, *, before: tuple[datetime, str] | None, limit: int) -> list[Suppression]:
-    """A page of the list, newest first. `before`: (since, folded address) of the last row of the previous page."""
-    query: dict[str, Any] = {"scopes": {"$ne": []}}
+    """A page of the list, newest first, without those of whom the address is erased. `before`: (since, folded address)
+    of the last row of the previous page."""
+    query: dict[str, Any] = {"scopes": {"$ne": []}, **_IN_CLEAR}
     if before:
         since, last = before
         query["$or"] = [{"since": {"$lt": since}}, {"since": since, "_id": {"$lt": last}}]
@@ -140,8 +146,8 @@ def page(db: Db, *, before: tuple[datetime, str] | None, limit: int) -> list[Sup
 
 @guarded
 def unpushed(db: Db, *, limit: int) -> list[Unpushed]:
-    """Addresses with entries that were added since they were pushed last."""
-    docs = db.suppressions.find({"unpushed": {"$exists": True}}).sort("unpushed", 1).limit(limit)
+    """Addresses with entries that were added since they were pushed last. A name is no address to be pushed."""
+    docs = db.suppressions.find({"unpushed": {"$exists": True}, **_IN_CLEAR}).sort("unpushed", 1).limit(limit)
     return [Unpushed(doc["_id"], _entries(doc), doc["unpushed"]) for doc in docs]
 
 
@@ -156,8 +162,56 @@ def note_pushed(db: Db, pushed: Sequence[Unpushed]) -> None:
 @guarded
 def by_address(db: Db, *, after: str, limit: int) -> list[tuple[str, list[Entry]]]:
     """The folded addresses after this one, with their entries, in the order of the addresses."""
-    docs = db.suppressions.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit)
+    docs = db.suppressions.find({"_id": {"$gt": after}, **_IN_CLEAR}).sort("_id", 1).limit(limit)
     return [(doc["_id"], _entries(doc)) for doc in docs]
+
+
+@guarded
+def names_of(db: Db, keys: Sequence[str]) -> dict[str, str]:
+    """The names that stand for these folded addresses once they are erased; none where nobody ever was."""
+    return names_within(db, keys, session=None)
+
+
+def names_within(db: Db, keys: Sequence[str], *, session: Session | None) -> dict[str, str]:
+    """As `names_of`, in a transaction."""
+    doc = db.suppressions.find_one({"_id": _SECRET}, session=session)
+    return {key: erased_name(doc["key"], key) for key in keys} if doc else {}
+
+
+@guarded
+def prepare_names(db: Db) -> None:
+    """Before the first erasure: make the key of names. It stays for good."""
+    made = {"key": token_bytes(SECRET_BYTES), "scopes": []}
+    db.suppressions.update_one({"_id": _SECRET}, {"$setOnInsert": made}, upsert=True)
+
+
+def erase(db: Db, key: str, *, now: datetime, session: Session) -> int:
+    """Let the entries of a folded address stand under its name alone: `prepare_names` has been called. They hold mail
+    back as before. Returns how many documents are gone."""
+    name = names_within(db, [key], session=session)[key]
+    docs = list(db.suppressions.find({"_id": {"$in": spellings(key)}}, session=session))
+    marks = {"erased_at": {"$ifNull": ["$erased_at", now]}, "scopes": _SCOPES}
+    kept: list[Document] = [{"$set": marks}]
+    for entry in (entry for doc in docs for entry in _entries(doc)):
+        kept += _adding(replace(entry, note="", told_by=""), asked_now=True)
+    if reversed_at := [doc["resubscribed_at"] for doc in docs if "resubscribed_at" in doc]:
+        kept.append({"$set": {"resubscribed_at": {"$max": ["$resubscribed_at", *reversed_at]}}})
+    kept.append({"$unset": "unpushed"})
+    db.suppressions.update_one({"_id": name}, kept, upsert=True, session=session)
+    db.suppressions.delete_many({"_id": {"$in": [doc["_id"] for doc in docs]}}, session=session)
+    return len(docs)
+
+
+def _documents(db: Db, keys: Sequence[str], *, session: Session | None = None) -> list[tuple[str, Document]]:
+    """The documents of these folded addresses, each with its address; those under their names too."""
+    asked = {spelling: key for key in keys for spelling in spellings(key)}
+    docs = list(db.suppressions.find({"_id": {"$in": [_SECRET, *asked]}}, session=session))
+    secret = next((doc["key"] for doc in docs if doc["_id"] == _SECRET), None)
+    if secret is not None:
+        names = {erased_name(secret, key): key for key in keys}
+        docs += db.suppressions.find({"_id": {"$in": list(names)}}, session=session)
+        asked |= names
+    return [(asked[doc["_id"]], doc) for doc in docs if doc["_id"] in asked]
 
 
 def _entries(doc: Mapping[str, Any]) -> list[Entry]:

@@ -21,6 +21,7 @@ class Message:
     reason: str = ""
     place: str = ""  # a recipient of a single mail: to, cc or bcc
     sent: bool = False  # an event or answer shows that a provider accepted the message
+    erased: bool = False  # its recipient was erased: it gets no call any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from mailroom.domain.audiences import Recipient
+from mailroom.domain.erasures import ERASED, ERASED_REASON
 from mailroom.domain.ids import message_id
 from mailroom.domain.messages.model import Message
 from mailroom.domain.messages.states import MessageState
@@ -13,8 +14,11 @@ from mailroom.domain.template_spending import CannotRender
 
 
 def planned_message(run: Run, recipient: Recipient, compiled: Compiled, suppressed: Mapping[str, str]) -> Message:
-    """The mail of a recipient. If suppressed or unrenderable, it has the reason as its state and stops no other
-    mail."""
+    """The mail of a recipient. If suppressed or unrenderable, it has the reason as its state and stops no other mail.
+    Of somebody who was erased since the run's audience was fixed, only the place is there."""
+    if recipient.erased:
+        id_, suppressed_ = message_id(run.id, recipient.address), MessageState.SUPPRESSED
+        return Message(id_, run.id, None, ERASED, "", {}, suppressed_, ERASED_REASON, erased=True)
     state, reason, parts = MessageState.QUEUED, "", {}
     if recipient.key in suppressed:
         state, reason = MessageState.SUPPRESSED, suppressed[recipient.key]

@@ -12,6 +12,7 @@ from typing import Final
 from mailroom.domain.audience_versions import AudienceVersion, ListChoice, Selection
 from mailroom.domain.audiences import Recipient
 from mailroom.domain.contacts import Contact
+from mailroom.domain.ids import short_digest
 from mailroom.domain.limits import CHUNK_RECIPIENTS
 from mailroom.domain.segments.matching import Facts, matches
 from mailroom.domain.segments.parsing import Happened, HappenedLately, parse, parts_of
@@ -146,7 +147,7 @@ def _found_by(db: Db, list_: AudienceVersion, contacts: Sequence[Contact], at: d
     if not list_.only:
         yield from contacts
         return
-    node = parse(list_.only)
+    node, digest = parse(list_.only), short_digest(list_.only)
     in_runs = {(part.event, part.runs) for part in parts_of(node) if isinstance(part, Happened)}
     in_days = {(part.event, part.days) for part in parts_of(node) if isinstance(part, HappenedLately)}
     keys = [one.key for one in contacts]
@@ -155,4 +156,7 @@ def _found_by(db: Db, list_: AudienceVersion, contacts: Sequence[Contact], at: d
         addresses_that(db, list_.audience, in_runs, keys, before=at),
         addresses_that_lately(db, list_.audience, in_days, keys, before=at),
     )
-    yield from (one for one in contacts if matches(node, one, facts))
+    # Of somebody who was erased it is known alone which filters had found them: nobody's position moves.
+    yield from (
+        one for one in contacts if (digest in one.found_by if one.recipient.erased else matches(node, one, facts))
+    )

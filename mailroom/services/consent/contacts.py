@@ -36,5 +36,5 @@ def view(db: Db, address: str) -> ContactView:
         membership.choices(db, address),
         suppressions.get(db, address),
         audiences.listed_with(db, key),
-        consents.of_address(db, key, limit=_MOST_ENTRIES),
+        consents.of_address(db, [key, *suppressions.names_of(db, [key]).values()], limit=_MOST_ENTRIES),
     )

@@ -18,6 +18,7 @@ from mailroom.services.consent.lifting import lift, unsubscribes_of
 from mailroom.services.feedback import intake
 from mailroom.storage import consents, suppressions, topics
 from mailroom.storage.database import AlreadyThere, Db, Session, in_transaction, server_now
+from mailroom.storage.messages import document as messages
 
 log = structlog.get_logger()
 PROVIDER: Final = "mailroom"  # of events that come by our own links
@@ -29,7 +30,7 @@ def leave(db: Db, membership: Membership, scope: str, *, by: str) -> bool:
     """No mail of this topic, or of any campaign (`campaigns`), goes to the reader from now on. The mail whose link was
     followed is counted as one that was unsubscribed from. Returns whether this is new; repeated, it changes nothing.
     Raises Unavailable."""
-    key, now = fold(membership.address), server_now(db)
+    key, now = _key_of(db, membership), server_now(db)
     event = _event(membership, scope, now)
     entry = Entry(scope, SuppressionReason.UNSUBSCRIBED, now, "", event.id)
     journaled = ConsentEntry(key, ConsentAct.LEFT, scope, now, by, membership.run)
@@ -59,7 +60,7 @@ def join(db: Db, membership: Membership, topic: str, *, by: str) -> bool:
     """Mail of this topic goes to the reader again: their unsubscribe from it ends. If they had left all campaigns, they
     stay away from every other topic there is. A bounce or a complaint stays. Returns whether this changed something;
     repeated, it changes nothing. Raises Unavailable."""
-    key, now = fold(membership.address), server_now(db)
+    key, now = _key_of(db, membership), server_now(db)
     journaled, known = ConsentEntry(key, ConsentAct.JOINED, topic, now, by, membership.run), topics.ids(db)
 
     def store(session: Session) -> bool:
@@ -86,6 +87,13 @@ def choices(db: Db, address: str, *, of: str = "") -> list[TopicChoice]:
         # A database that was put back to an older copy may not know it.
         found = [*found, topics.get_many(db, [of]).get(of) or unknown_topic(of)]
     return choices_of(found, suppressions.get(db, address))
+
+
+def _key_of(db: Db, membership: Membership) -> str:
+    """Where what the reader does is kept: under their folded address, or the name of it if they were erased since."""
+    key = fold(membership.address)
+    names = suppressions.names_of(db, [key])
+    return names[key] if names and messages.is_erased(db, message_id(membership.run, membership.address)) else key
 
 
 def _event(membership: Membership, scope: str, now: datetime) -> Event:

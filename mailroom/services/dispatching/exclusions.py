@@ -1,5 +1,5 @@
-"""Drop recipients from a claimed dispatch just before the call: those suppressed since planning, and those that an
-event shows to have received it."""
+"""Drop recipients from a claimed dispatch just before the call: those suppressed or erased since planning, and those
+that an event shows to have received it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +10,7 @@ import structlog
 
 from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches.model import Claimed
+from mailroom.domain.erasures import ERASED_REASON
 from mailroom.domain.ids import DispatchId, MessageId, digest_of_messages
 from mailroom.domain.messages.model import Message
 from mailroom.domain.topics import scopes_of_campaign, scopes_of_mail
@@ -26,7 +27,8 @@ NO_TOPICS: Final[Mapping[DispatchId, str]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class _Partition:
-    """The mails of a dispatch: the suppressed ones with their reasons, those that went out, and the remaining ones."""
+    """The mails of a dispatch: the suppressed and erased ones with their reasons, those that went out, and the
+    remaining ones."""
 
     suppressed: dict[MessageId, str]
     gone: list[MessageId]
@@ -36,14 +38,15 @@ class _Partition:
 def leave_out(
     db: Db, claimed: Sequence[Claimed], mails: Mails, topics: Mapping[DispatchId, str] = NO_TOPICS
 ) -> tuple[list[Claimed], list[Claimed]]:
-    """Drop recipients from claimed dispatches that are not yet fenced: recipients suppressed since planning, and
-    recipients that an event shows to have the mail by an earlier call. `topics`: of the dispatches whose mail has one.
+    """Drop recipients from claimed dispatches that are not yet fenced: recipients suppressed or erased since planning,
+    and recipients that an event shows to have the mail by an earlier call. `topics`: of the dispatches whose mail has
+    one.
 
     Returns (the claims with recipients, as they are now stored; the claims without a recipient left, which are over).
     Removes the dropped mails from `mails`. Raises StaleToken, Unavailable: nothing may be called then.
     """
     suppressed = _suppressed(db, claimed, mails, topics)
-    if not any(suppressed.values()) and not any(mail.sent for batch in mails.values() for mail in batch):
+    if not any(suppressed.values()) and not any(mail.sent or mail.erased for batch in mails.values() for mail in batch):
         return list(claimed), []
     partitions = {c.id: _partition(mails[c.id], suppressed[c.id]) for c in claimed}
     changed = [c for c in claimed if len(partitions[c.id].remaining) < len(mails[c.id])]
@@ -85,9 +88,13 @@ def _scopes(claimed: Claimed, topic: str) -> frozenset[str]:
 
 def _partition(mails: Sequence[Message], suppressed: Mapping[str, str]) -> _Partition:
     gone = [mail.id for mail in mails if mail.sent]
-    reasons = {m.id: suppressed[fold(m.address)] for m in mails if not m.sent and fold(m.address) in suppressed}
+    reasons = {m.id: why for m in mails if not m.sent and (why := _why_left_out(m, suppressed))}
     remaining = [mail for mail in mails if not mail.sent and mail.id not in reasons]
     return _Partition(reasons, gone, remaining)
+
+
+def _why_left_out(mail: Message, suppressed: Mapping[str, str]) -> str | None:
+    return ERASED_REASON if mail.erased else suppressed.get(fold(mail.address))
 
 
 def _with_mails(claimed: Claimed, mails: Sequence[Message]) -> Claimed:

@@ -4,7 +4,8 @@ Webhooks bring an event in each request, hundreds a second; `group_intake` lets 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -12,6 +13,7 @@ import structlog
 
 from mailroom.domain.addresses import fold
 from mailroom.domain.consent import ConsentAct, ConsentEntry
+from mailroom.domain.erasures import ERASED
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.ids import MessageId, dispatch_of_rfc_message_id, message_id
 from mailroom.domain.messages.event_effects import effect_of
@@ -56,13 +58,14 @@ def store(db: Db, batch: Sequence[Event], now: datetime, session: Session) -> li
     before = set(used)
     answers = sort_out(batch, stored_ids, used)
     fresh = [event for event, answer in zip(batch, answers, strict=True) if answer is Intake.STORED]
-    ours = _ours(db, fresh, session)
-    events.add_many(db, [(event, ours.get(event.id)) for event in fresh], now=now, session=session)
-    effects = [(ours[e.id], effect_of(e)) for e in fresh if e.id in ours]
+    ours, of_erased = _ours(db, fresh, session)
+    kept = [_without_recipient(event) if event.id in of_erased else event for event in fresh]
+    events.add_many(db, [(event, ours.get(event.id)) for event in kept], now=now, session=session)
+    effects = [(ours[e.id], effect_of(e)) for e in kept if e.id in ours]
     message_marks.apply_effects(db, effects, now=now, session=session)
     fresh_tokens = {key: event_id for key, event_id in used.items() if key not in before}
     webhook_tokens.add_many(db, fresh_tokens, now=now, session=session)
-    _suppress(db, fresh, session)
+    _suppress(db, _by_name(db, fresh, of_erased, session), session)
     if unread := Counter(event.provider for event in fresh if event.kind is EventKind.UNKNOWN):
         log.warning("events_not_read", **{f"of_{provider}": count for provider, count in unread.items()})
         webhook_targets.count_unread(db, unread, session=session)
@@ -93,8 +96,27 @@ def _journaled(event: Event) -> ConsentEntry:
     return ConsentEntry(fold(event.recipient), _ACTS[event.kind], CAMPAIGNS, event.at, event.provider, event.run_id)
 
 
-def _ours(db: Db, fresh: Sequence[Event], session: Session) -> dict[str, MessageId]:
-    """The message ids of the events about stored messages, by event; an id follows from run and recipient."""
-    named = {e.id: message_id(e.run_id, e.recipient) for e in fresh if e.run_id and e.recipient}
+def _ours(db: Db, fresh: Sequence[Event], session: Session) -> tuple[dict[str, MessageId], set[str]]:
+    """The message ids of the events about stored messages, by event; an id follows from run and recipient. And the
+    events about people who were erased since."""
+    named = {e.id: e.message or message_id(e.run_id, e.recipient) for e in fresh if e.run_id and e.recipient}
     existing = messages.existing(db, list(named.values()), session=session)
-    return {event: message for event, message in named.items() if message in existing}
+    ours = {event: message for event, message in named.items() if message in existing}
+    return ours, {event for event, message in ours.items() if existing[message]}
+
+
+def _without_recipient(event: Event) -> Event:
+    """What is stored of an event about somebody who was erased: it counts, and names nobody."""
+    return replace(event, recipient=ERASED, raw="", reason="")
+
+
+def _by_name(db: Db, fresh: Sequence[Event], of_erased: Set[str], session: Session) -> Sequence[Event]:
+    """The events, with the name in place of each address that was erased: what follows from them is kept under it."""
+    if not of_erased:
+        return fresh
+    known = [event for event in fresh if event.recipient != ERASED]  # of the others nobody knows the address any more
+    keys = {event.id: fold(event.recipient) for event in known if event.id in of_erased}
+    names = suppressions.names_within(db, list(keys.values()), session=session)
+    return [
+        replace(event, recipient=names[keys[event.id]], note="") if event.id in of_erased else event for event in known
+    ]

@@ -17,6 +17,7 @@ from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches.fences import FenceState
 from mailroom.domain.dispatches.model import Dispatch
 from mailroom.domain.dispatches.states import DispatchState
+from mailroom.domain.erasures import ERASED
 from mailroom.domain.ids import DispatchId, RunId, run_of_email
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.recurrence.model import RuleRefused
@@ -245,7 +246,7 @@ def _providers_log(db: Db, ledger: Ledger, adapter: Adapter, until: datetime) ->
         for dispatch in accepted:
             called_as = dispatch.id if dispatch.attempt else dispatch.parent
             for address in addresses[dispatch.id].values():
-                if (called_as, fold(address)) not in logged:
+                if address != ERASED and (called_as, fold(address)) not in logged:
                     ledger.add("missing", dispatch.id, f"sent to {address}, and not in the provider's log")
     ids = {dispatch for dispatch, _ in logged}
     for stranger in ids - dispatch_queries.existing(db, sorted(ids)):

@@ -4,12 +4,13 @@ Whatever it says is stored in one transaction, once. So a mail may be taken in a
 by two processes at once, and changes nothing more.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.message import Message
 from enum import StrEnum
 
 from mailroom.domain.consent import BY_MAIL
+from mailroom.domain.erasures import ERASED
 from mailroom.domain.events import Event, EventKind
 from mailroom.domain.repeated_events import Intake
 from mailroom.domain.return_paths import ReturnPaths
@@ -88,9 +89,10 @@ def _event(db: Db, mail: Message, raw: bytes, recognition: Recognition, now: dat
     message = messages.named(db, name)
     if message is None:
         return f"the mail of {name.run} that it names is not stored"
-    return event_of(
+    event = event_of(
         judgement, mail, raw, address=message.address, run=message.run_id, dispatch=message.dispatch_id, now=now
     )
+    return replace(event, message=message.id) if message.address == ERASED else event
 
 
 def _complaint(mail: Message, raw: bytes, recognition: Recognition, now: datetime) -> Event | None:

@@ -201,13 +201,23 @@ def _zones(contacts: int, counted: Mapping[str, int]) -> frozenset[str]:
     return frozenset(some | ({""} if contacts > sum(counted.values()) else set()))
 
 
-def changing(db: Db, audience: AudienceId, *, session: Session) -> tuple[Audience, Mapping[str, int]]:
+def changing(
+    db: Db, audience: AudienceId, *, session: Session, listed: bool = True
+) -> tuple[Audience, Mapping[str, int]]:
     """A listed audience that `count_names` has looked at, in the transaction that changes its contacts, with how many
-    contacts have each merge field. Raises AudienceNotFound."""
-    doc = db.audiences.find_one({"_id": audience, "listed": True}, session=session)
+    contacts have each merge field. With `listed` False a schedule's own, too. Raises AudienceNotFound."""
+    which = {"listed": True} if listed else {"state": "kept"}
+    doc = db.audiences.find_one({"_id": audience, **which}, session=session)
     if doc is None:
         raise AudienceNotFound(audience)
-    return _audience(doc), doc["having"]
+    return _audience(doc), doc.get("having", {})
+
+
+@guarded
+def kept_after(db: Db, audience: str, *, limit: int) -> list[AudienceId]:
+    """The ids of listed audiences and of schedules' own, in their order, after this one."""
+    rows = db.audiences.find({"_id": {"$gt": audience}, "state": "kept"}, {"_id": 1}).sort("_id", 1).limit(limit)
+    return [AudienceId(doc["_id"]) for doc in rows]
 
 
 def changed(db: Db, before: Audience, by: Tally, *, version: datetime, session: Session) -> None:

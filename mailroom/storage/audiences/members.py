@@ -6,11 +6,13 @@
     joined_at    when the contact came in; absent: with the audience itself;  source: how
     since        the version from which on this holds; absent: since the audience was made
     until        the version from which on it holds no more; absent: it holds
+    erased       true of the place of somebody who was erased: only their time zone is left (see erasing.py);
+                 found_by: digests of filters that had found them, absent without any
 
 Whoever reads an audience as of a version gets each address once, with the data of that version, in the order of the
 addresses. Written by contacts.py; what no run needs any more is removed by versions.py.
 
-Index: `until` (partial) for that removal.
+Indexes: `until` (partial) for that removal; `_id.k` (partial: earlier data) for all that an address was before.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,6 +31,7 @@ from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
 COLLECTION: Final = "recipients"
 INDEXES: Final[Sequence[IndexModel]] = (
     IndexModel([("until", 1)], partialFilterExpression={"until": {"$exists": True}}),
+    IndexModel([("_id.k", 1)], partialFilterExpression={"until": {"$exists": True}}, name="earlier_of_address"),
 )
 
 
@@ -116,7 +119,8 @@ def holding(db: Db, audiences: Sequence[AudienceId], key: str) -> set[AudienceId
 def addresses_from(db: Db, audience: AudienceId, start: str, *, limit: int) -> list[str]:
     """The first folded addresses with this beginning that are, or were, in an audience."""
     between = {"$gte": {"a": audience, "k": start}, "$lt": {"a": audience, "k": f"{start}\uffff"}}
-    rows = db.recipients.find({"_id": between}, {"_id": 1}).sort("_id", 1).limit(limit)
+    named = {"_id": between, "erased": {"$exists": False}}
+    rows = db.recipients.find(named, {"_id": 1}).sort("_id", 1).limit(limit)
     return list(dict.fromkeys(doc["_id"]["k"] for doc in rows))
 
 
@@ -180,7 +184,7 @@ def fields_of(stored: Contact) -> Document:
 
 
 def contact_of(doc: Mapping[str, Any]) -> Contact:
-    return Contact(_recipient(doc), doc.get("joined_at"), doc.get("source", ""))
+    return Contact(_recipient(doc), doc.get("joined_at"), doc.get("source", ""), frozenset(doc.get("found_by", ())))
 
 
 #: Of documents that hold now.
@@ -211,4 +215,6 @@ def _ids(audience: AudienceId, keys: Sequence[str]) -> list[Document]:
 
 
 def _recipient(doc: Mapping[str, Any]) -> Recipient:
+    if doc.get("erased"):
+        return Recipient(doc["_id"]["k"], time_zone=doc.get("time_zone", ""), erased=True)
     return Recipient(doc["address"], doc["name"], doc["variables"], doc.get("time_zone", ""), doc.get("language", ""))

@@ -14,6 +14,7 @@
                  facts: int, number of distinct events
     told_at      when the newest event about it was taken in; absent before the first, and where an older version of
                  Mailroom took it in
+    erased       true once its recipient was erased: address, name, parts and reason are gone (see erasing.py)
 
 Inserted by planning and by the acceptance of single mails. State and facts are written by the senders' recorder and by
 the intake of events, each as a conditional update from MOVES.
@@ -152,9 +153,16 @@ def reported(db: Db, dispatch: DispatchId) -> Reported:
     return Reported(len(rows), sum("delivered_at" in row for row in rows))
 
 
-def existing(db: Db, ids: Sequence[MessageId], *, session: Session) -> set[MessageId]:
-    """The ids among these of stored messages."""
-    return {MessageId(doc["_id"]) for doc in db.messages.find({"_id": {"$in": list(ids)}}, {"_id": 1}, session=session)}
+def existing(db: Db, ids: Sequence[MessageId], *, session: Session) -> dict[MessageId, bool]:
+    """The ids among these of stored messages, each with whether its recipient was erased."""
+    rows = db.messages.find({"_id": {"$in": list(ids)}}, {"erased": 1}, session=session)
+    return {MessageId(doc["_id"]): doc.get("erased", False) for doc in rows}
+
+
+@guarded
+def is_erased(db: Db, id_: MessageId) -> bool:
+    """True for a stored message whose recipient was erased."""
+    return db.messages.find_one({"_id": id_, "erased": True}, {"_id": 1}) is not None
 
 
 @guarded
@@ -209,7 +217,9 @@ def of_single_mails(
 
 
 NO_PARTS: Final = {"parts": 0}
-_AS_MAILED: Final = dict.fromkeys(("place", "run_id", "dispatch_id", "address", "name", "parts", "state", "sent_at"), 1)
+_AS_MAILED: Final = dict.fromkeys(
+    ("place", "run_id", "dispatch_id", "address", "name", "parts", "state", "sent_at", "erased"), 1
+)
 
 
 def _document(message: Message) -> Document:
@@ -227,6 +237,8 @@ def _document(message: Message) -> Document:
         document["reason"] = message.reason
     if message.place:
         document["place"] = message.place
+    if message.erased:
+        document["erased"] = True
     return document
 
 
@@ -242,6 +254,7 @@ def _message(doc: Document) -> Message:
         reason=doc.get("reason") or "",
         place=doc.get("place", ""),
         sent="sent_at" in doc,
+        erased=doc.get("erased", False),
     )
 
 

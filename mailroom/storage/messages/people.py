@@ -1,7 +1,7 @@
 """Messages by their recipient, in the collection `messages` (see document.py).
 
 A message's id follows from its run and its address. So an address is looked up in given runs, without an index of
-addresses.
+addresses. Messages of somebody who was erased are nobody's.
 """
 
 from collections.abc import Collection, Sequence
@@ -30,7 +30,7 @@ class FoundMessage:
 def to(db: Db, addresses: Collection[str], *, of: Collection[RunId]) -> list[FoundMessage]:
     """The messages of these runs and single mails to these addresses. Costs one id lookup for each pair."""
     ids = [message_id(run, address) for run in of for address in addresses]
-    return [_found(doc) for doc in db.messages.find({"_id": {"$in": ids}}, _SHOWN)] if ids else []
+    return [_found(doc) for doc in db.messages.find({"_id": {"$in": ids}, **_STANDS}, _SHOWN)] if ids else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,11 @@ class Signs:
 def signs(db: Db, keys: Collection[str], *, of: Sequence[RunId]) -> list[Signs]:
     """What is known of the messages of these runs to these folded addresses. Costs one id lookup for each pair."""
     by_id = {message_id(run, key): (key, run) for run in of for key in keys}
-    rows = db.messages.find({"_id": {"$in": list(by_id)}}, _OF_SIGNS)
+    rows = db.messages.find({"_id": {"$in": list(by_id)}, **_STANDS}, _OF_SIGNS)
     return [_signs(*by_id[MessageId(doc["_id"])], doc) for doc in rows]
 
 
+_STANDS: Final[Document] = {"erased": {"$exists": False}}
 _OF_SIGNS: Final = dict.fromkeys(("state", "opens", "clicks", "delivered_at"), 1)
 _ACCEPTED: Final = frozenset(
     {MessageState.SENT, MessageState.DELIVERED, MessageState.DEFERRED, MessageState.BOUNCED, MessageState.REJECTED}

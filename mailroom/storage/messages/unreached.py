@@ -4,7 +4,7 @@
 
 So neither a repeated resend, nor a requeue of a dispatch whose messages another run carries, mails a recipient twice. A
 recipient with a sign of the mail (delivered, opened, clicked, complained, unsubscribed) was reached, whatever a bounce
-reported.
+reported. A recipient who was erased can be reached no more, and is in none of these lists.
 
 Index: `listed` of document.py.
 """
@@ -93,6 +93,7 @@ _UNREACHED: Final[Document] = {
     "state": {"$in": sorted(UNREACHED)},
     **dict.fromkeys(_SIGNS, _NONE),
     **{name: {"$not": {"$gt": 0}} for name in _COUNTS},
+    "erased": _NONE,
 }
 
 

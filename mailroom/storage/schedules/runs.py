@@ -31,6 +31,7 @@ state; `lists.a, due_at, _id` for the runs to an audience; `state` (partial: ope
 be fetched; `open_of_schedule` (partial: open ones) for runs that are paused or cancelled with their schedule.
 """
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -94,6 +95,31 @@ def add_once(db: Db, run: Run, *, session: Session) -> bool:
     """True if the run is new; False if it stands already."""
     made = {"$setOnInsert": _document(run)}
     return db.runs.update_one({"_id": run.id}, made, upsert=True, session=session).matched_count == 0
+
+
+class LookedAtRun(NamedTuple):
+    """`is_open`: whether messages of it may still be written."""
+
+    id: RunId
+    is_open: bool
+
+
+@guarded
+def ids_after(db: Db, run_id: str, *, limit: int) -> list[RunId]:
+    """The ids of runs and of decisions not to run, in their order, after this one."""
+    return [RunId(doc["_id"]) for doc in db.runs.find({"_id": {"$gt": run_id}}, {"_id": 1}).sort("_id", 1).limit(limit)]
+
+
+def looked_at(db: Db, ids: Collection[RunId], *, session: Session) -> list[LookedAtRun]:
+    """The stored ones among these runs."""
+    rows = db.runs.find({"_id": {"$in": sorted(ids)}}, {"state": 1, "unwritten": 1}, session=session)
+    return [LookedAtRun(RunId(doc["_id"]), doc["state"] == RunState.PLANNING or "unwritten" in doc) for doc in rows]
+
+
+def forget_place(db: Db, ids: Collection[RunId], key: str, *, session: Session) -> None:
+    """Take a folded address off these runs, to which their planning came last: nothing more of them is planned."""
+    planned = {"_id": {"$in": sorted(ids)}, "planned_through": {"$regex": re.escape(key)}}
+    db.runs.update_many(planned, {"$set": {"planned_through": ""}}, session=session)
 
 
 @guarded
