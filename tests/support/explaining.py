@@ -56,11 +56,11 @@ def work_of(db: Db, ask: Callable[[Db], Any]) -> Work:
     ask(heard)
     heard.client.close()
     stats = [_explained(db, command) for command in questions.asked]
-    stages = [stage for one in stats for stage in _values(one, "stage")]
+    stages = [stage for one in stats for stage in values_of(one, "stage")]
     return Work(
         questions=len(questions.asked),
-        keys=sum(max(_values(one, "totalKeysExamined"), default=0) for one in stats),
-        documents=sum(max(_values(one, "totalDocsExamined"), default=0) for one in stats),
+        keys=sum(max(values_of(one, "totalKeysExamined"), default=0) for one in stats),
+        documents=sum(max(values_of(one, "totalDocsExamined"), default=0) for one in stats),
         sorts="SORT" in stages,
         walks_a_collection="COLLSCAN" in stages,
     )
@@ -70,14 +70,14 @@ def _explained(db: Db, command: dict[str, Any]) -> Any:
     return db.command("explain", {k: v for k, v in command.items() if k != "readConcern"}, verbosity="executionStats")
 
 
-def _values(stats: Any, name: str) -> Iterator[Any]:
+def values_of(stats: Any, name: str) -> Iterator[Any]:
     """All values under this name, however deep, but of plans that were not taken."""
     if isinstance(stats, dict):
         if name in stats:
             yield stats[name]
         for key, value in stats.items():
             if key not in ("rejectedPlans", "allPlansExecution"):
-                yield from _values(value, name)
+                yield from values_of(value, name)
     elif isinstance(stats, list):
         for value in stats:
-            yield from _values(value, name)
+            yield from values_of(value, name)

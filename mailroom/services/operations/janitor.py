@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from mailroom.services.dispatching.propagation import finish_left_over, propagate_left_over
+from mailroom.services.persons import erasing
 from mailroom.storage import migrations, retention
 from mailroom.storage.audiences import document as audiences
 from mailroom.storage.audiences import versions
@@ -13,11 +14,12 @@ from mailroom.storage.database import Db, server_now
 from mailroom.storage.mails import bodies
 
 _MIGRATE_S: Final = 1.0  # in each call
+_ERASE_S: Final = 2.0
 
 
 def tidy(db: Db, *, trails_kept_for: timedelta, files: BodyFiles | None = None) -> dict[str, int]:
-    """Complete propagations and finish runs that a crash interrupted; remove unfinished lists, files that no mail
-    names, and expired trails; migrate what an earlier version stored.
+    """Complete propagations and finish runs that a crash interrupted; go on with erasures; remove unfinished lists,
+    files that no mail names, and expired trails; migrate what an earlier version stored.
 
     `files`: None means GridFS. Returns the numbers of objects by kind of work; empty if there was nothing to do. Raises
     Unavailable.
@@ -26,6 +28,7 @@ def tidy(db: Db, *, trails_kept_for: timedelta, files: BodyFiles | None = None) 
     done = {
         "dispatches_told": propagate_left_over(db),
         "runs_finished": finish_left_over(db, now=now),
+        "erasure_steps": erasing.proceed(db, now=now, within_s=_ERASE_S),
         "lists_removed": audiences.sweep(db, now=now),
         "contacts_forgotten": versions.forget_old(db, now=now),
         "trails_cut": retention.cut_trails(db, made_before=now - trails_kept_for),
