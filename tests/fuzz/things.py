@@ -139,6 +139,11 @@ class Things:
         suppressions.add_bounced(self.system.db, [address], at=datetime.now(UTC))
         return address
 
+    def erased(self) -> str:
+        address = f"erased-{secrets.token_hex(4)}@example.org"
+        self.system.call("POST", f"/v1/contacts/{address}/erase").raise_for_status()
+        return address
+
     def _made(self, path: str, body: Any) -> str:
         headers = {"Idempotency-Key": secrets.token_hex(8)}
         answer = self.system.call("POST", path, json=body, headers=headers)
@@ -173,6 +178,7 @@ _FRESH: dict[tuple[str, str, str], Maker] = {
     ("POST", f"{_S}/restore", ""): Things.archived_schedule,
     ("DELETE", "/v1/audiences/{audience_id}", ""): Things.audience,
     **{(method, _C, "address"): Things.contact for method in ("GET", "PUT", "PATCH", "DELETE")},
+    ("GET", "/v1/contacts/{address}/erasure", ""): Things.erased,
     ("DELETE", "/v1/segments/{segment_id}", ""): Things.segment,
     ("GET", f"{_R}/feed", ""): Things.run_with_feed,
     **{("POST", f"{_R}/{verb}", ""): Things.run for verb in ("cancel", "pause")},
