@@ -1,5 +1,7 @@
 """For whom a mail is rendered: one recipient after another, in both directions, of audiences and of parts of them."""
 
+from datetime import timedelta
+
 import pytest
 
 from mailroom.domain.addresses import fold
@@ -48,7 +50,9 @@ def test_more_than_one_look_at_a_time_misses_nobody(db: Db) -> None:
     audience = an_audience(db, *names)
     for name in names[:240]:
         put(db, audience, name, city="Oslo")
-    some = segments.create(db, audience, name="Rome", filter_='city = "Rome"', by="tests")
+    some = segments.create(
+        db, audience, name="Rome", filter_='city = "Rome"', by="tests", events_kept=timedelta(days=90)
+    )
 
     there, back = walked(db, ListChoice(audience, some.id, some.filter))
 
