@@ -1,23 +1,48 @@
-"""The files that a form brings for a schedule's mails, as the API takes them."""
+"""The files that a form brings for a schedule's mails, as the API takes them. A browser sends a chosen file once: so a
+form that comes back carries what was chosen along, in fields that are not seen."""
 
 import base64
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from werkzeug.datastructures import FileStorage
+from werkzeug.datastructures import FileStorage, MultiDict
 
 from mailroom.domain.limits import MAX_CAMPAIGN_FILES
 
-
-def read(files: Sequence[FileStorage], html: str) -> list[dict[str, str]]:
-    """The chosen files. One whose name stands in the HTML as `cid:name` is shown there, not beside it."""
-    chosen = [file for file in files if file.filename][: MAX_CAMPAIGN_FILES + 1]
-    return [_attachment(file, file.filename or "", html) for file in chosen]
+CARRIED: Final = "attached"  # the name of such a field
+DROPPED: Final = "drop_files"
+_PARTS: Final = ("filename", "content_type", "content")
 
 
-def _attachment(file: FileStorage, name: str, html: str) -> dict[str, str]:
-    return {
-        "filename": name,
-        "content_type": file.mimetype or "",
-        "content": base64.b64encode(file.read()).decode(),
-        "content_id": name if f"cid:{name}" in html else "",
-    }
+def read(files: Sequence[FileStorage], form: MultiDict[str, str], html: str) -> list[dict[str, str]]:
+    """The chosen files, or else those that the form carries along. One whose name stands in the HTML as `cid:name` is
+    shown there, not beside it."""
+    chosen = [_parts_of(file) for file in files if file.filename][: MAX_CAMPAIGN_FILES + 1]
+    carried = [] if form.get(DROPPED) else form.getlist(CARRIED)[: MAX_CAMPAIGN_FILES + 1]
+    found = chosen or [parts for text in carried if (parts := _read(text))]
+    return [{**parts, "content_id": _id_in(html, parts["filename"])} for parts in found]
+
+
+def carried(files: Sequence[Mapping[str, str]]) -> list[str]:
+    """The values of the fields by which a form carries these files along."""
+    return [json.dumps({name: file[name] for name in _PARTS}) for file in files]
+
+
+def _parts_of(file: FileStorage) -> dict[str, str]:
+    content = base64.b64encode(file.read()).decode()
+    return {"filename": file.filename or "", "content_type": file.mimetype or "", "content": content}
+
+
+def _read(text: str) -> dict[str, str] | None:
+    """None for what no form of ours has carried along."""
+    try:
+        parts = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    whole = isinstance(parts, dict) and all(isinstance(parts.get(name), str) for name in _PARTS)
+    return {name: parts[name] for name in _PARTS} if whole else None
+
+
+def _id_in(html: str, name: str) -> str:
+    return name if f"cid:{name}" in html else ""

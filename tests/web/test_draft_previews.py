@@ -116,6 +116,9 @@ def test_an_uploaded_list_is_previewed_and_saved_from_the_preview(page: Page, sy
         page, Name="News", From="Ann <ann@mg.example.com>", Subject="{{ name }} in {{ city }}", Text="\n One\n\nTwo"
     )
     page.get_by_label("Or a CSV file").set_input_files(file)
+    page.get_by_label("Attachments").set_input_files(
+        [{"name": name, "mimeType": "text/plain", "buffer": name.encode()} for name in ("boots.txt", "hats.txt")]
+    )
     page.get_by_text("Daily", exact=True).click()
     fill_in(page, Time="09:00")
     page.get_by_role("button", name="Preview email").click()
@@ -124,6 +127,8 @@ def test_an_uploaded_list_is_previewed_and_saved_from_the_preview(page: Page, sy
     expect(page.get_by_text("Bo in Oslo")).to_be_visible()
     page.get_by_role("button", name="Back to the form").click()
     expect(page.get_by_label("Merge field of column city")).to_have_value("city")
+    expect(page.get_by_text("Chosen: boots.txt, hats.txt")).to_be_visible()
+    look(page, "form-with-files-that-were-chosen")
     page.get_by_role("button", name="Preview email").click()
     page.get_by_role("button", name="Save schedule").click()
 
@@ -132,6 +137,8 @@ def test_an_uploaded_list_is_previewed_and_saved_from_the_preview(page: Page, sy
     content = system.db.contents.find_one({})
     assert content
     assert content["text"].strip() == "One\n\nTwo"
+    expect(page.get_by_text("boots.txt (9 bytes)")).to_be_visible()
+    expect(page.get_by_text("hats.txt (8 bytes)")).to_be_visible()
     assert system.db.schedules.count_documents({}) == 1
 
 

@@ -44,7 +44,7 @@ def test_a_schedule_takes_a_template_and_files_in_the_form_and_tells_the_version
     fill_in(page, Time="09:00")
     page.get_by_role("button", name="Save schedule").last.click()
     expect(page.get_by_text('Did you mean "name"?')).to_be_visible()
-    expect(page.get_by_text("Choose the files again")).to_be_visible()
+    expect(page.get_by_text("Chosen: logo.png, terms.pdf")).to_be_visible()
     look(page, "template-refused")
 
     stored(system, "Hello {{ name }}")
@@ -61,7 +61,7 @@ def test_a_schedule_takes_a_template_and_files_in_the_form_and_tells_the_version
     look(page, "schedule-with-template-form")
     page.get_by_label("Remove the attachments").check()
     page.get_by_role("button", name="Save schedule").last.click()
-    expect(page.get_by_text("logo.png")).to_be_hidden()
+    expect(page.get_by_text("logo.png (4 bytes")).to_be_hidden()
     schedule = ScheduleId(page.url.rpartition("/")[2])
     run, _ = asked_runs.run_now(system.db, schedule, owner="tests", key="k")
     page.goto(f"{system.web_url}/runs/{run.id}")

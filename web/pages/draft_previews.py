@@ -14,13 +14,14 @@ from mailroom.services.schedules import feed_rules, proofs
 from mailroom.services.schedules import view as schedule_view
 from mailroom.services.schedules.proofs import CampaignProof
 from mailroom.services.schedules.readers import Beside, Wanted
-from web import mail_frames
+from web import attachments, mail_frames
 from web.forms.schedule import ScheduleForm
 from web.pages import schedule_forms
 from web.session import principal, services, signed_in
 
 blueprint = Blueprint("draft_previews", __name__)
-_OWN: Final = re.compile("preview_.*|csrf_token|action|drop_upload|upload")  # fields that do not travel along
+#: Fields that do not travel along, or anew.
+_OWN: Final = re.compile("preview_.*|csrf_token|action|drop_upload|upload|attached|drop_files")
 
 
 @blueprint.get("/schedules/new/preview")
@@ -93,8 +94,9 @@ def _wanted(act: str, typed: str) -> Wanted:
 
 
 def _travelling(fields: MultiDict[str, str], form: ScheduleForm) -> list[tuple[str, str]]:
-    """The fields as they were typed, with the file that waits."""
+    """The fields as they were typed, with the list that waits and the files that were chosen."""
     pairs = [pair for pair in fields.items(multi=True) if not _OWN.fullmatch(pair[0])]
+    pairs += [(attachments.CARRIED, file) for file in attachments.carried(form.given_files)]
     return [*pairs, ("upload", form.given.upload)] if form.given.upload else pairs
 
 

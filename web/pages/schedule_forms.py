@@ -124,7 +124,7 @@ def restored(typed: MultiDict[str, str], schedule_id: str | None = None) -> str:
     """The form with the values that were typed before a session ended. Nothing is saved."""
     principal().require("schedules")
     form = ScheduleForm.sent(typed, recipients.read(services().db, typed, None, owner=principal().owner))
-    return _page(form, ScheduleId(schedule_id) if schedule_id else None)
+    return _page(_with_files(form, typed), ScheduleId(schedule_id) if schedule_id else None)
 
 
 def refused(form: ScheduleForm, faults: Sequence[Fault], schedule_id: ScheduleId | None) -> ResponseReturnValue:
@@ -166,11 +166,14 @@ def sent() -> ScheduleForm:
     """The form of this request, as it was typed."""
     file = request.files.get("recipients_file")
     given = recipients.read(services().db, request.form, file, owner=principal().owner)
-    form = ScheduleForm.sent(request.form, given)
+    return _with_files(ScheduleForm.sent(request.form, given), request.form)
+
+
+def _with_files(form: ScheduleForm, typed: MultiDict[str, str]) -> ScheduleForm:
     name = form.template.data.strip()
     template = templates.find(services().db, name) if name else None
     html = template.html if template else form.html.data + form.markdown.data + form.mjml.data
-    form.given_files = attachments.read(request.files.getlist("files"), html)
+    form.given_files = attachments.read(request.files.getlist("files"), typed, html)
     return form
 
 
@@ -217,6 +220,7 @@ def _page(
         upcoming=upcoming or [],
         numbers=numbers,
         footers=[topic.name for topic in topics if topic.footer],
+        carried=attachments.carried(form.given_files),
         zones=sorted(name for name in names if "/" in name or name == "UTC"),
         **recipients.of_page(form.given),
     )
