@@ -41,7 +41,7 @@ def test_somebody_new_sends_a_newsletter_and_a_reader_leaves_it(page: Page, syst
 
     a_list_with_faults_is_imported(page, tmp_path)
     a_topic_is_made(page)
-    a_newsletter_is_written_and_seen(page)
+    a_newsletter_is_written_and_seen(page, system)
     it_is_scheduled_for_weekdays_at_nine(page)
     a_test_is_sent(page, system)
     a_run_goes_out(page, system)
@@ -73,10 +73,17 @@ def a_topic_is_made(page: Page) -> None:
     expect(page.get_by_role("status")).to_contain_text("Topic “Newsletter” is saved.")
 
 
-def a_newsletter_is_written_and_seen(page: Page) -> None:
+def a_template_is_made(system: System, html: str) -> None:
+    body = {"subject": "Boots for {{ first_name }}", "html": html}
+    assert system.call("PUT", "/v1/templates/spring", json=body).status_code in (200, 201)
+
+
+def a_newsletter_is_written_and_seen(page: Page, system: System) -> None:
+    a_template_is_made(system, HTML)
     page.get_by_role("link", name="Schedules").click()
     page.get_by_role("link", name="New schedule").click()
-    fill_in(page, From="Shop <news@mg.example.com>", Subject="Boots for {{ first_name }}", HTML=HTML)
+    fill_in(page, From="Shop <news@mg.example.com>")
+    page.get_by_label("Template").select_option("spring")
     page.get_by_label("Topic").select_option(label="Newsletter")
     page.get_by_label("Audience").select_option(index=1)
     look(page, "walk-3-form")
@@ -87,7 +94,8 @@ def a_newsletter_is_written_and_seen(page: Page) -> None:
     look(page, "walk-4-preview-with-a-wrong-field")
     page.get_by_role("button", name="Back to the form").click()
 
-    fill_in(page, HTML=MENDED, Preheader="From {{ City|default('your town') }}, with 20 % off")
+    a_template_is_made(system, MENDED)
+    fill_in(page, Preheader="From {{ City|default('your town') }}, with 20 % off")
     page.get_by_role("button", name="Preview email").click()
     expect(page.get_by_text("Boots for Ann", exact=True)).to_be_visible()
     page.get_by_label("Recipient").fill("bo@example.org")
@@ -100,7 +108,7 @@ def a_newsletter_is_written_and_seen(page: Page) -> None:
     expect(page.frame_locator("iframe").locator(".button")).to_have_css("display", "block")
     look(page, "walk-6-preview-phone")
     page.get_by_role("button", name="Back to the form").click()
-    expect(page.get_by_label("HTML", exact=True)).to_have_value(MENDED)
+    expect(page.get_by_label("Template")).to_have_value("spring")
 
 
 def it_is_scheduled_for_weekdays_at_nine(page: Page) -> None:
@@ -114,6 +122,7 @@ def it_is_scheduled_for_weekdays_at_nine(page: Page) -> None:
     look(page, "walk-7-form-with-next-runs")
     page.get_by_role("button", name="Save schedule").last.click()
     expect(page.get_by_role("heading", name="Spring boots")).to_be_visible()
+    expect(page.get_by_text("spring, version 2")).to_be_visible()
     look(page, "walk-8-schedule")
 
 
