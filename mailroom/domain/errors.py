@@ -90,7 +90,7 @@ class MessageNotFound(NotFound):
 
 
 class MessageContentNotFound(NotFound):
-    """A run sends nothing to this recipient, who is suppressed, or lacks a value."""
+    """A run sends nothing to this recipient, who is suppressed, or lacks a value; or they were erased since."""
 
     noun = "content of message"
 

@@ -54,8 +54,8 @@ def rendered(content: Content, recipient: Recipient, values: RunValues, *, link:
 
 def rendered_from_parts(content: Content, message: Message, values: RunValues, *, link: str) -> RenderedMail | None:
     """A message of a run as it was rendered then, from its stored parts. None for a message that goes in no call: its
-    recipient was suppressed, or it could not be rendered."""
-    if message.dispatch_id is None:
+    recipient was suppressed, or it could not be rendered; and of somebody who was erased since."""
+    if message.dispatch_id is None or message.erased:
         return None
     whole = compiled(content, values)
     subject, text, html = _filled(whole, {**message.parts, LINK_KEY: link})

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from mailroom.domain.ids import address_digest_of, message_id
 from mailroom.storage.database import Db
-from tests.support.erasing import ANN, handed_in, where, work
-from tests.support.living import an_audience
+from tests.support.erasing import ANN, erase, handed_in, where, work
+from tests.support.living import a_schedule_to, an_audience, plan_all, run_now
 from tests.support.pages import look, sign_in
 from tests.support.system import System
 
@@ -45,3 +46,16 @@ def test_all_data_is_downloaded_and_erased_after_a_question_that_names_what_goes
     look(page, "contact-erased")
     assert [len(json.loads((tmp_path / "contact.json").read_text())[name]) for name in ("audiences", "mails")] == [1, 1]
     assert where(db) == {"recipients"}
+
+
+def test_a_mail_to_somebody_who_was_erased_is_shown_without_them(page: Page, system: System, db: Db) -> None:
+    run = run_now(db, schedule := a_schedule_to(db, an_audience(db, "ann")))
+    plan_all(db, schedule)
+    db.dispatches.update_many({}, {"$set": {"state": "accepted"}})
+    erase(db)
+    sign_in(page, system)
+
+    page.goto(f"{system.web_url}/runs/{run}/mails/{address_digest_of(message_id(run, ANN))}/content")
+
+    expect(page.get_by_text("The recipient was erased, with what was written for them.")).to_be_visible()
+    expect(page.get_by_text(ANN)).to_have_count(0)

@@ -17,8 +17,8 @@ from mailroom.storage.schedules import contents, runs
 
 @dataclass(frozen=True, slots=True)
 class SentMail:
-    """`content`: None if the message goes in no call; it has the reason. `before`, `after`: the
-    messages beside it in the run."""
+    """`content`: None if the message goes in no call; it has the reason. None too if its recipient was erased.
+    `before`, `after`: the messages beside it in the run."""
 
     message: Message
     run: Run

@@ -75,6 +75,7 @@ def test_an_erasure_is_asked_for_followed_and_leaves_an_empty_document(call: Cal
 
 def test_what_was_sent_is_still_shown_without_the_person(call: Caller, db: Db) -> None:
     known(db)
+    db.dispatches.update_many({}, {"$set": {"state": "accepted"}})
     message = db.messages.find_one({"address": ANN, "run_id": {"$not": {"$regex": "^em_"}}})
     mail = db.emails.find_one({"recipients": ANN})["_id"]
     call("POST", f"{AT}/erase")
@@ -86,6 +87,7 @@ def test_what_was_sent_is_still_shown_without_the_person(call: Caller, db: Db) -
     paths += (f"/v1/dispatches/{message['dispatch_id']}", f"/v1/runs/{message['run_id']}/report", "/v1/dead-letters")
     answers = [call("GET", path) for path in paths]
 
+    assert call("GET", f"{paths[1]}/content").status_code == 404
     assert {answer.status_code for answer in answers} == {200}
     assert not any(ANN in answer.text for answer in answers)
     assert ERASED in answers[0].text
