@@ -163,8 +163,9 @@ def test_a_template_is_changed_by_its_owner_and_by_an_admin_only(call: Caller, b
     assert by(other, "PUT", path, json=WELCOME).json["code"] == "not_the_owner"
     assert by(other, "DELETE", path).status_code == 403
     assert by(other, "GET", path).status_code == 200
-    assert call("PUT", path, json=WELCOME).json["owner"] == token_id_of(mine)
-    assert by(rotated(call, mine).json["token"], "PUT", path, json=WELCOME).json["version"] == 3
+    assert call("PUT", path, json=WELCOME | {"text": "Second"}).json["owner"] == token_id_of(mine)
+    rotated_token = rotated(call, mine).json["token"]
+    assert by(rotated_token, "PUT", path, json=WELCOME | {"text": "Third"}).json["version"] == 3
     assert by(mine, "DELETE", path).status_code == 204
     assert by(other, "PUT", path, json=WELCOME).status_code == 201
 
@@ -174,7 +175,7 @@ def test_a_template_without_an_owner_stays_open_to_every_mail_token(by: As, db: 
     by(a_token(db, "mail"), "PUT", path, json=WELCOME)
     db.templates.update_one({}, {"$unset": {"owner": ""}})
 
-    changed = by(a_token(db, "mail"), "PUT", path, json=WELCOME)
+    changed = by(a_token(db, "mail"), "PUT", path, json=WELCOME | {"text": "Second"})
 
     assert (changed.status_code, changed.json["owner"], changed.json["version"]) == (200, None, 2)
     assert by(a_token(db, "schedules"), "PUT", path, json=WELCOME).status_code == 403
