@@ -13,7 +13,13 @@ from tests.support.system import System
 from tests.support.vendor import Answer, Vendor
 from tests.support.vendors import SendGrid, Ses
 
-_DOWN: Final[Answer] = (503, {"Content-Type": "application/json"}, b'{"message": "down for maintenance"}')
+# What says for sure that nothing went out: the account was blocked. After an answer such as 503 nobody could know.
+_BLOCKED: Final[dict[str, Answer]] = {
+    "sendgrid": SendGrid.no(401, "authorization required"),
+    "ses": Ses.no(403, "AccessDeniedException", "not authorized to perform ses:SendEmail"),
+    "postmark": Postmark.no(401, 10, "The Server Token is not valid."),
+    "resend": Resend.no(403, "invalid_api_key", "API key is invalid"),
+}
 
 
 class EndlessRefusals(list[Answer]):
@@ -41,7 +47,7 @@ class Providers:
         if name == "mailgun":
             self.system.simulator.fail_next("401", times=0)
         else:
-            self.vendors[name].refusals = EndlessRefusals([_DOWN])
+            self.vendors[name].refusals = EndlessRefusals([_BLOCKED[name]])
 
     def copies(self) -> Iterator[Copy]:
         for copy in self.system.simulator.each_copy():
