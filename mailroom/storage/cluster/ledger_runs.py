@@ -7,14 +7,14 @@ next_at     time of the next check, by MongoDB's clock; set by the sender that c
 
 from datetime import datetime
 
+from mailroom.storage.cluster.server_clock import has_come, in_seconds
 from mailroom.storage.database import Db, guarded
 
 
 @guarded
 def claim_ledger(db: Db, *, every_s: float) -> bool:
     """True for one caller in each span of `every_s` seconds: that caller makes the next check."""
-    due = {"$lte": [{"$ifNull": ["$next_at", "$$NOW"]}, "$$NOW"]}
-    next_at = {"$dateAdd": {"startDate": "$$NOW", "unit": "second", "amount": int(every_s)}}
+    due, next_at = has_come("next_at"), in_seconds(every_s)
     db.cluster.update_one({"_id": "ledger"}, {"$setOnInsert": {"wrong": 0}}, upsert=True)
     return bool(db.cluster.update_one({"_id": "ledger", "$expr": due}, [{"$set": {"next_at": next_at}}]).modified_count)
 

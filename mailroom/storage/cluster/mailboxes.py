@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from mailroom.storage.cluster.server_clock import has_come, in_seconds
 from mailroom.storage.database import Db, guarded
 
 _PREFIX: Final = "mailbox/"
@@ -32,9 +33,8 @@ def hold(db: Db, name: str, *, by: str, for_s: float) -> bool:
     """True if this process reads the mailbox from now on for `for_s` seconds; False while another one does."""
     id_ = f"{_PREFIX}{name}"
     db.cluster.update_one({"_id": id_}, [{"$set": {"since": {"$ifNull": ["$since", "$$NOW"]}}}], upsert=True)
-    free = {"$or": [{"$eq": ["$holder", by]}, {"$lte": [{"$ifNull": ["$until", "$$NOW"]}, "$$NOW"]}]}
-    until = {"$dateAdd": {"startDate": "$$NOW", "unit": "second", "amount": int(for_s)}}
-    taken = [{"$set": {"holder": {"$literal": by}, "until": until}}]
+    free = {"$or": [{"$eq": ["$holder", by]}, has_come("until")]}
+    taken = [{"$set": {"holder": {"$literal": by}, "until": in_seconds(for_s)}}]
     return bool(db.cluster.update_one({"_id": id_, "$expr": free}, taken).matched_count)
 
 

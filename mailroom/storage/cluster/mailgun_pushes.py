@@ -9,6 +9,7 @@ walked      true once all that was stored at the beginning was pushed; from then
 from dataclasses import dataclass
 from typing import Final
 
+from mailroom.storage.cluster.server_clock import has_come, in_seconds
 from mailroom.storage.database import Db, guarded
 
 _PREFIX: Final = "mailgun_push/"
@@ -26,9 +27,8 @@ def take_turn(db: Db, name: str, *, for_s: float) -> PushTurn | None:
     """None while another process has the turn, or it is not time yet. It ends by itself after `for_s` seconds."""
     id_ = f"{_PREFIX}{name}"
     db.cluster.update_one({"_id": id_}, {"$setOnInsert": {"walked": False}}, upsert=True)
-    due = {"$lte": [{"$ifNull": ["$next_at", "$$NOW"]}, "$$NOW"]}
-    next_at = {"$dateAdd": {"startDate": "$$NOW", "unit": "second", "amount": int(for_s)}}
-    doc = db.cluster.find_one_and_update({"_id": id_, "$expr": due}, [{"$set": {"next_at": next_at}}])
+    due = {"_id": id_, "$expr": has_come("next_at")}
+    doc = db.cluster.find_one_and_update(due, [{"$set": {"next_at": in_seconds(for_s)}}])
     if doc is None:
         return None
     return PushTurn(None if doc["walked"] else doc.get("walked_to", ""))
@@ -43,5 +43,4 @@ def note_walked(db: Db, name: str, to: str | None) -> None:
 
 @guarded
 def end_turn(db: Db, name: str, *, again_in_s: float) -> None:
-    next_at = {"$dateAdd": {"startDate": "$$NOW", "unit": "second", "amount": int(again_in_s)}}
-    db.cluster.update_one({"_id": f"{_PREFIX}{name}"}, [{"$set": {"next_at": next_at}}])
+    db.cluster.update_one({"_id": f"{_PREFIX}{name}"}, [{"$set": {"next_at": in_seconds(again_in_s)}}])
