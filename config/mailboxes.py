@@ -1,33 +1,20 @@
 """Read the mailboxes that bounces and unsubscribes come to, as IMAP URLs (RFC 5092 has the form)."""
 
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from config.reading import Reader
+from mailroom.domain.imap_places import ImapPlace
 from mailroom.domain.return_paths import check_return_path
 
 EXAMPLE: Final = "imaps://user:password@imap.example.org/INBOX"
 _TLS: Final = ("implicit", "starttls", "none")
 _PORTS: Final = {"implicit": 993, "starttls": 143, "none": 143}
 _MOST: Final = 4
-
-
-@dataclass(frozen=True, slots=True)
-class ImapPlace:
-    """A folder of an account. `tls`: implicit, starttls, or none, which only this host may have. `ca`: a PEM file; ''
-    for the system's authorities."""
-
-    host: str
-    port: int
-    tls: str
-    user: str
-    password: str = field(repr=False)
-    folder: str = "INBOX"
-    ca: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,11 +221,7 @@ def build_return_paths(settings: Settings) -> ReturnPaths:
 
 def build_letterboxes(returned_mail: ReturnedMail) -> list[Letterbox]:
     """Build the mailboxes that are read, with their numbers from 1."""
-    folders = [
-        ImapFolder(place.host, place.port, place.tls, place.user, place.password, place.folder, place.ca)
-        for place in returned_mail.mailboxes
-    ]
-    return [Letterbox(number, folder) for number, folder in enumerate(folders, 1)]
+    return [Letterbox(number, ImapFolder(place)) for number, place in enumerate(returned_mail.mailboxes, 1)]
 
 
 def build_mailgun_lists(settings: Settings) -> MailgunLists | None:

@@ -11,10 +11,11 @@ import imaplib
 import re
 import ssl
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from mailroom.domain.errors import MailboxAway
+from mailroom.domain.imap_places import ImapPlace
 
 T = TypeVar("T")
 _TIMEOUT_S: Final = 20.0  # of each step
@@ -33,38 +34,32 @@ class FetchedMail:
 
 @dataclass(frozen=True, slots=True)
 class ImapFolder:
-    """A folder of an account. `tls`: implicit, starttls or none. `ca`: a PEM file; '' for the system's authorities."""
+    """A folder that can be opened."""
 
-    host: str
-    port: int
-    tls: str
-    user: str
-    password: str = field(repr=False)
-    folder: str = "INBOX"
-    ca: str = ""
+    place: ImapPlace
 
     def __str__(self) -> str:
-        return f"{self.folder} of {self.user} at {self.host}"
+        return f"{self.place.folder} of {self.place.user} at {self.place.host}"
 
     @contextlib.contextmanager
     def open(self) -> Iterator["OpenFolder"]:
         """The folder, for reading and flagging. Raises MailboxAway, also for a sign-in that is refused."""
         client = self.asked(self._connect)
         try:
-            self.asked(lambda: _ok(client.login(_quoted(self.user), self.password)))
-            exists = self.asked(lambda: _ok(client.select(_quoted(self.folder))))
+            self.asked(lambda: _ok(client.login(_quoted(self.place.user), self.place.password)))
+            exists = self.asked(lambda: _ok(client.select(_quoted(self.place.folder))))
             yield OpenFolder(client, self, int(exists[0] or 0))
         finally:
             with contextlib.suppress(imaplib.IMAP4.error, OSError, ValueError):
                 client.logout()
 
     def _connect(self) -> imaplib.IMAP4:
-        if self.tls == "none":
-            return imaplib.IMAP4(self.host, self.port, timeout=_TIMEOUT_S)
-        context = ssl.create_default_context(cafile=self.ca or None)
-        if self.tls == "implicit":
-            return imaplib.IMAP4_SSL(self.host, self.port, ssl_context=context, timeout=_TIMEOUT_S)
-        client = imaplib.IMAP4(self.host, self.port, timeout=_TIMEOUT_S)
+        if self.place.tls == "none":
+            return imaplib.IMAP4(self.place.host, self.place.port, timeout=_TIMEOUT_S)
+        context = ssl.create_default_context(cafile=self.place.ca or None)
+        if self.place.tls == "implicit":
+            return imaplib.IMAP4_SSL(self.place.host, self.place.port, ssl_context=context, timeout=_TIMEOUT_S)
+        client = imaplib.IMAP4(self.place.host, self.place.port, timeout=_TIMEOUT_S)
         try:
             client.starttls(context)
         except BaseException:
@@ -77,7 +72,7 @@ class ImapFolder:
         try:
             return ask()
         except (imaplib.IMAP4.error, OSError, ValueError, IndexError) as error:
-            words = str(error).replace(self.password, "***")[:200]
+            words = str(error).replace(self.place.password, "***")[:200]
             raise MailboxAway(f"the mailbox {self} cannot be read: {type(error).__name__} {words}") from error
 
 

@@ -37,7 +37,8 @@ class Letterbox:
 
     @property
     def name(self) -> str:
-        return f"{self.folder.user}@{self.folder.host}/{self.folder.folder}"
+        place = self.folder.place
+        return f"{place.user}@{place.host}/{place.folder}"
 
 
 def look(

@@ -2,14 +2,15 @@
 
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 
-from config.mailboxes import ImapPlace
 from config.settings import read_settings
 from local.ports import free_port
 from mailroom.assembly import build_letterboxes
 from mailroom.domain.errors import MailboxAway
+from mailroom.domain.imap_places import ImapPlace
 from mailroom.domain.returned_mail.reading import parsed
 from mailroom.mailboxes.imap import ImapFolder
 from tests.support.dovecot import PASSWORD, Dovecot
@@ -97,7 +98,7 @@ def test_a_certificate_of_a_stranger_is_refused(dovecot: Dovecot) -> None:
 
     with (
         pytest.raises(MailboxAway, match="certificate"),
-        ImapFolder(folder.host, folder.port, folder.tls, folder.user, folder.password).open(),
+        ImapFolder(replace(folder.place, ca="")).open(),
     ):
         pass
 
@@ -125,4 +126,4 @@ def test_no_password_shows(dovecot: Dovecot) -> None:
     folder = a_folder(dovecot.url())
 
     assert PASSWORD not in repr(folder) + str(folder)
-    assert PASSWORD not in repr(ImapPlace(folder.host, 1, "none", "u", PASSWORD))
+    assert PASSWORD not in repr(ImapPlace(folder.place.host, 1, "none", "u", PASSWORD))
