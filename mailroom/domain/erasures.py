@@ -15,6 +15,8 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
+from mailroom.domain.addresses import InvalidAddress, check_address, fold
+from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.ids import ErasureId
 
 #: In the place of an address that was erased. `.invalid` is nobody's (RFC 2606).
@@ -43,6 +45,14 @@ class ErasureState(StrEnum):
     RUNNING = "running"
     WAITING = "waiting"  # for runs in planning, or for calls whose outcome is not known
     DONE = "done"
+
+
+def key_of_person(address: str) -> str:
+    """The folded address that a request names. Raises InvalidInput."""
+    try:
+        return fold(check_address(address))
+    except InvalidAddress as error:
+        raise InvalidInput(Fault("address", str(error))) from None
 
 
 @dataclass(frozen=True, slots=True)

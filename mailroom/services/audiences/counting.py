@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from mailroom.domain.audience_versions import ListChoice
 from mailroom.domain.topics import scopes_of_campaign
-from mailroom.services.audiences.selecting import as_of_now, next_of
+from mailroom.services.audiences.selecting import pages_of_now
 from mailroom.storage import suppressions
 from mailroom.storage.audiences import document as audiences
 from mailroom.storage.database import Db
@@ -24,16 +24,16 @@ class Numbers(NamedTuple):
 
 def count(db: Db, lists: Sequence[ListChoice], excluded: Sequence[ListChoice] = (), *, topic: str = "") -> Numbers:
     """Count who a schedule of this topic would go to now. Raises Unavailable."""
-    selection, now = as_of_now(db, lists, excluded)
     found = suppressed = looked_at = 0
-    after, more = "", True
-    while more and looked_at < MOST_LOOKED_AT:
-        page = next_of(db, selection, after=after, at=now, most_steps=1)
+    more = False
+    for page in pages_of_now(db, lists, excluded):
         keys = [recipient.key for recipient in page.recipients]
         found += len(keys)
         suppressed += len(suppressions.among(db, keys, scopes_of_campaign(topic)))
         looked_at += page.looked_at
-        after, more = page.through, page.more
+        more = page.more
+        if looked_at >= MOST_LOOKED_AT:
+            break
     if not more:
         return Numbers(found, suppressed, True)
     whole = audiences.count(db, [one.audience for one in lists])

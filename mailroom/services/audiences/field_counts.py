@@ -8,7 +8,7 @@ from mailroom.domain.audience_versions import ListChoice
 from mailroom.domain.audiences import Recipient
 from mailroom.domain.limits import CHUNK_RECIPIENTS
 from mailroom.domain.merge_fields import FieldTally
-from mailroom.services.audiences.selecting import as_of_now, next_of
+from mailroom.services.audiences.selecting import pages_of_now
 from mailroom.storage.database import Db
 
 
@@ -30,12 +30,8 @@ def look_through(
     """Count the recipients as they stand now, in the order of their addresses. False if the time was over before all
     were looked at: then the first ones were, at least some thousands. Raises Unavailable."""
     until = time.monotonic() + within_s
-    selection, now = as_of_now(db, lists, excluded)
-    after, more = "", True
-    while more:
-        page = next_of(db, selection, after=after, at=now, most_steps=1)
+    for page in pages_of_now(db, lists, excluded):
         tally.look_at(page.recipients)
-        after, more = page.through, page.more
-        if time.monotonic() >= until:
-            break
-    return not more
+        if page.more and time.monotonic() >= until:
+            return False
+    return True

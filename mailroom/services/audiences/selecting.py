@@ -75,6 +75,17 @@ def as_of_now(db: Db, lists: Sequence[ListChoice], excluded: Sequence[ListChoice
     return Selection(as_of(lists), as_of(excluded)), now
 
 
+def pages_of_now(db: Db, lists: Sequence[ListChoice], excluded: Sequence[ListChoice] = ()) -> Iterator[Selected]:
+    """The recipients of these lists as they stand now, in the order of their addresses, a step of all lists at a time.
+    Raises Unavailable."""
+    selection, now = as_of_now(db, lists, excluded)
+    after, more = "", True
+    while more:
+        page = next_of(db, selection, after=after, at=now, most_steps=1)
+        yield page
+        after, more = page.through, page.more
+
+
 def following(db: Db, selection: Selection, key: str, *, at: datetime) -> Recipient | None:
     """The first recipient after a folded address ('' for the first of all); None if none is found near it."""
     for _ in range(_LOOKS):

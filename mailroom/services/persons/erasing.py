@@ -12,9 +12,9 @@ from typing import Final
 
 import structlog
 
-from mailroom.domain.addresses import InvalidAddress, check_address, fold
-from mailroom.domain.erasures import Erasure, ErasurePhase, ErasureState, following
-from mailroom.domain.errors import ErasureNotFound, Fault, InvalidInput, MailroomError
+from mailroom.domain.addresses import fold
+from mailroom.domain.erasures import Erasure, ErasurePhase, ErasureState, following, key_of_person
+from mailroom.domain.errors import ErasureNotFound, MailroomError
 from mailroom.domain.ids import new_erasure_id
 from mailroom.domain.sender_rules import SenderRule
 from mailroom.services.common import sender_rules
@@ -33,7 +33,7 @@ def ask(db: Db, address: str, *, by: str) -> tuple[Erasure, bool]:
     """Ask for the erasure of an address. From now on its suppressions stand under its name alone. Returns (the erasure,
     whether it is new): one that is not done yet is not asked for again. Raises InvalidInput, SendersTooOld,
     Unavailable."""
-    key = _checked(address)
+    key = key_of_person(address)
     sender_rules.require(db, SenderRule.ERASURES)
     suppressions.prepare_names(db)
     name = suppressions.names_of(db, [key])[key]
@@ -138,11 +138,3 @@ def _after(erasure: Erasure, step: ErasureStep, session: Session, now: datetime)
     if moved.waits:
         return replace(moved, state=ErasureState.WAITING)
     return replace(moved, state=ErasureState.DONE, done_at=now)
-
-
-def _checked(address: str) -> str:
-    """The folded address. Raises InvalidInput."""
-    try:
-        return fold(check_address(address))
-    except InvalidAddress as error:
-        raise InvalidInput(Fault("address", str(error))) from None

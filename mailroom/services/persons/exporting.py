@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from mailroom.domain.addresses import InvalidAddress, check_address, fold
-from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.erasures import key_of_person
 from mailroom.domain.ids import run_of_email
 from mailroom.storage import consents, erasures, events, rejected_requests, subscription_requests, suppressions, topics
 from mailroom.storage.audiences import document as audiences
@@ -32,10 +31,7 @@ Row = Mapping[str, object]
 
 def pieces_of(db: Db, address: str) -> Iterator[str]:
     """The document, in pieces. Raises InvalidInput before the first one; Unavailable."""
-    try:
-        key = fold(check_address(address))
-    except InvalidAddress as error:
-        raise InvalidInput(Fault("address", str(error))) from None
+    key = key_of_person(address)
     return _pieces(key, server_now(db), {name: read(db, key) for name, read in _SECTIONS.items()})
 
 
