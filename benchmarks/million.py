@@ -18,10 +18,9 @@ from rich.console import Console
 
 from benchmarks.stage import Stub, a_stub
 from local.servers import Servers
-from mailroom.domain.ids import ScheduleId
-from mailroom.services.reports import runs as run_views
 from mailroom.services.schedules import create as create_schedule
 from tests.support.builders import a_draft, recipients
+from tests.support.campaigns import finished
 from tests.support.system import System, a_system, peak_memory_mb
 
 console = Console(stderr=True)
@@ -59,7 +58,7 @@ def measure(system: System, stub: Stub, options: argparse.Namespace) -> dict[str
     stored_s = time.monotonic() - began
     senders = system.start_senders(options.senders)
     with console.status("sending"):
-        while not (run := _finished(system, schedule.id)):
+        while not (run := finished(system, schedule.id)):
             time.sleep(0.5)
     took_s = (run.finished_at - run.created_at).total_seconds()
     count = stub.count()
@@ -74,11 +73,6 @@ def measure(system: System, stub: Stub, options: argparse.Namespace) -> dict[str
         "sent": system.db.messages.count_documents({"sent_at": {"$exists": True}}),
         "peak_memory_mb": [round(peak_memory_mb(sender.pid), 1) for sender in senders],
     }
-
-
-def _finished(system: System, schedule: ScheduleId) -> Any:
-    found = run_views.page(system.db, schedule_id=schedule, before=None, limit=1)
-    return found[0] if found and found[0].state == "finished" else None
 
 
 if __name__ == "__main__":

@@ -30,9 +30,9 @@ from local.servers import Servers
 from mailroom.assembly import build_links
 from mailroom.domain.ids import ScheduleId
 from mailroom.services.planning import asked_runs
-from mailroom.services.reports import runs as run_views
 from mailroom.services.schedules import create as create_schedule
 from tests.support.builders import a_draft, recipients
+from tests.support.campaigns import finished
 from tests.support.system import System, a_schedule_body, a_system, peak_memory_mb
 from tests.support.topics import a_topic
 
@@ -116,7 +116,7 @@ def _sent(system: System, schedule: ScheduleId, senders: int, what: str) -> dict
     started = system.start_senders(senders)
     asked_runs.run_now(system.db, schedule, owner="benchmark", key="k")
     with console.status(what):
-        while not (run := _finished(system, schedule)):
+        while not (run := finished(system, schedule)):
             time.sleep(0.5)
     took_s = (run.finished_at - run.created_at).total_seconds()
     record = system.simulator.record()
@@ -150,11 +150,6 @@ def _in_a_day() -> datetime:
 
 def _once(at: datetime | str) -> dict[str, Any]:
     return {"kind": "once", "at": at, "time_zone": "UTC"}
-
-
-def _finished(system: System, schedule: ScheduleId) -> Any:
-    found = run_views.page(system.db, schedule_id=schedule, before=None, limit=1)
-    return found[0] if found and found[0].state == "finished" else None
 
 
 if __name__ == "__main__":

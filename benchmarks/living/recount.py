@@ -1,15 +1,14 @@
 """What each recipient really got: every copy is read back from the witness, and held to its row of the file."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from benchmarks.living.rows import row_of
 from mailroom.domain.unsubscribe_links import UnsubscribeLinks
+from tests.support.own_links import is_own, link_in
 from tests.support.system import Simulator
 
-_HEADER: Final = re.compile(r"<(https?://[^>]+)>")
 _SHOWN: Final = 3
 
 
@@ -41,8 +40,8 @@ def recount(simulator: Simulator, links: UnsubscribeLinks, *, topic: str, advanc
         found.doubled += row.number in seen
         seen.add(row.number)
         found.not_of_the_segment += not row.in_segment
-        link = _link(copy)
-        found.links_wrong += not _leads_to(links, link, copy["recipient"], topic)
+        link = link_in(copy["headers"])
+        found.links_wrong += not is_own(links, link, address=copy["recipient"], topic=topic)
         found.subjects_wrong += copy["subject"] != row.subject()
         found.texts_wrong += copy["text"] != row.text(link)
         found.html_wrong += copy["html"] != row.html(link)
@@ -50,13 +49,3 @@ def recount(simulator: Simulator, links: UnsubscribeLinks, *, topic: str, advanc
             found.examples.append(copy)
         advance(1)
     return found
-
-
-def _link(copy: dict[str, Any]) -> str:
-    header = _HEADER.fullmatch(copy["headers"].get("List-Unsubscribe", ""))
-    return header[1] if header else ""
-
-
-def _leads_to(links: UnsubscribeLinks, link: str, address: str, topic: str) -> bool:
-    member = links.read(link.rpartition("/")[2])
-    return member is not None and (member.address, member.topic) == (address, topic)

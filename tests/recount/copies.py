@@ -1,12 +1,12 @@
 """Every copy as its recipient reads it, whoever carried it, and what is wrong with it."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from mailroom.domain.unsubscribe_links import UnsubscribeLinks
+from tests.support.own_links import is_own, link_in
 
 TOPIC: Final = "newsletter"
 LINKED: Final = {
@@ -14,7 +14,6 @@ LINKED: Final = {
     "text": "Hello {{ name }}. Leave: {{ unsubscribe_url }}",
     "html": '<p>Hello {{ name }}</p><a href="{{ unsubscribe_url }}">Leave</a>',
 }
-_HEADER: Final = re.compile(r"<(https?://[^>]+)>")
 _ONE_CLICK: Final = "List-Unsubscribe=One-Click"
 _SHOWN: Final = 3
 
@@ -65,10 +64,9 @@ def recount(
 def faults_of(copy: Copy, links: UnsubscribeLinks) -> list[str]:
     """What in this copy is not its recipient's own."""
     number = copy.recipient.removeprefix("reader-").partition("@")[0]
-    name, link = f"Reader {number}", _link(copy)
-    own = links.read(link.rpartition("/")[2])
+    name, link = f"Reader {number}", link_in(copy.headers)
     right = {
-        "link": own is not None and (own.address, own.topic) == (copy.recipient, TOPIC),
+        "link": is_own(links, link, address=copy.recipient, topic=TOPIC),
         "one click": copy.headers.get("List-Unsubscribe-Post") == _ONE_CLICK,
         "list": copy.headers.get("List-Id") == f"<{TOPIC}.mg.example.com>",
         "subject": copy.subject == f"mark-{number}",
@@ -76,8 +74,3 @@ def faults_of(copy: Copy, links: UnsubscribeLinks) -> list[str]:
         "html": copy.html.strip() == f'<p>Hello {name}</p><a href="{link}">Leave</a>',
     }
     return [what for what, well in right.items() if not well]
-
-
-def _link(copy: Copy) -> str:
-    header = _HEADER.fullmatch(copy.headers.get("List-Unsubscribe", ""))
-    return header[1] if header else ""

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from tests.recount.copies import Copy
 from tests.support.postmark import Postmark
 from tests.support.resend import Resend
 from tests.support.smtp import SmtpServer
 from tests.support.system import System
-from tests.support.vendor import Answer, Vendor
+from tests.support.vendor import Answer, Vendor, body_of
 from tests.support.vendors import SendGrid, Ses
 
 # What says for sure that nothing went out: the account was blocked. After an answer such as 503 nobody could know.
@@ -20,13 +20,6 @@ _BLOCKED: Final[dict[str, Answer]] = {
     "postmark": Postmark.no(401, 10, "The Server Token is not valid."),
     "resend": Resend.no(403, "invalid_api_key", "API key is invalid"),
 }
-
-
-class EndlessRefusals(list[Answer]):
-    """A provider that is down gives this answer to every call."""
-
-    def pop(self, _at: object = 0) -> Answer:
-        return self[0]
 
 
 @dataclass(slots=True)
@@ -47,7 +40,7 @@ class Providers:
         if name == "mailgun":
             self.system.simulator.fail_next("401", times=0)
         else:
-            self.vendors[name].refusals = EndlessRefusals([_BLOCKED[name]])
+            self.vendors[name].blocked = _BLOCKED[name]
 
     def copies(self) -> Iterator[Copy]:
         for copy in self.system.simulator.each_copy():
@@ -59,7 +52,7 @@ class Providers:
         for got in self.smtp.post.got:
             message = got.message
             for address in got.recipients:
-                text, html = (_body(message, kind) for kind in ("plain", "html"))
+                text, html = (body_of(message, kind) for kind in ("plain", "html"))
                 headers = {name: str(value) for name, value in message.items()}
                 yield Copy("smtp", address, headers["Subject"], text, html, headers)
 
@@ -69,7 +62,7 @@ def the_vendors() -> Iterator[tuple[dict[str, Vendor], SmtpServer, dict[str, str
     """The vendors, the mail server, and the settings by which they are found."""
     vendors: dict[str, Vendor] = {"sendgrid": SendGrid(), "ses": Ses(), "postmark": Postmark(), "resend": Resend()}
     smtp = SmtpServer().start()
-    settings = {name: value for vendor in vendors.values() for name, value in _settings(vendor).items()}
+    settings = {name: value for vendor in vendors.values() for name, value in vendor.settings.items()}
     settings |= {"SMTP_URL": smtp.url(), "MAILROOM_PROVIDERS": ",".join(["mailgun", *vendors, "smtp"])}
     try:
         yield vendors, smtp, settings
@@ -77,12 +70,3 @@ def the_vendors() -> Iterator[tuple[dict[str, Vendor], SmtpServer, dict[str, str
         smtp.stop()
         for vendor in vendors.values():
             vendor.stop()
-
-
-def _settings(vendor: Any) -> dict[str, str]:
-    return dict(vendor.settings)
-
-
-def _body(message: Any, kind: str) -> str:
-    found = message.get_body((kind,))
-    return str(found.get_content()).rstrip("\r\n") if found is not None else ""

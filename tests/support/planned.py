@@ -1,12 +1,15 @@
 """Schedules that are held and planned, by the services themselves."""
 
-from mailroom.domain.ids import ScheduleId, Token
+from datetime import timedelta
+
+from mailroom.domain.ids import RunId, ScheduleId, Token
 from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.runs import Run
 from mailroom.services.planning import plan
 from mailroom.services.reports import runs as run_views
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
+from tests.support.builders import make_due, recipients, stored_schedule
 
 
 def hold(db: Db, *ids: ScheduleId, token: int = 1) -> dict[ScheduleId, Token]:
@@ -18,6 +21,16 @@ def hold(db: Db, *ids: ScheduleId, token: int = 1) -> dict[ScheduleId, Token]:
 def expand_all(db: Db, held: dict[ScheduleId, Token]) -> None:
     while plan.expand(db, held, batch_size=1_000, now=server_now(db)).moved:
         pass
+
+
+def a_planned_run(db: Db, *, mails: int) -> RunId:
+    """A run of a new schedule, with so many mails that wait for their call."""
+    schedule = stored_schedule(db, recipients=recipients(mails))
+    make_due(db, schedule, since=timedelta(minutes=61))
+    held = hold(db, schedule.id)
+    plan.plan_due(db, held, mark=0, now=server_now(db))
+    expand_all(db, held)
+    return runs_of(db, schedule.id)[-1].id
 
 
 def runs_of(db: Db, id_: ScheduleId) -> list[Run]:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.message import EmailMessage
 from email.utils import getaddresses
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
@@ -34,12 +35,18 @@ class Vendor:
 
     kept: list[Kept] = field(default_factory=list)
     refusals: list[Answer] = field(default_factory=list)  # the next answers, of calls that are not accepted
+    blocked: Answer | None = None  # the answer to every call, until it heals
     lose_answers: int = 0  # calls that are accepted, and whose connection then breaks
     latency_s: float = 0.0
     refused_addresses: set[str] = field(default_factory=lambda: {"refused@example.org"})
     path: ClassVar[str] = ""
     paths: ClassVar[tuple[str, ...]] = ()  # further ones
     says_whose: ClassVar[bool] = True  # whether an event names its recipient, of a mail to several
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """By which this vendor is found, and trusted."""
+        raise NotImplementedError
 
     def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         return self.accept(headers, body)
@@ -54,7 +61,7 @@ class Vendor:
 
     def heal(self) -> None:
         """No faults from here on."""
-        self.lose_answers, self.refusals, self.latency_s = 0, [], 0.0
+        self.lose_answers, self.refusals, self.blocked, self.latency_s = 0, [], None, 0.0
 
     def stop(self) -> None:
         self._server.shutdown()
@@ -93,6 +100,8 @@ def _handler(vendor: Vendor) -> type[BaseHTTPRequestHandler]:
         def _answer(self, body: bytes) -> Answer:
             if self.path.partition("?")[0] not in (vendor.path, *vendor.paths):
                 return 404, {}, b"no such path"
+            if vendor.blocked:
+                return vendor.blocked
             if vendor.refusals:
                 return vendor.refusals.pop(0)
             return vendor.answer(self.path, dict(self.headers.items()), body)
@@ -110,3 +119,9 @@ def as_json(status: int, said: Any) -> Answer:
 def addresses(*written: str) -> list[str]:
     """The bare addresses of these lists of mailboxes."""
     return [address for _, address in getaddresses(list(written))]
+
+
+def body_of(message: EmailMessage, kind: str) -> str:
+    """The text of a part, `plain` or `html`; '' without one."""
+    found = message.get_body((kind,))
+    return str(found.get_content()).rstrip("\r\n") if found is not None else ""

@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
-from email.message import EmailMessage
 from typing import Any
 
 import requests
@@ -22,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.support.postmark import Postmark
 from tests.support.resend import Resend
 from tests.support.sns import Sns
-from tests.support.vendor import Answer, Kept, Vendor
+from tests.support.vendor import Answer, Kept, Vendor, body_of
 
 
 class SendGrid(Vendor):
@@ -144,7 +143,7 @@ class Ses(Vendor):
         if len(recipients) > 50:
             return self.no(400, "BadRequestException", "Recipient count exceeds 50")
         message = message_from_bytes(base64.b64decode(asked["Content"]["Raw"]["Data"]), policy=policy.default)
-        text, html = (_body(message, kind) for kind in ("plain", "html"))
+        text, html = (body_of(message, kind) for kind in ("plain", "html"))
         own = {name: str(value) for name, value in message.items()}
         self.kept.append(Kept(recipients, message["Subject"], text, tags, str(message.items()), html, own))
         return 200, {"Content-Type": "application/json"}, json.dumps({"MessageId": f"0100-{uuid.uuid4()}"}).encode()
@@ -181,11 +180,6 @@ class Ses(Vendor):
         own = {"Send": {}, "Delivery": {"timestamp": at, "recipients": kept.recipients, "smtpResponse": "250 ok"}}
         for kind in kinds:
             yield {"eventType": kind, "mail": mail, kind.lower(): own[kind]}
-
-
-def _body(message: EmailMessage, kind: str) -> str:
-    found = message.get_body((kind,))
-    return str(found.get_content()).rstrip("\r\n") if found is not None else ""
 
 
 VENDORS: dict[str, Callable[[], Any]] = {"sendgrid": SendGrid, "ses": Ses, "postmark": Postmark, "resend": Resend}

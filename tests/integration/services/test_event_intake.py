@@ -11,23 +11,16 @@ from mailroom.domain.ids import RunId, message_id
 from mailroom.domain.messages.states import MOVES
 from mailroom.domain.repeated_events import Intake
 from mailroom.services.feedback.intake import group_intake, take_in
-from mailroom.services.planning import plan
 from mailroom.services.reports import counts as report_counts
-from mailroom.services.reports import runs as run_views
-from mailroom.storage.database import Db, server_now
-from tests.support.builders import NOW, an_event, make_due, recipients, stored_schedule
-from tests.support.planned import expand_all, hold
+from mailroom.storage.database import Db
+from tests.support.builders import NOW, an_event
+from tests.support.planned import a_planned_run
 
 
 @pytest.fixture
 def run(db: Db) -> RunId:
     """A planned run of five mails."""
-    schedule = stored_schedule(db, recipients=recipients(5))
-    make_due(db, schedule, since=timedelta(minutes=61))
-    held = hold(db, schedule.id)
-    plan.plan_due(db, held, mark=0, now=server_now(db))
-    expand_all(db, held)
-    return run_views.page(db, schedule_id=schedule.id, before=None, limit=1)[0].id
+    return a_planned_run(db, mails=5)
 
 
 def told(run: RunId, kind: EventKind, reader: int, id_: str, **changes: object) -> Event:

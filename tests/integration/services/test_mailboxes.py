@@ -16,15 +16,12 @@ from mailroom.mailboxes.imap import OpenFolder
 from mailroom.services.operations import mailboxes
 from mailroom.services.operations.mailboxes import Letterbox
 from mailroom.services.operations.returned_mail import MailResult, Recognition
-from mailroom.services.planning import plan
 from mailroom.services.reports import counts as report_counts
-from mailroom.services.reports import runs as run_views
 from mailroom.storage import suppressions
 from mailroom.storage.cluster import restore_mark
 from mailroom.storage.database import Db, server_now
-from tests.support.builders import make_due, recipients, stored_schedule
 from tests.support.dovecot import Dovecot
-from tests.support.planned import expand_all, hold
+from tests.support.planned import a_planned_run
 from tests.support.returned_mails import complaint, dsn, letter, out_of_office, plain_bounce
 from tests.support.system import System
 
@@ -38,12 +35,7 @@ SEEN, STAR = {"\\Seen"}, {"\\Flagged"}
 @pytest.fixture
 def run(db: Db) -> RunId:
     """A planned run of five mails."""
-    schedule = stored_schedule(db, recipients=recipients(5))
-    make_due(db, schedule, since=timedelta(minutes=61))
-    held = hold(db, schedule.id)
-    plan.plan_due(db, held, mark=0, now=server_now(db))
-    expand_all(db, held)
-    return run_views.page(db, schedule_id=schedule.id, before=None, limit=1)[0].id
+    return a_planned_run(db, mails=5)
 
 
 @pytest.fixture
