@@ -2,11 +2,12 @@
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
+from local.children import Child
 from mailroom.domain.ids import RunId, ScheduleId
 from tests.support.campaigns import a_campaign, finished
 from tests.support.dovecot import Dovecot
@@ -44,6 +45,10 @@ def sent_run(system: System, count: int) -> RunId:
 def return_paths(server: SmtpServer) -> dict[str, str]:
     """By recipient, as the server got them."""
     return {got.recipients[0]: got.sender for got in server.post.got}
+
+
+def logs_of(children: Sequence[Child]) -> str:
+    return "".join(child.tail(2_000) for child in children)
 
 
 def test_every_bounce_counts_once_though_the_senders_that_read_them_are_killed(
@@ -137,6 +142,7 @@ def test_senders_wait_for_a_mail_server_that_is_away_and_read_when_it_is_back(
     dovecot.start().put(dsn(path))
 
     wait_for(lambda: shown(system, mail)["recipients"][0]["status"] == "bounced", within_s=30, what="it is read")
-    logs = "".join(child.tail(2_000) for child in senders)
+    wait_for(lambda: "mailbox_read_again" in logs_of(senders), within_s=30, what="that is told")
+    logs = logs_of(senders)
     assert logs.count("mailbox_cannot_be_read") == 1
     assert logs.count("mailbox_read_again") == 1

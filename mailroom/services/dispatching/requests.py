@@ -104,15 +104,18 @@ class Preparing:
         dispatch: Claimed,
         mails: Sequence[Message],
         written: Mapping[_Written, Content],
-        letters: Mapping[DispatchId, Email | Exception],
+        letters: dict[DispatchId, Email | Exception],
         values: Mapping[RunId, RunValues],
         most: int | None,
     ) -> object:
-        """A request, or a refusal. A dispatch that cannot be built delays no other, and is not retried for ever."""
+        """A request, or a refusal. A dispatch that cannot be built delays no other, and is not retried for ever.
+
+        A letter leaves `letters`: the files of a mail are in memory twice only until its request is written out.
+        """
         adapter = self._adapters[dispatch.provider]
         try:
             if dispatch.schedule_id is None:
-                email = letters.get(dispatch.id)
+                email = letters.pop(dispatch.id, None)
                 if email is None:
                     return Refused(Refusal.PERMANENT, "its content is no longer kept")
                 if isinstance(email, BodiesAway):

@@ -1,7 +1,8 @@
 """The alarm for a dispatch that a provider accepted twice: it must never happen, so nobody may miss it.
 
 The fence (lua/close.lua) and the stored dispatch (storage/dispatches/outcomes.py) each find a second acceptance by
-themselves. `config/prometheus/alerts.yml` pages somebody.
+themselves: two senders that record at the same moment may each raise the alarm. `config/prometheus/alerts.yml` pages
+somebody.
 """
 
 from collections.abc import Collection
