@@ -85,25 +85,18 @@ def filled_in(
             pieces.append(piece)
             remaining -= len(piece)
             if remaining < 0:
-                raise _too_long(most)
+                raise too_long(most)
     except MemoryError:
         raise
     except Exception as error:  # Jinja2's filters raise any class; none may stop a run
         raise CannotRender(f"{field}: {error}") from None
-    return _as_field("".join(pieces), field)
+    return as_field("".join(pieces), field)
 
 
-def checked(text: str, field: str, room: int, most: int) -> str:
-    """A text that needs no template any more, as `filled_in` would give it. Raises CannotRender."""
-    if len(text) > room:
-        raise _too_long(most)
-    return _as_field(text, field)
-
-
-def _as_field(value: str, field: str) -> str:
+def as_field(value: str, field: str) -> str:
     """A header is a single line, whatever the values contain."""
     return " ".join(value.split()) if field == "subject" and _BREAKS_A_HEADER.search(value) else value
 
 
-def _too_long(most: int) -> CannotRender:
+def too_long(most: int) -> CannotRender:
     return CannotRender(f"what is filled in has too many characters; {most:,} fit")

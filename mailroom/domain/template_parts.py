@@ -1,25 +1,104 @@
 """The parts of a content for each recipient of a campaign: a million times the same templates with other values.
 
-A value alone, `{{ name }}`, needs no Jinja2. A part that reads the same values again, such as a condition on a city in
-a loop over offers, is the same text again: it is rendered once for them, and costs each mail what it cost then.
+A value alone, `{{ name }}`, needs no Jinja2. Parts that read the same values, such as the conditions on a city in a
+loop over offers, are the same texts again for the same values: they are rendered once for them, all together, and cost
+each mail what they cost then.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from markupsafe import escape
 
 from mailroom.domain.limits import MAX_RENDERED_BYTES
-from mailroom.domain.template_filling import FIELDS, CutTemplate, TemplatePart, checked, filled_in
+from mailroom.domain.template_filling import FIELDS, CutTemplate, TemplatePart, as_field, filled_in, too_long
 from mailroom.domain.template_language import with_spending
-from mailroom.domain.template_spending import OF_PARTS, Cost
+from mailroom.domain.template_spending import EVERY_MAIL_MAY, NOTHING, OF_PARTS, Cost
 from mailroom.domain.template_values import SPENDING
 
-_MOST_REMEMBERED: Final = 4_096  # texts, of all parts together
-_LONGEST_REMEMBERED: Final = 256  # characters of a text, and of the values that it was made of
+_MOST_REMEMBERED: Final = 1_000_000  # characters, of all parts together
+_LONGEST_VALUES: Final = 256  # characters of the values that remembered texts were made of
+_OF_AN_ENTRY: Final = 64  # characters that a text takes beside its own
 
-Known = dict[tuple[str, ...], tuple[str, Cost]]
+
+class Texts(NamedTuple):
+    """The texts of a group of parts by their keys; their characters, and what their rendering cost."""
+
+    by_key: Mapping[str, str]
+    characters: int
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class PartGroup:
+    """The parts that read the same values, each with its field. `bare`: each is a value alone."""
+
+    number: int
+    reads: tuple[str, ...]
+    parts: Sequence[tuple[str, TemplatePart]]
+    bare: bool
+
+    def read_from(self, context: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """The values that the parts read; None if one of them is no text."""
+        values = tuple([value for name in self.reads if type(value := context.get(name)) is str])
+        return values if len(values) == len(self.reads) else None
+
+    def of_value(self, value: str) -> Texts:
+        """Of bare parts: the value as each field shows it."""
+        shown = {"subject": as_field(value, "subject"), "text": value, "html": str(escape(value))}
+        texts = {part.key: shown[field_] for field_, part in self.parts}
+        return Texts(texts, sum(map(len, texts.values())), NOTHING)
+
+
+class _Memory:
+    """Texts of groups by the values that they were made of: those of any, up to a bounded size."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, tuple[str, ...]], Texts] = {}
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def get(self, group: PartGroup, values: tuple[str, ...]) -> Texts | None:
+        return self._known.get((group.number, values))
+
+    def keep(self, group: PartGroup, values: tuple[str, ...], texts: Texts) -> None:
+        values_size = sum(map(len, values))
+        size = _OF_AN_ENTRY * (1 + len(texts.by_key)) + values_size + texts.characters
+        if values_size > _LONGEST_VALUES or size > _MOST_REMEMBERED // 4:
+            return
+        if self._size + size > _MOST_REMEMBERED:
+            self._known.clear()
+            self._size = 0
+        self._known[group.number, values] = texts
+        self._size += size
+
+
+class _Bill:
+    """What one mail has cost so far. To open its account takes longer than to look up most mails' parts, so it is
+    opened for what Jinja2 renders, and where it may not suffice."""
+
+    def __init__(self, context: Mapping[str, Any]) -> None:
+        self._context, self._opened = context, dict[str, Any]()
+        self._owed = NOTHING
+
+    def add(self, cost: Cost) -> None:
+        """Raises CannotRender where it is too much."""
+        if self._opened:
+            self._opened[SPENDING].pay(cost)
+            return
+        self._owed = self._owed + cost
+        if not self._owed.is_within(EVERY_MAIL_MAY):
+            self.opened()
+
+    def opened(self) -> Mapping[str, Any]:
+        """The values of the mail, with its account. Raises CannotRender where too much is owed already."""
+        if not self._opened:
+            self._opened = with_spending(self._context, OF_PARTS)
+            self._opened[SPENDING].pay(self._owed)
+        return self._opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,48 +108,56 @@ class Compiled:
     subject: CutTemplate
     text: CutTemplate
     html: CutTemplate
-    #: Rendered parts, by the key of the part and the values that it read.
-    known: Known = field(default_factory=dict, compare=False, repr=False)
+    groups: Sequence[PartGroup] = field(init=False, compare=False, repr=False)
+    memory: _Memory = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "groups", list(_groups(self)))
+        object.__setattr__(self, "memory", _Memory())
 
     def parts_for(self, context: Mapping[str, Any]) -> dict[str, str]:
         """The rendered parts for this recipient, by part key. Raises CannotRender."""
-        values = {}
-        room = MAX_RENDERED_BYTES
-        context = with_spending(context, OF_PARTS)
-        for field_ in FIELDS:
-            for piece in getattr(self, field_).pieces:
-                if isinstance(piece, TemplatePart):
-                    values[piece.key] = part = self._rendered(piece, context, field_, room)
-                    room -= len(part)
-        return values
+        parts: dict[str, str] = {}
+        room, bill = MAX_RENDERED_BYTES, _Bill(context)
+        for group in self.groups:
+            texts = self._texts(group, context, bill, room)
+            parts |= texts.by_key
+            room -= texts.characters
+            if room < 0:
+                raise too_long(MAX_RENDERED_BYTES)
+        return parts
 
-    def _rendered(self, piece: TemplatePart, context: Mapping[str, Any], field_: str, room: int) -> str:
+    def _texts(self, group: PartGroup, context: Mapping[str, Any], bill: _Bill, room: int) -> Texts:
         """Raises CannotRender."""
-        read = [value for name in piece.reads if type(value := context.get(name)) is str]
-        if len(read) < len(piece.reads):
-            return _filled(piece, context, field_, room)
-        if piece.bare:
-            return checked(str(escape(read[0])) if field_ == "html" else read[0], field_, room, MAX_RENDERED_BYTES)
-        if sum(map(len, read)) > _LONGEST_REMEMBERED:
-            return _filled(piece, context, field_, room)
-        return self._remembered((piece.key, *read), piece, context, field_, room)
-
-    def _remembered(
-        self, known_as: tuple[str, ...], piece: TemplatePart, context: Mapping[str, Any], field_: str, room: int
-    ) -> str:
-        spending = context[SPENDING]
-        if known := self.known.get(known_as):
-            spending.pay(known[1])
-            return checked(known[0], field_, room, MAX_RENDERED_BYTES)
-        before = spending.balance()
-        text = _filled(piece, context, field_, room)
-        if len(text) <= _LONGEST_REMEMBERED:
-            if len(self.known) >= _MOST_REMEMBERED:
-                self.known.clear()
-            self.known[known_as] = (text, spending.spent_since(before))
-        return text
+        values = group.read_from(context)
+        if values is None:
+            return _rendered(group, bill, room)
+        if group.bare:
+            return group.of_value(values[0])
+        if known := self.memory.get(group, values):
+            bill.add(known.cost)
+            return known
+        texts = _rendered(group, bill, room)
+        self.memory.keep(group, values, texts)
+        return texts
 
 
-def _filled(piece: TemplatePart, context: Mapping[str, Any], field_: str, room: int) -> str:
-    own = {**context, **piece.bound} if piece.bound else context
-    return filled_in(piece.template, own, field_, room, MAX_RENDERED_BYTES, steps=piece.steps)
+def _groups(compiled: Compiled) -> Iterator[PartGroup]:
+    found: dict[tuple[tuple[str, ...], bool], list[tuple[str, TemplatePart]]] = {}
+    for field_ in FIELDS:
+        for piece in getattr(compiled, field_).pieces:
+            if isinstance(piece, TemplatePart):
+                found.setdefault((piece.reads, piece.bare), []).append((field_, piece))
+    for number, ((reads, bare), parts) in enumerate(found.items()):
+        yield PartGroup(number, reads, parts, bare)
+
+
+def _rendered(group: PartGroup, bill: _Bill, room: int) -> Texts:
+    """The texts of the group, of at most `room` characters together. Raises CannotRender."""
+    context = bill.opened()
+    before, texts, left = context[SPENDING].balance(), {}, room
+    for field_, part in group.parts:
+        own = {**context, **part.bound} if part.bound else context
+        texts[part.key] = text = filled_in(part.template, own, field_, left, MAX_RENDERED_BYTES, steps=part.steps)
+        left -= len(text)
+    return Texts(texts, room - left, context[SPENDING].spent_since(before))

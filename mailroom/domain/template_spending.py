@@ -14,6 +14,7 @@ from mailroom.domain.limits import (
 from mailroom.domain.plain_values import characters_in
 
 _CHARACTERS_OF_A_STEP: Final = 40  # compared or joined in about the time of one step
+_CHARACTERS: Final = 200_000  # that filters may read in every mail
 _MOST_FOR_LISTS: Final = 8_000_000  # characters that filters may read because lists and objects are long
 
 
@@ -42,6 +43,17 @@ class Cost:
     turns: int
     steps: int
 
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(self.characters + other.characters, self.turns + other.turns, self.steps + other.steps)
+
+    def is_within(self, most: "Cost") -> bool:
+        return self.characters <= most.characters and self.turns <= most.turns and self.steps <= most.steps
+
+
+NOTHING: Final = Cost(0, 0, 0)
+#: What the parts of every mail may cost, however short its values are.
+EVERY_MAIL_MAY: Final = Cost(_CHARACTERS, OF_PARTS.turns, OF_PARTS.steps)
+
 
 class SharedSteps:
     """The steps that are left to the loops of several mails together: those of one request."""
@@ -69,7 +81,7 @@ class Spending:
             elif isinstance(value, list | dict):
                 nested += characters_in(value)
         # A template may read each value several times; more would let the work grow faster than the input.
-        self.left = 200_000 + 8 * plain + min(4 * nested, _MOST_FOR_LISTS)
+        self.left = _CHARACTERS + 8 * plain + min(4 * nested, _MOST_FOR_LISTS)
         self.turns, self.steps = allowed.turns, allowed.steps
         self.lists: dict[str, Sequence[Any]] = {}
         self._allowed, self._shared = allowed, shared

@@ -64,37 +64,32 @@ def test_a_loop_over_a_runs_items_is_rendered_once_for_each_value_that_it_reads(
 
     parts = [compiled.parts_for({"name": f"R{n}", "city": ("Rome", "Oslo", "Bonn")[n % 3]}) for n in range(30)]
 
-    assert len(compiled.known) == 3 * 4  # three cities, two items, two bodies
+    assert len(compiled.memory) == 3  # cities: for each the parts of two items and two bodies
     assert parts[27] == by_jinja2(compiled, {"name": "R27", "city": "Rome"})
     assert parts[29] == by_jinja2(compiled, {"name": "R29", "city": "Bonn"})
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(template_parts, "_MOST_REMEMBERED", 10)
+    monkeypatch.setattr(template_parts, "_MOST_REMEMBERED", 1_400)  # characters, ten entries
     compiled = compile_content("{{ name|upper }}", "", "")
 
     for number in range(95):
         compiled.parts_for({"name": f"R{number}"})
     compiled.parts_for({"name": "x" * 5_000})
 
-    assert len(compiled.known) <= 10
+    assert 0 < len(compiled.memory) <= 10
 
 
-def test_a_part_that_is_known_costs_a_mail_what_it_cost_before() -> None:
+@pytest.mark.parametrize("renders_before", [0, 1, 3])
+def test_parts_that_are_known_cost_a_mail_what_they_cost_before(renders_before: int) -> None:
     """Whether a mail can be rendered must not depend on which mails were rendered before it."""
-    compiled = compile_content("Hello", "{{ city|upper }}" * 300, "")
-    short, long = {"city": "Rome"}, {"city": "Rome", "of_others": "x"}
-    costs = []
-    for context in (short, long, short):
-        whole = with_spending(context, OF_PARTS)
-        before = whole[" spending"].balance()
-        for piece in compiled.text.pieces:
-            if isinstance(piece, TemplatePart):
-                compiled._rendered(piece, whole, "text", MAX_RENDERED_BYTES)
-        costs.append(whole[" spending"].spent_since(before))
+    long = "{{% if {}|upper|lower|upper|lower == 'x' %}}x{{% endif %}}"
+    compiled = compile_content("Hello", long.format("city") * 150, long.format("name") * 60)
+    for number in range(renders_before):
+        compiled.parts_for({"city": "c" * 256, "name": f"n{number}"})
 
-    assert costs[0] == costs[1] == costs[2]
-    assert costs[0].characters > 0
+    with pytest.raises(CannotRender, match="read too many characters"):
+        compiled.parts_for({"city": "c" * 256, "name": "n" * 256})
 
 
 def test_a_part_that_is_known_has_no_more_room_than_before(monkeypatch: pytest.MonkeyPatch) -> None:
