@@ -5,6 +5,7 @@ Everything that can fail here fails before a fence is crossed.
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -25,6 +26,7 @@ from sender.connections import Connections
 from sender.fencer import Fencer
 from sender.in_flight import InFlight
 from sender.lanes import Lanes
+from sender.look_back import LookBack
 from sender.pace import Pace
 from sender.provider_router import ProviderRouter
 from sender.rate_limits import Throttle
@@ -68,6 +70,7 @@ class Claimer:
             services.db, services.adapters, services.bodies, links=services.links, files_within_s=files_within_s
         )
         self._look_for_alone_at = self._look_for_urgent_at = 0.0
+        self._look_back = LookBack()
         # Claims one by one would cost more than very fast calls do, so claims wait until there is room for several.
         self._least_room = max(1, connections.limit // 4)
 
@@ -83,8 +86,13 @@ class Claimer:
         if not held or self._guard.on_hold.everything:
             return 0
         waiting = self._waiting(held, now, room)
-        if not len(waiting):
-            return 0
+        handed_over = self._send_each(waiting, held, now) if len(waiting) else 0
+        if handed_over == len(waiting) and not waiting.more:
+            self._look_back.left_nothing(through=now)
+        return handed_over
+
+    def _send_each(self, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> int:
+        """By its provider."""
         parts = self._router.choose(waiting)
         self._put_off(self._router.without_provider(waiting), held, _NONE_ENABLED, now)
         if not parts:
@@ -136,12 +144,19 @@ class Claimer:
         if time.monotonic() >= self._look_for_alone_at:
             alone = claims.claimable_alone(self._services.db, held, now=now, on_hold=self._guard.on_hold)
             if len(alone):
-                return alone if not self._in_flight.in_hand() else Waiting()
+                return alone if not self._in_flight.in_hand() else Waiting(more=True)
             self._look_for_alone_at = time.monotonic() + _LOOK_FOR_ALONE_S
         if room >= self._least_room:
-            on_hold = self._guard.on_hold
-            return claims.claimable(self._services.db, held, now=now, room=self._room(room), on_hold=on_hold)
+            return self._all_waiting(held, now, self._room(room))
         return self._urgent_waiting(now)
+
+    def _all_waiting(self, held: Mapping[Lane, Token], now: datetime, room: Room) -> Waiting:
+        db, on_hold = self._services.db, self._guard.on_hold
+        if since := self._look_back.since(held):
+            found = claims.newly_due(db, held, since=since, now=now, room=room, on_hold=on_hold)
+            if found is not None:
+                return found
+        return claims.claimable(db, held, now=now, room=room, on_hold=on_hold)
 
     def _room(self, dispatches: int) -> Room:
         return Room(
@@ -157,9 +172,10 @@ class Claimer:
         }
         room = self._connections.room(urgent=True)
         if not held or room <= 0 or time.monotonic() < self._look_for_urgent_at:
-            return Waiting()
+            return Waiting(more=True)
         self._look_for_urgent_at = time.monotonic() + _LOOK_FOR_URGENT_S
-        return claims.claimable(self._services.db, held, now=now, room=self._room(room), down_to=Rank.HIGH)
+        found = claims.claimable(self._services.db, held, now=now, room=self._room(room), down_to=Rank.HIGH)
+        return replace(found, more=True)
 
     def _claim(self, adapter: Adapter, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> list[Claimed]:
         services = self._services

@@ -107,6 +107,18 @@ def test_a_mail_for_later_waits_and_can_be_cancelled_until_then(running: System)
     assert too_late.status_code == 409
 
 
+def test_a_mail_that_shows_only_after_its_time_goes_out_soon(running: System) -> None:
+    """As from an API that hangs between the mail's time and the end of its transaction."""
+    email = hand_in(running, send_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
+    hand_in(running, to=["first@example.org"])
+    wait_for(lambda: running.simulator.mails(), within_s=20, what="a sender looks for what is due")
+    ago = datetime.now(UTC) - timedelta(minutes=10)
+
+    running.db.dispatches.update_one({"run_id": email}, {"$set": {"not_before": ago}})
+
+    wait_for(lambda: status(running, email) == "delivered", within_s=5, what="it is delivered")
+
+
 def test_one_refused_recipient_does_not_keep_the_mail_from_the_others(running: System) -> None:
     running.simulator.turn(refused_addresses=["cy@example.org"])
     email = hand_in(running, to=["bo@example.org", "al@example.org"], cc=["cy@example.org"], bcc=["di@example.org"])

@@ -1,7 +1,7 @@
 """Claim waiting dispatches of held lanes, in bulk: step 2 of the protocol."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mailroom.domain.dispatches.model import Claim, Claimable, Claimant, Claimed
@@ -24,6 +24,7 @@ class Waiting:
 
     dispatches: Sequence[Claimable] = ()
     alone: bool = False  # the dispatch goes alone, without any other in flight
+    more: bool = False  # others may be due beside these: there is no room for them, or their lane waits
 
     def __len__(self) -> int:
         return len(self.dispatches)
@@ -38,13 +39,13 @@ class Waiting:
     @property
     def of_few(self) -> "Waiting":
         """Those that may go by some providers only: mails that went elsewhere."""
-        return Waiting([one for one in self.dispatches if one.among], self.alone)
+        return replace(self, dispatches=[one for one in self.dispatches if one.among])
 
     def first(self, most: int) -> "Waiting":
-        return Waiting(self.dispatches[:most], self.alone)
+        return replace(self, dispatches=self.dispatches[:most])
 
     def after(self, count: int) -> "Waiting":
-        return Waiting(self.dispatches[count:], self.alone)
+        return replace(self, dispatches=self.dispatches[count:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +74,32 @@ def claimable(
     if on_hold.everything:
         return Waiting()
     mixed = on_hold.lanes & held.keys()
-    most = room.dispatches
+    most, more = room.dispatches, bool(mixed)
     ready = [lane for lane in held if lane not in mixed]
     dispatches = dispatch_claims.claimable(db, ready, now=now, limit=most, down_to=down_to)
     if (dispatches or mixed) and (waiting := lanes.waiting(db, now=now)):
-        mixed -= waiting.keys()
+        mixed, more = mixed - waiting.keys(), True
         ready = [lane for lane in ready if lane not in waiting]
         dispatches = dispatch_claims.claimable(db, ready, now=now, limit=most, down_to=down_to)
     if going := open_runs_not_held(db, on_hold, mixed) if mixed else []:
         others = dispatch_claims.claimable_of_runs(db, going, now=now, limit=most, down_to=down_to)
         dispatches = dispatch_claims.most_urgent([*dispatches, *others], most)
-    return Waiting(list(_fitting(dispatches, room)))
+    fitting = list(_fitting(dispatches, room))
+    return Waiting(fitting, more=more or len(dispatches) >= most or len(fitting) < len(dispatches))
+
+
+def newly_due(
+    db: Db, held: Mapping[Lane, Token], *, since: datetime, now: datetime, room: Room, on_hold: OnHold = NOTHING_HELD
+) -> Waiting | None:
+    """As `claimable`, without dispatches that were due before `since`. None where these do not suffice: lanes wait or
+    are on hold in part, or more has become due than there is room for. Raises Unavailable."""
+    if on_hold.everything or on_hold.lanes & held.keys():
+        return None
+    dispatches = dispatch_claims.newly_due(db, list(held), since=since, now=now, limit=room.dispatches + 1)
+    fitting = list(_fitting(dispatches[: room.dispatches], room))
+    if len(fitting) < len(dispatches) or (dispatches and lanes.waiting(db, now=now)):
+        return None
+    return Waiting(fitting)
 
 
 def _fitting(dispatches: Sequence[Claimable], room: Room) -> Iterator[Claimable]:
@@ -107,6 +123,7 @@ def claimable_alone(db: Db, held: Mapping[Lane, Token], *, now: datetime, on_hol
     return Waiting(
         dispatch_claims.claimable_alone(db, ready, now=now, leave_out=sorted(on_hold.runs)),
         alone=True,
+        more=True,
     )
 
 

@@ -98,7 +98,7 @@ def claimable_of_runs(
     for start in range(0, len(runs), _LANES_A_LOOK):
         query: Document = {"run_id": {"$in": list(runs[start : start + _LANES_A_LOOK])}}
         query |= {"state": DispatchState.PENDING, "not_before": {"$lte": now}}
-        waiting += _first(db, query, down_to, limit)
+        waiting += _first(db, query, down_to, limit, by="open_of_run_by_rank")
     return most_urgent(waiting, limit)
 
 
@@ -115,8 +115,22 @@ def claimable(
     are left out, as are ranks below `down_to`."""
     waiting: list[Claimable] = []
     for start in range(0, len(lanes), _LANES_A_LOOK):
-        waiting += _first(db, _waiting(lanes[start : start + _LANES_A_LOOK], now), down_to, limit)
+        waiting += _first(db, _waiting(lanes[start : start + _LANES_A_LOOK], now), down_to, limit, by="by_rank")
     return most_urgent(waiting, limit)
+
+
+@guarded
+def newly_due(db: Db, lanes: Sequence[Lane], *, since: datetime, now: datetime, limit: int) -> list[Claimable]:
+    """As `claimable`, without dispatches that were due before `since`; of more than `limit`, any.
+
+    A claimed dispatch leaves an entry in each index that held it while it was pending, for a minute or so, and MongoDB
+    passes by all of these up to the next entry that holds: in `by_rank` for each lane. Here it passes by those since
+    `since`, once.
+    """
+    query = _waiting(lanes, now) | {"crashes": {"$not": {"$gte": ALONE_AFTER_CRASHES}}}
+    query["not_before"] = {"$gte": since, "$lte": now}
+    rows = db.dispatches.find(query, FOR_CLAIM).hint("newly_due").limit(limit)
+    return most_urgent([claimable_of(doc) for doc in rows], limit)
 
 
 @guarded
@@ -201,12 +215,12 @@ def in_sending(db: Db, lanes: Sequence[Lane], *, leave_out: Sequence[ClaimId], l
     return [claimed_of(doc, claim_of(doc)) for doc in rows]
 
 
-def _first(db: Db, query: Document, down_to: Rank, limit: int) -> list[Claimable]:
-    """The most urgent dispatches of the query, without dispatches that go alone."""
+def _first(db: Db, query: Document, down_to: Rank, limit: int, *, by: str) -> list[Claimable]:
+    """The most urgent dispatches of the query by this index, without dispatches that go alone."""
     query["crashes"] = {"$not": {"$gte": ALONE_AFTER_CRASHES}}
     if down_to < Rank.CAMPAIGN:
         query["rank"] = {"$lte": down_to}
-    rows = db.dispatches.find(query, FOR_CLAIM).sort([("rank", 1), ("not_before", 1)]).limit(limit)
+    rows = db.dispatches.find(query, FOR_CLAIM).sort([("rank", 1), ("not_before", 1)]).hint(by).limit(limit)
     return [claimable_of(doc) for doc in rows]
 
 

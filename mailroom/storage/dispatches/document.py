@@ -40,9 +40,10 @@ Decisions are conditional on the claim, in a transaction that checks the lane's 
 
 Indexes: `by_rank` finds lanes with work, and the dispatches of a lane to claim, judge or reconcile;
 `open_of_run_by_rank` shows whether a run is through, and finds its dispatches to claim if another run of the lane is
-paused; `goes_alone` finds dispatches that were in hand at crashes; `listed` serves pages by state; `seldom` finds
-states to propagate (`tell`), and serves elsewhere.py. It holds only documents that have one of its fields. One index
-stands for four: each index costs every update in a transaction about 10 us in mongod 6, even where its keys stay.
+paused; `newly_due` finds what has become due since the last look; `goes_alone` finds dispatches that were in hand at
+crashes; `listed` serves pages by state; `seldom` finds states to propagate (`tell`), and serves elsewhere.py. It holds
+only documents that have one of its fields. One index stands for four: each index costs every update in a transaction
+about 10 us in mongod 6, even where its keys stay.
 """
 
 import functools
@@ -84,6 +85,11 @@ INDEXES: Final[Sequence[IndexModel]] = (
         [("run_id", 1), ("state", 1), ("rank", 1), ("not_before", 1)],
         partialFilterExpression=IS_OPEN,
         name="open_of_run_by_rank",
+    ),
+    IndexModel(
+        [("not_before", 1), ("lane", 1), ("rank", 1)],
+        partialFilterExpression={"state": DispatchState.PENDING},
+        name="newly_due",
     ),
     IndexModel([("crashes", 1)], partialFilterExpression={"crashes": {"$gte": ALONE_AFTER_CRASHES}}, name="goes_alone"),
     IndexModel([("state", 1), ("_id", 1)], partialFilterExpression={"state": {"$in": _LISTED}}, name="listed"),

@@ -62,6 +62,9 @@ ASKED = {
     "a schedule's runs": lambda db, now: runs.page(db, schedule_id=ScheduleId("s"), before=None, limit=10),
     "lanes with work": lambda db, now: dispatch_claims.lanes_with_work(db, now=now, limit=10, leave_out=[]),
     "what can be claimed": lambda db, now: dispatch_claims.claimable(db, [Lane("schedule/s")], now=now, limit=10),
+    "what has become due": lambda db, now: dispatch_claims.newly_due(
+        db, [Lane("mail/0"), Lane("schedule/s")], since=now, now=now, limit=10
+    ),
     "what can be claimed beside a paused run": lambda db, now: dispatch_claims.claimable_of_runs(
         db, [RunId("r")], now=now, limit=10
     ),
