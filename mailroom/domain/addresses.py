@@ -150,8 +150,16 @@ def fold(address: str) -> str:
     Providers' events may spell an address differently: with the domain in Unicode, with or without quotes. An address
     from `check_address` has the same key in every version of Mailroom.
     """
+    return _folded(address) if len(address) <= MAX_ADDRESS else _folded_anew(address)
+
+
+def _folded_anew(address: str) -> str:
     folded = address.strip().lower()
     return folded if _FOLDS_FURTHER.search(folded) is None else _folded_further(folded)
+
+
+# Planning asks several times for each recipient of a chunk. Longer texts are no addresses: they would fill the memory.
+_folded = lru_cache(maxsize=4_096)(_folded_anew)
 
 
 @lru_cache(maxsize=1_024)

@@ -1,5 +1,6 @@
 """A message: one mail to one recipient of a run, or of a single mail. Its state, and the facts beside it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +23,29 @@ class Message:
     place: str = ""  # a recipient of a single mail: to, cc or bcc
     sent: bool = False  # an event or answer shows that a provider accepted the message
     erased: bool = False  # its recipient was erased: it gets no call any more
+
+    # Planning and calls copy every message of a campaign: `dataclasses.replace` takes three times as long.
+    def carried_by(self, dispatch: DispatchId | None) -> "Message":
+        return self._copy(dispatch, self.parts)
+
+    def with_parts(self, more: Mapping[str, str]) -> "Message":
+        """With these parts beside its own."""
+        return self._copy(self.dispatch_id, {**self.parts, **more})
+
+    def _copy(self, dispatch: DispatchId | None, parts: dict[str, str]) -> "Message":
+        return Message(
+            self.id,
+            self.run_id,
+            dispatch,
+            self.address,
+            self.name,
+            parts,
+            self.state,
+            self.reason,
+            self.place,
+            self.sent,
+            self.erased,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import replace
 from typing import Final, NamedTuple
 
 import structlog
@@ -212,7 +211,7 @@ def _letter(dispatch: Claimed, email: Email, mails: Sequence[Message]) -> Letter
 def _with_link(mail: Message, topic: str, links: UnsubscribeLinks) -> Message:
     url = links.url(Membership(mail.address, topic, mail.run_id))
     also = {MAILTO_KEY: beside(links.mailto(url))} if links.by_mail else {}
-    return replace(mail, parts={**mail.parts, LINK_KEY: url, **also})
+    return mail.with_parts({LINK_KEY: url, **also})
 
 
 def _domains(mails: Sequence[Message], watched: Set[str]) -> Counter[str]:

@@ -113,7 +113,7 @@ def _chunk(
         for part in _by_domain(batch, cut.shares):
             news.append(replace(_dispatch(run, number, batch.slice, part, called), size=size_of(content.files)))
             carrier |= dict.fromkeys(part.messages, part.id)
-    messages_ = [replace(message, dispatch_id=carrier.get(message.id)) for message in mails]
+    messages_ = [message.carried_by(carrier.get(message.id)) for message in mails]
     missed = [member.missed for member in members if member.missed]
     is_last, counts = is_whole and not page.more, run.is_composed
     return Chunk(run, through, is_last, counts, len(members), messages_, news, len(batches), missed)
