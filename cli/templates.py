@@ -65,31 +65,22 @@ def list_versions(name: str, limit: int, cursor: str | None) -> None:
 @click.option("--subject", help="The subject, instead of FILE.")
 @click.option("--text", type=_TEXT, help="A file with the text, instead of FILE.")
 @click.option("--html", type=_TEXT, help="A file with the HTML, instead of FILE.")
+@click.option("--markdown", type=_TEXT, help="A file with Markdown in place of HTML, instead of FILE.")
+@click.option("--mjml", type=_TEXT, help="A file with MJML in place of HTML, instead of FILE.")
+@click.option("--preheader", help="What an inbox shows behind the subject, instead of FILE.")
+@click.option("--layout", help="The layout in whose block `content` the bodies stand, instead of FILE.")
 @click.option("--kind", type=choice_of(TemplateKind), help="What it is, instead of FILE; a template if left out.")
 @click.option("--html-field", "html_fields", multiple=True, help="A variable whose value is HTML, instead of FILE.")
 @click.option("--if-version", type=int, help="Only if the template is still at this version; 0: only if it is new.")
-def put_template(
-    name: str,
-    file: Any,
-    subject: str | None,
-    text: Path | None,
-    html: Path | None,
-    kind: str | None,
-    html_fields: tuple[str, ...],
-    if_version: int | None,
-) -> None:
+def put_template(name: str, file: Any, if_version: int | None, **parts: Any) -> None:
     """Make a template, or a new version of it for all mails that are handed in from now on.
 
-    FILE is JSON, {"subject", "text", "html", "kind", "html_fields"}, as of PUT /v1/templates; - is standard input.
+    FILE is JSON, {"subject", "text", "html", "kind", …}, as of PUT /v1/templates; - is standard input.
     """
-    parts: dict[str, Any] = {
-        "subject": subject,
-        "text": text and _read(text),
-        "html": html and _read(html),
-        "kind": kind,
+    parts |= {"html_fields": list(parts["html_fields"]) or None}
+    given = {
+        field: _read(value) if isinstance(value, Path) else value for field, value in parts.items() if value is not None
     }
-    parts |= {"html_fields": list(html_fields) or None}
-    given = {field: value for field, value in parts.items() if value is not None}
     if (file is None) == (not given):
         raise click.UsageError("give FILE, or --subject with --text or --html")
     document = document_of(file, most=MAX_TEMPLATE_BODY_BYTES) if file else given

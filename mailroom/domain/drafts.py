@@ -216,7 +216,7 @@ def _with_template(draft: Draft, template: Template | None) -> tuple[Draft, list
     stand-ins, so that all other faults are found."""
     if draft.template is None:
         return draft, []
-    said = {name: getattr(draft, name) for name in ("subject", "text", "html", "markdown", "mjml")}
+    said = {name: getattr(draft, name) for name in ("subject", "text", "html", "markdown", "mjml", "preheader")}
     faults = faults_of_choice(template, said)
     if template is None or faults:
         return replace(draft, subject=draft.subject or "x", text=draft.text or "x"), faults

@@ -11,8 +11,13 @@ from mailroom.domain.templates import Template, TemplateKind
 
 def faults_of_choice(template: Template | None, said: Mapping[str, str | None]) -> list[Fault]:
     """The faults of naming this template; None: there is none of the name. `said`: the caller's own subject and bodies,
-    which the template says."""
-    faults = [Fault(name, "the template says this") for name, text in said.items() if text]
+    which the template says; and the preheader, which it may say."""
+    own_line = bool(template and template.source.preheader)
+    faults = [
+        Fault(name, "the template says this")
+        for name, text in said.items()
+        if text and (name != "preheader" or own_line)
+    ]
     if template is None:
         faults.append(Fault("template", "there is none of this name"))
     elif template.kind is not TemplateKind.TEMPLATE:

@@ -1,11 +1,12 @@
 """Stored templates in JSON."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from marshmallow import Schema, fields, validate
 
-from mailroom.domain.limits import MAX_HTML_FIELDS, MAX_TEMPLATE
+from mailroom.domain.limits import MAX_HTML_FIELDS, MAX_MARKDOWN, MAX_MJML, MAX_PREHEADER, MAX_TEMPLATE
 from mailroom.domain.template_filling import FIELDS
 from mailroom.domain.templates import Template, TemplateDraft, TemplateKind
 from scheduler_api.arguments import RequestBody
@@ -15,6 +16,10 @@ from scheduler_api.schemas.runs import iso
 _KIND_DOC: Final = "template if left out; templates extend a layout, and all include partials"
 _HTML_DOC: Final = "the names whose values are HTML: {{ body|safe }} gives them sanitized, not escaped"
 _SUBJECT_DOC: Final = "of a template, which needs one"
+_MARKDOWN_DOC: Final = "in place of html: a page is made of it, or with a layout what stands in its block content"
+_MJML_DOC: Final = "in place of html: an MJML document (mjml.io), made HTML when it is saved"
+_PREHEADER_DOC: Final = "what an inbox shows behind the subject; it stands in the HTML"
+_LAYOUT_DOC: Final = "the layout in whose block content text and html stand, in place of {% extends %}"
 
 
 class TemplateIn(RequestBody):
@@ -22,6 +27,10 @@ class TemplateIn(RequestBody):
     subject = fields.String(validate=validate.Length(max=MAX_TEMPLATE), metadata={"description": _SUBJECT_DOC})
     text = fields.String(validate=validate.Length(max=MAX_TEMPLATE))
     html = fields.String(validate=validate.Length(max=MAX_TEMPLATE))
+    markdown = fields.String(validate=validate.Length(max=MAX_MARKDOWN), metadata={"description": _MARKDOWN_DOC})
+    mjml = fields.String(validate=validate.Length(max=MAX_MJML), metadata={"description": _MJML_DOC})
+    preheader = fields.String(validate=validate.Length(max=MAX_PREHEADER), metadata={"description": _PREHEADER_DOC})
+    layout = fields.String(metadata={"description": _LAYOUT_DOC})
     html_fields = fields.List(
         fields.String(), validate=validate.Length(max=MAX_HTML_FIELDS), metadata={"description": _HTML_DOC}
     )
@@ -52,6 +61,10 @@ class TemplateOut(TemplateSummary):
     subject = fields.String()
     text = fields.String()
     html = fields.String()
+    markdown = fields.String(metadata={"description": _MARKDOWN_DOC})
+    mjml = fields.String(metadata={"description": _MJML_DOC})
+    preheader = fields.String(metadata={"description": _PREHEADER_DOC})
+    layout = fields.String(metadata={"description": _LAYOUT_DOC})
 
 
 class TemplatePage(PageOut):
@@ -73,11 +86,17 @@ def summary(template: Template) -> dict[str, Any]:
 
 
 def whole(template: Template) -> dict[str, Any]:
-    return summary(template) | template.source
+    return summary(template) | asdict(template.source)
+
+
+_OTHERS: Final = ("markdown", "mjml", "preheader", "layout")
 
 
 def stand_in(asked: Mapping[str, Any], good: Mapping[str, Any]) -> TemplateDraft:
     """A template of which a part is no text, with stand-ins for these parts: to look for faults in the others."""
     kind = good.get("kind", TemplateKind.TEMPLATE)
     texts = {name: asked[name] if isinstance(asked[name], str) else "x" for name in FIELDS if name in asked}
-    return TemplateDraft(**texts, kind=kind, html_fields=good.get("html_fields", ()))
+    others = {name: asked[name] for name in _OTHERS if isinstance(asked.get(name), str)}
+    if {"markdown", "mjml"} & (asked.keys() - others.keys()):
+        texts["text"] = texts.get("text") or "x"
+    return TemplateDraft(**texts, **others, kind=kind, html_fields=good.get("html_fields", ()))

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mailroom.domain.templates import Stamp, Template, TemplateDraft, check_template
+from mailroom.domain.template_checking import check_template
+from mailroom.domain.templates import Stamp, Template, TemplateDraft
 from tests.support.builders import NOW
 
 

@@ -53,6 +53,17 @@ def _finish(written: Written, templated: bool) -> Finished:
 _finish_kept = lru_cache(maxsize=64)(_finish)
 
 
+def page_of(written: Written, *, whole: bool) -> str:
+    """The HTML as it is written, or made of Markdown or MJML, which have passed their checks. `whole`: Markdown gives a
+    page; else what stands in one. Raises PlaceLost."""
+    if _is_html(written):
+        return written.html
+    source = masked(written.page_source)
+    if not whole and written.page_field == "markdown":
+        return source.restored(markdown_page.part_of(source))
+    return source.restored(_page(written, templated=True).text)
+
+
 def _is_html(written: Written) -> bool:
     """True if the HTML is written, and not made of something else."""
     return written.page_field == "html"

@@ -47,13 +47,18 @@ _OWN_PARAGRAPH: Final = re.compile(rf"<p [^>]*>((?:{WORD.pattern}\s*)+)</p>")
 
 def page_of(markdown: Masked) -> str:
     """The source of the page. The Markdown is masked, and the page comes masked. Raises PlaceLost."""
+    return _HEAD + part_of(markdown) + _FOOT
+
+
+def part_of(markdown: Masked) -> str:
+    """As `page_of`, to stand in another page."""
     tokens = _MARKDOWN.parse(_OWN_LINE.sub(lambda line: _apart(markdown, line), markdown.text))
     _style(tokens)
     # A brace of the text is none of a template.
     body = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}).replace("{", "&#123;")
     body = _OWN_PARAGRAPH.sub(lambda found: found[1] if _are_conditions(markdown, found[1]) else found[0], body)
     check_places(markdown, body, of="Markdown")
-    return _HEAD + body + _FOOT
+    return body
 
 
 def _apart(markdown: Masked, line: re.Match[str]) -> str:

@@ -179,7 +179,8 @@ def _written(
         draft.text, draft.html, draft.markdown, draft.preheader, inline_css=draft.inline_css, mjml=draft.mjml
     )
     if draft.template:
-        wrong = faults_of_choice(template, written | {"markdown": draft.markdown, "mjml": draft.mjml})
+        others = {"markdown": draft.markdown, "mjml": draft.mjml, "preheader": draft.preheader}
+        wrong = faults_of_choice(template, written | others)
         faults += wrong
         if template is None or wrong:
             return written

@@ -7,7 +7,8 @@ import structlog
 from mailroom.domain.errors import Fault, InvalidInput, NotTheOwner, StaleEdit, TemplateVersionNotFound
 from mailroom.domain.pinned_templates import PinnedTemplate
 from mailroom.domain.principals import Principal
-from mailroom.domain.templates import Stamp, Template, TemplateDraft, check_template, named_by
+from mailroom.domain.template_checking import check_template, named_by
+from mailroom.domain.templates import Stamp, Template, TemplateDraft
 from mailroom.storage.database import AlreadyThere, Db, Session, in_transaction, server_now
 from mailroom.storage.mails import template_versions, templates
 

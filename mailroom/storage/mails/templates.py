@@ -3,8 +3,8 @@
     _id          its name
     subject, text, html, variables (names), version, updated_at, updated_by
     kind         `layout` or `partial`; absent for a template of mails
-    written      {subject, text, html} as they were written; absent where these are the same: else `text` and `html` are
-                 flat, with layout and partials in them
+    written      what they were made of: subject, text, html, markdown, mjml, preheader, layout, without those that are
+                 empty; absent where it is the same. Else `text` and `html` are flat, with layout and partials in them
     html_fields  names whose values are HTML; absent without any
     uses         [{name, version}]: the versions of layouts and partials that are in it;  depth: of their levels. Both
                  absent without any
@@ -17,11 +17,14 @@ Indexes: none but `_id`, in whose order they are listed.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from pymongo import IndexModel
 
 from mailroom.domain.errors import TemplateNotFound
+from mailroom.domain.template_filling import FIELDS
+from mailroom.domain.template_sources import TemplateSource
 from mailroom.domain.templates import Template, TemplateKind
 from mailroom.storage import template_pins as pins
 from mailroom.storage.database import AlreadyThere, Db, Document, Session, drop_unset, guarded, insert_new
@@ -88,7 +91,7 @@ def document_of(template: Template) -> Document:
             "updated_by": template.updated_by,
             "owner": template.owner or None,
             "kind": template.kind if template.kind is not TemplateKind.TEMPLATE else None,
-            "written": template.source if template.written else None,
+            "written": _document_of_source(template.written) if template.written else None,
             "uses": [pins.document_of(pin) for pin in template.uses] or None,
             "depth": template.depth or None,
             "html_fields": list(template.html_fields) or None,
@@ -108,15 +111,16 @@ def template_of(doc: Mapping[str, Any]) -> Template:
         updated_by=doc.get("updated_by", ""),
         owner=doc.get("owner", ""),
         kind=TemplateKind(doc.get("kind", TemplateKind.TEMPLATE)),
-        written=_written(doc["written"]) if "written" in doc else None,
+        written=TemplateSource(**doc["written"]) if "written" in doc else None,
         uses=tuple(pin for one in doc.get("uses", ()) if (pin := pins.pin_of(one))),
         depth=doc.get("depth", 0),
         html_fields=tuple(doc.get("html_fields", ())),
     )
 
 
-def _written(doc: Mapping[str, str]) -> tuple[str, str, str]:
-    return doc["subject"], doc["text"], doc["html"]
+def _document_of_source(source: TemplateSource) -> Document:
+    """Processes of an earlier version read subject, text and html."""
+    return {name: value for name, value in asdict(source).items() if value or name in FIELDS}
 
 
 def _of(owner: str) -> Document:

@@ -18,9 +18,10 @@ from mailroom.domain.errors import InvalidInput
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.run_values import RunValues
 from mailroom.domain.schedules import Content
+from mailroom.domain.template_checking import named_by
 from mailroom.domain.template_checks import KnownNames, lacking_in_audience
 from mailroom.domain.template_spending import CannotRender
-from mailroom.domain.templates import TemplateDraft, named_by
+from mailroom.domain.templates import TemplateDraft
 from tests.support.builders import NOW
 from tests.support.stored_templates import library, saved
 

@@ -8,7 +8,8 @@ from mailroom.domain.content import render_once
 from mailroom.domain.errors import InvalidInput
 from mailroom.domain.limits import MAX_USES_DEEP
 from mailroom.domain.pinned_templates import PinnedTemplate
-from mailroom.domain.templates import Template, TemplateDraft, named_by
+from mailroom.domain.template_checking import named_by
+from mailroom.domain.templates import Template, TemplateDraft
 from tests.support.stored_templates import library, saved
 
 BASE = {
