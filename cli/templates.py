@@ -29,10 +29,11 @@ def templates_() -> None:
 
 
 @templates_.command("list")
+@click.option("--name", default="", help="What a word of the name begins with.")
 @paged
-def list_templates(limit: int, cursor: str | None) -> None:
+def list_templates(name: str, limit: int, cursor: str | None) -> None:
     """Templates by their names."""
-    found = templates.page(services().db, after=paging.decode_id(cursor), limit=limit)
+    found = templates.search(services().db, name, after=paging.decode_id(cursor), limit=limit)
     page = paging.page_of(found, limit, schemas.summary, lambda one: [one.name])
     answer(schemas.TemplatePage, page, _show_page)
 
@@ -105,7 +106,12 @@ def delete_template(name: str) -> None:
     """Remove it; what was made with it stays as it is, and so do its versions."""
     db = services().db
     stored = templates.get(db, name)
-    confirm(f"Delete template “{name}”?", "Mails and schedules that name it are refused from then on.")
+    use = templates.users(db, [name])[name]
+    confirm(
+        f"Delete template “{name}”?",
+        f"Schedules that use it: {use}. They keep the version that they have.",
+        "Mails and schedules that name it from then on are refused.",
+    )
     templates.remove(db, name, actor=_principal())
     answer(schemas.TemplateOut, schemas.whole(stored), lambda _: click.echo(f"{name}: deleted"))
 

@@ -35,6 +35,9 @@ from web.pages import (
     sent_mails,
     sign_in,
     suppressions,
+    template_forms,
+    template_previews,
+    templates,
     topics,
     workers,
 )
@@ -42,7 +45,8 @@ from web.session import has_session, may, may_decide
 
 _PAGES: Final = (
     sign_in, schedules, schedule_forms, schedule_actions, audiences, audience_contacts, segments, run_lists, runs,
-    email_forms, emails, people, contacts, topics, previews, draft_previews, dispatches, dead_letters, providers,
+    email_forms, emails, people, contacts, topics, templates, template_forms, template_previews, previews,
+    draft_previews, dispatches, dead_letters, providers,
     sending, sent_mails, refusals, suppressions, reports, workers,
 )  # fmt: skip
 #: The forms that are shown again with what was typed, after their session had ended; by endpoint.
@@ -54,6 +58,8 @@ _RESTORED: Final = {
     "email_forms.create": email_forms.restored,
     "audiences.create": audiences.restored,
     "suppressions.add": suppressions.restored,
+    "template_forms.create": template_forms.restored,
+    "template_forms.change": template_forms.restored,
     "topics.create": topics.restored,
     "providers.limit": providers.restored,
 }

@@ -1,5 +1,6 @@
 """The address of a list: its filter and its order. The links of the page keep both."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -32,6 +33,12 @@ class Listing:
 
     def without_filters(self) -> str:
         return url_for(self.endpoint)
+
+
+def asked_number(name: str) -> int | None:
+    """The whole number under this name in the address of the request; None without one."""
+    asked = request.args.get(name, "")
+    return int(asked) if re.fullmatch("[0-9]{1,9}", asked) else None
 
 
 def asked_order(usual: OrderT) -> OrderT:

@@ -67,8 +67,8 @@ class Seen:
         return {name: getattr(self, name) for name in ("reader", "mail", "problems", "hints", "at_end")}
 
 
-def seen(proof: CampaignProof, wanted: Wanted) -> Seen:
-    """A proof for a recipient, with everything that may go wrong with it."""
+def seen(proof: CampaignProof, wanted: Wanted, *, from_somebody: bool = True) -> Seen:
+    """A proof for a recipient, with everything that may go wrong with it. `from_somebody`: its From is its own."""
     db = services().db
     reader: Recipient | None = None
     mail: RenderedMail | None = None
@@ -78,7 +78,8 @@ def seen(proof: CampaignProof, wanted: Wanted) -> Seen:
         mail = rendering.render_for(proof.content, reader, link=services().links.example, feeds=services().feeds)
     except InvalidInput as error:
         problems = [in_words(fault) for fault in error.faults]
-    hints = campaign_checks.hints_of(db, proof, mail, build_senders(services().settings))
+    senders = build_senders(services().settings) if from_somebody else None
+    hints = campaign_checks.hints_of(db, proof, mail, senders)
     return Seen(wanted, reader, mail, problems, hints)
 
 

@@ -6,7 +6,7 @@ checked and made: template_checking.py.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -80,6 +80,16 @@ class Template:
     def source(self) -> TemplateSource:
         """What a person wrote."""
         return self.written or TemplateSource(self.subject, self.text, self.html)
+
+    @property
+    def draft(self) -> TemplateDraft:
+        """The request that would make it again."""
+        return TemplateDraft(**asdict(self.source), kind=self.kind, html_fields=self.html_fields)
+
+    def is_of(self, draft: TemplateDraft) -> bool:
+        """True if the draft says the same, with its layout and partials as they were."""
+        said = self.source == draft.source and self.kind == draft.kind
+        return said and set(draft.html_fields) <= set(self.html_fields)
 
     @property
     def pin(self) -> PinnedTemplate:

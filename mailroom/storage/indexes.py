@@ -23,7 +23,7 @@ from mailroom.storage.body_files import gridfs_home, s3_home
 from mailroom.storage.cluster import restored_fences
 from mailroom.storage.database import Db, unhurried
 from mailroom.storage.dispatches import document as dispatches
-from mailroom.storage.mails import bodies, emails, template_versions
+from mailroom.storage.mails import bodies, emails, template_versions, templates
 from mailroom.storage.messages import document as messages
 from mailroom.storage.schedules import attachments, contents, run_feeds, runs, schedules, uploads
 
@@ -44,6 +44,7 @@ def ensure_indexes(db: Db) -> None:
         messages,
         emails,
         bodies,
+        templates,
         template_versions,
         gridfs_home,
         s3_home,

@@ -21,6 +21,7 @@ from mailroom.domain.schema import SCHEMA, require_readable
 from mailroom.storage.cluster import schema
 from mailroom.storage.database import Db, guarded
 from mailroom.storage.dispatches import document as dispatches
+from mailroom.storage.mails import templates
 from mailroom.storage.schedules import schedule_lists, schedules
 
 _INDEX_NOT_FOUND: Final = 27
@@ -81,4 +82,5 @@ MIGRATIONS: Final[Sequence[Migration]] = (
     Migration(1, "names_filled_in", schedule_lists.fill_in_names),
     Migration(1, "names_renewed", schedule_lists.renew_names, at_starts=True),
     Migration(1, "indexes_dropped", drop_replaced_indexes),
+    Migration(1, "template_names_filled_in", templates.fill_in_words),
 )

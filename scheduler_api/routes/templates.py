@@ -22,12 +22,12 @@ blueprint = Blueprint("templates", __name__, url_prefix="/v1/templates", descrip
 
 @blueprint.get("")
 @requires("read")
-@blueprint.arguments(ListQuery, location="query")
+@blueprint.arguments(schemas.TemplateQuery, location="query")
 @blueprint.response(200, schemas.TemplatePage)
 def index(query: dict[str, Any]) -> Any:
     """Templates by their names."""
-    limit = query["limit"]
-    found = templates.page(services().db, after=paging.decode_id(query.get("cursor")), limit=limit)
+    limit, after = query["limit"], paging.decode_id(query.get("cursor"))
+    found = templates.search(services().db, query.get("name", ""), after=after, limit=limit)
     return paging.page_of(found, limit, schemas.summary, lambda one: [one.name])
 
 

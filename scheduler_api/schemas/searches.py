@@ -19,7 +19,7 @@ from scheduler_api.schemas.emails import INSTANT, EmailPage, EmailQuery
 from scheduler_api.schemas.runs import MessageOut, RunOut, run
 from scheduler_api.schemas.schedules import ListQuery, MomentField, ScheduleQuery, ScheduleSummary
 
-_NAME: Final = "a word of the name begins with it, whatever its case: `dig`, or `digest for r`"
+NAME_DOC: Final = "a word of the name begins with it, whatever its case: `dig`, or `digest for r`"
 _TOTAL: Final = {"description": f"`true`: say how many are found, up to {COUNTED:,}"}
 
 
@@ -35,7 +35,7 @@ class TotalQuery(Schema):
 
 
 class ScheduleSearchQuery(ScheduleQuery, TotalQuery):
-    name = fields.String(validate=validate.Length(max=MAX_NAME), metadata={"description": _NAME})
+    name = fields.String(validate=validate.Length(max=MAX_NAME), metadata={"description": NAME_DOC})
     sort = fields.String(
         load_default=ScheduleOrder.NEWEST.value,
         validate=validate.OneOf(list(ScheduleOrder)),
@@ -46,7 +46,7 @@ class ScheduleSearchQuery(ScheduleQuery, TotalQuery):
 class RunSearchQuery(ListQuery, TotalQuery):
     schedule = fields.String(
         validate=validate.Length(max=MAX_NAME),
-        metadata={"description": f"of the schedules with such a name, at most {MOST_NAMED}: {_NAME}"},
+        metadata={"description": f"of the schedules with such a name, at most {MOST_NAMED}: {NAME_DOC}"},
     )
     schedule_id = fields.String(validate=validate.Length(max=200))
     status = fields.String(validate=validate.OneOf(list(RunState)))

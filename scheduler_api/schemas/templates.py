@@ -6,12 +6,14 @@ from typing import Any, Final
 
 from marshmallow import Schema, fields, validate
 
-from mailroom.domain.limits import MAX_HTML_FIELDS, MAX_MARKDOWN, MAX_MJML, MAX_PREHEADER, MAX_TEMPLATE
+from mailroom.domain.limits import MAX_HTML_FIELDS, MAX_MARKDOWN, MAX_MJML, MAX_NAME, MAX_PREHEADER, MAX_TEMPLATE
 from mailroom.domain.template_filling import FIELDS
 from mailroom.domain.templates import Template, TemplateDraft, TemplateKind
 from scheduler_api.arguments import RequestBody
 from scheduler_api.paging import PageOut
 from scheduler_api.schemas.runs import iso
+from scheduler_api.schemas.schedules import ListQuery
+from scheduler_api.schemas.searches import NAME_DOC
 
 _KIND_DOC: Final = "template if left out; templates extend a layout, and all include partials"
 _HTML_DOC: Final = "the names whose values are HTML: {{ body|safe }} gives them sanitized, not escaped"
@@ -34,6 +36,10 @@ class TemplateIn(RequestBody):
     html_fields = fields.List(
         fields.String(), validate=validate.Length(max=MAX_HTML_FIELDS), metadata={"description": _HTML_DOC}
     )
+
+
+class TemplateQuery(ListQuery):
+    name = fields.String(validate=validate.Length(max=MAX_NAME), metadata={"description": NAME_DOC})
 
 
 class UsedTemplateOut(Schema):

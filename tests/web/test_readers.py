@@ -1,12 +1,11 @@
 """A token sees the buttons that it may press, and no others; the acts themselves are refused all the same."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 from flask.testing import FlaskClient
 
-from mailroom.assembly import build_api_services
 from mailroom.services.audiences import lists as audience_lists
 from mailroom.services.audiences.lists import NewList
 from mailroom.services.schedules import lifecycle as schedule_lifecycle
@@ -14,29 +13,14 @@ from tests.support.builders import recipients, stored_schedule
 from tests.support.dead_letters import failed_dispatches
 from tests.support.lines import Line, a_run
 from tests.support.system import System
-from tests.support.tokens import a_token
-from web.app import create_app
+from tests.web.conftest import SignedIn
 
-SignedIn = Callable[..., FlaskClient]
 BUTTONS = (
     "Send now", "Pause(?!d)", "Skip next run", "Archive(?!d)", "Restore",
     "Edit", "New schedule", "New audience", "Delete audience",
     "Stop sending", "Retry selected", "Dismiss all", "Remove", "Add", "Disable", "Set limit",
     "Register and test", "Stop all sending", "Resend",
 )  # fmt: skip
-
-
-@pytest.fixture
-def signed_in(system: System) -> SignedIn:
-    app = create_app(build_api_services(system.settings, app="tests"))
-    app.config["WTF_CSRF_ENABLED"] = False
-
-    def client(*scopes: str) -> FlaskClient:
-        made = app.test_client()
-        made.post("/sign-in", data={"token": a_token(system.db, *scopes)})
-        return made
-
-    return client
 
 
 @pytest.fixture

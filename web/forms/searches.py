@@ -26,6 +26,10 @@ class ScheduleSearchForm(SearchForm):
     name = _term("Name", "A word of the name")
 
 
+class TemplateSearchForm(SearchForm):
+    name = _term("Name", "A word of the name")
+
+
 class RunSearchForm(SearchForm):
     schedule = _term("Schedule", "A word of its name")
     since = TextField("Due from", widget=DateInput())

@@ -44,7 +44,7 @@ _TEMPLATES = 200
 @blueprint.get("/schedules/new")
 @signed_in("schedules")
 def new() -> str:
-    return _page(ScheduleForm.empty(audience=request.args.get("audience", "")))
+    return _page(ScheduleForm.empty(**{name: request.args.get(name, "") for name in ("audience", "template")}))
 
 
 @blueprint.post("/schedules/new")

@@ -1,16 +1,19 @@
 """Create, change, view and remove stored templates, and view their versions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from mailroom.domain.errors import Fault, InvalidInput, NotTheOwner, StaleEdit, TemplateVersionNotFound
+from mailroom.domain.name_keys import term_key
 from mailroom.domain.pinned_templates import PinnedTemplate
 from mailroom.domain.principals import Principal
+from mailroom.domain.searches import COUNTED, BoundedCount
 from mailroom.domain.template_checking import check_template, named_by
-from mailroom.domain.templates import Stamp, Template, TemplateDraft
+from mailroom.domain.templates import Stamp, Template, TemplateDraft, TemplateKind
 from mailroom.storage.database import AlreadyThere, Db, Session, in_transaction, server_now
 from mailroom.storage.mails import template_versions, templates
+from mailroom.storage.schedules import template_users
 
 log = structlog.get_logger()
 
@@ -24,9 +27,9 @@ def find(db: Db, name: str) -> Template | None:
     return templates.get_many(db, [name]).get(name)
 
 
-def names(db: Db, *, limit: int) -> list[str]:
-    """The names of the first templates of mails, without layouts and partials."""
-    return templates.names(db, limit=limit)
+def names(db: Db, *, kind: TemplateKind = TemplateKind.TEMPLATE, limit: int) -> list[str]:
+    """The names of the first templates of mails; or of the first layouts or partials."""
+    return templates.names(db, kind, limit=limit)
 
 
 def said_by_template(db: Db, name: str | None) -> dict[str, str]:
@@ -38,6 +41,46 @@ def said_by_template(db: Db, name: str | None) -> dict[str, str]:
 def page(db: Db, *, after: str, limit: int) -> list[Template]:
     """Templates in the order of their names, after the name `after`."""
     return templates.page(db, after=after, limit=limit)
+
+
+def search(db: Db, term: str, *, after: str, limit: int) -> list[Template]:
+    """Those that have a word which begins with the term, in the order of their names; all for ''. Raises InvalidInput:
+    the term holds no letter and no digit, or finds more than COUNTED."""
+    if not term:
+        return page(db, after=after, limit=limit)
+    if not count(db, term).is_exact:
+        raise InvalidInput(Fault("name", f"more than {COUNTED:,} templates have such a name: type more of it"))
+    return templates.page_named(db, term, after=after, limit=limit)
+
+
+def count(db: Db, term: str = "") -> BoundedCount:
+    """How many a search finds, as far as COUNTED. Raises InvalidInput: a term without a letter or digit."""
+    if term and not term_key(term):
+        raise InvalidInput(Fault("name", "holds no letter and no digit"))
+    return templates.count(db, term)
+
+
+def users(db: Db, names: Sequence[str]) -> dict[str, BoundedCount]:
+    """For each of these templates, how many schedules use it that are not archived."""
+    return template_users.count_users(db, names) if names else {}
+
+
+def changed_since(db: Db, template: Template) -> list[PinnedTemplate]:
+    """The newest versions of the layout and partials that the template names itself, where it has been saved with
+    earlier ones."""
+    stored = templates.get_many(db, sorted(named_by(template.draft)))
+    return [one.pin for pin in template.uses if (one := stored.get(pin.name)) and one.version != pin.version]
+
+
+def says(db: Db, name: str, draft: TemplateDraft) -> bool:
+    """True if the newest version says what the draft says: a form that was sent twice is saved."""
+    stored = find(db, name)
+    return stored is not None and stored.is_of(draft)
+
+
+def may_change(template: Template, actor: Principal) -> bool:
+    """True if this actor may change the template and remove it."""
+    return actor.may("mail") and _is_owner(template, actor)
 
 
 def get_version(db: Db, pin: PinnedTemplate) -> Template:
@@ -140,6 +183,10 @@ def _not_kept(seen: Template | None, kept: int) -> list[Template]:
     return [seen] if seen and seen.version > kept else []
 
 
+def _is_owner(template: Template, actor: Principal) -> bool:
+    return template.owner in ("", actor.owner) or actor.may("admin")
+
+
 def _check_owner(template: Template, actor: Principal) -> None:
-    if template.owner not in ("", actor.owner) and not actor.may("admin"):
+    if not _is_owner(template, actor):
         raise NotTheOwner(f"template {template.name} belongs to another token; its owner or an admin can change it")

@@ -26,13 +26,14 @@ class Senders:
 
 
 def hints_of(
-    db: Db, proof: CampaignProof, mail: RenderedMail | None, senders: Senders, *, within_s: float = LOOKS_FOR_S
+    db: Db, proof: CampaignProof, mail: RenderedMail | None, senders: Senders | None, *, within_s: float = LOOKS_FOR_S
 ) -> list[Hint]:
     """The hints about a mail that could be sent as it is, and about its recipients. `mail`: the proof for one of its
-    recipients; None if it was not rendered. Raises Unavailable."""
+    recipients; None if it was not rendered. `senders`: None of a template, whose From is another one's. Raises
+    Unavailable."""
     content = proof.content
     leaving = hints_about_leaving(content.text, content.html, dict(content.headers), topic=content.topic)
-    foreign = sending_domains.warning(senders.domains, senders.providers, content.sender)
+    foreign = sending_domains.warning(senders.domains, senders.providers, content.sender) if senders else ""
     return [
         *_about_fields(db, proof, within_s),
         *([Hint("foreign_sender", foreign)] if foreign else []),

@@ -11,26 +11,38 @@
     owner        the owner of the token that made it: only that owner's tokens and `admin` change it. Absent: any token
                  with scope `mail` does (stored before templates had owners)
 
-Written by the API; read when a mail is handed in or a schedule saved: what was made before a change stays as it was.
+    name_starts  the parts of its name as searches compare them (see domain/name_keys.py); a process of an earlier
+                 version stores it without
 
-Indexes: none but `_id`, in whose order they are listed.
+Written by the API and the pages; read when a mail is handed in or a schedule saved: what was made before a change stays
+as it was.
+
+Indexes: `_id`, in whose order they are listed; `name_starts, _id` finds names; `kind, _id` lists
+the names of a kind.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from pymongo import IndexModel
+from pymongo import IndexModel, UpdateOne
 
 from mailroom.domain.errors import TemplateNotFound
+from mailroom.domain.name_keys import term_key, word_starts
+from mailroom.domain.searches import BoundedCount
 from mailroom.domain.template_filling import FIELDS
 from mailroom.domain.template_sources import TemplateSource
 from mailroom.domain.templates import Template, TemplateKind
+from mailroom.storage import paging
 from mailroom.storage import template_pins as pins
 from mailroom.storage.database import AlreadyThere, Db, Document, Session, drop_unset, guarded, insert_new
+from mailroom.storage.paging import Index
 
 COLLECTION: Final = "templates"
-INDEXES: Final[Sequence[IndexModel]] = ()
+BY_WORD: Final[Index] = [("name_starts", 1), ("_id", 1)]
+BY_KIND: Final[Index] = [("kind", 1), ("_id", 1)]
+INDEXES: Final[Sequence[IndexModel]] = tuple(IndexModel(list(index)) for index in (BY_WORD, BY_KIND))
+_A_STEP: Final = 1_000
 
 
 @guarded
@@ -54,17 +66,52 @@ def page(db: Db, *, after: str, limit: int) -> list[Template]:
 
 
 @guarded
-def names(db: Db, *, limit: int) -> list[str]:
-    """The names of the first templates of mails, in their order; without layouts and partials."""
-    return [
-        doc["_id"] for doc in db.templates.find({"kind": {"$exists": False}}, {"_id": 1}).sort("_id", 1).limit(limit)
-    ]
+def page_named(db: Db, term: str, *, after: str, limit: int) -> list[Template]:
+    """Those that a search term finds, in the order of their names. What it finds is sorted in memory, names alone: the
+    caller has counted that it is not too much."""
+    query = _named(term) | {"_id": {"$gt": after}}
+    rows = db.templates.find(query, {"_id": 1}).sort("_id", 1).hint(list(BY_WORD)).limit(limit)
+    names_ = [doc["_id"] for doc in rows]
+    found = get_many(db, names_)
+    return [found[name] for name in names_ if name in found]
+
+
+@guarded
+def count(db: Db, term: str = "") -> BoundedCount:
+    """How many there are, or how many the term finds, as far as COUNTED."""
+    if not term:
+        return paging.count(db.templates, {}, index=[("_id", 1)])
+    return paging.count(db.templates, _named(term), index=BY_WORD)
+
+
+def _named(term: str) -> Document:
+    """A key holds letters, digits and spaces only: none of them means anything else in an expression."""
+    return {"name_starts": {"$regex": f"^{term_key(term)}"}}
+
+
+@guarded
+def fill_in_words(db: Db) -> int:
+    """A batch of a migration: write what searches need into templates that an earlier version stored. Returns how many;
+    0 when none is left."""
+    absent = db.templates.find({"name_starts": None}, {"_id": 1}).hint(list(BY_WORD)).limit(_A_STEP)
+    writes = [UpdateOne({"_id": doc["_id"]}, {"$set": {"name_starts": word_starts(doc["_id"])}}) for doc in absent]
+    if writes:
+        db.templates.bulk_write(writes, ordered=False)
+    return len(writes)
+
+
+@guarded
+def names(db: Db, kind: TemplateKind, *, limit: int) -> list[str]:
+    """The names of the first ones of a kind, in their order."""
+    of = {"kind": kind if kind is not TemplateKind.TEMPLATE else None}
+    rows = db.templates.find(of, {"_id": 1}).sort("_id", 1).hint(list(BY_KIND)).limit(limit)
+    return [doc["_id"] for doc in rows]
 
 
 def put(db: Db, template: Template, *, seen: Template | None, session: Session) -> None:
     """Store the newest version, in place of the one that was `seen`. Raises AlreadyThere if another one is stored by
     now, or another owner's."""
-    doc = document_of(template)
+    doc = document_of(template) | {"name_starts": word_starts(template.name)}
     if seen is None:
         insert_new(db.templates, [doc], session)
         return

@@ -17,7 +17,8 @@
     feed        absent without one: url, headers (names with names of secrets), timeout_s, only_newer, when_empty,
                 deadline_s, when_away
 
-Index `_id.schedule, valid_from`: the revision of a due instant.
+Indexes: `_id.schedule, valid_from` finds the revision of a due instant; `template.name, _id` (partial: of those with a
+template) counts who uses a template (see template_users.py).
 """
 
 from collections.abc import Sequence
@@ -35,10 +36,15 @@ from mailroom.domain.feeds.model import Feed, WithoutFeed
 from mailroom.domain.ids import AudienceId, ScheduleId, SegmentId
 from mailroom.domain.schedules import Content, Revision
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
+from mailroom.storage.paging import Index
 from mailroom.storage.template_pins import document_of, pin_of
 
 COLLECTION: Final = "contents"
-INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("_id.schedule", 1), ("valid_from", DESCENDING)]),)
+BY_TEMPLATE: Final[Index] = [("template.name", 1), ("_id", 1)]
+INDEXES: Final[Sequence[IndexModel]] = (
+    IndexModel([("_id.schedule", 1), ("valid_from", DESCENDING)]),
+    IndexModel(list(BY_TEMPLATE), partialFilterExpression={"template.name": {"$exists": True}}),
+)
 
 
 def add(

@@ -33,7 +33,7 @@ def test_a_template_fills_the_blocks_of_its_layout_and_leaves_the_others() -> No
     rendered = render_once(welcome.content, {"name": "Bo & Co"})
 
     assert rendered["html"] == "<html><body><p>Hello Bo &amp; Co</p><hr>Bye</body></html>"
-    assert welcome.source["html"] == CHILD
+    assert welcome.source.html == CHILD
     assert (welcome.uses, welcome.depth) == ((PinnedTemplate("base", 1),), 1)
     assert welcome.variables == {"name"}
 
