@@ -219,7 +219,7 @@ def _with_template(draft: Draft, template: Template | None) -> tuple[Draft, list
     said = {name: getattr(draft, name) for name in ("subject", "text", "html", "markdown", "mjml", "preheader")}
     faults = faults_of_choice(template, said)
     if template is None or faults:
-        return replace(draft, subject=draft.subject or "x", text=draft.text or "x"), faults
+        return replace(draft, subject=draft.subject or "x", text=draft.text or "x", preheader=""), faults
     return replace(draft, subject=template.subject, text=template.text or draft.text, html=template.html), []
 
 

@@ -167,6 +167,18 @@ def _mail(things: Things) -> dict[str, Any]:
     return an_email(**{name: more[name] for name in chosen})
 
 
+def _template(things: Things) -> dict[str, Any]:
+    written = {
+        "text": things.chance.choice(TEMPLATES[:3]),
+        "html": "<p>{{ name }}</p>",
+        "markdown": "# Hello\n\n{{ name }}",
+        "mjml": "<mjml><mj-body><mj-section><mj-column><mj-text>Hi</mj-text></mj-column></mj-section></mj-body></mjml>",
+    }
+    body = things.chance.choice(sorted(written))
+    more = {"preheader": "{{ name }}"} if body != "text" and things.chance.random() < 0.5 else {}
+    return {"subject": things.chance.choice(TEMPLATES[:3]), body: written[body], **more}
+
+
 _WHOLE: Final[dict[Operation, Callable[[Things], Any]]] = {
     ("POST", "/v1/schedules"): lambda things: things.chance.choice(
         [a_schedule_body(recurrence=things.chance.choice(_RULES)), a_schedule_body(delivery="recipient_time")]
@@ -186,10 +198,7 @@ _WHOLE: Final[dict[Operation, Callable[[Things], Any]]] = {
     },
     ("POST", "/v1/dead-letters/requeue"): lambda things: {"ids": [things.dead_letter()]},
     ("POST", "/v1/dead-letters/drop"): lambda things: {"ids": [things.dead_letter()]},
-    ("PUT", "/v1/templates/{name}"): lambda things: {
-        "subject": things.chance.choice(TEMPLATES[:3]),
-        "text": things.chance.choice(TEMPLATES[:3]),
-    },
+    ("PUT", "/v1/templates/{name}"): _template,
 }
 _VALUES: Final[dict[str, Callable[[Things], Any]]] = {
     "address": lambda _: f"reader-{secrets.token_hex(3)}@example.org",

@@ -69,6 +69,8 @@ def test_the_first_tab_leads_past_the_menu(page: Page, system: System) -> None:
         ("/dead-letters", "Failed", "page"),
         ("/workers", "Workers", "page"),
         ("/audiences/new", "Audiences", "true"),
+        ("/templates", "Templates", "page"),
+        ("/new-template", "Templates", "true"),
     ],
 )
 def test_the_menu_marks_where_one_is(page: Page, system: System, path: str, entry: str, current: str) -> None:
@@ -94,6 +96,7 @@ def test_long_names_wrap_on_a_phone(page: Page, system: System) -> None:
         f"/schedules/{schedule.id}/report", "/audiences", f"/audiences/{audience.id}", "/schedules/new",
         "/suppressions?address=" + LONG_NAME, "/dead-letters", "/emails", "/runs", "/people?q=" + LONG_NAME,
         "/dispatches", "/refusals", "/providers", "/sending", "/workers",
+        "/templates?name=" + LONG_NAME, "/new-template",
     ):  # fmt: skip
         page.goto(f"{system.web_url}{path}")
         assert width_of(page) <= PHONE["width"], path

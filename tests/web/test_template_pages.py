@@ -89,6 +89,8 @@ def test_somebody_makes_a_template_with_faults_mends_it_sees_it_and_uses_it(page
     page.get_by_role("link", name="Phone").click()
     expect(page.locator("iframe.phone")).to_be_visible()
     expect(page.get_by_text("Boots for Bo")).to_be_visible()
+    expect(page.get_by_text("Now in Rome", exact=True)).to_be_visible()
+    expect(frame.get_by_text("Boots have come to Rome.")).to_be_visible()
     look(page, "templates-8-preview-phone")
 
     page.get_by_role("link", name="← spring-boots").click()

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from mailroom.domain.errors import InvalidInput, TemplateNotFound
 from mailroom.domain.pinned_templates import PinnedTemplate
-from mailroom.domain.templates import Template
+from mailroom.domain.templates import Template, TemplateKind
 from mailroom.services.mails import templates
 from web.confirm import Question, ask
 from web.forms.searches import TemplateSearchForm
@@ -78,15 +78,19 @@ def _page(shown: Template, newest: Template | None) -> str:
 @signed_in("mail")
 def ask_delete(name: str) -> ResponseReturnValue:
     template = templates.get(services().db, name)
-    used = templates.users(services().db, [name])[name]
-    details = [
-        f"It is used by {total(used, 'schedule')}. They go on with the version that they have."
-        if used.rows
-        else "No schedule uses it.",
+    question = Question(f"Delete {template.kind} “{name}”?", "Delete", _about_use(template))
+    return ask(question, act=url_for("templates.delete", name=name), back=url_for("templates.show", name=name))
+
+
+def _about_use(template: Template) -> list[str]:
+    if template.kind is not TemplateKind.TEMPLATE:
+        return ["Templates that are made with it stay as they are. From then on none can be saved that names it."]
+    used = templates.users(services().db, [template.name])[template.name]
+    going = f"It is used by {total(used, 'schedule')}. They go on with the version that they have."
+    return [
+        going if used.rows else "No schedule uses it.",
         "Its versions stay. Emails and schedules that name it from then on are refused.",
     ]
-    question = Question(f"Delete {template.kind} “{name}”?", "Delete", details)
-    return ask(question, act=url_for("templates.delete", name=name), back=url_for("templates.show", name=name))
 
 
 @blueprint.post("/templates/<name>/delete")

@@ -1,5 +1,6 @@
 """A version of a stored template as a schedule would send it, before there is a schedule."""
 
+from dataclasses import replace
 from typing import Final
 
 from mailroom.domain.bodies.finish import finish
@@ -32,6 +33,6 @@ def of_template(db: Db, template: Template, *, audience: str) -> CampaignProof:
         audience=list_.id if list_ else AudienceId(""),
         recipients=list_.count if list_ else 1,
         topic=_SOME_TOPIC,
-        written=written,
+        written=replace(written, preheader=template.source.preheader),  # it is in the HTML; here it is told
     )
     return CampaignProof(content, None if list_ else (example_of(template),))

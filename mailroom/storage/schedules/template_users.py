@@ -24,10 +24,12 @@ def count_users(db: Db, templates: Sequence[str], *, most: int = _MOST_LOOKED_AT
         [
             {"$match": named},
             {"$limit": most},
+            # The whole `_id` stands in the index: no content is fetched.
+            {"$project": {"_id": 1, "template": "$template.name"}},
             # The newest revision of each schedule that names the template.
             {
                 "$group": {
-                    "_id": {"template": "$template.name", "schedule": "$_id.schedule"},
+                    "_id": {"template": "$template", "schedule": "$_id.schedule"},
                     "revision": {"$max": "$_id.revision"},
                 }
             },
