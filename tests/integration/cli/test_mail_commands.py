@@ -138,3 +138,24 @@ def test_versions_layouts_and_html_of_templates_are_put_and_seen(
     assert mailroom("templates", "show", "news", "--version", "9").err == (
         "Error: there is no version 9 of template news\n"
     )
+
+
+def test_a_template_in_markdown_is_put_into_a_layout_and_found_by_a_word_of_its_name(
+    mailroom: Terminal, call: Caller, tmp_path: Path
+) -> None:
+    layout, article, page = (tmp_path / name for name in ("layout.html", "article.md", "page.mjml"))
+    layout.write_text("<h1>Shop</h1>{% block content %}{% endblock %}")
+    article.write_text("Hello **{{ name }}**")
+    page.write_text("<mjml><mj-body></mj-body></mjml>")
+
+    mailroom("templates", "put", "base", "--kind", "layout", "--html", str(layout))
+    words = ("templates", "put", "weekly-news", "--subject", "News", "--markdown", str(article))
+    made = mailroom(*words, "--layout", "base", "--preheader", "For {{ name }}", "--json").json
+    refused = faults(mailroom(*words, "--mjml", str(page)))
+    found = mailroom("templates", "list", "--name", "news", "--json").json
+
+    assert made == call("GET", "/v1/templates/weekly-news").json
+    assert (made["markdown"], made["layout"], made["preheader"]) == ("Hello **{{ name }}**", "base", "For {{ name }}")
+    assert refused == {"mjml": "give one of html, markdown and mjml"}
+    assert found == call("GET", "/v1/templates?name=news").json
+    assert [one["name"] for one in found["items"]] == ["weekly-news"]
