@@ -83,7 +83,7 @@ def put_template(name: str, file: Any, if_version: int | None, **parts: Any) -> 
         field: _read(value) if isinstance(value, Path) else value for field, value in parts.items() if value is not None
     }
     if (file is None) == (not given):
-        raise click.UsageError("give FILE, or --subject with --text or --html")
+        raise click.UsageError("give FILE, or --subject with --text, --html, --markdown or --mjml")
     document = document_of(file, most=MAX_TEMPLATE_BODY_BYTES) if file else given
     db = prepared_services().db
     content = loaded(

@@ -215,7 +215,7 @@ def test_a_template_is_deleted_after_one_question_and_its_versions_stay(page: Pa
     page.goto(f"{system.web_url}/templates/digest")
     expect(page.get_by_text("This template is deleted.")).to_be_visible()
     look(page, "template-deleted")
-    page.get_by_role("link", name="Make it the newest").click()
+    page.get_by_role("link", name="Restore").click()
     save(page)
     expect(page.get_by_role("status")).to_contain_text("Version 2 is saved.")
 

@@ -96,3 +96,13 @@ def test_what_is_not_there_is_told(signed_in: SignedIn, path: str) -> None:
 )  # fmt: skip
 def test_odd_addresses_are_read_as_if_they_said_nothing(signed_in: SignedIn, path: str) -> None:
     assert signed_in("admin").get(path).status_code in (200, 422)
+
+
+def test_a_preview_that_needs_a_list_says_why_there_is_none(signed_in: SignedIn, system: System) -> None:
+    draft = TemplateDraft(subject="Order", text="{% for line in order.lines %}{{ line.name }}{% endfor %}")
+    templates.put(system.db, "order", draft, seen_version=None, actor=OWNER)
+
+    answer = signed_in("read").get("/templates/order/preview")
+
+    assert answer.status_code == 422
+    assert "Lists of transactional emails cannot be seen here" in answer.text

@@ -66,7 +66,7 @@ def _page(shown: Template, newest: Template | None) -> str:
         template=shown,
         newest=newest,
         is_newest=newest is not None and newest.version == shown.version,
-        may_change=may_change(newest),
+        may_change=_may_change(newest),
         used=templates.users(db, [shown.name])[shown.name],
         changed_since=templates.changed_since(db, shown) if newest and newest.version == shown.version else (),
         versions=versions,
@@ -103,6 +103,6 @@ def delete(name: str) -> ResponseReturnValue:
     return redirect(url_for("templates.index"), 303)
 
 
-def may_change(newest: Template | None) -> bool:
+def _may_change(newest: Template | None) -> bool:
     """True if the person may change this template, or make it anew where it is deleted."""
     return templates.may_change(newest, principal()) if newest else principal().may("mail")
