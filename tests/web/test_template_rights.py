@@ -72,7 +72,21 @@ def test_the_question_counts_the_schedules_that_use_the_template(signed_in: Sign
 
     question = signed_in("admin").get("/templates/digest/delete").text
 
-    assert "It is used by 2 schedules. They go on with the version that they have." in question
+    assert "2 schedules use it, and keep what they have." in question
+
+
+def test_the_question_about_a_layout_counts_the_templates_that_are_made_with_it(
+    signed_in: SignedIn, system: System
+) -> None:
+    layout = TemplateDraft(kind="layout", html="<h1>Shop</h1>{% block content %}{% endblock %}")
+    templates.put(system.db, "base", layout, seen_version=None, actor=OWNER)
+    news = TemplateDraft(subject="News", markdown="Hello", layout="base")
+    templates.put(system.db, "news", news, seen_version=None, actor=OWNER)
+
+    question, shown = (signed_in("admin").get(f"/templates/base{path}").text for path in ("/delete", ""))
+
+    assert "1 template uses it, and keeps the version that it has." in question
+    assert '<a href="/templates/news">news</a>' in shown
 
 
 @pytest.mark.parametrize(

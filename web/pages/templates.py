@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from mailroom.domain.errors import InvalidInput, TemplateNotFound
 from mailroom.domain.pinned_templates import PinnedTemplate
+from mailroom.domain.searches import BoundedCount
 from mailroom.domain.templates import Template, TemplateKind
 from mailroom.services.mails import templates
 from web.confirm import Question, ask
@@ -18,7 +19,13 @@ from web.words import total
 
 blueprint = Blueprint("templates", __name__)
 _ROWS: Final = 50
+_NAMED: Final = 20
 _MOST_VERSION: Final = 1_000_000_000
+_USED_BY: Final = {
+    TemplateKind.TEMPLATE: "schedule",
+    TemplateKind.LAYOUT: "template",
+    TemplateKind.PARTIAL: "template",
+}
 
 
 @blueprint.get("/templates")
@@ -67,7 +74,10 @@ def _page(shown: Template, newest: Template | None) -> str:
         newest=newest,
         is_newest=newest is not None and newest.version == shown.version,
         may_change=_may_change(newest),
-        used=templates.users(db, [shown.name])[shown.name],
+        used=_use_of(shown),
+        made_with_it=templates.made_with(db, shown.name, limit=_NAMED)
+        if shown.kind is not TemplateKind.TEMPLATE
+        else (),
         changed_since=templates.changed_since(db, shown) if newest and newest.version == shown.version else (),
         versions=versions,
         older=versions[-1].version if len(versions) == _ROWS else None,
@@ -83,14 +93,21 @@ def ask_delete(name: str) -> ResponseReturnValue:
 
 
 def _about_use(template: Template) -> list[str]:
-    if template.kind is not TemplateKind.TEMPLATE:
-        return ["Templates that are made with it stay as they are. From then on none can be saved that names it."]
-    used = templates.users(services().db, [template.name])[template.name]
-    going = f"It is used by {total(used, 'schedule')}. They go on with the version that they have."
+    used, noun = _use_of(template), _USED_BY[template.kind]
+    keep = "uses it, and keeps the version that it has" if used.rows == 1 else "use it, and keep what they have"
+    after = "Emails and schedules that name it" if noun == "schedule" else "Templates that name it"
     return [
-        going if used.rows else "No schedule uses it.",
-        "Its versions stay. Emails and schedules that name it from then on are refused.",
+        f"{total(used, noun)} {keep}." if used.rows else f"No {noun} uses it.",
+        f"Its versions stay. {after} from then on are refused.",
     ]
+
+
+def _use_of(template: Template) -> BoundedCount:
+    """By how many schedules a template is used; or by how many templates a layout or partial."""
+    db = services().db
+    if template.kind is TemplateKind.TEMPLATE:
+        return templates.users(db, [template.name])[template.name]
+    return templates.count_made_with(db, template.name)
 
 
 @blueprint.post("/templates/<name>/delete")

@@ -65,6 +65,16 @@ def users(db: Db, names: Sequence[str]) -> dict[str, BoundedCount]:
     return template_users.count_users(db, names) if names else {}
 
 
+def made_with(db: Db, name: str, *, limit: int) -> list[str]:
+    """The names of the first templates that a layout or partial is in."""
+    return templates.made_with(db, name, limit=limit)
+
+
+def count_made_with(db: Db, name: str) -> BoundedCount:
+    """How many templates a layout or partial is in, as far as COUNTED."""
+    return templates.count_made_with(db, name)
+
+
 def changed_since(db: Db, template: Template) -> list[PinnedTemplate]:
     """The newest versions of the layout and partials that the template names itself, where it has been saved with
     earlier ones."""

@@ -18,7 +18,7 @@ Written by the API and the pages; read when a mail is handed in or a schedule sa
 as it was.
 
 Indexes: `_id`, in whose order they are listed; `name_starts, _id` finds names; `kind, _id` lists
-the names of a kind.
+the names of a kind; `uses.name, _id` those that are made with a layout or partial.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,8 @@ from mailroom.storage.paging import Index
 COLLECTION: Final = "templates"
 BY_WORD: Final[Index] = [("name_starts", 1), ("_id", 1)]
 BY_KIND: Final[Index] = [("kind", 1), ("_id", 1)]
-INDEXES: Final[Sequence[IndexModel]] = tuple(IndexModel(list(index)) for index in (BY_WORD, BY_KIND))
+BY_USE: Final[Index] = [("uses.name", 1), ("_id", 1)]
+INDEXES: Final[Sequence[IndexModel]] = tuple(IndexModel(list(index)) for index in (BY_WORD, BY_KIND, BY_USE))
 _A_STEP: Final = 1_000
 
 
@@ -106,6 +107,18 @@ def names(db: Db, kind: TemplateKind, *, limit: int) -> list[str]:
     of = {"kind": kind if kind is not TemplateKind.TEMPLATE else None}
     rows = db.templates.find(of, {"_id": 1}).sort("_id", 1).hint(list(BY_KIND)).limit(limit)
     return [doc["_id"] for doc in rows]
+
+
+@guarded
+def made_with(db: Db, name: str, *, limit: int) -> list[str]:
+    """The names of the first templates that a layout or partial is in, on any level."""
+    rows = db.templates.find({"uses.name": name}, {"_id": 1}).sort("_id", 1).hint(list(BY_USE)).limit(limit)
+    return [doc["_id"] for doc in rows]
+
+
+@guarded
+def count_made_with(db: Db, name: str) -> BoundedCount:
+    return paging.count(db.templates, {"uses.name": name}, index=BY_USE)
 
 
 def put(db: Db, template: Template, *, seen: Template | None, session: Session) -> None:

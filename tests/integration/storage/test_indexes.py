@@ -11,6 +11,7 @@ from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import AudienceId, ClaimId, DispatchId, EmailId, Lane, MessageId, RunId, ScheduleId
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.searches import EmailOrder, EmailSearch
+from mailroom.domain.templates import TemplateKind
 from mailroom.services.planning import plan as planning_plan
 from mailroom.storage import controls, events, holds, lanes, served_requests
 from mailroom.storage.audiences import document as audiences
@@ -26,11 +27,11 @@ from mailroom.storage.dispatches import doubts as dispatch_doubts
 from mailroom.storage.dispatches import elsewhere as dispatch_elsewhere
 from mailroom.storage.dispatches import outcomes as dispatch_outcomes
 from mailroom.storage.dispatches import queries as dispatch_queries
-from mailroom.storage.mails import bodies, emails, template_versions
+from mailroom.storage.mails import bodies, emails, template_versions, templates
 from mailroom.storage.messages import counts as message_counts
 from mailroom.storage.messages import document as messages
 from mailroom.storage.messages import unreached
-from mailroom.storage.schedules import contents, run_feeds, run_lists, runs, schedules
+from mailroom.storage.schedules import contents, run_feeds, run_lists, runs, schedules, template_users
 from mailroom.storage.served_requests import EntryPlace
 from tests.support.builders import a_claimed, make_due, recipients, stored_schedule
 from tests.support.explaining import listened_to, work_of
@@ -136,6 +137,12 @@ ASKED = {
     "the queue": lambda db, now: dispatch_counts.due_by_rank(db, now=now, barred=[]),
     "a template's versions": lambda db, now: template_versions.page(db, "t", before=9, limit=10),
     "a template's newest version": lambda db, now: template_versions.newest(db, "t"),
+    "templates with such a name": lambda db, now: templates.page_named(db, "t", after="", limit=10),
+    "the names of layouts": lambda db, now: templates.names(db, TemplateKind.LAYOUT, limit=10),
+    "what is made with a layout": lambda db, now: templates.made_with(db, "t", limit=10),
+    "how many are made with a layout": lambda db, now: templates.count_made_with(db, "t"),
+    "templates without words of their names": lambda db, now: templates.fill_in_words(db),
+    "who uses a template": lambda db, now: template_users.count_users(db, ["t"]),
     "a token's requests": lambda db, now: served_requests.page(db, "t", before=EntryPlace("b", 1), limit=10),
 }
 
