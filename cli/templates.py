@@ -106,11 +106,11 @@ def delete_template(name: str) -> None:
     """Remove it; what was made with it stays as it is, and so do its versions."""
     db = services().db
     stored = templates.get(db, name)
-    use = templates.users(db, [name])[name]
+    use, by = templates.use_of(db, stored), "Schedules" if stored.kind is TemplateKind.TEMPLATE else "Templates"
     confirm(
         f"Delete template “{name}”?",
-        f"Schedules that use it: {use}. They keep the version that they have.",
-        "Mails and schedules that name it from then on are refused.",
+        f"{by} that use it: {use}. They keep the version that they have.",
+        "What names it from then on is refused.",
     )
     templates.remove(db, name, actor=_principal())
     answer(schemas.TemplateOut, schemas.whole(stored), lambda _: click.echo(f"{name}: deleted"))

@@ -8,7 +8,6 @@ from flask.typing import ResponseReturnValue
 
 from mailroom.domain.errors import InvalidInput, TemplateNotFound
 from mailroom.domain.pinned_templates import PinnedTemplate
-from mailroom.domain.searches import BoundedCount
 from mailroom.domain.templates import Template, TemplateKind
 from mailroom.services.mails import templates
 from web.confirm import Question, ask
@@ -74,7 +73,7 @@ def _page(shown: Template, newest: Template | None) -> str:
         newest=newest,
         is_newest=newest is not None and newest.version == shown.version,
         may_change=_may_change(newest),
-        used=_use_of(shown),
+        used=templates.use_of(db, shown),
         made_with_it=templates.made_with(db, shown.name, limit=_NAMED)
         if shown.kind is not TemplateKind.TEMPLATE
         else (),
@@ -93,21 +92,13 @@ def ask_delete(name: str) -> ResponseReturnValue:
 
 
 def _about_use(template: Template) -> list[str]:
-    used, noun = _use_of(template), _USED_BY[template.kind]
+    used, noun = templates.use_of(services().db, template), _USED_BY[template.kind]
     keep = "uses it, and keeps the version that it has" if used.rows == 1 else "use it, and keep what they have"
     after = "Emails and schedules that name it" if noun == "schedule" else "Templates that name it"
     return [
         f"{total(used, noun)} {keep}." if used.rows else f"No {noun} uses it.",
         f"Its versions stay. {after} from then on are refused.",
     ]
-
-
-def _use_of(template: Template) -> BoundedCount:
-    """By how many schedules a template is used; or by how many templates a layout or partial."""
-    db = services().db
-    if template.kind is TemplateKind.TEMPLATE:
-        return templates.users(db, [template.name])[template.name]
-    return templates.count_made_with(db, template.name)
 
 
 @blueprint.post("/templates/<name>/delete")

@@ -70,9 +70,11 @@ def made_with(db: Db, name: str, *, limit: int) -> list[str]:
     return templates.made_with(db, name, limit=limit)
 
 
-def count_made_with(db: Db, name: str) -> BoundedCount:
-    """How many templates a layout or partial is in, as far as COUNTED."""
-    return templates.count_made_with(db, name)
+def use_of(db: Db, template: Template) -> BoundedCount:
+    """By how many schedules a template is used; or in how many templates a layout or partial is."""
+    if template.kind is TemplateKind.TEMPLATE:
+        return users(db, [template.name])[template.name]
+    return templates.count_made_with(db, template.name)
 
 
 def changed_since(db: Db, template: Template) -> list[PinnedTemplate]:
