@@ -1,8 +1,9 @@
 """A run: one schedule at one due instant (or one 'run now'). Its id is made from both, so it can exist once.
 
 `MOVES` is the whole state machine: for each trigger, the states that it leads away from and the state that it leads to.
-The writes in storage/schedules/runs.py take their conditions from it; in any other state a write changes nothing. A run
-is made `planning`, or `skipped` for good. One that waits for its feed may be skipped later.
+The writes in storage/schedules (run_moves.py, run_planning.py, awaited_feeds.py) take their conditions from it; in any
+other state a write changes nothing. A run is made `planning`, or `skipped` for good. One that waits for its feed may be
+skipped later.
 """
 
 from dataclasses import dataclass

@@ -25,7 +25,7 @@ from mailroom.storage.database import Db, unhurried
 from mailroom.storage.dispatches import document as dispatches
 from mailroom.storage.mails import bodies, emails, template_versions, templates
 from mailroom.storage.messages import document as messages
-from mailroom.storage.schedules import attachments, contents, run_feeds, runs, schedules, uploads
+from mailroom.storage.schedules import attachments, contents, run_document, run_feeds, schedules, uploads
 
 
 def ensure_indexes(db: Db) -> None:
@@ -39,7 +39,7 @@ def ensure_indexes(db: Db) -> None:
         audiences,
         members,
         segments,
-        runs,
+        run_document,
         run_feeds,
         messages,
         emails,

@@ -15,7 +15,7 @@ from mailroom.storage import lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import claims, doubts, exclusions, outcomes, splits
 from mailroom.storage.guard import GuardEnded, LaneGuard
-from mailroom.storage.schedules import runs, schedules
+from mailroom.storage.schedules import awaited_feeds, run_planning, schedules
 
 ROOT = Path(__file__).parents[2]
 DECISIONS: tuple[Callable[..., Any], ...] = (
@@ -27,8 +27,8 @@ DECISIONS: tuple[Callable[..., Any], ...] = (
     outcomes.doubt_abandoned,
     outcomes.fail,
     outcomes.return_to_pending,
-    runs.advance,
-    runs.skip,
+    run_planning.advance,
+    awaited_feeds.skip,
     schedules.move_on,
     schedules.set_aside,
     splits.split,
@@ -36,7 +36,7 @@ DECISIONS: tuple[Callable[..., Any], ...] = (
 
 
 def guarded_functions() -> Iterator[Callable[..., Any]]:
-    for module in (claims, doubts, exclusions, outcomes, splits, runs, schedules):
+    for module in (claims, doubts, exclusions, outcomes, splits, awaited_feeds, run_planning, schedules):
         for _, function in inspect.getmembers(module, inspect.isfunction):
             if function.__module__ == module.__name__ and "guard" in inspect.signature(function).parameters:
                 yield function

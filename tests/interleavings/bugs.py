@@ -16,7 +16,7 @@ from mailroom.storage import lanes
 from mailroom.storage.database import Document
 from mailroom.storage.dispatches import doubts as stored_doubts
 from mailroom.storage.dispatches.counts import InHand
-from mailroom.storage.schedules import runs
+from mailroom.storage.schedules import run_planning
 from sender.lanes import Lanes
 from tests.interleavings.etcd import MemoryLeases
 from tests.interleavings.fences import MemoryFences
@@ -99,8 +99,8 @@ def chunks_are_written_whatever_the_run_is() -> Iterator[None]:
         real(db, steps, **rest)  # type: ignore[arg-type]
         return True
 
-    real = runs.advance
-    with patch.object(runs, "advance", advance):
+    real = run_planning.advance
+    with patch.object(run_planning, "advance", advance):
         yield
 
 

@@ -16,7 +16,7 @@ from mailroom.domain.ids import RunId, ScheduleId
 from mailroom.storage import holds
 from mailroom.storage.database import Db, Session, in_transaction
 from mailroom.storage.holds import NOTHING_HELD, OnHold
-from mailroom.storage.schedules import runs
+from mailroom.storage.schedules import open_runs, run_moves
 
 __all__ = ["NOTHING_HELD", "OnHold"]  # for senders
 
@@ -64,12 +64,12 @@ def agree_on_runs(db: Db, mirror: Holds, run_ids: Collection[RunId]) -> None:
 
     For runs whose fences refused, and before a hold is changed. Raises Unavailable.
     """
-    for run_id, schedule_id in runs.open_among(db, run_ids).items():
+    for run_id, schedule_id in open_runs.open_among(db, run_ids).items():
         hold = agree(db, mirror, run_id, of=schedule_id).hold
 
         def work(session: Session, run_id: RunId = run_id, hold: Hold = hold) -> None:
             if holds.held_among(db, [run_id], session=session):  # the run may have been resumed since
-                runs.mark_paused(db, [run_id], by=hold.by, now=hold.at, session=session)
+                run_moves.mark_paused(db, [run_id], by=hold.by, now=hold.at, session=session)
 
         if hold.held:
             in_transaction(db, work)

@@ -9,7 +9,7 @@ from mailroom.services.dispatching.propagation import propagate_left_over
 from mailroom.storage import holds
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import outcomes as dispatch_outcomes
-from mailroom.storage.schedules import runs
+from mailroom.storage.schedules import run_moves, runs
 
 
 def cancel(db: Db, run_id: RunId) -> Run:
@@ -28,7 +28,7 @@ def cancel(db: Db, run_id: RunId) -> Run:
 
 def cancel_within(db: Db, run_id: RunId, *, now: datetime, session: Session) -> bool:
     """Cancel a run inside a transaction. True if it was open."""
-    if not runs.cancel(db, run_id, now=now, session=session):
+    if not run_moves.cancel(db, run_id, now=now, session=session):
         return False
     dispatch_outcomes.cancel(db, run_id, now=now, session=session)
     holds.lift_from_runs(db, [run_id], by="cancelled", now=now, session=session)

@@ -13,7 +13,7 @@ from mailroom.storage.cluster import etcd_epoch
 from mailroom.storage.database import Db
 from mailroom.storage.dispatches import claims as dispatch_claims
 from mailroom.storage.holds import OnHold
-from mailroom.storage.schedules import runs, schedules
+from mailroom.storage.schedules import awaited_feeds, open_runs, run_planning, schedules
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ def lanes_wanting_work(db: Db, *, now: datetime, ahead: timedelta, limit: int, l
     left_out, held = {*leave_out, *lanes.waiting(db, now=now)}, holds.standing(db)
     enough = limit + len(left_out)
     due = [] if held.everything else [schedule_lane(id_) for id_ in schedules.due(db, now=now + ahead, limit=enough)]
-    unfinished = [schedule_lane(id_) for id_ in runs.schedules_in_planning(db, limit=enough)]
+    unfinished = [schedule_lane(id_) for id_ in run_planning.schedules_in_planning(db, limit=enough)]
     if not held.everything:
-        waiting = runs.schedules_awaiting_feeds(db, now=now, limit=enough, but=held.runs)
+        waiting = awaited_feeds.schedules_awaiting_feeds(db, now=now, limit=enough, but=held.runs)
         unfinished += map(schedule_lane, waiting)
     sending = _lanes_with_work(db, held, now=now, limit=enough, leave_out=left_out)
     return [lane for lane in dict.fromkeys([*due, *unfinished, *sending]) if lane not in left_out]
@@ -58,7 +58,7 @@ def _lanes_with_work(db: Db, held: OnHold, *, now: datetime, limit: int, leave_o
 def open_runs_not_held(db: Db, held: OnHold, mixed: Collection[Lane]) -> list[RunId]:
     """The open runs of these lanes that are not held."""
     named = {schedule for schedule in held.runs.values() if schedule_lane(schedule) in mixed}
-    return [run for run in runs.open_of(db, named) if run not in held.runs] if named else []
+    return [run for run in open_runs.open_of(db, named) if run not in held.runs] if named else []
 
 
 def take_lanes(

@@ -18,7 +18,7 @@ from mailroom.storage.dispatches import outcomes as dispatch_outcomes
 from mailroom.storage.dispatches import queries as dispatch_queries
 from mailroom.storage.messages import marks as message_marks
 from mailroom.storage.messages.marks import MessageMark
-from mailroom.storage.schedules import runs
+from mailroom.storage.schedules import open_runs, run_moves
 
 _PROPAGATE_A_STEP: Final = 200
 _FINISH_A_STEP: Final = 500
@@ -46,14 +46,14 @@ def finish_runs(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
     completed = [run for run in campaigns if run not in still_open]
     if not completed:
         return 0
-    finished = runs.finish(db, completed, now=now)
+    finished = run_moves.finish(db, completed, now=now)
     if finished:
         if paused := holds.held_among(db, completed):  # a run without open dispatches is paused no more
             holds.lift_from_runs(db, paused, by="finished", now=now)
         # From now on the counts of these runs may be cached.
         kept_counts.keep(db, {run: (kept_counts.KeptCount(), {}) for run in completed})
         # A person may have requeued a dispatch between the query and the write.
-        runs.reopen(db, dispatch_queries.runs_with_open(db, completed))
+        run_moves.reopen(db, dispatch_queries.runs_with_open(db, completed))
     return finished
 
 
@@ -61,7 +61,7 @@ def finish_left_over(db: Db, *, now: datetime) -> int:
     """Finish every planned run without an open dispatch: a run that had no recipients, or whose last outcome was
     recorded just before a crash. Returns how many."""
     finished, after = 0, RunId("")
-    while page := runs.planned_after(db, after, limit=_FINISH_A_STEP):
+    while page := open_runs.planned_after(db, after, limit=_FINISH_A_STEP):
         finished += finish_runs(db, page, now=now)
         after = page[-1]
     return finished

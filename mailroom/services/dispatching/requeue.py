@@ -19,7 +19,7 @@ from mailroom.storage.dispatches import queries as dispatch_queries
 from mailroom.storage.dispatches.doubts import CALLED_FOR_GOOD
 from mailroom.storage.dispatches.elsewhere import Departure
 from mailroom.storage.messages import document as messages
-from mailroom.storage.schedules import runs, schedules
+from mailroom.storage.schedules import run_moves, schedules
 
 log = structlog.get_logger()
 
@@ -49,7 +49,7 @@ def send_again(db: Db, as_read: Mapping[DispatchId, Dispatch], *, by: str) -> se
             if dispatch_elsewhere.carry_on_by_person(db, departure, by=by, now=now, session=session):
                 retried.add(id_)
         reopened = {as_read[id_].run_id: as_read[id_].schedule_id for id_ in retried}
-        runs.reopen(db, reopened, session=session)
+        run_moves.reopen(db, reopened, session=session)
         _hold_with_their_schedules(db, reopened, by, now, session)
         return retried
 
@@ -75,7 +75,7 @@ def _hold_with_their_schedules(
     held = {run: schedule for run, schedule in reopened.items() if schedule and schedule in paused}
     if held:
         holds.put_on_runs(db, held, with_schedule=True, by=by, now=now, session=session)
-        runs.mark_paused(db, held, by=by, now=now, session=session)
+        run_moves.mark_paused(db, held, by=by, now=now, session=session)
 
 
 def _why_not_requeued(db: Db, dispatch: DispatchId, as_read: Dispatch | None) -> str:

@@ -32,7 +32,7 @@ from mailroom.storage.dispatches import queries as dispatch_queries
 from mailroom.storage.mails import emails
 from mailroom.storage.messages import counts as message_counts
 from mailroom.storage.messages import document as messages
-from mailroom.storage.schedules import runs, schedules
+from mailroom.storage.schedules import decided_instants, runs, schedules
 
 YOUNG: Final = timedelta(minutes=2)
 _MOST_INSTANTS: Final = 10_000  # of a schedule; older instants were in an earlier ledger
@@ -125,7 +125,7 @@ def _due_instants(db: Db, ledger: Ledger, until: datetime, advance: Advance) -> 
             continue
         if not instants:
             continue
-        decided = runs.decided_instants(db, schedule.id, instants[0], instants[-1])
+        decided = decided_instants.ranges(db, schedule.id, instants[0], instants[-1])
         for at in instants:
             ledger.counted["due instants"] += 1
             if not any(first <= at <= last for first, last in decided):

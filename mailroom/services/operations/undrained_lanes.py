@@ -16,7 +16,7 @@ from mailroom.services.dispatching import lanes as dispatching_lanes
 from mailroom.storage import workers
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.dispatches import claims as dispatch_claims
-from mailroom.storage.schedules import runs, schedules
+from mailroom.storage.schedules import run_planning, schedules
 
 LONG: Final = timedelta(minutes=1)
 _MOST: Final = 100
@@ -49,7 +49,9 @@ def _waiting_since(db: Db, lanes: Sequence[Lane], *, now: datetime) -> dict[Lane
     since = dispatch_claims.waiting_since(db, lanes)
     ids = [id_ for id_ in map(schedule_of_lane, lanes) if id_ is not None]
     due = [(s.id, s.wanted_at) for s in schedules.due_among(db, ids, now=now, limit=len(ids))] if ids else []
-    planning = [(run.schedule_id, run.starts_at) for run in runs.in_planning(db, ids, limit=len(ids))] if ids else []
+    planning = (
+        [(run.schedule_id, run.starts_at) for run in run_planning.in_planning(db, ids, limit=len(ids))] if ids else []
+    )
     for id_, at in [*due, *planning]:
         lane = schedule_lane(id_)
         if at is not None:

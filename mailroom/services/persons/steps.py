@@ -20,7 +20,7 @@ from mailroom.storage.dispatches import outcomes as dispatch_outcomes
 from mailroom.storage.mails import erasing as mail_erasing
 from mailroom.storage.messages import erasing as message_erasing
 from mailroom.storage.messages.erasing import ErasableMessage
-from mailroom.storage.schedules import runs
+from mailroom.storage.schedules import run_erasing, runs
 
 _RUNS: Final = 1_000  # of one step; an id lookup each
 _MESSAGES: Final = 100
@@ -160,9 +160,9 @@ STEPS: Final[Mapping[ErasurePhase, Callable[[Db, Erasure, datetime], ErasureStep
 
 def _erase_in_runs(db: Db, key: str, ids: Sequence[RunId], now: datetime, session: Session) -> ErasureOutcome:
     """A run in planning is left: a message may have been made for the person that is not stored yet."""
-    stored = runs.looked_at(db, ids, session=session)
+    stored = run_erasing.looked_at(db, ids, session=session)
     planned, open_ = [one.id for one in stored if not one.is_open], [one.id for one in stored if one.is_open]
-    runs.forget_place(db, planned, key, session=session)
+    run_erasing.forget_place(db, planned, key, session=session)
     messages = message_erasing.to_address(db, key, planned, session=session)
     done, left = _erase_messages(db, key, messages, now, session)
     return ErasureOutcome(done, [*open_, *(message.run_id for message in left)])

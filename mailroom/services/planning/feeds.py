@@ -28,7 +28,7 @@ from mailroom.storage import holds, lanes
 from mailroom.storage.cluster import restore_mark
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import queries as dispatch_queries
-from mailroom.storage.schedules import contents, run_feeds, runs
+from mailroom.storage.schedules import awaited_feeds, contents, run_feeds
 
 log = structlog.get_logger()
 NOTHING_NEW: Final = "nothing new in its feed"
@@ -60,7 +60,7 @@ class Holding:
 def awaited(db: Db, schedules: Collection[ScheduleId], *, now: datetime, limit: int) -> Sequence[AwaitedFeed]:
     """Feeds that runs of these schedules wait for, longest waiting first: none of paused runs, and none at all while
     all sending is stopped. Raises Unavailable."""
-    waiting = runs.awaiting_feeds(db, schedules, now=now, limit=limit)
+    waiting = awaited_feeds.awaiting_feeds(db, schedules, now=now, limit=limit)
     if not waiting:
         return ()
     on_hold = holds.held_among(db, [EVERYTHING, *(run.id for run in waiting)])
@@ -83,7 +83,7 @@ def provide(db: Db, fetcher: Fetcher, awaited_feed: AwaitedFeed, holding: Holdin
 
 def put_off(db: Db, run_id: RunId, problem: str, *, again_at: datetime) -> None:
     """Try a run's feed again later, after an error that is nobody's fault but ours. Raises Unavailable."""
-    runs.feed_failed(db, run_id, problem, again_at=again_at)
+    awaited_feeds.feed_failed(db, run_id, problem, again_at=again_at)
 
 
 def as_it_is_now(fetcher: Fetcher, feed: Feed) -> Mapping[str, object]:
@@ -143,7 +143,7 @@ def _after_failure(db: Db, awaited_feed: AwaitedFeed, failed: FeedFailed, holdin
     url = awaited_feed.url.shown
     log.warning("feed_failed", run_id=run.id, url=url, outcome=failed.outcome, why=why, gives_up=again_at is None)
     if again_at is not None:
-        runs.feed_failed(db, run.id, why, again_at=again_at)
+        awaited_feeds.feed_failed(db, run.id, why, again_at=again_at)
         return None
     if feed.when_away is WithoutFeed.SKIP:
         _skip(db, run, f"its feed did not come: {why}", holding)
@@ -158,7 +158,7 @@ def _go_on(db: Db, run: Run, feed: Feed, kept: KeptFeed, holding: Holding) -> No
     elif why := _why_unfit(db, run, kept):
         _skip(db, run, f"{_UNFIT}: {why}", holding)
     else:
-        runs.feed_came(db, run.id)
+        awaited_feeds.feed_came(db, run.id)
 
 
 def _why_unfit(db: Db, run: Run, kept: KeptFeed) -> str:
@@ -175,7 +175,7 @@ def _skip(db: Db, run: Run, reason: str, holding: Holding) -> None:
     def work(session: Session) -> bool:
         restore_mark.require_mark(db, holding.mark, session)
         with lanes.under(db, {schedule_lane(run.schedule_id): holding.token}, session) as guard:
-            return runs.skip(db, run.id, reason, guard=guard)
+            return awaited_feeds.skip(db, run.id, reason, guard=guard)
 
     if in_transaction(db, work):
         log.info("run_skipped", run_id=run.id, reason=reason)

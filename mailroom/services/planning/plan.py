@@ -39,7 +39,7 @@ from mailroom.storage.dispatches import document as dispatches
 from mailroom.storage.guard import LaneGuard
 from mailroom.storage.messages import document as messages
 from mailroom.storage.messages import unreached
-from mailroom.storage.schedules import contents, runs, schedules
+from mailroom.storage.schedules import contents, run_planning, runs, schedules
 from mailroom.watching import planning as metrics
 
 log = structlog.get_logger()
@@ -217,9 +217,11 @@ def expand(
 
         def work(session: Session) -> None:
             tokens = {schedule_lane(c.run.schedule_id): held[c.run.schedule_id] for c in chunks}
-            steps = [runs.Step(c.run, c.through, c.members, c.numbers, c.is_last, counts=c.counts) for c in chunks]
+            steps = [
+                run_planning.Step(c.run, c.through, c.members, c.numbers, c.is_last, counts=c.counts) for c in chunks
+            ]
             with lanes.under(db, tokens, session) as guard:
-                if not runs.advance(db, steps, now=now, guard=guard):
+                if not run_planning.advance(db, steps, now=now, guard=guard):
                     raise _ChangedSinceRead
                 if not all(unreached.take(db, c.missed, c.run.id, session=session) for c in chunks if c.missed):
                     raise _ChangedSinceRead
@@ -230,7 +232,7 @@ def expand(
         for state, count in Counter(m.state for c in chunks for m in c.messages).items():
             metrics.planned(state, count)
 
-    planning_runs = runs.in_planning(db, list(held), limit=SCHEDULES_A_STEP)
+    planning_runs = run_planning.in_planning(db, list(held), limit=SCHEDULES_A_STEP)
     stored = (_all_or_each([(run.schedule_id, run) for run in batch], store) for batch in _batches(planning_runs))
     return reduce(Progress.__add__, stored, Progress())
 

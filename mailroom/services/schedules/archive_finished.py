@@ -15,7 +15,7 @@ from mailroom.services.schedules.change import change_schedule
 from mailroom.services.schedules.lifecycle import put_away
 from mailroom.storage.database import Db, Session, server_now
 from mailroom.storage.dispatches import queries as dispatch_queries
-from mailroom.storage.schedules import finished, last_runs, runs
+from mailroom.storage.schedules import finished, last_runs, open_runs
 
 log = structlog.get_logger()
 _A_PAGE: Final = 200
@@ -41,7 +41,7 @@ class FinishedSchedules:
         if not found:
             return 0
         last = last_runs.last_times(self._db, [one.id for one in found])
-        busy = runs.under_way_among(self._db, [one.id for one in found])
+        busy = open_runs.under_way_among(self._db, [one.id for one in found])
         old = [one for one in found if one.id not in busy and _age_of(one, last[one.id], now) >= self._age]
         return sum(archive_unless_it_goes_on(self._db, one, now=now) for one in old)
 
@@ -55,7 +55,7 @@ def archive_unless_it_goes_on(db: Db, schedule: Schedule, *, now: datetime) -> b
 
     def check(session: Session, _after: Schedule) -> None:
         # A run that is asked for in this moment collides with the schedule's document, or is seen here.
-        if runs.under_way_among(db, [schedule.id], session=session):
+        if open_runs.under_way_among(db, [schedule.id], session=session):
             raise _GoesOn
         if dispatch_queries.has_unknown(db, schedule.id, session=session):
             raise _GoesOn

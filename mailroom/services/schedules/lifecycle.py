@@ -23,7 +23,7 @@ from mailroom.services.planning.spreads import spread_of
 from mailroom.services.schedules.change import change_schedule, check_version, store_change
 from mailroom.storage import holds, lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
-from mailroom.storage.schedules import contents, runs, schedules
+from mailroom.storage.schedules import contents, open_runs, run_moves, schedules
 
 
 def pause(db: Db, schedule_id: ScheduleId, *, by: str = "", seen_version: int | None = None) -> Schedule:
@@ -31,7 +31,7 @@ def pause(db: Db, schedule_id: ScheduleId, *, by: str = "", seen_version: int | 
     that still has an open run can be paused too. Raises ScheduleNotFound, ScheduleNotActive, StaleEdit."""
     schedule = schedules.get(db, schedule_id)
     check_version(schedule, seen_version)
-    at_its_end = schedule.state is ScheduleState.FINISHED and runs.open_of(db, [schedule_id])
+    at_its_end = schedule.state is ScheduleState.FINISHED and open_runs.open_of(db, [schedule_id])
     if schedule.state is not ScheduleState.ACTIVE and not at_its_end:
         raise ScheduleNotActive(f"only an active schedule can be paused; this one is {schedule.state}")
     now = server_now(db)
@@ -47,10 +47,10 @@ def pause(db: Db, schedule_id: ScheduleId, *, by: str = "", seen_version: int | 
 
 def hold_open_runs(db: Db, schedule_id: ScheduleId, *, by: str, now: datetime, session: Session) -> None:
     """Inside the transaction that pauses the schedule: claims collide with it, and claim nothing of its runs."""
-    held = runs.open_of(db, [schedule_id], session=session)
+    held = open_runs.open_of(db, [schedule_id], session=session)
     lanes.collide(db, [schedule_lane(schedule_id)], session)
     holds.put_on_runs(db, held, with_schedule=True, by=by, now=now, session=session)
-    runs.mark_paused(db, held, by=by, now=now, session=session)
+    run_moves.mark_paused(db, held, by=by, now=now, session=session)
 
 
 def resume(db: Db, schedule_id: ScheduleId, *, by: str = "", seen_version: int | None = None) -> Schedule:
@@ -74,9 +74,9 @@ def resume(db: Db, schedule_id: ScheduleId, *, by: str = "", seen_version: int |
     after = replace(moved_on(schedule, decisions), paused_at=None, restored_at=None, restored_by="", set_aside="")
 
     def lift_holds(session: Session, _after: Schedule) -> None:
-        paused = holds.with_schedule(db, list(runs.open_of(db, [schedule_id], session=session)), session=session)
+        paused = holds.with_schedule(db, list(open_runs.open_of(db, [schedule_id], session=session)), session=session)
         holds.lift_from_runs(db, paused, by=by, now=now, session=session)
-        runs.mark_resumed(db, paused, session=session)
+        run_moves.mark_resumed(db, paused, session=session)
 
     return store_change(db, schedule, after, records, now, trigger=trigger, also=lift_holds)
 
@@ -110,7 +110,7 @@ def archive(db: Db, schedule_id: ScheduleId, *, seen_version: int | None = None)
     now = server_now(db)
 
     def cancel_runs(session: Session, _after: Schedule) -> None:
-        for run_id in runs.open_of(db, [schedule_id], session=session):
+        for run_id in open_runs.open_of(db, [schedule_id], session=session):
             cancel_within(db, run_id, now=now, session=session)
 
     def cancel_left_over(session: Session) -> None:

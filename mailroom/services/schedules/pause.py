@@ -26,7 +26,7 @@ from mailroom.storage import holds, lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import counts as dispatch_counts
 from mailroom.storage.dispatches.counts import InHand
-from mailroom.storage.schedules import runs
+from mailroom.storage.schedules import open_runs, run_moves, runs
 
 __all__ = ["InHand"]  # for those who show a Toll
 
@@ -69,14 +69,14 @@ def pause_run(db: Db, brakes: Brakes, run_id: RunId, *, by: str) -> tuple[Run, T
     now = server_now(db)
 
     def work(session: Session) -> bool:
-        if run_id not in runs.open_of(db, [run.schedule_id], session=session):
+        if run_id not in open_runs.open_of(db, [run.schedule_id], session=session):
             return False
         lanes.collide(db, [schedule_lane(run.schedule_id)], session)
         if holds.held_among(db, [run_id], session=session):
             raise RunPaused(f"run {run_id} is paused already")
         held = {run_id: run.schedule_id}
         holds.put_on_runs(db, held, with_schedule=False, by=by, now=now, session=session)
-        runs.mark_paused(db, [run_id], by=by, now=now, session=session)
+        run_moves.mark_paused(db, [run_id], by=by, now=now, session=session)
         return True
 
     if not in_transaction(db, work):
@@ -95,7 +95,7 @@ def resume_run(db: Db, brakes: Brakes, run_id: RunId, *, by: str) -> tuple[Run, 
     def work(session: Session) -> bool:
         was_held = bool(holds.held_among(db, [run_id], session=session))
         holds.lift_from_runs(db, [run_id], by=by, now=now, session=session)
-        runs.mark_resumed(db, [run_id], session=session)
+        run_moves.mark_resumed(db, [run_id], session=session)
         return was_held
 
     if not in_transaction(db, work):
@@ -116,9 +116,9 @@ def pause_schedule(
 
     Raises ScheduleNotFound, ScheduleNotActive, StaleEdit.
     """
-    agree_on_runs(db, brakes.mirror, list(runs.open_of(db, [schedule_id])))
+    agree_on_runs(db, brakes.mirror, list(open_runs.open_of(db, [schedule_id])))
     schedule = schedule_lifecycle.pause(db, schedule_id, by=by, seen_version=seen_version)
-    return schedule, mirror_and_count(db, brakes, list(runs.open_of(db, [schedule_id])))
+    return schedule, mirror_and_count(db, brakes, list(open_runs.open_of(db, [schedule_id])))
 
 
 def resume_schedule(
@@ -128,9 +128,9 @@ def resume_schedule(
 
     Raises ScheduleNotFound, ScheduleNotPaused, RuleNotComputable, StaleEdit.
     """
-    agree_on_runs(db, brakes.mirror, list(runs.open_of(db, [schedule_id])))
+    agree_on_runs(db, brakes.mirror, list(open_runs.open_of(db, [schedule_id])))
     schedule = schedule_lifecycle.resume(db, schedule_id, by=by, seen_version=seen_version)
-    return schedule, mirror_and_count(db, brakes, list(runs.open_of(db, [schedule_id])))
+    return schedule, mirror_and_count(db, brakes, list(open_runs.open_of(db, [schedule_id])))
 
 
 def archive(
@@ -140,7 +140,7 @@ def archive(
 
     Raises ScheduleNotFound, StaleEdit.
     """
-    open_before = list(runs.open_of(db, [schedule_id]))
+    open_before = list(open_runs.open_of(db, [schedule_id]))
     schedule = schedule_lifecycle.archive(db, schedule_id, seen_version=seen_version)
     return schedule, _cancelled(db, brakes, open_before)
 

@@ -23,7 +23,7 @@ from mailroom.services.schedules.change import check_version, store_change
 from mailroom.services.schedules.lifecycle import hold_open_runs
 from mailroom.services.schedules.pause import Brakes, Toll, mirror_and_count
 from mailroom.storage.database import Db, Session, server_now
-from mailroom.storage.schedules import runs, schedules
+from mailroom.storage.schedules import decided_instants, open_runs, schedules
 
 log = structlog.get_logger()
 _TRIES: Final = 5
@@ -37,9 +37,9 @@ def restore(
 
     Raises ScheduleNotFound, ScheduleNotArchived, StaleEdit.
     """
-    agree_on_runs(db, brakes.mirror, list(runs.open_of(db, [schedule_id])))
+    agree_on_runs(db, brakes.mirror, list(open_runs.open_of(db, [schedule_id])))
     schedule = _restored(db, schedule_id, by=by, seen_version=seen_version)
-    return schedule, mirror_and_count(db, brakes, list(runs.open_of(db, [schedule_id])))
+    return schedule, mirror_and_count(db, brakes, list(open_runs.open_of(db, [schedule_id])))
 
 
 def _restored(db: Db, schedule_id: ScheduleId, *, by: str, seen_version: int | None) -> Schedule:
@@ -63,7 +63,7 @@ def _store(db: Db, archived: Schedule, *, by: str, now: datetime) -> Schedule:
 
     def also(session: Session, _after: Schedule) -> None:
         if record and counted:
-            runs.recount(db, record.id, counted, session=session)
+            decided_instants.recount(db, record.id, counted, session=session)
         # An earlier version of Mailroom left the runs of an archived schedule going.
         hold_open_runs(db, archived.id, by=by, now=now, session=session)
 
@@ -75,7 +75,7 @@ def _store(db: Db, archived: Schedule, *, by: str, now: datetime) -> Schedule:
 
 def _record_of_archiving(db: Db, archived: Schedule) -> Run | None:
     """The record of the instants that were due and not planned when it was archived."""
-    newest = runs.newest_decision(db, archived.id, archived.decided_through)
+    newest = decided_instants.newest_decision(db, archived.id, archived.decided_through)
     if newest and newest.reason == SkipReason.ARCHIVED and newest.due_through == archived.decided_through:
         return newest
     return None

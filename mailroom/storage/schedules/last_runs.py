@@ -1,4 +1,5 @@
-"""Collection `last_sent`: when each schedule last sent. Its last run is read from the runs themselves (see runs.py).
+"""Collection `last_sent`: when each schedule last sent. Its last run is read from the runs themselves (see
+run_document.py).
 
     _id   schedule id
     at    when a provider last accepted one of its mails, to the second; no document before the first

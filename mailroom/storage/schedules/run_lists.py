@@ -1,5 +1,5 @@
-"""The list of runs (see runs.py): searched by schedule, state and due instant, sorted, counted. Each page is read off
-one index: what it costs grows with the schedules that are named, not with their runs."""
+"""The list of runs (see run_document.py): searched by schedule, state and due instant, sorted, counted. Each page is
+read off one index: what it costs grows with the schedules that are named, not with their runs."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from mailroom.domain.searches import BoundedCount, RunOrder, RunSearch
 from mailroom.storage import paging
 from mailroom.storage.database import Db, Document, drop_unset, guarded
 from mailroom.storage.paging import Index, ListOrder, Place
-from mailroom.storage.schedules.runs import (
+from mailroom.storage.schedules.run_document import (
     BY_DUE,
     IN_STATE,
     OF_SCHEDULE,

@@ -19,7 +19,7 @@ from mailroom.services.planning import asked_runs, plan
 from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import pause as schedule_pause
 from mailroom.storage.database import Db, server_now
-from mailroom.storage.schedules import run_feeds, runs
+from mailroom.storage.schedules import awaited_feeds, run_feeds, runs
 from tests.support.builders import make_due, recipients, stored_schedule
 from tests.support.explaining import work_of
 from tests.support.fed import asked_run, fed_schedule, is_due_again, provide, provide_all, titles, waiting
@@ -375,8 +375,8 @@ def test_looking_for_feeds_costs_by_those_that_wait_and_not_by_the_runs_there_ar
     asked_run(line, fed)
     ids, now = [fed.id, *(schedule.id for schedule in schedules)], server_now(line.db)
 
-    asked = work_of(line.db, lambda db: runs.awaiting_feeds(db, ids, now=now, limit=10))
-    wanted = work_of(line.db, lambda db: runs.schedules_awaiting_feeds(db, now=now, limit=10, but=[]))
+    asked = work_of(line.db, lambda db: awaited_feeds.awaiting_feeds(db, ids, now=now, limit=10))
+    wanted = work_of(line.db, lambda db: awaited_feeds.schedules_awaiting_feeds(db, now=now, limit=10, but=[]))
     earlier = work_of(line.db, lambda db: run_feeds.newest_of(db, fed.id, before=now, limit=10))
 
     assert (asked.documents, wanted.documents, earlier.documents) == (1, 1, 0)

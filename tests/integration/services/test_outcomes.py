@@ -8,7 +8,7 @@ from mailroom.services.dispatching import propagation
 from mailroom.storage.database import Db
 from mailroom.storage.dispatches import queries as dispatch_queries
 from mailroom.storage.messages import marks as message_marks
-from mailroom.storage.schedules import runs
+from mailroom.storage.schedules import run_moves
 from tests.support.builders import NOW
 
 DISPATCH = DispatchId("run-1-d000000")
@@ -49,14 +49,14 @@ def test_a_late_word_that_a_mail_waits_does_not_outlive_the_word_that_it_failed(
 def test_a_run_that_is_reopened_while_it_is_finished_stays_open(db: Db) -> None:
     a_stored_dispatch(db, state="unknown")
     db.runs.insert_one({"_id": "run-1", "schedule_id": "s", "state": "planned", "due_at": NOW})
-    finish = runs.finish
+    finish = run_moves.finish
 
     def sent_again_meanwhile(*arguments: Any, **rest: Any) -> int:
         db.dispatches.update_one({}, {"$set": {"state": "pending"}})
-        runs.reopen(db, [RunId("run-1")])
+        run_moves.reopen(db, [RunId("run-1")])
         return finish(*arguments, **rest)
 
-    with patch.object(runs, "finish", sent_again_meanwhile):
+    with patch.object(run_moves, "finish", sent_again_meanwhile):
         propagation.finish_runs(db, [RunId("run-1")], now=NOW)
 
     assert dispatch_queries.runs_with_open(db, [RunId("run-1")])

@@ -31,7 +31,7 @@ from mailroom.storage.mails import bodies, emails, template_versions, templates
 from mailroom.storage.messages import counts as message_counts
 from mailroom.storage.messages import document as messages
 from mailroom.storage.messages import unreached
-from mailroom.storage.schedules import contents, run_feeds, run_lists, runs, schedules, template_users
+from mailroom.storage.schedules import contents, run_feeds, run_lists, runs, schedules, template_users, awaited_feeds, open_runs, run_planning
 from mailroom.storage.served_requests import EntryPlace
 from tests.support.builders import a_claimed, make_due, recipients, stored_schedule
 from tests.support.explaining import listened_to, work_of
@@ -52,14 +52,18 @@ ASKED = {
     "due schedules": lambda db, now: schedules.due(db, now=now, limit=10),
     "the list of schedules": lambda db, now: schedules.page(db, state=None, before=None, limit=10),
     "who was not reached": lambda db, now: unreached.left(db, RunId("r"), after="", limit=10),
-    "runs in planning": lambda db, now: runs.schedules_in_planning(db, limit=10),
-    "runs that wait for their feeds": lambda db, now: runs.awaiting_feeds(db, [ScheduleId("s")], now=now, limit=10),
-    "schedules that wait for feeds": lambda db, now: runs.schedules_awaiting_feeds(db, now=now, limit=10, but=["r"]),
+    "runs in planning": lambda db, now: run_planning.schedules_in_planning(db, limit=10),
+    "runs that wait for their feeds": lambda db, now: awaited_feeds.awaiting_feeds(
+        db, [ScheduleId("s")], now=now, limit=10
+    ),
+    "schedules that wait for feeds": lambda db, now: awaited_feeds.schedules_awaiting_feeds(
+        db, now=now, limit=10, but=["r"]
+    ),
     "what earlier runs took of a feed": lambda db, now: run_feeds.newest_of(db, ScheduleId("s"), before=now, limit=10),
     "the feeds of runs": lambda db, now: run_feeds.get_many(db, [RunId("r")]),
     "the feeds of contents": lambda db, now: contents.feeds_of(db, [(ScheduleId("s"), 1)]),
     "whether something of a run was accepted": lambda db, now: dispatch_queries.any_accepted(db, RunId("r")),
-    "planned runs": lambda db, now: runs.planned_after(db, RunId(""), limit=10),
+    "planned runs": lambda db, now: open_runs.planned_after(db, RunId(""), limit=10),
     "a schedule's runs": lambda db, now: runs.page(db, schedule_id=ScheduleId("s"), before=None, limit=10),
     "lanes with work": lambda db, now: dispatch_claims.lanes_with_work(db, now=now, limit=10, leave_out=[]),
     "what can be claimed": lambda db, now: dispatch_claims.claimable(db, [Lane("schedule/s")], now=now, limit=10),
@@ -75,7 +79,7 @@ ASKED = {
     "lanes with something to settle": lambda db, now: dispatch_claims.lanes_to_reconcile(db, now=now, limit=10),
     "what is held": lambda db, now: holds.standing(db),
     "which of these are held": lambda db, now: holds.held_among(db, ["everything", "r"]),
-    "a schedule's open runs": lambda db, now: runs.open_of(db, [ScheduleId("s")]),
+    "a schedule's open runs": lambda db, now: open_runs.open_of(db, [ScheduleId("s")]),
     "how the mails of a run stand": lambda db, now: dispatch_counts.mails_by_state(db, [RunId("r")]),
     "what is in hand anywhere": lambda db, now: dispatch_counts.in_hand_anywhere(db, limit=10),
     "what is urgent": lambda db, now: dispatch_claims.claimable(

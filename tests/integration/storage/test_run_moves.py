@@ -9,8 +9,8 @@ from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.runs import MOVES, Run, RunKind, RunState, RunTrigger
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, Session, in_transaction
-from mailroom.storage.schedules import runs
-from mailroom.storage.schedules.runs import Step
+from mailroom.storage.schedules import awaited_feeds, run_moves, run_planning, runs
+from mailroom.storage.schedules.run_planning import Step
 from tests.support.builders import NOW
 from tests.support.planned import hold
 
@@ -40,7 +40,7 @@ def plan(db: Db, run: Run) -> None:
 
     def work(session: Session) -> None:
         with lanes.under(db, held, session) as guard:
-            runs.advance(db, [Step(run, "bo@example.org", 1, 1, True)], now=NOW, guard=guard)
+            run_planning.advance(db, [Step(run, "bo@example.org", 1, 1, True)], now=NOW, guard=guard)
 
     in_transaction(db, work)
 
@@ -50,7 +50,7 @@ def skip(db: Db, run: Run) -> bool:
 
     def work(session: Session) -> bool:
         with lanes.under(db, held, session) as guard:
-            return runs.skip(db, run.id, "nothing new in its feed", guard=guard)
+            return awaited_feeds.skip(db, run.id, "nothing new in its feed", guard=guard)
 
     return in_transaction(db, work)
 
@@ -60,11 +60,11 @@ def move(db: Db, trigger: RunTrigger, run: Run) -> None:
         case RunTrigger.PLANNED:
             plan(db, run)
         case RunTrigger.FINISHED:
-            runs.finish(db, [run.id], now=NOW)
+            run_moves.finish(db, [run.id], now=NOW)
         case RunTrigger.CANCELLED:
-            in_transaction(db, lambda session: runs.cancel(db, run.id, now=NOW, session=session))
+            in_transaction(db, lambda session: run_moves.cancel(db, run.id, now=NOW, session=session))
         case RunTrigger.REOPENED:
-            runs.reopen(db, [run.id])
+            run_moves.reopen(db, [run.id])
         case RunTrigger.SKIPPED:
             skip(db, run)
 

@@ -1,0 +1,39 @@
+"""Runs that are not through (see run_document.py)."""
+
+from collections.abc import Collection
+
+from mailroom.domain.ids import RunId, ScheduleId
+from mailroom.domain.runs import OPEN, RunState
+from mailroom.storage.database import Db, Document, Session, guarded
+
+
+@guarded
+def open_of(db: Db, schedules: Collection[ScheduleId], *, session: Session | None = None) -> dict[RunId, ScheduleId]:
+    """The open runs of these schedules, each with its schedule."""
+    return _open(db, {"schedule_id": {"$in": sorted(schedules)}}, session)
+
+
+@guarded
+def open_among(db: Db, run_ids: Collection[RunId]) -> dict[RunId, ScheduleId]:
+    """The open runs among these, each with its schedule."""
+    return _open(db, {"_id": {"$in": sorted(run_ids)}})
+
+
+def _open(db: Db, among: Document, session: Session | None = None) -> dict[RunId, ScheduleId]:
+    rows = db.runs.find({**among, "state": {"$in": sorted(OPEN)}}, {"schedule_id": 1}, session=session)
+    return {RunId(doc["_id"]): ScheduleId(doc["schedule_id"]) for doc in rows}
+
+
+@guarded
+def under_way_among(db: Db, schedules: Collection[ScheduleId], *, session: Session | None = None) -> set[ScheduleId]:
+    """The schedules among these with an open run, or with a run whose messages do not all stand yet."""
+    query = {"schedule_id": {"$in": sorted(schedules)}, "unwritten": True}
+    unwritten = {ScheduleId(doc["schedule_id"]) for doc in db.runs.find(query, {"schedule_id": 1}, session=session)}
+    return unwritten | set(open_of(db, schedules, session=session).values())
+
+
+@guarded
+def planned_after(db: Db, run_id: RunId, *, limit: int) -> list[RunId]:
+    """Runs that are planned and not yet finished, a page in the order of their ids."""
+    query = {"state": RunState.PLANNED, "_id": {"$gt": run_id}}
+    return [RunId(doc["_id"]) for doc in db.runs.find(query, {"_id": 1}).sort("_id", 1).limit(limit)]
