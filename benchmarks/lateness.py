@@ -27,7 +27,7 @@ from mailroom.domain.drafts import Draft
 from mailroom.domain.ids import ScheduleId
 from mailroom.services.schedules import create as create_schedule
 from mailroom.services.schedules import view as schedule_view
-from mailroom.storage.schedules import schedules as schedule_store
+from mailroom.storage.schedules import schedule_document
 from tests.support.system import DOMAIN, System, a_system
 
 console = Console(stderr=True)
@@ -97,7 +97,7 @@ def _fill(system: System, template: schedule_view.StoredSchedule, count: int) ->
     """Schedules that are not due, as the store's own documents."""
     for start in track(range(0, count, 5_000), "storing schedules", console=console):
         documents = [
-            schedule_store._document(replace(template.schedule, id=ScheduleId(f"sch_fill{number:08d}")))
+            schedule_document.to_document(replace(template.schedule, id=ScheduleId(f"sch_fill{number:08d}")))
             for number in range(start, min(start + 5_000, count))
         ]
         system.db.schedules.insert_many(documents, ordered=False)

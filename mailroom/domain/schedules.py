@@ -1,7 +1,7 @@
 """A schedule: content, audience and recurrence.
 
 `MOVES` is the whole state machine: for each trigger, the states that it leads away from and the state that it leads to.
-The writes in storage/schedules/schedules.py take their conditions from it; in any other state a write changes nothing.
+The writes in storage/schedules take their conditions from it; in any other state a write changes nothing.
 A schedule is created `active`.
 """
 

@@ -25,14 +25,14 @@ from mailroom.storage.database import Db, unhurried
 from mailroom.storage.dispatches import document as dispatches
 from mailroom.storage.mails import bodies, emails, template_versions, templates
 from mailroom.storage.messages import document as messages
-from mailroom.storage.schedules import attachments, contents, run_document, run_feeds, schedules, uploads
+from mailroom.storage.schedules import attachments, contents, run_document, run_feeds, schedule_document, uploads
 
 
 def ensure_indexes(db: Db) -> None:
     """Create every index that is missing. An existing index costs nothing. The build of a new index takes longer the
     larger its collection is; a build that another process began is waited for."""
     for module in (
-        schedules,
+        schedule_document,
         contents,
         attachments,
         controls,

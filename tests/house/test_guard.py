@@ -15,7 +15,7 @@ from mailroom.storage import lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import claims, doubts, exclusions, outcomes, splits
 from mailroom.storage.guard import GuardEnded, LaneGuard
-from mailroom.storage.schedules import awaited_feeds, run_planning, schedules
+from mailroom.storage.schedules import awaited_feeds, due_schedules, run_planning
 
 ROOT = Path(__file__).parents[2]
 DECISIONS: tuple[Callable[..., Any], ...] = (
@@ -29,14 +29,14 @@ DECISIONS: tuple[Callable[..., Any], ...] = (
     outcomes.return_to_pending,
     run_planning.advance,
     awaited_feeds.skip,
-    schedules.move_on,
-    schedules.set_aside,
+    due_schedules.move_on,
+    due_schedules.set_aside,
     splits.split,
 )
 
 
 def guarded_functions() -> Iterator[Callable[..., Any]]:
-    for module in (claims, doubts, exclusions, outcomes, splits, awaited_feeds, run_planning, schedules):
+    for module in (claims, doubts, exclusions, outcomes, splits, awaited_feeds, due_schedules, run_planning):
         for _, function in inspect.getmembers(module, inspect.isfunction):
             if function.__module__ == module.__name__ and "guard" in inspect.signature(function).parameters:
                 yield function

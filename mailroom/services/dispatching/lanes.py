@@ -13,7 +13,7 @@ from mailroom.storage.cluster import etcd_epoch
 from mailroom.storage.database import Db
 from mailroom.storage.dispatches import claims as dispatch_claims
 from mailroom.storage.holds import OnHold
-from mailroom.storage.schedules import awaited_feeds, open_runs, run_planning, schedules
+from mailroom.storage.schedules import awaited_feeds, due_schedules, open_runs, run_planning
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,9 @@ def lanes_wanting_work(db: Db, *, now: datetime, ahead: timedelta, limit: int, l
     """
     left_out, held = {*leave_out, *lanes.waiting(db, now=now)}, holds.standing(db)
     enough = limit + len(left_out)
-    due = [] if held.everything else [schedule_lane(id_) for id_ in schedules.due(db, now=now + ahead, limit=enough)]
+    due = (
+        [] if held.everything else [schedule_lane(id_) for id_ in due_schedules.due(db, now=now + ahead, limit=enough)]
+    )
     unfinished = [schedule_lane(id_) for id_ in run_planning.schedules_in_planning(db, limit=enough)]
     if not held.everything:
         waiting = awaited_feeds.schedules_awaiting_feeds(db, now=now, limit=enough, but=held.runs)

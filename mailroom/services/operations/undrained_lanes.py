@@ -16,7 +16,7 @@ from mailroom.services.dispatching import lanes as dispatching_lanes
 from mailroom.storage import workers
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.dispatches import claims as dispatch_claims
-from mailroom.storage.schedules import run_planning, schedules
+from mailroom.storage.schedules import due_schedules, run_planning
 
 LONG: Final = timedelta(minutes=1)
 _MOST: Final = 100
@@ -48,7 +48,7 @@ def _waiting_since(db: Db, lanes: Sequence[Lane], *, now: datetime) -> dict[Lane
     """The time from which the oldest work of each of these lanes was due."""
     since = dispatch_claims.waiting_since(db, lanes)
     ids = [id_ for id_ in map(schedule_of_lane, lanes) if id_ is not None]
-    due = [(s.id, s.wanted_at) for s in schedules.due_among(db, ids, now=now, limit=len(ids))] if ids else []
+    due = [(s.id, s.wanted_at) for s in due_schedules.due_among(db, ids, now=now, limit=len(ids))] if ids else []
     planning = (
         [(run.schedule_id, run.starts_at) for run in run_planning.in_planning(db, ids, limit=len(ids))] if ids else []
     )

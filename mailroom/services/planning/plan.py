@@ -39,7 +39,7 @@ from mailroom.storage.dispatches import document as dispatches
 from mailroom.storage.guard import LaneGuard
 from mailroom.storage.messages import document as messages
 from mailroom.storage.messages import unreached
-from mailroom.storage.schedules import contents, run_planning, runs, schedules
+from mailroom.storage.schedules import contents, due_schedules, run_planning, runs
 from mailroom.watching import planning as metrics
 
 log = structlog.get_logger()
@@ -118,21 +118,21 @@ def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: dateti
     """Decide the due instants of held schedules, a bounded number of them; none while all sending is stopped.
 
     Raises StoreRestored if MongoDB's mark is below `mark`: it is an older copy. Raises StaleToken, Unavailable."""
-    due = schedules.due_among(db, list(held), now=now, limit=SCHEDULES_A_STEP)
+    due = due_schedules.due_among(db, list(held), now=now, limit=SCHEDULES_A_STEP)
     if not due or holds.get(db, EVERYTHING).held:
         return Progress()  # when sending starts again, the misfire rule decides about the instants that were missed
     histories = contents.histories(db, [schedule.id for schedule in due])
     decided = _decide(due, spreads_of(db, due, histories), replay=restore_mark.replay(db), now=now)
-    schedules.look_later(db, decided.later)
+    due_schedules.look_later(db, decided.later)
 
     def move_on(batch: Sequence[_Moving], guard: LaneGuard) -> None:
-        if not schedules.move_on(db, [(m.schedule, m.decisions) for m in batch], now=now, guard=guard):
+        if not due_schedules.move_on(db, [(m.schedule, m.decisions) for m in batch], now=now, guard=guard):
             raise _ChangedSinceRead
         due_runs = [run for m in batch for run in runs_for(m.schedule, m.decisions, histories[m.schedule.id], now)]
         runs.add_many(db, pinned(db, due_runs, session=guard.session), session=guard.session)
 
     def set_aside(batch: Sequence[_Aside], guard: LaneGuard) -> None:
-        if not all(schedules.set_aside(db, a.schedule, a.why, now=now, guard=guard) for a in batch):
+        if not all(due_schedules.set_aside(db, a.schedule, a.why, now=now, guard=guard) for a in batch):
             raise _ChangedSinceRead
 
     def store_moving(batch: Sequence[_Moving]) -> None:

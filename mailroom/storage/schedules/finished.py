@@ -1,4 +1,4 @@
-"""Finished schedules, those first that nobody has touched for longest (collection `schedules`, see schedules.py).
+"""Finished schedules, those first that nobody has touched for longest (see schedule_document.py).
 
 Nothing but an edit comes after the end of a schedule, so `updated_at` of a finished one is its end, or its last edit.
 """
@@ -9,7 +9,7 @@ from datetime import datetime
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.schedules import Schedule, ScheduleState
 from mailroom.storage.database import Db, Document, guarded
-from mailroom.storage.schedules.schedules import from_document
+from mailroom.storage.schedules.schedule_document import from_document
 
 Place = tuple[datetime, ScheduleId]
 

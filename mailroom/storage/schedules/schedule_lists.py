@@ -1,4 +1,4 @@
-"""The list of schedules (see schedules.py): searched by name and state, sorted, counted.
+"""The list of schedules (see schedule_document.py): searched by name and state, sorted, counted.
 
 Each page is read off one index.
 """
@@ -15,7 +15,7 @@ from mailroom.domain.searches import BoundedCount, ScheduleOrder, ScheduleSearch
 from mailroom.storage import paging
 from mailroom.storage.database import Db, Document, guarded
 from mailroom.storage.paging import Index, ListOrder, Place
-from mailroom.storage.schedules.schedules import (
+from mailroom.storage.schedules.schedule_document import (
     BY_CREATION,
     BY_NAME,
     BY_NEXT_RUN,

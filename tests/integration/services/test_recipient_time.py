@@ -27,7 +27,7 @@ from mailroom.storage.audiences import document as audiences
 from mailroom.storage.cluster import restore_mark
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.dispatches import claims
-from mailroom.storage.schedules import schedules
+from mailroom.storage.schedules import due_schedules
 from tests.support.builders import a_draft
 from tests.support.living import a_row, mailed, people, put, remove, run_now
 from tests.support.planned import expand_all, hold, runs_of
@@ -144,10 +144,10 @@ def test_planning_looks_at_a_waiting_schedule_once_an_instant_not_all_the_time(d
     now, looks = BERLIN - 13 * HOUR, 0  # 09:00 in Kiritimati
 
     while not runs_of(db, schedule):
-        (found,) = schedules.due_among(db, [schedule], now=now, limit=10)
+        (found,) = due_schedules.due_among(db, [schedule], now=now, limit=10)
         assert found.next_run_at == BERLIN
         decide(db, schedule, now=now)
-        assert schedules.due_among(db, [schedule], now=now, limit=10) == []
+        assert due_schedules.due_among(db, [schedule], now=now, limit=10) == []
         stored = schedule_view.get(db, schedule).schedule
         now, looks = stored.wanted_at or now, looks + 1
 

@@ -31,7 +31,7 @@ from mailroom.storage.mails import bodies, emails, template_versions, templates
 from mailroom.storage.messages import counts as message_counts
 from mailroom.storage.messages import document as messages
 from mailroom.storage.messages import unreached
-from mailroom.storage.schedules import contents, run_feeds, run_lists, runs, schedules, template_users, awaited_feeds, open_runs, run_planning
+from mailroom.storage.schedules import contents, run_feeds, run_lists, runs, schedules, template_users, awaited_feeds, open_runs, run_planning, due_schedules
 from mailroom.storage.served_requests import EntryPlace
 from tests.support.builders import a_claimed, make_due, recipients, stored_schedule
 from tests.support.explaining import listened_to, work_of
@@ -49,7 +49,7 @@ ASKED = {
     "an audience's segments": lambda db, now: segments.page(db, AUDIENCE, after="", limit=10),
     "segments of audiences": lambda db, now: segments.of_all(db, [AUDIENCE, AudienceId("aud_2")], limit=10),
     "the latest runs to an audience": lambda db, now: run_lists.latest_to(db, AUDIENCE, before=now, limit=3),
-    "due schedules": lambda db, now: schedules.due(db, now=now, limit=10),
+    "due schedules": lambda db, now: due_schedules.due(db, now=now, limit=10),
     "the list of schedules": lambda db, now: schedules.page(db, state=None, before=None, limit=10),
     "who was not reached": lambda db, now: unreached.left(db, RunId("r"), after="", limit=10),
     "runs in planning": lambda db, now: run_planning.schedules_in_planning(db, limit=10),

@@ -18,7 +18,7 @@ from mailroom.domain.schedules import ScheduleState
 from mailroom.domain.searches import COUNTED, RunOrder, RunSearch, ScheduleOrder, ScheduleSearch
 from mailroom.storage.database import Db
 from mailroom.storage.schedules import run_lists, schedule_lists
-from mailroom.storage.schedules.schedules import name_fields
+from mailroom.storage.schedules.schedule_document import name_fields
 from tests.support.builders import NOW, stored_schedule
 from tests.support.explaining import Work, work_of
 from tests.support.system import a_system

@@ -12,7 +12,7 @@ from mailroom.domain.misfire import Decisions
 from mailroom.domain.schedules import MOVES, Schedule, ScheduleState, ScheduleTrigger
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, Session, in_transaction
-from mailroom.storage.schedules import schedules
+from mailroom.storage.schedules import due_schedules, schedules
 from tests.support.builders import NOW, a_schedule
 from tests.support.planned import hold
 
@@ -26,9 +26,9 @@ def move(db: Db, trigger: ScheduleTrigger, seen: Schedule) -> None:
     def by_planning(session: Session) -> None:
         with lanes.under(db, held, session) as guard:
             if trigger is T.SET_ASIDE:
-                schedules.set_aside(db, seen, "no such zone", now=NOW, guard=guard)
+                due_schedules.set_aside(db, seen, "no such zone", now=NOW, guard=guard)
             else:
-                schedules.move_on(db, [(seen, THROUGH)], now=NOW, guard=guard)
+                due_schedules.move_on(db, [(seen, THROUGH)], now=NOW, guard=guard)
 
     def by_a_person(session: Session) -> None:
         after = replace(seen, version=seen.version + 1)
