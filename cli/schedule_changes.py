@@ -12,6 +12,7 @@ from mailroom.domain.ids import ScheduleId
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_VALUES_OF_A_LIST
 from mailroom.services.schedules import create, edit
 from scheduler_api import schedule_bodies
+from scheduler_api.schemas import schedule_drafts, schedule_edits
 from scheduler_api.schemas import schedules as schemas
 from scheduler_api.shown_schedules import whole
 
@@ -27,7 +28,7 @@ def create_schedule(file: Any, key: str | None) -> None:
     document = document_of(file, most=MAX_BODY_BYTES, values=MAX_VALUES_OF_A_LIST)
     made = prepared_services()
     body = loaded(
-        schemas.ScheduleIn(),
+        schedule_drafts.ScheduleIn(),
         document,
         further=lambda asked, good: schedule_bodies.further_faults(made.db, asked, good),
     )
@@ -47,7 +48,7 @@ def edit_schedule(schedule_id: str, file: Any, if_version: int | None) -> None:
     document = document_of(file, most=MAX_BODY_BYTES, values=MAX_VALUES_OF_A_LIST)
     made, id_ = services(), ScheduleId(schedule_id)
     body = loaded(
-        schemas.WholeScheduleEdit(),
+        schedule_edits.WholeScheduleEdit(),
         document,
         further=lambda asked, good: schedule_bodies.further_faults_of_edit(made.db, asked, good),
     )

@@ -11,14 +11,7 @@ from cli.bodies import BODY, document_of, loaded
 from cli.command_table import Noun
 from cli.common import services
 from cli.paging import choice_of, paged
-from cli.schedule_actions import (
-    archive_schedule,
-    pause_schedule,
-    restore_schedule,
-    resume_schedule,
-    run_now,
-    skip_next,
-)
+from cli.schedule_actions import archive_schedule, pause_schedule, restore_schedule, resume_schedule, run_now, skip_next
 from cli.schedule_changes import create_schedule, edit_schedule
 from cli.schedule_copies import duplicate
 from cli.schedule_previews import render, test
@@ -31,6 +24,7 @@ from mailroom.domain.searches import ScheduleOrder, ScheduleSearch
 from mailroom.services.schedules import search as schedule_search
 from mailroom.services.schedules import view as schedule_view
 from scheduler_api import paging
+from scheduler_api.schemas import recurrences
 from scheduler_api.schemas import schedules as schemas
 from scheduler_api.schemas.schedule_actions import Occurrences
 from scheduler_api.schemas.searches import SchedulePage, total
@@ -100,17 +94,17 @@ def next_runs(schedule_id: str, count: int) -> None:
     schedule = schedule_view.get(db, ScheduleId(schedule_id)).schedule
     due = schedule_view.next_runs(db, schedule.id, count)
     zone = schedule.recurrence.zone
-    answer(Occurrences, {"items": [schemas.occurrence(zone, one) for one in due]}, _show_instants)
+    answer(Occurrences, {"items": [recurrences.occurrence(zone, one) for one in due]}, _show_instants)
 
 
 @schedules.command("preview")
 @BODY
 def preview(file: Any) -> None:
     """The next due instants of a recurrence that is not stored: {"recurrence": {...}, "count": 5} in a JSON file."""
-    asked = loaded(schemas.PreviewIn(), document_of(file))
+    asked = loaded(recurrences.PreviewIn(), document_of(file))
     due = schedule_view.preview(services().db, asked["recurrence"], asked["count"])
     zone = ZoneInfo(asked["recurrence"]["time_zone"])
-    answer(Occurrences, {"items": [schemas.occurrence(zone, one) for one in due]}, _show_instants)
+    answer(Occurrences, {"items": [recurrences.occurrence(zone, one) for one in due]}, _show_instants)
 
 
 def _show_page(body: Body) -> None:

@@ -6,11 +6,19 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from mailroom.domain.errors import Fault, InvalidInput
+from mailroom.domain.limits import MAX_PAGE
 
 T = TypeVar("T")
+
+
+class ListQuery(Schema):
+    """What can be asked of every list."""
+
+    cursor = fields.String()
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, MAX_PAGE))
 
 
 class PageOut(Schema):

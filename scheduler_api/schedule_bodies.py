@@ -14,8 +14,7 @@ from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules import feed_rules
 from mailroom.services.schedules import view as schedule_view
 from mailroom.storage.database import Db
-from scheduler_api.schemas import schedules as schemas
-from scheduler_api.schemas import stand_ins
+from scheduler_api.schemas import schedule_edits, stand_ins
 
 
 def draft(services: ApiServices, loaded: dict[str, Any]) -> Draft:
@@ -34,8 +33,8 @@ def changes(services: ApiServices, schedule_id: ScheduleId, loaded: dict[str, An
     Raises ScheduleNotFound; InvalidInput for read-only fields that differ, and for content that not every provider can
     carry, or a feed that the settings do not allow.
     """
-    if loaded.keys() & set(schemas.READ_ONLY):
-        loaded = schemas.require_unchanged(loaded, schedule_view.get(services.db, schedule_id))
+    if loaded.keys() & set(schedule_edits.READ_ONLY):
+        loaded = schedule_edits.require_unchanged(loaded, schedule_view.get(services.db, schedule_id))
     _check_carriers(services, loaded)
     if faults := feed_rules.faults_of(services.feeds.rules, loaded.get("feed")):
         raise InvalidInput(*faults)

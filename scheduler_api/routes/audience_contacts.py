@@ -13,8 +13,8 @@ from scheduler_api import paging
 from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import principal, requires, services
 from scheduler_api.bodies import raw_body
+from scheduler_api.paging import ListQuery
 from scheduler_api.schemas import audience_contacts as schemas
-from scheduler_api.schemas.schedules import ListQuery
 
 blueprint = Blueprint(
     "audience_contacts",

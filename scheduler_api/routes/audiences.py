@@ -12,8 +12,8 @@ from scheduler_api import paging
 from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import principal, requires, services
 from scheduler_api.headers import KEY_NEEDED, needed_key
+from scheduler_api.paging import ListQuery
 from scheduler_api.schemas import audiences as schemas
-from scheduler_api.schemas.schedules import ListQuery
 
 blueprint = Blueprint("audiences", __name__, url_prefix="/v1/audiences", description="The recipients of schedules.")
 

@@ -16,12 +16,12 @@ from scheduler_api import paging
 from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import principal, requires, services
 from scheduler_api.headers import KEY_NEEDED, needed_key
+from scheduler_api.paging import ListQuery
 from scheduler_api.schemas import feeds as feed_schemas
 from scheduler_api.schemas import resends
 from scheduler_api.schemas import runs as schemas
 from scheduler_api.schemas import searches as search_schemas
 from scheduler_api.schemas import sent_mails as sent_schemas
-from scheduler_api.schemas.schedules import ListQuery
 
 blueprint = Blueprint("runs", __name__, url_prefix="/v1/runs", description="One schedule at one due instant.")
 

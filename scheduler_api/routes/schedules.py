@@ -26,6 +26,8 @@ from scheduler_api import paging, schedule_bodies
 from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import principal, requires, services
 from scheduler_api.headers import KEY, KEY_NEEDED, SEEN, etag, given_key, needed_key, seen_version
+from scheduler_api.paging import ListQuery
+from scheduler_api.schemas import recurrences, schedule_drafts, schedule_edits
 from scheduler_api.schemas import runs as run_schemas
 from scheduler_api.schemas import schedule_actions as actions
 from scheduler_api.schemas import schedules as schemas
@@ -48,7 +50,7 @@ def _further_of_edit(asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Fa
 @blueprint.post("")
 @blueprint.doc(parameters=[KEY])
 @requires("schedules", most=MAX_BODY_BYTES, values=MAX_VALUES_OF_A_LIST)
-@blueprint.arguments(schemas.ScheduleIn, further=_further)
+@blueprint.arguments(schedule_drafts.ScheduleIn, further=_further)
 @blueprint.response(201, schemas.ScheduleOut)
 @blueprint.alt_response(200, schema=schemas.ScheduleOut, description="The same request again")
 @blueprint.alt_response(409, "CONFLICT")
@@ -88,13 +90,13 @@ def index(query: dict[str, Any]) -> Any:
 
 @blueprint.post("/preview")
 @requires("read")
-@blueprint.arguments(schemas.PreviewIn)
+@blueprint.arguments(recurrences.PreviewIn)
 @blueprint.response(200, actions.Occurrences)
 def preview(asked: dict[str, Any]) -> Any:
     """The next due instants of a recurrence that is not stored."""
     found = schedule_view.preview(services().db, asked["recurrence"], asked["count"])
     zone = ZoneInfo(asked["recurrence"]["time_zone"])
-    return {"items": [schemas.occurrence(zone, due) for due in found]}
+    return {"items": [recurrences.occurrence(zone, due) for due in found]}
 
 
 @blueprint.post("/<schedule_id>/duplicate")
@@ -125,7 +127,7 @@ def show(schedule_id: str) -> Any:
 @blueprint.patch("/<schedule_id>")
 @blueprint.doc(parameters=[SEEN])
 @requires("schedules", most=MAX_BODY_BYTES, values=MAX_VALUES_OF_A_LIST)
-@blueprint.arguments(schemas.WholeScheduleEdit, further=_further_of_edit)
+@blueprint.arguments(schedule_edits.WholeScheduleEdit, further=_further_of_edit)
 @blueprint.response(200, schemas.ScheduleOut)
 def edit(changes: dict[str, Any], schedule_id: str) -> Any:
     """Change the named fields. With `If-Match` only if the schedule has not changed since. New content holds from now
@@ -232,19 +234,19 @@ def run_now(body: dict[str, Any], schedule_id: str) -> Any:
 
 @blueprint.get("/<schedule_id>/next-runs")
 @requires("read")
-@blueprint.arguments(schemas.CountQuery, location="query")
+@blueprint.arguments(recurrences.CountQuery, location="query")
 @blueprint.response(200, actions.Occurrences)
 @blueprint.alt_response(409, "CONFLICT")
 def next_runs(query: dict[str, Any], schedule_id: str) -> Any:
     """The next due instants, with a note where a clock change moves or doubles one."""
     schedule = schedule_view.get(services().db, ScheduleId(schedule_id)).schedule
     found = schedule_view.next_runs(services().db, schedule.id, query["count"])
-    return {"items": [schemas.occurrence(schedule.recurrence.zone, due) for due in found]}
+    return {"items": [recurrences.occurrence(schedule.recurrence.zone, due) for due in found]}
 
 
 @blueprint.get("/<schedule_id>/runs")
 @requires("read")
-@blueprint.arguments(schemas.ListQuery, location="query")
+@blueprint.arguments(ListQuery, location="query")
 @blueprint.response(200, search_schemas.RunPage)
 def list_runs(query: dict[str, Any], schedule_id: str) -> Any:
     """Its runs and its recorded decisions not to run, latest first."""

@@ -10,8 +10,8 @@ from mailroom.services.audiences import counting, segments
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import principal, requires, services
+from scheduler_api.paging import ListQuery
 from scheduler_api.schemas import segments as schemas
-from scheduler_api.schemas.schedules import ListQuery
 
 blueprint = Blueprint("segments", __name__, url_prefix="/v1", description="Filters over the contacts of an audience.")
 

@@ -14,8 +14,8 @@ from scheduler_api import paging
 from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import principal, requires, services
 from scheduler_api.headers import SEEN, etag, seen_version
+from scheduler_api.paging import ListQuery
 from scheduler_api.schemas import templates as schemas
-from scheduler_api.schemas.schedules import ListQuery
 
 blueprint = Blueprint("templates", __name__, url_prefix="/v1/templates", description="What mails say.")
 

@@ -10,8 +10,8 @@ from scheduler_api import paging
 from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import principal, requires, services
 from scheduler_api.headers import SEEN, etag, seen_version
+from scheduler_api.paging import ListQuery
 from scheduler_api.schemas import topics as schemas
-from scheduler_api.schemas.schedules import ListQuery
 
 blueprint = Blueprint("topics", __name__, url_prefix="/v1/topics", description="What readers get and may leave.")
 

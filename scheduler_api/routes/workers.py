@@ -6,8 +6,8 @@ from mailroom.services.operations import workers
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import requires, services
+from scheduler_api.paging import ListQuery
 from scheduler_api.schemas import workers as schemas
-from scheduler_api.schemas.schedules import ListQuery
 
 blueprint = Blueprint("workers", __name__, url_prefix="/v1/workers", description="Who works here.")
 

@@ -13,7 +13,7 @@ from mailroom.services.feedback.suppressions import MOST_ROWS
 from scheduler_api.arguments import Patch, RequestBody
 from scheduler_api.paging import PageOut
 from scheduler_api.schemas.audiences import RefusedOut
-from scheduler_api.schemas.schedules import ROWS_DOC, Recipients
+from scheduler_api.schemas.shared_fields import ROWS_DOC, Recipients
 
 _ZONE_DOC: Final = {"description": "an IANA name, such as Europe/Berlin; empty if it is not known"}
 _LANGUAGE_DOC: Final = {"description": "a tag of BCP 47, such as en or de-AT; empty if it is not known"}

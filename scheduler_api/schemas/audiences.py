@@ -13,7 +13,7 @@ from mailroom.services.audiences import lists as audience_lists
 from mailroom.services.audiences.lists import Made, NewList
 from scheduler_api.arguments import RequestBody
 from scheduler_api.paging import PageOut
-from scheduler_api.schemas.schedules import ROWS_DOC, Recipients
+from scheduler_api.schemas.shared_fields import ROWS_DOC, Recipients
 
 
 class AudienceIn(RequestBody):

@@ -6,9 +6,8 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from mailroom.domain.limits import MAX_MAILS
 from scheduler_api.arguments import RequestBody
-from scheduler_api.paging import PageOut
+from scheduler_api.paging import ListQuery, PageOut
 from scheduler_api.schemas.people import DescribedDispatchOut
-from scheduler_api.schemas.schedules import ListQuery
 
 KINDS = {"mail": True, "campaign": False}
 

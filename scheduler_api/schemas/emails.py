@@ -29,16 +29,15 @@ from mailroom.domain.plain_values import TOO_DEEP, is_too_deep
 from mailroom.services.mails.accept import AcceptedMail
 from mailroom.services.mails.view import EmailView, WholeEmailView
 from scheduler_api.arguments import RequestBody
-from scheduler_api.paging import PageOut
+from scheduler_api.paging import ListQuery, PageOut
 from scheduler_api.schemas.attachments import AttachmentIn, ShownAttachmentOut
 from scheduler_api.schemas.runs import StepOut, iso
-from scheduler_api.schemas.schedules import (
+from scheduler_api.schemas.shared_fields import (
     MARKDOWN_DOC,
     MJML_DOC,
     PREHEADER_DOC,
     REPLY_TO_DOC,
     TEXT_DOC,
-    ListQuery,
     MomentField,
     ReplyTo,
     Texts,

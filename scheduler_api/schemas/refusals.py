@@ -5,10 +5,9 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from mailroom.storage.rejected_requests import StoredRejection
-from scheduler_api.paging import PageOut
+from scheduler_api.paging import ListQuery, PageOut
 from scheduler_api.problems import FaultOut
 from scheduler_api.schemas.runs import iso
-from scheduler_api.schemas.schedules import ListQuery
 
 _PLAIN = ("method", "path", "status", "code", "detail", "who", "remote", "request_id", "size", "body")
 

@@ -18,7 +18,7 @@ from mailroom.services.reports.runs import DispatchView
 from mailroom.services.reports.timeline import Story, TimelineStep
 from mailroom.services.schedules.pause import InHand, Toll
 from mailroom.storage.dispatches.queries import Slice
-from scheduler_api.schemas.schedules import ListQuery
+from scheduler_api.paging import ListQuery
 
 
 class RecipientTimeOut(Schema):

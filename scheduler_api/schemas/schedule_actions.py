@@ -10,8 +10,10 @@ from mailroom.domain.content_checks import Hint
 from mailroom.domain.rendered_mails import RenderedMail
 from mailroom.services.schedules.send_test import TestMail
 from scheduler_api.arguments import RequestBody
+from scheduler_api.schemas.recurrences import OccurrenceOut
 from scheduler_api.schemas.runs import TollOut
-from scheduler_api.schemas.schedules import OccurrenceOut, ScheduleIn, ScheduleSummary
+from scheduler_api.schemas.schedule_drafts import ScheduleIn
+from scheduler_api.schemas.schedules import ScheduleSummary
 
 _CONTACT_DOC: Final = {"description": "an address among the recipients; the first if left out"}
 

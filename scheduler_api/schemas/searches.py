@@ -6,18 +6,13 @@ from marshmallow import Schema, fields, validate
 
 from mailroom.domain.limits import MAX_NAME
 from mailroom.domain.runs import RunState
-from mailroom.domain.searches import (
-    COUNTED,
-    MOST_NAMED,
-    BoundedCount,
-    RunOrder,
-    ScheduleOrder,
-)
+from mailroom.domain.searches import COUNTED, MOST_NAMED, BoundedCount, RunOrder, ScheduleOrder
 from mailroom.services.reports.run_search import ListedRun
-from scheduler_api.paging import PageOut
+from scheduler_api.paging import ListQuery, PageOut
 from scheduler_api.schemas.emails import INSTANT, EmailPage, EmailQuery
 from scheduler_api.schemas.runs import MessageOut, RunOut, run
-from scheduler_api.schemas.schedules import ListQuery, MomentField, ScheduleQuery, ScheduleSummary
+from scheduler_api.schemas.schedules import ScheduleQuery, ScheduleSummary
+from scheduler_api.schemas.shared_fields import MomentField
 
 NAME_DOC: Final = "a word of the name begins with it, whatever its case: `dig`, or `digest for r`"
 _TOTAL: Final = {"description": f"`true`: say how many are found, up to {COUNTED:,}"}

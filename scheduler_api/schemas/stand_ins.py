@@ -15,7 +15,7 @@ from mailroom.domain.plain_values import is_too_deep
 from mailroom.domain.recipient_times import DeliveryTime
 from mailroom.domain.recurrence.model import Kind, Recurrence, RecurrenceFields
 from mailroom.domain.schedules import MisfireFields
-from scheduler_api.schemas.schedules import ReplyTo
+from scheduler_api.schemas.shared_fields import ReplyTo
 
 _ROWS_LOOKED_AT: Final = 10_000  # of a list that is refused in any case
 _SOMEBODY: Final = "somebody@example.org"

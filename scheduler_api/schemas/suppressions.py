@@ -9,8 +9,7 @@ from mailroom.domain.suppressions import MAX_REASON, Suppression
 from mailroom.services.feedback.mailgun_lists import MOST_CURSOR
 from mailroom.services.feedback.suppressions import MOST_ROWS
 from scheduler_api.arguments import RequestBody
-from scheduler_api.paging import PageOut
-from scheduler_api.schemas.schedules import ListQuery
+from scheduler_api.paging import ListQuery, PageOut
 
 
 def _address(**more: Any) -> fields.String:

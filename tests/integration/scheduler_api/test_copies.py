@@ -5,7 +5,8 @@ from typing import Any, Final
 import pytest
 
 from mailroom.storage.database import Db
-from scheduler_api.schemas.schedules import ScheduleIn, ScheduleOut
+from scheduler_api.schemas.schedule_drafts import ScheduleIn
+from scheduler_api.schemas.schedules import ScheduleOut
 from tests.support.caller import Caller
 from tests.support.living import an_audience
 from tests.support.topics import LINK, a_topic
