@@ -4,7 +4,7 @@ import click
 
 from cli.answers import Body, answer_plainly
 from cli.progress import progress
-from mailroom.assembly import SenderServices
+from mailroom.assembly.sender import SenderServices
 from mailroom.domain.errors import CannotBeKnown
 from mailroom.services.common import sending_switch
 from mailroom.services.operations import restore

@@ -15,7 +15,8 @@ from flask import Flask
 from cli.checked_in import check_in, leave
 from cli.serving import ENDING_S, serve
 from config.settings import Settings
-from mailroom.assembly import build_api_services, prepare_database, require_readable_database
+from mailroom.assembly.api import build_api_services
+from mailroom.assembly.database import prepare_database, require_readable_database
 from mailroom.domain.workers import WorkerKind
 from mailroom.services.operations.check_ins import CheckIns
 from mailroom.watching import traces

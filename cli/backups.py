@@ -9,7 +9,8 @@ from cli.command_table import Answering
 from cli.common import services, settings_or_exit
 from cli.progress import progress
 from cli.questions import asks, confirm
-from mailroom.assembly import build_sender_services, prepare_database
+from mailroom.assembly.database import prepare_database
+from mailroom.assembly.sender import build_sender_services
 from mailroom.domain.backups import Manifest
 from mailroom.domain.words import counted
 from mailroom.services.operations import backup as backups

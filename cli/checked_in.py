@@ -9,7 +9,7 @@ from flask import Flask
 from cli.requests_in_flight import RequestsInFlight
 from cli.serving import serve
 from config.settings import Settings
-from mailroom.assembly import ApiServices, build_api_services
+from mailroom.assembly.api import ApiServices, build_api_services
 from mailroom.domain.workers import Activity, WorkerKind
 from mailroom.services.operations.check_ins import CheckIns, new_worker_id
 from mailroom.services.operations.log_level import LogLevelFollower

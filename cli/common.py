@@ -5,7 +5,8 @@ import os
 
 from cli.settings import settings_or_exit
 from cli.tables import print_table
-from mailroom.assembly import ApiServices, build_api_services, prepare_database
+from mailroom.assembly.api import ApiServices, build_api_services
+from mailroom.assembly.database import prepare_database
 
 __all__ = ["actor", "prepared_services", "print_table", "services", "settings_or_exit"]
 

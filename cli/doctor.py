@@ -15,7 +15,8 @@ from cli.common import settings_or_exit
 from cli.failures import away
 from cli.ledger import balance
 from cli.tables import print_table, printable
-from mailroom.assembly import SenderServices, build_sender_services, build_sending_domains
+from mailroom.assembly.providers import build_sending_domains
+from mailroom.assembly.sender import SenderServices, build_sender_services
 from mailroom.coordination.redis_client import RedisWrites
 from mailroom.domain.errors import MailroomError, TakesNoWrites, Unavailable
 from mailroom.domain.sending_domains import Verdict

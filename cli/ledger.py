@@ -9,7 +9,7 @@ import click
 from cli.answers import Body, answer_plainly
 from cli.progress import progress
 from cli.tables import print_rows
-from mailroom.assembly import SenderServices
+from mailroom.assembly.sender import SenderServices
 from mailroom.domain.errors import Unavailable
 from mailroom.services.common.clock import read_clocks
 from mailroom.services.operations import ledger

@@ -109,7 +109,7 @@ def up(senders: int, data: Path, no_simulator: bool, edge: bool) -> None:
 def api() -> None:
     """The JSON API and the webhooks' intake, on MAILROOM_API_PORT."""
     from cli.checked_in import serve_checked_in
-    from mailroom.assembly import prepare_database, require_readable_database
+    from mailroom.assembly.database import prepare_database, require_readable_database
     from scheduler_api.app import create_app
 
     settings = settings_or_exit()
@@ -127,7 +127,7 @@ def api() -> None:
 def web() -> None:
     """The pages, on MAILROOM_WEB_PORT."""
     from cli.checked_in import serve_checked_in
-    from mailroom.assembly import require_readable_database
+    from mailroom.assembly.database import require_readable_database
     from web.app import create_app
 
     settings = settings_or_exit()
@@ -139,7 +139,7 @@ def web() -> None:
 def webhooks_in() -> None:
     """The webhooks' intake alone, on MAILROOM_WEBHOOKS_PORT, so that it scales apart from the API."""
     from cli.checked_in import serve_checked_in
-    from mailroom.assembly import prepare_database, require_readable_database
+    from mailroom.assembly.database import prepare_database, require_readable_database
     from scheduler_api.webhooks_in import create_app
 
     settings = settings_or_exit()
@@ -157,7 +157,7 @@ def webhooks_in() -> None:
 def sender() -> None:
     """One sender process; start as many as you like, anywhere. SIGTERM drains it."""
     from cli.signals import stop_on_signals
-    from mailroom.assembly import prepare_database
+    from mailroom.assembly.database import prepare_database
     from sender.process import run_sender
 
     settings = settings_or_exit()

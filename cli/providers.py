@@ -8,7 +8,7 @@ from cli.answers import Body, answer
 from cli.command_table import Noun
 from cli.common import actor, services
 from cli.tables import print_rows
-from mailroom.assembly import ApiServices
+from mailroom.assembly.api import ApiServices
 from mailroom.services.operations import providers
 from scheduler_api.schemas import providers as schemas
 

@@ -9,7 +9,7 @@ from cli.command_table import Answering
 from cli.common import actor, services
 from cli.questions import asks, confirm
 from cli.tolls import answer_with_toll
-from mailroom.assembly import ApiServices
+from mailroom.assembly.api import ApiServices
 from mailroom.domain.errors import ScheduleNotActive, StaleEdit
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.schedules import Schedule, ScheduleState

@@ -9,7 +9,7 @@ from cli.command_table import Answering
 from cli.common import actor, prepared_services, services
 from cli.shown_mails import print_mail
 from cli.tables import print_rows, printable
-from mailroom.assembly import build_senders
+from mailroom.assembly.providers import build_senders
 from mailroom.domain.ids import ScheduleId
 from mailroom.services.operations import campaign_checks
 from mailroom.services.schedules import proofs, rendering, send_test

@@ -13,7 +13,7 @@ from cli.paging import paged_up_to
 from cli.progress import progress
 from cli.questions import asks, confirm
 from cli.tables import print_rows, printable
-from mailroom.assembly import build_mailgun_lists
+from mailroom.assembly.providers import build_mailgun_lists
 from mailroom.domain.errors import Fault, InvalidInput, ProviderNotFound, Unavailable
 from mailroom.domain.limits import MAX_FILE_BYTES
 from mailroom.domain.suppressions import Suppression

@@ -35,7 +35,7 @@ from local.log_rotation import rotate
 from local.ports import free_port
 from local.private_files import write_private
 from local.servers import Servers
-from mailroom.assembly import prepare_database
+from mailroom.assembly.database import prepare_database
 from mailroom.domain.errors import Unavailable
 from mailroom.providers.mailgun.webhook_setup import MailgunTarget
 from mailroom.services.operations import sign_in_links

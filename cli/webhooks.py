@@ -10,7 +10,7 @@ from cli.command_table import Noun
 from cli.common import actor, prepared_services, services
 from cli.progress import progress
 from cli.tables import print_rows
-from mailroom.assembly import build_target
+from mailroom.assembly.providers import build_target
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.services.feedback import webhook_targets
 from mailroom.services.feedback.webhook_targets import LONGEST_WAIT_S

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask, Response
 from flask_smorest import Api
 
-from mailroom.assembly import ApiServices
+from mailroom.assembly.api import ApiServices
 from mailroom.watching.exposition import API
 from scheduler_api import problems
 from scheduler_api.answers import Answers

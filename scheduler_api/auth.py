@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar, cast
 
 from flask import current_app, g, request
 
-from mailroom.assembly import ApiServices
+from mailroom.assembly.api import ApiServices
 from mailroom.domain.callers import client_address
 from mailroom.domain.limits import MAX_SMALL_BODY_BYTES, MAX_VALUES
 from mailroom.domain.principals import Principal

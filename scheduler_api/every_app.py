@@ -5,7 +5,7 @@ from typing import Final
 
 from flask import Flask
 
-from mailroom.assembly import ApiServices
+from mailroom.assembly.api import ApiServices
 from mailroom.domain.limits import MAX_SMALL_BODY_BYTES
 from scheduler_api import problems, rejected_requests, request_log
 from scheduler_api.admission import admission

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
-from mailroom.assembly import ApiServices
+from mailroom.assembly.api import ApiServices
 from mailroom.domain.drafts import Draft, DraftChanges
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.ids import ScheduleId

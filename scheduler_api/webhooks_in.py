@@ -3,7 +3,7 @@ links in mails lead here too, and forms to subscribe: they work while the API is
 
 from flask import Flask
 
-from mailroom.assembly import ApiServices
+from mailroom.assembly.api import ApiServices
 from mailroom.watching.exposition import WEBHOOKS
 from scheduler_api.every_app import equip
 from scheduler_api.routes import confirm, service, subscribe, unsubscribe, webhooks

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from mailroom.assembly import SenderServices
+from mailroom.assembly.sender import SenderServices
 from mailroom.domain.dispatches.model import Claimant, Claimed
 from mailroom.domain.dispatches.outcomes import CallResult, Refusal, Refused
 from mailroom.domain.emails.model import Rank

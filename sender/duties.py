@@ -9,7 +9,8 @@ from typing import Final
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from mailroom.assembly import SenderServices, build_mailgun_lists
+from mailroom.assembly.providers import build_mailgun_lists
+from mailroom.assembly.sender import SenderServices
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.mailgun_lists import NOTHING
 from mailroom.providers.mailgun.suppression_lists import MailgunLists

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from mailroom.assembly import SenderServices
+from mailroom.assembly.sender import SenderServices
 from mailroom.domain.errors import Unavailable
 from mailroom.storage import providers
 from mailroom.storage.database import server_now

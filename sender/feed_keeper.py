@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from mailroom.assembly import SenderServices
+from mailroom.assembly.sender import SenderServices
 from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
 from mailroom.domain.ids import Lane, RunId
 from mailroom.domain.lane_names import schedule_lane

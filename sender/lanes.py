@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from mailroom.assembly import SenderServices
+from mailroom.assembly.sender import SenderServices
 from mailroom.domain.ids import Lane, revision_of
 from mailroom.domain.lane_names import MAIL_LANES, SCHEDULE_LANES
 from mailroom.services.common.clock import server_now

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from mailroom.assembly import SenderServices
+from mailroom.assembly.sender import SenderServices
 from mailroom.domain.errors import MailboxAway, Unavailable
 from mailroom.services.operations import mailboxes
 from mailroom.services.operations.mailboxes import Letterbox

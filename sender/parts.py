@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from mailroom.assembly import SenderServices
+from mailroom.assembly.sender import SenderServices
 from mailroom.domain.lane_names import mail_lanes
 from mailroom.watching import lanes as lane_metrics
 from sender.caller import Caller, Ended, Job

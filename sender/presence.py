@@ -2,7 +2,7 @@
 
 import time
 
-from mailroom.assembly import SenderServices
+from mailroom.assembly.sender import SenderServices
 from mailroom.domain.workers import CHECK_IN_S, Activity, WorkerKind
 from mailroom.services.operations.check_ins import CheckIns
 from sender.in_flight import InFlight

@@ -11,7 +11,8 @@ from typing import Final
 import structlog
 
 from config.settings import Settings
-from mailroom.assembly import build_sender_services, build_writability
+from mailroom.assembly.api_and_sender import build_writability
+from mailroom.assembly.sender import build_sender_services
 from mailroom.domain.errors import Unavailable
 from mailroom.services.operations.check_ins import new_worker_id
 from mailroom.services.operations.metrics import transaction_lifetime_s

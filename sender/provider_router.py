@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from mailroom.assembly import SenderServices
+from mailroom.assembly.sender import SenderServices
 from mailroom.domain.circuits import Circuit, CircuitState
 from mailroom.domain.dispatches.model import Claimable
 from mailroom.domain.emails.model import Rank

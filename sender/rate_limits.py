@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from mailroom.assembly import SenderServices
+from mailroom.assembly.sender import SenderServices
 from mailroom.domain.dispatches.model import Claimable, Claimed
 from mailroom.domain.dispatches.outcomes import CallResult, Refusal, Refused
 from mailroom.domain.emails.model import Rank

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from mailroom.assembly import SenderServices
+from mailroom.assembly.sender import SenderServices
 from mailroom.domain.errors import Unavailable
 from mailroom.services.dispatching.lanes import LaneWork
 from mailroom.services.reconciliation.reconcile import reconcile

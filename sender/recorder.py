@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from mailroom.assembly import SenderServices
+from mailroom.assembly.sender import SenderServices
 from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.dispatches.outcomes import Accepted, CallResult, Refused
 from mailroom.domain.errors import Unavailable

@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from mailroom.assembly import SenderServices
+from mailroom.assembly.sender import SenderServices
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import RunId
 from mailroom.services.common import hold_mirror

@@ -5,7 +5,7 @@ from typing import Final
 from flask import Flask, Response, g, request
 from flask.typing import ResponseReturnValue
 
-from mailroom.assembly import ApiServices
+from mailroom.assembly.api import ApiServices
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.holds import EVERYTHING, Hold
 from mailroom.services.common import hold_mirror

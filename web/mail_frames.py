@@ -9,7 +9,7 @@ from typing import Final
 
 from flask import Response
 
-from mailroom.assembly import build_senders
+from mailroom.assembly.providers import build_senders
 from mailroom.domain.addresses import fold
 from mailroom.domain.audiences import Recipient
 from mailroom.domain.content_checks import Hint

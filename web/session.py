@@ -9,7 +9,7 @@ from typing import Final, ParamSpec, TypeVar, cast
 from flask import current_app, flash, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from mailroom.assembly import ApiServices
+from mailroom.assembly.api import ApiServices
 from mailroom.domain.callers import client_address
 from mailroom.domain.errors import AccessRefused
 from mailroom.domain.ids import DispatchId

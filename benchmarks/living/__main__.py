@@ -27,7 +27,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from benchmarks.living.recount import Recount, recount
 from benchmarks.living.rows import HTML, ITEMS, SEGMENT, SUBJECT, TEXT, Row, write
 from local.servers import Servers
-from mailroom.assembly import build_links
+from mailroom.assembly.links import build_links
 from mailroom.domain.ids import ScheduleId
 from mailroom.services.planning import asked_runs
 from mailroom.services.schedules import create as create_schedule

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mailroom.assembly import build_senders
+from mailroom.assembly.providers import build_senders
 from mailroom.domain.errors import Fault
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_VALUES_OF_A_LIST

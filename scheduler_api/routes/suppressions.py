@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mailroom.assembly import build_mailgun_lists
+from mailroom.assembly.providers import build_mailgun_lists
 from mailroom.domain.errors import Fault, InvalidInput, ProviderNotFound, SuppressionNotFound
 from mailroom.domain.limits import MAX_FILE_BYTES, MAX_IDS_BODY_BYTES, MAX_VALUES_OF_A_LIST
 from mailroom.services.feedback import mailgun_lists

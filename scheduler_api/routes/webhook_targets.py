@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from mailroom.assembly import build_target
+from mailroom.assembly.providers import build_target
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.services.feedback import webhook_targets
 from scheduler_api.arguments import Blueprint

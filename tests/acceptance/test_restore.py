@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from mailroom.assembly import build_sender_services
+from mailroom.assembly.sender import build_sender_services
 from mailroom.services.common.clock import server_now
 from mailroom.services.operations.ledger import check
 from tests.support.backups import QUICK, doctor, put_mongodb_aside, put_mongodb_back, put_right

@@ -8,7 +8,7 @@ from typing import Any, Final
 import requests
 
 from local.ports import free_port
-from mailroom.assembly import build_sender_services
+from mailroom.assembly.sender import build_sender_services
 from mailroom.domain.ids import EmailId, run_of_email
 from mailroom.storage.database import server_now
 from sender.duties import balance

@@ -8,7 +8,7 @@ from redis import Redis
 
 from local.children import Child
 from local.ports import free_port
-from mailroom.assembly import build_sender_services
+from mailroom.assembly.sender import build_sender_services
 from mailroom.coordination.etcd import Etcd
 from mailroom.storage.database import server_now
 from sender.duties import balance

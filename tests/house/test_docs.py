@@ -15,7 +15,7 @@ from flask import Flask
 from cli.main import main
 from config.descriptions import DESCRIPTIONS
 from config.edge import KEYED
-from mailroom.assembly import ApiServices
+from mailroom.assembly.api import ApiServices
 from mailroom.domain.dispatches.states import MOVES, DispatchState
 from scheduler_api.app import create_app
 from tests.support.exposed import FIGURES, Metric, metrics_of_the_code

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mailroom.assembly import build_api_services
+from mailroom.assembly.api import build_api_services
 from mailroom.coordination.fences import Fences
 from scheduler_api.app import create_app
 from tests.support.caller import Caller

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from config.settings import Settings, read_settings
-from mailroom.assembly import SenderServices
+from mailroom.assembly.sender import SenderServices
 from mailroom.domain.circuits import Circuit
 from mailroom.domain.errors import Unavailable
 from mailroom.services.reconciliation.conclusions import Policy

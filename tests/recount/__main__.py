@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from local.servers import Servers
-from mailroom.assembly import build_links
+from mailroom.assembly.links import build_links
 from mailroom.domain.ids import ScheduleId
 from tests.recount.copies import LINKED, TOPIC, Recount, recount
 from tests.recount.providers import Providers, the_vendors

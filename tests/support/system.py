@@ -18,7 +18,7 @@ from config.settings import Settings, read_settings
 from local.children import Child
 from local.ports import free_port
 from local.servers import Servers
-from mailroom.assembly import prepare_database
+from mailroom.assembly.database import prepare_database
 from mailroom.providers.mailgun.webhook_setup import MailgunTarget
 from mailroom.services.operations import tokens as token_service
 from mailroom.storage.database import Db

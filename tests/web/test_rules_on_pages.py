@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from mailroom.assembly import build_api_services
+from mailroom.assembly.api import build_api_services
 from mailroom.storage.database import Db
 from tests.support.rules import EVERY_MINUTE, plan, with_rule
 from tests.support.system import System

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Page, expect
 
 from config.settings import read_settings
-from mailroom.assembly import build_api_services
+from mailroom.assembly.api import build_api_services
 from mailroom.domain.events import EventKind
 from mailroom.domain.limits import MAX_MAIL_BYTES
 from mailroom.services.operations import tokens as token_service

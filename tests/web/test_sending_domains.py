@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from config.settings import read_settings
-from mailroom.assembly import build_api_services
+from mailroom.assembly.api import build_api_services
 from mailroom.services.operations import tokens as token_service
 from mailroom.storage.database import server_now
 from tests.support.dns_server import DnsServer

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from config.settings import read_settings
-from mailroom.assembly import build_api_services
+from mailroom.assembly.api import build_api_services
 from mailroom.services.operations import tokens as token_service
 from mailroom.services.operations.token_check import token_id_of
 from mailroom.storage.database import Db

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from config.settings import read_settings
-from mailroom.assembly import build_api_services
+from mailroom.assembly.api import build_api_services
 from mailroom.services.operations import sign_in_links
 from mailroom.services.operations import tokens as token_service
 from mailroom.services.operations.token_check import token_id_of

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from mailroom.assembly import build_confirm_links
+from mailroom.assembly.links import build_confirm_links
 from mailroom.domain.subscription_forms import form_html
 from mailroom.services.consent import topics
 from tests.support.pages import fill_in, look, sign_in

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 
-from mailroom.assembly import build_api_services
+from mailroom.assembly.api import build_api_services
 from tests.support.system import System
 from web.app import create_app
 

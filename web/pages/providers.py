@@ -7,7 +7,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
-from mailroom.assembly import build_sending_domains, build_target
+from mailroom.assembly.providers import build_sending_domains, build_target
 from mailroom.domain.errors import InvalidInput, LimitNotFound, ProviderNotFound, SendingStopped, Unavailable
 from mailroom.domain.rates import LimitKind, Per
 from mailroom.domain.words import counted

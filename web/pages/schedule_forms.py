@@ -8,7 +8,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
-from mailroom.assembly import build_sending_domains
+from mailroom.assembly.providers import build_sending_domains
 from mailroom.domain.drafts import Draft
 from mailroom.domain.errors import Conflict, Fault, IdempotencyMismatch, InvalidInput, NotFound, StaleEdit
 from mailroom.domain.feeds.model import FeedFields

@@ -8,7 +8,7 @@ import pytest
 
 from config.settings import read_settings
 from local.ports import free_port
-from mailroom.assembly import build_letterboxes
+from mailroom.assembly.api_and_sender import build_letterboxes
 from mailroom.domain.errors import MailboxAway
 from mailroom.domain.imap_places import ImapPlace
 from mailroom.domain.returned_mail.reading import parsed

@@ -14,7 +14,7 @@ from redis import Redis
 
 import web.app
 from config.settings import read_settings
-from mailroom.assembly import build_api_services
+from mailroom.assembly.api import build_api_services
 from mailroom.coordination.counters import Counters
 from mailroom.services.operations import tokens as token_service
 from mailroom.services.operations.token_check import token_id_of

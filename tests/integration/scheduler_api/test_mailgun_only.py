@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from config.settings import read_settings
-from mailroom.assembly import build_api_services
+from mailroom.assembly.api import build_api_services
 from mailroom.domain.errors import InvalidInput
 from mailroom.domain.mailgun_substitutions import of_mailgun
 from mailroom.services.dispatching.requests import Preparing

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from config.settings import read_settings
-from mailroom.assembly import build_api_services
+from mailroom.assembly.api import build_api_services
 from mailroom.domain.ids import RunId, ScheduleId, address_digest_of, message_id
 from mailroom.feeds.fetching import Fetcher
 from mailroom.services.planning.feeds import Holding, awaited, provide

@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from config.settings import read_settings
-from mailroom.assembly import ApiServices, build_api_services
+from mailroom.assembly.api import ApiServices, build_api_services
 from mailroom.domain.ids import RunId
 from mailroom.domain.subscription_forms import TRAP
 from mailroom.domain.suppressions import Entry

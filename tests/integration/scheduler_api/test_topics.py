@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from config.settings import read_settings
-from mailroom.assembly import build_api_services
+from mailroom.assembly.api import build_api_services
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import RunId
 from mailroom.domain.unsubscribe_links import Membership, UnsubscribeLinks

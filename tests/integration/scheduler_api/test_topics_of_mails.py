@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from config.settings import read_settings
-from mailroom.assembly import build_api_services
+from mailroom.assembly.api import build_api_services
 from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.suppressions import Entry
 from mailroom.domain.unsubscribe_links import UnsubscribeLinks

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from config.settings import read_settings
-from mailroom.assembly import build_api_services
+from mailroom.assembly.api import build_api_services
 from scheduler_api.app import create_app
 from tests.support.caller import Caller
 from tests.support.postmark import Postmark

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 
-from mailroom.assembly import build_api_services
+from mailroom.assembly.api import build_api_services
 from mailroom.domain.limits import MAX_SMALL_BODY_BYTES, MAX_WEBHOOK_BYTES
 from scheduler_api.webhooks_in import create_app
 from tests.support.system import System, wait_for

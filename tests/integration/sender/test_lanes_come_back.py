@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from mailroom.assembly import build_sender_services
+from mailroom.assembly.sender import build_sender_services
 from mailroom.coordination.etcd import Etcd
 from mailroom.coordination.fences import Fences
 from mailroom.coordination.leases import Leases

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from config.settings import read_settings
-from mailroom.assembly import build_letterboxes
+from mailroom.assembly.api_and_sender import build_letterboxes
 from mailroom.domain.errors import MailboxAway
 from mailroom.domain.ids import RunId, message_id
 from mailroom.domain.return_paths import ReturnPaths

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from mailroom.assembly import build_mailgun_lists
+from mailroom.assembly.providers import build_mailgun_lists
 from mailroom.domain.errors import InvalidInput, Unavailable
 from mailroom.domain.suppressions import Entry
 from mailroom.providers.mailgun.suppression_lists import MailgunList, MailgunLists

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mailroom.assembly import ApiServices, build_api_services
+from mailroom.assembly.api import ApiServices, build_api_services
 from mailroom.domain.confirm_links import OWNER
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.errors import InvalidInput

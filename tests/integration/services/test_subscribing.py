@@ -8,7 +8,7 @@ from threading import Barrier
 
 import pytest
 
-from mailroom.assembly import ApiServices, build_api_services
+from mailroom.assembly.api import ApiServices, build_api_services
 from mailroom.domain.confirm_links import OWNER, SubscriptionRequest
 from mailroom.domain.consent import TopicChoice
 from mailroom.domain.emails.checking import EmailDraft

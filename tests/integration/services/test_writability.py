@@ -18,7 +18,7 @@ from redis import Redis
 from cli.main import main
 from local.ports import free_port
 from local.servers import Servers
-from mailroom.assembly import build_api_services
+from mailroom.assembly.api import build_api_services
 from mailroom.coordination.redis_client import connect, redis_answers
 from mailroom.domain.errors import TakesNoWrites, Unavailable
 from mailroom.services.operations.writability import Writability

@@ -11,7 +11,7 @@ import pytest
 
 from config.settings import read_settings
 from local.ports import free_port
-from mailroom.assembly import build_api_services
+from mailroom.assembly.api import build_api_services
 from mailroom.domain.dispatches.outcomes import Refusal
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.emails.model import Body

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from config.settings import read_settings
-from mailroom.assembly import prepare_database
+from mailroom.assembly.database import prepare_database
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.services.mails import view as mail_view
