@@ -100,7 +100,7 @@ def main(ctx: click.Context) -> None:
 @click.option("--edge", is_flag=True, help="Put HAProxy with TLS before API, pages and webhooks.")
 def up(senders: int, data: Path, no_simulator: bool, edge: bool) -> None:
     """Start everything on this machine, on real embedded servers. Ctrl-C ends it; the data stays."""
-    from cli.up import run_all
+    from cli.up.run import run_all
 
     sys.exit(run_all(data, senders=senders, simulator=not no_simulator, edge=edge))
 

@@ -113,7 +113,8 @@ def test_every_setting_has_its_row_with_its_default_and_no_other_has() -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_every_setting_that_is_named_is_one(name: str) -> None:
-    elsewhere = "".join(text_of(file) for file in ("cli/up.py", "docker-compose.yml", "tests/support/pages.py"))
+    others = ("cli/up/environment.py", "docker-compose.yml", "tests/support/pages.py")
+    elsewhere = "".join(map(text_of, others))
     named = {setting.removesuffix("_FILE") for setting in re.findall(r"`(MAILROOM_[A-Z_]+)`", prose_of(name))}
 
     assert {setting for setting in named if setting not in DESCRIPTIONS and setting not in elsewhere} == set()
