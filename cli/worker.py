@@ -7,11 +7,9 @@ large_bodies.py).
 """
 
 import contextlib
-import errno
 import functools
 import gc
 import os
-import select
 import socket
 import threading
 import time
@@ -22,11 +20,12 @@ from typing import Any, Final
 import structlog
 from gunicorn.workers.base import Worker
 
-from cli.connections import UNREAD_S, ClientConnection, State, most_connections
+from cli.connections import UNREAD_S, ClientConnection, State
 from cli.environ import answered, environ_of, environ_of_refusal, environ_to_ask, plain_answer
 from cli.heads import RequestRefused
 from cli.incoming import Incoming, Stage
 from cli.large_bodies import LARGE, LargeBodies
+from cli.open_connections import OpenConnections
 from cli.turns import Turns
 
 log = structlog.get_logger()
@@ -36,13 +35,9 @@ LINGER_S: Final = 3.0  # for which bytes that a client still sends after its ans
 HUGE: Final = 8 * 1024 * 1024  # bytes of a body whose document may take a gigabyte
 UNASKED: Final = 64 * 1024 * 1024  # the most bytes of a body, for an application without `admit`
 _READ: Final = 256 * 1024
-# Bytes of answers that the kernel holds for a client which does not read. By itself it would hold megabytes: a dozen
-# answers for each of hundreds of clients who ask and never read.
-_UNSENT: Final = 128 * 1024
 _LOOK_S: Final = 0.5
 _STOP_IDLE_S: Final = 0.5
 ANSWERS_S: Final = 12.0  # for the requests in hand at the end
-_ARMED: Final = select.EPOLLONESHOT | select.EPOLLRDHUP
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -50,12 +45,10 @@ class ReadingWorker(Worker):
     """The worker described above. It touches a connection from the reading thread, or, while BUSY, from one other."""
 
     def init_process(self) -> None:
-        self._poll = select.epoll()
-        self._connections: dict[int, ClientConnection] = {}
+        self._open = OpenConnections()
         self._jobs: SimpleQueue[tuple[Callable[[ClientConnection], None], ClientConnection] | None] = SimpleQueue()
         self._large = LargeBodies[ClientConnection]()
         self._turns = Turns()
-        self._most = most_connections()
         super().init_process()
 
     def run(self) -> None:
@@ -69,8 +62,8 @@ class ReadingWorker(Worker):
         listeners = {listener.fileno(): listener for listener in self.sockets}
         for listener in self.sockets:
             listener.setblocking(False)
-            self._poll.register(listener.fileno(), select.EPOLLIN)
-        self._poll.register(self.PIPE[0], select.EPOLLIN)
+            self._open.watch(listener.fileno())
+        self._open.watch(self.PIPE[0])
         looked = 0.0
         while self.alive and self.ppid == os.getppid():
             self.notify()
@@ -79,9 +72,9 @@ class ReadingWorker(Worker):
                 looked = time.monotonic()
                 self._close_the_late()
         for fd in listeners:
-            self._poll.unregister(fd)
+            self._open.forget(fd)
         for listener in self.sockets:
-            while self._accept(listener):  # who is waiting there would be cut off, with a request under way
+            while self._open.accept(listener):  # who is waiting there would be cut off, with a request under way
                 pass
             listener.close()
         self._finish()
@@ -91,64 +84,26 @@ class ReadingWorker(Worker):
     def _finish(self) -> None:
         """Answer what has begun; a connection that is idle may have a request on its way, and is kept for a moment."""
         began = time.monotonic()
-        while self._connections and time.monotonic() - began < ANSWERS_S:
+        while self._open and time.monotonic() - began < ANSWERS_S:
             self.notify()
-            self._hurry_the_idle()  # again and again: an answer that began before the end makes its client idle later
+            # Again and again: an answer that began before the end makes its client idle later.
+            self._open.hurry_the_idle(_STOP_IDLE_S)
             self._serve({}, 0.1)
             self._close_the_late()
-        for one in list(self._connections.values()):
-            self._close(one)
-
-    def _hurry_the_idle(self) -> None:
-        latest = time.monotonic() + _STOP_IDLE_S
-        for one in list(self._connections.values()):
-            if one.state is State.IDLE:
-                one.deadline = min(one.deadline, latest)
+        for one in self._open.all():
+            self._open.close(one)
 
     def _serve(self, listeners: dict[int, Any], timeout_s: float) -> None:
-        try:
-            events = self._poll.poll(timeout_s)
-        except InterruptedError:
-            return
-        for fd, _ in events:
+        for fd in self._open.ready(timeout_s):
             if fd in listeners:
-                self._accept(listeners[fd])
+                self._open.accept(listeners[fd])
             elif fd == self.PIPE[0]:
                 with contextlib.suppress(BlockingIOError):
                     os.read(fd, 4096)
-            elif connection := self._connections.get(fd):
+            elif connection := self._open.at(fd):
                 self._go_on(connection)
 
     # What the one thread does.
-
-    def _accept(self, listener: Any) -> bool:
-        """True if more may be waiting."""
-        for _ in range(64):
-            try:
-                sock, client = listener.accept()
-            except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE):
-                    self._make_room()
-                return False
-            if len(self._connections) >= self._most and not self._make_room():
-                sock.close()
-                continue
-            sock.setblocking(False)
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT)
-            one = ClientConnection(sock, client[:2] if client else ("", 0), now=time.monotonic())
-            self._connections[one.fd] = one
-            self._poll.register(one.fd, select.EPOLLIN | _ARMED)
-        return True
-
-    def _make_room(self) -> bool:
-        """Close the connection that has kept us waiting for longest: an honest client is done within moments."""
-        waiting = [one for one in list(self._connections.values()) if one.state is not State.BUSY]
-        if not waiting:
-            return False
-        self._close(min(waiting, key=lambda one: (one.state is not State.IDLE, one.deadline)))
-        return True
 
     def _go_on(self, one: ClientConnection) -> None:
         try:
@@ -157,19 +112,19 @@ class ReadingWorker(Worker):
             elif one.state is State.WRITING:
                 self._write(one)
             elif one.state is State.LINGERING and not one.sock.recv(_READ):
-                self._close(one)
+                self._open.close(one)
             elif one.state is State.LINGERING:
-                self._arm(one, select.EPOLLIN)
+                self._open.arm(one)
         except BlockingIOError:
-            self._arm(one, select.EPOLLIN)
+            self._open.arm(one)
         except OSError:
-            self._close(one)
+            self._open.close(one)
 
     def _read(self, one: ClientConnection) -> None:
         if data := one.sock.recv(_READ):
             self._take(one, data, time.monotonic())
         else:
-            self._close(one)
+            self._open.close(one)
 
     def _take(self, one: ClientConnection, data: bytes, now: float) -> None:
         try:
@@ -190,15 +145,7 @@ class ReadingWorker(Worker):
             if incoming.stage is Stage.BODY and incoming.head.expects_continue and not incoming.received:
                 incoming.head.expects_continue = False
                 one.sock.send(_CONTINUE)
-            self._wait(one, State.READING if incoming.begun else State.IDLE, incoming.deadline)
-
-    def _wait(self, one: ClientConnection, state: State, deadline: float) -> None:
-        one.deadline, one.state = deadline, state
-        self._arm(one, select.EPOLLOUT if state is State.WRITING else select.EPOLLIN)
-
-    def _arm(self, one: ClientConnection, event: int) -> None:
-        with contextlib.suppress(OSError, ValueError):  # it is closed by now
-            self._poll.modify(one.fd, event | _ARMED)
+            self._open.wait(one, State.READING if incoming.begun else State.IDLE, incoming.deadline)
 
     def _refuse(self, one: ClientConnection, refused: RequestRefused) -> None:
         one.state = State.BUSY
@@ -206,19 +153,11 @@ class ReadingWorker(Worker):
         self._jobs.put((lambda one: self._answer(one, environ, keeps_alive=False), one))
 
     def _close_the_late(self) -> None:
-        now = time.monotonic()
-        for one in list(self._connections.values()):
-            if one.deadline > now or one.state is State.BUSY:
-                continue
+        for one in self._open.late():
             if one.state is State.READING:
                 self._refuse(one, RequestRefused(408, "The request did not come in its time."))
             else:
-                self._close(one)
-
-    def _close(self, one: ClientConnection) -> None:
-        self._connections.pop(one.fd, None)
-        one.incoming.close()
-        one.sock.close()  # which takes it off the poll as well
+                self._open.close(one)
 
     def _hand_over(self, one: ClientConnection) -> None:
         one.state = State.BUSY
@@ -236,10 +175,10 @@ class ReadingWorker(Worker):
             try:
                 work(one)
             except OSError:
-                self._close(one)  # the client is gone
+                self._open.close(one)  # the client is gone
             except Exception:
                 log.exception("request_lost")
-                self._close(one)
+                self._open.close(one)
 
     def _ask(self, one: ClientConnection) -> None:
         head, most = one.incoming.head, 0
@@ -290,7 +229,7 @@ class ReadingWorker(Worker):
             pass
         now = time.monotonic()
         if one.left:
-            self._wait(one, State.WRITING, now + UNREAD_S if len(one.left) < before else one.deadline)
+            self._open.wait(one, State.WRITING, now + UNREAD_S if len(one.left) < before else one.deadline)
         elif one.keeps:
             self._begin_anew(one, now)
         else:
@@ -303,15 +242,15 @@ class ReadingWorker(Worker):
         if rest:
             self._take(one, rest, now)
         else:
-            self._wait(one, State.IDLE, now + IDLE_S)
+            self._open.wait(one, State.IDLE, now + IDLE_S)
 
     def _end(self, one: ClientConnection, now: float) -> None:
         """Close, but let the client read its answer first: bytes that it still sends would reset the connection."""
         if one.incoming.stage is Stage.WHOLE and not one.incoming.unread:
-            self._close(one)
+            self._open.close(one)
         else:
             one.sock.shutdown(socket.SHUT_WR)
-            self._wait(one, State.LINGERING, now + LINGER_S)
+            self._open.wait(one, State.LINGERING, now + LINGER_S)
 
     @functools.cached_property  # gunicorn works its settings out anew each time
     def _address(self) -> tuple[str, int]:
