@@ -20,7 +20,7 @@ from mailroom.domain.bodies.finish import Finished, finish
 from mailroom.domain.bodies.places import PlaceLost
 from mailroom.domain.bodies.written import Written, as_written
 from mailroom.domain.content import render_once
-from mailroom.domain.drafts import faults_of_tags
+from mailroom.domain.draft_texts import faults_of_tags
 from mailroom.domain.emails.attachments import check_attachments, check_size
 from mailroom.domain.emails.model import Addressee, Body, Email, OnDoubt, Place, Priority
 from mailroom.domain.emails.topics import Leaving, faults_of_topic, with_way_out

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from mailroom.domain.drafts import Checked, Draft
+from mailroom.domain.draft_checks import Checked
+from mailroom.domain.drafts import Draft
 from mailroom.domain.ids import ScheduleId, keyed_schedule_id, new_schedule_id
 from mailroom.domain.recurrence.upcoming import next_after
 from mailroom.domain.schedules import Content, Schedule, ScheduleState

@@ -9,7 +9,8 @@ from typing import Final
 from mailroom.domain.attached_files import AttachedFile, attached
 from mailroom.domain.audience_versions import ListChoice, all_of
 from mailroom.domain.audiences import Known
-from mailroom.domain.drafts import Checked, Draft, Kept, check_draft
+from mailroom.domain.draft_checks import Checked, check_draft
+from mailroom.domain.drafts import Draft, Kept
 from mailroom.domain.errors import AudienceNotFound, Fault, InvalidInput, SegmentNotFound
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import MAX_AUDIENCES

@@ -4,11 +4,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from mailroom.domain.drafts import Checked, Draft, DraftChanges
-from mailroom.domain.errors import (
-    ScheduleEnded,
-    StaleEdit,
-)
+from mailroom.domain.draft_checks import Checked
+from mailroom.domain.drafts import Draft, DraftChanges
+from mailroom.domain.errors import ScheduleEnded, StaleEdit
 from mailroom.domain.feeds.checking import fields_of
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.pinned_templates import PinnedTemplate

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from mailroom.domain.audiences import Recipient
-from mailroom.domain.drafts import Checked, Draft, DraftChanges
+from mailroom.domain.draft_checks import Checked
+from mailroom.domain.drafts import Draft, DraftChanges
 from mailroom.domain.ids import AudienceId, ScheduleId
 from mailroom.domain.recipient_times import DeliveryTime
 from mailroom.domain.recurrence.model import Kind, Recurrence

@@ -18,7 +18,7 @@ from mailroom.domain.addresses import (
     written_as_list,
 )
 from mailroom.domain.audiences import check_recipients
-from mailroom.domain.drafts import check_draft
+from mailroom.domain.draft_checks import check_draft
 from mailroom.domain.emails.checking import EmailDraft, check_email
 from mailroom.domain.emails.model import Place
 from mailroom.domain.errors import InvalidInput

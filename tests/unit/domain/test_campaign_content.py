@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from mailroom.domain.campaign_content import compiled, faults_of_links
-from mailroom.domain.drafts import Kept, check_draft
+from mailroom.domain.draft_checks import check_draft
+from mailroom.domain.drafts import Kept
 from mailroom.domain.errors import InvalidInput
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.schedules import Content

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mailroom.domain.content import check_content, names_in, render_once
-from mailroom.domain.drafts import check_draft
+from mailroom.domain.draft_checks import check_draft
 from mailroom.domain.errors import InvalidInput
 from mailroom.domain.template_checks import KnownNames, lacking_by_count, lacking_in_audience
 from mailroom.domain.template_cutting import compile_content
