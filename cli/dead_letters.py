@@ -21,7 +21,7 @@ from mailroom.services.reports.descriptions import describe
 from mailroom.storage.database import Db
 from scheduler_api import paging
 from scheduler_api.schemas import dead_letters as schemas
-from scheduler_api.schemas import runs as run_schemas
+from scheduler_api.schemas import dispatches as dispatch_schemas
 from scheduler_api.schemas.people import described
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,7 +47,7 @@ def list_dead_letters(run_id: str | None, code: int | None, limit: int, cursor: 
     db = services().db
     found = dead_letters.page(db, _search(run_id, code), after=paging.decode_id(cursor), limit=limit)
     about = describe(db, [dispatch.id for dispatch in found])
-    page = paging.page_of(found, limit, lambda one: described(run_schemas.dispatch(one), about), paging.by_id)
+    page = paging.page_of(found, limit, lambda one: described(dispatch_schemas.dispatch(one), about), paging.by_id)
     answer(schemas.DeadLetterPage, page, _show_page)
 
 

@@ -18,7 +18,7 @@ from mailroom.services.reports import runs as run_views
 from mailroom.services.reports.descriptions import describe
 from mailroom.storage.database import Db
 from scheduler_api import paging
-from scheduler_api.schemas import runs as schemas
+from scheduler_api.schemas import dispatches as schemas
 from scheduler_api.schemas.dead_letters import DoneOut
 from scheduler_api.schemas.people import DispatchPage, described
 

@@ -31,7 +31,7 @@ from scheduler_api import paging
 from scheduler_api.schemas import emails as schemas
 from scheduler_api.schemas import searches as search_schemas
 from scheduler_api.schemas import stand_ins
-from scheduler_api.schemas.runs import step
+from scheduler_api.schemas.messages import step
 
 
 @click.group("emails", cls=Noun)

@@ -13,7 +13,7 @@ from mailroom.assembly.sender import SenderServices
 from mailroom.domain.errors import Unavailable
 from mailroom.services.common.clock import read_clocks
 from mailroom.services.operations import ledger
-from scheduler_api.schemas.runs import iso
+from scheduler_api.schemas.instants import iso
 
 
 def balance(services: SenderServices, hours: int, *, without_provider: bool) -> None:

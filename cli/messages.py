@@ -11,8 +11,8 @@ from cli.tables import Columns, in_words, print_page, print_rows
 from mailroom.domain.ids import MessageId
 from mailroom.services.reports import people, sent_mails, timeline
 from scheduler_api import paging
+from scheduler_api.schemas import messages as message_schemas
 from scheduler_api.schemas import people as schemas
-from scheduler_api.schemas import runs as run_schemas
 from scheduler_api.schemas import sent_mails as sent_schemas
 
 
@@ -36,7 +36,7 @@ def list_messages(recipient: str, limit: int, cursor: str | None) -> None:
 def show_message(message_id: str) -> None:
     """A mail of a run: every step of the calls that carried it, and every event of the provider."""
     story = timeline.story_of(services().db, MessageId(message_id))
-    answer(run_schemas.StoryOut, run_schemas.story(story), _show_story)
+    answer(message_schemas.StoryOut, message_schemas.story(story), _show_story)
 
 
 @messages_.command("content")

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 import click
 from marshmallow import ValidationError
 
-from scheduler_api.schemas.shared_fields import MomentField
+from scheduler_api.schemas.instants import MomentField
 
 F = TypeVar("F", bound=Callable[..., Any])
 _MOST_ROWS: Final = 1_000

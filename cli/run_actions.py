@@ -19,6 +19,7 @@ from mailroom.services.schedules import pause
 from mailroom.services.schedules import view as schedule_view
 from mailroom.services.schedules.pause import Toll
 from scheduler_api.schemas import runs as schemas
+from scheduler_api.schemas import tolls as toll_schemas
 
 
 @click.command("pause", cls=Answering)
@@ -83,4 +84,4 @@ def run_again(run_id: str, newest: bool, even_if_paused: bool, key: str | None) 
 
 def _answer(done: str, changed: tuple[Run, Toll]) -> None:
     run, toll = changed
-    answer_with_toll(schemas.PausedRunOut, schemas.run(run), done, toll)
+    answer_with_toll(toll_schemas.PausedRunOut, schemas.run(run), done, toll)

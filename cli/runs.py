@@ -21,6 +21,8 @@ from mailroom.services.reports import counts, run_search
 from mailroom.services.reports import runs as run_views
 from scheduler_api import paging
 from scheduler_api.schemas import feeds as feed_schemas
+from scheduler_api.schemas import messages as message_schemas
+from scheduler_api.schemas import reports as report_schemas
 from scheduler_api.schemas import runs as schemas
 from scheduler_api.schemas import searches as search_schemas
 
@@ -77,7 +79,7 @@ def show_run(run_id: str) -> None:
 def report(run_id: str) -> None:
     """Its counts at this moment; they equal a recount of the raw events."""
     _, found = counts.run_report(services().db, RunId(run_id))
-    answer(schemas.ReportOut, schemas.report(found), _show_report)
+    answer(report_schemas.ReportOut, report_schemas.report(found), _show_report)
 
 
 def _show_report(body: Body) -> None:
@@ -100,7 +102,9 @@ def messages(run_id: str, status: str | None, limit: int, cursor: str | None) ->
     """Its mails, one for each recipient."""
     after, state = paging.decode_id(cursor), MessageState(status) if status else None
     found = run_views.messages_of(services().db, RunId(run_id), state=state, after=after, limit=limit)
-    answer(search_schemas.MessagePage, paging.page_of(found, limit, schemas.message, paging.by_id), _show_messages)
+    answer(
+        search_schemas.MessagePage, paging.page_of(found, limit, message_schemas.message, paging.by_id), _show_messages
+    )
 
 
 def _show_page(body: Body) -> None:

@@ -12,6 +12,7 @@ from cli.tables import Columns, print_rows
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.reports import Report
 from mailroom.services.reports import counts
+from scheduler_api.schemas import reports as report_schemas
 from scheduler_api.schemas import runs as schemas
 
 _COUNTS: Final = ("recipients", "sent", "delivered", "unique_opens", "unique_clicks", "bounced", "failed", "unknown")
@@ -27,7 +28,7 @@ def report(schedule_id: str) -> None:
 
 
 def _report(of: Report) -> dict[str, Any]:
-    return dict(schemas.ReportOut().dump(schemas.report(of)))
+    return dict(report_schemas.ReportOut().dump(report_schemas.report(of)))
 
 
 def _show(body: Body) -> None:

@@ -8,7 +8,7 @@ from marshmallow import Schema
 from cli.answers import Body, answer
 from mailroom.services.schedules import pause as schedule_pause
 from mailroom.services.schedules.pause import Toll
-from scheduler_api.schemas.runs import with_toll
+from scheduler_api.schemas.tolls import with_toll
 
 
 def answer_with_toll(schema: type[Schema], shown: dict[str, Any], done: str, toll: Toll) -> None:

@@ -11,7 +11,7 @@ from scheduler_api import paging
 from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import principal, requires, services
 from scheduler_api.schemas import dead_letters as schemas
-from scheduler_api.schemas import runs as run_schemas
+from scheduler_api.schemas import dispatches as dispatch_schemas
 from scheduler_api.schemas.people import described
 
 blueprint = Blueprint(
@@ -28,7 +28,9 @@ def index(query: dict[str, Any]) -> Any:
     limit = query["limit"]
     found = dead_letters.page(services().db, _search(query), after=paging.decode_id(query.get("cursor")), limit=limit)
     about = describe(services().db, [dispatch.id for dispatch in found])
-    return paging.page_of(found, limit, lambda dispatch: described(run_schemas.dispatch(dispatch), about), paging.by_id)
+    return paging.page_of(
+        found, limit, lambda dispatch: described(dispatch_schemas.dispatch(dispatch), about), paging.by_id
+    )
 
 
 @blueprint.post("/requeue")

@@ -14,7 +14,7 @@ from mailroom.services.reports.descriptions import describe
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint, RequestBody
 from scheduler_api.auth import principal, requires, services
-from scheduler_api.schemas import runs as schemas
+from scheduler_api.schemas import dispatches as schemas
 from scheduler_api.schemas.people import DispatchPage, described
 
 blueprint = Blueprint("dispatches", __name__, url_prefix="/v1/dispatches", description="One call to a provider each.")

@@ -7,11 +7,7 @@ from flask import Response, jsonify
 
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.ids import EmailId
-from mailroom.domain.limits import (
-    MAX_BODY_BYTES,
-    MAX_MAIL_BODY_BYTES,
-    MAX_VALUES_OF_A_BATCH,
-)
+from mailroom.domain.limits import MAX_BODY_BYTES, MAX_MAIL_BODY_BYTES, MAX_VALUES_OF_A_BATCH
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.searches import EmailSearch
 from mailroom.services.common import sending_switch
@@ -27,7 +23,7 @@ from scheduler_api.headers import KEY, KEY_NEEDED, given_key, needed_key
 from scheduler_api.rejected_requests import keep_parts
 from scheduler_api.schemas import emails as schemas
 from scheduler_api.schemas import stand_ins
-from scheduler_api.schemas.runs import step
+from scheduler_api.schemas.messages import step
 from scheduler_api.schemas.searches import CountedEmailPage, EmailSearchQuery, total
 
 blueprint = Blueprint("emails", __name__, url_prefix="/v1/emails", description="Single mails, each sent once.")

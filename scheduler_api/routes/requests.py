@@ -11,7 +11,7 @@ from scheduler_api import paging
 from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import principal, requires, services
 from scheduler_api.paging import ListQuery
-from scheduler_api.schemas.runs import iso
+from scheduler_api.schemas.instants import iso
 
 blueprint = Blueprint("requests", __name__, url_prefix="/v1/requests", description="Requests that were answered.")
 _PLAIN = ("request_id", "token", "method", "route", "status", "ms")

@@ -18,10 +18,13 @@ from scheduler_api.auth import principal, requires, services
 from scheduler_api.headers import KEY_NEEDED, needed_key
 from scheduler_api.paging import ListQuery
 from scheduler_api.schemas import feeds as feed_schemas
+from scheduler_api.schemas import messages as message_schemas
+from scheduler_api.schemas import reports as report_schemas
 from scheduler_api.schemas import resends
 from scheduler_api.schemas import runs as schemas
 from scheduler_api.schemas import searches as search_schemas
 from scheduler_api.schemas import sent_mails as sent_schemas
+from scheduler_api.schemas import tolls as toll_schemas
 
 blueprint = Blueprint("runs", __name__, url_prefix="/v1/runs", description="One schedule at one due instant.")
 
@@ -58,11 +61,11 @@ def show(run_id: str) -> Any:
 
 @blueprint.get("/<run_id>/report")
 @requires("read")
-@blueprint.response(200, schemas.ReportOut)
+@blueprint.response(200, report_schemas.ReportOut)
 def report(run_id: str) -> Any:
     """Its counts at this moment; they equal a recount of the raw events."""
     services().limits.check_report(principal())
-    return schemas.report(services().reports.get(RunId(run_id))[1])
+    return report_schemas.report(services().reports.get(RunId(run_id))[1])
 
 
 @blueprint.get("/<run_id>/feed")
@@ -75,22 +78,22 @@ def feed(run_id: str) -> Any:
 
 @blueprint.get("/<run_id>/messages")
 @requires("read")
-@blueprint.arguments(schemas.MessageQuery, location="query")
+@blueprint.arguments(message_schemas.MessageQuery, location="query")
 @blueprint.response(200, search_schemas.MessagePage)
 def messages(query: dict[str, Any], run_id: str) -> Any:
     """Its mails, one per recipient."""
     state = MessageState(query["status"]) if "status" in query else None
     after, limit = paging.decode_id(query.get("cursor")), query["limit"]
     found = run_views.messages_of(services().db, RunId(run_id), state=state, after=after, limit=limit)
-    return paging.page_of(found, limit, schemas.message, paging.by_id)
+    return paging.page_of(found, limit, message_schemas.message, paging.by_id)
 
 
 @blueprint.get("/<run_id>/messages/<digest>")
 @requires("read")
-@blueprint.response(200, schemas.StoryOut)
+@blueprint.response(200, message_schemas.StoryOut)
 def story(run_id: str, digest: str) -> Any:
     """One mail: every step of the calls that carried it, and every event of the provider."""
-    return schemas.story(timeline.story_of(services().db, MessageId(f"{run_id}/{digest}")))
+    return message_schemas.story(timeline.story_of(services().db, MessageId(f"{run_id}/{digest}")))
 
 
 @blueprint.get("/<run_id>/messages/<digest>/content")
@@ -144,30 +147,30 @@ def send_again(body: dict[str, Any], run_id: str) -> Any:
 
 @blueprint.post("/<run_id>/pause")
 @requires("schedules")
-@blueprint.response(200, schemas.PausedRunOut)
+@blueprint.response(200, toll_schemas.PausedRunOut)
 def pause(run_id: str) -> Any:
     """Send nothing more of a run until it is resumed. The answer says how many mails went, how many are held, and which
     calls were under way and go all the same."""
     by = principal().name
     run, toll = schedule_pause.pause_run(services().db, services().brakes, RunId(run_id), by=by)
-    return schemas.with_toll(schemas.run(run), toll)
+    return toll_schemas.with_toll(schemas.run(run), toll)
 
 
 @blueprint.post("/<run_id>/resume")
 @requires("schedules")
-@blueprint.response(200, schemas.PausedRunOut)
+@blueprint.response(200, toll_schemas.PausedRunOut)
 def resume(run_id: str) -> Any:
     """Go on with a paused run."""
     by = principal().name
     run, toll = schedule_pause.resume_run(services().db, services().brakes, RunId(run_id), by=by)
-    return schemas.with_toll(schemas.run(run), toll)
+    return toll_schemas.with_toll(schemas.run(run), toll)
 
 
 @blueprint.post("/<run_id>/cancel")
 @requires("schedules")
-@blueprint.response(200, schemas.PausedRunOut)
+@blueprint.response(200, toll_schemas.PausedRunOut)
 def cancel(run_id: str) -> Any:
     """Send nothing more of a run, for good. The answer says how many mails went, how many are cancelled, and which
     calls were under way and are finished."""
     run, toll = schedule_pause.cancel_run(services().db, services().brakes, RunId(run_id))
-    return schemas.with_toll(schemas.run(run), toll)
+    return toll_schemas.with_toll(schemas.run(run), toll)

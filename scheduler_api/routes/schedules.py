@@ -32,6 +32,7 @@ from scheduler_api.schemas import runs as run_schemas
 from scheduler_api.schemas import schedule_actions as actions
 from scheduler_api.schemas import schedules as schemas
 from scheduler_api.schemas import searches as search_schemas
+from scheduler_api.schemas import tolls as toll_schemas
 from scheduler_api.shown_schedules import summary, whole
 
 blueprint = Blueprint(
@@ -257,4 +258,4 @@ def list_runs(query: dict[str, Any], schedule_id: str) -> Any:
 
 def _braked(changed: tuple[Schedule, Toll]) -> Any:
     schedule, toll = changed
-    return run_schemas.with_toll(summary(services().db, schedule), toll), 200, {"ETag": etag(schedule.version)}
+    return toll_schemas.with_toll(summary(services().db, schedule), toll), 200, {"ETag": etag(schedule.version)}

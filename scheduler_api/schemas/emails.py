@@ -31,20 +31,19 @@ from mailroom.services.mails.view import EmailView, WholeEmailView
 from scheduler_api.arguments import RequestBody
 from scheduler_api.paging import ListQuery, PageOut
 from scheduler_api.schemas.attachments import AttachmentIn, ShownAttachmentOut
-from scheduler_api.schemas.runs import StepOut, iso
+from scheduler_api.schemas.instants import INSTANT, MomentField, iso
+from scheduler_api.schemas.messages import StepOut
 from scheduler_api.schemas.shared_fields import (
     MARKDOWN_DOC,
     MJML_DOC,
     PREHEADER_DOC,
     REPLY_TO_DOC,
     TEXT_DOC,
-    MomentField,
     ReplyTo,
     Texts,
 )
 
 _MAILBOXES = {"description": 'list of "Bo <bo@example.org>" or bare addresses'}
-INSTANT = {"type": "string", "description": "ISO 8601 with an offset"}
 _ON_DOUBT = (
     "where nobody knows whether the provider took it: wait until it is known, or go by the next provider after a few "
     "seconds. It may then go twice"

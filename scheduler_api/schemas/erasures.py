@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from mailroom.domain.erasures import Erasure
-from scheduler_api.schemas.runs import iso
+from scheduler_api.schemas.instants import iso
 
 _COUNTS_DOC = {"description": "documents that were changed or removed, by kind"}
 

@@ -10,7 +10,8 @@ from mailroom.services.reports.descriptions import Description
 from mailroom.services.reports.people import MIN_TERM, MOST_ADDRESSES, PersonPage, SentMessage
 from scheduler_api import paging
 from scheduler_api.paging import ListQuery
-from scheduler_api.schemas.runs import DispatchOut, iso
+from scheduler_api.schemas.dispatches import DispatchOut
+from scheduler_api.schemas.instants import iso
 
 _VARIABLES = {"description": "of a campaign: as it was written, with its variables"}
 

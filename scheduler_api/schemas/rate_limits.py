@@ -8,7 +8,7 @@ from mailroom.domain.limits import MAX_RATE, MAX_WARM_UP_DAYS
 from mailroom.domain.rates import Per
 from mailroom.services.operations.rate_limits import ShownLimit
 from scheduler_api.arguments import RequestBody
-from scheduler_api.schemas.runs import iso
+from scheduler_api.schemas.instants import iso
 
 
 class LimitIn(RequestBody):

@@ -7,7 +7,7 @@ from marshmallow import Schema, fields, validate
 from mailroom.domain.limits import MAX_EXPRESSION, MAX_NEXT_RUNS
 from mailroom.domain.recurrence.model import Kind, Occurrence, Recurrence
 from scheduler_api.arguments import RequestBody
-from scheduler_api.schemas.shared_fields import MomentField
+from scheduler_api.schemas.instants import MomentField
 
 _MOMENT_DOC: Final = {"type": "string", "description": "ISO 8601; without an offset local to the time zone"}
 

@@ -7,7 +7,7 @@ from marshmallow import Schema, fields, validate
 from mailroom.storage.rejected_requests import StoredRejection
 from scheduler_api.paging import ListQuery, PageOut
 from scheduler_api.problems import FaultOut
-from scheduler_api.schemas.runs import iso
+from scheduler_api.schemas.instants import iso
 
 _PLAIN = ("method", "path", "status", "code", "detail", "who", "remote", "request_id", "size", "body")
 

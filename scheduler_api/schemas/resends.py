@@ -7,10 +7,10 @@ from marshmallow import fields, validate
 from mailroom.domain.messages.model import StoredMessage
 from scheduler_api.arguments import RequestBody
 from scheduler_api.paging import PageOut
-from scheduler_api.schemas import runs as schemas
+from scheduler_api.schemas import messages as message_schemas
 
 
-class MissedOut(schemas.MessageOut):
+class MissedOut(message_schemas.MessageOut):
     sent_again = fields.String(allow_none=True, metadata={"description": "the run that carries it instead"})
 
 
@@ -29,4 +29,4 @@ class AgainIn(RequestBody):
 
 
 def missed(message: StoredMessage) -> dict[str, Any]:
-    return schemas.message(message) | {"sent_again": message.sent_again}
+    return message_schemas.message(message) | {"sent_again": message.sent_again}

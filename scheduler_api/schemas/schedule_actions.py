@@ -11,9 +11,9 @@ from mailroom.domain.rendered_mails import RenderedMail
 from mailroom.services.schedules.send_test import TestMail
 from scheduler_api.arguments import RequestBody
 from scheduler_api.schemas.recurrences import OccurrenceOut
-from scheduler_api.schemas.runs import TollOut
 from scheduler_api.schemas.schedule_drafts import ScheduleIn
 from scheduler_api.schemas.schedules import ScheduleSummary
+from scheduler_api.schemas.tolls import TollOut
 
 _CONTACT_DOC: Final = {"description": "an address among the recipients; the first if left out"}
 

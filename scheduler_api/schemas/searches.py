@@ -9,10 +9,11 @@ from mailroom.domain.runs import RunState
 from mailroom.domain.searches import COUNTED, MOST_NAMED, BoundedCount, RunOrder, ScheduleOrder
 from mailroom.services.reports.run_search import ListedRun
 from scheduler_api.paging import ListQuery, PageOut
-from scheduler_api.schemas.emails import INSTANT, EmailPage, EmailQuery
-from scheduler_api.schemas.runs import MessageOut, RunOut, run
+from scheduler_api.schemas.emails import EmailPage, EmailQuery
+from scheduler_api.schemas.instants import INSTANT, MomentField
+from scheduler_api.schemas.messages import MessageOut
+from scheduler_api.schemas.runs import RunOut, run
 from scheduler_api.schemas.schedules import ScheduleQuery, ScheduleSummary
-from scheduler_api.schemas.shared_fields import MomentField
 
 NAME_DOC: Final = "a word of the name begins with it, whatever its case: `dig`, or `digest for r`"
 _TOTAL: Final = {"description": f"`true`: say how many are found, up to {COUNTED:,}"}

@@ -5,7 +5,8 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from mailroom.services.common.sending_switch import Switch
-from scheduler_api.schemas.runs import CallOut, calls, iso
+from scheduler_api.schemas.instants import iso
+from scheduler_api.schemas.tolls import CallOut, calls
 
 
 class SendingOut(Schema):

@@ -14,6 +14,7 @@ from scheduler_api.paging import PageOut
 from scheduler_api.schemas.runs import iso
 from scheduler_api.schemas.schedules import ListQuery
 from scheduler_api.schemas.searches import NAME_DOC
+from scheduler_api.schemas.instants import iso
 
 _KIND_DOC: Final = "template if left out; templates extend a layout, and all include partials"
 _HTML_DOC: Final = "the names whose values are HTML: {{ body|safe }} gives them sanitized, not escaped"

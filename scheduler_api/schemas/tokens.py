@@ -8,7 +8,7 @@ from mailroom.domain.limits import MAX_NAME, MAX_RATE
 from mailroom.domain.principals import SCOPES
 from mailroom.services.operations.tokens import MAX_OVERLAP_S, OVERLAP, KnownToken
 from scheduler_api.arguments import RequestBody
-from scheduler_api.schemas.shared_fields import MomentField
+from scheduler_api.schemas.instants import MomentField
 
 
 class TokenIn(RequestBody):

@@ -19,7 +19,7 @@ from mailroom.domain.topics import Topic, asked_of
 from mailroom.services.consent.contacts import ContactView
 from scheduler_api.arguments import Patch, RequestBody
 from scheduler_api.paging import PageOut
-from scheduler_api.schemas.runs import iso
+from scheduler_api.schemas.instants import iso
 from scheduler_api.schemas.suppressions import ScopeOut
 from scheduler_api.schemas.suppressions import shown as shown_suppression
 

@@ -8,7 +8,7 @@ from marshmallow import Schema, fields, validate
 from mailroom.services.feedback.webhook_targets import LONGEST_WAIT_S, Pushed
 from mailroom.storage.webhook_targets import NOT_PUSHED, WebhookTarget
 from scheduler_api.arguments import RequestBody
-from scheduler_api.schemas.runs import iso
+from scheduler_api.schemas.instants import iso
 
 
 class TargetIn(RequestBody):

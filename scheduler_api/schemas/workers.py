@@ -7,7 +7,7 @@ from marshmallow import Schema, fields
 from mailroom.domain.workers import CHECK_IN_S, MOST_LANES_SHOWN, SILENT_AFTER, WorkerKind
 from mailroom.services.operations.workers import WorkerView
 from scheduler_api.paging import PageOut
-from scheduler_api.schemas.runs import iso
+from scheduler_api.schemas.instants import iso
 
 
 class WorkerOut(Schema):
