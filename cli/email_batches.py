@@ -15,6 +15,7 @@ from cli.tables import printable
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_VALUES_OF_A_BATCH
 from mailroom.services.mails.accept import AcceptedMail
 from scheduler_api import batches
+from scheduler_api.schemas import email_drafts
 from scheduler_api.schemas import emails as schemas
 
 
@@ -27,7 +28,7 @@ def batch(file: Any, key: str | None) -> None:
     The fields are those of POST /v1/emails/batch. A wrong mail is reported, and stops no other: exit 1.
     """
     document = document_of(file, most=MAX_BODY_BYTES, values=MAX_VALUES_OF_A_BATCH, reader=batches.read_batch)
-    mails = loaded(schemas.BatchIn(), document)["emails"]
+    mails = loaded(email_drafts.BatchIn(), document)["emails"]
     outbox = prepared_services().outbox
 
     def hand_in(drafts: Sequence[batches.KeyedDraft]) -> list[AcceptedMail | Exception]:

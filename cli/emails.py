@@ -28,9 +28,9 @@ from mailroom.services.mails import counts as mail_counts
 from mailroom.services.resending import mails as resend_mails
 from mailroom.storage.database import Db
 from scheduler_api import paging
+from scheduler_api.schemas import email_drafts, stand_ins
 from scheduler_api.schemas import emails as schemas
 from scheduler_api.schemas import searches as search_schemas
-from scheduler_api.schemas import stand_ins
 from scheduler_api.schemas.messages import step
 
 
@@ -100,8 +100,10 @@ def create_email(file: Any, key: str | None) -> None:
     """
     document = document_of(file, most=MAX_MAIL_BODY_BYTES)
     made = prepared_services()
-    body = loaded(schemas.EmailIn(), document, further=lambda asked, _: made.outbox.faults_of(stand_ins.email(asked)))
-    answer_accepted(made.outbox.hand_in(schemas.draft(body), owner=actor(), key=key))
+    body = loaded(
+        email_drafts.EmailIn(), document, further=lambda asked, _: made.outbox.faults_of(stand_ins.email(asked))
+    )
+    answer_accepted(made.outbox.hand_in(email_drafts.draft(body), owner=actor(), key=key))
 
 
 @emails_.command("cancel")

@@ -13,11 +13,11 @@ from mailroom.services.mails.accept import AcceptedMail, Outbox
 from scheduler_api.arguments import with_those_of_the_domain
 from scheduler_api.problems import faults_of, problem_body
 from scheduler_api.reading import Unread, read_in_parts
+from scheduler_api.schemas import email_drafts, stand_ins
 from scheduler_api.schemas import emails as schemas
-from scheduler_api.schemas import stand_ins
 
 _MOST_OF_A_KEY: Final = MAX_IDEMPOTENCY_KEY - len(f"#{MAX_MAILS}")
-_KEYED: Final = schemas.KeyedEmailIn()  # made once: a schema takes longer to make than a mail to check
+_KEYED: Final = email_drafts.KeyedEmailIn()  # made once: a schema takes longer to make than a mail to check
 KeyedDraft = tuple[EmailDraft, str | None]  # with its Idempotency-Key
 HandIn = Callable[[Sequence[KeyedDraft]], Sequence[AcceptedMail | Exception]]
 
@@ -50,7 +50,7 @@ def _read(outbox: Outbox, raw: Any, key: str | None, budget: TemplateBudget) -> 
     except ValidationError as error:
         return InvalidInput(*_all_faults(outbox, error, raw, budget))
     own_key = loaded.pop("idempotency_key", key)
-    return schemas.draft(loaded), own_key
+    return email_drafts.draft(loaded), own_key
 
 
 def _all_faults(outbox: Outbox, error: ValidationError, asked: Any, budget: TemplateBudget) -> list[Fault]:

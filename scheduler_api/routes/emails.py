@@ -21,8 +21,8 @@ from scheduler_api.auth import principal, requires, services
 from scheduler_api.handing_in import hand_in, hand_in_many, within_cap
 from scheduler_api.headers import KEY, KEY_NEEDED, given_key, needed_key
 from scheduler_api.rejected_requests import keep_parts
+from scheduler_api.schemas import email_drafts, stand_ins
 from scheduler_api.schemas import emails as schemas
-from scheduler_api.schemas import stand_ins
 from scheduler_api.schemas.messages import step
 from scheduler_api.schemas.searches import CountedEmailPage, EmailSearchQuery, total
 
@@ -30,7 +30,7 @@ blueprint = Blueprint("emails", __name__, url_prefix="/v1/emails", description="
 
 
 # Made once: a schema takes longer to make than a mail to check.
-_ONE, _TAKEN = schemas.EmailIn(), schemas.TakenOut()
+_ONE, _TAKEN = email_drafts.EmailIn(), schemas.TakenOut()
 
 
 def _further(asked: dict[str, Any], _: dict[str, Any]) -> Iterable[Fault]:
@@ -46,13 +46,13 @@ def _further(asked: dict[str, Any], _: dict[str, Any]) -> Iterable[Fault]:
 def create(fields: dict[str, Any]) -> Any:
     """Hand in a mail. The mail is stored when the answer comes; with an Idempotency-Key the same request again answers
     with the same mail."""
-    return _taken(hand_in(schemas.draft(fields), given_key()))
+    return _taken(hand_in(email_drafts.draft(fields), given_key()))
 
 
 @blueprint.post("/batch")
 @blueprint.doc(parameters=[KEY])
 @requires("mail", most=MAX_BODY_BYTES, values=MAX_VALUES_OF_A_BATCH, reader=batches.read_batch)
-@blueprint.arguments(schemas.BatchIn)
+@blueprint.arguments(email_drafts.BatchIn)
 @blueprint.response(200, schemas.BatchOut)
 def create_many(fields: dict[str, Any]) -> Any:
     """Hand in up to 1,000 mails, answered one by one and in turn. An Idempotency-Key of the whole request holds for

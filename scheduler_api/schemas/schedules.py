@@ -5,11 +5,10 @@ from typing import Any, Final
 
 from marshmallow import Schema, fields, validate
 
-from mailroom.domain.attached_files import AttachedFile
 from mailroom.domain.schedules import LastTimes, Schedule, ScheduleState
 from mailroom.services.schedules.view import StoredSchedule
 from scheduler_api.paging import ListQuery
-from scheduler_api.schemas.attachments import ShownAttachmentOut
+from scheduler_api.schemas.attachments import ShownAttachmentOut, shown_attachment
 from scheduler_api.schemas.feeds import feed_out
 from scheduler_api.schemas.recurrences import recurrence_out
 
@@ -134,19 +133,10 @@ def whole(stored: StoredSchedule, last: LastTimes) -> dict[str, Any]:
         "feed": feed_out(content.feed),
         "delivery": stored.schedule.delivery,
         "default_time_zone": stored.schedule.default_time_zone,
-        "attached": [_shown_file(file) for file in content.files],
+        "attached": list(map(shown_attachment, content.files)),
         "audience": content.audience,
         "audiences": [one.audience for one in content.goes_to if one.segment is None],
         "segments": [one.segment for one in content.goes_to if one.segment],
         "exclude": [one.segment or one.audience for one in content.excluded],
         "recipients_count": content.recipients,
-    }
-
-
-def _shown_file(file: AttachedFile) -> dict[str, Any]:
-    return {
-        "filename": file.filename,
-        "content_type": file.content_type,
-        "content_id": file.content_id or None,
-        "size": file.size,
     }
