@@ -22,6 +22,7 @@ from mailroom.services.dispatching.rejections import Rejected, record_refusals
 from mailroom.services.dispatching.second_acceptances import alarm
 from mailroom.storage import suppressions
 from mailroom.storage.database import Db, in_transaction
+from mailroom.storage.dispatches import acceptances
 from mailroom.storage.dispatches import outcomes as dispatch_outcomes
 from mailroom.storage.dispatches import splits as dispatch_splits
 from mailroom.storage.messages import document as messages
@@ -90,7 +91,7 @@ def record_accepted(db: Db, fences: Fences, accepted: Sequence[tuple[Claimed, Ac
         twice = []
         log.warning("fence_not_closed", count=len(accepted), error=str(error))
     message_marks.mark_sent(db, [claimed.id for claimed, _ in accepted], at=now)
-    again = dispatch_outcomes.record_accepted(db, accepted, now=now)
+    again = acceptances.record_accepted(db, accepted, now=now)
     alarm({*twice, *again})
 
 

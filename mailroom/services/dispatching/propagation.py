@@ -14,7 +14,7 @@ from mailroom.domain.ids import DispatchId, RunId, is_email
 from mailroom.domain.messages.states import MessageTrigger
 from mailroom.storage import holds, kept_counts
 from mailroom.storage.database import Db
-from mailroom.storage.dispatches import outcomes as dispatch_outcomes
+from mailroom.storage.dispatches import propagation
 from mailroom.storage.dispatches import queries as dispatch_queries
 from mailroom.storage.messages import marks as message_marks
 from mailroom.storage.messages.marks import MessageMark
@@ -27,12 +27,12 @@ _FINISH_A_STEP: Final = 500
 def propagate_states(db: Db, ids: Sequence[DispatchId]) -> None:
     """Copy the states of these dispatches to their messages, if not done yet. Raises Unavailable."""
     if ids:
-        _propagate(db, dispatch_outcomes.pending_propagation_of(db, ids))
+        _propagate(db, propagation.pending_propagation_of(db, ids))
 
 
 def propagate_left_over(db: Db) -> int:
     """Copy states that a crash left uncopied, a bounded number of dispatches. Returns how many."""
-    pending = dispatch_outcomes.pending_propagation(db, limit=_PROPAGATE_A_STEP)
+    pending = propagation.pending_propagation(db, limit=_PROPAGATE_A_STEP)
     _propagate(db, pending)
     return len(pending)
 
@@ -79,7 +79,7 @@ def _propagate(db: Db, pending: Sequence[Propagation]) -> None:
         elif trigger is not None:
             marks.append(MessageMark(dispatch.id, trigger, dispatch.reason, dispatch.code))
     message_marks.mark(db, marks)
-    dispatch_outcomes.note_propagated(db, pending)
+    propagation.note_propagated(db, pending)
 
 
 def _propagate_first(db: Db, dispatch: Propagation) -> list[MessageMark]:

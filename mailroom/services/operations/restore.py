@@ -24,7 +24,7 @@ from mailroom.services.dispatching.propagation import propagate_left_over
 from mailroom.services.operations.older_copy import OlderCopy, look
 from mailroom.storage.cluster import etcd_epoch, restore_mark, restored_fences
 from mailroom.storage.database import Db, server_now
-from mailroom.storage.dispatches import outcomes as dispatch_outcomes
+from mailroom.storage.dispatches import acceptances
 from mailroom.storage.dispatches import queries as dispatch_queries
 
 log = structlog.get_logger()
@@ -102,7 +102,7 @@ def after_restore(
     fences = accepted = missing = 0
     for batch in mirror.fences():
         done = [(id_, fence) for id_, fence in batch if fence.state is FenceState.DONE]
-        changed, existing = dispatch_outcomes.replay_accepted(db, done)
+        changed, existing = acceptances.replay_accepted(db, done)
         fences, accepted, missing = fences + len(batch), accepted + changed, missing + len(done) - existing
         _store_newer(db, batch)
         advance(len(batch))

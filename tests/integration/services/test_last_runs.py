@@ -18,7 +18,7 @@ from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import lifecycle as schedule_lifecycle
 from mailroom.services.schedules import view as schedule_view
 from mailroom.storage.database import Db, server_now
-from mailroom.storage.dispatches import outcomes as dispatch_outcomes
+from mailroom.storage.dispatches import propagation
 from mailroom.storage.messages import marks as message_marks
 from mailroom.storage.schedules import last_runs
 from tests.support.builders import make_due, recipients, stored_schedule
@@ -116,7 +116,7 @@ def test_after_a_crash_between_the_call_and_its_record_the_take_over_notes_it(li
     take_over(LaneWork(line.db, line.fences, line.held, "another"), [])
 
     assert within_the_last_minute(line.db, last(line.db, id_).sent_at)
-    assert dispatch_outcomes.pending_propagation(line.db, limit=10) == []
+    assert propagation.pending_propagation(line.db, limit=10) == []
 
 
 def test_an_older_acceptance_that_is_recorded_late_moves_nothing_back(db: Db) -> None:

@@ -22,7 +22,7 @@ from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import edit as edit_schedule
 from mailroom.storage.cluster import restored_fences
 from mailroom.storage.database import Db, Session, in_transaction, server_now
-from mailroom.storage.dispatches import outcomes as dispatch_outcomes
+from mailroom.storage.dispatches import acceptances
 from mailroom.storage.messages import unreached as unreached_rows
 from tests.support.finished_runs import a_finished_run, planned, unreached
 from tests.support.planned import hold
@@ -177,7 +177,7 @@ def test_what_a_restored_mongodb_calls_failed_and_its_fence_calls_done_went_out(
     assert failed
     done = Fence(FenceState.DONE, attempt=2, claim_id=ClaimId("c"), digest=failed["digest"], provider_id="<x>")
 
-    changed, known = dispatch_outcomes.replay_accepted(db, [(failed["_id"], done)])
+    changed, known = acceptances.replay_accepted(db, [(failed["_id"], done)])
 
     assert (changed, known) == (1, 1)
     propagation.propagate_states(db, [failed["_id"]])

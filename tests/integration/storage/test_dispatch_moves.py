@@ -14,7 +14,7 @@ from mailroom.domain.dispatches.states import MOVES, DispatchState, DispatchTrig
 from mailroom.domain.ids import ClaimId, DispatchId, MessageId
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, Session, in_transaction
-from mailroom.storage.dispatches import claims, doubts, elsewhere, exclusions, outcomes, splits
+from mailroom.storage.dispatches import acceptances, claims, doubts, elsewhere, exclusions, outcomes, splits
 from mailroom.storage.dispatches.claims import ClaimedTogether
 from mailroom.storage.dispatches.elsewhere import Departure
 from mailroom.storage.dispatches.exclusions import Exclusion
@@ -113,7 +113,7 @@ BY_ANYBODY: Mapping[DispatchTrigger, Callable[[Db, DispatchId, Session], Any]] =
     ),
 }
 FACTS: Mapping[DispatchTrigger, Callable[[Db, DispatchId], Any]] = {
-    T.ACCEPTED: lambda db, id_: outcomes.record_accepted(
+    T.ACCEPTED: lambda db, id_: acceptances.record_accepted(
         db, [(a_claimed_one(id_), Acceptance("mailgun", "x", 1))], now=NOW
     ),
     T.ANSWER_LOST: lambda db, id_: outcomes.record_in_doubt(db, [(a_claimed_one(id_), InDoubt("no answer"))], now=NOW),
@@ -162,7 +162,7 @@ def test_what_a_restored_fence_says_of_an_acceptance_moves_as_an_acceptance_does
     db.dispatches.insert_many(a_document(id_, state=state) for state, id_ in ids.items())
     done = Fence(FenceState.DONE, attempt=1, claim_id=ClaimId("c"), digest="d", provider_id="x")
 
-    outcomes.replay_accepted(db, [(id_, done) for id_ in ids.values()])
+    acceptances.replay_accepted(db, [(id_, done) for id_ in ids.values()])
 
     leaves, arrives = MOVES[T.ACCEPTED]
     for state, id_ in ids.items():

@@ -25,7 +25,7 @@ from mailroom.storage.dispatches import claims as dispatch_claims
 from mailroom.storage.dispatches import counts as dispatch_counts
 from mailroom.storage.dispatches import doubts as dispatch_doubts
 from mailroom.storage.dispatches import elsewhere as dispatch_elsewhere
-from mailroom.storage.dispatches import outcomes as dispatch_outcomes
+from mailroom.storage.dispatches import propagation
 from mailroom.storage.dispatches import queries as dispatch_queries
 from mailroom.storage.mails import bodies, emails, template_versions, templates
 from mailroom.storage.messages import counts as message_counts
@@ -132,7 +132,7 @@ ASKED = {
     "the time zones of audiences": lambda db, now: audiences.zones_of(db, [AudienceId("a")]),
     "how many contacts have each time zone": lambda db, now: members.count_zones(db, AudienceId("a")),
     "runs with open dispatches": lambda db, now: dispatch_queries.runs_with_open(db, [RunId("r")]),
-    "what is to be told": lambda db, now: dispatch_outcomes.pending_propagation(db, limit=10),
+    "what is to be told": lambda db, now: propagation.pending_propagation(db, limit=10),
     "waiting lanes": lambda db, now: lanes.waiting(db, now=now),
     "a dispatch's mails": lambda db, now: messages.of_dispatches(db, []),
     "a report": lambda db, now: _report(db),
