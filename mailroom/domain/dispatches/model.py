@@ -116,10 +116,33 @@ class Claimed:
         return hash(self.id)
 
 
+def under_claim(waiting: Claimable, claim: Claim, claimant: Claimant, *, attempt: int, claimed_at: datetime) -> Claimed:
+    """A dispatch as it stands under this claim."""
+    return Claimed(
+        id=waiting.id,
+        run_id=waiting.run_id,
+        schedule_id=waiting.schedule_id,
+        claim=claim,
+        attempt=attempt,
+        tries=waiting.tries,
+        revision=waiting.revision,
+        messages=waiting.messages,
+        digest=waiting.digest,
+        provider=claimant.provider,
+        account=claimant.account,
+        claimed_at=claimed_at,
+        crashes=waiting.crashes,
+        rank=waiting.rank,
+        size=waiting.size,
+        span=waiting.span,
+        cleared=waiting.cleared,
+        on_doubt=waiting.on_doubt,
+        is_test=waiting.is_test,
+    )
+
+
 # A dispatch that was in hand at this many crashes may be their cause: it goes alone, and after more crashes fails.
 ALONE_AFTER_CRASHES: Final = 2
-
-
 FAILS_AFTER_CRASHES: Final = 3
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from mailroom.domain.dispatches.model import Claim, Claimable, Claimant, Claimed
+from mailroom.domain.dispatches.model import Claim, Claimable, Claimant, Claimed, under_claim
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.failover import stands_aside_for
 from mailroom.domain.holds import EVERYTHING
@@ -14,7 +14,6 @@ from mailroom.storage import holds, lanes
 from mailroom.storage.database import Db, Session, in_transaction
 from mailroom.storage.dispatches import claims as dispatch_claims
 from mailroom.storage.dispatches.claims import ClaimedTogether
-from mailroom.storage.dispatches.document import claimed_by
 from mailroom.storage.holds import NOTHING_HELD, OnHold
 
 
@@ -154,7 +153,10 @@ def claim(
             return dispatch_claims.claim(db, going, claimant, now=now, guard=guard)
 
     if in_transaction(db, work) == len(waiting):
-        return [claimed_by(dispatch, claims[dispatch.lane], claimant, now=now) for dispatch in waiting.dispatches]
+        return [
+            under_claim(each, claims[each.lane], claimant, attempt=each.attempt + 1, claimed_at=now)
+            for each in waiting.dispatches
+        ]
     return dispatch_claims.claimed(db, {claim.id: claim for claim in claims.values()})
 
 

@@ -64,6 +64,7 @@ from mailroom.domain.dispatches.model import (
     Dispatch,
     NewDispatch,
     RecordedAcceptance,
+    under_claim,
 )
 from mailroom.domain.dispatches.states import MOVES, OPEN, DispatchState, DispatchTrigger
 from mailroom.domain.emails.model import OnDoubt, Rank
@@ -252,36 +253,7 @@ def claimable_of(doc: Mapping[str, Any]) -> Claimable:
 def claimed_of(doc: Mapping[str, Any], claim: Claim) -> Claimed:
     """A document as a dispatch under this claim."""
     claimant = Claimant(claim.sender, claim.redis_identity, doc["provider"], doc["account"])
-    return _claimed(claimable_of(doc), claim, claimant, doc["attempt"], doc["claimed_at"])
-
-
-def claimed_by(waiting: Claimable, claim: Claim, claimant: Claimant, *, now: datetime) -> Claimed:
-    """A pending dispatch in the state after its claim."""
-    return _claimed(waiting, claim, claimant, waiting.attempt + 1, now)
-
-
-def _claimed(waiting: Claimable, claim: Claim, claimant: Claimant, attempt: int, claimed_at: datetime) -> Claimed:
-    return Claimed(
-        id=waiting.id,
-        run_id=waiting.run_id,
-        schedule_id=waiting.schedule_id,
-        claim=claim,
-        attempt=attempt,
-        tries=waiting.tries,
-        revision=waiting.revision,
-        messages=waiting.messages,
-        digest=waiting.digest,
-        provider=claimant.provider,
-        account=claimant.account,
-        claimed_at=claimed_at,
-        crashes=waiting.crashes,
-        rank=waiting.rank,
-        size=waiting.size,
-        span=waiting.span,
-        cleared=waiting.cleared,
-        on_doubt=waiting.on_doubt,
-        is_test=waiting.is_test,
-    )
+    return under_claim(claimable_of(doc), claim, claimant, attempt=doc["attempt"], claimed_at=doc["claimed_at"])
 
 
 def claim_of(doc: Mapping[str, Any]) -> Claim:
