@@ -114,24 +114,12 @@ class Preparing:
         adapter = self._adapters[dispatch.provider]
         try:
             if dispatch.schedule_id is None:
-                email = letters.pop(dispatch.id, None)
-                if email is None:
-                    return Refused(Refusal.PERMANENT, "its content is no longer kept")
-                if isinstance(email, BodiesAway):
-                    return Refused(Refusal.NOT_CALLED, str(email))
-                if isinstance(email, Exception):
-                    raise email
-                _only_of_mailgun(adapter, of_mailgun(_texts(email)))
-                return adapter.build_letter(_letter(dispatch, email, mails))
+                return _letter_request(adapter, dispatch, letters.pop(dispatch.id, None), mails)
             bound = min(adapter.max_recipients, most or adapter.max_recipients)
             if dispatch.messages > bound:
                 raise SendInParts(bound)
             content = written[dispatch.schedule_id, dispatch.revision]
-            if adapter.name != MAILGUN:
-                own = in_content(content.subject, content.text, content.html) or of_mailgun(
-                    dict(content.headers).values()
-                )
-                _only_of_mailgun(adapter, own or of_mailgun(part for mail in mails for part in mail.parts.values()))
+            _require_no_substitutions(adapter, content, mails)
             return adapter.build(self._batch(dispatch, content, mails, values.get(dispatch.run_id, NO_RUN_VALUES)))
         except SendInParts as error:
             return Refused(Refusal.TOO_MANY, f"{adapter.name}: {error}", at_most=error.at_most)
@@ -177,6 +165,28 @@ class Preparing:
             _, dropped = self._cache.popitem(last=False)
             self._cached_bytes -= _size(dropped)
         return needed
+
+
+def _letter_request(
+    adapter: Adapter, dispatch: Claimed, email: Email | Exception | None, mails: Sequence[Message]
+) -> object:
+    """A request, or a refusal. Raises ValueError, and the error in the mail's place."""
+    if email is None:
+        return Refused(Refusal.PERMANENT, "its content is no longer kept")
+    if isinstance(email, BodiesAway):
+        return Refused(Refusal.NOT_CALLED, str(email))
+    if isinstance(email, Exception):
+        raise email
+    _only_of_mailgun(adapter, of_mailgun(_texts(email)))
+    return adapter.build_letter(_letter(dispatch, email, mails))
+
+
+def _require_no_substitutions(adapter: Adapter, content: Content, mails: Sequence[Message]) -> None:
+    """Raises ValueError for a campaign with a substitution that only Mailgun makes."""
+    if adapter.name == MAILGUN:
+        return
+    own = in_content(content.subject, content.text, content.html) or of_mailgun(dict(content.headers).values())
+    _only_of_mailgun(adapter, own or of_mailgun(part for mail in mails for part in mail.parts.values()))
 
 
 def _only_of_mailgun(adapter: Adapter, own: str | None) -> None:
