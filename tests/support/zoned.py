@@ -32,6 +32,8 @@ ZONES: Mapping[str, datetime] = {
     "": BERLIN,
     "America/New_York": NEW_YORK,
 }
+FOUR = {"ann": "Asia/Tokyo", "bo": "Europe/Berlin", "cy": "America/New_York", "dee": ""}
+DAILY = {"kind": "cron", "expression": "0 9 * * *", "time_zone": "Europe/Berlin"}
 
 
 def people_in(db: Db, zones: Mapping[str, str], *, key: str = "k") -> AudienceId:

@@ -2,15 +2,15 @@
 
 import random
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from mailroom.domain.errors import InvalidInput, SendersTooOld, StaleToken
-from mailroom.domain.ids import AudienceId, ScheduleId
+from mailroom.domain.errors import StaleToken
+from mailroom.domain.ids import ScheduleId
 from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.limits import CHUNK_RECIPIENTS
-from mailroom.domain.recipient_times import TIME_HAD_PASSED, DeliveryTime
+from mailroom.domain.recipient_times import TIME_HAD_PASSED
 from mailroom.domain.runs import RunState
 from mailroom.domain.slice_places import WINDOW
 from mailroom.services.dispatching import cancel as cancel_runs
@@ -19,21 +19,20 @@ from mailroom.services.planning import plan
 from mailroom.services.reports import counts as report_counts
 from mailroom.services.reports import runs as run_views
 from mailroom.services.resending import runs as resend_runs
-from mailroom.services.schedules import duplicate, lifecycle, restore
 from mailroom.services.schedules import edit as edit_schedule
+from mailroom.services.schedules import lifecycle
 from mailroom.services.schedules import view as schedule_view
 from mailroom.storage import suppressions
-from mailroom.storage.audiences import document as audiences
 from mailroom.storage.cluster import restore_mark
 from mailroom.storage.database import Db, server_now
 from mailroom.storage.dispatches import claims
 from mailroom.storage.schedules import due_schedules
-from tests.support.builders import a_draft
 from tests.support.living import a_row, mailed, people, put, remove, run_now
 from tests.support.planned import expand_all, hold, runs_of
-from tests.support.workers import checked_in
 from tests.support.zoned import (
     BERLIN,
+    DAILY,
+    FOUR,
     KOLKATA,
     NEW_YORK,
     SECOND,
@@ -50,8 +49,6 @@ from tests.support.zoned import (
 )
 
 HOUR = timedelta(hours=1)
-FOUR = {"ann": "Asia/Tokyo", "bo": "Europe/Berlin", "cy": "America/New_York", "dee": ""}
-DAILY = {"kind": "cron", "expression": "0 9 * * *", "time_zone": "Europe/Berlin"}
 
 
 def claimable(db: Db, schedule: ScheduleId, *, now: datetime) -> set[str]:
@@ -396,99 +393,3 @@ def test_who_must_get_nothing_is_left_out_and_takes_nobody_along(db: Db) -> None
     run = plan_at(db, schedule, TOKYO)
 
     assert times_of(db, run.id) == {"ann": TOKYO, "bo": None, "cy": NEW_YORK, "dee": BERLIN}
-
-
-# The time zones of an audience
-
-
-def recounted(db: Db, audience: AudienceId) -> frozenset[str]:
-    return frozenset(doc.get("time_zone", "") for doc in db.recipients.find({"_id.a": audience, "until": None}))
-
-
-def test_an_audience_knows_the_zones_of_its_contacts_through_all_changes(db: Db) -> None:
-    audience = people_in(db, FOUR)
-    assert audiences.zones_of(db, [audience])[audience] == recounted(db, audience) == set(FOUR.values())
-
-    remove(db, audience, "ann", "dee")
-    move(db, audience, "bo", "Asia/Kolkata")
-    move(db, audience, "eve", "America/New_York")
-    remove(db, audience, "cy")
-
-    assert (
-        audiences.zones_of(db, [audience])[audience] == recounted(db, audience) == {"Asia/Kolkata", "America/New_York"}
-    )
-
-
-def test_the_zones_of_an_audience_of_an_earlier_version_are_counted_once(db: Db) -> None:
-    audience = people_in(db, FOUR)
-    db.audiences.update_one({"_id": audience}, {"$unset": {"zones": ""}})
-    move(db, audience, "bo", "Asia/Kolkata")
-    assert "zones" not in db.audiences.find_one({"_id": audience})
-
-    found = audiences.zones_of(db, [audience])[audience]
-
-    assert found == recounted(db, audience)
-    assert db.audiences.find_one({"_id": audience})["zones"] == {
-        "Asia/Tokyo": 1,
-        "Asia/Kolkata": 1,
-        "America/New_York": 1,
-    }
-
-
-# What a schedule takes
-
-
-def test_it_is_not_taken_while_a_process_of_an_earlier_version_may_run(db: Db) -> None:
-    audience = people_in(db, FOUR)
-    checked_in(db, "old-1", protocol=4)
-
-    with pytest.raises(SendersTooOld, match="recipient_time"):
-        a_zoned_schedule(db, audience)
-
-
-def test_an_interval_is_refused_with_all_other_faults(db: Db) -> None:
-    from mailroom.services.schedules import create as create_schedule
-
-    draft = a_draft(delivery="recipient_time", default_time_zone="Berlin", subject="")
-
-    with pytest.raises(InvalidInput) as refused:
-        create_schedule.create(db, draft, owner="tests")
-
-    assert {fault.path for fault in refused.value.faults} == {"delivery", "default_time_zone", "subject"}
-
-
-def test_the_delivery_of_a_schedule_is_changed_and_changed_back(db: Db) -> None:
-    schedule = a_zoned_schedule(db, people_in(db, FOUR), recurrence=DAILY, default_time_zone="Asia/Tokyo")
-
-    at_once = edit_schedule.edit(db, schedule, {"delivery": "schedule_time"}, seen_version=None).schedule
-    stored = db.schedules.find_one({"_id": schedule})
-    again = edit_schedule.edit(db, schedule, {"delivery": "recipient_time"}, seen_version=None).schedule
-
-    assert (at_once.delivery, at_once.default_time_zone) == (DeliveryTime.SCHEDULE_TIME, "")
-    assert stored["next_run_at"] == at_once.next_run_at
-    assert not stored.keys() & {"delivery", "default_time_zone", "next_due_at"}
-    assert again.delivery is DeliveryTime.RECIPIENT_TIME
-    read = schedule_view.get(db, schedule).schedule
-    assert read.next_run_at == at_once.next_run_at
-    assert read.look_at is not None
-    assert read.look_at < max(at_once.next_run_at or BERLIN, datetime.now(UTC))
-
-
-def test_a_copy_of_a_schedule_has_its_delivery(db: Db) -> None:
-    schedule = a_zoned_schedule(db, people_in(db, FOUR), recurrence=DAILY, default_time_zone="Asia/Tokyo")
-
-    copy, _ = duplicate.duplicate(db, schedule, owner="ann", key="k")
-
-    read = schedule_view.get(db, copy.schedule.id).schedule
-    assert (read.delivery, read.default_time_zone) == (DeliveryTime.RECIPIENT_TIME, "Asia/Tokyo")
-
-
-def test_a_restored_schedule_keeps_its_delivery(db: Db) -> None:
-    schedule = a_zoned_schedule(db, people_in(db, FOUR), recurrence=DAILY)
-    lifecycle.archive(db, schedule)
-
-    restored = restore._restored(db, schedule, by="ann", seen_version=None)
-    resumed = lifecycle.resume(db, schedule, by="ann")
-
-    assert (restored.delivery, resumed.delivery) == (DeliveryTime.RECIPIENT_TIME, DeliveryTime.RECIPIENT_TIME)
-    assert schedule_view.get(db, schedule).schedule.look_at is not None
