@@ -15,7 +15,7 @@ from mailroom.services.schedules.change import change_schedule
 from mailroom.services.schedules.lifecycle import put_away
 from mailroom.storage.database import Db, Session, server_now
 from mailroom.storage.dispatches import queries as dispatch_queries
-from mailroom.storage.schedules import finished, last_runs, open_runs
+from mailroom.storage.schedules import finished_schedules, last_runs, open_runs
 
 log = structlog.get_logger()
 _A_PAGE: Final = 200
@@ -31,13 +31,13 @@ class FinishedSchedules:
 
     def __init__(self, db: Db, *, age: timedelta, page: int = _A_PAGE) -> None:
         self._db, self._age, self._page = db, age, page
-        self._after: finished.Place | None = None
+        self._after: finished_schedules.Place | None = None
 
     def round(self) -> int:
         """Returns how many were archived. Raises Unavailable."""
         now = server_now(self._db)
-        found = finished.page(self._db, before=now - self._age, after=self._after, limit=self._page)
-        self._after = finished.place_of(found[-1]) if len(found) == self._page else None
+        found = finished_schedules.page(self._db, before=now - self._age, after=self._after, limit=self._page)
+        self._after = finished_schedules.place_of(found[-1]) if len(found) == self._page else None
         if not found:
             return 0
         last = last_runs.last_times(self._db, [one.id for one in found])
