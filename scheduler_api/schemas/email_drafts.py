@@ -33,7 +33,7 @@ from scheduler_api.schemas.shared_fields import (
     REPLY_TO_DOC,
     TEXT_DOC,
     ReplyTo,
-    Texts,
+    TextsField,
 )
 
 _MAILBOXES = {"description": 'list of "Bo <bo@example.org>" or bare addresses'}
@@ -87,13 +87,15 @@ class EmailIn(RequestBody):
         validate=validate.Length(max=MAX_NAME),
         metadata={"description": "a stored one, instead of subject, text and html"},
     )
-    headers = Texts(metadata={"type": "object", "description": "further headers, name to value"})
+    headers = TextsField(metadata={"type": "object", "description": "further headers, name to value"})
     attachments = fields.List(fields.Nested(AttachmentIn), validate=validate.Length(max=MAX_ATTACHMENTS))
     variables = Values(metadata=_VARIABLES)
     tags = fields.List(
         fields.String(validate=validate.Length(min=1, max=MAX_TAG)), validate=validate.Length(max=MAX_TAGS)
     )
-    metadata = Texts(metadata={"type": "object", "description": f"your own, at most {MAX_METADATA} entries; not sent"})
+    metadata = TextsField(
+        metadata={"type": "object", "description": f"your own, at most {MAX_METADATA} entries; not sent"}
+    )
     priority = fields.String(validate=validate.OneOf(list(Priority)))
     send_at = MomentField(allow_none=True, metadata=_SEND_AT)
     on_doubt = fields.String(validate=validate.OneOf(list(OnDoubt)), metadata={"description": _ON_DOUBT})

@@ -14,7 +14,7 @@ from scheduler_api.paging import ListQuery, PageOut
 from scheduler_api.schemas.attachments import ShownAttachmentOut, shown_attachment
 from scheduler_api.schemas.instants import INSTANT, MomentField, iso
 from scheduler_api.schemas.messages import StepOut
-from scheduler_api.schemas.shared_fields import Texts
+from scheduler_api.schemas.shared_fields import TextsField
 
 _WENT_TWICE = "null unless it went elsewhere; maybe: nobody knows about the first call; yes: both were accepted"
 
@@ -85,7 +85,7 @@ class EmailOut(TakenOut):
 
 class WholeEmailOut(EmailOut):
     updated_at = fields.String(metadata={"description": "when a call or an event last changed something about it"})
-    headers = Texts(
+    headers = TextsField(
         allow_none=True,
         metadata={"type": "object", "description": "its further headers; null once its body is not kept any more"},
     )

@@ -33,7 +33,7 @@ from scheduler_api.schemas.shared_fields import (
     TEXT_DOC,
     Recipients,
     ReplyTo,
-    Texts,
+    TextsField,
 )
 
 
@@ -74,7 +74,7 @@ class ScheduleIn(RequestBody):
     markdown = fields.String(validate=validate.Length(max=MAX_MARKDOWN), metadata={"description": MARKDOWN_DOC})
     preheader = fields.String(validate=validate.Length(max=MAX_PREHEADER), metadata={"description": PREHEADER_DOC})
     inline_css = fields.Boolean(truthy={True}, falsy={False}, metadata={"description": _INLINE_CSS_DOC})
-    headers = Texts(metadata={"type": "object", "description": "further headers of each mail, name to value"})
+    headers = TextsField(metadata={"type": "object", "description": "further headers of each mail, name to value"})
     recipients = Recipients(metadata=ROWS_DOC)
     audience = fields.String(
         validate=validate.Length(min=1, max=64),

@@ -54,7 +54,7 @@ REPLY_TO_DOC: Final = {
 }
 
 
-class Texts(fields.Field[dict[str, str]]):
+class TextsField(fields.Field[dict[str, str]]):
     """An object whose values are all strings."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> dict[str, str]:
