@@ -99,13 +99,14 @@ def _proceed_or_put_off(db: Db, erasure: Erasure, *, now: datetime) -> bool:
 
 
 def _proceed(db: Db, erasure: Erasure, *, now: datetime) -> bool:
-    """Make the next step. False if another process has made it."""
-    step = STEPS[erasure.phase](db, erasure, now)
+    """Make the next step. False if another process has made it. `now`: the beginning of the use at hand. What the step
+    writes has a time of its own: calls came to their end since."""
+    step = STEPS[erasure.phase](db, erasure, server_now(db))
 
     def work(session: Session) -> Erasure:
-        after = _after(erasure, step, session, now)
+        after = _after(erasure, step, session)
         if after.state is ErasureState.DONE:
-            next_at = None
+            after, next_at = replace(after, done_at=server_now(db)), None
         else:
             next_at = now + _LOOK_AGAIN if after.state is ErasureState.WAITING else now
         erasures.advance(db, erasure, after, next_at=next_at, session=session)
@@ -120,7 +121,7 @@ def _proceed(db: Db, erasure: Erasure, *, now: datetime) -> bool:
     return True
 
 
-def _after(erasure: Erasure, step: ErasureStep, session: Session, now: datetime) -> Erasure:
+def _after(erasure: Erasure, step: ErasureStep, session: Session) -> Erasure:
     """The erasure after the step, whose work is done in this transaction."""
     outcome = step.work(session)
     counts = counted(**{kind: erasure.counts.get(kind, 0) + outcome.counts.get(kind, 0) for kind in outcome.counts})
@@ -137,4 +138,4 @@ def _after(erasure: Erasure, step: ErasureStep, session: Session, now: datetime)
         return replace(moved, phase=phase, after="")
     if moved.waits:
         return replace(moved, state=ErasureState.WAITING)
-    return replace(moved, state=ErasureState.DONE, done_at=now)
+    return replace(moved, state=ErasureState.DONE)

@@ -42,6 +42,7 @@ from tests.support.finished_runs import a_finished_run
 from tests.support.living import a_schedule_to, an_audience, mailed, plan_all, put, remove, run_now
 from tests.support.planned import expand_all, hold, runs_of
 from tests.support.returned_mails import dsn
+from tests.support.system import wait_for
 from tests.support.topics import a_topic
 from tests.support.zoned import TOKYO, a_zoned_schedule, decide, expand, people_in
 
@@ -81,6 +82,20 @@ def an_active_life(db: Db) -> RunId:
     )  # fmt: skip
     rejected_requests.add_many(db, [rejected_requests.to_store(refused)])
     return run
+
+
+def test_an_erasure_is_done_when_its_last_step_is_made_not_when_that_round_of_tidying_began(db: Db) -> None:
+    """A call that was made meanwhile is before it."""
+    erasing.ask(db, ANN, by="cleo")
+    began = server_now(db)
+    wait_for(lambda: server_now(db) > began, within_s=5, what="time goes on")
+    later = server_now(db)
+
+    erasing.proceed(db, now=began, within_s=30.0)
+
+    done_at = erasing.newest(db, ANN).done_at
+    assert done_at is not None
+    assert done_at >= later
 
 
 def test_nothing_of_an_erased_person_is_left_but_the_place_in_lists_for_a_week(db: Db) -> None:
