@@ -104,6 +104,23 @@ class Dovecot:
             self._process.wait(10)
         self._process = None
 
+    def kill(self) -> None:
+        """SIGKILL to it and to all of its children."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(10)
+        self._process = None
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It stands still, and so do its children."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._process.pid, signal.SIGCONT)
+
     def remove(self) -> None:
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -140,6 +157,13 @@ class Dovecot:
                 return []
             _, rows = client.fetch("1:*", "(FLAGS)")
         return [{flag.decode() for flag in imaplib.ParseFlags(row)} - {"\\Recent"} for row in rows]
+
+    def mark_unread(self, folder: str = "INBOX") -> None:
+        """As a person does who wants all of it to be looked at again."""
+        with self.client() as client:
+            _, count = client.select(folder)
+            if int(count[0] or 0):
+                client.store("1:*", "-FLAGS.SILENT", r"(\Seen \Flagged)")
 
     def log(self) -> str:
         return "\n".join(

@@ -11,6 +11,7 @@ import json
 import os
 import runpy
 import sys
+import zoneinfo
 from typing import Any, Final
 
 from local.children import die_with_parent
@@ -46,6 +47,7 @@ def _become(wish: dict[str, Any], *, parent: int) -> None:
     os.close(log)
     os.environ.clear()
     os.environ.update(wish["env"])
+    zoneinfo.reset_tzpath()  # a started process would read it from its environment
     sys.argv = [wish["module"], *wish["arguments"]]
 
 

@@ -39,11 +39,13 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A message that the server took, and for whom."""
+    """A message that the server took, from whom and for whom by its envelope, and when."""
 
     recipients: Sequence[str]
     raw: bytes
     session: int
+    sender: str = ""
+    at: float = field(default_factory=time.time)
 
 
 @dataclass(slots=True)
@@ -52,6 +54,7 @@ class _Session:
     sock: socket.socket
     messages: int = 0
     mail: bool = False
+    sender: str = ""
     recipients: list[str] = field(default_factory=list)
     inbox: bytearray = field(default_factory=bytearray)
 
@@ -154,11 +157,11 @@ class ScriptedSmtp:
         elif verb == "AUTH":
             self._say(session, "auth", "235 2.7.0 signed in")
         elif verb == "MAIL":
-            session.recipients = []
+            session.recipients, session.sender = [], _path_in(line)
             limit = self._limit(session)
             session.mail = self._say(session, "mail", limit or "250 yes")[0] == "2"
         elif verb == "RCPT":
-            to = line.partition("<")[2].partition(">")[0]
+            to = _path_in(line)
             usual = "550 5.1.1 nobody" if to in self.refused_addresses else "250 yes"
             said = self._say(session, "rcpt", usual if session.mail else "503 no MAIL", to)
             if said[:1] not in ("3", "4", "5"):
@@ -186,7 +189,7 @@ class ScriptedSmtp:
         self._say(session, "dot", "250 2.0.0 taken", keep=lambda: self._keep(session, recipients, raw))
 
     def _keep(self, session: _Session, recipients: Sequence[str], raw: bytes) -> None:
-        self.taken.append(Taken(recipients, raw, session.number))
+        self.taken.append(Taken(recipients, raw, session.number, session.sender))
 
     def _limit(self, session: _Session) -> str | None:
         if self._per_session and session.messages >= self._per_session:
@@ -254,6 +257,10 @@ class ScriptedSmtp:
         line = bytes(session.inbox[: end + 1])
         del session.inbox[: end + 1]
         return line
+
+
+def _path_in(line: str) -> str:
+    return line.partition("<")[2].partition(">")[0]
 
 
 def _first(answer: str) -> str:

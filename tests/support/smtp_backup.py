@@ -74,6 +74,11 @@ class SmtpBackup:
         self.server.script()
         self.server.latency_s = 0.0
 
+    @staticmethod
+    def run_of(taken: Taken) -> str:
+        """The run that a message is of; '' for a single mail."""
+        return _dispatch_of(taken.raw).partition(".")[0].rpartition("-d")[0]
+
     def tell_of(self, _mails: Sequence[Kept], _target: str, *_kinds: str) -> Any:
         return SimpleNamespace(ok=True)
 
@@ -82,10 +87,13 @@ class SmtpBackup:
 
 
 def _kept(taken: Taken) -> Kept:
-    message = message_from_bytes(taken.raw)
-    found = _MESSAGE_ID.search(message["Message-ID"])
-    assert found, message["Message-ID"]
-    dispatch = found[1]
-    run = dispatch.partition(".")[0].rpartition("-d")[0]
-    ids = {"mailroom_dispatch": dispatch, "mailroom_run": run}
-    return Kept(list(taken.recipients), message["Subject"], "", ids, "")
+    subject = message_from_bytes(taken.raw)["Subject"]
+    ids = {"mailroom_dispatch": _dispatch_of(taken.raw), "mailroom_run": SmtpBackup.run_of(taken)}
+    return Kept(list(taken.recipients), subject, "", ids, "", at=taken.at)
+
+
+def _dispatch_of(raw: bytes) -> str:
+    written = message_from_bytes(raw)["Message-ID"]
+    found = _MESSAGE_ID.search(written)
+    assert found, written
+    return found[1]

@@ -119,6 +119,7 @@ class System:
         }
         self.settings: Settings = read_settings(self.environment, dotenv=None)
         self.db: Db = prepare_database(self.settings)
+        self.keeps_database = False  # when it is put away
         self._token: str | None = None
 
     @property
@@ -185,9 +186,10 @@ class System:
                 child.kill()
 
     def close(self) -> None:
-        """End the processes and remove the database."""
+        """End the processes, and remove the database unless it is to be kept."""
         self.end_processes()
-        self.db.client.drop_database(self.db.name)
+        if not self.keeps_database:
+            self.db.client.drop_database(self.db.name)
         self.db.client.close()
 
     def _start(self, name: str, *arguments: str, **settings: str) -> Child:

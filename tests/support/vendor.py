@@ -24,6 +24,7 @@ class Kept:
     headers: str  # all that a reader could see of them
     html: str = ""
     own_headers: Mapping[str, str] = field(default_factory=dict)  # of the copy, where the mail asks for some
+    at: float = field(default_factory=time.time)
 
 
 Answer = tuple[int, dict[str, str], bytes]
