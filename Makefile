@@ -78,7 +78,7 @@ $(VENV)/.benching: $(STAMP)
 bench: $(VENV)/.benching  ## one mail a call, beside bare requests, Celery and dramatiq; writes docs/figures
 	$(BIN)/python -m benchmarks
 
-chaos: $(STAMP)  ## break the whole system for minutes, and count: doubled, lost, unknown, undrained; clusters too; then the negative controls
+chaos: $(STAMP) dovecot  ## break the whole system for minutes, and count: doubled, lost, unknown, undrained; clusters too; then the negative controls
 	$(BIN)/python -m tests.chaos
 	$(BIN)/python -m tests.chaos --second smtp --schedules 25 --recipients 60 --mails 500 --faults 150 --hits 0 --json data/chaos-smtp.json
 	$(BIN)/python -m tests.chaos --clusters 10 --schedules 45 --recipients 420 --mails 1000 --json data/chaos-clusters.json

@@ -5,6 +5,9 @@ sender      a sender process with such a point armed, a promise switched off, or
 proxy       cuts or freezes the way from one sender to one store
 world       the servers, the simulator, the senders with their proxies, and what is asked of them
 faults      every fault: how it is done, and how it is healed
-verdict     asked, accepted once, doubled, lost, unknown; and what each fault made
+driving     one run: ask, break, heal, wait until all is quiet, count
+witness     what the providers took, to whom and when
+stories     what goes on beside the campaigns, each with an account of its own: living, zoned, erased, bouncing
+verdict     asked, accepted once, doubled, lost, unknown; what the stories found (shown: as tables; made: by each fault)
 controls    the promises switched off one by one: each must make doubles, or a run proves nothing
 """

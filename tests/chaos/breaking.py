@@ -1,5 +1,6 @@
 """The promises switched off, one at a time, in a process that is to show what they are for."""
 
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -99,7 +100,41 @@ def _earlier(fence: Any, claimed: Any) -> Any:
     return (*claimed.cleared, fence.claim_id) if 0 < fence.attempt < claimed.attempt else claimed.cleared
 
 
+def one_zone() -> None:
+    """Everybody's time comes when the earliest zone's does."""
+    from mailroom.domain.recipient_times import RecipientTime
+
+    RecipientTime.slice_of = lambda self, _time_zone: self.starts_at  # type: ignore[method-assign]
+
+
+def stays_listed() -> None:
+    """An erasure overlooks the lists that the person is on."""
+    from mailroom.services.persons import places
+
+    places.next_list = lambda _db, _key, *, after: places.NextList(None, after, True)  # type: ignore[assignment]
+
+
+def counts_again() -> None:
+    """A bounce that is read again is another one."""
+    from mailroom.services.operations import returned_mail
+
+    event_of = vars(returned_mail)["event_of"]
+
+    def anew(*of: Any, **more: Any) -> Any:
+        event = event_of(*of, **more)
+        return replace(event, id=f"{event.id}-{secrets.token_hex(4)}")
+
+    vars(returned_mail)["event_of"] = anew
+
+
+#: What makes the stories' verdicts red.
+OF_STORIES: Final[dict[str, Callable[[], None]]] = {
+    "zones": one_zone,
+    "erasures": stays_listed,
+    "bounces": counts_again,
+}
 BREAKS: Final[dict[str, Callable[[], None]]] = {
+    **OF_STORIES,
     "fence": no_fence,
     "wait": no_wait,
     "reconnect": reconnect,

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from local.servers import Servers
 from mailroom.coordination.etcd import Etcd
-from tests.chaos.faults import is_stopped
+from tests.chaos.faults.senders import is_stopped
 from tests.chaos.world import SETTINGS, Sender, World
 from tests.support.system import a_system, wait_for
 from tests.support.vendors import SendGrid

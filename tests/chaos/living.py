@@ -1,23 +1,18 @@
 """An audience whose contacts are added and removed all the time, and a schedule that goes to it every few seconds.
 
-The driver writes down when each contact was certainly in it, and when certainly not: between a request and its answer,
-nobody knows. Each run must have gone to everybody who was in it when it was due, once, and to nobody who was not.
+The driver writes down when each contact was certainly in it, and when certainly not. Each run must have gone to
+everybody who was in it when it was due, once, and to nobody who was not.
 """
 
-import json
 import random
-import threading
-import time
-from bisect import bisect_right
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence, Set
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import requests
-
+from tests.chaos import witness
+from tests.chaos.histories import IN, OUT, History
+from tests.chaos.stories import Finding, Gap, Story, Told, Wrong
+from tests.chaos.witness import Copy
 from tests.support.system import DOMAIN, wait_for
 
 if TYPE_CHECKING:
@@ -26,52 +21,26 @@ if TYPE_CHECKING:
 MARK: Final = "living"  # the subject of its mails
 _EVERY_S: Final = 8
 _PEOPLE: Final = 12
-_PAUSE_S: Final = 0.2
 
 
-class Is(StrEnum):
-    IN = "in"
-    OUT = "out"
-    EITHER = "either"  # a change was asked for and is not answered, or may be lost with a copy
-
-
-@dataclass(slots=True)
-class History:
-    """What was known of a contact, from when on."""
-
-    since: list[float] = field(default_factory=lambda: [0.0])
-    states: list[Is] = field(default_factory=lambda: [Is.OUT])
-
-    def now(self, state: Is) -> None:
-        self.since.append(time.time())
-        self.states.append(state)
-
-    def at(self, moment: float) -> Is:
-        return self.states[bisect_right(self.since, moment) - 1]
-
-    def doubt_from(self, moment: float) -> None:
-        """What was said since then may be lost."""
-        last = bisect_right(self.since, moment)
-        self.states[last:] = [Is.EITHER] * len(self.states[last:])
-
-
-class Living(threading.Thread):
+class Living(Story):
     """Changes the audience until it is told to end."""
 
+    name_shown = "an audience that changes"
+    pause_s = 0.2
+
     def __init__(self, world: "World", rng: random.Random) -> None:
-        super().__init__(daemon=True, name="living")
-        self._world, self._rng = world, rng
-        self._ending, self._at_rest = threading.Event(), threading.Lock()
+        super().__init__(world, rng)
         self.people = {f"l{number}@example.org": History() for number in range(_PEOPLE)}
         self.schedule = self._audience = ""
         self.changes = 0
 
     def prepare(self) -> None:
-        """The audience with half of the people in it, and the schedule. Everything must be well."""
-        made = self._call("POST", "/v1/audiences", json={"name": MARK}, headers={"Idempotency-Key": MARK})
+        """The audience with half of the people in it, and the schedule."""
+        made = self.world.system.call("POST", "/v1/audiences", json={"name": MARK}, headers={"Idempotency-Key": MARK})
         self._audience = made.json()["id"]
         for address in list(self.people)[: _PEOPLE // 2]:
-            self._change(address, Is.IN)
+            self._change(address, IN)
         body = {
             "name": MARK,
             "from": f"Ann <ann@{DOMAIN}>",
@@ -81,88 +50,67 @@ class Living(threading.Thread):
             "recurrence": {"kind": "every", "seconds": _EVERY_S, "time_zone": "UTC"},
             "misfire": {"policy": "run_all", "grace_s": 3600},
         }
-        self.schedule = self._call("POST", "/v1/schedules", json=body, headers={"Idempotency-Key": MARK}).json()["id"]
+        made = self.world.system.call("POST", "/v1/schedules", json=body, headers={"Idempotency-Key": MARK})
+        self.schedule = made.json()["id"]
 
-    def run(self) -> None:
-        while not self._ending.wait(_PAUSE_S):
-            address = self._rng.choice(list(self.people))
-            with self._at_rest:
-                state = self.people[address].states[-1]
-                self._change(address, Is.OUT if state is Is.IN else Is.IN)
+    def step(self) -> None:
+        address = self.rng.choice(list(self.people))
+        self._change(address, OUT if self.people[address].newest == {IN} else IN)
 
-    def put_back(self, since: float) -> None:
-        """MongoDB was put back to a copy of this time."""
+    def put_back(self, gap: Gap) -> None:
         for history in self.people.values():
-            history.doubt_from(since - 1)
-
-    def rest(self) -> threading.Lock:
-        """While it is held nothing is changed."""
-        return self._at_rest
+            history.doubt_from(gap.copied_at)
 
     def end(self) -> None:
         """No more changes, and no more runs."""
-        self._ending.set()
-        self.join(60)
+        self.finish()
         wait_for(self._is_over, within_s=60, what="the schedule to the living audience has no more runs")
 
-    def judge(self) -> Iterator[tuple[str, str]]:
-        """What is wrong: `doubled`, `lost`, `unknown` or `wrong`, and where. Everything must be quiet."""
-        copies = self._copies()
-        unknown = {
-            (doc["run_id"], doc["address"])
-            for doc in self._world.system.db.messages.find({"state": "unknown"}, {"run_id": 1, "address": 1})
-        }
-        for run in self._runs():
-            moment = run["due_at"].timestamp()
+    def judge(self, every: Sequence[Copy]) -> Iterator[Finding]:
+        copies = witness.times_of(copy for copy in every if copy.subject == MARK)
+        for run, moment in self._runs().items():
+            unknown = {
+                doc["address"]
+                for doc in self.world.system.db.messages.find({"run_id": run, "state": "unknown"}, {"address": 1})
+            }
             for address, history in self.people.items():
-                times, known = copies[run["_id"], address], history.at(moment)
-                where = f"{run['_id']} {address}"
-                if times > 1:
-                    yield "doubled", f"{where}: {times} times"
-                elif times == 0 and (run["_id"], address) in unknown:
-                    yield "unknown", where
-                elif times == 0 and known is Is.IN:
-                    yield "lost", f"{where}: was in the audience"
-                elif times == 1 and known is Is.OUT:
-                    yield "doubled", f"{where}: was not in the audience"
+                where, times = f"{run} {address}", copies[run, address]
+                if times == 0 and address in unknown:
+                    yield Finding(self.unknown_to(moment), where)
+                elif found := membership(where, times, history.at(moment)):
+                    yield found
 
-    def counted(self) -> tuple[int, int]:
-        """Returns (mails that went out, runs)."""
-        return sum(self._copies().values()), len(self._runs())
+    def told(self, every: Sequence[Copy]) -> Told:
+        mails = sum(copy.subject == MARK for copy in every)
+        return Told(len(self._runs()), mails, self.changes, "contacts added and removed")
 
-    def _runs(self) -> list[dict[str, Any]]:
+    def _runs(self) -> dict[str, float]:
+        """When each run was due."""
         ran = {"schedule_id": self.schedule, "state": {"$ne": "skipped"}}
-        return list(self._world.system.db.runs.find(ran, {"due_at": 1}))
+        return {doc["_id"]: doc["due_at"].timestamp() for doc in self.world.system.db.runs.find(ran, {"due_at": 1})}
 
-    def _copies(self) -> Counter[tuple[str, str]]:
-        """How often each mail went out, by run and address, over both providers' records."""
-        mails = [mail for mail in self._world.system.simulator.mails() if mail["subject"] == MARK]
-        copies = Counter((json.loads(mail["user_variables"])["run"], mail["recipient"]) for mail in mails)
-        by_backup = [kept for kept in self._world.backup.kept if kept.subject == MARK]
-        return copies + Counter(
-            (kept.ids["mailroom_run"], address) for kept in by_backup for address in kept.recipients
-        )
-
-    def _change(self, address: str, to: Is) -> None:
+    def _change(self, address: str, to: str) -> None:
         history, path = self.people[address], f"/v1/audiences/{self._audience}/contacts/{address}"
-        history.now(Is.EITHER)
-        try:
-            joins = to is Is.IN
-            answer = self._call("PUT", path, json={"name": address[:3]}) if joins else self._call("DELETE", path)
-        except requests.RequestException:
-            return
-        if answer.status_code in (200, 201, 204, 404):
-            history.now(to)
+        history.asked(to)
+        answer = self.ask("PUT", path, json={"name": address[:3]}) if to == IN else self.ask("DELETE", path)
+        if answer is not None and answer.status_code in (200, 201, 204, 404):
+            history.answered(to)
             self.changes += 1
 
     def _is_over(self) -> bool:
         """By another rule, not by a pause: that would hold the runs that are under way."""
         far = (datetime.now(UTC) + timedelta(days=300)).replace(microsecond=0, tzinfo=None).isoformat()
         rule = {"recurrence": {"kind": "once", "at": far, "time_zone": "UTC"}}
-        try:
-            return self._call("PATCH", f"/v1/schedules/{self.schedule}", json=rule).status_code == 200
-        except requests.RequestException:
-            return False
+        answer = self.ask("PATCH", f"/v1/schedules/{self.schedule}", json=rule)
+        return answer is not None and answer.status_code == 200
 
-    def _call(self, method: str, path: str, **rest: Any) -> requests.Response:
-        return self._world.system.call(method, path, **rest)
+
+def membership(where: str, times: int, may: Set[str]) -> Finding | None:
+    """What is wrong with so many copies to a contact of whom this was known as the run began; OUT: not in it."""
+    if times > 1:
+        return Finding(Wrong.DOUBLED, f"{where}: {times} times")
+    if times == 0 and OUT not in may:
+        return Finding(Wrong.LOST, f"{where}: was in the audience")
+    if times == 1 and may == {OUT}:
+        return Finding(Wrong.DOUBLED, f"{where}: was not in the audience")
+    return None

@@ -3,7 +3,7 @@
 CHAOS_POINT, CHAOS_AFTER, CHAOS_SIGNAL   at the nth passing of a point it sends itself SIGKILL or SIGSTOP
 CHAOS_HITS                               the file to which it then adds the point's name
 CHAOS_CLOCK                              seconds by which this host's clock is off
-CHAOS_BREAK                              a promise that is switched off: fence, wait, reconnect, token
+CHAOS_BREAK                              a promise that is switched off, by its name in breaking.py
 """
 
 import importlib

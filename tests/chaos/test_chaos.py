@@ -13,8 +13,9 @@ from mailroom.domain.dispatches.model import NewDispatch
 from mailroom.domain.ids import DispatchId, Lane, RunId
 from mailroom.storage.dispatches import document as dispatches
 from tests.chaos import draining
-from tests.chaos.__main__ import run
+from tests.chaos.breaking import OF_STORIES
 from tests.chaos.controls import CONTROLS, doubles
+from tests.chaos.driving import run
 from tests.chaos.members import UNAWARES, Card
 from tests.chaos.points import POINTS, Point
 from tests.support.system import System
@@ -34,7 +35,7 @@ def test_nothing_is_doubled_lost_or_unknown_while_everything_is_broken(tmp_path:
     found = run(tmp_path, seed=4, schedules=8, recipients=100, mails=60, least_faults=40, senders=3, most_s=45.0)
 
     assert found.asked > 500
-    assert (found.doubled, found.lost, found.unknown, found.undrained) == ([], [], [], [])
+    assert found.faulty == {}
 
 
 # One of each kind, and each store's leader.
@@ -52,7 +53,32 @@ def test_nor_while_members_of_clusters_are_killed_frozen_and_cut_off(tmp_path: P
     found = run(tmp_path, seed=7, schedules=4, recipients=60, mails=40, least_faults=0, senders=2, cards=CARDS)
 
     assert len(found.members) == len(CARDS)
-    assert (found.doubled, found.lost, found.unknown, found.undrained) == ([], [], [], [])
+    assert found.faulty == {}
+
+
+@pytest.mark.timeout(240)
+def test_nor_are_bounces_lost_or_counted_twice_while_their_mailbox_and_its_readers_are_killed(tmp_path: Path) -> None:
+    size = {"schedules": 3, "recipients": 30, "mails": 20, "senders": 3}
+    found = run(tmp_path, seed=9, **size, least_faults=40, most_s=40.0, second="smtp")
+
+    assert found.stories["mails by SMTP that come back"].changes > 5
+    assert found.faulty == {}
+
+
+# What the verdict says of each.
+RED = {"zones": "in the slice of", "erasures": "was erased before the run was asked for", "bounces": "events 'bounced'"}
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("promise", OF_STORIES)
+def test_a_promise_of_a_story_that_is_switched_off_makes_its_verdict_red(promise: str, tmp_path: Path) -> None:
+    size = {"schedules": 1, "recipients": 4, "mails": 2, "senders": 2}
+    second = "smtp" if promise == "bounces" else "sendgrid"
+    only = "is frozen, shorter than its lease"
+    found = run(tmp_path, seed=3, **size, least_faults=15, most_s=20.0, only=only, second=second, breaks=promise)
+
+    assert any(RED[promise] in one for one in found.wrong)
+    assert (found.lost, found.unknown, found.undrained) == ([], [], [])
 
 
 @pytest.fixture

@@ -11,11 +11,12 @@ from typing import Final
 from local.children import Child
 from local.servers import Servers
 from tests.chaos.asking import Asks
-from tests.chaos.living import Living
 from tests.chaos.points import POINTS
 from tests.chaos.proxy import Proxy, Way
+from tests.chaos.stories import Gap, Story
 from tests.chaos.telling import Telling
 from tests.support.clusters import Clusters
+from tests.support.dovecot import Dovecot
 from tests.support.smtp_backup import SmtpBackup
 from tests.support.system import System, wait_for
 from tests.support.vendors import SendGrid
@@ -86,9 +87,13 @@ class World:
         senders: int,
         rng: random.Random,
         steady: int = 0,
+        mailbox: Dovecot | None = None,
     ) -> None:
         self.folder, self.servers, self.system, self.rng = folder, servers, system, rng
         self.backup = backup  # the second provider: it cannot be asked, but tells by webhooks
+        self.mailbox = mailbox  # that bounces of mails by SMTP come to
+        self.stories: list[Story] = []
+        self.gaps: list[Gap] = []  # what MongoDB lost
         self.asks = Asks(system, backup)
         self.asked = self.asks.asked
         self.hits_file = folder / "hits"
@@ -99,7 +104,6 @@ class World:
         self._armed: Counter[str] = Counter()
         self.keeping = True  # dead senders are started again
         self.telling = Telling(self, every_s=SETTLE_S / 2)
-        self.living = Living(self, random.Random(rng.random()))
 
     @property
     def lease_ttl_s(self) -> float:
@@ -171,9 +175,20 @@ class World:
         """How much is still to be done, of each kind; nothing when all is quiet."""
         db, found = self.system.db, self.open_dispatches()
         found["runs"] = db.runs.count_documents({"state": {"$in": ["planning", "planned"]}})
-        found["recurring schedules"] = db.schedules.count_documents({"state": "active", "name": {"$regex": "^beat"}})
+        ends = {"state": "active", "name": {"$regex": "^(beat|zoned)-"}}
+        found["schedules that end"] = db.schedules.count_documents(ends)
         found["webhooks"] = self.telling.waiting
         return +found
+
+    def beat(self) -> None:
+        """Between two faults: what is asked for when nothing is broken."""
+        self.asks.beat()
+        for story in self.stories:
+            story.beat()
+
+    def stories_waiting(self) -> Counter[str]:
+        """What must still come of the stories."""
+        return sum((story.waiting() for story in self.stories), Counter[str]())
 
     def close(self) -> None:
         for sender in self.senders:

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from tests.chaos import members, verdict
-from tests.chaos.__main__ import heal
+from tests.chaos.driving import heal
 from tests.chaos.world import World
 from tests.failovers import telling
 from tests.failovers.breaking import WAYS, break_store, wait_for_another_leader, wait_for_quorum
