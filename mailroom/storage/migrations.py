@@ -22,7 +22,7 @@ from mailroom.storage.cluster import schema
 from mailroom.storage.database import Db, guarded
 from mailroom.storage.dispatches import document as dispatches
 from mailroom.storage.mails import templates
-from mailroom.storage.schedules import schedule_lists, schedules, schedule_document
+from mailroom.storage.schedules import schedule_document, schedule_lists
 
 _INDEX_NOT_FOUND: Final = 27
 

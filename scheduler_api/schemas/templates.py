@@ -10,11 +10,9 @@ from mailroom.domain.limits import MAX_HTML_FIELDS, MAX_MARKDOWN, MAX_MJML, MAX_
 from mailroom.domain.template_filling import FIELDS
 from mailroom.domain.templates import Template, TemplateDraft, TemplateKind
 from scheduler_api.arguments import RequestBody
-from scheduler_api.paging import PageOut
-from scheduler_api.schemas.runs import iso
-from scheduler_api.schemas.schedules import ListQuery
-from scheduler_api.schemas.searches import NAME_DOC
+from scheduler_api.paging import ListQuery, PageOut
 from scheduler_api.schemas.instants import iso
+from scheduler_api.schemas.searches import NAME_DOC
 
 _KIND_DOC: Final = "template if left out; templates extend a layout, and all include partials"
 _HTML_DOC: Final = "the names whose values are HTML: {{ body|safe }} gives them sanitized, not escaped"

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from mailroom.assembly import build_api_services
+from mailroom.assembly.api import build_api_services
 from tests.support.pages import DESKTOP
 from tests.support.system import System
 from tests.support.tokens import a_token

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import pytest
 from flask.testing import FlaskClient
 
-from mailroom.assembly.api import build_api_services
 from mailroom.services.audiences import lists as audience_lists
 from mailroom.services.audiences.lists import NewList
 from mailroom.services.schedules import lifecycle as schedule_lifecycle

@@ -8,7 +8,7 @@ from mailroom.domain.schedules import ScheduleState
 from mailroom.domain.searches import BoundedCount
 from mailroom.storage import paging
 from mailroom.storage.database import Db, Document, guarded
-from mailroom.storage.schedules import schedules
+from mailroom.storage.schedules import schedule_document
 from mailroom.storage.schedules.contents import BY_TEMPLATE
 
 _MOST_LOOKED_AT: Final = 20_000  # revisions, of all templates that are asked about: they are counted in 0.2 s
@@ -36,7 +36,7 @@ def count_users(db: Db, templates: Sequence[str], *, most: int = _MOST_LOOKED_AT
             # Only where the schedule has no newer one, which says something else.
             {
                 "$lookup": {
-                    "from": schedules.COLLECTION,
+                    "from": schedule_document.COLLECTION,
                     "localField": "_id.schedule",
                     "foreignField": "_id",
                     "as": "schedule",

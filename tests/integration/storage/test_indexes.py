@@ -31,7 +31,18 @@ from mailroom.storage.mails import bodies, emails, template_versions, templates
 from mailroom.storage.messages import counts as message_counts
 from mailroom.storage.messages import document as messages
 from mailroom.storage.messages import unreached
-from mailroom.storage.schedules import contents, run_feeds, run_lists, runs, schedules, template_users, awaited_feeds, open_runs, run_planning, due_schedules
+from mailroom.storage.schedules import (
+    awaited_feeds,
+    contents,
+    due_schedules,
+    open_runs,
+    run_feeds,
+    run_lists,
+    run_planning,
+    runs,
+    schedules,
+    template_users,
+)
 from mailroom.storage.served_requests import EntryPlace
 from tests.support.builders import a_claimed, make_due, recipients, stored_schedule
 from tests.support.explaining import listened_to, work_of
