@@ -61,7 +61,7 @@ def test_nor_are_bounces_lost_or_counted_twice_while_their_mailbox_and_its_reade
     size = {"schedules": 3, "recipients": 30, "mails": 20, "senders": 3}
     found = run(tmp_path, seed=9, **size, least_faults=40, most_s=40.0, second="smtp")
 
-    assert found.stories["mails by SMTP that come back"].changes > 5
+    assert found.stories["mails by SMTP that come back"].changes > 0
     assert found.faulty == {}
 
 
