@@ -217,7 +217,8 @@ def heal(world: World) -> None:
 
 def _left(world: World) -> Counter[str]:
     """What is still to come, once a person has done their part."""
+    waiting = world.stories_waiting()  # first: a story's last step may be a run, which is open then
     if open_ := world.what_is_open():
         return open_
     done = {"sent again": send_failed_again(world), "resolved": say_what_became_of_the_unknown(world)}
-    return +Counter(done) or world.stories_waiting()
+    return +Counter(done) or waiting
