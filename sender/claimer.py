@@ -152,7 +152,7 @@ class Claimer:
 
     def _all_waiting(self, held: Mapping[Lane, Token], now: datetime, room: Room) -> Waiting:
         db, on_hold = self._services.db, self._guard.on_hold
-        if since := self._look_back.since(held):
+        if since := self._look_back.since(held, at=time.monotonic()):
             found = claims.newly_due(db, held, since=since, now=now, room=room, on_hold=on_hold)
             if found is not None:
                 return found

@@ -1,7 +1,6 @@
 """How far a sender looks back for dispatches that are due."""
 
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,20 +19,19 @@ class LookBack:
     For one thread.
     """
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
+    def __init__(self) -> None:
         self._through: datetime | None = None  # nothing was left that was due then
         self._lanes = frozenset[Lane]()
         self._all_at = 0.0
 
-    def since(self, lanes: Collection[Lane]) -> datetime | None:
+    def since(self, lanes: Collection[Lane], *, at: float) -> datetime | None:
         """Where a look at these lanes begins; None: it is for all that is due. Every look ends with `left_nothing`,
-        unless it left something or failed."""
-        now, through, wanted = self._monotonic(), self._through, frozenset(lanes)
+        unless it left something or failed. `at`: the time on the monotonic clock, in seconds."""
+        through, wanted = self._through, frozenset(lanes)
         self._through = None
-        if through is not None and wanted <= self._lanes and now < self._all_at:
+        if through is not None and wanted <= self._lanes and at < self._all_at:
             return through - _LATE
-        self._lanes, self._all_at = wanted, now + _ALL_EVERY_S
+        self._lanes, self._all_at = wanted, at + _ALL_EVERY_S
         return None
 
     def left_nothing(self, *, through: datetime) -> None:

@@ -1,7 +1,6 @@
 """How soon a lane moves again when its holder goes away."""
 
 import math
-import time
 from datetime import UTC, datetime
 
 from local.children import Child
@@ -62,11 +61,9 @@ def until_another_claims(system: System, senders: list[Child], schedule: Schedul
     senders.remove(holder)
 
     holder.process.terminate()
-    began = time.monotonic()
 
     claimed_at = wait_for(
         lambda: first_claim_of_another(system, name, schedule), within_s=20, what="another one claims"
     )
-    assert time.monotonic() - began < 5
     calls_of_holder = system.db.dispatches.find({"sender": name, "schedule_id": schedule, "state": "accepted"})
     return (claimed_at - max(doc["accepted"][0]["at"] for doc in calls_of_holder)).total_seconds()

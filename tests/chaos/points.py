@@ -61,7 +61,7 @@ POINTS: Final = (
     Point("before the fence is closed", "mailroom.coordination.fences:Fences", "close", False, _second),
     Point("fence closed", "mailroom.coordination.fences:Fences", "close", True, _second),
     Point("mails told", "mailroom.storage.messages.marks", "mark_sent", True, _second),
-    Point("acceptance written", "mailroom.storage.dispatches.outcomes", "record_accepted", True, _second),
+    Point("acceptance written", "mailroom.storage.dispatches.acceptances", "record_accepted", True, _second),
     Point("doubt written", "mailroom.storage.dispatches.outcomes", "record_in_doubt", True, _second),
     Point("fence released", "mailroom.coordination.fences:Fences", "release", True, _second),
     Point("within a return", "mailroom.storage.dispatches.outcomes", "return_to_pending", True, _second),

@@ -39,6 +39,8 @@ def unless_contradicted(
         return verdict
     if doubt.final:
         return AbsenceVerdict.UNKNOWN  # its fence would put every new attempt in doubt again
+    if traces.told - traces.seen:
+        return AbsenceVerdict.UNKNOWN  # the events contradict the log
     foreign = traces.seen.difference(recipients)
     if foreign or (traces.accepted and traces.seen.isdisjoint(recipients)):
         # The log shows this call with other recipients than ours, or with none: only a person may decide to repeat it.

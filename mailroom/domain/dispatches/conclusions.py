@@ -36,10 +36,16 @@ class Findings:
     not_accepted: list[Doubt] = field(default_factory=list)
     unknown: list[Doubt] = field(default_factory=list)
     why_unknown: str = "the provider's log does not go back to this call any more"
+    contradicted: list[Doubt] = field(default_factory=list)  # unknown too: log, events, fence and recipients disagree
     in_parts: list[DoubtInParts] = field(default_factory=list)
     seen_in_part: list[Doubt] = field(
         default_factory=list
     )  # of mails that went elsewhere: nothing of them is sent again
+
+    @property
+    def left_unknown(self) -> list[Doubt]:
+        """The doubts of which nobody can know what came of the whole call."""
+        return [*self.unknown, *self.contradicted, *self.seen_in_part]
 
 
 def sort_in(
@@ -61,7 +67,7 @@ def sort_in(
         findings.accepted += [(dispatch, each) for each in yes]
         return
     findings.seen += seen
-    verdict = unless_contradicted(verdict, doubt, traces, {fold(address) for address in expected.values()})
+    asked, verdict = verdict, unless_contradicted(verdict, doubt, traces, set(map(fold, expected.values())))
     if verdict is AbsenceVerdict.ASK_AGAIN:
         return
     if seen and doubt.moved:
@@ -72,6 +78,8 @@ def sort_in(
         findings.in_parts.append(DoubtInParts(doubt, parts))
     elif verdict is AbsenceVerdict.NOT_ACCEPTED:
         findings.not_accepted.append(doubt)
+    elif verdict is not asked:
+        findings.contradicted.append(doubt)
     else:
         findings.unknown.append(doubt)
 
@@ -108,4 +116,4 @@ def verdict_of(findings: Findings, doubt: Doubt) -> str:
     """The verdict in words for the log line."""
     if doubt in findings.not_accepted:
         return "not accepted"
-    return "unknown" if doubt in findings.unknown or doubt in findings.seen_in_part else "accepted in part"
+    return "unknown" if doubt in findings.left_unknown else "accepted in part"

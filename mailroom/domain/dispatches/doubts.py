@@ -59,10 +59,11 @@ class Doubt:
 @dataclass(frozen=True, slots=True)
 class Traces:
     """The entries of a provider's log for one dispatch: the folded addresses of its recipients, and the id under which
-    each attempt was accepted."""
+    each attempt was accepted. `told`: the folded addresses of which events say that they got it."""
 
     seen: frozenset[str] = frozenset()
     accepted: Mapping[int, str] = field(default_factory=dict)
+    told: frozenset[str] = frozenset()
 
 
 class Unaskable(StrEnum):

@@ -110,6 +110,7 @@ class Claimed:
     cleared: tuple[ClaimId, ...] = ()  # claims whose crossings of the fence are known not to have been accepted
     on_doubt: OnDoubt = OnDoubt.WAIT
     is_test: bool = False
+    left_out: bool = False  # recipients were left out after its claim was stored; `digest` is of those that stayed
 
     def __hash__(self) -> int:
         # A sender keeps claims in dictionaries all along a mail's way; the hash of all fields costs far more.

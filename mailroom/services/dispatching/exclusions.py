@@ -98,4 +98,5 @@ def _why_left_out(mail: Message, suppressed: Mapping[str, str]) -> str | None:
 
 
 def _with_mails(claimed: Claimed, mails: Sequence[Message]) -> Claimed:
-    return replace(claimed, messages=len(mails), digest=digest_of_messages([mail.id for mail in mails]))
+    digest = digest_of_messages([mail.id for mail in mails])
+    return replace(claimed, messages=len(mails), digest=digest, left_out=True)

@@ -5,6 +5,7 @@ Every function here may be repeated after a failure: each write is conditional o
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import Final
 
 import structlog
 
@@ -16,7 +17,7 @@ from mailroom.domain.dispatches.outcomes import Accepted, CallResult, InDoubt, I
 from mailroom.domain.dispatches.retry_or_halve import Delays
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.errors import Unavailable
-from mailroom.domain.ids import Lane, MessageId, Token
+from mailroom.domain.ids import DispatchId, Lane, MessageId, Token
 from mailroom.services.dispatching.propagation import propagate_states
 from mailroom.services.dispatching.rejections import Rejected, record_refusals
 from mailroom.services.dispatching.second_acceptances import alarm
@@ -29,6 +30,7 @@ from mailroom.storage.messages import document as messages
 from mailroom.storage.messages import marks as message_marks
 
 log = structlog.get_logger()
+_SHOWN: Final = 20  # ids in a log line
 
 
 def record(
@@ -50,8 +52,9 @@ def record(
     """
     rejected = [Rejected(r.claimed, r.outcome) for r in results if isinstance(r.outcome, Refused)]
     _record_facts(db, fences, results, now=now)
+    older = _stored_as_before(db, [r.claimed for r in results if isinstance(r.outcome, InPart)])
     for r in results:
-        if isinstance(r.outcome, InPart):
+        if isinstance(r.outcome, InPart) and r.claimed.id not in older:
             _record_in_part(db, r.claimed, r.outcome, delays=delays, now=now)
     recorded = record_refusals(db, fences, rejected, delays=delays, now=now, elsewhere=elsewhere)
     _record_facts(db, fences, recorded.called_before, now=now)
@@ -81,18 +84,30 @@ def record_accepted(db: Db, fences: Fences, accepted: Sequence[tuple[Claimed, Ac
     """Record acceptances, which are facts, whoever holds the lane. May be repeated.
 
     The fence comes first, because a take-over reads it, then the messages, and last the dispatch, which ends the work.
-    Without Redis they are written to MongoDB alone.
+    Without Redis they are written to MongoDB alone. In a copy from before a call without some recipients the dispatch
+    still has these: there its fence alone keeps the acceptance, for the next claim. Raises Unavailable.
     """
     if not accepted:
         return
+    older = _stored_as_before(db, [claimed for claimed, _ in accepted])
     try:
         twice = fences.close(accepted)
     except Unavailable as error:
+        if older:
+            raise
         twice = []
         log.warning("fence_not_closed", count=len(accepted), error=str(error))
+    accepted = [(claimed, yes) for claimed, yes in accepted if claimed.id not in older]
     message_marks.mark_sent(db, [claimed.id for claimed, _ in accepted], at=now)
     again = acceptances.record_accepted(db, accepted, now=now)
     alarm({*twice, *again})
+
+
+def _stored_as_before(db: Db, claims: Sequence[Claimed]) -> set[DispatchId]:
+    older = acceptances.stored_as_before_their_calls(db, [claimed for claimed in claims if claimed.left_out])
+    if older:
+        log.warning("answer_left_to_its_fence", dispatches=sorted(older)[:_SHOWN], count=len(older))
+    return older
 
 
 def _record_in_part(db: Db, claimed: Claimed, outcome: InPart, *, delays: Delays, now: datetime) -> None:

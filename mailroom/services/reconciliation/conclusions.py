@@ -33,6 +33,7 @@ from mailroom.watching.sending import doubt_settled
 
 log = structlog.get_logger()
 _SEEN_IN_PART: Final = "the provider's log shows a part of it"
+_CONTRADICTED: Final = "the provider's log, its events, the fence and the recipients stored here do not agree"
 _SLOTS: Final = 30  # controls stored for each settling time
 
 
@@ -56,7 +57,7 @@ def write(work: LaneWork, findings: Findings, policy: Policy) -> None:
     now = server_now(db)
     record_accepted(db, work.fences, findings.accepted, now=now)
     message_marks.mark_some_sent(db, findings.seen, at=now)
-    doubts = [*findings.not_accepted, *findings.unknown, *findings.seen_in_part]
+    doubts = [*findings.not_accepted, *findings.left_unknown]
     doubts += [split.doubt for split in findings.in_parts]
     for dispatch, _ in findings.accepted:
         log.info("doubt_settled", dispatch_id=dispatch.id, verdict="accepted")
@@ -67,7 +68,7 @@ def write(work: LaneWork, findings: Findings, policy: Policy) -> None:
     if doubts:
         touched += _decide(work, findings, {doubt.dispatch.claim.lane for doubt in doubts}, policy, now)
         doubt_settled("not_accepted", len(findings.not_accepted))
-        doubt_settled("unknown", len(findings.unknown) + len(findings.seen_in_part))
+        doubt_settled("unknown", len(findings.left_unknown))
         doubt_settled("in_parts", len(findings.in_parts))
     propagate_states(db, touched)
     finish_runs(db, [d.run_id for d, _ in findings.accepted] + [d.dispatch.run_id for d in doubts], now=now)
@@ -81,10 +82,11 @@ def _decide(
     db, sender = work.db, work.sender
 
     def decide(session: Session) -> list[DispatchId]:
-        changed = [doubt.dispatch.id for doubt in [*findings.not_accepted, *findings.unknown, *findings.seen_in_part]]
+        changed = [doubt.dispatch.id for doubt in [*findings.not_accepted, *findings.left_unknown]]
         with lanes.under(db, {lane: work.held[lane] for lane in of}, session) as guard:
             changed += _conclude_not_accepted(work, findings.not_accepted, policy, now, guard)
             changed += _conclude_unknown(work, findings.unknown, findings.why_unknown, now, guard)
+            changed += _conclude_unknown(work, findings.contradicted, _CONTRADICTED, now, guard)
             changed += _conclude_unknown(work, findings.seen_in_part, _SEEN_IN_PART, now, guard)
             for in_parts in findings.in_parts:
                 wanted = Split(in_parts.doubt.dispatch, in_parts.parts, sender, _SEEN_IN_PART)

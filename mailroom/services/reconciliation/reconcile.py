@@ -5,6 +5,7 @@ question is asked, so neither a bad answer nor a crash can cause a busy loop.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -98,10 +99,8 @@ def _ask_about(work: LaneWork, adapter: Adapter, account: str, doubts: Sequence[
     for doubt in doubts:
         id_ = doubt.dispatch.id
         verdict = judge_absent(doubt, asked_at=asked_at, control_seen=answer.control_seen, timing=policy.timing)
-        if verdict is AbsenceVerdict.NOT_ACCEPTED and set(map(fold, reported[id_])) - answer.traces[id_].seen:
-            # The events contradict the log, so the dispatch must not be retried.
-            verdict = AbsenceVerdict.UNKNOWN
-        sort_in(findings, doubt, expected[id_], answer.traces[id_], verdict, adapter.log_name(id_, account))
+        traces = replace(answer.traces[id_], told=frozenset(map(fold, reported[id_])))
+        sort_in(findings, doubt, expected[id_], traces, verdict, adapter.log_name(id_, account))
     write(work, findings, policy)
 
 

@@ -12,7 +12,7 @@ from mailroom.domain.dispatches.model import Acceptance, Claimed
 from mailroom.domain.dispatches.states import DispatchState, DispatchTrigger
 from mailroom.domain.ids import DispatchId
 from mailroom.storage.database import Db, Document, guarded, server_now
-from mailroom.storage.dispatches.document import answer_of, arriving, leaving
+from mailroom.storage.dispatches.document import IS_OPEN, answer_of, arriving, leaving
 from mailroom.storage.dispatches.trails import onto_trail
 
 
@@ -30,6 +30,24 @@ def record_accepted(db: Db, accepted: Sequence[tuple[Claimed, Acceptance]], *, n
     if len(entries) == len(accepted) and _record_first(db, accepted, entries) == len(accepted):
         return []
     return _record_oddly_accepted(db, [(claimed, _entry(claimed, yes, now)) for claimed, yes in accepted])
+
+
+@guarded
+def stored_as_before_their_calls(db: Db, claims: Sequence[Claimed]) -> set[DispatchId]:
+    """Those of these dispatches, called without some of their recipients, that are stored with all of them and with no
+    later claim: MongoDB was put back to a copy from before the call."""
+    if not claims:
+        return set()
+    older = [
+        {
+            "_id": claimed.id,
+            "digest": {"$ne": claimed.digest},
+            **IS_OPEN,
+            "$or": [{"attempt": {"$lt": claimed.attempt}}, {"claim_id": claimed.claim.id}],
+        }
+        for claimed in claims
+    ]
+    return {DispatchId(doc["_id"]) for doc in db.dispatches.find({"$or": older}, {"_id": 1})}
 
 
 def _record_first(

@@ -143,12 +143,19 @@ def test_a_mail_where_no_limit_is_set_asks_redis_for_nothing(api: Api, system: S
     assert not list(redis.scan_iter(f"mailroom:count:{db.name}:*"))
 
 
-def test_everybody_is_let_through_at_once_where_redis_is_away(api: Api, db: Db) -> None:
-    call = api(a_token(db, "read"), MAILROOM_REQUESTS_PER_MINUTE="1", MAILROOM_REDIS_URL="redis://127.0.0.1:9/0")
+def seconds_of(call: Callable[..., Any]) -> float:
+    """For twenty requests that are let through."""
     began = time.monotonic()
-
     assert statuses(call, 20, "GET", "/v1/tokens") == [200] * 20
-    assert time.monotonic() - began < 2
+    return time.monotonic() - began
+
+
+def test_everybody_is_let_through_at_once_where_redis_is_away(api: Api, db: Db) -> None:
+    token = a_token(db, "read")
+    call = api(token, MAILROOM_REQUESTS_PER_MINUTE="1", MAILROOM_REDIS_URL="redis://127.0.0.1:9/0")
+    usual_s = seconds_of(api(token, MAILROOM_REQUESTS_PER_MINUTE="100"))
+
+    assert seconds_of(call) < usual_s + 2.5  # waiting for each would take 5 s
 
 
 def test_everybody_is_let_through_where_redis_stands_still(counters: Counters, system: System) -> None:

@@ -95,7 +95,24 @@ def test_a_call_that_the_log_shows_to_somebody_else_or_to_nobody_is_not_repeated
     sort_in(findings, a_doubt(), {MessageId("m1"): "bo@example.org"}, traces, AbsenceVerdict.NOT_ACCEPTED, "id")
 
     assert not findings.not_accepted
-    assert len(findings.unknown) + len(findings.in_parts) == 1
+    assert len(findings.contradicted) + len(findings.in_parts) == 1
+
+
+def test_what_events_tell_and_the_log_does_not_show_is_not_sent_again() -> None:
+    findings, told = Findings(), Traces(told=frozenset({"bo@example.org"}))
+
+    sort_in(findings, doubt := a_doubt(), {MessageId("m1"): "bo@example.org"}, told, AbsenceVerdict.NOT_ACCEPTED, "id")
+
+    assert findings.contradicted == [doubt]
+    assert findings.left_unknown == [doubt]
+
+
+def test_a_doubt_that_outlives_the_log_is_unknown_for_that_reason() -> None:
+    findings = Findings()
+
+    sort_in(findings, doubt := a_doubt(), {MessageId("m1"): "bo@example.org"}, Traces(), AbsenceVerdict.UNKNOWN, "id")
+
+    assert (findings.unknown, findings.contradicted) == ([doubt], [])
 
 
 def test_the_age_of_a_doubt_is_counted_from_the_first_time_it_may_have_been_called() -> None:
