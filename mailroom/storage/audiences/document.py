@@ -34,7 +34,7 @@ from mailroom.domain.contacts import Tally
 from mailroom.domain.errors import AudienceNotFound
 from mailroom.domain.ids import AudienceId, new_audience_id
 from mailroom.storage.audiences import members, versions
-from mailroom.storage.database import Db, Document, Session, guarded
+from mailroom.storage.database import Db, Document, Session, guarded, unhurried
 
 COLLECTION: Final = "audiences"
 INDEXES: Final[Sequence[IndexModel]] = (
@@ -54,12 +54,12 @@ class AlreadyListed(Exception):
     """The same request has listed one already."""
 
 
-@guarded
+@unhurried
 def stage(
     db: Db, recipients: Sequence[Recipient], *, now: datetime, advance: Callable[[int], None] | None = None
 ) -> AudienceId:
-    """Write a new list, streamed in batches. It is nobody's until `keep` or `enlist`. `advance` is called with the
-    number of each batch."""
+    """Write a new list, streamed in batches, each in bounded time. It is nobody's until `keep` or `enlist`. `advance`
+    is called with the number of each batch."""
     audience, variables = new_audience_id(), sorted(known_variables(recipients))
     zones = Counter(one.time_zone for one in recipients if one.time_zone)
     made = {"_id": audience, "state": "staged", "count": len(recipients), "variables": variables, "created_at": now}
