@@ -92,7 +92,7 @@ class Claimer:
         return handed_over
 
     def _send_each(self, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> int:
-        """By its provider."""
+        """Hand each dispatch over, by its provider. Returns how many were handed over."""
         parts = self._router.choose(waiting)
         self._put_off(self._router.without_provider(waiting), held, _NONE_ENABLED, now)
         if not parts:

@@ -1,4 +1,4 @@
-"""The reader of a template for whom nobody stands: where a merge field has no value, its name is seen."""
+"""An example of a template's reader: the value of each merge field is the name of that field."""
 
 from typing import Final
 

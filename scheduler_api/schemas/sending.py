@@ -6,7 +6,7 @@ from marshmallow import Schema, fields
 
 from mailroom.services.common.sending_switch import Switch
 from scheduler_api.schemas.instants import iso
-from scheduler_api.schemas.tolls import CallOut, calls
+from scheduler_api.schemas.tolls import IS_SURE_DOC, CallOut, calls
 
 
 class SendingOut(Schema):
@@ -17,12 +17,7 @@ class SendingOut(Schema):
         fields.Nested(CallOut),
         metadata={"description": "while it is stopped: calls that were begun before, and are not yet through"},
     )
-    in_flight_is_sure = fields.Boolean(
-        metadata={
-            "description": "false while Redis does not answer, or just after it failed over: some of these calls may "
-            "not be made"
-        }
-    )
+    in_flight_is_sure = fields.Boolean(metadata={"description": IS_SURE_DOC})
 
 
 def switch(now: Switch) -> dict[str, Any]:

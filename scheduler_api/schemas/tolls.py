@@ -1,12 +1,16 @@
 """What a pause, a resumption, a cancellation or archiving costs, in JSON: how the mails stand."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from marshmallow import Schema, fields
 
 from mailroom.services.schedules.pause import InHand, Toll
 from scheduler_api.schemas.runs import RunOut
+
+IS_SURE_DOC: Final = (
+    "false while Redis does not answer, or just after it failed over: some of these calls may not be made"
+)
 
 
 class CallOut(Schema):
@@ -27,12 +31,7 @@ class TollOut(Schema):
         fields.Nested(CallOut),
         metadata={"description": "the calls that were under way at this moment: these go all the same, no others do"},
     )
-    in_flight_is_sure = fields.Boolean(
-        metadata={
-            "description": "false while Redis does not answer, or just after it failed over: some of these calls may "
-            "not be made"
-        }
-    )
+    in_flight_is_sure = fields.Boolean(metadata={"description": IS_SURE_DOC})
 
 
 class PausedRunOut(RunOut):

@@ -67,7 +67,7 @@ def sort_in(
         findings.accepted += [(dispatch, each) for each in yes]
         return
     findings.seen += seen
-    asked, verdict = verdict, unless_contradicted(verdict, doubt, traces, set(map(fold, expected.values())))
+    by_log, verdict = verdict, unless_contradicted(verdict, doubt, traces, set(map(fold, expected.values())))
     if verdict is AbsenceVerdict.ASK_AGAIN:
         return
     if seen and doubt.moved:
@@ -78,7 +78,7 @@ def sort_in(
         findings.in_parts.append(DoubtInParts(doubt, parts))
     elif verdict is AbsenceVerdict.NOT_ACCEPTED:
         findings.not_accepted.append(doubt)
-    elif verdict is not asked:
+    elif verdict is not by_log:
         findings.contradicted.append(doubt)
     else:
         findings.unknown.append(doubt)

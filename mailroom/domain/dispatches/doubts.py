@@ -59,7 +59,7 @@ class Doubt:
 @dataclass(frozen=True, slots=True)
 class Traces:
     """The entries of a provider's log for one dispatch: the folded addresses of its recipients, and the id under which
-    each attempt was accepted. `told`: the folded addresses of which events say that they got it."""
+    each attempt was accepted. `told`: the folded addresses that got the mail, as events say."""
 
     seen: frozenset[str] = frozenset()
     accepted: Mapping[int, str] = field(default_factory=dict)

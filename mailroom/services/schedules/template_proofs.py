@@ -33,6 +33,7 @@ def of_template(db: Db, template: Template, *, audience: str) -> CampaignProof:
         audience=list_.id if list_ else AudienceId(""),
         recipients=list_.count if list_ else 1,
         topic=_SOME_TOPIC,
-        written=replace(written, preheader=template.source.preheader),  # it is in the HTML; here it is told
+        # The HTML holds the preheader already; the preview names it.
+        written=replace(written, preheader=template.source.preheader),
     )
     return CampaignProof(content, None if list_ else (example_of(template),))

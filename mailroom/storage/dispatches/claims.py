@@ -29,6 +29,7 @@ from mailroom.storage.guard import LaneGuard
 
 # In index order: for each state and rank, the longest waiting dispatches come first.
 _LOOKED_AT_OF_A_LANE: Final = 1_000
+_NOT_ALONE: Final[Document] = {"crashes": {"$not": {"$gte": ALONE_AFTER_CRASHES}}}  # of dispatches that may go together
 _LANES_A_LOOK: Final = 190  # MongoDB merges this many ordered index scans; with more it sorts in memory
 
 
@@ -127,8 +128,7 @@ def newly_due(db: Db, lanes: Sequence[Lane], *, since: datetime, now: datetime, 
     passes by all of these up to the next entry that holds: in `by_rank` for each lane. Here it passes by those since
     `since`, once.
     """
-    query = _waiting(lanes, now) | {"crashes": {"$not": {"$gte": ALONE_AFTER_CRASHES}}}
-    query["not_before"] = {"$gte": since, "$lte": now}
+    query = _waiting(lanes, now) | _NOT_ALONE | {"not_before": {"$gte": since, "$lte": now}}
     rows = db.dispatches.find(query, FOR_CLAIM).hint("newly_due").limit(limit)
     return most_urgent([claimable_of(doc) for doc in rows], limit)
 
@@ -217,7 +217,7 @@ def in_sending(db: Db, lanes: Sequence[Lane], *, leave_out: Sequence[ClaimId], l
 
 def _first(db: Db, query: Document, down_to: Rank, limit: int, *, by: str) -> list[Claimable]:
     """The most urgent dispatches of the query by this index, without dispatches that go alone."""
-    query["crashes"] = {"$not": {"$gte": ALONE_AFTER_CRASHES}}
+    query |= _NOT_ALONE
     if down_to < Rank.CAMPAIGN:
         query["rank"] = {"$lte": down_to}
     rows = db.dispatches.find(query, FOR_CLAIM).sort([("rank", 1), ("not_before", 1)]).hint(by).limit(limit)
