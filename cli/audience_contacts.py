@@ -6,7 +6,7 @@ import click
 
 from cli.answers import Body, answer
 from cli.audience_import import LinesRefused
-from cli.bodies import bytes_of
+from cli.bodies import bytes_of, list_of
 from cli.command_table import Answering
 from cli.common import prepared_services, services
 from cli.paging import paged
@@ -16,6 +16,7 @@ from cli.tables import print_fields, print_page, printable
 from mailroom.domain.errors import InvalidInput
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import MAX_FILE_BYTES
+from mailroom.domain.lists.texts import count_lines
 from mailroom.services.audiences import contact_files, exporting
 from mailroom.services.audiences import contacts as audience_contacts
 from mailroom.services.audiences.contact_files import Adding
@@ -24,6 +25,7 @@ from scheduler_api.schemas import audience_contacts as schemas
 
 _MOST_BYTES = 512 * 1024 * 1024  # a million contacts with a few merge fields
 _SOURCE = "command"
+_WORDS = {False: "Adding", True: "Looking"}  # by `dry_run`
 _AUDIENCE = click.argument("audience_id")
 
 
@@ -53,10 +55,9 @@ def export(audience_id: str) -> None:
 def add(audience_id: str, file: Any, skip_invalid: bool, dry_run: bool) -> None:
     """Add the contacts of a file, and change those that are there: CSV, or one address a line; - is standard input. The
     same again changes nothing, so it goes on where it was cut off."""
-    data = bytes_of(file, _MOST_BYTES)
     how = Adding("skip" if skip_invalid else "refuse", dry_run, _SOURCE)
     db = (services if dry_run else prepared_services)().db
-    with progress("Looking" if dry_run else "Adding", 2 * data.count(b"\n")) as advance:
+    with list_of(file, _MOST_BYTES) as data, progress(_WORDS[dry_run], 2 * count_lines(data)) as advance:
         try:
             done = contact_files.add(db, AudienceId(audience_id), data, how, advance=advance)
         except InvalidInput as error:

@@ -1,30 +1,30 @@
 """`mailroom audiences import`: an audience from a file of addresses."""
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
 import click
 
 from cli.answers import answer, answer_plainly, as_json, print_id
-from cli.bodies import bytes_of
+from cli.bodies import list_of
 from cli.command_table import Answering
 from cli.common import actor, prepared_services
-from cli.progress import Advance, progress
+from cli.progress import progress
 from cli.tables import print_rows, printable
-from mailroom.domain.audiences import Screened, screen
+from mailroom.domain.audiences import Sifted, sift
 from mailroom.domain.errors import InvalidInput
 from mailroom.domain.lists.columns import Column, Role
 from mailroom.domain.lists.reading import Look, look_at, rows_of
-from mailroom.domain.lists.rows import Read
-from mailroom.domain.lists.texts import ENCODINGS
+from mailroom.domain.lists.texts import ENCODINGS, count_lines
 from mailroom.services.audiences import lists as audience_lists
+from mailroom.services.audiences.contact_files import counted
 from mailroom.services.audiences.lists import Made
+from mailroom.services.audiences.recipients_on_disk import RecipientsOnDisk
 from scheduler_api.schemas import audiences as schemas
 
 _MOST_BYTES: Final = 512 * 1024 * 1024  # a million recipients with a few merge fields
-_A_STEP: Final = 1_000  # lines
 
 
 class LinesRefused(click.ClickException):
@@ -58,44 +58,36 @@ def import_(
 ) -> None:
     """Make an audience of a file: addresses one a line, or CSV; - is standard input. Prints its id, alone, on standard
     output."""
-    data = bytes_of(file, _MOST_BYTES)
-    look = look_at(data, encoding=encoding)
-    columns = _columns(look, said)
-    with progress("Reading", data.count(b"\n")) as advance:
-        screened = screen(_counted(rows_of(data, look, columns), advance))
-    if faults := audience_lists.faults_of_name(name):
-        raise InvalidInput(*faults)
-    _say(screened)
-    if dry_run:
-        _show_reading(look, columns, screened)
-        return
-    if screened.refused_count and not skip_invalid:
-        raise LinesRefused("not imported: fix these lines, or skip them with --skip-invalid")
-    made = prepared_services()
-    with progress("Saving", len(screened.recipients)) as advance:
-        found = audience_lists.create_of(
-            made.db, name, screened.recipients, owner=actor(), key=key or secrets.token_hex(16), advance=advance
-        )
-    skipped = Made(found.audience, found.new, screened.refused, screened.refused_count)
+    with list_of(file, _MOST_BYTES) as data, RecipientsOnDisk() as recipients:
+        look = look_at(data, encoding=encoding)
+        columns = _columns(look, said)
+        with progress("Reading", count_lines(data)) as advance:
+            sifted = sift(counted(rows_of(data, look, columns), advance), recipients.add)
+        if faults := audience_lists.faults_of_name(name):
+            raise InvalidInput(*faults)
+        _say(sifted)
+        if dry_run:
+            _show_reading(look, columns, sifted)
+            return
+        if sifted.refused_count and not skip_invalid:
+            raise LinesRefused("not imported: fix these lines, or skip them with --skip-invalid")
+        made = prepared_services()
+        key = key or secrets.token_hex(16)
+        with progress("Saving", sifted.recipients) as advance:
+            found = audience_lists.create_of(made.db, name, recipients, owner=actor(), key=key, advance=advance)
+    skipped = Made(found.audience, found.new, sifted.refused, sifted.refused_count)
     answer(schemas.AudienceMade, schemas.made(skipped), print_id)
 
 
-def _counted(rows: Iterable[Read], advance: Advance) -> Iterator[Read]:
-    for number, row in enumerate(rows, 1):
-        yield row
-        if number % _A_STEP == 0:
-            advance(_A_STEP)
-
-
-def _say(screened: Screened) -> None:
-    for one in screened.refused:
+def _say(sifted: Sifted) -> None:
+    for one in sifted.refused:
         at = f"line {one.row}: {one.address + ': ' if one.address else ''}"
         click.echo(printable(f"{at}{one.message}"), err=True)
-    words = f"{len(screened.recipients):,} recipients, {screened.duplicates:,} duplicates"
-    click.echo(f"{words}, {screened.refused_count:,} lines that cannot be imported", err=True)
+    words = f"{sifted.recipients:,} recipients, {sifted.duplicates:,} duplicates"
+    click.echo(f"{words}, {sifted.refused_count:,} lines that cannot be imported", err=True)
 
 
-def _show_reading(look: Look, columns: Sequence[Column], screened: Screened) -> None:
+def _show_reading(look: Look, columns: Sequence[Column], sifted: Sifted) -> None:
     """Answer with how the file is read."""
     shown = [
         {"number": number, "column": column.heading, "role": column.role, "field": column.field}
@@ -104,10 +96,10 @@ def _show_reading(look: Look, columns: Sequence[Column], screened: Screened) -> 
     body = {
         "encoding": look.encoding,
         "columns": shown,
-        "recipients_count": len(screened.recipients),
-        "duplicates": screened.duplicates,
-        "refused": [asdict(row) for row in screened.refused],
-        "refused_count": screened.refused_count,
+        "recipients_count": sifted.recipients,
+        "duplicates": sifted.duplicates,
+        "refused": [asdict(row) for row in sifted.refused],
+        "refused_count": sifted.refused_count,
     }
     if not as_json():
         click.echo(f"encoding: {ENCODINGS[look.encoding]}", err=True)

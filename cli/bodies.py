@@ -1,7 +1,10 @@
-"""A JSON document from a file or standard input, read and checked as the API reads and checks a body."""
+"""A JSON document or a list from a file or standard input, read and checked as the API reads and checks a body."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from os import SEEK_END
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, Final
 
 import click
 from marshmallow import Schema, ValidationError
@@ -13,6 +16,7 @@ from scheduler_api.problems import faults_of
 from scheduler_api.reading import Unreadable, read, weighs_more
 
 BODY = click.argument("file", type=click.File("rb"))  # `-`: standard input
+_CHUNK: Final = 1 << 20
 Further = Callable[[dict[str, Any], dict[str, Any]], Iterable[Fault]]
 
 
@@ -20,8 +24,31 @@ def bytes_of(file: BinaryIO, most: int) -> bytes:
     """The file, of at most so many bytes. Raises InvalidInput."""
     raw = file.read(most + 1)
     if len(raw) > most:
-        raise InvalidInput(Fault("body", f"has at most {most:,} bytes"))
+        raise InvalidInput(_too_long(most))
     return raw
+
+
+@contextmanager
+def list_of(file: BinaryIO, most: int) -> Iterator[BinaryIO]:
+    """A list of at most so many bytes, that can be read again from its beginning. What comes through a pipe is kept in
+    a temporary file meanwhile. Raises InvalidInput."""
+    with ExitStack() as opened:
+        if not (file.seekable() and file.tell() == 0):
+            file = _copied(file, opened.enter_context(TemporaryFile()), most)
+        if file.seek(0, SEEK_END) > most:
+            raise InvalidInput(_too_long(most))
+        yield file
+
+
+def _copied(source: BinaryIO, target: BinaryIO, most: int) -> BinaryIO:
+    left = most + 1
+    while left and (chunk := source.read(min(left, _CHUNK))):
+        left -= target.write(chunk)
+    return target
+
+
+def _too_long(most: int) -> Fault:
+    return Fault("body", f"has at most {most:,} bytes")
 
 
 def document_of(

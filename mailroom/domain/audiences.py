@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -103,6 +103,21 @@ class Screened:
         return self.rows - self.refused_count - len(self.recipients)
 
 
+@dataclass(frozen=True, slots=True)
+class Sifted:
+    """How many recipients a list has, each address once, and its refused rows (the first MAX_TOLD)."""
+
+    recipients: int
+    refused: Sequence[RefusedRow]
+    refused_count: int
+    rows: int  # rows read, refused rows included
+
+    @property
+    def duplicates(self) -> int:
+        """How many rows repeat the address of an earlier row."""
+        return self.rows - self.refused_count - self.recipients
+
+
 def check_recipients(rows: Sequence[object], *, path: str = "recipients") -> list[Recipient]:
     """The recipients in the order of their folded address. For a repeated address the first row wins.
 
@@ -133,18 +148,28 @@ def check_recipients(rows: Sequence[object], *, path: str = "recipients") -> lis
 
 
 def screen(rows: Iterable[Read | tuple[int, object]], *, path: str = "recipients") -> Screened:
-    """Separate the valid rows from the invalid ones. For a repeated address the first row wins.
+    """As `sift`; the valid rows are kept in memory."""
+    by_key: dict[str, Recipient] = {}
+    sifted = sift(rows, lambda one: by_key.setdefault(one.key, one) is one, path=path)
+    recipients = [by_key[key] for key in sorted(by_key)]
+    return Screened(recipients, sifted.refused, sifted.refused_count, sifted.rows)
+
+
+def sift(
+    rows: Iterable[Read | tuple[int, object]], keep: Callable[[Recipient], bool], *, path: str = "recipients"
+) -> Sifted:
+    """Separate the valid rows from the invalid ones. `keep` is called with each valid one, and tells whether it was the
+    first of its address.
 
     Raises InvalidInput for more rows than a list may have, and for more than MAX_REFUSED invalid rows.
     """
-    by_key: dict[str, Recipient] = {}
     refused: list[RefusedRow] = []
-    wrong = count = 0
+    wrong = count = kept = 0
     for count, judged in enumerate(judge(rows), 1):
         if count > MAX_RECIPIENTS:
             raise InvalidInput(Fault(path, f"at most {MAX_RECIPIENTS:,} recipients"))
         if isinstance(judged, Recipient):
-            by_key.setdefault(judged.key, judged)
+            kept += keep(judged)
             continue
         wrong += 1
         if wrong <= MAX_TOLD:
@@ -152,7 +177,7 @@ def screen(rows: Iterable[Read | tuple[int, object]], *, path: str = "recipients
         elif wrong > MAX_REFUSED:
             words = f"more than {MAX_REFUSED:,} rows cannot be taken; the first is line {refused[0].row}"
             raise InvalidInput(Fault(path, f"{words}: {refused[0].message}. Is this the right list and column?"))
-    return Screened([by_key[key] for key in sorted(by_key)], refused, wrong, count)
+    return Sifted(kept, refused, wrong, count)
 
 
 def judge(rows: Iterable[Read | tuple[int, object]]) -> Iterator[Recipient | RefusedRow]:

@@ -10,7 +10,15 @@ from mailroom.domain.lists import mailboxes, tables
 from mailroom.domain.lists.columns import Column, check_columns, propose
 from mailroom.domain.lists.rows import Read, RefusedRow, Row
 from mailroom.domain.lists.tables import Layout
-from mailroom.domain.lists.texts import ENCODINGS, check_is_text, guess_encoding, is_encoded, lines_of
+from mailroom.domain.lists.texts import (
+    ENCODINGS,
+    ListData,
+    check_is_text,
+    guess_encoding,
+    has_zero_bytes,
+    is_encoded,
+    lines_of,
+)
 
 SHOWN_ROWS: Final = 5
 _STRANGERS: Final = re.compile(r"<[^<>]*@|@[^@]*@")
@@ -31,11 +39,9 @@ class Look:
         return self.layout.sample[:SHOWN_ROWS] if self.layout else ()
 
 
-def look_at(data: bytes, *, encoding: str | None = None) -> Look:
+def look_at(data: ListData, *, encoding: str | None = None) -> Look:
     """Detect the format of a list. `encoding`: one of ENCODINGS, if a person chose it. Raises InvalidInput."""
     check_is_text(data)
-    if not data.strip():
-        raise InvalidInput(Fault("recipients", "the file is empty"))
     if encoding is not None and encoding not in ENCODINGS:
         raise InvalidInput(Fault("encoding", f"one of {', '.join(ENCODINGS)}"))
     codec = encoding or guess_encoding(data)
@@ -46,7 +52,7 @@ def look_at(data: bytes, *, encoding: str | None = None) -> Look:
     return Look(codec, layout, columns, certain and any(layout.headings) and codec.startswith("utf-8"))
 
 
-def rows_of(data: bytes, look: Look, columns: Sequence[Column] = ()) -> Iterator[Read]:
+def rows_of(data: ListData, look: Look, columns: Sequence[Column] = ()) -> Iterator[Read]:
     """The rows, read with `columns`, or with the columns of `look`. Raises InvalidInput before the first row."""
     if look.layout is None:
         rows = mailboxes.rows_of(lines_of(data, look.encoding))
@@ -56,7 +62,7 @@ def rows_of(data: bytes, look: Look, columns: Sequence[Column] = ()) -> Iterator
             raise InvalidInput(Fault("columns", f"the list has {len(look.columns)} columns"))
         check_columns(chosen)
         rows = tables.rows_of(lines_of(data, look.encoding), look.layout, chosen)
-    if b"\0" in data or not is_encoded(data, look.encoding):
+    if has_zero_bytes(data) or not is_encoded(data, look.encoding):
         rows = _without_spoilt(rows, look.encoding)
     return _without_strangers(rows)
 

@@ -1,6 +1,8 @@
 """Audiences: lists of contacts under a name, for any number of schedules. Their contacts change: see contacts.py."""
 
-from collections.abc import Callable, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -50,53 +52,54 @@ def create(db: Db, asked: NewList, *, owner: str, key: str) -> Made:
     screened = _checked(asked)
     if earlier:
         return Made(earlier, False, screened.refused, screened.refused_count)
-    return save(db, asked.name, screened, request=request, digest=digest)
+    audience, new = _save(db, asked.name, screened.recipients, request=request, digest=digest)
+    return Made(audience, new, screened.refused, screened.refused_count)
 
 
 def create_of(
     db: Db,
     name: str,
-    recipients: Sequence[Recipient],
+    recipients: Collection[Recipient],
     *,
     owner: str,
     key: str,
     advance: Callable[[int], None] | None = None,
 ) -> Made:
-    """Save recipients that are checked already. The same request again finds the same list. `advance` is called with
-    the number of each batch that is stored.
+    """Save recipients that are checked already, in the order of their folded addresses. The same request again finds
+    the same list. `advance` is called with the number of each batch that is stored.
 
     Raises InvalidInput, IdempotencyMismatch, Unavailable.
     """
     check_key(key)
     if faults := faults_of_name(name):
         raise InvalidInput(*faults)
-    request, digest = f"{owner}/{key}", _digest(NewList(name, recipients))
+    request, digest = f"{owner}/{key}", digest_of_checked(name, recipients)
     if earlier := _repeated(db, request, digest):
         return Made(earlier, new=False)
-    checked = screened_or_refused(Screened(recipients, (), 0, len(recipients)))
-    return save(db, name, checked, request=request, digest=digest, advance=advance)
+    if not recipients:
+        raise InvalidInput(_NOBODY)
+    return Made(*_save(db, name, recipients, request=request, digest=digest, advance=advance))
 
 
-def save(
+def _save(
     db: Db,
     name: str,
-    screened: Screened,
+    recipients: Collection[Recipient],
     *,
     request: str,
     digest: str,
     advance: Callable[[int], None] | None = None,
-) -> Made:
-    """Save checked recipients under a checked name. Raises IdempotencyMismatch, Unavailable."""
-    refused = (screened.refused, screened.refused_count)
-    audience = audiences.stage(db, screened.recipients, now=server_now(db), advance=advance)
+) -> tuple[Audience, bool]:
+    """Returns (the saved list, or that of the same request; whether it is new). Raises IdempotencyMismatch."""
+    audience = audiences.stage(db, recipients, now=server_now(db), advance=advance)
     try:
         audiences.enlist(db, audience, name=name.strip(), request=request, digest=digest)
     except audiences.AlreadyListed:  # the same key came twice in one moment
         repeated = _repeated(db, request, digest)
         if repeated is None:
             raise
-        return Made(repeated, False, *refused)
-    return Made(audiences.get(db, audience), True, *refused)
+        return repeated, False
+    return audiences.get(db, audience), True
 
 
 def get(db: Db, audience: AudienceId) -> Audience:
@@ -137,7 +140,7 @@ def _checked(asked: NewList) -> Screened:
         if asked.recipients is None:
             found = Screened((), (), 0, 0)
         elif asked.on_invalid == "skip":
-            found = screened_or_refused(screen(enumerate(asked.recipients, 1)))
+            found = _somebody(screen(enumerate(asked.recipients, 1)))
         else:
             found = Screened(check_recipients(asked.recipients), (), 0, len(asked.recipients))
     except InvalidInput as error:
@@ -148,20 +151,30 @@ def _checked(asked: NewList) -> Screened:
 
 
 _MOST_FAULTS: Final = 1_000
+_NOBODY: Final = Fault("recipients", "at least one recipient is needed")
 
 
-def screened_or_refused(screened: Screened, *, path: str = "recipients") -> Screened:
+def _somebody(screened: Screened) -> Screened:
     """The same list. Raises InvalidInput if it has no recipient."""
     if screened.recipients:
         return screened
-    faults = [Fault(f"{path}[{one.row - 1}]", one.message) for one in screened.refused[:_MOST_FAULTS]]
-    raise InvalidInput(Fault(path, "at least one recipient is needed"), *faults)
+    faults = [Fault(f"recipients[{one.row - 1}]", one.message) for one in screened.refused[:_MOST_FAULTS]]
+    raise InvalidInput(_NOBODY, *faults)
 
 
 def faults_of_name(name: str) -> list[Fault]:
     if not 0 < len(name.strip()) <= MAX_NAME or breaks_header(name):
         return [Fault("name", f"1 to {MAX_NAME} characters in one line")]
     return []
+
+
+def digest_of_checked(name: str, recipients: Collection[Recipient]) -> str:
+    """The digest of a request for these, read one at a time: that of the same `NewList`."""
+    digest = hashlib.sha256(f'{{"name": {json.dumps(name)}, "recipients": ['.encode())
+    for number, recipient in enumerate(recipients):
+        digest.update(f"{', ' if number else ''}{json.dumps(str(recipient))}".encode())
+    digest.update(b"]}")
+    return digest.hexdigest()
 
 
 def _digest(asked: NewList) -> str:

@@ -56,7 +56,7 @@ class AlreadyListed(Exception):
 
 @unhurried
 def stage(
-    db: Db, recipients: Sequence[Recipient], *, now: datetime, advance: Callable[[int], None] | None = None
+    db: Db, recipients: Collection[Recipient], *, now: datetime, advance: Callable[[int], None] | None = None
 ) -> AudienceId:
     """Write a new list, streamed in batches, each in bounded time. It is nobody's until `keep` or `enlist`. `advance`
     is called with the number of each batch."""

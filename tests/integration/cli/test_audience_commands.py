@@ -95,6 +95,17 @@ def test_contacts_are_added_by_a_file_set_exported_and_removed(
     assert listed["items"][0]["language"] == "it"
 
 
+def test_a_list_through_a_pipe_is_read_as_a_file_is(mailroom: Terminal, system: System) -> None:
+    audience = mailroom("audiences", "create", "-", stdin='{"name": "Readers"}').id
+    table = "email,city\n" + "".join(f"reader-{number}@example.org,Rome\n" for number in range(2_500))
+
+    added = mailroom.process("audiences", "add", audience, "-", "--json", stdin=table).json
+    made = mailroom.process("audiences", "import", "-", "--name", "Others", stdin=table).id
+
+    assert (added["added"], added["refused_count"]) == (2_500, 0)
+    assert system.db.recipients.count_documents({"_id.a": made}) == 2_500
+
+
 def test_segments_are_counted_saved_listed_and_deleted(mailroom: Terminal, call: Caller) -> None:
     body = {"name": "Readers", "recipients": [{"address": "bo@example.org", "variables": {"city": "Rome"}}]}
     audience = mailroom("audiences", "create", "-", stdin=json.dumps(body)).id
