@@ -20,6 +20,7 @@ from mailroom.services.operations import janitor, ledger
 from mailroom.services.operations.log_level import LOOK_S, LogLevelFollower
 from mailroom.services.schedules.archive_finished import FinishedSchedules
 from mailroom.watching.lanes import renewal
+from sender.leisure import Ended, Leisure
 
 log = structlog.get_logger()
 _JANITOR_S: Final = 5.0
@@ -43,7 +44,8 @@ def start_duties(services: SenderServices, *, idle_s: Callable[[], float]) -> Ba
         finished = FinishedSchedules(services.db, age=age)
         soon = datetime.now(UTC) + timedelta(seconds=_JANITOR_S)
         ticking.add_job(archive, "interval", [finished], seconds=_ARCHIVE_S, jitter=20, next_run_time=soon)
-    ticking.add_job(balance, "interval", [services], seconds=_LEDGER_LOOK_S, jitter=20)
+    going_on = [services, lambda: ticking.running]
+    ticking.add_job(balance, "interval", going_on, seconds=_LEDGER_LOOK_S, jitter=20)
     pushes, lists = services.settings.mailgun.pushes, build_mailgun_lists(services.settings)
     if lists is not None and pushes != NOTHING:
         ticking.add_job(push, "interval", [services, lists, pushes], seconds=_PUSH_S, jitter=5)
@@ -81,13 +83,18 @@ def keep_alive(services: SenderServices, idle_s: Callable[[], float]) -> None:
         log.warning("heartbeat_missed", error=str(error))
 
 
-def balance(services: SenderServices) -> None:
-    """Once an hour a single sender checks the ledger of the last hours, across MongoDB and Redis, for the gauge."""
+def balance(services: SenderServices, going_on: Callable[[], bool] = lambda: True) -> None:
+    """Once an hour a single sender checks the ledger of the last hours, across MongoDB and Redis, for the gauge. It
+    takes its time, for its mails do not wait for it. A sender that ends meanwhile leaves it: the next one looks as far
+    back."""
     try:
         if not ledger.is_due(services.db, every=_LEDGER_EVERY):
             return
-        checked = ledger.check(services.db, since=server_now(services.db) - _LEDGER_SPAN, fences=services.fences)
+        since = server_now(services.db) - _LEDGER_SPAN
+        checked = ledger.check(services.db, since=since, fences=services.fences, advance=Leisure(going_on))
         ledger.keep(services.db, checked)
+    except Ended:
+        return
     except Unavailable as error:
         log.warning("ledger_waits", error=str(error))
         return

@@ -86,7 +86,8 @@ def check(
     providers' logs too.
 
     `settle`: the time until a provider's log is complete. `young`: the age below which work is not checked.
-    `advance` is called with the number of schedules, and then of mails, that were checked since. Raises Unavailable.
+    `advance` is called after each piece of the work, with the number of schedules, and then of mails, that were checked
+    since; what it raises ends the check. Raises Unavailable.
     """
     ledger = Ledger(since, server_now(db))
     until = ledger.until = ledger.at - young
@@ -165,6 +166,7 @@ def _runs(db: Db, ledger: Ledger, until: datetime, fences: Fences | None, advanc
             ledger.add("run", run.id, f"finished, and {waiting} mails still wait")
         for batch in dispatch_queries.of_run(db, run.id):
             _dispatches(ledger, batch, {id_: c.mails for id_, c in carried.items() if id_}, until, fences)
+            advance(0)
 
 
 def _single_mails(db: Db, ledger: Ledger, until: datetime, fences: Fences | None, advance: Advance) -> None:

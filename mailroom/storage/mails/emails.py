@@ -39,7 +39,7 @@ from mailroom.storage.database import Db, Document, Session, drop_unset, guarded
 from mailroom.storage.template_pins import document_of, pin_of
 
 COLLECTION: Final = "emails"
-_SOME: Final = 1_000
+_SOME: Final = 250
 _NEWEST: Final = [("created_at", DESCENDING), ("_id", DESCENDING)]
 INDEXES: Final[Sequence[IndexModel]] = (
     IndexModel(_NEWEST),
@@ -108,7 +108,7 @@ def add_many(db: Db, new: Sequence[NewEmail], *, now: datetime, session: Session
 def created_between(db: Db, since: datetime, until: datetime) -> Iterator[dict[EmailId, int]]:
     """Mails that were accepted in this time, oldest first, some at a time: to how many each goes."""
     query = {"created_at": {"$gte": since, "$lt": until}}
-    rows = iter(db.emails.find(query, {"recipients": 1}).sort("created_at", 1))
+    rows = iter(db.emails.find(query, {"recipients": 1}).sort("created_at", 1).batch_size(_SOME))
     while some := list(islice(rows, _SOME)):
         yield {EmailId(doc["_id"]): len(doc["recipients"]) for doc in some}
 

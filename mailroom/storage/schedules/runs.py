@@ -8,7 +8,7 @@ from pymongo import DESCENDING, UpdateOne
 from mailroom.domain.errors import RunNotFound
 from mailroom.domain.ids import RunId, ScheduleId
 from mailroom.domain.runs import Run
-from mailroom.storage.database import Db, Document, Session, guarded
+from mailroom.storage.database import A_FEW, Db, Document, Session, guarded
 from mailroom.storage.schedules.run_document import from_document, to_document
 
 
@@ -59,5 +59,6 @@ def page(db: Db, *, schedule_id: ScheduleId | None, before: tuple[datetime, str]
 
 def created_between(db: Db, since: datetime, until: datetime) -> Iterator[Run]:
     """Runs and recorded decisions not to run that were made in this time, oldest first."""
-    for doc in db.runs.find({"created_at": {"$gte": since, "$lt": until}}).sort("created_at", 1):
+    made = {"created_at": {"$gte": since, "$lt": until}}
+    for doc in db.runs.find(made).sort("created_at", 1).batch_size(A_FEW):
         yield from_document(doc)

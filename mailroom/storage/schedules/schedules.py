@@ -10,7 +10,7 @@ from pymongo.errors import DuplicateKeyError
 from mailroom.domain.errors import ScheduleNotFound, StaleEdit
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.schedules import MOVES, Schedule, ScheduleState, ScheduleTrigger
-from mailroom.storage.database import MOST_COUNTED, Db, Document, Session, guarded
+from mailroom.storage.database import A_FEW, MOST_COUNTED, Db, Document, Session, guarded
 from mailroom.storage.moves import leaving
 from mailroom.storage.schedules.schedule_document import BY_CREATION, as_seen, from_document, to_document
 
@@ -66,7 +66,7 @@ def page(db: Db, *, state: ScheduleState | None, before: tuple[datetime, str] | 
 
 def everyone(db: Db) -> Iterator[Schedule]:
     """Every schedule, whatever its state."""
-    for doc in db.schedules.find():
+    for doc in db.schedules.find().batch_size(A_FEW):
         yield from_document(doc)
 
 

@@ -1,6 +1,7 @@
 """A sender's end and its duties."""
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from sender import duties
 from sender.duties import end_duties
+from sender.leisure import Ended, Leisure
 
 
 @pytest.fixture
@@ -49,3 +51,27 @@ def test_a_duty_that_hangs_holds_the_end_up_for_a_moment_only(
     end_duties(ticking)
 
     assert done == []
+
+
+def test_a_ledger_under_way_is_left_when_its_sender_ends() -> None:
+    """It rests between its pieces, for half an hour in all: the end does not wait for that."""
+    begun, left = threading.Event(), threading.Event()
+    ticking = BackgroundScheduler(timezone="UTC")
+
+    def ledger() -> None:
+        begun.set()
+        rest = Leisure(lambda: ticking.running)
+        try:
+            while True:
+                time.sleep(0.05)
+                rest()
+        except Ended:
+            left.set()
+
+    ticking.add_job(ledger)
+    ticking.start()
+    assert begun.wait(30)
+
+    end_duties(ticking)
+
+    assert left.is_set()
