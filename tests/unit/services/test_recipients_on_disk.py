@@ -33,8 +33,8 @@ from mailroom.services.audiences.recipients_on_disk import RecipientsOnDisk
 with open(sys.argv[1], "rb") as file, RecipientsOnDisk() as kept:
     sifted = sift(rows_of(file, look_at(file)), kept.add)
     assert sum(1 for _ in kept) == sifted.recipients == int(sys.argv[2])
-import resource
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+with open("/proc/self/status") as status:  # not `ru_maxrss`: that counts what its parent had, too
+    print(next(line for line in status if line.startswith("VmHWM")).split()[1])
 """
 
 
@@ -71,9 +71,9 @@ def test_memory_does_not_grow_with_the_list(tmp_path: Path) -> None:
         command = [sys.executable, "-c", READ, str(file), str(rows)]
         return int(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout) / 1_024
 
-    small, large = peak_mb(20_000), peak_mb(120_000)
+    small, large = peak_mb(20_000), peak_mb(250_000)
 
-    assert large - small < 16, f"{small:.0f} and {large:.0f} MB"  # of SQLite's cache; in memory it is 90
+    assert large - small < 20, f"{small:.0f} and {large:.0f} MB"  # 16 are the cache of SQLite
 
 
 def test_a_folder_of_temporary_files_without_room_is_told() -> None:
