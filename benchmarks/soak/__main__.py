@@ -2,9 +2,10 @@
 
     python -m benchmarks.soak [--minutes 60] [--load 0.7] [--json FILE]
 
-The peak is measured for five minutes: single mails as fast as all of them go out and are told of, beside a campaign and
-page views; the first two do not count, since empty stores are faster. Then that share of each is asked for. The first minutes, in which caches fill, count for no slope. Exit 1 if
-an alert fired, a figure is not shown to be flat, or a mail was doubled, lost or refused.
+The peak is measured for five minutes: single mails as fast as all of them go out and are told of, beside a campaign
+and page views; the first two do not count, since empty stores are faster. Then that share of each is asked for. The
+first minutes, in which caches fill, count for no slope. Exit 1 if an alert fired, a figure is not shown to be flat, or
+a mail was doubled, lost or refused.
 """
 
 import argparse
