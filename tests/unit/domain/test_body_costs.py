@@ -10,7 +10,7 @@ from mailroom.domain.bodies.finish import finish
 from mailroom.domain.bodies.places import PlaceLost
 from mailroom.domain.bodies.written import Written
 from mailroom.domain.limits import MAX_MADE_FROM, MAX_MARKDOWN
-from tests.support.memory import Peak
+from tests.support.peak_memory import Peak
 
 _MOST_S = 3.0
 _MOST_BYTES = 250 * 1024 * 1024
