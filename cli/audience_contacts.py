@@ -23,7 +23,6 @@ from mailroom.services.audiences.contact_files import Adding
 from scheduler_api import paging
 from scheduler_api.schemas import audience_contacts as schemas
 
-_MOST_BYTES = 512 * 1024 * 1024  # a million contacts with a few merge fields
 _SOURCE = "command"
 _WORDS = {False: "Adding", True: "Looking"}  # by `dry_run`
 _AUDIENCE = click.argument("audience_id")
@@ -57,7 +56,7 @@ def add(audience_id: str, file: Any, skip_invalid: bool, dry_run: bool) -> None:
     same again changes nothing, so it goes on where it was cut off."""
     how = Adding("skip" if skip_invalid else "refuse", dry_run, _SOURCE)
     db = (services if dry_run else prepared_services)().db
-    with list_of(file, _MOST_BYTES) as data, progress(_WORDS[dry_run], 2 * count_lines(data)) as advance:
+    with list_of(file) as data, progress(_WORDS[dry_run], 2 * count_lines(data)) as advance:
         try:
             done = contact_files.add(db, AudienceId(audience_id), data, how, advance=advance)
         except InvalidInput as error:

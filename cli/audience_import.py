@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -23,8 +23,6 @@ from mailroom.services.audiences.contact_files import counted
 from mailroom.services.audiences.lists import Made
 from mailroom.services.audiences.recipients_on_disk import RecipientsOnDisk
 from scheduler_api.schemas import audiences as schemas
-
-_MOST_BYTES: Final = 512 * 1024 * 1024  # a million recipients with a few merge fields
 
 
 class LinesRefused(click.ClickException):
@@ -58,7 +56,7 @@ def import_(
 ) -> None:
     """Make an audience of a file: addresses one a line, or CSV; - is standard input. Prints its id, alone, on standard
     output."""
-    with list_of(file, _MOST_BYTES) as data, RecipientsOnDisk() as recipients:
+    with list_of(file) as data, RecipientsOnDisk() as recipients:
         look = look_at(data, encoding=encoding)
         columns = _columns(look, said)
         with progress("Reading", count_lines(data)) as advance:

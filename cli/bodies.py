@@ -17,6 +17,7 @@ from scheduler_api.reading import Unreadable, read, weighs_more
 
 BODY = click.argument("file", type=click.File("rb"))  # `-`: standard input
 _CHUNK: Final = 1 << 20
+_MOST_OF_A_LIST: Final = 512 * 1024 * 1024  # a million recipients with a few merge fields
 Further = Callable[[dict[str, Any], dict[str, Any]], Iterable[Fault]]
 
 
@@ -29,19 +30,19 @@ def bytes_of(file: BinaryIO, most: int) -> bytes:
 
 
 @contextmanager
-def list_of(file: BinaryIO, most: int) -> Iterator[BinaryIO]:
-    """A list of at most so many bytes, that can be read again from its beginning. What comes through a pipe is kept in
-    a temporary file meanwhile. Raises InvalidInput."""
+def list_of(file: BinaryIO) -> Iterator[BinaryIO]:
+    """A list that can be read again from its beginning. A list that comes through a pipe is kept in a temporary file
+    until then. Raises InvalidInput for one that is too long."""
     with ExitStack() as opened:
         if not (file.seekable() and file.tell() == 0):
-            file = _copied(file, opened.enter_context(TemporaryFile()), most)
-        if file.seek(0, SEEK_END) > most:
-            raise InvalidInput(_too_long(most))
+            file = _copied(file, opened.enter_context(TemporaryFile()))
+        if file.seek(0, SEEK_END) > _MOST_OF_A_LIST:
+            raise InvalidInput(_too_long(_MOST_OF_A_LIST))
         yield file
 
 
-def _copied(source: BinaryIO, target: BinaryIO, most: int) -> BinaryIO:
-    left = most + 1
+def _copied(source: BinaryIO, target: BinaryIO) -> BinaryIO:
+    left = _MOST_OF_A_LIST + 1
     while left and (chunk := source.read(min(left, _CHUNK))):
         left -= target.write(chunk)
     return target

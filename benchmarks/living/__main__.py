@@ -105,7 +105,7 @@ def _imported(system: System, audience: str, file: Path, rows: int) -> dict[str,
         began = time.monotonic()
         child, peak_mb = subprocess.Popen(command, env=system.environment, stdout=log, stderr=log), 0.0
         while child.poll() is None:
-            with contextlib.suppress(OSError, StopIteration):  # it has just ended
+            with contextlib.suppress(OSError, AssertionError):  # it has just ended, and has no memory any more
                 peak_mb = peak_memory_mb(child.pid)
             time.sleep(_LOOK_S)
         took_s = time.monotonic() - began
