@@ -32,7 +32,7 @@ def bytes_of(file: BinaryIO, most: int) -> bytes:
 @contextmanager
 def list_of(file: BinaryIO) -> Iterator[BinaryIO]:
     """A list that can be read again from its beginning. A list that comes through a pipe is kept in a temporary file
-    until then. Raises InvalidInput for one that is too long."""
+    while it is read. Raises InvalidInput for one that is too long."""
     with ExitStack() as opened:
         if not (file.seekable() and file.tell() == 0):
             file = _copied(file, opened.enter_context(TemporaryFile()))
