@@ -94,10 +94,6 @@ def connect(url: str, *, app: str) -> Db:
     return client.get_default_database("mailroom", codec_options=options, write_concern=MAJORITY)
 
 
-#: Documents that a long reading has in memory at once. MongoDB's own batches have 16 MB, ten times that in Python.
-A_FEW: Final = 500
-
-
 def guarded(function: Callable[P, R]) -> Callable[P, R]:
     """Bound the time of a use of the store. Raises Unavailable if the server is away, and TakesNoWrites.
 

@@ -36,6 +36,7 @@ from mailroom.domain.errors import EmailNotFound
 from mailroom.domain.ids import EmailId
 from mailroom.domain.searches import EmailOrder, EmailSearch
 from mailroom.storage.database import Db, Document, Session, drop_unset, guarded, insert_new
+from mailroom.storage.long_readings import each_of
 from mailroom.storage.template_pins import document_of, pin_of
 
 COLLECTION: Final = "emails"
@@ -106,9 +107,9 @@ def add_many(db: Db, new: Sequence[NewEmail], *, now: datetime, session: Session
 
 
 def created_between(db: Db, since: datetime, until: datetime) -> Iterator[dict[EmailId, int]]:
-    """Mails that were accepted in this time, oldest first, some at a time: to how many each goes."""
+    """Mails that were accepted in this time, oldest first, some at a time: to how many each goes. Raises Unavailable."""
     query = {"created_at": {"$gte": since, "$lt": until}}
-    rows = iter(db.emails.find(query, {"recipients": 1}).sort("created_at", 1).batch_size(_SOME))
+    rows = each_of(db.emails.find(query, {"recipients": 1}).sort("created_at", 1))
     while some := list(islice(rows, _SOME)):
         yield {EmailId(doc["_id"]): len(doc["recipients"]) for doc in some}
 

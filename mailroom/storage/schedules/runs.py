@@ -8,7 +8,8 @@ from pymongo import DESCENDING, UpdateOne
 from mailroom.domain.errors import RunNotFound
 from mailroom.domain.ids import RunId, ScheduleId
 from mailroom.domain.runs import Run
-from mailroom.storage.database import A_FEW, Db, Document, Session, guarded
+from mailroom.storage.database import Db, Document, Session, guarded
+from mailroom.storage.long_readings import each_of
 from mailroom.storage.schedules.run_document import from_document, to_document
 
 
@@ -58,7 +59,8 @@ def page(db: Db, *, schedule_id: ScheduleId | None, before: tuple[datetime, str]
 
 
 def created_between(db: Db, since: datetime, until: datetime) -> Iterator[Run]:
-    """Runs and recorded decisions not to run that were made in this time, oldest first."""
+    """Runs and recorded decisions not to run that were made in this time, oldest first.
+    Raises Unavailable."""
     made = {"created_at": {"$gte": since, "$lt": until}}
-    for doc in db.runs.find(made).sort("created_at", 1).batch_size(A_FEW):
+    for doc in each_of(db.runs.find(made).sort("created_at", 1)):
         yield from_document(doc)

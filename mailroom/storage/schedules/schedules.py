@@ -10,7 +10,8 @@ from pymongo.errors import DuplicateKeyError
 from mailroom.domain.errors import ScheduleNotFound, StaleEdit
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.schedules import MOVES, Schedule, ScheduleState, ScheduleTrigger
-from mailroom.storage.database import A_FEW, MOST_COUNTED, Db, Document, Session, guarded
+from mailroom.storage.database import MOST_COUNTED, Db, Document, Session, guarded
+from mailroom.storage.long_readings import each_of
 from mailroom.storage.moves import leaving
 from mailroom.storage.schedules.schedule_document import BY_CREATION, as_seen, from_document, to_document
 
@@ -65,8 +66,8 @@ def page(db: Db, *, state: ScheduleState | None, before: tuple[datetime, str] | 
 
 
 def everyone(db: Db) -> Iterator[Schedule]:
-    """Every schedule, whatever its state."""
-    for doc in db.schedules.find().batch_size(A_FEW):
+    """Every schedule, whatever its state. Raises Unavailable."""
+    for doc in each_of(db.schedules.find()):
         yield from_document(doc)
 
 
