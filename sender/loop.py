@@ -5,6 +5,7 @@ All of this is one thread on purpose: a claim made here is in flight before a ta
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Final
 
@@ -15,12 +16,11 @@ from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
 from mailroom.domain.ids import Lane, Token
 from mailroom.domain.lane_names import MAIL_LANES, schedule_lane
 from mailroom.services.common.clock import Clocks
-from mailroom.services.common.run_values import ValuesOfRuns
 from mailroom.services.dispatching.elsewhere import move_elsewhere
 from mailroom.services.dispatching.lanes import LaneWork
 from mailroom.services.dispatching.take_over import take_over
 from mailroom.services.planning import plan
-from mailroom.services.planning.windows import Windows
+from mailroom.services.planning.composing import ChunkComposer
 from sender.claimer import Claimer
 from sender.in_flight import InFlight
 from sender.lanes import Lanes
@@ -52,7 +52,8 @@ class Loop:
         self._plan_at = self._judged_at = self._move_at = 0.0
         self._completed_at = self._worked_at = time.monotonic()
         self._batch_size = _batch_size(services)
-        self._run_values, self._windows = ValuesOfRuns(services.db), Windows(services.db)
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="composer")
+        self._composer = ChunkComposer(services.db, ahead=self._ahead)
 
     def step(self) -> bool:
         """One round. True if there may be more to do at once. Raises Unavailable."""
@@ -83,6 +84,10 @@ class Loop:
     def resting(self) -> bool:
         """True if no schedule's lane is held, taken ahead or not, and no work was done for a while."""
         return not self._in_flight.schedules() and time.monotonic() - self._worked_at > _RESTS_AFTER_S
+
+    def finish(self) -> None:
+        """Compose nothing more ahead."""
+        self._ahead.shutdown(wait=False, cancel_futures=True)
 
     def idle_s(self) -> float:
         """Seconds since the last completed round. Thread-safe."""
@@ -133,8 +138,7 @@ class Loop:
             shares=self._services.shares,
             now=now,
             remembers=self._guard.remembers,
-            run_values=self._run_values,
-            windows=self._windows,
+            composer=self._composer,
         )
         at = time.monotonic()
         self._plan_at = at if progress.moved else at + _LOOK_FOR_RUNS_S

@@ -115,6 +115,7 @@ class Parts:
 
     def finish(self) -> None:
         """Cross no more fences, let the calls in flight end, and record their outcomes."""
+        self.loop.finish()
         self.fencer.finish()
         self.caller.finish()
         self.reconciler.finish(within_s=_ASK_S)

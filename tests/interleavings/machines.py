@@ -43,7 +43,10 @@ class AtOnce(Executor):
 
     def submit(self, work: Callable[..., Any], /, *args: Any, **rest: Any) -> Future[Any]:
         done: Future[Any] = Future()
-        done.set_result(work(*args, **rest))
+        try:
+            done.set_result(work(*args, **rest))
+        except Exception as error:
+            done.set_exception(error)
         return done
 
 
@@ -58,5 +61,6 @@ def machines() -> Iterator[None]:
             if hasattr(module, "random"):
                 stack.enter_context(patch.object(module, "random", dice))
         stack.enter_context(patch.object(clock, "datetime", _HostTime))
-        stack.enter_context(patch("sender.connections.ThreadPoolExecutor", AtOnce))
+        for module in ("sender.connections", "sender.loop"):
+            stack.enter_context(patch(f"{module}.ThreadPoolExecutor", AtOnce))
         yield

@@ -10,7 +10,7 @@ from mailroom.domain.recurrence.upcoming import next_after
 from mailroom.domain.runs import Run
 from mailroom.services.audiences import contacts
 from mailroom.services.planning import plan
-from mailroom.services.planning.windows import Windows
+from mailroom.services.planning.composing import ChunkComposer
 from mailroom.services.schedules import view as schedule_view
 from mailroom.storage.database import Db
 from tests.support.builders import stored_schedule
@@ -77,8 +77,8 @@ def decide(db: Db, schedule: ScheduleId, *, now: datetime, token: int = 1) -> li
 
 
 def expand(db: Db, schedule: ScheduleId, *, now: datetime, batch_size: int = 1_000, token: int = 1) -> None:
-    held, windows = hold(db, schedule, token=token), Windows(db)
-    while plan.expand(db, held, batch_size=batch_size, now=now, windows=windows).moved:
+    held, composer = hold(db, schedule, token=token), ChunkComposer(db)
+    while plan.expand(db, held, batch_size=batch_size, now=now, composer=composer).moved:
         pass
 
 

@@ -26,12 +26,11 @@ from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Schedule
 from mailroom.domain.shares import NO_SHARES, Shares
-from mailroom.services.common.run_values import ValuesOfRuns
-from mailroom.services.planning.chunks import Cut, next_chunks
+from mailroom.services.planning.chunks import Cut
+from mailroom.services.planning.composing import ChunkComposer
 from mailroom.services.planning.decisions import runs_for
 from mailroom.services.planning.pins import pinned
 from mailroom.services.planning.spreads import NOWHERE, spreads_of
-from mailroom.services.planning.windows import Windows
 from mailroom.storage import holds, lanes
 from mailroom.storage.cluster import restore_mark
 from mailroom.storage.database import Db, Session, in_transaction
@@ -195,25 +194,21 @@ def expand(
     now: datetime,
     remembers: bool = False,
     shares: Shares = NO_SHARES,
-    run_values: ValuesOfRuns | None = None,
-    windows: Windows | None = None,
+    composer: ChunkComposer | None = None,
 ) -> Progress:
     """Write the next messages of the held schedules' runs, about a thousand a transaction, and their dispatches, each
     of up to `batch_size` messages. Domains with shares of their own get dispatches of their own.
 
     `remembers`: MongoDB was restored from an older copy once; calls made since that copy are looked up.
-    `run_values`, `windows`: those that are used again, so that what the runs of many chunks have is read once.
+    `composer`: one that is used again, so that what the chunks of a run have in common is read once.
 
     A step takes a batch of small runs and a chunk of a large run, so that neither waits for the other.
     Raises StaleToken, Unavailable.
     """
-
-    values, windows = run_values or ValuesOfRuns(db), windows or Windows(db)
+    composer, cut = composer or ChunkComposer(db), Cut(batch_size, shares)
 
     def store(batch: Sequence[Run]) -> None:
-        chunks = next_chunks(
-            db, batch, Cut(batch_size, shares), remembers=remembers, run_values=values, windows=windows
-        )
+        chunks = composer.next_chunks(batch, cut, remembers=remembers)
 
         def work(session: Session) -> None:
             tokens = {schedule_lane(c.run.schedule_id): held[c.run.schedule_id] for c in chunks}
