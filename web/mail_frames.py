@@ -17,7 +17,7 @@ from mailroom.domain.errors import AudienceNotFound, Fault, InvalidInput
 from mailroom.domain.rendered_mails import RenderedMail
 from mailroom.domain.schedules import Content
 from mailroom.services.operations import campaign_checks
-from mailroom.services.schedules import readers, rendering
+from mailroom.services.schedules import carried_files, readers, rendering
 from mailroom.services.schedules.proofs import CampaignProof
 from mailroom.services.schedules.readers import Beside, Wanted
 from web.session import services
@@ -99,8 +99,9 @@ def width_of(asked: str) -> str:
     return asked if asked in WIDTHS else WIDTHS[0]
 
 
-def framed(html: str) -> Response:
+def framed(mail: RenderedMail) -> Response:
     """The HTML of a mail as a page of its own, for a frame."""
+    html = carried_files.for_browser(services().db, mail).html
     response = Response(f'<!doctype html><meta charset="utf-8">{html}', mimetype="text/html")
     response.headers["Content-Security-Policy"] = _BODY_POLICY
     return response

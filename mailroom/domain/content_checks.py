@@ -12,7 +12,8 @@ _GMAIL_SHOWS: Final = 102 * 1024  # bytes of HTML; the rest is behind "View enti
 _WHOLE: Final = re.compile(r"(?:https?://[^\s/]|mailto:|tel:|sms:|#|cid:)", re.IGNORECASE)
 _LEAVING: Final = "list-unsubscribe"
 _UNSUBSCRIBE: Final = re.compile("unsubscribe", re.IGNORECASE)
-_SHOWN_FILE: Final = re.compile(r"""\bcid:([^\s"'<>()]{1,128})""", re.IGNORECASE)
+#: A file that HTML shows, by its content id.
+SHOWN_FILE: Final = re.compile(r"""\bcid:([^\s"'<>()]{1,128})""", re.IGNORECASE)
 _NAMED: Final = 3  # of the faulty links, so many are named
 _SHOWN: Final = 60  # characters of one
 
@@ -59,7 +60,7 @@ def _about_links(tags: list[Tag]) -> list[Hint]:
 
 
 def _about_files(html: str, content_ids: Collection[str]) -> list[Hint]:
-    shown = dict.fromkeys(_SHOWN_FILE.findall(html))
+    shown = dict.fromkeys(SHOWN_FILE.findall(html))
     found = []
     if missing := [id_ for id_ in shown if id_ not in content_ids]:
         named = ", ".join(f"cid:{id_[:_SHOWN]}" for id_ in missing[:_NAMED])

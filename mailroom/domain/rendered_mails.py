@@ -61,7 +61,8 @@ def rendered_from_parts(content: Content, message: Message, values: RunValues, *
     subject, text, html = _filled(whole, {**message.parts, LINK_KEY: link})
     headers, own = _headers(content, link, schedule_of_run(message.run_id))
     recipient = Recipient(message.address, message.name)
-    return RenderedMail(recipient, subject, text, html, headers, own, feed=values.by_name.get(FEED))
+    feed, files = values.by_name.get(FEED), content.files
+    return RenderedMail(recipient, subject, text, html, headers, own, feed=feed, files=files)
 
 
 def _filled(whole: Compiled, parts: Mapping[str, str]) -> list[str]:

@@ -8,9 +8,10 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
+from mailroom.domain.emails.attachments import check_attachments
 from mailroom.domain.errors import InvalidInput
 from mailroom.domain.ids import ScheduleId
-from mailroom.services.schedules import feed_rules, proofs
+from mailroom.services.schedules import carried_files, feed_rules, proofs
 from mailroom.services.schedules import view as schedule_view
 from mailroom.services.schedules.proofs import CampaignProof
 from mailroom.services.schedules.readers import Beside, Wanted
@@ -69,10 +70,10 @@ def _proof(form: ScheduleForm, schedule_id: ScheduleId | None) -> CampaignProof:
 def _page(form: ScheduleForm, proof: CampaignProof, schedule_id: ScheduleId | None) -> ResponseReturnValue:
     act, typed = request.form.get("preview_act", ""), request.form.get("preview_contact", "").strip()
     width = act if act in mail_frames.WIDTHS else request.form.get("preview_width", "")
-    seen = mail_frames.seen(proof, _wanted(act, typed))
+    seen, files = mail_frames.seen(proof, _wanted(act, typed)), check_attachments(form.given_files, faults=[])
     page = render_template(
         "draft_preview.html",
-        **seen.shown(),
+        **seen.shown() | {"mail": seen.mail and carried_files.for_browser(services().db, seen.mail, files)},
         contact="" if seen.reader else typed,
         width=mail_frames.width_of(width),
         pairs=_travelling(request.form, form),

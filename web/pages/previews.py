@@ -41,7 +41,7 @@ def body(schedule_id: str) -> Response:
     wanted, db = request.args.get("contact", "").strip() or None, services().db
     proof = proofs.of_schedule(db, ScheduleId(schedule_id))
     mail = rendering.render(db, proof, wanted, link=services().links.example, feeds=services().feeds)
-    return mail_frames.framed(mail.html)
+    return mail_frames.framed(mail)
 
 
 @blueprint.post("/schedules/<schedule_id>/preview/test")

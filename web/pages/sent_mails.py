@@ -42,7 +42,7 @@ def show(run_id: str, digest: str) -> ResponseReturnValue:
 @signed_in()
 def body(run_id: str, digest: str) -> Response:
     message = MessageId(f"{run_id}/{digest}")
-    return mail_frames.framed(sent_mails.content_of_message(services().db, message, link=services().links.example).html)
+    return mail_frames.framed(sent_mails.content_of_message(services().db, message, link=services().links.example))
 
 
 def _page(message: MessageId, width: str) -> ResponseReturnValue:

@@ -46,7 +46,7 @@ def show(name: str) -> ResponseReturnValue:
 def body(name: str) -> Response:
     wanted, proof = request.args.get("contact", "").strip() or None, _proof(_template(name))
     mail = rendering.render(services().db, proof, wanted, link=services().links.example, feeds=services().feeds)
-    return mail_frames.framed(mail.html)
+    return mail_frames.framed(mail)
 
 
 def _template(name: str) -> Template:

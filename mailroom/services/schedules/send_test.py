@@ -17,10 +17,9 @@ from mailroom.domain.limits import MAX_SUBJECT
 from mailroom.domain.rendered_mails import RenderedMail
 from mailroom.feeds.fetching import Fetcher
 from mailroom.services.mails.accept import AcceptedMail
-from mailroom.services.schedules import proofs
+from mailroom.services.schedules import carried_files, proofs
 from mailroom.services.schedules.rendering import render
 from mailroom.storage.database import Db
-from mailroom.storage.schedules import attachments
 
 MOST: Final = 10  # addresses of one test
 _SHOWN: Final = 60  # characters of a wrong address
@@ -106,15 +105,14 @@ def _draft(mail: RenderedMail, schedule_id: ScheduleId, address: str, asked: str
 
 def _files(db: Db, mail: RenderedMail) -> list[dict[str, str]]:
     """Its attachments, as a single mail gives them."""
-    contents = attachments.get_many(db, {file.digest for file in mail.files})
     return [
         {
             "filename": file.filename,
             "content_type": file.content_type,
             "content_id": file.content_id,
-            "content": base64.b64encode(contents[file.digest]).decode(),
+            "content": base64.b64encode(file.content).decode(),
         }
-        for file in mail.files
+        for file in carried_files.of_mail(db, mail)
     ]
 
 
