@@ -12,11 +12,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.dispatches.outcomes import CallResult, InDoubt, Outcome, Refusal, Refused
@@ -29,8 +29,7 @@ log = structlog.get_logger()
 _LONGEST_POLL_S: Final = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """A dispatch whose fence is crossed, its request, and the connection that was open before its claim. `due_at`: when
     its mails should have gone out; None if that is not known. `trace`: the request that handed it in; '' if it is not
     traced. Only metrics and traces ask for these two."""

@@ -9,12 +9,12 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from email.utils import getaddresses
 from functools import lru_cache
 from typing import Final
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
+from msgspec import Struct
 
 from mailroom.domain.limits import MAX_REPLY_TO
 
@@ -57,8 +57,7 @@ class InvalidAddress(ValueError):
     """The text is no address we can send to; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(Struct, frozen=True):
     """A display name (may be empty) and a bare address."""
 
     address: str

@@ -3,10 +3,12 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from mailroom.domain.addresses import InvalidAddress, Mailbox, check_address, check_written, fold
 from mailroom.domain.errors import Fault, InvalidInput
@@ -39,8 +41,7 @@ _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")  # the sha
 _SHOWN: Final = 254
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(Struct, frozen=True):
     """`time_zone`: an IANA name; `language`: a tag of BCP 47, such as `de-AT`. Each is empty if it is not known.
     `erased`: only the place of somebody who was erased, for runs whose audience was fixed before; it gets no mail."""
 

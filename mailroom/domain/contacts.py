@@ -2,16 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailroom.domain.audiences import Recipient, Value, check_row
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_VARIABLES
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(Struct, frozen=True):
     """An address in an audience, with its data. `joined_at`: when it came in; None: with the audience itself.
     `source`: how it came in, such as `api` or `import`. `found_by`: of one that was erased, the digests of filters that
     had found it."""

@@ -1,8 +1,9 @@
 """Provider events in our own terms. What an event changes about a message: `domain/messages/event_effects.py`."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from mailroom.domain.ids import DispatchId, MessageId, RunId
 
@@ -24,8 +25,7 @@ class EventKind(StrEnum):
     UNKNOWN = "unknown"  # an unknown or unreadable event; stored raw, changes nothing
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One event about one recipient.
 
     `id` is unique over all providers. `by_machine` marks opens and clicks of mail proxies and scanners. `delayed` marks

@@ -5,9 +5,10 @@ been removed. Nobody can read or make one without the key. The same mail always 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from mailroom.domain.ids import RunId
 from mailroom.domain.sealed_tokens import TokenSeal
@@ -19,8 +20,7 @@ _TEXTS: Final = 3  # of a token
 _MOST_IN_A_LINE: Final = 900
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(Struct, frozen=True):
     """A reader, the topic, and the run or single mail whose mail carries the link."""
 
     address: str

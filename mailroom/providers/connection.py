@@ -24,6 +24,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import httptools
+from msgspec import Struct
 
 MAX_REPLY: Final = 1024 * 1024  # bytes; a provider's answer to a send is a few hundred
 _CONNECT_S: Final = 10.0
@@ -43,8 +44,7 @@ class LostReply(Exception):
     """The request left, wholly or in part, and no whole answer came: it may have been accepted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A request, built completely before its fence is crossed."""
 
     path: str
@@ -52,8 +52,7 @@ class Request:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """A whole answer. Header names are in lower case."""
 
     status: int

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from unittest.mock import patch
 
+from msgspec import structs
+
 from mailroom.domain.dispatches import absence
 from mailroom.domain.dispatches.doubts import Doubt, Timing
 from mailroom.domain.dispatches.fences import FenceAnswer, FenceState
@@ -58,7 +60,7 @@ class NoTokenAsked(MemoryFences):
     def crossed(self, c: Claimed) -> FenceAnswer:
         known = self.records.get((c.claim.lane, c.id))
         earlier = known is not None and known.attempt < c.attempt
-        return super().crossed(replace(c, cleared=(known.claim,)) if known and earlier else c)
+        return super().crossed(structs.replace(c, cleared=(known.claim,)) if known and earlier else c)
 
 
 @contextmanager

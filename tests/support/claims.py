@@ -1,6 +1,6 @@
 """Claims of stored dispatches."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from mailroom.domain.dispatches.model import Claimant, Claimed
 from mailroom.domain.ids import Lane, Token

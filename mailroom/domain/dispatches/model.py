@@ -1,9 +1,10 @@
 """A dispatch as written by planning, as claimed by a sender, and as stored."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from mailroom.domain.dispatches.elsewhere import First
 from mailroom.domain.dispatches.states import DispatchState
@@ -11,8 +12,7 @@ from mailroom.domain.emails.model import OnDoubt, Rank
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId, ScheduleId, Token
 
 
-@dataclass(frozen=True, slots=True)
-class NewDispatch:
+class NewDispatch(Struct, frozen=True):
     """A dispatch as written by planning."""
 
     id: DispatchId
@@ -35,8 +35,7 @@ class NewDispatch:
     is_test: bool = False  # a test send of a campaign
 
 
-@dataclass(frozen=True, slots=True)
-class Claimable:
+class Claimable(Struct, frozen=True):
     """A `pending` dispatch: the fields that a sender needs to select, claim and call it."""
 
     id: DispatchId
@@ -62,8 +61,7 @@ class Claimable:
     is_test: bool = False  #: a test send of a campaign: never a control for a doubt
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """Proof that this sender moved these dispatches to `sending`, with the lane's token.
 
     `redis_identity`: the identity of Redis at the time of the claim. A take-over under another identity cannot trust a
@@ -77,8 +75,7 @@ class Claim:
     redis_identity: str
 
 
-@dataclass(frozen=True, slots=True)
-class Claimant:
+class Claimant(Struct, frozen=True):
     """The fields that all claims of one step share: the sender, and the provider's account."""
 
     sender: str
@@ -87,8 +84,7 @@ class Claimant:
     account: str
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(Struct, frozen=True):
     """A dispatch in `sending` under a claim."""
 
     id: DispatchId
@@ -147,8 +143,7 @@ ALONE_AFTER_CRASHES: Final = 2
 FAILS_AFTER_CRASHES: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Acceptance:
+class Acceptance(Struct, frozen=True):
     """A provider's acceptance: its attempt and the provider's id. `found`: known from the log, not from an answer.
     `code`, `reason`: the answer, if it is known; for people. `bounces_read`: as of `Accepted`."""
 
@@ -161,8 +156,7 @@ class Acceptance:
     bounces_read: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedAcceptance:
+class RecordedAcceptance(Struct, frozen=True):
     """A stored fact: the provider's acceptance, or the statement of a person or of events in its place."""
 
     provider_id: str  #: '' if unknown
@@ -174,8 +168,7 @@ class RecordedAcceptance:
     reason: str = ""  #: the provider's answer in its own words; '' if it said nothing, or is not known
 
 
-@dataclass(frozen=True, slots=True)
-class TrailStep:
+class TrailStep(Struct, frozen=True):
     """One step of a dispatch's audit trail: its name, its time and its facts (texts, numbers, lists of ids)."""
 
     at: datetime
@@ -183,8 +176,7 @@ class TrailStep:
     facts: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dispatch:
+class Dispatch(Struct, frozen=True, kw_only=True):
     """A stored dispatch, as of its read."""
 
     id: DispatchId
@@ -218,8 +210,7 @@ class Dispatch:
     trail: tuple[TrailStep, ...] = ()  #: in order, acceptances included; () if it was not read
 
 
-@dataclass(frozen=True, slots=True)
-class Propagation:
+class Propagation(Struct, frozen=True):
     """A dispatch's state that must be copied to its messages.
 
     `first`: see domain/dispatches/elsewhere.py. `moved`: another dispatch carries its messages on.

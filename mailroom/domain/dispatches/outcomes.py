@@ -5,10 +5,11 @@ before the doubt is concluded.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from mailroom.domain.dispatches.model import Claimed
 from mailroom.domain.ids import ClaimId
@@ -28,8 +29,7 @@ class Refusal(StrEnum):
 BRIEF: Final = timedelta(seconds=5)
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """`attempt`, `provider`: set only if the acceptance belongs to an earlier attempt or another provider; None means
     this call. `code`, `reason`: the provider's answer in its own words, for people; no decision reads them.
     `bounces_read`: of a provider without webhooks, that a bounce would come to a mailbox that is read."""
@@ -42,8 +42,7 @@ class Accepted:
     bounces_read: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     kind: Refusal
     reason: str
     code: int | None = None
@@ -60,8 +59,7 @@ class Refused:
         return self.kind is Refusal.ACCOUNT and self.too_fast and (self.retry_after or timedelta()) <= BRIEF
 
 
-@dataclass(frozen=True, slots=True)
-class InPart:
+class InPart(Struct, frozen=True):
     """The provider decided about each recipient separately: it refused those in `refused` and accepted all others.
     `code`, `reason`, `bounces_read`: of its answer to the others, as of `Accepted`."""
 
@@ -72,8 +70,7 @@ class InPart:
     bounces_read: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CalledAt:
+class CalledAt(Struct, frozen=True):
     """The provider and account of a call. Only they can be asked about the call."""
 
     provider: str
@@ -83,8 +80,7 @@ class CalledAt:
 NOBODY_KNOWS_WHERE: Final = CalledAt("", "")
 
 
-@dataclass(frozen=True, slots=True)
-class InDoubt:
+class InDoubt(Struct, frozen=True):
     """This call may have been accepted. With `crossed_by`: the call of another claim, made at `called_since` or later,
     at `called_at`. `final`: that call was accepted, or refused and split, with other recipients than now."""
 
@@ -99,8 +95,7 @@ class InDoubt:
 Outcome = Accepted | InPart | Refused | InDoubt
 
 
-@dataclass(frozen=True, slots=True)
-class CallResult:
+class CallResult(Struct, frozen=True):
     """A call, made or not made, and its outcome. `took_s`: from the request's beginning to the outcome; None without a
     call."""
 

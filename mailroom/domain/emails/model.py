@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Final
 
+from msgspec import Struct
+
 from mailroom.domain.addresses import Mailbox
 from mailroom.domain.ids import EmailId
 from mailroom.domain.pinned_templates import PinnedTemplate
@@ -51,16 +53,14 @@ class Place(StrEnum):
     BCC = "bcc"
 
 
-@dataclass(frozen=True, slots=True)
-class Addressee:
+class Addressee(Struct, frozen=True):
     """One recipient of a single mail."""
 
     mailbox: Mailbox
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Struct, frozen=True):
     """An attached file. With a `content_id` it is shown inside the HTML (`cid:...`), not beside it."""
 
     filename: str
@@ -69,8 +69,7 @@ class Attachment:
     content_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Struct, frozen=True):
     """The rendered content of a single mail. Searches for mails do not read it."""
 
     text: str
@@ -104,8 +103,7 @@ class ShownBody:
     cut: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Email:
+class Email(Struct, frozen=True):
     """A single mail that can be stored and sent. `send_at`: None means at once."""
 
     sender: str
@@ -126,8 +124,7 @@ class Email:
         return [one.mailbox for one in self.addressees if one.place is place]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredEmail:
+class StoredEmail(Struct, frozen=True, kw_only=True):
     """A stored mail without its body. Bodies have a shorter retention."""
 
     id: EmailId

@@ -2,9 +2,10 @@
 answers."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
+
+from msgspec.structs import replace
 
 from mailroom.domain.dispatches.model import Dispatch
 from mailroom.domain.ids import DispatchId

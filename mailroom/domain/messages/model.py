@@ -1,15 +1,16 @@
 """A message: one mail to one recipient of a run, or of a single mail. Its state, and the facts beside it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailroom.domain.ids import DispatchId, MessageId, RunId, address_digest_of
 from mailroom.domain.messages.states import MessageState
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """A message as planning writes it; `parts` are the rendered pieces of the content that differ by recipient."""
 
     id: MessageId
@@ -24,32 +25,15 @@ class Message:
     sent: bool = False  # an event or answer shows that a provider accepted the message
     erased: bool = False  # its recipient was erased: it gets no call any more
 
-    # Planning and calls copy every message of a campaign: `dataclasses.replace` takes three times as long.
     def carried_by(self, dispatch: DispatchId | None) -> "Message":
-        return self._copy(dispatch, self.parts)
+        return replace(self, dispatch_id=dispatch)
 
     def with_parts(self, more: Mapping[str, str]) -> "Message":
         """With these parts beside its own."""
-        return self._copy(self.dispatch_id, {**self.parts, **more})
-
-    def _copy(self, dispatch: DispatchId | None, parts: dict[str, str]) -> "Message":
-        return Message(
-            self.id,
-            self.run_id,
-            dispatch,
-            self.address,
-            self.name,
-            parts,
-            self.state,
-            self.reason,
-            self.place,
-            self.sent,
-            self.erased,
-        )
+        return replace(self, parts={**self.parts, **more})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredMessage:
+class StoredMessage(Struct, frozen=True, kw_only=True):
     """A message as of its read: its state, and the facts beside the state."""
 
     id: MessageId

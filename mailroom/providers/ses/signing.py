@@ -5,13 +5,13 @@ AWS takes a signature for five minutes only, so it surely refuses a request that
 
 import threading
 import time
-from dataclasses import replace
 from typing import Final
 
 import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials, ReadOnlyCredentials
+from msgspec.structs import replace
 
 from mailroom.providers.connection import LiveConnection, NotWritten, Request
 

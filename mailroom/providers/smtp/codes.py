@@ -4,8 +4,9 @@ A recipient that got an answer of its own keeps it, whatever followed. For all o
 decides: the message was accepted, refused, surely not handed over, or in doubt.
 """
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from mailroom.domain.bounces import Blame, blame
 from mailroom.domain.dispatches.outcomes import Accepted, InDoubt, InPart, Outcome, Refusal, Refused

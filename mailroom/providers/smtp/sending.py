@@ -6,9 +6,10 @@ With return paths each call has one recipient, so that a bounce is about this on
 several, each recipient would know the return path of the others.
 """
 
-from dataclasses import replace
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
+
+from msgspec.structs import replace
 
 from mailroom.domain.addresses import parse_mailbox
 from mailroom.domain.dispatches.outcomes import Accepted, InPart, Outcome

@@ -2,11 +2,12 @@
 that an event shows to have received it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches.model import Claimed

@@ -5,11 +5,11 @@ Webhooks bring an event in each request, hundreds a second; `group_intake` lets 
 
 from collections import Counter
 from collections.abc import Sequence, Set
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from mailroom.domain.addresses import fold
 from mailroom.domain.consent import ConsentAct, ConsentEntry

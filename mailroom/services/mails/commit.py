@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailroom.domain.addresses import fold
 from mailroom.domain.errors import IdempotencyMismatch
@@ -19,16 +21,14 @@ from mailroom.storage.mails.emails import KnownEmail, NewEmail
 from mailroom.watching import traces
 
 
-@dataclass(frozen=True, slots=True)
-class HandedIn:
+class HandedIn(Struct, frozen=True):
     """A checked mail, and its body from `bodies.put_aside`."""
 
     new: NewEmail
     body: Document
 
 
-@dataclass(frozen=True, slots=True)
-class StoredMail:
+class StoredMail(Struct, frozen=True):
     """The result for a mail that was handed in. `conflict`: its key was used with another mail. `recipients`: empty
     unless at least one is suppressed."""
 

@@ -1,8 +1,10 @@
 """Single mails looked at and cancelled. Used by the API, the pages and the command line."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from mailroom.domain.addresses import fold
 from mailroom.domain.dispatches.calls import calls_for, newest_claimant

@@ -4,10 +4,12 @@ Whatever it says is stored in one transaction, once. So a mail may be taken in a
 by two processes at once, and changes nothing more.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from email.message import Message
 from enum import StrEnum
+
+from msgspec.structs import replace
 
 from mailroom.domain.consent import BY_MAIL
 from mailroom.domain.erasures import ERASED

@@ -1,7 +1,7 @@
 """The next chunk of a run: its messages, and the dispatches that carry them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, takewhile
 
@@ -111,7 +111,7 @@ def _chunk(
     batches = list(_cut(run, members, mails, cut.batch_size))
     for number, batch in enumerate(batches, run.chunks):
         for part in _by_domain(batch, cut.shares):
-            news.append(replace(_dispatch(run, number, batch.slice, part, called), size=size_of(content.files)))
+            news.append(_dispatch(run, content, number, batch.slice, part, called))
             carrier |= dict.fromkeys(part.messages, part.id)
     messages_ = [message.carried_by(carrier.get(message.id)) for message in mails]
     missed = [member.missed for member in members if member.missed]
@@ -191,7 +191,9 @@ def _by_domain(batch: _Batch, shares: Shares) -> list[_DomainPart]:
     ]
 
 
-def _dispatch(run: Run, number: int, slice_: datetime | None, part: _DomainPart, called: Calls) -> NewDispatch:
+def _dispatch(
+    run: Run, content: Content, number: int, slice_: datetime | None, part: _DomainPart, called: Calls
+) -> NewDispatch:
     return NewDispatch(
         id=part.id,
         run_id=run.id,
@@ -201,6 +203,7 @@ def _dispatch(run: Run, number: int, slice_: datetime | None, part: _DomainPart,
         revision=run.revision,
         messages=len(part.messages),
         digest=digest_of_messages(part.messages),
+        size=size_of(content.files),
         span=part.span,
         domain=part.domain,
         held=_why_held(part.id, part.span, called),

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from msgspec import Struct
+
 from mailroom.domain.audience_versions import Selection
 from mailroom.domain.audiences import Recipient
 from mailroom.domain.dispatches.spans import Group, group_of
@@ -22,8 +24,7 @@ _OLD_GROUP: Final = 3  # hexadecimal digits of the digest that name the group in
 _GROUPED_PAGE: Final = 2 * CHUNK_RECIPIENTS  # a group slightly larger than a batch still fits whole into a page
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A recipient of a run. `place`: planning resumes after it. `missed`: the message that did not reach the recipient.
 
     `group` decides the dispatch of a resent member, and names it. It depends only on the address and on the run's

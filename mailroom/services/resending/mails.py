@@ -1,10 +1,10 @@
 """Resend a single mail to exactly the recipients that it did not reach."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from mailroom.domain.addresses import fold
 from mailroom.domain.emails.model import OnDoubt

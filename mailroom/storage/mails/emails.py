@@ -23,11 +23,11 @@ Indexes: `created_at` for the list, and for the retention; `recipients` and `tag
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
+from msgspec import Struct, field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from mailroom.domain.addresses import Mailbox, fold
@@ -49,8 +49,7 @@ INDEXES: Final[Sequence[IndexModel]] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class NewEmail:
+class NewEmail(Struct, frozen=True):
     """A mail as it is handed in.
 
     `digest`: of the request; '' without an Idempotency-Key. `only`: the folded addresses that it goes to, if it repeats
@@ -74,8 +73,7 @@ class NewEmail:
         return [one for one in everybody if self.only is None or fold(one.mailbox.address) in self.only]
 
 
-@dataclass(frozen=True, slots=True)
-class KnownEmail:
+class KnownEmail(Struct, frozen=True):
     """A stored mail: the digest of its request; `recipients` only if some of them were suppressed."""
 
     digest: str
@@ -107,7 +105,10 @@ def add_many(db: Db, new: Sequence[NewEmail], *, now: datetime, session: Session
 
 
 def created_between(db: Db, since: datetime, until: datetime) -> Iterator[dict[EmailId, int]]:
-    """Mails that were accepted in this time, oldest first, some at a time: to how many each goes. Raises Unavailable."""
+    """Mails that were accepted in this time, oldest first, some at a time: to how many each goes.
+
+    Raises Unavailable.
+    """
     query = {"created_at": {"$gte": since, "$lt": until}}
     rows = each_of(db.emails.find(query, {"recipients": 1}).sort("created_at", 1))
     while some := list(islice(rows, _SOME)):

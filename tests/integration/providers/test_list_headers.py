@@ -9,6 +9,7 @@ from email.policy import default as PARSED
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from mailroom.domain.list_headers import beside
 from mailroom.domain.template_filling import LINK_KEY, MAILTO_KEY
@@ -26,7 +27,7 @@ def linked(count: int) -> Batch:
     batch = a_batch(count)
     text = "Leave: {{ unsubscribe_url }}"
     content = replace(batch.content, sender="Ann <ann@mg.example.com>", text=text, topic="newsletter")
-    messages = [replace(m, parts={"s1": "Bo", LINK_KEY: f"{URL}/{m.address}"}) for m in batch.messages]
+    messages = [structs.replace(m, parts={"s1": "Bo", LINK_KEY: f"{URL}/{m.address}"}) for m in batch.messages]
     return replace(batch, content=content, messages=messages)
 
 
@@ -127,7 +128,7 @@ def test_mail_without_a_topic_has_none_of_these_headers(name: str) -> None:
 def test_a_link_is_not_broken_over_lines() -> None:
     batch = linked(1)
     long = f"{URL}/{'x' * 400}"
-    batch = replace(batch, messages=[replace(batch.messages[0], parts={"s1": "Bo", LINK_KEY: long})])
+    batch = replace(batch, messages=[structs.replace(batch.messages[0], parts={"s1": "Bo", LINK_KEY: long})])
 
     for name in ("ses", "smtp"):
         assert copies_by(name, batch)[batch.messages[0].address][0]["List-Unsubscribe"] == f"<{long}>"
@@ -138,7 +139,7 @@ def test_each_recipient_may_also_leave_by_a_mail_of_their_own_where_a_mailbox_is
     batch = linked(min(3, ADAPTERS[name].max_recipients))
     mailto = "mailto:leave@mg.example.com?subject=unsubscribe-"
     messages = [
-        replace(m, parts={**m.parts, MAILTO_KEY: beside(f"{mailto}{number}") if number != 1 else ""})
+        structs.replace(m, parts={**m.parts, MAILTO_KEY: beside(f"{mailto}{number}") if number != 1 else ""})
         for number, m in enumerate(batch.messages)
     ]
 
@@ -156,7 +157,7 @@ def test_each_recipient_may_also_leave_by_a_mail_of_their_own_where_a_mailbox_is
 def test_what_stands_in_headers_alone_takes_no_room_of_sendgrids_substitutions() -> None:
     batch = linked(2)
     also = beside("mailto:leave@mg.example.com?subject=unsubscribe-" + "x" * 9_000)
-    messages = [replace(m, parts={**m.parts, MAILTO_KEY: also}) for m in batch.messages]
+    messages = [structs.replace(m, parts={**m.parts, MAILTO_KEY: also}) for m in batch.messages]
 
     request: Any = ADAPTERS["sendgrid"].build(replace(batch, messages=messages))
 

@@ -1,10 +1,11 @@
 """The answer to a call without some of its recipients, where MongoDB was put back to a copy from before that call:
 there they are still among its recipients, and nobody may take them for mailed."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from local.ports import free_port
 from mailroom.coordination.fences import Fences

@@ -1,10 +1,10 @@
 """How many calls were made for a recipient, across the parts of a dispatch that was split, and who made the last."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mailroom.domain.dispatches.calls import calls_for, newest_claimant
 from mailroom.domain.dispatches.states import DispatchState

@@ -1,10 +1,10 @@
 """What a sender counts of its calls."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from mailroom.domain.dispatches.outcomes import Accepted, CallResult, InDoubt, InPart, Outcome, Refusal, Refused
 from mailroom.domain.emails.model import Rank
