@@ -44,11 +44,14 @@ class PartGroup:
         values = tuple([value for name in self.reads if type(value := context.get(name)) is str])
         return values if len(values) == len(self.reads) else None
 
-    def of_value(self, value: str) -> Texts:
-        """Of bare parts: the value as each field shows it."""
-        shown = {"subject": as_field(value, "subject"), "text": value, "html": str(escape(value))}
-        texts = {part.key: shown[field_] for field_, part in self.parts}
-        return Texts(texts, sum(map(len, texts.values())), NOTHING)
+    def put_value(self, value: str, texts: dict[str, str]) -> int:
+        """Of bare parts: put the value into `texts` as each field shows it. Returns the characters."""
+        characters = 0
+        for field_, part in self.parts:
+            shown = str(escape(value)) if field_ == "html" else as_field(value, field_)
+            texts[part.key] = shown
+            characters += len(shown)
+        return characters
 
 
 class _Memory:
@@ -81,7 +84,8 @@ class _Bill:
     opened for what Jinja2 renders, and where it may not suffice."""
 
     def __init__(self, context: Mapping[str, Any]) -> None:
-        self._context, self._opened = context, dict[str, Any]()
+        self._context = context
+        self._opened: dict[str, Any] = {}
         self._owed = NOTHING
 
     def add(self, cost: Cost) -> None:
@@ -118,11 +122,15 @@ class Compiled:
     def parts_for(self, context: Mapping[str, Any]) -> dict[str, str]:
         """The rendered parts for this recipient, by part key. Raises CannotRender."""
         parts: dict[str, str] = {}
-        room, bill = MAX_RENDERED_BYTES, _Bill(context)
+        room, bill = MAX_RENDERED_BYTES, None
         for group in self.groups:
-            texts = self._texts(group, context, bill, room)
-            parts |= texts.by_key
-            room -= texts.characters
+            if group.bare and type(value := context.get(group.reads[0])) is str:
+                room -= group.put_value(value, parts)
+            else:
+                bill = bill or _Bill(context)
+                texts = self._texts(group, context, bill, room)
+                parts |= texts.by_key
+                room -= texts.characters
             if room < 0:
                 raise too_long(MAX_RENDERED_BYTES)
         return parts
@@ -132,8 +140,6 @@ class Compiled:
         values = group.read_from(context)
         if values is None:
             return _rendered(group, bill, room)
-        if group.bare:
-            return group.of_value(values[0])
         if known := self.memory.get(group, values):
             bill.add(known.cost)
             return known

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import Struct
+
 from mailroom.domain.limits import (
     MAX_BATCH_STEPS,
     MAX_LOOP_STEPS,
@@ -35,8 +37,7 @@ OF_A_MAIL: Final = Allowance(MAX_LOOP_TURNS, MAX_LOOP_STEPS)
 OF_PARTS: Final = Allowance(MAX_PART_LOOP_TURNS, MAX_PART_LOOP_STEPS)
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """What a rendering took of each allowance."""
 
     characters: int

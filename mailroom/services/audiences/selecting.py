@@ -21,6 +21,7 @@ from mailroom.storage.audiences import members, versions
 from mailroom.storage.database import Db, in_snapshot, server_now
 
 _MOST_STEPS: Final = 50  # of so many contacts of each list, in which those of a small segment are looked for
+_SPARE: Final = 1.2  # times the contacts that are likely to be enough
 _NEAR: Final = 100  # contacts of each list in one look for a neighbour
 _LOOKS: Final = 50
 
@@ -40,12 +41,13 @@ def next_of(db: Db, selection: Selection, *, after: str, at: datetime, most_step
     """The next recipients after a folded address, at most CHUNK_RECIPIENTS. There may be fewer, or none, and more
     beyond: one call looks at a bounded number of contacts. `at`: the moment for which filters are applied."""
     found: list[Recipient] = []
-    looked_at, more = 0, True
+    looked_at, more, size = 0, True, CHUNK_RECIPIENTS
     for _ in range(most_steps):
-        step = _step(db, selection, after, at)
+        step = _step(db, selection, after, at, size)
         found += step.recipients
         looked_at += step.looked_at
         after, more = step.through, step.more
+        size = _size_of_next(found, looked_at)
         if len(found) > CHUNK_RECIPIENTS:
             found = found[:CHUNK_RECIPIENTS]
             return Selected(found, found[-1].key, True, looked_at)
@@ -108,6 +110,15 @@ def preceding(db: Db, selection: Selection, key: str, *, at: datetime) -> Recipi
             break
         key = step.through
     return None
+
+
+def _size_of_next(found: Sequence[Recipient], looked_at: int) -> int:
+    """Of how many contacts the next step needs to be, by what was found so far, to find those that are still missing:
+    one that is read and not taken is read again for the next chunk."""
+    if not found:
+        return CHUNK_RECIPIENTS
+    wanted = (CHUNK_RECIPIENTS - len(found)) * looked_at / len(found) * _SPARE
+    return int(min(max(wanted, _NEAR), CHUNK_RECIPIENTS))
 
 
 def _step(db: Db, selection: Selection, after: str, at: datetime, size: int = CHUNK_RECIPIENTS) -> Selected:
