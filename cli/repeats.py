@@ -34,7 +34,7 @@ _EVENTS: Final = {
     "records_wait",
     "request_refused",
     "runs_not_finished",
-    "settler_waits",
+    "reconciler_waits",
     "store_does_not_answer",
     "store_takes_no_writes",
     "traces_not_sent",

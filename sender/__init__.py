@@ -3,6 +3,7 @@
 loop              the one thread that does everything up to a ready request, round by round, through
 lanes             lanes: taken, shared among the senders, released
 claimer           waiting dispatches: connections, claims, requests
+look_back         how far the claimer looks back for due dispatches
 connections       live connections to the providers, opened before any claim
 reachability      whether this sender can reach a provider
 provider_router   the provider for the next dispatches
@@ -20,10 +21,12 @@ speeds            how long the providers take, and which of them is slow
 faults            why a provider takes no mail, for people to see
 reconciler        the thread that asks the provider about dispatches in doubt
 feed_keeper       the thread that gives runs their feeds, before they are planned
+mailbox_reader    the thread that reads the mailboxes for bounces
 in_flight         the lanes held, and the dispatches in flight, in this process
 counts            what happens here, as metrics
 traced            what happens here with a traced mail, as steps of its trace
-duties            periodic duties: the lease's heartbeat, the ledger, the janitor, the archive
+duties            periodic duties: heartbeat of the lease, janitor, archive, ledger, pushes to Mailgun, log level
+leisure           the pace of the ledger, so that no mail waits for it
 health_port       `/health` and `/ready` for a process supervisor, `/metrics` for Prometheus
 parts             builds the parts and connects them
 process           a whole sender: runs until stopped, shuts down in order

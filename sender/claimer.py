@@ -37,7 +37,7 @@ from sender.traced import trace_claims
 _LOOK_FOR_ALONE_S: Final = 1.0
 _LOOK_FOR_URGENT_S: Final = 0.02
 _FILES_S: Final = 5.0  # for which a round waits for large bodies of the mails for one provider
-_MOST_BYTES: Final = 64 * 1024 * 1024  # of single mails' bodies, in memory at once
+_MOST_BYTES: Final = 64 * 1024 * 1024  # of single mails' bodies and campaigns' files, in memory at once
 _NONE_ENABLED: Final = "none of the providers by which it may go is switched on"
 _TAKES_NOTHING: Final = "the provider by which it may go takes nothing now"
 

@@ -138,7 +138,7 @@ class Connections:
             if not others_open:
                 self._not_reached(provider, str(error) or type(error).__name__)
         else:
-            self._reachability.reached(provider, since=began)
+            self._reachability.reached(provider)
             self._store_idle(provider, connection)
 
     def _has_any(self, provider: str) -> bool:

@@ -99,7 +99,7 @@ class Fencer:
             crossing = cross_fences(self._fences, list(by_claim))
         except Exception as error:
             if not isinstance(error, Unavailable):
-                log.exception("gate_failed", count=len(jobs))
+                log.exception("fencer_failed", count=len(jobs))
             self.ended(jobs)
             self._hand_back(jobs, f"the fence could not be crossed: {error}")
             return

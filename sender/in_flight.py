@@ -20,7 +20,7 @@ class _Lane:
 
 @dataclass(slots=True)
 class InFlight:
-    """Thread-safe. A dispatch is in flight from before its fence is crossed until its outcome is recorded.
+    """Thread-safe. A dispatch is in flight from its claim until its outcome is recorded.
 
     `always`: lanes that stay held even if idle, because somebody waits for a single mail.
     """
@@ -131,7 +131,7 @@ class InFlight:
             return frozenset(claim for _, claim in self._dispatches)
 
     def bytes_in_hand(self, *, urgent: bool) -> int:
-        """Bytes of the single mails' bodies in flight: of high priority if `urgent`, else of all others."""
+        """Bytes of bodies and files of the dispatches in flight: of high priority if `urgent`, else of all others."""
         with self._lock:
             dispatches = self._dispatches.values()
             return sum(dispatch.size for dispatch in dispatches if (dispatch.rank is Rank.HIGH) is urgent)

@@ -72,7 +72,7 @@ class Reachability:
         with self._lock:
             self._openings[provider].under_way[since] += 1
 
-    def reached(self, provider: str, *, since: float) -> None:
+    def reached(self, provider: str) -> None:
         """Note a success. Openings still under way no longer count as silent."""
         with self._lock:
             openings = self._openings[provider]

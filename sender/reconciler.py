@@ -49,10 +49,10 @@ class Reconciler:
             try:
                 pause_s = 0.0 if self.step() else _LOOK_S
             except Unavailable as error:
-                log.warning("settler_waits", error=str(error))
+                log.warning("reconciler_waits", error=str(error))
                 pause_s = _AWAY_S
             except Exception:
                 # Every decision is one guarded write, so it is safe to go on.
-                log.exception("settler_round_failed")
+                log.exception("reconciler_round_failed")
                 pause_s = _AWAY_S
             self._stop.wait(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter

@@ -65,7 +65,7 @@ class Run:
 
     `unwritten`: the run was cancelled before all its messages were written. The others are then written as cancelled.
 
-    `selection`: who it goes to, as of its due instant; None: everybody in `audience`, as that was made. `recipients`:
+    `selection`: who it goes to, as of `starts_at`; None: everybody in `audience`, as that was made. `recipients`:
     how many these are; while a run to several lists is planned, at most so many.
 
     `template`: the version that its content was made of; None without one.

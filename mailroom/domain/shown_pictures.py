@@ -14,8 +14,8 @@ _MOST: Final = 16 * 1024 * 1024  # characters of all pictures of a mail: one may
 
 
 def with_pictures(html: str, files: Iterable[Attachment]) -> str:
-    """The HTML with the pictures among these files. One that finds no room any more stays away, as does a file that is
-    no picture."""
+    """The HTML with these pictures in it. A picture beyond _MOST, or a file that is no picture, stays a `cid:`
+    address."""
     addresses = {
         file.content_id: f"data:{file.content_type};base64,{base64.b64encode(file.content).decode()}"
         for file in files

@@ -1,4 +1,4 @@
-"""Readings of more documents than fit into memory, which take as long as there is data."""
+"""Cursors over more documents than fit into memory, without a time limit for the whole."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -13,8 +13,8 @@ _A_FEW: Final = 500
 
 
 def each_of(rows: Cursor[Document]) -> Iterator[Document]:
-    """The documents of a cursor, a few in memory at a time. Raises Unavailable, in the midst of it too: a decorator
-    such as `guarded` has ended before a generator's first document is asked for."""
+    """The documents of a cursor, _A_FEW in memory at a time. Raises Unavailable at any document: `guarded` cannot wrap
+    a generator, because it returns before the first document is read."""
     rows = rows.batch_size(_A_FEW)
     step = unhurried(lambda: list(islice(rows, _A_FEW)))
     while some := step():

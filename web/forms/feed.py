@@ -10,7 +10,10 @@ from web.forms.base import DomainForm
 from web.forms.fields import ChoiceField, LongTextField, TextField
 
 _NEW: Final = "new"
-_ITEMS: Final[Mapping[str, str]] = {_NEW: "Only what is new since the last run", "all": "Everything in the feed"}
+_ITEMS: Final[Mapping[str, str]] = {
+    _NEW: "Only what is new since the last run that was sent",
+    "all": "Everything in the feed",
+}
 _WITHOUT: Final[Mapping[str, str]] = {WithoutFeed.SKIP: "Skip the run", WithoutFeed.SEND: "Send without it"}
 DEFAULTS: Final = {
     "feed_items": _NEW,

@@ -80,7 +80,7 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
     remove_files = BooleanField("Remove the attachments")
     tags = TextField("Tags", description="Optional. Up to three, separated by commas.")
     topic = ChoiceField("Topic", choices={}, description="Readers who have unsubscribed from it get nothing.")
-    audience = ChoiceField("Audience", choices={}, description="Its contacts as of the moment when a run is due.")
+    audience = ChoiceField("Audience", choices={}, description="Its contacts as of the moment when a run begins.")
     exclude = ChoicesField("Leave out", choices={}, description="Optional. Nothing goes to contacts of these.")
     misfire = ChoiceField("If Mailroom was down when runs were due", choices=_MISSED)
     grace_minutes = TextField(

@@ -9,5 +9,5 @@ class SegmentForm(DomainForm):
     filter = LongTextField(
         "Filter",
         render_kw={"class": "code", "spellcheck": "false", "rows": 2, "placeholder": 'city = "Rome"'},
-        description='Merge fields and what readers did: city = "Rome" and not opened in last 3 runs',
+        description='Merge fields and what became of runs: city = "Rome" and not opened in last 3 runs',
     )

@@ -8,7 +8,7 @@ from mailroom.domain.topics import Topic
 from web.forms.base import DomainForm
 from web.forms.fields import ChoiceField, TextField
 
-_WIDE: Final = {ALL: "all: no email at all", CAMPAIGNS: "campaigns: no campaign"}
+_WIDE: Final = {ALL: "all: no email at all", CAMPAIGNS: "campaigns: no campaign, no email with a topic"}
 
 
 class SuppressionForm(DomainForm):

@@ -100,7 +100,7 @@ def ask_delete(audience_id: str) -> ResponseReturnValue:
         f"Delete audience “{audience.name}”?",
         "Delete audience",
         [
-            f"It has {counted(audience.count, 'recipient')}.",
+            f"It has {counted(audience.count, 'contact')}.",
             "No schedule can choose it any more. Schedules that send to it already still do.",
         ],
     )

@@ -64,8 +64,8 @@ def ask_resolve(dispatch_id: str) -> str:
         title, button = f"Mark {emails} as sent?", "Mark as sent"
         details = ["They are counted as sent, and this request is never made again."]
     else:
-        title, button = f"Resend {emails}?", "Resend"
         failed = shown.state == DispatchState.FAILED
+        title, button = (f"Retry {emails}?", "Retry") if failed else (f"Resend {emails}?", "Resend")
         risk = "It was not accepted before." if failed else "If it was accepted before, recipients get it twice."
         details = [f"The request is made again, as a new attempt. {risk}"]
     if description := _description(shown.id):

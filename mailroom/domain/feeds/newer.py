@@ -1,7 +1,8 @@
 """Which items of a feed are new to the readers of a schedule.
 
 An item is known by its `id`, without one by its `link`, without both by all that it says. It is new if it was not in
-the feed when an earlier run took its copy. Its date decides nothing: many feeds have none, and authors date back.
+the feed when the last run of which a provider accepted something took its copy, nor before. Its date decides nothing:
+many feeds have none, and authors date back.
 """
 
 import hashlib

@@ -31,8 +31,8 @@ _NUMBER: Final = re.compile(r"\s*-?[0-9]{1,15}(?:\.[0-9]{1,15})?\s*")
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is known beside the contacts. `at`: the moment for which the filter is applied; days are those of UTC.
-    `happened`: for each event, and each number of runs that filters name, the folded addresses of which one of these
-    runs tells it; `lately`: the same for numbers of days."""
+    `happened`: for each (event, number of runs), the folded addresses with this event in one of the last so many runs;
+    `lately`: the same for numbers of days."""
 
     at: datetime
     happened: Mapping[tuple[str, int], Collection[str]] = field(default_factory=dict)

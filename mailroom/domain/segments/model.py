@@ -13,7 +13,6 @@ from mailroom.domain.segments.parsing import (
     Dated,
     Happened,
     HappenedLately,
-    Node,
     OneOf,
     Present,
     Recent,
@@ -31,8 +30,8 @@ class Segment:
     created_at: datetime
 
 
-def check_filter(text: str, fields: Collection[str], *, events_kept: timedelta) -> Node:
-    """The filter as a tree. `fields`: the merge fields that some contact has. `events_kept`: for how long events are
+def check_filter(text: str, fields: Collection[str], *, events_kept: timedelta) -> None:
+    """Check a filter. `fields`: the merge fields that some contact has. `events_kept`: for how long events are
     kept. Raises InvalidInput for a filter that cannot be read, or asks for earlier events, and with each field that
     nobody has: it is misspelt."""
     node = parse(text.strip())
@@ -46,7 +45,6 @@ def check_filter(text: str, fields: Collection[str], *, events_kept: timedelta) 
     faults += [Fault("filter", _why_unknown(name, fields)) for name in unknown]
     if faults:
         raise InvalidInput(*faults)
-    return node
 
 
 def looks_at_events(filter_: str) -> bool:

@@ -2,7 +2,7 @@
 own, so a run that begins meanwhile goes to the audience before it or after it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Final, NamedTuple, Protocol
@@ -127,14 +127,11 @@ def add_checked(
     recipients: Sequence[Recipient],
     *,
     source: str,
-    advance: Callable[[int], None] = lambda _: None,
 ) -> Added:
-    """As `add_many`, of recipients that are checked already, each address once. `advance` is called with the number of
-    each step."""
+    """As `add_many`, of recipients that are checked already, each address once."""
     added = changed = 0
     for step in _steps(recipients):
         changes = _let_join(db, audience, step, source=source)
-        advance(len(step))
         added += sum(one.before is None for one in changes)
         changed += sum(one.before is not None for one in changes)
     return Added(added, changed, len(recipients) - added - changed)

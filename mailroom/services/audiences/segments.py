@@ -55,7 +55,7 @@ def page(db: Db, audience: AudienceId, *, after: str, limit: int) -> list[Segmen
 
 
 def of_all(db: Db, audiences_: Sequence[AudienceId], *, limit: int) -> list[Segment]:
-    """The newest segments of these audiences."""
+    """Segments of these audiences, by audience and id, at most `limit`."""
     return segments.of_all(db, audiences_, limit=limit)
 
 

@@ -47,10 +47,10 @@ class Proof:
     asked_at: datetime | None = None
 
 
-def on_confirmed(db: Db, topic: Topic, address: str, name: str, *, proof: Proof, session: Session) -> None:
-    """All that follows when a reader has joined by a form, in the transaction that decides it, once for each proof: it
-    is journaled, and the reader comes into the topic's audience. `address`: in the form to send to. `name`: as it was
-    typed, '' for none. Raises AlreadyThere: another transaction has just done the same."""
+def _store_joining(db: Db, topic: Topic, address: str, name: str, *, proof: Proof, session: Session) -> None:
+    """Journal that a reader has joined by a form, once for each proof, and let them into the topic's audience, in the
+    transaction that decides it. `address`: in the form to send to. `name`: as typed, '' for none. Raises AlreadyThere
+    if another transaction has just done the same."""
     key, joined = fold(address), ConsentAct.JOINED
     entry = ConsentEntry(key, joined, topic.id, proof.at, proof.by, proof.run, proof.asked_at, name, proof.once)
     consents.add_new(db, entry, session=session)
@@ -80,7 +80,7 @@ def join_by_form(db: Db, topic: Topic, address: str, name: str, *, now: datetime
         held_back = forbidden(suppressions.entries_of(db, key, session=session), scopes_of_campaign(topic.id))
         if held_back is not None or consents.has(db, proof.once, session=session):
             return False
-        on_confirmed(db, topic, address, name, proof=proof, session=session)
+        _store_joining(db, topic, address, name, proof=proof, session=session)
         return True
 
     while True:
@@ -136,5 +136,5 @@ def _confirm(
         return outcome, False
     if left:
         lift(db, key, asked.topic, left, known=known, at=asked.asked_at, session=session)
-    on_confirmed(db, topic, asked.address, asked.name, proof=proof, session=session)
+    _store_joining(db, topic, asked.address, asked.name, proof=proof, session=session)
     return outcome, True

@@ -49,7 +49,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Room for dispatches, and for bytes of single mails' bodies; high priority has bytes of its own."""
+    """Room for dispatches, and for the bytes of their bodies and files; high priority has bytes of its own."""
 
     dispatches: int
     bytes: int

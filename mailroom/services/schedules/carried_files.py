@@ -11,7 +11,7 @@ from mailroom.storage.schedules import attachments
 
 
 def of_mail(db: Db, mail: RenderedMail) -> list[Attachment]:
-    """Its files that are stored: those of a draft may not be. Raises Unavailable."""
+    """The files of the mail that are stored; those of an unsaved draft are left out. Raises Unavailable."""
     if not mail.files:
         return []
     contents = attachments.get_many(db, {file.digest for file in mail.files})

@@ -54,7 +54,7 @@ def test_what_tells_of_one_mail_is_always_said() -> None:
 def test_a_store_that_is_full_is_said_once_a_minute_by_each_part_that_meets_it() -> None:
     now = [0.0]
     repeats = Repeats(lambda: now[0])
-    parts = ["outcomes_wait", "settler_waits", "heartbeat_missed", "request_refused"]
+    parts = ["outcomes_wait", "reconciler_waits", "heartbeat_missed", "request_refused"]
 
     lines = []
     for second in range(120):

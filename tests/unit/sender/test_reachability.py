@@ -35,7 +35,7 @@ def test_a_provider_that_is_silent_is_out_of_reach_until_it_answers(told: Told) 
 
     told.now += 2.1
     silent = reachability.out_of_reach("smtp"), reachability.out_of_reach("ses")
-    reachability.reached("smtp", since=100.0)
+    reachability.reached("smtp")
 
     assert silent == (True, False)
     assert not reachability.out_of_reach("smtp")
@@ -73,7 +73,7 @@ def test_one_that_gets_through_makes_up_for_all_that_failed(told: Told) -> None:
     fail(reachability, told)
 
     reachability.trying("smtp", since=told.now)
-    reachability.reached("smtp", since=told.now)
+    reachability.reached("smtp")
 
     assert not reachability.out_of_reach("smtp")
 
@@ -89,7 +89,7 @@ def test_many_are_opened_once_more_after_the_first_failure_and_then_one_now_and_
     assert not reachability.may_open("smtp")
     told.now += 3_600
     assert not reachability.may_open("smtp")
-    reachability.reached("smtp", since=told.now)
+    reachability.reached("smtp")
     assert reachability.may_open("smtp")
 
 
