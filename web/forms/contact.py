@@ -2,31 +2,15 @@
 
 from collections.abc import Mapping
 
-from werkzeug.datastructures import MultiDict
-
 from mailroom.domain.audiences import Value
 from mailroom.domain.contacts import Contact
 from web.forms.base import DomainForm
 from web.forms.fields import LongTextField, TextField
 from web.forms.recipients import ListFields
-from web.recipients import Given, problems_of
 
 
 class ContactsForm(ListFields):
-    """`given` are the contacts as they were read from the form (`web.recipients`)."""
-
-    given: Given
-
-    @classmethod
-    def sent(cls, typed: MultiDict[str, str], given: Given) -> "ContactsForm":
-        form = cls(typed)
-        form.given = given
-        return form
-
-    def look_at_contacts(self, *, asked: bool) -> None:
-        """Put the list's problems beside it. `asked`: the person wanted to save the list."""
-        for problem in problems_of(self.given, asked=asked):
-            self.complain("recipients", problem)
+    """Contacts to be added, or changed."""
 
 
 class ContactForm(DomainForm):

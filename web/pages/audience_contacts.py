@@ -40,9 +40,9 @@ def save_many(audience_id: str) -> ResponseReturnValue:
     given = recipients.read(db, request.form, request.files.get("recipients_file"), owner=owner)
     form = ContactsForm.sent(request.form, given)
     if action == "check" or (given.table and not given.seen):
-        form.look_at_contacts(asked=False)
+        form.look_at_list(asked=False)
         return _list_page(audience, form)
-    form.look_at_contacts(asked=True)
+    form.look_at_list(asked=True)
     if given.stopped or not given.any:
         return _list_page(audience, form, refused=True), 422
     try:

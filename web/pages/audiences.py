@@ -46,9 +46,9 @@ def create() -> ResponseReturnValue:
     given = recipients.read(db, request.form, request.files.get("recipients_file"), owner=owner)
     form = AudienceForm.sent(request.form, given)
     if action == "check" or (given.table and not given.seen):
-        form.look_at_recipients(asked=False)
+        form.look_at_list(asked=False)
         return _page(form)
-    form.look_at_recipients(asked=True)
+    form.look_at_list(asked=True)
     if given.stopped or not given.any:
         form.refuse(audience_lists.faults_of_name(form.name.data))
         return _page(form, refused=True), 422
