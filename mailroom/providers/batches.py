@@ -4,7 +4,6 @@ A refusal need not name its recipient, so the connection gives each answer the r
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from mailroom.providers.base import SendInParts
@@ -14,15 +13,13 @@ from mailroom.providers.connection import LiveConnection, Reply, Request
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class BatchRequest(Request):
+class BatchRequest(Request, frozen=True):
     """`recipients`: the address of each mail, in the body's order; empty if the body is one mail, to whomever."""
 
     recipients: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class BatchReply(Reply):
+class BatchReply(Reply, frozen=True):
     """An answer, with the recipients of its request."""
 
     recipients: tuple[str, ...] = ()

@@ -27,8 +27,7 @@ class Envelope:
     message: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SmtpReply(Reply):
+class SmtpReply(Reply, frozen=True):
     """The server's last answer in `status` and `body`, and its answer about each refused recipient.
 
     Without a last answer `status` is 0, and `broken` gives the reason. `handed_over`: the final dot has left.
