@@ -12,6 +12,8 @@ from http.client import HTTPException, HTTPResponse
 from typing import Final
 from urllib.parse import urljoin
 
+import structlog
+
 from mailroom.domain.feeds.failures import FeedFailed, FeedOutcome
 from mailroom.domain.feeds.model import Feed, FeedContent
 from mailroom.domain.feeds.rules import FeedRules
@@ -21,6 +23,7 @@ from mailroom.feeds.connecting import CheckedConnection
 from mailroom.feeds.reading import read_feed
 from mailroom.watching import feeds as metrics
 
+log = structlog.get_logger()
 _PIECE: Final = 64 * 1024
 _BRIEF_S: Final = 10
 _MOST_PREVIEWS: Final = 4  # at once, in one process: each keeps a thread of it
@@ -67,7 +70,14 @@ class Fetcher:
             raise FeedFailed(FeedOutcome.REFUSED, "; ".join(fault.message for fault in faults))
         url, until = read_url(feed.url), time.monotonic() + feed.timeout_s
         body, content_type = self._body(feed, url, until)
-        return read_feed(body, content_type, url=url.shown)
+        try:
+            return read_feed(body, content_type, url=url.shown)
+        except FeedFailed:
+            raise
+        except Exception as error:
+            # The next fetch would meet it again: so the feed is as bad as one that is not well-formed.
+            log.exception("feed_not_read", url=url.shown)
+            raise FeedFailed(FeedOutcome.BAD, f"it cannot be read: {type(error).__name__}") from None
 
     @functools.cached_property
     def _tls(self) -> ssl.SSLContext:

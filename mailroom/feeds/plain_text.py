@@ -1,10 +1,9 @@
 """HTML as plain text, for items whose feed gives HTML alone."""
 
-import html
 import re
 from typing import Final
 
-from mailroom.domain.html_pieces import Text, pieces_of
+from mailroom.domain.html_pieces import Text, decoded, pieces_of
 
 _BLOCKS: Final = frozenset(
     {
@@ -21,7 +20,7 @@ def plain_text(source: str) -> str:
     pieces = []
     for piece in pieces_of(source):
         if isinstance(piece, Text):
-            pieces.append(html.unescape(piece.text).replace("\n", " ").replace("\r", " "))
+            pieces.append(decoded(piece.text).replace("\n", " ").replace("\r", " "))
         elif piece.name in _BLOCKS:
             pieces.append("\n")
     return _LINES.sub("\n", _SPACES.sub(" ", "".join(pieces))).strip()

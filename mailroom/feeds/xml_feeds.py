@@ -1,7 +1,8 @@
 """RSS and Atom, taken apart by feedparser, after a look of our own at the XML (docs/adr/0027).
 
 feedparser goes on with XML that is broken, by a parser that takes time and memory without a bound, and expands
-entities. So only well-formed XML without entities of its own comes to it, and it is given no HTML to mend.
+entities. So only XML that `check_xml` has passed comes to it, from its first element on, and it is given no HTML to
+mend.
 """
 
 import calendar
@@ -11,29 +12,27 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from time import struct_time
 from typing import Any, Final
-from xml.parsers import expat
 
 import feedparser
 
 from mailroom.domain.feeds.failures import FeedFailed, FeedOutcome
 from mailroom.domain.feeds.model import FeedContent
 from mailroom.feeds.plain_text import plain_text
+from mailroom.feeds.xml_checks import check_xml
 
-_MOST_ELEMENTS: Final = 40_000
-_MOST_DEPTH: Final = 100
 _MOST_TITLE: Final = 1_000  # characters
 _MOST_LINK: Final = 2_000
 _MOST_TEXT: Final = 100_000  # of a summary, or of a content
 _MOST_TAGS: Final = 20
-_DECLARATION: Final = re.compile(r"<\?xml[^>]*\?>")
-_ENTITY: Final = re.compile(rb"<!ENTITY", re.IGNORECASE)
+_DECLARATION: Final = re.compile(r"\s*<\?xml[^>]{0,200}\?>")
 
 
 def read_xml(text: str, *, url: str) -> FeedContent:
     """`url`: what relative links are relative to. Raises FeedFailed."""
     # The text is ours by now: what the declaration says of its encoding is over.
-    data = _DECLARATION.sub("", text, count=1).encode("utf-8", "replace")
-    _check_xml(data)
+    declared = _DECLARATION.match(text)
+    data = text[declared.end() if declared else 0 :].encode("utf-8", "replace")
+    data = data[check_xml(data) :]
     # From a stream: feedparser opens a text that is the name of a file, or a URL.
     said = feedparser.parse(
         io.BytesIO(data),
@@ -50,46 +49,6 @@ def read_xml(text: str, *, url: str) -> FeedContent:
         "updated": _moment(_own(about, "updated_parsed") or about.get("published_parsed")),
     }
     return FeedContent(fields, [_item(entry) for entry in said.entries])
-
-
-def _check_xml(data: bytes) -> None:
-    """Raises FeedFailed for XML that is not well-formed, has entities of its own, is too deep, or has too many
-    elements. One pass, without a copy."""
-    if _ENTITY.search(data):
-        raise _with_entities()
-    parser = expat.ParserCreate("utf-8")
-    counts = {"elements": 0, "depth": 0}
-
-    def start(_name: str, _attributes: Any) -> None:
-        counts["elements"] += 1
-        counts["depth"] += 1
-        if counts["elements"] > _MOST_ELEMENTS:
-            raise FeedFailed(FeedOutcome.BAD, f"it has more than {_MOST_ELEMENTS:,} elements")
-        if counts["depth"] > _MOST_DEPTH:
-            raise FeedFailed(FeedOutcome.BAD, f"it is deeper than {_MOST_DEPTH} elements")
-
-    def end(_name: str) -> None:
-        counts["depth"] -= 1
-
-    def doctype(_name: str, _system: Any, _public: Any, has_internal_subset: bool) -> None:
-        if has_internal_subset:
-            raise _with_entities()
-
-    def refused(*_: Any) -> Any:
-        raise _with_entities()
-
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.StartDoctypeDeclHandler, parser.EntityDeclHandler = doctype, refused
-    parser.ExternalEntityRefHandler = refused
-    try:
-        parser.Parse(data, True)
-    except expat.ExpatError as error:
-        why = expat.ErrorString(error.code)
-        raise FeedFailed(FeedOutcome.BAD, f"its XML is broken in line {error.lineno}: {why}") from None
-
-
-def _with_entities() -> FeedFailed:
-    return FeedFailed(FeedOutcome.BAD, "its XML declares entities of its own, which are not read")
 
 
 def _item(entry: Mapping[str, Any]) -> dict[str, object]:

@@ -35,6 +35,7 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
 RSS = "<rss version='2.0'><channel><title>{}</title></channel></rss>"
 ITEM = "<item><title>x</title></item>"
+WORDY_AUTHOR = f"<d:creator>{'a' * 5_000}</d:creator>"
 
 TIMES: dict[str, Answer] = {
     "a byte of the body now and then": drips(OK + END, b" "),
@@ -134,6 +135,12 @@ BODIES: dict[str, tuple[str | bytes, str]] = {
     "elements in one another": ("<rss>" + "<a>" * 200 + "</a>" * 200 + "</rss>", "deeper than 100"),
     "a million elements": ("<rss version='2.0'><channel>" + "<i/>" * 300_000 + "</channel></rss>", "more than 40,000"),
     "more items than fit": (f"<rss version='2.0'><channel>{ITEM * 2_001}</channel></rss>", "more than 2,000 items"),
+    "an author that is one word": (f"<rss><author>{'a' * 1_900_000}</author></rss>", "a word of more than 254"),
+    "many authors of one word each": (
+        f"<rss xmlns:d='urn:d'>{WORDY_AUTHOR * 380}</rss>",
+        "a word of more than 254",
+    ),
+    "declarations that do not end": ("<?xml" * 400_000, "broken in line 1"),
     "an encoding that unpacks": (f'<?xml version="1.0" encoding="zip"?>{RSS.format("x")}', "encoding zip is not known"),
     "an encoding that takes the square of time": (
         f'<?xml version="1.0" encoding="punycode"?>{RSS.format("x")}',
@@ -211,6 +218,36 @@ def test_a_body_that_is_no_feed_is_refused_with_its_reason_in_bounded_time(serve
     assert re.search(words, str(failed)), str(failed)
     assert time.monotonic() - began < 5
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"<!--x-->{chr(10) * 1_900_000}<rss version='2.0'><channel>{ITEM}</channel></rss>",
+        json.dumps([{"title": "x", "content_html": f"<p>&#{'1' * 5_000};</p>"}]),
+        f"<rss version='2.0'><channel>{'<item><author>a.b@c.example (A B)</author></item>' * 2_000}</channel></rss>",
+    ],
+    ids=["lines before it", "a character without an end", "many authors"],
+)
+def test_a_feed_that_is_odd_and_well_formed_is_read_in_bounded_time(server: FeedServer, body: str) -> None:
+    server.answer = says(body)
+    began = time.monotonic()
+
+    assert fetched(server, timeout_s=10).items
+    assert time.monotonic() - began < 5
+
+
+def test_a_bug_of_a_parser_is_a_bad_feed_and_not_one_that_is_waited_for(
+    server: FeedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object, **__: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("mailroom.feeds.fetching.read_feed", breaks)
+
+    failed = refusal_of(server, says("[]"))
+
+    assert (failed.outcome, str(failed)) == (FeedOutcome.BAD, "it cannot be read: RecursionError")
 
 
 def test_the_answer_of_a_server_that_was_cut_off_is_not_taken_for_a_whole_one(server: FeedServer) -> None:
