@@ -125,7 +125,7 @@ def _is_ordered(found: Value, operator: str, wanted: Literal) -> bool:
     if isinstance(wanted, str):
         one, other = (None if found is None else _folded(found)), _folded(wanted)
     else:
-        one, other = _number(found), float(wanted)
+        one, other = _number(found), wanted  # a whole number of any length: Python compares it as it is
     if one is None:
         return False
     match operator:

@@ -3,6 +3,7 @@
 A filter is read by a grammar into a tree of plain nodes; nothing of it is ever run as code. Its length and its nesting
 are bounded, so reading one takes a millisecond or two."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -212,10 +213,15 @@ class _Reader(Transformer[Token, Node]):
         return Recent(str(field), _number(days, "days", _MAX_DAYS))
 
     def happened(self, event: Token, runs: Token) -> Node:
-        return Happened(str(event).lower(), _number(runs, "runs", MAX_FILTER_RUNS))
+        return Happened(_event(event), _number(runs, "runs", MAX_FILTER_RUNS))
 
     def happened_lately(self, event: Token, days: Token) -> Node:
-        return HappenedLately(str(event).lower(), _number(days, "days", _MAX_DAYS))
+        return HappenedLately(_event(event), _number(days, "days", _MAX_DAYS))
+
+
+def _event(token: Token) -> str:
+    """The letters of the grammar are those of ASCII and what Python takes for the same, such as a dotless i."""
+    return next(event for event in EVENTS if re.fullmatch(event, str(token), re.IGNORECASE))
 
 
 def _literal(token: Token) -> Literal:
