@@ -1,5 +1,6 @@
 """How many a selection has today, and how many of them get nothing: before a segment or a schedule is saved."""
 
+import time
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -11,11 +12,12 @@ from mailroom.storage.audiences import document as audiences
 from mailroom.storage.database import Db
 
 MOST_LOOKED_AT: Final = 100_000  # contacts; from more of them the numbers are estimated
+_MOST_S: Final = 3.0  # as from contacts that are not looked at in this time
 
 
 class Numbers(NamedTuple):
     """`found`: recipients, those that are suppressed included. `exact`: False for an estimate from the first
-    MOST_LOOKED_AT contacts."""
+    contacts."""
 
     found: int
     suppressed: int
@@ -25,14 +27,14 @@ class Numbers(NamedTuple):
 def count(db: Db, lists: Sequence[ListChoice], excluded: Sequence[ListChoice] = (), *, topic: str = "") -> Numbers:
     """Count who a schedule of this topic would go to now. Raises Unavailable."""
     found = suppressed = looked_at = 0
-    more = False
+    more, until = False, time.monotonic() + _MOST_S
     for page in pages_of_now(db, lists, excluded):
         keys = [recipient.key for recipient in page.recipients]
         found += len(keys)
         suppressed += len(suppressions.among(db, keys, scopes_of_campaign(topic)))
         looked_at += page.looked_at
         more = page.more
-        if looked_at >= MOST_LOOKED_AT:
+        if looked_at >= MOST_LOOKED_AT or time.monotonic() >= until:
             break
     if not more:
         return Numbers(found, suppressed, True)

@@ -4,6 +4,8 @@ The lists are read side by side in the order of the addresses, so any number of 
 in several lists is there once, by the first list that holds it and whose filter finds it.
 """
 
+import math
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,12 +17,16 @@ from mailroom.domain.contacts import Contact
 from mailroom.domain.ids import short_digest
 from mailroom.domain.limits import CHUNK_RECIPIENTS
 from mailroom.domain.segments.matching import Facts, matches
+from mailroom.domain.segments.model import looks_at_events
 from mailroom.domain.segments.parsing import Happened, HappenedLately, parse, parts_of
 from mailroom.services.audiences.happened import addresses_that, addresses_that_lately
 from mailroom.storage.audiences import members, versions
 from mailroom.storage.database import Db, in_snapshot, server_now
 
 _MOST_STEPS: Final = 50  # of so many contacts of each list, in which those of a small segment are looked for
+# Events are looked up for each contact and each run: a step of few contacts, and not for long, for other work waits.
+_BY_EVENTS: Final = 200
+_EVENTS_FOR_S: Final = 0.5
 _SPARE: Final = 1.2  # times the contacts that are likely to be enough
 _NEAR: Final = 100  # contacts of each list in one look for a neighbour
 _LOOKS: Final = 50
@@ -39,19 +45,23 @@ class Selected:
 
 def next_of(db: Db, selection: Selection, *, after: str, at: datetime, most_steps: int = _MOST_STEPS) -> Selected:
     """The next recipients after a folded address, at most CHUNK_RECIPIENTS. There may be fewer, or none, and more
-    beyond: one call looks at a bounded number of contacts. `at`: the moment for which filters are applied."""
+    beyond: one call looks at a bounded number of contacts, and for a bounded time where filters ask for events. `at`:
+    the moment for which filters are applied."""
     found: list[Recipient] = []
-    looked_at, more, size = 0, True, CHUNK_RECIPIENTS
+    looked_at, more = 0, True
+    by_events = any(looks_at_events(one.only) for one in (*selection.lists, *selection.excluded))
+    most, until = (_BY_EVENTS, time.monotonic() + _EVENTS_FOR_S) if by_events else (CHUNK_RECIPIENTS, math.inf)
+    size = most
     for _ in range(most_steps):
         step = _step(db, selection, after, at, size)
         found += step.recipients
         looked_at += step.looked_at
         after, more = step.through, step.more
-        size = _size_of_next(found, looked_at)
+        size = min(_size_of_next(found, looked_at), most)
         if len(found) > CHUNK_RECIPIENTS:
             found = found[:CHUNK_RECIPIENTS]
             return Selected(found, found[-1].key, True, looked_at)
-        if not more or len(found) == CHUNK_RECIPIENTS:
+        if not more or len(found) == CHUNK_RECIPIENTS or time.monotonic() >= until:
             break
     return Selected(found, after, more, looked_at)
 

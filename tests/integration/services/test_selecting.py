@@ -5,14 +5,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mailroom.domain.audience_versions import AudienceVersion, Selection
+from mailroom.domain.audience_versions import AudienceVersion, ListChoice, Selection
 from mailroom.domain.audiences import Recipient
 from mailroom.domain.contacts import Contact
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import CHUNK_RECIPIENTS
-from mailroom.services.audiences import selecting
+from mailroom.services.audiences import counting, selecting
 from mailroom.storage.audiences import members
 from mailroom.storage.database import Db
+from tests.support.living import an_audience
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 AUDIENCE = AudienceId("aud_selecting")
@@ -70,3 +71,33 @@ def test_each_chunk_but_the_last_is_full_and_few_contacts_are_read_twice(
     ]
     assert all(len(chunk) == CHUNK_RECIPIENTS for chunk in found[:-1])
     assert sum(read) <= most_read * COUNT
+
+
+def test_a_filter_by_events_is_left_after_a_while_and_goes_on_where_it_stood(
+    db: Db, read: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selecting, "_EVENTS_FOR_S", 0.0)
+    insert(db, lambda _: True)
+    selection = Selection((AudienceVersion(AUDIENCE, None, "not opened in last 3 runs"),))
+
+    found, after, more = list[str](), "", True
+    while more:
+        before = len(read)
+        chunk = selecting.next_of(db, selection, after=after, at=NOON)
+        after, more = chunk.through, chunk.more
+        found += [recipient.address for recipient in chunk.recipients]
+        assert len(read) == before + 1
+
+    assert found == [f"r{n:05}@example.org" for n in range(COUNT)]
+    assert max(read) < 300
+
+
+def test_a_count_that_takes_too_long_is_an_estimate(db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+    audience = an_audience(db, *(f"r{n}" for n in range(2_500)))
+    exact = counting.count(db, [ListChoice(audience)])
+    monkeypatch.setattr(counting, "_MOST_S", 0.0)
+
+    estimated = counting.count(db, [ListChoice(audience)])
+
+    assert exact == (2_500, 0, True)
+    assert estimated == (2_500, 0, False)
