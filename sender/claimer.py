@@ -70,6 +70,7 @@ class Claimer:
             services.db, services.adapters, services.bodies, links=services.links, files_within_s=files_within_s
         )
         self._look_for_alone_at = self._look_for_urgent_at = 0.0
+        self._restored_at = guard.restored_at
         self._look_back = LookBack()
         # Claims one by one would cost more than very fast calls do, so claims wait until there is room for several.
         self._least_room = max(1, connections.limit // 4)
@@ -192,6 +193,9 @@ class Claimer:
         try:
             if self._guard.remembers:
                 dispatching_fences.seed_fences(self._services.db, self._services.fences, claimed)
+            if self._restored_at != self._guard.restored_at:
+                self._preparing.forget()
+                self._restored_at = self._guard.restored_at
             prepared = self._preparing.build(claimed, most=self._throttle.most_at_once, watched=self._throttle.domains)
             held_back = self._throttle.held_back(prepared.domains)
         except BaseException as error:

@@ -53,7 +53,7 @@ class Loop:
         self._completed_at = self._worked_at = time.monotonic()
         self._batch_size = _batch_size(services)
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="composer")
-        self._composer = ChunkComposer(services.db, ahead=self._ahead)
+        self._composer, self._restored_at = ChunkComposer(services.db, ahead=self._ahead), guard.restored_at
 
     def step(self) -> bool:
         """One round. True if there may be more to do at once. Raises Unavailable."""
@@ -131,6 +131,9 @@ class Loop:
         progress = plan.Progress()
         if not self._guard.on_hold.everything:
             progress += plan.plan_due(self._services.db, held, mark=self._guard.mark, now=now)
+        if self._restored_at != self._guard.restored_at:  # what is written since may have the names of what was lost
+            self._composer = ChunkComposer(self._services.db, ahead=self._ahead)
+            self._restored_at = self._guard.restored_at
         progress += plan.expand(
             self._services.db,
             held,

@@ -4,6 +4,7 @@ is stopped or runs are paused. A restored MongoDB is logged until a person has r
 import threading
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -31,6 +32,7 @@ class RestoreGuard:
         self._refused: set[RunId] = set()  # runs whose fences have refused since the last check
         self._lock = threading.Lock()
         self.remembers = False  # whether MongoDB was restored once, and stores its fences' records of that time
+        self.restored_at: datetime | None = None  # when it was put right last
 
     def recheck(self) -> None:
         """Make the next check due at once: a store was away, or the stores contradict each other."""
@@ -57,7 +59,7 @@ class RestoreGuard:
             log.info("mongodb_is_put_right")
         self._held = isinstance(state, OlderCopy)
         if isinstance(state, Healthy):
-            self.mark, self.remembers = state.mark, state.remembers
+            self.mark, self.remembers, self.restored_at = state.mark, state.remembers, state.restored_at
             self._check_holds()
         return self._held
 

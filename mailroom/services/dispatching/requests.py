@@ -67,6 +67,12 @@ class Preparing:
         self._run_values = ValuesOfRuns(db)
         self._campaign_files = FilesOfCampaigns(db)
 
+    def forget(self) -> None:
+        """Read all anew: MongoDB was restored, and what is written since may have the names of what it has lost."""
+        self._cache.clear()
+        self._cached_bytes = 0
+        self._run_values = ValuesOfRuns(self._db)
+
     def build(
         self,
         claimed: Sequence[Claimed],

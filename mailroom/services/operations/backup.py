@@ -78,8 +78,7 @@ def _moment(db: Db) -> datetime:
     number, marked_at, lost = restore_mark.mark_and_lost(db)
     if (lost and number < lost.number) or restore_mark.is_held(db):
         return marked_at or server_now(db)
-    _, raised_at, _ = restore_mark.raise_mark(db)
-    return raised_at
+    return restore_mark.raise_mark(db).at
 
 
 def _make(folder: Path) -> None:

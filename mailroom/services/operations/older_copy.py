@@ -39,10 +39,11 @@ def look(db: Db, mirror: Mirror) -> OlderCopy | int:
 @dataclass(frozen=True, slots=True)
 class Healthy:
     """MongoDB is no older copy. `mark`: its mark. `remembers`: it was restored once, and stores its fences' records of
-    that time."""
+    that time. `restored_at`: when it was put right last; None if it never was, or by an earlier version."""
 
     mark: int
     remembers: bool
+    restored_at: datetime | None
 
 
 def check(db: Db, mirror: Mirror) -> OlderCopy | Healthy:
@@ -50,9 +51,9 @@ def check(db: Db, mirror: Mirror) -> OlderCopy | Healthy:
     state = look(db, mirror)
     if isinstance(state, OlderCopy):
         return state
-    raised, now, remembers = restore_mark.raise_mark(db)
-    mirror.raise_to(Mark(raised, now))
-    return Healthy(raised, remembers)
+    raised = restore_mark.raise_mark(db)
+    mirror.raise_to(Mark(raised.number, raised.at))
+    return Healthy(raised.number, raised.remembers, raised.restored_at)
 
 
 def note_held(db: Db, *, held: bool) -> None:

@@ -3,7 +3,7 @@
 _id         'mark': the high-water mark
 number      int, raised continually by senders; mirrored in Redis. A higher mark there shows that this is an older copy
 at          time of the newest raise, by MongoDB's clock
-remembers   true once the collection `remembered` was written
+remembers   true once the collection `remembered` was written;  restored_at: when that was last
 lost        {number, at}: a backup was put back, and this database had come so far before; as a higher mark in Redis,
             which may be emptied before senders have seen it
 
@@ -15,6 +15,7 @@ held        true while senders hold, because this is an older copy
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from pymongo import ReturnDocument
 
@@ -29,6 +30,16 @@ class Reached:
 
     number: int
     at: datetime
+
+
+class Raised(NamedTuple):
+    """The mark, the server's time, and whether this database was restored once. `restored_at`: when it was put right
+    last; None if it never was, or by an earlier version."""
+
+    number: int
+    at: datetime
+    remembers: bool
+    restored_at: datetime | None
 
 
 @guarded
@@ -54,20 +65,18 @@ def note_lost(db: Db, lost: Reached) -> None:
 
 
 @guarded
-def raise_mark(db: Db, least: int = 0, *, remembers: bool = False) -> tuple[int, datetime, bool]:
-    """Raise the mark by one, and above `least`. `remembers`: note for good that `remembered` was written.
-
-    Returns (the mark, the server's time, True if `remembered` was ever written).
-    """
+def raise_mark(db: Db, least: int = 0, *, remembers: bool = False) -> Raised:
+    """Raise the mark by one, and above `least`. `remembers`: note for good that `remembered` was written, and when."""
     higher = {"$add": [{"$max": [{"$ifNull": ["$number", 0]}, least]}, 1]}
+    restored = {"remembers": True, "restored_at": "$$NOW"}
     doc = db.cluster.find_one_and_update(
         {"_id": "mark"},
-        [{"$set": {"number": higher, "at": "$$NOW"} | ({"remembers": True} if remembers else {})}],
+        [{"$set": {"number": higher, "at": "$$NOW"} | (restored if remembers else {})}],
         upsert=True,
         return_document=ReturnDocument.AFTER,
     )
     assert doc is not None  # an upsert always returns a document
-    return doc["number"], doc["at"], doc.get("remembers", False)
+    return Raised(doc["number"], doc["at"], doc.get("remembers", False), doc.get("restored_at"))
 
 
 def require_mark(db: Db, number: int, session: Session) -> None:

@@ -84,7 +84,9 @@ class OneSender:
         self.in_flight = InFlight(always=MAILS)
         self.lanes = Lanes(self.services, self.in_flight, sender=self.name)
         claimer: Any = SimpleNamespace(send=lambda _now: 0)
-        guard: Any = SimpleNamespace(is_held=lambda: False, recheck=lambda: None, mark=None, remembers=lambda *_: False)
+        guard: Any = SimpleNamespace(
+            is_held=lambda: False, recheck=lambda: None, mark=None, remembers=False, restored_at=None
+        )
         presence = Presence(self.services, self.in_flight, sender=self.name)
         self.loop = Loop(self.services, self.in_flight, self.lanes, guard, claimer, presence, sender=self.name)
 

@@ -184,7 +184,7 @@ class FailsOver:
 
 def test_a_restored_mongodb_is_not_put_right_by_the_fences_of_two_masters(db: Db, group: Sentinels) -> None:
     mirror = Mirror(group.url, of=db.name)
-    number, now, _ = restore_mark.raise_mark(db)
+    number, now, *_ = restore_mark.raise_mark(db)
     mirror.raise_to(Mark(number + 10, now))
     asked: Any = FailsOver(group)
 

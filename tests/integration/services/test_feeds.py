@@ -358,6 +358,36 @@ def test_a_call_carries_the_feed_that_its_run_has_kept(line: Line, server: FeedS
     assert [item["title"] for item in batch.run_values.by_name["feed"]["items"]] == ["A", "B"]
 
 
+def test_after_a_restore_a_sender_reads_contents_and_feeds_anew(line: Line, server: FeedServer) -> None:
+    """A revision, and the copy of a run's feed, never change; but a restored MongoDB gives their names out again."""
+    schedule = fed_schedule(line.db, server)
+    run = asked_run(line, schedule)
+    provide_all(line, server)
+    line.plan(schedule.id)
+    claimed, seen = line.claim(), list[Any]()
+
+    class Seen(MailgunAdapter):
+        def build(self, batch: Any) -> Any:
+            seen.append((batch.content.sender, batch.run_values.by_name["feed"]["items"][0]["title"]))
+            return super().build(batch)
+
+    bounds = {"call_timeout_s": 5, "idle_limit_s": 60}
+    adapter = Seen(domain="mg.example.com", base_url="http://127.0.0.1:1", api_key="key", **bounds)
+    preparing = Preparing(line.db, {"mailgun": adapter})
+    preparing.build(claimed)
+    line.db.contents.update_one({"_id.schedule": schedule.id}, {"$set": {"sender": "New <new@mg.example.com>"}})
+    kept = line.db.run_feeds.find_one({"_id": run})
+    assert kept
+    line.db.run_feeds.update_one({"_id": run}, {"$set": {"values": kept["values"].replace('"A"', '"New"')}})
+
+    preparing.build(claimed)
+    preparing.forget()
+    preparing.build(claimed)
+
+    assert seen[0] == seen[1] != seen[2]
+    assert seen[2] == ("New <new@mg.example.com>", "New")
+
+
 def test_a_run_without_a_feed_is_as_before(line: Line) -> None:
     run_id, _ = a_run(line, 2)
 
