@@ -7,6 +7,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
+from msgspec.structs import replace
+
 from mailroom.domain.addresses import fold
 from mailroom.domain.audience_versions import AudienceVersion, next_version
 from mailroom.domain.audiences import Audience, Recipient, check_recipients, screen
@@ -148,10 +150,13 @@ def join_within(
     db: Db, audience: AudienceId, recipient: Recipient, *, source: str, now: datetime, session: Session
 ) -> None:
     """Let this recipient be in an audience that `prepare` has looked at, in the caller's transaction. What is known of
-    it stays. Raises AudienceNotFound, InvalidInput for an audience that is full."""
+    it stays, its spelling and its name too: anybody may have typed these. Raises AudienceNotFound, InvalidInput for an
+    audience that is full."""
 
     def asked(current: Mapping[str, Contact], at: datetime) -> list[ContactChange]:
-        return joining(current, [recipient], at=at, source=source)
+        known = current.get(recipient.key)
+        kept = recipient if known is None else replace(known.recipient, name=known.recipient.name or recipient.name)
+        return joining(current, [kept], at=at, source=source)
 
     _store_within(db, audience, [recipient.key], asked, now=now, session=session)
 

@@ -90,6 +90,26 @@ def test_without_confirmation_the_form_is_enough(services: ApiServices) -> None:
     assert contacts.get(services.db, audience, ADDRESS).recipient.name == ""
 
 
+@pytest.mark.parametrize(("known", "kept"), [("Bo Smith", "Bo Smith"), ("", "Silly Cow")])
+def test_a_stranger_who_types_an_address_renames_nobody(services: ApiServices, known: str, kept: str) -> None:
+    audience = an_audience(services.db)
+    contacts.put(services.db, audience, {"address": ADDRESS, "name": known, "variables": {}}, source="import")
+    a_topic(services.db, "newsletter", audience=audience)
+    asked = FormInput("newsletter", ADDRESS.upper(), "Silly Cow")
+
+    subscribe(
+        services.db,
+        topics.get(services.db, "newsletter"),
+        asked,
+        now=server_now(services.db),
+        links=services.confirm_links,
+        hand_in=lambda *_: None,
+    )
+
+    stored = contacts.get(services.db, audience, ADDRESS).recipient
+    assert (stored.address, stored.name) == (ADDRESS, kept)
+
+
 def test_a_reader_joins_though_the_audience_is_gone(services: ApiServices) -> None:
     db = services.db
     audience = an_audience(db)
