@@ -97,7 +97,7 @@ def _draft(mail: RenderedMail, schedule_id: ScheduleId, address: str, asked: str
         html=mail.html,
         headers=mail.own_headers,
         tags=[TAG],
-        metadata={"test_of": schedule_id, "rendered_for": mail.recipient.address},
+        metadata={"test_of": schedule_id},
         priority=Priority.HIGH,  # somebody waits for it
         test_of=asked,
     )
