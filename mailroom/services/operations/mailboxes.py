@@ -62,7 +62,10 @@ def look(
     done: Counter[MailResult] = Counter()
     try:
         with box.folder.open() as folder:
-            while not stopping() and (uids := folder.new_mails(limit=_A_STEP)):
+            seen: set[int] = set()
+            # A mail that cannot be fetched, or whose mark the server does not keep, is found again and again.
+            while not stopping() and (uids := [uid for uid in folder.new_mails(limit=_A_STEP) if uid not in seen]):
+                seen.update(uids)
                 _take_all(db, folder, uids, recognition, done, lambda: stopping() or not lease.goes_on())
                 if not lease.goes_on():
                     return done

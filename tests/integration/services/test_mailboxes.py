@@ -246,6 +246,23 @@ def test_a_mail_that_meets_a_bug_is_left_and_holds_up_no_other(
     assert dovecot.flags() == [STAR, SEEN]
 
 
+@pytest.mark.parametrize("broken", ["fetch", "mark_read"])
+def test_a_mail_that_cannot_be_fetched_or_marked_is_met_once_in_a_look(
+    db: Db, dovecot: Dovecot, box: Letterbox, run: RunId, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    dovecot.put(dsn(path(run, 0)))
+    met: list[int] = []
+
+    def does_nothing(_: OpenFolder, uid: int, **__: object) -> None:
+        met.append(uid)
+
+    monkeypatch.setattr(OpenFolder, broken, does_nothing)
+
+    look(db, box)
+
+    assert len(met) == 1
+
+
 def test_a_process_that_ends_while_it_takes_a_mail_in_leaves_it_as_it_is(
     db: Db, dovecot: Dovecot, box: Letterbox, run: RunId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
