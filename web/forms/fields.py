@@ -68,6 +68,10 @@ class ChoiceField(SelectField):
     def __init__(self, label: str, *, choices: Mapping[str, str], **more: Unpack[FieldOptions]) -> None:
         super().__init__(label, choices=choices, filters=[as_typed], **more)  # type: ignore[arg-type]
 
+    def offer(self, choices: Mapping[str, str]) -> None:
+        """Set the choices. A chosen value that is not among them stays."""
+        self.choices = choices if self.data in choices else {self.data: self.data, **choices}
+
 
 class RadioChoiceField(RadioField):
     data: str

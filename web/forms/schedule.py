@@ -150,22 +150,17 @@ class ScheduleForm(RecurrenceForm, FeedForm, ListFields):
         whole: dict[str, str] = {one.id: f"{one.name} ({counted(one.count, 'contact')})" for one in audiences}
         parts = {one.id: f"{names[one.audience]}: {one.name}" for one in segments if one.audience in names}
         choices = {"": none} | whole | parts
-        chosen = self.audience.data
-        self.audience.choices = {chosen: chosen} | choices if chosen not in choices else choices
+        self.audience.offer(choices)
         left_out = {id_: id_ for id_ in self.exclude.data or () if id_ not in choices}
         self.exclude.choices = left_out | whole | parts
 
     def offer_topics(self, topics: Sequence[Topic]) -> None:
         """The topics to choose from. A chosen one that is not among them stays."""
-        choices = {"": "None: no consent is needed"} | {topic.id: topic.name for topic in topics}
-        chosen = self.topic.data
-        self.topic.choices = {chosen: chosen} | choices if chosen not in choices else choices
+        self.topic.offer({"": "None: no consent is needed"} | {topic.id: topic.name for topic in topics})
 
     def offer_templates(self, names: Sequence[str]) -> None:
         """The templates to choose from. A chosen one that is not among them stays."""
-        choices = {"": "None: written below"} | {name: name for name in names}
-        chosen = self.template.data
-        self.template.choices = {chosen: chosen} | choices if chosen not in choices else choices
+        self.template.offer({"": "None: written below"} | {name: name for name in names})
 
     def wrong(self) -> list[Field]:
         """The fields with messages, in the order of the page."""

@@ -48,9 +48,7 @@ class TemplateForm(DomainForm):
 
     def offer(self, layouts: Sequence[str]) -> None:
         """The layouts to choose from. A chosen one that is not among them stays."""
-        choices = {"": "None"} | {name: name for name in layouts}
-        chosen = self.layout.data
-        self.layout.choices = {chosen: chosen} | choices if chosen not in choices else choices
+        self.layout.offer({"": "None"} | {name: name for name in layouts})
 
     @property
     def seen_version(self) -> int:

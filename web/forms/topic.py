@@ -49,9 +49,7 @@ class TopicForm(DomainForm):
 
     def offer(self, audiences: Sequence[Audience]) -> None:
         """The audiences to choose from. A chosen one that is not among them stays."""
-        choices = {"": "None"} | {one.id: one.name for one in audiences}
-        chosen = self.audience.data
-        self.audience.choices = {chosen: chosen} | choices if chosen not in choices else choices
+        self.audience.offer({"": "None"} | {one.id: one.name for one in audiences})
 
     @property
     def shows_confirmation(self) -> bool:

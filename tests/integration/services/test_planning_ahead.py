@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mailroom.domain.ids import ScheduleId, Token
-from mailroom.domain.runs import RunState
+from mailroom.domain.runs import Run, RunState
 from mailroom.services.dispatching import cancel as cancel_runs
 from mailroom.services.planning import asked_runs, composing, plan
+from mailroom.services.planning.chunks import next_chunks
 from mailroom.services.planning.composing import ChunkComposer
 from mailroom.storage.database import Db, server_now
 from tests.support.builders import recipients, stored_schedule
@@ -25,9 +26,9 @@ class Planning:
     def __init__(self, db: Db, monkeypatch: pytest.MonkeyPatch, thread: ThreadPoolExecutor) -> None:
         self._db, self._composer = db, ChunkComposer(db, ahead=thread)
         self.composed: list[int] = []
-        compose = composing.next_chunks
+        compose = next_chunks
 
-        def counted(db: Db, batch: list[composing.Run], *rest: object, **more: object) -> object:
+        def counted(db: Db, batch: list[Run], *rest: object, **more: object) -> object:
             self.composed.append(batch[0].recipients)
             return compose(db, batch, *rest, **more)  # type: ignore[arg-type]
 
@@ -147,7 +148,7 @@ def test_a_fault_while_a_chunk_is_composed_ahead_costs_that_chunk_another_time(
     schedule = planning.begin()
     held = hold(db, schedule)
     with monkeypatch.context() as broken:
-        compose, calls = composing.next_chunks, list[int]()
+        compose, calls = next_chunks, list[int]()
 
         def fails_the_second_time(*args: object, **rest: object) -> object:
             calls.append(1)

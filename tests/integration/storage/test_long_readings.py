@@ -4,7 +4,7 @@ import pytest
 from pymongo import MongoClient
 
 from mailroom.domain.errors import Unavailable
-from mailroom.storage.database import Db
+from mailroom.storage.database import Db, Document
 from mailroom.storage.long_readings import each_of
 from tests.chaos.proxy import Proxy, Way
 from tests.support.system import System
@@ -20,6 +20,7 @@ def test_a_server_that_goes_away_in_the_midst_of_a_long_reading_is_unavailable(s
     system.db.numbers.insert_many([{"_id": number} for number in range(1_234)])
     way = Proxy(system.servers.ports.mongo)
     url = f"mongodb://127.0.0.1:{way.port}/?directConnection=true&serverSelectionTimeoutMS=1000"
+    client: MongoClient[Document]
     with MongoClient(url) as client:
         rows = each_of(client[system.db.name].numbers.find())
         next(rows)
