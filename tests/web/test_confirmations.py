@@ -140,7 +140,7 @@ def test_an_audience_is_deleted_by_a_double_click_without_a_complaint(page: Page
 
     page.get_by_role("button", name="Delete audience").click()
     expect(page.get_by_role("heading", name="Delete audience “Customers”?")).to_be_visible()
-    expect(page.get_by_text("It has 3 recipients.")).to_be_visible()
+    expect(page.get_by_text("It has 3 contacts.")).to_be_visible()
     confirm_twice(page)
 
     expect(page.get_by_role("status").first).to_have_text("Audience deleted. Schedules that send to it still do.")

@@ -38,10 +38,11 @@ def test_a_picture_that_the_mail_carries_is_seen_before_it_is_saved_after_it_and
     sign_in(page, system)
     page.goto(f"{system.web_url}/schedules/new")
     html = "<p>Hi {{ name }}</p><img src='cid:shop.png' alt='Shop'>"
-    fill_in(page, Name="News", From="Ann <ann@mg.example.com>", Subject="Hello", HTML=html, Time="09:00")
+    fill_in(page, Name="News", From="Ann <ann@mg.example.com>", Subject="Hello", HTML=html)
     page.get_by_label("Paste addresses or CSV").fill("address,name\nbo@example.org,Bo\n")
     page.get_by_label("Attachments").set_input_files([{"name": "shop.png", "mimeType": "image/png", "buffer": a_png()}])
     page.get_by_text("Daily", exact=True).click()
+    fill_in(page, Time="09:00")
 
     page.get_by_role("button", name="Preview email").click()
     expect_the_picture(page)

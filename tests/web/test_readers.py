@@ -19,7 +19,7 @@ BUTTONS = (
     "Send now", "Pause(?!d)", "Skip next run", "Archive(?!d)", "Restore",
     "Edit", "New schedule", "New audience", "Delete audience",
     "Stop sending", "Retry selected", "Dismiss all", "Remove", "Add", "Disable", "Set limit",
-    "Register and test", "Stop all sending", "Resend",
+    "Register and test", "Stop all sending", "Retry",
 )  # fmt: skip
 
 
