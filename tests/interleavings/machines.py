@@ -39,7 +39,7 @@ class _HostTime(datetime):
 class AtOnce(Executor):
     """Does what is submitted before it returns."""
 
-    def __init__(self, **_: Any) -> None: ...
+    def __init__(self, *_: Any, **__: Any) -> None: ...
 
     def submit(self, work: Callable[..., Any], /, *args: Any, **rest: Any) -> Future[Any]:
         done: Future[Any] = Future()
