@@ -37,7 +37,7 @@ def test_a_list_is_saved_once_and_a_schedule_is_made_for_it(page: Page, system: 
     page.get_by_role("button", name="Save audience").click()
     expect(page.locator(".field:has(#name) .message")).to_contain_text("characters")
     expect(page.locator(".field:has(#recipients) .message")).to_contain_text("1 line cannot be imported")
-    expect(page.get_by_role("alert")).to_contain_text("Could not save: 2 fields need attention")
+    expect(page.get_by_role("alert")).to_contain_text("Could not save: 2 fields need attention: Name, Paste")
     look(page, "audience-refused")
 
     fill_in(page, Name="Customers")
