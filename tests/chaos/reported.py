@@ -1,6 +1,8 @@
 """A run's report, held to what the providers took and to whom the run could go."""
 
+import time
 from collections.abc import Mapping, Sequence
+from http.client import TOO_MANY_REQUESTS
 from typing import TYPE_CHECKING, Any, Final
 
 from mailroom.domain.ids import RunId
@@ -21,7 +23,11 @@ def unknown_of(world: "World", run: str) -> set[str]:
 
 
 def report_of(world: "World", run: str) -> dict[str, Any]:
-    return dict(world.system.call("GET", f"/v1/runs/{run}/report").json())
+    """By the API, which answers so many questions for reports a minute: an hour's stories have more runs."""
+    while (answer := world.system.call("GET", f"/v1/runs/{run}/report")).status_code == TOO_MANY_REQUESTS:
+        time.sleep(int(answer.headers["Retry-After"]))
+    answer.raise_for_status()
+    return dict(answer.json())
 
 
 def judge(
