@@ -33,7 +33,11 @@ def token() -> None:
 @token.command("create")
 @click.option("--name", required=True, help="Who or what will use it.")
 @click.option(
-    "--scope", "scopes", multiple=True, required=True, help=f"One or more of: {', '.join(principals.SCOPES)}."
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    help=f"One of: {', '.join(principals.SCOPES)}. Repeat it for several.",
 )
 @click.option("--expires-at", callback=moment, help="ISO 8601 with an offset; never where it is left out.")
 @click.option("--requests-per-minute", type=_COUNT, help="Instead of MAILROOM_REQUESTS_PER_MINUTE.")

@@ -49,7 +49,7 @@ class FeedRules:
         if self.places is not None and url.place not in self.places:
             reasons.append(f"{url.place} is not among the hosts of MAILROOM_FEED_HOSTS")
         if url.scheme == "http" and not self.http:
-            reasons.append("begins with https://; MAILROOM_FEED_HTTP allows http://")
+            reasons.append("must begin with https://; MAILROOM_FEED_HTTP allows http://")
         if url.port not in self.ports:
             reasons.append(f"port {url.port} is not among those of MAILROOM_FEED_PORTS")
         return reasons

@@ -80,7 +80,7 @@ def _why_not(text: str) -> str:
     if not text.isascii():
         return "is ASCII: write the host as xn--..., and other characters as %C3%A9"
     if not re.match(r"https?://", text):
-        return "begins with https:// or http://"
+        return "must begin with https:// or http://"
     if "@" in text.split("://", 1)[1].partition("/")[0]:
         return "carries no user and no password: use headers with a secret"
     if "#" in text:
