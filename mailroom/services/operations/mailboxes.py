@@ -6,7 +6,7 @@ which finds it stored.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -63,8 +63,7 @@ def look(
     try:
         with box.folder.open() as folder:
             seen: set[int] = set()
-            # A mail that cannot be fetched, or whose mark the server does not keep, is found again and again.
-            while not stopping() and (uids := [uid for uid in folder.new_mails(limit=_A_STEP) if uid not in seen]):
+            while not stopping() and (uids := _unseen(folder, seen)):
                 seen.update(uids)
                 _take_all(db, folder, uids, recognition, done, lambda: stopping() or not lease.goes_on())
                 if not lease.goes_on():
@@ -93,6 +92,12 @@ def ages_s(db: Db, boxes: Sequence[Letterbox], *, now: datetime) -> dict[int, fl
     """For how long each mailbox was not read to its end, by its number, as far as it was looked at. Raises
     Unavailable."""
     return {box.number: max(0.0, (now - state.last).total_seconds()) for box, state in states(db, boxes)}
+
+
+def _unseen(folder: OpenFolder, seen: Collection[int]) -> list[int]:
+    """The next mails that were not met in this look. A mail that cannot be fetched, or whose mark the server does not
+    keep, is found again each time, and stands before those behind it."""
+    return [uid for uid in folder.new_mails(limit=_A_STEP + len(seen)) if uid not in seen]
 
 
 class _Lease:

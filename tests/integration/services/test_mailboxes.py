@@ -263,6 +263,19 @@ def test_a_mail_that_cannot_be_fetched_or_marked_is_met_once_in_a_look(
     assert len(met) == 1
 
 
+def test_mails_behind_those_that_cannot_be_fetched_are_read(
+    db: Db, dovecot: Dovecot, box: Letterbox, run: RunId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dovecot.put(*(dsn(path(run, reader)) for reader in range(3)))
+    fetch = OpenFolder.fetch
+    monkeypatch.setattr(mailboxes, "_A_STEP", 1)
+    monkeypatch.setattr(
+        OpenFolder, "fetch", lambda self, uid, *, most: fetch(self, uid, most=most) if uid == 3 else None
+    )
+
+    assert look(db, box) == {MailResult.BOUNCED: 1}
+
+
 def test_a_process_that_ends_while_it_takes_a_mail_in_leaves_it_as_it_is(
     db: Db, dovecot: Dovecot, box: Letterbox, run: RunId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
