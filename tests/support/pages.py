@@ -24,9 +24,9 @@ def look(page: Page, name: str) -> None:
     folder = os.environ.get("MAILROOM_SCREENSHOTS")
     for device, size in (("phone", PHONE), ("desktop", DESKTOP)):
         page.set_viewport_size(size)
-        wait_for(
-            lambda size=size: page.evaluate("innerWidth") == size["width"], within_s=10, what="it is laid out anew"
-        )
+        # A page that a click has just led to has no style before its sheet is there.
+        laid_out = f"document.readyState === 'complete' && innerWidth === {size['width']}"
+        wait_for(lambda laid_out=laid_out: page.evaluate(laid_out), within_s=10, what="it is laid out anew")
         for scheme in _SCHEMES if folder else ():
             page.emulate_media(color_scheme=scheme)
             page.screenshot(path=Path(folder or "") / f"{name}-{device}-{scheme}.png", full_page=True)

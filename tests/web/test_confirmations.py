@@ -130,7 +130,7 @@ def test_a_run_is_stopped_by_a_double_click_without_a_complaint(page: Page, syst
     expect(page.get_by_text("30 emails have not been sent yet.")).to_be_visible()
     confirm_twice(page)
 
-    expect(page.get_by_role("status")).to_contain_text("Stopped for good.")
+    expect(page.get_by_role("status").first).to_contain_text("Stopped for good.")
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
