@@ -28,12 +28,17 @@ def asks(command: F) -> F:
     return click.option("--yes", "-y", is_flag=True, expose_value=False, callback=note, help=words)(command)
 
 
+def is_asked() -> bool:
+    """False if `--yes` was said: what only the question names need not be looked up."""
+    return not click.get_current_context().meta.get(_YES)
+
+
 def confirm(question: str, *details: str) -> None:
     """Return if a person says yes, or has said `--yes`. The question goes to standard error.
 
     Raises NotConfirmed if standard input is no terminal, and click.Abort for a no.
     """
-    if click.get_current_context().meta.get(_YES):
+    if not is_asked():
         return
     if not sys.stdin.isatty():
         raise NotConfirmed(f"{printable(question)} Nobody can be asked here: say --yes to do it.")

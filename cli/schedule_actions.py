@@ -7,18 +7,20 @@ import click
 from cli.answers import Body, answer, print_id
 from cli.command_table import Answering
 from cli.common import actor, services
-from cli.questions import asks, confirm
+from cli.questions import asks, confirm, is_asked
 from cli.tolls import answer_with_toll
 from mailroom.assembly.api import ApiServices
 from mailroom.domain.errors import ScheduleNotActive, StaleEdit
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.schedules import Schedule, ScheduleState
 from mailroom.domain.words import counted
+from mailroom.services.audiences import counting
 from mailroom.services.planning import asked_runs
 from mailroom.services.reports import runs as run_views
 from mailroom.services.schedules import lifecycle, pause, restore
 from mailroom.services.schedules import view as schedule_view
 from mailroom.services.schedules.pause import Toll
+from mailroom.services.schedules.view import StoredSchedule
 from mailroom.storage.database import Db
 from scheduler_api.schemas import runs as run_schemas
 from scheduler_api.schemas.schedule_actions import PausedSchedule
@@ -38,17 +40,21 @@ def run_now(schedule_id: str, key: str | None, even_if_paused: bool) -> None:
     stored = schedule_view.get(made.db, id_)
     if key is None:  # else the run may exist already, whatever state the schedule is in
         asked_runs.require_runnable(stored.schedule, even_if_paused=even_if_paused)
-    recipients = stored.content.recipients
-    confirm(
-        f"Send now to {counted(recipients, 'recipient')}?",
-        f"Schedule: {stored.schedule.name}",
-        f"Subject: {stored.content.subject}",
-    )
-    if (since := schedule_view.get(made.db, id_).content.recipients) != recipients:
-        raise StaleEdit(f"the schedule has changed since the question: it goes to {counted(since, 'recipient')} now")
+    if is_asked():
+        _ask_with_count(made.db, stored)
     key = key or secrets.token_hex(16)
     run, _ = asked_runs.run_now(made.db, id_, owner=actor(), key=key, even_if_paused=even_if_paused)
     answer(run_schemas.RunOut, run_schemas.run(run), print_id)
+
+
+def _ask_with_count(db: Db, stored: StoredSchedule) -> None:
+    """Raises StaleEdit if others are to get it since."""
+    numbers = counting.count_of(db, stored.content)
+    about = [f"Schedule: {stored.schedule.name}", f"Subject: {stored.content.subject}", numbers.said_of_suppressed]
+    confirm(f"Send now to {numbers.words('recipient')}?", *filter(None, about))
+    since = counting.count_of(db, schedule_view.get(db, stored.schedule.id).content)
+    if since.exact and numbers.exact and since.found != numbers.found:
+        raise StaleEdit(f"the schedule has changed since the question: it goes to {since.words('recipient')} now")
 
 
 @click.command("skip-next", cls=Answering)

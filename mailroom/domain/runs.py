@@ -129,6 +129,11 @@ class Run:
         return self.source is None and self.selection is not None and self.selection.is_composed
 
     @property
+    def recipients_known(self) -> int | None:
+        """How many it goes to; None while that is not known."""
+        return None if self.is_composed and self.planned_at is None and not self.ended else self.recipients
+
+    @property
     def ended(self) -> bool:
         """True once all messages are written, and no dispatch of the run is pending."""
         return self.state in (RunState.FINISHED, RunState.CANCELLED) and not self.unwritten

@@ -114,6 +114,12 @@ class Content:
         return bool(self.lists or self.excluded)
 
     @property
+    def whole_audience(self) -> AudienceId | None:
+        """The audience that it goes to the whole of, less those left out; None where it goes to segments, or to
+        several."""
+        return self.audience if self.goes_to == (ListChoice(self.audience),) else None
+
+    @property
     def as_written(self) -> Written:
         return self.written or Written(self.text, self.html)
 

@@ -32,7 +32,10 @@ class RunOut(Schema):
     kind = fields.String()
     status = fields.String()
     due_at = fields.String()
-    recipients = fields.Integer()
+    recipients = fields.Integer(
+        allow_none=True,
+        metadata={"description": "null until all are planned, where its schedule's `recipients_count` is null"},
+    )
     created_at = fields.String()
     planned_at = fields.String(allow_none=True)
     finished_at = fields.String(allow_none=True)
@@ -72,7 +75,7 @@ def run(shown: Run) -> dict[str, Any]:
         "kind": shown.kind,
         "status": shown.state,
         "due_at": iso(shown.due_at),
-        "recipients": shown.recipients,
+        "recipients": shown.recipients_known,
         "created_at": iso(shown.created_at),
         "planned_at": iso(shown.planned_at),
         "finished_at": iso(shown.finished_at),

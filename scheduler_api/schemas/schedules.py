@@ -20,7 +20,11 @@ _LAST_SENT_DOC: Final = {
     "description": "when a provider last accepted one of its mails, to the second; null before the first"
 }
 _RESTORED_DOC: Final = {"description": "since when it is out of the archive, until it is resumed; null else"}
-_COUNT_DOC: Final = "the contacts of its audiences now; one that is in two of them counts twice, excluded ones count"
+_AUDIENCE_DOC: Final = "the whole one that it goes to; null where it goes to segments, or to several"
+_COUNT_DOC: Final = (
+    "the contacts of its audience now; null where it goes to segments or several audiences, or leaves some out: they "
+    "are counted when it is sent"
+)
 
 
 class ScheduleQuery(ListQuery):
@@ -48,11 +52,11 @@ class ScheduleOut(Schema):
     preheader = fields.String()
     inline_css = fields.Boolean()
     headers = fields.Dict(keys=fields.String(), values=fields.String())
-    audience = fields.String(metadata={"description": "the id of its audience, or of the first of several"})
+    audience = fields.String(allow_none=True, metadata={"description": _AUDIENCE_DOC})
     audiences = fields.List(fields.String(), metadata={"description": "the whole ones that it goes to"})
     segments = fields.List(fields.String())
     left_out = fields.List(fields.String(), data_key="exclude", attribute="exclude")
-    recipients_count = fields.Integer(metadata={"description": _COUNT_DOC})
+    recipients_count = fields.Integer(allow_none=True, metadata={"description": _COUNT_DOC})
     recurrence = fields.Dict()
     misfire = fields.Dict()
     tags = fields.List(fields.String())
@@ -134,9 +138,9 @@ def whole(stored: StoredSchedule, last: LastTimes) -> dict[str, Any]:
         "delivery": stored.schedule.delivery,
         "default_time_zone": stored.schedule.default_time_zone,
         "attached": list(map(shown_attachment, content.files)),
-        "audience": content.audience,
+        "audience": content.whole_audience,
         "audiences": [one.audience for one in content.goes_to if one.segment is None],
         "segments": [one.segment for one in content.goes_to if one.segment],
         "exclude": [one.segment or one.audience for one in content.excluded],
-        "recipients_count": content.recipients,
+        "recipients_count": None if content.is_composed else content.recipients,
     }

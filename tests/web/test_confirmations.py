@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mailroom.services.audiences import lists as audience_lists
+from mailroom.services.audiences import segments
 from mailroom.services.audiences.lists import NewList
 from mailroom.services.schedules import lifecycle as schedule_lifecycle
 from tests.support.builders import recipients, stored_schedule
@@ -44,6 +45,19 @@ def test_send_now_names_the_recipients_and_a_double_click_sends_once(page: Page,
 
     expect(page.locator(".state").first).to_have_text("Planning")
     assert system.db.runs.count_documents({}) == 1
+
+
+def test_send_now_to_a_segment_names_how_many_it_finds(page: Page, system: System) -> None:
+    made = audience_lists.create(system.db, NewList("Customers", recipients(5)), owner="tests", key="k").audience
+    found = "name = 'Reader 3'"
+    segment = segments.create(system.db, made.id, name="One", filter_=found, by="tests", events_kept=timedelta(days=30))
+    schedule = stored_schedule(system.db, recipients=None, segments=[segment.id])
+    open_page(page, system, f"/schedules/{schedule.id}/run-now")
+
+    expect(page.get_by_role("heading", name="Send now to 1 recipient?")).to_be_visible()
+    page.get_by_role("button", name="Send now").click()
+
+    expect(page.locator(".state").first).to_have_text("Planning")
 
 
 def test_going_back_from_the_question_does_nothing(page: Page, system: System) -> None:

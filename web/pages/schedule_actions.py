@@ -10,7 +10,8 @@ from mailroom.domain.errors import Conflict, RunNotFound, SchedulePaused, StaleE
 from mailroom.domain.ids import ScheduleId, due_run_id
 from mailroom.domain.misfire import SkipReason
 from mailroom.domain.schedules import Schedule, ScheduleState
-from mailroom.domain.words import counted
+from mailroom.services.audiences import counting
+from mailroom.services.audiences.counting import Numbers
 from mailroom.services.planning import asked_runs
 from mailroom.services.reports import runs as run_views
 from mailroom.services.schedules import duplicate as duplicate_schedule
@@ -56,7 +57,7 @@ def run_now(schedule_id: str) -> ResponseReturnValue:
     differ from what was shown."""
     nonce = request.form.get("nonce", "")[:64]
     stored = schedule_view.get(services().db, ScheduleId(schedule_id))
-    if request.form.get("recipients") != str(stored.content.recipients):
+    if request.form.get("recipients") != _seen(stored, counting.count_of(services().db, stored.content)):
         return _ask_run_now(stored, nonce, status=409)
     try:
         run = done_or_flashed(
@@ -74,20 +75,28 @@ def run_now(schedule_id: str) -> ResponseReturnValue:
 
 
 def _ask_run_now(stored: StoredSchedule, nonce: str, *, status: int = 200) -> ResponseReturnValue:
-    schedule, count = stored.schedule, stored.content.recipients
+    schedule = stored.schedule
     if schedule.state is ScheduleState.ARCHIVED:
         flash_problem("an archived schedule sends nothing")
         return _back(schedule.id)
-    fields = {"nonce": nonce, "recipients": str(count)}
+    numbers = counting.count_of(services().db, stored.content)
+    fields = {"nonce": nonce, "recipients": _seen(stored, numbers)}
     details = [f"Schedule: {schedule.name}", f"Subject: {stored.content.subject}"]
+    if numbers.suppressed:
+        details.append(numbers.said_of_suppressed)
     if schedule.state is ScheduleState.PAUSED:
         details.append("This schedule is paused. It stays paused; this one run is sent.")
         fields["even_if_paused"] = "yes"
     else:
         details.append("The run is sent beside the schedule; its next run stays as it is.")
-    question = Question(f"Send now to {counted(count, 'recipient')}?", "Send now", details, fields, destructive=False)
+    question = Question(f"Send now to {numbers.words('recipient')}?", "Send now", details, fields, destructive=False)
     act = url_for("schedule_actions.run_now", schedule_id=schedule.id)
     return ask(question, act=act, back=_page_of(schedule.id)), status
+
+
+def _seen(stored: StoredSchedule, numbers: Numbers) -> str:
+    """What the question has shown, for the form: an estimate may differ the next time, the audiences' size does not."""
+    return str(numbers.found) if numbers.exact else f"about {stored.content.recipients}"
 
 
 @blueprint.get("/skip")

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from mailroom.domain.audience_versions import ListChoice
+from mailroom.domain.schedules import Content
 from mailroom.domain.topics import scopes_of_campaign
+from mailroom.domain.words import counted
 from mailroom.services.audiences.selecting import pages_of_now
 from mailroom.storage import suppressions
 from mailroom.storage.audiences import document as audiences
@@ -22,6 +24,26 @@ class Numbers(NamedTuple):
     found: int
     suppressed: int
     exact: bool
+
+    def words(self, noun: str) -> str:
+        """As `1 recipient`, `about 12,000 recipients`."""
+        return f"{'' if self.exact else 'about '}{counted(self.found, noun)}"
+
+    @property
+    def said_of_suppressed(self) -> str:
+        """A sentence; '' where none is."""
+        be = "is" if self.suppressed == 1 else "are"
+        return f"{self.suppressed:,} of them {be} suppressed: they get nothing." if self.suppressed else ""
+
+
+def count_of(db: Db, content: Content) -> Numbers:
+    """Count who a run of this content would go to now. Raises Unavailable.
+
+    The suppressed ones are counted only where the recipients are looked up: not of one whole audience.
+    """
+    if not content.is_composed:
+        return Numbers(audiences.count(db, [content.audience]), 0, True)
+    return count(db, content.goes_to, content.excluded, topic=content.topic)
 
 
 def count(db: Db, lists: Sequence[ListChoice], excluded: Sequence[ListChoice] = (), *, topic: str = "") -> Numbers:

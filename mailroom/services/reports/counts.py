@@ -43,7 +43,7 @@ def run_report(db: Db, run_id: RunId) -> tuple[Run, Report]:
 
 def reports_of(db: Db, some_runs: Sequence[Run]) -> dict[RunId, Report]:
     """The counts of these runs; kept counts are used for runs that have ended and have not changed since. The
-    recipients of a run in planning are those that it will have."""
+    recipients of a run in planning are those that it will have, or those planned so far where that is not known."""
 
     def read(session: Session) -> _Counts:
         kept = kept_counts.find(db, [run.id for run in some_runs if run.ended], session=session)
@@ -96,4 +96,5 @@ def _count(db: Db, ids: Sequence[RunId], session: Session) -> dict[RunId, Report
 
 
 def _with_recipients(run: Run, report: Report) -> Report:
-    return replace(report, recipients=run.recipients) if run.state is RunState.PLANNING or run.unwritten else report
+    planned = run.state is not RunState.PLANNING and not run.unwritten
+    return report if planned or run.recipients_known is None else replace(report, recipients=run.recipients)

@@ -197,10 +197,10 @@ def test_a_schedule_goes_to_audiences_and_leaves_others_out(call: Caller) -> Non
 
     assert made.status_code == 201
     assert [shown[name] for name in ("audience", "audiences", "exclude", "recipients_count")] == [
-        one,
+        None,
         [one, two],
         [three],
-        4,
+        None,
     ]
     assert same.json["version"] == shown["version"]
     assert (kept.json["audiences"], kept.json["exclude"]) == ([one, two], [three])

@@ -62,6 +62,21 @@ def test_a_run_goes_to_whom_the_filter_finds_when_it_is_due(call: Caller, db: Db
     assert (shown["segments"], shown["audiences"], shown["exclude"]) == ([segment], [], [left_out])
 
 
+def test_what_goes_to_a_segment_shows_no_audience_that_an_edit_could_widen_it_to(call: Caller, db: Db) -> None:
+    audience = an_audience(db, "ann", "bo", "cy")
+    segment = a_segment(call, audience, 'name = "Cy"').json["id"]
+    schedule = a_schedule(call, segments=[segment])
+
+    shown = call("GET", f"/v1/schedules/{schedule}").json
+    back = call("PATCH", f"/v1/schedules/{schedule}", json={"audience": shown["audience"], "subject": "New"})
+    asked = call("POST", f"/v1/schedules/{schedule}/run-now", headers={"Idempotency-Key": "k"}).json
+    plan_all(db, schedule)
+
+    assert (shown["audience"], shown["recipients_count"], back.json["segments"]) == (None, None, [segment])
+    assert (asked["recipients"], call("GET", f"/v1/runs/{asked['id']}").json["recipients"]) == (None, 1)
+    assert people(db, asked["id"]) == ["cy"]
+
+
 def test_a_small_part_of_a_large_audience_goes_in_whole_calls(call: Caller, db: Db) -> None:
     audience = an_audience(db, *(f"r{n:05d}" for n in range(6_000)))
     db.recipients.update_many(
