@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from simulator.files import keep_pictures
 from simulator.requests import Call, fill_in
 from simulator.store import Store
 
@@ -39,6 +40,7 @@ def accept(store: Store, call: Call, *, domain: str, at: float, delivery_s: floa
     suppressed = store.suppressed([address for _, address in call.to])
     with store.transaction() as db:
         call_id = _insert_call(db, call, message_id, at)
+        keep_pictures(db, call.files)
         mails = _insert_mails(db, call, call_id, at)
         events: list[EventRow] = []
         for mail_id, address in mails:
@@ -97,7 +99,7 @@ def _insert_call(db: sqlite3.Connection, call: Call, message_id: str, at: float)
             json.dumps(list(call.tags)),
             int(call.test_mode),
             json.dumps(dict(call.shown)),
-            json.dumps([dict(one) for one in call.files]),
+            json.dumps([one.record for one in call.files]),
         ),
     )
     return int(cursor.lastrowid or 0)

@@ -13,6 +13,7 @@ from werkzeug.datastructures import MultiDict
 
 from simulator import accepting, event_log, mime
 from simulator.behaviour import AFTER, Fault
+from simulator.files import File
 from simulator.requests import Refused, read_call
 from simulator.world import World
 
@@ -60,17 +61,17 @@ def send_mime(domain: str) -> Any:
     return _send(domain, form, mime.files_of(raw))
 
 
-def _attached() -> list[dict[str, Any]]:
+def _attached() -> list[File]:
     """The form's files; a part without a filename is dropped, as Mailgun does."""
     return [
-        mime.file_record(kind, file.filename, file.mimetype, file.read())
+        File(kind, file.filename, file.mimetype, file.read())
         for kind in ("attachment", "inline")
         for file in request.files.getlist(kind)
         if file.filename
     ]
 
 
-def _send(domain: str, form: MultiDict[str, str], files: list[dict[str, Any]]) -> Any:
+def _send(domain: str, form: MultiDict[str, str], files: list[File]) -> Any:
     behaviour = world().behaviour
     fault = behaviour.next_fault()
     time.sleep(behaviour.knobs.latency_s)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 
-from simulator import accepting, event_log, one_click
+from simulator import accepting, event_log, files, one_click
 from simulator.api import world
 from simulator.requests import fill_in
 from simulator.store import loads
@@ -76,6 +76,17 @@ def body(mail_id: int) -> Any:
     shown = Response(_tracked(_mail(mail_id)), mimetype="text/html")
     shown.headers["Content-Security-Policy"] = "sandbox allow-popups allow-top-navigation-by-user-activation"
     shown.headers["Cache-Control"] = "no-store"
+    return shown
+
+
+@inbox.get("/inbox/<int:mail_id>/pictures/<path:content_id>")
+def picture(mail_id: int, content_id: str) -> Any:
+    """A picture that the mail brought along."""
+    found = files.picture(world().store, loads(_mail(mail_id)["files"]) or [], content_id)
+    if found is None or not found[1].startswith("image/"):
+        abort(404)
+    shown = Response(found[0], mimetype=found[1])
+    shown.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"  # an SVG opened by itself
     return shown
 
 
@@ -148,12 +159,12 @@ def _links(mail: Any) -> set[str]:
 
 
 def _tracked(mail: Any) -> str:
-    """The HTML part with its links and its pixel as the tracking would have them."""
+    """The HTML part with its links and its pixel as the tracking would have them, and with its pictures."""
     root = f"/inbox/{mail['id']}"
 
     def through_us(match: re.Match[str]) -> str:
         return f"{match[1]}{match[2]}{root}/click?url={quote(html.unescape(match[3]), safe='')}{match[2]}"
 
-    tracked = _HREF.sub(through_us, filled(mail, mail["html"]))
+    tracked = files.with_pictures(_HREF.sub(through_us, filled(mail, mail["html"])), f"{root}/pictures")
     head = '<!doctype html><meta charset="utf-8"><base target="_top">'
     return f'{head}{tracked}<img src="{root}/pixel.gif" alt="" width="1" height="1">'

@@ -1,10 +1,10 @@
 """A call to `/messages.mime`: the message is read as a receiving mail program would read it."""
 
-import hashlib
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any, Final
+from typing import Final
 
+from simulator.files import INLINE, File
 from simulator.requests import Refused
 
 _NOT_SHOWN: Final = {"from", "to", "cc", "subject", "mime-version", "content-type", "content-transfer-encoding", "date"}
@@ -30,24 +30,14 @@ def fields_of(raw: bytes) -> dict[str, list[str]]:
     return fields
 
 
-def files_of(raw: bytes) -> list[dict[str, Any]]:
+def files_of(raw: bytes) -> list[File]:
     """The message's attachments, inline ones among them."""
     message = message_from_bytes(raw, policy=policy.SMTP)
     found = []
     for part in message.walk():
         if part.get_filename() and isinstance(part, EmailMessage):
-            content = part.get_payload(decode=True)
-            kind = "inline" if part.get_content_disposition() == "inline" else "attachment"
-            found.append(file_record(kind, part.get_filename() or "", part.get_content_type(), bytes(content or b"")))
+            content = bytes(part.get_payload(decode=True) or b"")
+            kind = INLINE if part.get_content_disposition() == INLINE else "attachment"
+            content_id = str(part["Content-ID"] or "").strip().strip("<>")
+            found.append(File(kind, part.get_filename() or "", part.get_content_type(), content, content_id))
     return found
-
-
-def file_record(kind: str, filename: str, content_type: str, content: bytes) -> dict[str, Any]:
-    """What the record keeps of a file."""
-    return {
-        "kind": kind,
-        "filename": filename,
-        "content_type": content_type,
-        "size": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from email.utils import getaddresses, parsedate_to_datetime
 from typing import Any, Final, Protocol
 
+from simulator.files import File
+
 MAX_RECIPIENTS: Final = 1000
 MAX_OPTIONS_BYTES: Final = 16 * 1024
 _ADDRESS: Final = re.compile(r"""([^@\s<>,;:"()\[\]\\]+|"[^@\s"\\]+")@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+""")
@@ -39,10 +41,10 @@ class Call:
     test_mode: bool
     deliver_at: float | None = None
     shown: Mapping[str, str] = field(default_factory=dict)  # the To and Cc headers that everybody sees
-    files: Sequence[Mapping[str, Any]] = ()
+    files: Sequence[File] = ()
 
 
-def read_call(form: Form, *, refused_addresses: Sequence[str] = (), files: Sequence[Mapping[str, Any]] = ()) -> Call:
+def read_call(form: Form, *, refused_addresses: Sequence[str] = (), files: Sequence[File] = ()) -> Call:
     """Raises Refused with the words that Mailgun answers."""
     if not _first(form, "from") and not _first(form, "template"):
         raise Refused("from parameter is missing")

@@ -6,6 +6,7 @@ events  the event log; visible from `visible_at` on
 hooks   webhooks still to be sent
 targets the URLs that webhooks go to
 suppressions  bounces, complaints, unsubscribes
+pictures      what the HTML of a mail shows by `cid:`, by digest
 counts  how many calls, mails and events there are, and webhooks that wait
 """
 
@@ -39,6 +40,7 @@ CREATE TABLE IF NOT EXISTS targets (kind TEXT, url TEXT, PRIMARY KEY (kind, url)
 CREATE TABLE IF NOT EXISTS suppressions (
     list TEXT, address TEXT, code TEXT, error TEXT, created_at REAL, PRIMARY KEY (list, address));
 CREATE INDEX IF NOT EXISTS suppressions_address ON suppressions (address);
+CREATE TABLE IF NOT EXISTS pictures (sha256 TEXT PRIMARY KEY, content BLOB);
 CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, many INTEGER);
 """
 # What is counted, and which rows of it. Kept as rows come and go: after an hour a COUNT(*) reads hundreds of megabytes,

@@ -12,6 +12,7 @@ from mailroom.domain.ids import AudienceId, ScheduleId
 from mailroom.domain.recipient_times import DeliveryTime
 from mailroom.domain.recurrence.model import Kind, Recurrence
 from mailroom.domain.schedules import Content
+from mailroom.services.mails.templates import get_version
 from mailroom.services.schedules import drafts as schedule_drafts
 from mailroom.services.schedules.create import content_of
 from mailroom.services.schedules.drafts import ChosenAudience, Origin, Stays
@@ -36,25 +37,25 @@ class CampaignProof:
 
 def of_schedule(db: Db, schedule_id: ScheduleId) -> CampaignProof:
     """The newest content of a schedule. Raises ScheduleNotFound."""
-    return CampaignProof(get(db, schedule_id).content)
+    return CampaignProof(_with_preheader(db, get(db, schedule_id).content))
 
 
 def of_draft(db: Db, draft: Draft) -> CampaignProof:
     """A draft, checked as if it were to be saved. Raises InvalidInput with every fault, SendersTooOld, Unavailable."""
-    return _proof(*schedule_drafts.checked(db, draft, now=server_now(db)))
+    return _proof(db, *schedule_drafts.checked(db, draft, now=server_now(db)))
 
 
 def of_form(db: Db, draft: Draft) -> CampaignProof:
     """A new schedule that a person still writes: its name may be missing, its times be wrong, and recipients may lack
     merge fields. Raises InvalidInput with every fault of the mail itself, SendersTooOld, Unavailable."""
     stays = Stays(rule=_SOME_RULE)
-    return _proof(*schedule_drafts.checked(db, _in_writing(draft), now=server_now(db), stays=stays))
+    return _proof(db, *schedule_drafts.checked(db, _in_writing(draft), now=server_now(db), stays=stays))
 
 
 def of_edited_form(db: Db, schedule_id: ScheduleId, changes: DraftChanges) -> CampaignProof:
     """As `of_form`, of a stored schedule with these changes. Raises ScheduleNotFound too."""
     draft, stays = edited_draft(db, get(db, schedule_id), changes)
-    return _proof(*schedule_drafts.checked(db, _in_writing(draft), now=server_now(db), stays=stays))
+    return _proof(db, *schedule_drafts.checked(db, _in_writing(draft), now=server_now(db), stays=stays))
 
 
 def _in_writing(draft: Draft) -> Draft:
@@ -65,8 +66,16 @@ def _in_writing(draft: Draft) -> Draft:
     )
 
 
-def _proof(checked: Checked, chosen: ChosenAudience | None) -> CampaignProof:
+def _proof(db: Db, checked: Checked, chosen: ChosenAudience | None) -> CampaignProof:
     if chosen:
-        return CampaignProof(content_of(checked, chosen))
+        return CampaignProof(_with_preheader(db, content_of(checked, chosen)))
     own = ChosenAudience(_NOT_STORED, len(checked.recipients), Origin.NEW)
-    return CampaignProof(content_of(checked, own), checked.recipients)
+    return CampaignProof(_with_preheader(db, content_of(checked, own)), checked.recipients)
+
+
+def _with_preheader(db: Db, content: Content) -> Content:
+    """The content; its preheader is that of its template, whose HTML holds it already, where it has none itself."""
+    written = content.as_written
+    if content.template is None or written.preheader:
+        return content
+    return replace(content, written=replace(written, preheader=get_version(db, content.template).source.preheader))

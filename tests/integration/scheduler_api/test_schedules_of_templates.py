@@ -52,6 +52,17 @@ def test_a_schedule_says_what_its_template_says_and_names_the_version(call: Call
     assert '<p style="color:red">Hello Bo in Rome</p>' in rendered["html"].replace("color: red", "color:red")
 
 
+def test_the_preheader_of_a_template_is_seen_before_it_is_sent(call: Caller) -> None:
+    put(call, preheader="Today, {{ name }}")
+
+    schedule = made(call)
+    stored = call("POST", f"/v1/schedules/{schedule['id']}/render", json={}).json
+    draft = call("POST", "/v1/schedules/render", json=body()).json
+
+    assert (stored["preheader"], draft["preheader"]) == ("Today, Bo", "Today, Bo")
+    assert stored["html"].count("Today, Bo") == 1
+
+
 def test_a_change_of_the_template_reaches_the_schedule_when_it_is_saved_with_its_name(call: Caller) -> None:
     put(call)
     path = f"/v1/schedules/{made(call)['id']}"
