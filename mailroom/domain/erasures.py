@@ -21,6 +21,8 @@ from mailroom.domain.ids import ErasureId
 
 #: In the place of an address that was erased. `.invalid` is nobody's (RFC 2606).
 ERASED: Final = "erased@erased.invalid"
+#: The step on the trail of a dispatch that somebody's message belongs to.
+ERASURE: Final = "erased"
 #: Why a message that was not sent yet gets no call.
 ERASED_REASON: Final = "erased"
 SECRET_BYTES: Final = 32

@@ -2,7 +2,9 @@
 copy of the feed, and the values that planning stored with the mail. Nothing of it changes later."""
 
 from dataclasses import dataclass
+from typing import Final
 
+from mailroom.domain.erasures import ERASED
 from mailroom.domain.errors import MessageContentNotFound
 from mailroom.domain.ids import MessageId, RunId, run_of_message
 from mailroom.domain.messages.model import Message
@@ -13,6 +15,8 @@ from mailroom.services.common.run_values import ValuesOfRuns
 from mailroom.storage.database import Db
 from mailroom.storage.messages import document as messages
 from mailroom.storage.schedules import contents, runs
+
+_FIRST: Final = 20  # messages of a run, among which the first of a standing recipient is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ def content_of_message(db: Db, message_id: MessageId, *, link: str) -> RenderedM
 
 
 def first_of(db: Db, run_id: RunId) -> MessageId | None:
-    """A message of the run; None while it has none."""
-    found = messages.page(db, run_id, state=None, after="", limit=1)
-    return found[0].id if found else None
+    """A message of the run, where possible to somebody who is not erased; None while it has none."""
+    found = messages.page(db, run_id, state=None, after="", limit=_FIRST)
+    standing = (one for one in found if one.address != ERASED)
+    return next(standing, found[0]).id if found else None

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from mailroom.domain.dispatches.calls import newest_claimant
 from mailroom.domain.dispatches.model import Dispatch
+from mailroom.domain.erasures import ERASED, ERASURE
 from mailroom.domain.ids import DispatchId, MessageId
 from mailroom.domain.messages.model import StoredMessage
 from mailroom.storage import events
@@ -60,6 +61,8 @@ def _carriers(db: Db, of: Sequence[StoredMessage]) -> Collection[Dispatch]:
 def _steps(db: Db, of: Sequence[StoredMessage], carriers: Iterable[Dispatch]) -> list[TimelineStep]:
     reported = [step for message in of for step in _events(db, message)]
     made = [step for dispatch in carriers for step in _calls(dispatch)]
+    if not any(message.address == ERASED for message in of):
+        made = [step for step in made if step.what != ERASURE]  # it was another recipient of the same request
     return sorted([*reported, *made], key=lambda step: step.at)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from pymongo import UpdateOne
 
 from mailroom.domain.dispatches.states import DispatchState
-from mailroom.domain.erasures import without
+from mailroom.domain.erasures import ERASURE, without
 from mailroom.domain.ids import DispatchId, RunId
 from mailroom.storage.database import Db, Document, Session
 from mailroom.storage.dispatches.document import ids_of_run
@@ -51,8 +51,8 @@ def _noted(doc: Document, key: str, now: datetime) -> Document:
     trail = _cleared(doc.get("trail", []), key)
     cleared = {n: new for n in _WORDS if n in doc and (new := _cleared(doc[n], key)) != doc[n]}
     if trail == doc.get("trail", []):
-        return {"$push": {"trail": onto_trail(now, "erased")}} | ({"$set": cleared} if cleared else {})
-    return {"$set": cleared | {"trail": [*trail, {"at": now, "step": "erased"}]}}
+        return {"$push": {"trail": onto_trail(now, ERASURE)}} | ({"$set": cleared} if cleared else {})
+    return {"$set": cleared | {"trail": [*trail, {"at": now, "step": ERASURE}]}}
 
 
 def _cleared(value: Any, key: str) -> Any:

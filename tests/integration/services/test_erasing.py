@@ -29,7 +29,8 @@ from mailroom.services.operations.returned_mail import MailResult, Recognition
 from mailroom.services.persons import erasing
 from mailroom.services.planning import plan
 from mailroom.services.reports import counts as report_counts
-from mailroom.services.reports import people
+from mailroom.services.reports import people, sent_mails
+from mailroom.services.reports.timeline import story_of
 from mailroom.storage import rejected_requests, subscription_requests, suppressions
 from mailroom.storage.audiences import document as audiences
 from mailroom.storage.database import Db, server_now
@@ -429,6 +430,17 @@ def test_who_was_erased_is_in_no_resend_and_in_no_list_of_unreached(db: Db) -> N
     assert unreached.count(db, run.id) == 1
     assert [one.address for one in unreached.page(db, run.id, after="", limit=9)] == [failed[1]]
     assert report_counts.run_report(db, run.id)[1] == before
+
+
+def test_what_is_told_of_another_recipient_of_the_same_request_says_nothing_of_the_erasure(db: Db) -> None:
+    run = an_active_life(db)
+    first, second = (str(doc["address"]) for doc in db.messages.find({"run_id": run}).sort("_id"))
+
+    erase(db, first)
+
+    assert "erased" not in [step.what for step in story_of(db, message_id(run, second)).steps]
+    assert "erased" in [step.what for step in story_of(db, message_id(run, first)).steps]
+    assert sent_mails.first_of(db, run) == message_id(run, second)
 
 
 def test_a_person_who_comes_back_is_somebody_new(db: Db) -> None:
