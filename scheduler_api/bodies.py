@@ -17,20 +17,22 @@ from scheduler_api.reading import Unreadable, read, weighs_more
 Reader = Callable[[bytes], Any]
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 CSV: Final = "text/csv"
-#: Endpoints that also take a list as a file.
+#: Endpoints that take a list as a file.
 TAKE_CSV: Final = frozenset({"suppressions.add_file", "audience_contacts.add_file"})
 
 
 def take_body(most: int = MAX_SMALL_BODY_BYTES, *, values: int = MAX_VALUES, reader: Reader = read) -> None:
     """Read the body of this request. Aborts with 413 if it has more than `most` bytes or `values` values, with 415 if
-    its content type is not JSON, with 400 if it is not JSON."""
+    its content type is not JSON (of a file: not CSV), with 400 if it is not JSON."""
     g.document = missing
     if request.method in _WITHOUT_BODY:
         return
     raw = raw_body(most)
     if not raw:
         return
-    if request.mimetype == CSV and request.endpoint in TAKE_CSV:
+    if request.endpoint in TAKE_CSV:
+        if request.mimetype != CSV:
+            abort(415, description=f"Send the file as {CSV}.")
         return
     if not request.is_json:
         abort(415, description="Send the body as application/json.")

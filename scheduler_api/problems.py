@@ -58,7 +58,7 @@ FROM_HTTP: Final = (
     ("too_slow", 408, "The request did not come in its time"),
     ("too_large", 413, "The body is too large"),
     ("path_too_long", 414, "The path with its query is too long"),
-    ("not_json", 415, "A JSON body is needed"),
+    ("not_json", 415, "Another content type is needed"),
     ("headers_too_large", 431, "The headers are too large"),
     ("not_supported", 501, "This way to send a request is not supported"),
     ("version_not_supported", 505, "This version of HTTP is not supported"),

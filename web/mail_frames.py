@@ -35,7 +35,14 @@ POLICY_WITH_MAIL: Final = (
 _BODY_POLICY: Final = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src http: https: data:; frame-ancestors 'self'"
 )
-_NAMES: Final = {"subject": "Subject", "text": "Text", "html": "HTML", "feed": "Data feed"}
+_NAMES: Final = {
+    "subject": "Subject",
+    "text": "Text",
+    "html": "HTML",
+    "markdown": "Markdown",
+    "mjml": "MJML",
+    "feed": "Data feed",
+}
 _LACKING: Final = re.compile(r"^'(\w+)' is undefined$")  # as Jinja2 says it
 
 

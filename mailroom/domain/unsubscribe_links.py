@@ -14,6 +14,7 @@ from mailroom.domain.ids import RunId
 from mailroom.domain.sealed_tokens import TokenSeal
 
 PATH: Final = "/u/"
+_EXAMPLE: Final = "example"
 _PURPOSE: Final = "mailroom unsubscribe links"
 _TEXTS: Final = 3  # of a token
 # Characters of both links in one header: a line has at most 998 (RFC 5322 2.1.1), and no link is broken in two.
@@ -55,7 +56,11 @@ class UnsubscribeLinks:
     @property
     def example(self) -> str:
         """What a link looks like; it leads to nobody's."""
-        return f"{self._base}example"
+        return f"{self._base}{_EXAMPLE}"
+
+    def is_example(self, token: str) -> bool:
+        """True for the token of `example`."""
+        return token == _EXAMPLE
 
     def read(self, token: str) -> Membership | None:
         """The membership that a token of ours names; None for any other text."""

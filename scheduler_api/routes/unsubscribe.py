@@ -16,13 +16,20 @@ from scheduler_api.auth import services
 
 blueprint = Blueprint("unsubscribe", __name__, url_prefix="/u", template_folder="../templates")
 _TEMPLATE: Final = "unsubscribe.html"
+_EXAMPLE: Final = (
+    "This is the link of a preview or of a test, and unsubscribes nobody. In the campaign itself each recipient has a "
+    "link of their own."
+)
 
 
 @blueprint.get("/<token>")
 def show(token: str) -> Response:
     """Changes nothing: programs that look for harmful pages follow links."""
-    membership = services().links.read(token)
-    return _no_such_link() if membership is None else _page(membership)
+    links = services().links
+    membership = links.read(token)
+    if membership is None:
+        return _example() if links.is_example(token) else _no_such_link()
+    return _page(membership)
 
 
 @blueprint.post("/<token>")
@@ -73,6 +80,10 @@ def _page(membership: Membership, said: str = "") -> Response:
     own = next((choice for choice in choices if choice.topic.id == membership.topic), None)
     others = [choice for choice in choices if choice.topic.id != membership.topic]
     return reader_pages.page(_TEMPLATE, 200, address=membership.address, own=own, others=others, said=said)
+
+
+def _example() -> Response:
+    return reader_pages.page(_TEMPLATE, 200, trouble=_EXAMPLE)
 
 
 def _no_such_link() -> Response:

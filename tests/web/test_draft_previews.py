@@ -55,7 +55,7 @@ def test_a_form_is_previewed_before_it_is_saved_and_comes_back_as_it_was(page: P
     look(page, "draft-preview-phone")
     page.get_by_label("Recipient").fill("EVE@example.org")
     page.get_by_label("Recipient").press("Enter")
-    expect(page.get_by_text("Text: this recipient has no “city”.")).to_be_visible()
+    expect(page.get_by_text("HTML: this recipient has no “city”.")).to_be_visible()
     look(page, "draft-preview-of-who-lacks-a-field")
     page.get_by_role("button", name="Next").click()
     expect(page.get_by_text("That is the last one in this direction.")).to_be_visible()

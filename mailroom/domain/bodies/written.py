@@ -29,6 +29,10 @@ class Written:
         """The field of what the HTML is, or is made of."""
         return next((name for name in ("mjml", "markdown") if getattr(self, name).strip()), "html")
 
+    def source_of(self, field: str) -> str:
+        """The field that a person wrote, of which the subject, `text` or `html` of the mail was made."""
+        return self.page_field if field == "html" or (field == "text" and self.text is None) else field
+
     @property
     def page_source(self) -> str:
         """What the HTML is, or is made of."""

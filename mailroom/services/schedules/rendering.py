@@ -31,7 +31,7 @@ def render_for(content: Content, recipient: Recipient, *, link: str, feeds: Fetc
         return rendered(content, recipient, values, link=link)
     except CannotRender as error:
         field, _, message = str(error).partition(": ")
-        raise InvalidInput(Fault(field, message)) from None
+        raise InvalidInput(Fault(content.as_written.source_of(field), message)) from None
 
 
 def _values(content: Content, feeds: Fetcher) -> RunValues:

@@ -181,6 +181,16 @@ def test_an_audience_that_is_not_there_takes_no_contacts(call: Caller) -> None:
     assert [answer.status_code for answer in answers] == [404] * len(answers)
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded", ""])
+def test_a_file_of_contacts_is_asked_for_as_csv(call: Caller, content_type: str) -> None:
+    body = {"name": "A", "recipients": recipients(1)}
+    made = call("POST", "/v1/audiences", json=body, headers={"Idempotency-Key": "k"}).json["id"]
+
+    answer = call("POST", f"/v1/audiences/{made}/contacts/import", data="[]", content_type=content_type)
+
+    assert (answer.status_code, answer.json["detail"]) == (415, "Send the file as text/csv.")
+
+
 def test_a_schedule_goes_to_audiences_and_leaves_others_out(call: Caller) -> None:
     def an_audience(key: str) -> str:
         body = {"name": key, "recipients": recipients(2)}

@@ -61,6 +61,15 @@ def test_a_saved_audience_is_rendered_for_too(call: Caller) -> None:
     assert shown.json["text"] == "Hello Bo <b> in Oslo"
 
 
+def test_what_a_recipient_lacks_is_said_of_the_field_that_was_written(call: Caller, db: Db) -> None:
+    made = stored(call, text=None, html="", markdown="Hi {{ name }} in {{ city }}")
+    db.recipients.update_many({}, {"$unset": {"variables.city": ""}})
+
+    refused = call("POST", f"/v1/schedules/{made}/render", json={})
+
+    assert problems(refused) == {"markdown": "'city' is undefined"}
+
+
 def test_mail_of_a_topic_shows_an_example_link_that_unsubscribes_nobody(call: Caller, db: Db) -> None:
     a_topic(db, footer=True, postal_address="Shop Ltd, Rome")
     linked, footed = stored(call, topic="newsletter", **LINKED), stored(call, topic="newsletter")
@@ -70,7 +79,9 @@ def test_mail_of_a_topic_shows_an_example_link_that_unsubscribes_nobody(call: Ca
         link = shown["headers"]["List-Unsubscribe"][1:-1]
         assert link in shown["text"]
         assert f'href="{link}"' in shown["html"]
-        assert call.client.post(f"/u/{link.rpartition('/')[2]}", data="List-Unsubscribe=One-Click").status_code == 404
+        path = f"/u/{link.rpartition('/')[2]}"
+        assert call.client.post(path, data="List-Unsubscribe=One-Click").status_code == 404
+        assert "the link of a preview or of a test, and unsubscribes nobody" in call.client.get(path).text
     assert "Shop Ltd, Rome" in shown["text"]
 
 
