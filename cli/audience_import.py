@@ -42,7 +42,8 @@ class LinesRefused(click.ClickException):
     "said",
     multiple=True,
     metavar="NUMBER=ROLE",
-    help="How a column is read, the first is 1: address, name, ignored, field:NAME or both:NAME.",
+    help="How a column is read, the first is 1: address, name, time_zone, language, ignored, field:NAME, or both:NAME "
+    "for a name that is a merge field too.",
 )
 @click.option("--key", help="An Idempotency-Key: the same command again is the same audience.")
 def import_(

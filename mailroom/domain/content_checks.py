@@ -59,13 +59,18 @@ def _about_links(tags: list[Tag]) -> list[Hint]:
     return [Hint("broken_links", f"{counted(len(broken), 'link')} without a whole address (https://…): {named}{more}")]
 
 
+def pictures_named(html: str) -> list[str]:
+    """The names of the files that the HTML shows, each once."""
+    return list(dict.fromkeys(SHOWN_FILE.findall(html)))
+
+
 def _about_files(html: str, content_ids: Collection[str]) -> list[Hint]:
-    shown = dict.fromkeys(SHOWN_FILE.findall(html))
+    shown = pictures_named(html)
     found = []
     if missing := [id_ for id_ in shown if id_ not in content_ids]:
         named = ", ".join(f"cid:{id_[:_SHOWN]}" for id_ in missing[:_NAMED])
         found.append(Hint("missing_files", f"the HTML shows files that are not attached: {named}"))
-    if unseen := sorted(set(content_ids) - shown.keys()):
+    if unseen := sorted(set(content_ids).difference(shown)):
         words = f"attached to be shown, and not in the HTML: {', '.join(unseen[:_NAMED])}. Write cid: before its name"
         found.append(Hint("unseen_files", words))
     return found

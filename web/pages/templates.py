@@ -6,6 +6,7 @@ from typing import Final
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from mailroom.domain.content_checks import pictures_named
 from mailroom.domain.errors import InvalidInput, TemplateNotFound
 from mailroom.domain.pinned_templates import PinnedTemplate
 from mailroom.domain.templates import Template, TemplateKind
@@ -78,6 +79,7 @@ def _page(shown: Template, newest: Template | None) -> str:
         if shown.kind is not TemplateKind.TEMPLATE
         else (),
         changed_since=templates.changed_since(db, shown) if newest and newest.version == shown.version else (),
+        pictures=pictures_named(shown.html),
         versions=versions,
         older=versions[-1].version if len(versions) == _ROWS else None,
     )
