@@ -31,9 +31,7 @@ def test_a_schedule_takes_a_template_and_files_in_the_form_and_tells_the_version
     system.start_web()
     sign_in(page, system)
     page.goto(f"{system.web_url}/templates/digest")
-    expect(
-        page.get_by_text("logo.png: attached in the schedule or email that uses it, under these names")
-    ).to_be_visible()
+    expect(page.get_by_text("logo.png. Attach it to the schedule or email, under this name.")).to_be_visible()
     look(page, "template-with-pictures")
     page.goto(f"{system.web_url}/schedules/new")
     fill_in(page, Name="Digest", From="Ann <ann@mg.example.com>")
