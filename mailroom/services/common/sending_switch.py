@@ -42,7 +42,7 @@ def stop(db: Db, mirror: Holds, fences: Fences, *, by: str) -> Switch:
     begun; they are finished. Idempotent. Raises Unavailable; nothing was changed then."""
     agree(db, mirror, EVERYTHING)
     hold = holds.change(db, EVERYTHING, held=True, by=by, now=server_now(db))
-    log.info("sending_stopped", by=by)
+    log.warning("sending_stopped", by=by)
     mirror_or_say(mirror, hold)
     return switch(db, mirror, fences)
 
@@ -52,7 +52,7 @@ def start(db: Db, mirror: Holds, fences: Fences, *, by: str) -> Switch:
     Raises Unavailable; nothing was changed then."""
     agree(db, mirror, EVERYTHING)
     hold = holds.change(db, EVERYTHING, held=False, by=by, now=server_now(db))
-    log.info("sending_started", by=by)
+    log.warning("sending_started", by=by)
     mirror_or_say(mirror, hold)
     return switch(db, mirror, fences)
 
