@@ -5,6 +5,7 @@ import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
@@ -15,7 +16,7 @@ _MOST_SHOWN: Final = 5_000_000  # bytes of a picture that are kept to be shown
 _CID: Final = re.compile(r"""(["'(]\s*)cid:([^"')\s]+)""", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class File:
     """`content_id`: the name by which the HTML shows it; Mailgun takes the filename."""
 
@@ -25,7 +26,7 @@ class File:
     content: bytes
     content_id: str = ""
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         return hashlib.sha256(self.content).hexdigest()
 

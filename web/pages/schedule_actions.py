@@ -47,7 +47,8 @@ def change(schedule_id: str, action: str) -> ResponseReturnValue:
 @blueprint.get("/run-now")
 @signed_in("schedules")
 def ask_run_now(schedule_id: str) -> ResponseReturnValue:
-    return _ask_run_now(schedule_view.get(services().db, ScheduleId(schedule_id)), secrets.token_hex(16))
+    stored = schedule_view.get(services().db, ScheduleId(schedule_id))
+    return _ask_run_now(stored, counting.count_of(services().db, stored.content), secrets.token_hex(16))
 
 
 @blueprint.post("/run-now")
@@ -57,8 +58,9 @@ def run_now(schedule_id: str) -> ResponseReturnValue:
     differ from what was shown."""
     nonce = request.form.get("nonce", "")[:64]
     stored = schedule_view.get(services().db, ScheduleId(schedule_id))
-    if request.form.get("recipients") != _seen(stored, counting.count_of(services().db, stored.content)):
-        return _ask_run_now(stored, nonce, status=409)
+    numbers = counting.count_of(services().db, stored.content)
+    if request.form.get("recipients") != _seen(stored, numbers):
+        return _ask_run_now(stored, numbers, nonce, status=409)
     try:
         run = done_or_flashed(
             lambda: asked_runs.run_now(
@@ -70,16 +72,15 @@ def run_now(schedule_id: str) -> ResponseReturnValue:
             )
         )
     except SchedulePaused:
-        return _ask_run_now(schedule_view.get(services().db, stored.schedule.id), nonce, status=409)
+        return _ask_run_now(schedule_view.get(services().db, stored.schedule.id), numbers, nonce, status=409)
     return redirect(url_for("runs.show", run_id=run[0].id), 303) if run else _back(schedule_id)
 
 
-def _ask_run_now(stored: StoredSchedule, nonce: str, *, status: int = 200) -> ResponseReturnValue:
+def _ask_run_now(stored: StoredSchedule, numbers: Numbers, nonce: str, *, status: int = 200) -> ResponseReturnValue:
     schedule = stored.schedule
     if schedule.state is ScheduleState.ARCHIVED:
         flash_problem("an archived schedule sends nothing")
         return _back(schedule.id)
-    numbers = counting.count_of(services().db, stored.content)
     fields = {"nonce": nonce, "recipients": _seen(stored, numbers)}
     details = [f"Schedule: {schedule.name}", f"Subject: {stored.content.subject}"]
     if numbers.suppressed:
