@@ -185,19 +185,20 @@ def _erase_messages(
 
 def _erase_mail(db: Db, key: str, id_: EmailId, now: datetime, session: Session) -> ErasureOutcome:
     """A mail to the person alone that waits to be sent is cancelled. One to others too goes out to them: until then,
-    and until a person has judged an unknown call, it is needed whole, and left."""
+    and until a person has judged an unknown call of theirs, it is needed whole, and left."""
     mail = mail_erasing.get(db, id_, key, session=session)
     if mail is None:
         return ErasureOutcome()
     run = run_of_email(id_)
-    states = {*dispatch_erasing.states_of(db, run, session=session).values()}
-    if any(dispatch_erasing.is_under_way(state) for state in states):
+    states = dispatch_erasing.states_of(db, run, session=session)
+    if any(dispatch_erasing.is_under_way(state) for state in states.values()):
         return ErasureOutcome(waits=[id_])
     messages = message_erasing.to_address(db, key, [run], session=session)
     counts, _ = _erase_messages(db, key, messages, now, session)
-    if mail.others and states & _MAY_STILL_GO:
+    may_still_go = [dispatch for dispatch, state in states.items() if state in _MAY_STILL_GO]
+    if mail.others and message_erasing.is_anybody_left(db, may_still_go, session=session):
         return ErasureOutcome(counts, [id_])
-    if DispatchState.PENDING in states:
+    if DispatchState.PENDING in states.values():
         dispatch_outcomes.cancel(db, run, now=now, session=session)
     told = events.erase_of_mail(db, run, key, session=session)
     mails, bodies = mail_erasing.erase(db, id_, key, session=session)

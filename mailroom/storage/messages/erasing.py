@@ -42,6 +42,15 @@ def to_address(db: Db, key: str, runs: Collection[RunId], *, session: Session) -
     return [_erasable(doc) for doc in rows]
 
 
+def is_anybody_left(db: Db, dispatches: Collection[DispatchId], *, session: Session) -> bool:
+    """Whether any message of these dispatches is to somebody who is not erased."""
+    for carrier in ("dispatch_id", "first_dispatch"):
+        query = {carrier: {"$in": sorted(dispatches)}, **_STANDS}
+        if dispatches and db.messages.find_one(query, {"_id": 1}, session=session):
+            return True
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class MessageFields:
     """A message to a person, with all that is stored of it."""

@@ -318,6 +318,22 @@ def test_a_mail_to_others_whose_call_only_a_person_can_judge_stays_whole_until_t
     assert where(db) == set()
 
 
+def test_a_copy_of_the_erased_one_alone_that_nobody_can_judge_is_not_waited_for(db: Db) -> None:
+    """The others have theirs, so nothing of the mail is needed any more."""
+    both = handed_in(db, ANN, "bo@example.org")
+    whole = db.dispatches.find_one({"run_id": both})
+    part = whole | {"_id": f"{whole['_id']}.part", "state": DispatchState.UNKNOWN, "messages": 1}
+    db.dispatches.insert_one(part)
+    db.dispatches.update_one({"_id": whole["_id"]}, {"$set": {"state": DispatchState.ACCEPTED, "messages": 1}})
+    db.messages.update_one({"_id": message_id(both, ANN)}, {"$set": {"dispatch_id": part["_id"]}})
+
+    done = erase(db)
+
+    assert (done.state, done.waits) == (ErasureState.DONE, ())
+    assert db.bodies.find_one({"_id": both}) is None
+    assert where(db) == set()
+
+
 def test_events_that_come_later_count_and_name_nobody(db: Db) -> None:
     run = an_active_life(db)
     erase(db)
