@@ -4,7 +4,7 @@ import secrets
 
 import click
 
-from cli.answers import answer, print_id
+from cli.asked_run import answer_asked_run
 from cli.command_table import Answering
 from cli.common import actor, services
 from cli.questions import asks, confirm
@@ -79,7 +79,7 @@ def run_again(run_id: str, newest: bool, even_if_paused: bool, key: str | None) 
         newest=newest,
         even_if_paused=even_if_paused,
     )
-    answer(schemas.RunOut, schemas.run(run), print_id)
+    answer_asked_run(made.db, run)
 
 
 def _answer(done: str, changed: tuple[Run, Toll]) -> None:

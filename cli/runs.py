@@ -17,6 +17,7 @@ from mailroom.domain.ids import RunId, ScheduleId
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import RunState
 from mailroom.domain.searches import RunOrder, RunSearch
+from mailroom.services.common import sending_switch
 from mailroom.services.reports import counts, run_search
 from mailroom.services.reports import runs as run_views
 from scheduler_api import paging
@@ -70,8 +71,10 @@ def list_runs(
 @click.argument("run_id")
 def show_run(run_id: str) -> None:
     """A run."""
-    run = run_views.get(services().db, RunId(run_id))
-    answer(schemas.WholeRunOut, schemas.whole_run(run, run_views.slices_of(services().db, run)), print_fields)
+    db = services().db
+    run = run_views.get(db, RunId(run_id))
+    shown = schemas.whole_run(run, run_views.slices_of(db, run), sending_switch.why_stopped(db))
+    answer(schemas.WholeRunOut, shown, print_fields)
 
 
 @runs_.command("report")

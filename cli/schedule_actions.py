@@ -4,7 +4,8 @@ import secrets
 
 import click
 
-from cli.answers import Body, answer, print_id
+from cli.answers import Body, answer
+from cli.asked_run import answer_asked_run
 from cli.command_table import Answering
 from cli.common import actor, services
 from cli.questions import asks, confirm, is_asked
@@ -44,7 +45,7 @@ def run_now(schedule_id: str, key: str | None, even_if_paused: bool) -> None:
         _ask_with_count(made.db, stored)
     key = key or secrets.token_hex(16)
     run, _ = asked_runs.run_now(made.db, id_, owner=actor(), key=key, even_if_paused=even_if_paused)
-    answer(run_schemas.RunOut, run_schemas.run(run), print_id)
+    answer_asked_run(made.db, run)
 
 
 def _ask_with_count(db: Db, stored: StoredSchedule) -> None:

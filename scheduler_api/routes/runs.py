@@ -8,6 +8,7 @@ from mailroom.domain.ids import MessageId, RunId, ScheduleId
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import RunState
 from mailroom.domain.searches import RunOrder, RunSearch
+from mailroom.services.common import sending_switch
 from mailroom.services.reports import run_search, sent_mails, timeline
 from mailroom.services.reports import runs as run_views
 from mailroom.services.resending import runs as resend_runs
@@ -56,7 +57,8 @@ def index(query: dict[str, Any]) -> Any:
 def show(run_id: str) -> Any:
     """One run."""
     run = run_views.get(services().db, RunId(run_id))
-    return schemas.whole_run(run, run_views.slices_of(services().db, run))
+    slices, why_stopped = run_views.slices_of(services().db, run), sending_switch.why_stopped(services().db)
+    return schemas.whole_run(run, slices, why_stopped)
 
 
 @blueprint.get("/<run_id>/report")
@@ -126,8 +128,8 @@ def unreached(query: dict[str, Any], run_id: str) -> Any:
 @blueprint.doc(parameters=[KEY_NEEDED])
 @requires("schedules")
 @blueprint.arguments(resends.AgainIn, required=False)
-@blueprint.response(202, schemas.RunOut)
-@blueprint.alt_response(200, schema=schemas.RunOut, description="The same request again")
+@blueprint.response(202, schemas.OneRunOut)
+@blueprint.alt_response(200, schema=schemas.OneRunOut, description="The same request again")
 def send_again(body: dict[str, Any], run_id: str) -> Any:
     """Make a run to exactly the recipients that this one did not reach and no other run carries. With the same
     `Idempotency-Key` it is the same run; asked for twice, nobody is mailed twice."""
@@ -142,7 +144,8 @@ def send_again(body: dict[str, Any], run_id: str) -> Any:
         newest=newest,
         even_if_paused=body.get("even_if_paused") is True,
     )
-    return schemas.run(run), 202 if new else 200, {"Location": url_for("runs.show", run_id=run.id)}
+    shown = schemas.one_run(run, sending_switch.why_stopped(services().db))
+    return shown, 202 if new else 200, {"Location": url_for("runs.show", run_id=run.id)}
 
 
 @blueprint.post("/<run_id>/pause")

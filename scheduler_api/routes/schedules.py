@@ -11,6 +11,7 @@ from mailroom.domain.ids import ScheduleId
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_VALUES_OF_A_LIST
 from mailroom.domain.schedules import Schedule, ScheduleState
 from mailroom.domain.searches import ScheduleOrder, ScheduleSearch
+from mailroom.services.common import sending_switch
 from mailroom.services.planning import asked_runs
 from mailroom.services.reports import runs as run_views
 from mailroom.services.schedules import create as create_schedule
@@ -221,16 +222,18 @@ def skip_next(schedule_id: str) -> Any:
 @blueprint.doc(parameters=[KEY_NEEDED])
 @requires("schedules")
 @blueprint.arguments(actions.RunNowIn, required=False)
-@blueprint.response(202, run_schemas.RunOut)
-@blueprint.alt_response(200, schema=run_schemas.RunOut, description="The same request again")
+@blueprint.response(202, run_schemas.OneRunOut)
+@blueprint.alt_response(200, schema=run_schemas.OneRunOut, description="The same request again")
 def run_now(body: dict[str, Any], schedule_id: str) -> Any:
     """Make a run of the newest content now, beside the recurrence. The `Idempotency-Key` header is needed: the same key
-    finds the same run. 409 `schedule_paused` for a paused schedule, unless `even_if_paused` is true."""
+    finds the same run. 409 `schedule_paused` for a paused schedule, unless `even_if_paused` is true. While all sending
+    is stopped the run waits, and `waits_because` says so."""
     owner, key, even_if_paused = principal().owner, needed_key(), body.get("even_if_paused") is True
     run, new = asked_runs.run_now(
         services().db, ScheduleId(schedule_id), owner=owner, key=key, even_if_paused=even_if_paused
     )
-    return run_schemas.run(run), 202 if new else 200, {"Location": url_for("runs.show", run_id=run.id)}
+    shown = run_schemas.one_run(run, sending_switch.why_stopped(services().db))
+    return shown, 202 if new else 200, {"Location": url_for("runs.show", run_id=run.id)}
 
 
 @blueprint.get("/<schedule_id>/next-runs")

@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from mailroom.domain.recipient_times import RecipientTime
-from mailroom.domain.runs import Run
+from mailroom.domain.runs import OPEN, Run
 from mailroom.storage.dispatches.queries import Slice
 from scheduler_api.schemas.instants import iso
 
@@ -61,7 +61,13 @@ class RunOut(Schema):
     )
 
 
-class WholeRunOut(RunOut):
+class OneRunOut(RunOut):
+    waits_because = fields.String(
+        allow_none=True, metadata={"description": "of an open run: that all sending is stopped, by whom and since when"}
+    )
+
+
+class WholeRunOut(OneRunOut):
     slices = fields.List(
         fields.Nested(SliceOut),
         metadata={"description": "of a run in each recipient's own time: what goes out when; else empty"},
@@ -94,9 +100,14 @@ def run(shown: Run) -> dict[str, Any]:
     }
 
 
-def whole_run(shown: Run, slices: Sequence[Slice]) -> dict[str, Any]:
+def one_run(shown: Run, why_stopped: str | None) -> dict[str, Any]:
+    """`why_stopped`: the words for why all sending is stopped; None while it is not."""
+    return run(shown) | {"waits_because": why_stopped if shown.state in OPEN else None}
+
+
+def whole_run(shown: Run, slices: Sequence[Slice], why_stopped: str | None) -> dict[str, Any]:
     of_each = [{"at": iso(one.at), "mails": one.mails, "dispatches": one.calls, "open": one.open} for one in slices]
-    return run(shown) | {"slices": of_each}
+    return one_run(shown, why_stopped) | {"slices": of_each}
 
 
 def _recipient_time(own: RecipientTime) -> dict[str, Any]:

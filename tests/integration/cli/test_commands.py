@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from tests.support.caller import Caller
-from tests.support.system import System
+from tests.support.system import System, a_schedule_body
 from tests.support.terminal import Terminal, faults
 
 
@@ -72,12 +72,18 @@ def test_a_token_is_made_rotated_listed_and_revoked_after_a_question(mailroom: T
     assert faults(mailroom("token", "create", "--name", " ", "--scope", "mail")).keys() == {"name"}
 
 
-def test_sending_is_stopped_and_started_and_log_lines_come_after_the_answer(mailroom: Terminal, system: System) -> None:
+def test_sending_is_stopped_and_started_and_log_lines_come_after_the_answer(
+    mailroom: Terminal, system: System, call: Caller
+) -> None:
+    schedule = call("POST", "/v1/schedules", json=a_schedule_body(), headers={"Idempotency-Key": "k"}).json["id"]
     assert mailroom("sending", "status").out == "Sending is on.\n"
     stopped = mailroom.process("sending", "stop")
     status, as_json = mailroom("sending", "status"), mailroom("sending", "status", "--json")
+    asked = mailroom("schedules", "run-now", schedule, "--yes")
     _, screen = mailroom.seen("sending", "start", columns=200)
 
+    assert asked.err.startswith("The run waits: all sending was stopped by cli:")
+    assert mailroom("runs", "show", asked.id, "--json").json["status"] in {"planning", "planned", "finished"}
     assert stopped.out.endswith("No request is in flight.\n")
     assert (status.code, "All sending was stopped by cli:" in status.out) == (1, True)
     assert (as_json.code, '"sending": false' in as_json.out) == (1, True)

@@ -266,6 +266,21 @@ def test_single_mails_are_taken_in_wait_and_say_why(call: Caller, line: Line) ->
     assert not service_metrics.standing(line.db).stopped
 
 
+def test_a_run_that_is_asked_for_is_planned_waits_and_says_why(call: Caller, line: Line) -> None:
+    schedule = stored_schedule(line.db, recipients=recipients(2))
+    key, path = {"Idempotency-Key": "k"}, f"/v1/schedules/{schedule.id}/run-now"
+    call("POST", "/v1/sending/stop")
+
+    asked = call("POST", path, headers=key)
+    again, shown = call("POST", path, headers=key), call("GET", f"/v1/runs/{asked.json['id']}")
+
+    assert (asked.status_code, again.status_code) == (202, 200)
+    for answer in (asked, again, shown):
+        assert answer.json["waits_because"].startswith("All sending was stopped by")
+    call("POST", "/v1/sending/start")
+    assert call("GET", f"/v1/runs/{asked.json['id']}").json["waits_because"] is None
+
+
 def test_only_an_admin_stops_and_starts_and_everybody_may_look(call: Caller, db: Db) -> None:
     made = call("POST", "/v1/tokens", json={"name": "sender", "scopes": ["schedules", "mail"]}).json
     call.headers = {"Authorization": f"Bearer {made['token']}"}
