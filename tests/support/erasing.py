@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.erasures import Erasure
-from mailroom.domain.ids import EmailId
+from mailroom.domain.ids import DispatchId, EmailId, RunId, message_id
 from mailroom.services.mails.accept import Outbox
 from mailroom.services.persons import erasing
 from mailroom.storage.database import Db, server_now
@@ -42,6 +43,16 @@ def handed_in(db: Db, *to: str, key: str = "k", **fields: Any) -> EmailId:
     draft = EmailDraft(sender="Shop <news@mg.example.com>", to=list(to), **words | fields)
     outbox = Outbox(db, lanes=1, providers=["mailgun"])
     return outbox.hand_in(draft, owner="tests", key=key).id
+
+
+def split_off(db: Db, mail: EmailId, address: str, state: DispatchState, *, rest: DispatchState) -> DispatchId:
+    """Give one recipient of a single mail a dispatch of their own, in this state. `rest`: the state of the others'."""
+    whole = db.dispatches.find_one({"run_id": mail})
+    part = whole | {"_id": f"{whole['_id']}.part", "state": state, "messages": 1}
+    db.dispatches.insert_one(part)
+    db.dispatches.update_one({"_id": whole["_id"]}, {"$set": {"state": rest, "messages": whole["messages"] - 1}})
+    db.messages.update_one({"_id": message_id(RunId(mail), address)}, {"$set": {"dispatch_id": part["_id"]}})
+    return DispatchId(part["_id"])
 
 
 def _holds(value: Any, address: str) -> bool:

@@ -9,7 +9,7 @@ from mailroom.domain.dispatches.model import Dispatch
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.emails.model import OnDoubt
 from mailroom.domain.errors import DispatchNotFound, DispatchNotUnknown
-from mailroom.domain.ids import DispatchId, RunId, ScheduleId, elsewhere_dispatch_id
+from mailroom.domain.ids import DispatchId, EmailId, RunId, ScheduleId, elsewhere_dispatch_id
 from mailroom.services.dispatching.propagation import propagate_states
 from mailroom.storage import holds, lanes
 from mailroom.storage.database import Db, Session, in_transaction, server_now
@@ -18,6 +18,7 @@ from mailroom.storage.dispatches import elsewhere as dispatch_elsewhere
 from mailroom.storage.dispatches import queries as dispatch_queries
 from mailroom.storage.dispatches.doubts import CALLED_FOR_GOOD
 from mailroom.storage.dispatches.elsewhere import Departure
+from mailroom.storage.mails import bodies
 from mailroom.storage.messages import document as messages
 from mailroom.storage.schedules import run_moves, schedules
 
@@ -40,7 +41,8 @@ def send_again(db: Db, as_read: Mapping[DispatchId, Dispatch], *, by: str) -> se
     def work(session: Session) -> set[DispatchId]:
         lanes.collide(db, {dispatch.lane for dispatch in as_read.values()}, session)
         sent = messages.with_any_sent(db, list(as_read), session=session)
-        unsent = {id_: dispatch for id_, dispatch in as_read.items() if id_ not in sent}
+        gone = _without_content(db, as_read, session)
+        unsent = {id_: dispatch for id_, dispatch in as_read.items() if id_ not in sent | gone}
         leaving = {id_ for id_, dispatch in unsent.items() if _goes_on_elsewhere(dispatch)}
         staying = {id_: dispatch for id_, dispatch in unsent.items() if id_ not in leaving}
         retried = dispatch_doubts.send_again(db, staying, by=by, now=now, session=session)
@@ -58,6 +60,13 @@ def send_again(db: Db, as_read: Mapping[DispatchId, Dispatch], *, by: str) -> se
         log.info("dispatch_resolved", dispatch_id=id_, word="send_again", by=by)
     propagate_states(db, sorted([*retried, *map(elsewhere_dispatch_id, retried)]))
     return retried
+
+
+def _without_content(db: Db, as_read: Mapping[DispatchId, Dispatch], session: Session) -> set[DispatchId]:
+    """The dispatches of single mails whose content is not kept any more: they could not be built."""
+    mails = {id_: EmailId(dispatch.run_id) for id_, dispatch in as_read.items() if dispatch.schedule_id is None}
+    kept = bodies.kept_among(db, {*mails.values()}, session=session) if mails else set()
+    return {id_ for id_, mail in mails.items() if mail not in kept}
 
 
 def _goes_on_elsewhere(dispatch: Dispatch) -> bool:
@@ -90,6 +99,7 @@ def _why_not_requeued(db: Db, dispatch: DispatchId, as_read: Dispatch | None) ->
 def why_not(db: Db, dispatch: DispatchId) -> str:
     current = dispatch_queries.get(db, dispatch)
     any_sent = messages.with_any_sent(db, [dispatch])
+    kept = current.schedule_id or bodies.kept_among(db, [EmailId(current.run_id)])
     if current.state is DispatchState.IN_DOUBT:
         return "it is in doubt, and the provider is still being asked; it can be sent again once it is unknown"
     if current.final:
@@ -102,4 +112,6 @@ def why_not(db: Db, dispatch: DispatchId) -> str:
         return f"mails of it are carried by {current.sent_again}"
     if current.run_cancelled:
         return "its run was cancelled"
+    if not kept:
+        return "its content is no longer kept"
     return f"it is {current.state.replace('_', ' ')}"

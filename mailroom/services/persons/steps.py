@@ -88,10 +88,9 @@ def _of_mails(db: Db, erasure: Erasure, now: datetime) -> ErasureStep:
     """The newest single mails that are left, and those that repeat them for others."""
     key, but = erasure.address, [id_ for id_ in erasure.waits if is_email(RunId(id_))]
     found = mail_erasing.to_address(db, key, made_by=erasure.asked_at, but=but, limit=_MAILS)
-    mails = list(dict.fromkeys(one for id_ in found for one in (id_, *mail_erasing.repeats_of(db, id_))))
 
     def work(session: Session) -> ErasureOutcome:
-        return _added_up([_erase_mail(db, key, id_, now, session) for id_ in mails])
+        return _erase_mails(db, key, found, now, session)
 
     return ErasureStep(work, is_last=not found)
 
@@ -140,8 +139,8 @@ def _of_rest(db: Db, erasure: Erasure, now: datetime) -> ErasureStep:
     of_runs = [RunId(id_) for id_ in some if not is_email(RunId(id_))]
 
     def work(session: Session) -> ErasureOutcome:
-        done = [_erase_mail(db, erasure.address, id_, now, session) for id_ in mails]
-        whole = _added_up([*done, _erase_in_runs(db, erasure.address, of_runs, now, session)])
+        done = _erase_mails(db, erasure.address, mails, now, session)
+        whole = _added_up([done, _erase_in_runs(db, erasure.address, of_runs, now, session)])
         return ErasureOutcome(whole.counts, [*others, *whole.waits])
 
     return ErasureStep(work, is_last=True)
@@ -183,6 +182,13 @@ def _erase_messages(
     return counted(messages=message_erasing.erase(db, ids, session=session), events=told), left
 
 
+def _erase_mails(db: Db, key: str, ids: Sequence[EmailId], now: datetime, session: Session) -> ErasureOutcome:
+    """These mails, and those that repeat them for others. One that is made meanwhile changes its source too (see
+    services/resending/mails.py), so of it and the source's erasure one begins again."""
+    repeats = [repeat for id_ in ids for repeat in mail_erasing.repeats_of(db, id_, session=session)]
+    return _added_up([_erase_mail(db, key, id_, now, session) for id_ in dict.fromkeys([*ids, *repeats])])
+
+
 def _erase_mail(db: Db, key: str, id_: EmailId, now: datetime, session: Session) -> ErasureOutcome:
     """A mail to the person alone that waits to be sent is cancelled. One to others too goes out to them: until then,
     and until a person has judged an unknown call of theirs, it is needed whole, and left."""
@@ -191,10 +197,10 @@ def _erase_mail(db: Db, key: str, id_: EmailId, now: datetime, session: Session)
         return ErasureOutcome()
     run = run_of_email(id_)
     states = dispatch_erasing.states_of(db, run, session=session)
-    if any(dispatch_erasing.is_under_way(state) for state in states.values()):
-        return ErasureOutcome(waits=[id_])
     messages = message_erasing.to_address(db, key, [run], session=session)
     counts, _ = _erase_messages(db, key, messages, now, session)
+    if any(dispatch_erasing.is_under_way(state) for state in states.values()):
+        return ErasureOutcome(counts, [id_])
     may_still_go = [dispatch for dispatch, state in states.items() if state in _MAY_STILL_GO]
     if mail.others and message_erasing.is_anybody_left(db, may_still_go, session=session):
         return ErasureOutcome(counts, [id_])

@@ -27,6 +27,7 @@ from mailroom.watching.accepting import accepted
 
 log = structlog.get_logger()
 _TRIES: Final = 5
+_NOT_KEPT: Final = "the content of mail {} is no longer kept"
 _MOST: Final = 1_000  # more recipients than a mail can have
 
 
@@ -56,7 +57,7 @@ def send_again(
     if isinstance(body, BodiesAway):
         raise body
     if body is None:
-        raise EmailGone(f"the content of mail {email_id} is no longer kept")
+        raise EmailGone(_NOT_KEPT.format(email_id))
     if source.on_doubt is OnDoubt.ELSEWHERE:
         sender_rules.require(db, SenderRule.ELSEWHERE)
     if source.topic:
@@ -69,7 +70,7 @@ def send_again(
         email = replace(source.with_body(body), send_at=None)
         new = NewEmail(again_id, owner, "", email, only, email_id, trace=traces.current())
         new = replace(new, suppressed=suppressions.among(db, sorted(only), scopes_of_mail(source.topic)))
-        if _store(db, files, new, [message.id for message in missed], lanes):
+        if _store(db, files, new, email_id, [message.id for message in missed], lanes):
             accepted(email.priority)
             log.info("mail_again", email_id=again_id, source=email_id, recipients=len(missed), by=owner)
             return again_id, True
@@ -83,13 +84,17 @@ def left(db: Db, email_id: EmailId) -> int:
     return len(unreached.left(db, run_of_email(email_id), after="", limit=_MOST).messages)
 
 
-def _store(db: Db, files: BodyFiles, new: NewEmail, missed: Collection[MessageId], lanes: int) -> bool:
-    """Store the resend. False if a message has changed since it was read, or if the mail is stored already."""
+def _store(db: Db, files: BodyFiles, new: NewEmail, source: EmailId, missed: Collection[MessageId], lanes: int) -> bool:
+    """Store the resend. False if a message has changed since it was read, or if the mail is stored already. Raises
+    EmailGone."""
     stored, now = bodies.put_aside(files, new.id, new.email.body), server_now(db)
 
     def work(session: Session) -> None:
         if not unreached.take(db, missed, run_of_email(new.id), session=session):
             raise _MailChanged
+        emails.note_repeat(db, source, session=session)
+        if not bodies.kept_among(db, [source], session=session):  # somebody on it was erased meanwhile
+            raise EmailGone(_NOT_KEPT.format(source))
         store_mails(db, [(new, stored)], lanes=lanes, now=now, session=session)
 
     try:
@@ -97,4 +102,7 @@ def _store(db: Db, files: BodyFiles, new: NewEmail, missed: Collection[MessageId
     except (_MailChanged, AlreadyThere):
         bodies.throw_away(files, stored)
         return False
+    except EmailGone:
+        bodies.throw_away(files, stored)
+        raise
     return True

@@ -15,7 +15,7 @@ Index: `kept_since` (TTL, see retention.py).
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -79,6 +79,13 @@ def get_many(
         with contextlib.suppress(FileGone):
             found[id_] = _body(reading, documents[id_])
     return found
+
+
+@guarded
+def kept_among(db: Db, ids: Collection[EmailId], *, session: Session | None = None) -> set[EmailId]:
+    """The mails among these whose body is still kept."""
+    rows = db.bodies.find({"_id": {"$in": sorted(ids)}}, {"_id": 1}, session=session)
+    return {EmailId(doc["_id"]) for doc in rows}
 
 
 @guarded

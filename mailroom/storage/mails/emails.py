@@ -16,8 +16,10 @@
     size            bytes of its body
     send_at         not before; absent for at once
     created_at      when it was accepted; it is kept for the retention time from then on
+    repeats         how many mails repeat it for those whom it did not reach; absent for none
 
-Inserted by the API in the transaction that also inserts the body, the messages and the dispatch; never changed.
+Inserted by the API in the transaction that also inserts the body, the messages and the dispatch. Later only repeats are
+counted, and persons erased (see erasing.py).
 
 Indexes: `created_at` for the list, and for the retention; `recipients` and `tags` with it, to search.
 """
@@ -127,6 +129,12 @@ def get(db: Db, email_id: EmailId) -> StoredEmail:
 @guarded
 def get_many(db: Db, ids: Sequence[EmailId]) -> dict[EmailId, StoredEmail]:
     return {EmailId(doc["_id"]): _stored(doc) for doc in db.emails.find({"_id": {"$in": list(ids)}})}
+
+
+def note_repeat(db: Db, email_id: EmailId, *, session: Session) -> None:
+    """Note in the transaction that makes a repeat of this mail that there is one: so of the repeat and an erasure in
+    the mail, at the same moment, one is aborted."""
+    db.emails.update_one({"_id": email_id}, {"$inc": {"repeats": 1}}, session=session)
 
 
 @guarded

@@ -28,15 +28,14 @@ def to_address(db: Db, key: str, *, made_by: datetime, but: Sequence[str], limit
     return [EmailId(doc["_id"]) for doc in rows]
 
 
-@guarded
-def repeats_of(db: Db, email_id: EmailId) -> list[EmailId]:
+def repeats_of(db: Db, email_id: EmailId, *, session: Session) -> list[EmailId]:
     """The mails that repeat this one, or a repeat of it, for others: their heads name its recipients too."""
     found: list[EmailId] = []
     ahead = [email_id]
     while ahead and len(found) < _MOST_REPEATS:
         start = again_email_prefix(ahead.pop())
-        rows = db.emails.find({"_id": {"$gte": start, "$lt": f"{start}\uffff"}}, {"_id": 1}).limit(_MOST_REPEATS)
-        new = [EmailId(doc["_id"]) for doc in rows]
+        rows = db.emails.find({"_id": {"$gte": start, "$lt": f"{start}\uffff"}}, {"_id": 1}, session=session)
+        new = [EmailId(doc["_id"]) for doc in rows.limit(_MOST_REPEATS)]
         found += new
         ahead += new
     return found
@@ -97,7 +96,7 @@ def erase(db: Db, email_id: EmailId, key: str, *, session: Session) -> tuple[int
 
 _NAMING: Final = ("addressees", "recipients", "suppressed")
 _OF_BODY: Final = dict.fromkeys(("text", "html", "headers", "attachments.filename", "attachments.content_type"), 1)
-_INNER: Final = frozenset({"_id", "owner", "recipients", "size"})
+_INNER: Final = frozenset({"_id", "owner", "recipients", "repeats", "size"})
 
 
 def _erased(one: Any, key: str) -> Any:

@@ -43,12 +43,9 @@ def to_address(db: Db, key: str, runs: Collection[RunId], *, session: Session) -
 
 
 def is_anybody_left(db: Db, dispatches: Collection[DispatchId], *, session: Session) -> bool:
-    """Whether any message of these dispatches is to somebody who is not erased."""
-    for carrier in ("dispatch_id", "first_dispatch"):
-        query = {carrier: {"$in": sorted(dispatches)}, **_STANDS}
-        if dispatches and db.messages.find_one(query, {"_id": 1}, session=session):
-            return True
-    return False
+    """Whether any message that these dispatches carry is to somebody who is not erased."""
+    query = {"dispatch_id": {"$in": sorted(dispatches)}, **_STANDS}
+    return db.messages.find_one(query, {"_id": 1}, session=session) is not None
 
 
 @dataclass(frozen=True, slots=True)

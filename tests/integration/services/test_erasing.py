@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,9 @@ from mailroom.domain.confirm_links import SubscriptionRequest
 from mailroom.domain.consent import BY_FORM
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.erasures import ERASED, ErasureState
-from mailroom.domain.errors import ErasureNotFound, Fault, InvalidInput, SendersTooOld
+from mailroom.domain.errors import EmailGone, ErasureNotFound, Fault, InvalidInput, SendersTooOld
 from mailroom.domain.events import EventKind
-from mailroom.domain.ids import RunId, message_id
+from mailroom.domain.ids import EmailId, RunId, message_id
 from mailroom.domain.limits import CHUNK_RECIPIENTS
 from mailroom.domain.rejected_requests import RejectedRequest
 from mailroom.domain.return_paths import ReturnPaths
@@ -22,6 +23,7 @@ from mailroom.services.consent import contacts as consent_views
 from mailroom.services.consent import membership, topics
 from mailroom.services.consent.joining import join_by_form
 from mailroom.services.dispatching.exclusions import leave_out
+from mailroom.services.dispatching.requeue import requeue_failed
 from mailroom.services.feedback import suppressions as suppression_lists
 from mailroom.services.feedback.intake import take_in
 from mailroom.services.operations import returned_mail
@@ -31,14 +33,17 @@ from mailroom.services.planning import plan
 from mailroom.services.reports import counts as report_counts
 from mailroom.services.reports import people, sent_mails
 from mailroom.services.reports.timeline import story_of
+from mailroom.services.resending import mails as resend_mails
 from mailroom.storage import rejected_requests, subscription_requests, suppressions
 from mailroom.storage.audiences import document as audiences
 from mailroom.storage.database import Db, server_now
+from mailroom.storage.mails import bodies
+from mailroom.storage.mails import erasing as mail_erasing
 from mailroom.storage.messages import document as messages
 from mailroom.storage.messages import unreached
 from tests.support.builders import an_event, recipients, stored_schedule
 from tests.support.claims import a_claim
-from tests.support.erasing import ANN, erase, handed_in, look_again, where, work
+from tests.support.erasing import ANN, erase, handed_in, look_again, split_off, where, work
 from tests.support.finished_runs import a_finished_run
 from tests.support.living import a_schedule_to, an_audience, mailed, plan_all, put, remove, run_now
 from tests.support.planned import expand_all, hold, runs_of
@@ -321,17 +326,103 @@ def test_a_mail_to_others_whose_call_only_a_person_can_judge_stays_whole_until_t
 def test_a_copy_of_the_erased_one_alone_that_nobody_can_judge_is_not_waited_for(db: Db) -> None:
     """The others have theirs, so nothing of the mail is needed any more."""
     both = handed_in(db, ANN, "bo@example.org")
-    whole = db.dispatches.find_one({"run_id": both})
-    part = whole | {"_id": f"{whole['_id']}.part", "state": DispatchState.UNKNOWN, "messages": 1}
-    db.dispatches.insert_one(part)
-    db.dispatches.update_one({"_id": whole["_id"]}, {"$set": {"state": DispatchState.ACCEPTED, "messages": 1}})
-    db.messages.update_one({"_id": message_id(both, ANN)}, {"$set": {"dispatch_id": part["_id"]}})
+    split_off(db, both, ANN, DispatchState.UNKNOWN, rest=DispatchState.ACCEPTED)
 
     done = erase(db)
 
     assert (done.state, done.waits) == (ErasureState.DONE, ())
     assert db.bodies.find_one({"_id": both}) is None
     assert where(db) == set()
+
+
+def test_a_copy_that_went_elsewhere_is_waited_for_no_more(db: Db) -> None:
+    """Nobody can have its first call made again."""
+    both = handed_in(db, ANN, "bo@example.org", on_doubt="elsewhere")
+    first = db.dispatches.find_one({"run_id": both})
+    second = first | {"_id": f"{first['_id']}e", "elsewhere_of": first["_id"], "state": DispatchState.ACCEPTED}
+    db.dispatches.insert_one(second)
+    left = {"state": DispatchState.UNKNOWN, "elsewhere": second["_id"]}
+    db.dispatches.update_one({"_id": first["_id"]}, {"$set": left})
+    moved = {"dispatch_id": second["_id"], "first_dispatch": first["_id"]}
+    db.messages.update_many({"run_id": both}, {"$set": moved})
+
+    assert erase(db).state is ErasureState.DONE
+    assert where(db) == set()
+
+
+def test_what_waits_for_the_erased_one_alone_goes_no_more_while_the_others_call_is_in_doubt(db: Db) -> None:
+    both = handed_in(db, ANN, "bo@example.org")
+    own = split_off(db, both, ANN, DispatchState.PENDING, rest=DispatchState.IN_DOUBT)
+
+    assert erase(db).state is ErasureState.WAITING
+
+    assert [mail.erased for mail in messages.of_dispatches(db, [own])[own]] == [True]
+
+
+def test_a_repeat_for_others_that_is_made_while_an_erasure_waits_names_nobody_in_the_end(db: Db) -> None:
+    mail = handed_in(db, ANN, "bo@example.org", "cy@example.org")
+    split_off(db, mail, "bo@example.org", DispatchState.FAILED, rest=DispatchState.UNKNOWN)
+    db.messages.update_one({"_id": message_id(mail, "bo@example.org")}, {"$set": {"state": "failed"}})
+    assert erase(db).state is ErasureState.WAITING
+
+    resend_mails.send_again(db, mail, owner="tests", key="again", lanes=1)
+    db.dispatches.update_many({}, {"$set": {"state": DispatchState.ACCEPTED}})
+
+    assert look_again(db).state is ErasureState.DONE
+    assert where(db) == set()
+
+
+def test_of_a_repeat_and_an_erasure_at_once_one_finds_the_other(db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+    mail = handed_in(db, ANN, "bo@example.org")
+    db.dispatches.update_many({}, {"$set": {"state": DispatchState.ACCEPTED}})
+    db.messages.update_one({"_id": message_id(mail, "bo@example.org")}, {"$set": {"state": "bounced"}})
+    put_aside = bodies.put_aside
+
+    def erased_meanwhile(*of: Any) -> Any:
+        assert erase(db).state is ErasureState.DONE
+        return put_aside(*of)
+
+    monkeypatch.setattr(bodies, "put_aside", erased_meanwhile)
+    with pytest.raises(EmailGone):
+        resend_mails.send_again(db, mail, owner="tests", key="again", lanes=1)
+
+    assert where(db) == set()
+
+
+def test_an_erasure_begins_again_where_a_repeat_is_stored_at_the_same_moment(
+    db: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail = handed_in(db, ANN, "bo@example.org", "cy@example.org")
+    split_off(db, mail, "bo@example.org", DispatchState.FAILED, rest=DispatchState.UNKNOWN)
+    db.messages.update_one({"_id": message_id(mail, "bo@example.org")}, {"$set": {"state": "failed"}})
+    assert erase(db).state is ErasureState.WAITING
+    db.dispatches.update_many({"state": DispatchState.UNKNOWN}, {"$set": {"state": DispatchState.ACCEPTED}})
+    made: list[tuple[EmailId, bool]] = []
+    repeats_of = mail_erasing.repeats_of
+
+    def repeated_meanwhile(*of: Any, **more: Any) -> Any:
+        found = repeats_of(*of, **more)
+        if not made:
+            made.append(resend_mails.send_again(db, mail, owner="tests", key="again", lanes=1))
+        return found
+
+    monkeypatch.setattr(mail_erasing, "repeats_of", repeated_meanwhile)
+    look_again(db)
+    db.dispatches.update_many({}, {"$set": {"state": DispatchState.ACCEPTED}})
+
+    assert look_again(db).state is ErasureState.DONE
+    assert where(db) == set()
+
+
+def test_what_failed_and_has_lost_its_content_is_not_requeued(db: Db) -> None:
+    mail = handed_in(db, ANN, "bo@example.org")
+    failed = split_off(db, mail, "bo@example.org", DispatchState.FAILED, rest=DispatchState.ACCEPTED)
+    assert erase(db).state is ErasureState.DONE
+
+    told = requeue_failed(db, [failed], by="cleo")
+
+    assert "content is no longer kept" in told[failed]
+    assert db.dispatches.find_one({"_id": failed})["state"] == DispatchState.FAILED
 
 
 def test_events_that_come_later_count_and_name_nobody(db: Db) -> None:
