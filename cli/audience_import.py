@@ -112,7 +112,7 @@ def _columns(look: Look, said: Sequence[str]) -> list[Column]:
     for one in said:
         number, _, what = one.partition("=")
         role, _, field = what.partition(":")
-        if not number.isdigit() or not 1 <= int(number) <= len(columns) or role not in list(Role):
+        if not number.isdecimal() or not 1 <= int(number) <= len(columns) or role not in list(Role):
             raise click.BadParameter(f"'{one}': write NUMBER=ROLE; the file has {len(columns)} columns")
         before = columns[int(number) - 1]
         named = field or before.field if role in (Role.FIELD, Role.NAME_AND_FIELD) else ""

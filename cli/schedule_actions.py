@@ -49,12 +49,14 @@ def run_now(schedule_id: str, key: str | None, even_if_paused: bool) -> None:
 
 
 def _ask_with_count(db: Db, stored: StoredSchedule) -> None:
-    """Raises StaleEdit if others are to get it since."""
+    """Raises StaleEdit if others are to get it since, or something else."""
     numbers = counting.count_of(db, stored.content)
     about = [f"Schedule: {stored.schedule.name}", f"Subject: {stored.content.subject}", numbers.said_of_suppressed]
     confirm(f"Send now to {numbers.words('recipient')}?", *filter(None, about))
-    since = counting.count_of(db, schedule_view.get(db, stored.schedule.id).content)
-    if since.exact and numbers.exact and since.found != numbers.found:
+    now = schedule_view.get(db, stored.schedule.id)
+    since = counting.count_of(db, now.content)
+    others = since.exact and numbers.exact and since.found != numbers.found
+    if others or now.schedule.revision != stored.schedule.revision:
         raise StaleEdit(f"the schedule has changed since the question: it goes to {since.words('recipient')} now")
 
 

@@ -114,8 +114,11 @@ def _with_template(draft: Draft, template: Template | None) -> tuple[Draft, list
 
 
 def _faults_of_choice(draft: Draft) -> list[Fault]:
-    """The faults of naming the recipients in more than one way."""
+    """The faults of naming the recipients in more than one way. `audiences` may name the `audience` again, as a stored
+    schedule shows both."""
+    again = draft.audience is not None and list(draft.audiences) == [draft.audience]
     ways = [name for name in ("audience", "audiences", "segments") if getattr(draft, name)]
+    ways = [name for name in ways if not (again and name == "audiences")]
     faults = [Fault(name, "give either an audience or recipients") for name in ways if draft.recipients]
     if draft.audience and len(ways) > 1:
         faults += [Fault(name, "give it without audience, which names the only one") for name in ways[1:]]

@@ -28,16 +28,17 @@ def show(token: str) -> Response:
     links = services().links
     membership = links.read(token)
     if membership is None:
-        return _example() if links.is_example(token) else _no_such_link()
+        return _example(200) if links.is_example(token) else _no_such_link()
     return _page(membership)
 
 
 @blueprint.post("/<token>")
 def act(token: str) -> Response:
     """Leave the link's topic at once, unless the page's form says something else."""
-    membership = services().links.read(token)
+    links = services().links
+    membership = links.read(token)
     if membership is None:
-        return _no_such_link()
+        return _example(404) if links.is_example(token) else _no_such_link()
     try:
         services().limits.check_link(token)
         said = _do(membership)
@@ -82,8 +83,8 @@ def _page(membership: Membership, said: str = "") -> Response:
     return reader_pages.page(_TEMPLATE, 200, address=membership.address, own=own, others=others, said=said)
 
 
-def _example() -> Response:
-    return reader_pages.page(_TEMPLATE, 200, trouble=_EXAMPLE)
+def _example(status: int) -> Response:
+    return reader_pages.page(_TEMPLATE, status, trouble=_EXAMPLE)
 
 
 def _no_such_link() -> Response:

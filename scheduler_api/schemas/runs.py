@@ -34,7 +34,10 @@ class RunOut(Schema):
     due_at = fields.String()
     recipients = fields.Integer(
         allow_none=True,
-        metadata={"description": "null until all are planned, where its schedule's `recipients_count` is null"},
+        metadata={
+            "description": "of a run to segments or several audiences null until all are planned, and where it was "
+            "skipped: it is not known"
+        },
     )
     created_at = fields.String()
     planned_at = fields.String(allow_none=True)

@@ -26,6 +26,12 @@ class TollOut(Schema):
     held = fields.Integer(metadata={"description": "mails that wait; of a paused run none of them goes"})
     cancelled = fields.Integer(metadata={"description": "mails that do not go any more"})
     in_doubt = fields.Integer(metadata={"description": "mails of which it is, or stays, unknown whether they went out"})
+    all_counted = fields.Boolean(
+        metadata={
+            "description": "false while a run to segments or several audiences is being planned: mails that are not "
+            "planned yet are in no number here"
+        }
+    )
     mails_in_flight = fields.Integer()
     in_flight = fields.List(
         fields.Nested(CallOut),
@@ -50,6 +56,7 @@ def toll(counted: Toll) -> dict[str, Any]:
         "held": counted.held,
         "cancelled": counted.cancelled,
         "in_doubt": counted.in_doubt,
+        "all_counted": counted.whole,
         "mails_in_flight": counted.mails_in_flight,
         "in_flight": calls(counted.in_flight),
         "in_flight_is_sure": counted.sure,

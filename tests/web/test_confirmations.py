@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
+from mailroom.domain.drafts import DraftChanges
 from mailroom.services.audiences import lists as audience_lists
 from mailroom.services.audiences import segments
 from mailroom.services.audiences.lists import NewList
+from mailroom.services.schedules import edit as edit_schedule
 from mailroom.services.schedules import lifecycle as schedule_lifecycle
 from tests.support.builders import recipients, stored_schedule
 from tests.support.dead_letters import failed_dispatches
@@ -78,6 +80,24 @@ def test_send_now_asks_again_if_the_recipients_have_changed_since_the_question(p
     page.get_by_role("button", name="Send now").click()
 
     expect(page.get_by_role("heading", name="Send now to 2 recipients?")).to_be_visible()
+    assert system.db.runs.count_documents({}) == 0
+
+
+def test_send_now_asks_again_if_others_as_many_are_to_get_it_since(page: Page, system: System) -> None:
+    made = audience_lists.create(system.db, NewList("Customers", recipients(5)), owner="tests", key="k").audience
+    ids = [
+        segments.create(
+            system.db, made.id, name=f"Part {n}", filter_=f"name = 'Reader {n}'", by="t", events_kept=timedelta(days=9)
+        ).id
+        for n in (3, 4)
+    ]
+    schedule = stored_schedule(system.db, recipients=None, segments=ids[:1])
+    open_page(page, system, f"/schedules/{schedule.id}/run-now")
+    edit_schedule.edit(system.db, schedule.id, DraftChanges(segments=ids[1:]), seen_version=None)
+
+    page.get_by_role("button", name="Send now").click()
+
+    expect(page.get_by_role("heading", name="Send now to 1 recipient?")).to_be_visible()
     assert system.db.runs.count_documents({}) == 0
 
 

@@ -54,8 +54,8 @@ def ask_run_now(schedule_id: str) -> ResponseReturnValue:
 @blueprint.post("/run-now")
 @signed_in("schedules")
 def run_now(schedule_id: str) -> ResponseReturnValue:
-    """The form's nonce names the run: pressing twice makes one. Asks again if the recipients or a pause have come to
-    differ from what was shown."""
+    """The form's nonce names the run: pressing twice makes one. Asks again if recipients, content or a pause have come
+    to differ from what was shown."""
     nonce = request.form.get("nonce", "")[:64]
     stored = schedule_view.get(services().db, ScheduleId(schedule_id))
     numbers = counting.count_of(services().db, stored.content)
@@ -97,7 +97,8 @@ def _ask_run_now(stored: StoredSchedule, numbers: Numbers, nonce: str, *, status
 
 def _seen(stored: StoredSchedule, numbers: Numbers) -> str:
     """What the question has shown, for the form: an estimate may differ the next time, the audiences' size does not."""
-    return str(numbers.found) if numbers.exact else f"about {stored.content.recipients}"
+    many = str(numbers.found) if numbers.exact else f"about {stored.content.recipients}"
+    return f"{many} of revision {stored.schedule.revision}"
 
 
 @blueprint.get("/skip")

@@ -43,16 +43,16 @@ class Selected:
     looked_at: int = 0
 
 
-def next_of(db: Db, selection: Selection, *, after: str, at: datetime, most_steps: int = _MOST_STEPS) -> Selected:
+def next_of(db: Db, selection: Selection, *, after: str, at: datetime) -> Selected:
     """The next recipients after a folded address, at most CHUNK_RECIPIENTS. There may be fewer, or none, and more
     beyond: one call looks at a bounded number of contacts, and for a bounded time where filters ask for events. `at`:
     the moment for which filters are applied."""
     found: list[Recipient] = []
     looked_at, more = 0, True
-    by_events = any(looks_at_events(one.only) for one in (*selection.lists, *selection.excluded))
-    most, until = (_BY_EVENTS, time.monotonic() + _EVENTS_FOR_S) if by_events else (CHUNK_RECIPIENTS, math.inf)
+    most = _most_of_a_step(selection)
+    until = time.monotonic() + _EVENTS_FOR_S if most == _BY_EVENTS else math.inf
     size = most
-    for _ in range(most_steps):
+    for _ in range(_MOST_STEPS):
         step = _step(db, selection, after, at, size)
         found += step.recipients
         looked_at += step.looked_at
@@ -64,6 +64,12 @@ def next_of(db: Db, selection: Selection, *, after: str, at: datetime, most_step
         if not more or len(found) == CHUNK_RECIPIENTS or time.monotonic() >= until:
             break
     return Selected(found, after, more, looked_at)
+
+
+def _most_of_a_step(selection: Selection) -> int:
+    """The most contacts of each list that one step reads."""
+    by_events = any(looks_at_events(one.only) for one in (*selection.lists, *selection.excluded))
+    return _BY_EVENTS if by_events else CHUNK_RECIPIENTS
 
 
 def rest_of(
@@ -88,12 +94,13 @@ def as_of_now(db: Db, lists: Sequence[ListChoice], excluded: Sequence[ListChoice
 
 
 def pages_of_now(db: Db, lists: Sequence[ListChoice], excluded: Sequence[ListChoice] = ()) -> Iterator[Selected]:
-    """The recipients of these lists as they stand now, in the order of their addresses, a step of all lists at a time.
-    Raises Unavailable."""
+    """The recipients of these lists as they stand now, in the order of their addresses: at most CHUNK_RECIPIENTS of
+    each list at a time. Raises Unavailable."""
     selection, now = as_of_now(db, lists, excluded)
+    size = _most_of_a_step(selection)
     after, more = "", True
     while more:
-        page = next_of(db, selection, after=after, at=now, most_steps=1)
+        page = _step(db, selection, after, now, size)
         yield page
         after, more = page.through, page.more
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from mailroom.domain.draft_checks import Checked
 from mailroom.domain.drafts import Draft, DraftChanges
-from mailroom.domain.errors import ScheduleEnded, StaleEdit
+from mailroom.domain.errors import Fault, InvalidInput, ScheduleEnded, StaleEdit
 from mailroom.domain.feeds.checking import fields_of
 from mailroom.domain.ids import ScheduleId
 from mailroom.domain.pinned_templates import PinnedTemplate
@@ -169,14 +169,18 @@ def _differing(stored: StoredSchedule, as_stored: Draft, changes: DraftChanges) 
 
 
 def _leave_stored_choice(changes: DraftChanges, content: Content) -> None:
-    """Take out of the changes who the schedule goes to, where that is as stored."""
+    """Take out of the changes who the schedule goes to, where that is as stored. Raises InvalidInput."""
     whole, segments = ids_of(content.goes_to)
     named = (list(changes.get("audiences", whole)), list(changes.get("segments", segments)))
-    several = changes.keys() & {"audiences", "segments"}
-    if several and named in (([], []), (whole, segments)):
+    several = bool(changes.keys() & {"audiences", "segments"})
+    as_stored = several and named == (whole, segments)
+    elsewhere = changes.get("audience") or "recipients" in changes  # the list is named in another field
+    if several and named == ([], []) and not elsewhere:
+        raise InvalidInput(Fault("audiences", "name an audience or a segment: it would go to nobody"))
+    if as_stored or named == ([], []):
         for name in ("audiences", "segments"):
             changes.pop(name, None)  # type: ignore[misc]
-    if changes.get("audience") == content.audience and (several or not content.lists):
+    if changes.get("audience") == content.audience and (as_stored or not content.lists):
         del changes["audience"]
     if "exclude" in changes and list(changes["exclude"]) == [one.segment or one.audience for one in content.excluded]:
         del changes["exclude"]

@@ -43,7 +43,9 @@ class Brakes:
 class Toll:
     """The mails of some runs by the state of their dispatches, and the calls under way. `in_doubt` includes `unknown`.
 
-    Not `sure`: some of `in_flight` may not be called, because Redis does not answer, or has failed over.
+    Not `sure`: some of `in_flight` may not be called, because Redis does not answer, or has failed over. Not `whole`:
+    a run is still being planned of which nobody knows yet how many it goes to; mails that are not planned are in no
+    number here.
     """
 
     runs: tuple[RunId, ...]
@@ -53,6 +55,7 @@ class Toll:
     in_doubt: int
     in_flight: tuple[InHand, ...]
     sure: bool = True
+    whole: bool = True
 
     @property
     def mails_in_flight(self) -> int:
@@ -168,12 +171,18 @@ def toll(db: Db, fences: Fences, run_ids: Sequence[RunId], *, held_in: str | Non
         in_doubt=mails.get(DispatchState.IN_DOUBT, 0) + mails.get(DispatchState.UNKNOWN, 0),
         in_flight=called.in_flight,
         sure=called.sure,
+        whole=not any(run.is_composed and _is_planning(run) for run in found),
     )
 
 
+def _is_planning(run: Run) -> bool:
+    """True while recipients have no message yet."""
+    return run.state is RunState.PLANNING or run.unwritten
+
+
 def _unplanned(run: Run) -> int:
-    """How many recipients of its audience have no message yet."""
-    return run.recipients - run.placed if run.state is RunState.PLANNING or run.unwritten else 0
+    """How many recipients have no message yet, where that is known; else 0."""
+    return run.recipients - run.placed if _is_planning(run) and not run.is_composed else 0
 
 
 def mirror_and_count(db: Db, brakes: Brakes, run_ids: Sequence[RunId]) -> Toll:
@@ -207,6 +216,7 @@ def in_words(toll: Toll) -> str:
         return ""
     counts = [(toll.sent, "sent"), (toll.held, "waiting"), (toll.cancelled, "cancelled"), (toll.in_doubt, "in doubt")]
     said = ", ".join(f"{counted(count, 'email')} {what}" for count, what in counts if count or what == "sent")
+    said += "" if toll.whole else ", and those that are not planned yet"
     if not toll.in_flight:
         return f"{said}; no request is in flight."
     requests = counted(len(toll.in_flight), "request")

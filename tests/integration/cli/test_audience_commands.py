@@ -19,11 +19,12 @@ def test_a_file_is_tried_described_and_imported_with_its_columns_as_a_person_say
 
     tried, as_json = mailroom(*words, "--dry-run"), mailroom(*words, "--dry-run", "--json").json
     refused, wrong = mailroom(*words), mailroom(*words, "--column", "9=name")
+    odd = mailroom(*words, "--column", "²=name")
     made = mailroom(*words, "--column", "3=field:size", "--skip-invalid")
 
     assert (tried.code, "Windows-1252" in tried.err, "grosse" in tried.out) == (0, True, True)
     assert (as_json["recipients_count"], as_json["refused"][0]["row"]) == (2, 4)
-    assert (refused.code, wrong.code) == (2, 2)
+    assert (refused.code, wrong.code, odd.code) == (2, 2, 2)
     assert "line 4: nobody: " in refused.err
     assert [doc["_id"] for doc in system.db.audiences.find()] == [made.id]
     rows = {doc["address"]: (doc["name"], doc["variables"]) for doc in system.db.recipients.find()}

@@ -221,7 +221,7 @@ def test_a_schedule_goes_to_audiences_and_leaves_others_out(call: Caller) -> Non
     ("changes", "paths"),
     [
         ({"audiences": ["aud_none"]}, ["audiences[0]"]),
-        ({"audience": "REAL", "audiences": ["REAL"]}, ["audiences"]),
+        ({"audience": "REAL", "audiences": ["REAL", "aud_none"]}, ["audiences"]),
         ({"audiences": ["REAL"], "recipients": recipients(1)}, ["audiences"]),
         ({"exclude": ["REAL"], "recipients": recipients(1)}, ["exclude"]),
         ({"audience": "REAL", "exclude": ["aud_no", "seg_no"]}, ["exclude[0]", "exclude[1]"]),

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from mailroom.domain.ids import ScheduleId
+from mailroom.domain.audience_versions import ListChoice
+from mailroom.domain.ids import AudienceId, ScheduleId
 from mailroom.services.audiences import counting
 from mailroom.storage.database import Db, server_now
 from tests.support.caller import Caller, problems
@@ -75,6 +76,66 @@ def test_what_goes_to_a_segment_shows_no_audience_that_an_edit_could_widen_it_to
     assert (shown["audience"], shown["recipients_count"], back.json["segments"]) == (None, None, [segment])
     assert (asked["recipients"], call("GET", f"/v1/runs/{asked['id']}").json["recipients"]) == (None, 1)
     assert people(db, asked["id"]) == ["cy"]
+
+
+@pytest.mark.parametrize("field", ["audience", "audiences"])
+def test_an_edit_that_gives_up_the_segments_goes_to_the_whole_audience(call: Caller, db: Db, field: str) -> None:
+    audience = an_audience(db, "ann", "bo", "cy")
+    schedule = a_schedule(call, segments=[a_segment(call, audience, 'name = "Cy"').json["id"]])
+    whole = audience if field == "audience" else [audience]
+
+    edited = call("PATCH", f"/v1/schedules/{schedule}", json={field: whole, "segments": []})
+
+    assert (edited.json["segments"], edited.json["audience"], edited.json["recipients_count"]) == ([], audience, 3)
+
+
+def test_an_edit_that_leaves_nobody_to_send_to_is_refused(call: Caller, db: Db) -> None:
+    segment = a_segment(call, an_audience(db, "ann", "bo"), 'name = "Bo"').json["id"]
+    schedule = a_schedule(call, segments=[segment])
+
+    refused = call("PATCH", f"/v1/schedules/{schedule}", json={"segments": []})
+
+    assert "it would go to nobody" in problems(refused)["audiences"]
+    assert call("GET", f"/v1/schedules/{schedule}").json["segments"] == [segment]
+
+
+def test_what_is_shown_of_a_schedule_can_be_posted_as_a_new_one(call: Caller, db: Db) -> None:
+    audience, another = an_audience(db, "ann", "bo"), an_audience(db, "cy", key="another")
+    segment = a_segment(call, audience, 'name = "Bo"').json["id"]
+    choices = ({"audience": audience}, {"segments": [segment]}, {"audiences": [audience, another]})
+
+    for choice in choices:
+        shown = call("GET", f"/v1/schedules/{a_schedule(call, **choice)}").json
+        again = a_schedule(call, **{name: shown[name] for name in ("audience", "audiences", "segments", "exclude")})
+        copy = call("GET", f"/v1/schedules/{again}").json
+        assert [copy[name] for name in ("audience", "audiences", "segments")] == [
+            shown[name] for name in ("audience", "audiences", "segments")
+        ]
+
+
+def test_the_numbers_of_a_paused_run_say_whether_all_mails_are_counted(call: Caller, db: Db) -> None:
+    audience = an_audience(db, "ann", "bo", "cy")
+    schedule = a_schedule(call, segments=[a_segment(call, audience, 'name = "Cy"').json["id"]])
+    run = run_now(db, schedule)
+
+    before = call("POST", f"/v1/runs/{run}/pause").json["mails"]
+    plan_all(db, schedule)
+    after = call("POST", f"/v1/runs/{run}/resume").json["mails"]
+
+    assert [(mails["held"], mails["all_counted"]) for mails in (before, after)] == [(0, False), (1, True)]
+
+
+def test_several_large_audiences_are_estimated_by_the_contacts_that_were_looked_at(
+    call: Caller, db: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their addresses stand between one another's."""
+    lists = [an_audience(db, *(f"p{n * 4 + k:05}" for n in range(1_500)), key=f"of-{k}") for k in range(4)]
+    monkeypatch.setattr(counting, "MOST_LOOKED_AT", 2_000)
+    monkeypatch.setattr(counting, "_MOST_S", 60.0)
+
+    found = counting.count(db, [ListChoice(AudienceId(one)) for one in lists])
+
+    assert (round(found.found, -2), found.exact) == (6_000, False)
 
 
 def test_a_small_part_of_a_large_audience_goes_in_whole_calls(call: Caller, db: Db) -> None:

@@ -25,6 +25,7 @@ def test_a_run_is_paused_resumed_and_cancelled_and_each_answer_says_how_its_mail
         "held": 20,
         "cancelled": 0,
         "in_doubt": 0,
+        "all_counted": True,
         "mails_in_flight": 10,
         "in_flight": [{"dispatch_id": going[0].id, "mails": 10}],
         "in_flight_is_sure": True,

@@ -115,6 +115,7 @@ def dead_letters(db: Db) -> dict[str, str]:
         doc: dict[str, Any] = {"_id": id_, "run_id": id_.rpartition("-d")[0], "lane": "mail/1", "state": "failed"}
         doc |= {"attempt": 1, "tries": 3, "messages": 1, "trail": [], "token": 1, "not_before": datetime.now(UTC)}
         db.dispatches.insert_one(doc | ({"schedule_id": "sch_1"} if scope == "schedules" else {}))
+    db.bodies.insert_one({"_id": "em_1", "text": "Hello"})
     return ids
 
 
