@@ -23,7 +23,8 @@ class Chunks:
         self._count = self._bytes = 0
 
     def take(self, buffer: bytearray) -> bytes:
-        """The part of the body that is in the buffer. The bytes read are removed from the buffer. Raises Refused."""
+        """The part of the body that is in the buffer. The bytes read are removed from the buffer. Raises
+        RequestRefused."""
         found: list[bytes] = []
         at = 0
         while not self.ended:

@@ -40,7 +40,7 @@ class Head:
 
 
 def read_head(raw: bytes) -> Head:
-    """Raises Refused for bytes that are no request, or could be read as two different ones."""
+    """Raises RequestRefused for bytes that are no request, or could be read as two different ones."""
     head = Head()
     parser = httptools.HttpRequestParser(head)
     try:

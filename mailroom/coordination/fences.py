@@ -150,7 +150,7 @@ class Fences:
         return {id_: fence_of(found) for (_, id_), found in fences}, identity
 
     def seen_token(self, lane: Lane) -> int:
-        """The highest token on record for this lane; 0 if none. For tests and `doctor`."""
+        """The highest token on record for this lane; 0 if none. For tests."""
         with redis_answers(self._redis):
             return int(self._redis.get(_lane_key(lane)) or 0)
 

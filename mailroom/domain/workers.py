@@ -39,7 +39,7 @@ class Activity:
     """What a process says of itself when it checks in."""
 
     lanes: Sequence[Lane] = ()  #: the lanes that a sender holds
-    in_flight: int = 0  #: a sender's calls to providers; the requests that any other process is answering
+    in_flight: int = 0  #: dispatches that a sender has claimed and not recorded; requests that another is answering
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@
                    who the process is; the same in each check-in. `protocol`: see domain/sender_rules.py
     lanes          the lanes that a sender holds. Always there, empty where none is held: senders of earlier versions
                    read it in every document
-    in_flight      calls to providers, or requests, in hand
+    in_flight      dispatches that a sender has claimed and not recorded; of the others requests that are being answered
     check_ins      number of check-ins
     checked_in_at  time of the last check-in, by MongoDB's clock
 

@@ -34,7 +34,10 @@ class WorkerOut(Schema):
     lanes_count = fields.Integer()
     in_flight = fields.Integer(
         allow_none=True,
-        metadata={"description": "a sender's calls to providers; of the others the requests that are being answered"},
+        metadata={
+            "description": "dispatches that a sender has claimed and not yet recorded; of the others the requests that are "
+            "being answered"
+        },
     )
 
 

@@ -140,8 +140,8 @@ def add_checked(
 
 
 def prepare(db: Db, audience: AudienceId) -> None:
-    """Before a transaction that changes an audience for the first time. Raises InvalidInput for one whose contacts
-    cannot be changed."""
+    """Call this before a transaction that changes contacts. Raises InvalidInput for an audience that has too many merge
+    fields to count."""
     if not audiences.count_names(db, audience, most=MAX_AUDIENCE_VARIABLES):
         raise InvalidInput(Fault("variables", _TOO_VARIED))
 

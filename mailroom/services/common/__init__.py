@@ -1,1 +1,1 @@
-"""Shared by several packages of services: the clock, idempotency, group commits, the sending switch."""
+"""What several packages of services use. Nothing here imports one of them."""

@@ -1,4 +1,4 @@
-"""Runs looked at and cancelled. Used by the API and the pages."""
+"""Views of a run: its dispatches, its feed, its messages. Used by the API, the pages and the commands."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
