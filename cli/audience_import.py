@@ -20,7 +20,7 @@ from mailroom.domain.lists.reading import Look, look_at, rows_of
 from mailroom.domain.lists.texts import ENCODINGS, count_lines
 from mailroom.services.audiences import lists as audience_lists
 from mailroom.services.audiences.contact_files import counted
-from mailroom.services.audiences.lists import Made
+from mailroom.services.audiences.lists import CreatedAudience
 from mailroom.services.audiences.recipients_on_disk import RecipientsOnDisk
 from scheduler_api.schemas import audiences as schemas
 
@@ -74,7 +74,7 @@ def import_(
         key = key or secrets.token_hex(16)
         with progress("Saving", sifted.recipients) as advance:
             found = audience_lists.create_of(made.db, name, recipients, owner=actor(), key=key, advance=advance)
-    skipped = Made(found.audience, found.new, sifted.refused, sifted.refused_count)
+    skipped = CreatedAudience(found.audience, found.new, sifted.refused, sifted.refused_count)
     answer(schemas.AudienceMade, schemas.made(skipped), print_id)
 
 

@@ -18,7 +18,7 @@ from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_VALUES_OF_A_LIST
 from mailroom.domain.words import counted
 from mailroom.services.audiences import lists as audience_lists
-from mailroom.services.audiences.lists import NewList
+from mailroom.services.audiences.lists import NewAudience
 from scheduler_api import paging
 from scheduler_api.schemas import audiences as schemas
 
@@ -71,7 +71,7 @@ def create_audience(file: Any, key: str | None) -> None:
     document = document_of(file, most=MAX_BODY_BYTES, values=MAX_VALUES_OF_A_LIST)
     body = loaded(schemas.AudienceIn(), document, further=schemas.further_faults)
     made = prepared_services()
-    stored = audience_lists.create(made.db, NewList(**body), owner=actor(), key=key or secrets.token_hex(16))
+    stored = audience_lists.create(made.db, NewAudience(**body), owner=actor(), key=key or secrets.token_hex(16))
     answer(schemas.AudienceMade, schemas.made(stored), _show_made)
 
 

@@ -30,7 +30,8 @@ class Stage(Enum):
 
 
 class Incoming:
-    """One request of a connection. `feed` takes bytes, and raises RequestRefused; `rest` holds bytes of the next request."""
+    """One request of a connection. `feed` takes bytes, and raises RequestRefused; `rest` holds bytes of the next
+    request."""
 
     def __init__(self, *, now: float) -> None:
         self.stage = Stage.HEAD

@@ -20,7 +20,7 @@ from mailroom.services.operations import janitor, ledger
 from mailroom.services.operations.log_level import LOOK_S, LogLevelFollower
 from mailroom.services.schedules.archive_finished import FinishedSchedules
 from mailroom.watching.lanes import renewal
-from sender.leisure import Ended, Leisure
+from sender.leisure import Leisure, SenderStopping
 
 log = structlog.get_logger()
 _JANITOR_S: Final = 5.0
@@ -93,7 +93,7 @@ def balance(services: SenderServices, going_on: Callable[[], bool] = lambda: Tru
         since = server_now(services.db) - _LEDGER_SPAN
         checked = ledger.check(services.db, since=since, fences=services.fences, advance=Leisure(going_on))
         ledger.keep(services.db, checked)
-    except Ended:
+    except SenderStopping:
         return
     except Unavailable as error:
         log.warning("ledger_waits", error=str(error))

@@ -10,7 +10,7 @@ _MOST_S: Final = 1_800.0  # of rests in all: long work still ends within its hou
 _LOOK_S: Final = 0.25
 
 
-class Ended(Exception):
+class SenderStopping(Exception):
     """Its process ends: the work is left."""
 
 
@@ -22,7 +22,7 @@ class Leisure:
         self._going_on, self._rested_s, self._since = going_on, 0.0, time.monotonic()
 
     def __call__(self, _done: int = 0) -> None:
-        """Raises Ended once `going_on` returns False."""
+        """Raises SenderStopping once `going_on` returns False."""
         worked_s = time.monotonic() - self._since
         rest_s = min(_RESTS * worked_s, _MOST_REST_S, _MOST_S - self._rested_s)
         self._rested_s += rest_s
@@ -30,5 +30,5 @@ class Leisure:
         while self._going_on() and (left_s := until - time.monotonic()) > 0:
             time.sleep(min(left_s, _LOOK_S))
         if not self._going_on():
-            raise Ended
+            raise SenderStopping
         self._since = time.monotonic()

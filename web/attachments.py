@@ -16,12 +16,12 @@ _PARTS: Final = ("filename", "content_type", "content")
 
 
 def read(files: Sequence[FileStorage], form: MultiDict[str, str], html: str) -> list[dict[str, str]]:
-    """The chosen files, or else those that the form carries along. One whose name stands in the HTML as `cid:name` is
-    shown there, not beside it."""
+    """The files that the form carries along, and those chosen now; of one name the one chosen now. A file whose name
+    stands in the HTML as `cid:name` is shown there, not beside it."""
     chosen = [_parts_of(file) for file in files if file.filename][: MAX_CAMPAIGN_FILES + 1]
-    carried = [] if form.get(DROPPED) else form.getlist(CARRIED)[: MAX_CAMPAIGN_FILES + 1]
-    found = chosen or [parts for text in carried if (parts := _read(text))]
-    return [{**parts, "content_id": _id_in(html, parts["filename"])} for parts in found]
+    texts = [] if form.get(DROPPED) else form.getlist(CARRIED)[: MAX_CAMPAIGN_FILES + 1]
+    found = {parts["filename"]: parts for parts in [*filter(None, map(_read, texts)), *chosen]}
+    return [{**parts, "content_id": _id_in(html, parts["filename"])} for parts in found.values()]
 
 
 def carried(files: Sequence[Mapping[str, str]]) -> list[str]:

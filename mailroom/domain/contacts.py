@@ -51,8 +51,9 @@ def joining(
     current: Mapping[str, Contact], asked: Iterable[Recipient], *, at: datetime, source: str, whole: bool = False
 ) -> list[ContactChange]:
     """The changes by which the asked recipients are in the audience. `current`: the contacts among them that are in it.
-    What is asked for is set, and what else is known of a contact stays; with `whole` it has just the asked data. A
-    contact that is as asked does not change; when and how it came in never does.
+    What is asked for is set, and what else is known of a contact stays: an empty text asks for nothing, as an empty
+    cell of a list does. With `whole` a contact has just the asked data. One that is as asked does not change; when and
+    how it came in never does.
 
     Raises InvalidInput for a contact that would have too many merge fields.
     """
@@ -123,7 +124,8 @@ def as_row(recipient: Recipient) -> dict[str, object]:
 
 def _completed(asked: Recipient, known: Recipient) -> Recipient:
     """The asked recipient, with what is known of it and not asked for."""
-    variables = {**known.variables, **asked.variables}
+    asked_for = {name: value for name, value in asked.variables.items() if value != ""}
+    variables = {**known.variables, **asked_for}
     if len(variables) > MAX_VARIABLES:
         raise InvalidInput(Fault("contacts", f"{asked.address} would have more than {MAX_VARIABLES} merge fields"))
     return Recipient(

@@ -7,7 +7,7 @@ from flask import url_for
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import MAX_BODY_BYTES, MAX_VALUES_OF_A_LIST
 from mailroom.services.audiences import lists as audience_lists
-from mailroom.services.audiences.lists import NewList
+from mailroom.services.audiences.lists import NewAudience
 from scheduler_api import paging
 from scheduler_api.arguments import Blueprint
 from scheduler_api.auth import principal, requires, services
@@ -28,7 +28,7 @@ def create(body: dict[str, Any]) -> Any:
     """Save a list of recipients under a name. An audience never changes: an edited list is a new one. The
     `Idempotency-Key` header is needed: the same key finds the same audience. A row that cannot be taken refuses the
     list, with every fault; with `"on_invalid": "skip"` the row is left out, and listed under `refused`."""
-    made = audience_lists.create(services().db, NewList(**body), owner=principal().owner, key=needed_key())
+    made = audience_lists.create(services().db, NewAudience(**body), owner=principal().owner, key=needed_key())
     location = url_for("audiences.show", audience_id=made.audience.id)
     return schemas.made(made), 201 if made.new else 200, {"Location": location}
 

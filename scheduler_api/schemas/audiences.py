@@ -10,7 +10,7 @@ from mailroom.domain.audiences import MAX_TOLD, Audience, Recipient
 from mailroom.domain.errors import Fault
 from mailroom.domain.limits import MAX_NAME
 from mailroom.services.audiences import lists as audience_lists
-from mailroom.services.audiences.lists import Made, NewList
+from mailroom.services.audiences.lists import CreatedAudience, NewAudience
 from scheduler_api.arguments import RequestBody
 from scheduler_api.paging import PageOut
 from scheduler_api.schemas.shared_fields import ROWS_DOC, Recipients
@@ -79,7 +79,7 @@ def further_faults(asked: dict[str, Any], good: dict[str, Any]) -> Sequence[Faul
     """The domain's faults of a list that the schema refuses."""
     name, rows = asked.get("name"), asked.get("recipients")
     given = rows if isinstance(rows, list) or rows is None else []
-    read = NewList(name if isinstance(name, str) else "x", given)
+    read = NewAudience(name if isinstance(name, str) else "x", given)
     return audience_lists.faults_of(read)
 
 
@@ -94,7 +94,7 @@ def audience(stored: Audience) -> dict[str, Any]:
     }
 
 
-def made(stored: Made) -> dict[str, Any]:
+def made(stored: CreatedAudience) -> dict[str, Any]:
     refused = [asdict(row) for row in stored.refused]
     return audience(stored.audience) | {"refused": refused, "refused_count": stored.refused_count}
 

@@ -35,8 +35,8 @@ class WorkerOut(Schema):
     in_flight = fields.Integer(
         allow_none=True,
         metadata={
-            "description": "dispatches that a sender has claimed and not yet recorded; of the others the requests that are "
-            "being answered"
+            "description": "dispatches that a sender has claimed and not yet recorded; of the others the requests "
+            "that are being answered"
         },
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 from mailroom.domain.ids import AudienceId, RunId, ScheduleId
 from mailroom.services.audiences import contacts
 from mailroom.services.audiences import lists as audience_lists
-from mailroom.services.audiences.lists import NewList
+from mailroom.services.audiences.lists import NewAudience
 from mailroom.services.planning import asked_runs, plan
 from mailroom.storage.database import Db, server_now
 from tests.support.builders import stored_schedule
@@ -16,7 +16,7 @@ from tests.support.planned import expand_all, hold
 def an_audience(db: Db, *names: str, key: str = "k", **variables: Any) -> AudienceId:
     """A listed audience of these people at example.org."""
     rows = [a_row(name, **variables) for name in names] or None
-    made = audience_lists.create(db, NewList(f"Audience {key}", rows), owner="tests", key=key)
+    made = audience_lists.create(db, NewAudience(f"Audience {key}", rows), owner="tests", key=key)
     return made.audience.id
 
 

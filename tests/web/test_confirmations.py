@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from mailroom.domain.drafts import DraftChanges
 from mailroom.services.audiences import lists as audience_lists
 from mailroom.services.audiences import segments
-from mailroom.services.audiences.lists import NewList
+from mailroom.services.audiences.lists import NewAudience
 from mailroom.services.schedules import edit as edit_schedule
 from mailroom.services.schedules import lifecycle as schedule_lifecycle
 from tests.support.builders import recipients, stored_schedule
@@ -50,7 +50,7 @@ def test_send_now_names_the_recipients_and_a_double_click_sends_once(page: Page,
 
 
 def test_send_now_to_a_segment_names_how_many_it_finds(page: Page, system: System) -> None:
-    made = audience_lists.create(system.db, NewList("Customers", recipients(5)), owner="tests", key="k").audience
+    made = audience_lists.create(system.db, NewAudience("Customers", recipients(5)), owner="tests", key="k").audience
     found = "name = 'Reader 3'"
     segment = segments.create(system.db, made.id, name="One", filter_=found, by="tests", events_kept=timedelta(days=30))
     schedule = stored_schedule(system.db, recipients=None, segments=[segment.id])
@@ -84,7 +84,7 @@ def test_send_now_asks_again_if_the_recipients_have_changed_since_the_question(p
 
 
 def test_send_now_asks_again_if_others_as_many_are_to_get_it_since(page: Page, system: System) -> None:
-    made = audience_lists.create(system.db, NewList("Customers", recipients(5)), owner="tests", key="k").audience
+    made = audience_lists.create(system.db, NewAudience("Customers", recipients(5)), owner="tests", key="k").audience
     ids = [
         segments.create(
             system.db, made.id, name=f"Part {n}", filter_=f"name = 'Reader {n}'", by="t", events_kept=timedelta(days=9)
@@ -169,7 +169,7 @@ def test_a_run_is_stopped_by_a_double_click_without_a_complaint(page: Page, syst
 
 
 def test_an_audience_is_deleted_by_a_double_click_without_a_complaint(page: Page, system: System) -> None:
-    made = audience_lists.create(system.db, NewList("Customers", recipients(3)), owner="tests", key="k")
+    made = audience_lists.create(system.db, NewAudience("Customers", recipients(3)), owner="tests", key="k")
     open_page(page, system, f"/audiences/{made.audience.id}")
 
     page.get_by_role("button", name="Delete audience").click()

@@ -128,6 +128,8 @@ def test_an_uploaded_list_is_previewed_and_saved_from_the_preview(page: Page, sy
     page.get_by_role("button", name="Back to the form").click()
     expect(page.get_by_label("Merge field of column city")).to_have_value("city")
     expect(page.get_by_text("Chosen: boots.txt, hats.txt")).to_be_visible()
+    more = [{"name": "socks.txt", "mimeType": "text/plain", "buffer": b"socks"}]
+    page.get_by_label("Attachments").set_input_files(more)
     look(page, "form-with-files-that-were-chosen")
     page.get_by_role("button", name="Preview email").click()
     page.get_by_role("button", name="Save schedule").click()
@@ -139,6 +141,7 @@ def test_an_uploaded_list_is_previewed_and_saved_from_the_preview(page: Page, sy
     assert content["text"].strip() == "One\n\nTwo"
     expect(page.get_by_text("boots.txt (9 bytes)")).to_be_visible()
     expect(page.get_by_text("hats.txt (8 bytes)")).to_be_visible()
+    expect(page.get_by_text("socks.txt (5 bytes)")).to_be_visible()
     assert system.db.schedules.count_documents({}) == 1
 
 

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from mailroom.domain.runs import RunState
 from mailroom.services.audiences import lists as audience_lists
-from mailroom.services.audiences.lists import NewList
+from mailroom.services.audiences.lists import NewAudience
 from tests.support import colours
 from tests.support.builders import recipients, stored_schedule
 from tests.support.dead_letters import failed_dispatches
@@ -84,7 +84,7 @@ def test_the_menu_marks_where_one_is(page: Page, system: System, path: str, entr
 
 
 def test_long_names_wrap_on_a_phone(page: Page, system: System) -> None:
-    audience = audience_lists.create(system.db, NewList(LONG_NAME, recipients(3)), owner="tests", key="k").audience
+    audience = audience_lists.create(system.db, NewAudience(LONG_NAME, recipients(3)), owner="tests", key="k").audience
     schedule = stored_schedule(
         system.db, name=LONG_NAME, subject=LONG_NAME, text="Hello", recipients=(), audience=audience.id
     )
@@ -122,7 +122,7 @@ def test_a_page_shows_one_zone_and_names_it(page: Page, system: System, line: Li
 
 def test_a_schedule_names_its_audience_with_its_size(page: Page, system: System) -> None:
     audience = audience_lists.create(
-        system.db, NewList("Customers", recipients(1_204)), owner="tests", key="k"
+        system.db, NewAudience("Customers", recipients(1_204)), owner="tests", key="k"
     ).audience
     schedule = stored_schedule(system.db, recipients=(), audience=audience.id)
     sign_in(page, system)

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from mailroom.services.audiences import lists as audience_lists
-from mailroom.services.audiences.lists import NewList
+from mailroom.services.audiences.lists import NewAudience
 from mailroom.services.schedules import lifecycle as schedule_lifecycle
 from tests.support.builders import recipients, stored_schedule
 from tests.support.dead_letters import failed_dispatches
@@ -30,7 +30,9 @@ def paths(system: System, line: Line) -> Sequence[str]:
     schedule = stored_schedule(system.db, name="Active")
     archived = stored_schedule(system.db, name="Archived")
     schedule_lifecycle.archive(system.db, archived.id)
-    audience = audience_lists.create(system.db, NewList("Customers", recipients(3)), owner="tests", key="k").audience
+    audience = audience_lists.create(
+        system.db, NewAudience("Customers", recipients(3)), owner="tests", key="k"
+    ).audience
     failed = failed_dispatches(system.db, 1)
     system.db.suppressions.insert_one({"_id": "cy@example.org", "reason": "complained", "since": schedule.created_at})
     return [

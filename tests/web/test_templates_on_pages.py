@@ -61,6 +61,7 @@ def test_a_schedule_takes_a_template_and_files_in_the_form_and_tells_the_version
     page.get_by_role("link", name="Edit").click()
     expect(page.get_by_label("Template")).to_have_value("digest")
     expect(page.get_by_label("Subject")).to_have_value("")
+    expect(page.get_by_text("Attached now: logo.png, terms.pdf. Files chosen here replace them.")).to_be_visible()
     look(page, "schedule-with-template-form")
     page.get_by_label("Remove the attachments").check()
     page.get_by_role("button", name="Save schedule").last.click()

@@ -83,7 +83,7 @@ def _ask_run_now(stored: StoredSchedule, numbers: Numbers, nonce: str, *, status
         return _back(schedule.id)
     fields = {"nonce": nonce, "recipients": _seen(stored, numbers)}
     details = [f"Schedule: {schedule.name}", f"Subject: {stored.content.subject}"]
-    if numbers.suppressed:
+    if numbers.said_of_suppressed:
         details.append(numbers.said_of_suppressed)
     if schedule.state is ScheduleState.PAUSED:
         details.append("This schedule is paused. It stays paused; this one run is sent.")

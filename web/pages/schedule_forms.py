@@ -197,6 +197,11 @@ def _check_feed(asked: FeedFields | None, *, whole: Draft | None = None) -> None
         raise InvalidInput(*faults, *others)
 
 
+def _attached(schedule_id: ScheduleId) -> list[str]:
+    """The names of the files that the schedule's mails carry."""
+    return [file.filename for file in schedule_view.get(services().db, schedule_id).content.files]
+
+
 def _page(
     form: ScheduleForm,
     schedule_id: ScheduleId | None = None,
@@ -221,6 +226,7 @@ def _page(
         numbers=numbers,
         footers=[topic.name for topic in topics if topic.footer],
         carried=attachments.carried(form.given_files),
+        attached=_attached(schedule_id) if schedule_id else [],
         zones=sorted(name for name in names if "/" in name or name == "UTC"),
         **recipients.of_page(form.given),
     )

@@ -52,6 +52,8 @@ _OF_CONTACTS: Final = {
     "language": Role.LANGUAGE,
     "lang": Role.LANGUAGE,
 }
+#: The last headings of an audience's export. The last two say how a contact came in, and are no merge fields.
+EXPORT_ENDS_WITH: Final = ("time_zone", "language", "joined_at", "source")
 _ENOUGH: Final = 0.5  # the share of addresses among the first rows' cells that makes a column of addresses
 
 
@@ -63,6 +65,8 @@ def propose(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[tup
     """Returns (the columns with their roles, True if every heading has only one meaning)."""
     address = _address_column(headings, rows)
     whole_name = next((n for n, heading in enumerate(headings) if _plain(heading) in _NAME_HEADINGS), None)
+    exported = tuple(headings[-len(EXPORT_ENDS_WITH) :]) == EXPORT_ENDS_WITH
+    told = range(len(headings) - 2, len(headings)) if exported else ()
     columns: list[Column] = []
     taken: set[str] = set()
     for number, heading in enumerate(headings):
@@ -74,7 +78,7 @@ def propose(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[tup
             role = Role.NAME
         elif (own := _OF_CONTACTS.get(_plain(heading))) and own not in {column.role for column in columns}:
             role = own
-        elif len(taken) >= MAX_VARIABLES or _is_empty(heading, number, rows):
+        elif number in told or len(taken) >= MAX_VARIABLES or _is_empty(heading, number, rows):
             role = Role.IGNORED
         elif whole_name is None and _plain(heading) in _NAME_PARTS:
             role = Role.NAME_AND_FIELD

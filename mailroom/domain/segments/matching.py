@@ -8,19 +8,19 @@ from typing import Final
 
 from mailroom.domain.audiences import Value
 from mailroom.domain.contacts import Contact
-from mailroom.domain.segments.parsing import (
-    All,
-    Any_,
+from mailroom.domain.segments.nodes import (
+    AllOf,
+    AnyOf,
     Compared,
-    Dated,
-    Happened,
-    HappenedLately,
+    DayCompared,
+    EventInDays,
+    EventInRuns,
+    InLastDays,
     Literal,
     Node,
     Not,
     OneOf,
     Present,
-    Recent,
 )
 
 #: Fields that every contact has, beside its merge fields. A merge field of the same name is not reached.
@@ -41,9 +41,9 @@ class Facts:
 
 def matches(node: Node, contact: Contact, facts: Facts) -> bool:
     match node:
-        case All(parts=parts):
+        case AllOf(parts=parts):
             return all(matches(part, contact, facts) for part in parts)
-        case Any_(parts=parts):
+        case AnyOf(parts=parts):
             return any(matches(part, contact, facts) for part in parts)
         case Not(part=part):
             return not matches(part, contact, facts)
@@ -55,14 +55,14 @@ def matches(node: Node, contact: Contact, facts: Facts) -> bool:
         case Present(field=name):
             found = _value(contact, name)
             return found is not None and found != ""
-        case Dated(field=name, relation=relation, day=day):
+        case DayCompared(field=name, relation=relation, day=day):
             return _is_dated(_day(_value(contact, name)), relation, day)
-        case Recent(field=name, days=days):
+        case InLastDays(field=name, days=days):
             found_day, today = _day(_value(contact, name)), facts.at.astimezone(UTC).date()
             return found_day is not None and first_day(facts.at, days) <= found_day <= today
-        case Happened(event=event, runs=runs):
+        case EventInRuns(event=event, runs=runs):
             return contact.key in facts.happened[event, runs]
-        case HappenedLately(event=event, days=days):
+        case EventInDays(event=event, days=days):
             return contact.key in facts.lately[event, days]
 
 

@@ -8,17 +8,17 @@ from difflib import get_close_matches
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.ids import AudienceId, SegmentId
 from mailroom.domain.segments.matching import OWN_FIELDS
-from mailroom.domain.segments.parsing import (
+from mailroom.domain.segments.nodes import (
     Compared,
-    Dated,
-    Happened,
-    HappenedLately,
+    DayCompared,
+    EventInDays,
+    EventInRuns,
+    InLastDays,
     OneOf,
     Present,
-    Recent,
-    parse,
     parts_of,
 )
+from mailroom.domain.segments.parsing import parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,12 @@ def check_filter(text: str, fields: Collection[str], *, events_kept: timedelta) 
     kept. Raises InvalidInput for a filter that cannot be read, or asks for earlier events, and with each field that
     nobody has: it is misspelt."""
     node = parse(text.strip())
-    named = [part.field for part in parts_of(node) if isinstance(part, Compared | OneOf | Present | Dated | Recent)]
+    of_fields = Compared | OneOf | Present | DayCompared | InLastDays
+    named = [part.field for part in parts_of(node) if isinstance(part, of_fields)]
     faults = [
         Fault("filter", f"events are kept for {events_kept.days} days, so {part.days} days cannot be looked back")
         for part in parts_of(node)
-        if isinstance(part, HappenedLately) and part.days > events_kept.days
+        if isinstance(part, EventInDays) and part.days > events_kept.days
     ]
     unknown = [name for name in dict.fromkeys(named) if name not in OWN_FIELDS and name not in fields]
     faults += [Fault("filter", _why_unknown(name, fields)) for name in unknown]
@@ -49,7 +50,7 @@ def check_filter(text: str, fields: Collection[str], *, events_kept: timedelta) 
 
 def looks_at_events(filter_: str) -> bool:
     """True if the filter asks for what readers did with earlier mail."""
-    return bool(filter_) and any(isinstance(part, Happened | HappenedLately) for part in parts_of(parse(filter_)))
+    return bool(filter_) and any(isinstance(part, EventInRuns | EventInDays) for part in parts_of(parse(filter_)))
 
 
 def _why_unknown(name: str, fields: Collection[str]) -> str:

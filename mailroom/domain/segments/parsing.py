@@ -4,8 +4,6 @@ A filter is read by a grammar into a tree of plain nodes; nothing of it is ever 
 are bounded, so reading one takes a millisecond or two."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from typing import Any, Final
@@ -15,8 +13,21 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput
 
 from mailroom.domain.errors import Fault, InvalidInput
 from mailroom.domain.limits import MAX_FILTER, MAX_FILTER_DEPTH, MAX_FILTER_RUNS
+from mailroom.domain.segments.nodes import (
+    AllOf,
+    AnyOf,
+    Compared,
+    DayCompared,
+    EventInDays,
+    EventInRuns,
+    InLastDays,
+    Literal,
+    Node,
+    Not,
+    OneOf,
+    Present,
+)
 
-Literal = str | int | float | bool
 EVENTS: Final = ("opened", "clicked", "delivered", "bounced", "mailed")
 _MAX_DAYS: Final = 3_660
 _SHOWN: Final = 20  # characters of what is not expected
@@ -54,79 +65,6 @@ WHOLE: /-?[0-9]+/
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A field compared with a value: by `=`, `!=`, `<`, `<=`, `>`, `>=`, `contains`, `starts` or `ends`."""
-
-    field: str
-    operator: str
-    value: Literal
-
-
-@dataclass(frozen=True, slots=True)
-class OneOf:
-    field: str
-    values: tuple[Literal, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """The field has a value that is not blank."""
-
-    field: str
-
-
-@dataclass(frozen=True, slots=True)
-class Dated:
-    """A field that holds a day: `before`, `after` or `on` another."""
-
-    field: str
-    relation: str
-    day: date
-
-
-@dataclass(frozen=True, slots=True)
-class Recent:
-    """A field that holds a day of the last so many, today included."""
-
-    field: str
-    days: int
-
-
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """An event in one of the last so many runs that went to the audience."""
-
-    event: str
-    runs: int
-
-
-@dataclass(frozen=True, slots=True)
-class HappenedLately:
-    """An event in one of the runs of the last so many days that went to the audience, today included."""
-
-    event: str
-    days: int
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    part: "Node"
-
-
-@dataclass(frozen=True, slots=True)
-class All:
-    parts: tuple["Node", ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Any_:
-    parts: tuple["Node", ...]
-
-
-Node = Compared | OneOf | Present | Dated | Recent | Happened | HappenedLately | Not | All | Any_
-
-
 @lru_cache(maxsize=256)
 def parse(text: str) -> Node:
     """The filter as a tree. Raises InvalidInput with the place of what cannot be read."""
@@ -147,17 +85,6 @@ def parse(text: str) -> Node:
     return node
 
 
-def parts_of(node: Node) -> Sequence[Node]:
-    """The node and all nodes in it."""
-    match node:
-        case Not(part=part):
-            return [node, *parts_of(part)]
-        case All(parts=parts) | Any_(parts=parts):
-            return [node, *(inner for part in parts for inner in parts_of(part))]
-        case _:
-            return [node]
-
-
 @lru_cache(maxsize=1)
 def _parser() -> Lark:
     return Lark(_GRAMMAR, parser="lalr", lexer="contextual")
@@ -168,10 +95,10 @@ class _Reader(Transformer[Token, Node]):
     """From the grammar's rules to nodes."""
 
     def any(self, *parts: Node) -> Node:
-        return Any_(parts)
+        return AnyOf(parts)
 
     def all(self, *parts: Node) -> Node:
-        return All(parts)
+        return AllOf(parts)
 
     def negated(self, part: Node) -> Node:
         return Not(part)
@@ -201,22 +128,22 @@ class _Reader(Transformer[Token, Node]):
         return Not(Present(str(field)))
 
     def before(self, field: Token, text: Token) -> Node:
-        return Dated(str(field), "before", _day(text))
+        return DayCompared(str(field), "before", _day(text))
 
     def after(self, field: Token, text: Token) -> Node:
-        return Dated(str(field), "after", _day(text))
+        return DayCompared(str(field), "after", _day(text))
 
     def on(self, field: Token, text: Token) -> Node:
-        return Dated(str(field), "on", _day(text))
+        return DayCompared(str(field), "on", _day(text))
 
     def recent(self, field: Token, days: Token) -> Node:
-        return Recent(str(field), _number(days, "days", _MAX_DAYS))
+        return InLastDays(str(field), _number(days, "days", _MAX_DAYS))
 
     def happened(self, event: Token, runs: Token) -> Node:
-        return Happened(_event(event), _number(runs, "runs", MAX_FILTER_RUNS))
+        return EventInRuns(_event(event), _number(runs, "runs", MAX_FILTER_RUNS))
 
     def happened_lately(self, event: Token, days: Token) -> Node:
-        return HappenedLately(_event(event), _number(days, "days", _MAX_DAYS))
+        return EventInDays(_event(event), _number(days, "days", _MAX_DAYS))
 
 
 def _event(token: Token) -> str:

@@ -22,7 +22,7 @@ class Numbers(NamedTuple):
     contacts."""
 
     found: int
-    suppressed: int
+    suppressed: int | None
     exact: bool
 
     def words(self, noun: str) -> str:
@@ -31,7 +31,9 @@ class Numbers(NamedTuple):
 
     @property
     def said_of_suppressed(self) -> str:
-        """A sentence; '' where none is."""
+        """A sentence; '' where none is. Of one whole audience they are not counted: `suppressed` is None."""
+        if self.suppressed is None:
+            return "Suppressed recipients are excluded."
         be = "is" if self.suppressed == 1 else "are"
         return f"{self.suppressed:,} of them {be} suppressed: they get nothing." if self.suppressed else ""
 
@@ -42,7 +44,7 @@ def count_of(db: Db, content: Content) -> Numbers:
     The suppressed ones are counted only where the recipients are looked up: not of one whole audience.
     """
     if not content.is_composed:
-        return Numbers(audiences.count(db, [content.audience]), 0, True)
+        return Numbers(audiences.count(db, [content.audience]), None, True)
     return count(db, content.goes_to, content.excluded, topic=content.topic)
 
 

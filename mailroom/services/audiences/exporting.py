@@ -10,13 +10,13 @@ from mailroom.domain.contacts import Contact
 from mailroom.domain.ids import AudienceId
 from mailroom.domain.limits import MAX_AUDIENCE_VARIABLES
 from mailroom.domain.lists import spreadsheets
+from mailroom.domain.lists.columns import EXPORT_ENDS_WITH
 from mailroom.storage.audiences import document as audiences
 from mailroom.storage.audiences import members
 from mailroom.storage.database import Db
 
 _A_STEP: Final = 5_000  # contacts
 _OWN: Final = ("address", "name")
-_LAST: Final = ("time_zone", "language", "joined_at", "source")
 
 
 def lines_of(db: Db, audience: AudienceId, *, harmless: bool = False) -> Iterator[str]:
@@ -32,7 +32,7 @@ def lines_of(db: Db, audience: AudienceId, *, harmless: bool = False) -> Iterato
 
 
 def _pieces(db: Db, audience: AudienceId, fields: Sequence[str], *, harmless: bool) -> Iterator[str]:
-    yield _written([[*_OWN, *fields, *_LAST]])
+    yield _written([[*_OWN, *fields, *EXPORT_ENDS_WITH]])
     after = ""
     while step := members.contacts_after(db, audience, after, _A_STEP):
         rows = ([_cell(value, harmless=harmless) for value in _values(contact, fields)] for contact in step)

@@ -20,7 +20,7 @@ from mailroom.storage.database import Db, server_now
 
 
 @dataclass(frozen=True, slots=True)
-class NewList:
+class NewAudience:
     """A list as it is asked for; `recipients` are rows of address, name and variables; None: nobody is in it yet.
     `on_invalid`: `skip` leaves invalid rows out and reports them, `refuse` refuses the whole list for one of them."""
 
@@ -30,7 +30,7 @@ class NewList:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class CreatedAudience:
     """A saved list, whether it is new, and the rows that were left out (the first; `refused_count` counts all)."""
 
     audience: Audience
@@ -39,7 +39,7 @@ class Made:
     refused_count: int = 0
 
 
-def create(db: Db, asked: NewList, *, owner: str, key: str) -> Made:
+def create(db: Db, asked: NewAudience, *, owner: str, key: str) -> CreatedAudience:
     """Save a list. The same request again, by its Idempotency-Key, finds the same one.
 
     Raises InvalidInput, IdempotencyMismatch, Unavailable.
@@ -48,12 +48,12 @@ def create(db: Db, asked: NewList, *, owner: str, key: str) -> Made:
     request, digest = f"{owner}/{key}", _digest(asked)
     earlier = _repeated(db, request, digest)
     if earlier and asked.on_invalid == "refuse":
-        return Made(earlier, new=False)
+        return CreatedAudience(earlier, new=False)
     screened = _checked(asked)
     if earlier:
-        return Made(earlier, False, screened.refused, screened.refused_count)
+        return CreatedAudience(earlier, False, screened.refused, screened.refused_count)
     audience, new = _save(db, asked.name, screened.recipients, request=request, digest=digest)
-    return Made(audience, new, screened.refused, screened.refused_count)
+    return CreatedAudience(audience, new, screened.refused, screened.refused_count)
 
 
 def create_of(
@@ -64,7 +64,7 @@ def create_of(
     owner: str,
     key: str,
     advance: Callable[[int], None] | None = None,
-) -> Made:
+) -> CreatedAudience:
     """Save recipients that are checked already, in the order of their folded addresses. The same request again finds
     the same list. `advance` is called with the number of each batch that is stored.
 
@@ -75,10 +75,10 @@ def create_of(
         raise InvalidInput(*faults)
     request, digest = f"{owner}/{key}", digest_of_checked(name, recipients)
     if earlier := _repeated(db, request, digest):
-        return Made(earlier, new=False)
+        return CreatedAudience(earlier, new=False)
     if not recipients:
         raise InvalidInput(_NOBODY)
-    return Made(*_save(db, name, recipients, request=request, digest=digest, advance=advance))
+    return CreatedAudience(*_save(db, name, recipients, request=request, digest=digest, advance=advance))
 
 
 def _save(
@@ -124,7 +124,7 @@ def drop(db: Db, audience: AudienceId) -> None:
     audiences.drop(db, audience)
 
 
-def faults_of(asked: NewList) -> tuple[Fault, ...]:
+def faults_of(asked: NewAudience) -> tuple[Fault, ...]:
     """Every fault of a list that is refused in any case."""
     try:
         _checked(asked)
@@ -133,7 +133,7 @@ def faults_of(asked: NewList) -> tuple[Fault, ...]:
     return ()
 
 
-def _checked(asked: NewList) -> Screened:
+def _checked(asked: NewAudience) -> Screened:
     """Raises InvalidInput with every fault."""
     faults = faults_of_name(asked.name)
     try:
@@ -169,7 +169,7 @@ def faults_of_name(name: str) -> list[Fault]:
 
 
 def digest_of_checked(name: str, recipients: Collection[Recipient]) -> str:
-    """The digest of a request for these, read one at a time: that of the same `NewList`."""
+    """The digest of a request for these, read one at a time: that of the same `NewAudience`."""
     digest = hashlib.sha256(f'{{"name": {json.dumps(name)}, "recipients": ['.encode())
     for number, recipient in enumerate(recipients):
         digest.update(f"{', ' if number else ''}{json.dumps(str(recipient))}".encode())
@@ -177,7 +177,7 @@ def digest_of_checked(name: str, recipients: Collection[Recipient]) -> str:
     return digest.hexdigest()
 
 
-def _digest(asked: NewList) -> str:
+def _digest(asked: NewAudience) -> str:
     """The digest of a request. With `refuse` it equals the digests stored before `on_invalid` existed."""
     return digest_of_request(asked) + ("/skip" if asked.on_invalid == "skip" else "")
 

@@ -18,7 +18,8 @@ from mailroom.domain.ids import short_digest
 from mailroom.domain.limits import CHUNK_RECIPIENTS
 from mailroom.domain.segments.matching import Facts, matches
 from mailroom.domain.segments.model import looks_at_events
-from mailroom.domain.segments.parsing import Happened, HappenedLately, parse, parts_of
+from mailroom.domain.segments.nodes import EventInDays, EventInRuns, parts_of
+from mailroom.domain.segments.parsing import parse
 from mailroom.services.audiences.happened import addresses_that, addresses_that_lately
 from mailroom.storage.audiences import members, versions
 from mailroom.storage.database import Db, in_snapshot, server_now
@@ -187,8 +188,8 @@ def _found_by(db: Db, list_: AudienceVersion, contacts: Sequence[Contact], at: d
         yield from contacts
         return
     node, digest = parse(list_.only), short_digest(list_.only)
-    in_runs = {(part.event, part.runs) for part in parts_of(node) if isinstance(part, Happened)}
-    in_days = {(part.event, part.days) for part in parts_of(node) if isinstance(part, HappenedLately)}
+    in_runs = {(part.event, part.runs) for part in parts_of(node) if isinstance(part, EventInRuns)}
+    in_days = {(part.event, part.days) for part in parts_of(node) if isinstance(part, EventInDays)}
     keys = [one.key for one in contacts]
     facts = Facts(
         at,

@@ -46,7 +46,7 @@ class Signs:
     mailed: bool
 
     def tells(self, event: str) -> bool:
-        """`event`: one of domain/segments/parsing.py."""
+        """`event`: one of `EVENTS` in domain/segments/parsing.py."""
         return bool(getattr(self, event))
 
 

@@ -78,12 +78,15 @@ def test_contacts_are_added_by_a_file_set_exported_and_removed(
     named = mailroom("audiences", "set", audience, "bo@example.org", "--field", "city=Oslo", "--language", "it")
     new = mailroom("audiences", "set", audience, "cy@example.org", "--name", "Cy", "--json").json
     exported = mailroom("audiences", "export", audience).out
+    file.write_text(exported)
+    read_again = mailroom(*words).out
     removed = mailroom("audiences", "remove", audience, "cy@example.org", "no@example.org", "--yes")
 
     assert (refused.code, "line 3: " in refused.err) == (2, True)
     assert "1 added, 0 changed, 0 unchanged, 1 refused" in tried.out
     assert "1 added, 0 changed, 0 unchanged, 1 refused" in added.out
     assert (again["added"], again["unchanged"]) == (0, 1)
+    assert "0 added, 0 changed, 2 unchanged, 0 refused" in read_again
     assert (named.code, new["name"], new["source"]) == (0, "Cy", "command")
     assert [line.split(",")[:3] for line in exported.splitlines()] == [
         ["address", "name", "city"],

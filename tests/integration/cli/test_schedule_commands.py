@@ -110,7 +110,8 @@ def test_send_now_asks_at_the_terminal_with_the_count_and_the_name(mailroom: Ter
     assert (alone.code, alone.out) == (2, "")
     assert "Send now to 1,994 recipients? Nobody can be asked here: say --yes" in alone.err
     assert no[0] == 1
-    assert "Schedule: Weekday digest\nSubject: Hello {{ name }}\nSend now to 1,994 recipients? [y/N]: " in no[1]
+    about = "Schedule: Weekday digest\nSubject: Hello {{ name }}\nSuppressed recipients are excluded.\n"
+    assert f"{about}Send now to 1,994 recipients? [y/N]: " in no[1]
     assert runs_before == 0
     assert [doc["_id"] for doc in system.db.runs.find()] == [yes.id]
     assert yes.out == f"{yes.id}\n"

@@ -28,6 +28,15 @@ def test_who_joins_again_keeps_what_is_not_named_and_when_it_came_in() -> None:
     )
 
 
+def test_an_empty_cell_takes_nothing_away() -> None:
+    asked = Recipient("ann@example.org", "", {"plan": "", "city": "", "age": 7})
+
+    (change,) = joining({"ann@example.org": ann(plan="pro")}, [asked], at=AT, source="import")
+
+    assert change.after
+    assert change.after.recipient.variables == {"plan": "pro", "age": 7}
+
+
 def test_a_whole_contact_has_just_what_is_asked() -> None:
     asked = Recipient("ann@example.org", "", {"city": "Rome"})
 

@@ -9,7 +9,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from sender import duties
 from sender.duties import end_duties
-from sender.leisure import Ended, Leisure
+from sender.leisure import Leisure, SenderStopping
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_ledger_under_way_is_left_when_its_sender_ends() -> None:
             while True:
                 time.sleep(0.05)
                 rest()
-        except Ended:
+        except SenderStopping:
             left.set()
 
     ticking.add_job(ledger)

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from sender import leisure
-from sender.leisure import Ended, Leisure
+from sender.leisure import Leisure, SenderStopping
 
 
 class Clock:
@@ -57,7 +57,7 @@ def test_the_end_of_its_process_ends_a_rest_at_once(clock: Clock) -> None:
     rest = Leisure(lambda: clock.slept < 0.3)
     clock.now += 0.5
 
-    with pytest.raises(Ended):
+    with pytest.raises(SenderStopping):
         rest()
 
     assert clock.slept < 1

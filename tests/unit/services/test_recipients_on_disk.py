@@ -11,7 +11,7 @@ from mailroom.domain.audiences import Recipient, screen, sift
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.lists.reading import look_at, rows_of
 from mailroom.services.audiences import lists
-from mailroom.services.audiences.lists import NewList
+from mailroom.services.audiences.lists import NewAudience
 from mailroom.services.audiences.recipients_on_disk import RecipientsOnDisk
 from mailroom.services.common.idempotency import digest_of_request
 
@@ -59,7 +59,7 @@ def test_a_request_for_them_has_the_digest_of_the_same_request_in_memory() -> No
     recipients = [Recipient("ada@example.org", 'Ada "A"', {"city": "Zürich"}), Recipient("bo@example.org")]
 
     for listed in (recipients, recipients[:1], []):
-        assert lists.digest_of_checked("Readers", listed) == digest_of_request(NewList("Readers", listed))
+        assert lists.digest_of_checked("Readers", listed) == digest_of_request(NewAudience("Readers", listed))
 
 
 def test_memory_does_not_grow_with_the_list(tmp_path: Path) -> None:
