@@ -106,11 +106,11 @@ def up(tmp_path: Path) -> Any:
 
 
 def test_it_prints_the_addresses_and_how_to_sign_in_and_ends_all_of_it_on_ctrl_c(up: Up) -> None:
-    said = (up.data / "up.log").read_text()
     family = up.family()
 
     up.end()
 
+    said = (up.data / "up.log").read_text()
     assert f"http://localhost:{up.ports['WEB']}" in said
     assert f"http://localhost:{up.ports['SIMULATOR']}/inbox" in said
     assert re.search(r"mr_[0-9a-f]{16}_[\w-]{43}", said)
