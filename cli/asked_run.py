@@ -2,7 +2,7 @@
 
 import click
 
-from cli.answers import Body, answer
+from cli.answers import Body, answer, print_id
 from mailroom.domain.runs import Run
 from mailroom.services.common import sending_switch
 from mailroom.storage.database import Db
@@ -17,4 +17,4 @@ def answer_asked_run(db: Db, run: Run) -> None:
 def _show(body: Body) -> None:
     if reason := body["waits_because"]:
         click.echo(f"The run waits: {reason[:1].lower()}{reason[1:]}.", err=True)
-    click.echo(body["id"])
+    print_id(body)
