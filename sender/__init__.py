@@ -1,6 +1,6 @@
 """A sender process: plan due runs, lease lanes, claim, fence, call, record, drain. One duty a file.
 
-loop              the one thread that does everything up to a ready request, round by round, through
+loop              the one thread that takes lanes and claims, up to ready requests, round by round, through
 lanes             lanes: taken, shared among the senders, released
 claimer           waiting dispatches: connections, claims, requests
 look_back         how far the claimer looks back for due dispatches
@@ -19,6 +19,9 @@ provider_rest     a provider that refuses the account rests until its Retry-Afte
 too_many_requests what a 429 does to a provider
 speeds            how long the providers take, and which of them is slow
 faults            why a provider takes no mail, for people to see
+planner           the thread that decides due instants and writes the messages of runs
+turns             planning and claiming leave each other alone in a lane
+attempts          one attempt at a duty: a lost lane, or a bug, stops no other duty
 reconciler        the thread that asks the provider about dispatches in doubt
 feed_keeper       the thread that gives runs their feeds, before they are planned
 mailbox_reader    the thread that reads the mailboxes for bounces

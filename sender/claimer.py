@@ -4,7 +4,7 @@ Everything that can fail here fails before a fence is crossed.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -33,6 +33,7 @@ from sender.rate_limits import Throttle
 from sender.recorder import Recorder
 from sender.restore_guard import RestoreGuard
 from sender.traced import trace_claims
+from sender.turns import Turn, Turns
 
 _LOOK_FOR_ALONE_S: Final = 1.0
 _LOOK_FOR_URGENT_S: Final = 0.02
@@ -57,11 +58,12 @@ class Claimer:
         connections: Connections,
         fencer: Fencer,
         recorder: Recorder,
+        turns: Turns,
         *,
         sender: str,
     ) -> None:
         self._services, self._in_flight, self._sender = services, in_flight, sender
-        self._lanes, self._guard = lanes, guard
+        self._lanes, self._guard, self._turns = lanes, guard, turns
         self._router, self._throttle, self._pace, self._connections = router, throttle, pace, connections
         self._fencer, self._recorder = fencer, recorder
         # A sender that completes no round for some lease times loses its lanes, and its claims count as crashes.
@@ -70,7 +72,7 @@ class Claimer:
             services.db, services.adapters, services.bodies, links=services.links, files_within_s=files_within_s
         )
         self._look_for_alone_at = self._look_for_urgent_at = 0.0
-        self._restored_at = guard.restored_at
+        self._restored_at = guard.seen.restored_at
         self._look_back = LookBack()
         # Claims one by one would cost more than very fast calls do, so claims wait until there is room for several.
         self._least_room = max(1, connections.limit // 4)
@@ -87,20 +89,38 @@ class Claimer:
         if not held or self._guard.on_hold.everything:
             return 0
         waiting = self._waiting(held, now, room)
-        handed_over = self._send_each(waiting, held, now) if len(waiting) else 0
+        with self._turns.claim_in(waiting.by_lane) as turn:
+            waiting = waiting.in_lanes(turn.lanes)
+            handed_over = self._send_each(waiting, held, now, turn) if len(waiting) else 0
         if handed_over == len(waiting) and not waiting.more:
             self._look_back.left_nothing(through=now)
         return handed_over
 
-    def _send_each(self, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> int:
-        """Hand each dispatch over, by its provider. Returns how many were handed over."""
+    def note_planned(self, since: datetime) -> None:
+        """There are new dispatches, due from `since` on. Thread-safe."""
+        self._look_back.became_visible(since=since)
+
+    def _send_each(self, waiting: Waiting, held: Mapping[Lane, Token], now: datetime, turn: Turn) -> int:
+        """Hand each dispatch over, by its provider. Returns how many were handed over. The turn ends as soon as all are
+        claimed."""
         parts = self._router.choose(waiting)
         self._put_off(self._router.without_provider(waiting), held, _NONE_ENABLED, now)
         if not parts:
             self._let_others_go(waiting)
-        return sum(self._send_by(self._services.adapters[name], part, held, now) for name, part in parts)
+        handed_over = 0
+        for number, (name, part) in enumerate(parts, 1):
+            claimed = turn.end if number == len(parts) else _more_to_claim
+            handed_over += self._send_by(self._services.adapters[name], part, held, now, claimed)
+        return handed_over
 
-    def _send_by(self, adapter: Adapter, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> int:
+    def _send_by(
+        self,
+        adapter: Adapter,
+        waiting: Waiting,
+        held: Mapping[Lane, Token],
+        now: datetime,
+        done_claiming: Callable[[], None],
+    ) -> int:
         if not self._pace.open(adapter.name):
             self._let_others_go(waiting)
             self._put_off(waiting.of_few, held, _TAKES_NOTHING, now)
@@ -113,6 +133,7 @@ class Claimer:
             self._put_off(in_pace.after(len(admitted)), held, _over_the_limit_of(adapter), now)
             began = time.monotonic()
             claimed = self._claim(adapter, admitted, held, now) if len(admitted) else []
+            done_claiming()
             known = {dispatch.id: dispatch for dispatch in admitted.dispatches}
             trace_claims({c: known[c.id].trace for c in claimed}, seconds=time.monotonic() - began)
             ready = self._prepare(claimed)
@@ -191,11 +212,11 @@ class Claimer:
         if not claimed:
             return {}
         try:
-            if self._guard.remembers:
+            if self._guard.seen.remembers:
                 dispatching_fences.seed_fences(self._services.db, self._services.fences, claimed)
-            if self._restored_at != self._guard.restored_at:
+            if self._restored_at != self._guard.seen.restored_at:
                 self._preparing.forget()
-                self._restored_at = self._guard.restored_at
+                self._restored_at = self._guard.seen.restored_at
             prepared = self._preparing.build(claimed, most=self._throttle.most_at_once, watched=self._throttle.domains)
             held_back = self._throttle.held_back(prepared.domains)
         except BaseException as error:
@@ -207,6 +228,9 @@ class Claimer:
         for result in held_back:
             del prepared.ready[result.claimed]
         return prepared.ready
+
+
+def _more_to_claim() -> None: ...
 
 
 def _over_the_limit_of(adapter: Adapter) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -47,6 +48,7 @@ class Lanes:
     def __init__(self, services: SenderServices, in_flight: InFlight, *, sender: str) -> None:
         self._services, self._in_flight, self._sender = services, in_flight, sender
         self._forgotten = threading.Event()
+        self._broken: deque[Lane] = deque()
         self.redis_identity = ""  # Redis' identity under which every held lane was entered
         self._look_at = self._share_at = 0.0
         self._senders = 1  # live senders, as seen at the last look
@@ -153,11 +155,20 @@ class Lanes:
         with self._reconciled_on_error():
             self._services.leases.release(revisions)
 
-    def set_aside(self, lane: Lane) -> None:
-        """Release a lane and do not take it for a while: this makes room for the others. Its dispatches in flight end
-        first: the next holder would take them for a crash of ours, and fail them after three."""
-        self._set_aside[lane] = time.monotonic() + _SET_ASIDE_S
+    def note_broken(self, lane: Lane) -> None:
+        """Note a lane whose schedule cannot be planned: nothing more is planned or claimed in it, and the loop then
+        sets it aside. Thread-safe."""
         self._in_flight.leave([lane])
+        self._broken.append(lane)
+
+    def set_aside_broken(self) -> None:
+        """Release the lanes that were noted, and do not take them for a while: this makes room for the others. Their
+        dispatches in flight end first: the next holder would take them for a crash of ours, and fail them after
+        three."""
+        if not self._broken:
+            return
+        while self._broken:
+            self._set_aside[self._broken.popleft()] = time.monotonic() + _SET_ASIDE_S
         self.give_back(self._in_flight.left_lanes())  # or at a later `take_share`
 
     def redis_forgot(self) -> None:

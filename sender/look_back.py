@@ -1,5 +1,6 @@
 """How far a sender looks back for dispatches that are due."""
 
+import threading
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,10 +17,12 @@ class LookBack:
     all that is due comes once a second, and after each look that left something or failed: it finds what became visible
     late, and what returned to `pending`.
 
-    For one thread.
+    For one thread, but for `became_visible`.
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._visible_since: datetime | None = None
         self._through: datetime | None = None  # nothing was left that was due then
         self._lanes = frozenset[Lane]()
         self._all_at = 0.0
@@ -29,10 +32,17 @@ class LookBack:
         unless it left something or failed. `at`: the time on the monotonic clock, in seconds."""
         through, wanted = self._through, frozenset(lanes)
         self._through = None
+        with self._lock:
+            visible_since, self._visible_since = self._visible_since, None
         if through is not None and wanted <= self._lanes and at < self._all_at:
-            return through - _LATE
+            return min(through - _LATE, visible_since or through)
         self._lanes, self._all_at = wanted, at + _ALL_EVERY_S
         return None
+
+    def became_visible(self, *, since: datetime) -> None:
+        """Dispatches can be seen now that are due from `since` on. Thread-safe."""
+        with self._lock:
+            self._visible_since = min(since, self._visible_since or since)
 
     def left_nothing(self, *, through: datetime) -> None:
         """The look was for what was due at `through`, and all of that was claimed."""

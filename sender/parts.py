@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -22,6 +23,7 @@ from sender.lanes import Lanes
 from sender.loop import Loop
 from sender.mailbox_reader import MailboxReader
 from sender.pace import Pace
+from sender.planner import Planner
 from sender.presence import Presence
 from sender.provider_health import ProviderHealth
 from sender.provider_router import ProviderRouter
@@ -30,6 +32,7 @@ from sender.reconciler import Reconciler
 from sender.recorder import Recorder
 from sender.restore_guard import RestoreGuard
 from sender.speeds import Speeds
+from sender.turns import Turns
 
 log = structlog.get_logger()
 # Connections beyond the calls in flight: their dispatches are claimed during other calls, so that no call waits.
@@ -38,12 +41,13 @@ _MOST_SPARE: Final = 128
 _RESERVED: Final = 8
 _WRITE_S: Final = 15.0
 _ASK_S: Final = 0.5
+_PLAN_S: Final = 5.0
 
 
 class Parts:
-    """The loop and the parts that it works with. `start` starts the threads of `fencer`, `caller`, `recorder`,
-    `reconciler`, `feed_keeper` and `mailbox_reader`; `presence` is started by itself, before them. `progress` is set
-    when a call has ended: there is room for another call."""
+    """The loop and the parts that it works with. `start` starts the threads of `planner`, `fencer`, `caller`,
+    `recorder`, `reconciler`, `feed_keeper` and `mailbox_reader`; `presence` is started by itself, before them.
+    `progress` is set when a call has ended, so that there is room for another, and when something was planned."""
 
     def __init__(self, services: SenderServices, *, sender: str) -> None:
         sending, adapters = services.settings.sending, services.adapters
@@ -80,7 +84,7 @@ class Parts:
             held=lambda claimed: guard.refused(dispatch.run_id for dispatch in claimed),
         )
         self.reconciler = Reconciler(services, self.in_flight, sender=sender)
-        self.feed_keeper = FeedKeeper(services, self.in_flight, mark=lambda: guard.mark)
+        self.feed_keeper = FeedKeeper(services, self.in_flight, mark=lambda: guard.seen.mark)
         self.mailbox_reader = MailboxReader(services, sender=sender)
         claimer = Claimer(
             services,
@@ -93,15 +97,21 @@ class Parts:
             self._connections,
             self.fencer,
             self.recorder,
+            turns := Turns(),
             sender=sender,
         )
+        self._claimer = claimer
+        self.planner = Planner(
+            services, self.in_flight, guard, turns, planned=self._note_planned, broken=lanes.note_broken
+        )
         self.presence = Presence(services, self.in_flight, sender=sender)
-        self.loop = Loop(services, self.in_flight, lanes, guard, claimer, self.presence, sender=sender)
-        lane_metrics.show(held=self.in_flight.lanes_held, in_hand=self.in_flight.in_hand, idle_s=self.loop.idle_s)
+        self.loop = Loop(services, self.in_flight, lanes, guard, claimer, self.planner, self.presence, sender=sender)
+        lane_metrics.show(held=self.in_flight.lanes_held, in_hand=self.in_flight.in_hand, idle_s=self.idle_s)
 
     def start(self) -> None:
         """Start the threads that send."""
         self.recorder.start()
+        self.planner.start()
         self.reconciler.start()
         self.feed_keeper.start()
         self.mailbox_reader.start()
@@ -110,12 +120,16 @@ class Parts:
 
     @property
     def alive(self) -> bool:
-        """False if a thread between claim and outcome has died of a bug; this process must end."""
-        return self.caller.alive and self.fencer.alive
+        """False if a thread that plans, or one between claim and outcome, has died of a bug; this process must end."""
+        return self.planner.alive and self.caller.alive and self.fencer.alive
+
+    def idle_s(self) -> float:
+        """Seconds since the last completed round, or step of planning, whichever is longer. Thread-safe."""
+        return max(self.loop.idle_s(), self.planner.idle_s())
 
     def finish(self) -> None:
         """Cross no more fences, let the calls in flight end, and record their outcomes."""
-        self.loop.finish()
+        self.planner.finish(within_s=_PLAN_S)
         self.fencer.finish()
         self.caller.finish()
         self.reconciler.finish(within_s=_ASK_S)
@@ -127,6 +141,10 @@ class Parts:
     def close(self) -> None:
         self._connections.close()
         self.caller.close()
+
+    def _note_planned(self, since: datetime) -> None:
+        self._claimer.note_planned(since)
+        self.progress.set()
 
     def _calls_ended(self, ended: Sequence[Ended]) -> None:
         for job, result in ended:

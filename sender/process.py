@@ -61,7 +61,7 @@ class Sender:
     def _send(self, stop: threading.Event) -> None:
         """Send until `stop` is set, then drain."""
         log.info("sender_started")
-        duties = start_duties(self._services, idle_s=self._parts.loop.idle_s)
+        duties = start_duties(self._services, idle_s=self._parts.idle_s)
         self._parts.start()
         try:
             while not stop.is_set():
@@ -91,7 +91,7 @@ class Sender:
             return why
         if not self._services.leases.held:
             return "it has no lease of etcd"
-        idle_s = self._parts.loop.idle_s()
+        idle_s = self._parts.idle_s()
         return f"it has done nothing for {idle_s:.0f} s" if idle_s > _IDLE_TTLS * self._lease_ttl_s else ""
 
     def _one_round(self, stop: threading.Event) -> None:

@@ -4,7 +4,6 @@ is stopped or runs are paused. A restored MongoDB is logged until a person has r
 import threading
 import time
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Final
 
 import structlog
@@ -27,12 +26,10 @@ class RestoreGuard:
         self._services = services
         self._check_at = self._logged_at = 0.0
         self._held = False
-        self.mark = 0  # MongoDB's high-water mark at the last check
+        self.seen = Healthy(0, False, None)  # MongoDB as of the last check; replaced whole, for the planner's thread
         self.on_hold = NOTHING_HELD  # as of the last check; claims and fences check for themselves
         self._refused: set[RunId] = set()  # runs whose fences have refused since the last check
         self._lock = threading.Lock()
-        self.remembers = False  # whether MongoDB was restored once, and stores its fences' records of that time
-        self.restored_at: datetime | None = None  # when it was put right last
 
     def recheck(self) -> None:
         """Make the next check due at once: a store was away, or the stores contradict each other."""
@@ -59,9 +56,14 @@ class RestoreGuard:
             log.info("mongodb_is_put_right")
         self._held = isinstance(state, OlderCopy)
         if isinstance(state, Healthy):
-            self.mark, self.remembers, self.restored_at = state.mark, state.remembers, state.restored_at
+            self.seen = state
             self._check_holds()
         return self._held
+
+    @property
+    def is_fresh(self) -> bool:
+        """True if this MongoDB was no older copy a moment ago, and no store was away since. Thread-safe."""
+        return not self._held and time.monotonic() < self._check_at + _CHECK_S
 
     def _check_holds(self) -> None:
         with self._lock:

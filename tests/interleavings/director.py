@@ -19,7 +19,7 @@ from mailroom.domain.errors import Unavailable
 START: Final = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)  # MongoDB's time at second 0
 STALL_S: Final = 15  # for so long a use of a store may take: mailroom.storage.database.CALL_S
 SPLIT_S: Final = 60  # for so long a replaced master answers still
-_MOST_STEPS: Final = 4_000
+_MOST_STEPS: Final = 25_000  # a doubt that no control ends lasts for as long as the log is kept
 _MOST_LOOKS_IN_VAIN: Final = 10
 _Way = tuple[str, Callable[[], Any]]  # in words, and the use of a server
 Choose = Callable[[Sequence[str]], int]  # of the options, in words; the first is the ordinary one

@@ -61,6 +61,6 @@ def machines() -> Iterator[None]:
             if hasattr(module, "random"):
                 stack.enter_context(patch.object(module, "random", dice))
         stack.enter_context(patch.object(clock, "datetime", _HostTime))
-        for module in ("sender.connections", "sender.loop"):
+        for module in ("sender.connections", "sender.planner"):
             stack.enter_context(patch(f"{module}.ThreadPoolExecutor", AtOnce))
         yield

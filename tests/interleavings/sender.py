@@ -47,7 +47,7 @@ class ClosedCircuits:
 
 
 class Sender:
-    """Five threads that share their hands: loop, fencer, caller, recorder and reconciler."""
+    """Six threads that share their hands: planner, loop, fencer, caller, recorder and reconciler."""
 
     def __init__(
         self,
@@ -86,6 +86,7 @@ class Sender:
     def threads(self) -> dict[str, Callable[[], None]]:
         parts = self._parts
         return {
+            "planner": lambda: self._for_ever(parts.planner.step),
             "loop": lambda: self._for_ever(self._round),
             "fencer": lambda: self._as_it_comes(parts.fencer),
             "caller": lambda: self._as_it_comes(parts.caller),

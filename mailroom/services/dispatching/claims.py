@@ -40,6 +40,11 @@ class Waiting:
         """Those that may go by some providers only: mails that went elsewhere."""
         return replace(self, dispatches=[one for one in self.dispatches if one.among])
 
+    def in_lanes(self, lanes: Collection[Lane]) -> "Waiting":
+        """Those in these lanes."""
+        dispatches = [one for one in self.dispatches if one.lane in lanes]
+        return replace(self, dispatches=dispatches, more=self.more or len(dispatches) < len(self.dispatches))
+
     def first(self, most: int) -> "Waiting":
         return replace(self, dispatches=self.dispatches[:most])
 

@@ -74,8 +74,9 @@ def test_a_lane_that_is_set_aside_is_given_back_once_nothing_of_it_is_in_hand() 
     in_flight.take([claimed])
     lanes = Lanes(services, in_flight, sender="s")
 
-    lanes.set_aside(idle)
-    lanes.set_aside(busy)
+    lanes.note_broken(idle)
+    lanes.note_broken(busy)
+    lanes.set_aside_broken()
 
     assert (released, list(in_flight.tokens())) == ([idle], [busy])
     assert (in_flight.schedules(), in_flight.claimable_tokens()) == ({}, {})

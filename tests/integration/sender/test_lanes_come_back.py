@@ -87,8 +87,9 @@ class OneSender:
         guard: Any = SimpleNamespace(
             is_held=lambda: False, recheck=lambda: None, mark=None, remembers=False, restored_at=None
         )
+        planner: Any = SimpleNamespace(look=lambda: None, busy_s=0.0)
         presence = Presence(self.services, self.in_flight, sender=self.name)
-        self.loop = Loop(self.services, self.in_flight, self.lanes, guard, claimer, presence, sender=self.name)
+        self.loop = Loop(self.services, self.in_flight, self.lanes, guard, claimer, planner, presence, sender=self.name)
 
     def round(self) -> None:
         try:

@@ -31,12 +31,12 @@ def test_a_sender_knows_when_mongodb_was_put_right_though_it_never_saw_the_older
     system: System, guard: RestoreGuard
 ) -> None:
     """What was written since then may have the names of what it has read before."""
-    seen = [guard.restored_at]
+    seen = [guard.seen.restored_at]
     for _ in range(2):
         restore_mark.raise_mark(system.db, remembers=True)
         guard.recheck()
         assert not guard.is_held()
-        seen.append(guard.restored_at)
+        seen.append(guard.seen.restored_at)
 
     assert seen[0] is None
     assert len(set(seen)) == 3
@@ -46,6 +46,7 @@ def test_a_note_that_comes_after_the_word_that_all_is_well_does_not_stay(system:
     db = system.db
     restore_mark.note_lost(db, Reached(100, server_now(db)))
     assert guard.is_held()
+    assert not guard.is_fresh
     restore_mark.raise_mark(db, 100)  # as a person does, who then notes that nobody holds
     restore_mark.note_held(db, False)
     restore_mark.note_held(db, True)  # a sender had looked before

@@ -51,3 +51,15 @@ def test_a_lane_that_has_gone_changes_nothing() -> None:
     look_back.left_nothing(through=NOON)
 
     assert look_back.since(LANES[:1], at=100.0) is not None
+
+
+def test_what_became_visible_late_is_looked_at_once_from_its_beginning() -> None:
+    look_back = LookBack()
+    look_back.since(LANES, at=100.0)
+    look_back.left_nothing(through=NOON)
+    look_back.became_visible(since=NOON - timedelta(seconds=5))
+    look_back.became_visible(since=NOON - timedelta(seconds=3))
+
+    assert look_back.since(LANES, at=100.0) == NOON - timedelta(seconds=5)
+    look_back.left_nothing(through=NOON)
+    assert look_back.since(LANES, at=100.0) == NOON - timedelta(seconds=0.5)

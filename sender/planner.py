@@ -1,0 +1,164 @@
+"""The thread that plans: it decides what is due in the lanes of schedules, and writes the messages of their runs.
+
+It is separate from the loop, so that no claim waits for the planning of a large run: a password reset goes out in the
+midst of it. Every transaction here is guarded by the lanes' tokens, so it does not matter what becomes of the lanes
+meanwhile.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from mailroom.assembly.sender import SenderServices
+from mailroom.domain.errors import Unavailable
+from mailroom.domain.ids import Lane, ScheduleId, Token
+from mailroom.domain.lane_names import schedule_lane
+from mailroom.services.common.clock import Clocks
+from mailroom.services.planning import plan
+from mailroom.services.planning.composing import ChunkComposer
+from sender.attempts import attempt
+from sender.in_flight import InFlight
+from sender.restore_guard import RestoreGuard
+from sender.turns import Turns
+
+log = structlog.get_logger()
+_LOOK_S: Final = 0.05
+_LONGEST_REST_S: Final = 1.0
+_AWAY_S: Final = 1.0
+
+
+class Planner:
+    def __init__(
+        self,
+        services: SenderServices,
+        in_flight: InFlight,
+        guard: RestoreGuard,
+        turns: Turns,
+        *,
+        planned: Callable[[datetime], None],
+        broken: Callable[[Lane], None],
+    ) -> None:
+        """`planned`: called with the time from which on what was planned is due. `broken`: called for each lane whose
+        schedule cannot be planned."""
+        self._services, self._in_flight, self._guard, self._turns = services, in_flight, guard, turns
+        self._planned, self._broken = planned, broken
+        self._clocks = Clocks(services.db)
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="composer")
+        self._composer, self._restored_at = ChunkComposer(services.db, ahead=self._ahead), guard.seen.restored_at
+        self._batch_size = _batch_size(services)
+        self._wake = threading.Event()
+        turns.tell_planning(self.look)
+        self._ending = False
+        self._began_at: float | None = None  # the step under way, on the monotonic clock
+        self._completed_at = time.monotonic()
+        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="planner", daemon=True)
+
+    def start(self) -> None:
+        self._completed_at = time.monotonic()
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """False if the thread has died of a bug; this process must end."""
+        return self._thread.is_alive()
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds since the step under way began; 0 between two steps. Thread-safe."""
+        began_at = self._began_at
+        return 0.0 if began_at is None else time.monotonic() - began_at
+
+    def idle_s(self) -> float:
+        """Seconds since the last completed step. Thread-safe."""
+        return time.monotonic() - self._completed_at
+
+    def look(self) -> None:
+        """There may be something to plan. Thread-safe."""
+        self._wake.set()
+
+    def finish(self, *, within_s: float) -> None:
+        """Plan nothing more. A step that takes longer is cut off with the process: nothing of it is stored then."""
+        self._ending = True
+        self._wake.set()
+        self._thread.join(within_s)
+        self._ahead.shutdown(wait=False, cancel_futures=True)
+
+    def step(self) -> bool:
+        """Plan once in each held lane of a schedule in which nothing is being claimed. True if there may be more to do
+        at once. Raises Unavailable."""
+        self._began_at = time.monotonic()
+        try:
+            worked = self._step()
+        finally:
+            self._began_at = None
+        self._completed_at = time.monotonic()
+        return worked
+
+    def _step(self) -> bool:
+        held = self._in_flight.schedules()
+        if not (held and self._guard.is_fresh):
+            return False
+        clocks = self._clocks.read()
+        if not clocks.trustworthy:
+            log.error("host_clock_is_off", ahead_s=round(clocks.host_ahead.total_seconds(), 2), plans="nothing")
+            return False
+        with self._turns.plan_in(map(schedule_lane, held)) as turn:
+            mine = {id_: token for id_, token in held.items() if schedule_lane(id_) in turn.lanes}
+
+            def plan_lanes(now: datetime) -> int:
+                return self._plan(mine, now) if mine else 0
+
+            worked = attempt(plan_lanes, clocks.now, in_flight=self._in_flight, guard=self._guard) > 0
+        if worked:
+            self._planned(clocks.now)
+        return worked
+
+    def _plan(self, held: Mapping[ScheduleId, Token], now: datetime) -> int:
+        services, seen = self._services, self._guard.seen
+        if self._restored_at != seen.restored_at:  # what is written since may have the names of what was lost
+            self._composer, self._restored_at = ChunkComposer(services.db, ahead=self._ahead), seen.restored_at
+        progress = plan.Progress()
+        if not self._guard.on_hold.everything:
+            progress += plan.plan_due(services.db, held, mark=seen.mark, now=now)
+        progress += plan.expand(
+            services.db,
+            held,
+            batch_size=self._batch_size,
+            shares=services.shares,
+            now=now,
+            remembers=seen.remembers,
+            composer=self._composer,
+        )
+        moved = [schedule_lane(id_) for id_ in progress.moved]
+        self._in_flight.note_activity(moved, at=time.monotonic())
+        for id_ in progress.broken:
+            self._broken(schedule_lane(id_))
+        self._turns.leave_to_claiming(moved)
+        return len(moved)
+
+    def _run(self) -> None:
+        while not self._ending:
+            try:
+                pause_s = 0.0 if self.step() else _LOOK_S if self._in_flight.schedules() else _LONGEST_REST_S
+            except Unavailable as error:
+                log.warning("planning_waits", error=str(error))
+                pause_s = _AWAY_S * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+            if pause_s:
+                self._wake.wait(pause_s)
+            self._wake.clear()
+
+
+def _batch_size(services: SenderServices) -> int:
+    """The most mails of one call: as many as the first provider carries, or with shares a provider that has one. For a
+    provider with smaller batches they are divided."""
+    adapters = services.adapters
+    carriers = services.shares.providers or [next(iter(adapters))]
+    carried = max(adapters[name].max_recipients for name in carriers)
+    return min(services.settings.sending.batch_size, carried)

@@ -1,0 +1,67 @@
+"""Planning and claiming leave each other alone in a lane."""
+
+from unittest.mock import MagicMock
+
+import pytest
+
+from mailroom.domain.ids import Lane
+from sender.turns import Turns
+
+A, B = Lane("schedule/a"), Lane("schedule/b")
+
+
+def test_claiming_gets_the_lanes_in_which_nothing_is_being_planned() -> None:
+    turns = Turns()
+
+    with turns.plan_in([A]) as planning, turns.claim_in([A, B]) as claiming:
+        assert (planning.lanes, claiming.lanes) == ({A}, {B})
+
+    with turns.claim_in([A, B]) as claiming:
+        assert claiming.lanes == {A, B}
+
+
+def test_planning_gets_the_lanes_in_which_nothing_is_being_claimed_and_hears_when_they_are_free() -> None:
+    turns, told = Turns(), MagicMock()
+    turns.tell_planning(told)
+
+    with turns.claim_in([A]) as claiming:
+        with turns.plan_in([A, B]) as planning:
+            assert planning.lanes == {B}
+        told.assert_not_called()
+        claiming.end()
+
+        told.assert_called_once_with()
+        with turns.plan_in([A]) as planning:
+            assert planning.lanes == {A}
+    told.assert_called_once_with()
+
+
+def test_a_turn_that_has_ended_gives_nothing_back_that_another_has_taken_since() -> None:
+    turns = Turns()
+    with turns.claim_in([A]) as claiming:
+        claiming.end()
+        planning = turns.plan_in([A])
+
+    assert turns.claim_in([A]).lanes == set()
+    planning.end()
+    assert turns.claim_in([A]).lanes == {A}
+
+
+def test_after_a_chunk_the_lane_is_left_to_claiming_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns, now = Turns(), 100.0
+    monkeypatch.setattr("sender.turns.time.monotonic", lambda: now)
+    turns.leave_to_claiming([A])
+
+    assert turns.plan_in([A, B]).lanes == {B}
+    now += 0.2
+    assert turns.plan_in([A]).lanes == {A}
+
+
+def test_a_claim_ends_that_moment() -> None:
+    turns = Turns()
+    turns.leave_to_claiming([A])
+
+    with turns.claim_in([A]):
+        pass
+
+    assert turns.plan_in([A]).lanes == {A}
