@@ -3,7 +3,9 @@
 loop              the one thread that takes lanes and claims, up to ready requests, round by round, through
 lanes             lanes: taken, shared among the senders, released
 claimer           waiting dispatches: connections, claims, requests
-look_back         how far the claimer looks back for due dispatches
+looks             looks for dispatches that may be claimed now
+look_back         how far a look goes back
+backlog           dispatches that a look saw, and that are not handed over yet
 connections       live connections to the providers, opened before any claim
 reachability      whether this sender can reach a provider
 provider_router   the provider for the next dispatches
@@ -20,7 +22,7 @@ too_many_requests what a 429 does to a provider
 speeds            how long the providers take, and which of them is slow
 faults            why a provider takes no mail, for people to see
 planner           the thread that decides due instants and writes the messages of runs
-turns             planning and claiming leave each other alone in a lane
+lane_turns        planning and claiming leave each other alone in a lane
 attempts          one attempt at a duty: a lost lane, or a bug, stops no other duty
 reconciler        the thread that asks the provider about dispatches in doubt
 feed_keeper       the thread that gives runs their feeds, before they are planned

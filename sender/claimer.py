@@ -5,40 +5,34 @@ Everything that can fail here fails before a fence is crossed.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from mailroom.assembly.sender import SenderServices
 from mailroom.domain.dispatches.model import Claimant, Claimed
 from mailroom.domain.dispatches.outcomes import CallResult, Refusal, Refused
-from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import Lane, Token
-from mailroom.domain.lane_names import MAIL_LANES
 from mailroom.domain.rates import LimitKind
 from mailroom.providers.base import Adapter
 from mailroom.services.dispatching import claims
 from mailroom.services.dispatching import fences as dispatching_fences
-from mailroom.services.dispatching.claims import Room, Waiting
+from mailroom.services.dispatching.claims import Waiting
 from mailroom.services.dispatching.requests import Preparing
 from sender.caller import Job
 from sender.connections import Connections
 from sender.fencer import Fencer
 from sender.in_flight import InFlight
+from sender.lane_turns import LaneTurns, Turn
 from sender.lanes import Lanes
-from sender.look_back import LookBack
+from sender.looks import Looks
 from sender.pace import Pace
 from sender.provider_router import ProviderRouter
 from sender.rate_limits import Throttle
 from sender.recorder import Recorder
 from sender.restore_guard import RestoreGuard
 from sender.traced import trace_claims
-from sender.turns import Turn, Turns
 
-_LOOK_FOR_ALONE_S: Final = 1.0
-_LOOK_FOR_URGENT_S: Final = 0.02
 _FILES_S: Final = 5.0  # for which a round waits for large bodies of the mails for one provider
-_MOST_BYTES: Final = 64 * 1024 * 1024  # of single mails' bodies and campaigns' files, in memory at once
 _NONE_ENABLED: Final = "none of the providers by which it may go is switched on"
 _TAKES_NOTHING: Final = "the provider by which it may go takes nothing now"
 
@@ -58,7 +52,7 @@ class Claimer:
         connections: Connections,
         fencer: Fencer,
         recorder: Recorder,
-        turns: Turns,
+        turns: LaneTurns,
         *,
         sender: str,
     ) -> None:
@@ -71,11 +65,8 @@ class Claimer:
         self._preparing = Preparing(
             services.db, services.adapters, services.bodies, links=services.links, files_within_s=files_within_s
         )
-        self._look_for_alone_at = self._look_for_urgent_at = 0.0
         self._restored_at = guard.seen.restored_at
-        self._look_back = LookBack()
-        # Claims one by one would cost more than very fast calls do, so claims wait until there is room for several.
-        self._least_room = max(1, connections.limit // 4)
+        self._looks = Looks(services, in_flight, guard, connections)
 
     def send(self, now: datetime) -> int:
         """Claim no more dispatches than there are connections for, build their requests, and hand them to the fencer.
@@ -88,17 +79,17 @@ class Claimer:
         held, room = self._in_flight.claimable_tokens(), self._connections.room()
         if not held or self._guard.on_hold.everything:
             return 0
-        waiting = self._waiting(held, now, room)
+        waiting = self._looks.waiting(held, now, room)
         with self._turns.claim_in(waiting.by_lane) as turn:
             waiting = waiting.in_lanes(turn.lanes)
             handed_over = self._send_each(waiting, held, now, turn) if len(waiting) else 0
-        if handed_over == len(waiting) and not waiting.more:
-            self._look_back.left_nothing(through=now)
+        if handed_over == len(waiting):
+            self._looks.handed_over(waiting)
         return handed_over
 
     def note_planned(self, since: datetime) -> None:
         """There are new dispatches, due from `since` on. Thread-safe."""
-        self._look_back.became_visible(since=since)
+        self._looks.became_visible(since=since)
 
     def _send_each(self, waiting: Waiting, held: Mapping[Lane, Token], now: datetime, turn: Turn) -> int:
         """Hand each dispatch over, by its provider. Returns how many were handed over. The turn ends as soon as all are
@@ -159,45 +150,7 @@ class Claimer:
     def _let_others_go(self, waiting: Waiting) -> None:
         """Nothing of `waiting` goes now. If it must go alone, others may go before it for a moment."""
         if waiting.alone:
-            self._look_for_alone_at = time.monotonic() + _LOOK_FOR_ALONE_S
-
-    def _waiting(self, held: Mapping[Lane, Token], now: datetime, room: int) -> Waiting:
-        """The dispatches that may be claimed now. While a dispatch waits to go alone, no other is begun."""
-        if time.monotonic() >= self._look_for_alone_at:
-            alone = claims.claimable_alone(self._services.db, held, now=now, on_hold=self._guard.on_hold)
-            if len(alone):
-                return alone if not self._in_flight.in_hand() else Waiting(more=True)
-            self._look_for_alone_at = time.monotonic() + _LOOK_FOR_ALONE_S
-        if room >= self._least_room:
-            return self._all_waiting(held, now, self._room(room))
-        return self._urgent_waiting(now)
-
-    def _all_waiting(self, held: Mapping[Lane, Token], now: datetime, room: Room) -> Waiting:
-        db, on_hold = self._services.db, self._guard.on_hold
-        if since := self._look_back.since(held, at=time.monotonic()):
-            found = claims.newly_due(db, held, since=since, now=now, room=room, on_hold=on_hold)
-            if found is not None:
-                return found
-        return claims.claimable(db, held, now=now, room=room, on_hold=on_hold)
-
-    def _room(self, dispatches: int) -> Room:
-        return Room(
-            dispatches,
-            _MOST_BYTES - self._in_flight.bytes_in_hand(urgent=False),
-            _MOST_BYTES // 2 - self._in_flight.bytes_in_hand(urgent=True),
-        )
-
-    def _urgent_waiting(self, now: datetime) -> Waiting:
-        """Urgent dispatches, for the reserved connections; used while there is no room for others."""
-        held = {
-            lane: token for lane, token in self._in_flight.claimable_tokens().items() if lane.startswith(MAIL_LANES)
-        }
-        room = self._connections.room(urgent=True)
-        if not held or room <= 0 or time.monotonic() < self._look_for_urgent_at:
-            return Waiting(more=True)
-        self._look_for_urgent_at = time.monotonic() + _LOOK_FOR_URGENT_S
-        found = claims.claimable(self._services.db, held, now=now, room=self._room(room), down_to=Rank.HIGH)
-        return replace(found, more=True)
+            self._looks.let_others_go()
 
     def _claim(self, adapter: Adapter, waiting: Waiting, held: Mapping[Lane, Token], now: datetime) -> list[Claimed]:
         services = self._services

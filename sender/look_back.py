@@ -13,9 +13,8 @@ _ALL_EVERY_S: Final = 1.0
 
 
 class LookBack:
-    """Most looks begin shortly before the one before them ended, since that one left nothing in these lanes. A look for
-    all that is due comes once a second, and after each look that left something or failed: it finds what became visible
-    late, and what returned to `pending`.
+    """Most looks begin shortly before the last one that saw all. A look for all that is due comes once a second, and
+    after each look that failed: it finds what became visible late, and what returned to `pending`.
 
     For one thread, but for `became_visible`.
     """
@@ -23,27 +22,33 @@ class LookBack:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._visible_since: datetime | None = None
-        self._through: datetime | None = None  # nothing was left that was due then
+        self._since: datetime | None = None
         self._lanes = frozenset[Lane]()
         self._all_at = 0.0
 
     def since(self, lanes: Collection[Lane], *, at: float) -> datetime | None:
-        """Where a look at these lanes begins; None: it is for all that is due. Every look ends with `left_nothing`,
-        unless it left something or failed. `at`: the time on the monotonic clock, in seconds."""
-        through, wanted = self._through, frozenset(lanes)
-        self._through = None
+        """Where a look at these lanes begins; None: it is for all that is due. `at`: seconds of the monotonic clock."""
         with self._lock:
             visible_since, self._visible_since = self._visible_since, None
-        if through is not None and wanted <= self._lanes and at < self._all_at:
-            return min(through - _LATE, visible_since or through)
-        self._lanes, self._all_at = wanted, at + _ALL_EVERY_S
-        return None
+        if self._since is None or at >= self._all_at or not frozenset(lanes) <= self._lanes:
+            return None
+        self._since = min(self._since, visible_since or self._since)
+        return self._since
+
+    def saw_all(self, lanes: Collection[Lane], *, through: datetime, at: float) -> None:
+        """A look saw all that was due in these lanes at `through`."""
+        self._lanes, self._all_at = frozenset(lanes), at + _ALL_EVERY_S
+        self._since = through - _LATE
+
+    def saw_new(self, *, through: datetime) -> None:
+        """A look saw all that became due from `since` to `through`."""
+        self._since = through - _LATE
+
+    def forget(self) -> None:
+        """The next look is for all that is due."""
+        self._since = None
 
     def became_visible(self, *, since: datetime) -> None:
         """Dispatches can be seen now that are due from `since` on. Thread-safe."""
         with self._lock:
             self._visible_since = min(since, self._visible_since or since)
-
-    def left_nothing(self, *, through: datetime) -> None:
-        """The look was for what was due at `through`, and all of that was claimed."""
-        self._through = through

@@ -19,6 +19,7 @@ from sender.faults import Faults
 from sender.feed_keeper import FeedKeeper
 from sender.fencer import Fencer
 from sender.in_flight import InFlight
+from sender.lane_turns import LaneTurns
 from sender.lanes import Lanes
 from sender.loop import Loop
 from sender.mailbox_reader import MailboxReader
@@ -32,7 +33,6 @@ from sender.reconciler import Reconciler
 from sender.recorder import Recorder
 from sender.restore_guard import RestoreGuard
 from sender.speeds import Speeds
-from sender.turns import Turns
 
 log = structlog.get_logger()
 # Connections beyond the calls in flight: their dispatches are claimed during other calls, so that no call waits.
@@ -97,7 +97,7 @@ class Parts:
             self._connections,
             self.fencer,
             self.recorder,
-            turns := Turns(),
+            turns := LaneTurns(),
             sender=sender,
         )
         self._claimer = claimer

@@ -25,8 +25,8 @@ from mailroom.services.planning import plan
 from mailroom.services.planning.composing import ChunkComposer
 from sender.attempts import attempt
 from sender.in_flight import InFlight
+from sender.lane_turns import LaneTurns
 from sender.restore_guard import RestoreGuard
-from sender.turns import Turns
 
 log = structlog.get_logger()
 _LOOK_S: Final = 0.05
@@ -40,7 +40,7 @@ class Planner:
         services: SenderServices,
         in_flight: InFlight,
         guard: RestoreGuard,
-        turns: Turns,
+        turns: LaneTurns,
         *,
         planned: Callable[[datetime], None],
         broken: Callable[[Lane], None],

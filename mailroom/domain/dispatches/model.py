@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -59,6 +59,14 @@ class Claimable(Struct, frozen=True):
     trace: str = ""  #: the request that handed it in; '' if it is not traced
     domain: str = ""  #: of all its recipients; '' if they have several, or it matters to no share
     is_test: bool = False  #: a test send of a campaign: never a control for a doubt
+
+
+class InQueue(NamedTuple):
+    """The place of a `pending` dispatch among others: in the order of claims."""
+
+    rank: Rank
+    not_before: datetime
+    id: DispatchId
 
 
 class Claim(Struct, frozen=True):

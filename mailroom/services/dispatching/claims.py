@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from mailroom.domain.dispatches.model import Claim, Claimable, Claimant, Claimed, under_claim
+from mailroom.domain.dispatches.model import Claim, Claimable, Claimant, Claimed, InQueue, under_claim
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.failover import stands_aside_for
 from mailroom.domain.holds import EVERYTHING
-from mailroom.domain.ids import Lane, Token, new_claim_id
+from mailroom.domain.ids import DispatchId, Lane, Token, new_claim_id
 from mailroom.services.dispatching.lanes import open_runs_not_held
 from mailroom.storage import holds, lanes
 from mailroom.storage.database import Db, Session, in_transaction
@@ -23,7 +23,8 @@ class Waiting:
 
     dispatches: Sequence[Claimable] = ()
     alone: bool = False  # the dispatch goes alone, without any other in flight
-    more: bool = False  # others may be due beside these: there is no room for them, or their lane waits
+    more: bool = False  # others may be due after these: there is no room for them
+    in_part: bool = False  # lanes that wait, or runs on hold, are left out: a look at what is due does not say it all
 
     def __len__(self) -> int:
         return len(self.dispatches)
@@ -42,8 +43,7 @@ class Waiting:
 
     def in_lanes(self, lanes: Collection[Lane]) -> "Waiting":
         """Those in these lanes."""
-        dispatches = [one for one in self.dispatches if one.lane in lanes]
-        return replace(self, dispatches=dispatches, more=self.more or len(dispatches) < len(self.dispatches))
+        return replace(self, dispatches=[one for one in self.dispatches if one.lane in lanes])
 
     def first(self, most: int) -> "Waiting":
         return replace(self, dispatches=self.dispatches[:most])
@@ -59,6 +59,14 @@ class Room:
     dispatches: int
     bytes: int
     urgent_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What became due since a time; with `above` only what is more urgent than this rank."""
+
+    since: datetime
+    above: Rank | None = None
 
 
 def claimable(
@@ -78,32 +86,65 @@ def claimable(
     if on_hold.everything:
         return Waiting()
     mixed = on_hold.lanes & held.keys()
-    most, more = room.dispatches, bool(mixed)
+    most, in_part = room.dispatches, bool(mixed)
     ready = [lane for lane in held if lane not in mixed]
     dispatches = dispatch_claims.claimable(db, ready, now=now, limit=most, down_to=down_to)
-    if (dispatches or mixed) and (waiting := lanes.waiting(db, now=now)):
-        mixed, more = mixed - waiting.keys(), True
+    if (dispatches or mixed) and (waiting := waiting_lanes(db, held, now=now)):
+        mixed, in_part = mixed - waiting, True
         ready = [lane for lane in ready if lane not in waiting]
         dispatches = dispatch_claims.claimable(db, ready, now=now, limit=most, down_to=down_to)
     if going := open_runs_not_held(db, on_hold, mixed) if mixed else []:
         others = dispatch_claims.claimable_of_runs(db, going, now=now, limit=most, down_to=down_to)
         dispatches = dispatch_claims.most_urgent([*dispatches, *others], most)
     fitting = list(_fitting(dispatches, room))
-    return Waiting(fitting, more=more or len(dispatches) >= most or len(fitting) < len(dispatches))
+    more = len(dispatches) >= most or len(fitting) < len(dispatches)
+    return Waiting(fitting, more=more, in_part=in_part)
 
 
 def newly_due(
-    db: Db, held: Mapping[Lane, Token], *, since: datetime, now: datetime, room: Room, on_hold: OnHold = NOTHING_HELD
+    db: Db,
+    held: Mapping[Lane, Token],
+    *,
+    news: News,
+    now: datetime,
+    room: Room,
+    on_hold: OnHold = NOTHING_HELD,
 ) -> Waiting | None:
-    """As `claimable`, without dispatches that were due before `since`. None where these do not suffice: lanes wait or
-    are on hold in part, or more has become due than there is room for. Raises Unavailable."""
+    """As `claimable`, of the news only. None where these do not suffice: lanes wait or are on hold in part, or more has
+    become due than there is room for. Raises Unavailable."""
     if on_hold.everything or on_hold.lanes & held.keys():
         return None
-    dispatches = dispatch_claims.newly_due(db, list(held), since=since, now=now, limit=room.dispatches + 1)
+    most = room.dispatches + 1
+    dispatches = dispatch_claims.newly_due(db, list(held), since=news.since, above=news.above, now=now, limit=most)
     fitting = list(_fitting(dispatches[: room.dispatches], room))
-    if len(fitting) < len(dispatches) or (dispatches and lanes.waiting(db, now=now)):
+    if len(fitting) < len(dispatches) or (dispatches and waiting_lanes(db, held, now=now)):
         return None
     return Waiting(fitting)
+
+
+def queue(db: Db, held: Mapping[Lane, Token], *, now: datetime, limit: int) -> list[InQueue]:
+    """The places of the dispatches that `claimable` finds where no lane waits and nothing is on hold, up to `limit`.
+    Raises Unavailable."""
+    return dispatch_claims.queue(db, list(held), now=now, limit=limit)
+
+
+def claimable_among(
+    db: Db, ids: Sequence[DispatchId], held: Mapping[Lane, Token], *, now: datetime
+) -> Sequence[Claimable]:
+    """The dispatches among these that could be claimed now, the most urgent first, without those that go alone. Raises
+    Unavailable."""
+    return dispatch_claims.claimable_among(db, ids, held.keys(), now=now)
+
+
+def in_order(dispatches: Sequence[Claimable], room: Room) -> Waiting:
+    """The most urgent of these for which there is room."""
+    found = dispatch_claims.most_urgent(dispatches, room.dispatches)
+    return Waiting(list(_fitting(found, room)))
+
+
+def waiting_lanes(db: Db, held: Mapping[Lane, Token], *, now: datetime) -> set[Lane]:
+    """The held lanes that wait: nothing of theirs may be claimed. Raises Unavailable."""
+    return lanes.waiting(db, now=now).keys() & held.keys()
 
 
 def _fitting(dispatches: Sequence[Claimable], room: Room) -> Iterator[Claimable]:
@@ -123,11 +164,10 @@ def claimable_alone(db: Db, held: Mapping[Lane, Token], *, now: datetime, on_hol
     """
     if on_hold.everything:
         return Waiting()
-    ready = sorted(set(held) - lanes.waiting(db, now=now).keys())
+    ready = sorted(held.keys() - waiting_lanes(db, held, now=now))
     return Waiting(
         dispatch_claims.claimable_alone(db, ready, now=now, leave_out=sorted(on_hold.runs)),
         alone=True,
-        more=True,
     )
 
 

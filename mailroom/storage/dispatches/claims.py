@@ -3,14 +3,14 @@
 A claim is conditional on the state that was read, under the guard of its lane.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from pymongo import UpdateMany, UpdateOne
 
-from mailroom.domain.dispatches.model import ALONE_AFTER_CRASHES, Claim, Claimable, Claimant, Claimed
+from mailroom.domain.dispatches.model import ALONE_AFTER_CRASHES, Claim, Claimable, Claimant, Claimed, InQueue
 from mailroom.domain.dispatches.states import DispatchState, DispatchTrigger
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import ClaimId, DispatchId, Lane, RunId
@@ -30,6 +30,8 @@ from mailroom.storage.guard import LaneGuard
 # In index order: for each state and rank, the longest waiting dispatches come first.
 _LOOKED_AT_OF_A_LANE: Final = 1_000
 _NOT_ALONE: Final[Document] = {"crashes": {"$not": {"$gte": ALONE_AFTER_CRASHES}}}  # of dispatches that may go together
+_BY_RANK: Final = [("rank", 1), ("not_before", 1)]
+_PLACE: Final = {"rank": 1, "not_before": 1}
 _LANES_A_LOOK: Final = 190  # MongoDB merges this many ordered index scans; with more it sorts in memory
 
 
@@ -115,20 +117,44 @@ def claimable(
     """Dispatches of these lanes that may be claimed now, by rank, then longest waiting first. Dispatches that go alone
     are left out, as are ranks below `down_to`."""
     waiting: list[Claimable] = []
-    for start in range(0, len(lanes), _LANES_A_LOOK):
-        waiting += _first(db, _waiting(lanes[start : start + _LANES_A_LOOK], now), down_to, limit, by="by_rank")
+    for some in _a_look_each(_lanes_with_pending(db, lanes, now, down_to)):
+        waiting += _first(db, _waiting(some, now), down_to, limit, by="by_rank")
     return most_urgent(waiting, limit)
 
 
 @guarded
-def newly_due(db: Db, lanes: Sequence[Lane], *, since: datetime, now: datetime, limit: int) -> list[Claimable]:
-    """As `claimable`, without dispatches that were due before `since`; of more than `limit`, any.
+def queue(db: Db, lanes: Sequence[Lane], *, now: datetime, limit: int) -> list[InQueue]:
+    """The places of what `claimable` finds, for more of them than are claimed at once."""
+    found: list[InQueue] = []
+    for some in _a_look_each(_lanes_with_pending(db, lanes, now, Rank.CAMPAIGN)):
+        query = _waiting(some, now) | _NOT_ALONE
+        rows = db.dispatches.find(query, _PLACE).sort(_BY_RANK).hint("by_rank").limit(limit)
+        found += [InQueue(Rank(row.get("rank", Rank.CAMPAIGN)), row["not_before"], row["_id"]) for row in rows]
+    return sorted(found)[:limit]
+
+
+@guarded
+def claimable_among(db: Db, ids: Sequence[DispatchId], lanes: Collection[Lane], *, now: datetime) -> list[Claimable]:
+    """As `claimable`, of these dispatches only."""
+    query = {"_id": {"$in": list(ids)}, "state": DispatchState.PENDING, "not_before": {"$lte": now}} | _NOT_ALONE
+    found = [claimable_of(doc) for doc in db.dispatches.find(query, FOR_CLAIM)]
+    return most_urgent([one for one in found if one.lane in lanes], len(found))
+
+
+@guarded
+def newly_due(
+    db: Db, lanes: Sequence[Lane], *, since: datetime, now: datetime, limit: int, above: Rank | None = None
+) -> list[Claimable]:
+    """As `claimable`, without dispatches that were due before `since`; of more than `limit`, any. `above`: only those
+    that are more urgent than this rank.
 
     A claimed dispatch leaves an entry in each index that held it while it was pending, for a minute or so, and MongoDB
     passes by all of these up to the next entry that holds: in `by_rank` for each lane. Here it passes by those since
     `since`, once.
     """
     query = _waiting(lanes, now) | _NOT_ALONE | {"not_before": {"$gte": since, "$lte": now}}
+    if above is not None:
+        query["rank"] = {"$lt": above}
     rows = db.dispatches.find(query, FOR_CLAIM).hint("newly_due").limit(limit)
     return most_urgent([claimable_of(doc) for doc in rows], limit)
 
@@ -215,12 +241,30 @@ def in_sending(db: Db, lanes: Sequence[Lane], *, leave_out: Sequence[ClaimId], l
     return [claimed_of(doc, claim_of(doc)) for doc in rows]
 
 
+def _lanes_with_pending(db: Db, lanes: Sequence[Lane], now: datetime, down_to: Rank) -> list[Lane]:
+    """The lanes among these with dispatches that may be claimed.
+
+    A scan of one lane passes by all that was claimed in the lanes after it, up to the first entry that holds. This one
+    scan goes on from there to the next of the lanes; a merge of scans, which has one for each lane, would pass by all
+    of it again for each lane without an entry.
+    """
+    query = _down_to(_waiting(lanes, now), down_to)
+    rows = db.dispatches.aggregate([{"$match": query}, {"$group": {"_id": "$lane"}}], hint="by_rank")
+    return [Lane(row["_id"]) for row in rows]
+
+
+def _a_look_each(lanes: Sequence[Lane]) -> Iterator[Sequence[Lane]]:
+    return (lanes[start : start + _LANES_A_LOOK] for start in range(0, len(lanes), _LANES_A_LOOK))
+
+
+def _down_to(query: Document, rank: Rank) -> Document:
+    return query | {"rank": {"$lte": rank}} if rank < Rank.CAMPAIGN else query
+
+
 def _first(db: Db, query: Document, down_to: Rank, limit: int, *, by: str) -> list[Claimable]:
     """The most urgent dispatches of the query by this index, without dispatches that go alone."""
-    query |= _NOT_ALONE
-    if down_to < Rank.CAMPAIGN:
-        query["rank"] = {"$lte": down_to}
-    rows = db.dispatches.find(query, FOR_CLAIM).sort([("rank", 1), ("not_before", 1)]).hint(by).limit(limit)
+    query = _down_to(query | _NOT_ALONE, down_to)
+    rows = db.dispatches.find(query, FOR_CLAIM).sort(_BY_RANK).hint(by).limit(limit)
     return [claimable_of(doc) for doc in rows]
 
 

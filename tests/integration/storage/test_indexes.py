@@ -81,6 +81,13 @@ ASKED = {
     "what has become due": lambda db, now: dispatch_claims.newly_due(
         db, [Lane("mail/0"), Lane("schedule/s")], since=now, now=now, limit=10
     ),
+    "what becomes due that is urgent": lambda db, now: dispatch_claims.newly_due(
+        db, [Lane("mail/0")], since=now, now=now, limit=10, above=Rank.NORMAL
+    ),
+    "the queue of what is due": lambda db, now: dispatch_claims.queue(db, [Lane("schedule/s")], now=now, limit=10),
+    "what is still due of these": lambda db, now: dispatch_claims.claimable_among(
+        db, [DispatchId("r-d0")], [Lane("schedule/s")], now=now
+    ),
     "what can be claimed beside a paused run": lambda db, now: dispatch_claims.claimable_of_runs(
         db, [RunId("r")], now=now, limit=10
     ),

@@ -10,8 +10,8 @@ from mailroom.services.dispatching import claims
 from mailroom.services.dispatching.claims import Waiting
 from mailroom.storage.holds import NOTHING_HELD
 from sender.claimer import Claimer
+from sender.lane_turns import LaneTurns
 from sender.pace import Pace
-from sender.turns import Turns
 from tests.support.builders import a_claimable
 
 
@@ -46,7 +46,7 @@ def test_what_goes_alone_to_a_provider_that_takes_nothing_keeps_nothing_else_bac
         connections,
         others[1],
         MagicMock(),
-        Turns(),
+        LaneTurns(),
         sender="s",
     )
     now = MagicMock()

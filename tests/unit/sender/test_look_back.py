@@ -9,57 +9,58 @@ NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 LANES = [Lane("mail/0"), Lane("schedule/s")]
 
 
-def test_a_look_begins_shortly_before_the_end_of_the_one_that_left_nothing() -> None:
+def looked_at_all() -> LookBack:
     look_back = LookBack()
+    look_back.saw_all(LANES, through=NOON, at=100.0)
+    return look_back
+
+
+def test_a_look_begins_shortly_before_the_end_of_the_one_that_saw_all() -> None:
+    assert LookBack().since(LANES, at=100.0) is None
+    assert looked_at_all().since(LANES, at=100.0) == NOON - timedelta(seconds=0.5)
+
+
+def test_a_look_at_what_is_new_moves_the_beginning_of_the_next() -> None:
+    look_back = looked_at_all()
+    look_back.saw_new(through=NOON + timedelta(seconds=1))
+
+    assert look_back.since(LANES, at=100.0) == NOON + timedelta(seconds=0.5)
+
+
+def test_after_a_look_that_failed_the_next_one_is_for_all() -> None:
+    look_back = looked_at_all()
+    look_back.forget()
+
     assert look_back.since(LANES, at=100.0) is None
-    look_back.left_nothing(through=NOON)
-
-    since = look_back.since(LANES, at=100.0)
-
-    assert since == NOON - timedelta(seconds=0.5)
 
 
-def test_after_a_look_that_left_something_or_failed_all_is_looked_at() -> None:
-    look_back = LookBack()
-    look_back.since(LANES, at=100.0)
-    look_back.left_nothing(through=NOON)
-    look_back.since(LANES, at=100.0)
-
-    assert look_back.since(LANES, at=100.0) is None
-
-
-def test_all_is_looked_at_once_a_second() -> None:
+def test_once_a_second_a_look_is_for_all() -> None:
     look_back, looks = LookBack(), []
-    for tenths in range(40):
-        looks.append(look_back.since(LANES, at=100 + tenths / 10))
-        look_back.left_nothing(through=NOON)
+    for tenths in range(25):
+        at = 100 + tenths / 10
+        looks.append(look_back.since(LANES, at=at))
+        if looks[-1] is None:
+            look_back.saw_all(LANES, through=NOON, at=at)
+        else:
+            look_back.saw_new(through=NOON)
 
-    assert sum(since is None for since in looks) == 4
+    assert [number for number, look in enumerate(looks) if look is None] == [0, 10, 20]
 
 
-def test_a_lane_that_has_come_is_looked_at_from_its_beginning() -> None:
-    look_back = LookBack()
-    look_back.since(LANES, at=100.0)
-    look_back.left_nothing(through=NOON)
-
-    assert look_back.since([*LANES, Lane("mail/1")], at=100.0) is None
+def test_a_lane_that_has_come_is_looked_at_whole() -> None:
+    assert looked_at_all().since([*LANES, Lane("mail/1")], at=100.0) is None
 
 
 def test_a_lane_that_has_gone_changes_nothing() -> None:
-    look_back = LookBack()
-    look_back.since(LANES, at=100.0)
-    look_back.left_nothing(through=NOON)
-
-    assert look_back.since(LANES[:1], at=100.0) is not None
+    assert looked_at_all().since(LANES[:1], at=100.0) is not None
 
 
-def test_what_became_visible_late_is_looked_at_once_from_its_beginning() -> None:
-    look_back = LookBack()
-    look_back.since(LANES, at=100.0)
-    look_back.left_nothing(through=NOON)
+def test_what_became_visible_late_is_looked_at_from_its_beginning_until_a_look_has_seen_it() -> None:
+    look_back = looked_at_all()
     look_back.became_visible(since=NOON - timedelta(seconds=5))
     look_back.became_visible(since=NOON - timedelta(seconds=3))
 
     assert look_back.since(LANES, at=100.0) == NOON - timedelta(seconds=5)
-    look_back.left_nothing(through=NOON)
+    assert look_back.since(LANES, at=100.0) == NOON - timedelta(seconds=5)
+    look_back.saw_new(through=NOON)
     assert look_back.since(LANES, at=100.0) == NOON - timedelta(seconds=0.5)

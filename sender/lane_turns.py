@@ -34,7 +34,7 @@ class Turn:
         self.end()
 
 
-class Turns:
+class LaneTurns:
     """Thread-safe; nobody ever waits here. After a chunk planning leaves the lane to claiming, for a moment at most:
     what was planned goes out while the next chunk is being composed."""
 

@@ -5,13 +5,13 @@ from unittest.mock import MagicMock
 import pytest
 
 from mailroom.domain.ids import Lane
-from sender.turns import Turns
+from sender.lane_turns import LaneTurns
 
 A, B = Lane("schedule/a"), Lane("schedule/b")
 
 
 def test_claiming_gets_the_lanes_in_which_nothing_is_being_planned() -> None:
-    turns = Turns()
+    turns = LaneTurns()
 
     with turns.plan_in([A]) as planning, turns.claim_in([A, B]) as claiming:
         assert (planning.lanes, claiming.lanes) == ({A}, {B})
@@ -21,7 +21,7 @@ def test_claiming_gets_the_lanes_in_which_nothing_is_being_planned() -> None:
 
 
 def test_planning_gets_the_lanes_in_which_nothing_is_being_claimed_and_hears_when_they_are_free() -> None:
-    turns, told = Turns(), MagicMock()
+    turns, told = LaneTurns(), MagicMock()
     turns.tell_planning(told)
 
     with turns.claim_in([A]) as claiming:
@@ -37,7 +37,7 @@ def test_planning_gets_the_lanes_in_which_nothing_is_being_claimed_and_hears_whe
 
 
 def test_a_turn_that_has_ended_gives_nothing_back_that_another_has_taken_since() -> None:
-    turns = Turns()
+    turns = LaneTurns()
     with turns.claim_in([A]) as claiming:
         claiming.end()
         planning = turns.plan_in([A])
@@ -48,8 +48,8 @@ def test_a_turn_that_has_ended_gives_nothing_back_that_another_has_taken_since()
 
 
 def test_after_a_chunk_the_lane_is_left_to_claiming_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    turns, now = Turns(), 100.0
-    monkeypatch.setattr("sender.turns.time.monotonic", lambda: now)
+    turns, now = LaneTurns(), 100.0
+    monkeypatch.setattr("sender.lane_turns.time.monotonic", lambda: now)
     turns.leave_to_claiming([A])
 
     assert turns.plan_in([A, B]).lanes == {B}
@@ -58,7 +58,7 @@ def test_after_a_chunk_the_lane_is_left_to_claiming_for_a_moment(monkeypatch: py
 
 
 def test_a_claim_ends_that_moment() -> None:
-    turns = Turns()
+    turns = LaneTurns()
     turns.leave_to_claiming([A])
 
     with turns.claim_in([A]):

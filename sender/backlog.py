@@ -1,0 +1,47 @@
+"""Dispatches that a look saw, and that are not handed over yet.
+
+A claimed dispatch leaves entries in the indexes for as long as MongoDB keeps what was. A look for all that is due
+passes by all of them, up to the first one that still holds. So one look notes many dispatches, and the rounds after it
+read them by their ids.
+"""
+
+from collections.abc import Collection, Sequence
+
+from mailroom.domain.dispatches.model import InQueue
+from mailroom.domain.emails.model import Rank
+from mailroom.domain.ids import DispatchId
+
+
+class Backlog:
+    """For one thread. It only says where to look: a dispatch that was noted may be pending no more."""
+
+    def __init__(self) -> None:
+        self._noted: list[InQueue] = []
+        self._beyond = False
+
+    def note(self, seen: Sequence[InQueue], *, beyond: bool) -> None:
+        """A look for all saw these, the most urgent first. `beyond`: others are due after them."""
+        self._noted, self._beyond = list(seen), beyond
+
+    def forget(self) -> None:
+        self._noted, self._beyond = [], False
+
+    @property
+    def used_up(self) -> bool:
+        """True if others are due, and none of those that were noted is left."""
+        return self._beyond and not self._noted
+
+    @property
+    def rank(self) -> Rank | None:
+        """The rank of the first; None without any."""
+        return self._noted[0].rank if self._noted else None
+
+    def ids(self, start: int, most: int) -> list[DispatchId]:
+        """At most so many, the most urgent first, after the first `start`."""
+        return [one.id for one in self._noted[start : start + most]]
+
+    def drop(self, ids: Collection[DispatchId]) -> None:
+        """These are pending no more, or handed over."""
+        if ids and self._noted:
+            gone = frozenset(ids)
+            self._noted = [one for one in self._noted if one.id not in gone]
