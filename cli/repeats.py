@@ -17,6 +17,7 @@ _EVENTS: Final = {
     "provider_is_paused",
     "rate_lowered",
     "sender_waits",
+    "planning_waits",
     "circuit_not_told",
     "rate_not_lowered",
     "rate_not_given_back",

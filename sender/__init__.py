@@ -22,8 +22,8 @@ too_many_requests what a 429 does to a provider
 speeds            how long the providers take, and which of them is slow
 faults            why a provider takes no mail, for people to see
 planner           the thread that decides due instants and writes the messages of runs
-lane_turns        planning and claiming leave each other alone in a lane
-attempts          one attempt at a duty: a lost lane, or a bug, stops no other duty
+lane_turns        in which lanes planning and claiming may work just now
+run_duty          runs one duty: a lost lane, or a bug, stops no other duty
 reconciler        the thread that asks the provider about dispatches in doubt
 feed_keeper       the thread that gives runs their feeds, before they are planned
 mailbox_reader    the thread that reads the mailboxes for bounces

@@ -1,8 +1,8 @@
 """Dispatches that a look saw, and that are not handed over yet.
 
-A claimed dispatch leaves entries in the indexes for as long as MongoDB keeps what was. A look for all that is due
-passes by all of them, up to the first one that still holds. So one look notes many dispatches, and the rounds after it
-read them by their ids.
+A look at all that is due passes over the dead index entries of claimed dispatches (see `newly_due` in
+mailroom/storage/dispatches/claims.py). So one look notes many dispatches, and the rounds after it read them by their
+ids.
 """
 
 from collections.abc import Collection, Sequence
@@ -20,7 +20,7 @@ class Backlog:
         self._beyond = False
 
     def note(self, seen: Sequence[InQueue], *, beyond: bool) -> None:
-        """A look for all saw these, the most urgent first. `beyond`: others are due after them."""
+        """These, the most urgent first, take the place of what was noted. `beyond`: others may be due after them."""
         self._noted, self._beyond = list(seen), beyond
 
     def forget(self) -> None:
@@ -37,11 +37,11 @@ class Backlog:
         return self._noted[0].rank if self._noted else None
 
     def ids(self, start: int, most: int) -> list[DispatchId]:
-        """At most so many, the most urgent first, after the first `start`."""
+        """The ids of up to `most` of the noted dispatches, after the first `start`."""
         return [one.id for one in self._noted[start : start + most]]
 
     def drop(self, ids: Collection[DispatchId]) -> None:
-        """These are pending no more, or handed over."""
+        """Note these no more. Ids that were not noted change nothing."""
         if ids and self._noted:
             gone = frozenset(ids)
             self._noted = [one for one in self._noted if one.id not in gone]

@@ -38,7 +38,7 @@ _TAKES_NOTHING: Final = "the provider by which it may go takes nothing now"
 
 
 class Claimer:
-    """For the loop's thread only."""
+    """For the loop's thread, except `note_planned`."""
 
     def __init__(
         self,
@@ -88,20 +88,20 @@ class Claimer:
         return handed_over
 
     def note_planned(self, since: datetime) -> None:
-        """There are new dispatches, due from `since` on. Thread-safe."""
+        """New dispatches can be seen, due from `since` on: the next look goes back that far. Thread-safe."""
         self._looks.became_visible(since=since)
 
     def _send_each(self, waiting: Waiting, held: Mapping[Lane, Token], now: datetime, turn: Turn) -> int:
-        """Hand each dispatch over, by its provider. Returns how many were handed over. The turn ends as soon as all are
-        claimed."""
+        """Hand each dispatch over, by its provider. Returns how many were handed over. The turn ends after the last
+        part is claimed, before its requests are built."""
         parts = self._router.choose(waiting)
         self._put_off(self._router.without_provider(waiting), held, _NONE_ENABLED, now)
         if not parts:
             self._let_others_go(waiting)
         handed_over = 0
         for number, (name, part) in enumerate(parts, 1):
-            claimed = turn.end if number == len(parts) else _more_to_claim
-            handed_over += self._send_by(self._services.adapters[name], part, held, now, claimed)
+            done_claiming = turn.end if number == len(parts) else _keep_turn
+            handed_over += self._send_by(self._services.adapters[name], part, held, now, done_claiming)
         return handed_over
 
     def _send_by(
@@ -183,7 +183,8 @@ class Claimer:
         return prepared.ready
 
 
-def _more_to_claim() -> None: ...
+def _keep_turn() -> None:
+    """Other providers' parts are still to be claimed."""
 
 
 def _over_the_limit_of(adapter: Adapter) -> str:

@@ -34,7 +34,8 @@ _LEDGER_SPAN: Final = timedelta(hours=3)
 
 
 def start_duties(services: SenderServices, *, idle_s: Callable[[], float]) -> BackgroundScheduler:
-    """Start all duties; `end_duties` ends them. `idle_s` returns the seconds since the loop's last round."""
+    """Start all duties; `end_duties` ends them. `idle_s` returns the seconds since the last
+    completed round of the loop, or step of planning, whichever is longer."""
     ticking = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
     ticking.add_job(
         keep_alive, "interval", [services, idle_s], seconds=max(0.3, services.settings.sending.lease_ttl_s / 4)
@@ -66,8 +67,8 @@ def end_duties(duties: BackgroundScheduler) -> None:
 def keep_alive(services: SenderServices, idle_s: Callable[[], float]) -> None:
     """Renew the lease. While etcd is away, the lease's deadline alone decides whether a call may be made.
 
-    A sender that completes no round, for example without MongoDB, stops renewing: other senders may be able to work in
-    its lanes.
+    A sender that completes no round, or no step of planning, for example without MongoDB, stops renewing: other senders
+    may be able to work in its lanes.
     """
     if idle_s() > _STUCK_TTLS * services.settings.sending.lease_ttl_s:
         if services.leases.held:

@@ -1,6 +1,6 @@
 """The thread that gives runs their feeds, and a bounded number of threads that fetch.
 
-It is separate from the loop: a feed takes as long as its server takes, and no other run waits for it.
+It is separate from the loop and the planner: a feed takes as long as its server takes, and no other run waits for it.
 """
 
 import random
@@ -93,7 +93,7 @@ class FeedKeeper:
             log.exception("feed_broken", run_id=run_id)
             self._put_off(run_id)
         finally:
-            self._in_flight.note_activity([lane], at=time.monotonic())  # the loop plans the run next
+            self._in_flight.note_activity([lane], at=time.monotonic())  # the planner plans the run next
             with self._lock:
                 self._under_way.pop(run_id, None)
 

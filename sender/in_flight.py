@@ -15,7 +15,9 @@ from mailroom.watching.lanes import lanes_changed
 class _Lane:
     token: Token
     active_at: float  # monotonic
-    leaving: bool = False  # nothing more is claimed in it; it is released once none of its dispatches is in flight
+    leaving: bool = (
+        False  # nothing more is planned or claimed in it; it is released once none of its dispatches is in flight
+    )
 
 
 @dataclass(slots=True)
@@ -95,7 +97,7 @@ class InFlight:
             return [lane for lane, held in self._lanes.items() if lane in self.always and not held.leaving]
 
     def leave(self, lanes: Iterable[Lane]) -> None:
-        """Claim nothing more in these lanes."""
+        """Plan and claim nothing more in these lanes."""
         with self._lock:
             for lane in lanes:
                 if lane in self._lanes:

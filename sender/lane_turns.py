@@ -1,7 +1,8 @@
-"""Whose turn it is in each lane of a schedule: planning's or claiming's.
+"""Keeps planning and claiming out of each other's lanes.
 
-Both change the lane's document in MongoDB, in a transaction each. Of two at once the later one is done again from its
-beginning, and a chunk of a thousand messages costs most to do again. So each leaves a lane alone that the other is in.
+A transaction of planning and one of claiming write the same lane's document. If they meet, one of them begins again,
+and a chunk of a thousand messages costs most to do again. So planning passes over lanes in which something is being
+claimed, and claiming over lanes in which something is being planned.
 """
 
 import threading
@@ -11,11 +12,11 @@ from typing import Final
 
 from mailroom.domain.ids import Lane
 
-_LEFT_FOR_S: Final = 0.1
+_YIELD_S: Final = 0.1  # the longest that planning yields: there may be no room for claims
 
 
 class Turn:
-    """Lanes that one of both works in, until its block ends, or `end` is called before."""
+    """The lanes in which its owner may work until `end`, or the end of the `with` block; perhaps none."""
 
     def __init__(self, lanes: frozenset[Lane], give_back: Callable[[frozenset[Lane]], None]) -> None:
         self.lanes = lanes
@@ -35,52 +36,53 @@ class Turn:
 
 
 class LaneTurns:
-    """Thread-safe; nobody ever waits here. After a chunk planning leaves the lane to claiming, for a moment at most:
-    what was planned goes out while the next chunk is being composed."""
+    """Thread-safe; no method waits. After a chunk planning yields the lane to claiming, for 0.1 s at most: what was
+    planned goes out while the next chunk is being composed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._taken: set[Lane] = set()
-        self._left_at: dict[Lane, float] = {}  # lanes that planning has left to claiming, on the monotonic clock
+        self._yielded_at: dict[Lane, float] = {}  # by planning, on the monotonic clock
         self._wanted = frozenset[Lane]()  # by planning, which did not get them
-        self._planning_may_go_on: Callable[[], None] = lambda: None
+        self._wake_planning: Callable[[], None] = lambda: None
 
-    def tell_planning(self, may_go_on: Callable[[], None]) -> None:
-        """`may_go_on`: called when lanes are free that planning did not get."""
-        self._planning_may_go_on = may_go_on
+    def on_lanes_free(self, wake: Callable[[], None]) -> None:
+        """`wake` is called, by the thread that claims, when a claim ends in a lane that planning asked for last and did
+        not get."""
+        self._wake_planning = wake
 
     def plan_in(self, lanes: Iterable[Lane]) -> Turn:
-        """Take the lanes among these in which planning may go on."""
+        """Take those of these lanes in which nothing is being claimed, and which planning does not yield."""
         with self._lock:
             now = time.monotonic()
-            self._left_at = {lane: at for lane, at in self._left_at.items() if now - at < _LEFT_FOR_S}
+            self._yielded_at = {lane: at for lane, at in self._yielded_at.items() if now - at < _YIELD_S}
             asked = frozenset(lanes)
-            free = asked - self._taken - self._left_at.keys()
+            free = asked - self._taken - self._yielded_at.keys()
             self._taken |= free
             self._wanted = asked - free
-        return Turn(free, self._planned)
+        return Turn(free, self._end_planning)
 
-    def leave_to_claiming(self, lanes: Iterable[Lane]) -> None:
-        """There is something to claim in these now."""
+    def yield_to_claiming(self, lanes: Iterable[Lane]) -> None:
+        """There is something to claim in these now: `plan_in` passes over them until a claim in them ends, or 0.1 s."""
         with self._lock:
-            self._left_at |= dict.fromkeys(lanes, time.monotonic())
+            self._yielded_at |= dict.fromkeys(lanes, time.monotonic())
 
     def claim_in(self, lanes: Iterable[Lane]) -> Turn:
         """Take the lanes among these in which nothing is being planned just now."""
         with self._lock:
             free = frozenset(lanes) - self._taken
             self._taken |= free
-        return Turn(free, self._claimed)
+        return Turn(free, self._end_claiming)
 
-    def _planned(self, lanes: frozenset[Lane]) -> None:
+    def _end_planning(self, lanes: frozenset[Lane]) -> None:
         with self._lock:
             self._taken -= lanes
 
-    def _claimed(self, lanes: frozenset[Lane]) -> None:
+    def _end_claiming(self, lanes: frozenset[Lane]) -> None:
         with self._lock:
             self._taken -= lanes
             for lane in lanes:
-                self._left_at.pop(lane, None)
+                self._yielded_at.pop(lane, None)
             wanted = bool(lanes & self._wanted)
         if wanted:
-            self._planning_may_go_on()
+            self._wake_planning()

@@ -162,9 +162,9 @@ class Lanes:
         self._broken.append(lane)
 
     def set_aside_broken(self) -> None:
-        """Release the lanes that were noted, and do not take them for a while: this makes room for the others. Their
-        dispatches in flight end first: the next holder would take them for a crash of ours, and fail them after
-        three."""
+        """Release the lanes that were noted, and take none of them again for a minute: this makes room for the others.
+        A lane with dispatches in flight is released once these have ended: the next holder would take them for a crash
+        of ours, and fail them after three."""
         if not self._broken:
             return
         while self._broken:

@@ -13,10 +13,11 @@ _ALL_EVERY_S: Final = 1.0
 
 
 class LookBack:
-    """Most looks begin shortly before the last one that saw all. A look for all that is due comes once a second, and
-    after each look that failed: it finds what became visible late, and what returned to `pending`.
+    """A look begins half a second before the end of the last complete look, or earlier where dispatches became visible
+    late. A look at all that is due comes once a second, when a lane was added, and after `forget`: it finds what others
+    do not see, such as what returned to `pending`.
 
-    For one thread, but for `became_visible`.
+    For one thread, except `became_visible`.
     """
 
     def __init__(self) -> None:
@@ -27,7 +28,8 @@ class LookBack:
         self._all_at = 0.0
 
     def since(self, lanes: Collection[Lane], *, at: float) -> datetime | None:
-        """Where a look at these lanes begins; None: it is for all that is due. `at`: seconds of the monotonic clock."""
+        """The time from which on a look at these lanes looks; None: it is at all that is due. To be called once a look:
+        it takes over what `became_visible` noted. `at`: seconds of the monotonic clock."""
         with self._lock:
             visible_since, self._visible_since = self._visible_since, None
         if self._since is None or at >= self._all_at or not frozenset(lanes) <= self._lanes:
@@ -41,14 +43,14 @@ class LookBack:
         self._since = through - _LATE
 
     def saw_new(self, *, through: datetime) -> None:
-        """A look saw all that became due from `since` to `through`."""
+        """A look saw all that became due from the time that `since` returned to `through`."""
         self._since = through - _LATE
 
     def forget(self) -> None:
-        """The next look is for all that is due."""
+        """The next look is at all that is due."""
         self._since = None
 
     def became_visible(self, *, since: datetime) -> None:
-        """Dispatches can be seen now that are due from `since` on. Thread-safe."""
+        """New dispatches can be seen, due from `since` on: the next look goes back that far. Thread-safe."""
         with self._lock:
             self._visible_since = min(since, self._visible_since or since)

@@ -1,4 +1,5 @@
-"""Looks for dispatches that may be claimed now: at what goes alone, at what is urgent, and at all the rest."""
+"""Finds the dispatches to claim next: one that goes alone, urgent ones for the reserved connections, or the most
+urgent of all."""
 
 import time
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import Lane, Token
 from mailroom.domain.lane_names import MAIL_LANES
 from mailroom.services.dispatching import claims
-from mailroom.services.dispatching.claims import News, Room, Waiting
+from mailroom.services.dispatching.claims import DueSince, Room, Waiting
 from sender.backlog import Backlog
 from sender.connections import Connections
 from sender.in_flight import InFlight
@@ -20,12 +21,12 @@ from sender.restore_guard import RestoreGuard
 
 _LOOK_FOR_ALONE_S: Final = 1.0
 _LOOK_FOR_URGENT_S: Final = 0.02
-_NOTED: Final = 1_000  # dispatches of one look, for the rounds after it
+_NOTED: Final = 1_000  # dispatches of one look: so few that they are soon claimed, so many that such looks are rare
 _MOST_BYTES: Final = 64 * 1024 * 1024  # of single mails' bodies and campaigns' files, in memory at once
 
 
 class Looks:
-    """For the loop's thread, but for `became_visible`."""
+    """For the loop's thread, except `became_visible`."""
 
     def __init__(
         self, services: SenderServices, in_flight: InFlight, guard: RestoreGuard, connections: Connections
@@ -37,8 +38,9 @@ class Looks:
         self._least_room = max(1, connections.limit // 4)
 
     def waiting(self, held: Mapping[Lane, Token], now: datetime, room: int) -> Waiting:
-        """The dispatches that may be claimed now. While a dispatch waits to go alone, no other is begun. Raises
-        Unavailable."""
+        """The dispatches that may be claimed now, the most urgent first. While a dispatch waits to go alone, no other
+        is begun. `room`: calls that may still begin, without the reserved ones; below a quarter of the limit only
+        urgent dispatches are found. Raises Unavailable."""
         if time.monotonic() >= self._look_for_alone_at:
             alone = claims.claimable_alone(self._db, held, now=now, on_hold=self._guard.on_hold)
             if len(alone):
@@ -54,7 +56,7 @@ class Looks:
             raise
 
     def handed_over(self, waiting: Waiting) -> None:
-        """All of these were claimed."""
+        """All of these were handed over: they are noted no more."""
         self._backlog.drop([dispatch.id for dispatch in waiting.dispatches])
 
     def let_others_go(self) -> None:
@@ -62,20 +64,20 @@ class Looks:
         self._look_for_alone_at = time.monotonic() + _LOOK_FOR_ALONE_S
 
     def became_visible(self, *, since: datetime) -> None:
-        """Dispatches can be seen now that are due from `since` on. Thread-safe."""
+        """New dispatches can be seen, due from `since` on: the next look goes back that far. Thread-safe."""
         self._look_back.became_visible(since=since)
 
     def _new(self, held: Mapping[Lane, Token], now: datetime, room: Room) -> Waiting | None:
-        """What became due since the last look, and what that one noted. While something is noted, only what is more
-        urgent is looked for: all else goes after it. None where this does not suffice."""
+        """What became due since, and what was noted. While something is noted, only what is more urgent is looked for:
+        all else goes after it. None where a look at all is needed."""
         since = self._look_back.since(held, at=time.monotonic())
         if since is None or self._backlog.used_up:
             return None
         above = self._backlog.rank
         new = Waiting()
         if above is not Rank.HIGH:
-            news = News(since, above)
-            found = claims.newly_due(self._db, held, news=news, now=now, room=room, on_hold=self._guard.on_hold)
+            due = DueSince(since, above)
+            found = claims.newly_due(self._db, held, due=due, now=now, room=room, on_hold=self._guard.on_hold)
             if found is None:
                 return None
             new = found
@@ -88,10 +90,10 @@ class Looks:
         noted = self._noted(held, now, room.dispatches - len(new))
         if not noted or claims.waiting_lanes(self._db, held, now=now):
             return None
-        return claims.in_order([*new.dispatches, *noted], room)
+        return claims.most_urgent_within([*new.dispatches, *noted], room)
 
     def _noted(self, held: Mapping[Lane, Token], now: datetime, most: int) -> list[Claimable]:
-        """The first of the noted dispatches that may still be claimed."""
+        """Up to `most` of the noted dispatches that may still be claimed. Those that may not are noted no more."""
         found: list[Claimable] = []
         while len(found) < most and (ids := self._backlog.ids(len(found), most - len(found))):
             read = claims.claimable_among(self._db, ids, held, now=now)
@@ -100,9 +102,10 @@ class Looks:
         return found
 
     def _all(self, held: Mapping[Lane, Token], now: datetime, room: Room) -> Waiting:
-        """All that is due, as far as there is room; what it leaves is noted."""
+        """The most urgent of all that is due, as many as there is room for. These and those after them are noted,
+        unless lanes were left out."""
         waiting = claims.claimable(self._db, held, now=now, room=room, on_hold=self._guard.on_hold)
-        if waiting.in_part:
+        if waiting.lanes_left_out:
             self._forget()
             return waiting
         queue = claims.queue(self._db, held, now=now, limit=_NOTED) if waiting.more else _places(waiting)
@@ -125,12 +128,12 @@ class Looks:
         at, on_hold = time.monotonic(), self._guard.on_hold
         self._look_for_urgent_at = at + _LOOK_FOR_URGENT_S
         if since := self._urgent_look_back.since(held, at=at):
-            news = News(since, above=Rank.NORMAL)
-            new = claims.newly_due(self._db, held, news=news, now=now, room=self._room(room), on_hold=on_hold)
+            due = DueSince(since, more_urgent_than=Rank.NORMAL)
+            new = claims.newly_due(self._db, held, due=due, now=now, room=self._room(room), on_hold=on_hold)
             if new is not None:
                 return new
         waiting = claims.claimable(self._db, held, now=now, room=self._room(room), down_to=Rank.HIGH, on_hold=on_hold)
-        if not waiting.more and not waiting.in_part:
+        if not waiting.more and not waiting.lanes_left_out:
             self._urgent_look_back.saw_all(held, through=now, at=at)
         return waiting
 

@@ -14,15 +14,15 @@ from mailroom.services.common.clock import Clocks
 from mailroom.services.dispatching.elsewhere import move_elsewhere
 from mailroom.services.dispatching.lanes import LaneWork
 from mailroom.services.dispatching.take_over import take_over
-from sender.attempts import attempt
 from sender.claimer import Claimer
 from sender.in_flight import InFlight
 from sender.lanes import Lanes
 from sender.planner import Planner
 from sender.presence import Presence
 from sender.restore_guard import RestoreGuard
+from sender.run_duty import run_duty
 
-_SLOW_STEP_S: Final = 1.0
+_SLOW_STEP_S: Final = 1.0  # well below the time after which a lane is idle
 _TAKE_OVER_S: Final = 1.0
 _MOVE_S: Final = 1.0
 _RESTS_AFTER_S: Final = 2.0
@@ -80,7 +80,7 @@ class Loop:
         return time.monotonic() - self._completed_at
 
     def _do(self, duty: Callable[[datetime], int], now: datetime) -> int:
-        return attempt(duty, now, in_flight=self._in_flight, guard=self._guard)
+        return run_duty(duty, now, in_flight=self._in_flight, guard=self._guard)
 
     def _take_share(self, now: datetime) -> int:
         return self._taken(self._lanes.take_share(now))
@@ -91,7 +91,7 @@ class Loop:
     def _taken(self, count: int) -> int:
         if count:
             self._judged_at = 0.0  # dispatches that the last holder of these lanes left behind are judged first
-            self._planner.look()
+            self._planner.wake()
         return count
 
     def _take_over(self, _now: datetime) -> int:
@@ -117,7 +117,8 @@ class Loop:
         return move_elsewhere(work, list(self._services.adapters))
 
     def _give_back(self, _now: datetime) -> int:
-        """Give idle lanes back. A slow step of planning tells of the lanes in which it works only at its end."""
+        """Give idle lanes back, unless a step of planning goes on for longer: it notes activity only at its end, so its
+        lanes look idle."""
         if self._planner.busy_s < _SLOW_STEP_S:
             self._lanes.give_back_idle()
         return 0

@@ -124,11 +124,11 @@ class Parts:
         return self.planner.alive and self.caller.alive and self.fencer.alive
 
     def idle_s(self) -> float:
-        """Seconds since the last completed round, or step of planning, whichever is longer. Thread-safe."""
+        """Seconds since the last completed round of the loop, or step of planning, whichever is longer. Thread-safe."""
         return max(self.loop.idle_s(), self.planner.idle_s())
 
     def finish(self) -> None:
-        """Cross no more fences, let the calls in flight end, and record their outcomes."""
+        """Plan nothing more, then cross no more fences, let the calls in flight end, and record their outcomes."""
         self.planner.finish(within_s=_PLAN_S)
         self.fencer.finish()
         self.caller.finish()

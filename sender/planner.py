@@ -1,8 +1,7 @@
 """The thread that plans: it decides what is due in the lanes of schedules, and writes the messages of their runs.
 
-It is separate from the loop, so that no claim waits for the planning of a large run: a password reset goes out in the
-midst of it. Every transaction here is guarded by the lanes' tokens, so it does not matter what becomes of the lanes
-meanwhile.
+It is separate from the loop: a password reset is claimed while a chunk of a large run is composed and stored. Every
+transaction here is guarded by the lanes' tokens, so a lane that is lost during a step stores nothing more.
 """
 
 import random
@@ -23,15 +22,15 @@ from mailroom.domain.lane_names import schedule_lane
 from mailroom.services.common.clock import Clocks
 from mailroom.services.planning import plan
 from mailroom.services.planning.composing import ChunkComposer
-from sender.attempts import attempt
 from sender.in_flight import InFlight
 from sender.lane_turns import LaneTurns
 from sender.restore_guard import RestoreGuard
+from sender.run_duty import run_duty
 
 log = structlog.get_logger()
-_LOOK_S: Final = 0.05
-_LONGEST_REST_S: Final = 1.0
-_AWAY_S: Final = 1.0
+_LOOK_S: Final = 0.05  # between steps while lanes of schedules are held
+_NO_LANES_S: Final = 1.0  # between steps while none is held; taking one wakes the planner
+_AWAY_S: Final = 1.0  # after a store was away, with jitter
 
 
 class Planner:
@@ -45,16 +44,16 @@ class Planner:
         planned: Callable[[datetime], None],
         broken: Callable[[Lane], None],
     ) -> None:
-        """`planned`: called with the time from which on what was planned is due. `broken`: called for each lane whose
-        schedule cannot be planned."""
+        """`planned`: called with the time at which a step began that may have planned something. What it planned for a
+        slice may be due before. `broken`: called for each lane whose schedule cannot be planned."""
         self._services, self._in_flight, self._guard, self._turns = services, in_flight, guard, turns
         self._planned, self._broken = planned, broken
         self._clocks = Clocks(services.db)
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="composer")
         self._composer, self._restored_at = ChunkComposer(services.db, ahead=self._ahead), guard.seen.restored_at
         self._batch_size = _batch_size(services)
-        self._wake = threading.Event()
-        turns.tell_planning(self.look)
+        self._woken = threading.Event()
+        turns.on_lanes_free(self.wake)
         self._ending = False
         self._began_at: float | None = None  # the step under way, on the monotonic clock
         self._completed_at = time.monotonic()
@@ -79,14 +78,15 @@ class Planner:
         """Seconds since the last completed step. Thread-safe."""
         return time.monotonic() - self._completed_at
 
-    def look(self) -> None:
-        """There may be something to plan. Thread-safe."""
-        self._wake.set()
+    def wake(self) -> None:
+        """Begin the next step at once: there may be something to plan. Thread-safe."""
+        self._woken.set()
 
     def finish(self, *, within_s: float) -> None:
-        """Plan nothing more. A step that takes longer is cut off with the process: nothing of it is stored then."""
+        """Begin no more steps. A step that takes longer ends with the process: what it has committed stands, its open
+        transaction stores nothing, and the next holder goes on from there."""
         self._ending = True
-        self._wake.set()
+        self._woken.set()
         self._thread.join(within_s)
         self._ahead.shutdown(wait=False, cancel_futures=True)
 
@@ -115,7 +115,7 @@ class Planner:
             def plan_lanes(now: datetime) -> int:
                 return self._plan(mine, now) if mine else 0
 
-            worked = attempt(plan_lanes, clocks.now, in_flight=self._in_flight, guard=self._guard) > 0
+            worked = run_duty(plan_lanes, clocks.now, in_flight=self._in_flight, guard=self._guard) > 0
         if worked:
             self._planned(clocks.now)
         return worked
@@ -140,19 +140,19 @@ class Planner:
         self._in_flight.note_activity(moved, at=time.monotonic())
         for id_ in progress.broken:
             self._broken(schedule_lane(id_))
-        self._turns.leave_to_claiming(moved)
+        self._turns.yield_to_claiming(moved)
         return len(moved)
 
     def _run(self) -> None:
         while not self._ending:
             try:
-                pause_s = 0.0 if self.step() else _LOOK_S if self._in_flight.schedules() else _LONGEST_REST_S
+                pause_s = 0.0 if self.step() else _LOOK_S if self._in_flight.schedules() else _NO_LANES_S
             except Unavailable as error:
                 log.warning("planning_waits", error=str(error))
                 pause_s = _AWAY_S * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
             if pause_s:
-                self._wake.wait(pause_s)
-            self._wake.clear()
+                self._woken.wait(pause_s)
+            self._woken.clear()
 
 
 def _batch_size(services: SenderServices) -> int:

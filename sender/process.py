@@ -1,7 +1,7 @@
 """A whole sender: it runs until stopped, and shuts down in order.
 
-At SIGTERM: claim nothing more, let the calls in flight end, record their outcomes, release the lanes and the lease,
-close the clients. After a kill, the next holder of its lanes takes its dispatches over.
+At SIGTERM: plan and claim nothing more, let the calls in flight end, record their outcomes, release the lanes and the
+lease, close the clients. After a kill, the next holder of its lanes takes its dispatches over.
 """
 
 import random

@@ -26,13 +26,16 @@ class RestoreGuard:
         self._services = services
         self._check_at = self._logged_at = 0.0
         self._held = False
-        self.seen = Healthy(0, False, None)  # MongoDB as of the last check; replaced whole, for the planner's thread
-        self.on_hold = NOTHING_HELD  # as of the last check; claims and fences check for themselves
+        self.seen = Healthy(
+            0, False, None
+        )  # of the last check that found MongoDB healthy; replaced whole: the planner reads it
+        self.on_hold = NOTHING_HELD  # as of the last check; replaced whole; claims and fences check for themselves
         self._refused: set[RunId] = set()  # runs whose fences have refused since the last check
         self._lock = threading.Lock()
 
     def recheck(self) -> None:
-        """Make the next check due at once: a store was away, or the stores contradict each other."""
+        """Make the next check due at once: a store was away, or the stores contradict each other. Nothing is planned
+        until it is done. Thread-safe."""
         self._check_at = 0.0
 
     def refused(self, run_ids: Iterable[RunId]) -> None:
@@ -62,7 +65,8 @@ class RestoreGuard:
 
     @property
     def is_fresh(self) -> bool:
-        """True if this MongoDB was no older copy a moment ago, and no store was away since. Thread-safe."""
+        """True if the last check is less than two seconds old, found no older copy, and nobody has asked for another
+        since. Thread-safe."""
         return not self._held and time.monotonic() < self._check_at + _CHECK_S
 
     def _check_holds(self) -> None:

@@ -32,7 +32,9 @@ _IN_HAND: Final = Gauge(
     "mailroom_dispatches_in_hand", "Dispatches that this sender has claimed and not yet recorded", registry=REGISTRY
 )
 _IDLE: Final = Gauge(
-    "mailroom_round_age_seconds", "Time since this sender last completed a round of its loop", registry=REGISTRY
+    "mailroom_round_age_seconds",
+    "Time since this sender last completed a round of its loop, or a step of planning: the longer of the two",
+    registry=REGISTRY,
 )
 _LEASE_CHANGED: Final = {change: _LEASES.labels(change) for change in LEASE_CHANGES}
 _RENEWED: Final = {result: _RENEWALS.labels(result) for result in RENEWALS}

@@ -24,7 +24,7 @@ class Waiting:
     dispatches: Sequence[Claimable] = ()
     alone: bool = False  # the dispatch goes alone, without any other in flight
     more: bool = False  # others may be due after these: there is no room for them
-    in_part: bool = False  # lanes that wait, or runs on hold, are left out: a look at what is due does not say it all
+    lanes_left_out: bool = False  # held lanes wait, or runs in them are on hold: these are not all that is due
 
     def __len__(self) -> int:
         return len(self.dispatches)
@@ -62,11 +62,11 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """What became due since a time; with `above` only what is more urgent than this rank."""
+class DueSince:
+    """Dispatches that became due at this time or later; with `more_urgent_than` only those before this rank."""
 
     since: datetime
-    above: Rank | None = None
+    more_urgent_than: Rank | None = None
 
 
 def claimable(
@@ -86,11 +86,11 @@ def claimable(
     if on_hold.everything:
         return Waiting()
     mixed = on_hold.lanes & held.keys()
-    most, in_part = room.dispatches, bool(mixed)
+    most, lanes_left_out = room.dispatches, bool(mixed)
     ready = [lane for lane in held if lane not in mixed]
     dispatches = dispatch_claims.claimable(db, ready, now=now, limit=most, down_to=down_to)
     if (dispatches or mixed) and (waiting := waiting_lanes(db, held, now=now)):
-        mixed, in_part = mixed - waiting, True
+        mixed, lanes_left_out = mixed - waiting, True
         ready = [lane for lane in ready if lane not in waiting]
         dispatches = dispatch_claims.claimable(db, ready, now=now, limit=most, down_to=down_to)
     if going := open_runs_not_held(db, on_hold, mixed) if mixed else []:
@@ -98,24 +98,26 @@ def claimable(
         dispatches = dispatch_claims.most_urgent([*dispatches, *others], most)
     fitting = list(_fitting(dispatches, room))
     more = len(dispatches) >= most or len(fitting) < len(dispatches)
-    return Waiting(fitting, more=more, in_part=in_part)
+    return Waiting(fitting, more=more, lanes_left_out=lanes_left_out)
 
 
 def newly_due(
     db: Db,
     held: Mapping[Lane, Token],
     *,
-    news: News,
+    due: DueSince,
     now: datetime,
     room: Room,
     on_hold: OnHold = NOTHING_HELD,
 ) -> Waiting | None:
-    """As `claimable`, of the news only. None where these do not suffice: lanes wait or are on hold in part, or more has
-    become due than there is room for. Raises Unavailable."""
+    """As `claimable`, of those that are `due` since then. None where these do not suffice: lanes wait or are on hold in
+    part, or more has become due than there is room for. Raises Unavailable."""
     if on_hold.everything or on_hold.lanes & held.keys():
         return None
     most = room.dispatches + 1
-    dispatches = dispatch_claims.newly_due(db, list(held), since=news.since, above=news.above, now=now, limit=most)
+    dispatches = dispatch_claims.newly_due(
+        db, list(held), due_since=due.since, more_urgent_than=due.more_urgent_than, now=now, limit=most
+    )
     fitting = list(_fitting(dispatches[: room.dispatches], room))
     if len(fitting) < len(dispatches) or (dispatches and waiting_lanes(db, held, now=now)):
         return None
@@ -123,7 +125,7 @@ def newly_due(
 
 
 def queue(db: Db, held: Mapping[Lane, Token], *, now: datetime, limit: int) -> list[InQueue]:
-    """The places of the dispatches that `claimable` finds where no lane waits and nothing is on hold, up to `limit`.
+    """The places of the first `limit` dispatches that `claimable` finds where no lane waits and nothing is on hold.
     Raises Unavailable."""
     return dispatch_claims.queue(db, list(held), now=now, limit=limit)
 
@@ -131,13 +133,13 @@ def queue(db: Db, held: Mapping[Lane, Token], *, now: datetime, limit: int) -> l
 def claimable_among(
     db: Db, ids: Sequence[DispatchId], held: Mapping[Lane, Token], *, now: datetime
 ) -> Sequence[Claimable]:
-    """The dispatches among these that could be claimed now, the most urgent first, without those that go alone. Raises
-    Unavailable."""
+    """The dispatches among these that are pending, due and in a held lane, the most urgent first, without those that go
+    alone. Waits of lanes (`waiting_lanes`) and holds (`claim`) are not looked at. Raises Unavailable."""
     return dispatch_claims.claimable_among(db, ids, held.keys(), now=now)
 
 
-def in_order(dispatches: Sequence[Claimable], room: Room) -> Waiting:
-    """The most urgent of these for which there is room."""
+def most_urgent_within(dispatches: Sequence[Claimable], room: Room) -> Waiting:
+    """The most urgent of these dispatches, as many as there is room for."""
     found = dispatch_claims.most_urgent(dispatches, room.dispatches)
     return Waiting(list(_fitting(found, room)))
 

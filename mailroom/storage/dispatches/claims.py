@@ -135,7 +135,7 @@ def queue(db: Db, lanes: Sequence[Lane], *, now: datetime, limit: int) -> list[I
 
 @guarded
 def claimable_among(db: Db, ids: Sequence[DispatchId], lanes: Collection[Lane], *, now: datetime) -> list[Claimable]:
-    """As `claimable`, of these dispatches only."""
+    """As `claimable`, of these dispatches only. `lanes`: any number of them, compared after the read."""
     query = {"_id": {"$in": list(ids)}, "state": DispatchState.PENDING, "not_before": {"$lte": now}} | _NOT_ALONE
     found = [claimable_of(doc) for doc in db.dispatches.find(query, FOR_CLAIM)]
     return most_urgent([one for one in found if one.lane in lanes], len(found))
@@ -143,18 +143,24 @@ def claimable_among(db: Db, ids: Sequence[DispatchId], lanes: Collection[Lane], 
 
 @guarded
 def newly_due(
-    db: Db, lanes: Sequence[Lane], *, since: datetime, now: datetime, limit: int, above: Rank | None = None
+    db: Db,
+    lanes: Sequence[Lane],
+    *,
+    due_since: datetime,
+    now: datetime,
+    limit: int,
+    more_urgent_than: Rank | None = None,
 ) -> list[Claimable]:
-    """As `claimable`, without dispatches that were due before `since`; of more than `limit`, any. `above`: only those
-    that are more urgent than this rank.
+    """As `claimable`, without dispatches that were due before `due_since`; of more than `limit`, any.
+    `more_urgent_than`: only dispatches before this rank.
 
-    A claimed dispatch leaves an entry in each index that held it while it was pending, for a minute or so, and MongoDB
-    passes by all of these up to the next entry that holds: in `by_rank` for each lane. Here it passes by those since
-    `since`, once.
+    A claimed dispatch leaves a dead entry in each index of pending dispatches, for as long as MongoDB keeps history
+    (see docs/operations.md). A scan of `by_rank` passes over the dead entries for each lane, up to the next live one.
+    This index is ordered by time: its scan passes over those since `due_since`, once.
     """
-    query = _waiting(lanes, now) | _NOT_ALONE | {"not_before": {"$gte": since, "$lte": now}}
-    if above is not None:
-        query["rank"] = {"$lt": above}
+    query = _waiting(lanes, now) | _NOT_ALONE | {"not_before": {"$gte": due_since, "$lte": now}}
+    if more_urgent_than is not None:
+        query["rank"] = {"$lt": more_urgent_than}
     rows = db.dispatches.find(query, FOR_CLAIM).hint("newly_due").limit(limit)
     return most_urgent([claimable_of(doc) for doc in rows], limit)
 
@@ -242,11 +248,10 @@ def in_sending(db: Db, lanes: Sequence[Lane], *, leave_out: Sequence[ClaimId], l
 
 
 def _lanes_with_pending(db: Db, lanes: Sequence[Lane], now: datetime, down_to: Rank) -> list[Lane]:
-    """The lanes among these with dispatches that may be claimed.
+    """The lanes among these with pending dispatches that are due, found by one scan of the index.
 
-    A scan of one lane passes by all that was claimed in the lanes after it, up to the first entry that holds. This one
-    scan goes on from there to the next of the lanes; a merge of scans, which has one for each lane, would pass by all
-    of it again for each lane without an entry.
+    A scan of a lane without live entries runs on over the dead entries of the next lanes (see `newly_due`), up to a
+    live one. A merge of scans, one for each lane, does this for each empty lane; one scan does it once.
     """
     query = _down_to(_waiting(lanes, now), down_to)
     rows = db.dispatches.aggregate([{"$match": query}, {"$group": {"_id": "$lane"}}], hint="by_rank")

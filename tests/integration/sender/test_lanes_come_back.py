@@ -84,10 +84,8 @@ class OneSender:
         self.in_flight = InFlight(always=MAILS)
         self.lanes = Lanes(self.services, self.in_flight, sender=self.name)
         claimer: Any = SimpleNamespace(send=lambda _now: 0)
-        guard: Any = SimpleNamespace(
-            is_held=lambda: False, recheck=lambda: None, mark=None, remembers=False, restored_at=None
-        )
-        planner: Any = SimpleNamespace(look=lambda: None, busy_s=0.0)
+        guard: Any = SimpleNamespace(is_held=lambda: False, recheck=lambda: None)
+        planner: Any = SimpleNamespace(wake=lambda: None, busy_s=0.0)
         presence = Presence(self.services, self.in_flight, sender=self.name)
         self.loop = Loop(self.services, self.in_flight, self.lanes, guard, claimer, planner, presence, sender=self.name)
 

@@ -42,7 +42,7 @@ def looks(db: Db) -> Looks:
 
 @pytest.fixture
 def looks_at_all(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """How many looks were at all that is due. The one that comes once a second does not come here."""
+    """Tells how many looks were at all that is due. The one that comes once a second is switched off."""
     count, look = [0], claims.claimable
 
     def counted(*args: Any, **kwargs: Any) -> Waiting:

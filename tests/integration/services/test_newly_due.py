@@ -10,7 +10,7 @@ from mailroom.domain.dispatches.model import Claimable
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.emails.model import Rank
 from mailroom.domain.ids import Lane, Token
-from mailroom.services.dispatching.claims import News, Room, Waiting, claimable, newly_due
+from mailroom.services.dispatching.claims import DueSince, Room, Waiting, claimable, newly_due
 from mailroom.services.mails.accept import Outbox
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
@@ -44,7 +44,7 @@ def test_it_is_the_same_in_the_same_order(db: Db, outbox: Outbox) -> None:
     some_mails(outbox)
     now = server_now(db)
 
-    found = newly_due(db, HELD, news=News(now - 60 * SECOND), now=now, room=ROOM)
+    found = newly_due(db, HELD, due=DueSince(now - 60 * SECOND), now=now, room=ROOM)
 
     assert as_found(found) == as_found(claimable(db, HELD, now=now, room=ROOM))
     assert len(as_found(found)) == 6
@@ -57,7 +57,7 @@ def test_what_was_due_before_is_left_to_a_look_at_all(db: Db, outbox: Outbox) ->
     assert oldest
     db.dispatches.update_one({"_id": oldest["_id"]}, {"$set": {"not_before": now - 600 * SECOND}})
 
-    found = newly_due(db, HELD, news=News(now - 60 * SECOND), now=now, room=ROOM)
+    found = newly_due(db, HELD, due=DueSince(now - 60 * SECOND), now=now, room=ROOM)
 
     assert oldest["_id"] not in {one.id for one in as_found(found)}
     assert oldest["_id"] in {one.id for one in claimable(db, HELD, now=now, room=ROOM).dispatches}
@@ -69,7 +69,7 @@ def test_it_says_that_there_is_no_room_for_all(db: Db, outbox: Outbox, room: Roo
     db.dispatches.update_many({}, {"$set": {"size": 10}})
     now = server_now(db)
 
-    assert newly_due(db, HELD, news=News(now - 60 * SECOND), now=now, room=room) is None
+    assert newly_due(db, HELD, due=DueSince(now - 60 * SECOND), now=now, room=room) is None
     assert claimable(db, HELD, now=now, room=room).more
 
 
@@ -78,15 +78,15 @@ def test_it_says_that_lanes_wait(db: Db, outbox: Outbox) -> None:
     now = server_now(db)
     db.lanes.update_one({"_id": "mail/0"}, {"$set": {"waits_until": now + 60 * SECOND, "waits_why": "a limit"}})
 
-    assert newly_due(db, HELD, news=News(now - 60 * SECOND), now=now, room=ROOM) is None
-    assert claimable(db, HELD, now=now, room=ROOM).in_part
+    assert newly_due(db, HELD, due=DueSince(now - 60 * SECOND), now=now, room=ROOM) is None
+    assert claimable(db, HELD, now=now, room=ROOM).lanes_left_out
 
 
-def test_it_is_only_what_is_more_urgent_where_that_is_asked_for(db: Db, outbox: Outbox) -> None:
+def test_with_a_rank_only_more_urgent_dispatches_are_found(db: Db, outbox: Outbox) -> None:
     some_mails(outbox)
     now = server_now(db)
 
-    found = newly_due(db, HELD, news=News(now - 60 * SECOND, above=Rank.NORMAL), now=now, room=ROOM)
+    found = newly_due(db, HELD, due=DueSince(now - 60 * SECOND, more_urgent_than=Rank.NORMAL), now=now, room=ROOM)
 
     assert [one.rank for one in as_found(found)] == [Rank.HIGH, Rank.HIGH]
 
@@ -95,7 +95,7 @@ def test_it_says_that_all_sending_is_stopped(db: Db, outbox: Outbox) -> None:
     some_mails(outbox)
     now, stopped = server_now(db), replace(NOTHING_HELD, everything=True)
 
-    assert newly_due(db, HELD, news=News(now - 60 * SECOND), now=now, room=ROOM, on_hold=stopped) is None
+    assert newly_due(db, HELD, due=DueSince(now - 60 * SECOND), now=now, room=ROOM, on_hold=stopped) is None
 
 
 def test_a_look_at_all_that_leaves_nothing_says_so(db: Db, outbox: Outbox) -> None:

@@ -79,13 +79,15 @@ ASKED = {
     "lanes with work": lambda db, now: dispatch_claims.lanes_with_work(db, now=now, limit=10, leave_out=[]),
     "what can be claimed": lambda db, now: dispatch_claims.claimable(db, [Lane("schedule/s")], now=now, limit=10),
     "what has become due": lambda db, now: dispatch_claims.newly_due(
-        db, [Lane("mail/0"), Lane("schedule/s")], since=now, now=now, limit=10
+        db, [Lane("mail/0"), Lane("schedule/s")], due_since=now, now=now, limit=10
     ),
-    "what becomes due that is urgent": lambda db, now: dispatch_claims.newly_due(
-        db, [Lane("mail/0")], since=now, now=now, limit=10, above=Rank.NORMAL
+    "what urgent has become due": lambda db, now: dispatch_claims.newly_due(
+        db, [Lane("mail/0")], due_since=now, now=now, limit=10, more_urgent_than=Rank.NORMAL
     ),
-    "the queue of what is due": lambda db, now: dispatch_claims.queue(db, [Lane("schedule/s")], now=now, limit=10),
-    "what is still due of these": lambda db, now: dispatch_claims.claimable_among(
+    "the first places of all that is due": lambda db, now: dispatch_claims.queue(
+        db, [Lane("schedule/s")], now=now, limit=10
+    ),
+    "which noted dispatches can still be claimed": lambda db, now: dispatch_claims.claimable_among(
         db, [DispatchId("r-d0")], [Lane("schedule/s")], now=now
     ),
     "what can be claimed beside a paused run": lambda db, now: dispatch_claims.claimable_of_runs(

@@ -1,4 +1,4 @@
-"""Planning and claiming leave each other alone in a lane."""
+"""Planning and claiming never work in one lane at the same time."""
 
 from unittest.mock import MagicMock
 
@@ -20,9 +20,9 @@ def test_claiming_gets_the_lanes_in_which_nothing_is_being_planned() -> None:
         assert claiming.lanes == {A, B}
 
 
-def test_planning_gets_the_lanes_in_which_nothing_is_being_claimed_and_hears_when_they_are_free() -> None:
+def test_planning_gets_the_lanes_in_which_nothing_is_being_claimed_and_is_woken_when_they_are_free() -> None:
     turns, told = LaneTurns(), MagicMock()
-    turns.tell_planning(told)
+    turns.on_lanes_free(told)
 
     with turns.claim_in([A]) as claiming:
         with turns.plan_in([A, B]) as planning:
@@ -50,7 +50,7 @@ def test_a_turn_that_has_ended_gives_nothing_back_that_another_has_taken_since()
 def test_after_a_chunk_the_lane_is_left_to_claiming_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     turns, now = LaneTurns(), 100.0
     monkeypatch.setattr("sender.lane_turns.time.monotonic", lambda: now)
-    turns.leave_to_claiming([A])
+    turns.yield_to_claiming([A])
 
     assert turns.plan_in([A, B]).lanes == {B}
     now += 0.2
@@ -59,7 +59,7 @@ def test_after_a_chunk_the_lane_is_left_to_claiming_for_a_moment(monkeypatch: py
 
 def test_a_claim_ends_that_moment() -> None:
     turns = LaneTurns()
-    turns.leave_to_claiming([A])
+    turns.yield_to_claiming([A])
 
     with turns.claim_in([A]):
         pass

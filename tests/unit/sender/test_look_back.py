@@ -27,14 +27,14 @@ def test_a_look_at_what_is_new_moves_the_beginning_of_the_next() -> None:
     assert look_back.since(LANES, at=100.0) == NOON + timedelta(seconds=0.5)
 
 
-def test_after_a_look_that_failed_the_next_one_is_for_all() -> None:
+def test_after_a_look_that_failed_the_next_one_is_at_all() -> None:
     look_back = looked_at_all()
     look_back.forget()
 
     assert look_back.since(LANES, at=100.0) is None
 
 
-def test_once_a_second_a_look_is_for_all() -> None:
+def test_once_a_second_a_look_is_at_all() -> None:
     look_back, looks = LookBack(), []
     for tenths in range(25):
         at = 100 + tenths / 10
@@ -47,7 +47,7 @@ def test_once_a_second_a_look_is_for_all() -> None:
     assert [number for number, look in enumerate(looks) if look is None] == [0, 10, 20]
 
 
-def test_a_lane_that_has_come_is_looked_at_whole() -> None:
+def test_after_a_lane_was_added_the_next_look_is_at_all() -> None:
     assert looked_at_all().since([*LANES, Lane("mail/1")], at=100.0) is None
 
 

@@ -1,4 +1,4 @@
-"""One attempt at a duty that a thread repeats: a lane that was lost, or a bug, ends the attempt and stops no other."""
+"""Runs one duty of a thread: a lane that was lost, or a bug, stops no other duty."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -13,8 +13,10 @@ from sender.restore_guard import RestoreGuard
 log = structlog.get_logger()
 
 
-def attempt(duty: Callable[[datetime], int], now: datetime, *, in_flight: InFlight, guard: RestoreGuard) -> int:
-    """Do the duty. Returns how much was done. Raises Unavailable."""
+def run_duty(duty: Callable[[datetime], int], now: datetime, *, in_flight: InFlight, guard: RestoreGuard) -> int:
+    """Run the duty, and return how much it did. A lost lane is dropped, and of a MongoDB that seems restored another
+    check is asked for: each counts as 1, so that the caller goes on at once. A bug is logged, and counts as 0. Raises
+    Unavailable, after asking for a check."""
     try:
         return duty(now)
     except StaleToken as error:
