@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run chromium promtool haproxy dovecot test test-compose test-upgrade lint format bench chaos failovers recount soak fuzz bench-campaign bench-million bench-living bench-lateness bench-compare bench-intake bench-resets bench-hostile lock clean
+.PHONY: help env run chromium promtool haproxy dovecot npm bullmq test test-compose test-upgrade lint format bench chaos failovers recount soak fuzz bench-campaign bench-million bench-living bench-lateness bench-compare bench-intake bench-resets bench-hostile lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -29,20 +29,23 @@ env:  ## write a .env with random keys, for trying it with Docker Compose
 define debian
 	@PATH="$$PATH:/usr/sbin" command -v $(1) >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 	  apt-get install -y -qq --no-install-recommends $(2) >/dev/null; } || \
-	  { echo "$(1) is needed for the tests of $(3): apt-get install $(2) (as root)"; exit 1; }
+	  { echo "$(1) is needed for $(3): apt-get install $(2) (as root)"; exit 1; }
 endef
 
 chromium:
-	$(call debian,chromium,chromium fonts-dejavu-core,the pages)
+	$(call debian,chromium,chromium fonts-dejavu-core,the tests of the pages)
 
 promtool:
-	$(call debian,promtool,prometheus,the alerts)
+	$(call debian,promtool,prometheus,the tests of the alerts)
 
 haproxy:
-	$(call debian,haproxy,haproxy,the edge)
+	$(call debian,haproxy,haproxy,the tests of the edge)
 
 dovecot:
-	$(call debian,dovecot,dovecot-imapd,the mailboxes of bounces)
+	$(call debian,dovecot,dovecot-imapd,the tests of the mailboxes of bounces)
+
+npm:
+	$(call debian,npm,nodejs npm,BullMQ in make bench)
 
 test: $(STAMP) chromium promtool haproxy dovecot  ## run all checks and tests, on real servers and a real browser; report the coverage
 	$(BIN)/python -m pytest tests/unit -n 2 -p tests.support.measured --cov --cov-report=term:skip-covered
@@ -75,7 +78,15 @@ $(VENV)/.benching: $(STAMP)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[local,test,bench]'
 	@touch $@
 
-bench: $(VENV)/.benching  ## one mail a call, beside bare requests, Celery and dramatiq; writes docs/figures
+# What npm writes last. The versions are those of package-lock.json; no script of a package runs.
+NODE_MODULES := benchmarks/peers/node_modules/.package-lock.json
+$(NODE_MODULES): benchmarks/peers/package.json benchmarks/peers/package-lock.json | npm
+	cd benchmarks/peers && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+bullmq: npm $(NODE_MODULES)
+
+bench: $(VENV)/.benching bullmq  ## one mail a call, beside bare requests, BullMQ, Celery and dramatiq; writes docs/figures
 	$(BIN)/python -m benchmarks
 
 chaos: $(STAMP) dovecot  ## break the whole system for minutes, and count: doubled, lost, unknown, undrained; clusters too; then the negative controls
@@ -124,4 +135,4 @@ lock: $(STAMP)  ## write the installed versions into constraints.txt
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean:  ## remove the virtual environment and caches; data stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage *.egg-info
+	rm -rf $(VENV) benchmarks/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage *.egg-info

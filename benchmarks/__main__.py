@@ -25,9 +25,13 @@ SETTINGS: Final[dict[str, tuple[float, int, tuple[str, ...]]]] = {
     "answers at once, 64 in flight": (
         0.0,
         64,
-        ("mailroom", "bare", "celery threads", "celery prefork, 8 processes", "dramatiq"),
+        ("mailroom", "bare", "bullmq", "celery threads", "celery prefork, 8 processes", "dramatiq"),
     ),
-    "answers after 50 ms, 64 in flight (the most there can be: 1,280)": (50.0, 64, ("mailroom", "bare", "dramatiq")),
+    "answers after 50 ms, 64 in flight (the most there can be: 1,280)": (
+        50.0,
+        64,
+        ("mailroom", "bare", "bullmq", "dramatiq"),
+    ),
     "answers after 50 ms, 512 in flight": (50.0, 512, ("mailroom", "mailroom, 2 processes")),
 }
 

@@ -1,1 +1,1 @@
-"""What people would use: bare requests, Celery, dramatiq. One call a mail, 64 in flight, in one worker."""
+"""What people would use: bare requests, BullMQ, Celery, dramatiq. One call a mail, 64 in flight, in one worker."""

@@ -1,9 +1,10 @@
-"""Mailroom and others sending the same mails: bare requests, Celery, dramatiq. Interleaved rounds, counted by the stub.
+"""Mailroom and others sending the same mails, in interleaved rounds, counted by the stub.
 
     python -m benchmarks.peers [--rounds 3] [--seconds 6] [--in-flight 64] [--delay-ms 0] [--only NAME ...]
 
-A queue is filled before its worker starts; a round is measured from the first receipt to the last. Each round has a
-Redis of its own, with an append-only file. Other programs' shares of the CPU are told too: the machine has two cores.
+The others are bare requests, BullMQ, Celery and dramatiq. A queue is filled before its worker starts; a round is
+measured from the first receipt to the last. Each round has a Redis of its own, with an append-only file. Other
+programs' shares of the CPU are told too: the machine has two cores.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from typing import Final
 from rich.console import Console
 
 from benchmarks import child
-from benchmarks.peers import on_celery, on_dramatiq, with_mailroom
+from benchmarks.peers import on_bullmq, on_celery, on_dramatiq, with_mailroom
 from benchmarks.rounds import Contender, Round, interleaved, summary, table
 from benchmarks.stage import Stub, a_redis, a_stub, cpu_s
 from local.children import Child
@@ -26,7 +27,10 @@ from local.children import Child
 _LONGEST_S: Final = 180.0
 _STOP_S: Final = 30.0
 # Eight processes have eight calls in flight, not 64: the best on two cores, as long as answers come at once.
-_USUAL: Final = ("mailroom", "bare", "celery threads", "celery prefork", "celery prefork, 8 processes", "dramatiq")
+_USUAL: Final = (
+    *("mailroom", "bare", "bullmq", "dramatiq"),
+    *("celery threads", "celery prefork", "celery prefork, 8 processes"),
+)
 
 Fill = Callable[[str, int], None]  # the queue's URL, how many mails
 Command = Callable[[str], Sequence[str]]  # the queue's URL
@@ -68,6 +72,7 @@ def contenders_of(stub: Stub, folder: Path, in_flight: int) -> dict[str, Contend
         "mailroom": with_mailroom.contender(stub, folder, in_flight=in_flight),
         "mailroom, 2 processes": with_mailroom.contender(stub, folder, in_flight=in_flight, processes=2),
         "bare": _bare(stub, in_flight),
+        "bullmq": _queued(stub, folder, on_bullmq.fill, lambda url: on_bullmq.command(url, stub.url, in_flight)),
         "celery threads": celery(),
         "celery threads, prefetch 1": celery(prefetch=1),
         "celery threads, prefetch 16": celery(prefetch=16),
