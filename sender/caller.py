@@ -29,10 +29,11 @@ log = structlog.get_logger()
 _LONGEST_POLL_S: Final = 0.5
 
 
-class Job(Struct, frozen=True):
-    """A dispatch whose fence is crossed, its request, and the connection that was open before its claim. `due_at`: when
-    its mails should have gone out; None if that is not known. `trace`: the request that handed it in; '' if it is not
-    traced. Only metrics and traces ask for these two."""
+class Job(Struct, eq=False):
+    """A dispatch whose fence is crossed, its request, and the connection that was open before its claim. `request`:
+    None once the call has begun, for the connection has its bytes, and a large mail is not to be in memory twice.
+    `due_at`: when its mails should have gone out; None if that is not known. `trace`: the request that handed it in;
+    '' if it is not traced. Only metrics and traces ask for these two."""
 
     claimed: Claimed
     adapter: Adapter
@@ -129,6 +130,7 @@ class Caller:
         ended: list[Ended] = []
         while job := self._next():
             refused = self._refusal(job) or begin(job.connection, job.request)
+            job.request = None
             if refused:
                 ended.append((job, CallResult(job.claimed, refused)))
                 continue
