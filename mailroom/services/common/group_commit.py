@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from typing import Final, Generic, TypeVar
 
 from mailroom.domain.errors import Unavailable
+from mailroom.domain.errors_as_answers import as_answer
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -88,5 +89,7 @@ class GroupCommit(Generic[T, R]):
         except TimeoutError:
             answer.cancel()  # a caller that tries again without a key must not find the item stored later
             return Unavailable("it was not stored in time")
+        except Unavailable as error:
+            return as_answer(error)
         except Exception as error:
             return error

@@ -8,6 +8,7 @@ from typing import Final
 from mailroom.domain.emails.checking import EmailDraft
 from mailroom.domain.emails.template_budget import TemplateBudget
 from mailroom.domain.errors import BodiesAway, Fault, Unavailable
+from mailroom.domain.errors_as_answers import as_answer
 from mailroom.domain.ids import EmailId, keyed_email_id
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.unsubscribe_links import UnsubscribeLinks
@@ -118,7 +119,7 @@ class Outbox:
         try:
             return HandedIn(new, bodies.put_aside(self._files, new.id, new.email.body, until=until))
         except BodiesAway as error:
-            return error
+            return as_answer(error)
 
     def _answer(self, mail: HandedIn, result: StoredMail | Exception) -> AcceptedMail | Exception:
         if isinstance(result, Exception):

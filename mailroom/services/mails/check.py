@@ -8,6 +8,7 @@ from mailroom.domain.emails.model import OnDoubt
 from mailroom.domain.emails.template_budget import TemplateBudget
 from mailroom.domain.emails.topics import Leaving
 from mailroom.domain.errors import Fault, InvalidInput, SendersTooOld, Unavailable
+from mailroom.domain.errors_as_answers import as_answer
 from mailroom.domain.ids import EmailId, keyed_email_id, new_email_id, run_of_email, short_digest
 from mailroom.domain.sender_rules import SenderRule
 from mailroom.domain.templates import Template
@@ -59,7 +60,7 @@ class MailChecks:
                 budget.spend(draft, template)
                 results[index] = self._checked((draft, key), template, topic, owner=owner, budget=budget)
             except (InvalidInput, Unavailable) as error:
-                results[index] = error
+                results[index] = as_answer(error)
         return results
 
     def faults_of(self, draft: EmailDraft, budget: TemplateBudget) -> tuple[Fault, ...]:

@@ -23,6 +23,7 @@ from pymongo import IndexModel
 
 from mailroom.domain.emails.model import Attachment, Body, ShownAttachment, ShownBody
 from mailroom.domain.errors import BodiesAway, Unavailable
+from mailroom.domain.errors_as_answers import as_answer
 from mailroom.domain.ids import EmailId
 from mailroom.storage.body_files.homes import BodyFiles
 from mailroom.storage.body_files.reading import ReadingInTime
@@ -164,7 +165,7 @@ def _body(reading: ReadingInTime, doc: Mapping[str, Any]) -> Body | BodiesAway:
     try:
         contents = reading.read(_files_of(doc))
     except BodiesAway as error:
-        return error
+        return as_answer(error)
     written = {name: doc[name] if name in doc else contents[doc["files"][name]].decode() for name in ("text", "html")}
     attachments = [
         Attachment(

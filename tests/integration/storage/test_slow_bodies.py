@@ -92,6 +92,17 @@ def test_no_round_waits_longer_than_its_time_for_a_single_mail(db: Db, s3: SlowS
     assert took_s < 2.5
 
 
+def test_the_error_of_a_mail_that_waits_keeps_no_other_mail_in_memory(db: Db, s3: SlowS3) -> None:
+    files = BodyFiles(db, s3.bucket())
+    claimed = claimed_mails(db, files, large=2, small=0)
+    s3.get_s = 1.0
+
+    found = bodies.get_many(db, files, [EmailId(one.run_id) for one in claimed], within_s=3)
+
+    (error,) = [one for one in found.values() if isinstance(one, BodiesAway)]
+    assert (error.__traceback__, error.__context__) == (None, None)
+
+
 def test_a_request_stores_large_bodies_for_a_bounded_time(db: Db, s3: SlowS3, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accept, "_FILES_S", 0.5)
     outbox = Outbox(db, lanes=1, files=BodyFiles(db, s3.bucket()))
