@@ -36,53 +36,68 @@ class Turn:
 
 
 class LaneTurns:
-    """Thread-safe; no method waits. After a chunk planning yields the lane to claiming, for 0.1 s at most: what was
-    planned goes out while the next chunk is being composed."""
+    """Thread-safe; no method waits. Planning yields a lane to claiming, for 0.1 s at most, where something was planned
+    that may go already, or where a claim passed over the lane: it goes out while the next chunk is being composed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._taken: set[Lane] = set()
+        self._claiming: frozenset[Lane] = frozenset()
+        self._planning: frozenset[Lane] = frozenset()
         self._yielded_at: dict[Lane, float] = {}  # by planning, on the monotonic clock
-        self._wanted = frozenset[Lane]()  # by planning, which did not get them
+        self._passed_over: set[Lane] = set()  # by claiming, since planning took them
+        self._wanted: set[Lane] = set()  # by planning, which did not get them
         self._wake_planning: Callable[[], None] = lambda: None
 
     def on_lanes_free(self, wake: Callable[[], None]) -> None:
-        """`wake` is called, by the thread that claims, when a claim ends in a lane that planning asked for last and did
-        not get."""
+        """`wake` is called, by the thread that claims, when a claim ends in a lane that planning did not get."""
         self._wake_planning = wake
 
     def plan_in(self, lanes: Iterable[Lane]) -> Turn:
-        """Take those of these lanes in which nothing is being claimed, and which planning does not yield."""
+        """Take those of these lanes in which nothing is being claimed, and which planning does not yield. Ends before
+        the next `plan_in`."""
         with self._lock:
             now = time.monotonic()
             self._yielded_at = {lane: at for lane, at in self._yielded_at.items() if now - at < _YIELD_S}
             asked = frozenset(lanes)
-            free = asked - self._taken - self._yielded_at.keys()
-            self._taken |= free
-            self._wanted = asked - free
-        return Turn(free, self._end_planning)
+            self._planning = asked - self._claiming - self._yielded_at.keys()
+            self._wanted = (self._wanted | asked) - self._planning
+            return Turn(self._planning, self._end_planning)
 
     def yield_to_claiming(self, lanes: Iterable[Lane]) -> None:
         """There is something to claim in these now: `plan_in` passes over them until a claim in them ends, or 0.1 s."""
         with self._lock:
             self._yielded_at |= dict.fromkeys(lanes, time.monotonic())
 
-    def claim_in(self, lanes: Iterable[Lane]) -> Turn:
-        """Take the lanes among these in which nothing is being planned just now."""
+    @property
+    def in_planning(self) -> frozenset[Lane]:
+        """The lanes in which something is being planned just now: `claim_in` does not get them."""
+        return self._planning
+
+    def pass_over(self, lanes: Iterable[Lane]) -> None:
+        """Something waits in these lanes, in which something is being planned: planning yields them next."""
         with self._lock:
-            free = frozenset(lanes) - self._taken
-            self._taken |= free
-        return Turn(free, self._end_claiming)
+            self._passed_over |= self._planning.intersection(lanes)
+
+    def claim_in(self, lanes: Iterable[Lane]) -> Turn:
+        """Take the lanes among these in which nothing is being planned just now. Ends before the next `claim_in`."""
+        with self._lock:
+            asked = frozenset(lanes)
+            self._claiming = asked - self._planning
+            self._passed_over |= asked & self._planning
+            return Turn(self._claiming, self._end_claiming)
 
     def _end_planning(self, lanes: frozenset[Lane]) -> None:
         with self._lock:
-            self._taken -= lanes
+            self._planning = frozenset()
+            self._yielded_at |= dict.fromkeys(self._passed_over & lanes, time.monotonic())
+            self._passed_over.clear()
 
     def _end_claiming(self, lanes: frozenset[Lane]) -> None:
         with self._lock:
-            self._taken -= lanes
+            self._claiming = frozenset()
             for lane in lanes:
                 self._yielded_at.pop(lane, None)
             wanted = bool(lanes & self._wanted)
+            self._wanted -= lanes
         if wanted:
             self._wake_planning()

@@ -117,8 +117,8 @@ class Loop:
         return move_elsewhere(work, list(self._services.adapters))
 
     def _give_back(self, _now: datetime) -> int:
-        """Give idle lanes back, unless a step of planning goes on for longer: it notes activity only at its end, so its
-        lanes look idle."""
+        """Give idle lanes back, unless a step of planning goes on for long: what it writes may take longer than a lane
+        without activity is held."""
         if self._planner.busy_s < _SLOW_STEP_S:
             self._lanes.give_back_idle()
         return 0

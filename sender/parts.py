@@ -129,9 +129,10 @@ class Parts:
 
     def finish(self) -> None:
         """Plan nothing more, then cross no more fences, let the calls in flight end, and record their outcomes."""
-        self.planner.finish(within_s=_PLAN_S)
+        self.planner.end()
         self.fencer.finish()
         self.caller.finish()
+        self.planner.finish(within_s=_PLAN_S)
         self.reconciler.finish(within_s=_ASK_S)
         self.feed_keeper.finish(within_s=_ASK_S)
         self.mailbox_reader.finish(within_s=_ASK_S)

@@ -7,8 +7,9 @@ transaction here is guarded by the lanes' tokens, so a lane that is lost during 
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from datetime import datetime
 from typing import Final
@@ -17,11 +18,12 @@ import structlog
 
 from mailroom.assembly.sender import SenderServices
 from mailroom.domain.errors import Unavailable
-from mailroom.domain.ids import Lane, ScheduleId, Token
+from mailroom.domain.ids import Lane, ScheduleId, Token, schedule_of_run
 from mailroom.domain.lane_names import schedule_lane
 from mailroom.services.common.clock import Clocks
 from mailroom.services.planning import plan
 from mailroom.services.planning.composing import ChunkComposer
+from mailroom.services.planning.progress import Progress
 from sender.in_flight import InFlight
 from sender.lane_turns import LaneTurns
 from sender.restore_guard import RestoreGuard
@@ -44,8 +46,8 @@ class Planner:
         planned: Callable[[datetime], None],
         broken: Callable[[Lane], None],
     ) -> None:
-        """`planned`: called with the time at which a step began that may have planned something. What it planned for a
-        slice may be due before. `broken`: called for each lane whose schedule cannot be planned."""
+        """`planned`: called after a step that planned something that may go already, with the earliest time from which
+        on something of it may go. `broken`: called for each lane whose schedule cannot be planned."""
         self._services, self._in_flight, self._guard, self._turns = services, in_flight, guard, turns
         self._planned, self._broken = planned, broken
         self._clocks = Clocks(services.db)
@@ -82,17 +84,21 @@ class Planner:
         """Begin the next step at once: there may be something to plan. Thread-safe."""
         self._woken.set()
 
-    def finish(self, *, within_s: float) -> None:
-        """Begin no more steps. A step that takes longer ends with the process: what it has committed stands, its open
-        transaction stores nothing, and the next holder goes on from there."""
+    def end(self) -> None:
+        """Begin no step and no transaction any more. Thread-safe."""
         self._ending = True
         self._woken.set()
+
+    def finish(self, *, within_s: float) -> None:
+        """After `end`: wait for the transaction under way. One that takes longer ends with the process, and stores
+        nothing: the next holder goes on from what was committed before."""
         self._thread.join(within_s)
-        self._ahead.shutdown(wait=False, cancel_futures=True)
+        if not self._thread.is_alive():
+            self._ahead.shutdown(wait=False, cancel_futures=True)
 
     def step(self) -> bool:
-        """Plan once in each held lane of a schedule in which nothing is being claimed. True if there may be more to do
-        at once. Raises Unavailable."""
+        """Plan once in each held lane of a schedule that has something to plan, and in which nothing is being claimed.
+        True if there may be more to do at once. Raises Unavailable."""
         self._began_at = time.monotonic()
         try:
             worked = self._step()
@@ -109,39 +115,52 @@ class Planner:
         if not clocks.trustworthy:
             log.error("host_clock_is_off", ahead_s=round(clocks.host_ahead.total_seconds(), 2), plans="nothing")
             return False
-        with self._turns.plan_in(map(schedule_lane, held)) as turn:
-            mine = {id_: token for id_, token in held.items() if schedule_lane(id_) in turn.lanes}
 
-            def plan_lanes(now: datetime) -> int:
-                return self._plan(mine, now) if mine else 0
+        def plan_lanes(now: datetime) -> int:
+            return self._plan(held, now)
 
-            worked = run_duty(plan_lanes, clocks.now, in_flight=self._in_flight, guard=self._guard) > 0
-        if worked:
-            self._planned(clocks.now)
-        return worked
+        return run_duty(plan_lanes, clocks.now, in_flight=self._in_flight, guard=self._guard) > 0
 
     def _plan(self, held: Mapping[ScheduleId, Token], now: datetime) -> int:
+        """Returns in how many lanes something moved on."""
         services, seen = self._services, self._guard.seen
         if self._restored_at != seen.restored_at:  # what is written since may have the names of what was lost
             self._composer, self._restored_at = ChunkComposer(services.db, ahead=self._ahead), seen.restored_at
-        progress = plan.Progress()
+        progress = Progress()
         if not self._guard.on_hold.everything:
-            progress += plan.plan_due(services.db, held, mark=seen.mark, now=now)
+            progress += plan.plan_due(services.db, held, mark=seen.mark, now=now, take_turn=self._turn_in)
         progress += plan.expand(
             services.db,
             held,
             batch_size=self._batch_size,
             shares=services.shares,
             now=now,
-            remembers=seen.remembers,
+            seen=seen,
             composer=self._composer,
+            take_turn=self._turn_in,
         )
-        moved = [schedule_lane(id_) for id_ in progress.moved]
-        self._in_flight.note_activity(moved, at=time.monotonic())
+        self._in_flight.note_activity(map(schedule_lane, progress.moved), at=time.monotonic())
         for id_ in progress.broken:
             self._broken(schedule_lane(id_))
-        self._turns.yield_to_claiming(moved)
-        return len(moved)
+        self._announce(progress)
+        return len(progress.moved)
+
+    @contextmanager
+    def _turn_in(self, schedules: Collection[ScheduleId]) -> Iterator[Collection[ScheduleId]]:
+        """A turn in the lanes of these schedules. A lane with a turn is active: it is not given back meanwhile."""
+        if self._ending:
+            yield ()
+            return
+        with self._turns.plan_in(map(schedule_lane, schedules)) as turn:
+            self._in_flight.note_activity(turn.lanes, at=time.monotonic())
+            yield {id_ for id_ in schedules if schedule_lane(id_) in turn.lanes}
+
+    def _announce(self, progress: Progress) -> None:
+        """Let what was planned and may go already be claimed before the next chunk."""
+        going = {run: at for run, at in progress.due.items() if run not in self._guard.on_hold.runs}
+        if going:
+            self._turns.yield_to_claiming(schedule_lane(schedule_of_run(run)) for run in going)
+            self._planned(min(going.values()))
 
     def _run(self) -> None:
         while not self._ending:
@@ -150,6 +169,10 @@ class Planner:
             except Unavailable as error:
                 log.warning("planning_waits", error=str(error))
                 pause_s = _AWAY_S * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+            except Exception:
+                # Each transaction of planning is guarded by its lanes' tokens, so it is safe to go on.
+                log.exception("planning_failed")
+                pause_s = _AWAY_S
             if pause_s:
                 self._woken.wait(pause_s)
             self._woken.clear()

@@ -14,7 +14,8 @@ from mailroom.domain.ids import RunId
 from mailroom.services.common import hold_mirror
 from mailroom.services.common.hold_mirror import NOTHING_HELD
 from mailroom.services.operations import older_copy
-from mailroom.services.operations.older_copy import Healthy, OlderCopy
+from mailroom.services.operations.older_copy import OlderCopy
+from mailroom.storage.cluster.restore_mark import Healthy
 
 log = structlog.get_logger()
 _CHECK_S: Final = 1.0
@@ -25,6 +26,7 @@ class RestoreGuard:
     def __init__(self, services: SenderServices) -> None:
         self._services = services
         self._check_at = self._logged_at = 0.0
+        self._asked = threading.Event()  # for a check, since the last one began
         self._held = False
         self.seen = Healthy(
             0, False, None
@@ -36,38 +38,49 @@ class RestoreGuard:
     def recheck(self) -> None:
         """Make the next check due at once: a store was away, or the stores contradict each other. Nothing is planned
         until it is done. Thread-safe."""
-        self._check_at = 0.0
+        self._asked.set()
 
     def refused(self, run_ids: Iterable[RunId]) -> None:
         """Note that fences refused these runs because of a hold: the next check compares it in both stores.
         Thread-safe."""
         with self._lock:
             self._refused.update(run_ids)
-        self._check_at = 0.0
+        self._asked.set()
 
     def is_held(self) -> bool:
         """True while a restored MongoDB waits for a person to repair it. Raises Unavailable."""
-        if time.monotonic() < self._check_at:
+        if time.monotonic() < self._check_at and not self._asked.is_set():
             return self._held
-        state = older_copy.check(self._services.db, self._services.mirror)
-        self._check_at = time.monotonic() + _CHECK_S
-        if isinstance(state, OlderCopy):
-            self._log(state)
-        elif self._held:
-            # Our note that senders hold may have come after the word of the person who put it right.
-            older_copy.note_held(self._services.db, held=False)
-            log.info("mongodb_is_put_right")
-        self._held = isinstance(state, OlderCopy)
-        if isinstance(state, Healthy):
-            self.seen = state
-            self._check_holds()
+        self._asked.clear()  # before the check: who asks during it wants another one
+        try:
+            self._check()
+        except BaseException:
+            self._asked.set()
+            raise
         return self._held
 
     @property
     def is_fresh(self) -> bool:
         """True if the last check is less than two seconds old, found no older copy, and nobody has asked for another
         since. Thread-safe."""
-        return not self._held and time.monotonic() < self._check_at + _CHECK_S
+        return not self._held and not self._asked.is_set() and time.monotonic() < self._check_at + _CHECK_S
+
+    def _check(self) -> None:
+        """Each step comes before what lets the planner go on because of it."""
+        state = older_copy.check(self._services.db, self._services.mirror)
+        if isinstance(state, OlderCopy):
+            was_held, self._held = self._held, True
+            self._check_at = time.monotonic() + _CHECK_S
+            self._log(state, again=was_held)
+            return
+        if self._held:
+            # Our note that senders hold may have come after the word of the person who put it right.
+            older_copy.note_held(self._services.db, held=False)
+            log.info("mongodb_is_put_right")
+        self.seen = state
+        self._held = False
+        self._check_at = time.monotonic() + _CHECK_S
+        self._check_holds()
 
     def _check_holds(self) -> None:
         with self._lock:
@@ -81,9 +94,9 @@ class RestoreGuard:
         if was.everything != self.on_hold.everything:
             log.warning("sending_is_stopped" if self.on_hold.everything else "sending_goes_on")
 
-    def _log(self, copy: OlderCopy) -> None:
-        if self._held and time.monotonic() < self._logged_at + _LOG_AGAIN_S:
+    def _log(self, copy: OlderCopy, *, again: bool) -> None:
+        if again and time.monotonic() < self._logged_at + _LOG_AGAIN_S:
             return
-        self._logged_at = time.monotonic()
         log.error("mongodb_was_restored", copied_at=copy.copied_at, lost_at=copy.lost_at, do="doctor --after-restore")
         older_copy.note_held(self._services.db, held=True)
+        self._logged_at = time.monotonic()

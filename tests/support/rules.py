@@ -7,6 +7,7 @@ from mailroom.domain.ids import Token
 from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.schedules import Schedule
 from mailroom.services.planning import plan as planning_plan
+from mailroom.services.planning.progress import Progress
 from mailroom.services.schedules import view as schedule_view
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
@@ -27,6 +28,6 @@ def with_rule(db: Db, expression: str, **changes: Any) -> Schedule:
     return schedule_view.get(db, schedule.id).schedule
 
 
-def plan(db: Db, *schedules: Schedule) -> planning_plan.Progress:
+def plan(db: Db, *schedules: Schedule) -> Progress:
     lanes.raise_tokens(db, {schedule_lane(s.id): Token(1) for s in schedules}, "tests", now=server_now(db))
     return planning_plan.plan_due(db, {s.id: Token(1) for s in schedules}, mark=0, now=server_now(db))

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from mailroom.coordination.mirror import Mark, Mirror
 from mailroom.storage.cluster import restore_mark
+from mailroom.storage.cluster.restore_mark import Healthy
 from mailroom.storage.database import Db
 
 
@@ -34,16 +35,6 @@ def look(db: Db, mirror: Mirror) -> OlderCopy | int:
     if lost_at is not None and number < reached:
         return OlderCopy(at, lost_at, reached)
     return number
-
-
-@dataclass(frozen=True, slots=True)
-class Healthy:
-    """MongoDB is no older copy. `mark`: its mark. `remembers`: it was restored once, and stores its fences' records of
-    that time. `restored_at`: when it was put right last; None if it never was, or by an earlier version."""
-
-    mark: int
-    remembers: bool
-    restored_at: datetime | None
 
 
 def check(db: Db, mirror: Mirror) -> OlderCopy | Healthy:

@@ -9,16 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import reduce
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 
 from mailroom.domain import misfire
 from mailroom.domain.beginnings import Spread, next_look
-from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
 from mailroom.domain.holds import EVERYTHING
-from mailroom.domain.ids import ScheduleId, Token
+from mailroom.domain.ids import RunId, ScheduleId, Token
 from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.limits import CHUNK_RECIPIENTS
 from mailroom.domain.misfire import Decisions, Replay
@@ -26,13 +24,15 @@ from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Schedule
 from mailroom.domain.shares import NO_SHARES, Shares
-from mailroom.services.planning.chunks import Cut
+from mailroom.services.planning.chunks import Chunk, Cut
 from mailroom.services.planning.composing import ChunkComposer
 from mailroom.services.planning.decisions import runs_for
 from mailroom.services.planning.pins import pinned
+from mailroom.services.planning.progress import ChangedSinceRead, Progress, TakeTurn, all_or_each, in_all_lanes
 from mailroom.services.planning.spreads import NOWHERE, spreads_of
 from mailroom.storage import holds, lanes
 from mailroom.storage.cluster import restore_mark
+from mailroom.storage.cluster.restore_mark import Healthy
 from mailroom.storage.database import Db, Session, in_transaction
 from mailroom.storage.dispatches import document as dispatches
 from mailroom.storage.guard import LaneGuard
@@ -43,48 +43,8 @@ from mailroom.watching import planning as metrics
 
 log = structlog.get_logger()
 SCHEDULES_A_STEP: Final = 500
+NEVER_RESTORED: Final = Healthy()
 _DECIDE_S: Final = 1.0  # for one step; schedules not reached in this time are decided in the next step
-
-
-class _ChangedSinceRead(Exception):
-    """A document has changed since it was read: the transaction is aborted, and the next step reads again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """The result of a step: schedules that moved on, and schedules that failed by a fault of their own."""
-
-    moved: frozenset[ScheduleId] = frozenset()
-    broken: frozenset[ScheduleId] = frozenset()
-
-    def __add__(self, other: "Progress") -> "Progress":
-        return Progress(self.moved | other.moved, self.broken | other.broken)
-
-
-T = TypeVar("T")
-
-
-def _all_or_each(items: Sequence[tuple[ScheduleId, T]], store: Callable[[Sequence[T]], None]) -> Progress:
-    """Store all items in one transaction. If it fails, store each in its own, so that no schedule delays another.
-
-    Raises StaleToken, Unavailable.
-    """
-    if not items:
-        return Progress()
-    try:
-        store([item for _, item in items])
-    except (StaleToken, StoreRestored, Unavailable):
-        raise
-    except _ChangedSinceRead:
-        if len(items) == 1:
-            return Progress()  # edited or cancelled since it was read: the next step reads it again
-    except Exception:
-        if len(items) == 1:
-            log.exception("schedule_cannot_be_planned", schedule_id=items[0][0])
-            return Progress(broken=frozenset({items[0][0]}))
-    else:
-        return Progress(moved=frozenset(id_ for id_, _ in items))
-    return reduce(Progress.__add__, (_all_or_each([item], store) for item in items))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,26 +73,36 @@ class _DueDecisions:
     broken: set[ScheduleId] = field(default_factory=set)
 
 
-def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: datetime) -> Progress:
+def plan_due(
+    db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: datetime, take_turn: TakeTurn = in_all_lanes
+) -> Progress:
     """Decide the due instants of held schedules, a bounded number of them; none while all sending is stopped.
 
     Raises StoreRestored if MongoDB's mark is below `mark`: it is an older copy. Raises StaleToken, Unavailable."""
     due = due_schedules.due_among(db, list(held), now=now, limit=SCHEDULES_A_STEP)
     if not due or holds.get(db, EVERYTHING).held:
         return Progress()  # when sending starts again, the misfire rule decides about the instants that were missed
+    with take_turn([schedule.id for schedule in due]) as mine:
+        return _plan(db, [schedule for schedule in due if schedule.id in mine], held, mark=mark, now=now)
+
+
+def _plan(db: Db, due: Sequence[Schedule], held: Mapping[ScheduleId, Token], *, mark: int, now: datetime) -> Progress:
+    """Decide about these due schedules."""
+    if not due:
+        return Progress()
     histories = contents.histories(db, [schedule.id for schedule in due])
     decided = _decide(due, spreads_of(db, due, histories), replay=restore_mark.replay(db), now=now)
     due_schedules.look_later(db, decided.later)
 
     def move_on(batch: Sequence[_Moving], guard: LaneGuard) -> None:
         if not due_schedules.move_on(db, [(m.schedule, m.decisions) for m in batch], now=now, guard=guard):
-            raise _ChangedSinceRead
+            raise ChangedSinceRead
         due_runs = [run for m in batch for run in runs_for(m.schedule, m.decisions, histories[m.schedule.id], now)]
         runs.add_many(db, pinned(db, due_runs, session=guard.session), session=guard.session)
 
     def set_aside(batch: Sequence[_Aside], guard: LaneGuard) -> None:
         if not all(due_schedules.set_aside(db, a.schedule, a.why, now=now, guard=guard) for a in batch):
-            raise _ChangedSinceRead
+            raise ChangedSinceRead
 
     def store_moving(batch: Sequence[_Moving]) -> None:
         _under_their_lanes(db, [m.schedule.id for m in batch], held, mark, lambda guard: move_on(batch, guard))
@@ -146,8 +116,8 @@ def plan_due(db: Db, held: Mapping[ScheduleId, Token], *, mark: int, now: dateti
         for a in batch:
             log.error("schedule_set_aside", schedule_id=a.schedule.id, reason=a.why)
 
-    moved = _all_or_each([(m.schedule.id, m) for m in decided.moving], store_moving)
-    aside = _all_or_each([(a.schedule.id, a) for a in decided.aside], store_aside)
+    moved = all_or_each([(m.schedule.id, m) for m in decided.moving], store_moving)
+    aside = all_or_each([(a.schedule.id, a) for a in decided.aside], store_aside)
     return moved + aside + Progress(broken=frozenset(decided.broken))
 
 
@@ -192,44 +162,61 @@ def expand(
     *,
     batch_size: int,
     now: datetime,
-    remembers: bool = False,
+    seen: Healthy = NEVER_RESTORED,
     shares: Shares = NO_SHARES,
     composer: ChunkComposer | None = None,
+    take_turn: TakeTurn = in_all_lanes,
 ) -> Progress:
     """Write the next messages of the held schedules' runs, about a thousand a transaction, and their dispatches, each
     of up to `batch_size` messages. Domains with shares of their own get dispatches of their own.
 
-    `remembers`: MongoDB was restored from an older copy once; calls made since that copy are looked up.
+    `seen`: MongoDB, as the caller saw it last. Where it was restored from an older copy once, calls made since that
+    copy are looked up.
     `composer`: one that is used again, so that what the chunks of a run have in common is read once.
 
-    A step takes a batch of small runs and a chunk of a large run, so that neither waits for the other.
-    Raises StaleToken, Unavailable.
+    A step takes a batch of small runs and a chunk of the large run that is due longest, so that neither waits for the
+    other. Raises StoreRestored if MongoDB was restored since it was seen; StaleToken, Unavailable.
     """
     composer, cut = composer or ChunkComposer(db), Cut(batch_size, shares)
+    due: dict[RunId, datetime] = {}
 
     def store(batch: Sequence[Run]) -> None:
-        chunks = composer.next_chunks(batch, cut, remembers=remembers)
+        chunks = composer.next_chunks(batch, cut, remembers=seen.remembers)
 
         def work(session: Session) -> None:
+            restore_mark.require_unrestored(db, seen, session)
             tokens = {schedule_lane(c.run.schedule_id): held[c.run.schedule_id] for c in chunks}
             steps = [
                 run_planning.Step(c.run, c.through, c.members, c.numbers, c.is_last, counts=c.counts) for c in chunks
             ]
             with lanes.under(db, tokens, session) as guard:
                 if not run_planning.advance(db, steps, now=now, guard=guard):
-                    raise _ChangedSinceRead
+                    raise ChangedSinceRead
                 if not all(unreached.take(db, c.missed, c.run.id, session=session) for c in chunks if c.missed):
-                    raise _ChangedSinceRead
+                    raise ChangedSinceRead
                 messages.add_many(db, [m for c in chunks for m in c.messages], session=session)
                 dispatches.add_many(db, [d for c in chunks for d in c.dispatches], now=now, session=session)
 
         in_transaction(db, work)
         for state, count in Counter(m.state for c in chunks for m in c.messages).items():
             metrics.planned(state, count)
+        due.update(_due_by_run(chunks, now))
 
     planning_runs = run_planning.in_planning(db, list(held), limit=SCHEDULES_A_STEP)
-    stored = (_all_or_each([(run.schedule_id, run) for run in batch], store) for batch in _batches(planning_runs))
-    return reduce(Progress.__add__, stored, Progress())
+    progress = Progress()
+    for batch in _batches(planning_runs):
+        with take_turn([run.schedule_id for run in batch]) as mine:
+            progress += all_or_each([(run.schedule_id, run) for run in batch if run.schedule_id in mine], store)
+    return progress + Progress(due=due)
+
+
+def _due_by_run(chunks: Sequence[Chunk], now: datetime) -> dict[RunId, datetime]:
+    """The runs of which something in these chunks may go already, each with the earliest time from which on."""
+    due: dict[RunId, datetime] = {}
+    for new in (new for chunk in chunks for new in chunk.dispatches if not new.held):
+        if (at := new.not_before or now) <= now:
+            due[new.run_id] = min(at, due.get(new.run_id, at))
+    return due
 
 
 def _batches(planning_runs: Sequence[Run]) -> Iterator[list[Run]]:

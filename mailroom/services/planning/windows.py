@@ -46,7 +46,8 @@ class _Window:
 
 @dataclass(slots=True)
 class Windows:
-    """Reads the windows of runs, and keeps the one that was used last. For one thread."""
+    """Reads the windows of runs, and keeps the one that was used last of those that a page does not empty: small runs,
+    each of one page, do not take the place of a large one. For one thread."""
 
     db: Db
     _kept: _Window | None = field(default=None)
@@ -56,7 +57,10 @@ class Windows:
         place = SlicePlace.read(run.planned_through)
         window = self._kept if self._kept and self._kept.has(run, place) else self._read(run, own, place)
         page = _page(window, place)
-        self._kept = None if page.through == window.place.behind else window
+        if page.through != window.place.behind:
+            self._kept = window
+        elif window is self._kept:
+            self._kept = None
         return page
 
     def _read(self, run: Run, own: RecipientTime, place: SlicePlace) -> _Window:

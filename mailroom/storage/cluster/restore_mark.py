@@ -21,7 +21,7 @@ from pymongo import ReturnDocument
 
 from mailroom.domain.errors import StoreRestored
 from mailroom.domain.misfire import Replay
-from mailroom.storage.database import Db, Session, guarded
+from mailroom.storage.database import Db, Document, Session, guarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,17 @@ class Raised(NamedTuple):
     at: datetime
     remembers: bool
     restored_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Healthy:
+    """A database that is no older copy, as it was seen. `mark`: its mark. `remembers`: it was restored once, and stores
+    its fences' records of that time. `restored_at`: when it was put right last; None if it never was, or by an earlier
+    version."""
+
+    mark: int = 0
+    remembers: bool = False
+    restored_at: datetime | None = None
 
 
 @guarded
@@ -84,10 +95,25 @@ def require_mark(db: Db, number: int, session: Session) -> None:
 
     Raises StoreRestored.
     """
-    doc = db.cluster.find_one({"_id": "mark"}, session=session)
-    now = doc["number"] if doc else 0
+    _require_mark(db, number, session)
+
+
+def require_unrestored(db: Db, seen: Healthy, session: Session) -> None:
+    """Inside a transaction: check that this database was not restored since it was `seen`, put right meanwhile or not.
+
+    Raises StoreRestored.
+    """
+    restored_at = _require_mark(db, seen.mark, session).get("restored_at")
+    if restored_at != seen.restored_at:
+        raise StoreRestored(f"MongoDB was restored, and put right at {restored_at}")
+
+
+def _require_mark(db: Db, number: int, session: Session) -> Document:
+    doc = db.cluster.find_one({"_id": "mark"}, session=session) or {}
+    now = doc.get("number", 0)
     if now < number:
         raise StoreRestored(f"MongoDB had come to {number}, and is at {now} now")
+    return doc
 
 
 @guarded

@@ -198,7 +198,7 @@ def test_senders_hold_after_a_restore_though_redis_was_emptied_before_they_saw_i
         assert isinstance(held, older_copy.OlderCopy)
         assert (held.copied_at, held.reached) == (made.copied_at, made.mark + FURTHER)
     after_restore(empty, mirror, [], timing=QUICK, even_so=True)
-    assert isinstance(older_copy.check(empty, mirror), older_copy.Healthy)
+    assert isinstance(older_copy.check(empty, mirror), restore_mark.Healthy)
 
 
 def test_of_two_restores_at_once_none_ends_as_if_it_had_been_alone(

@@ -12,6 +12,7 @@ from mailroom.services.dispatching import cancel as cancel_runs
 from mailroom.services.planning import asked_runs, composing, plan
 from mailroom.services.planning.chunks import next_chunks
 from mailroom.services.planning.composing import ChunkComposer
+from mailroom.storage.cluster.restore_mark import Healthy
 from mailroom.storage.database import Db, server_now
 from tests.support.builders import recipients, stored_schedule
 from tests.support.planned import hold, runs_of
@@ -40,8 +41,8 @@ class Planning:
         return schedule.id
 
     def step(self, held: dict[ScheduleId, Token], *, remembers: bool = False) -> bool:
-        now = server_now(self._db)
-        done = plan.expand(self._db, held, batch_size=100, now=now, remembers=remembers, composer=self._composer)
+        now, seen = server_now(self._db), Healthy(remembers=remembers)
+        done = plan.expand(self._db, held, batch_size=100, now=now, seen=seen, composer=self._composer)
         return bool(done.moved)
 
     def states(self, schedule: ScheduleId) -> Counter[str]:

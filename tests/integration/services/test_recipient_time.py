@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,8 @@ from mailroom.domain.runs import RunState
 from mailroom.domain.slice_places import WINDOW
 from mailroom.services.dispatching import cancel as cancel_runs
 from mailroom.services.operations import ledger
-from mailroom.services.planning import plan
+from mailroom.services.planning import plan, windows
+from mailroom.services.planning.composing import ChunkComposer
 from mailroom.services.reports import counts as report_counts
 from mailroom.services.reports import runs as run_views
 from mailroom.services.resending import runs as resend_runs
@@ -80,6 +82,18 @@ def test_each_contact_gets_it_at_the_wall_time_of_its_own_zone(db: Db) -> None:
         (BERLIN, 2, 1, 1),
         (NEW_YORK, 1, 1, 1),
     ]
+
+
+@pytest.mark.parametrize(("now", "since"), [(TOKYO - SECOND, None), (TOKYO + HOUR, TOKYO)], ids=["none", "one"])
+def test_planning_tells_from_when_on_something_of_its_slices_may_go(
+    db: Db, now: datetime, since: datetime | None
+) -> None:
+    schedule = a_zoned_schedule(db, people_in(db, FOUR))
+    (run,) = decide(db, schedule, now=TOKYO)
+
+    progress = plan.expand(db, hold(db, schedule), batch_size=1_000, now=now)
+
+    assert progress.due == ({run.id: since} if since else {})
 
 
 def test_dispatches_carry_the_names_of_their_slices(db: Db) -> None:
@@ -210,6 +224,31 @@ def test_an_audience_of_more_than_one_window_is_planned_whole(db: Db) -> None:
     spans = sorted(doc["span"].rpartition(":")[2] for doc in db.dispatches.find({"run_id": run.id}))
     places = sorted(tuple(map(int, span.split("-"))) for span in spans)
     assert [start for start, _ in places] == [0, *(end for _, end in places[:-1])]
+
+
+def test_a_small_run_between_two_chunks_costs_a_large_one_no_second_reading(
+    db: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [a_row(f"r{n:04d}") | {"time_zone": "Asia/Tokyo"} for n in range(2_500)]
+    large, small = a_zoned_schedule(db, None, recipients=rows), a_zoned_schedule(db, people_in(db, FOUR))
+    read, readings = windows.next_of, list[Any]()
+
+    def counted(db: Db, goes_to: Any, **place: Any) -> Any:
+        readings.append(goes_to)
+        return read(db, goes_to, **place)
+
+    decide(db, large, now=TOKYO)
+    monkeypatch.setattr(windows, "next_of", counted)
+    composer, held = ChunkComposer(db), hold(db, large, small)
+    plan.expand(db, held, batch_size=1_000, now=TOKYO, composer=composer)
+    readings_of_one = len(readings)
+    decide(db, small, now=TOKYO)
+
+    while plan.expand(db, held, batch_size=1_000, now=TOKYO, composer=composer).moved:
+        pass
+
+    assert len(times_of(db, runs_of(db, large)[0].id)) == 2_500
+    assert len(readings) == readings_of_one + 1
 
 
 def test_lists_that_are_merged_go_by_the_zone_of_the_first_that_holds_an_address(db: Db) -> None:

@@ -21,6 +21,7 @@ from mailroom.services.resending import mails as resend_mails
 from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import edit as edit_schedule
 from mailroom.storage.cluster import restored_fences
+from mailroom.storage.cluster.restore_mark import Healthy
 from mailroom.storage.database import Db, Session, in_transaction, server_now
 from mailroom.storage.dispatches import acceptances
 from mailroom.storage.messages import unreached as unreached_rows
@@ -246,7 +247,7 @@ def test_planned_again_in_another_number_of_groups_nothing_goes_out_on_a_guess(d
 
     resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=batch_size)
     held = hold(db, run.schedule_id, token=3)
-    while plan.expand(db, held, batch_size=1_000, now=server_now(db), remembers=True).moved:
+    while plan.expand(db, held, batch_size=1_000, now=server_now(db), seen=Healthy(remembers=True)).moved:
         pass
 
     made = list(db.dispatches.find({"run_id": again.id}))

@@ -11,6 +11,7 @@ from mailroom.domain.ids import ClaimId, ScheduleId, Token
 from mailroom.domain.shares import Shares
 from mailroom.services.planning import plan
 from mailroom.storage.cluster import restored_fences
+from mailroom.storage.cluster.restore_mark import Healthy
 from mailroom.storage.database import Db, server_now
 from tests.support.builders import make_due, recipients, stored_schedule
 from tests.support.planned import hold
@@ -39,7 +40,7 @@ class Campaign:
 
     def expand(self, shares: Shares, *, token: int = 1, remembers: bool = False) -> dict[str, dict[str, Any]]:
         held, now = self.held(token), server_now(self.db)
-        while plan.expand(self.db, held, batch_size=6, now=now, shares=shares, remembers=remembers).moved:
+        while plan.expand(self.db, held, batch_size=6, now=now, shares=shares, seen=Healthy(remembers=remembers)).moved:
             pass
         return {doc["_id"]: doc for doc in self.db.dispatches.find()}
 

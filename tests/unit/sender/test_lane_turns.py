@@ -65,3 +65,23 @@ def test_a_claim_ends_that_moment() -> None:
         pass
 
     assert turns.plan_in([A]).lanes == {A}
+
+
+def test_a_lane_that_claiming_passed_over_is_left_to_it_after_the_chunk() -> None:
+    turns = LaneTurns()
+
+    with turns.plan_in([A, B]):
+        assert turns.in_planning == {A, B}
+        assert turns.claim_in([A]).lanes == set()
+
+    assert turns.plan_in([A, B]).lanes == {B}
+
+
+def test_so_is_a_lane_in_which_claiming_knows_of_something_that_waits() -> None:
+    turns = LaneTurns()
+
+    with turns.plan_in([A]):
+        turns.pass_over([A, B])
+
+    assert turns.in_planning == set()
+    assert turns.plan_in([A, B]).lanes == {B}

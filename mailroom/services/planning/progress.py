@@ -1,0 +1,67 @@
+"""What a step of planning did, and in which lanes it may work."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import reduce
+from typing import TypeVar
+
+import structlog
+
+from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
+from mailroom.domain.ids import RunId, ScheduleId
+
+log = structlog.get_logger()
+
+#: Takes a turn in the lanes of schedules: yields those in which planning may work until the `with` block ends.
+TakeTurn = Callable[[Collection[ScheduleId]], AbstractContextManager[Collection[ScheduleId]]]
+
+
+@contextmanager
+def in_all_lanes(schedules: Collection[ScheduleId]) -> Iterator[Collection[ScheduleId]]:
+    """For a caller beside whom nothing is claimed."""
+    yield schedules
+
+
+class ChangedSinceRead(Exception):
+    """A document has changed since it was read: the transaction is aborted, and the next step reads again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`moved`: schedules that moved on. `broken`: schedules that failed by a fault of their own. `due`: runs of which
+    dispatches were written that may go already, each with the earliest time from which on one may go."""
+
+    moved: frozenset[ScheduleId] = frozenset()
+    broken: frozenset[ScheduleId] = frozenset()
+    due: Mapping[RunId, datetime] = field(default_factory=dict)
+
+    def __add__(self, other: "Progress") -> "Progress":
+        return Progress(self.moved | other.moved, self.broken | other.broken, {**self.due, **other.due})
+
+
+T = TypeVar("T")
+
+
+def all_or_each(items: Sequence[tuple[ScheduleId, T]], store: Callable[[Sequence[T]], None]) -> Progress:
+    """Store all items in one transaction. If it fails, store each in its own, so that no schedule delays another.
+
+    Raises StaleToken, StoreRestored, Unavailable.
+    """
+    if not items:
+        return Progress()
+    try:
+        store([item for _, item in items])
+    except (StaleToken, StoreRestored, Unavailable):
+        raise
+    except ChangedSinceRead:
+        if len(items) == 1:
+            return Progress()  # edited or cancelled since it was read: the next step reads it again
+    except Exception:
+        if len(items) == 1:
+            log.exception("schedule_cannot_be_planned", schedule_id=items[0][0])
+            return Progress(broken=frozenset({items[0][0]}))
+    else:
+        return Progress(moved=frozenset(id_ for id_, _ in items))
+    return reduce(Progress.__add__, (all_or_each([item], store) for item in items))
