@@ -5,11 +5,11 @@ mailroom/storage/dispatches/claims.py). So one look notes many dispatches, and t
 ids.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from mailroom.domain.dispatches.model import InQueue
 from mailroom.domain.emails.model import Rank
-from mailroom.domain.ids import DispatchId
+from mailroom.domain.ids import DispatchId, Lane
 
 
 class Backlog:
@@ -36,9 +36,13 @@ class Backlog:
         """The rank of the first; None without any."""
         return self._noted[0].rank if self._noted else None
 
-    def ids(self, start: int, most: int) -> list[DispatchId]:
-        """The ids of up to `most` of the noted dispatches, after the first `start`."""
-        return [one.id for one in self._noted[start : start + most]]
+    def ids(self, *, leave_out: Collection[Lane] = ()) -> Iterator[DispatchId]:
+        """The ids of those that are noted now, the most urgent first, without those in the lanes of `leave_out`."""
+        return (one.id for one in self._noted if one.lane not in leave_out)
+
+    def lanes_among(self, lanes: Collection[Lane]) -> set[Lane]:
+        """The lanes among these of which something is noted."""
+        return {one.lane for one in self._noted if one.lane in lanes} if lanes else set()
 
     def drop(self, ids: Collection[DispatchId]) -> None:
         """Note these no more. Ids that were not noted change nothing."""

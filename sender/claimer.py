@@ -79,12 +79,15 @@ class Claimer:
         held, room = self._in_flight.claimable_tokens(), self._connections.room()
         if not held or self._guard.on_hold.everything:
             return 0
-        waiting = self._looks.waiting(held, now, room)
-        with self._turns.claim_in(waiting.by_lane) as turn:
-            waiting = waiting.in_lanes(turn.lanes)
+        planned = self._turns.in_planning
+        found = self._looks.waiting(held, now, room, planned=planned)
+        self._turns.pass_over(self._looks.noted_among(planned))
+        with self._turns.claim_in(found.by_lane) as turn:
+            waiting = found.in_lanes(turn.lanes)
             handed_over = self._send_each(waiting, held, now, turn) if len(waiting) else 0
-        if handed_over == len(waiting):
-            self._looks.handed_over(waiting)
+        if len(found) and not len(waiting):
+            self._let_others_go(found)
+        self._looks.note_handed_over(waiting, handed_over)
         return handed_over
 
     def note_planned(self, since: datetime) -> None:

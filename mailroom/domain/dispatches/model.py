@@ -67,6 +67,7 @@ class InQueue(NamedTuple):
     rank: Rank
     not_before: datetime
     id: DispatchId
+    lane: Lane
 
 
 class Claim(Struct, frozen=True):

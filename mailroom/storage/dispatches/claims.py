@@ -31,7 +31,7 @@ from mailroom.storage.guard import LaneGuard
 _LOOKED_AT_OF_A_LANE: Final = 1_000
 _NOT_ALONE: Final[Document] = {"crashes": {"$not": {"$gte": ALONE_AFTER_CRASHES}}}  # of dispatches that may go together
 _BY_RANK: Final = [("rank", 1), ("not_before", 1)]
-_PLACE: Final = {"rank": 1, "not_before": 1}
+_PLACE: Final = {"rank": 1, "not_before": 1, "lane": 1}
 _LANES_A_LOOK: Final = 190  # MongoDB merges this many ordered index scans; with more it sorts in memory
 
 
@@ -129,7 +129,9 @@ def queue(db: Db, lanes: Sequence[Lane], *, now: datetime, limit: int) -> list[I
     for some in _a_look_each(_lanes_with_pending(db, lanes, now, Rank.CAMPAIGN)):
         query = _waiting(some, now) | _NOT_ALONE
         rows = db.dispatches.find(query, _PLACE).sort(_BY_RANK).hint("by_rank").limit(limit)
-        found += [InQueue(Rank(row.get("rank", Rank.CAMPAIGN)), row["not_before"], row["_id"]) for row in rows]
+        found += [
+            InQueue(Rank(row.get("rank", Rank.CAMPAIGN)), row["not_before"], row["_id"], row["lane"]) for row in rows
+        ]
     return sorted(found)[:limit]
 
 
@@ -137,7 +139,7 @@ def queue(db: Db, lanes: Sequence[Lane], *, now: datetime, limit: int) -> list[I
 def claimable_among(db: Db, ids: Sequence[DispatchId], lanes: Collection[Lane], *, now: datetime) -> list[Claimable]:
     """As `claimable`, of these dispatches only. `lanes`: any number of them, compared after the read."""
     query = {"_id": {"$in": list(ids)}, "state": DispatchState.PENDING, "not_before": {"$lte": now}} | _NOT_ALONE
-    found = [claimable_of(doc) for doc in db.dispatches.find(query, FOR_CLAIM)]
+    found = [claimable_of(doc) for doc in db.dispatches.find(query, FOR_CLAIM).hint("_id_")]
     return most_urgent([one for one in found if one.lane in lanes], len(found))
 
 

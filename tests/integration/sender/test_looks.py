@@ -1,7 +1,7 @@
 """What a sender finds to claim, round after round, where more is due than there is room for."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -10,19 +10,21 @@ from unittest.mock import MagicMock
 import pytest
 
 from mailroom.domain.emails.checking import EmailDraft
+from mailroom.domain.emails.model import Rank
 from mailroom.domain.errors import Unavailable
-from mailroom.domain.ids import Lane, RunId, Token, dispatch_id
+from mailroom.domain.ids import Lane, RunId, ScheduleId, Token, dispatch_id
 from mailroom.services.dispatching import claims
 from mailroom.services.dispatching.claims import Waiting
 from mailroom.services.mails.accept import Outbox
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
-from mailroom.storage.holds import NOTHING_HELD
+from mailroom.storage.holds import NOTHING_HELD, OnHold
 from sender import looks as looks_module
 from sender.in_flight import InFlight
 from sender.looks import Looks
 
-HELD = {Lane("mail/0"): Token(1), Lane("mail/1"): Token(1)}
+PLANNED, OTHER = Lane("schedule/planned"), Lane("schedule/other")
+HELD = {lane: Token(1) for lane in (Lane("mail/0"), Lane("mail/1"), PLANNED, OTHER)}
 ROOM = 4
 
 
@@ -33,9 +35,13 @@ def outbox(db: Db) -> Outbox:
 
 
 @pytest.fixture
-def looks(db: Db) -> Looks:
+def guard() -> Any:
+    return SimpleNamespace(on_hold=NOTHING_HELD)
+
+
+@pytest.fixture
+def looks(db: Db, guard: Any) -> Looks:
     services: Any = SimpleNamespace(db=db)
-    guard: Any = SimpleNamespace(on_hold=NOTHING_HELD)
     connections: Any = SimpleNamespace(limit=ROOM)
     return Looks(services, InFlight(), guard, connections)
 
@@ -64,13 +70,13 @@ def hand_in(outbox: Outbox, db: Db, count: int, priority: str = "normal") -> lis
     return list(ids)
 
 
-def a_round(looks: Looks, db: Db, *, claimed: bool = True) -> list[str]:
+def a_round(looks: Looks, db: Db, *, claimed: bool = True, planned: Collection[Lane] = ()) -> list[str]:
     """What a round finds. `claimed`: it claims all of that; otherwise nothing."""
-    waiting = looks.waiting(HELD, server_now(db), ROOM)
+    waiting = looks.waiting(HELD, server_now(db), ROOM, planned=planned)
     ids = [one.id for one in waiting.dispatches]
     if claimed:
         db.dispatches.update_many({"_id": {"$in": ids}}, {"$set": {"state": "sending"}})
-        looks.handed_over(waiting)
+    looks.note_handed_over(waiting, len(waiting) if claimed else 0)
     return list(ids)
 
 
@@ -130,7 +136,78 @@ def test_what_a_round_did_not_claim_is_found_by_the_next(
     later = hand_in(outbox, db, 1)
     assert a_round(looks, db) == mails
     assert a_round(looks, db) == later
+    assert looks_at_all() <= 2
+
+
+def test_behind_what_cannot_go_another_is_found_soon(db: Db, outbox: Outbox, looks: Looks) -> None:
+    stuck = hand_in(outbox, db, 3)
+    a_round(looks, db, claimed=False)
+    later = hand_in(outbox, db, 1)
+    time.sleep(0.1)  # such a look comes ten times a second
+
+    assert a_round(looks, db, claimed=False) == stuck + later
+
+
+def in_lane(db: Db, ids: list[str], lane: Lane) -> None:
+    db.dispatches.update_many({"_id": {"$in": ids}}, {"$set": {"lane": lane}})
+
+
+def test_what_waits_in_a_lane_that_is_being_planned_takes_no_room_and_stays_noted(
+    db: Db, outbox: Outbox, looks: Looks, looks_at_all: Callable[[], int]
+) -> None:
+    mails = hand_in(outbox, db, 12)
+    in_lane(db, mails[:8], PLANNED)
+    in_lane(db, mails[8:], OTHER)
+
+    assert a_round(looks, db, planned={PLANNED}) == mails[8:]
+    assert [a_round(looks, db), a_round(looks, db)] == [mails[:4], mails[4:8]]
     assert looks_at_all() == 1
+
+
+def test_where_all_that_is_noted_waits_for_planning_what_is_behind_it_goes(
+    db: Db, outbox: Outbox, looks: Looks, looks_at_all: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looks_module, "_NOTED", 6)
+    mails = hand_in(outbox, db, 13)
+    in_lane(db, mails[:8], PLANNED)
+    in_lane(db, mails[8:], OTHER)
+
+    assert [a_round(looks, db, planned={PLANNED}) for _ in range(3)] == [mails[8:12], mails[12:], []]
+    assert looks.noted_among({PLANNED, OTHER}) == {PLANNED}
+    looks_before = looks_at_all()
+    assert [a_round(looks, db, planned={PLANNED}) for _ in range(3)] == [[]] * 3
+    assert looks_at_all() == looks_before
+    assert a_round(looks, db) == mails[:4]
+
+
+def test_a_lane_that_waits_keeps_no_other_from_being_noted(
+    db: Db, outbox: Outbox, looks: Looks, looks_at_all: Callable[[], int]
+) -> None:
+    mails = hand_in(outbox, db, 12)
+    in_lane(db, mails[:4], PLANNED)
+    in_lane(db, mails[4:], OTHER)
+    waits = {"waits_until": server_now(db) + timedelta(hours=1), "waits_why": "a limit"}
+    db.lanes.update_one({"_id": PLANNED}, {"$set": waits}, upsert=True)
+
+    assert [a_round(looks, db) for _ in range(3)] == [mails[4:8], mails[8:], []]
+    assert looks_at_all() == 1
+    db.lanes.update_one({"_id": PLANNED}, {"$unset": dict.fromkeys(waits, "")})
+    assert a_round(looks, db) == mails[:4]
+
+
+def test_a_run_on_hold_keeps_no_other_from_being_noted(db: Db, outbox: Outbox, guard: Any, looks: Looks) -> None:
+    mails = hand_in(outbox, db, 12)
+    schedule = ScheduleId(PLANNED.removeprefix("schedule/"))
+    held, going = RunId(f"{schedule}-1"), RunId(f"{schedule}-2")
+    for some, run in ((mails[:4], held), (mails[4:8], going)):
+        fields = {"lane": PLANNED, "run_id": run, "schedule_id": schedule, "rank": Rank.CAMPAIGN}
+        db.dispatches.update_many({"_id": {"$in": some}}, {"$set": fields})
+        db.runs.insert_one({"_id": run, "schedule_id": schedule, "state": "planned", "due_at": server_now(db)})
+    guard.on_hold = OnHold(runs={held: schedule})
+
+    assert [a_round(looks, db) for _ in range(3)] == [mails[8:], mails[4:8], []]
+    guard.on_hold = NOTHING_HELD
+    assert a_round(looks, db) == mails[:4]
 
 
 def test_where_more_is_due_than_is_noted_a_look_at_all_finds_the_others(
@@ -184,3 +261,8 @@ def test_while_there_is_room_for_little_only_what_is_urgent_is_found(db: Db, out
         found.append(a_round(looks, db))
 
     assert found == [[one] for one in urgent]
+    hand_in(outbox, db, 1, "high")
+    time.sleep(0.03)
+    not_handed_over = a_round(looks, db, claimed=False)
+    time.sleep(0.03)
+    assert (len(not_handed_over), a_round(looks, db)) == (1, not_handed_over)

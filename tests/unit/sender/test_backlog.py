@@ -1,21 +1,23 @@
 """What a look noted, for the rounds after it."""
 
 from datetime import UTC, datetime
+from itertools import islice
 
 from mailroom.domain.dispatches.model import InQueue
 from mailroom.domain.emails.model import Rank
-from mailroom.domain.ids import DispatchId
+from mailroom.domain.ids import DispatchId, Lane
 from sender.backlog import Backlog
 
 NOON = datetime(2026, 12, 2, 12, 0, tzinfo=UTC)
-A, B, C = (InQueue(Rank.CAMPAIGN, NOON, DispatchId(name)) for name in "abc")
+A, B, C = (InQueue(Rank.CAMPAIGN, NOON, DispatchId(name), Lane("mail/0")) for name in "abc")
 
 
 def test_what_was_noted_is_told_in_its_order_a_part_at_a_time() -> None:
     backlog = Backlog()
     backlog.note([A, B, C], beyond=False)
 
-    assert (backlog.ids(0, 2), backlog.ids(2, 2)) == (["a", "b"], ["c"])
+    ids = backlog.ids()
+    assert (list(islice(ids, 2)), list(ids)) == (["a", "b"], ["c"])
 
 
 def test_what_is_dropped_is_told_no_more() -> None:
@@ -23,7 +25,7 @@ def test_what_is_dropped_is_told_no_more() -> None:
     backlog.note([A, B, C], beyond=False)
     backlog.drop(["b", "another"])
 
-    assert backlog.ids(0, 10) == ["a", "c"]
+    assert list(backlog.ids()) == ["a", "c"]
 
 
 def test_it_is_used_up_only_where_others_are_due_after_those_that_were_noted() -> None:
@@ -44,5 +46,14 @@ def test_its_rank_is_that_of_the_first() -> None:
     backlog = Backlog()
     assert backlog.rank is None
 
-    backlog.note([InQueue(Rank.HIGH, NOON, DispatchId("urgent")), A], beyond=False)
+    backlog.note([InQueue(Rank.HIGH, NOON, DispatchId("urgent"), Lane("mail/0")), A], beyond=False)
     assert backlog.rank is Rank.HIGH
+
+
+def test_what_waits_in_lanes_that_are_left_out_stays_noted() -> None:
+    backlog, theirs = Backlog(), Lane("schedule/s")
+    backlog.note([A, InQueue(Rank.CAMPAIGN, NOON, DispatchId("d"), theirs), B], beyond=False)
+
+    assert list(backlog.ids(leave_out={theirs})) == ["a", "b"]
+    assert backlog.lanes_among({theirs, Lane("schedule/t")}) == {theirs}
+    assert list(backlog.ids()) == ["a", "d", "b"]
