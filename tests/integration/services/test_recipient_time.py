@@ -14,6 +14,7 @@ from mailroom.domain.limits import CHUNK_RECIPIENTS
 from mailroom.domain.recipient_times import TIME_HAD_PASSED
 from mailroom.domain.runs import RunState
 from mailroom.domain.slice_places import WINDOW
+from mailroom.services.audiences import selecting
 from mailroom.services.dispatching import cancel as cancel_runs
 from mailroom.services.operations import ledger
 from mailroom.services.planning import plan, windows
@@ -231,7 +232,7 @@ def test_a_small_run_between_two_chunks_costs_a_large_one_no_second_reading(
 ) -> None:
     rows = [a_row(f"r{n:04d}") | {"time_zone": "Asia/Tokyo"} for n in range(2_500)]
     large, small = a_zoned_schedule(db, None, recipients=rows), a_zoned_schedule(db, people_in(db, FOUR))
-    read, readings = windows.next_of, list[Any]()
+    read, readings = selecting.next_of, list[Any]()
 
     def counted(db: Db, goes_to: Any, **place: Any) -> Any:
         readings.append(goes_to)
