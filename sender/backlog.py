@@ -37,8 +37,10 @@ class Backlog:
         return self._noted[0].rank if self._noted else None
 
     def ids(self, *, leave_out: Collection[Lane] = ()) -> Iterator[DispatchId]:
-        """The ids of those that are noted now, the most urgent first, without those in the lanes of `leave_out`."""
-        return (one.id for one in self._noted if one.lane not in leave_out)
+        """The ids of what is noted at this moment, the most urgent first, without the lanes of `leave_out`. A `drop`
+        meanwhile changes nothing of it."""
+        noted = self._noted
+        return (one.id for one in noted if one.lane not in leave_out)
 
     def lanes_among(self, lanes: Collection[Lane]) -> set[Lane]:
         """The lanes among these of which something is noted."""

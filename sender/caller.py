@@ -29,11 +29,11 @@ log = structlog.get_logger()
 _LONGEST_POLL_S: Final = 0.5
 
 
-class Job(Struct, eq=False):
+class Job(Struct, eq=False):  # compared by identity: it changes
     """A dispatch whose fence is crossed, its request, and the connection that was open before its claim. `request`:
-    None once the call has begun, for the connection has its bytes, and a large mail is not to be in memory twice.
-    `due_at`: when its mails should have gone out; None if that is not known. `trace`: the request that handed it in;
-    '' if it is not traced. Only metrics and traces ask for these two."""
+    None once the caller has taken the job up: the connection holds the bytes, and a large mail must not be in memory
+    twice. `due_at`: when its mails should have gone out; None if that is not known. `trace`: the request that handed it
+    in; '' if it is not traced. Only metrics and traces ask for these two."""
 
     claimed: Claimed
     adapter: Adapter

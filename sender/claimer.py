@@ -79,13 +79,13 @@ class Claimer:
         held, room = self._in_flight.claimable_tokens(), self._connections.room()
         if not held or self._guard.on_hold.everything:
             return 0
-        planned = self._turns.in_planning
-        found = self._looks.waiting(held, now, room, planned=planned)
-        self._turns.pass_over(self._looks.noted_among(planned))
+        being_planned = self._turns.being_planned
+        found = self._looks.waiting(held, now, room, being_planned=being_planned)
+        self._turns.pass_over(self._looks.noted_among(being_planned))
         with self._turns.claim_in(found.by_lane) as turn:
             waiting = found.in_lanes(turn.lanes)
             handed_over = self._send_each(waiting, held, now, turn) if len(waiting) else 0
-        if len(found) and not len(waiting):
+        if len(found) and not len(waiting):  # all of it waits in lanes that are being planned
             self._let_others_go(found)
         self._looks.note_handed_over(waiting, handed_over)
         return handed_over

@@ -36,8 +36,9 @@ class Turn:
 
 
 class LaneTurns:
-    """Thread-safe; no method waits. Planning yields a lane to claiming, for 0.1 s at most, where something was planned
-    that may go already, or where a claim passed over the lane: it goes out while the next chunk is being composed."""
+    """Thread-safe; no method waits. After a chunk planning yields some lanes to claiming, for 0.1 s at most: those in
+    which it wrote something that may go already, and those that a claim passed over meanwhile. Their mail goes out
+    while the next chunk is being composed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -53,8 +54,8 @@ class LaneTurns:
         self._wake_planning = wake
 
     def plan_in(self, lanes: Iterable[Lane]) -> Turn:
-        """Take those of these lanes in which nothing is being claimed, and which planning does not yield. Ends before
-        the next `plan_in`."""
+        """Take those of these lanes in which nothing is being claimed, and which planning does not yield. The
+        caller ends this turn before it calls `plan_in` again."""
         with self._lock:
             now = time.monotonic()
             self._yielded_at = {lane: at for lane, at in self._yielded_at.items() if now - at < _YIELD_S}
@@ -69,17 +70,19 @@ class LaneTurns:
             self._yielded_at |= dict.fromkeys(lanes, time.monotonic())
 
     @property
-    def in_planning(self) -> frozenset[Lane]:
+    def being_planned(self) -> frozenset[Lane]:
         """The lanes in which something is being planned just now: `claim_in` does not get them."""
         return self._planning
 
     def pass_over(self, lanes: Iterable[Lane]) -> None:
-        """Something waits in these lanes, in which something is being planned: planning yields them next."""
+        """Note those of these lanes that are being planned: something waits there, so planning yields them when its
+        turn ends."""
         with self._lock:
             self._passed_over |= self._planning.intersection(lanes)
 
     def claim_in(self, lanes: Iterable[Lane]) -> Turn:
-        """Take the lanes among these in which nothing is being planned just now. Ends before the next `claim_in`."""
+        """Take the lanes among these in which nothing is being planned just now. The caller ends this turn before
+        it calls `claim_in` again."""
         with self._lock:
             asked = frozenset(lanes)
             self._claiming = asked - self._planning

@@ -15,8 +15,9 @@ _SOON_S: Final = 0.1
 
 class LookBack:
     """A look begins half a second before the end of the last complete look, or earlier where dispatches became visible
-    late. A look at all that is due comes once a second, when a lane was added, and after `forget`: it finds what others
-    do not see, such as what returned to `pending`.
+    late. A look at all that is due comes once a second, a tenth of a second after the last one where `look_at_all_soon`
+    asked for it, when a lane was added, and after `forget`: it finds what others do not see, such as what returned to
+    `pending`.
 
     For one thread, except `became_visible`.
     """
@@ -47,8 +48,9 @@ class LookBack:
         """A look saw all that became due from the time that `since` returned to `through`."""
         self._since = through - _LATE
 
-    def hurry(self) -> None:
-        """The next look at all that is due comes a tenth of a second after the last one."""
+    def look_at_all_soon(self) -> None:
+        """The next look at all that is due comes a tenth of a second after the last one; at once if that time is
+        over."""
         self._all_at = min(self._all_at, self._saw_all_at + _SOON_S)
 
     def forget(self) -> None:

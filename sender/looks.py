@@ -23,8 +23,8 @@ from sender.restore_guard import RestoreGuard
 _LOOK_FOR_ALONE_S: Final = 1.0
 _LOOK_FOR_URGENT_S: Final = 0.02
 _NOTED: Final = 1_000  # dispatches of one look: so few that they are soon claimed, so many that such looks are rare
-_READ_AGAIN: Final = 100  # noted dispatches, where some of those that were read first may not be claimed any more
-_LOOK_AGAIN_S: Final = 0.1  # after a look beside the noting that found nothing
+_READ_AGAIN: Final = 100  # noted dispatches of a further read, where fewer than needed may still be claimed
+_LOOK_AGAIN_S: Final = 0.1  # after a look at other lanes, or at other runs, that found nothing
 _MOST_BYTES: Final = 64 * 1024 * 1024  # of single mails' bodies and campaigns' files, in memory at once
 
 
@@ -37,18 +37,18 @@ class Looks:
         self._db, self._in_flight, self._guard, self._connections = services.db, in_flight, guard, connections
         self._look_for_alone_at = self._look_for_urgent_at = 0.0
         self._look_beside_at = self._look_at_mixed_at = 0.0
-        self._waits: set[Lane] = set()  # lanes that waited at the last look
+        self._waiting_lanes: set[Lane] = set()  # as of the last look
         self._look_back, self._urgent_look_back, self._backlog = LookBack(), LookBack(), Backlog()
         # Claims one by one would cost more than very fast calls do, so claims wait until there is room for several.
         self._least_room = max(1, connections.limit // 4)
 
     def waiting(
-        self, held: Mapping[Lane, Token], now: datetime, room: int, *, planned: Collection[Lane] = ()
+        self, held: Mapping[Lane, Token], now: datetime, room: int, *, being_planned: Collection[Lane] = ()
     ) -> Waiting:
         """The dispatches that may be claimed now, the most urgent first. While a dispatch waits to go alone, no other
         is begun. `room`: calls that may still begin, without the reserved ones; below a quarter of the limit only
-        urgent dispatches are found. `planned`: lanes in which nothing can be claimed now; what waits there takes no
-        room of others. Raises Unavailable."""
+        urgent dispatches are found. `being_planned`: lanes in which nothing can be claimed now; what waits there takes
+        no room from others. Raises Unavailable."""
         if time.monotonic() >= self._look_for_alone_at:
             alone = claims.claimable_alone(self._db, held, now=now, on_hold=self._guard.on_hold)
             if len(alone):
@@ -57,18 +57,18 @@ class Looks:
         if room < self._least_room:
             return self._urgent(now)
         try:
-            return self._most_urgent(held, now, self._room(room), frozenset(planned))
+            return self._most_urgent(held, now, self._room(room), frozenset(being_planned))
         except BaseException:
             self._forget()
             raise
 
     def note_handed_over(self, waiting: Waiting, count: int) -> None:
-        """So many of these were handed over. If these are all, they are noted no more; otherwise what waits behind them
-        is looked at soon, for it may go."""
+        """`count` of these were handed over. If that is all of them, they are noted no more. Otherwise the next look at
+        all comes soon: what waits behind the others may be able to go."""
         if count == len(waiting):
             self._backlog.drop([dispatch.id for dispatch in waiting.dispatches])
         else:
-            self._look_back.hurry()
+            self._look_back.look_at_all_soon()
             self._urgent_look_back.forget()
 
     def noted_among(self, lanes: Collection[Lane]) -> set[Lane]:
@@ -83,22 +83,27 @@ class Looks:
         """New dispatches can be seen, due from `since` on: the next look goes back that far. Thread-safe."""
         self._look_back.became_visible(since=since)
 
-    def _most_urgent(self, held: Mapping[Lane, Token], now: datetime, room: Room, planned: frozenset[Lane]) -> Waiting:
-        """The most urgent of the held lanes. Lanes that wait are left out. A lane with a run on hold is looked at by
-        its other runs, and beside the noting: a scan of the lane would pass over all of that run."""
+    def _most_urgent(
+        self, held: Mapping[Lane, Token], now: datetime, room: Room, being_planned: frozenset[Lane]
+    ) -> Waiting:
+        """The most urgent dispatches of the held lanes, without lanes that wait. Lanes with a run on hold are looked at
+        apart, by their other runs, and nothing of them is noted: a scan of such a lane would pass over the whole held
+        run."""
         on_hold = self._guard.on_hold.lanes & held.keys()
-        if self._waits:
-            self._waits = claims.waiting_lanes(self._db, held, now=now)
-        free = _without(held, on_hold | self._waits)
-        waiting = self._new(free, now, room, planned)
+        if self._waiting_lanes:
+            self._waiting_lanes = claims.waiting_lanes(self._db, held, now=now)
+        free = _without(held, on_hold | self._waiting_lanes)
+        waiting = self._new(free, now, room, being_planned)
         if waiting is None:
-            waiting = self._all(free, now, room, planned)
-        if mixed := on_hold - self._waits - planned:
+            waiting = self._all(free, now, room, being_planned)
+        if mixed := on_hold - self._waiting_lanes - being_planned:
             others = self._of_other_runs(_without(held, held.keys() - mixed), now, room)
             return claims.most_urgent_within([*waiting.dispatches, *others.dispatches], room)
         return waiting
 
-    def _new(self, held: Mapping[Lane, Token], now: datetime, room: Room, planned: frozenset[Lane]) -> Waiting | None:
+    def _new(
+        self, held: Mapping[Lane, Token], now: datetime, room: Room, being_planned: frozenset[Lane]
+    ) -> Waiting | None:
         """What became due since, and what was noted. While something is noted, only what is more urgent is looked for:
         all else goes after it. None where a look at all is needed."""
         since = self._look_back.since(held, at=time.monotonic())
@@ -118,32 +123,33 @@ class Looks:
             return new
         if len(new) == room.dispatches:
             return new
-        noted = self._noted(held, now, room.dispatches - len(new), planned)
-        if not noted and self._backlog.lanes_among(planned):
-            return self._beside(planned, held, now, room) or new
+        noted = self._noted(held, now, room.dispatches - len(new), being_planned)
+        if not noted and self._backlog.lanes_among(being_planned):
+            others = self._beside(being_planned, held, now, room)
+            return others if len(others) else new
         if not noted or claims.waiting_lanes(self._db, held, now=now):
             return None
         return claims.most_urgent_within([*new.dispatches, *noted], room)
 
-    def _noted(self, held: Mapping[Lane, Token], now: datetime, most: int, planned: frozenset[Lane]) -> list[Claimable]:
+    def _noted(
+        self, held: Mapping[Lane, Token], now: datetime, most: int, being_planned: frozenset[Lane]
+    ) -> list[Claimable]:
         """At least `most` of the noted dispatches that may be claimed now, if there are so many. Those that may not be
         claimed any more are noted no more."""
         found: list[Claimable] = []
-        coming, count = self._backlog.ids(leave_out=planned), most
+        coming, count = self._backlog.ids(leave_out=being_planned), most
         while len(found) < most and (ids := list(islice(coming, count))):
             read = claims.claimable_among(self._db, ids, held, now=now)
             self._backlog.drop(set(ids) - {dispatch.id for dispatch in read})
             found, count = [*found, *read], max(most - len(found), _READ_AGAIN)
         return found
 
-    def _beside(
-        self, planned: frozenset[Lane], held: Mapping[Lane, Token], now: datetime, room: Room
-    ) -> Waiting | None:
-        """What waits in the other lanes, where all that is noted waits in lanes that are being planned. None while a
-        look a moment ago found nothing."""
+    def _beside(self, being_planned: frozenset[Lane], held: Mapping[Lane, Token], now: datetime, room: Room) -> Waiting:
+        """What waits in the other lanes, where all that is noted waits in lanes that are being planned. Nothing shortly
+        after a look that found nothing."""
         if time.monotonic() < self._look_beside_at:
-            return None
-        free = _without(held, planned)
+            return Waiting()
+        free = _without(held, being_planned)
         found = claims.claimable(self._db, free, now=now, room=room, on_hold=self._guard.on_hold)
         if not len(found):
             self._look_beside_at = time.monotonic() + _LOOK_AGAIN_S
@@ -158,15 +164,15 @@ class Looks:
             self._look_at_mixed_at = time.monotonic() + _LOOK_AGAIN_S
         return found
 
-    def _all(self, held: Mapping[Lane, Token], now: datetime, room: Room, planned: frozenset[Lane]) -> Waiting:
-        """The most urgent of all that is due, as many as there is room for. These and those after them are noted, and
-        what waits in lanes that are being planned."""
-        free = _without(held, planned)
+    def _all(self, held: Mapping[Lane, Token], now: datetime, room: Room, being_planned: frozenset[Lane]) -> Waiting:
+        """The most urgent of all that is due outside of `being_planned`, as many as there is room for. Notes these,
+        those after them, and what waits in the lanes being planned."""
+        free = _without(held, being_planned)
         waiting = claims.claimable(self._db, free, now=now, room=room, on_hold=self._guard.on_hold)
-        all_found = not waiting.more and not planned & held.keys()
+        all_found = not waiting.more and not being_planned & held.keys()
         if waiting.lanes_left_out:
-            self._waits = claims.waiting_lanes(self._db, held, now=now)
-            held = _without(held, self._waits)
+            self._waiting_lanes = claims.waiting_lanes(self._db, held, now=now)
+            held = _without(held, self._waiting_lanes)
         queue = _places(waiting) if all_found else claims.queue(self._db, held, now=now, limit=_NOTED)
         self._backlog.note(queue, beyond=len(queue) >= _NOTED)
         self._look_back.saw_all(held, through=now, at=time.monotonic())

@@ -117,8 +117,8 @@ class Loop:
         return move_elsewhere(work, list(self._services.adapters))
 
     def _give_back(self, _now: datetime) -> int:
-        """Give idle lanes back, unless a step of planning goes on for long: what it writes may take longer than a lane
-        without activity is held."""
+        """Give idle lanes back, but not while a step of planning takes more than a second: its lanes count as active
+        only from the beginning of their turn, and a chunk may take longer to write than an idle lane is kept."""
         if self._planner.busy_s < _SLOW_STEP_S:
             self._lanes.give_back_idle()
         return 0

@@ -128,7 +128,8 @@ class Parts:
         return max(self.loop.idle_s(), self.planner.idle_s())
 
     def finish(self) -> None:
-        """Plan nothing more, then cross no more fences, let the calls in flight end, and record their outcomes."""
+        """Take no turn of planning and cross no fence any more, let the calls in flight end, wait for the turn of
+        planning under way, and record the outcomes."""
         self.planner.end()
         self.fencer.finish()
         self.caller.finish()

@@ -32,7 +32,7 @@ from sender.run_duty import run_duty
 log = structlog.get_logger()
 _LOOK_S: Final = 0.05  # between steps while lanes of schedules are held
 _NO_LANES_S: Final = 1.0  # between steps while none is held; taking one wakes the planner
-_AWAY_S: Final = 1.0  # after a store was away, with jitter
+_AWAY_S: Final = 1.0  # after a store was away, with jitter, or after a fault
 
 
 class Planner:
@@ -85,20 +85,20 @@ class Planner:
         self._woken.set()
 
     def end(self) -> None:
-        """Begin no step and no transaction any more. Thread-safe."""
+        """Begin no step and take no turn any more; a turn under way goes on. Thread-safe."""
         self._ending = True
         self._woken.set()
 
     def finish(self, *, within_s: float) -> None:
-        """After `end`: wait for the transaction under way. One that takes longer ends with the process, and stores
-        nothing: the next holder goes on from what was committed before."""
+        """After `end`: wait for the turn under way. If it takes longer, its open transaction ends with the process and
+        stores nothing; the next holder goes on from what was committed before."""
         self._thread.join(within_s)
-        if not self._thread.is_alive():
+        if not self._thread.is_alive():  # a turn under way may still have a chunk composed ahead
             self._ahead.shutdown(wait=False, cancel_futures=True)
 
     def step(self) -> bool:
-        """Plan once in each held lane of a schedule that has something to plan, and in which nothing is being claimed.
-        True if there may be more to do at once. Raises Unavailable."""
+        """Decide what is due, then write the next chunk of the small runs and of the large run that is due longest, in
+        held lanes in which nothing is being claimed. True if there may be more to do at once. Raises Unavailable."""
         self._began_at = time.monotonic()
         try:
             worked = self._step()
@@ -156,8 +156,8 @@ class Planner:
             yield {id_ for id_ in schedules if schedule_lane(id_) in turn.lanes}
 
     def _announce(self, progress: Progress) -> None:
-        """Let what was planned and may go already be claimed before the next chunk."""
-        going = {run: at for run, at in progress.due.items() if run not in self._guard.on_hold.runs}
+        """Yield the lanes in which something may go already, so that it is claimed before the next chunk."""
+        going = {run: at for run, at in progress.claimable_since.items() if run not in self._guard.on_hold.runs}
         if going:
             self._turns.yield_to_claiming(schedule_lane(schedule_of_run(run)) for run in going)
             self._planned(min(going.values()))

@@ -15,7 +15,7 @@ from mailroom.services.common import hold_mirror
 from mailroom.services.common.hold_mirror import NOTHING_HELD
 from mailroom.services.operations import older_copy
 from mailroom.services.operations.older_copy import OlderCopy
-from mailroom.storage.cluster.restore_mark import Healthy
+from mailroom.storage.cluster.restore_mark import NEVER_RESTORED
 
 log = structlog.get_logger()
 _CHECK_S: Final = 1.0
@@ -28,9 +28,8 @@ class RestoreGuard:
         self._check_at = self._logged_at = 0.0
         self._asked = threading.Event()  # for a check, since the last one began
         self._held = False
-        self.seen = Healthy(
-            0, False, None
-        )  # of the last check that found MongoDB healthy; replaced whole: the planner reads it
+        # Of the last check that found MongoDB healthy; replaced whole: the planner reads it.
+        self.seen = NEVER_RESTORED
         self.on_hold = NOTHING_HELD  # as of the last check; replaced whole; claims and fences check for themselves
         self._refused: set[RunId] = set()  # runs whose fences have refused since the last check
         self._lock = threading.Lock()
@@ -66,7 +65,8 @@ class RestoreGuard:
         return not self._held and not self._asked.is_set() and time.monotonic() < self._check_at + _CHECK_S
 
     def _check(self) -> None:
-        """Each step comes before what lets the planner go on because of it."""
+        """Check both stores, and keep what they say. The planner reads `is_fresh` and `seen` in its own thread. So a
+        hold is set before it is noted anywhere, and lifted only when `seen` is the healthy state."""
         state = older_copy.check(self._services.db, self._services.mirror)
         if isinstance(state, OlderCopy):
             was_held, self._held = self._held, True

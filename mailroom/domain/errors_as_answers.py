@@ -8,8 +8,9 @@ E = TypeVar("E", bound=MailroomError)
 
 
 def as_answer(error: E) -> E:
-    """The error without the frames that raised it. They would keep all that those frames and their callers hold, such
-    as the bodies of other mails, for as long as the answer is kept; and where a caller holds the answer itself, until
-    the next full garbage collection."""
+    """Return the error without traceback, context and cause. A traceback holds the frames that the error passed
+    through, and each frame holds its variables, such as the bodies of other mails. They would stay in memory as long as
+    the answer is kept. Where a frame holds the answer itself, they would stay until the next full garbage collection.
+    """
     error.__traceback__ = error.__context__ = error.__cause__ = None
     return error

@@ -91,5 +91,5 @@ class GroupCommit(Generic[T, R]):
             return Unavailable("it was not stored in time")
         except Unavailable as error:
             return as_answer(error)
-        except Exception as error:
+        except Exception as error:  # a refusal, or a bug whose traceback the log shows
             return error

@@ -28,11 +28,12 @@ from mailroom.services.planning.chunks import Chunk, Cut
 from mailroom.services.planning.composing import ChunkComposer
 from mailroom.services.planning.decisions import runs_for
 from mailroom.services.planning.pins import pinned
-from mailroom.services.planning.progress import ChangedSinceRead, Progress, TakeTurn, all_or_each, in_all_lanes
+from mailroom.services.planning.progress import ChangedSinceRead, Progress, all_or_each
 from mailroom.services.planning.spreads import NOWHERE, spreads_of
+from mailroom.services.planning.turns import TakeTurn, in_all_lanes
 from mailroom.storage import holds, lanes
 from mailroom.storage.cluster import restore_mark
-from mailroom.storage.cluster.restore_mark import Healthy
+from mailroom.storage.cluster.restore_mark import NEVER_RESTORED, Healthy
 from mailroom.storage.database import Db, Session, in_transaction
 from mailroom.storage.dispatches import document as dispatches
 from mailroom.storage.guard import LaneGuard
@@ -43,7 +44,6 @@ from mailroom.watching import planning as metrics
 
 log = structlog.get_logger()
 SCHEDULES_A_STEP: Final = 500
-NEVER_RESTORED: Final = Healthy()
 _DECIDE_S: Final = 1.0  # for one step; schedules not reached in this time are decided in the next step
 
 
@@ -78,16 +78,19 @@ def plan_due(
 ) -> Progress:
     """Decide the due instants of held schedules, a bounded number of them; none while all sending is stopped.
 
+    `take_turn`: gives the lanes in which a batch may be worked on; schedules in other lanes wait for the next step.
     Raises StoreRestored if MongoDB's mark is below `mark`: it is an older copy. Raises StaleToken, Unavailable."""
     due = due_schedules.due_among(db, list(held), now=now, limit=SCHEDULES_A_STEP)
     if not due or holds.get(db, EVERYTHING).held:
         return Progress()  # when sending starts again, the misfire rule decides about the instants that were missed
     with take_turn([schedule.id for schedule in due]) as mine:
-        return _plan(db, [schedule for schedule in due if schedule.id in mine], held, mark=mark, now=now)
+        return _decide_and_store(db, [schedule for schedule in due if schedule.id in mine], held, mark=mark, now=now)
 
 
-def _plan(db: Db, due: Sequence[Schedule], held: Mapping[ScheduleId, Token], *, mark: int, now: datetime) -> Progress:
-    """Decide about these due schedules."""
+def _decide_and_store(
+    db: Db, due: Sequence[Schedule], held: Mapping[ScheduleId, Token], *, mark: int, now: datetime
+) -> Progress:
+    """Decide about these due schedules, and store what was decided."""
     if not due:
         return Progress()
     histories = contents.histories(db, [schedule.id for schedule in due])
@@ -170,15 +173,16 @@ def expand(
     """Write the next messages of the held schedules' runs, about a thousand a transaction, and their dispatches, each
     of up to `batch_size` messages. Domains with shares of their own get dispatches of their own.
 
-    `seen`: MongoDB, as the caller saw it last. Where it was restored from an older copy once, calls made since that
+    `seen`: MongoDB as the caller saw it last. If it was ever restored from an older copy, the calls made since that
     copy are looked up.
     `composer`: one that is used again, so that what the chunks of a run have in common is read once.
+    `take_turn`: as for `plan_due`.
 
     A step takes a batch of small runs and a chunk of the large run that is due longest, so that neither waits for the
     other. Raises StoreRestored if MongoDB was restored since it was seen; StaleToken, Unavailable.
     """
     composer, cut = composer or ChunkComposer(db), Cut(batch_size, shares)
-    due: dict[RunId, datetime] = {}
+    claimable_since: dict[RunId, datetime] = {}
 
     def store(batch: Sequence[Run]) -> None:
         chunks = composer.next_chunks(batch, cut, remembers=seen.remembers)
@@ -200,23 +204,25 @@ def expand(
         in_transaction(db, work)
         for state, count in Counter(m.state for c in chunks for m in c.messages).items():
             metrics.planned(state, count)
-        due.update(_due_by_run(chunks, now))
+        claimable_since.update(_claimable_since(chunks, now))
 
     planning_runs = run_planning.in_planning(db, list(held), limit=SCHEDULES_A_STEP)
     progress = Progress()
     for batch in _batches(planning_runs):
         with take_turn([run.schedule_id for run in batch]) as mine:
             progress += all_or_each([(run.schedule_id, run) for run in batch if run.schedule_id in mine], store)
-    return progress + Progress(due=due)
+    return progress + Progress(claimable_since=claimable_since)
 
 
-def _due_by_run(chunks: Sequence[Chunk], now: datetime) -> dict[RunId, datetime]:
-    """The runs of which something in these chunks may go already, each with the earliest time from which on."""
-    due: dict[RunId, datetime] = {}
-    for new in (new for chunk in chunks for new in chunk.dispatches if not new.held):
-        if (at := new.not_before or now) <= now:
-            due[new.run_id] = min(at, due.get(new.run_id, at))
-    return due
+def _claimable_since(chunks: Sequence[Chunk], now: datetime) -> dict[RunId, datetime]:
+    """The runs with dispatches in these chunks that may be claimed now, each with the earliest `not_before`."""
+    since: dict[RunId, datetime] = {}
+    for chunk in chunks:
+        for new in chunk.dispatches:
+            at = new.not_before or now
+            if not new.held and at <= now:
+                since[new.run_id] = min(at, since.get(new.run_id, at))
+    return since
 
 
 def _batches(planning_runs: Sequence[Run]) -> Iterator[list[Run]]:

@@ -1,7 +1,6 @@
-"""What a step of planning did, and in which lanes it may work."""
+"""What a step of planning did; and how it stores several schedules, so that none delays another."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
@@ -14,15 +13,6 @@ from mailroom.domain.ids import RunId, ScheduleId
 
 log = structlog.get_logger()
 
-#: Takes a turn in the lanes of schedules: yields those in which planning may work until the `with` block ends.
-TakeTurn = Callable[[Collection[ScheduleId]], AbstractContextManager[Collection[ScheduleId]]]
-
-
-@contextmanager
-def in_all_lanes(schedules: Collection[ScheduleId]) -> Iterator[Collection[ScheduleId]]:
-    """For a caller beside whom nothing is claimed."""
-    yield schedules
-
 
 class ChangedSinceRead(Exception):
     """A document has changed since it was read: the transaction is aborted, and the next step reads again."""
@@ -30,15 +20,18 @@ class ChangedSinceRead(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`moved`: schedules that moved on. `broken`: schedules that failed by a fault of their own. `due`: runs of which
-    dispatches were written that may go already, each with the earliest time from which on one may go."""
+    """`moved`: schedules that moved on. `broken`: schedules that failed by a fault of their own. `claimable_since`: the
+    runs that have new dispatches to claim now, each with the earliest `not_before` among these."""
 
     moved: frozenset[ScheduleId] = frozenset()
     broken: frozenset[ScheduleId] = frozenset()
-    due: Mapping[RunId, datetime] = field(default_factory=dict)
+    claimable_since: Mapping[RunId, datetime] = field(default_factory=dict)
 
     def __add__(self, other: "Progress") -> "Progress":
-        return Progress(self.moved | other.moved, self.broken | other.broken, {**self.due, **other.due})
+        since = dict(self.claimable_since)
+        for run, at in other.claimable_since.items():
+            since[run] = min(at, since.get(run, at))
+        return Progress(self.moved | other.moved, self.broken | other.broken, since)
 
 
 T = TypeVar("T")

@@ -46,8 +46,8 @@ class _Window:
 
 @dataclass(slots=True)
 class Windows:
-    """Reads the windows of runs, and keeps the one that was used last of those that a page does not empty: small runs,
-    each of one page, do not take the place of a large one. For one thread."""
+    """Reads the windows of runs, and keeps the last one that has recipients left. A small run, which one page empties,
+    does not take the place of a large run's window. For one thread."""
 
     db: Db
     _kept: _Window | None = field(default=None)

@@ -15,7 +15,7 @@ held        true while senders hold, because this is an older copy
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pymongo import ReturnDocument
 
@@ -51,6 +51,9 @@ class Healthy:
     mark: int = 0
     remembers: bool = False
     restored_at: datetime | None = None
+
+
+NEVER_RESTORED: Final = Healthy()
 
 
 @guarded

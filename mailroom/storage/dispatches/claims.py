@@ -139,6 +139,7 @@ def queue(db: Db, lanes: Sequence[Lane], *, now: datetime, limit: int) -> list[I
 def claimable_among(db: Db, ids: Sequence[DispatchId], lanes: Collection[Lane], *, now: datetime) -> list[Claimable]:
     """As `claimable`, of these dispatches only. `lanes`: any number of them, compared after the read."""
     query = {"_id": {"$in": list(ids)}, "state": DispatchState.PENDING, "not_before": {"$lte": now}} | _NOT_ALONE
+    # By another index, of pending dispatches, the read would pass over the dead entries that this one is to avoid.
     found = [claimable_of(doc) for doc in db.dispatches.find(query, FOR_CLAIM).hint("_id_")]
     return most_urgent([one for one in found if one.lane in lanes], len(found))
 

@@ -1,4 +1,4 @@
-"""The planner's steps: whose turn it takes, how much it composes, and what ends it."""
+"""The planner's steps: in which lanes it takes its turn, how much it composes, and what ends it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -14,9 +14,9 @@ from mailroom.domain.shares import NO_SHARES
 from mailroom.services.planning import asked_runs, composing
 from mailroom.services.planning.chunks import next_chunks
 from mailroom.storage.cluster import restore_mark
-from mailroom.storage.cluster.restore_mark import Healthy
+from mailroom.storage.cluster.restore_mark import NEVER_RESTORED
 from mailroom.storage.database import Db
-from mailroom.storage.holds import NOTHING_HELD
+from mailroom.storage.holds import NOTHING_HELD, OnHold
 from sender.in_flight import InFlight
 from sender.lane_turns import LaneTurns, Turn
 from sender.planner import Planner
@@ -48,7 +48,7 @@ class Planning:
     def __init__(self, db: Db) -> None:
         self.db, self.in_flight, self.turns = db, InFlight(), Turns()
         self.guard: Any = SimpleNamespace(
-            is_fresh=True, seen=Healthy(), on_hold=NOTHING_HELD, recheck=lambda: self.rechecks.append(True)
+            is_fresh=True, seen=NEVER_RESTORED, on_hold=NOTHING_HELD, recheck=lambda: self.rechecks.append(True)
         )
         services: Any = SimpleNamespace(
             db=db,
@@ -132,12 +132,10 @@ def test_a_lane_is_active_from_the_beginning_of_its_turn(planning: Planning) -> 
     assert planning.in_flight.idle_lanes(before=1.0) == []
 
 
-def test_after_a_chunk_of_which_nothing_may_go_yet_it_yields_to_nobody(
-    planning: Planning, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Such as one of slices of the day, or of people who are all suppressed."""
-    monkeypatch.setattr("mailroom.services.planning.plan._due_by_run", lambda *_: {})
+def test_after_a_chunk_of_a_run_on_hold_it_yields_to_nobody(planning: Planning) -> None:
     schedule = planning.begin(LARGE)
+    (run,) = runs_of(planning.db, schedule)
+    planning.guard.on_hold = OnHold(runs={run.id: schedule})
 
     while planning.planner.step():
         pass
@@ -146,17 +144,20 @@ def test_after_a_chunk_of_which_nothing_may_go_yet_it_yields_to_nobody(
     assert planning.since == []
 
 
-def test_after_a_chunk_that_may_go_it_tells_from_when_on_and_yields(planning: Planning) -> None:
+def test_after_a_chunk_that_may_go_it_tells_from_when_on_and_yields(
+    planning: Planning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sender.lane_turns._YIELD_S", 60.0)
     schedule = planning.begin(LARGE)
 
     assert planning.planner.step()
     assert not planning.planner.step()
 
     assert planning.placed(schedule) == 1_000
-    assert len(planning.since) == 1
+    assert planning.since == [min(doc["not_before"] for doc in planning.db.dispatches.find())]
 
 
-def test_once_it_was_told_to_end_it_writes_nothing_more(planning: Planning) -> None:
+def test_once_it_was_told_to_end_it_takes_no_further_turn(planning: Planning) -> None:
     large, small = planning.begin(LARGE), planning.begin(10)
     planning.turns.while_planning = planning.planner.end  # while the batch of small runs is stored
 
@@ -168,7 +169,11 @@ def test_once_it_was_told_to_end_it_writes_nothing_more(planning: Planning) -> N
 def test_a_chunk_is_not_stored_into_a_mongodb_that_was_restored_meanwhile(planning: Planning) -> None:
     """It was put right already: its mark is above the one that was seen, but what was read before may be lost."""
     schedule = planning.begin(10)
-    planning.turns.while_planning = lambda: restore_mark.raise_mark(planning.db, remembers=True) and None
+
+    def put_right() -> None:
+        restore_mark.raise_mark(planning.db, remembers=True)
+
+    planning.turns.while_planning = put_right
 
     planning.planner.step()
 

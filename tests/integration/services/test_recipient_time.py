@@ -94,7 +94,7 @@ def test_planning_tells_from_when_on_something_of_its_slices_may_go(
 
     progress = plan.expand(db, hold(db, schedule), batch_size=1_000, now=now)
 
-    assert progress.due == ({run.id: since} if since else {})
+    assert progress.claimable_since == ({run.id: since} if since else {})
 
 
 def test_dispatches_carry_the_names_of_their_slices(db: Db) -> None:

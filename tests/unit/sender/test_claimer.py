@@ -14,16 +14,20 @@ from sender.lane_turns import LaneTurns
 from sender.pace import Pace
 from tests.support.builders import a_claimable
 
+LANE = Lane("schedule/s")
 
-def test_what_goes_alone_to_a_provider_that_takes_nothing_keeps_nothing_else_back(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    alone = Waiting([a_claimable("a", lane=Lane("schedule/s"))], alone=True)
+
+@pytest.fixture
+def asked_for_others(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """A dispatch waits to go alone. Notes each look at others."""
+    alone = Waiting([a_claimable("a", lane=LANE)], alone=True)
     asked_for_others: list[Any] = []
     monkeypatch.setattr(claims, "claimable_alone", lambda *_, **__: alone)
     monkeypatch.setattr(claims, "claimable", lambda *_, **__: asked_for_others.append(1) or Waiting())
-    pace = Pace(["mailgun"])
-    pace.refused("mailgun")
+    return asked_for_others
+
+
+def a_claimer(pace: Pace, turns: LaneTurns) -> Claimer:
     in_flight, router, connections, guard = MagicMock(), MagicMock(), MagicMock(), MagicMock()
     in_flight.in_hand.return_value = in_flight.bytes_in_hand.return_value = 0
     connections.limit = connections.room.return_value = 8
@@ -35,7 +39,7 @@ def test_what_goes_alone_to_a_provider_that_takes_nothing_keeps_nothing_else_bac
     services = MagicMock(adapters={"mailgun": adapter})
     services.settings.sending.lease_ttl_s = 10
     others = MagicMock(), MagicMock()
-    claimer = Claimer(
+    return Claimer(
         services,
         in_flight,
         MagicMock(),
@@ -46,12 +50,28 @@ def test_what_goes_alone_to_a_provider_that_takes_nothing_keeps_nothing_else_bac
         connections,
         others[1],
         MagicMock(),
-        LaneTurns(),
+        turns,
         sender="s",
     )
-    now = MagicMock()
 
-    assert claimer.send(now) == 0
-    claimer.send(now)
+
+def test_what_goes_alone_to_a_provider_that_takes_nothing_keeps_nothing_else_back(asked_for_others: list[Any]) -> None:
+    pace = Pace(["mailgun"])
+    pace.refused("mailgun")
+    claimer = a_claimer(pace, LaneTurns())
+
+    assert claimer.send(MagicMock()) == 0
+    claimer.send(MagicMock())
+
+    assert asked_for_others
+
+
+def test_what_goes_alone_in_a_lane_that_is_being_planned_keeps_nothing_else_back(asked_for_others: list[Any]) -> None:
+    turns = LaneTurns()
+    claimer = a_claimer(Pace(["mailgun"]), turns)
+
+    with turns.plan_in([LANE]):
+        assert claimer.send(MagicMock()) == 0
+        claimer.send(MagicMock())
 
     assert asked_for_others

@@ -71,17 +71,28 @@ def test_a_lane_that_claiming_passed_over_is_left_to_it_after_the_chunk() -> Non
     turns = LaneTurns()
 
     with turns.plan_in([A, B]):
-        assert turns.in_planning == {A, B}
+        assert turns.being_planned == {A, B}
         assert turns.claim_in([A]).lanes == set()
 
     assert turns.plan_in([A, B]).lanes == {B}
 
 
-def test_so_is_a_lane_in_which_claiming_knows_of_something_that_waits() -> None:
+def test_a_lane_in_which_claiming_knows_of_mail_that_waits_is_left_to_it_after_the_chunk() -> None:
     turns = LaneTurns()
 
     with turns.plan_in([A]):
         turns.pass_over([A, B])
 
-    assert turns.in_planning == set()
+    assert turns.being_planned == set()
     assert turns.plan_in([A, B]).lanes == {B}
+
+
+def test_planning_is_woken_for_a_lane_that_it_asked_for_before_others() -> None:
+    turns, told = LaneTurns(), MagicMock()
+    turns.on_lanes_free(told)
+
+    with turns.claim_in([A]):
+        turns.plan_in([A]).end()
+        turns.plan_in([B]).end()
+
+    told.assert_called_once_with()

@@ -66,9 +66,9 @@ def test_what_became_visible_late_is_looked_at_from_its_beginning_until_a_look_h
     assert look_back.since(LANES, at=100.0) == NOON - timedelta(seconds=0.5)
 
 
-def test_in_a_hurry_the_next_look_at_all_comes_a_tenth_of_a_second_after_the_last() -> None:
+def test_where_it_was_asked_for_the_next_look_at_all_comes_a_tenth_of_a_second_after_the_last() -> None:
     look_back = looked_at_all()
-    look_back.hurry()
+    look_back.look_at_all_soon()
 
     assert look_back.since(LANES, at=100.05) is not None
     assert look_back.since(LANES, at=100.1) is None
