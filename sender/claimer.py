@@ -81,7 +81,8 @@ class Claimer:
             return 0
         being_planned = self._turns.being_planned
         found = self._looks.waiting(held, now, room, being_planned=being_planned)
-        self._turns.pass_over(self._looks.noted_among(being_planned))
+        # What waits beside a run on hold is not noted.
+        self._turns.pass_over(self._looks.noted_among(being_planned) | (being_planned & self._guard.on_hold.lanes))
         with self._turns.claim_in(found.by_lane) as turn:
             waiting = found.in_lanes(turn.lanes)
             handed_over = self._send_each(waiting, held, now, turn) if len(waiting) else 0

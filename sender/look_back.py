@@ -28,6 +28,7 @@ class LookBack:
         self._since: datetime | None = None
         self._lanes = frozenset[Lane]()
         self._saw_all_at = self._all_at = 0.0
+        self._soon_s, self._asked_soon = _SOON_S, False
 
     def since(self, lanes: Collection[Lane], *, at: float) -> datetime | None:
         """The time from which on a look at these lanes looks; None: it is at all that is due. To be called once a look:
@@ -42,6 +43,8 @@ class LookBack:
     def saw_all(self, lanes: Collection[Lane], *, through: datetime, at: float) -> None:
         """A look saw all that was due in these lanes at `through`."""
         self._lanes, self._saw_all_at, self._all_at = frozenset(lanes), at, at + _ALL_EVERY_S
+        self._soon_s = 2 * self._soon_s if self._asked_soon else _SOON_S
+        self._asked_soon = False
         self._since = through - _LATE
 
     def saw_new(self, *, through: datetime) -> None:
@@ -49,9 +52,10 @@ class LookBack:
         self._since = through - _LATE
 
     def look_at_all_soon(self) -> None:
-        """The next look at all that is due comes a tenth of a second after the last one; at once if that time is
-        over."""
-        self._all_at = min(self._all_at, self._saw_all_at + _SOON_S)
+        """The next look at all that is due comes a tenth of a second after the last one, or at once if that time is
+        over. Where it is asked for after each look, the time doubles each time, up to a second."""
+        self._asked_soon = True
+        self._all_at = min(self._all_at, self._saw_all_at + self._soon_s)
 
     def forget(self) -> None:
         """The next look is at all that is due."""

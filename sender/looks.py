@@ -169,8 +169,8 @@ class Looks:
         those after them, and what waits in the lanes being planned."""
         free = _without(held, being_planned)
         waiting = claims.claimable(self._db, free, now=now, room=room, on_hold=self._guard.on_hold)
-        all_found = not waiting.more and not being_planned & held.keys()
-        if waiting.lanes_left_out:
+        all_found = not (waiting.more or waiting.lanes_left_out or being_planned & held.keys())
+        if waiting.lanes_left_out or being_planned:
             self._waiting_lanes = claims.waiting_lanes(self._db, held, now=now)
             held = _without(held, self._waiting_lanes)
         queue = _places(waiting) if all_found else claims.queue(self._db, held, now=now, limit=_NOTED)

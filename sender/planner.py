@@ -138,6 +138,7 @@ class Planner:
             seen=seen,
             composer=self._composer,
             take_turn=self._turn_in,
+            last=self._guard.on_hold.runs,
         )
         self._in_flight.note_activity(map(schedule_lane, progress.moved), at=time.monotonic())
         for id_ in progress.broken:

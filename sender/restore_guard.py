@@ -26,7 +26,7 @@ class RestoreGuard:
     def __init__(self, services: SenderServices) -> None:
         self._services = services
         self._check_at = self._logged_at = 0.0
-        self._asked = threading.Event()  # for a check, since the last one began
+        self._asked = self._answered = 0  # checks that were asked for; those asked for before the last check began
         self._held = False
         # Of the last check that found MongoDB healthy; replaced whole: the planner reads it.
         self.seen = NEVER_RESTORED
@@ -37,32 +37,30 @@ class RestoreGuard:
     def recheck(self) -> None:
         """Make the next check due at once: a store was away, or the stores contradict each other. Nothing is planned
         until it is done. Thread-safe."""
-        self._asked.set()
+        with self._lock:
+            self._asked += 1
 
     def refused(self, run_ids: Iterable[RunId]) -> None:
         """Note that fences refused these runs because of a hold: the next check compares it in both stores.
         Thread-safe."""
         with self._lock:
             self._refused.update(run_ids)
-        self._asked.set()
+            self._asked += 1
 
     def is_held(self) -> bool:
         """True while a restored MongoDB waits for a person to repair it. Raises Unavailable."""
-        if time.monotonic() < self._check_at and not self._asked.is_set():
+        if time.monotonic() < self._check_at and self._answered == self._asked:
             return self._held
-        self._asked.clear()  # before the check: who asks during it wants another one
-        try:
-            self._check()
-        except BaseException:
-            self._asked.set()
-            raise
+        asked = self._asked  # who asks during the check wants another one
+        self._check()
+        self._answered = asked
         return self._held
 
     @property
     def is_fresh(self) -> bool:
         """True if the last check is less than two seconds old, found no older copy, and nobody has asked for another
         since. Thread-safe."""
-        return not self._held and not self._asked.is_set() and time.monotonic() < self._check_at + _CHECK_S
+        return not self._held and self._answered == self._asked and time.monotonic() < self._check_at + _CHECK_S
 
     def _check(self) -> None:
         """Check both stores, and keep what they say. The planner reads `is_fresh` and `seen` in its own thread. So a
@@ -70,8 +68,10 @@ class RestoreGuard:
         state = older_copy.check(self._services.db, self._services.mirror)
         if isinstance(state, OlderCopy):
             was_held, self._held = self._held, True
+            if not was_held:
+                self._logged_at = 0.0
             self._check_at = time.monotonic() + _CHECK_S
-            self._log(state, again=was_held)
+            self._log(state)
             return
         if self._held:
             # Our note that senders hold may have come after the word of the person who put it right.
@@ -94,8 +94,8 @@ class RestoreGuard:
         if was.everything != self.on_hold.everything:
             log.warning("sending_is_stopped" if self.on_hold.everything else "sending_goes_on")
 
-    def _log(self, copy: OlderCopy, *, again: bool) -> None:
-        if again and time.monotonic() < self._logged_at + _LOG_AGAIN_S:
+    def _log(self, copy: OlderCopy) -> None:
+        if self._logged_at and time.monotonic() < self._logged_at + _LOG_AGAIN_S:
             return
         log.error("mongodb_was_restored", copied_at=copy.copied_at, lost_at=copy.lost_at, do="doctor --after-restore")
         older_copy.note_held(self._services.db, held=True)

@@ -29,10 +29,13 @@ class _Ahead:
     begun_at: float  # monotonic
     chunks: Future[list[Chunk]]
 
+    @property
+    def is_fresh(self) -> bool:
+        return time.monotonic() - self.begun_at < _FRESH_S
+
     def fits(self, batch: Sequence[Run], cut: Cut) -> bool:
         """True if just this run was read, everything in it is as it was foreseen, and the chunk is there."""
-        fresh = time.monotonic() - self.begun_at < _FRESH_S
-        return fresh and list(batch) == [self.run] and cut == self.cut and self.chunks.exception() is None
+        return self.is_fresh and list(batch) == [self.run] and cut == self.cut and self.chunks.exception() is None
 
 
 class ChunkComposer:
@@ -55,7 +58,7 @@ class ChunkComposer:
         chunks = self._taken(batch, cut) if not remembers else None
         if chunks is None:
             chunks = self._composed(batch, cut, remembers=remembers)
-        if self._executor and not remembers and _is_followed(chunks):
+        if self._executor and not remembers and _is_followed(chunks) and not self._is_another_ahead():
             self._ahead = self._begun(self._executor, chunks[0], cut)
         return chunks
 
@@ -66,6 +69,10 @@ class ChunkComposer:
             return None
         self._ahead = None
         return ahead.chunks.result() if ahead.fits(batch, cut) else None
+
+    def _is_another_ahead(self) -> bool:
+        """True if a chunk of another run is there, that will be used soon."""
+        return self._ahead is not None and self._ahead.is_fresh
 
     def _begun(self, executor: Executor, chunk: Chunk, cut: Cut) -> _Ahead:
         run = _after(chunk)

@@ -6,7 +6,7 @@ A crash between two transactions loses nothing: the next holder resumes at `plan
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -169,6 +169,7 @@ def expand(
     shares: Shares = NO_SHARES,
     composer: ChunkComposer | None = None,
     take_turn: TakeTurn = in_all_lanes,
+    last: Collection[RunId] = (),
 ) -> Progress:
     """Write the next messages of the held schedules' runs, about a thousand a transaction, and their dispatches, each
     of up to `batch_size` messages. Domains with shares of their own get dispatches of their own.
@@ -176,10 +177,11 @@ def expand(
     `seen`: MongoDB as the caller saw it last. If it was ever restored from an older copy, the calls made since that
     copy are looked up.
     `composer`: one that is used again, so that what the chunks of a run have in common is read once.
-    `take_turn`: as for `plan_due`.
+    `take_turn`: as for `plan_due`. `last`: runs that come after all others, such as those on hold.
 
-    A step takes a batch of small runs and a chunk of the large run that is due longest, so that neither waits for the
-    other. Raises StoreRestored if MongoDB was restored since it was seen; StaleToken, Unavailable.
+    A step takes a batch of small runs and a chunk of the large run that is due longest of those that get a turn, so
+    that neither waits for the other.
+    Raises StoreRestored if MongoDB was restored since it was seen; StaleToken, Unavailable.
     """
     composer, cut = composer or ChunkComposer(db), Cut(batch_size, shares)
     claimable_since: dict[RunId, datetime] = {}
@@ -208,9 +210,16 @@ def expand(
 
     planning_runs = run_planning.in_planning(db, list(held), limit=SCHEDULES_A_STEP)
     progress = Progress()
-    for batch in _batches(planning_runs):
-        with take_turn([run.schedule_id for run in batch]) as mine:
-            progress += all_or_each([(run.schedule_id, run) for run in batch if run.schedule_id in mine], store)
+    planning_runs.sort(key=lambda run: run.id in last)
+    if small := _small(planning_runs):
+        with take_turn([run.schedule_id for run in small]) as mine:
+            progress += all_or_each([(run.schedule_id, run) for run in small if run.schedule_id in mine], store)
+    for run in planning_runs:
+        if run.recipients > CHUNK_RECIPIENTS:
+            with take_turn([run.schedule_id]) as mine:
+                if mine:
+                    progress += all_or_each([(run.schedule_id, run)], store)
+                    break
     return progress + Progress(claimable_since=claimable_since)
 
 
@@ -225,16 +234,12 @@ def _claimable_since(chunks: Sequence[Chunk], now: datetime) -> dict[RunId, date
     return since
 
 
-def _batches(planning_runs: Sequence[Run]) -> Iterator[list[Run]]:
-    """A batch of small runs, and one large run. `planning_runs` has one run for each schedule."""
+def _small(planning_runs: Sequence[Run]) -> list[Run]:
+    """The first small runs, a chunk of them. `planning_runs` has one run for each schedule."""
     small: list[Run] = []
     total = 0
     for run in planning_runs:
         if total + run.recipients <= CHUNK_RECIPIENTS:
             small.append(run)
             total += run.recipients
-    if small:
-        yield small
-    large = next((run for run in planning_runs if run.recipients > CHUNK_RECIPIENTS), None)
-    if large:
-        yield [large]
+    return small

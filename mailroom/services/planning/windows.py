@@ -5,6 +5,7 @@ The window in hand stays in memory between two chunks; who takes over reads it a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from mailroom.domain.audiences import Recipient
 from mailroom.domain.ids import RunId
@@ -14,6 +15,8 @@ from mailroom.domain.runs import Run
 from mailroom.domain.slice_places import WINDOW, WINDOW_CHARACTERS, SlicePlace, left_of
 from mailroom.services.audiences.selecting import next_of
 from mailroom.storage.database import Db
+
+_KEPT: Final = 2  # windows: of so many large runs the chunks may alternate
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +49,22 @@ class _Window:
 
 @dataclass(slots=True)
 class Windows:
-    """Reads the windows of runs, and keeps the last one that has recipients left. A small run, which one page empties,
+    """Reads the windows of runs, and keeps the last two that have recipients left. A small run, which one page empties,
     does not take the place of a large run's window. For one thread."""
 
     db: Db
-    _kept: _Window | None = field(default=None)
+    _kept: dict[RunId, _Window] = field(default_factory=dict)
 
     def next_page(self, run: Run, own: RecipientTime) -> SlicePage:
         """Raises Unavailable."""
         place = SlicePlace.read(run.planned_through)
-        window = self._kept if self._kept and self._kept.has(run, place) else self._read(run, own, place)
+        kept = self._kept.pop(run.id, None)
+        window = kept if kept and kept.has(run, place) else self._read(run, own, place)
         page = _page(window, place)
         if page.through != window.place.behind:
-            self._kept = window
-        elif window is self._kept:
-            self._kept = None
+            self._kept[run.id] = window
+            if len(self._kept) > _KEPT:
+                del self._kept[next(iter(self._kept))]
         return page
 
     def _read(self, run: Run, own: RecipientTime, place: SlicePlace) -> _Window:

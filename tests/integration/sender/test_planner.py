@@ -121,6 +121,38 @@ def test_of_two_large_runs_one_is_planned_to_its_end_and_each_chunk_is_composed_
     assert composed == [first] * 3 + [second] * 3
 
 
+def test_while_a_large_run_yields_the_next_one_is_planned_and_no_chunk_is_composed_twice(
+    planning: Planning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    composed: list[str] = []
+
+    def counted(db: Db, batch: Any, *rest: object, **more: object) -> object:
+        composed.append(batch[0].schedule_id)
+        return next_chunks(db, batch, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(composing, "next_chunks", counted)
+    first, second = planning.begin(LARGE), planning.begin(LARGE)
+
+    assert planning.planner.step()
+    assert planning.planner.step()  # nobody has claimed anything meanwhile
+    assert (planning.placed(first), planning.placed(second)) == (1_000, 1_000)
+    planning.steps()
+
+    assert Counter(composed) == {first: 3, second: 3}
+
+
+def test_a_large_run_on_hold_comes_after_all_others(planning: Planning) -> None:
+    held, other = planning.begin(LARGE), planning.begin(LARGE)
+    (run,) = runs_of(planning.db, held)
+    planning.guard.on_hold = OnHold(runs={run.id: held})
+
+    for _ in range(3):
+        planning.planner.step()
+        planning.turns.claim_in([schedule_lane(other)]).end()
+
+    assert (planning.placed(held), planning.placed(other)) == (0, LARGE)
+
+
 def test_a_lane_is_active_from_the_beginning_of_its_turn(planning: Planning) -> None:
     lane = schedule_lane(planning.begin(10))
     idle: list[list[Lane]] = []

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from mailroom.domain.ids import Lane
 from sender.look_back import LookBack
 
@@ -72,3 +74,15 @@ def test_where_it_was_asked_for_the_next_look_at_all_comes_a_tenth_of_a_second_a
 
     assert look_back.since(LANES, at=100.05) is not None
     assert look_back.since(LANES, at=100.1) is None
+
+
+def test_where_each_look_brings_nothing_the_time_between_them_doubles_up_to_a_second() -> None:
+    look_back, looks = looked_at_all(), []
+    for hundredths in range(400):
+        at = 100 + hundredths / 100
+        look_back.look_at_all_soon()
+        if look_back.since(LANES, at=at) is None:
+            looks.append(round(at - 100, 2))
+            look_back.saw_all(LANES, through=NOON, at=at)
+
+    assert looks == pytest.approx([0.1, 0.3, 0.7, 1.5, 2.5, 3.5], abs=0.02)
