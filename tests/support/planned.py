@@ -1,15 +1,32 @@
 """Schedules that are held and planned, by the services themselves."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from mailroom.domain.ids import RunId, ScheduleId, Token
 from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.runs import Run
-from mailroom.services.planning import plan
+from mailroom.services.planning import composing, plan
+from mailroom.services.planning.chunks import Chunk, next_chunks
 from mailroom.services.reports import runs as run_views
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
 from tests.support.builders import make_due, recipients, stored_schedule
+
+
+def note_composed(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    """The first run of each batch whose chunks are read and rendered from now on."""
+    composed: list[Run] = []
+
+    def noted(db: Db, batch: Sequence[Run], *rest: Any, **more: Any) -> list[Chunk]:
+        composed.append(batch[0])
+        return next_chunks(db, batch, *rest, **more)
+
+    monkeypatch.setattr(composing, "next_chunks", noted)
+    return composed
 
 
 def hold(db: Db, *ids: ScheduleId, token: int = 1) -> dict[ScheduleId, Token]:

@@ -11,8 +11,7 @@ import pytest
 from mailroom.domain.ids import Lane, ScheduleId
 from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.shares import NO_SHARES
-from mailroom.services.planning import asked_runs, composing
-from mailroom.services.planning.chunks import next_chunks
+from mailroom.services.planning import asked_runs
 from mailroom.storage.cluster import restore_mark
 from mailroom.storage.cluster.restore_mark import NEVER_RESTORED
 from mailroom.storage.database import Db
@@ -21,7 +20,7 @@ from sender.in_flight import InFlight
 from sender.lane_turns import LaneTurns, Turn
 from sender.planner import Planner
 from tests.support.builders import recipients, stored_schedule
-from tests.support.planned import hold, runs_of
+from tests.support.planned import hold, note_composed, runs_of
 from tests.support.system import wait_for
 
 LARGE = 2_500  # recipients: three chunks
@@ -79,14 +78,21 @@ class Planning:
     def steps(self) -> None:
         """Step until nothing is left to plan. What was planned is claimed after each step."""
         while self.planner.step():
-            self.turns.claim_in(set().union(*self.turns.asked)).end()
+            self.claim()
+
+    def claim(self) -> None:
+        """Claim in all lanes that planning has asked for: it yields none of them any more."""
+        self.turns.claim_in(set().union(*self.turns.asked)).end()
 
     def placed(self, schedule: ScheduleId) -> int:
         return sum(run.placed for run in runs_of(self.db, schedule))
 
 
 @pytest.fixture
-def planning(db: Db) -> Iterator[Planning]:
+def planning(db: Db, monkeypatch: pytest.MonkeyPatch) -> Iterator[Planning]:
+    """On a machine of any speed: what was composed ahead stays fresh, and what is yielded is yielded until a claim."""
+    monkeypatch.setattr("mailroom.services.planning.composing._FRESH_S", 60.0)
+    monkeypatch.setattr("sender.lane_turns._YIELD_S", 60.0)
     planning = Planning(db)
     yield planning
     planning.planner.end()
@@ -107,38 +113,27 @@ def test_it_takes_its_turn_only_in_lanes_in_which_something_is_to_be_planned(pla
 def test_of_two_large_runs_one_is_planned_to_its_end_and_each_chunk_is_composed_once(
     planning: Planning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    composed: list[str] = []
-
-    def counted(db: Db, batch: Any, *rest: object, **more: object) -> object:
-        composed.append(batch[0].schedule_id)
-        return next_chunks(db, batch, *rest, **more)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(composing, "next_chunks", counted)
+    composed = note_composed(monkeypatch)
     first, second = planning.begin(LARGE), planning.begin(LARGE)
 
     planning.steps()
 
-    assert composed == [first] * 3 + [second] * 3
+    assert [run.schedule_id for run in composed] == [first] * 3 + [second] * 3
 
 
 def test_while_a_large_run_yields_the_next_one_is_planned_and_no_chunk_is_composed_twice(
     planning: Planning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    composed: list[str] = []
-
-    def counted(db: Db, batch: Any, *rest: object, **more: object) -> object:
-        composed.append(batch[0].schedule_id)
-        return next_chunks(db, batch, *rest, **more)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(composing, "next_chunks", counted)
+    composed = note_composed(monkeypatch)
     first, second = planning.begin(LARGE), planning.begin(LARGE)
 
     assert planning.planner.step()
     assert planning.planner.step()  # nobody has claimed anything meanwhile
     assert (planning.placed(first), planning.placed(second)) == (1_000, 1_000)
+    planning.claim()
     planning.steps()
 
-    assert Counter(composed) == {first: 3, second: 3}
+    assert Counter(run.schedule_id for run in composed) == {first: 3, second: 3}
 
 
 def test_a_large_run_on_hold_comes_after_all_others(planning: Planning) -> None:
@@ -148,7 +143,7 @@ def test_a_large_run_on_hold_comes_after_all_others(planning: Planning) -> None:
 
     for _ in range(3):
         planning.planner.step()
-        planning.turns.claim_in([schedule_lane(other)]).end()
+        planning.claim()
 
     assert (planning.placed(held), planning.placed(other)) == (0, LARGE)
 
@@ -176,10 +171,7 @@ def test_after_a_chunk_of_a_run_on_hold_it_yields_to_nobody(planning: Planning) 
     assert planning.since == []
 
 
-def test_after_a_chunk_that_may_go_it_tells_from_when_on_and_yields(
-    planning: Planning, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sender.lane_turns._YIELD_S", 60.0)
+def test_after_a_chunk_that_may_go_it_tells_from_when_on_and_yields(planning: Planning) -> None:
     schedule = planning.begin(LARGE)
 
     assert planning.planner.step()

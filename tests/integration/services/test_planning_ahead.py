@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mailroom.domain.ids import ScheduleId, Token
-from mailroom.domain.runs import Run, RunState
+from mailroom.domain.runs import RunState
 from mailroom.services.dispatching import cancel as cancel_runs
 from mailroom.services.planning import asked_runs, composing, plan
 from mailroom.services.planning.chunks import next_chunks
@@ -15,25 +15,18 @@ from mailroom.services.planning.composing import ChunkComposer
 from mailroom.storage.cluster.restore_mark import Healthy
 from mailroom.storage.database import Db, server_now
 from tests.support.builders import recipients, stored_schedule
-from tests.support.planned import hold, runs_of
+from tests.support.planned import hold, note_composed, runs_of
 
 COUNT = 3_500  # recipients: four chunks
 CHUNKS = 4
 
 
 class Planning:
-    """One sender's planning. `composed`: of how many recipients the runs were whose chunks were read and rendered."""
+    """One sender's planning. `composed`: the run of each chunk that was read and rendered."""
 
     def __init__(self, db: Db, monkeypatch: pytest.MonkeyPatch, thread: ThreadPoolExecutor) -> None:
         self._db, self._composer = db, ChunkComposer(db, ahead=thread)
-        self.composed: list[int] = []
-        compose = next_chunks
-
-        def counted(db: Db, batch: list[Run], *rest: object, **more: object) -> object:
-            self.composed.append(batch[0].recipients)
-            return compose(db, batch, *rest, **more)  # type: ignore[arg-type]
-
-        monkeypatch.setattr(composing, "next_chunks", counted)
+        self.composed = note_composed(monkeypatch)
 
     def begin(self, count: int = COUNT) -> ScheduleId:
         schedule = stored_schedule(self._db, recipients=recipients(count))
@@ -92,7 +85,7 @@ def test_a_small_run_that_comes_meanwhile_costs_no_chunk_that_is_composed(db: Db
     while planning.step(held):
         pass
 
-    assert Counter(planning.composed) == {COUNT: CHUNKS, 10: 1}
+    assert Counter(run.recipients for run in planning.composed) == {COUNT: CHUNKS, 10: 1}
 
 
 def test_a_run_that_is_cancelled_meanwhile_is_written_down_as_cancelled(db: Db, planning: Planning) -> None:

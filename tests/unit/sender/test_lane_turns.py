@@ -67,7 +67,10 @@ def test_a_claim_ends_that_moment() -> None:
     assert turns.plan_in([A]).lanes == {A}
 
 
-def test_a_lane_that_claiming_passed_over_is_left_to_it_after_the_chunk() -> None:
+def test_a_lane_that_claiming_passed_over_is_left_to_it_after_the_chunk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sender.lane_turns._YIELD_S", 60.0)
     turns = LaneTurns()
 
     with turns.plan_in([A, B]):
@@ -77,7 +80,10 @@ def test_a_lane_that_claiming_passed_over_is_left_to_it_after_the_chunk() -> Non
     assert turns.plan_in([A, B]).lanes == {B}
 
 
-def test_a_lane_in_which_claiming_knows_of_mail_that_waits_is_left_to_it_after_the_chunk() -> None:
+def test_a_lane_in_which_claiming_knows_of_mail_that_waits_is_left_to_it_after_the_chunk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sender.lane_turns._YIELD_S", 60.0)
     turns = LaneTurns()
 
     with turns.plan_in([A]):
