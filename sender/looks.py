@@ -14,6 +14,8 @@ from mailroom.domain.ids import Lane, Token
 from mailroom.domain.lane_names import MAIL_LANES
 from mailroom.services.dispatching import claims
 from mailroom.services.dispatching.claims import DueSince, Room, Waiting
+from mailroom.storage.database import Db
+from mailroom.storage.holds import OnHold
 from sender.backlog import Backlog
 from sender.connections import Connections
 from sender.in_flight import InFlight
@@ -28,6 +30,21 @@ _LOOK_AGAIN_S: Final = 0.1  # after a look at other lanes, or at other runs, tha
 _MOST_BYTES: Final = 64 * 1024 * 1024  # of single mails' bodies and campaigns' files, in memory at once
 
 
+class _LookApart:
+    """Looks at lanes beside those that are noted, and notes nothing. It rests after a look that found nothing."""
+
+    def __init__(self, db: Db) -> None:
+        self._db, self._look_at = db, 0.0
+
+    def look(self, held: Mapping[Lane, Token], *, now: datetime, room: Room, on_hold: OnHold) -> Waiting:
+        if time.monotonic() < self._look_at:
+            return Waiting()
+        found = claims.claimable(self._db, held, now=now, room=room, on_hold=on_hold)
+        if not len(found):
+            self._look_at = time.monotonic() + _LOOK_AGAIN_S
+        return found
+
+
 class Looks:
     """For the loop's thread, except `became_visible`."""
 
@@ -36,7 +53,7 @@ class Looks:
     ) -> None:
         self._db, self._in_flight, self._guard, self._connections = services.db, in_flight, guard, connections
         self._look_for_alone_at = self._look_for_urgent_at = 0.0
-        self._look_beside_at = self._look_at_mixed_at = 0.0
+        self._beside, self._of_other_runs = _LookApart(services.db), _LookApart(services.db)
         self._waiting_lanes: set[Lane] = set()  # as of the last look
         self._look_back, self._urgent_look_back, self._backlog = LookBack(), LookBack(), Backlog()
         # Claims one by one would cost more than very fast calls do, so claims wait until there is room for several.
@@ -97,7 +114,8 @@ class Looks:
         if waiting is None:
             waiting = self._all(free, now, room, being_planned)
         if mixed := on_hold - self._waiting_lanes - being_planned:
-            others = self._of_other_runs(_without(held, held.keys() - mixed), now, room)
+            mixed_lanes = _without(held, held.keys() - mixed)
+            others = self._of_other_runs.look(mixed_lanes, now=now, room=room, on_hold=self._guard.on_hold)
             return claims.most_urgent_within([*waiting.dispatches, *others.dispatches], room)
         return waiting
 
@@ -124,8 +142,9 @@ class Looks:
         if len(new) == room.dispatches:
             return new
         noted = self._noted(held, now, room.dispatches - len(new), being_planned)
-        if not noted and self._backlog.lanes_among(being_planned):
-            others = self._beside(being_planned, held, now, room)
+        if not noted and self._backlog.lanes_among(being_planned):  # all that is noted waits there
+            free = _without(held, being_planned)
+            others = self._beside.look(free, now=now, room=room, on_hold=self._guard.on_hold)
             return others if len(others) else new
         if not noted or claims.waiting_lanes(self._db, held, now=now):
             return None
@@ -142,26 +161,6 @@ class Looks:
             read = claims.claimable_among(self._db, ids, held, now=now)
             self._backlog.drop(set(ids) - {dispatch.id for dispatch in read})
             found, count = [*found, *read], max(most - len(found), _READ_AGAIN)
-        return found
-
-    def _beside(self, being_planned: frozenset[Lane], held: Mapping[Lane, Token], now: datetime, room: Room) -> Waiting:
-        """What waits in the other lanes, where all that is noted waits in lanes that are being planned. Nothing shortly
-        after a look that found nothing."""
-        if time.monotonic() < self._look_beside_at:
-            return Waiting()
-        free = _without(held, being_planned)
-        found = claims.claimable(self._db, free, now=now, room=room, on_hold=self._guard.on_hold)
-        if not len(found):
-            self._look_beside_at = time.monotonic() + _LOOK_AGAIN_S
-        return found
-
-    def _of_other_runs(self, mixed: Mapping[Lane, Token], now: datetime, room: Room) -> Waiting:
-        """What waits in lanes in which runs are on hold, of their other runs."""
-        if time.monotonic() < self._look_at_mixed_at:
-            return Waiting()
-        found = claims.claimable(self._db, mixed, now=now, room=room, on_hold=self._guard.on_hold)
-        if not len(found):
-            self._look_at_mixed_at = time.monotonic() + _LOOK_AGAIN_S
         return found
 
     def _all(self, held: Mapping[Lane, Token], now: datetime, room: Room, being_planned: frozenset[Lane]) -> Waiting:

@@ -67,9 +67,7 @@ class RestoreGuard:
         hold is set before it is noted anywhere, and lifted only when `seen` is the healthy state."""
         state = older_copy.check(self._services.db, self._services.mirror)
         if isinstance(state, OlderCopy):
-            was_held, self._held = self._held, True
-            if not was_held:
-                self._logged_at = 0.0
+            self._held = True
             self._check_at = time.monotonic() + _CHECK_S
             self._log(state)
             return
@@ -77,6 +75,7 @@ class RestoreGuard:
             # Our note that senders hold may have come after the word of the person who put it right.
             older_copy.note_held(self._services.db, held=False)
             log.info("mongodb_is_put_right")
+            self._logged_at = 0.0  # the next older copy is logged and noted at once
         self.seen = state
         self._held = False
         self._check_at = time.monotonic() + _CHECK_S

@@ -214,12 +214,11 @@ def expand(
     if small := _small(planning_runs):
         with take_turn([run.schedule_id for run in small]) as mine:
             progress += all_or_each([(run.schedule_id, run) for run in small if run.schedule_id in mine], store)
-    for run in planning_runs:
-        if run.recipients > CHUNK_RECIPIENTS:
-            with take_turn([run.schedule_id]) as mine:
-                if mine:
-                    progress += all_or_each([(run.schedule_id, run)], store)
-                    break
+    for run in (run for run in planning_runs if run.recipients > CHUNK_RECIPIENTS):
+        with take_turn([run.schedule_id]) as mine:
+            if mine:
+                progress += all_or_each([(run.schedule_id, run)], store)
+                break
     return progress + Progress(claimable_since=claimable_since)
 
 

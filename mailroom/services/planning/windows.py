@@ -35,16 +35,15 @@ class _Window:
     """The recipients after `place.after`, up to `place.through`. `order`: by slice and address, as they are planned.
     `is_last`: nobody comes after them."""
 
-    run_id: RunId
     place: SlicePlace
     by_key: Mapping[str, Recipient]
     order: Sequence[tuple[str, str]]
     is_last: bool
 
-    def has(self, run: Run, place: SlicePlace) -> bool:
-        """True if planning of the run goes on in this window."""
+    def has(self, place: SlicePlace) -> bool:
+        """True if planning of its run goes on in this window."""
         through = place.through or self.place.through
-        return (self.run_id, self.place.after, self.place.through) == (run.id, place.after, through)
+        return (self.place.after, self.place.through) == (place.after, through)
 
 
 @dataclass(slots=True)
@@ -59,7 +58,7 @@ class Windows:
         """Raises Unavailable."""
         place = SlicePlace.read(run.planned_through)
         kept = self._kept.pop(run.id, None)
-        window = kept if kept and kept.has(run, place) else self._read(run, own, place)
+        window = kept if kept and kept.has(place) else self._read(run, own, place)
         page = _page(window, place)
         if page.through != window.place.behind:
             self._kept[run.id] = window
@@ -81,7 +80,7 @@ class Windows:
             more, after = more or after > place.through, place.through
             found = [one for one in found if one.key <= place.through]
         order = sorted((slice_name(own.slice_of(one.time_zone)), one.key) for one in found)
-        return _Window(run.id, SlicePlace(place.after, after), {one.key: one for one in found}, order, not more)
+        return _Window(SlicePlace(place.after, after), {one.key: one for one in found}, order, not more)
 
 
 def _goes_on(place: SlicePlace, after: str, looked_at: int, characters: int) -> bool:

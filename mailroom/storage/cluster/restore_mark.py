@@ -102,7 +102,8 @@ def require_mark(db: Db, number: int, session: Session) -> None:
 
 
 def require_unrestored(db: Db, seen: Healthy, session: Session) -> None:
-    """Inside a transaction: check that this database was not restored since it was `seen`, put right meanwhile or not.
+    """Inside a transaction: check that this database was not restored since it was `seen`, whether it was put right
+    or not.
 
     Raises StoreRestored.
     """
