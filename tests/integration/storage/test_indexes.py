@@ -99,6 +99,7 @@ ASKED = {
     ),
     "lanes with something to settle": lambda db, now: dispatch_claims.lanes_to_reconcile(db, now=now, limit=10),
     "what is held": lambda db, now: holds.standing(db),
+    "what is held, and the switch": lambda db, now: holds.switch_and_standing(db),
     "which of these are held": lambda db, now: holds.held_among(db, ["everything", "r"]),
     "a schedule's open runs": lambda db, now: open_runs.open_of(db, [ScheduleId("s")]),
     "how the mails of a run stand": lambda db, now: dispatch_counts.mails_by_state(db, [RunId("r")]),
