@@ -51,6 +51,7 @@ class Lanes:
         self._broken: deque[Lane] = deque()
         self.redis_identity = ""  # Redis' identity under which every held lane was entered
         self._look_at = self._share_at = 0.0
+        self._quiet = False  # the last look at all lanes found no work
         self._senders = 1  # live senders, as seen at the last look
         self._set_aside: dict[Lane, float] = {}
         self._reconcile_at = 0.0
@@ -105,9 +106,7 @@ class Lanes:
         started = time.monotonic()
         self._set_aside = {lane: until for lane, until in self._set_aside.items() if until > started}
         left_out = [*self._in_flight.tokens(), *self._set_aside, *self._in_flight.always]
-        wanted = dispatching_lanes.lanes_wanting_work(
-            self._services.db, now=now, ahead=AHEAD, limit=_LOOKED_AT, leave_out=left_out
-        )
+        wanted = self._wanting_work(now, left_out)
         if wanted:
             taken = self._services.leases.held_by_anybody(SCHEDULE_LANES)
             wanted = [lane for lane in wanted if lane not in taken]
@@ -120,6 +119,15 @@ class Lanes:
         count = min(lanes_a_look(len(wanted), senders=self._senders), room)
         chosen = random.sample(wanted, min(len(wanted), count))
         return self._take(chosen, now)
+
+    def _wanting_work(self, now: datetime, left_out: Sequence[Lane]) -> list[Lane]:
+        """Lanes with work. While there are none, a look is one cheap query."""
+        db = self._services.db
+        if self._quiet and not dispatching_lanes.may_want_work(db, now=now, ahead=AHEAD, leave_out=left_out):
+            return []
+        wanted = dispatching_lanes.lanes_wanting_work(db, now=now, ahead=AHEAD, limit=_LOOKED_AT, leave_out=left_out)
+        self._quiet = not wanted
+        return wanted
 
     def take_share(self, now: datetime) -> int:
         """Keep all lanes of single mails held at all times, divided evenly among the live senders."""

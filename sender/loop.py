@@ -38,13 +38,13 @@ class Loop:
         claimer: Claimer,
         planner: Planner,
         presence: Presence,
+        clocks: Clocks,
         *,
         sender: str,
     ) -> None:
         self._services, self._in_flight, self._sender = services, in_flight, sender
         self._lanes, self._guard, self._claimer, self._planner = lanes, guard, claimer, planner
-        self._presence = presence
-        self._clocks = Clocks(services.db)
+        self._presence, self._clocks = presence, clocks
         self._judged_at = self._move_at = 0.0
         self._completed_at = self._worked_at = time.monotonic()
 
@@ -105,7 +105,7 @@ class Loop:
         in_flight = self._in_flight.claims_in_hand()
         return take_over(LaneWork(self._services.db, self._services.fences, held, self._sender), in_flight)
 
-    def _move_elsewhere(self, _now: datetime) -> int:
+    def _move_elsewhere(self, now: datetime) -> int:
         """Have single mails in doubt go by another provider, where their callers chose that."""
         if time.monotonic() < self._move_at:
             return 0
@@ -114,7 +114,7 @@ class Loop:
         if not held or self._guard.on_hold.everything:
             return 0
         work = LaneWork(self._services.db, self._services.fences, held, self._sender)
-        return move_elsewhere(work, list(self._services.adapters))
+        return move_elsewhere(work, list(self._services.adapters), now=now)
 
     def _give_back(self, _now: datetime) -> int:
         """Give idle lanes back, but not while a step of planning takes more than a second: its lanes count as active

@@ -10,6 +10,7 @@ import structlog
 
 from mailroom.assembly.sender import SenderServices
 from mailroom.domain.lane_names import mail_lanes
+from mailroom.services.common.clock import Clocks
 from mailroom.watching import lanes as lane_metrics
 from sender.caller import Caller, Ended, Job
 from sender.claimer import Claimer
@@ -83,7 +84,8 @@ class Parts:
             forgotten=lanes.redis_forgot,
             held=lambda claimed: guard.refused(dispatch.run_id for dispatch in claimed),
         )
-        self.reconciler = Reconciler(services, self.in_flight, sender=sender)
+        clocks = Clocks(services.db)
+        self.reconciler = Reconciler(services, self.in_flight, clocks, sender=sender)
         self.feed_keeper = FeedKeeper(services, self.in_flight, mark=lambda: guard.seen.mark)
         self.mailbox_reader = MailboxReader(services, sender=sender)
         claimer = Claimer(
@@ -105,7 +107,9 @@ class Parts:
             services, self.in_flight, guard, turns, planned=self._note_planned, broken=lanes.note_broken
         )
         self.presence = Presence(services, self.in_flight, sender=sender)
-        self.loop = Loop(services, self.in_flight, lanes, guard, claimer, self.planner, self.presence, sender=sender)
+        self.loop = Loop(
+            services, self.in_flight, lanes, guard, claimer, self.planner, self.presence, clocks, sender=sender
+        )
         lane_metrics.show(held=self.in_flight.lanes_held, in_hand=self.in_flight.in_hand, idle_s=self.idle_s)
 
     def start(self) -> None:

@@ -12,6 +12,7 @@ import structlog
 
 from mailroom.assembly.sender import SenderServices
 from mailroom.domain.errors import Unavailable
+from mailroom.services.common.clock import Clocks
 from mailroom.services.dispatching.lanes import LaneWork
 from mailroom.services.reconciliation.reconcile import reconcile
 from sender.in_flight import InFlight
@@ -22,8 +23,10 @@ _AWAY_S: Final = 2.0
 
 
 class Reconciler:
-    def __init__(self, services: SenderServices, in_flight: InFlight, *, sender: str) -> None:
-        self._services, self._in_flight, self._sender = services, in_flight, sender
+    """`clocks`: of the loop, which asks them all the time."""
+
+    def __init__(self, services: SenderServices, in_flight: InFlight, clocks: Clocks, *, sender: str) -> None:
+        self._services, self._in_flight, self._clocks, self._sender = services, in_flight, clocks, sender
         self._stop = threading.Event()
         self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="reconciler", daemon=True)
 
@@ -42,7 +45,7 @@ class Reconciler:
             return False
         services = self._services
         work = LaneWork(services.db, services.fences, held, self._sender)
-        return reconcile(work, services.adapters, services.policy) > 0
+        return reconcile(work, services.adapters, services.policy, now=self._clocks.read().now) > 0
 
     def _run(self) -> None:
         while not self._stop.is_set():

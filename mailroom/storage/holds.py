@@ -13,7 +13,7 @@ claims in their own transaction.
 Index: `held` (partial) for all holds that are on.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -51,9 +51,15 @@ NOTHING_HELD: Final = OnHold()
 @guarded
 def standing(db: Db) -> OnHold:
     """All holds that are on now."""
-    docs = {doc["_id"]: doc for doc in db.holds.find({"held": True}, {"schedule_id": 1})}
-    everything = docs.pop(EVERYTHING, None) is not None
-    return OnHold(everything, {RunId(id_): ScheduleId(doc["schedule_id"]) for id_, doc in docs.items()})
+    return _on_hold(db.holds.find({"held": True}, {"schedule_id": 1}))
+
+
+@guarded
+def switch_and_standing(db: Db) -> tuple[Hold, OnHold]:
+    """The hold of all sending as `get` reads it, and all holds that are on now, in one query."""
+    docs = list(db.holds.find({"$or": [{"held": True}, {"_id": EVERYTHING}]}))
+    switch = next((_hold(doc) for doc in docs if doc["_id"] == EVERYTHING), Hold(EVERYTHING))
+    return switch, _on_hold(doc for doc in docs if doc["held"])
 
 
 @guarded
@@ -116,6 +122,12 @@ def with_schedule(db: Db, ids: Collection[RunId], *, session: Session) -> set[Ru
     """The runs among these that are held because their schedule was paused."""
     query = {"_id": {"$in": sorted(ids)}, "held": True, "with_schedule": True}
     return {RunId(doc["_id"]) for doc in db.holds.find(query, {"_id": 1}, session=session)}
+
+
+def _on_hold(docs: Iterable[Document]) -> OnHold:
+    held = {doc["_id"]: doc for doc in docs}
+    everything = held.pop(EVERYTHING, None) is not None
+    return OnHold(everything, {RunId(id_): ScheduleId(doc["schedule_id"]) for id_, doc in held.items()})
 
 
 def _hold(doc: Document) -> Hold:

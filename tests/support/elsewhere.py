@@ -86,7 +86,7 @@ class Mail:
         self.db.dispatches.update_one({"_id": of or self.first}, [{"$set": moved}])
 
     def move(self, order: Sequence[str] = ORDER) -> int:
-        return move_elsewhere(self.work, order)
+        return move_elsewhere(self.work, order, now=server_now(self.db))
 
     def go_elsewhere(self) -> Claimed:
         """The claim of its first dispatch, which is in doubt."""

@@ -32,7 +32,18 @@ class Agreed:
 
 
 def look(db: Db, mirror: Holds) -> OnHold:
-    """Make the switch the same in both stores, and return all holds. Raises Unavailable."""
+    """Make the switch the same in both stores, and return all holds. Raises Unavailable.
+
+    As in `agree`, Redis is read first. Where both stores agree, which is nearly always, one query is enough.
+    """
+    try:
+        mirrored, _ = mirror.read(EVERYTHING)
+    except Unavailable as error:
+        log.warning("hold_not_read", hold=EVERYTHING, error=str(error))
+        return holds.standing(db)
+    switch, on_hold = holds.switch_and_standing(db)
+    if switch.number == mirrored.number:
+        return on_hold
     agree(db, mirror, EVERYTHING)
     return holds.standing(db)
 

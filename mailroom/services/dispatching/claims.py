@@ -166,11 +166,11 @@ def claimable_alone(db: Db, held: Mapping[Lane, Token], *, now: datetime, on_hol
     """
     if on_hold.everything:
         return Waiting()
-    ready = sorted(held.keys() - waiting_lanes(db, held, now=now))
-    return Waiting(
-        dispatch_claims.claimable_alone(db, ready, now=now, leave_out=sorted(on_hold.runs)),
-        alone=True,
-    )
+    leave_out = sorted(on_hold.runs)
+    alone = dispatch_claims.claimable_alone(db, sorted(held), now=now, leave_out=leave_out)
+    if alone and (waiting := waiting_lanes(db, held, now=now)):
+        alone = dispatch_claims.claimable_alone(db, sorted(held.keys() - waiting), now=now, leave_out=leave_out)
+    return Waiting(alone, alone=True)
 
 
 def claim(

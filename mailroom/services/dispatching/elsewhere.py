@@ -1,6 +1,7 @@
 """Have single mails go by another provider while their first calls are in doubt, where their callers chose that."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -12,7 +13,7 @@ from mailroom.domain.ids import DispatchId
 from mailroom.services.dispatching.lanes import LaneWork
 from mailroom.services.dispatching.propagation import propagate_states
 from mailroom.storage import lanes
-from mailroom.storage.database import Session, in_transaction, server_now
+from mailroom.storage.database import Session, in_transaction
 from mailroom.storage.dispatches import elsewhere as dispatch_elsewhere
 from mailroom.storage.dispatches.elsewhere import Departure
 from mailroom.storage.providers import standings
@@ -21,13 +22,12 @@ log = structlog.get_logger()
 _A_STEP: Final = 200
 
 
-def move_elsewhere(work: LaneWork, providers: Sequence[str]) -> int:
+def move_elsewhere(work: LaneWork, providers: Sequence[str], *, now: datetime) -> int:
     """Move the mails of the held lanes that may go elsewhere, and whose calls have been in doubt for long enough.
     Returns how many moved. Without another provider that is enabled a mail stays, and is looked at again.
 
     `providers`: those of this sender. Their order is read once, here, for each mail. Raises StaleToken, Unavailable.
     """
-    now = server_now(work.db)
     before = now - GOES_ELSEWHERE_AFTER
     waiting = dispatch_elsewhere.to_move(work.db, list(work.held), marked_before=before, limit=_A_STEP)
     if not waiting:

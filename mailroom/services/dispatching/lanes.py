@@ -11,6 +11,7 @@ from mailroom.domain.lane_names import schedule_lane
 from mailroom.storage import holds, lanes
 from mailroom.storage.cluster import etcd_epoch
 from mailroom.storage.database import Db
+from mailroom.storage.dispatches import any_work
 from mailroom.storage.dispatches import claims as dispatch_claims
 from mailroom.storage.holds import OnHold
 from mailroom.storage.schedules import awaited_feeds, due_schedules, open_runs, run_planning
@@ -44,6 +45,12 @@ def lanes_wanting_work(db: Db, *, now: datetime, ahead: timedelta, limit: int, l
         unfinished += map(schedule_lane, waiting)
     sending = _lanes_with_work(db, held, now=now, limit=enough, leave_out=left_out)
     return [lane for lane in dict.fromkeys([*due, *unfinished, *sending]) if lane not in left_out]
+
+
+def may_want_work(db: Db, *, now: datetime, ahead: timedelta, leave_out: Collection[Lane]) -> bool:
+    """False if `lanes_wanting_work` finds nothing. A single query, which also answers True for work that waits, is held
+    or is done by others. Raises Unavailable."""
+    return any_work.is_there_any(db, now=now, due_by=now + ahead, leave_out=leave_out)
 
 
 def _lanes_with_work(db: Db, held: OnHold, *, now: datetime, limit: int, leave_out: Collection[Lane]) -> Sequence[Lane]:

@@ -14,18 +14,22 @@ from mailroom.storage.moves import leaving
 from mailroom.storage.schedules.schedule_document import as_seen, from_document, next_look
 
 
+def is_due(now: datetime) -> Document:
+    """A query for schedules with an undecided instant at `now`."""
+    return {"state": ScheduleState.ACTIVE, "next_run_at": {"$lte": now}}
+
+
 @guarded
 def due(db: Db, *, now: datetime, limit: int) -> list[ScheduleId]:
     """Schedules with an undecided instant at `now`, longest waiting first."""
-    query = {"state": ScheduleState.ACTIVE, "next_run_at": {"$lte": now}}
-    rows = db.schedules.find(query, {"_id": 1}).sort("next_run_at", 1).limit(limit)
+    rows = db.schedules.find(is_due(now), {"_id": 1}).sort("next_run_at", 1).limit(limit)
     return [ScheduleId(doc["_id"]) for doc in rows]
 
 
 @guarded
 def due_among(db: Db, ids: Sequence[ScheduleId], *, now: datetime, limit: int) -> list[Schedule]:
     """The due schedules among these."""
-    query = {"_id": {"$in": list(ids)}, "state": ScheduleState.ACTIVE, "next_run_at": {"$lte": now}}
+    query = {"_id": {"$in": list(ids)}, **is_due(now)}
     return [from_document(doc) for doc in db.schedules.find(query).limit(limit)]
 
 

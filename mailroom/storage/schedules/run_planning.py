@@ -14,7 +14,7 @@ from mailroom.storage.moves import leaving
 from mailroom.storage.schedules.run_document import from_document
 
 #: Runs whose messages are to be sent, then those whose messages are only to be written down.
-_TO_WRITE: Final[Sequence[Document]] = (
+TO_WRITE: Final[Sequence[Document]] = (
     {"state": RunState.PLANNING, "awaits_feed": {"$exists": False}},
     {"unwritten": True},
 )
@@ -23,9 +23,7 @@ _TO_WRITE: Final[Sequence[Document]] = (
 @guarded
 def schedules_in_planning(db: Db, *, limit: int) -> list[ScheduleId]:
     """Schedules with a run whose messages can be written now, longest waiting first; of cancelled runs last."""
-    rows = [
-        doc for which in _TO_WRITE for doc in db.runs.find(which, {"schedule_id": 1}).sort("due_at", 1).limit(limit)
-    ]
+    rows = [doc for which in TO_WRITE for doc in db.runs.find(which, {"schedule_id": 1}).sort("due_at", 1).limit(limit)]
     return list(dict.fromkeys(ScheduleId(doc["schedule_id"]) for doc in rows))[:limit]
 
 
@@ -34,7 +32,7 @@ def in_planning(db: Db, schedules: Sequence[ScheduleId], *, limit: int) -> list[
     """For each of these schedules its earliest run whose messages do not all stand yet, and that does not wait for its
     feed; longest due first, and runs to write down only after runs to send."""
     found: dict[str, Run] = {}
-    for which in _TO_WRITE:
+    for which in TO_WRITE:
         rows = db.runs.aggregate(
             [
                 {"$match": {**which, "schedule_id": {"$in": list(schedules)}}},

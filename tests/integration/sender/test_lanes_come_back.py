@@ -24,6 +24,7 @@ from mailroom.domain.dispatches.model import NewDispatch
 from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import DispatchId, Lane, RunId, ScheduleId
 from mailroom.domain.lane_names import mail_lanes
+from mailroom.services.common.clock import Clocks
 from mailroom.storage.dispatches import document as dispatches
 from sender.duties import keep_alive
 from sender.in_flight import InFlight
@@ -87,7 +88,10 @@ class OneSender:
         guard: Any = SimpleNamespace(is_held=lambda: False, recheck=lambda: None)
         planner: Any = SimpleNamespace(wake=lambda: None, busy_s=0.0)
         presence = Presence(self.services, self.in_flight, sender=self.name)
-        self.loop = Loop(self.services, self.in_flight, self.lanes, guard, claimer, planner, presence, sender=self.name)
+        clocks = Clocks(self.services.db)
+        self.loop = Loop(
+            self.services, self.in_flight, self.lanes, guard, claimer, planner, presence, clocks, sender=self.name
+        )
 
     def round(self) -> None:
         try:

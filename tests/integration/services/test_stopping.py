@@ -23,11 +23,13 @@ from mailroom.services.planning import asked_runs, plan
 from mailroom.services.reconciliation import reconcile
 from mailroom.services.reconciliation.conclusions import Policy
 from mailroom.services.reports import runs as run_views
+from mailroom.storage import holds
 from mailroom.storage.database import Db, connect, server_now
 from tests.support.builders import make_due, recipients, stored_schedule
 from tests.support.caller import Caller
 from tests.support.doubts import MINUTE, Forgetful
 from tests.support.emails import an_email
+from tests.support.explaining import listened_to
 from tests.support.lines import Line, a_run
 
 TAKEN = Accepted("<id@mg.example.com>")
@@ -194,6 +196,18 @@ def test_an_emptied_redis_learns_from_mongodb_that_all_is_stopped(line: Line) ->
     hold_mirror.look(line.db, line.holds)
 
     assert line.cross(claimed).go == []
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_while_both_stores_agree_a_senders_look_is_one_query(line: Line, *, stopped: bool) -> None:
+    if stopped:
+        stop(line)
+    questions, heard = listened_to(line.db)
+
+    on_hold = hold_mirror.look(heard, line.holds)
+
+    assert (on_hold, len(questions.asked)) == (holds.standing(line.db), 1)
+    assert on_hold.everything is stopped
 
 
 def test_if_redis_is_away_sending_stops_all_the_same_and_the_calls_that_may_go_are_not_sure(line: Line) -> None:

@@ -21,11 +21,11 @@ from mailroom.storage.body_files.homes import BodyFiles
 from mailroom.storage.body_files.s3_bucket import S3Bucket
 from mailroom.storage.body_files.s3_home import S3Home
 from mailroom.storage.database import Db, server_now, snapshot
+from mailroom.storage.dispatches import any_work, propagation
 from mailroom.storage.dispatches import claims as dispatch_claims
 from mailroom.storage.dispatches import counts as dispatch_counts
 from mailroom.storage.dispatches import doubts as dispatch_doubts
 from mailroom.storage.dispatches import elsewhere as dispatch_elsewhere
-from mailroom.storage.dispatches import propagation
 from mailroom.storage.dispatches import queries as dispatch_queries
 from mailroom.storage.mails import bodies, emails, template_versions, templates
 from mailroom.storage.messages import counts as message_counts
@@ -76,6 +76,7 @@ ASKED = {
     "whether something of a run was accepted": lambda db, now: dispatch_queries.any_accepted(db, RunId("r")),
     "planned runs": lambda db, now: open_runs.planned_after(db, RunId(""), limit=10),
     "a schedule's runs": lambda db, now: runs.page(db, schedule_id=ScheduleId("s"), before=None, limit=10),
+    "whether there is any work": lambda db, now: any_work.is_there_any(db, now=now, due_by=now, leave_out=[]),
     "lanes with work": lambda db, now: dispatch_claims.lanes_with_work(db, now=now, limit=10, leave_out=[]),
     "what can be claimed": lambda db, now: dispatch_claims.claimable(db, [Lane("schedule/s")], now=now, limit=10),
     "what has become due": lambda db, now: dispatch_claims.newly_due(
@@ -98,6 +99,7 @@ ASKED = {
     ),
     "lanes with something to settle": lambda db, now: dispatch_claims.lanes_to_reconcile(db, now=now, limit=10),
     "what is held": lambda db, now: holds.standing(db),
+    "what is held, and the switch": lambda db, now: holds.switch_and_standing(db),
     "which of these are held": lambda db, now: holds.held_among(db, ["everything", "r"]),
     "a schedule's open runs": lambda db, now: open_runs.open_of(db, [ScheduleId("s")]),
     "how the mails of a run stand": lambda db, now: dispatch_counts.mails_by_state(db, [RunId("r")]),
