@@ -1,19 +1,16 @@
-"""The figures of all sizes side by side: as tables in Markdown, and as plots of ratios to the smallest size."""
+"""The figures of all sizes side by side, as tables in Markdown."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
-import matplotlib
-
-matplotlib.use("svg")
-from matplotlib import pyplot
-
-Found = Mapping[int, Mapping[str, Any]]  # what was measured, by the number of stored mails
+Found = Mapping[str, Mapping[str, Any]]  # what was measured, by what was stored, the smallest size first
 # What grows beyond this ratio to the smallest size is not flat.
 FLAT: Final = 1.25
+_BLOCK: Final = 1_000  # mails are stored by the thousand (see store.py)
 _LEAST_MS: Final = 3.0  # of a page: less than this is no growth that anybody would see
+AGAIN: Final = "the smallest again"
 _COSTS: Final = (
+    ("a fixed piece of work, ms", "control", "ms"),
     ("a mail: sender, us", "mail", "sender_us"),
     ("a mail: stores, us", "mail", "stores_us"),
     ("mails a second", "mail", "a_second"),
@@ -31,16 +28,14 @@ _COSTS: Final = (
     ("the hourly ledger's schedules, s", "ledger", "seconds"),
 )
 _STORED: Final = ("documents", "dataSize", "storageSize", "indexSize")
-_PLOTS: Final = {
-    "a mail": ("a mail: sender, us", "a mail: stores, us"),
-    "a due schedule": ("a due schedule: sender, us", "a due schedule: stores, us", "lateness p99, s"),
-    "an event": (
-        "an event of a mail just sent: intake, us",
-        "an event of a mail just sent: stores, us",
-        "an event of any mail: intake, us",
-        "an event of any mail: stores, us",
-    ),
-}
+
+
+def sizes(least: int, most: int) -> list[int]:
+    """Each ten times the one before it; all in whole thousands."""
+    found = [max(_BLOCK, least // _BLOCK * _BLOCK)]
+    while found[-1] * 10 <= most:
+        found.append(found[-1] * 10)
+    return found
 
 
 def costs(found: Found) -> dict[str, list[float]]:
@@ -54,6 +49,11 @@ def pages(found: Found) -> dict[str, list[float]]:
     return {name: [each["pages"][name] for each in sizes] for name in sizes[0]["pages"]}
 
 
+def grown(found: Found) -> list[int]:
+    """The sizes that grow, without the smallest one again."""
+    return [int(stored.replace(",", "")) for stored in found if stored != AGAIN]
+
+
 def ratios(row: Sequence[float]) -> list[float]:
     """To the smallest size."""
     return [value / row[0] if row[0] else 1.0 for value in row]
@@ -61,9 +61,10 @@ def ratios(row: Sequence[float]) -> list[float]:
 
 def grown_pages(found: Found) -> dict[str, float]:
     """The pages that take longer at the largest size, with their ratio to the smallest."""
+    rows = {name: row[: len(grown(found))] for name, row in pages(found).items()}
     return {
         name: round(ratios(row)[-1], 2)
-        for name, row in pages(found).items()
+        for name, row in rows.items()
         if ratios(row)[-1] > FLAT and row[-1] - row[0] > _LEAST_MS
     }
 
@@ -77,7 +78,7 @@ def as_markdown(found: Found, *, when: str) -> str:
     """The whole of a run."""
     parts = [
         "# What is stored, and what a mail, a due instant, a page and an event cost\n",
-        f"Made by `make bench-growth` on {when}. The figure in brackets is the ratio to the smallest size.\n",
+        f"Made by `make bench-growth` on {when}. In brackets: the ratio to the smallest size.\n",
         "![Ratios to the smallest size](growth.svg)\n",
         *_table("cost", costs(found), found),
         "",
@@ -92,34 +93,8 @@ def as_markdown(found: Found, *, when: str) -> str:
     return "\n".join(parts) + "\n"
 
 
-def plot(found: Found, path: Path) -> None:
-    """Four panels: a mail, a due schedule, an event, and the pages."""
-    sizes, rows = list(found), costs(found)
-    panels = {title: {name: ratios(rows[name]) for name in names} for title, names in _PLOTS.items()}
-    panels["pages and lists of the API"] = {name: ratios(row) for name, row in pages(found).items()}
-    figure, axes = pyplot.subplots(2, 2, figsize=(10, 7), sharex=True)
-    for one, (title, lines) in zip(axes.flat, panels.items(), strict=True):
-        grey = len(lines) > len(_COSTS)
-        for name, ratio in lines.items():
-            one.plot(sizes, ratio, marker="o", markersize=3, linewidth=1, label=None if grey else name)
-        one.axhline(1, color="#999999", linewidth=0.8, linestyle=":")
-        one.set_xscale("log")
-        one.set_ylim(0, max(2.0, 1.1 * max(max(ratio) for ratio in lines.values())))
-        one.set_title(title, fontsize=10)
-        one.spines[["top", "right"]].set_visible(False)
-        if not grey:
-            one.legend(fontsize=7, frameon=False)
-    for one in axes[1]:
-        one.set_xlabel("stored mails")
-    for one in axes[:, 0]:
-        one.set_ylabel("times the smallest size")
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
-    pyplot.close(figure)
-
-
 def _table(what: str, rows: Mapping[str, Sequence[float]], found: Found) -> Iterator[str]:
-    yield f"| {what} | {' | '.join(f'{size:,} stored' for size in found)} |"
+    yield f"| {what}; stored: | {' | '.join(size for size in found)} |"
     yield f"| --- |{' --- |' * len(found)}"
     for name, row in rows.items():
         cells = [f"{value:,g}" + (f" ({ratio:.2f})" if n else "") for n, (value, ratio) in _numbered(row)]
@@ -131,7 +106,7 @@ def _numbered(row: Sequence[float]) -> Iterator[tuple[int, tuple[float, float]]]
 
 
 def _questions(found: Found) -> Iterator[str]:
-    yield f"| question | {' | '.join(f'{size:,} stored' for size in found)} |"
+    yield f"| question; stored: | {' | '.join(size for size in found)} |"
     yield f"| --- |{' --- |' * len(found)}"
     for name in next(iter(found.values()))["questions"]:
         works = [each["questions"][name] for each in found.values()]
@@ -143,7 +118,7 @@ def _questions(found: Found) -> Iterator[str]:
 
 
 def _stored(found: Found) -> Iterator[str]:
-    yield f"| | {' | '.join(f'{size:,} stored' for size in found)} |"
+    yield f"| stored: | {' | '.join(size for size in found)} |"
     yield f"| --- |{' --- |' * len(found)}"
     words = ("documents, millions", "documents, GB", "on disk, GB", "indexes, GB")
     for name, word in zip(_STORED, words, strict=True):

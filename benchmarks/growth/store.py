@@ -150,14 +150,14 @@ class Store:
         return ScheduleId(f"sch_{block:010x}{number:08x}")
 
     def _copy(self, block: int, into: dict[str, list[RawBSONDocument]]) -> None:
-        shift = (self._at(block) - self._made_at) // timedelta(milliseconds=1)
+        shift = self._at(block) - self._made_at
         for number in range(_RUNS):
             names = {"run": self.run(block, number), "event": f"event-{block * _RUNS + number:010d}"}
             if number < _OF_THEIR_OWN:
                 names |= {"schedule": self._schedule(block, number), "word": self.word(block, number)}
-                _add(self._campaign.copy(names, shift_ms=shift), into)
+                _add(self._campaign.copy(names, shift=shift), into)
             else:
-                _add(self._run.copy(names, shift_ms=shift), into)
+                _add(self._run.copy(names, shift=shift), into)
         for number in range(_SINGLE):
             email, address = self.single_mail(block, number)
             names = {
@@ -165,7 +165,7 @@ class Store:
                 "address": address,
                 "digest": message_id(run_of_email(email), address).rpartition("/")[2],
             }
-            _add(self._single.copy(names, shift_ms=shift), into)
+            _add(self._single.copy(names, shift=shift), into)
 
     def _deliver(self) -> None:
         """The provider delivers them all."""
