@@ -55,6 +55,7 @@ def main() -> int:
     arguments.add_argument("--due", type=int, default=200)
     arguments.add_argument("--events", type=int, default=1_000)
     arguments.add_argument("--asked", type=int, default=15, help="times that each page is asked for")
+    arguments.add_argument("--tries", type=int, default=2, help="of a round that others disturbed")
     arguments.add_argument("--folder", type=Path, default=None, help="where the data lies meanwhile")
     arguments.add_argument("--into", type=Path, default=_DOCS)
     options = arguments.parse_args()
@@ -107,25 +108,32 @@ def _in_one_database(
 
 
 def _at_this_size(system: System, stub: Stub, store: Store, intake: Child, options: argparse.Namespace) -> Measured:
-    mails.mails(system, stub, options.mails)  # warms up
-    rounds = _median_of(_ROUNDS, lambda: mails.mails(system, stub, options.mails), "sender_us", "stores_us")
-    due = _median_of(_ROUNDS, lambda: mails.due_instant(system, stub, options.due), "sender_us", "stores_us")
+    def of_mails() -> Measured:
+        return mails.mails(system, stub, options.mails, tries=options.tries)
+
+    def of_due() -> Measured:
+        return mails.due_instant(system, stub, options.due, tries=options.tries)
+
+    of_mails()  # warms up
+    rounds = _median_of(_ROUNDS, of_mails, "sender_us", "stores_us")
+    due = _median_of(_ROUNDS, of_due, "sender_us", "stores_us")
     new = _just_sent(system, _ROUNDS * options.events)
     some = (new[start : start + options.events] for start in range(0, len(new), options.events))
-    webhooks.measure(system, intake, store.campaign_mails(options.events), "opened")  # warms up
+
+    def events_of_new() -> Measured:
+        return webhooks.measure(system, intake, next(some), "delivered", new_id=store.new_event_id)
+
+    def events_of_any() -> Measured:
+        mails_ = store.campaign_mails(options.events)
+        return webhooks.measure(system, intake, mails_, "opened", new_id=store.new_event_id)
+
+    events_of_any()  # warms up
     return {
         "control": {"ms": control_ms()},
         "mail": rounds,
         "due": due,
-        "webhook of new mails": _median_of(
-            _ROUNDS, lambda: webhooks.measure(system, intake, next(some), "delivered"), "intake_us", "stores_us"
-        ),
-        "webhook of any mail": _median_of(
-            _ROUNDS,
-            lambda: webhooks.measure(system, intake, store.campaign_mails(options.events), "opened"),
-            "intake_us",
-            "stores_us",
-        ),
+        "webhook of new mails": _median_of(_ROUNDS, events_of_new, "intake_us", "stores_us"),
+        "webhook of any mail": _median_of(_ROUNDS, events_of_any, "intake_us", "stores_us"),
         "pages": pages.measure(system, store, options.asked),
         "ledger": {"seconds": _ledger_s(system)},
         "questions": questions.measure(system.db, store),

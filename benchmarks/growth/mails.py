@@ -14,7 +14,6 @@ from benchmarks.stage import Stub, cpu_s
 from local.children import Child
 from tests.support.system import System
 
-_TRIES: Final = 2
 _WAIT_S: Final = 10.0  # until others have done
 _REST_S: Final = 4.0
 _BEFORE_S: Final = 1.0  # lanes of due schedules are taken ahead
@@ -22,24 +21,24 @@ _LONGEST_S: Final = 60.0
 _STOP_S: Final = 20.0
 
 
-def mails(system: System, stub: Stub, count: int) -> dict[str, Any]:
-    """Send so many mails, which were planned before. Again where others were at work."""
+def mails(system: System, stub: Stub, count: int, *, tries: int) -> dict[str, Any]:
+    """Send so many mails, which were planned before. Again where others were at work, at most `tries` times."""
 
     def once() -> Round:
         stub.forget()
         with_mailroom.plan(system.db, count, 1)
         return with_mailroom.send(system, stub, system.servers.children(), count, count, 1)
 
-    found, quiet = undisturbed(once, console, tries=_TRIES, wait_s=_WAIT_S)
+    found, quiet = undisturbed(once, console, tries=tries, wait_s=_WAIT_S)
     spent = {"sender_us": found.cpu_us["worker"], "stores_us": found.cpu_us["stores"], "a_second": found.rate}
     return {**{name: round(value) for name, value in spent.items()}, "doubled": found.doubled, "quiet": quiet}
 
 
-def due_instant(system: System, stub: Stub, schedules: int) -> dict[str, Any]:
+def due_instant(system: System, stub: Stub, schedules: int, *, tries: int) -> dict[str, Any]:
     """So many schedules of one mail, due in the same second: the time from the instant to each receipt, and what
-    planning and sending them cost; and what a sender and the stores cost before, while nothing is due. Again where
-    others were at work."""
-    found, quiet = undisturbed(lambda: _due_instant(system, stub, schedules), console, tries=_TRIES, wait_s=_WAIT_S)
+    planning and sending them cost; and what a sender and the stores cost before, while nothing is due. Again
+    where others were at work, at most `tries` times."""
+    found, quiet = undisturbed(lambda: _due_instant(system, stub, schedules), console, tries=tries, wait_s=_WAIT_S)
     return {**found, "quiet": quiet}
 
 

@@ -15,6 +15,7 @@ Redis holds no fence of a stored mail: a fence is looked up by its key, and ages
 """
 
 import random
+import secrets
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -124,6 +125,10 @@ class Store:
     def pick(self, count: int) -> list[tuple[int, int]]:
         """So many places (block, number below 9), from all over the store; the same place may come twice."""
         return [(self._random.randrange(self.blocks), self._random.randrange(_OF_THEIR_OWN)) for _ in range(count)]
+
+    def new_event_id(self) -> str:
+        """An id of a provider's event. Such ids are random: it stands anywhere among those of the stored events."""
+        return f"event-{self._random.randrange(self.blocks * _RUNS):010d}{secrets.token_hex(8)}"
 
     def campaign_mails(self, count: int) -> list[Mail]:
         """So many mails from all over the store, each only once in the life of this object."""

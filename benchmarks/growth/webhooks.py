@@ -8,7 +8,7 @@ import secrets
 import statistics
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Final
@@ -68,9 +68,12 @@ def posted(system: System, events: Sequence[dict[str, Any]]) -> tuple[list[float
     return spent, time.monotonic() - began
 
 
-def measure(system: System, intake: Child, mails: Sequence[Mail], kind: str) -> dict[str, Any]:
-    """What an event about each of these mails costs. `not_once`: events that were not applied exactly once."""
-    events = [event(mail, kind, secrets.token_urlsafe(16)) for mail in mails]
+def measure(
+    system: System, intake: Child, mails: Sequence[Mail], kind: str, *, new_id: Callable[[], str]
+) -> dict[str, Any]:
+    """What an event about each of these mails costs. `new_id` makes the provider's ids. `not_once`: events that were
+    not applied exactly once."""
+    events = [event(mail, kind, new_id()) for mail in mails]
     stores = system.servers.children()
     ids = [mail.message for mail in mails]
     before = _applied(system, ids, kind)
