@@ -4,11 +4,11 @@
 
 One system is filled more and more; what a stored mail is made of says store.py. At each size: mails from one sender to
 the stub, one mail a call; schedules that are due in the same second; signed webhooks about mails that were just sent,
-and about mails from all over the store (of each three rounds, the median, again where others disturbed one); the main
-pages and lists of the API; and how many keys and documents MongoDB looks at. At the end the smallest size again, in a
-database of its own, and at each size a fixed piece of work: what they differ in is the machine's. Writes
-docs/figures/growth.md, growth.json and growth.svg. Exit 1 if a mail went out twice, or an event was not applied exactly
-once.
+and about mails from all over the store; of each three rounds, the median (a round of the first two is taken again where
+others disturbed it). Then the main pages and lists of the API, and how many keys and documents MongoDB looks at. At the
+end the smallest size again, once the rest was dropped, and at each size a fixed piece of work: what they differ in is
+the machine's. Writes docs/figures/growth.md, growth.json and growth.svg. Exit 1 if a mail went out twice, or an event
+was not applied exactly once.
 """
 
 import argparse
@@ -78,7 +78,7 @@ def _write(found: Mapping[str, Measured], folder: Path) -> None:
 
 
 def measure(folder: Path, servers: Servers, stub: Stub, options: argparse.Namespace) -> Iterator[tuple[str, Measured]]:
-    """By words for what is stored: each size, and the smallest one again, in a database of its own beside the rest."""
+    """By words for what is stored: each size, and the smallest one again, after the rest was dropped."""
     sizes = report.sizes(options.least, options.most)
     yield from _in_one_database(folder / "growth", servers, stub, sizes, options)
     for _, again in _in_one_database(folder / "again", servers, stub, sizes[:1], options):
