@@ -55,7 +55,7 @@ def measure(system: System, stub: Stub, options: argparse.Namespace) -> dict[str
     far = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
     template, _ = create_schedule.create(system.db, _draft(0, far), owner="benchmark")
     _fill(system, template, options.stored - options.due)
-    due_at = _make_due(system, options)
+    due_at = make_due(system, options.due)
     senders = system.start_senders(options.senders, MAILROOM_SENDER_CONCURRENCY="64")
     before = [_cpu_s(sender.pid) for sender in senders]
     idle_from = time.monotonic()
@@ -103,14 +103,14 @@ def _fill(system: System, template: schedule_view.StoredSchedule, count: int) ->
         system.db.schedules.insert_many(documents, ordered=False)
 
 
-def _make_due(system: System, options: argparse.Namespace) -> datetime:
+def make_due(system: System, due: int) -> datetime:
     """The schedules that are due together, all made before their instant comes."""
-    due_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=_AHEAD_S + options.due / 40)
+    due_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=_AHEAD_S + due / 40)
     with ThreadPoolExecutor(8) as pool:
         made = pool.map(
-            lambda n: create_schedule.create(system.db, _draft(n + 1, due_at), owner="benchmark"), range(options.due)
+            lambda n: create_schedule.create(system.db, _draft(n + 1, due_at), owner="benchmark"), range(due)
         )
-        for _ in track(made, "making schedules", total=options.due, console=console):
+        for _ in track(made, "making schedules", total=due, console=console):
             pass
     assert datetime.now(UTC) < due_at - timedelta(seconds=_AHEAD_S / 2), "the machine is too slow for this"
     return due_at

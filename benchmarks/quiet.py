@@ -7,7 +7,7 @@ import psutil
 from rich.console import Console
 
 _QUIET_CORES: Final = 0.15
-_WAIT_S: Final = 90.0
+WAIT_S: Final = 90.0
 
 
 class Others:
@@ -23,9 +23,9 @@ class Others:
         return self.cores() < _QUIET_CORES
 
 
-def wait_until_quiet(console: Console) -> None:
+def wait_until_quiet(console: Console, wait_s: float = WAIT_S) -> None:
     """Let other work come to its end, within reason."""
-    deadline = time.monotonic() + _WAIT_S
+    deadline = time.monotonic() + wait_s
     while time.monotonic() < deadline:
         others = Others()
         time.sleep(1)

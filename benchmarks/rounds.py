@@ -3,16 +3,17 @@
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.quiet import Others, wait_until_quiet
+from benchmarks.quiet import WAIT_S, Others, wait_until_quiet
 
 _TRIAL_MAILS: Final = 2_000
 _FEWEST: Final = 500
 _MOST_TRIES: Final = 4
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,22 @@ def interleaved(
 
 def _undisturbed(contender: Contender, mails: int, console: Console) -> Round:
     """A round during which nobody else worked; after a few disturbed ones, the last of them."""
-    for _ in range(_MOST_TRIES):
-        wait_until_quiet(console)
+    found, quiet = undisturbed(lambda: contender(mails), console)
+    return found if quiet else replace(found, disturbed=True)
+
+
+def undisturbed(
+    measure: Callable[[], T], console: Console, *, tries: int = _MOST_TRIES, wait_s: float = WAIT_S
+) -> tuple[T, bool]:
+    """What was measured while nobody else worked, and true; after so many disturbed tries the last, and false."""
+    for _ in range(tries):
+        wait_until_quiet(console, wait_s)
         others = Others()
-        found = contender(mails)
+        found = measure()
         if others.quiet():
-            return found
-        console.log(f"disturbed: others used {others.cores():.2f} cores ({found.rate:,.0f} mails/s)")
-    return replace(found, disturbed=True)
+            return found, True
+        console.log(f"disturbed: others used {others.cores():.2f} cores: {found}")
+    return found, False
 
 
 def summary(found: Mapping[str, Sequence[Round]]) -> dict[str, dict[str, object]]:

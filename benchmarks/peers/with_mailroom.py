@@ -35,7 +35,7 @@ def contender(stub: Stub, folder: Path, *, in_flight: int, processes: int = 1, b
         shares = shares_of(mails, processes)
         calls = sum(-(-share // batch_size) for share in shares)
         with _planned(stub, folder, shares, in_flight // processes, batch_size) as (system, servers):
-            return _send(system, stub, servers, calls, mails, processes)
+            return send(system, stub, servers, calls, mails, processes)
 
     return run
 
@@ -75,7 +75,8 @@ def plan(db: Db, mails: int, batch_size: int) -> float:
     return time.monotonic() - began
 
 
-def _send(system: System, stub: Stub, servers: Sequence[Child], calls: int, mails: int, processes: int) -> Round:
+def send(system: System, stub: Stub, servers: Sequence[Child], calls: int, mails: int, processes: int) -> Round:
+    """Start so many senders, measure from the first receipt until all calls came, and stop them."""
     senders = system.start_senders(processes)
     start = stub.wait_for(1, timeout_s=60, child=senders[0])
     before = {child.name: cpu_s(child.pid) for child in (*senders, *servers)}
