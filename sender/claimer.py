@@ -86,8 +86,8 @@ class Claimer:
         with self._turns.claim_in(found.by_lane) as turn:
             waiting = found.in_lanes(turn.lanes)
             handed_over = self._send_each(waiting, held, now, turn) if len(waiting) else 0
-        if len(found) and not len(waiting):  # all of it waits in lanes that are being planned
-            self._let_others_go(found)
+        if found.alone and not len(waiting):  # its lane is being planned
+            self._looks.let_planning_end()
         self._looks.note_handed_over(waiting, handed_over)
         return handed_over
 

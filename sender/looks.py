@@ -53,6 +53,7 @@ class Looks:
     ) -> None:
         self._db, self._in_flight, self._guard, self._connections = services.db, in_flight, guard, connections
         self._look_for_alone_at = self._look_for_urgent_at = 0.0
+        self._alone_waits_since: float | None = None  # for a lane that is being planned, on the monotonic clock
         self._beside, self._of_other_runs = _LookApart(services.db), _LookApart(services.db)
         self._waiting_lanes: set[Lane] = set()  # as of the last look
         self._look_back, self._urgent_look_back, self._backlog = LookBack(), LookBack(), Backlog()
@@ -70,6 +71,7 @@ class Looks:
             alone = claims.claimable_alone(self._db, held, now=now, on_hold=self._guard.on_hold)
             if len(alone):
                 return alone if not self._in_flight.in_hand() else Waiting()
+            self._alone_waits_since = None
             self._look_for_alone_at = time.monotonic() + _LOOK_FOR_ALONE_S
         if room < self._least_room:
             return self._urgent(now)
@@ -95,6 +97,16 @@ class Looks:
     def let_others_go(self) -> None:
         """What goes alone cannot go now: others may go before it for a moment."""
         self._look_for_alone_at = time.monotonic() + _LOOK_FOR_ALONE_S
+        self._alone_waits_since = None
+
+    def let_planning_end(self) -> None:
+        """What goes alone waits in a lane that is being planned. Planning yields the lane after its chunk, so the next
+        looks find it again; others go before it for a moment only where that takes more than a second."""
+        now = time.monotonic()
+        if self._alone_waits_since is None:
+            self._alone_waits_since = now
+        elif now - self._alone_waits_since >= _LOOK_FOR_ALONE_S:
+            self.let_others_go()
 
     def became_visible(self, *, since: datetime) -> None:
         """New dispatches can be seen, due from `since` on: the next look goes back that far. Thread-safe."""

@@ -149,6 +149,23 @@ def test_behind_what_cannot_go_another_is_found_soon(db: Db, outbox: Outbox, loo
     assert a_round(looks, db, claimed=False) == stuck + later
 
 
+def test_what_goes_alone_waits_for_the_planning_of_its_lane_and_a_second_at_most(
+    db: Db, outbox: Outbox, looks: Looks
+) -> None:
+    alone, *others = hand_in(outbox, db, 4)
+    db.dispatches.update_one({"_id": alone}, {"$set": {"crashes": 3}})
+    found = [a_round(looks, db, claimed=False)]
+    looks.let_planning_end()
+    found.append(a_round(looks, db, claimed=False))
+    assert looks._alone_waits_since is not None
+    looks._alone_waits_since -= 1
+    looks.let_planning_end()
+
+    found.append(a_round(looks, db, claimed=False))
+
+    assert found == [[alone], [alone], others]
+
+
 def in_lane(db: Db, ids: list[str], lane: Lane) -> None:
     db.dispatches.update_many({"_id": {"$in": ids}}, {"$set": {"lane": lane}})
 
