@@ -25,7 +25,6 @@ from sender.run_duty import run_duty
 _SLOW_STEP_S: Final = 1.0  # well below the time after which a lane is idle
 _TAKE_OVER_S: Final = 1.0
 _MOVE_S: Final = 1.0
-_RESTS_AFTER_S: Final = 2.0
 
 
 class Loop:
@@ -46,7 +45,7 @@ class Loop:
         self._lanes, self._guard, self._claimer, self._planner = lanes, guard, claimer, planner
         self._presence, self._clocks = presence, clocks
         self._judged_at = self._move_at = 0.0
-        self._completed_at = self._worked_at = time.monotonic()
+        self._completed_at = time.monotonic()
 
     def step(self) -> bool:
         """One round. True if there may be more to do at once. Raises Unavailable."""
@@ -66,14 +65,7 @@ class Loop:
         worked = sum([self._do(duty, now) for duty in duties])
         self._presence.check_in()
         self._completed_at = time.monotonic()
-        if worked:
-            self._worked_at = self._completed_at
         return worked > 0
-
-    @property
-    def resting(self) -> bool:
-        """True if no schedule's lane is held, taken ahead or not, and no work was done for a while."""
-        return not self._in_flight.schedules() and time.monotonic() - self._worked_at > _RESTS_AFTER_S
 
     def idle_s(self) -> float:
         """Seconds since the last completed round. Thread-safe."""

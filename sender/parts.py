@@ -13,6 +13,7 @@ from mailroom.domain.lane_names import mail_lanes
 from mailroom.services.common.clock import Clocks
 from mailroom.watching import lanes as lane_metrics
 from sender.caller import Caller, Ended, Job
+from sender.change_watch import ChangeWatch
 from sender.claimer import Claimer
 from sender.connections import Connections
 from sender.counts import note_lateness
@@ -32,6 +33,7 @@ from sender.provider_router import ProviderRouter
 from sender.rate_limits import Throttle
 from sender.reconciler import Reconciler
 from sender.recorder import Recorder
+from sender.rest import Rest
 from sender.restore_guard import RestoreGuard
 from sender.speeds import Speeds
 
@@ -47,8 +49,9 @@ _PLAN_S: Final = 5.0
 
 class Parts:
     """The loop and the parts that it works with. `start` starts the threads of `planner`, `fencer`, `caller`,
-    `recorder`, `reconciler`, `feed_keeper` and `mailbox_reader`; `presence` is started by itself, before them.
-    `progress` is set when a call has ended, so that there is room for another, and when something was planned."""
+    `recorder`, `reconciler`, `feed_keeper`, `mailbox_reader` and `changes`; `presence` is started by itself, before
+    them. `progress` is set when a call has ended, so that there is room for another, when something was planned, and
+    when something changed while `rest` waits for that."""
 
     def __init__(self, services: SenderServices, *, sender: str) -> None:
         sending, adapters = services.settings.sending, services.adapters
@@ -85,7 +88,9 @@ class Parts:
             held=lambda claimed: guard.refused(dispatch.run_id for dispatch in claimed),
         )
         clocks = Clocks(services.db)
-        self.reconciler = Reconciler(services, self.in_flight, clocks, sender=sender)
+        self.changes = ChangeWatch(services.db, changed=self.progress.set)
+        self.rest = Rest(services, self.in_flight, guard, clocks, self.changes)
+        self.reconciler = Reconciler(services, self.in_flight, clocks, resting=lambda: self.rest.resting, sender=sender)
         self.feed_keeper = FeedKeeper(services, self.in_flight, mark=lambda: guard.seen.mark)
         self.mailbox_reader = MailboxReader(services, sender=sender)
         claimer = Claimer(
@@ -119,6 +124,7 @@ class Parts:
         self.reconciler.start()
         self.feed_keeper.start()
         self.mailbox_reader.start()
+        self.changes.start()
         self.caller.start()
         self.fencer.start()
 
@@ -138,6 +144,7 @@ class Parts:
         self.fencer.finish()
         self.caller.finish()
         self.planner.finish(within_s=_PLAN_S)
+        self.changes.finish(within_s=_ASK_S)
         self.reconciler.finish(within_s=_ASK_S)
         self.feed_keeper.finish(within_s=_ASK_S)
         self.mailbox_reader.finish(within_s=_ASK_S)

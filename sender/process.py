@@ -6,6 +6,7 @@ lease, close the clients. After a kill, the next holder of its lanes takes its d
 
 import random
 import threading
+import time
 from typing import Final
 
 import structlog
@@ -23,8 +24,7 @@ from sender.health_port import HealthPort
 from sender.parts import Parts
 
 log = structlog.get_logger()
-_IDLE_S: Final = 0.05
-_RESTING_S: Final = 0.25  # if nothing is due soon and nothing was done for a while
+_STOP_LOOK_S: Final = 0.25  # between looks at `stop` during a pause
 _AWAY_S: Final = 1.0
 _IDLE_TTLS: Final = 3  # lease times without a completed round, after which a sender is not ready
 
@@ -101,7 +101,7 @@ class Sender:
             stop.set()
             return
         try:
-            worked = parts.loop.step()
+            pause_s = 0.0 if parts.loop.step() else parts.rest.pause_s()
         except Unavailable as error:
             # Expected: a store is away. Wait with jitter, so that the senders do not all come back at the same moment.
             log.warning("sender_waits", error=str(error))
@@ -112,9 +112,18 @@ class Sender:
             log.exception("sender_round_failed")
             stop.wait(_AWAY_S)
             return
-        if not worked:
-            parts.progress.wait(_RESTING_S if parts.loop.resting else _IDLE_S)
+        if pause_s:
+            self._pause(pause_s, stop)
+        else:
+            parts.rest.note_work()
         parts.progress.clear()
+
+    def _pause(self, seconds: float, stop: threading.Event) -> None:
+        """Until there is progress, or `stop` is set."""
+        until = time.monotonic() + seconds
+        while not stop.is_set() and (left_s := until - time.monotonic()) > 0:
+            if self._parts.progress.wait(min(left_s, _STOP_LOOK_S)):
+                return
 
     def _drain(self) -> None:
         log.info("sender_draining", in_hand=self._parts.in_flight.in_hand())

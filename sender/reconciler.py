@@ -5,6 +5,7 @@ It is separate from the loop, because a question takes as long as the provider t
 
 import random
 import threading
+from collections.abc import Callable
 from contextvars import copy_context
 from typing import Final
 
@@ -23,10 +24,19 @@ _AWAY_S: Final = 2.0
 
 
 class Reconciler:
-    """`clocks`: of the loop, which asks them all the time."""
+    """`clocks`: of the loop, which asks them all the time. `resting`: True while nobody has a doubt to ask about."""
 
-    def __init__(self, services: SenderServices, in_flight: InFlight, clocks: Clocks, *, sender: str) -> None:
+    def __init__(
+        self,
+        services: SenderServices,
+        in_flight: InFlight,
+        clocks: Clocks,
+        *,
+        resting: Callable[[], bool] = lambda: False,
+        sender: str,
+    ) -> None:
         self._services, self._in_flight, self._clocks, self._sender = services, in_flight, clocks, sender
+        self._resting = resting
         self._stop = threading.Event()
         self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="reconciler", daemon=True)
 
@@ -41,7 +51,7 @@ class Reconciler:
     def step(self) -> bool:
         """Ask one round of questions. True if there may be more to ask at once. Raises Unavailable."""
         held = self._in_flight.tokens()
-        if not held:
+        if not held or self._resting():
             return False
         services = self._services
         work = LaneWork(services.db, services.fences, held, self._sender)

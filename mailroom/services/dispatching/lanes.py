@@ -53,6 +53,12 @@ def may_want_work(db: Db, *, now: datetime, ahead: timedelta, leave_out: Collect
     return any_work.is_there_any(db, now=now, due_by=now + ahead, leave_out=leave_out)
 
 
+def may_want_work_until(db: Db, until: datetime, *, ahead: timedelta) -> bool:
+    """False if no lane, held or not, will want work before `until`, unless work changes meanwhile (`storage/changes.py`
+    tells of that). A single query. Raises Unavailable."""
+    return any_work.is_any_coming(db, until=until, due_by=until + ahead)
+
+
 def _lanes_with_work(db: Db, held: OnHold, *, now: datetime, limit: int, leave_out: Collection[Lane]) -> Sequence[Lane]:
     if held.everything:
         return dispatch_claims.lanes_to_reconcile(db, now=now, limit=limit, leave_out=sorted(leave_out))

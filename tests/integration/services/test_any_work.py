@@ -15,6 +15,7 @@ from sender.lanes import Lanes
 from tests.support.explaining import listened_to, work_of
 
 AHEAD = timedelta(seconds=3)
+REST = timedelta(seconds=5)
 SOON, LATER = timedelta(seconds=2), timedelta(seconds=10)
 LANE = Lane("schedule/s")
 
@@ -72,6 +73,36 @@ def test_what_is_no_work_yet_or_any_more_is_not(none: str, db: Db) -> None:
     assert not may_want(db, now)
 
 
+COMING: dict[str, Callable[[Db, datetime], None]] = WORK | {
+    "a schedule whose lane is taken ahead by then": lambda db, now: a_schedule(db, now, next_run_at=now + REST + SOON),
+    "a feed to be fetched by then": lambda db, now: a_run(db, now, state="planning", awaits_feed=now + SOON),
+    "a retry by then": lambda db, now: a_dispatch(db, now, not_before=now + SOON),
+    "a doubt whose next question is far": lambda db, now: a_dispatch(
+        db, now, state="in_doubt", not_before=now + 10 * LATER
+    ),
+    "a dispatch in a lane that is held": NO_WORK["a dispatch in a lane that is held"],
+}
+NOT_COMING = {name: work for name, work in NO_WORK.items() if name not in COMING}
+
+
+def may_come(db: Db, now: datetime) -> bool:
+    return dispatching_lanes.may_want_work_until(db, now + REST, ahead=AHEAD)
+
+
+@pytest.mark.parametrize("work", COMING)
+def test_each_kind_of_work_that_comes_before_a_rest_is_over_is_noticed(work: str, db: Db) -> None:
+    COMING[work](db, now := server_now(db))
+
+    assert may_come(db, now)
+
+
+@pytest.mark.parametrize("none", NOT_COMING)
+def test_what_comes_only_after_a_rest_is_not(none: str, db: Db) -> None:
+    NOT_COMING[none](db, now := server_now(db))
+
+    assert not may_come(db, now)
+
+
 @pytest.mark.parametrize("work", WORK)
 def test_a_sender_without_work_asks_once_and_finds_what_comes_at_its_next_look(
     work: str, db: Db, monkeypatch: pytest.MonkeyPatch
@@ -98,7 +129,10 @@ def test_a_sender_without_work_asks_once_and_finds_what_comes_at_its_next_look(
     assert (asked_at_rest, taken) == (1, [LANE])
 
 
-def test_the_question_costs_by_what_is_open_and_not_by_what_there_is(db: Db) -> None:
+@pytest.mark.parametrize("question", [may_want, may_come])
+def test_the_question_costs_by_what_is_open_and_not_by_what_there_is(
+    db: Db, question: Callable[[Db, datetime], bool]
+) -> None:
     now, many = server_now(db), range(3_000)
     db.schedules.insert_many(
         {"_id": f"s{n}", "state": ("active", "paused")[n % 2], "next_run_at": now + LATER} for n in many
@@ -108,7 +142,7 @@ def test_the_question_costs_by_what_is_open_and_not_by_what_there_is(db: Db) -> 
     db.dispatches.insert_many({"_id": f"l{n}", "lane": f"schedule/s{n % 7}", **open_later} for n in many)
     db.dispatches.insert_many({"_id": f"a{n}", "lane": f"schedule/s{n}", "state": "accepted"} for n in many)
 
-    work = work_of(db, lambda db: may_want(db, now))
+    work = work_of(db, lambda db: question(db, now))
 
     assert (work.questions, work.documents, work.walks_a_collection, work.sorts) == (1, 0, False, False)
     assert work.keys < 100

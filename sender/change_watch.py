@@ -1,0 +1,88 @@
+"""The thread that waits for a change of what holds work, so that a loop without work need not ask for it."""
+
+import threading
+import time
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Final
+
+import structlog
+
+from mailroom.domain.errors import Unavailable
+from mailroom.storage.changes import Changes, open_changes
+from mailroom.storage.database import Db
+
+log = structlog.get_logger()
+_BEGINS_EVERY_S: Final = 1.0  # at most: with changes more often than that, asking is cheaper
+_AFTER_ERROR_S: Final = 30.0
+
+
+class ChangeWatch:
+    """The first change ends a watch: while there is work, each mail is several changes, and nobody watches.
+
+    `changed` is called from the watch's thread when a watch ends. `begin` and `watching`: for the loop's thread.
+    """
+
+    def __init__(self, db: Db, *, changed: Callable[[], None]) -> None:
+        self._db, self._changed = db, changed
+        self._changes: Changes | None = None
+        self._begin_at = 0.0
+        self._begun = threading.Event()
+        self._ending = False
+        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="changes", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def finish(self, *, within_s: float) -> None:
+        """Watch no more."""
+        self._ending = True
+        if changes := self._changes:
+            try:
+                changes.interrupt()
+            except Unavailable as error:
+                log.warning("changes_not_watched", error=str(error))
+        self._begun.set()
+        self._thread.join(within_s)
+
+    @property
+    def watching(self) -> bool:
+        """True if nothing has changed since the last `begin`."""
+        return self._changes is not None
+
+    def begin(self) -> None:
+        """Watch from now on, if the last watch did not begin just now, and if MongoDB lets us: without a watch the
+        loop goes on asking."""
+        if self.watching or time.monotonic() < self._begin_at:
+            return
+        self._begin_at = time.monotonic() + _BEGINS_EVERY_S
+        try:
+            self._changes = open_changes(self._db)
+        except Exception as error:
+            self._note(error)
+            return
+        self._begun.set()
+
+    def _run(self) -> None:
+        while not self._ending:
+            self._begun.wait()
+            self._begun.clear()
+            if self._changes is not None:
+                self._wait_for_one(self._changes)
+
+    def _wait_for_one(self, changes: Changes) -> None:
+        try:
+            while not (self._ending or changes.wait()):
+                pass
+            changes.close()
+        except Exception as error:
+            self._note(error)
+        self._changes = None
+        self._changed()
+
+    def _note(self, error: Exception) -> None:
+        if self._ending:
+            return
+        if not isinstance(error, Unavailable):  # a missing right, for example, stays missing
+            self._begin_at = time.monotonic() + _AFTER_ERROR_S
+        log.warning("changes_not_watched", error=str(error))

@@ -1,0 +1,64 @@
+"""How long the loop pauses after a round that found nothing to do."""
+
+import time
+from datetime import timedelta
+from typing import Final
+
+from mailroom.assembly.sender import SenderServices
+from mailroom.services.common.clock import Clocks
+from mailroom.services.dispatching.lanes import may_want_work_until
+from sender.change_watch import ChangeWatch
+from sender.in_flight import InFlight
+from sender.lanes import AHEAD
+from sender.restore_guard import RestoreGuard
+
+_BETWEEN_ROUNDS_S: Final = 0.05
+_QUIET_AFTER_S: Final = 1.0
+_QUIET_S: Final = 0.25
+_REST_S: Final = 5.0
+
+
+class Rest:
+    """While something was done just now, or a schedule's lane is held, taken ahead or not, the loop asks for work 20
+    times a second, then four times. It rests for up to five seconds, and asks for nothing, while nothing comes due
+    meanwhile: a change of what holds work wakes it (see change_watch.py).
+
+    For the loop's thread, except `resting`.
+    """
+
+    def __init__(
+        self, services: SenderServices, in_flight: InFlight, guard: RestoreGuard, clocks: Clocks, watch: ChangeWatch
+    ) -> None:
+        self._db, self._in_flight, self._guard, self._clocks, self._watch = (
+            services.db,
+            in_flight,
+            guard,
+            clocks,
+            watch,
+        )
+        self._rest_s = min(_REST_S, services.settings.sending.lease_ttl_s)  # others see from its rounds that it lives
+        self._worked_at = time.monotonic()
+        self.resting = False  # thread-safe
+
+    def note_work(self) -> None:
+        """The last round did something."""
+        self._worked_at, self.resting = time.monotonic(), False
+
+    def pause_s(self) -> float:
+        """Seconds until the next round, after one that did nothing. Raises Unavailable."""
+        self.resting = False
+        if self._in_flight.schedules() or time.monotonic() - self._worked_at < _QUIET_AFTER_S:
+            return _BETWEEN_ROUNDS_S
+        self.resting = self._may_rest()
+        return self._rest_s if self.resting else _QUIET_S
+
+    def _may_rest(self) -> bool:
+        """True if nothing comes due before the rest is over. That is asked only in a round after the one in which the
+        watch began: a change just before it wakes nobody, and a majority may not have it yet."""
+        if not self._guard.is_fresh or self._guard.on_hold.everything or self._in_flight.in_hand():
+            return False
+        if not self._watch.watching:
+            self._watch.begin()
+            return False
+        until = self._clocks.read().now + timedelta(seconds=self._rest_s)
+        return not may_want_work_until(self._db, until, ahead=AHEAD)

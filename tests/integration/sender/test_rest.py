@@ -1,0 +1,168 @@
+"""How a sender without work rests, and what wakes it."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mailroom.domain.errors import Unavailable
+from mailroom.services.common.clock import Clocks
+from mailroom.storage.changes import Changes
+from mailroom.storage.database import Db, connect, server_now
+from sender.change_watch import ChangeWatch
+from sender.in_flight import InFlight
+from sender.rest import Rest
+from tests.support.explaining import listened_to
+
+OF_WORK: dict[str, Callable[[Db], Any]] = {
+    "a dispatch": lambda db: db.dispatches.insert_one({"_id": "d", "state": "pending"}),
+    "a schedule": lambda db: db.schedules.insert_one({"_id": "s", "state": "active"}),
+    "a run": lambda db: db.runs.insert_one({"_id": "r", "state": "planning"}),
+    "a hold that is lifted": lambda db: db.holds.update_one({"_id": "all"}, {"$set": {"held": False}}, upsert=True),
+}
+
+
+class Woken:
+    """A watch, and how often it woke."""
+
+    def __init__(self, db: Db) -> None:
+        self.event = threading.Event()
+        self.watch = ChangeWatch(db, changed=self.event.set)
+        self.watch.start()
+
+
+@pytest.fixture
+def woken(db: Db) -> Iterator[Woken]:
+    made = Woken(connect(_url(db), app="test"))
+    yield made
+    made.watch.finish(within_s=5)
+    made.watch._db.client.close()
+
+
+def _url(db: Db) -> str:
+    host, port = next(iter(db.client.nodes))
+    return f"mongodb://{host}:{port}/{db.name}?directConnection=true"
+
+
+def a_rest(
+    db: Db, watch: ChangeWatch, *, in_flight: InFlight | None = None, stopped: bool = False, lease_s: int = 15
+) -> Rest:
+    """Of a sender that has found nothing to do for a while."""
+    services: Any = SimpleNamespace(db=db, settings=SimpleNamespace(sending=SimpleNamespace(lease_ttl_s=lease_s)))
+    guard: Any = SimpleNamespace(is_fresh=True, on_hold=SimpleNamespace(everything=stopped))
+    rest = Rest(services, in_flight or InFlight(), guard, Clocks(db), watch)
+    rest._worked_at -= 60
+    return rest
+
+
+@pytest.mark.parametrize("work", OF_WORK)
+def test_any_change_of_work_wakes_a_sender(work: str, db: Db, woken: Woken) -> None:
+    woken.watch.begin()
+
+    OF_WORK[work](db)
+
+    assert woken.event.wait(10)
+    assert not woken.watch.watching
+
+
+def test_a_change_that_comes_before_anybody_waits_for_it_is_not_missed(db: Db) -> None:
+    woken = threading.Event()
+    watch = ChangeWatch(db, changed=woken.set)
+    watch.begin()
+    db.dispatches.insert_one({"_id": "d", "state": "pending"})
+
+    watch.start()
+
+    assert woken.wait(10)
+    watch.finish(within_s=5)
+
+
+def test_other_changes_wake_nobody(db: Db, woken: Woken) -> None:
+    woken.watch.begin()
+    db.messages.insert_one({"_id": "m"})
+    db.events.insert_one({"_id": "e"})
+
+    OF_WORK["a dispatch"](db)  # the changes come in their order, so the others have come before this one
+
+    assert woken.event.wait(10)
+    assert db.client.admin.command("ping")["ok"]
+
+
+def test_a_sender_rests_while_nothing_comes_and_asks_nothing_meanwhile(db: Db, woken: Woken) -> None:
+    questions, heard = listened_to(db)
+    rest = a_rest(heard, woken.watch)
+
+    assert (rest.pause_s(), rest.resting) == (0.25, False)  # the watch begins
+    assert (rest.pause_s(), rest.resting) == (5.0, True)
+    assert len(questions.asked) == 1
+
+
+def test_its_rest_is_no_longer_than_its_lease(db: Db, woken: Woken) -> None:
+    rest = a_rest(db, woken.watch, lease_s=2)
+    rest.pause_s()
+
+    assert rest.pause_s() == 2
+
+
+def test_it_asks_again_and_again_while_something_comes_due(db: Db, woken: Woken) -> None:
+    soon = server_now(db) + timedelta(seconds=3)
+    db.schedules.insert_one({"_id": "s", "state": "active", "next_run_at": soon})
+
+    rest = a_rest(db, woken.watch)
+    rest.pause_s()
+
+    assert (rest.pause_s(), rest.resting) == (0.25, False)
+
+
+def test_it_rests_only_where_a_change_wakes_it(db: Db) -> None:
+    away = connect("mongodb://127.0.0.1:9/mailroom?serverSelectionTimeoutMS=100", app="test")
+    watch = ChangeWatch(away, changed=lambda: None)
+
+    rest = a_rest(db, watch)
+    rest.pause_s()
+
+    assert (rest.pause_s(), rest.resting) == (0.25, False)
+    away.client.close()
+
+
+def test_it_rests_not_while_all_sending_is_stopped_nor_with_a_call_in_hand(db: Db, woken: Woken) -> None:
+    busy: Any = SimpleNamespace(schedules=dict, in_hand=lambda: 1)
+
+    woken.watch.begin()
+
+    assert a_rest(db, woken.watch, stopped=True).pause_s() == 0.25
+    assert a_rest(db, woken.watch, in_flight=busy).pause_s() == 0.25
+
+
+def test_after_work_it_asks_often_for_a_while(db: Db, woken: Woken) -> None:
+    rest = a_rest(db, woken.watch)
+    rest.note_work()
+
+    assert (rest.pause_s(), rest.resting) == (0.05, False)
+
+
+def test_a_watch_whose_mongodb_goes_away_wakes_the_sender(
+    db: Db, woken: Woken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sender then asks until it can watch again."""
+    monkeypatch.setattr(Changes, "wait", unavailable)
+
+    woken.watch.begin()
+
+    assert woken.event.wait(10)
+    assert not woken.watch.watching
+
+
+def unavailable(_changes: Changes) -> bool:
+    raise Unavailable("MongoDB did not answer")
+
+
+def test_a_sender_that_ends_does_not_wait_for_a_change(woken: Woken) -> None:
+    woken.watch.begin()
+
+    woken.watch.finish(within_s=5)
+
+    assert not woken.watch._thread.is_alive()
