@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -30,7 +30,8 @@ from sender.restore_guard import RestoreGuard
 from sender.run_duty import run_duty
 
 log = structlog.get_logger()
-_LOOK_S: Final = 0.05  # between steps while lanes of schedules are held
+_NEXT_TURN_S: Final = 0.05  # between steps while something waits for its turn
+_LOOK: Final = timedelta(seconds=0.25)  # between steps while lanes of schedules are held, and none of them is due
 _NO_LANES_S: Final = 1.0  # between steps while none is held; taking one wakes the planner
 _AWAY_S: Final = 1.0  # after a store was away, with jitter, or after a fault
 
@@ -56,6 +57,7 @@ class Planner:
         self._batch_size = _batch_size(services)
         self._woken = threading.Event()
         turns.on_lanes_free(self.wake)
+        self._pause_s = _NEXT_TURN_S  # after the last step, if that moved nothing on
         self._ending = False
         self._began_at: float | None = None  # the step under way, on the monotonic clock
         self._completed_at = time.monotonic()
@@ -108,6 +110,7 @@ class Planner:
         return worked
 
     def _step(self) -> bool:
+        self._pause_s = _NEXT_TURN_S
         held = self._in_flight.schedules()
         if not (held and self._guard.is_fresh):
             return False
@@ -144,6 +147,8 @@ class Planner:
         for id_ in progress.broken:
             self._broken(schedule_lane(id_))
         self._announce(progress)
+        if not (progress.moved or progress.left):
+            self._pause_s = plan.until_next_due(services.db, held, now=now, most=_LOOK).total_seconds()
         return len(progress.moved)
 
     @contextmanager
@@ -166,7 +171,7 @@ class Planner:
     def _run(self) -> None:
         while not self._ending:
             try:
-                pause_s = 0.0 if self.step() else _LOOK_S if self._in_flight.schedules() else _NO_LANES_S
+                pause_s = 0.0 if self.step() else self._pause_s if self._in_flight.schedules() else _NO_LANES_S
             except Unavailable as error:
                 log.warning("planning_waits", error=str(error))
                 pause_s = _AWAY_S * random.uniform(0.5, 1.5)  # noqa: S311 - jitter

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -84,7 +84,14 @@ def plan_due(
     if not due or holds.get(db, EVERYTHING).held:
         return Progress()  # when sending starts again, the misfire rule decides about the instants that were missed
     with take_turn([schedule.id for schedule in due]) as mine:
-        return _decide_and_store(db, [schedule for schedule in due if schedule.id in mine], held, mark=mark, now=now)
+        in_turn = [schedule for schedule in due if schedule.id in mine]
+        return _decide_and_store(db, in_turn, held, mark=mark, now=now) + Progress(left=len(in_turn) < len(due))
+
+
+def until_next_due(db: Db, held: Collection[ScheduleId], *, now: datetime, most: timedelta) -> timedelta:
+    """How long it is until one of the held schedules is due, `most` at most. Raises Unavailable."""
+    at = due_schedules.next_due_among(db, list(held), after=now, until=now + most)
+    return most if at is None else at - now
 
 
 def _decide_and_store(
@@ -219,7 +226,7 @@ def expand(
             if mine:
                 progress += all_or_each([(run.schedule_id, run)], store)
                 break
-    return progress + Progress(claimable_since=claimable_since)
+    return progress + Progress(claimable_since=claimable_since, left=bool(planning_runs))
 
 
 def _claimable_since(chunks: Sequence[Chunk], now: datetime) -> dict[RunId, datetime]:

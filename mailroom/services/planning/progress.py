@@ -21,17 +21,19 @@ class ChangedSinceRead(Exception):
 @dataclass(frozen=True, slots=True)
 class Progress:
     """`moved`: schedules that moved on. `broken`: schedules that failed by a fault of their own. `claimable_since`: the
-    runs that have new dispatches to claim now, each with the earliest `not_before` among these."""
+    runs that have new dispatches to claim now, each with the earliest `not_before` among these. `left`: something was
+    found that did not get its turn, or that a next step goes on with."""
 
     moved: frozenset[ScheduleId] = frozenset()
     broken: frozenset[ScheduleId] = frozenset()
     claimable_since: Mapping[RunId, datetime] = field(default_factory=dict)
+    left: bool = False
 
     def __add__(self, other: "Progress") -> "Progress":
         since = dict(self.claimable_since)
         for run, at in other.claimable_since.items():
             since[run] = min(at, since.get(run, at))
-        return Progress(self.moved | other.moved, self.broken | other.broken, since)
+        return Progress(self.moved | other.moved, self.broken | other.broken, since, self.left or other.left)
 
 
 T = TypeVar("T")

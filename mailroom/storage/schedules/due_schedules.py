@@ -11,7 +11,7 @@ from mailroom.domain.schedules import MOVES, Schedule, ScheduleState, ScheduleTr
 from mailroom.storage.database import Db, Document, guarded
 from mailroom.storage.guard import LaneGuard
 from mailroom.storage.moves import leaving
-from mailroom.storage.schedules.schedule_document import as_seen, from_document, next_look
+from mailroom.storage.schedules.schedule_document import BY_NEXT_RUN, as_seen, from_document, next_look
 
 
 def is_due(now: datetime) -> Document:
@@ -31,6 +31,14 @@ def due_among(db: Db, ids: Sequence[ScheduleId], *, now: datetime, limit: int) -
     """The due schedules among these."""
     query = {"_id": {"$in": list(ids)}, **is_due(now)}
     return [from_document(doc) for doc in db.schedules.find(query).limit(limit)]
+
+
+@guarded
+def next_due_among(db: Db, ids: Sequence[ScheduleId], *, after: datetime, until: datetime) -> datetime | None:
+    """The earliest instant in this span at which one of these schedules is due; None without any."""
+    soon = {"state": ScheduleState.ACTIVE, "next_run_at": {"$gt": after, "$lte": until}, "_id": {"$in": list(ids)}}
+    rows = db.schedules.find(soon, {"_id": 0, "next_run_at": 1}).sort("next_run_at", 1).limit(1)
+    return next((doc["next_run_at"] for doc in rows.hint(list(BY_NEXT_RUN))), None)
 
 
 def move_on(db: Db, moves: Sequence[tuple[Schedule, Decisions]], *, now: datetime, guard: LaneGuard) -> bool:

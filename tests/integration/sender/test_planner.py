@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +14,7 @@ from mailroom.domain.shares import NO_SHARES
 from mailroom.services.planning import asked_runs
 from mailroom.storage.cluster import restore_mark
 from mailroom.storage.cluster.restore_mark import NEVER_RESTORED
-from mailroom.storage.database import Db
+from mailroom.storage.database import Db, server_now
 from mailroom.storage.holds import NOTHING_HELD, OnHold
 from sender.in_flight import InFlight
 from sender.lane_turns import LaneTurns, Turn
@@ -108,6 +108,35 @@ def test_it_takes_its_turn_only_in_lanes_in_which_something_is_to_be_planned(pla
     asked = Counter(frozenset(lanes) for lanes in planning.turns.asked)
     assert asked == {frozenset({schedule_lane(large)}): 3, frozenset({schedule_lane(small)}): 1}
     assert (planning.placed(large), planning.placed(small)) == (LARGE, 10)
+
+
+def test_without_work_it_looks_again_at_the_next_due_instant_of_a_held_lane(planning: Planning) -> None:
+    soon, later = planning.hold(1), planning.hold(1)
+    at = server_now(planning.db) + timedelta(seconds=0.2)
+    planning.db.schedules.update_one({"_id": soon}, {"$set": {"next_run_at": at}})
+    planning.db.schedules.update_one({"_id": later}, {"$set": {"next_run_at": at + timedelta(hours=1)}})
+
+    assert not planning.planner.step()
+
+    assert 0 < planning.planner._pause_s < 0.2
+
+
+def test_without_anything_due_it_looks_four_times_a_second(planning: Planning) -> None:
+    planning.hold(1)
+
+    assert not planning.planner.step()
+
+    assert planning.planner._pause_s == 0.25
+
+
+def test_what_did_not_get_its_turn_is_looked_at_again_soon(planning: Planning) -> None:
+    schedule = planning.begin(1)
+    claiming = planning.turns.claim_in([schedule_lane(schedule)])
+
+    assert not planning.planner.step()
+
+    assert planning.planner._pause_s == 0.05
+    claiming.end()
 
 
 def test_of_two_large_runs_one_is_planned_to_its_end_and_each_chunk_is_composed_once(

@@ -153,6 +153,9 @@ ASKED = {
     "whose time had passed": lambda db, now: message_counts.time_passed(db, RunId("r")),
     "the time zones of audiences": lambda db, now: audiences.zones_of(db, [AudienceId("a")]),
     "how many contacts have each time zone": lambda db, now: members.count_zones(db, AudienceId("a")),
+    "when one of some schedules is due next": lambda db, now: due_schedules.next_due_among(
+        db, [ScheduleId("s")], after=now, until=now
+    ),
     "runs with open dispatches": lambda db, now: dispatch_queries.runs_with_open(db, [RunId("r")]),
     "what is to be told": lambda db, now: propagation.pending_propagation(db, limit=10),
     "waiting lanes": lambda db, now: lanes.waiting(db, now=now),
