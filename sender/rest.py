@@ -20,8 +20,8 @@ _REST_S: Final = 5.0
 
 class Rest:
     """While something was done just now, or a schedule's lane is held, taken ahead or not, the loop asks for work 20
-    times a second, then four times. It rests for up to five seconds, and asks for nothing, while nothing comes due
-    meanwhile: a change of what holds work wakes it (see change_watch.py).
+    times a second, then four times. If nothing comes due in the next five seconds, it rests for so long and asks for
+    nothing: a change of what holds work wakes it (see change_watch.py).
 
     For the loop's thread, except `resting`.
     """
@@ -29,13 +29,8 @@ class Rest:
     def __init__(
         self, services: SenderServices, in_flight: InFlight, guard: RestoreGuard, clocks: Clocks, watch: ChangeWatch
     ) -> None:
-        self._db, self._in_flight, self._guard, self._clocks, self._watch = (
-            services.db,
-            in_flight,
-            guard,
-            clocks,
-            watch,
-        )
+        self._db, self._in_flight, self._guard = services.db, in_flight, guard
+        self._clocks, self._watch = clocks, watch
         self._rest_s = min(_REST_S, services.settings.sending.lease_ttl_s)  # others see from its rounds that it lives
         self._worked_at = time.monotonic()
         self.resting = False  # thread-safe
