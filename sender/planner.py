@@ -18,7 +18,7 @@ import structlog
 
 from mailroom.assembly.sender import SenderServices
 from mailroom.domain.errors import Unavailable
-from mailroom.domain.ids import Lane, ScheduleId, Token, schedule_of_run
+from mailroom.domain.ids import Lane, RunId, ScheduleId, Token, schedule_of_run
 from mailroom.domain.lane_names import schedule_lane
 from mailroom.services.common.clock import Clocks
 from mailroom.services.planning import plan
@@ -142,11 +142,11 @@ class Planner:
             composer=self._composer,
             take_turn=self._turn_in,
             last=self._guard.on_hold.runs,
+            announce=self._announce,
         )
         self._in_flight.note_activity(map(schedule_lane, progress.moved), at=time.monotonic())
         for id_ in progress.broken:
             self._broken(schedule_lane(id_))
-        self._announce(progress)
         if not (progress.moved or progress.left):
             self._pause_s = plan.until_next_due(services.db, held, now=now, most=_LOOK).total_seconds()
         return len(progress.moved)
@@ -161,9 +161,9 @@ class Planner:
             self._in_flight.note_activity(turn.lanes, at=time.monotonic())
             yield {id_ for id_ in schedules if schedule_lane(id_) in turn.lanes}
 
-    def _announce(self, progress: Progress) -> None:
+    def _announce(self, claimable_since: Mapping[RunId, datetime]) -> None:
         """Yield the lanes in which something may go already, so that it is claimed before the next chunk."""
-        going = {run: at for run, at in progress.claimable_since.items() if run not in self._guard.on_hold.runs}
+        going = {run: at for run, at in claimable_since.items() if run not in self._guard.on_hold.runs}
         if going:
             self._turns.yield_to_claiming(schedule_lane(schedule_of_run(run)) for run in going)
             self._planned(min(going.values()))

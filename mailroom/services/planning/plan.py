@@ -43,6 +43,8 @@ from mailroom.storage.schedules import contents, due_schedules, run_planning, ru
 from mailroom.watching import planning as metrics
 
 log = structlog.get_logger()
+#: Told which runs have new dispatches to claim now, each with the earliest `not_before` among these; perhaps none.
+Announce = Callable[[Mapping[RunId, datetime]], None]
 SCHEDULES_A_STEP: Final = 500
 _DECIDE_S: Final = 1.0  # for one step; schedules not reached in this time are decided in the next step
 
@@ -177,6 +179,7 @@ def expand(
     composer: ChunkComposer | None = None,
     take_turn: TakeTurn = in_all_lanes,
     last: Collection[RunId] = (),
+    announce: Announce = lambda _: None,
 ) -> Progress:
     """Write the next messages of the held schedules' runs, about a thousand a transaction, and their dispatches, each
     of up to `batch_size` messages. Domains with shares of their own get dispatches of their own.
@@ -184,14 +187,15 @@ def expand(
     `seen`: MongoDB as the caller saw it last. If it was ever restored from an older copy, the calls made since that
     copy are looked up.
     `composer`: one that is used again, so that what the chunks of a run have in common is read once.
-    `take_turn`: as for `plan_due`. `last`: runs that come after all others, such as those on hold.
+    `take_turn`: as for `plan_due`. `last`: runs that come after all others, such as those on hold. `announce`: told of
+    what may go now, after each turn.
 
     A step takes a batch of small runs and a chunk of the large run that is due longest of those that get a turn, so
     that neither waits for the other.
     Raises StoreRestored if MongoDB was restored since it was seen; StaleToken, Unavailable.
     """
     composer, cut = composer or ChunkComposer(db), Cut(batch_size, shares)
-    claimable_since: dict[RunId, datetime] = {}
+    claimable_since: dict[RunId, datetime] = {}  # of the turn under way
 
     def store(batch: Sequence[Run]) -> None:
         chunks = composer.next_chunks(batch, cut, remembers=seen.remembers)
@@ -221,12 +225,16 @@ def expand(
     if small := _small(planning_runs):
         with take_turn([run.schedule_id for run in small]) as mine:
             progress += all_or_each([(run.schedule_id, run) for run in small if run.schedule_id in mine], store)
+        announce(claimable_since)
+        claimable_since = {}
     for run in (run for run in planning_runs if run.recipients > CHUNK_RECIPIENTS):
         with take_turn([run.schedule_id]) as mine:
             if mine:
                 progress += all_or_each([(run.schedule_id, run)], store)
-                break
-    return progress + Progress(claimable_since=claimable_since, left=bool(planning_runs))
+        if mine:
+            announce(claimable_since)
+            break
+    return progress + Progress(left=bool(planning_runs))
 
 
 def _claimable_since(chunks: Sequence[Chunk], now: datetime) -> dict[RunId, datetime]:

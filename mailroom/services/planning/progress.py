@@ -1,15 +1,14 @@
 """What a step of planning did; and how it stores several schedules, so that none delays another."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from typing import TypeVar
 
 import structlog
 
 from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
-from mailroom.domain.ids import RunId, ScheduleId
+from mailroom.domain.ids import ScheduleId
 
 log = structlog.get_logger()
 
@@ -20,20 +19,15 @@ class ChangedSinceRead(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`moved`: schedules that moved on. `broken`: schedules that failed by a fault of their own. `claimable_since`: the
-    runs that have new dispatches to claim now, each with the earliest `not_before` among these. `left`: something was
+    """`moved`: schedules that moved on. `broken`: schedules that failed by a fault of their own. `left`: something was
     found that did not get its turn, or that a next step goes on with."""
 
     moved: frozenset[ScheduleId] = frozenset()
     broken: frozenset[ScheduleId] = frozenset()
-    claimable_since: Mapping[RunId, datetime] = field(default_factory=dict)
     left: bool = False
 
     def __add__(self, other: "Progress") -> "Progress":
-        since = dict(self.claimable_since)
-        for run, at in other.claimable_since.items():
-            since[run] = min(at, since.get(run, at))
-        return Progress(self.moved | other.moved, self.broken | other.broken, since, self.left or other.left)
+        return Progress(self.moved | other.moved, self.broken | other.broken, self.left or other.left)
 
 
 T = TypeVar("T")

@@ -110,6 +110,17 @@ def test_it_takes_its_turn_only_in_lanes_in_which_something_is_to_be_planned(pla
     assert (planning.placed(large), planning.placed(small)) == (LARGE, 10)
 
 
+def test_small_runs_are_announced_before_the_chunk_of_a_large_one_is_written(planning: Planning) -> None:
+    large = planning.begin(LARGE)
+    planning.begin(10)
+    placed: list[int] = []
+    planning.planner._planned = lambda _since: placed.append(planning.placed(large))
+
+    planning.planner.step()
+
+    assert placed == [0, 1_000]
+
+
 def test_without_work_it_looks_again_at_the_next_due_instant_of_a_held_lane(planning: Planning) -> None:
     soon, later = planning.hold(1), planning.hold(1)
     at = server_now(planning.db) + timedelta(seconds=0.2)

@@ -2,13 +2,14 @@
 
 import random
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from mailroom.domain.errors import StaleToken
-from mailroom.domain.ids import ScheduleId
+from mailroom.domain.ids import RunId, ScheduleId
 from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.limits import CHUNK_RECIPIENTS
 from mailroom.domain.recipient_times import TIME_HAD_PASSED
@@ -92,9 +93,11 @@ def test_planning_tells_from_when_on_something_of_its_slices_may_go(
     schedule = a_zoned_schedule(db, people_in(db, FOUR))
     (run,) = decide(db, schedule, now=TOKYO)
 
-    progress = plan.expand(db, hold(db, schedule), batch_size=1_000, now=now)
+    told: list[Mapping[RunId, datetime]] = []
 
-    assert progress.claimable_since == ({run.id: since} if since else {})
+    plan.expand(db, hold(db, schedule), batch_size=1_000, now=now, announce=lambda going: told.append(dict(going)))
+
+    assert told == [{run.id: since} if since else {}]
 
 
 def test_dispatches_carry_the_names_of_their_slices(db: Db) -> None:

@@ -66,12 +66,16 @@ def test_what_goes_alone_to_a_provider_that_takes_nothing_keeps_nothing_else_bac
     assert asked_for_others
 
 
-def test_what_goes_alone_in_a_lane_that_is_being_planned_keeps_nothing_else_back(asked_for_others: list[Any]) -> None:
+def test_what_goes_alone_in_a_lane_that_is_being_planned_keeps_others_back_for_a_while_only(
+    asked_for_others: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     turns = LaneTurns()
     claimer = a_claimer(Pace(["mailgun"]), turns)
 
     with turns.plan_in([LANE]):
         assert claimer.send(MagicMock()) == 0
-        claimer.send(MagicMock())
-
-    assert asked_for_others
+        assert claimer.send(MagicMock()) == 0
+        assert not asked_for_others
+        monkeypatch.setattr("sender.looks._LOOK_FOR_ALONE_S", 0.05)
+        while not asked_for_others:
+            claimer.send(MagicMock())
