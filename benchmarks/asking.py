@@ -9,6 +9,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import requests
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -41,6 +43,14 @@ def ask_for(
         timeout=seconds + 60,
     )
     return Asked(**json.loads(done.stdout))
+
+
+def is_there(port: int, path: str) -> bool:
+    """True once somebody on this port takes posts at this path."""
+    try:
+        return requests.get(f"http://127.0.0.1:{port}{path}", timeout=2).status_code == 405
+    except requests.RequestException:
+        return False
 
 
 def _main() -> None:

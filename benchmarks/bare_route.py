@@ -1,5 +1,8 @@
-"""The least that a Flask route can do and still have stored something for good: one document, on a majority's disks."""
+"""The least that a Flask route can do and still have stored something for good: one document, on a majority's disks.
+`/bare-webhook` verifies the provider's signature first."""
 
+import hashlib
+import hmac
 import secrets
 
 from flask import Flask, jsonify, request
@@ -20,6 +23,16 @@ def main() -> None:
             id_ = secrets.token_hex(12)
             db.bare.insert_one({"_id": id_, "body": request.get_json()})
             return jsonify(id=id_), 202
+
+        @app.post("/bare-webhook")
+        def bare_webhook() -> object:
+            body = request.get_json()
+            signed = body["signature"]
+            key, words = settings.mailgun.signing_keys[0].encode(), (signed["timestamp"] + signed["token"]).encode()
+            if not hmac.compare_digest(hmac.new(key, words, hashlib.sha256).hexdigest(), signed["signature"]):
+                return "", 406
+            db.bare.insert_one({"_id": body["event-data"]["id"], "body": body})
+            return "", 200
 
         return app
 

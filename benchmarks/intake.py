@@ -15,11 +15,10 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-import requests
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.asking import Asked, ask_for
+from benchmarks.asking import Asked, ask_for, is_there
 from benchmarks.quiet import wait_until_quiet
 from local.ports import free_port
 from local.servers import Servers
@@ -52,7 +51,7 @@ def measure(system: System, options: argparse.Namespace) -> dict[str, Any]:
     system.start_api(webhooks=False)
     bare = free_port()
     child = system.start("bare", "benchmarks.bare_route", MAILROOM_API_PORT=str(bare))
-    child.wait_until(lambda: _answers(f"http://127.0.0.1:{bare}/bare"), timeout_s=30)
+    child.wait_until(lambda: is_there(bare, "/bare"), timeout_s=30)
     body = json.dumps(an_email()).encode()
     signed = {"Authorization": f"Bearer {system.token}"}
     asked: dict[str, list[Asked]] = {BARE: [], MAILROOM: [], KEYED: []}
@@ -89,13 +88,6 @@ def show(found: dict[str, Any]) -> None:
     for name, row in found.items():
         table.add_row(name, *(str(row[column]) for column in columns))
     console.print(table)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=2).status_code == 405
-    except requests.RequestException:
-        return False
 
 
 if __name__ == "__main__":

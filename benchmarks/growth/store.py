@@ -181,7 +181,7 @@ class Store:
             webhooks.event(mail, "delivered", f"{_MARK if mail.run == self._first else mail.run}{number:04d}")
             for number, mail in enumerate(mails)
         ]
-        webhooks.posted(self._system, events)
+        webhooks.posted(self._system.webhooks_port, events)
 
     def _pieces(self) -> tuple[Piece, Piece, Piece]:
         """A campaign with its schedule, a run of one that is there, and a single mail."""

@@ -18,7 +18,7 @@ from local.children import Child
 from tests.support.system import DOMAIN, System
 
 _CONNECTIONS: Final = 16
-_KEY: Final = "signing-key-for-tests"
+KEY: Final = "signing-key-for-tests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,9 @@ def event(mail: Mail, kind: str, id_: str) -> dict[str, Any]:
     }
 
 
-def posted(system: System, events: Sequence[dict[str, Any]]) -> tuple[list[float], float]:
+def posted(
+    port: int, events: Sequence[dict[str, Any]], *, path: str = "/webhooks/mailgun", connections: int = _CONNECTIONS
+) -> tuple[list[float], float]:
     """Post each, some at a time. Returns the milliseconds of each, and the seconds of all. Raises RuntimeError for an
     answer other than 200."""
     bodies: SimpleQueue[bytes] = SimpleQueue()
@@ -55,9 +57,7 @@ def posted(system: System, events: Sequence[dict[str, Any]]) -> tuple[list[float
         bodies.put(_signed(each))
     spent: list[float] = []
     refused: list[str] = []
-    threads = [
-        threading.Thread(target=_post, args=(system.webhooks_port, bodies, spent, refused)) for _ in range(_CONNECTIONS)
-    ]
+    threads = [threading.Thread(target=_post, args=(port, path, bodies, spent, refused)) for _ in range(connections)]
     began = time.monotonic()
     for thread in threads:
         thread.start()
@@ -76,22 +76,22 @@ def measure(
     events = [event(mail, kind, new_id()) for mail in mails]
     stores = system.servers.children()
     ids = [mail.message for mail in mails]
-    before = _applied(system, ids, kind)
+    before = applied(system, ids, kind)
     intake_s, stores_s = cpu_s(intake.pid), sum(cpu_s(child.pid) for child in stores)
-    spent, took_s = posted(system, events)
+    spent, took_s = posted(system.webhooks_port, events)
     intake_us = (cpu_s(intake.pid) - intake_s) / len(events) * 1e6
     stores_us = (sum(cpu_s(child.pid) for child in stores) - stores_s) / len(events) * 1e6
-    applied = [after - before[id_] for id_, after in _applied(system, ids, kind).items()]
+    times = [after - before[id_] for id_, after in applied(system, ids, kind).items()]
     return {
         "intake_us": round(intake_us),
         "stores_us": round(stores_us),
         "a_second": round(len(events) / took_s),
         "p50_ms": round(statistics.median(spent), 1),
-        "not_once": sum(count != 1 for count in applied),
+        "not_once": sum(count != 1 for count in times),
     }
 
 
-def _applied(system: System, ids: Sequence[str], kind: str) -> dict[str, int]:
+def applied(system: System, ids: Sequence[str], kind: str) -> dict[str, int]:
     """How many events of this kind each of these mails has, by its own facts and by the stored events alike; -1 where
     they contradict each other."""
     counts = dict.fromkeys(ids, 0)
@@ -108,12 +108,12 @@ def _applied(system: System, ids: Sequence[str], kind: str) -> dict[str, int]:
 
 def _signed(event_: dict[str, Any]) -> bytes:
     timestamp, token = str(int(time.time())), secrets.token_hex(25)
-    signature = hmac.new(_KEY.encode(), (timestamp + token).encode(), hashlib.sha256).hexdigest()
+    signature = hmac.new(KEY.encode(), (timestamp + token).encode(), hashlib.sha256).hexdigest()
     signed = {"timestamp": timestamp, "token": token, "signature": signature}
     return json.dumps({"signature": signed, "event-data": event_}).encode()
 
 
-def _post(port: int, bodies: "SimpleQueue[bytes]", spent: list[float], refused: list[str]) -> None:
+def _post(port: int, path: str, bodies: "SimpleQueue[bytes]", spent: list[float], refused: list[str]) -> None:
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     while True:
         try:
@@ -121,7 +121,7 @@ def _post(port: int, bodies: "SimpleQueue[bytes]", spent: list[float], refused: 
         except Empty:
             break
         began = time.monotonic()
-        line.request("POST", "/webhooks/mailgun", body, {"Content-Type": "application/json"})
+        line.request("POST", path, body, {"Content-Type": "application/json"})
         answer = line.getresponse()
         words = answer.read()
         spent.append((time.monotonic() - began) * 1000)
