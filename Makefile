@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run chromium promtool haproxy dovecot npm bullmq test test-compose test-upgrade lint format bench chaos failovers recount soak fuzz bench-campaign bench-million bench-living bench-lateness bench-compare bench-intake bench-resets bench-hostile bench-growth lock clean
+.PHONY: help env run chromium promtool haproxy dovecot npm bullmq test test-compose test-upgrade lint format bench chaos failovers recount soak fuzz bench-campaign bench-million bench-living bench-lateness bench-compare bench-intake bench-resets bench-hostile bench-webhooks bench-growth lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -130,6 +130,9 @@ bench-intake: $(VENV)/.benching  ## POST /v1/emails beside a bare Flask route th
 
 bench-resets: $(VENV)/.benching  ## password resets while a campaign of a million goes out, and while none does
 	$(BIN)/python -m benchmarks.resets
+
+bench-webhooks: $(VENV)/.benching  ## signed webhooks beside a bare Flask route that verifies them and inserts one document
+	$(BIN)/python -m benchmarks.webhooks
 
 bench-growth: $(VENV)/.benching  ## what a mail, a due instant, a page and a webhook cost against 10,000 to a million stored mails; writes docs/figures
 	$(BIN)/python -m benchmarks.growth

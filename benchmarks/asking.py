@@ -45,8 +45,8 @@ def ask_for(
     return Asked(**json.loads(done.stdout))
 
 
-def is_there(port: int, path: str) -> bool:
-    """True once somebody on this port takes posts at this path."""
+def takes_posts(port: int, path: str) -> bool:
+    """True once a route at this path answers: one that takes only POST answers a GET with 405."""
     try:
         return requests.get(f"http://127.0.0.1:{port}{path}", timeout=2).status_code == 405
     except requests.RequestException:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.asking import Asked, ask_for, is_there
+from benchmarks.asking import Asked, ask_for, takes_posts
 from benchmarks.quiet import wait_until_quiet
 from local.ports import free_port
 from local.servers import Servers
@@ -51,7 +51,7 @@ def measure(system: System, options: argparse.Namespace) -> dict[str, Any]:
     system.start_api(webhooks=False)
     bare = free_port()
     child = system.start("bare", "benchmarks.bare_route", MAILROOM_API_PORT=str(bare))
-    child.wait_until(lambda: is_there(bare, "/bare"), timeout_s=30)
+    child.wait_until(lambda: takes_posts(bare, "/bare"), timeout_s=30)
     body = json.dumps(an_email()).encode()
     signed = {"Authorization": f"Bearer {system.token}"}
     asked: dict[str, list[Asked]] = {BARE: [], MAILROOM: [], KEYED: []}

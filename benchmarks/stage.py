@@ -5,7 +5,7 @@ import os
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,3 +115,8 @@ def cpu_s(pid: int) -> float:
     root = psutil.Process(pid)
     times = [process.cpu_times() for process in [root, *root.children(recursive=True)]]
     return float(sum(each.user + each.system for each in times))
+
+
+def cpu_of_all(children: Sequence[Child]) -> float:
+    """The same, of all of these."""
+    return sum(cpu_s(child.pid) for child in children)

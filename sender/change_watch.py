@@ -7,18 +7,19 @@ from contextvars import copy_context
 from typing import Final
 
 import structlog
+from pymongo.errors import OperationFailure
 
 from mailroom.domain.errors import Unavailable
 from mailroom.storage.changes import Changes, open_changes
 from mailroom.storage.database import Db
 
 log = structlog.get_logger()
-_BEGINS_EVERY_S: Final = 1.0  # at most: with changes more often than that, asking is cheaper
+_BEGINS_EVERY_S: Final = 1.0  # at most: where changes come more often, asking is cheaper
 _AFTER_ERROR_S: Final = 30.0
 
 
 class ChangeWatch:
-    """The first change ends a watch: while there is work, each mail is several changes, and nobody watches.
+    """Watches until the first change. Under load each mail is several changes, so nobody watches then.
 
     `changed` is called from the watch's thread when a watch ends. `begin` and `watching`: for the loop's thread.
     """
@@ -40,7 +41,7 @@ class ChangeWatch:
         if changes := self._changes:
             try:
                 changes.interrupt()
-            except Unavailable as error:
+            except Exception as error:  # the thread is a daemon: the process ends all the same
                 log.warning("changes_not_watched", error=str(error))
         self._begun.set()
         self._thread.join(within_s)
@@ -85,4 +86,7 @@ class ChangeWatch:
             return
         if not isinstance(error, Unavailable):  # a missing right, for example, stays missing
             self._begin_at = time.monotonic() + _AFTER_ERROR_S
-        log.warning("changes_not_watched", error=str(error))
+        if isinstance(error, Unavailable | OperationFailure):
+            log.warning("changes_not_watched", error=str(error))
+        else:
+            log.error("change_watch_failed", exc_info=error)

@@ -87,7 +87,7 @@ class Claimer:
             waiting = found.in_lanes(turn.lanes)
             handed_over = self._send_each(waiting, held, now, turn) if len(waiting) else 0
         if found.alone and not len(waiting):  # its lane is being planned
-            self._looks.let_planning_end()
+            self._looks.wait_for_planning()
         self._looks.note_handed_over(waiting, handed_over)
         return handed_over
 

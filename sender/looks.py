@@ -24,6 +24,7 @@ from sender.restore_guard import RestoreGuard
 
 _LOOK_FOR_ALONE_S: Final = 1.0
 _LOOK_FOR_URGENT_S: Final = 0.02
+_MOST_WAIT_FOR_PLANNING_S: Final = 1.0
 _NOTED: Final = 1_000  # dispatches of one look: so few that they are soon claimed, so many that such looks are rare
 _READ_AGAIN: Final = 100  # noted dispatches of a further read, where fewer than needed may still be claimed
 _LOOK_AGAIN_S: Final = 0.1  # after a look at other lanes, or at other runs, that found nothing
@@ -99,13 +100,13 @@ class Looks:
         self._look_for_alone_at = time.monotonic() + _LOOK_FOR_ALONE_S
         self._alone_waits_since = None
 
-    def let_planning_end(self) -> None:
-        """What goes alone waits in a lane that is being planned. Planning yields the lane after its chunk, so the next
-        looks find it again; others go before it for a moment only where that takes more than a second."""
+    def wait_for_planning(self) -> None:
+        """What must go alone waits in a lane that is being planned. The next looks find it again once planning yields
+        the lane. After a second, others go first for a moment."""
         now = time.monotonic()
         if self._alone_waits_since is None:
             self._alone_waits_since = now
-        elif now - self._alone_waits_since >= _LOOK_FOR_ALONE_S:
+        elif now - self._alone_waits_since >= _MOST_WAIT_FOR_PLANNING_S:
             self.let_others_go()
 
     def became_visible(self, *, since: datetime) -> None:

@@ -47,8 +47,8 @@ class Planner:
         planned: Callable[[datetime], None],
         broken: Callable[[Lane], None],
     ) -> None:
-        """`planned`: called after a step that planned something that may go already, with the earliest time from which
-        on something of it may go. `broken`: called for each lane whose schedule cannot be planned."""
+        """`planned`: called after each turn that planned something that may go already, with the earliest time from
+        which on something of it may go. `broken`: called for each lane whose schedule cannot be planned."""
         self._services, self._in_flight, self._guard, self._turns = services, in_flight, guard, turns
         self._planned, self._broken = planned, broken
         self._clocks = Clocks(services.db)

@@ -100,6 +100,7 @@ class Sender:
             log.error("thread_died", in_hand=parts.in_flight.in_hand())
             stop.set()
             return
+        parts.rest.end()
         try:
             pause_s = 0.0 if parts.loop.step() else parts.rest.pause_s()
         except Unavailable as error:
@@ -119,7 +120,7 @@ class Sender:
         parts.progress.clear()
 
     def _pause(self, seconds: float, stop: threading.Event) -> None:
-        """Until there is progress, or `stop` is set."""
+        """Wait until the time is over, there is progress, or `stop` is set."""
         until = time.monotonic() + seconds
         while not stop.is_set() and (left_s := until - time.monotonic()) > 0:
             if self._parts.progress.wait(min(left_s, _STOP_LOOK_S)):

@@ -24,7 +24,8 @@ _AWAY_S: Final = 2.0
 
 
 class Reconciler:
-    """`clocks`: of the loop, which asks them all the time. `resting`: True while nobody has a doubt to ask about."""
+    """`clocks`: shared with the loop, so that MongoDB's time is read once for both. `resting`: True while no dispatch
+    is in doubt; then nothing is asked."""
 
     def __init__(
         self,
@@ -32,7 +33,7 @@ class Reconciler:
         in_flight: InFlight,
         clocks: Clocks,
         *,
-        resting: Callable[[], bool] = lambda: False,
+        resting: Callable[[], bool],
         sender: str,
     ) -> None:
         self._services, self._in_flight, self._clocks, self._sender = services, in_flight, clocks, sender

@@ -19,9 +19,10 @@ _REST_S: Final = 5.0
 
 
 class Rest:
-    """While something was done just now, or a schedule's lane is held, taken ahead or not, the loop asks for work 20
-    times a second, then four times. If nothing comes due in the next five seconds, it rests for so long and asks for
-    nothing: a change of what holds work wakes it (see change_watch.py).
+    """The pause after a round without work. Rounds come 20 times a second for a second after work, and while a
+    schedule's lane is held; after that four times. If nothing comes due within the rest (five seconds, or the lease
+    time if that is shorter), the loop pauses for all of it: a change of what holds work ends the pause (see
+    change_watch.py).
 
     For the loop's thread, except `resting`.
     """
@@ -31,17 +32,21 @@ class Rest:
     ) -> None:
         self._db, self._in_flight, self._guard = services.db, in_flight, guard
         self._clocks, self._watch = clocks, watch
-        self._rest_s = min(_REST_S, services.settings.sending.lease_ttl_s)  # others see from its rounds that it lives
+        # A sender without a round for three lease times counts as stuck.
+        self._rest_s = min(_REST_S, services.settings.sending.lease_ttl_s)
         self._worked_at = time.monotonic()
         self.resting = False  # thread-safe
 
+    def end(self) -> None:
+        """A round begins."""
+        self.resting = False
+
     def note_work(self) -> None:
         """The last round did something."""
-        self._worked_at, self.resting = time.monotonic(), False
+        self._worked_at = time.monotonic()
 
     def pause_s(self) -> float:
         """Seconds until the next round, after one that did nothing. Raises Unavailable."""
-        self.resting = False
         if self._in_flight.schedules() or time.monotonic() - self._worked_at < _QUIET_AFTER_S:
             return _BETWEEN_ROUNDS_S
         self.resting = self._may_rest()

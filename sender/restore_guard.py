@@ -1,6 +1,6 @@
-"""Check every second, and at the end of each rest, whether this sender must hold: because MongoDB was restored from an
-older copy, or because sending is stopped or runs are paused. A restored MongoDB is logged until a person has repaired
-it."""
+"""Check every second, or once a rest (five seconds at most) without work, whether this sender must hold: because
+MongoDB was restored from an older copy, or because sending is stopped or runs are paused. A restored MongoDB is logged
+until a person has repaired it."""
 
 import threading
 import time

@@ -2,13 +2,13 @@
 
     python -m benchmarks.growth [--least 10000] [--most 1000000] [--mails 3000] [--due 200] [--events 1000]
 
-One system is filled more and more; what a stored mail is made of says store.py. At each size: mails from one sender to
-the stub, one mail a call; schedules that are due in the same second; signed webhooks about mails that were just sent,
-and about mails from all over the store; of each three rounds, the median (a round of the first two is taken again where
-others disturbed it). Then the main pages and lists of the API, and how many keys and documents MongoDB looks at. At the
-end the smallest size again, once the rest was dropped, and at each size a fixed piece of work: what they differ in is
-the machine's. Writes docs/figures/growth.md, growth.json and growth.svg. Exit 1 if a mail went out twice, or an event
-was not applied exactly once.
+The store is filled step by step; store.py says what a stored mail consists of. Each size is measured for: mails that
+one sender sends to the stub, one mail a call; schedules due in the same second; signed webhooks about mails just sent,
+and about mails from all over the store. Each figure is the median of three rounds. A round of mails or schedules is
+repeated if other processes disturbed it. Then pages and API lists are timed, and MongoDB's keys and documents are
+counted. At the end the smallest size is measured again in a new database. That, and a fixed piece of work at each
+size, shows how much of a difference is the machine's. Writes growth.md, growth.json and growth.svg. Exit 1 if a mail
+went out twice, or an event was not applied exactly once.
 """
 
 import argparse
@@ -37,8 +37,8 @@ _DOCS: Final = Path("docs/figures")
 _ROUNDS: Final = 3
 FAULTS: Final = ("doubled", "not_once")
 Measured = dict[str, Any]
-_REST_S: Final = 90
-_RESTING: Final = 0.05  # of a core
+_REST_TRIES: Final = 90  # seconds, one a try
+_IDLE_CORES: Final = 0.05
 _SETTINGS: Final = {
     "MAILROOM_BATCH_SIZE": "1",
     "MAILROOM_SENDER_CONCURRENCY": "64",
@@ -73,7 +73,8 @@ def _write(found: Mapping[str, Measured], folder: Path) -> None:
     """After each size: the largest one takes long."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "growth.json").write_text(json.dumps(found, indent=1) + "\n")
-    (folder / "growth.md").write_text(report.as_markdown(found, when=f"{datetime.now(UTC):%Y-%m-%d}"))
+    command = " ".join(["python -m benchmarks.growth", *sys.argv[1:]])
+    (folder / "growth.md").write_text(report.as_markdown(found, when=f"{datetime.now(UTC):%Y-%m-%d}", command=command))
     plots.plot(found, folder / "growth.svg")
 
 
@@ -162,21 +163,23 @@ def control_ms() -> float:
 def _let_rest(system: System) -> None:
     """Let mongod write down what was filled in, within reason."""
     mongod = next(child for child in system.servers.children() if child.name == "mongod")
-    for _ in range(_REST_S):
+    for _ in range(_REST_TRIES):
         before = cpu_s(mongod.pid)
         time.sleep(1)
-        if cpu_s(mongod.pid) - before < _RESTING:
+        if cpu_s(mongod.pid) - before < _IDLE_CORES:
             return
     console.log("mongod does not come to rest")
 
 
 def _just_sent(system: System, count: int) -> list[Mail]:
-    """Mails of the newest runs of many."""
+    """Mails of the newest runs of many. Raises ValueError if there are not so many."""
     many = {"recipients": {"$gt": count // (_ROUNDS + 1)}}
     newest = system.db.runs.find(many, {"_id": 1}).sort("due_at", -1).limit(_ROUNDS + 1)
     runs = [doc["_id"] for doc in newest]
     fields = {"run_id": 1, "dispatch_id": 1, "address": 1}
-    docs = system.db.messages.find({"run_id": {"$in": runs}}, fields).limit(count)
+    docs = list(system.db.messages.find({"run_id": {"$in": runs}}, fields).limit(count))
+    if len(docs) < count:
+        raise ValueError(f"{len(docs):,} mails were just sent, and --events asks for {count:,}: raise --mails")
     return [Mail(doc["run_id"], doc["dispatch_id"], doc["_id"], doc["address"]) for doc in docs]
 
 

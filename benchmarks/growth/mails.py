@@ -10,12 +10,13 @@ from benchmarks import lateness
 from benchmarks.growth.store import console
 from benchmarks.peers import with_mailroom
 from benchmarks.rounds import Round, undisturbed
-from benchmarks.stage import Stub, cpu_s
+from benchmarks.stage import Stub, cpu_of_all, cpu_s
 from local.children import Child
 from tests.support.system import System
 
 _WAIT_S: Final = 10.0  # until others have done
-_REST_S: Final = 4.0
+_SETTLE_S: Final = 6.0  # longer than a sender that has just started keeps looking
+_REST_S: Final = 10.0
 _BEFORE_S: Final = 1.0  # lanes of due schedules are taken ahead
 _LONGEST_S: Final = 60.0
 _STOP_S: Final = 20.0
@@ -45,14 +46,14 @@ def due_instant(system: System, stub: Stub, schedules: int, *, tries: int) -> di
 def _due_instant(system: System, stub: Stub, schedules: int) -> dict[str, Any]:
     stub.forget()
     (sender,) = system.start_senders(1)
-    due_at = lateness.make_due(system, schedules)
     stores = system.servers.children()
-    at_rest = _at_rest(sender, stores, until=due_at.timestamp() - _BEFORE_S - 1)
+    at_rest = _at_rest(sender, stores)
+    due_at = lateness.make_due(system, schedules)
     time.sleep(max(0.0, due_at.timestamp() - _BEFORE_S - datetime.now(UTC).timestamp()))
-    sender_s, stores_s = cpu_s(sender.pid), _of_all(stores)
+    sender_s, stores_s = cpu_s(sender.pid), cpu_of_all(stores)
     stub.wait_for(schedules, timeout_s=_LONGEST_S, child=sender)
     time.sleep(_BEFORE_S)  # the outcomes are written down
-    spent = {"sender_us": cpu_s(sender.pid) - sender_s, "stores_us": _of_all(stores) - stores_s}
+    spent = {"sender_us": cpu_s(sender.pid) - sender_s, "stores_us": cpu_of_all(stores) - stores_s}
     receipts = stub.receipts()
     sender.stop(grace_s=_STOP_S)
     late = sorted(at - due_at.timestamp() for _, at in receipts)
@@ -65,17 +66,13 @@ def _due_instant(system: System, stub: Stub, schedules: int) -> dict[str, Any]:
     }
 
 
-def _at_rest(sender: Child, stores: Sequence[Child], *, until: float) -> dict[str, float]:
-    """Per cent of a core."""
-    time.sleep(max(0.0, until - _REST_S - time.time()))
-    began, sender_s, stores_s = time.monotonic(), cpu_s(sender.pid), _of_all(stores)
-    time.sleep(max(1.0, until - time.time()))
+def _at_rest(sender: Child, stores: Sequence[Child]) -> dict[str, float]:
+    """Per cent of a core, over two whole rests, while no schedule is due."""
+    time.sleep(_SETTLE_S)
+    began, sender_s, stores_s = time.monotonic(), cpu_s(sender.pid), cpu_of_all(stores)
+    time.sleep(_REST_S)
     took_s = time.monotonic() - began
     return {
         "sender_at_rest_percent": round(100 * (cpu_s(sender.pid) - sender_s) / took_s, 2),
-        "stores_at_rest_percent": round(100 * (_of_all(stores) - stores_s) / took_s, 2),
+        "stores_at_rest_percent": round(100 * (cpu_of_all(stores) - stores_s) / took_s, 2),
     }
-
-
-def _of_all(children: Sequence[Child]) -> float:
-    return sum(cpu_s(child.pid) for child in children)

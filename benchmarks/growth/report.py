@@ -74,11 +74,12 @@ def in_short(found: Mapping[str, Any]) -> dict[str, Any]:
     return {name: found[name] for name in found if name not in ("pages", "questions")}
 
 
-def as_markdown(found: Found, *, when: str) -> str:
+def as_markdown(found: Found, *, when: str, command: str) -> str:
     """The whole of a run."""
     parts = [
         "# What is stored, and what a mail, a due instant, a page and an event cost\n",
-        f"Made by `make bench-growth` on {when}. In brackets: the ratio to the smallest size.\n",
+        f"Made by `{command}` on {when}. us: microseconds of processor time for one; in brackets: the ratio to the"
+        " smallest size.\n",
         "![Ratios to the smallest size](growth.svg)\n",
         *_table("cost", costs(found), found),
         "",

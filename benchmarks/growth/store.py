@@ -131,7 +131,11 @@ class Store:
         return f"event-{self._random.randrange(self.blocks * _RUNS):010d}{secrets.token_hex(8)}"
 
     def campaign_mails(self, count: int) -> list[Mail]:
-        """So many mails from all over the store, each only once in the life of this object."""
+        """So many mails from all over the store, each only once in the life of this object. Raises ValueError if fewer
+        are left."""
+        left = self.blocks * _OF_THEIR_OWN * _RUN - len(self._named)
+        if count > left:
+            raise ValueError(f"{count:,} mails are wanted, and {left:,} stored ones are left: store more mails")
         found: list[Mail] = []
         while len(found) < count:
             ((block, number),) = self.pick(1)

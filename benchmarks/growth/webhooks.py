@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from benchmarks.stage import cpu_s
+from benchmarks.stage import cpu_of_all, cpu_s
 from local.children import Child
 from tests.support.system import DOMAIN, System
 
@@ -77,10 +77,10 @@ def measure(
     stores = system.servers.children()
     ids = [mail.message for mail in mails]
     before = applied(system, ids, kind)
-    intake_s, stores_s = cpu_s(intake.pid), sum(cpu_s(child.pid) for child in stores)
+    intake_s, stores_s = cpu_s(intake.pid), cpu_of_all(stores)
     spent, took_s = posted(system.webhooks_port, events)
     intake_us = (cpu_s(intake.pid) - intake_s) / len(events) * 1e6
-    stores_us = (sum(cpu_s(child.pid) for child in stores) - stores_s) / len(events) * 1e6
+    stores_us = (cpu_of_all(stores) - stores_s) / len(events) * 1e6
     times = [after - before[id_] for id_, after in applied(system, ids, kind).items()]
     return {
         "intake_us": round(intake_us),

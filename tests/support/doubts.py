@@ -96,7 +96,9 @@ def ask(db: Db, fences: Fences, *adapters: Any, unaskable: Unaskable = Unaskable
     db.dispatches.update_many({}, {"$set": {"not_before": server_now(db)}})
     timing = Timing(call_timeout=MINUTE, idle_limit=MINUTE, settle=MINUTE, log_retention=timedelta(days=1))
     policy = Policy(timing, Delays([timedelta()] * 3), unaskable)
-    reconcile(LaneWork(db, fences, {LANE: TOKEN}, "tests"), {one.name: one for one in adapters}, policy)
+    reconcile(
+        LaneWork(db, fences, {LANE: TOKEN}, "tests"), {one.name: one for one in adapters}, policy, now=server_now(db)
+    )
     return the_state(db)
 
 

@@ -102,7 +102,7 @@ class Mail:
     def ask(self, adapter: Any, *, unaskable: Unaskable = Unaskable.HOLD) -> None:
         self.age(timedelta(hours=1))
         policy = Policy(NO_TIME, Delays([timedelta()] * 3), unaskable)
-        reconcile(self.work, {adapter.name: adapter}, policy)
+        reconcile(self.work, {adapter.name: adapter}, policy, now=server_now(self.db))
 
     def state(self, dispatch: DispatchId) -> str:
         return str(dispatch_queries.get(self.db, dispatch).state)

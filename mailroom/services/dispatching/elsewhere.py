@@ -26,7 +26,8 @@ def move_elsewhere(work: LaneWork, providers: Sequence[str], *, now: datetime) -
     """Move the mails of the held lanes that may go elsewhere, and whose calls have been in doubt for long enough.
     Returns how many moved. Without another provider that is enabled a mail stays, and is looked at again.
 
-    `providers`: those of this sender. Their order is read once, here, for each mail. Raises StaleToken, Unavailable.
+    `providers`: those of this sender. Their order is read once, here, for each mail. `now`: MongoDB's time, never ahead
+    of it. Raises StaleToken, Unavailable.
     """
     before = now - GOES_ELSEWHERE_AFTER
     waiting = dispatch_elsewhere.to_move(work.db, list(work.held), marked_before=before, limit=_A_STEP)

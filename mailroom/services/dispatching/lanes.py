@@ -48,14 +48,14 @@ def lanes_wanting_work(db: Db, *, now: datetime, ahead: timedelta, limit: int, l
 
 
 def may_want_work(db: Db, *, now: datetime, ahead: timedelta, leave_out: Collection[Lane]) -> bool:
-    """False if `lanes_wanting_work` finds nothing. A single query, which also answers True for work that waits, is held
-    or is done by others. Raises Unavailable."""
+    """Whether `lanes_wanting_work` may find a lane. False is certain. True is not: the work may wait, be on hold, or be
+    in another sender's lane. One query. Raises Unavailable."""
     return any_work.is_there_any(db, now=now, due_by=now + ahead, leave_out=leave_out)
 
 
 def may_want_work_until(db: Db, until: datetime, *, ahead: timedelta) -> bool:
-    """False if no lane, held or not, will want work before `until`, unless work changes meanwhile (`storage/changes.py`
-    tells of that). A single query. Raises Unavailable."""
+    """Whether a lane, held or not, may want work before `until`. False is certain unless work changes meanwhile, and
+    `storage/changes.py` shows such changes. One query. Raises Unavailable."""
     return any_work.is_any_coming(db, until=until, due_by=until + ahead)
 
 

@@ -24,13 +24,13 @@ from mailroom.domain.recurrence.model import RuleRefused
 from mailroom.domain.runs import Run
 from mailroom.domain.schedules import Schedule
 from mailroom.domain.shares import NO_SHARES, Shares
-from mailroom.services.planning.chunks import Chunk, Cut
+from mailroom.services.planning.chunks import Cut, claimable_since_of
 from mailroom.services.planning.composing import ChunkComposer
 from mailroom.services.planning.decisions import runs_for
 from mailroom.services.planning.pins import pinned
 from mailroom.services.planning.progress import ChangedSinceRead, Progress, all_or_each
 from mailroom.services.planning.spreads import NOWHERE, spreads_of
-from mailroom.services.planning.turns import TakeTurn, in_all_lanes
+from mailroom.services.planning.turns import Announce, TakeTurn, in_all_lanes
 from mailroom.storage import holds, lanes
 from mailroom.storage.cluster import restore_mark
 from mailroom.storage.cluster.restore_mark import NEVER_RESTORED, Healthy
@@ -43,8 +43,6 @@ from mailroom.storage.schedules import contents, due_schedules, run_planning, ru
 from mailroom.watching import planning as metrics
 
 log = structlog.get_logger()
-#: Told which runs have new dispatches to claim now, each with the earliest `not_before` among these; perhaps none.
-Announce = Callable[[Mapping[RunId, datetime]], None]
 SCHEDULES_A_STEP: Final = 500
 _DECIDE_S: Final = 1.0  # for one step; schedules not reached in this time are decided in the next step
 
@@ -217,7 +215,7 @@ def expand(
         in_transaction(db, work)
         for state, count in Counter(m.state for c in chunks for m in c.messages).items():
             metrics.planned(state, count)
-        claimable_since.update(_claimable_since(chunks, now))
+        claimable_since.update(claimable_since_of(chunks, now))
 
     planning_runs = run_planning.in_planning(db, list(held), limit=SCHEDULES_A_STEP)
     progress = Progress()
@@ -235,17 +233,6 @@ def expand(
             announce(claimable_since)
             break
     return progress + Progress(left=bool(planning_runs))
-
-
-def _claimable_since(chunks: Sequence[Chunk], now: datetime) -> dict[RunId, datetime]:
-    """The runs with dispatches in these chunks that may be claimed now, each with the earliest `not_before`."""
-    since: dict[RunId, datetime] = {}
-    for chunk in chunks:
-        for new in chunk.dispatches:
-            at = new.not_before or now
-            if not new.held and at <= now:
-                since[new.run_id] = min(at, since.get(new.run_id, at))
-    return since
 
 
 def _small(planning_runs: Sequence[Run]) -> list[Run]:

@@ -1,12 +1,15 @@
-"""In which lanes a step of planning may work."""
+"""In which lanes a step of planning may work, and whom it tells of what may go then."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 
-from mailroom.domain.ids import ScheduleId
+from mailroom.domain.ids import RunId, ScheduleId
 
 #: Takes a turn in the lanes of schedules: yields those in which planning may work until the `with` block ends.
 TakeTurn = Callable[[Collection[ScheduleId]], AbstractContextManager[Collection[ScheduleId]]]
+#: Told which runs have new dispatches to claim now, each with the earliest `not_before` among these; perhaps none.
+Announce = Callable[[Mapping[RunId, datetime]], None]
 
 
 @contextmanager

@@ -32,13 +32,12 @@ log = structlog.get_logger()
 DOUBTS_A_STEP: Final = 200
 
 
-def reconcile(work: LaneWork, adapters: Mapping[str, Adapter], policy: Policy, *, now: datetime | None = None) -> int:
+def reconcile(work: LaneWork, adapters: Mapping[str, Adapter], policy: Policy, *, now: datetime) -> int:
     """Ask about the doubts of the held lanes whose question is due. Returns how many doubts were due. `now`: MongoDB's
-    time, or somewhat earlier; it decides which questions are due, and no doubt. None: it is asked.
+    time, never ahead of it. It decides only which questions are due; a doubt is judged by the time read then.
 
     Raises Unavailable if a store is away. If a provider is away, its doubts are asked about again later.
     """
-    now = now or server_now(work.db)
     due = dispatch_doubts.to_ask(work.db, list(work.held), now=now, limit=DOUBTS_A_STEP)
     next_at = [(doubt, next_question(doubt, timing=policy.timing, now=now)) for doubt in due]
     dispatch_doubts.put_off(work.db, next_at)

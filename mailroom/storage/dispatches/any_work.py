@@ -12,9 +12,9 @@ from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.ids import Lane
 from mailroom.storage.database import Db, Document, guarded
 from mailroom.storage.dispatches import document
-from mailroom.storage.dispatches.claims import lanes_with_due
+from mailroom.storage.dispatches.claims import stages_of_lanes_with_work
 from mailroom.storage.schedules import run_document, schedule_document
-from mailroom.storage.schedules.awaited_feeds import awaits_since
+from mailroom.storage.schedules.awaited_feeds import awaits_feed_by
 from mailroom.storage.schedules.due_schedules import is_due
 from mailroom.storage.schedules.run_planning import TO_WRITE
 
@@ -33,15 +33,15 @@ def is_there_any(db: Db, *, now: datetime, due_by: datetime, leave_out: Collecti
 def is_any_coming(db: Db, *, until: datetime, due_by: datetime) -> bool:
     """False if `until` comes without any work, unless something changes: there is no dispatch in `sending` or in doubt,
     and at `until` none of what `is_there_any` looks for, in any lane."""
-    # One question for both states would walk the whole collection.
+    # A branch for each state, with `lane`, so that `by_rank` serves it: for both in one MongoDB walks the collection.
     under_way = [_or_one_of(document.COLLECTION, {"lane": {"$gt": ""}, "state": state}) for state in _UNDER_WAY]
     return _is_found(db, [*_work(until, due_by, leave_out=()), *under_way])
 
 
 def _work(now: datetime, due_by: datetime, leave_out: Collection[Lane]) -> list[Document]:
     others = [_or_one_of(schedule_document.COLLECTION, is_due(due_by))]
-    others += [_or_one_of(run_document.COLLECTION, wanted) for wanted in (*TO_WRITE, awaits_since(now))]
-    return [*lanes_with_due(now=now, leave_out=leave_out, limit=1), *others]
+    others += [_or_one_of(run_document.COLLECTION, wanted) for wanted in (*TO_WRITE, awaits_feed_by(now))]
+    return [*stages_of_lanes_with_work(now=now, leave_out=leave_out, limit=1), *others]
 
 
 def _is_found(db: Db, pipeline: list[Document]) -> bool:

@@ -50,11 +50,11 @@ def lanes_with_work(db: Db, *, now: datetime, limit: int, leave_out: Sequence[La
 
     Each lane appears once. The index scan goes from lane to lane, however many dispatches are pending.
     """
-    rows = db.dispatches.aggregate(lanes_with_due(now=now, leave_out=leave_out, limit=limit), hint="by_rank")
+    rows = db.dispatches.aggregate(stages_of_lanes_with_work(now=now, leave_out=leave_out, limit=limit), hint="by_rank")
     return [Lane(row["_id"]) for row in rows]
 
 
-def lanes_with_due(*, now: datetime, leave_out: Collection[Lane], limit: int) -> list[Document]:
+def stages_of_lanes_with_work(*, now: datetime, leave_out: Collection[Lane], limit: int) -> list[Document]:
     """The stages of `lanes_with_work`, for the index `by_rank`."""
     due = {"lane": {"$nin": list(leave_out)}, **IS_OPEN, "not_before": {"$lte": now}}
     return [{"$match": due}, {"$group": {"_id": "$lane"}}, {"$limit": limit}]

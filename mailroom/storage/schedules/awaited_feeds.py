@@ -11,7 +11,7 @@ from mailroom.storage.moves import leaving
 from mailroom.storage.schedules.run_document import from_document
 
 
-def awaits_since(now: datetime) -> Document:
+def awaits_feed_by(now: datetime) -> Document:
     """A query for runs whose feeds are to be fetched at `now`."""
     return {"awaits_feed": {"$lte": now}}
 
@@ -19,14 +19,14 @@ def awaits_since(now: datetime) -> Document:
 @guarded
 def awaiting_feeds(db: Db, schedules: Collection[ScheduleId], *, now: datetime, limit: int) -> list[Run]:
     """Runs of these schedules whose feeds are to be fetched now, longest waiting first; without paused runs."""
-    query = {**awaits_since(now), "schedule_id": {"$in": sorted(schedules)}, "paused_at": {"$exists": False}}
+    query = {**awaits_feed_by(now), "schedule_id": {"$in": sorted(schedules)}, "paused_at": {"$exists": False}}
     return [from_document(doc) for doc in db.runs.find(query).sort("awaits_feed", 1).hint("awaits_feed").limit(limit)]
 
 
 @guarded
 def schedules_awaiting_feeds(db: Db, *, now: datetime, limit: int, but: Collection[RunId]) -> list[ScheduleId]:
     """Schedules with a run whose feed is to be fetched now, longest waiting first; runs in `but` do not count."""
-    query = {**awaits_since(now), "_id": {"$nin": sorted(but)}}
+    query = {**awaits_feed_by(now), "_id": {"$nin": sorted(but)}}
     rows = db.runs.find(query, {"schedule_id": 1}).sort("awaits_feed", 1).hint("awaits_feed").limit(limit)
     return list(dict.fromkeys(ScheduleId(doc["schedule_id"]) for doc in rows))
 

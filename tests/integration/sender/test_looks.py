@@ -155,11 +155,11 @@ def test_what_goes_alone_waits_for_the_planning_of_its_lane_and_a_second_at_most
     alone, *others = hand_in(outbox, db, 4)
     db.dispatches.update_one({"_id": alone}, {"$set": {"crashes": 3}})
     found = [a_round(looks, db, claimed=False)]
-    looks.let_planning_end()
+    looks.wait_for_planning()
     found.append(a_round(looks, db, claimed=False))
     assert looks._alone_waits_since is not None
     looks._alone_waits_since -= 1
-    looks.let_planning_end()
+    looks.wait_for_planning()
 
     found.append(a_round(looks, db, claimed=False))
 

@@ -1,102 +1,16 @@
 """The planner's steps: in which lanes it takes its turn, how much it composes, and what ends it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from mailroom.domain.ids import Lane, ScheduleId
+from mailroom.domain.ids import Lane
 from mailroom.domain.lane_names import schedule_lane
-from mailroom.domain.shares import NO_SHARES
-from mailroom.services.planning import asked_runs
 from mailroom.storage.cluster import restore_mark
-from mailroom.storage.cluster.restore_mark import NEVER_RESTORED
-from mailroom.storage.database import Db, server_now
-from mailroom.storage.holds import NOTHING_HELD, OnHold
-from sender.in_flight import InFlight
-from sender.lane_turns import LaneTurns, Turn
-from sender.planner import Planner
-from tests.support.builders import recipients, stored_schedule
-from tests.support.planned import hold, note_composed, runs_of
+from mailroom.storage.holds import OnHold
+from tests.support.planned import note_composed, runs_of
+from tests.support.planning import LARGE, Planning
 from tests.support.system import wait_for
-
-LARGE = 2_500  # recipients: three chunks
-
-
-class Turns(LaneTurns):
-    """Notes what planning asks for. `while_planning` is called while it has its turn."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[set[Lane]] = []
-        self.while_planning: Callable[[], None] = lambda: None
-
-    def plan_in(self, lanes: Iterable[Lane]) -> Turn:
-        self.asked.append(set(lanes))
-        turn = super().plan_in(self.asked[-1])
-        self.while_planning()
-        return turn
-
-
-class Planning:
-    """A planner with the lanes that it holds, and what it said of its work."""
-
-    def __init__(self, db: Db) -> None:
-        self.db, self.in_flight, self.turns = db, InFlight(), Turns()
-        self.guard: Any = SimpleNamespace(
-            is_fresh=True, seen=NEVER_RESTORED, on_hold=NOTHING_HELD, recheck=lambda: self.rechecks.append(True)
-        )
-        services: Any = SimpleNamespace(
-            db=db,
-            shares=NO_SHARES,
-            adapters={"mailgun": SimpleNamespace(max_recipients=1_000)},
-            settings=SimpleNamespace(sending=SimpleNamespace(batch_size=100)),
-        )
-        self.since: list[datetime] = []
-        self.broken: list[Lane] = []
-        self.rechecks: list[bool] = []
-        self.planner = Planner(
-            services, self.in_flight, self.guard, self.turns, planned=self.since.append, broken=self.broken.append
-        )
-
-    def hold(self, count: int) -> ScheduleId:
-        """A schedule with so many recipients, in a held lane, that has nothing to plan."""
-        schedule = stored_schedule(self.db, recipients=recipients(count))
-        tokens = {schedule_lane(id_): token for id_, token in hold(self.db, schedule.id).items()}
-        self.in_flight.take_lanes(tokens, at=0.0)
-        return schedule.id
-
-    def begin(self, count: int) -> ScheduleId:
-        """As `hold`, with a run to plan."""
-        schedule = self.hold(count)
-        asked_runs.run_now(self.db, schedule, owner="tests", key=schedule)
-        return schedule
-
-    def steps(self) -> None:
-        """Step until nothing is left to plan. What was planned is claimed after each step."""
-        while self.planner.step():
-            self.claim()
-
-    def claim(self) -> None:
-        """Claim in all lanes that planning has asked for: it yields none of them any more."""
-        self.turns.claim_in(set().union(*self.turns.asked)).end()
-
-    def placed(self, schedule: ScheduleId) -> int:
-        return sum(run.placed for run in runs_of(self.db, schedule))
-
-
-@pytest.fixture
-def planning(db: Db, monkeypatch: pytest.MonkeyPatch) -> Iterator[Planning]:
-    """On a machine of any speed: what was composed ahead stays fresh, and what is yielded is yielded until a claim."""
-    monkeypatch.setattr("mailroom.services.planning.composing._FRESH_S", 60.0)
-    monkeypatch.setattr("sender.lane_turns._YIELD_S", 60.0)
-    planning = Planning(db)
-    yield planning
-    planning.planner.end()
-    planning.planner._ahead.shutdown()
 
 
 def test_it_takes_its_turn_only_in_lanes_in_which_something_is_to_be_planned(planning: Planning) -> None:
@@ -108,46 +22,6 @@ def test_it_takes_its_turn_only_in_lanes_in_which_something_is_to_be_planned(pla
     asked = Counter(frozenset(lanes) for lanes in planning.turns.asked)
     assert asked == {frozenset({schedule_lane(large)}): 3, frozenset({schedule_lane(small)}): 1}
     assert (planning.placed(large), planning.placed(small)) == (LARGE, 10)
-
-
-def test_small_runs_are_announced_before_the_chunk_of_a_large_one_is_written(planning: Planning) -> None:
-    large = planning.begin(LARGE)
-    planning.begin(10)
-    placed: list[int] = []
-    planning.planner._planned = lambda _since: placed.append(planning.placed(large))
-
-    planning.planner.step()
-
-    assert placed == [0, 1_000]
-
-
-def test_without_work_it_looks_again_at_the_next_due_instant_of_a_held_lane(planning: Planning) -> None:
-    soon, later = planning.hold(1), planning.hold(1)
-    at = server_now(planning.db) + timedelta(seconds=0.2)
-    planning.db.schedules.update_one({"_id": soon}, {"$set": {"next_run_at": at}})
-    planning.db.schedules.update_one({"_id": later}, {"$set": {"next_run_at": at + timedelta(hours=1)}})
-
-    assert not planning.planner.step()
-
-    assert 0 < planning.planner._pause_s < 0.2
-
-
-def test_without_anything_due_it_looks_four_times_a_second(planning: Planning) -> None:
-    planning.hold(1)
-
-    assert not planning.planner.step()
-
-    assert planning.planner._pause_s == 0.25
-
-
-def test_what_did_not_get_its_turn_is_looked_at_again_soon(planning: Planning) -> None:
-    schedule = planning.begin(1)
-    claiming = planning.turns.claim_in([schedule_lane(schedule)])
-
-    assert not planning.planner.step()
-
-    assert planning.planner._pause_s == 0.05
-    claiming.end()
 
 
 def test_of_two_large_runs_one_is_planned_to_its_end_and_each_chunk_is_composed_once(

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pymongo.errors import OperationFailure
 
-from mailroom.domain.errors import Unavailable
 from mailroom.services.common.clock import Clocks
-from mailroom.storage.changes import Changes
+from mailroom.storage.changes import Changes, open_changes
 from mailroom.storage.database import Db, connect, server_now
 from sender.change_watch import ChangeWatch
 from sender.in_flight import InFlight
@@ -80,18 +80,19 @@ def test_a_change_that_comes_before_anybody_waits_for_it_is_not_missed(db: Db) -
     watch.finish(within_s=5)
 
 
-def test_other_changes_wake_nobody(db: Db, woken: Woken) -> None:
-    woken.watch.begin()
+def test_other_changes_wake_nobody(db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailroom.storage.changes._ONE_WAIT_S", 1.0)
+    changes = open_changes(db)
     db.messages.insert_one({"_id": "m"})
     db.events.insert_one({"_id": "e"})
 
-    OF_WORK["a dispatch"](db)  # the changes come in their order, so the others have come before this one
+    OF_WORK["a dispatch"](db)
 
-    assert woken.event.wait(10)
-    assert db.client.admin.command("ping")["ok"]
+    assert [changes.wait(), changes.wait()] == [True, False]  # one change of the three
+    changes.close()
 
 
-def test_a_sender_rests_while_nothing_comes_and_asks_nothing_meanwhile(db: Db, woken: Woken) -> None:
+def test_a_sender_decides_on_a_rest_with_one_question(db: Db, woken: Woken) -> None:
     questions, heard = listened_to(db)
     rest = a_rest(heard, woken.watch)
 
@@ -128,7 +129,7 @@ def test_it_rests_only_where_a_change_wakes_it(db: Db) -> None:
     away.client.close()
 
 
-def test_it_rests_not_while_all_sending_is_stopped_nor_with_a_call_in_hand(db: Db, woken: Woken) -> None:
+def test_it_does_not_rest_while_all_sending_is_stopped_or_a_call_is_in_hand(db: Db, woken: Woken) -> None:
     busy: Any = SimpleNamespace(schedules=dict, in_hand=lambda: 1)
 
     woken.watch.begin()
@@ -144,20 +145,30 @@ def test_after_work_it_asks_often_for_a_while(db: Db, woken: Woken) -> None:
     assert (rest.pause_s(), rest.resting) == (0.05, False)
 
 
-def test_a_watch_whose_mongodb_goes_away_wakes_the_sender(
-    db: Db, woken: Woken, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_watch_that_breaks_wakes_the_sender(woken: Woken) -> None:
     """The sender then asks until it can watch again."""
-    monkeypatch.setattr(Changes, "wait", unavailable)
-
     woken.watch.begin()
+    assert woken.watch._changes is not None
+
+    woken.watch._changes.interrupt()
 
     assert woken.event.wait(10)
     assert not woken.watch.watching
 
 
-def unavailable(_changes: Changes) -> bool:
-    raise Unavailable("MongoDB did not answer")
+def test_a_sender_that_may_not_watch_goes_on_asking(db: Db, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+
+    def refused(_db: Db) -> Changes:
+        tries.append(1)
+        raise OperationFailure("not authorized", 13)
+
+    monkeypatch.setattr("sender.change_watch.open_changes", refused)
+    monkeypatch.setattr("sender.change_watch._BEGINS_EVERY_S", 0.0)
+    rest = a_rest(db, ChangeWatch(db, changed=lambda: None))
+
+    assert [rest.pause_s() for _ in range(3)] == [0.25] * 3
+    assert tries == [1]  # the next one comes after half a minute
 
 
 def test_a_sender_that_ends_does_not_wait_for_a_change(woken: Woken) -> None:

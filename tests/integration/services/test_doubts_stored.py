@@ -38,7 +38,12 @@ def ask_nobody(system: System) -> int:
     )
     fences = Fences(system.settings.stores.redis_url, of=system.db.name)
     try:
-        return reconcile(LaneWork(system.db, fences, {LANE: TOKEN}, "tests"), {adapter.name: adapter}, policy)
+        return reconcile(
+            LaneWork(system.db, fences, {LANE: TOKEN}, "tests"),
+            {adapter.name: adapter},
+            policy,
+            now=server_now(system.db),
+        )
     finally:
         fences.close_client()
 

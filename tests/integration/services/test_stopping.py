@@ -236,7 +236,9 @@ def test_no_control_is_made_and_no_webhook_tested_during_a_stop(line: Line) -> N
 
     def ask() -> None:
         policy = Policy(a_timing(), Mock())
-        reconcile.reconcile(LaneWork(line.db, line.fences, line.held, "s"), {"mailgun": asked}, policy)
+        reconcile.reconcile(
+            LaneWork(line.db, line.fences, line.held, "s"), {"mailgun": asked}, policy, now=server_now(line.db)
+        )
 
     ask()
     while_stopped = made.call_count

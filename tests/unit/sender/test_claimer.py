@@ -76,6 +76,8 @@ def test_what_goes_alone_in_a_lane_that_is_being_planned_keeps_others_back_for_a
         assert claimer.send(MagicMock()) == 0
         assert claimer.send(MagicMock()) == 0
         assert not asked_for_others
-        monkeypatch.setattr("sender.looks._LOOK_FOR_ALONE_S", 0.05)
-        while not asked_for_others:
-            claimer.send(MagicMock())
+        monkeypatch.setattr("sender.looks._MOST_WAIT_FOR_PLANNING_S", 0.0)
+        claimer.send(MagicMock())
+        claimer.send(MagicMock())
+
+    assert asked_for_others
