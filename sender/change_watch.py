@@ -7,10 +7,9 @@ from contextvars import copy_context
 from typing import Final
 
 import structlog
-from pymongo.errors import OperationFailure
 
 from mailroom.domain.errors import Unavailable
-from mailroom.storage.changes import Changes, open_changes
+from mailroom.storage.changes import Changes, ChangesRefused, open_changes
 from mailroom.storage.database import Db
 
 log = structlog.get_logger()
@@ -19,7 +18,8 @@ _AFTER_ERROR_S: Final = 30.0
 
 
 class ChangeWatch:
-    """Watches until the first change. Under load each mail is several changes, so nobody watches then.
+    """Watches until the first change. Under load each mail is several changes, so nobody watches then: where a watch
+    ends within a second, the pause before the next one doubles, up to half a minute.
 
     `changed` is called from the watch's thread when a watch ends. `begin` and `watching`: for the loop's thread.
     """
@@ -27,7 +27,8 @@ class ChangeWatch:
     def __init__(self, db: Db, *, changed: Callable[[], None]) -> None:
         self._db, self._changed = db, changed
         self._changes: Changes | None = None
-        self._begin_at = 0.0
+        self._begin_at = self._begun_at = 0.0
+        self._pause_s = _BEGINS_EVERY_S
         self._begun = threading.Event()
         self._ending = False
         self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="changes", daemon=True)
@@ -49,14 +50,16 @@ class ChangeWatch:
     @property
     def watching(self) -> bool:
         """True if nothing has changed since the last `begin`."""
-        return self._changes is not None
+        changes = self._changes
+        return changes is not None and changes.is_current
 
     def begin(self) -> None:
         """Watch from now on, if the last watch did not begin just now, and if MongoDB lets us: without a watch the
         loop goes on asking."""
-        if self.watching or time.monotonic() < self._begin_at:
+        if self._changes is not None or time.monotonic() < self._begin_at:
             return
-        self._begin_at = time.monotonic() + _BEGINS_EVERY_S
+        self._begun_at = time.monotonic()
+        self._begin_at = self._begun_at + self._pause_s
         try:
             self._changes = open_changes(self._db)
         except Exception as error:
@@ -73,20 +76,25 @@ class ChangeWatch:
 
     def _wait_for_one(self, changes: Changes) -> None:
         try:
-            while not (self._ending or changes.wait()):
+            while changes.is_current and not (self._ending or changes.wait()):
                 pass
-            changes.close()
         except Exception as error:
             self._note(error)
+        soon = time.monotonic() - self._begun_at < _BEGINS_EVERY_S
+        self._pause_s = min(2 * self._pause_s, _AFTER_ERROR_S) if soon else _BEGINS_EVERY_S
         self._changes = None
         self._changed()
+        try:
+            changes.close()  # after the wake-up: it is a round trip
+        except Exception as error:
+            self._note(error)
 
     def _note(self, error: Exception) -> None:
         if self._ending:
             return
         if not isinstance(error, Unavailable):  # a missing right, for example, stays missing
             self._begin_at = time.monotonic() + _AFTER_ERROR_S
-        if isinstance(error, Unavailable | OperationFailure):
+        if isinstance(error, Unavailable | ChangesRefused):
             log.warning("changes_not_watched", error=str(error))
         else:
             log.error("change_watch_failed", exc_info=error)

@@ -144,12 +144,12 @@ class Parts:
         self.fencer.finish()
         self.caller.finish()
         self.planner.finish(within_s=_PLAN_S)
-        self.changes.finish(within_s=_ASK_S)
         self.reconciler.finish(within_s=_ASK_S)
         self.feed_keeper.finish(within_s=_ASK_S)
         self.mailbox_reader.finish(within_s=_ASK_S)
         if not self.recorder.finish(within_s=_WRITE_S):
             log.error("outcomes_left_unwritten", in_hand=self.in_flight.in_hand())
+        self.changes.finish(within_s=_ASK_S)
 
     def close(self) -> None:
         self._connections.close()

@@ -148,7 +148,10 @@ class Planner:
         for id_ in progress.broken:
             self._broken(schedule_lane(id_))
         if not (progress.moved or progress.left):
-            self._pause_s = plan.until_next_due(services.db, held, now=now, most=_LOOK).total_seconds()
+            until_due = plan.until_next_due(services.db, held, now=now, most=_LOOK)
+            # `now` is the time at the beginning of the step.
+            passed_s = self.busy_s if until_due < _LOOK else 0.0
+            self._pause_s = max(0.0, until_due.total_seconds() - passed_s)
         return len(progress.moved)
 
     @contextmanager

@@ -16,6 +16,7 @@ _BETWEEN_ROUNDS_S: Final = 0.05
 _QUIET_AFTER_S: Final = 1.0
 _QUIET_S: Final = 0.25
 _REST_S: Final = 5.0
+_ASK_AGAIN_S: Final = 1.0  # after the answer that work may come, or ten times as long as the answer took
 
 
 class Rest:
@@ -35,6 +36,7 @@ class Rest:
         # A sender without a round for three lease times counts as stuck.
         self._rest_s = min(_REST_S, services.settings.sending.lease_ttl_s)
         self._worked_at = time.monotonic()
+        self._ask_at = 0.0
         self.resting = False  # thread-safe
 
     def end(self) -> None:
@@ -53,12 +55,23 @@ class Rest:
         return self._rest_s if self.resting else _QUIET_S
 
     def _may_rest(self) -> bool:
-        """True if nothing comes due before the rest is over. That is asked only in a round after the one in which the
+        """True if nothing comes due before the rest is over. That is asked again in a round after the one in which the
         watch began: a change just before it wakes nobody, and a majority may not have it yet."""
         if not self._guard.is_fresh or self._guard.on_hold.everything or self._in_flight.in_hand():
             return False
-        if not self._watch.watching:
-            self._watch.begin()
+        if time.monotonic() < self._ask_at or self._may_want_work():
             return False
+        if self._watch.watching:
+            return True
+        self._watch.begin()
+        return False
+
+    def _may_want_work(self) -> bool:
+        """True if work may come before the rest is over. Then it is not asked again for a while."""
+        began = time.monotonic()
         until = self._clocks.read().now + timedelta(seconds=self._rest_s)
-        return not may_want_work_until(self._db, until, ahead=AHEAD)
+        if not may_want_work_until(self._db, until, ahead=AHEAD):
+            return False
+        took_s = time.monotonic() - began
+        self._ask_at = began + max(_ASK_AGAIN_S, 10 * took_s)
+        return True

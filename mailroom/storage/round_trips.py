@@ -1,8 +1,12 @@
 """Every command that goes to MongoDB, as a metric."""
 
+from typing import Final
+
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from mailroom.watching import stores
+
+_WATCHED: Final = ".$cmd.aggregate"  # the namespace of a cursor over a whole database
 
 
 class RoundTrips(CommandListener):
@@ -12,6 +16,8 @@ class RoundTrips(CommandListener):
         pass
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
+        if event.command_name == "getMore" and event.reply["cursor"]["ns"].endswith(_WATCHED):
+            return  # it waited for a change
         stores.took(stores.MONGODB, event.duration_micros / 1e6)
 
     def failed(self, event: CommandFailedEvent) -> None:

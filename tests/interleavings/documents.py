@@ -154,6 +154,8 @@ def aggregated(
                 {**row, operand["as"]: _looked_up(row, operand, collection(operand["from"]), collection)}
                 for row in found
             ]
+        elif name == "$unionWith":
+            found += aggregated(collection(operand["coll"]), operand["pipeline"], collection)
         else:
             found = _STAGES[name](found, operand)
     return found

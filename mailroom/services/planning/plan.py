@@ -85,7 +85,7 @@ def plan_due(
         return Progress()  # when sending starts again, the misfire rule decides about the instants that were missed
     with take_turn([schedule.id for schedule in due]) as mine:
         in_turn = [schedule for schedule in due if schedule.id in mine]
-        return _decide_and_store(db, in_turn, held, mark=mark, now=now) + Progress(left=len(in_turn) < len(due))
+        return _decide_and_store(db, in_turn, held, mark=mark, now=now) + Progress(left=True)
 
 
 def until_next_due(db: Db, held: Collection[ScheduleId], *, now: datetime, most: timedelta) -> timedelta:
@@ -221,9 +221,11 @@ def expand(
     progress = Progress()
     planning_runs.sort(key=lambda run: run.id in last)
     if small := _small(planning_runs):
-        with take_turn([run.schedule_id for run in small]) as mine:
-            progress += all_or_each([(run.schedule_id, run) for run in small if run.schedule_id in mine], store)
-        announce(claimable_since)
+        try:
+            with take_turn([run.schedule_id for run in small]) as mine:
+                progress += all_or_each([(run.schedule_id, run) for run in small if run.schedule_id in mine], store)
+        finally:  # what stands may go, whatever became of the others
+            announce(claimable_since)
         claimable_since = {}
     for run in (run for run in planning_runs if run.recipients > CHUNK_RECIPIENTS):
         with take_turn([run.schedule_id]) as mine:

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pymongo.errors import OperationFailure
+from pymongo import MongoClient
 
 from mailroom.services.common.clock import Clocks
-from mailroom.storage.changes import Changes, open_changes
+from mailroom.storage.changes import Changes, ChangesRefused, open_changes
 from mailroom.storage.database import Db, connect, server_now
 from sender.change_watch import ChangeWatch
 from sender.in_flight import InFlight
@@ -97,6 +97,7 @@ def test_a_sender_decides_on_a_rest_with_one_question(db: Db, woken: Woken) -> N
     rest = a_rest(heard, woken.watch)
 
     assert (rest.pause_s(), rest.resting) == (0.25, False)  # the watch begins
+    questions.asked.clear()
     assert (rest.pause_s(), rest.resting) == (5.0, True)
     assert len(questions.asked) == 1
 
@@ -161,14 +162,13 @@ def test_a_sender_that_may_not_watch_goes_on_asking(db: Db, monkeypatch: pytest.
 
     def refused(_db: Db) -> Changes:
         tries.append(1)
-        raise OperationFailure("not authorized", 13)
+        raise ChangesRefused("not authorized")
 
     monkeypatch.setattr("sender.change_watch.open_changes", refused)
-    monkeypatch.setattr("sender.change_watch._BEGINS_EVERY_S", 0.0)
     rest = a_rest(db, ChangeWatch(db, changed=lambda: None))
 
     assert [rest.pause_s() for _ in range(3)] == [0.25] * 3
-    assert tries == [1]  # the next one comes after half a minute
+    assert tries == [1]  # the next one comes later
 
 
 def test_a_sender_that_ends_does_not_wait_for_a_change(woken: Woken) -> None:
@@ -177,3 +177,46 @@ def test_a_sender_that_ends_does_not_wait_for_a_change(woken: Woken) -> None:
     woken.watch.finish(within_s=5)
 
     assert not woken.watch._thread.is_alive()
+
+
+def test_a_watch_that_mongodb_ends_wakes_the_sender(db: Db, woken: Woken) -> None:
+    """No change tells of it."""
+    woken.watch.begin()
+
+    db.client.drop_database(db.name)
+
+    assert woken.event.wait(10)
+    assert not woken.watch.watching
+
+
+def test_a_sender_does_not_rely_on_a_watch_of_a_former_primary(
+    db: Db, woken: Woken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest = a_rest(db, woken.watch)
+    rest.pause_s()
+    monkeypatch.setattr(MongoClient, "primary", ("127.0.0.1", 1))
+
+    assert (rest.pause_s(), rest.resting) == (0.25, False)
+
+
+def test_while_changes_come_all_the_time_watches_become_rare(db: Db, woken: Woken) -> None:
+    for number in range(2):
+        woken.watch._begin_at = 0.0
+        woken.event.clear()
+        woken.watch.begin()
+        db.dispatches.insert_one({"_id": f"d{number}", "state": "accepted"})
+        assert woken.event.wait(10)
+
+    assert woken.watch._pause_s == 4.0
+
+
+def test_a_wait_for_a_change_is_no_round_trip_of_a_store(db: Db, woken: Woken, monkeypatch: pytest.MonkeyPatch) -> None:
+    took: list[float] = []
+    monkeypatch.setattr("mailroom.watching.stores.took", lambda _store, seconds: took.append(seconds))
+    monkeypatch.setattr("mailroom.storage.changes._ONE_WAIT_S", 2.0)
+    changes = open_changes(woken.watch._db)
+
+    assert not changes.wait()
+
+    assert took and max(took) < 2.0
+    changes.close()
