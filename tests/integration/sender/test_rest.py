@@ -199,7 +199,10 @@ def test_a_sender_does_not_rely_on_a_watch_of_a_former_primary(
     assert (rest.pause_s(), rest.resting) == (0.25, False)
 
 
-def test_while_changes_come_all_the_time_watches_become_rare(db: Db, woken: Woken) -> None:
+def test_while_changes_come_all_the_time_watches_become_rare(
+    db: Db, woken: Woken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sender.change_watch._BEGINS_EVERY_S", 60.0)  # on a machine of any speed this is soon
     for number in range(2):
         woken.watch._begin_at = 0.0
         woken.event.clear()
@@ -216,7 +219,9 @@ def test_a_wait_for_a_change_is_no_round_trip_of_a_store(db: Db, woken: Woken, m
     monkeypatch.setattr("mailroom.storage.changes._ONE_WAIT_S", 2.0)
     changes = open_changes(woken.watch._db)
 
+    took.clear()
+
     assert not changes.wait()
 
-    assert took and max(took) < 2.0
+    assert took == []
     changes.close()
