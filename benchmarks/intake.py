@@ -9,16 +9,15 @@ and the mail, and stores four documents in a transaction, where the route stores
 
 import argparse
 import json
-import statistics
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.asking import Asked, ask_for, takes_posts
+from benchmarks.beside_bare import beside, show
 from benchmarks.quiet import wait_until_quiet
 from local.ports import free_port
 from local.servers import Servers
@@ -42,7 +41,7 @@ def main() -> int:
         a_system(Path(folder), servers, database="intake") as system,
     ):
         found = measure(system, options)
-    show(found)
+    show(found, console)
     print(json.dumps(found, indent=1))
     return 0 if found[MAILROOM]["times the bare route"] >= LEAST else 1
 
@@ -68,26 +67,7 @@ def measure(system: System, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _summary(rounds: list[Asked], bare: list[Asked]) -> dict[str, Any]:
-    rates = [one.rate for one in rounds]
-    spent = sorted(ms for one in rounds for ms in one.latencies_ms)
-    median = statistics.median(rates)
-    return {
-        "a second": round(median),
-        "least": round(min(rates)),
-        "most": round(max(rates)),
-        "times the bare route": round(median / statistics.median(one.rate for one in bare), 3),
-        "p50 ms": round(spent[len(spent) // 2], 1),
-        "p99 ms": round(spent[int(len(spent) * 0.99)], 1),
-        "refused": sum(one.refused for one in rounds),
-    }
-
-
-def show(found: dict[str, Any]) -> None:
-    columns = list(found[BARE])
-    table = Table("who", *columns)
-    for name, row in found.items():
-        table.add_row(name, *(str(row[column]) for column in columns))
-    console.print(table)
+    return {**beside(rounds, bare), "refused": sum(one.refused for one in rounds)}
 
 
 if __name__ == "__main__":

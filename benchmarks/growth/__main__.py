@@ -14,6 +14,7 @@ went out twice, or an event was not applied exactly once.
 import argparse
 import hashlib
 import json
+import statistics
 import sys
 import tempfile
 import time
@@ -24,7 +25,7 @@ from typing import Any, Final
 
 from benchmarks.growth import mails, pages, plots, questions, report, webhooks
 from benchmarks.growth.store import Store, console
-from benchmarks.growth.webhooks import Mail
+from benchmarks.growth.webhooks import Mail, Taken, Taker
 from benchmarks.quiet import Others
 from benchmarks.stage import Stub, a_stub, cpu_s
 from local.children import Child
@@ -121,12 +122,14 @@ def _at_this_size(system: System, stub: Stub, store: Store, intake: Child, optio
     new = _just_sent(system, _ROUNDS * options.events)
     some = (new[start : start + options.events] for start in range(0, len(new), options.events))
 
+    taker = Taker(intake, system.webhooks_port)
+
     def events_of_new() -> Measured:
-        return webhooks.measure(system, intake, next(some), "delivered", new_id=store.new_event_id)
+        return _figures(webhooks.measure(system, taker, next(some), "delivered", new_id=store.new_event_id))
 
     def events_of_any() -> Measured:
         mails_ = store.campaign_mails(options.events)
-        return webhooks.measure(system, intake, mails_, "opened", new_id=store.new_event_id)
+        return _figures(webhooks.measure(system, taker, mails_, "opened", new_id=store.new_event_id))
 
     events_of_any()  # warms up
     return {
@@ -169,6 +172,16 @@ def _let_rest(system: System) -> None:
         if cpu_s(mongod.pid) - before < _IDLE_CORES:
             return
     console.log("mongod does not come to rest")
+
+
+def _figures(taken: Taken) -> Measured:
+    return {
+        "intake_us": round(taken.intake_us),
+        "stores_us": round(taken.stores_us),
+        "a_second": round(taken.rate),
+        "p50_ms": round(statistics.median(taken.latencies_ms), 1),
+        "not_once": taken.not_once,
+    }
 
 
 def _just_sent(system: System, count: int) -> list[Mail]:

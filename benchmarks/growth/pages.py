@@ -9,7 +9,7 @@ import requests
 
 from benchmarks.growth.store import Store
 from mailroom.domain.ids import address_digest_of
-from tests.support.forms import csrf_of
+from tests.support.forms import signed_in
 from tests.support.system import System
 
 PAGES: Final = {
@@ -44,7 +44,7 @@ LISTS: Final = {
 
 def measure(system: System, store: Store, times: int) -> dict[str, float]:
     """The median of each in milliseconds. Raises RuntimeError for an answer other than 200."""
-    visitor, caller = _signed_in(system), requests.Session()
+    visitor, caller = signed_in(system.web_url, system.token), requests.Session()
     caller.headers["Authorization"] = f"Bearer {system.token}"
     found = {name: _median(visitor, system.web_url, path, store, times) for name, path in PAGES.items()}
     return found | {name: _median(caller, system.api_url, path, store, times) for name, path in LISTS.items()}
@@ -74,11 +74,3 @@ def _ids(store: Store, count: int) -> Iterator[Mapping[str, str]]:
             "email": email,
             "address": address,
         }
-
-
-def _signed_in(system: System) -> requests.Session:
-    visitor = requests.Session()
-    form = {"token": system.token, "next": "/"}
-    form["csrf_token"] = csrf_of(visitor.get(f"{system.web_url}/sign-in", timeout=60).text)
-    visitor.post(f"{system.web_url}/sign-in", data=form, timeout=60).raise_for_status()
-    return visitor

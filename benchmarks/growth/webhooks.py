@@ -1,11 +1,8 @@
 """Signed events, posted as Mailgun posts them: what one costs, and whether each was applied once."""
 
-import hashlib
-import hmac
 import http.client
 import json
 import secrets
-import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,9 +13,10 @@ from typing import Any, Final
 from benchmarks.stage import cpu_of_all, cpu_s
 from local.children import Child
 from tests.support.system import DOMAIN, System
+from tests.support.webhooks import webhook
 
+_PATH: Final = "/webhooks/mailgun"
 _CONNECTIONS: Final = 16
-KEY: Final = "signing-key-for-tests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +27,29 @@ class Mail:
     dispatch: str
     message: str
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """A process that takes events in, over so many connections at once; `applies`: how often it applies each."""
+
+    process: Child
+    port: int
+    path: str = _PATH
+    connections: int = _CONNECTIONS
+    applies: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of a round: events a second, the time of each, microseconds of processor an event in the process that
+    takes them in and in the stores, and the events that were not applied as often as they should be."""
+
+    rate: float
+    latencies_ms: Sequence[float]
+    intake_us: float
+    stores_us: float
+    not_once: int
 
 
 def event(mail: Mail, kind: str, id_: str) -> dict[str, Any]:
@@ -48,13 +69,13 @@ def event(mail: Mail, kind: str, id_: str) -> dict[str, Any]:
 
 
 def posted(
-    port: int, events: Sequence[dict[str, Any]], *, path: str = "/webhooks/mailgun", connections: int = _CONNECTIONS
+    port: int, events: Sequence[dict[str, Any]], *, path: str = _PATH, connections: int = _CONNECTIONS
 ) -> tuple[list[float], float]:
     """Post each, some at a time. Returns the milliseconds of each, and the seconds of all. Raises RuntimeError for an
     answer other than 200."""
     bodies: SimpleQueue[bytes] = SimpleQueue()
     for each in events:
-        bodies.put(_signed(each))
+        bodies.put(json.dumps(webhook(each, token=secrets.token_hex(25))).encode())
     spent: list[float] = []
     refused: list[str] = []
     threads = [threading.Thread(target=_post, args=(port, path, bodies, spent, refused)) for _ in range(connections)]
@@ -68,30 +89,20 @@ def posted(
     return spent, time.monotonic() - began
 
 
-def measure(
-    system: System, intake: Child, mails: Sequence[Mail], kind: str, *, new_id: Callable[[], str]
-) -> dict[str, Any]:
-    """What an event about each of these mails costs. `new_id` makes the provider's ids. `not_once`: events that were
-    not applied exactly once."""
+def measure(system: System, taker: Taker, mails: Sequence[Mail], kind: str, *, new_id: Callable[[], str]) -> Taken:
+    """What an event about each of these mails costs. `new_id` makes the provider's ids."""
     events = [event(mail, kind, new_id()) for mail in mails]
-    stores = system.servers.children()
-    ids = [mail.message for mail in mails]
-    before = applied(system, ids, kind)
-    intake_s, stores_s = cpu_s(intake.pid), cpu_of_all(stores)
-    spent, took_s = posted(system.webhooks_port, events)
-    intake_us = (cpu_s(intake.pid) - intake_s) / len(events) * 1e6
+    stores, ids = system.servers.children(), [mail.message for mail in mails]
+    before = _applied(system, ids, kind)
+    taker_s, stores_s = cpu_s(taker.process.pid), cpu_of_all(stores)
+    spent, took_s = posted(taker.port, events, path=taker.path, connections=taker.connections)
+    taker_us = (cpu_s(taker.process.pid) - taker_s) / len(events) * 1e6
     stores_us = (cpu_of_all(stores) - stores_s) / len(events) * 1e6
-    times = [after - before[id_] for id_, after in applied(system, ids, kind).items()]
-    return {
-        "intake_us": round(intake_us),
-        "stores_us": round(stores_us),
-        "a_second": round(len(events) / took_s),
-        "p50_ms": round(statistics.median(spent), 1),
-        "not_once": sum(count != 1 for count in times),
-    }
+    times = [after - before[id_] for id_, after in _applied(system, ids, kind).items()]
+    return Taken(len(events) / took_s, spent, taker_us, stores_us, sum(count != taker.applies for count in times))
 
 
-def applied(system: System, ids: Sequence[str], kind: str) -> dict[str, int]:
+def _applied(system: System, ids: Sequence[str], kind: str) -> dict[str, int]:
     """How many events of this kind each of these mails has, by its own facts and by the stored events alike; -1 where
     they contradict each other."""
     counts = dict.fromkeys(ids, 0)
@@ -104,13 +115,6 @@ def applied(system: System, ids: Sequence[str], kind: str) -> dict[str, int]:
         if told != (stored if kind == "opened" else min(stored, 1)):
             counts[doc["_id"]] = -1
     return counts
-
-
-def _signed(event_: dict[str, Any]) -> bytes:
-    timestamp, token = str(int(time.time())), secrets.token_hex(25)
-    signature = hmac.new(KEY.encode(), (timestamp + token).encode(), hashlib.sha256).hexdigest()
-    signed = {"timestamp": timestamp, "token": token, "signature": signature}
-    return json.dumps({"signature": signed, "event-data": event_}).encode()
 
 
 def _post(port: int, path: str, bodies: "SimpleQueue[bytes]", spent: list[float], refused: list[str]) -> None:

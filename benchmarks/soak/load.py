@@ -11,11 +11,9 @@ from datetime import UTC, datetime, timedelta
 from queue import Empty, SimpleQueue
 from typing import Final
 
-import requests
-
 from benchmarks.soak.book import CAMPAIGN, Book
 from tests.support.emails import an_email
-from tests.support.forms import csrf_of
+from tests.support.forms import signed_in
 from tests.support.system import System, a_schedule_body
 
 _CALLERS: Final = 24
@@ -99,7 +97,10 @@ class Load:
         return self._book.waiting() >= _MOST_WAITING or self._book.untold >= _MOST_UNTOLD
 
     def _view_pages(self) -> None:
-        visitor, pages = _signed_in(self._system), itertools.cycle((*PAGES, f"/schedules/{self._campaign}"))
+        visitor, pages = (
+            signed_in(self._system.web_url, self._system.token),
+            itertools.cycle((*PAGES, f"/schedules/{self._campaign}")),
+        )
         while (due_at := _next(self._due_views, self._ending)) is not None:
             page = visitor.get(f"{self._system.web_url}{next(pages)}", timeout=60, allow_redirects=False)
             if page.status_code == 200:
@@ -139,11 +140,3 @@ def _a_campaign(system: System, recipients: int) -> str:
     made = system.call("POST", "/v1/schedules", json=body)
     made.raise_for_status()
     return str(made.json()["id"])
-
-
-def _signed_in(system: System) -> requests.Session:
-    visitor = requests.Session()
-    form = {"token": system.token, "next": "/"}
-    form["csrf_token"] = csrf_of(visitor.get(f"{system.web_url}/sign-in", timeout=60).text)
-    visitor.post(f"{system.web_url}/sign-in", data=form, timeout=60).raise_for_status()
-    return visitor

@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
+import requests
 from flask.testing import FlaskClient
 
 
@@ -11,6 +12,15 @@ def csrf_of(text: str) -> str:
     found = re.search(r'name="csrf_token" value="([^"]+)"', text)
     assert found, text
     return found[1]
+
+
+def signed_in(web_url: str, token: str) -> requests.Session:
+    """A visitor of real pages, signed in."""
+    visitor = requests.Session()
+    form = {"token": token, "next": "/"}
+    form["csrf_token"] = csrf_of(visitor.get(f"{web_url}/sign-in", timeout=60).text)
+    visitor.post(f"{web_url}/sign-in", data=form, timeout=60).raise_for_status()
+    return visitor
 
 
 def sign_in(client: FlaskClient, token: str, **more: str) -> Any:
