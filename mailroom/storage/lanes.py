@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
-from pymongo import IndexModel, UpdateOne
+from pymongo import IndexModel, UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from mailroom.domain.errors import StaleToken
@@ -72,8 +72,14 @@ def under(db: Db, tokens: Mapping[Lane, Token], session: Session) -> Iterator[La
 
 
 def _touch(db: Db, tokens: Mapping[Lane, Token], session: Session) -> None:
-    writes = [UpdateOne({"_id": lane, "token": token}, {"$inc": {"touched": 1}}) for lane, token in tokens.items()]
-    if db.lanes.bulk_write(writes, ordered=False, session=session).matched_count == len(writes):
+    together: dict[Token, list[Lane]] = {}  # lanes that were taken at once have one token
+    for lane, token in tokens.items():
+        together.setdefault(token, []).append(lane)
+    writes = [
+        UpdateMany({"_id": {"$in": held}, "token": token}, {"$inc": {"touched": 1}})
+        for token, held in together.items()
+    ]
+    if db.lanes.bulk_write(writes, ordered=False, session=session).matched_count == len(tokens):
         return
     stored = {doc["_id"]: doc["token"] for doc in db.lanes.find({"_id": {"$in": list(tokens)}}, session=session)}
     for lane, token in tokens.items():

@@ -22,7 +22,7 @@ from mailroom.storage.cluster import schema
 from mailroom.storage.database import Db, guarded
 from mailroom.storage.dispatches import document as dispatches
 from mailroom.storage.mails import templates
-from mailroom.storage.schedules import schedule_document, schedule_lists
+from mailroom.storage.schedules import run_document, schedule_document, schedule_lists
 
 _INDEX_NOT_FOUND: Final = 27
 
@@ -60,7 +60,7 @@ def migrate(db: Db, *, within_s: float, at_start: bool = False) -> dict[str, int
 
 def drop_replaced_indexes(db: Db) -> int:
     """Drop the indexes that others have replaced. Returns how many there were."""
-    old = [(of.COLLECTION, name) for of in (dispatches, schedule_document) for name in of.OLD_INDEXES]
+    old = [(of.COLLECTION, name) for of in (dispatches, run_document, schedule_document) for name in of.OLD_INDEXES]
     return sum(_drop_index(db, collection, name) for collection, name in old)
 
 

@@ -60,10 +60,10 @@ def finish_runs(db: Db, run_ids: Sequence[RunId], *, now: datetime) -> int:
 def finish_left_over(db: Db, *, now: datetime) -> int:
     """Finish every planned run without an open dispatch: a run that had no recipients, or whose last outcome was
     recorded just before a crash. Returns how many."""
-    finished, after = 0, RunId("")
-    while page := open_runs.planned_after(db, after, limit=_FINISH_A_STEP):
-        finished += finish_runs(db, page, now=now)
-        after = page[-1]
+    finished, last = 0, None
+    while page := open_runs.planned(db, before=last, limit=_FINISH_A_STEP):
+        finished += finish_runs(db, [run.id for run in page], now=now)
+        last = page[-1]
     return finished
 
 

@@ -1,10 +1,20 @@
 """Runs that are not through (see run_document.py)."""
 
 from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
 
 from mailroom.domain.ids import RunId, ScheduleId
 from mailroom.domain.runs import OPEN, RunState
 from mailroom.storage.database import Db, Document, Session, guarded
+from mailroom.storage.schedules.run_document import BY_DUE
+
+
+class Place(NamedTuple):
+    """The place of a run among all runs."""
+
+    due_at: datetime
+    id: RunId
 
 
 @guarded
@@ -33,7 +43,12 @@ def under_way_among(db: Db, schedules: Collection[ScheduleId], *, session: Sessi
 
 
 @guarded
-def planned_after(db: Db, run_id: RunId, *, limit: int) -> list[RunId]:
-    """Runs that are planned and not yet finished, a page in the order of their ids."""
-    query = {"state": RunState.PLANNED, "_id": {"$gt": run_id}}
-    return [RunId(doc["_id"]) for doc in db.runs.find(query, {"_id": 1}).sort("_id", 1).limit(limit)]
+def planned(db: Db, *, before: Place | None = None, limit: int) -> list[Place]:
+    """Runs that are planned and not yet finished: a page of them, latest due instant first. `before`: the last one of
+    the page before."""
+    query: Document = {"state": RunState.PLANNED}
+    if before:
+        due_at, last = before
+        query["$or"] = [{"due_at": {"$lt": due_at}}, {"due_at": due_at, "_id": {"$lt": last}}]
+    rows = db.runs.find(query, {"due_at": 1}).sort(list(BY_DUE)).limit(limit)
+    return [Place(doc["due_at"], RunId(doc["_id"])) for doc in rows]

@@ -26,9 +26,9 @@ Inserted by planning and 'run now'; moved by the lane's holder in transactions t
 cancelled by the API.
 
 Indexes: `schedule_id, due_at, _id` for a schedule's runs; `due_at, _id` for all runs; both with `state` for those in a
-state; `lists.a, due_at, _id` for the runs to an audience; `state` (partial: open ones) for runs to plan or to finish;
-`unwritten` for cancelled runs whose messages are still to be written; `awaits_feed` (partial) for runs whose feed is to
-be fetched; `open_of_schedule` (partial: open ones) for runs that are paused or cancelled with their schedule.
+state, such as runs to plan, to finish, or to pause with their schedule; `lists.a, due_at, _id` for the runs to an
+audience; `unwritten` for cancelled runs whose messages are still to be written; `awaits_feed` (partial) for runs whose
+feed is to be fetched; `created_at` for what was decided in an hour.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ from pymongo import DESCENDING, IndexModel
 from mailroom.domain.audience_versions import AudienceVersion, Selection
 from mailroom.domain.ids import AudienceId, RunId, ScheduleId
 from mailroom.domain.recipient_times import RecipientTime
-from mailroom.domain.runs import OPEN, Run, RunKind, RunState
+from mailroom.domain.runs import Run, RunKind, RunState
 from mailroom.storage.database import Document, drop_unset
 from mailroom.storage.paging import Index
 from mailroom.storage.template_pins import document_of, pin_of
@@ -56,11 +56,6 @@ INDEXES: Final[Sequence[IndexModel]] = (
     *(IndexModel(list(index)) for index in (OF_SCHEDULE, BY_DUE, IN_STATE, OF_SCHEDULE_IN_STATE)),
     IndexModel(list(TO_AUDIENCE), partialFilterExpression={"lists": {"$exists": True}}),
     IndexModel(
-        [("state", 1), ("due_at", 1), ("schedule_id", 1)],
-        name="open_runs",
-        partialFilterExpression={"state": {"$in": sorted(OPEN)}},
-    ),
-    IndexModel(
         [("unwritten", 1), ("due_at", 1), ("schedule_id", 1)],
         name="unwritten",
         partialFilterExpression={"unwritten": True},
@@ -70,14 +65,11 @@ INDEXES: Final[Sequence[IndexModel]] = (
         name="awaits_feed",
         partialFilterExpression={"awaits_feed": {"$exists": True}},
     ),
-    IndexModel(
-        [("schedule_id", 1), ("state", 1)],
-        name="open_of_schedule",
-        partialFilterExpression={"state": {"$in": sorted(OPEN)}},
-    ),
     IndexModel([("created_at", 1)]),
-    IndexModel([("state", 1), ("_id", 1)], name="planned", partialFilterExpression={"state": RunState.PLANNED}),
 )
+# Dropped at start-up: each state of a run is a step through these indexes, and those with `state` above serve their
+# questions as well. No version names them in a query.
+OLD_INDEXES: Final = ("open_runs", "open_of_schedule", "planned")
 
 
 def to_document(run: Run) -> Document:

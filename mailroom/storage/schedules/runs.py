@@ -3,21 +3,25 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from pymongo import DESCENDING, UpdateOne
+from pymongo import DESCENDING
 
 from mailroom.domain.errors import RunNotFound
 from mailroom.domain.ids import RunId, ScheduleId
 from mailroom.domain.runs import Run
-from mailroom.storage.database import Db, Document, Session, guarded
+from mailroom.storage.database import Db, Document, Session, guarded, insert_new
 from mailroom.storage.long_readings import each_of
 from mailroom.storage.schedules.run_document import from_document, to_document
 
 
 def add_many(db: Db, runs: Sequence[Run], *, session: Session) -> None:
     """In the transaction that decides them. An instant that has its run or its record already keeps it."""
-    writes = [UpdateOne({"_id": run.id}, {"$setOnInsert": to_document(run)}, upsert=True) for run in runs]
-    if writes:
-        db.runs.bulk_write(writes, ordered=False, session=session)
+    stored = _stored_among(db, [run.id for run in runs], session)
+    if new := [to_document(run) for run in runs if run.id not in stored]:
+        insert_new(db.runs, new, session)
+
+
+def _stored_among(db: Db, ids: Sequence[RunId], session: Session) -> set[RunId]:
+    return {RunId(doc["_id"]) for doc in db.runs.find({"_id": {"$in": ids}}, {"_id": 1}, session=session)}
 
 
 def add_once(db: Db, run: Run, *, session: Session) -> bool:
