@@ -228,7 +228,8 @@ def lanes_a_look(wanted: int, *, senders: int) -> int:
 def pause_of_looks(took_s: float, *, found: bool) -> float:
     """Seconds from the end of a look to the next one.
 
-    A look gets slower with all the work that waits, and may take a tenth of the time. The pause is bounded so that a
-    due instant is seen before it comes."""
-    least = _LOOK_AGAIN_S if found else _LOOK_FOR_LANES_S
-    return max(least - took_s, min(9 * took_s, _MOST_PAUSE_S))
+    A look gets slower with all the work that waits. It may take a tenth of the time; half of it while lanes are free
+    that a look takes only a part of, or the last of many schedules that are due together would be taken seconds late.
+    The pause is bounded so that a due instant is seen before it comes."""
+    least, share = (_LOOK_AGAIN_S, 1) if found else (_LOOK_FOR_LANES_S, 9)
+    return max(least - took_s, min(share * took_s, _MOST_PAUSE_S))

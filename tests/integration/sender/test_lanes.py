@@ -18,8 +18,9 @@ def test_a_look_that_finds_nothing_is_followed_at_leisure_and_one_that_finds_som
     assert pause_of_looks(0.0, found=True) == 0.1
 
 
-def test_slow_looks_take_a_tenth_of_the_time() -> None:
-    assert pause_of_looks(0.1, found=True) == pytest.approx(0.9)
+def test_slow_looks_take_a_tenth_of_the_time_and_half_of_it_while_lanes_are_free() -> None:
+    assert pause_of_looks(0.1, found=False) == pytest.approx(0.9)
+    assert pause_of_looks(0.1, found=True) == pytest.approx(0.1)
 
 
 def test_after_a_look_that_the_store_held_up_the_next_one_still_comes_before_what_is_due() -> None:
