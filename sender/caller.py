@@ -27,6 +27,7 @@ from sender.traced import trace_call
 
 log = structlog.get_logger()
 _LONGEST_POLL_S: Final = 0.5
+_IDLE_POLL_S: Final = 5.0  # without a call; a call that is handed in ends it
 
 
 class Job(Struct, eq=False):  # compared by identity: it changes
@@ -109,7 +110,7 @@ class Caller:
 
     def step(self) -> None:
         """Begin the calls for which there is room, and advance those under way. Waits for I/O for at most half a
-        second, and not at all if a call has ended at its beginning."""
+        second, without a call for some seconds, and not at all if a call has ended at its beginning."""
         ended = self._begin_waiting()
         for descriptor, _ in self._poll.poll(0 if ended else self._wait_s()):
             if descriptor == self._wake:
@@ -199,6 +200,6 @@ class Caller:
 
     def _wait_s(self) -> float:
         if not self._under_way:
-            return _LONGEST_POLL_S
+            return _IDLE_POLL_S
         first = next(iter(self._under_way.values()))
         return min(max(first.connection.deadline - time.monotonic(), 0.0), _LONGEST_POLL_S)

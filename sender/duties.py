@@ -2,7 +2,8 @@
 is pushed to Mailgun's lists, and the level of its log."""
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -24,6 +25,7 @@ from sender.leisure import Leisure, SenderStopping
 
 log = structlog.get_logger()
 _JANITOR_S: Final = 5.0
+_SWEEP_S: Final = 60.0  # after a sweep that found nothing; after another one the next comes at once
 _END_S: Final = 3.0
 _ARCHIVE_S: Final = 60.0
 _STUCK_TTLS: Final = 3  # lease times without a completed round, after which a sender lets its lease expire
@@ -40,7 +42,7 @@ def start_duties(services: SenderServices, *, idle_s: Callable[[], float]) -> Ba
     ticking.add_job(
         keep_alive, "interval", [services, idle_s], seconds=max(0.3, services.settings.sending.lease_ttl_s / 4)
     )
-    ticking.add_job(tidy, "interval", [services], seconds=_JANITOR_S, jitter=2)
+    ticking.add_job(Janitor(services).round, "interval", seconds=_JANITOR_S, jitter=2)
     if age := services.settings.retention.finished_schedules:
         finished = FinishedSchedules(services.db, age=age)
         soon = datetime.now(UTC) + timedelta(seconds=_JANITOR_S)
@@ -119,12 +121,29 @@ def archive(finished: FinishedSchedules) -> None:
         log.warning("archiving_waits", error=str(error))
 
 
-def tidy(services: SenderServices) -> None:
-    """One round of background maintenance."""
-    try:
-        done = janitor.tidy(services.db, trails_kept_for=services.settings.retention.trails, files=services.bodies)
-    except Unavailable as error:
-        log.warning("janitor_waits", error=str(error))
-        return
-    if done:
-        log.info("tidied", **done)
+class Janitor:
+    """Background maintenance: in each round what somebody may wait for, and sweeps as long as these find something,
+    else once a minute."""
+
+    def __init__(self, services: SenderServices) -> None:
+        self._services = services
+        self._sweep_at = 0.0
+
+    def round(self) -> None:
+        try:
+            self._log(janitor.tidy(self._services.db))
+            if time.monotonic() >= self._sweep_at:
+                self._sweep()
+        except Unavailable as error:
+            log.warning("janitor_waits", error=str(error))
+
+    def _sweep(self) -> None:
+        kept_for, files = self._services.settings.retention.trails, self._services.bodies
+        done = janitor.sweep(self._services.db, trails_kept_for=kept_for, files=files)
+        if not done:
+            self._sweep_at = time.monotonic() + _SWEEP_S
+        self._log(done)
+
+    def _log(self, done: Mapping[str, int]) -> None:
+        if done:
+            log.info("tidied", **done)

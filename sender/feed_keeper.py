@@ -25,6 +25,7 @@ from sender.in_flight import InFlight
 
 log = structlog.get_logger()
 _LOOK_S: Final = 0.25
+_NO_LANES_S: Final = 3.0  # between looks while no lane of a schedule is held; taking one wakes the thread
 _AWAY_S: Final = 2.0
 _LOOKED_AT: Final = 500  # runs that wait, in one look
 _MOST: Final = 8  # fetches at once
@@ -39,15 +40,20 @@ class FeedKeeper:
         self._services, self._in_flight, self._mark = services, in_flight, mark
         self._lock = threading.Lock()
         self._under_way: dict[RunId, AwaitedFeed] = {}
-        self._stop = threading.Event()
+        self._stop, self._woken = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="feeds", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
+    def wake(self) -> None:
+        """Look at once: a lane was taken, and a run of it may wait for a feed. Thread-safe."""
+        self._woken.set()
+
     def finish(self, *, within_s: float) -> None:
         """Begin no more fetches. One under way may be cut off: its copy is whole, or not there."""
         self._stop.set()
+        self._woken.set()
         self._thread.join(within_s)
 
     def step(self) -> int:
@@ -108,7 +114,8 @@ class FeedKeeper:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                pause_s = _LOOK_S if self.step() or self._services.leases.held else _AWAY_S
+                self.step()
+                pause_s = _LOOK_S if self._services.leases.held and self._in_flight.schedules() else _NO_LANES_S
             except Unavailable as error:
                 log.warning("feeds_wait", error=str(error))
                 pause_s = _AWAY_S
@@ -116,4 +123,5 @@ class FeedKeeper:
                 # Every decision is one guarded write, so it is safe to go on.
                 log.exception("feed_round_failed")
                 pause_s = _AWAY_S
-            self._stop.wait(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+            self._woken.wait(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+            self._woken.clear()

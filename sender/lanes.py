@@ -38,7 +38,7 @@ _LOOK_AGAIN_S: Final = 0.1
 _MOST_PAUSE_S: Final = 2.0
 _LOOK_FOR_SHARE_S: Final = 1.2
 _SET_ASIDE_S: Final = 60.0
-# No unnoticed difference between keys and lanes lasts longer than this, or than one rest (see rest.py).
+# No unnoticed difference between keys and lanes lasts longer than this while there is work; see rest.py for the rest.
 _RECONCILE_S: Final = 3.0
 # A lane without work stays held for this long: it was taken ahead, or its next chunk is on the way.
 GIVE_BACK_S: Final = 4.0

@@ -40,18 +40,22 @@ class Loop:
         clocks: Clocks,
         *,
         sender: str,
+        taken: Callable[[], None],
     ) -> None:
+        """`taken`: called after lanes were taken; there may be something to plan or to fetch."""
         self._services, self._in_flight, self._sender = services, in_flight, sender
         self._lanes, self._guard, self._claimer, self._planner = lanes, guard, claimer, planner
-        self._presence, self._clocks = presence, clocks
+        self._presence, self._clocks, self._on_taken = presence, clocks, taken
         self._judged_at = self._move_at = 0.0
         self._completed_at = time.monotonic()
 
-    def step(self) -> bool:
-        """One round. True if there may be more to do at once. Raises Unavailable."""
+    def step(self, *, resting: bool = False) -> bool:
+        """One round. True if there may be more to do at once. `resting`: no lane has work (see rest.py), so none is
+        looked for, and keys and lanes are not compared. Raises Unavailable."""
         if not self._services.leases.held:
             self._lanes.replace_lease()
-        self._lanes.reconcile_if_due()
+        if not resting:
+            self._lanes.reconcile_if_due()
         if self._guard.is_held():
             self._lanes.give_back_all()
             self._presence.check_in()
@@ -62,6 +66,8 @@ class Loop:
         now = self._clocks.read().now
         duties = [self._take_share, self._take_lanes, self._take_over, self._move_elsewhere]
         duties += [self._claimer.send, self._give_back]
+        if resting:  # what is unknown is no work, but may go elsewhere after a time
+            duties = [self._take_share, self._move_elsewhere]
         worked = sum([self._do(duty, now) for duty in duties])
         self._presence.check_in()
         self._completed_at = time.monotonic()
@@ -83,7 +89,7 @@ class Loop:
     def _taken(self, count: int) -> int:
         if count:
             self._judged_at = 0.0  # dispatches that the last holder of these lanes left behind are judged first
-            self._planner.wake()
+            self._on_taken()
         return count
 
     def _take_over(self, _now: datetime) -> int:

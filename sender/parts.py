@@ -50,8 +50,8 @@ _PLAN_S: Final = 5.0
 class Parts:
     """The loop and the parts that it works with. `start` starts the threads of `planner`, `fencer`, `caller`,
     `recorder`, `reconciler`, `feed_keeper`, `mailbox_reader` and `changes`; `presence` is started by itself, before
-    them. `progress` is set when a call has ended, so that there is room for another, when something was planned, and
-    when something changed while `rest` waits for that."""
+    them. `progress` is set when a call has ended, so that there is room for another, when something was planned,
+    when something changed while `rest` waits for that, and when the sender is to end."""
 
     def __init__(self, services: SenderServices, *, sender: str) -> None:
         sending, adapters = services.settings.sending, services.adapters
@@ -113,7 +113,16 @@ class Parts:
         )
         self.presence = Presence(services, self.in_flight, sender=sender)
         self.loop = Loop(
-            services, self.in_flight, lanes, guard, claimer, self.planner, self.presence, clocks, sender=sender
+            services,
+            self.in_flight,
+            lanes,
+            guard,
+            claimer,
+            self.planner,
+            self.presence,
+            clocks,
+            sender=sender,
+            taken=self._lanes_taken,
         )
         lane_metrics.show(held=self.in_flight.lanes_held, in_hand=self.in_flight.in_hand, idle_s=self.idle_s)
 
@@ -154,6 +163,10 @@ class Parts:
     def close(self) -> None:
         self._connections.close()
         self.caller.close()
+
+    def _lanes_taken(self) -> None:
+        self.planner.wake()
+        self.feed_keeper.wake()
 
     def _note_planned(self, since: datetime) -> None:
         self._claimer.note_planned(since)

@@ -33,7 +33,7 @@ from sender.run_duty import run_duty
 log = structlog.get_logger()
 _NEXT_TURN_S: Final = 0.05  # between steps while something waits for its turn
 _LOOK: Final = timedelta(seconds=0.25)  # between steps while lanes of schedules are held, and none of them is due
-_NO_LANES_S: Final = 1.0  # between steps while none is held; taking one wakes the planner
+_NO_LANES_S: Final = 3.0  # between steps while none is held; taking one wakes the planner
 _AWAY_S: Final = 1.0  # after a store was away, with jitter, or after a fault
 
 

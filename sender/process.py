@@ -6,7 +6,6 @@ lease, close the clients. After a kill, the next holder of its lanes takes its d
 
 import random
 import threading
-import time
 from typing import Final
 
 import structlog
@@ -24,7 +23,6 @@ from sender.health_port import HealthPort
 from sender.parts import Parts
 
 log = structlog.get_logger()
-_STOP_LOOK_S: Final = 0.25  # between looks at `stop` during a pause
 _AWAY_S: Final = 1.0
 _IDLE_TTLS: Final = 3  # lease times without a completed round, after which a sender is not ready
 
@@ -63,6 +61,7 @@ class Sender:
         log.info("sender_started")
         duties = start_duties(self._services, idle_s=self._parts.idle_s)
         self._parts.start()
+        threading.Thread(target=self._end_pause_at, args=(stop,), name="stop", daemon=True).start()
         try:
             while not stop.is_set():
                 self._one_round(stop)
@@ -100,9 +99,8 @@ class Sender:
             log.error("thread_died", in_hand=parts.in_flight.in_hand())
             stop.set()
             return
-        parts.rest.end()
         try:
-            pause_s = 0.0 if parts.loop.step() else parts.rest.pause_s()
+            pause_s = 0.0 if parts.loop.step(resting=parts.rest.goes_on()) else parts.rest.pause_s()
         except Unavailable as error:
             # Expected: a store is away. Wait with jitter, so that the senders do not all come back at the same moment.
             log.warning("sender_waits", error=str(error))
@@ -114,17 +112,14 @@ class Sender:
             stop.wait(_AWAY_S)
             return
         if pause_s:
-            self._pause(pause_s, stop)
+            parts.progress.wait(pause_s)
         else:
             parts.rest.note_work()
         parts.progress.clear()
 
-    def _pause(self, seconds: float, stop: threading.Event) -> None:
-        """Wait until the time is over, there is progress, or `stop` is set."""
-        until = time.monotonic() + seconds
-        while not stop.is_set() and (left_s := until - time.monotonic()) > 0:
-            if self._parts.progress.wait(min(left_s, _STOP_LOOK_S)):
-                return
+    def _end_pause_at(self, stop: threading.Event) -> None:
+        stop.wait()
+        self._parts.progress.set()
 
     def _drain(self) -> None:
         log.info("sender_draining", in_hand=self._parts.in_flight.in_hand())

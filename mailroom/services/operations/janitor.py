@@ -17,26 +17,39 @@ _MIGRATE_S: Final = 1.0  # in each call
 _ERASE_S: Final = 2.0
 
 
-def tidy(db: Db, *, trails_kept_for: timedelta, files: BodyFiles | None = None) -> dict[str, int]:
-    """Complete propagations and finish runs that a crash interrupted; go on with erasures; remove unfinished lists,
-    files that no mail names, and expired trails; migrate what an earlier version stored.
+def tidy(db: Db) -> dict[str, int]:
+    """What somebody may wait for: complete propagations and finish runs that a crash interrupted; go on with erasures.
+
+    Returns the numbers of objects by kind of work; empty if there was nothing to do. Raises Unavailable.
+    """
+    now = server_now(db)
+    return _done(
+        dispatches_told=propagate_left_over(db),
+        runs_finished=finish_left_over(db, now=now),
+        erasure_steps=erasing.proceed(db, now=now, within_s=_ERASE_S),
+    )
+
+
+def sweep(db: Db, *, trails_kept_for: timedelta, files: BodyFiles | None = None) -> dict[str, int]:
+    """What nobody waits for, a part in each call: remove unfinished lists, files that no mail names, and expired
+    trails; migrate what an earlier version stored.
 
     `files`: None means GridFS. Returns the numbers of objects by kind of work; empty if there was nothing to do. Raises
     Unavailable.
     """
     now = server_now(db)
-    done = {
-        "dispatches_told": propagate_left_over(db),
-        "runs_finished": finish_left_over(db, now=now),
-        "erasure_steps": erasing.proceed(db, now=now, within_s=_ERASE_S),
-        "lists_removed": audiences.sweep(db, now=now),
-        "contacts_forgotten": versions.forget_old(db, now=now),
-        "trails_cut": retention.cut_trails(db, made_before=now - trails_kept_for),
+    return _done(
+        lists_removed=audiences.sweep(db, now=now),
+        contacts_forgotten=versions.forget_old(db, now=now),
+        trails_cut=retention.cut_trails(db, made_before=now - trails_kept_for),
         **migrations.migrate(db, within_s=_MIGRATE_S),
         # Last: S3 may be away, which concerns nothing else.
-        "files_removed": _sweep(db, files or BodyFiles(db), now=now),
-    }
-    return {name: count for name, count in done.items() if count}
+        files_removed=_sweep(db, files or BodyFiles(db), now=now),
+    )
+
+
+def _done(**counts: int) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}
 
 
 def _sweep(db: Db, files: BodyFiles, *, now: datetime) -> int:

@@ -18,7 +18,7 @@ from mailroom.storage.database import Db, server_now
 
 log = structlog.get_logger()
 LEVELS: Final = ("debug", "info", "warning", "error")
-LOOK_S: Final = 3.0
+LOOK_S: Final = 5.0
 
 
 def choose(db: Db, level: str, *, lasts: timedelta, by: str) -> ChosenLevel:

@@ -125,12 +125,14 @@ def sweep(db: Db, files: BodyFiles, *, now: datetime, limit: int = 200) -> int:
     """
     removed, until = 0, time.monotonic() + _SWEEP_S
     for home in files.homes:
-        due = home.due(now=now, limit=limit)
-        named = _named(db, {email for _, email in due})
-        home.look_again([file for file, _ in due if file in named], at=now + _LOOK_AGAIN)
-        for file in (file for file, _ in due if file not in named):
-            home.delete(file)
-            removed += 1
+        while due := home.due(now=now, limit=limit):
+            named = _named(db, {email for _, email in due})
+            home.look_again([file for file, _ in due if file in named], at=now + _LOOK_AGAIN)
+            for file in (file for file, _ in due if file not in named):
+                home.delete(file)
+                removed += 1
+                if time.monotonic() > until:
+                    return removed
             if time.monotonic() > until:
                 return removed
     return removed

@@ -26,7 +26,7 @@ def open_of(db: Db, schedules: Collection[ScheduleId], *, session: Session | Non
 @guarded
 def open_among(db: Db, run_ids: Collection[RunId]) -> dict[RunId, ScheduleId]:
     """The open runs among these, each with its schedule."""
-    return _open(db, {"_id": {"$in": sorted(run_ids)}})
+    return _open(db, {"_id": {"$in": sorted(run_ids)}}) if run_ids else {}
 
 
 def _open(db: Db, among: Document, session: Session | None = None) -> dict[RunId, ScheduleId]:

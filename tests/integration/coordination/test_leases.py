@@ -1,5 +1,6 @@
 """Leases in a real etcd."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -93,6 +94,15 @@ def test_renewing_moves_the_deadline_from_the_moment_it_was_sent(make: Make) -> 
 
     assert ann.keep_alive()
     assert ann.deadline == 105 + 10 - 2
+
+
+def test_renewing_starts_no_thread(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """gRPC starts two for a stream, as which the call is declared: every few seconds, of every sender for ever."""
+    ann, started = make("ann"), list[threading.Thread]()
+    monkeypatch.setattr(threading.Thread, "start", started.append)
+
+    assert ann.keep_alive()
+    assert started == []
 
 
 def test_a_revoked_lease_is_noticed_by_renewing_and_by_asking(make: Make) -> None:

@@ -86,11 +86,20 @@ class OneSender:
         self.lanes = Lanes(self.services, self.in_flight, sender=self.name)
         claimer: Any = SimpleNamespace(send=lambda _now: 0)
         guard: Any = SimpleNamespace(is_held=lambda: False, recheck=lambda: None)
-        planner: Any = SimpleNamespace(wake=lambda: None, busy_s=0.0)
+        planner: Any = SimpleNamespace(busy_s=0.0)
         presence = Presence(self.services, self.in_flight, sender=self.name)
         clocks = Clocks(self.services.db)
         self.loop = Loop(
-            self.services, self.in_flight, self.lanes, guard, claimer, planner, presence, clocks, sender=self.name
+            self.services,
+            self.in_flight,
+            self.lanes,
+            guard,
+            claimer,
+            planner,
+            presence,
+            clocks,
+            sender=self.name,
+            taken=lambda: None,
         )
 
     def round(self) -> None:

@@ -235,7 +235,7 @@ def test_the_trial_of_a_backup_removes_no_file_of_the_system_that_goes_on(
     for each in (db, empty):
         each["bodies.files"].update_many({}, {"$set": later})
 
-    done = [janitor.tidy(each, trails_kept_for=timedelta(days=900)).get("files_removed") for each in (empty, db)]
+    done = [janitor.sweep(each, trails_kept_for=timedelta(days=900)).get("files_removed") for each in (empty, db)]
 
     assert done == [None, 1]
 

@@ -157,7 +157,7 @@ def test_a_paused_run_with_nothing_left_to_send_ends_and_its_pause_with_it(line:
     schedule_pause.pause_run(line.db, line.brakes, run_id, by="ann")
 
     line.record(going, TAKEN)
-    janitor.tidy(line.db, trails_kept_for=timedelta(days=30))
+    janitor.tidy(line.db)
 
     run = run_views.get(line.db, run_id)
     assert (run.state, run.paused_at) == (RunState.FINISHED, None)

@@ -143,7 +143,7 @@ def test_a_run_that_is_through_is_finished_by_the_janitor_when_nobody_else_came_
     plan.plan_due(db, held, now=server_now(db))
     expand_all(db, held)
 
-    janitor.tidy(db, trails_kept_for=timedelta(days=9))
+    janitor.tidy(db)
 
     assert [run.state for run in runs_of(db, schedule.id)] == [RunState.FINISHED]
 

@@ -160,7 +160,7 @@ def test_what_no_body_names_is_removed_from_the_bucket_and_nothing_else(db: Db, 
     db.bodies.delete_one({"_id": over})  # as its retention does
 
     young = bodies.sweep(db, files, now=datetime.now(UTC))
-    done = janitor.tidy(db, trails_kept_for=AGES, files=files)
+    done = janitor.sweep(db, trails_kept_for=AGES, files=files)
     removed = [bodies.sweep(db, files, now=LATER) for _ in range(2)]
 
     assert (young, done.get("files_removed"), removed) == (0, None, [3, 0])
@@ -178,11 +178,11 @@ def test_s3_that_is_away_keeps_no_other_tidying_from_being_done(db: Db, bucket: 
     db["bodies.objects"].update_many({}, {"$set": {"look_at": LATER - AGES}})
 
     with pytest.raises(BodiesAway):
-        janitor.tidy(db, trails_kept_for=AGES, files=BodyFiles(db, away))
+        janitor.sweep(db, trails_kept_for=AGES, files=BodyFiles(db, away))
 
     assert db["bodies.files"].count_documents({}) == 0
     assert db["bodies.objects"].count_documents({}) == 1
-    assert janitor.tidy(db, trails_kept_for=AGES, files=BodyFiles(db, bucket)) == {"files_removed": 1}
+    assert janitor.sweep(db, trails_kept_for=AGES, files=BodyFiles(db, bucket)) == {"files_removed": 1}
 
 
 def test_a_bucket_that_does_not_exist_is_named_and_takes_no_body_for_gone(db: Db, s3: LocalS3) -> None:

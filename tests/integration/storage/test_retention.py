@@ -59,7 +59,7 @@ def test_trails_are_cut_where_a_call_is_through_and_stay_where_it_is_not(db: Db)
     db.runs.update_one({"_id": run.id}, {"$set": {"created_at": server_now(db) - 50 * DAY}})
     young = a_finished_run(db, 1)
 
-    done = janitor.tidy(db, trails_kept_for=40 * DAY)
+    done = janitor.sweep(db, trails_kept_for=40 * DAY)
 
     assert done["trails_cut"] == 2
     assert trails(db, run.id) == [("accepted", False), ("failed", False), ("unknown", True)]

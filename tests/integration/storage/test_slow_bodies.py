@@ -126,3 +126,11 @@ def test_a_slow_s3_leaves_tidying_for_later(db: Db, s3: SlowS3, monkeypatch: pyt
     removed = [bodies.sweep(db, files, now=later) for _ in range(4)]
 
     assert removed == [1, 1, 1, 0]
+
+
+def test_a_sweep_goes_on_for_as_long_as_there_is_time(db: Db, s3: SlowS3) -> None:
+    files = BodyFiles(db, s3.bucket())
+    for _ in range(5):
+        files.put(EmailId("em_never"), b"x")
+
+    assert bodies.sweep(db, files, now=datetime.now(UTC) + timedelta(hours=2), limit=2) == 5

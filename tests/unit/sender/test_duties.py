@@ -3,12 +3,16 @@
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from mailroom.domain.errors import Unavailable
 from sender import duties
-from sender.duties import end_duties
+from sender.duties import Janitor, end_duties
 from sender.leisure import Leisure, SenderStopping
 
 
@@ -75,3 +79,49 @@ def test_a_ledger_under_way_is_left_when_its_sender_ends() -> None:
     end_duties(ticking)
 
     assert left.is_set()
+
+
+class Rounds:
+    """Of a janitor whose sweeps find what is in `finds`, one number a sweep, and fail where it is None."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *finds: int | None) -> None:
+        self.tidied, self.swept, self._finds = 0, 0, [*finds]
+        retention = SimpleNamespace(trails=timedelta(days=30))
+        services: Any = SimpleNamespace(db=None, bodies=None, settings=SimpleNamespace(retention=retention))
+        self.janitor = Janitor(services)
+        monkeypatch.setattr("sender.duties.janitor.tidy", self._tidy)
+        monkeypatch.setattr("sender.duties.janitor.sweep", self._sweep)
+
+    def _tidy(self, _db: object) -> dict[str, int]:
+        self.tidied += 1
+        return {}
+
+    def _sweep(self, _db: object, **_: object) -> dict[str, int]:
+        self.swept += 1
+        found = self._finds.pop(0)
+        if found is None:
+            raise Unavailable("S3")
+        return {"trails_cut": found} if found else {}
+
+    def go(self, count: int) -> tuple[int, int]:
+        for _ in range(count):
+            self.janitor.round()
+        return self.tidied, self.swept
+
+
+def test_a_sweep_that_finds_nothing_is_not_repeated_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Rounds(monkeypatch, 0).go(5) == (5, 1)
+
+
+def test_sweeps_go_on_in_each_round_for_as_long_as_they_find_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Rounds(monkeypatch, 200, 200, 7, 0).go(6) == (6, 4)
+
+
+def test_a_sweep_that_a_store_held_up_is_tried_again_in_the_next_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Rounds(monkeypatch, None, 0).go(4) == (4, 2)
+
+
+def test_sweeps_come_again_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duties, "_SWEEP_S", 0.0)
+
+    assert Rounds(monkeypatch, 0, 0, 0).go(3) == (3, 3)
