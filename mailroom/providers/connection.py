@@ -185,7 +185,8 @@ class LiveConnection:
         return self._exchange.deadline if self._exchange else 0.0
 
     def advance(self) -> Reply | None:
-        """Write and read as far as possible without waiting. Returns the whole answer, or None if more is to come.
+        """Write, or read, as far as possible without waiting. Returns the whole answer, or None if more is to come: poll
+        the socket before the next call. The call that writes the last of the request does not read.
 
         Raises NotWritten or LostReply. After these, and after an answer that ends the connection, it is closed.
         """
@@ -198,7 +199,7 @@ class LiveConnection:
             if exchange.written < len(exchange.request):
                 self._write(exchange)
                 if exchange.written == len(exchange.request):
-                    return None  # no answer can be here yet: whoever polls learns of it
+                    return None  # an answer is hardly here yet, and whoever polls learns of it
             self._read(exchange)  # a refusal may come before the whole request is written
         except NotWritten:
             self._reset()
