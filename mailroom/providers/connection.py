@@ -185,8 +185,8 @@ class LiveConnection:
         return self._exchange.deadline if self._exchange else 0.0
 
     def advance(self) -> Reply | None:
-        """Write, or read, as far as possible without waiting. Returns the whole answer, or None if more is to come: poll
-        the socket before the next call. The call that writes the last of the request does not read.
+        """Write, or read, as far as possible without waiting. Returns the whole answer, or None if more is to come:
+        poll the socket before the next call. The call that writes the last of the request does not read.
 
         Raises NotWritten or LostReply. After these, and after an answer that ends the connection, it is closed.
         """
