@@ -138,8 +138,11 @@ class Caller:
             descriptor = job.connection.fileno()
             self._under_way[descriptor], self._began[descriptor] = job, time.monotonic()
             self._ordinary += not job.urgent
-            self._poll.register(descriptor, select.EPOLLIN)
-            ended += self._advance(descriptor)
+            outcome = self._outcome(job)
+            if outcome is not None:
+                ended.append(self._end(descriptor, outcome))
+            else:
+                self._poll.register(descriptor, _events_of(job.connection))
         return ended
 
     def _next(self) -> Job | None:
@@ -163,10 +166,8 @@ class Caller:
         outcome = self._outcome(job)
         if outcome is not None:
             return [self._end(descriptor, outcome)]
-        if job.connection.writing:
-            self._poll.modify(descriptor, select.EPOLLIN | select.EPOLLOUT)
-        elif was_writing:
-            self._poll.modify(descriptor, select.EPOLLIN)
+        if was_writing or job.connection.writing:
+            self._poll.modify(descriptor, _events_of(job.connection))
         return []
 
     def _outcome(self, job: Job) -> Outcome | None:
@@ -203,3 +204,8 @@ class Caller:
             return _IDLE_POLL_S
         first = next(iter(self._under_way.values()))
         return min(max(first.connection.deadline - time.monotonic(), 0.0), _LONGEST_POLL_S)
+
+
+def _events_of(connection: Connection) -> int:
+    """What to poll for a call under way: its answer, and room for the rest of its request."""
+    return select.EPOLLIN | select.EPOLLOUT if connection.writing else select.EPOLLIN

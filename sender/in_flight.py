@@ -31,6 +31,7 @@ class InFlight:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _lanes: dict[Lane, _Lane] = field(default_factory=dict)
     _dispatches: dict[tuple[DispatchId, ClaimId], Claimed] = field(default_factory=dict)
+    _bytes: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})  # of the dispatches, by urgency
 
     def take_lanes(self, tokens: Mapping[Lane, Token], *, at: float) -> None:
         with self._lock:
@@ -118,15 +119,18 @@ class InFlight:
         return {dispatch.claim.lane for dispatch in self._dispatches.values()}
 
     def take(self, claimed: Iterable[Claimed]) -> None:
+        """Note that these claims are in flight. Each claim is taken once."""
         with self._lock:
             for dispatch in claimed:
                 self._dispatches[dispatch.id, dispatch.claim.id] = dispatch
+                self._bytes[dispatch.rank is Rank.HIGH] += dispatch.size
 
     def done(self, claimed: Iterable[Claimed]) -> None:
         """Note that these claims are no longer in flight. The same dispatch under a newer claim still is."""
         with self._lock:
             for dispatch in claimed:
-                self._dispatches.pop((dispatch.id, dispatch.claim.id), None)
+                if known := self._dispatches.pop((dispatch.id, dispatch.claim.id), None):
+                    self._bytes[known.rank is Rank.HIGH] -= known.size
 
     def claims_in_hand(self) -> frozenset[ClaimId]:
         with self._lock:
@@ -135,8 +139,7 @@ class InFlight:
     def bytes_in_hand(self, *, urgent: bool) -> int:
         """Bytes of bodies and files of the dispatches in flight: of high priority if `urgent`, else of all others."""
         with self._lock:
-            dispatches = self._dispatches.values()
-            return sum(dispatch.size for dispatch in dispatches if (dispatch.rank is Rank.HIGH) is urgent)
+            return self._bytes[urgent]
 
     def in_hand(self) -> int:
         with self._lock:

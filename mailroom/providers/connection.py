@@ -119,6 +119,7 @@ class LiveConnection:
         self._retire_after_s = idle_limit_s / 2
         self._monotonic = monotonic
         self._socket: socket.socket | None = None
+        self._incoming = select.poll()  # of the open socket
         self._exchange: _Exchange | None = None
         self._used_at = 0.0
 
@@ -134,6 +135,8 @@ class LiveConnection:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self._call_timeout_s * 1000))
             self._socket = self._in_tls(raw) if self._secure else raw
             self._socket.setblocking(False)
+            self._incoming = select.poll()
+            self._incoming.register(self._socket, select.POLLIN)
         except OSError as error:
             raw.close()
             raise NotWritten(f"cannot connect to {self._host}:{self._port}: {error}") from error
@@ -148,12 +151,9 @@ class LiveConnection:
         except (OSError, ValueError):
             return False
 
-    @staticmethod
-    def _is_silent(sock: socket.socket) -> bool:
+    def _is_silent(self, sock: socket.socket) -> bool:
         """True if nothing has come in, not even the end. A TLS server's session tickets do not count."""
-        waiting = select.poll()
-        waiting.register(sock, select.POLLIN)
-        if not waiting.poll(0) and not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
+        if not self._incoming.poll(0) and not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
             return True
         if not isinstance(sock, ssl.SSLSocket):
             return False
@@ -185,7 +185,8 @@ class LiveConnection:
         return self._exchange.deadline if self._exchange else 0.0
 
     def advance(self) -> Reply | None:
-        """Write and read as far as possible without waiting. Returns the whole answer, or None if more is to come.
+        """Write, or read, as far as possible without waiting. Returns the whole answer, or None if more is to come:
+        poll the socket before the next call. The call that writes the last of the request does not read.
 
         Raises NotWritten or LostReply. After these, and after an answer that ends the connection, it is closed.
         """
@@ -197,6 +198,8 @@ class LiveConnection:
                 raise TimeoutError("the call's time is over")
             if exchange.written < len(exchange.request):
                 self._write(exchange)
+                if exchange.written == len(exchange.request):
+                    return None  # an answer is hardly here yet, and whoever polls learns of it
             self._read(exchange)  # a refusal may come before the whole request is written
         except NotWritten:
             self._reset()

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
+from msgspec import Struct
+
 from mailroom.domain.dispatches.model import Acceptance, Claimed
 from mailroom.domain.dispatches.outcomes import NOBODY_KNOWS_WHERE, Accepted, CalledAt, InDoubt
 from mailroom.domain.ids import ClaimId
@@ -35,8 +37,7 @@ class Fence:
     span: str = ""  # see domain/dispatches/spans.py
 
 
-@dataclass(frozen=True, slots=True)
-class FenceAnswer:
+class FenceAnswer(Struct, frozen=True):
     """The fence's answer to one claimed dispatch: exactly one of these.
 
     `go`: call. `accepted`: an earlier call was accepted, (attempt, provider's id). `stale`: the lane has seen a higher

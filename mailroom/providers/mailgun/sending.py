@@ -56,7 +56,7 @@ class MailgunAdapter:
     def build(self, batch: Batch) -> Request:
         """The multipart request. Our ids travel as `v:` variables; they also reach the recipient's headers, so they
         hold nothing secret."""
-        own = b"".join(multipart.field(name, value) for name, value in self._own_fields(batch))
+        own = multipart.fields(self._own_fields(batch))
         same, files = _same_parts(batch.content, batch.run_values), single_mail.files(batch.files)
         return Request(self._path, self._headers, b"".join([same, own, *files, multipart.END]))
 
@@ -114,7 +114,7 @@ def _same_parts(content: Content, run_values: RunValues) -> bytes:
         fields.append(("h:Reply-To", content.reply_to))
     fields += [("o:tag", tag) for tag in content.tags]
     fields.append(("o:tracking-opens", "yes"))
-    return b"".join(multipart.field(name, value) for name, value in fields)
+    return multipart.fields(fields)
 
 
 def _placeholders(batch: Batch) -> dict[str, str]:

@@ -10,22 +10,22 @@ from collections.abc import Iterable, Iterator
 from mailroom.domain.emails.model import Attachment, Place
 from mailroom.domain.ids import rfc_message_id
 from mailroom.providers.base import Letter
-from mailroom.providers.mailgun.multipart import END, field, file
+from mailroom.providers.mailgun.multipart import END, fields, file
 from mailroom.providers.mime import as_mime
 
 
 def whole(letter: Letter, domain: str) -> bytes:
     """The form for a mail to all of its recipients."""
     email, body = letter.email, letter.email.body
-    parts = [field("from", email.sender)]
-    parts += [field(place, str(mailbox)) for place in Place for mailbox in email.at(place)]
-    parts.append(field("subject", email.subject))
-    parts += [field(name, text) for name, text in (("text", body.text), ("html", body.html)) if text]
+    parts = [("from", email.sender)]
+    parts += [(place, str(mailbox)) for place in Place for mailbox in email.at(place)]
+    parts.append(("subject", email.subject))
+    parts += [(name, text) for name, text in (("text", body.text), ("html", body.html)) if text]
     if email.reply_to:
-        parts.append(field("h:Reply-To", email.reply_to))
-    parts += [field(f"h:{name}", value) for name, value in body.headers.items()]
-    parts.append(field("h:Message-Id", f"<{rfc_message_id(letter.dispatch, domain)}>"))
-    return b"".join([*parts, *files(body.attachments), *_ours(letter), END])
+        parts.append(("h:Reply-To", email.reply_to))
+    parts += [(f"h:{name}", value) for name, value in body.headers.items()]
+    parts.append(("h:Message-Id", f"<{rfc_message_id(letter.dispatch, domain)}>"))
+    return b"".join([fields(parts), *files(body.attachments), fields(_ours(letter)), END])
 
 
 def files(attachments: Iterable[Attachment]) -> Iterator[bytes]:
@@ -40,14 +40,14 @@ def files(attachments: Iterable[Attachment]) -> Iterator[bytes]:
 def in_part(letter: Letter, domain: str) -> bytes:
     """The MIME form for a mail to some of its recipients."""
     message = as_mime(letter.email, message_id=rfc_message_id(letter.dispatch, domain), date=letter.date)
-    parts = [field("to", address) for address in letter.recipients]
-    parts.append(file("message", "message.eml", "message/rfc822", message))
-    return b"".join([*parts, *_ours(letter), END])
+    to = fields(("to", address) for address in letter.recipients)
+    mail = file("message", "message.eml", "message/rfc822", message)
+    return b"".join([to, mail, fields(_ours(letter)), END])
 
 
-def _ours(letter: Letter) -> Iterator[bytes]:
+def _ours(letter: Letter) -> Iterator[tuple[str, str]]:
     for tag in letter.email.tags:
-        yield field("o:tag", tag)
-    yield field("v:run", letter.run)
-    yield field("v:dispatch", letter.dispatch)
-    yield field("v:attempt", str(letter.attempt))
+        yield "o:tag", tag
+    yield "v:run", letter.run
+    yield "v:dispatch", letter.dispatch
+    yield "v:attempt", str(letter.attempt)

@@ -182,7 +182,7 @@ def claimable_alone(
     query = _waiting(lanes, now) | {"crashes": {"$gte": ALONE_AFTER_CRASHES}}
     if leave_out:
         query["run_id"] = {"$nin": list(leave_out)}
-    return [claimable_of(doc) for doc in db.dispatches.find(query, FOR_CLAIM).hint("goes_alone").limit(1)]
+    return [claimable_of(doc) for doc in db.dispatches.find(query, FOR_CLAIM).hint("rare").limit(1)]
 
 
 def put_off(db: Db, until: Mapping[DispatchId, datetime], why: str, *, guard: LaneGuard) -> None:

@@ -10,7 +10,7 @@ from mailroom.services.dispatching.claims import claimable_alone
 from mailroom.services.mails.accept import Outbox
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
-from tests.support.explaining import listened_to
+from tests.support.explaining import listened_to, work_of
 
 HELD = {Lane("mail/0"): Token(1), Lane("mail/1"): Token(1)}
 MAIL = EmailDraft(sender="a@mg.example.com", to=("bo@example.org",), subject="Hi", text="Yo")
@@ -59,3 +59,16 @@ def test_while_there_is_none_a_look_is_one_query(db: Db) -> None:
 
     assert not len(claimable_alone(heard, HELD, now=server_now(db)))
     assert len(questions.asked) == 1
+
+
+@pytest.mark.usefixtures("crashed")
+def test_a_look_passes_over_everything_that_does_not_go_alone(db: Db) -> None:
+    one = db.dispatches.find_one()
+    assert one is not None
+    others = [{**one, "_id": f"other-{number}", "crashes": 0, "tell": True} for number in range(500)]
+    db.dispatches.insert_many(others)
+
+    work = work_of(db, lambda heard: claimable_alone(heard, HELD, now=server_now(db)))
+
+    assert work.keys <= 8
+    assert work.documents <= 8
