@@ -66,11 +66,12 @@ class ReadingWorker(Worker):
         self._open.watch(self.PIPE[0])
         looked = 0.0
         while self.alive and self.ppid == os.getppid():
-            self.notify()
-            self._serve(listeners, _LOOK_S)
+            # Not in each turn: it writes to a file, and with that would queue for the interpreter behind every request.
             if time.monotonic() - looked > _LOOK_S:
                 looked = time.monotonic()
+                self.notify()
                 self._close_the_late()
+            self._serve(listeners, _LOOK_S)
         for fd in listeners:
             self._open.forget(fd)
         for listener in self.sockets:

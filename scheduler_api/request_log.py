@@ -22,10 +22,10 @@ def install(app: Flask) -> None:
     @app.before_request
     def begin() -> None:
         g.began, g.came_at = time.monotonic(), datetime.now(UTC)
-        g.request_id = request_id_of(request.headers.get(HEADER, ""))
+        g.request_id = request_id = request_id_of(request.headers.get(HEADER, ""))
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=g.request_id)
-        if request.path not in PROBES:
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        if traces.is_on() and request.path not in PROBES:
             traces.begin_request(request.headers.get("traceparent", ""))
 
     @app.after_request
@@ -36,19 +36,22 @@ def install(app: Flask) -> None:
 
 
 def _note(status: int) -> None:
-    route = template_of(request.url_rule.rule) if request.url_rule else NO_ROUTE
+    # Each look at a name of `request` or `g` finds out anew whose turn it is.
+    rule, method, request_id = request.url_rule, request.method, g.request_id
+    route = template_of(rule.rule) if rule else NO_ROUTE
     seconds = time.monotonic() - g.began
-    facts = {"method": request.method, "route": route, "status": status, "request_id": g.request_id}
-    traces.end_request(f"{request.method} {route}", facts)
+    if traces.is_on():
+        facts = {"method": method, "route": route, "status": status, "request_id": request_id}
+        traces.end_request(f"{method} {route}", facts)
     caller: Principal | None = g.get("principal")
-    answered(request.method, route, status, seconds=seconds, token=caller.id if caller else "")
+    answered(method, route, status, seconds=seconds, token=caller.id if caller else "")
     if caller is not None:
         services().requests.keep(
             ServedRequest(
                 at=g.came_at,
-                request_id=g.request_id,
+                request_id=request_id,
                 token=caller.id,
-                method=request.method,
+                method=method,
                 route=route,
                 status=status,
                 ms=round(seconds * 1_000, 1),

@@ -1,5 +1,6 @@
 """API: the webhooks of the providers."""
 
+import functools
 from datetime import timedelta
 from typing import Final
 
@@ -28,9 +29,11 @@ _LAG: Final = Histogram(
     buckets=(0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400),
 )
 
+_events = functools.cache(_EVENTS.labels)  # to find a series by its labels takes longer than to add to it
+
 
 def event_taken(provider: str, result: str) -> None:
-    _EVENTS.labels(provider, result).inc()
+    _events(provider, result).inc()
 
 
 def event_stored(provider: str, lag: timedelta) -> None:

@@ -12,7 +12,7 @@ from mailroom.domain.limits import MAX_WEBHOOK_BYTES
 from mailroom.domain.repeated_events import Intake
 from mailroom.providers.webhooks import BadSignature, Delivery, WebhookRefused
 from mailroom.services.feedback.traced import trace_events
-from mailroom.watching import feedback
+from mailroom.watching import feedback, traces
 from scheduler_api.auth import services
 from scheduler_api.bodies import raw_body
 from scheduler_api.problems import problem
@@ -46,7 +46,7 @@ def receive(provider: str) -> Response:
         status = 401 if isinstance(error, BadSignature) else face.refused_for_good
         return _refused(provider, status, error.code, str(error))
     verdicts = _stored(events)
-    services().arrivals.note(provider, request.args.get("mark", ""))
+    services().arrivals.note(provider, request.args.get("mark", "") if request.query_string else "")
     if not face.one_event:
         return jsonify(status=Intake.STORED, events=len(events))
     if Intake.REPLAYED in verdicts:
@@ -64,7 +64,8 @@ def _stored(events: Sequence[Event]) -> list[Intake]:
         verdicts.append(answer)
     _count(events, verdicts)
     fresh = [event for event, verdict in zip(events, verdicts, strict=True) if verdict is Intake.STORED]
-    trace_events(services().db, fresh, now=datetime.now(UTC))
+    if traces.is_on():
+        trace_events(services().db, fresh, now=datetime.now(UTC))
     return verdicts
 
 

@@ -1,5 +1,6 @@
 """A new single mail in JSON, alone or in a batch: it loads into a draft's fields."""
 
+import functools
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
@@ -35,6 +36,7 @@ from scheduler_api.schemas.shared_fields import (
     ReplyTo,
     TextsField,
 )
+from scheduler_api.valid_bodies import GivenFields
 
 _MAILBOXES = {"description": 'list of "Bo <bo@example.org>" or bare addresses'}
 _ON_DOUBT = (
@@ -100,6 +102,15 @@ class EmailIn(RequestBody):
     send_at = MomentField(allow_none=True, metadata=_SEND_AT)
     on_doubt = fields.String(validate=validate.OneOf(list(OnDoubt)), metadata={"description": _ON_DOUBT})
     topic = fields.String(validate=validate.Length(min=1, max=MAX_TOPIC_ID), metadata={"description": _TOPIC})
+
+    def load(self, data: Any, **how: Any) -> Any:
+        """As marshmallow does, at a third of its cost for a valid mail."""
+        loaded = None if how else self._given.load(data)
+        return super().load(data, **how) if loaded is None else loaded
+
+    @functools.cached_property
+    def _given(self) -> GivenFields:
+        return GivenFields(self)
 
 
 class KeyedEmailIn(EmailIn):

@@ -1,7 +1,7 @@
 """The clock of the whole system is MongoDB's; a host's own clock is compared with it."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -50,7 +50,7 @@ class Clocks:
             return reading
         reading, read_at = last
         now = reading.now + timedelta(seconds=time.monotonic() - read_at)
-        return replace(reading, now=now.replace(microsecond=now.microsecond // 1000 * 1000))
+        return Reading(now.replace(microsecond=now.microsecond // 1000 * 1000), reading.host_ahead)
 
 
 def read_clocks(db: Db) -> Reading:
