@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run chromium promtool haproxy dovecot npm bullmq test test-compose test-upgrade lint format bench chaos failovers recount soak fuzz bench-campaign bench-million bench-living bench-lateness bench-compare bench-intake bench-resets bench-hostile bench-webhooks bench-growth lock clean
+.PHONY: help env run chromium promtool haproxy dovecot npm bullmq test test-compose test-upgrade lint format bench chaos failovers recount soak fuzz bench-campaign bench-million bench-living bench-lateness bench-compare bench-intake bench-resets bench-hostile bench-webhooks bench-growth bench-start lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -136,6 +136,9 @@ bench-webhooks: $(VENV)/.benching  ## signed webhooks beside a bare Flask route 
 
 bench-growth: $(VENV)/.benching  ## what a mail, a due instant, a page and a webhook cost against 10,000 to a million stored mails; writes docs/figures
 	$(BIN)/python -m benchmarks.growth
+
+bench-start: $(STAMP)  ## from `mailroom up` to the first mail in the inbox: median, least and most
+	$(BIN)/python -m benchmarks.start
 
 lock: $(STAMP)  ## write the installed versions into constraints.txt
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt

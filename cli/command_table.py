@@ -8,6 +8,8 @@ from typing import Any, Final
 import click
 from click.shell_completion import CompletionItem
 
+from cli.uncollected import uncollected
+
 _SHORT: Final = 100  # characters of a line of help
 JSON: Final = "mailroom.json"  # in a context's meta: whether the answer is JSON
 
@@ -30,7 +32,8 @@ class _Imported(MutableMapping[str, click.Command]):
     def __getitem__(self, name: str) -> click.Command:
         if name not in self._known:
             module, _, attribute = self._entries[name].place.partition(":")
-            self._known[name] = getattr(import_module(module), attribute)
+            with uncollected():
+                self._known[name] = getattr(import_module(module), attribute)
         return self._known[name]
 
     def __setitem__(self, name: str, command: click.Command) -> None:

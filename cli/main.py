@@ -14,6 +14,7 @@ from cli.command_table import CommandTable, TableEntry
 from cli.freed_memory import keep_little
 from cli.logs import set_up_logs, set_up_logs_of_a_command, show_held_back
 from cli.settings import settings_or_exit
+from cli.uncollected import uncollected
 from mailroom.domain.workers import WorkerKind
 
 SERVING: Final = ("up", "api", "web", "webhooks-in", "sender", "api+sender", "simulator")
@@ -100,7 +101,8 @@ def main(ctx: click.Context) -> None:
 @click.option("--edge", is_flag=True, help="Put HAProxy with TLS before API, pages and webhooks.")
 def up(senders: int, data: Path, no_simulator: bool, edge: bool) -> None:
     """Start everything on this machine, on real embedded servers. Ctrl-C ends it; the data stays."""
-    from cli.up.run import run_all
+    with uncollected():
+        from cli.up.run import run_all
 
     sys.exit(run_all(data, senders=senders, simulator=not no_simulator, edge=edge))
 
@@ -108,9 +110,10 @@ def up(senders: int, data: Path, no_simulator: bool, edge: bool) -> None:
 @main.command()
 def api() -> None:
     """The JSON API and the webhooks' intake, on MAILROOM_API_PORT."""
-    from cli.checked_in import serve_checked_in
-    from mailroom.assembly.database import prepare_database, require_readable_database
-    from scheduler_api.app import create_app
+    with uncollected():
+        from cli.checked_in import serve_checked_in
+        from mailroom.assembly.database import prepare_database, require_readable_database
+        from scheduler_api.app import create_app
 
     settings = settings_or_exit()
     require_readable_database(settings)  # here a refusal is one line; in gunicorn's worker it would be a traceback
@@ -126,9 +129,10 @@ def api() -> None:
 @main.command()
 def web() -> None:
     """The pages, on MAILROOM_WEB_PORT."""
-    from cli.checked_in import serve_checked_in
-    from mailroom.assembly.database import require_readable_database
-    from web.app import create_app
+    with uncollected():
+        from cli.checked_in import serve_checked_in
+        from mailroom.assembly.database import require_readable_database
+        from web.app import create_app
 
     settings = settings_or_exit()
     require_readable_database(settings)
@@ -138,9 +142,10 @@ def web() -> None:
 @main.command("webhooks-in")
 def webhooks_in() -> None:
     """The webhooks' intake alone, on MAILROOM_WEBHOOKS_PORT, so that it scales apart from the API."""
-    from cli.checked_in import serve_checked_in
-    from mailroom.assembly.database import prepare_database, require_readable_database
-    from scheduler_api.webhooks_in import create_app
+    with uncollected():
+        from cli.checked_in import serve_checked_in
+        from mailroom.assembly.database import prepare_database, require_readable_database
+        from scheduler_api.webhooks_in import create_app
 
     settings = settings_or_exit()
     require_readable_database(settings)
@@ -156,9 +161,10 @@ def webhooks_in() -> None:
 @main.command()
 def sender() -> None:
     """One sender process; start as many as you like, anywhere. SIGTERM drains it."""
-    from cli.signals import stop_on_signals
-    from mailroom.assembly.database import prepare_database
-    from sender.process import run_sender
+    with uncollected():
+        from cli.signals import stop_on_signals
+        from mailroom.assembly.database import prepare_database
+        from sender.process import run_sender
 
     settings = settings_or_exit()
     stop = threading.Event()
@@ -170,7 +176,8 @@ def sender() -> None:
 @main.command("api+sender")
 def api_and_sender() -> None:
     """The API and a sender in one process. SIGTERM lets requests be answered, then drains the sender."""
-    from cli.api_and_sender import run
+    with uncollected():
+        from cli.api_and_sender import run
 
     run(settings_or_exit())
 
@@ -188,7 +195,8 @@ def simulator(
     port: int, data: Path, domain: str, api_key: str, signing_key: str, host: str, names: tuple[str, ...], webhooks: str
 ) -> None:
     """A local Mailgun with an inbox page at /inbox."""
-    from simulator.app import run
+    with uncollected():
+        from simulator.app import run
 
     signing_key, _, _ = signing_key.partition(",")  # the first of several signs
     run(

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -60,14 +60,7 @@ class Child:
 
     def wait_until(self, healthy: Callable[[], bool], *, timeout_s: float) -> None:
         """Return once `healthy()` is true. Raises ChildFailed when the child ends or the time is over."""
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            if not self.alive():
-                raise ChildFailed(f"{self.name} ended with {self.process.returncode} at its start:\n{self.tail()}")
-            if healthy():
-                return
-            time.sleep(_POLL_S)
-        raise ChildFailed(f"{self.name} was not healthy within {timeout_s:.0f} s:\n{self.tail()}")
+        wait_until_all([(self, healthy)], timeout_s=timeout_s)
 
     def stop(self, *, grace_s: float, by: signal.Signals = signal.SIGTERM) -> None:
         """The signal `by`, then SIGKILL once the grace is over. Safe to call twice."""
@@ -89,6 +82,23 @@ class Child:
         """The last lines of the child's log."""
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
+
+
+def wait_until_all(children: Iterable[tuple[Child, Callable[[], bool]]], *, timeout_s: float) -> None:
+    """Return once each child is healthy; they are asked in turn. Raises ChildFailed when one that is not healthy yet
+    ends, or the time is over."""
+    deadline, waiting = time.monotonic() + timeout_s, list(children)
+    while time.monotonic() < deadline:
+        for child, _ in waiting:
+            if not child.alive():
+                code = child.process.returncode
+                raise ChildFailed(f"{child.name} ended with {code} at its start:\n{child.tail()}")
+        waiting = [(child, healthy) for child, healthy in waiting if not healthy()]
+        if not waiting:
+            return
+        time.sleep(_POLL_S)
+    child, _ = waiting[0]
+    raise ChildFailed(f"{child.name} was not healthy within {timeout_s:.0f} s:\n{child.tail()}")
 
 
 def die_with_parent(parent: int | None = None) -> None:

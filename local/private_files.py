@@ -11,3 +11,13 @@ def write_private(path: Path, content: str) -> Path:
         file.write(content)
     beside.replace(path)
     return path
+
+
+def keep_to_ourselves(folder: Path) -> None:
+    """Keep a folder, with everything in it already and what this process will make, from other users of this
+    machine."""
+    os.umask(0o077)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink() and path.stat().st_mode & 0o077:
+            path.chmod(0o700 if path.is_dir() else 0o600)

@@ -6,6 +6,7 @@ they answer only to clients that know it: other users of the machine reach the l
 """
 
 import json
+import socket
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from local import binaries, passwords
-from local.children import Child
+from local.children import Child, wait_until_all
 from local.folder_lock import FolderLock, lock_folder
 from local.ports import free_port
 
@@ -27,6 +28,9 @@ _REPLICA_SET: Final = "mailroom"
 TRANSACTION_S: Final = 3
 HISTORY_S: Final = 30
 _IDLE_FILE_S: Final = 10
+# The only member waits for as long before it elects itself after a restart; by default that is ten seconds. Nobody else
+# can be elected, so there is nothing to wait for.
+_ELECTIONS: Final = {"electionTimeoutMillis": 100}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,18 @@ class Servers:
 
         Raises BinaryMissing or ChildFailed, such as where the folder's servers run already; then none is left running.
         """
+        servers = cls.begin(folder, ports, ask_password=ask_password)
+        try:
+            servers.wait_until_healthy()
+        except BaseException:
+            servers.stop()
+            raise
+        return servers
+
+    @classmethod
+    def begin(cls, folder: Path, ports: Ports | None = None, *, ask_password: bool = False) -> Self:
+        """As `start`, but they may need another second: whoever has other work does it meanwhile, and calls
+        `wait_until_healthy`."""
         lock = lock_folder(_folder(folder.absolute()))
         servers = cls(folder.absolute(), ports or Ports(), lock, passwords.kept(folder) if ask_password else "")
         try:
@@ -65,7 +81,6 @@ class Servers:
             servers.start_mongod()
             servers.start_etcd()
             servers.start_redis()
-            servers.wait_until_healthy()
         except BaseException:
             servers.stop()
             raise
@@ -142,13 +157,19 @@ class Servers:
         return self.redis
 
     def wait_until_healthy(self) -> None:
-        for child, healthy in (
-            (self.redis, self._redis_answers),
-            (self.etcd, self._etcd_answers),
-            (self.mongod, lambda: self._mongod_is_primary(self._password)),
-        ):
-            if child is not None:
-                child.wait_until(healthy, timeout_s=START_S)
+        """Raises ChildFailed. They are asked in turn, so that mongod elects itself while etcd starts."""
+        wait_until_all(
+            [
+                (child, healthy)
+                for child, healthy in (
+                    (self.mongod, lambda: self._mongod_is_primary(self._password)),
+                    (self.etcd, self._etcd_answers),
+                    (self.redis, self._redis_answers),
+                )
+                if child is not None
+            ],
+            timeout_s=START_S,
+        )
 
     def children(self) -> list[Child]:
         return [child for child in (self.redis, self.etcd, self.mongod) if child is not None]
@@ -186,6 +207,8 @@ class Servers:
 
     def _mongod_is_primary(self, password: str) -> bool:
         url = f"mongodb://127.0.0.1:{self.ports.mongo}/?directConnection=true"
+        if not _listens(self.ports.mongo):  # a client would look again only after half a second
+            return False
         try:
             client: MongoClient[dict[str, Any]] = MongoClient(url, serverSelectionTimeoutMS=500)
             with client:
@@ -208,16 +231,20 @@ class Servers:
 
     def _form_replica_set(self, client: MongoClient[dict[str, Any]], password: str) -> None:
         member = {"_id": 0, "host": f"127.0.0.1:{self.ports.mongo}"}
-        # The only member waits for as long before it elects itself after a restart; by default that is ten seconds.
-        settings = {"electionTimeoutMillis": 1_000}
         try:
-            client.admin.command("replSetInitiate", {"_id": _REPLICA_SET, "members": [member], "settings": settings})
+            client.admin.command("replSetInitiate", {"_id": _REPLICA_SET, "members": [member], "settings": _ELECTIONS})
         except OperationFailure:
             # Data from an earlier start under another port: the set knows its one member by its old address.
             with passwords.signed_in(client, password) as known:
                 config = known.admin.command("replSetGetConfig")["config"]
                 config["members"], config["version"] = [member], config["version"] + 1
+                config["settings"] |= _ELECTIONS  # an earlier version waited longer
                 known.admin.command("replSetReconfig", config, force=True)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _folder(path: Path) -> Path:

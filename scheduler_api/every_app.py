@@ -24,4 +24,4 @@ def equip(app: Flask, services: ApiServices, *, parts: Sequence[str]) -> None:
     problems.install(app)
     rejected_requests.install(app)
     app.extensions["admit"] = admission(app)
-    app.extensions["at_end"] = [lambda: services.requests.close(within_s=_LAST_RECORDS_S)]
+    app.extensions["at_end"] = [lambda: app.extensions["services"].requests.close(within_s=_LAST_RECORDS_S)]

@@ -38,22 +38,14 @@ class LocalSystem:
         return self.environment["MAILROOM_SIMULATOR_PORT"]
 
 
-def system_of(data: Path, servers: Servers, *, senders: int, simulator: bool, edge: bool) -> LocalSystem:
+def system_of(servers: Servers, *, senders: int, simulator: bool, edge: bool) -> LocalSystem:
     """Raises BadSettings, and ChildFailed if a port is taken. A simulator only where Mailgun is a provider."""
+    data = servers.folder
     environment = _environment(data, servers, simulator=simulator, edge=edge)
     settings = read_settings(environment)
     _require_free_ports(settings, edge=edge)
     simulator = simulator and "mailgun" in settings.sending.providers
     return LocalSystem(data, environment, settings, senders, simulator, edge)
-
-
-def keep_to_ourselves(data: Path) -> None:
-    """Keep the data folder, with everything in it already, from other users of this machine."""
-    os.umask(0o077)
-    data.mkdir(parents=True, exist_ok=True)
-    for path in (data, *data.rglob("*")):
-        if not path.is_symlink() and path.stat().st_mode & 0o077:
-            path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 def _environment(data: Path, servers: Servers, *, simulator: bool, edge: bool) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """The processes of `mailroom up`, and their start."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from cli.up.console import say
 from cli.up.environment import LocalSystem
 from local.binaries import HAPROXY, find
 from local.children import Child
+from local.forked import ForkedChild, ForkServer
 from mailroom.assembly.providers import build_target
 
 _HEALTHY_S: Final = 60.0
@@ -22,46 +22,53 @@ HAPROXY_PART: Final = "haproxy"
 
 @dataclass(slots=True)
 class PartProcess:
-    """One process of ours: how it is started, and how often it had to be started again."""
+    """One process of ours: how it is started, and how often it had to be started again. It is forked by `forks`, or has
+    a program of its own."""
 
     name: str
     arguments: list[str]
     log: Path
     environment: dict[str, str]
-    program: tuple[str, ...] = (sys.executable, "-m", "cli.main")
+    forks: ForkServer
+    program: tuple[str, ...] = ()
     child: Child | None = None
     failures: int = 0
 
     def start(self) -> Child:
-        command = [*self.program, *self.arguments]
-        self.child = Child(self.name, command, log=self.log, env=self.environment)
+        name, log, env = self.name, self.log, self.environment
+        if self.program:
+            self.child = Child(name, [*self.program, *self.arguments], log=log, env=env)
+        else:
+            self.child = ForkedChild(name, "cli.main", self.arguments, log=log, env=env, server=self.forks)
         return self.child
 
 
-def parts_of(system: LocalSystem) -> list[PartProcess]:
+def parts_of(system: LocalSystem, forks: ForkServer) -> list[PartProcess]:
     """All processes, in the order of their start."""
     parts = []
     if system.simulator:
         folder = str(system.data / "simulator")
-        parts.append(_part(system, "simulator", "simulator", "--port", system.simulator_port, "--data", folder))
-    parts += [_part(system, "api", "api"), _part(system, "web", "web")]
+        parts.append(_part(system, forks, "simulator", "simulator", "--port", system.simulator_port, "--data", folder))
+    parts += [_part(system, forks, "api", "api"), _part(system, forks, "web", "web")]
     first_port = system.settings.sending.port
     for number in range(1, system.senders + 1):
         own = {"MAILROOM_SENDER_PORT": str(first_port + number - 1)} if first_port else {}
-        parts.append(_part(system, f"sender-{number}", "sender", **own))
-    return parts + (_edge(system) if system.edge else [])
+        parts.append(_part(system, forks, f"sender-{number}", "sender", **own))
+    return parts + (_edge(system, forks) if system.edge else [])
 
 
-def _edge(system: LocalSystem) -> list[PartProcess]:
+def _edge(system: LocalSystem, forks: ForkServer) -> list[PartProcess]:
     """HAProxy, and a process for the webhooks that it leads there."""
     here = dict.fromkeys(("api", "web", "webhooks"), "127.0.0.1")
     config = write_edge(system.data / "edge", system.settings, hosts=here, now=datetime.now(UTC))
-    haproxy = replace(_part(system, HAPROXY_PART, str(config)), program=(str(find(HAPROXY)), "-db", "-f"))
-    return [_part(system, "webhooks-in", "webhooks-in"), haproxy]
+    haproxy = replace(_part(system, forks, HAPROXY_PART, str(config)), program=(str(find(HAPROXY)), "-db", "-f"))
+    return [_part(system, forks, "webhooks-in", "webhooks-in"), haproxy]
 
 
-def _part(system: LocalSystem, name: str, *arguments: str, **own: str) -> PartProcess:
-    return PartProcess(name, list(arguments), system.data / "logs" / f"{name}.log", {**system.environment, **own})
+def _part(system: LocalSystem, forks: ForkServer, name: str, *arguments: str, **own: str) -> PartProcess:
+    return PartProcess(
+        name, list(arguments), system.data / "logs" / f"{name}.log", {**system.environment, **own}, forks
+    )
 
 
 def start(parts: list[PartProcess], system: LocalSystem) -> None:

@@ -1,24 +1,24 @@
-"""The course of `mailroom up`: start, watch, and end in order."""
+"""The beginning of `mailroom up`: what takes longest begins at once, and side by side.
 
-import signal
+The servers start and another process imports what the parts consist of, while this one imports the rest of the course.
+"""
+
+import os
 import threading
 from pathlib import Path
 from typing import Final
 
 from cli.signals import stop_on_signals
-from cli.up.console import console, say
-from cli.up.environment import keep_environment, keep_to_ourselves, system_of
-from cli.up.greeting import greet, warn_of_dotenv
-from cli.up.parts import HAPROXY_PART, PartProcess, parts_of, start
-from cli.up.watch import watch
-from config.settings import BadSettings
+from cli.uncollected import uncollected
+from cli.up.console import say, say_why_not
+from config.reading import dotenv_of
 from local.binaries import BinaryMissing
 from local.children import ChildFailed
+from local.forked import ForkServer
+from local.private_files import keep_to_ourselves
 from local.servers import Servers
-from mailroom.assembly.database import prepare_database
-from mailroom.domain.errors import Unavailable
 
-_BEYOND_A_CALL_S: Final = 20.0  # a sender that drains lets its calls end, and records their outcomes
+_PARTS: Final = ("cli.checked_in", "scheduler_api.app", "web.app", "sender.process", "simulator.app")
 
 
 def run_all(data: Path, *, senders: int, simulator: bool, edge: bool = False) -> int:
@@ -27,46 +27,17 @@ def run_all(data: Path, *, senders: int, simulator: bool, edge: bool = False) ->
     stop_on_signals(stop)
     data = data.absolute()
     keep_to_ourselves(data)
-    parts: list[PartProcess] = []
-    servers: Servers | None = None
-    grace_s = _BEYOND_A_CALL_S
+    say("starting mongod, etcd and redis-server")
+    forks = ForkServer(_PARTS, env={**dotenv_of(Path(".env")), **os.environ})
     try:
-        say("starting mongod, etcd and redis-server")
-        servers = Servers.start(data, ask_password=True)
-        system = system_of(data, servers, senders=senders, simulator=simulator, edge=edge)
-        keep_environment(system)
-        grace_s += system.settings.sending.call_timeout_s
-        parts = parts_of(system)
-        db = prepare_database(system.settings)
-        start(parts, system)
-        warn_of_dotenv(system)
-        greet(system, db)
-        watch(parts, servers, stop)
-    except (BadSettings, BinaryMissing, ChildFailed, Unavailable) as error:
-        console.print(f"[red]Mailroom did not start:[/red]\n{error}", markup=True)
-        return 1
+        servers = Servers.begin(data, ask_password=True)
+    except (BinaryMissing, ChildFailed) as error:
+        forks.close()
+        return say_why_not(error)
+    with uncollected():
+        from cli.up.course import run_on
+
+    try:
+        return run_on(servers, forks, stop, senders=senders, simulator=simulator, edge=edge)
     finally:
-        _stop(parts, servers, grace_s=grace_s)
-    return 0
-
-
-def _stop(parts: list[PartProcess], servers: Servers | None, *, grace_s: float) -> None:
-    """Senders first, all at once, until they have drained; then the edge, which lets requests in hand be answered; then
-    what these talked to; the servers last."""
-    senders = [part for part in parts if part.name.startswith("sender")]
-    if any(part.child is not None and part.child.alive() for part in senders):
-        say(f"ending; calls in hand may take up to {grace_s:.0f} s")
-    edge = [part for part in parts if part.name == HAPROXY_PART]
-    others = [part for part in parts if part not in senders + edge]
-    # At SIGTERM HAProxy breaks off what is in hand.
-    for group, by in ((senders, signal.SIGTERM), (edge, signal.SIGUSR1), (others, signal.SIGTERM)):
-        running = [part.child for part in group if part.child is not None]
-        for child in running:
-            if child.alive():
-                child.process.send_signal(by)
-        for child in running:
-            child.stop(grace_s=grace_s, by=by)
-    if servers is not None:
-        servers.stop()
-    if parts:
-        console.print("[dim]ended; the data stays[/dim]")
+        forks.close()

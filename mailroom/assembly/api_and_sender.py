@@ -17,7 +17,6 @@ from mailroom.mailboxes.imap import ImapFolder
 from mailroom.services.operations.mailboxes import Letterbox
 from mailroom.services.operations.writability import Writability, of_stores
 from mailroom.storage.body_files.homes import BodyFiles
-from mailroom.storage.body_files.s3_bucket import S3Bucket
 from mailroom.storage.database import Db
 
 
@@ -26,6 +25,9 @@ def build_body_files(settings: Settings, db: Db) -> BodyFiles:
     s3 = settings.bodies_s3
     if s3 is None:
         return BodyFiles(db)
+    # botocore takes 60 ms of each start, which are wasted without S3.
+    from mailroom.storage.body_files.s3_bucket import S3Bucket
+
     bucket = S3Bucket(s3.bucket, endpoint=s3.url, region=s3.region, access_key=s3.access_key, secret_key=s3.secret_key)
     return BodyFiles(db, bucket)
 

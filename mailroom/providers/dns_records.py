@@ -5,11 +5,6 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Final
 
-from dns.exception import DNSException
-from dns.nameserver import Do53Nameserver
-from dns.rdtypes.ANY.TXT import TXT
-from dns.resolver import NXDOMAIN, NoAnswer, Resolver
-
 from mailroom.domain.sending_domains import Answers, DnsQuestion
 
 WITHIN_S: Final = 4.0  # all questions together
@@ -34,6 +29,12 @@ def look_up(
 
 
 def _records(question: DnsQuestion, servers: Sequence[tuple[str, int]], ends_at: float) -> Sequence[str] | None:
+    # Here: every process imports this module, and few look at DNS.
+    from dns.exception import DNSException
+    from dns.nameserver import Do53Nameserver
+    from dns.rdtypes.ANY.TXT import TXT
+    from dns.resolver import NXDOMAIN, NoAnswer, Resolver
+
     left_s = ends_at - time.monotonic()
     if left_s <= 0:
         return None

@@ -196,6 +196,33 @@ def test_killed_as_a_whole_in_mid_run_it_goes_on_where_it_was_and_doubles_nothin
     assert report["sent"] <= len(copies) <= report["sent"] + report["in_doubt"]
 
 
+def test_when_the_process_that_forks_the_parts_is_killed_all_of_them_come_back(up: Up) -> None:
+    assert up.process is not None
+    senders = [one for one in up.family() if one.name().startswith("sender-")]
+    (forks,) = {one.parent() for one in senders}
+    assert forks is not None
+
+    forks.kill()
+
+    wait_for(lambda: not any(map(runs, senders)), within_s=10, what="the kernel has ended its children")
+    wait_for(lambda: answers(up), within_s=30, what="the API answers again")
+    a_campaign(up, 3)
+    simulator = Simulator(int(up.ports["SIMULATOR"]))
+    wait_for(lambda: inbox(simulator) == 3, within_s=30, what="the mails of a run are in the inbox")
+
+
+def answers(up: Up) -> bool:
+    with contextlib.suppress(requests.RequestException):
+        return up.call("GET", "/v1/schedules").status_code == 200
+    return False
+
+
+def inbox(simulator: Simulator) -> int:
+    with contextlib.suppress(requests.RequestException):
+        return len(simulator.mails())
+    return 0
+
+
 def test_its_settings_are_kept_for_other_commands(up: Up) -> None:
     command = f". {up.data / 'env'} && {sys.executable} -m cli.main token create --name x --scope read"
 

@@ -3,6 +3,8 @@
 import ast
 import configparser
 import re
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,3 +90,13 @@ def _lines(node: ast.FunctionDef) -> int:
 def _parameters(node: ast.FunctionDef) -> int:
     taken = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
     return len([arg for arg in taken if arg.arg not in ("self", "cls")])
+
+
+@pytest.mark.parametrize("module", ["sender.process", "scheduler_api.app", "web.app", "cli.api_and_sender"])
+def test_a_process_imports_nothing_large_that_few_need(module: str) -> None:
+    """Each start pays for each import: boto3 alone costs half a second. It is imported where it is used."""
+    code = f"import sys, {module}; print(*{{'boto3', 'botocore', 'dns.resolver', 'feedparser'}} & set(sys.modules))"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert done.stdout.split() == []

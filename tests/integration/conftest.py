@@ -7,7 +7,7 @@ import pytest
 
 from mailroom.assembly.api import build_api_services
 from mailroom.coordination.fences import Fences
-from scheduler_api.app import create_app
+from tests.support.api_app import api_app
 from tests.support.caller import Caller
 from tests.support.doubts import DISPATCH, LANE
 from tests.support.parted import Parted
@@ -17,7 +17,7 @@ from tests.support.system import System
 
 @pytest.fixture
 def call(system: System) -> Iterator[Caller]:
-    app = create_app(build_api_services(system.settings, app="tests"))
+    app = api_app(build_api_services(system.settings, app="tests"))
     with app.test_client() as client:
         yield Caller(client, system.token)
     for end in app.extensions["at_end"]:

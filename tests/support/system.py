@@ -16,13 +16,14 @@ import requests
 
 from config.settings import Settings, read_settings
 from local.children import Child
+from local.forked import ForkedChild
 from local.ports import free_port
 from local.servers import Servers
 from mailroom.assembly.database import prepare_database
 from mailroom.providers.mailgun.webhook_setup import MailgunTarget
 from mailroom.services.operations import tokens as token_service
 from mailroom.storage.database import Db
-from tests.support.forked import ForkedChild
+from tests.support.forked import fork_server
 
 T = TypeVar("T")
 DOMAIN = "mg.example.com"
@@ -198,7 +199,9 @@ class System:
     def start(self, name: str, module: str, *arguments: str, **settings: str) -> Child:
         """Run a module as a child of this system, with its settings."""
         log = self.folder / "logs" / f"{name}.log"
-        child = ForkedChild(name, module, arguments, log=log, env={**self.environment, **settings})
+        child = ForkedChild(
+            name, module, arguments, log=log, env={**self.environment, **settings}, server=fork_server()
+        )
         self.children.append(child)
         return child
 

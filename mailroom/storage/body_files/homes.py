@@ -5,7 +5,7 @@ no body names: of a request that failed half-way, or of a body whose time is ove
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from bson import ObjectId
 
@@ -15,9 +15,11 @@ from mailroom.domain.sender_rules import KNOWN_SINCE, MAY_WAKE_FOR, SenderRule
 from mailroom.storage import workers
 from mailroom.storage.body_files.gridfs_home import GridFsHome
 from mailroom.storage.body_files.references import FileRef
-from mailroom.storage.body_files.s3_bucket import S3Bucket
 from mailroom.storage.body_files.s3_home import S3Home
 from mailroom.storage.database import Db, server_now
+
+if TYPE_CHECKING:  # every process imports this module, and botocore takes 60 ms
+    from mailroom.storage.body_files.s3_bucket import S3Bucket
 
 _AT_ONCE: Final = 16  # files that are read
 _KNOWN_SINCE: Final = KNOWN_SINCE[SenderRule.BODIES_IN_S3]
@@ -50,7 +52,7 @@ class BodyFiles:
     """New files go to the bucket, if there is one; to GridFS otherwise, and while a sender may run that does not know
     buckets. Files are read where they lie."""
 
-    def __init__(self, db: Db, bucket: S3Bucket | None = None) -> None:
+    def __init__(self, db: Db, bucket: "S3Bucket | None" = None) -> None:
         self._db, self._bucket = db, bucket
         self._gridfs, self._s3 = GridFsHome(db), S3Home(db, bucket) if bucket else None
         self._readers = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="body-files")  # no thread before its first use

@@ -13,21 +13,23 @@ Index: `look_at`, for the janitor.
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pymongo import IndexModel
 
 from mailroom.domain.ids import EmailId
 from mailroom.storage.body_files.references import FileRef
-from mailroom.storage.body_files.s3_bucket import S3Bucket
 from mailroom.storage.database import Db, guarded
+
+if TYPE_CHECKING:  # every process imports this module, and botocore takes 60 ms
+    from mailroom.storage.body_files.s3_bucket import S3Bucket
 
 COLLECTION: Final = "bodies.objects"
 INDEXES: Final[Sequence[IndexModel]] = (IndexModel([("look_at", 1)]),)
 
 
 class S3Home:
-    def __init__(self, db: Db, bucket: S3Bucket) -> None:
+    def __init__(self, db: Db, bucket: "S3Bucket") -> None:
         self._db, self._bucket = db, bucket
 
     def put(self, email_id: EmailId, content: bytes, *, look_at: datetime) -> FileRef:
