@@ -19,8 +19,8 @@ _ANSWER_S: Final = 30.0
 
 
 class _Waiting(Generic[T, R]):
-    """An item and its answer. A Future would do the same, and costs a tenth of a small request: it has a condition with
-    a list of waiters, where one thread waits for one answer."""
+    """An item and its answer. A Future does more, at a price for each request: it has a condition with a list of
+    waiters, and here one thread waits for one answer."""
 
     __slots__ = ("_answered", "_taken", "answer", "item")
 
