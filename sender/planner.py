@@ -21,8 +21,7 @@ from mailroom.domain.errors import Unavailable
 from mailroom.domain.ids import Lane, RunId, ScheduleId, Token, schedule_of_run
 from mailroom.domain.lane_names import schedule_lane
 from mailroom.services.common.clock import Clocks
-from mailroom.services.planning import expanding, plan
-from mailroom.services.planning.chunks import Cut
+from mailroom.services.planning import plan
 from mailroom.services.planning.composing import ChunkComposer
 from mailroom.services.planning.progress import Progress
 from sender.in_flight import InFlight
@@ -132,16 +131,8 @@ class Planner:
             self._composer, self._restored_at = ChunkComposer(services.db, ahead=self._ahead), seen.restored_at
         progress = Progress()
         if not self._guard.on_hold.everything:
-            progress += plan.plan_due(
-                services.db,
-                held,
-                now=now,
-                seen=seen,
-                cut=Cut(self._batch_size, services.shares),
-                take_turn=self._turn_in,
-                announce=self._announce,
-            )
-        progress += expanding.expand(
+            progress += plan.plan_due(services.db, held, mark=seen.mark, now=now, take_turn=self._turn_in)
+        progress += plan.expand(
             services.db,
             held,
             batch_size=self._batch_size,

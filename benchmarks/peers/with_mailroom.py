@@ -17,7 +17,6 @@ from local.children import Child
 from local.servers import Servers
 from mailroom.domain.ids import ScheduleId, Token
 from mailroom.domain.lane_names import schedule_lane
-from mailroom.services.planning import expanding
 from mailroom.services.planning import plan as planning_plan
 from mailroom.services.schedules import create as create_schedule
 from mailroom.storage import lanes
@@ -68,10 +67,10 @@ def plan(db: Db, mails: int, batch_size: int) -> float:
     schedule = create_schedule.create(db, draft, owner="bench")[0].schedule
     held = {ScheduleId(schedule.id): Token(1)}
     lanes.raise_tokens(db, {schedule_lane(schedule.id): Token(1)}, "bench", now=server_now(db))
-    while not planning_plan.plan_due(db, held, now=server_now(db)).moved:
+    while not planning_plan.plan_due(db, held, mark=0, now=server_now(db)).moved:
         time.sleep(0.05)
     began = time.monotonic()
-    while expanding.expand(db, held, batch_size=batch_size, now=server_now(db)).moved:
+    while planning_plan.expand(db, held, batch_size=batch_size, now=server_now(db)).moved:
         pass
     return time.monotonic() - began
 

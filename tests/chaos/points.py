@@ -42,7 +42,7 @@ class Point:
 POINTS: Final = (
     Point("lanes taken", "mailroom.services.dispatching.lanes", "take_lanes", True, lambda _, result: bool(result[0])),
     Point("instants decided", "mailroom.services.planning.plan", "plan_due", True, _moved),
-    Point("chunk planned", "mailroom.services.planning.expanding", "expand", True, _moved),
+    Point("chunk planned", "mailroom.services.planning.plan", "expand", True, _moved),
     Point("before the claim", "mailroom.services.dispatching.claims", "claim", False),
     Point("within the claim", "mailroom.storage.dispatches.claims", "claim", True),
     Point("claimed", "mailroom.services.dispatching.claims", "claim", True, _a_result),

@@ -3,7 +3,7 @@
 from mailroom.domain.dispatches.states import DispatchState
 from mailroom.domain.messages.states import MessageState
 from mailroom.domain.runs import Run, RunState
-from mailroom.services.planning import asked_runs, expanding
+from mailroom.services.planning import asked_runs, plan
 from mailroom.services.reports import runs as run_views
 from mailroom.storage.database import Db, server_now
 from tests.support.builders import recipients, stored_schedule
@@ -47,5 +47,5 @@ def unreached(db: Db, run: Run, *states: str) -> list[str]:
 
 def expand_all_by_one(db: Db, run: Run) -> None:
     held = hold(db, run.schedule_id)
-    while expanding.expand(db, held, batch_size=1, now=server_now(db)).moved:
+    while plan.expand(db, held, batch_size=1, now=server_now(db)).moved:
         pass

@@ -17,7 +17,8 @@ from mailroom.services.dispatching import fences as dispatching_fences
 from mailroom.services.dispatching.claims import Room, Waiting
 from mailroom.services.dispatching.fences import Crossing
 from mailroom.services.dispatching.outcomes import record
-from mailroom.services.planning import asked_runs, expanding
+from mailroom.services.planning import asked_runs
+from mailroom.services.planning import plan as planning_plan
 from mailroom.services.schedules.pause import Brakes
 from mailroom.storage import lanes
 from mailroom.storage.database import Db, server_now
@@ -57,7 +58,7 @@ class Line:
 
     def plan(self, *schedules: ScheduleId, batch: int = 10) -> None:
         held = {id_: self.held[schedule_lane(id_)] for id_ in schedules}
-        while expanding.expand(self.db, held, batch_size=batch, now=server_now(self.db)).moved:
+        while planning_plan.expand(self.db, held, batch_size=batch, now=server_now(self.db)).moved:
             pass
 
     def waiting(self, on_hold: OnHold = NOTHING_HELD) -> Waiting:

@@ -43,7 +43,7 @@ def run_now(db: Db, schedule: ScheduleId, key: str = "k") -> RunId:
 def plan_all(db: Db, schedule: ScheduleId, *, now: datetime | None = None, token: int = 1) -> None:
     """Decide what is due, and write every message."""
     held = hold(db, schedule, token=token)
-    plan.plan_due(db, held, now=now or server_now(db))
+    plan.plan_due(db, held, mark=0, now=now or server_now(db))
     expand_all(db, held)
 
 

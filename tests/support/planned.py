@@ -9,7 +9,7 @@ import pytest
 from mailroom.domain.ids import RunId, ScheduleId, Token
 from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.runs import Run
-from mailroom.services.planning import composing, expanding, plan
+from mailroom.services.planning import composing, plan
 from mailroom.services.planning.chunks import Chunk, next_chunks
 from mailroom.services.reports import runs as run_views
 from mailroom.storage import lanes
@@ -36,7 +36,7 @@ def hold(db: Db, *ids: ScheduleId, token: int = 1) -> dict[ScheduleId, Token]:
 
 
 def expand_all(db: Db, held: dict[ScheduleId, Token]) -> None:
-    while expanding.expand(db, held, batch_size=1_000, now=server_now(db)).moved:
+    while plan.expand(db, held, batch_size=1_000, now=server_now(db)).moved:
         pass
 
 
@@ -45,7 +45,7 @@ def a_planned_run(db: Db, *, mails: int) -> RunId:
     schedule = stored_schedule(db, recipients=recipients(mails))
     make_due(db, schedule, since=timedelta(minutes=61))
     held = hold(db, schedule.id)
-    plan.plan_due(db, held, now=server_now(db))
+    plan.plan_due(db, held, mark=0, now=server_now(db))
     expand_all(db, held)
     return runs_of(db, schedule.id)[-1].id
 

@@ -30,4 +30,4 @@ def with_rule(db: Db, expression: str, **changes: Any) -> Schedule:
 
 def plan(db: Db, *schedules: Schedule) -> Progress:
     lanes.raise_tokens(db, {schedule_lane(s.id): Token(1) for s in schedules}, "tests", now=server_now(db))
-    return planning_plan.plan_due(db, {s.id: Token(1) for s in schedules}, now=server_now(db))
+    return planning_plan.plan_due(db, {s.id: Token(1) for s in schedules}, mark=0, now=server_now(db))

@@ -9,7 +9,7 @@ from mailroom.domain.ids import AudienceId, RunId, ScheduleId
 from mailroom.domain.recurrence.upcoming import next_after
 from mailroom.domain.runs import Run
 from mailroom.services.audiences import contacts
-from mailroom.services.planning import expanding, plan
+from mailroom.services.planning import plan
 from mailroom.services.planning.composing import ChunkComposer
 from mailroom.services.schedules import view as schedule_view
 from mailroom.storage.database import Db
@@ -72,13 +72,13 @@ def put_back(db: Db, schedule_id: ScheduleId, *, to: datetime) -> datetime:
 
 def decide(db: Db, schedule: ScheduleId, *, now: datetime, token: int = 1) -> list[Run]:
     """Look at a schedule, as planning does. Returns its runs."""
-    plan.plan_due(db, hold(db, schedule, token=token), now=now)
+    plan.plan_due(db, hold(db, schedule, token=token), mark=0, now=now)
     return runs_of(db, schedule)
 
 
 def expand(db: Db, schedule: ScheduleId, *, now: datetime, batch_size: int = 1_000, token: int = 1) -> None:
     held, composer = hold(db, schedule, token=token), ChunkComposer(db)
-    while expanding.expand(db, held, batch_size=batch_size, now=now, composer=composer).moved:
+    while plan.expand(db, held, batch_size=batch_size, now=now, composer=composer).moved:
         pass
 
 

@@ -12,6 +12,7 @@ from mailroom.domain.dispatches.spans import Calls, Group, of_part, span_of, spa
 from mailroom.domain.ids import (
     DispatchId,
     MessageId,
+    RunId,
     digest_of_messages,
     dispatch_id,
     domain_dispatch_id,
@@ -89,6 +90,17 @@ def next_chunks(
         )
         for run, content in of_runs
     ]
+
+
+def claimable_since_of(chunks: Sequence[Chunk], now: datetime) -> dict[RunId, datetime]:
+    """The runs with dispatches in these chunks that may be claimed now, each with the earliest `not_before`."""
+    since: dict[RunId, datetime] = {}
+    for chunk in chunks:
+        for new in chunk.dispatches:
+            at = new.not_before or now
+            if not new.held and at <= now:
+                since[new.run_id] = min(at, since.get(new.run_id, at))
+    return since
 
 
 def _chunk(

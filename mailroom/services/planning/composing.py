@@ -7,13 +7,12 @@ composing needs this process' processor.
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mailroom.domain.limits import CHUNK_RECIPIENTS
 from mailroom.domain.runs import Run
 from mailroom.services.common.run_values import ValuesOfRuns
-from mailroom.services.planning.chunk_writes import run_after
 from mailroom.services.planning.chunks import Chunk, Cut, next_chunks
 from mailroom.services.planning.windows import Windows
 from mailroom.storage.database import Db
@@ -76,7 +75,7 @@ class ChunkComposer:
         return self._ahead is not None and self._ahead.is_fresh
 
     def _begun(self, executor: Executor, chunk: Chunk, cut: Cut) -> _Ahead:
-        run = run_after(chunk)
+        run = _after(chunk)
         return _Ahead(run, cut, time.monotonic(), executor.submit(self._composed, [run], cut, remembers=False))
 
     def _composed(self, batch: Sequence[Run], cut: Cut, *, remembers: bool) -> list[Chunk]:
@@ -87,3 +86,11 @@ def _is_followed(chunks: Sequence[Chunk]) -> bool:
     """True for a chunk of a large run that is not its last one. Small runs are composed many together."""
     chunk = chunks[0]
     return len(chunks) == 1 and chunk.run.recipients > CHUNK_RECIPIENTS and not (chunk.is_last or chunk.run.source)
+
+
+def _after(chunk: Chunk) -> Run:
+    """The run as it will be read once this chunk is stored (see `run_planning.advance`)."""
+    run = chunk.run
+    return replace(
+        run, planned_through=chunk.through, chunks=run.chunks + chunk.numbers, placed=run.placed + chunk.members
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -11,7 +11,6 @@ from mailroom.domain.errors import StaleToken, StoreRestored, Unavailable
 from mailroom.domain.ids import ScheduleId
 
 log = structlog.get_logger()
-SCHEDULES_A_STEP: Final = 500
 
 
 class ChangedSinceRead(Exception):

@@ -15,20 +15,13 @@ from mailroom.storage.schedules.run_document import from_document, to_document
 
 def add_many(db: Db, runs: Sequence[Run], *, session: Session) -> None:
     """In the transaction that decides them. An instant that has its run or its record already keeps it."""
-    insert(db, new_among(db, runs, session=session), session=session)
+    stored = _stored_among(db, [run.id for run in runs], session)
+    if new := [to_document(run) for run in runs if run.id not in stored]:
+        insert_new(db.runs, new, session)
 
 
-def new_among(db: Db, runs: Sequence[Run], *, session: Session) -> list[Run]:
-    """The runs and records among these that are not stored yet."""
-    ids = [run.id for run in runs]
-    stored = {doc["_id"] for doc in db.runs.find({"_id": {"$in": ids}}, {"_id": 1}, session=session)} if ids else ()
-    return [run for run in runs if run.id not in stored]
-
-
-def insert(db: Db, new: Sequence[Run], *, session: Session) -> None:
-    """In the transaction in which they were found to be new."""
-    if new:
-        insert_new(db.runs, [to_document(run) for run in new], session)
+def _stored_among(db: Db, ids: Sequence[RunId], session: Session) -> set[RunId]:
+    return {RunId(doc["_id"]) for doc in db.runs.find({"_id": {"$in": ids}}, {"_id": 1}, session=session)}
 
 
 def add_once(db: Db, run: Run, *, session: Session) -> bool:

@@ -30,7 +30,7 @@ def test_an_event_in_another_spelling_finds_the_mail_and_stops_the_address(db: D
     schedule = stored_schedule(db, recipients=[{"address": sent, "name": "Bo", "variables": {"city": "Rome"}}])
     make_due(db, schedule, since=timedelta(minutes=61))
     held = hold(db, schedule.id)
-    plan.plan_due(db, held, now=server_now(db))
+    plan.plan_due(db, held, mark=0, now=server_now(db))
     expand_all(db, held)
     run = run_views.page(db, schedule_id=schedule.id, before=None, limit=1)[0].id
 

@@ -11,7 +11,7 @@ from mailroom.domain.runs import Run, RunState
 from mailroom.services.dispatching import cancel as cancel_runs
 from mailroom.services.dispatching import propagation
 from mailroom.services.operations import ledger
-from mailroom.services.planning import asked_runs, expanding
+from mailroom.services.planning import asked_runs, plan
 from mailroom.services.reports import runs as run_views
 from mailroom.services.resending import runs as resend_runs
 from mailroom.storage.database import Db, server_now
@@ -27,7 +27,7 @@ def a_run_in_planning(db: Db, *, chunks: int) -> tuple[Run, dict[ScheduleId, Tok
     run, _ = asked_runs.run_now(db, schedule.id, owner="tests", key="k")
     held = hold(db, schedule.id)
     for _ in range(chunks):
-        expanding.expand(db, held, batch_size=1_000, now=server_now(db))
+        plan.expand(db, held, batch_size=1_000, now=server_now(db))
     return run, held
 
 
@@ -62,7 +62,7 @@ def test_what_a_run_to_the_unreached_had_not_come_to_when_it_was_cancelled_stays
     cancel_runs.cancel(db, run.id)
     expand_all(db, held)
     again, _ = resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=1_000)
-    expanding.expand(db, held, batch_size=1_000, now=server_now(db))
+    plan.expand(db, held, batch_size=1_000, now=server_now(db))
 
     cancel_runs.cancel(db, again.id)
     expand_all(db, held)

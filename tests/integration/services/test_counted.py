@@ -70,8 +70,8 @@ def test_runs_skipped_instants_and_planned_mails_are_counted_once_they_are_store
     queued = grown(planning.REGISTRY, "mailroom_planned_mails_total", state="queued")
     held = hold(db, schedule.id)
 
-    plan.plan_due(db, held, now=server_now(db))
-    plan.plan_due(db, held, now=server_now(db))
+    plan.plan_due(db, held, mark=0, now=server_now(db))
+    plan.plan_due(db, held, mark=0, now=server_now(db))
     expand_all(db, held)
 
     stored = list(db.runs.find({}))

@@ -29,7 +29,7 @@ from mailroom.services.feedback.intake import take_in
 from mailroom.services.operations import returned_mail
 from mailroom.services.operations.returned_mail import MailResult, Recognition
 from mailroom.services.persons import erasing
-from mailroom.services.planning import expanding
+from mailroom.services.planning import plan
 from mailroom.services.reports import counts as report_counts
 from mailroom.services.reports import people, sent_mails
 from mailroom.services.reports.timeline import story_of
@@ -193,10 +193,10 @@ def test_a_run_in_planning_keeps_everybodys_place_and_the_erased_one_gets_nothin
         audience = an_audience(db, *names, key=key)
         schedule = a_schedule_to(db, audience)
         run, held = run_now(db, schedule, key), hold(db, schedule)
-        expanding.expand(db, held, batch_size=200, now=server_now(db))
+        plan.expand(db, held, batch_size=200, now=server_now(db))
         if gone:
             assert erase(db, f"{gone}@example.org").state is ErasureState.WAITING  # the run may have read it before
-        while expanding.expand(db, held, batch_size=200, now=server_now(db)).moved:
+        while plan.expand(db, held, batch_size=200, now=server_now(db)).moved:
             pass
         if not gone:
             whole = spans(db, run)

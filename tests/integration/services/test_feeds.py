@@ -15,7 +15,7 @@ from mailroom.providers.mailgun.sending import MailgunAdapter
 from mailroom.services.common import sending_switch
 from mailroom.services.dispatching import lanes as dispatching_lanes
 from mailroom.services.dispatching.requests import Preparing
-from mailroom.services.planning import asked_runs, expanding, plan
+from mailroom.services.planning import asked_runs, plan
 from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import pause as schedule_pause
 from mailroom.storage.database import Db, server_now
@@ -66,11 +66,11 @@ def test_a_due_run_waits_for_its_feed_too(line: Line, server: FeedServer) -> Non
     schedule = fed_schedule(line.db, server)
     make_due(line.db, schedule, since=1.01 * HOUR)
 
-    plan.plan_due(line.db, hold(line.db, schedule.id), now=server_now(line.db))
+    plan.plan_due(line.db, hold(line.db, schedule.id), mark=0, now=server_now(line.db))
 
     (run,) = runs_of(line.db, schedule.id)
     assert run.awaits_feed is not None
-    assert not expanding.expand(line.db, hold(line.db, schedule.id), batch_size=10, now=server_now(line.db)).moved
+    assert not plan.expand(line.db, hold(line.db, schedule.id), batch_size=10, now=server_now(line.db)).moved
 
 
 def test_a_run_that_waits_for_its_feed_holds_no_other_back_not_even_of_its_schedule(

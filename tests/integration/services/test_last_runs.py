@@ -44,7 +44,7 @@ def test_before_the_first_run_there_is_no_last_one(db: Db) -> None:
 def test_the_last_run_is_named_by_its_due_instant_and_a_skipped_one_is_none(db: Db) -> None:
     schedule = stored_schedule(db, misfire={"policy": "skip"})
     first = make_due(db, schedule, since=2.5 * HOUR)
-    plan.plan_due(db, hold(db, schedule.id), now=server_now(db))
+    plan.plan_due(db, hold(db, schedule.id), mark=0, now=server_now(db))
 
     schedule_lifecycle.skip_next(db, schedule.id)
 

@@ -115,7 +115,7 @@ def test_schedules_are_sorted_by_their_next_run_and_those_without_one_come_last(
 def test_runs_are_found_by_schedule_state_and_due_instant(db: Db) -> None:
     digest, offer = stored_schedule(db, name="The digest"), stored_schedule(db, name="Offer")
     first = make_due(db, digest, since=2.5 * HOUR)
-    plan.plan_due(db, hold(db, digest.id), now=server_now(db))
+    plan.plan_due(db, hold(db, digest.id), mark=0, now=server_now(db))
     asked_runs.run_now(db, offer.id, owner="tests", key="k")
 
     def found(order: RunOrder = RunOrder.EARLIEST_DUE, **search: object) -> list[tuple[str, RunState]]:

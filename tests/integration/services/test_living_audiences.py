@@ -14,7 +14,7 @@ from mailroom.domain.limits import CHUNK_RECIPIENTS
 from mailroom.domain.runs import Run, RunState
 from mailroom.services.audiences import contacts
 from mailroom.services.audiences import lists as audience_lists
-from mailroom.services.planning import expanding
+from mailroom.services.planning import plan
 from mailroom.services.schedules import view as schedule_view
 from mailroom.storage.audiences import document as audiences
 from mailroom.storage.audiences import versions
@@ -107,7 +107,7 @@ def test_changes_while_a_run_is_planned_neither_double_nor_lose_anybody(db: Db) 
     run, held = run_now(db, schedule), hold(db, schedule)
     chance = random.Random(7)
 
-    while expanding.expand(db, held, batch_size=1_000, now=server_now(db)).moved:
+    while plan.expand(db, held, batch_size=1_000, now=server_now(db)).moved:
         for _ in range(20):
             some = f"r{chance.randrange(count):05d}"
             if chance.random() < 0.5:
@@ -126,7 +126,7 @@ def test_planning_again_after_a_crash_goes_on_with_the_same_people(db: Db) -> No
     audience = an_audience(db, *(f"r{n:05d}" for n in range(CHUNK_RECIPIENTS + 10)))
     schedule = a_schedule_to(db, audience)
     run = run_now(db, schedule)
-    expanding.expand(db, hold(db, schedule), batch_size=1_000, now=server_now(db))
+    plan.expand(db, hold(db, schedule), batch_size=1_000, now=server_now(db))
     remove(db, audience, f"r{CHUNK_RECIPIENTS + 5:05d}")
     put(db, audience, "zoe")
 

@@ -18,7 +18,7 @@ from mailroom.services.dispatching import lanes as dispatching_lanes
 from mailroom.services.dispatching.lanes import LaneWork
 from mailroom.services.dispatching.take_over import take_over
 from mailroom.services.operations import janitor
-from mailroom.services.planning import asked_runs, expanding
+from mailroom.services.planning import asked_runs, plan
 from mailroom.services.reports import runs as run_views
 from mailroom.services.schedules import pause as schedule_pause
 from mailroom.storage.database import server_now
@@ -124,7 +124,7 @@ def test_a_run_that_is_paused_while_it_is_planned_is_planned_to_its_end_and_send
     run, _ = asked_runs.run_now(line.db, schedule.id, owner="tests", key="k")
     line.take(schedule_lane(schedule.id))
     held = {schedule.id: line.held[schedule_lane(schedule.id)]}
-    expanding.expand(line.db, held, batch_size=1_000, now=server_now(line.db))
+    plan.expand(line.db, held, batch_size=1_000, now=server_now(line.db))
 
     _, toll = schedule_pause.pause_run(line.db, line.brakes, run.id, by="ann")
     line.plan(schedule.id, batch=1_000)

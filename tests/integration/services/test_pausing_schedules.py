@@ -15,7 +15,7 @@ from mailroom.domain.runs import RunState
 from mailroom.domain.schedules import ScheduleState
 from mailroom.services.dispatching import cancel as cancel_runs
 from mailroom.services.dispatching.requeue import requeue_failed
-from mailroom.services.planning import asked_runs, expanding
+from mailroom.services.planning import asked_runs, plan
 from mailroom.services.reports import runs as run_views
 from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import lifecycle as schedule_lifecycle
@@ -115,7 +115,7 @@ def test_archiving_while_a_run_is_planned_cancels_it_whole(line: Line) -> None:
     run, _ = asked_runs.run_now(line.db, schedule.id, owner="tests", key="k")
     line.take(schedule_lane(schedule.id))
     held = {schedule.id: line.held[schedule_lane(schedule.id)]}
-    expanding.expand(line.db, held, batch_size=1_000, now=server_now(line.db))
+    plan.expand(line.db, held, batch_size=1_000, now=server_now(line.db))
 
     _, toll = schedule_pause.archive(line.db, line.brakes, schedule.id)
     line.plan(schedule.id, batch=1_000)

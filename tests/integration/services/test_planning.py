@@ -13,7 +13,7 @@ from mailroom.domain.ids import Token
 from mailroom.domain.lane_names import schedule_lane
 from mailroom.domain.runs import RunState
 from mailroom.services.operations import janitor
-from mailroom.services.planning import expanding, plan
+from mailroom.services.planning import plan
 from mailroom.services.schedules import edit as edit_schedule
 from mailroom.services.schedules import lifecycle as schedule_lifecycle
 from mailroom.services.schedules import view as schedule_view
@@ -31,7 +31,7 @@ def test_content_is_that_of_the_due_instant_not_of_the_moment_of_planning(db: Db
     held = hold(db, schedule.id)
 
     edit_schedule.edit(db, schedule.id, {"subject": "New"}, seen_version=None)
-    plan.plan_due(db, held, now=server_now(db) + HOUR)
+    plan.plan_due(db, held, mark=0, now=server_now(db) + HOUR)
 
     assert [run.revision for run in runs_of(db, schedule.id)] == [1, 2]
 
@@ -41,15 +41,15 @@ def test_a_paused_schedule_plans_no_run(db: Db) -> None:
     schedule_lifecycle.pause(db, schedule.id)
     make_due(db, schedule, since=2 * HOUR)
 
-    assert not plan.plan_due(db, hold(db, schedule.id), now=server_now(db)).moved
+    assert not plan.plan_due(db, hold(db, schedule.id), mark=0, now=server_now(db)).moved
 
 
 def test_planning_again_after_a_crash_continues_where_it_stopped(db: Db) -> None:
     schedule = stored_schedule(db, recipients=recipients(2_500))
     make_due(db, schedule, since=1.01 * HOUR)
     held = hold(db, schedule.id)
-    plan.plan_due(db, held, now=server_now(db))
-    expanding.expand(db, held, batch_size=1_000, now=server_now(db))
+    plan.plan_due(db, held, mark=0, now=server_now(db))
+    plan.expand(db, held, batch_size=1_000, now=server_now(db))
 
     expand_all(db, hold(db, schedule.id, token=2))  # the next holder
 
@@ -66,7 +66,7 @@ def test_a_holder_that_was_overtaken_plans_nothing(db: Db) -> None:
     hold(db, schedule.id, token=2)
 
     with pytest.raises(StaleToken):
-        plan.plan_due(db, old, now=server_now(db))
+        plan.plan_due(db, old, mark=0, now=server_now(db))
 
     assert runs_of(db, schedule.id) == []
 
@@ -87,7 +87,7 @@ def test_a_recipient_whose_mail_cannot_be_rendered_does_not_sink_the_others(db: 
     make_due(db, schedule, since=1.01 * HOUR)
     held = hold(db, schedule.id)
 
-    plan.plan_due(db, held, now=server_now(db))
+    plan.plan_due(db, held, mark=0, now=server_now(db))
     expand_all(db, held)
 
     states = {m["address"]: (m["state"], m.get("reason", "")) for m in db.messages.find()}
@@ -101,7 +101,7 @@ def test_a_suppressed_address_gets_nothing(db: Db) -> None:
     make_due(db, schedule, since=1.01 * HOUR)
     held = hold(db, schedule.id)
 
-    plan.plan_due(db, held, now=server_now(db))
+    plan.plan_due(db, held, mark=0, now=server_now(db))
     expand_all(db, held)
 
     states = {m["address"]: m["state"] for m in db.messages.find()}
@@ -116,7 +116,7 @@ def test_every_due_instant_gives_one_run_however_many_plan_at_once(db: Db) -> No
     held = hold(db, *ids)
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: plan.plan_due(db, held, now=server_now(db)), range(8)))
+        list(pool.map(lambda _: plan.plan_due(db, held, mark=0, now=server_now(db)), range(8)))
 
     assert db.runs.count_documents({}) == 20
 
@@ -126,10 +126,10 @@ def test_a_schedule_that_cannot_be_planned_holds_up_no_other(db: Db, monkeypatch
     for schedule in (good, bad):
         make_due(db, schedule, since=1.01 * HOUR)
     held = hold(db, good.id, bad.id)
-    plan.plan_due(db, held, now=server_now(db))
+    plan.plan_due(db, held, mark=0, now=server_now(db))
     db.contents.update_one({"_id.schedule": bad.id}, {"$set": {"text": "{{ not valid"}})
 
-    done = expanding.expand(db, held, batch_size=1_000, now=server_now(db))
+    done = plan.expand(db, held, batch_size=1_000, now=server_now(db))
 
     assert (done.moved, done.broken) == ({good.id}, {bad.id})
     assert [doc["schedule_id"] for doc in db.dispatches.find()] == [good.id]
@@ -140,7 +140,7 @@ def test_a_run_that_is_through_is_finished_by_the_janitor_when_nobody_else_came_
     db.suppressions.insert_one({"_id": "bo@example.org", "reason": "complained"})
     make_due(db, schedule, since=1.01 * HOUR)
     held = hold(db, schedule.id)
-    plan.plan_due(db, held, now=server_now(db))
+    plan.plan_due(db, held, mark=0, now=server_now(db))
     expand_all(db, held)
 
     janitor.tidy(db)
@@ -167,8 +167,8 @@ def test_planned_again_after_a_suppression_all_others_are_in_the_same_dispatch(d
         schedule = stored_schedule(db, recipients=recipients(6))
         make_due(db, schedule, since=timedelta(minutes=61))
         held = hold(db, schedule.id)
-        plan.plan_due(db, held, now=server_now(db))
-        while expanding.expand(db, held, batch_size=2, now=server_now(db)).moved:
+        plan.plan_due(db, held, mark=0, now=server_now(db))
+        while plan.expand(db, held, batch_size=2, now=server_now(db)).moved:
             pass
         rows = db.messages.find({"run_id": {"$regex": f"^{schedule.id}"}})
         return {m["address"]: m["dispatch_id"].rpartition("-")[2] for m in rows if "dispatch_id" in m}

@@ -9,7 +9,7 @@ import pytest
 from mailroom.domain.ids import ScheduleId, Token
 from mailroom.domain.runs import RunState
 from mailroom.services.dispatching import cancel as cancel_runs
-from mailroom.services.planning import asked_runs, composing, expanding
+from mailroom.services.planning import asked_runs, composing, plan
 from mailroom.services.planning.chunks import next_chunks
 from mailroom.services.planning.composing import ChunkComposer
 from mailroom.storage.cluster.restore_mark import Healthy
@@ -35,7 +35,7 @@ class Planning:
 
     def step(self, held: dict[ScheduleId, Token], *, remembers: bool = False) -> bool:
         now, seen = server_now(self._db), Healthy(remembers=remembers)
-        done = expanding.expand(self._db, held, batch_size=100, now=now, seen=seen, composer=self._composer)
+        done = plan.expand(self._db, held, batch_size=100, now=now, seen=seen, composer=self._composer)
         return bool(done.moved)
 
     def states(self, schedule: ScheduleId) -> Counter[str]:
@@ -57,7 +57,7 @@ def test_each_chunk_is_composed_once_and_stored_as_without_another_thread(db: Db
         pass
     composed = len(planning.composed)
     held = hold(db, alone)
-    while expanding.expand(db, held, batch_size=100, now=server_now(db)).moved:
+    while plan.expand(db, held, batch_size=100, now=server_now(db)).moved:
         pass
 
     (one,), (other,) = runs_of(db, ahead), runs_of(db, alone)
@@ -103,7 +103,7 @@ def test_a_run_that_is_cancelled_meanwhile_is_written_down_as_cancelled(db: Db, 
 def test_a_run_that_another_sender_went_on_with_is_read_again(db: Db, planning: Planning) -> None:
     schedule = planning.begin()
     planning.step(hold(db, schedule))
-    expanding.expand(db, hold(db, schedule, token=2), batch_size=100, now=server_now(db))
+    plan.expand(db, hold(db, schedule, token=2), batch_size=100, now=server_now(db))
 
     held = hold(db, schedule, token=3)
     while planning.step(held):

@@ -18,7 +18,7 @@ from mailroom.domain.slice_places import WINDOW
 from mailroom.services.audiences import selecting
 from mailroom.services.dispatching import cancel as cancel_runs
 from mailroom.services.operations import ledger
-from mailroom.services.planning import expanding, windows
+from mailroom.services.planning import plan, windows
 from mailroom.services.planning.composing import ChunkComposer
 from mailroom.services.reports import counts as report_counts
 from mailroom.services.reports import runs as run_views
@@ -95,7 +95,7 @@ def test_planning_tells_from_when_on_something_of_its_slices_may_go(
 
     told: list[Mapping[RunId, datetime]] = []
 
-    expanding.expand(db, hold(db, schedule), batch_size=1_000, now=now, announce=lambda going: told.append(dict(going)))
+    plan.expand(db, hold(db, schedule), batch_size=1_000, now=now, announce=lambda going: told.append(dict(going)))
 
     assert told == [{run.id: since} if since else {}]
 
@@ -200,8 +200,8 @@ def test_each_contact_is_planned_once_whoever_crashes_or_moves_meanwhile(db: Db,
     while runs_of(db, schedule)[0].state is RunState.PLANNING:
         frozen, held = hold(db, schedule, token=token), hold(db, schedule, token=token + 1)
         with pytest.raises(StaleToken):
-            expanding.expand(db, frozen, batch_size=batch_size, now=TOKYO)
-        expanding.expand(db, held, batch_size=batch_size, now=TOKYO)
+            plan.expand(db, frozen, batch_size=batch_size, now=TOKYO)
+        plan.expand(db, held, batch_size=batch_size, now=TOKYO)
         move(db, audience, f"r{chance.randrange(2_000):05d}", chance.choice(list(ZONES)[:-1]) or "Asia/Tokyo")
         put(db, audience, f"new{token}")
         token += 2
@@ -244,11 +244,11 @@ def test_a_small_run_between_two_chunks_costs_a_large_one_no_second_reading(
     decide(db, large, now=TOKYO)
     monkeypatch.setattr(windows, "next_of", counted)
     composer, held = ChunkComposer(db), hold(db, large, small)
-    expanding.expand(db, held, batch_size=1_000, now=TOKYO, composer=composer)
+    plan.expand(db, held, batch_size=1_000, now=TOKYO, composer=composer)
     readings_of_one = len(readings)
     decide(db, small, now=TOKYO)
 
-    while expanding.expand(db, held, batch_size=1_000, now=TOKYO, composer=composer).moved:
+    while plan.expand(db, held, batch_size=1_000, now=TOKYO, composer=composer).moved:
         pass
 
     assert len(times_of(db, runs_of(db, large)[0].id)) == 2_500
@@ -368,7 +368,7 @@ def test_all_recipients_of_a_run_cancelled_in_planning_are_written_down(db: Db) 
     zones = {f"r{n:04d}": chance.choice(list(ZONES)) for n in range(CHUNK_RECIPIENTS + 300)}
     schedule = a_zoned_schedule(db, people_in(db, zones))
     (run,) = decide(db, schedule, now=TOKYO)
-    expanding.expand(db, hold(db, schedule), batch_size=100, now=TOKYO)
+    plan.expand(db, hold(db, schedule), batch_size=100, now=TOKYO)
 
     cancel_runs.cancel(db, run.id)
     expand(db, schedule, now=TOKYO, batch_size=100)

@@ -16,7 +16,7 @@ from mailroom.domain.runs import Run, RunState
 from mailroom.services.dispatching import propagation
 from mailroom.services.dispatching.requeue import requeue_failed
 from mailroom.services.mails.accept import Outbox
-from mailroom.services.planning import asked_runs, expanding
+from mailroom.services.planning import asked_runs, plan
 from mailroom.services.resending import mails as resend_mails
 from mailroom.services.resending import runs as resend_runs
 from mailroom.services.schedules import edit as edit_schedule
@@ -247,7 +247,7 @@ def test_planned_again_in_another_number_of_groups_nothing_goes_out_on_a_guess(d
 
     resend_runs.run_again(db, run.id, owner="ann", key="k", batch_size=batch_size)
     held = hold(db, run.schedule_id, token=3)
-    while expanding.expand(db, held, batch_size=1_000, now=server_now(db), seen=Healthy(remembers=True)).moved:
+    while plan.expand(db, held, batch_size=1_000, now=server_now(db), seen=Healthy(remembers=True)).moved:
         pass
 
     made = list(db.dispatches.find({"run_id": again.id}))

@@ -87,7 +87,7 @@ def test_a_restored_schedule_is_paused_names_who_restored_it_and_runs_nothing(li
     assert restored.restored_at == restored.paused_at == restored.updated_at
     assert toll.runs == ()
     assert schedules.get(line.db, schedule.id) == restored
-    assert plan.plan_due(line.db, hold(line.db, schedule.id), now=server_now(line.db)).moved == set()
+    assert plan.plan_due(line.db, hold(line.db, schedule.id), mark=0, now=server_now(line.db)).moved == set()
 
 
 def test_the_instants_since_it_was_archived_are_one_record_when_it_goes_on(line: Line) -> None:
@@ -143,7 +143,7 @@ def test_a_schedule_without_a_further_instant_comes_back_paused_and_ends_when_it
     rule = {"kind": "every", "seconds": 3600, "time_zone": "UTC", "max_runs": 1}
     schedule = stored_schedule(line.db, recurrence=rule)
     make_due(line.db, schedule, since=1.01 * HOUR)
-    plan.plan_due(line.db, hold(line.db, schedule.id), now=server_now(line.db))
+    plan.plan_due(line.db, hold(line.db, schedule.id), mark=0, now=server_now(line.db))
     finished = schedules.get(line.db, schedule.id)
     schedule_lifecycle.archive(line.db, schedule.id)
 

@@ -116,7 +116,7 @@ def test_what_is_archived_runs_no_more(db: Db) -> None:
     schedule_lifecycle.archive(db, schedule.id)
     make_due(db, schedule, since=2 * HOUR)
 
-    done = plan.plan_due(db, hold(db, schedule.id), now=server_now(db))
+    done = plan.plan_due(db, hold(db, schedule.id), mark=0, now=server_now(db))
 
     assert not done.moved
     with pytest.raises(ScheduleEnded):
@@ -139,7 +139,7 @@ def test_a_new_rule_after_a_skipped_run_forgets_no_instant(db: Db) -> None:
 
     assert after.next_run_at is not None
     assert after.next_run_at - after.decided_through <= HOUR
-    assert plan.plan_due(db, hold(db, schedule.id), now=after.next_run_at).moved == {schedule.id}
+    assert plan.plan_due(db, hold(db, schedule.id), mark=0, now=after.next_run_at).moved == {schedule.id}
 
 
 def test_changing_the_rule_of_a_paused_schedule_records_the_instants_of_the_pause(db: Db) -> None:

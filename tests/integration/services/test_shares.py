@@ -9,7 +9,7 @@ import pytest
 from mailroom.domain.dispatches.fences import Fence, FenceState
 from mailroom.domain.ids import ClaimId, ScheduleId, Token
 from mailroom.domain.shares import Shares
-from mailroom.services.planning import expanding, plan
+from mailroom.services.planning import plan
 from mailroom.storage.cluster import restored_fences
 from mailroom.storage.cluster.restore_mark import Healthy
 from mailroom.storage.database import Db, server_now
@@ -32,7 +32,7 @@ class Campaign:
         schedule = stored_schedule(db, recipients=people)
         make_due(db, schedule, since=1.01 * HOUR)
         self.db, self.schedule = db, schedule.id
-        plan.plan_due(db, self.held(1), now=server_now(db))
+        plan.plan_due(db, self.held(1), mark=0, now=server_now(db))
         self.unplanned = list(db.runs.find())
 
     def held(self, token: int) -> dict[ScheduleId, Token]:
@@ -40,9 +40,7 @@ class Campaign:
 
     def expand(self, shares: Shares, *, token: int = 1, remembers: bool = False) -> dict[str, dict[str, Any]]:
         held, now = self.held(token), server_now(self.db)
-        while expanding.expand(
-            self.db, held, batch_size=6, now=now, shares=shares, seen=Healthy(remembers=remembers)
-        ).moved:
+        while plan.expand(self.db, held, batch_size=6, now=now, shares=shares, seen=Healthy(remembers=remembers)).moved:
             pass
         return {doc["_id"]: doc for doc in self.db.dispatches.find()}
 

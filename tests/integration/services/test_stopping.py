@@ -109,10 +109,10 @@ def test_nothing_is_planned_during_a_stop_and_the_misfire_rule_decides_at_the_st
     held = {schedule.id: line.held[schedule_lane(schedule.id)]}
     stop(line)
 
-    planned = plan.plan_due(line.db, held, now=server_now(line.db))
+    planned = plan.plan_due(line.db, held, mark=0, now=server_now(line.db))
     nothing = list(line.db.runs.find({}))
     start(line)
-    plan.plan_due(line.db, held, now=server_now(line.db))
+    plan.plan_due(line.db, held, mark=0, now=server_now(line.db))
 
     assert (planned.moved, nothing) == (frozenset(), [])
     made = run_views.page(line.db, schedule_id=schedule.id, before=None, limit=10)
