@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 import pytest
 
-from mailroom.services.planning import expanding, small_runs
+from mailroom.services.planning import plan
 from tests.interleavings import bugs
 from tests.interleavings.director import EVERYTHING
 from tests.interleavings.exploring import explore
@@ -14,7 +14,7 @@ from tests.interleavings.planning_world import PlanningWorld
 
 @pytest.fixture(autouse=True)
 def small_chunks() -> Iterator[None]:
-    with patch.object(expanding, "CHUNK_RECIPIENTS", 3), patch.object(small_runs, "CHUNK_RECIPIENTS", 3):
+    with patch.object(plan, "CHUNK_RECIPIENTS", 3):
         yield
 
 
