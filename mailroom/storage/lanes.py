@@ -76,8 +76,7 @@ def _touch(db: Db, tokens: Mapping[Lane, Token], session: Session) -> None:
     for lane, token in tokens.items():
         together.setdefault(token, []).append(lane)
     writes = [
-        UpdateMany({"_id": {"$in": held}, "token": token}, {"$inc": {"touched": 1}})
-        for token, held in together.items()
+        UpdateMany({"_id": {"$in": held}, "token": token}, {"$inc": {"touched": 1}}) for token, held in together.items()
     ]
     if db.lanes.bulk_write(writes, ordered=False, session=session).matched_count == len(tokens):
         return
