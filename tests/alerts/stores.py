@@ -79,8 +79,8 @@ def _mongodb_is_put_back(system: System, tape: Tape, copy: Path) -> None:
     servers.start_mongod()
     servers.wait_until_healthy()
     tape.around(lambda seen: seen["mailroom_figures_fresh"] == 1 and seen["mailroom_store_writable"] == 3)
-    hand_in(system)
     sent = system.simulator.record()["mails"]
+    hand_in(system)
     wait_for(lambda: system.simulator.record()["mails"] > sent, within_s=60, what="it has gone on")
     put_mongodb_back(servers, copy)
     tape.record("MailroomHeld", until=lambda seen: seen["mailroom_held"] == 1)
