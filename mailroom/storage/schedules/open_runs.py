@@ -10,7 +10,7 @@ from mailroom.storage.database import Db, Document, Session, guarded
 from mailroom.storage.schedules.run_document import BY_DUE
 
 
-class Place(NamedTuple):
+class RunPlace(NamedTuple):
     """The place of a run among all runs."""
 
     due_at: datetime
@@ -43,7 +43,7 @@ def under_way_among(db: Db, schedules: Collection[ScheduleId], *, session: Sessi
 
 
 @guarded
-def planned(db: Db, *, before: Place | None = None, limit: int) -> list[Place]:
+def planned(db: Db, *, before: RunPlace | None = None, limit: int) -> list[RunPlace]:
     """Runs that are planned and not yet finished: a page of them, latest due instant first. `before`: the last one of
     the page before."""
     query: Document = {"state": RunState.PLANNED}
@@ -51,4 +51,4 @@ def planned(db: Db, *, before: Place | None = None, limit: int) -> list[Place]:
         due_at, last = before
         query["$or"] = [{"due_at": {"$lt": due_at}}, {"due_at": due_at, "_id": {"$lt": last}}]
     rows = db.runs.find(query, {"due_at": 1}).sort(list(BY_DUE)).limit(limit)
-    return [Place(doc["due_at"], RunId(doc["_id"])) for doc in rows]
+    return [RunPlace(doc["due_at"], RunId(doc["_id"])) for doc in rows]
