@@ -129,11 +129,14 @@ def _within(limit_s: float | None, function: Callable[P, R]) -> Callable[P, R]:
             if error.timeout or error.has_error_label("TransientTransactionError"):
                 stores.failed(stores.MONGODB)
                 raise Unavailable(f"MongoDB did not answer in time: {_in_short(error)}") from error
+            if isinstance(error, OperationFailure) and error.code == _PLAN_KILLED:
+                raise Unavailable(f"MongoDB ended a query whose index is gone: {_in_short(error)}") from error
             raise
 
     return bounded
 
 
+_PLAN_KILLED: Final = 175  # another version has started, and dropped what it replaced: the query is to be asked again
 DISK_IS_FULL: Final = "its disk is full"
 # Error codes by which mongod refuses every write.
 _REFUSALS: Final = {

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from mailroom.domain.errors import DatabaseTooNew
+from mailroom.domain.errors import DatabaseTooNew, Unavailable
 from mailroom.domain.schema import SCHEMA
 from mailroom.storage import migrations
 from mailroom.storage.cluster import schema
-from mailroom.storage.database import Db
+from mailroom.storage.database import Db, guarded
 from mailroom.storage.migrations import Migration
 from tests.support.system import System
 from tests.support.terminal import Terminal
@@ -89,3 +89,19 @@ def test_no_part_starts_on_a_database_that_is_too_new(system: System, part: str)
     assert refused.code == 1
     assert f"Error: the database has schema {SCHEMA + 2}" in refused.err
     assert "Traceback" not in refused.err
+
+
+def test_a_query_whose_index_is_dropped_meanwhile_is_to_be_asked_again(db: Db) -> None:
+    """Another version starts, and drops what it has replaced, while this one reads along it."""
+    db.runs.create_index("number", name="old")
+    db.runs.insert_many([{"_id": str(number), "number": number} for number in range(300)])
+
+    @guarded
+    def numbers() -> list[int]:
+        rows = db.runs.find({}, {"number": 1}).sort("number", 1).hint("old").batch_size(100)
+        first = next(rows)
+        db.runs.drop_index("old")
+        return [doc["number"] for doc in (first, *rows)]
+
+    with pytest.raises(Unavailable, match="index is gone"):
+        numbers()
