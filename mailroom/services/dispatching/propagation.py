@@ -62,7 +62,7 @@ def finish_left_over(db: Db, *, now: datetime) -> int:
     recorded just before a crash. Returns how many."""
     finished, last = 0, None
     while page := open_runs.planned(db, before=last, limit=_FINISH_A_STEP):
-        finished += finish_runs(db, [run_id for _, run_id in page], now=now)
+        finished += finish_runs(db, [run.id for run in page], now=now)
         last = page[-1]
     return finished
 

@@ -2,17 +2,19 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Final
-
-from pymongo import DESCENDING
+from typing import NamedTuple
 
 from mailroom.domain.ids import RunId, ScheduleId
 from mailroom.domain.runs import OPEN, RunState
 from mailroom.storage.database import Db, Document, Session, guarded
-from mailroom.storage.paging import ListOrder, Place, read
-from mailroom.storage.schedules.run_document import IN_STATE
+from mailroom.storage.schedules.run_document import BY_DUE
 
-_BY_DUE: Final = ListOrder("due_at", DESCENDING)
+
+class RunPlace(NamedTuple):
+    """The place of a run among all runs."""
+
+    due_at: datetime
+    id: RunId
 
 
 @guarded
@@ -41,8 +43,12 @@ def under_way_among(db: Db, schedules: Collection[ScheduleId], *, session: Sessi
 
 
 @guarded
-def planned(db: Db, *, before: Place | None = None, limit: int) -> list[tuple[datetime, RunId]]:
-    """Runs that are planned and not yet finished: the places of a page of them, latest due instant first. `before`: the
-    last place of the page before."""
-    rows = read(db.runs, {"state": RunState.PLANNED}, _BY_DUE, index=IN_STATE, after=before, limit=limit)
-    return [(doc["due_at"], RunId(doc["_id"])) for doc in rows]
+def planned(db: Db, *, before: RunPlace | None = None, limit: int) -> list[RunPlace]:
+    """Runs that are planned and not yet finished: a page of them, latest due instant first. `before`: the last one of
+    the page before."""
+    query: Document = {"state": RunState.PLANNED}
+    if before:
+        due_at, last = before
+        query["$or"] = [{"due_at": {"$lt": due_at}}, {"due_at": due_at, "_id": {"$lt": last}}]
+    rows = db.runs.find(query, {"due_at": 1}).sort(list(BY_DUE)).limit(limit)
+    return [RunPlace(doc["due_at"], RunId(doc["_id"])) for doc in rows]

@@ -43,6 +43,7 @@ from mailroom.storage.schedules import (
     schedules,
     template_users,
 )
+from mailroom.storage.schedules.open_runs import RunPlace
 from mailroom.storage.served_requests import EntryPlace
 from tests.support.builders import a_claimed, make_due, recipients, stored_schedule
 from tests.support.explaining import listened_to, work_of
@@ -75,7 +76,7 @@ ASKED = {
     "the feeds of contents": lambda db, now: contents.feeds_of(db, [(ScheduleId("s"), 1)]),
     "whether something of a run was accepted": lambda db, now: dispatch_queries.any_accepted(db, RunId("r")),
     "planned runs": lambda db, now: open_runs.planned(db, limit=10),
-    "planned runs, later pages": lambda db, now: open_runs.planned(db, before=(now, "x"), limit=10),
+    "planned runs, later pages": lambda db, now: open_runs.planned(db, before=RunPlace(now, RunId("x")), limit=10),
     "a schedule's runs": lambda db, now: runs.page(db, schedule_id=ScheduleId("s"), before=None, limit=10),
     "whether there is any work": lambda db, now: any_work.is_there_any(db, now=now, due_by=now, leave_out=[]),
     "lanes with work": lambda db, now: dispatch_claims.lanes_with_work(db, now=now, limit=10, leave_out=[]),
